@@ -1,0 +1,1 @@
+"""What microcred knows about assessments, scores and recommendations. No I/O, no third party."""

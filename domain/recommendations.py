@@ -1,0 +1,77 @@
+"""What retrieval finds and what is recommended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from domain.scores import DegradedReason
+from domain.skills import SkillGap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHit:
+    """A credential found for a query. `similarity` is the cosine (-1..1); `score` the store's fused rank score."""
+
+    credential_id: UUID
+    artifact_id: UUID
+    similarity: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Evidence for a recommendation: a catalogue text found for a gap."""
+
+    credential_id: UUID
+    artifact_id: UUID
+    skill: str
+    source_uri: str
+    snippet: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The output of the step `retrieve_evidence`: gaps (largest first) and what was found for each."""
+
+    gaps: tuple[SkillGap, ...]
+    traces: tuple[Trace, ...]
+    latency_ms: int
+    embedding_provider: str
+    embedding_model: str
+    degraded_reason: DegradedReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """An earlier learner of the role: skill scores and what they made of credentials (1..5; accepted = 5).
+
+    `reactions` maps credential id -> rating 1..5.
+    """
+
+    id: UUID
+    skills: Mapping[str, Decimal]
+    reactions: Mapping[UUID, Decimal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendedItem:
+    """A credential in its place (from 1). `confidence` 0..1; `features` are the numbers that ranked it (0..1)."""
+
+    credential_id: UUID
+    title: str
+    position: int
+    confidence: float
+    rationale: str
+    skills: tuple[str, ...]
+    features: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blend:
+    """The output of the step `blend_recommendations`. `weights` are those used, by feature name."""
+
+    items: tuple[RecommendedItem, ...]
+    weights: Mapping[str, float]
+    summary: str

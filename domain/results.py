@@ -1,0 +1,54 @@
+"""A published result, whole: what a student is shown and what `result_revisions` keeps."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from domain.recommendations import Blend, Evidence
+from domain.scores import DegradedReason, EssayScore, RuleScore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """What the run cost. Latencies in ms; `total_latency_ms` from submission to publication.
+
+    `token_cost_cents` adds the known costs; `cost_complete` says whether that is all of them.
+    """
+
+    total_latency_ms: int
+    gpt_latency_ms: int
+    rag_latency_ms: int
+    token_cost_cents: Decimal
+    cost_complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Everything one publication says, before it has a revision number."""
+
+    rule_scores: tuple[RuleScore, ...]
+    essay_scores: tuple[EssayScore, ...]
+    evidence: Evidence
+    blend: Blend
+
+    @property
+    def degraded_reasons(self) -> tuple[DegradedReason, ...]:
+        """Each reason once, in the order of the enumeration."""
+        found = {score.degraded_reason for score in self.essay_scores} | {self.evidence.degraded_reason}
+        return tuple(reason for reason in DegradedReason if reason in found)
+
+    @property
+    def needs_review(self) -> bool:
+        return any(score.needs_review for score in self.essay_scores)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What `publish_result` answers: small enough for a history."""
+
+    assessment_id: UUID
+    recommendation_id: UUID
+    revision: int
+    degraded_reasons: tuple[str, ...]
+    needs_review: bool
+    event_ids: tuple[UUID, ...] = ()

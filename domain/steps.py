@@ -1,0 +1,41 @@
+"""The steps of a run, by the names that `async_jobs`, task queues and the Web UI share."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from uuid import UUID
+
+from domain.assessments import Assessment
+from domain.ports import JobKey
+from domain.questions import Item, QuestionKind
+
+
+class Step(StrEnum):
+    SCORE_RULES = "score_rules"
+    SCORE_ESSAY = "score_essay"
+    RETRIEVE_EVIDENCE = "retrieve_evidence"
+    BLEND_RECOMMENDATIONS = "blend_recommendations"
+    PUBLISH_RESULT = "publish_result"
+
+
+def answered_essays(items: Iterable[Item]) -> tuple[UUID, ...]:
+    """The snapshots of the texts that somebody wrote, in the assessment's order."""
+    return tuple(
+        item.snapshot_id for item in items if item.question.kind is QuestionKind.TEXT and item.answer is not None
+    )
+
+
+def submission_jobs(assessment: Assessment, items: Iterable[Item]) -> tuple[JobKey, ...]:
+    """The jobs queued when an assessment is submitted: one a step, and one an answered essay."""
+    steps: list[tuple[Step, UUID | None]] = [(Step.SCORE_RULES, None)]
+    steps += [(Step.SCORE_ESSAY, essay) for essay in answered_essays(items)]
+    steps += [(step, None) for step in (Step.RETRIEVE_EVIDENCE, Step.BLEND_RECOMMENDATIONS, Step.PUBLISH_RESULT)]
+    return tuple(
+        JobKey(
+            assessment_id=assessment.id,
+            run=assessment.run,
+            revision=assessment.revision + 1,
+            step=step,
+            item=item,
+        )
+        for step, item in steps
+    )
