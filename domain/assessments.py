@@ -1,5 +1,6 @@
 """The lifecycle of an assessment: in_progress -> awaiting_async -> completed | failed, and what is refused."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -27,13 +28,6 @@ class Healing(StrEnum):
 
 EXPIRED: Final = "expired"
 """The failure reason of an assessment that ran out without an answer; it cannot be run again."""
-
-_MOVES: Final = {
-    AssessmentStatus.IN_PROGRESS: {AssessmentStatus.AWAITING_ASYNC, AssessmentStatus.FAILED},
-    AssessmentStatus.AWAITING_ASYNC: {AssessmentStatus.COMPLETED, AssessmentStatus.FAILED},
-    AssessmentStatus.FAILED: {AssessmentStatus.AWAITING_ASYNC},
-    AssessmentStatus.COMPLETED: set[AssessmentStatus](),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +60,13 @@ class Assessment:
         return now >= self.expires_at
 
     def submit(self) -> "Assessment":
-        return self._move(AssessmentStatus.AWAITING_ASYNC)
+        return self._move(AssessmentStatus.AWAITING_ASYNC, {AssessmentStatus.IN_PROGRESS})
 
     def expire(self, *, answered: bool) -> "Assessment":
         """Time is up: what was answered is submitted; nothing answered is a failure."""
         if answered:
             return self.submit()
-        return self._move(AssessmentStatus.FAILED, failure_reason=EXPIRED)
+        return self._move(AssessmentStatus.FAILED, {AssessmentStatus.IN_PROGRESS}, failure_reason=EXPIRED)
 
     def claim(self, now: datetime) -> "Assessment":
         """A workflow takes it up; claiming again keeps the first time."""
@@ -83,6 +77,7 @@ class Assessment:
     def complete(self, now: datetime, *, degraded: bool, healing: Healing) -> "Assessment":
         return self._move(
             AssessmentStatus.COMPLETED,
+            {AssessmentStatus.AWAITING_ASYNC},
             completed_at=now,
             revision=self.revision + 1,
             degraded=degraded,
@@ -90,15 +85,24 @@ class Assessment:
         )
 
     def fail(self, reason: str) -> "Assessment":
-        return self._move(AssessmentStatus.FAILED, failure_reason=reason)
+        """It cannot go on; an assessment that is finished, either way, is left alone."""
+        unfinished = {AssessmentStatus.IN_PROGRESS, AssessmentStatus.AWAITING_ASYNC}
+        return self._move(AssessmentStatus.FAILED, unfinished, failure_reason=reason)
 
     def rerun(self) -> "Assessment":
         """A failed assessment is tried again with a new run; an expired one has nothing to run on."""
         if self.failure_reason == EXPIRED:
             raise InvalidAssessmentState("Assessment expired without an answer and cannot be run again")
-        return self._move(AssessmentStatus.AWAITING_ASYNC, run=self.run + 1, claimed_at=None, failure_reason=None)
+        return self._move(
+            AssessmentStatus.AWAITING_ASYNC,
+            {AssessmentStatus.FAILED},
+            run=self.run + 1,
+            claimed_at=None,
+            failure_reason=None,
+        )
 
-    def _move(self, to: AssessmentStatus, **changes: object) -> "Assessment":
-        if to not in _MOVES[self.status]:
+    def _move(self, to: AssessmentStatus, starts: Collection[AssessmentStatus], **changes: object) -> "Assessment":
+        """Two moves may share an end but never a start: submitting and rerunning both await a result."""
+        if self.status not in starts:
             raise InvalidAssessmentState(f"Assessment is {self.status} and cannot become {to}")
         return replace(self, status=to, **changes)  # type: ignore[arg-type]  # replace() is not typed per field

@@ -1,8 +1,9 @@
 """Ports: what the core needs of the world. Adapters live in activities/adapters and persistence; fakes in tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID
@@ -265,3 +266,43 @@ class UnitOfWork(Protocol):
 
 
 UnitOfWorkFactory: TypeAlias = Callable[[], UnitOfWork]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogText:
+    """The text of a credential that its vector is made of (`domain.roles.credential_text`), and the text's hash."""
+
+    credential_id: UUID
+    text: str
+    text_hash: str
+
+
+class EmbeddingArtifacts(Protocol):
+    """Vectors of catalogue texts. An artifact never changes: a new text or another model makes a new one."""
+
+    async def pending(self, provider: str, model: str, *, limit: int) -> tuple[CatalogText, ...]:
+        """At most `limit` active credentials without a vector of their current text by this model, by id."""
+        ...
+
+    async def count_pending(self, provider: str, model: str) -> int: ...
+
+    async def add(self, provider: str, model: str, embedded: Sequence[tuple[CatalogText, Vector]]) -> None:
+        """Keeps the vectors, in one transaction; those that exist already stay as they are.
+
+        Raises:
+            InvalidInput: a vector that is not of 384 finite numbers.
+        """
+        ...
+
+
+class NearestLearners(Protocol):
+    """Which earlier learners are most like this one."""
+
+    async def nearest(
+        self, profile: Mapping[str, Decimal | None], neighbours: Sequence[Neighbour], k: int
+    ) -> tuple[tuple[Neighbour, float], ...]:
+        """At most `k` neighbours with their nearness 0..1, nearest first, ties by id.
+
+        `profile` maps skills to scores 0..1, None where nothing is known; only skills known of both are compared.
+        """
+        ...

@@ -41,6 +41,21 @@ class Result:
     def needs_review(self) -> bool:
         return any(score.needs_review for score in self.essay_scores)
 
+    @property
+    def heals(self) -> bool:
+        return any(reason.heals for reason in self.degraded_reasons)
+
+    def metrics(self, *, total_latency_ms: int) -> Metrics:
+        bought = [score for score in self.essay_scores if score.bought]
+        costs = [score.cost_cents for score in self.essay_scores]
+        return Metrics(
+            total_latency_ms=total_latency_ms,
+            gpt_latency_ms=sum(score.latency_ms for score in bought),
+            rag_latency_ms=self.evidence.latency_ms,
+            token_cost_cents=sum((cost for cost in costs if cost is not None), Decimal(0)),
+            cost_complete=None not in costs,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:

@@ -5,6 +5,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from domain.invariants import check_names, check_positive, check_range, check_text, check_unique
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkillTarget:
@@ -15,6 +17,11 @@ class SkillTarget:
     target: Decimal
     importance: Decimal
 
+    def __post_init__(self) -> None:
+        check_text("skill", self.skill)
+        check_range("target", self.target, 0, 1)
+        check_positive("importance", self.importance, 999)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
@@ -24,6 +31,11 @@ class Role:
     description: str
     skills: tuple[SkillTarget, ...]
     prerequisites: tuple[UUID, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_text("name", self.name)
+        check_names("skills", (target.skill for target in self.skills))
+        _check_prerequisites(self.id, self.prerequisites)
 
 
 class CredentialLevel(StrEnum):
@@ -48,3 +60,20 @@ class Credential:
     prerequisites: tuple[UUID, ...] = ()
     version: str
     active: bool = True
+
+    def __post_init__(self) -> None:
+        check_text("title", self.title)
+        check_names("skills", self.skills)
+        check_positive("hours", self.hours, 99_999, places=2)
+        _check_prerequisites(self.id, self.prerequisites)
+
+
+def _check_prerequisites(own: UUID, prerequisites: tuple[UUID, ...]) -> None:
+    check_unique("prerequisites", prerequisites)
+    if own in prerequisites:
+        raise ValueError("prerequisites: must not name itself")
+
+
+def credential_text(credential: Credential) -> str:
+    """What is embedded of a credential; `content_hash` of it is the catalogue's `text_hash`."""
+    return f"{credential.title}. {credential.description} Skills: {', '.join(credential.skills)}."

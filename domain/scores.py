@@ -14,6 +14,11 @@ class DegradedReason(StrEnum):
     ESSAY_GRADER_LOCAL = "essay_grader_local"
     VECTOR_STORE_FALLBACK = "vector_store_fallback"
 
+    @property
+    def heals(self) -> bool:
+        """Whether it may pass by itself; what is not configured stays so until somebody configures it."""
+        return self is not DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleScore:
@@ -77,6 +82,11 @@ class EssayScore:
     degraded_reason: DegradedReason | None = None
     latency_ms: int = 0
     cost_cents: Decimal | None = Decimal(0)
+
+    @property
+    def bought(self) -> bool:
+        """Whether a language model answered."""
+        return self.model != "none" and not self.model.startswith("local-")
 
 
 ItemScore: TypeAlias = RuleScore | EssayScore

@@ -1,7 +1,21 @@
 """From scores to a skill profile, and from the profile to gaps against a role's targets."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+from uuid import UUID
+
+from domain.errors import CorruptData
+from domain.essays import rate
+from domain.exact import rounded
+from domain.questions import EssayRubric, Item, MultipleChoiceRubric, NumberRubric, ScaleRubric, SingleChoiceRubric
+from domain.roles import Role, SkillTarget
+from domain.scores import EssayScore, ItemScore, RuleScore
+
+PROFILE_SHARE: Final = Fraction(1, 2)
+"""What people say of themselves weighs half of what they show: self-reports tend to be generous."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +41,92 @@ class SkillGap:
     gap: Decimal
     importance: Decimal
     evidence: Decimal
+
+
+def skill_profile(
+    items: Iterable[Item], rule_scores: Iterable[RuleScore], essay_scores: Iterable[EssayScore]
+) -> tuple[SkillLevel, ...]:
+    """Every skill the items ask for, by name: the mean of its scores, weighted by the evidence behind each.
+
+    A question's weight is shared equally among its skills; an essay's first among its criteria by what each is worth.
+    Unanswered questions with a right answer count as 0; abstained essays and unanswered profile questions as nothing.
+
+    Raises:
+        CorruptData: an item has no score, or one of the other sort.
+        InvalidInput: an essay's ratings do not fit its rubric.
+    """
+    scores: dict[UUID, ItemScore] = {score.snapshot_id: score for score in rule_scores}
+    scores |= {score.snapshot_id: score for score in essay_scores}
+    found: dict[str, list[_Evidence]] = {}
+    for item in items:
+        for evidence in _evidence(item, scores.get(item.snapshot_id)):
+            found.setdefault(evidence.skill, []).append(evidence)
+    return tuple(_level(skill, found[skill]) for skill in sorted(found))
+
+
+def skill_gaps(role: Role, profile: Iterable[SkillLevel]) -> tuple[SkillGap, ...]:
+    """A gap for each of the role's targets, met ones (gap 0) included; largest importance x gap first, then by name."""
+    levels = {level.skill: level for level in profile}
+    gaps = [_gap(target, levels.get(target.skill)) for target in role.skills]
+    return tuple(sorted(gaps, key=lambda gap: (-gap.importance * gap.gap, gap.skill)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What one item says of one skill, 0..1, and how much that weighs; `score` None says nothing."""
+
+    skill: str
+    score: Fraction | None
+    weight: Fraction
+
+
+def _evidence(item: Item, score: ItemScore | None) -> list[_Evidence]:
+    rubric, weight = item.question.rubric, Fraction(item.question.weight)
+    match rubric, score:
+        case EssayRubric(), EssayScore():
+            return _essay_evidence(rubric, score, weight)
+        case ScaleRubric(), RuleScore():
+            return _shared(rubric.skills, _exact(score.fraction), weight * PROFILE_SHARE)
+        case SingleChoiceRubric() | MultipleChoiceRubric() | NumberRubric(), RuleScore():
+            return _shared(rubric.skills, _exact(score.fraction), weight)
+        case _:
+            raise CorruptData(f"Item {item.snapshot_id} has no score of its kind")
+
+
+def _essay_evidence(rubric: EssayRubric, score: EssayScore, weight: Fraction) -> list[_Evidence]:
+    abstained = score.points is None
+    points = {} if abstained else rate(rubric, {rating.criterion: rating.level for rating in score.ratings})
+    evidence: list[_Evidence] = []
+    for criterion in rubric.criteria:
+        worth = Fraction(criterion.max_points)
+        reached = None if abstained else Fraction(points[criterion.key]) / worth
+        evidence += _shared(criterion.skills, reached, weight * worth / Fraction(rubric.max_points))
+    return evidence
+
+
+def _shared(skills: tuple[str, ...], score: Fraction | None, weight: Fraction) -> list[_Evidence]:
+    return [_Evidence(skill, score, weight / len(skills)) for skill in skills]
+
+
+def _exact(fraction: Decimal | None) -> Fraction | None:
+    return None if fraction is None else Fraction(fraction)
+
+
+def _level(skill: str, evidence: Iterable[_Evidence]) -> SkillLevel:
+    known = [(each.score, each.weight) for each in evidence if each.score is not None]
+    total = sum((weight for _, weight in known), Fraction(0))
+    mean = sum((score * weight for score, weight in known), Fraction(0)) / total if known else None
+    return SkillLevel(skill=skill, score=None if mean is None else rounded(mean), evidence=rounded(total))
+
+
+def _gap(target: SkillTarget, level: SkillLevel | None) -> SkillGap:
+    score = level.score if level else None
+    return SkillGap(
+        skill=target.skill,
+        description=target.description,
+        score=score,
+        target=target.target,
+        gap=max(Decimal(0), target.target - (score or Decimal(0))),
+        importance=target.importance,
+        evidence=level.evidence if level else Decimal(0),
+    )

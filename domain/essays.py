@@ -1,0 +1,132 @@
+"""Rubric arithmetic: a grader gives levels and quotes; points and what counts as evidence are decided here."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from domain.errors import CorruptData, InvalidInput, Problem
+from domain.exact import rounded
+from domain.questions import EssayRubric, Item
+from domain.scores import CriterionRating, EssayScore
+
+MIN_QUOTE_WORDS: Final = 3
+MIN_QUOTE_CHARS: Final = 12
+"""A quote shorter than both is found in any text and proves nothing."""
+
+_MARKS: Final = str.maketrans(
+    dict.fromkeys("‘’‚‛′‵´`ʹʼ‹›", "'") | dict.fromkeys("“”„‟″‶«»", '"') | dict.fromkeys("‐‑‒–—―−﹘﹣", "-")
+)
+
+
+class EssayPoints(NamedTuple):
+    """Points of `max_points`, and their share 0..1 in four places."""
+
+    points: Decimal
+    max_points: Decimal
+    fraction: Decimal
+
+
+def rate(rubric: EssayRubric, levels: Mapping[str, str]) -> dict[str, Decimal]:
+    """Points per criterion, in the rubric's order, for level names per criterion key.
+
+    Raises:
+        InvalidInput: a criterion is missing or unknown, or a level is; one problem each, naming the criterion.
+    """
+    known = {criterion.key: {level.name: level.points for level in criterion.levels} for criterion in rubric.criteria}
+    problems = [Problem(key, "needs a level") for key in known if key not in levels]
+    problems += [
+        Problem(key, f"must be one of {', '.join(known[key])}" if key in known else "is no criterion of the rubric")
+        for key, level in levels.items()
+        if level not in known.get(key, ())
+    ]
+    if problems:
+        raise InvalidInput("The levels do not fit the rubric", tuple(problems))
+    return {key: points[levels[key]] for key, points in known.items()}
+
+
+def essay_points(rubric: EssayRubric, ratings: Iterable[CriterionRating]) -> EssayPoints:
+    """The essay's points, from the ratings' levels alone.
+
+    Raises:
+        InvalidInput: as `rate`, or a criterion was rated twice.
+    """
+    points = sum(rate(rubric, _levels(ratings)).values(), Decimal(0))
+    return EssayPoints(points, rubric.max_points, rounded(Fraction(points) / Fraction(rubric.max_points)))
+
+
+def check_essay_score(rubric: EssayRubric, score: EssayScore) -> None:
+    """Holds a grader to the rubric: every criterion rated once, on a known level, with the rubric's points.
+
+    An abstention has neither points nor ratings that count, and must wait for a person.
+
+    Raises:
+        InvalidInput: the score breaks one of these.
+    """
+    if score.points is None:
+        if score.fraction is not None or not score.needs_review:
+            raise InvalidInput("An abstention has no fraction and needs a review")
+        return
+    given = {rating.criterion: rating.points for rating in score.ratings}
+    if given != rate(rubric, _levels(score.ratings)):
+        raise InvalidInput("The ratings' points are not the rubric's")
+    if (score.points, score.max_points, score.fraction) != essay_points(rubric, score.ratings):
+        raise InvalidInput("The score's points are not those of its ratings")
+
+
+def verify_quotes(text: str, quotes: Iterable[str]) -> tuple[str, ...]:
+    """The quotes that `text` holds and that are long enough to prove something, as they were given.
+
+    Both sides are compared after Unicode normalisation (NFKC), with one kind of quotation mark and dash and single
+    spaces. Case counts: a grader copies, it does not rephrase.
+    """
+    body = _normalised(text)
+    return tuple(quote for quote in quotes if _is_evidence(_normalised(quote), body))
+
+
+def unanswered_essay(item: Item) -> EssayScore:
+    """The score of a text nobody wrote: the lowest level of every criterion, and nothing to review.
+
+    Raises:
+        CorruptData: the item is no text.
+    """
+    rubric = item.question.rubric
+    if not isinstance(rubric, EssayRubric):
+        raise CorruptData(f"Item {item.snapshot_id} is no text")
+    return EssayScore(
+        snapshot_id=item.snapshot_id,
+        points=Decimal(0),
+        max_points=rubric.max_points,
+        fraction=Decimal(0),
+        ratings=tuple(
+            CriterionRating(
+                criterion=criterion.key, level=criterion.levels[0].name, points=Decimal(0), rationale="Not answered."
+            )
+            for criterion in rubric.criteria
+        ),
+        feedback="Not answered, so it gives no points.",
+        model="none",
+        prompt_version="none",
+        rubric_version=item.question.version,
+        confidence=Decimal(1),
+        needs_review=False,
+    )
+
+
+def _levels(ratings: Iterable[CriterionRating]) -> dict[str, str]:
+    levels: dict[str, str] = {}
+    for rating in ratings:
+        if rating.criterion in levels:
+            raise InvalidInput("A criterion is rated twice", (Problem(rating.criterion, "is rated twice"),))
+        levels[rating.criterion] = rating.level
+    return levels
+
+
+def _normalised(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text.translate(_MARKS)).split())
+
+
+def _is_evidence(quote: str, body: str) -> bool:
+    long_enough = len(quote) >= MIN_QUOTE_CHARS or len(quote.split()) >= MIN_QUOTE_WORDS
+    return long_enough and quote in body

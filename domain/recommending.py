@@ -1,0 +1,239 @@
+"""From gaps, evidence and neighbours to a ranked list of credentials. Pure arithmetic; equal input, equal output."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import fsum
+from typing import Final
+from uuid import UUID
+
+from domain.explaining import Ranked, rationale, summary
+from domain.recommendations import Blend, Neighbour, RecommendedItem, Trace
+from domain.roles import Credential, CredentialLevel, Role
+from domain.skills import SkillGap
+
+ITEMS: Final = 5
+
+WEIGHTS: Final[Mapping[str, float]] = {
+    "gap_coverage": 0.40,  # what the learner came for
+    "similarity": 0.25,  # the text is evidence that it teaches this part of the skill
+    "level_fit": 0.20,  # too easy or too hard is not finished
+    "neighbours": 0.15,  # at most: reactions are few and follow what was shown
+}
+NEIGHBOURS_HALF: Final = 5.0
+"""Neighbours, counted by nearness, at which their weight reaches half of its most."""
+PRIOR_REACTION: Final = 0.5
+"""What is assumed of a credential nobody reacted to: the middle of the scale."""
+PRIOR_STRENGTH: Final = 3.0
+"""How many reactions that assumption is worth: one enthusiast moves it a quarter of the way."""
+
+SIMILARITY_RANGE: Final = (0.15, 0.75)
+"""MiniLM's cosines of a skill's description with unrelated and with closely matching texts."""
+
+LEVELS: Final = tuple(CredentialLevel)
+LEVEL_BOUNDS: Final = (Decimal("0.4"), Decimal("0.7"))
+"""Scores from which intermediate and advanced are the level to learn at."""
+LEVEL_STEP: Final = 0.5
+"""A level off halves the fit."""
+
+RELEVANCE: Final = 0.8
+"""The part of maximal marginal relevance that counts merit; the rest counts being unlike what is chosen already."""
+OTHER_LEVEL: Final = 0.5
+"""Two credentials of one skill on different levels are half as alike as two on the same."""
+
+
+def gap_query(gap: SkillGap) -> str:
+    """What is searched for a gap: the skill and what being able to do it means."""
+    return f"{gap.skill}: {gap.description}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner:
+    """Whom to recommend to.
+
+    `gaps` has every skill of the role, met ones too; `held` the credentials the learner has; `neighbours` earlier
+    learners with their nearness 0..1.
+    """
+
+    gaps: tuple[SkillGap, ...]
+    held: frozenset[UUID] = frozenset()
+    neighbours: tuple[tuple[Neighbour, float], ...] = ()
+
+
+def recommend(role: Role, learner: Learner, traces: Iterable[Trace], credentials: Mapping[UUID, Credential]) -> Blend:
+    """At most five credentials, in the order to take them.
+
+    Only what was found (`traces`) is a candidate, and only what is in `credentials`: the active ones among those found
+    and, transitively, their prerequisites. An item's confidence is its blended score 0..1: an order, not yet a
+    calibrated chance of being liked.
+    """
+    view = _view(learner, traces)
+    usable = {id_: each for id_, each in credentials.items() if each.active and id_ not in learner.held}
+    found = [id_ for id_ in view.similarity if id_ in usable and _need(usable[id_], view.needs)]
+    paths = {id_: path for id_ in found if (path := _path(id_, usable, learner.held))}
+    ranked = {id_: view.rank(usable[id_]) for path in paths.values() for id_ in path}
+    chosen = _choose(paths, ranked)
+    items = tuple(_item(ranked[id_], position, chosen, usable) for position, id_ in enumerate(chosen, start=1))
+    about = summary(role, learner.gaps, items, len(learner.neighbours))
+    return Blend(items=items, weights=view.weights, summary=about)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """The learner as the ranking sees them: per skill its gap and share of the need, per credential what is known."""
+
+    gaps: Mapping[str, SkillGap]
+    needs: Mapping[str, float]
+    similarity: Mapping[UUID, float]
+    neighbours: Sequence[tuple[Neighbour, float]]
+    weights: Mapping[str, float]
+
+    def rank(self, credential: Credential) -> Ranked:
+        skills = sorted((s for s in credential.skills if self.needs.get(s)), key=lambda s: (-self.needs[s], s))
+        cosine = self.similarity.get(credential.id)
+        reacted = [(n.reactions[credential.id], near) for n, near in self.neighbours if credential.id in n.reactions]
+        features = {
+            "gap_coverage": min(1.0, _need(credential, self.needs)),
+            "similarity": _spread(cosine),
+            "level_fit": _level_fit(credential, [(self.gaps[s], self.needs[s]) for s in skills]),
+            "neighbours": _shrunk(reacted),
+        }
+        return Ranked(
+            credential=credential,
+            gaps=tuple(self.gaps[s] for s in skills),
+            features={name: round(value, 6) for name, value in features.items()},
+            score=round(fsum(self.weights[name] * value for name, value in features.items()), 6),
+            similarity=cosine,
+            reactions=tuple(reaction for reaction, _ in reacted),
+        )
+
+
+def _view(learner: Learner, traces: Iterable[Trace]) -> _View:
+    similarity: dict[UUID, float] = {}
+    for trace in traces:
+        similarity[trace.credential_id] = max(trace.similarity, similarity.get(trace.credential_id, -1.0))
+    return _View(
+        gaps={gap.skill: gap for gap in learner.gaps},
+        needs=_needs(learner.gaps),
+        similarity=similarity,
+        neighbours=learner.neighbours,
+        weights=_weights(learner.neighbours),
+    )
+
+
+def _needs(gaps: Sequence[SkillGap]) -> dict[str, float]:
+    """Each skill's share of the total gap by importance; without any gap its share of the importance (stretch)."""
+    stretch = not any(gap.gap for gap in gaps)
+    parts = {gap.skill: float(gap.importance * (1 if stretch else gap.gap)) for gap in gaps}
+    total = fsum(parts.values())
+    return {skill: part / total for skill, part in parts.items()} if total else {}
+
+
+def _need(credential: Credential, needs: Mapping[str, float]) -> float:
+    return fsum(needs.get(skill, 0.0) for skill in set(credential.skills))
+
+
+def _weights(neighbours: Sequence[tuple[Neighbour, float]]) -> dict[str, float]:
+    """The base weights, with the neighbours' grown with the evidence and the others' share of the rest."""
+    evidence = fsum(nearness for neighbour, nearness in neighbours if neighbour.reactions)
+    theirs = WEIGHTS["neighbours"] * evidence / (evidence + NEIGHBOURS_HALF)
+    rest = (1 - theirs) / (1 - WEIGHTS["neighbours"])
+    return {name: round(theirs if name == "neighbours" else weight * rest, 6) for name, weight in WEIGHTS.items()}
+
+
+def _spread(cosine: float | None) -> float:
+    """A cosine on 0..1 between unrelated and closely matching; 0 for what was not found."""
+    low, high = SIMILARITY_RANGE
+    return 0.0 if cosine is None else min(1.0, max(0.0, (cosine - low) / (high - low)))
+
+
+def _level_fit(credential: Credential, gaps: Sequence[tuple[SkillGap, float]]) -> float:
+    """1 for the level at which the learner stands; half as much a level off, half again beyond the target's level."""
+    level = LEVELS.index(credential.level)
+    total = fsum(need for _, need in gaps)
+    return fsum(need * _one_level_fit(level, gap) for gap, need in gaps) / total if total else 0.0
+
+
+def _one_level_fit(level: int, gap: SkillGap) -> float:
+    goal = _level_of(gap.target)
+    start = _level_of(gap.score) if gap.gap else len(LEVELS) - 1
+    beyond = max(0, level - goal) if gap.gap else 0
+    return LEVEL_STEP ** (abs(level - start) + beyond)
+
+
+def _level_of(score: Decimal | None) -> int:
+    """The level to learn at with this score; nobody knows is where everybody starts."""
+    return sum((score or Decimal(0)) >= bound for bound in LEVEL_BOUNDS)
+
+
+def _shrunk(reactions: Sequence[tuple[Decimal, float]]) -> float:
+    """The mean reaction by nearness on 0..1, drawn towards the middle while there are few."""
+    weight = fsum(nearness for _, nearness in reactions)
+    liked = fsum(float(reaction - 1) / 4 * nearness for reaction, nearness in reactions)
+    return (liked + PRIOR_STRENGTH * PRIOR_REACTION) / (weight + PRIOR_STRENGTH)
+
+
+def _path(id_: UUID, usable: Mapping[UUID, Credential], held: Collection[UUID]) -> tuple[UUID, ...]:
+    """The credential after all prerequisites the learner lacks; empty if one cannot be had, or they go in a circle."""
+    path: list[UUID] = []
+    under_way: set[UUID] = set()
+
+    def add(step: UUID) -> bool:
+        if step in path or step in held:
+            return True
+        if step in under_way or step not in usable:
+            return False
+        under_way.add(step)
+        if not all(add(earlier) for earlier in sorted(usable[step].prerequisites)):
+            return False
+        path.append(step)
+        return True
+
+    return tuple(path) if add(id_) else ()
+
+
+def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked]) -> list[UUID]:
+    """Maximal marginal relevance over whole paths; a path that no longer fits is passed over."""
+    chosen: list[UUID] = []
+    while len(chosen) < ITEMS:
+        fitting = {
+            id_: rest
+            for id_, path in paths.items()
+            if id_ not in chosen and len(rest := [step for step in path if step not in chosen]) <= ITEMS - len(chosen)
+        }
+        if not fitting:
+            break
+        best = min(fitting, key=_by_merit(ranked, chosen))
+        chosen += fitting[best]
+    return chosen
+
+
+def _by_merit(ranked: Mapping[UUID, Ranked], chosen: Sequence[UUID]) -> Callable[[UUID], tuple[float, UUID]]:
+    def merit(id_: UUID) -> tuple[float, UUID]:
+        alike = max((_likeness(ranked[id_].credential, ranked[other].credential) for other in chosen), default=0.0)
+        return (-round(RELEVANCE * ranked[id_].score - (1 - RELEVANCE) * alike, 9), id_)
+
+    return merit
+
+
+def _likeness(one: Credential, other: Credential) -> float:
+    """The overlap of their skills (Jaccard), less for different levels."""
+    mine, theirs = set(one.skills), set(other.skills)
+    overlap = len(mine & theirs) / len(mine | theirs) if mine | theirs else 1.0
+    return overlap if one.level is other.level else overlap * OTHER_LEVEL
+
+
+def _item(
+    ranked: Ranked, position: int, chosen: Sequence[UUID], credentials: Mapping[UUID, Credential]
+) -> RecommendedItem:
+    credential = ranked.credential
+    later = [credentials[id_] for id_ in chosen[position:]]
+    return RecommendedItem(
+        credential_id=credential.id,
+        title=credential.title,
+        position=position,
+        confidence=round(min(1.0, max(0.0, ranked.score)), 3),
+        rationale=rationale(ranked, opens=[each.title for each in later if credential.id in each.prerequisites]),
+        skills=credential.skills,
+        features=ranked.features,
+    )

@@ -1,0 +1,173 @@
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.answers import answer_json, check_answer, public_rubric
+from domain.errors import InvalidInput
+from domain.questions import Anchor, Answer, AnswerFormat, QuestionKind, Rubric
+from tests.domain.builders import CHOICES, REASON, answer_format, essay, multiple, number, question, scale, single
+
+SINGLE, MULTIPLE, NUMBER, SCALE, TEXT = (answer_format(kind) for kind in QuestionKind)
+BOUNDED = answer_format(QuestionKind.NUMBER, minimum=Decimal(0), maximum=Decimal("10.5"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "raw", "answer"),
+    [
+        (SINGLE, "red", "red"),
+        (SCALE, "blue", "blue"),
+        (MULTIPLE, {"choices": ["blue", "red"]}, ("red", "blue")),
+        (MULTIPLE, {"choices": []}, ()),
+        (NUMBER, 1250, Decimal(1250)),
+        (NUMBER, 0.1, Decimal("0.1")),
+        (NUMBER, -0.0, Decimal(0)),
+        (NUMBER, Decimal("1.2500"), Decimal("1.25")),
+        (BOUNDED, 0, Decimal(0)),
+        (BOUNDED, 10.5, Decimal("10.5")),
+        (TEXT, "  An answer. ", "  An answer. "),
+        (TEXT, "x" * 20_000, "x" * 20_000),
+    ],
+)
+def test_an_answer_of_the_right_shape_is_taken(asked: AnswerFormat, raw: object, answer: Answer) -> None:
+    assert check_answer(asked, raw) == answer
+
+
+@pytest.mark.parametrize(
+    ("asked", "raw", "problem"),
+    [
+        (SINGLE, "white", "must be one of the choices"),
+        (SINGLE, "Red", "must be one of the choices"),
+        (SINGLE, 1, "must be a string, one of the choices"),
+        (SINGLE, None, "must be a string, one of the choices"),
+        (SCALE, ["red"], "must be a string, one of the choices"),
+        (MULTIPLE, "red", 'must be an object {"choices": [...]}'),
+        (MULTIPLE, ["red"], 'must be an object {"choices": [...]}'),
+        (MULTIPLE, {}, 'must be an object {"choices": [...]}'),
+        (MULTIPLE, {"choices": "red"}, 'must be an object {"choices": [...]}'),
+        (MULTIPLE, {"choices": ["red"], "note": 1}, 'must be an object {"choices": [...]}'),
+        (MULTIPLE, {"choices": ["red", "white"]}, "must hold only choices that are offered"),
+        (MULTIPLE, {"choices": [["red"], {}, None]}, "must hold only choices that are offered"),
+        (MULTIPLE, {"choices": ["red", "red"]}, "must not hold a choice twice"),
+        (NUMBER, "1250", "must be a number"),
+        (NUMBER, True, "must be a number"),
+        (NUMBER, None, "must be a number"),
+        (NUMBER, {"number": 1}, "must be a number"),
+        (NUMBER, float("nan"), "must be a finite number of at most 15 digits"),
+        (NUMBER, float("inf"), "must be a finite number of at most 15 digits"),
+        (NUMBER, 10**400, "must be a finite number of at most 15 digits"),
+        (NUMBER, 0.1 + 0.2, "must be a finite number of at most 15 digits"),
+        (NUMBER, 5e-324, "must be a finite number of at most 15 digits"),
+        (BOUNDED, -0.001, "must be at least 0 and at most 10.5"),
+        (BOUNDED, 10.51, "must be at least 0 and at most 10.5"),
+        (TEXT, "", "must not be empty"),
+        (TEXT, " \n\t", "must not be empty"),
+        (TEXT, 7, "must be a string"),
+        (TEXT, "x" * 20_001, "must have at most 20000 characters"),
+        (TEXT, "a\0b", "must not hold NUL characters or lone surrogates"),
+        (TEXT, "a\ud800b", "must not hold NUL characters or lone surrogates"),
+    ],
+)
+def test_an_answer_of_another_shape_is_refused_with_the_reason(asked: AnswerFormat, raw: object, problem: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check_answer(asked, raw)
+    assert [(found.field, found.problem) for found in caught.value.problems] == [("answer", problem)]
+
+
+def test_a_question_may_ask_for_a_shorter_text() -> None:
+    with pytest.raises(InvalidInput):
+        check_answer(answer_format(QuestionKind.TEXT, max_chars=10), "x" * 11)
+
+
+def test_word_limits_are_guidance() -> None:
+    assert check_answer(answer_format(QuestionKind.TEXT, min_words=80, max_words=400), "Too short.") == "Too short."
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(CHOICES),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["choices", "x"]), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from([SINGLE, MULTIPLE, NUMBER, BOUNDED, SCALE, TEXT]), JSON_VALUES)
+def test_whatever_is_sent_is_taken_or_refused_and_what_is_taken_comes_back(asked: AnswerFormat, raw: Any) -> None:
+    try:
+        answer = check_answer(asked, raw)
+    except InvalidInput:
+        return
+    assert check_answer(asked, json.loads(json.dumps(answer_json(answer)))) == answer
+
+
+MARKER = st.text("QXZ", min_size=12, max_size=40)
+
+
+@given(st.sampled_from([SINGLE, MULTIPLE, NUMBER, SCALE, answer_format(QuestionKind.TEXT, max_chars=8)]), MARKER)
+def test_a_refusal_never_repeats_the_input(asked: AnswerFormat, marker: str) -> None:
+    for raw in (marker, {"choices": [marker]}, [marker]):
+        with pytest.raises(InvalidInput) as caught:
+            check_answer(asked, raw)
+        assert marker not in f"{caught.value} {caught.value.problems}"
+
+
+@given(st.decimals(min_value=-(10**14), max_value=10**14, places=1))
+def test_a_number_comes_back_as_it_was_sent(value: Decimal) -> None:
+    assert Decimal(json.dumps(answer_json(check_answer(NUMBER, float(value))))) == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (Decimal(1250), 1250),
+        (Decimal("0.1"), 0.1),
+        (("red", "blue"), {"choices": ["red", "blue"]}),
+        ("An answer.", "An answer."),
+    ],
+)
+def test_answers_are_shown_in_the_shape_they_were_sent_in(answer: Answer, shown: object) -> None:
+    assert answer_json(answer) == shown
+
+
+def test_a_student_sees_what_an_essay_is_judged_by() -> None:
+    seen = public_rubric(question(essay()))
+    assert seen["points"] == 10
+    assert seen["criteria"][0] == {  # type: ignore[index]  # the value's type is object on purpose
+        "key": "cause",
+        "name": "Finds the cause",
+        "description": "What the cause is.",
+        "levels": [
+            {"name": name, "points": points, "descriptor": f"{name} work"}
+            for name, points in (("Missing", 0), ("Emerging", 1), ("Proficient", 2), ("Strong", 4))
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("rubric", "seen"),
+    [
+        (single(), {"kind": "single", "points": 1}),
+        (multiple(), {"kind": "multiple", "points": 2, "penalty": Decimal("0.5")}),
+        (number(), {"kind": "number", "points": 2}),
+        (scale(), {"kind": "scale"}),
+    ],
+)
+def test_a_student_sees_what_a_rule_gives_and_no_key(rubric: Rubric, seen: dict[str, object]) -> None:
+    assert public_rubric(question(rubric)) == seen
+
+
+@pytest.mark.parametrize(
+    ("rubric", "secret"),
+    [
+        (single(), "green"),
+        (multiple(), "green"),
+        (number(), "1250"),
+        (scale(), "0.75"),
+        (single(), REASON),
+        (essay(anchors=(Anchor(text="SECRET", levels={"cause": "Strong", "remedy": "Missing"}),)), "SECRET"),
+    ],
+)
+def test_the_public_rubric_gives_nothing_away(rubric: Rubric, secret: str) -> None:
+    assert secret not in json.dumps(public_rubric(question(rubric)), default=str)

@@ -1,0 +1,101 @@
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+
+from domain.assessments import EXPIRED, Assessment, AssessmentStatus, Healing
+from domain.errors import InvalidAssessmentState
+from tests.domain.builders import an_id
+
+NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
+IN_PROGRESS, AWAITING, COMPLETED, FAILED = AssessmentStatus
+
+Move = Callable[[Assessment], Assessment]
+MOVES: dict[str, Move] = {
+    "submit": Assessment.submit,
+    "expire answered": lambda assessment: assessment.expire(answered=True),
+    "expire unanswered": lambda assessment: assessment.expire(answered=False),
+    "claim": lambda assessment: assessment.claim(NOW),
+    "complete": lambda assessment: assessment.complete(NOW, degraded=False, healing=Healing.NONE),
+    "fail": lambda assessment: assessment.fail("corrupt_data"),
+    "rerun": Assessment.rerun,
+}
+LEGAL = {
+    ("submit", IN_PROGRESS): AWAITING,
+    ("expire answered", IN_PROGRESS): AWAITING,
+    ("expire unanswered", IN_PROGRESS): FAILED,
+    ("claim", AWAITING): AWAITING,
+    ("complete", AWAITING): COMPLETED,
+    ("fail", IN_PROGRESS): FAILED,
+    ("fail", AWAITING): FAILED,
+    ("rerun", FAILED): AWAITING,
+}
+
+
+def an_assessment(status: AssessmentStatus = IN_PROGRESS) -> Assessment:
+    return Assessment(
+        id=an_id("assessment"),
+        user_id=an_id("student"),
+        organization_id=an_id("organization"),
+        role_id=an_id("role"),
+        status=status,
+        run=1,
+        revision=0,
+        expires_at=NOW + timedelta(hours=1),
+    )
+
+
+@pytest.mark.parametrize(("move", "start"), LEGAL)
+def test_a_legal_move_ends_where_it_should(move: str, start: AssessmentStatus) -> None:
+    assert MOVES[move](an_assessment(start)).status is LEGAL[move, start]
+
+
+@pytest.mark.parametrize(("move", "start"), sorted(set(product(MOVES, AssessmentStatus)) - set(LEGAL)))
+def test_every_other_move_is_refused(move: str, start: AssessmentStatus) -> None:
+    with pytest.raises(InvalidAssessmentState, match=f"Assessment is {start}"):
+        MOVES[move](an_assessment(start))
+
+
+def test_answers_are_taken_while_it_is_open() -> None:
+    an_assessment().check_open(NOW)
+
+
+@pytest.mark.parametrize("status", [AWAITING, COMPLETED, FAILED])
+def test_answers_are_refused_after_submission(status: AssessmentStatus) -> None:
+    with pytest.raises(InvalidAssessmentState, match="no longer accepted"):
+        an_assessment(status).check_open(NOW)
+
+
+def test_answers_are_refused_from_the_moment_it_expires() -> None:
+    assessment = an_assessment()
+    with pytest.raises(InvalidAssessmentState, match="expired"):
+        assessment.check_open(assessment.expires_at)
+
+
+def test_claiming_again_keeps_the_first_time() -> None:
+    claimed = an_assessment(AWAITING).claim(NOW)
+    assert claimed.claim(NOW + timedelta(minutes=1)).claimed_at == NOW
+
+
+def test_completing_publishes_the_next_revision() -> None:
+    done = an_assessment(AWAITING).complete(NOW, degraded=True, healing=Healing.DUE)
+    assert (done.revision, done.completed_at, done.degraded, done.healing) == (1, NOW, True, Healing.DUE)
+
+
+def test_a_failure_keeps_its_reason() -> None:
+    assert an_assessment(AWAITING).fail("corrupt_data").failure_reason == "corrupt_data"
+
+
+def test_a_rerun_starts_afresh() -> None:
+    failed = replace(an_assessment(AWAITING), claimed_at=NOW).fail("corrupt_data")
+    again = failed.rerun()
+    assert (again.run, again.claimed_at, again.failure_reason) == (2, None, None)
+
+
+def test_what_expired_without_an_answer_cannot_be_run_again() -> None:
+    expired = an_assessment().expire(answered=False)
+    assert expired.failure_reason == EXPIRED
+    with pytest.raises(InvalidAssessmentState, match="expired without an answer"):
+        expired.rerun()

@@ -1,0 +1,49 @@
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.exact import canonical, is_exact, plain, rounded
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-0", "0E+999999", "999999999999999", "-1E-15", "0.1", "1.500000000000000000000"]
+)
+def test_numbers_a_double_can_carry_are_exact(text: str) -> None:
+    assert is_exact(Decimal(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["NaN", "sNaN", "Infinity", "1E+15", "1E-16", "1234567890123456", "0.1234567890123456", "1E+999999999"]
+)
+def test_numbers_a_double_cannot_carry_are_not(text: str) -> None:
+    assert not is_exact(Decimal(text))
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False).filter(is_exact))
+def test_an_exact_number_survives_a_double(value: Decimal) -> None:
+    assert Decimal(repr(float(value))) == value
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False).filter(is_exact))
+def test_the_canonical_form_keeps_the_value_and_is_reached_once(value: Decimal) -> None:
+    assert canonical(value) == value
+    assert str(canonical(canonical(value))) == str(canonical(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("1250.00", "1250"), ("1.25E+3", "1250"), ("-0", "0"), ("0.0500", "0.05"), ("1E-7", "0.0000001")],
+)
+def test_numbers_are_shown_as_people_write_them(text: str, shown: str) -> None:
+    assert plain(Decimal(text)) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("1/3", "0.3333"), ("2/3", "0.6667"), ("0.00005", "0.0000"), ("0.00015", "0.0002"), ("2", "2.0000")],
+)
+def test_rounding_is_to_four_places_half_to_even(value: str, expected: str) -> None:
+    assert str(rounded(Fraction(value))) == expected

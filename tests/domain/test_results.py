@@ -1,0 +1,55 @@
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from domain.recommendations import Blend, Evidence
+from domain.results import Result
+from domain.scores import DegradedReason, EssayScore
+from tests.domain.builders import abstention, essay_score
+
+
+def a_result(*essays: EssayScore, retrieval: DegradedReason | None = None) -> Result:
+    evidence = Evidence(
+        gaps=(), traces=(), latency_ms=1, embedding_provider="local", embedding_model="m", degraded_reason=retrieval
+    )
+    return Result(rule_scores=(), essay_scores=essays, evidence=evidence, blend=Blend(items=(), weights={}, summary=""))
+
+
+def test_each_degraded_reason_is_named_once() -> None:
+    local = replace(essay_score(), degraded_reason=DegradedReason.ESSAY_GRADER_LOCAL)
+    assert a_result(local, local, retrieval=DegradedReason.VECTOR_STORE_FALLBACK).degraded_reasons == (
+        DegradedReason.ESSAY_GRADER_LOCAL,
+        DegradedReason.VECTOR_STORE_FALLBACK,
+    )
+
+
+def test_a_result_of_whole_parts_is_not_degraded() -> None:
+    assert a_result(essay_score()).degraded_reasons == ()
+
+
+def test_one_doubtful_essay_makes_the_result_wait_for_a_person() -> None:
+    assert a_result(essay_score(), abstention()).needs_review
+    assert not a_result(essay_score()).needs_review
+
+
+@pytest.mark.parametrize(
+    ("reason", "heals"),
+    [(None, False), (DegradedReason.ESSAY_GRADER_NOT_CONFIGURED, False), (DegradedReason.ESSAY_GRADER_LOCAL, True)],
+)
+def test_only_what_may_pass_by_itself_heals(reason: DegradedReason | None, heals: bool) -> None:  # noqa: FBT001  # parametrised
+    assert a_result(essay_score(degraded_reason=reason)).heals is heals
+
+
+def test_metrics_count_what_was_bought_and_add_the_known_costs() -> None:
+    bought = essay_score(model="gpt-test", latency_ms=700, cost_cents=Decimal("0.4"))
+    local = essay_score(model="local-test", latency_ms=90)
+    metrics = a_result(bought, bought, local).metrics(total_latency_ms=2000)
+    assert (metrics.total_latency_ms, metrics.gpt_latency_ms, metrics.rag_latency_ms) == (2000, 1400, 1)
+    assert (metrics.token_cost_cents, metrics.cost_complete) == (Decimal("0.8"), True)
+
+
+def test_an_unknown_cost_leaves_the_sum_incomplete() -> None:
+    unknown = essay_score(model="gpt-test", cost_cents=None)
+    metrics = a_result(unknown, essay_score(cost_cents=Decimal("0.4"))).metrics(total_latency_ms=1)
+    assert (metrics.token_cost_cents, metrics.cost_complete) == (Decimal("0.4"), False)

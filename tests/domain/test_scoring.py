@@ -1,0 +1,197 @@
+from decimal import Decimal
+from fractions import Fraction
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import CorruptData
+from domain.questions import Answer, MultipleChoiceRubric, RuleRubric
+from domain.scoring import score_rule, score_rules
+from tests.domain.builders import CHOICES, essay, item, multiple, number, scale, single
+
+ZERO, ONE = Decimal(0), Decimal(1)
+SUBSETS = st.sets(st.sampled_from(CHOICES)).map(lambda chosen: tuple(sorted(chosen)))
+POINTS = st.decimals(min_value=Decimal("0.01"), max_value=999, places=2)
+NUMBERS = st.decimals(min_value=-(10**9), max_value=10**9, places=4)
+
+
+@st.composite
+def multiple_rubrics(draw: st.DrawFn) -> MultipleChoiceRubric:
+    correct = tuple(draw(st.sets(st.sampled_from(CHOICES), min_size=1)))
+    penalty = draw(st.decimals(min_value=0, max_value=len(correct), places=2))
+    return multiple(points=draw(POINTS), correct=correct, penalty=penalty)
+
+
+def fraction(rubric: RuleRubric, answer: Answer) -> Decimal:
+    score = score_rule(item(rubric, answer))
+    assert score.fraction is not None
+    return score.fraction
+
+
+@given(POINTS, st.sampled_from(CHOICES))
+def test_one_choice_gives_all_points_or_none(points: Decimal, choice: str) -> None:
+    score = score_rule(item(single(points=points), choice))
+    assert (score.points, score.fraction) == ((points, ONE) if choice == "green" else (ZERO, ZERO))
+
+
+@given(multiple_rubrics(), SUBSETS)
+def test_partial_credit_is_its_formula_rounded_once(rubric: MultipleChoiceRubric, chosen: tuple[str, ...]) -> None:
+    right = len(set(chosen) & set(rubric.correct))
+    exact = max(Fraction(0), (right - Fraction(rubric.penalty) * (len(chosen) - right)) / len(rubric.correct))
+    score = score_rule(item(rubric, chosen))
+    assert score.fraction is not None
+    assert abs(Fraction(score.fraction) - exact) <= Fraction(1, 20_000)
+    assert abs(Fraction(score.points) - exact * Fraction(rubric.points)) <= Fraction(1, 20_000)
+
+
+@given(multiple_rubrics(), SUBSETS)
+def test_points_stay_between_nothing_and_all(rubric: MultipleChoiceRubric, chosen: tuple[str, ...]) -> None:
+    score = score_rule(item(rubric, chosen))
+    assert 0 <= score.points <= score.max_points
+
+
+@given(multiple_rubrics(), SUBSETS, st.sampled_from(CHOICES))
+def test_a_further_right_choice_never_costs_and_a_wrong_one_never_pays(
+    rubric: MultipleChoiceRubric, chosen: tuple[str, ...], further: str
+) -> None:
+    before, after = fraction(rubric, chosen), fraction(rubric, tuple({*chosen, further}))
+    assert after >= before if further in rubric.correct else after <= before
+
+
+@given(multiple_rubrics(), SUBSETS, st.randoms(use_true_random=False))
+def test_the_order_of_choices_does_not_matter(
+    rubric: MultipleChoiceRubric, chosen: tuple[str, ...], random: Random
+) -> None:
+    shuffled = list(chosen)
+    random.shuffle(shuffled)
+    assert score_rule(item(rubric, tuple(shuffled))) == score_rule(item(rubric, chosen))
+
+
+def test_a_third_of_the_points_is_rounded_at_the_end() -> None:
+    score = score_rule(item(multiple(points=Decimal(10), correct=("red", "green", "blue")), ("red",)))
+    assert (str(score.fraction), str(score.points)) == ("0.3333", "3.3333")
+
+
+def test_choosing_none_is_an_answer() -> None:
+    assert score_rule(item(multiple(), ())).rule == "partial_credit"
+
+
+@given(NUMBERS, st.decimals(min_value=0, max_value=1000, places=3))
+def test_an_absolute_tolerance_holds_exactly_up_to_its_edge(value: Decimal, tolerance: Decimal) -> None:
+    rubric = number(value=value, tolerance=tolerance)
+    beyond = tolerance + Decimal("1E-12")
+    assert [fraction(rubric, value + away) for away in (tolerance, -tolerance)] == [1, 1]
+    assert [fraction(rubric, value + away) for away in (beyond, -beyond)] == [0, 0]
+
+
+@given(NUMBERS.filter(bool), st.decimals(min_value=0, max_value=1, places=3))
+def test_a_relative_tolerance_is_a_share_of_the_values_magnitude(value: Decimal, tolerance: Decimal) -> None:
+    rubric = number(value=value, tolerance=tolerance, tolerance_kind="relative")
+    edge = tolerance * abs(value)
+    beyond = edge + Decimal("1E-12")
+    assert [fraction(rubric, value + away) for away in (edge, -edge)] == [1, 1]
+    assert [fraction(rubric, value + away) for away in (beyond, -beyond)] == [0, 0]
+
+
+def test_equal_numbers_are_equal_however_they_are_written() -> None:
+    assert fraction(number(tolerance=Decimal(0)), Decimal("1250.000")) == 1
+
+
+@given(st.sampled_from(CHOICES))
+def test_a_profile_answer_gives_evidence_and_no_points(choice: str) -> None:
+    score = score_rule(item(scale(), choice))
+    assert (score.points, score.max_points, score.fraction) == (ZERO, ZERO, scale().evidence[choice])
+
+
+@pytest.mark.parametrize("rubric", [single(), multiple(), number()])
+def test_an_unanswered_question_gives_no_points(rubric: RuleRubric) -> None:
+    score = score_rule(item(rubric))
+    assert (score.rule, score.points, score.fraction) == ("unanswered", ZERO, ZERO)
+
+
+def test_an_unanswered_profile_question_says_nothing() -> None:
+    score = score_rule(item(scale()))
+    assert (score.rule, score.max_points, score.fraction) == ("unanswered", ZERO, None)
+
+
+EXPLANATIONS = [
+    (single(), "green", "single_choice", "Correct. The right choice is “green”."),
+    (single(), "red", "single_choice", "Not correct. The right choice is “green”. Because the light says so."),
+    (
+        multiple(),
+        ("red", "green"),
+        "partial_credit",
+        "Correct. Right choices found: 2 of 2; wrong ones chosen: 0. Right are: “red”; “green”.",
+    ),
+    (
+        multiple(),
+        ("red", "blue"),
+        "partial_credit",
+        (
+            "Partly correct. Right choices found: 1 of 2; wrong ones chosen: 1, each of which takes away what 0.5 "
+            "right ones give. Right are: “red”; “green”. Because the light says so."
+        ),
+    ),
+    (
+        multiple(penalty=Decimal(0)),
+        ("blue",),
+        "partial_credit",
+        (
+            "Not correct. Right choices found: 0 of 2; wrong ones chosen: 1. Right are: “red”; “green”. "
+            "Because the light says so."
+        ),
+    ),
+    (
+        number(),
+        Decimal(1255),
+        "numeric_tolerance",
+        "Correct. The value is 1250; an answer up to 5 away counts.",
+    ),
+    (
+        number(tolerance=Decimal("0.0200"), tolerance_kind="relative"),
+        Decimal(1),
+        "numeric_tolerance",
+        "Not correct. The value is 1250; an answer up to 2 % away counts. Because the light says so.",
+    ),
+    (
+        number(tolerance=Decimal(0)),
+        Decimal(1250),
+        "numeric_tolerance",
+        "Correct. The value is 1250; only that counts.",
+    ),
+    (
+        scale(skills=("SQL querying", "Data cleaning")),
+        "blue",
+        "profile_evidence",
+        "Your own account, neither right nor wrong: it counts as 0.75 of 1 for SQL querying, Data cleaning.",
+    ),
+    (single(), None, "unanswered", "Not answered, so it gives no points."),
+    (scale(), None, "unanswered", "Not answered, so it says nothing about your skills."),
+]
+
+
+@pytest.mark.parametrize(("rubric", "answer", "rule", "explanation"), EXPLANATIONS)
+def test_a_score_names_its_rule_and_says_why(rubric: RuleRubric, answer: Answer, rule: str, explanation: str) -> None:
+    score = score_rule(item(rubric, answer))
+    assert (score.rule, score.explanation) == (rule, explanation)
+
+
+def test_an_explanation_names_the_unit() -> None:
+    score = score_rule(item(number(), Decimal(1), unit="EUR"))
+    assert "The value is 1250 EUR; an answer up to 5 EUR away counts." in score.explanation
+
+
+@pytest.mark.parametrize(
+    ("rubric", "answer"),
+    [(single(), Decimal(1)), (multiple(), "red"), (number(), "1250"), (scale(), "white"), (essay(), "A text.")],
+)
+def test_an_answer_of_another_kind_is_corrupt_data(rubric: RuleRubric, answer: Answer) -> None:
+    with pytest.raises(CorruptData):
+        score_rule(item(rubric, answer))
+
+
+def test_everything_but_texts_is_scored_in_order() -> None:
+    items = [item(scale(), "red", name="a"), item(essay(), "A text.", name="b"), item(single(), name="c")]
+    assert [score.snapshot_id for score in score_rules(items).scores] == [items[0].snapshot_id, items[2].snapshot_id]
