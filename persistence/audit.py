@@ -1,0 +1,46 @@
+"""Audit rows: who did what to which thing. Opaque ids and codes only."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.contextvars import get_contextvars
+
+from persistence.tables import AuditLogRow
+
+SYSTEM = "system"
+"""The role of whoever acts without a person: workflows, commands."""
+
+
+def correlation_id() -> str | None:
+    """That of the request or run at hand, as the log lines carry it."""
+    found = get_contextvars().get("correlation_id")
+    return None if found is None else str(found)
+
+
+async def record(  # noqa: PLR0913  # the columns of an audit row
+    session: AsyncSession,
+    action: str,
+    resource_type: str,
+    resource_id: UUID,
+    *,
+    organization_id: UUID | None,
+    actor_id: UUID | None,
+    actor_role: str = SYSTEM,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """One act, in the transaction that does it. `details` holds ids, numbers and codes."""
+    row = {
+        "id": uuid4(),
+        "organization_id": organization_id,
+        "actor_id": actor_id,
+        "actor_role": actor_role,
+        "action": action,
+        "resource_type": resource_type,
+        "resource_id": resource_id,
+        "correlation_id": correlation_id(),
+        "details": details,
+    }
+    await session.execute(insert(AuditLogRow), [row])

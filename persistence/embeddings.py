@@ -1,0 +1,86 @@
+"""The vectors of catalogue texts, next to the texts."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.identity import derived_id
+from domain.ports import CatalogText, Vector
+from domain.roles import credential_text
+from domain.vectors import check_vector
+from persistence import mappers
+from persistence.failures import storage_errors
+from persistence.tables import CredentialRow, EmbeddingArtifactRow
+
+ENTITY_TYPE: Final = "credential"
+
+
+class SqlEmbeddingArtifacts:
+    """The port `EmbeddingArtifacts`; each call is a transaction of its own.
+
+    Raises:
+        StorageUnavailable: the database is away or overloaded.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def pending(self, provider: str, model: str, *, limit: int) -> tuple[CatalogText, ...]:
+        statement = (
+            select(*mappers.CREDENTIAL_COLUMNS, CredentialRow.text_hash)
+            .where(_is_pending(provider, model))
+            .order_by(CredentialRow.id)
+            .limit(limit)
+        )
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(statement)).mappings().all()
+        return tuple(
+            CatalogText(
+                credential_id=row["id"], text=credential_text(mappers.credential(row)), text_hash=row["text_hash"]
+            )
+            for row in rows
+        )
+
+    async def count_pending(self, provider: str, model: str) -> int:
+        statement = select(func.count()).select_from(CredentialRow).where(_is_pending(provider, model))
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                return (await connection.execute(statement)).scalar_one()
+
+    async def add(self, provider: str, model: str, embedded: Sequence[tuple[CatalogText, Vector]]) -> None:
+        rows = [_row(provider, model, text, vector) for text, vector in embedded]
+        if not rows:
+            return
+        statement = insert(EmbeddingArtifactRow).on_conflict_do_nothing()
+        with storage_errors():
+            async with self._engine.begin() as connection:
+                await connection.execute(statement, rows)
+
+
+def _is_pending(provider: str, model: str) -> ColumnElement[bool]:
+    current = exists().where(
+        EmbeddingArtifactRow.entity_type == ENTITY_TYPE,
+        EmbeddingArtifactRow.entity_id == CredentialRow.id,
+        EmbeddingArtifactRow.provider == provider,
+        EmbeddingArtifactRow.model == model,
+        EmbeddingArtifactRow.text_hash == CredentialRow.text_hash,
+    )
+    return CredentialRow.active & ~current
+
+
+def _row(provider: str, model: str, text: CatalogText, vector: Vector) -> dict[str, object]:
+    check_vector(vector)
+    key = (ENTITY_TYPE, text.credential_id, provider, model, text.text_hash)
+    return {
+        "id": derived_id("embedding", *key),
+        "entity_type": ENTITY_TYPE,
+        "entity_id": text.credential_id,
+        "provider": provider,
+        "model": model,
+        "text_hash": text.text_hash,
+        "vector": list(vector),
+    }

@@ -1,0 +1,67 @@
+"""The connection to PostgreSQL: its settings and its pool."""
+
+from typing import Annotated
+
+import pydantic_core
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
+
+
+def _postgres(value: SecretStr) -> SecretStr:
+    try:
+        scheme = make_url(value.get_secret_value()).drivername
+    except ArgumentError:
+        scheme = ""
+    if scheme not in _SCHEMES:
+        raise ValueError("must be of the form postgresql://user:password@host:port/database")
+    return value
+
+
+class DatabaseSettings(BaseSettings):
+    """`DATABASE_URL` and its company, e.g. `DATABASE_POOL_SIZE`; timeouts in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="DATABASE_", frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    url: Annotated[SecretStr, AfterValidator(_postgres)]
+    pool_size: int = Field(default=10, ge=1, le=200)
+    pool_timeout_s: float = Field(default=5.0, gt=0)
+    connect_timeout_s: int = Field(default=5, ge=2)
+    statement_timeout_s: float = Field(default=30.0, gt=0)
+    application_name: str = "microcred"
+
+    @property
+    def sqlalchemy_url(self) -> URL:
+        """The URL with the driver that this code speaks."""
+        return make_url(self.url.get_secret_value()).set(drivername="postgresql+psycopg")
+
+
+def _to_json(value: object) -> str:
+    """Compact JSON; Decimal, UUID, dates and enumerations become their text."""
+    return pydantic_core.to_json(value).decode()
+
+
+def create_engine(settings: DatabaseSettings) -> AsyncEngine:
+    """An engine whose errors never show parameters, because those may be answers.
+
+    No ping before use: it would be a round trip per transaction. The first error after a restart of the server empties
+    the whole pool, and every caller repeats what failed.
+    """
+    return create_async_engine(
+        settings.sqlalchemy_url,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.pool_timeout_s,
+        pool_recycle=1800,
+        hide_parameters=True,
+        json_serializer=_to_json,
+        connect_args={
+            "application_name": settings.application_name,
+            "connect_timeout": settings.connect_timeout_s,
+            "options": f"-c statement_timeout={round(settings.statement_timeout_s * 1000)} -c timezone=UTC",
+        },
+    )

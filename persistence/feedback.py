@@ -1,0 +1,144 @@
+"""What students and advisors make of a result."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.assessments import Assessment
+from domain.errors import Erased, InvalidInput, NotFound, Problem
+from domain.identity import derived_id
+from domain.ports import Assessments
+from persistence import audit
+from persistence.bulk import Rows, insert_rows
+from persistence.queries import seen_by
+from persistence.tables import (
+    AssessmentRow,
+    FeedbackRow,
+    MetricSnapshotRow,
+    RecommendationItemRow,
+    RecommendationRow,
+)
+from persistence.views import Actor, Viewer
+
+SATISFACTION: Final = "satisfaction"
+"""The metric that feedback adds to: a relevance score, 1 to 5."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    relevance_score: int
+    acceptance_status: str | None
+    comments: str | None
+    credential_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackReceipt:
+    feedback_id: UUID
+    recommendation_id: UUID
+    revision: int
+    submitted_at: datetime
+
+
+class FeedbackIntake:
+    """Writes of one transaction; the caller commits."""
+
+    def __init__(self, session: AsyncSession, assessments: Assessments) -> None:
+        self._session = session
+        self._assessments = assessments
+
+    async def give(self, recommendation_id: UUID, viewer: Viewer, actor: Actor, feedback: Feedback) -> FeedbackReceipt:
+        """Adds a reaction to the current revision, with its audit row and its satisfaction metric.
+
+        Raises:
+            NotFound: there is no such recommendation, or it is not the viewer's.
+            InvalidInput: `credential_id` is none of its items.
+        """
+        assessment, now = await self._recommended(recommendation_id, viewer)
+        await self._check_recommended(recommendation_id, feedback.credential_id)
+        receipt = FeedbackReceipt(
+            feedback_id=uuid4(),
+            recommendation_id=recommendation_id,
+            revision=assessment.revision,
+            submitted_at=now,
+        )
+        await insert_rows(self._session, _feedback_rows(receipt, assessment, actor, feedback))
+        await audit.record(
+            self._session,
+            "feedback.given",
+            "recommendation",
+            recommendation_id,
+            organization_id=assessment.organization_id,
+            actor_id=actor.id,
+            actor_role=actor.role,
+            details={"feedback_id": receipt.feedback_id, "revision": receipt.revision},
+        )
+        return receipt
+
+    async def _recommended(self, recommendation_id: UUID, viewer: Viewer) -> tuple[Assessment, datetime]:
+        owner = (
+            select(AssessmentRow.id)
+            .join(RecommendationRow, RecommendationRow.assessment_id == AssessmentRow.id)
+            .where(RecommendationRow.id == recommendation_id, *seen_by(viewer))
+        )
+        assessment_id = await self._session.scalar(owner)
+        if assessment_id is None:
+            raise NotFound("No such recommendation")
+        return await locked(self._assessments, assessment_id, viewer)
+
+    async def _check_recommended(self, recommendation_id: UUID, credential_id: UUID | None) -> None:
+        if credential_id is None:
+            return
+        found = select(RecommendationItemRow.id).where(
+            RecommendationItemRow.recommendation_id == recommendation_id,
+            RecommendationItemRow.credential_id == credential_id,
+        )
+        if await self._session.scalar(found) is None:
+            raise InvalidInput(
+                "The request is not valid", (Problem("credential_id", "is not one of the recommended items"),)
+            )
+
+
+async def locked(assessments: Assessments, assessment_id: UUID, viewer: Viewer) -> tuple[Assessment, datetime]:
+    """The assessment and the database's clock; not the viewer's, not there and being erased look the same."""
+    try:
+        assessment, now = await assessments.lock(assessment_id)
+    except (NotFound, Erased):
+        raise NotFound("No such assessment") from None
+    if not viewer.sees(assessment):
+        raise NotFound("No such assessment")
+    return assessment, now
+
+
+def _feedback_rows(receipt: FeedbackReceipt, assessment: Assessment, actor: Actor, feedback: Feedback) -> Rows:
+    return {
+        FeedbackRow: [
+            {
+                "id": receipt.feedback_id,
+                "recommendation_id": receipt.recommendation_id,
+                "revision": receipt.revision,
+                "credential_id": feedback.credential_id,
+                "submitted_by": actor.id,
+                "submitted_by_role": actor.role,
+                "relevance_score": feedback.relevance_score,
+                "acceptance_status": feedback.acceptance_status,
+                "comments": feedback.comments,
+                "submitted_at": receipt.submitted_at,
+            }
+        ],
+        MetricSnapshotRow: [
+            {
+                "id": derived_id("metric", SATISFACTION, receipt.feedback_id),
+                "assessment_id": assessment.id,
+                "metric_type": SATISFACTION,
+                "value": Decimal(feedback.relevance_score),
+                "context": {"recommendation_id": receipt.recommendation_id, "revision": receipt.revision},
+                "captured_at": receipt.submitted_at,
+            }
+        ],
+    }

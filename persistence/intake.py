@@ -1,0 +1,293 @@
+"""What students write: starting an assessment and answering it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, TypeAlias
+from uuid import UUID, uuid4
+
+from sqlalchemy import ARRAY, Uuid, bindparam, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from domain.answers import check_answer
+from domain.assessments import Assessment, AssessmentStatus
+from domain.errors import Erased, InvalidAssessmentState, InvalidInput, Problem
+from domain.identity import derived_id
+from domain.ports import Assessments, Jobs
+from domain.questions import Answer, Item
+from domain.steps import submission_jobs
+from persistence import audit, mappers
+from persistence.assessments import ERASED
+from persistence.bulk import insert_rows
+from persistence.documents import encode_answer
+from persistence.feedback import FeedbackIntake, locked
+from persistence.tables import (
+    AssessmentRow,
+    QuestionRow,
+    QuestionSnapshotRow,
+    ResponseRow,
+    RoleRow,
+    UserRow,
+)
+from persistence.tables.base import table_of
+from persistence.unit_of_work import SqlUnitOfWork, sessions
+from persistence.views import Actor, Viewer
+
+_REFUSED: Final = "The request is not valid"
+
+# Held until the commit: it makes one student's starts follow each other, and an erasure wait or be seen.
+_PERSON: Final = select(UserRow.status).where(UserRow.id == bindparam("user")).with_for_update(key_share=True)
+
+_PASSED: Final = (
+    select(AssessmentRow.role_id)
+    .where(
+        AssessmentRow.user_id == bindparam("user"),
+        AssessmentRow.status == AssessmentStatus.COMPLETED.value,
+        AssessmentRow.role_id == func.any(RoleRow.prerequisites),
+    )
+    .correlate(RoleRow)
+    .scalar_subquery()
+)
+_ROLE: Final = (
+    select(
+        RoleRow.prerequisites,
+        func.array(_PASSED, type_=ARRAY(Uuid)).label("passed"),
+        AssessmentRow.id.label("open_id"),
+    )
+    .outerjoin(
+        AssessmentRow,
+        (AssessmentRow.role_id == RoleRow.id)
+        & (AssessmentRow.user_id == bindparam("user"))
+        & (AssessmentRow.status == AssessmentStatus.IN_PROGRESS.value),
+    )
+    .where(RoleRow.id == bindparam("role"), RoleRow.active)
+)
+
+_COPIED: Final = (
+    "prompt",
+    "rubric",
+    "question_type",
+    "kind",
+    "choices",
+    "answer_format",
+    "weight",
+    "version",
+    "position",
+)
+_SNAPSHOTS: Final = insert(table_of(QuestionSnapshotRow)).from_select(
+    ["id", "assessment_id", "question_id", *_COPIED],
+    select(
+        func.gen_random_uuid(),
+        bindparam("assessment", type_=Uuid),
+        QuestionRow.id,
+        *(table_of(QuestionRow).c[name] for name in _COPIED),
+    ).where(QuestionRow.role_id == bindparam("role"), QuestionRow.active),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """`closed` is an earlier attempt at the role that had run out and was closed on the way."""
+
+    assessment: Assessment
+    items: tuple[Item, ...]
+    closed: Assessment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """An answer as it was sent: `raw` is a JSON value, `claimed_at` the client's clock."""
+
+    question_id: UUID
+    raw: object
+    claimed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The assessment after the answers; `expired` when it ran out before, so that none of them was stored."""
+
+    assessment: Assessment
+    expired: bool = False
+
+
+class Intake:
+    """Writes of one transaction; the caller commits, and tells the engine afterwards."""
+
+    def __init__(self, session: AsyncSession, assessments: Assessments, jobs: Jobs) -> None:
+        self._session = session
+        self._assessments = assessments
+        self._jobs = jobs
+
+    async def start(
+        self,
+        learner: Actor,
+        *,
+        organization_id: UUID,
+        role_id: UUID,
+        metadata: Mapping[str, Any],
+        duration: timedelta,
+    ) -> Started:
+        """Opens an assessment of the role with snapshots of its active questions.
+
+        Raises:
+            InvalidInput: no such active role, or assessments of other roles must be completed first.
+            InvalidAssessmentState: one of the role is open already; `details.assessment_id` names it.
+            Erased: the learner is being erased.
+        """
+        if await self._session.scalar(_PERSON, {"user": learner.id}) in {*ERASED, None}:
+            raise Erased("The account is being erased")
+        closed = await self._clear_the_way(learner.id, role_id)
+        assessment = await self._open(learner.id, organization_id, role_id, metadata, duration)
+        await self._session.execute(_SNAPSHOTS, {"assessment": assessment.id, "role": role_id})
+        items = await self._assessments.items(assessment.id)
+        if not items:
+            raise InvalidInput(_REFUSED, (Problem("role_id", "names a role without questions"),))
+        await audit.record(
+            self._session,
+            "assessment.started",
+            "assessment",
+            assessment.id,
+            organization_id=organization_id,
+            actor_id=learner.id,
+            actor_role=learner.role,
+            details={"role_id": role_id},
+        )
+        return Started(assessment=assessment, items=items, closed=closed)
+
+    async def answer(
+        self, assessment_id: UUID, viewer: Viewer, learner: Actor, given: Sequence[Given], *, completed: bool
+    ) -> Receipt:
+        """Stores all answers or none, and hands the assessment in when `completed`.
+
+        An assessment that has run out is closed instead; the caller commits that too.
+
+        Raises:
+            NotFound: there is no such assessment, or it is not the viewer's.
+            InvalidAssessmentState: it is not in progress.
+            InvalidInput: some answers are not what their questions ask for; all problems are named.
+        """
+        before, now = await locked(self._assessments, assessment_id, viewer)
+        if before.status is AssessmentStatus.IN_PROGRESS and before.is_due(now):
+            return Receipt(assessment=await self._expire(before), expired=True)
+        before.check_open(now)
+        items = await self._assessments.items(assessment_id)
+        answers = check_answers(items, given)
+        await self._store(assessment_id, answers, given, now)
+        if not completed:
+            touched = update(AssessmentRow).where(AssessmentRow.id == assessment_id).values(updated_at=now)
+            await self._session.execute(touched)
+            return Receipt(assessment=before)
+        answered = [replace(item, answer=answers.get(item.snapshot_id, item.answer)) for item in items]
+        return Receipt(assessment=await self._move(before, before.submit(), answered, actor=learner.id))
+
+    async def _clear_the_way(self, user_id: UUID, role_id: UUID) -> Assessment | None:
+        """Checks that the role may be started now; an attempt that has run out is closed and returned."""
+        role = (await self._session.execute(_ROLE, {"user": user_id, "role": role_id})).one_or_none()
+        if role is None:
+            raise InvalidInput(_REFUSED, (Problem("role_id", "does not name an active role"),))
+        if missing := sorted(set(role.prerequisites) - set(role.passed), key=str):
+            names = ", ".join(str(prerequisite) for prerequisite in missing)
+            raise InvalidInput(_REFUSED, (Problem("role_id", f"requires completed assessments of the roles {names}"),))
+        if role.open_id is None:
+            return None
+        before, now = await self._assessments.lock(role.open_id)
+        if before.status is not AssessmentStatus.IN_PROGRESS:  # handed in since it was found
+            return None
+        if not before.is_due(now):
+            raise InvalidAssessmentState(
+                "An assessment of this role is open already", details={"assessment_id": str(before.id)}
+            )
+        return await self._expire(before)
+
+    async def _open(
+        self, user_id: UUID, organization_id: UUID, role_id: UUID, metadata: Mapping[str, Any], duration: timedelta
+    ) -> Assessment:
+        now = func.clock_timestamp()
+        opened = (
+            insert(AssessmentRow)
+            .values(
+                id=uuid4(),
+                user_id=user_id,
+                organization_id=organization_id,
+                role_id=role_id,
+                status=AssessmentStatus.IN_PROGRESS.value,
+                started_at=now,
+                expires_at=now + literal(duration),
+                details=dict(metadata) or None,
+            )
+            .returning(*mappers.ASSESSMENT_COLUMNS)
+        )
+        return mappers.assessment((await self._session.execute(opened)).mappings().one())
+
+    async def _expire(self, before: Assessment) -> Assessment:
+        items = await self._assessments.items(before.id)
+        after = before.expire(answered=any(item.answer is not None for item in items))
+        return await self._move(before, after, items)
+
+    async def _move(
+        self, before: Assessment, after: Assessment, items: Sequence[Item], *, actor: UUID | None = None
+    ) -> Assessment:
+        await self._assessments.save(before, after, actor=actor)
+        if after.status is AssessmentStatus.AWAITING_ASYNC:
+            await self._jobs.enqueue(submission_jobs(after, items))
+        return after
+
+    async def _store(
+        self, assessment_id: UUID, answers: Mapping[UUID, Answer], given: Sequence[Given], now: datetime
+    ) -> None:
+        rows = [
+            {
+                "id": derived_id("response", snapshot_id),
+                "assessment_id": assessment_id,
+                "question_snapshot_id": snapshot_id,
+                "answer": encode_answer(answer),
+                "submitted_at": sent.claimed_at or now,
+            }
+            for (snapshot_id, answer), sent in zip(answers.items(), given, strict=True)
+        ]
+        await insert_rows(
+            self._session, {ResponseRow: rows}, replace={ResponseRow: ("assessment_id", "question_snapshot_id")}
+        )
+
+
+class IntakeUnit(SqlUnitOfWork):
+    """A unit of work with the writes of the API."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        super().__init__(sessions)
+        self.intake = Intake(self._session, self.assessments, self.jobs)
+        self.feedback = FeedbackIntake(self._session, self.assessments)
+
+
+IntakeFactory: TypeAlias = Callable[[], IntakeUnit]
+
+
+def intake_factory(engine: AsyncEngine) -> IntakeFactory:
+    return partial(IntakeUnit, sessions(engine))
+
+
+def check_answers(items: Sequence[Item], given: Sequence[Given]) -> dict[UUID, Answer]:
+    """The answers by snapshot, in the order given.
+
+    Raises:
+        InvalidInput: naming every answer that is of no question of these, given twice or not what is asked for.
+    """
+    asked = {item.question.id: item for item in items}
+    answers: dict[UUID, Answer] = {}
+    problems: list[Problem] = []
+    for place, sent in enumerate(given):
+        item = asked.get(sent.question_id)
+        if item is None:
+            problems.append(Problem(f"responses.{place}.question_id", "is not a question of this assessment"))
+        elif item.snapshot_id in answers:
+            problems.append(Problem(f"responses.{place}.question_id", "is answered twice"))
+        else:
+            try:
+                answers[item.snapshot_id] = check_answer(item.question.answer_format, sent.raw)
+            except InvalidInput as error:
+                problems += [Problem(f"responses.{place}.{each.field}", each.problem) for each in error.problems]
+    if problems:
+        raise InvalidInput(_REFUSED, tuple(problems))
+    return answers

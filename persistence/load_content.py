@@ -1,0 +1,24 @@
+"""`python -m persistence.load_content [DIR]`: loads the content files below DIR, by default `deploy/content`."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from domain.errors import InvalidInput
+from persistence.content import load_content
+from persistence.engine import DatabaseSettings, create_engine
+
+
+async def main(directory: Path) -> None:
+    engine = create_engine(DatabaseSettings())
+    try:
+        await load_content(engine, directory)
+    finally:
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main(Path(*sys.argv[1:2] or ["deploy/content"])))
+    except InvalidInput as error:
+        sys.exit(error.message)

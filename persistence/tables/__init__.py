@@ -1,0 +1,65 @@
+"""Every table, one declarative row class each. Relations are foreign keys only: queries say what they join."""
+
+from persistence.tables.assessments import AssessmentRow, AsyncJobRow, QuestionSnapshotRow, ResponseRow
+from persistence.tables.base import Base
+from persistence.tables.catalog import (
+    CatalogImportRow,
+    ContentVersionRow,
+    CredentialRow,
+    EmbeddingArtifactRow,
+    LearnerCredentialRow,
+    QuestionRow,
+    RoleRow,
+)
+from persistence.tables.feedback import EssayReviewRow, FeedbackRow
+from persistence.tables.operations import AuditLogRow, IdempotencyKeyRow, MetricSnapshotRow
+from persistence.tables.people import OrganizationRow, RefreshTokenRow, UserRow
+from persistence.tables.results import (
+    EssayScoreRow,
+    ModelAnswerRow,
+    RagTraceRow,
+    RecommendationItemRow,
+    RecommendationRow,
+    ResultRevisionRow,
+    RuleScoreRow,
+)
+from persistence.tables.webhooks import (
+    WebhookAttemptRow,
+    WebhookDeliveryRow,
+    WebhookEndpointRow,
+    WebhookEventRow,
+)
+
+__all__ = [
+    "AssessmentRow",
+    "AsyncJobRow",
+    "AuditLogRow",
+    "Base",
+    "CatalogImportRow",
+    "ContentVersionRow",
+    "CredentialRow",
+    "EmbeddingArtifactRow",
+    "EssayReviewRow",
+    "EssayScoreRow",
+    "FeedbackRow",
+    "IdempotencyKeyRow",
+    "LearnerCredentialRow",
+    "MetricSnapshotRow",
+    "ModelAnswerRow",
+    "OrganizationRow",
+    "QuestionRow",
+    "QuestionSnapshotRow",
+    "RagTraceRow",
+    "RecommendationItemRow",
+    "RecommendationRow",
+    "RefreshTokenRow",
+    "ResponseRow",
+    "ResultRevisionRow",
+    "RoleRow",
+    "RuleScoreRow",
+    "UserRow",
+    "WebhookAttemptRow",
+    "WebhookDeliveryRow",
+    "WebhookEndpointRow",
+    "WebhookEventRow",
+]

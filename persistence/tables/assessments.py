@@ -1,0 +1,139 @@
+"""One learner's attempt: the questions as they stood, the answers and the steps that work on them."""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.assessments import AssessmentStatus, Healing
+from domain.questions import QuestionKind, QuestionType
+from persistence.tables.base import Base, Code, Created, Document, Hash, Id, Updated, one_of
+
+_OPEN = text("status IN ('in_progress', 'awaiting_async')")
+
+
+class AssessmentRow(Base):
+    """The row that every write about an assessment locks first."""
+
+    __tablename__ = "assessments"
+    __table_args__ = (
+        one_of("status", AssessmentStatus),
+        one_of("healing", Healing),
+        CheckConstraint("run >= 1", name="run"),
+        CheckConstraint("revision >= 0", name="revision"),
+        CheckConstraint("status <> 'completed' OR revision >= 1", name="published"),
+        CheckConstraint("status <> 'failed' OR failure_reason IS NOT NULL", name="failure_reason"),
+        Index(
+            "assessments_in_progress_key",
+            "user_id",
+            "role_id",
+            unique=True,
+            postgresql_where=text("status = 'in_progress'"),
+        ),
+        Index("idx_assessments_user", "user_id"),
+        Index("idx_assessments_status", "status"),
+        Index("idx_assessments_user_created_at", "user_id", "created_at", "id"),
+        Index("idx_assessments_organization", "organization_id", "created_at", "id"),
+        Index(
+            "idx_assessments_needs_review",
+            "organization_id",
+            "created_at",
+            "id",
+            postgresql_where=text("needs_review"),
+        ),
+        Index("idx_assessments_role_completed", "role_id", "completed_at", postgresql_where=text("revision > 0")),
+        Index("idx_assessments_open", "id", postgresql_where=_OPEN),
+        Index("idx_assessments_due", "expires_at", postgresql_where=text("status = 'in_progress'")),
+        Index("idx_assessments_healing", "id", postgresql_where=text("healing = 'due'")),
+    )
+
+    id: Mapped[Id]
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    role_id: Mapped[UUID] = mapped_column(ForeignKey("role_catalog.id"))
+    status: Mapped[str] = mapped_column(String(24))
+    run: Mapped[int] = mapped_column(server_default=text("1"))
+    revision: Mapped[int] = mapped_column(server_default=text("0"))
+    degraded: Mapped[bool] = mapped_column(server_default=text("false"))
+    needs_review: Mapped[bool] = mapped_column(server_default=text("false"))
+    healing: Mapped[str] = mapped_column(String(16), server_default="none")
+    failure_reason: Mapped[Code | None]
+    started_at: Mapped[Created]
+    expires_at: Mapped[datetime]
+    submitted_at: Mapped[datetime | None]
+    claimed_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    details: Mapped[Document | None] = mapped_column("metadata")
+    created_at: Mapped[Created]
+    updated_at: Mapped[Updated]
+
+
+class QuestionSnapshotRow(Base):
+    """A question as it stood at the start. No key to `questions`: a snapshot stands on its own."""
+
+    __tablename__ = "assessment_question_snapshots"
+    __table_args__ = (
+        one_of("question_type", QuestionType),
+        one_of("kind", QuestionKind),
+        UniqueConstraint("assessment_id", "question_id"),
+    )
+
+    id: Mapped[Id]
+    assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"))
+    question_id: Mapped[UUID]
+    position: Mapped[int]
+    prompt: Mapped[str]
+    rubric: Mapped[Document]
+    question_type: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(String(16))
+    choices: Mapped[Document | None]
+    answer_format: Mapped[Document]
+    weight: Mapped[Decimal] = mapped_column(Numeric(5, 2))
+    version: Mapped[Hash]
+
+
+class ResponseRow(Base):
+    """The answer to a snapshot: a string, a list of strings, or a number as its decimal text."""
+
+    __tablename__ = "assessment_responses"
+    __table_args__ = (
+        UniqueConstraint("assessment_id", "question_snapshot_id"),
+        Index("idx_assessment_responses_snapshot", "question_snapshot_id"),
+    )
+
+    id: Mapped[Id]
+    assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"))
+    question_snapshot_id: Mapped[UUID] = mapped_column(
+        ForeignKey("assessment_question_snapshots.id", ondelete="CASCADE")
+    )
+    answer: Mapped[Document]
+    submitted_at: Mapped[Created]
+
+
+class AsyncJobRow(Base):
+    """A step of a run, for one item where it has one: `item` is a snapshot, `payload` the step's output."""
+
+    __tablename__ = "async_jobs"
+    __table_args__ = (
+        one_of("status", ("queued", "running", "succeeded", "failed", "stale")),
+        Index("idx_async_jobs_status_next_run", "status", "next_run_at"),
+        Index("idx_async_jobs_assessment", "assessment_id", "run", "revision"),
+        Index("idx_async_jobs_running", "started_at", postgresql_where=text("status = 'running'")),
+    )
+
+    id: Mapped[Id]
+    assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"))
+    run: Mapped[int]
+    revision: Mapped[int]
+    item: Mapped[UUID | None]
+    job_type: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(24))
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    payload: Mapped[Document | None]
+    error_payload: Mapped[Document | None]
+    queued_at: Mapped[Created]
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    next_run_at: Mapped[datetime | None]

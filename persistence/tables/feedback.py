@@ -1,0 +1,51 @@
+"""What people make of results: learners' reactions and reviewers' levels."""
+
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from persistence.tables.base import Base, Created, Document, Id, one_of
+
+
+class FeedbackRow(Base):
+    """A reaction to a recommendation as its `revision` stood; `credential_id` null means to all of its items."""
+
+    __tablename__ = "recommendation_feedback"
+    __table_args__ = (
+        CheckConstraint("relevance_score BETWEEN 1 AND 5", name="relevance_score"),
+        one_of("acceptance_status", ("accepted", "rejected", "pending")),
+        Index("idx_recommendation_feedback_reco", "recommendation_id"),
+    )
+
+    id: Mapped[Id]
+    recommendation_id: Mapped[UUID] = mapped_column(ForeignKey("recommendations.id", ondelete="CASCADE"))
+    revision: Mapped[int]
+    credential_id: Mapped[UUID | None] = mapped_column(ForeignKey("credential_catalog.id"))
+    submitted_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    submitted_by_role: Mapped[str] = mapped_column(String(16))
+    relevance_score: Mapped[int | None]
+    acceptance_status: Mapped[str | None] = mapped_column(String(16))
+    comments: Mapped[str | None]
+    submitted_at: Mapped[Created]
+
+
+class EssayReviewRow(Base):
+    """A person's levels {criterion: level} for one essay; `published_revision` null until a result holds them."""
+
+    __tablename__ = "essay_reviews"
+    __table_args__ = (
+        Index("idx_essay_reviews_assessment", "assessment_id", "question_snapshot_id"),
+        Index("idx_essay_reviews_unpublished", "assessment_id", postgresql_where=text("published_revision IS NULL")),
+    )
+
+    id: Mapped[Id]
+    assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"))
+    question_snapshot_id: Mapped[UUID] = mapped_column(
+        ForeignKey("assessment_question_snapshots.id", ondelete="CASCADE")
+    )
+    reviewer_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    levels: Mapped[Document]
+    comment: Mapped[str | None]
+    published_revision: Mapped[int | None]
+    created_at: Mapped[Created]

@@ -1,0 +1,62 @@
+"""Partners, the people they bring and their sessions."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.dialects.postgresql import CITEXT
+from sqlalchemy.orm import Mapped, mapped_column
+
+from persistence.tables.base import Base, Created, Document, Hash, Id, Updated, one_of
+
+
+class OrganizationRow(Base):
+    __tablename__ = "organizations"
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[Created]
+
+
+class UserRow(Base):
+    """A person. `organization_id` null: a platform admin. Erased people stay as blanked rows, so nothing cascades."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        one_of("role", ("student", "advisor", "admin")),
+        one_of("status", ("active", "disabled", "erasing", "erased")),
+        CheckConstraint("organization_id IS NOT NULL OR role = 'admin'", name="organization"),
+        Index("idx_users_organization", "organization_id", "created_at", "id"),
+        Index("idx_users_erasing", "id", postgresql_where=text("status = 'erasing'")),
+    )
+
+    id: Mapped[Id]
+    organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id"))
+    email: Mapped[str] = mapped_column(CITEXT, unique=True)
+    password_hash: Mapped[str | None] = mapped_column(String(128))
+    token_version: Mapped[int] = mapped_column(server_default=text("0"))
+    role: Mapped[str] = mapped_column(String(32))
+    profile: Mapped[Document | None]
+    status: Mapped[str] = mapped_column(String(16), server_default="active")
+    created_at: Mapped[Created]
+    updated_at: Mapped[Updated]
+
+
+class RefreshTokenRow(Base):
+    """One refresh token, by hash; a used one that comes back revokes its whole family."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        Index("idx_refresh_tokens_user", "user_id"),
+        Index("idx_refresh_tokens_family", "family"),
+        Index("idx_refresh_tokens_expires_at", "expires_at"),
+    )
+
+    id: Mapped[Id]
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    family: Mapped[UUID]
+    token_hash: Mapped[Hash] = mapped_column(unique=True)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[Created]

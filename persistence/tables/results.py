@@ -1,0 +1,177 @@
+"""The current result of an assessment, every revision of it, and the model answers it was bought with.
+
+The current rows have one place each (unique constraints); `result_revisions` keeps what they said before.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ForeignKey, Index, Numeric, String, UniqueConstraint, Uuid, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from persistence.tables.base import Base, Cents, Created, Document, Hash, Id, Names, Points, one_of
+
+
+class RuleScoreRow(Base):
+    """`score` in points; `rules_applied` holds the rule, `max_points` and `fraction`."""
+
+    __tablename__ = "rule_scores"
+    __table_args__ = (
+        UniqueConstraint("assessment_id", "question_snapshot_id"),
+        Index("idx_rule_scores_snapshot", "question_snapshot_id"),
+    )
+
+    id: Mapped[Id]
+    assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"))
+    question_snapshot_id: Mapped[UUID] = mapped_column(
+        ForeignKey("assessment_question_snapshots.id", ondelete="CASCADE")
+    )
+    score: Mapped[Points]
+    explanation: Mapped[str]
+    rules_applied: Mapped[Document]
+    created_at: Mapped[Created]
+
+
+class EssayScoreRow(Base):
+    """`score` in points, null when the grader abstained; `response_payload` is the whole verdict."""
+
+    __tablename__ = "essay_scores"
+    __table_args__ = (
+        UniqueConstraint("assessment_id", "question_snapshot_id"),
+        Index("idx_essay_scores_snapshot", "question_snapshot_id"),
+    )
+
+    id: Mapped[Id]
+    assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"))
+    question_snapshot_id: Mapped[UUID] = mapped_column(
+        ForeignKey("assessment_question_snapshots.id", ondelete="CASCADE")
+    )
+    score: Mapped[Points | None]
+    model: Mapped[str] = mapped_column(String(128))
+    prompt_version: Mapped[Hash]
+    latency_ms: Mapped[int]
+    cost_cents: Mapped[Cents | None]
+    response_payload: Mapped[Document]
+    created_at: Mapped[Created]
+
+
+class RecommendationRow(Base):
+    """`revision` is the published one; `skills` the learner's profile {skill: score} as neighbours compare it."""
+
+    __tablename__ = "recommendations"
+    __table_args__ = (
+        one_of("status", ("pending", "ready", "failed")),
+        Index("idx_recommendations_status", "status"),
+    )
+
+    id: Mapped[Id]
+    assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"), unique=True)
+    revision: Mapped[int]
+    summary: Mapped[str]
+    degraded: Mapped[bool] = mapped_column(server_default=text("false"))
+    degraded_reasons: Mapped[Names]
+    status: Mapped[str] = mapped_column(String(24))
+    generated_at: Mapped[datetime]
+    metrics: Mapped[Document]
+    skills: Mapped[Document]
+    created_at: Mapped[Created]
+
+
+class RecommendationItemRow(Base):
+    """`features` are the numbers that ranked it, by name; `source_trace_ids` its evidence."""
+
+    __tablename__ = "recommendation_items"
+    __table_args__ = (
+        UniqueConstraint("recommendation_id", "credential_id"),
+        Index("idx_recommendation_items_position", "recommendation_id", "position"),
+    )
+
+    id: Mapped[Id]
+    recommendation_id: Mapped[UUID] = mapped_column(ForeignKey("recommendations.id", ondelete="CASCADE"))
+    credential_id: Mapped[UUID] = mapped_column(ForeignKey("credential_catalog.id"))
+    title: Mapped[str]
+    confidence: Mapped[Decimal] = mapped_column(Numeric(5, 3))
+    rationale: Mapped[str]
+    source_trace_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    features: Mapped[Document]
+    position: Mapped[int]
+
+
+class RagTraceRow(Base):
+    """A catalogue text found for a gap in `skill`. Artifacts are kept as long as a trace names them."""
+
+    __tablename__ = "rag_traces"
+    __table_args__ = (
+        Index("idx_rag_traces_recommendation", "recommendation_id", "position"),
+        Index("idx_rag_traces_artifact", "embedding_artifact_id"),
+    )
+
+    id: Mapped[Id]
+    recommendation_id: Mapped[UUID] = mapped_column(ForeignKey("recommendations.id", ondelete="CASCADE"))
+    credential_id: Mapped[UUID] = mapped_column(ForeignKey("credential_catalog.id"))
+    skill: Mapped[str]
+    position: Mapped[int]
+    source_uri: Mapped[str]
+    snippet: Mapped[str]
+    similarity: Mapped[Decimal] = mapped_column(Numeric(5, 3))
+    embedding_artifact_id: Mapped[UUID] = mapped_column(ForeignKey("embedding_artifacts.id"))
+    created_at: Mapped[Created]
+
+
+class ResultRevisionRow(Base):
+    """A published result, whole and immutable."""
+
+    __tablename__ = "result_revisions"
+
+    assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    document: Mapped[Document]
+    created_at: Mapped[Created]
+
+
+class ModelAnswerRow(Base):
+    """The ledger: an intent with a lease before the call, the raw reply before it is parsed. Bought once per key."""
+
+    __tablename__ = "model_answers"
+    __table_args__ = (
+        UniqueConstraint(
+            "assessment_id",
+            "question_snapshot_id",
+            "rubric_hash",
+            "prompt_hash",
+            "model",
+            "sample",
+            "round",
+            "epoch",
+            "variant",
+            name="model_answers_key",
+        ),
+        one_of("variant", ("full", "stripped")),
+        one_of("status", ("intended", "answered", "failed")),
+        Index("idx_model_answers_snapshot", "question_snapshot_id"),
+    )
+
+    id: Mapped[Id]
+    assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"))
+    question_snapshot_id: Mapped[UUID] = mapped_column(
+        ForeignKey("assessment_question_snapshots.id", ondelete="CASCADE")
+    )
+    rubric_hash: Mapped[Hash]
+    prompt_hash: Mapped[Hash]
+    model: Mapped[str] = mapped_column(String(128))
+    sample: Mapped[int]
+    round: Mapped[int]
+    epoch: Mapped[int]
+    variant: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16))
+    lease_until: Mapped[datetime | None]
+    request_id: Mapped[str | None]
+    raw_reply: Mapped[bytes | None]
+    prompt_tokens: Mapped[int | None]
+    cached_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    latency_ms: Mapped[int | None]
+    cost_cents: Mapped[Cents | None]
+    created_at: Mapped[Created]
+    answered_at: Mapped[datetime | None]

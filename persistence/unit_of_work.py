@@ -1,0 +1,51 @@
+"""One transaction over all repositories."""
+
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from domain.ports import Assessments, Catalog, Jobs, Results, UnitOfWorkFactory
+from persistence.assessments import SqlAssessments
+from persistence.catalog import SqlCatalog
+from persistence.failures import storage_failure
+from persistence.jobs import SqlJobs
+from persistence.results import SqlResults
+
+
+class SqlUnitOfWork:
+    """Opened with `async with`; takes a connection at its first statement and rolls back what was not committed.
+
+    Raises:
+        StorageUnavailable: the database is away or overloaded, instead of the driver's error.
+    """
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], *, all_organizations: bool = False) -> None:
+        self._session = sessions()
+        self.assessments: Assessments = SqlAssessments(self._session)
+        self.jobs: Jobs = SqlJobs(self._session)
+        self.catalog: Catalog = SqlCatalog(self._session, all_organizations=all_organizations)
+        self.results: Results = SqlResults(self._session)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.__aexit__(kind, error, trace)
+        if failure := storage_failure(error):
+            raise failure from None
+
+    async def commit(self) -> None:
+        await self._session.commit()
+
+
+def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    """Statements only: nothing is tracked, so there is nothing to flush or to expire."""
+    return async_sessionmaker(engine, autoflush=False, expire_on_commit=False)
+
+
+def unit_of_work_factory(engine: AsyncEngine, *, all_organizations: bool = False) -> UnitOfWorkFactory:
+    return partial(SqlUnitOfWork, sessions(engine), all_organizations=all_organizations)

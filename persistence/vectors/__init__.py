@@ -1,0 +1,1 @@
+"""Stores of vectors: the port `CredentialIndex` on each of them."""
