@@ -1,0 +1,1 @@
+"""Ports implemented with models and vendors' libraries. Nothing else imports those."""

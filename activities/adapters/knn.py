@@ -1,0 +1,43 @@
+"""Nearest neighbours over skill scores, by scikit-learn."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+from sklearn.metrics.pairwise import nan_euclidean_distances
+
+from domain.recommendations import Neighbour
+
+REACH: Final = 0.25
+"""A difference of so much a skill (root mean square) lowers the nearness to about a third."""
+
+
+class KnnNearestLearners:
+    """The port NearestLearners. A skill that one of the two has no score in is left out of their distance."""
+
+    async def nearest(
+        self, profile: Mapping[str, Decimal | None], neighbours: Sequence[Neighbour], k: int
+    ) -> tuple[tuple[Neighbour, float], ...]:
+        return await asyncio.to_thread(_nearest, profile, neighbours, k)
+
+
+def _nearest(
+    profile: Mapping[str, Decimal | None], neighbours: Sequence[Neighbour], k: int
+) -> tuple[tuple[Neighbour, float], ...]:
+    """Learners without a common skill are no neighbours."""
+    known = {skill: float(score) for skill, score in sorted(profile.items()) if score is not None}
+    if not known or not neighbours:
+        return ()
+    theirs = np.array([[_score(neighbour, skill) for skill in known] for neighbour in neighbours])
+    # The library scales what both know up to all skills, so dividing by their number gives the mean square.
+    squares = nan_euclidean_distances([list(known.values())], theirs, squared=True)[0] / len(known)
+    nearness = np.exp(-squares / REACH**2)
+    found = [(each, round(near, 6)) for each, near in zip(neighbours, nearness.tolist(), strict=True) if near > 0]
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0].id))[:k])
+
+
+def _score(neighbour: Neighbour, skill: str) -> float:
+    score = neighbour.skills.get(skill)
+    return float("nan") if score is None else float(score)

@@ -1,0 +1,55 @@
+"""Ranks what retrieval found: gaps, similarity, level and what earlier learners made of it."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.steps import RunInput, run_step
+from domain.ports import NearestLearners, UnitOfWork, UnitOfWorkFactory
+from domain.recommendations import Blend, Evidence
+from domain.recommending import Learner, recommend
+from domain.roles import Credential
+from domain.steps import Step
+
+NEIGHBOURS = 50
+
+
+class BlendRecommendations:
+    def __init__(self, units: UnitOfWorkFactory, nearest: NearestLearners) -> None:
+        self._units = units
+        self._nearest = nearest
+
+    @activity.defn
+    async def blend_recommendations(self, run: RunInput) -> int:
+        """How many credentials are recommended."""
+
+        async def work() -> Blend:
+            return await self._blend(run)
+
+        return len((await run_step(self._units, run.job(Step.BLEND_RECOMMENDATIONS), Blend, work)).items)
+
+    async def _blend(self, run: RunInput) -> Blend:
+        async with self._units() as unit:
+            evidence = await unit.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
+            assessment = await unit.assessments.get(run.assessment_id)
+            role = await unit.catalog.role(assessment.role_id)
+            held = await unit.catalog.held(assessment.user_id)
+            credentials = await _with_prerequisites(unit, {trace.credential_id for trace in evidence.traces})
+            neighbours = await unit.catalog.neighbours(assessment)
+        profile = {gap.skill: gap.score for gap in evidence.gaps}
+        nearest = await self._nearest.nearest(profile, neighbours, NEIGHBOURS) if neighbours else ()
+        learner = Learner(gaps=evidence.gaps, held=held, neighbours=nearest)
+        return recommend(role, learner, evidence.traces, credentials)
+
+
+async def _with_prerequisites(unit: UnitOfWork, wanted: Iterable[UUID]) -> dict[UUID, Credential]:
+    """The active credentials among `wanted` and, transitively, their prerequisites; one query a level."""
+    found: dict[UUID, Credential] = {}
+    asked = set[UUID]()
+    missing = set(wanted)
+    while missing:
+        asked |= missing
+        found |= await unit.catalog.credentials(sorted(missing))
+        missing = {step for credential in found.values() for step in credential.prerequisites} - asked
+    return found

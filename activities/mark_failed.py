@@ -1,0 +1,36 @@
+"""Writes down that a run cannot be finished, so that nobody waits for it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from temporalio import activity
+
+from domain.assessments import AssessmentStatus
+from domain.ports import UnitOfWorkFactory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureInput:
+    """`run` 0 means whichever run is current (the claim itself failed); `reason` is a code."""
+
+    assessment_id: UUID
+    run: int
+    reason: str
+
+
+class MarkFailed:
+    def __init__(self, units: UnitOfWorkFactory) -> None:
+        self._units = units
+
+    @activity.defn
+    async def mark_failed(self, failure: FailureInput) -> AssessmentStatus:
+        """The status after it; changes nothing when the run is over or another one has begun."""
+        async with self._units() as unit:
+            assessment, _ = await unit.assessments.lock(failure.assessment_id)
+            current = failure.run in {0, assessment.run} and assessment.status is AssessmentStatus.AWAITING_ASYNC
+            if not current:
+                return assessment.status
+            failed = assessment.fail(failure.reason)
+            await unit.results.fail(assessment, failed)
+            await unit.commit()
+        return failed.status

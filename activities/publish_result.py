@@ -1,0 +1,48 @@
+"""Puts a run's outputs together and publishes them, in one transaction."""
+
+from temporalio import activity
+
+from activities.steps import RunInput, essay_scores, record_failure
+from domain.ports import UnitOfWork, UnitOfWorkFactory
+from domain.recommendations import Blend, Evidence
+from domain.results import Publication, Result
+from domain.scores import RuleScores
+from domain.steps import Step
+
+
+class PublishResult:
+    def __init__(self, units: UnitOfWorkFactory) -> None:
+        self._units = units
+
+    @activity.defn
+    async def publish_result(self, run: RunInput) -> Publication:
+        """The publication; a repeated call returns the one that was made."""
+        key = run.job(Step.PUBLISH_RESULT)
+        async with self._units() as unit:
+            published = await unit.jobs.begin(key, Publication)
+            await unit.commit()
+        if published is not None:
+            return published
+        try:
+            return await self._publish(run)
+        except Exception as error:
+            await record_failure(self._units, key, error)
+            raise
+
+    async def _publish(self, run: RunInput) -> Publication:
+        async with self._units() as unit:
+            assessment, now = await unit.assessments.lock(run.assessment_id)
+            publication = await unit.results.publish(assessment, now, await _result(unit, run))
+            await unit.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
+            await unit.commit()
+        return publication
+
+
+async def _result(unit: UnitOfWork, run: RunInput) -> Result:
+    items = await unit.assessments.items(run.assessment_id)
+    return Result(
+        rule_scores=(await unit.jobs.output(run.job(Step.SCORE_RULES), RuleScores)).scores,
+        essay_scores=await essay_scores(unit, run, items),
+        evidence=await unit.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence),
+        blend=await unit.jobs.output(run.job(Step.BLEND_RECOMMENDATIONS), Blend),
+    )

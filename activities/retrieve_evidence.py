@@ -1,0 +1,94 @@
+"""From scores to gaps, and from gaps to what the catalogue offers for them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import shorten
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.steps import RunInput, essay_scores, run_step
+from domain.ports import CredentialIndex, Embedder, SearchQuery, UnitOfWork, UnitOfWorkFactory
+from domain.recommendations import Evidence, SearchHit, Trace
+from domain.recommending import gap_query
+from domain.roles import Credential
+from domain.scores import RuleScores
+from domain.skills import SkillGap, skill_gaps, skill_profile
+from domain.steps import Step
+
+HITS_PER_GAP = 12
+SNIPPET_CHARS = 280
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceResult:
+    gaps: int
+    traces: int
+    degraded_reasons: tuple[str, ...]
+
+
+class RetrieveEvidence:
+    def __init__(self, units: UnitOfWorkFactory, embedder: Embedder, index: CredentialIndex) -> None:
+        self._units = units
+        self._embedder = embedder
+        self._index = index
+
+    @activity.defn
+    async def retrieve_evidence(self, run: RunInput) -> EvidenceResult:
+        async def work() -> Evidence:
+            return await self._retrieve(run)
+
+        evidence = await run_step(self._units, run.job(Step.RETRIEVE_EVIDENCE), Evidence, work)
+        reasons = (evidence.degraded_reason,) if evidence.degraded_reason else ()
+        return EvidenceResult(gaps=len(evidence.gaps), traces=len(evidence.traces), degraded_reasons=reasons)
+
+    async def _retrieve(self, run: RunInput) -> Evidence:
+        started = time.monotonic()
+        async with self._units() as unit:
+            gaps = await _gaps(unit, run)
+        texts = [gap_query(gap) for gap in gaps]
+        vectors = await self._embedder.embed(texts)
+        queries = [
+            SearchQuery(text=text, vector=vector, skills=(gap.skill,))
+            for gap, text, vector in zip(gaps, texts, vectors, strict=True)
+        ]
+        found = await self._index.search(queries, limit=HITS_PER_GAP) if queries else []
+        async with self._units() as unit:
+            credentials = await unit.catalog.credentials([hit.credential_id for hits in found for hit in hits])
+        return Evidence(
+            gaps=gaps,
+            traces=_traces(gaps, found, credentials),
+            latency_ms=round((time.monotonic() - started) * 1000),
+            embedding_provider=self._embedder.provider,
+            embedding_model=self._embedder.model,
+        )
+
+
+async def _gaps(unit: UnitOfWork, run: RunInput) -> tuple[SkillGap, ...]:
+    """The learner's gaps from the scores of this run."""
+    assessment = await unit.assessments.get(run.assessment_id)
+    items = await unit.assessments.items(run.assessment_id)
+    rules = await unit.jobs.output(run.job(Step.SCORE_RULES), RuleScores)
+    essays = await essay_scores(unit, run, items)
+    role = await unit.catalog.role(assessment.role_id)
+    return skill_gaps(role, skill_profile(items, rules.scores, essays))
+
+
+def _traces(
+    gaps: Sequence[SkillGap], found: Sequence[Sequence[SearchHit]], credentials: dict[UUID, Credential]
+) -> tuple[Trace, ...]:
+    """One trace a gap and credential, in the order found; hits on what Postgres calls withdrawn do not count."""
+    return tuple(
+        Trace(
+            credential_id=hit.credential_id,
+            artifact_id=hit.artifact_id,
+            skill=gap.skill,
+            source_uri=credentials[hit.credential_id].source_uri,
+            snippet=shorten(credentials[hit.credential_id].description, SNIPPET_CHARS, placeholder=" …"),
+            similarity=hit.similarity,
+        )
+        for gap, hits in zip(gaps, found, strict=True)
+        for hit in hits
+        if hit.credential_id in credentials
+    )

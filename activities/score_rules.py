@@ -1,0 +1,25 @@
+"""Scores everything that rules can judge, in one call."""
+
+from temporalio import activity
+
+from activities.steps import RunInput, run_step
+from domain.ports import UnitOfWorkFactory
+from domain.scores import RuleScores
+from domain.scoring import score_rules
+from domain.steps import Step
+
+
+class ScoreRules:
+    def __init__(self, units: UnitOfWorkFactory) -> None:
+        self._units = units
+
+    @activity.defn
+    async def score_rules(self, run: RunInput) -> int:
+        """How many items were scored."""
+
+        async def work() -> RuleScores:
+            async with self._units() as unit:
+                items = await unit.assessments.items(run.assessment_id)
+            return score_rules(items)
+
+        return len((await run_step(self._units, run.job(Step.SCORE_RULES), RuleScores, work)).scores)
