@@ -1,0 +1,182 @@
+"""What an assessment's run does, step by step, with scripted activities and skipped time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from activities.claim_assessment import Claim, ClaimOutcome
+from domain.assessments import AssessmentStatus
+from domain.errors import CorruptData, NotFound, StorageUnavailable
+from tests.workflows.scripted import Rehearsal
+from workflows.assessment import AssessmentWorkflow, Progress, Stage, checklist
+
+FINISHED = Claim(outcome=ClaimOutcome.FINISHED, status=AssessmentStatus.COMPLETED)
+
+
+def failing(error: Exception, times: int = 1_000_000) -> Callable[[], None]:
+    left = [times]
+
+    def act() -> None:
+        if left[0] > 0:
+            left[0] -= 1
+            raise error
+
+    return act
+
+
+async def test_a_submitted_assessment_goes_through_every_step_once(rehearsal: Rehearsal) -> None:
+    handle = await rehearsal.start()
+
+    outcome = await handle.result()
+
+    assert outcome.status is AssessmentStatus.COMPLETED
+    assert sorted(rehearsal.activities.calls) == sorted(
+        [
+            "claim_assessment",
+            "score_rules",
+            "score_essays_locally",
+            "retrieve_evidence",
+            "blend_recommendations",
+            "publish_result",
+        ]
+    )
+
+
+async def test_evidence_waits_for_all_scores(rehearsal: Rehearsal) -> None:
+    await (await rehearsal.start()).result()
+
+    order = rehearsal.activities.calls
+    assert order.index("retrieve_evidence") > max(order.index("score_rules"), order.index("score_essays_locally"))
+
+
+async def test_an_assessment_without_essays_calls_no_grader(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], essays=())]
+
+    await (await rehearsal.start()).result()
+
+    assert "score_essays_locally" not in rehearsal.activities.calls
+
+
+async def test_nothing_runs_before_the_submission(rehearsal: Rehearsal) -> None:
+    handle = await rehearsal.start(submit=False)
+
+    progress = await handle.query(AssessmentWorkflow.progress)
+
+    assert progress.stage is Stage.ANSWERING
+    assert rehearsal.activities.calls == []
+    await handle.signal(AssessmentWorkflow.submit)
+    await handle.result()
+
+
+async def test_expiry_takes_up_the_assessment_without_a_submission(rehearsal: Rehearsal) -> None:
+    handle = await rehearsal.start(submit=False, expires_in=timedelta(hours=72))
+
+    outcome = await handle.result()
+
+    assert outcome.revision == 1
+
+
+async def test_a_claim_that_is_not_due_waits_for_the_databases_clock(rehearsal: Rehearsal) -> None:
+    not_due = Claim(outcome=ClaimOutcome.NOT_DUE, status=AssessmentStatus.IN_PROGRESS, wait_s=600)
+    rehearsal.activities.claims = [not_due, not_due, FINISHED]
+    before = await rehearsal.environment.get_current_time()
+
+    await (await rehearsal.start()).result()
+
+    assert await rehearsal.environment.get_current_time() - before >= timedelta(seconds=1200)
+    assert rehearsal.activities.calls == ["claim_assessment"] * 3
+
+
+async def test_a_run_of_a_finished_assessment_ends_at_once(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.claims = [FINISHED]
+
+    outcome = await (await rehearsal.start()).result()
+
+    assert outcome.revision == 0
+    assert rehearsal.activities.calls == ["claim_assessment"]
+
+
+async def test_a_second_submission_changes_nothing(rehearsal: Rehearsal) -> None:
+    handle = await rehearsal.start()
+    await handle.signal(AssessmentWorkflow.submit)
+
+    await handle.result()
+
+    assert rehearsal.activities.calls.count("publish_result") == 1
+
+
+async def test_our_own_infrastructure_is_retried_until_it_works(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.script["score_rules"] = failing(StorageUnavailable("Postgres is away"), times=12)
+
+    outcome = await (await rehearsal.start()).result()
+
+    assert outcome.status is AssessmentStatus.COMPLETED
+    assert rehearsal.activities.calls.count("score_rules") == 13
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(CorruptData("No output"), "CorruptData"), (ZeroDivisionError("42"), "UnexpectedError")]
+)
+async def test_what_no_retry_can_mend_is_recorded_and_fails_the_run(
+    rehearsal: Rehearsal, error: Exception, reason: str
+) -> None:
+    rehearsal.activities.script["blend_recommendations"] = failing(error)
+
+    with pytest.raises(WorkflowFailureError) as failure:
+        await (await rehearsal.start()).result()
+
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert failure.value.cause.type == "AssessmentFailed"
+    assert rehearsal.activities.calls.count("blend_recommendations") == 1
+    assert [(each.run, each.reason) for each in rehearsal.activities.failures] == [(1, reason)]
+
+
+async def test_an_assessment_that_postgres_does_not_know_ends_with_an_error_and_no_write(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.script["claim_assessment"] = failing(NotFound("No such assessment"))
+
+    with pytest.raises(WorkflowFailureError):
+        await (await rehearsal.start()).result()
+
+    assert rehearsal.activities.failures == []
+
+
+async def test_a_failure_keeps_the_data_at_hand_out_of_the_history(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.script["blend_recommendations"] = failing(ValueError("MARKER-essay-text"))
+    handle = await rehearsal.start()
+
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+
+    assert "MARKER" not in (await handle.fetch_history()).to_json()
+
+
+async def test_progress_counts_essays_and_names_degraded_parts(rehearsal: Rehearsal) -> None:
+    handle = await rehearsal.start()
+    await handle.result()
+
+    progress = await handle.query(AssessmentWorkflow.progress)
+
+    assert progress == Progress(
+        stage=Stage.DONE,
+        essays_scored=2,
+        essays_total=2,
+        degraded_reasons=("essay_grader_not_configured",),
+    )
+
+
+def test_the_checklist_marks_what_is_done_and_where_the_run_is() -> None:
+    text = checklist(Progress(stage=Stage.RETRIEVING, essays_scored=1, essays_total=2))
+
+    assert "- [x] scoring" in text
+    assert "- [ ] retrieving **← now**" in text
+    assert "Essays graded: 1 of 2" in text
+
+
+def test_the_checklist_of_a_failed_run_names_the_last_failure() -> None:
+    assert "publish_result: CorruptData" in checklist(
+        Progress(stage=Stage.FAILED, last_failure="publish_result: CorruptData")
+    )

@@ -1,0 +1,1 @@
+"""Orchestration: which steps run in which order, with which retries, and what people see of it."""

@@ -1,0 +1,18 @@
+"""The safety net: what Postgres holds and no run works on is started again."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.reconcile import Reconcile, Reconciled
+    from workflows.policies import calling
+
+
+@workflow.defn
+class ReconciliationWorkflow:
+    """Id `reconciliation-{time}`, started by the Schedule `reconciliation` (overlap SKIP). No signals or queries."""
+
+    @workflow.run
+    async def run(self) -> Reconciled:
+        return await workflow.execute_activity_method(
+            Reconcile.reconcile, **calling("reconcile", "Start what should be running")
+        )

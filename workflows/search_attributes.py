@@ -1,0 +1,43 @@
+"""What the Web UI can filter runs by. None holds anything about a person."""
+
+from typing import Final
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError, RPCStatusCode
+
+ASSESSMENT_STATUS: Final = SearchAttributeKey.for_keyword("AssessmentStatus")
+ROLE_ID: Final = SearchAttributeKey.for_keyword("RoleId")
+ORGANIZATION_ID: Final = SearchAttributeKey.for_keyword("OrganizationId")
+DEGRADED: Final = SearchAttributeKey.for_bool("Degraded")
+NEEDS_REVIEW: Final = SearchAttributeKey.for_bool("NeedsReview")
+FAILURE_REASON: Final = SearchAttributeKey.for_keyword("FailureReason")
+DELIVERY_STATUS: Final = SearchAttributeKey.for_keyword("DeliveryStatus")
+
+TYPES: Final = {
+    ASSESSMENT_STATUS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    ROLE_ID.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    ORGANIZATION_ID.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    DEGRADED.name: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
+    NEEDS_REVIEW.name: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
+    FAILURE_REASON.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    DELIVERY_STATUS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+}
+
+
+async def register(client: Client) -> None:
+    """Adds the attributes the namespace lacks; several workers may do so at once."""
+    operator = client.operator_service
+    known = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
+    missing = {name: kind for name, kind in TYPES.items() if name not in known.custom_attributes}
+    if not missing:
+        return
+    try:
+        await operator.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+        )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:
+            raise
