@@ -1,0 +1,57 @@
+"""`python -m api`: serves until SIGTERM or Ctrl-C, finishes what it has begun, and leaves."""
+
+import signal
+from typing import Final
+
+import structlog
+import uvicorn
+from pydantic import ValidationError
+
+from api.app import create_app
+from api.settings import ApiSettings
+from workflows.logs import configure_logging
+from workflows.process_exit import leave
+
+GRACE_S: Final = 20
+"""How long requests in flight may take once the process is told to stop."""
+
+
+def serve(settings: ApiSettings) -> int:
+    """The exit code: 0 after an orderly stop, not 0 when the server did not start."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(),
+            host=settings.api_host,
+            port=settings.api_port,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+
+    # uvicorn puts its own handlers over these while it runs, and raises the signal again once it has stopped.
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        server.run()
+    except SystemExit as stopped:
+        return int(stopped.code or 0)
+    return 0 if server.started else 1
+
+
+def main() -> int:
+    configure_logging("api")
+    try:
+        return serve(ApiSettings())
+    except ValidationError as error:
+        problems = [{"field": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors()]
+        structlog.get_logger().error("settings_refused", problems=problems)
+        return 2
+
+
+if __name__ == "__main__":
+    leave(main())

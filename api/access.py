@@ -1,0 +1,87 @@
+"""The one place that says who may use which route, and whose data they see through it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from fastapi import Request
+
+from api.tokens import Principal, UserRole
+from domain.errors import Forbidden, Unauthenticated
+from persistence.views import Viewer
+
+
+class Caller(StrEnum):
+    """A role as routes know it: an admin without organization is the platform's."""
+
+    STUDENT = "student"
+    ADVISOR = "advisor"
+    ADMIN = "admin"
+    PLATFORM_ADMIN = "platform_admin"
+
+
+_ALL: Final = frozenset(Caller)
+_ORGANIZATION: Final = frozenset({Caller.STUDENT, Caller.ADVISOR, Caller.ADMIN})
+
+ANYBODY: Final[frozenset[Caller] | None] = None
+"""No token is asked for."""
+
+MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
+    "healthz": ANYBODY,
+    "readyz": ANYBODY,
+    "create_token": ANYBODY,
+    "read_me": _ALL,
+    "list_roles": _ALL,
+    "read_role": _ALL,
+    "start_assessment": frozenset({Caller.STUDENT}),
+    "list_assessments": _ORGANIZATION,
+    "read_questions": frozenset({Caller.STUDENT}),
+    "submit_responses": frozenset({Caller.STUDENT}),
+    "read_status": _ORGANIZATION,
+    "read_result": _ORGANIZATION,
+    "read_scores": _ORGANIZATION,
+    "list_revisions": _ORGANIZATION,
+    "read_revision": _ORGANIZATION,
+    "give_feedback": frozenset({Caller.STUDENT, Caller.ADVISOR}),
+    "list_credentials": _ALL,
+    "read_credential": _ALL,
+}
+"""Route name to callers. A route that is not named here does not start: nothing is open by forgetting."""
+
+
+def caller(principal: Principal) -> Caller:
+    if principal.role is UserRole.ADMIN and principal.organization_id is None:
+        return Caller.PLATFORM_ADMIN
+    return Caller(principal.role)
+
+
+def sees(principal: Principal) -> Viewer:
+    """A student sees their own assessments; advisors and admins those of their organization."""
+    if principal.organization_id is None:
+        raise Forbidden("Your role may not use this route")
+    own = principal.user_id if principal.role is UserRole.STUDENT else None
+    return Viewer(organization_id=principal.organization_id, user_id=own)
+
+
+async def admit(request: Request, allowed: frozenset[Caller] | None) -> None:
+    """Puts the caller into `request.state.principal`, before a byte of the body is read.
+
+    Raises:
+        Unauthenticated: no valid token, or its holder is not who it says any more.
+        Forbidden: the caller's role may not use the route.
+    """
+    if allowed is None:
+        return
+    services = request.app.state.services
+    principal = services.tokens.read(_bearer(request))
+    await services.principals.check(principal)
+    request.state.principal = principal
+    if caller(principal) not in allowed:
+        raise Forbidden("Your role may not use this route")
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("A valid bearer token is required")
+    return token.strip()

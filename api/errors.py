@@ -1,0 +1,108 @@
+"""Every error leaves as `{"error_code", "message"}` with `details` for fields, never the input, never a stack."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from domain.errors import (
+    AppError,
+    AssessmentFailed,
+    Conflict,
+    CorruptData,
+    Erased,
+    ExternalServiceError,
+    Forbidden,
+    InvalidAssessmentState,
+    InvalidInput,
+    NotFound,
+    Problem,
+    RecommendationNotReady,
+    StorageUnavailable,
+    Unauthenticated,
+)
+
+STATUS: Final[Mapping[type[AppError], int]] = {
+    InvalidInput: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    InvalidAssessmentState: 409,
+    RecommendationNotReady: 409,
+    AssessmentFailed: 409,
+    Conflict: 409,
+    Erased: 410,
+    CorruptData: 500,
+    ExternalServiceError: 502,
+    StorageUnavailable: 503,
+}
+
+_HEADERS: Final[Mapping[type[AppError], dict[str, str]]] = {
+    Unauthenticated: {"WWW-Authenticate": "Bearer"},
+    StorageUnavailable: {"Retry-After": "2"},
+}
+
+# Written out, because Python's own names of these change between versions.
+_REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
+    400: (InvalidInput.code, "The request is not valid"),
+    404: (NotFound.code, "There is nothing at this address"),
+    405: ("METHOD_NOT_ALLOWED_405", "This address does not take this method"),
+    413: ("PAYLOAD_TOO_LARGE_413", "The body is too large"),
+    415: ("UNSUPPORTED_MEDIA_TYPE_415", "The body must be application/json in UTF-8 without encoding"),
+}
+
+MAX_PROBLEMS: Final = 50
+"""More than this helps nobody and would let a small request ask for a large answer."""
+
+
+def register(app: FastAPI) -> None:
+    """Installs the handlers; what none of them knows ends in `api.correlation`."""
+    app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def body(code: str, message: str, details: object = None) -> dict[str, object]:
+    """The one shape of an error."""
+    content: dict[str, object] = {"error_code": code, "message": message}
+    return content if details is None else content | {"details": details}
+
+
+def _app_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AppError)  # noqa: S101  # registered for this type only
+    kind = next(kind for kind in type(error).__mro__ if kind in STATUS or kind is AppError)
+    details: object = error.details
+    if isinstance(error, InvalidInput) and error.problems:
+        details = _problems(error.problems)
+    return JSONResponse(body(error.code, error.message, details), STATUS.get(kind, 500), headers=_HEADERS.get(kind))
+
+
+def _invalid_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this type only
+    problems = tuple(_problem(problem) for problem in error.errors())
+    return JSONResponse(body(InvalidInput.code, "The request is not valid", _problems(problems)), 400)
+
+
+def _http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for this type only
+    code, message = _REFUSALS.get(error.status_code, (f"HTTP_{error.status_code}", "The request was refused"))
+    return JSONResponse(body(code, message), error.status_code, headers=error.headers)
+
+
+def _problem(found: Mapping[str, Any]) -> Problem:
+    place: Sequence[object] = found["loc"]
+    if found["type"] == "extra_forbidden":
+        return Problem(_field(place[:-1]), "has a field that is not known")  # its name is input
+    return Problem(_field(place), str(found["msg"]).removeprefix("Value error, "))
+
+
+def _field(place: Sequence[object]) -> str:
+    """`("body", "responses", 0, "answer")` as `responses.0.answer`; the whole body, query or path by its own name."""
+    return ".".join(str(part) for part in place[1:]) or str(place[0])
+
+
+def _problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    return [{"field": problem.field, "problem": problem.problem} for problem in problems[:MAX_PROBLEMS]]

@@ -1,0 +1,1 @@
+"""One module per subject; `api.app` puts them together."""

@@ -1,0 +1,184 @@
+"""Starting, answering and following an assessment."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BeforeValidator, Field
+
+from api import cursors
+from api.engine import told
+from api.routing import router
+from api.schemas.assessments import (
+    AssessmentList,
+    AssessmentQuestions,
+    AssessmentResponseBatch,
+    AssessmentStartRequest,
+    AssessmentStartResponse,
+    AssessmentStatus,
+    AssessmentSubmissionAck,
+    AssessmentSummary,
+    Progress,
+    QuestionSnapshot,
+    Status,
+    StoredAnswer,
+)
+from api.schemas.errors import answers
+from api.services import Caller, Seen, Use
+from api.wire import Id, Moment, QueryInput, boolean, digits
+from domain.assessments import AssessmentStatus as State
+from domain.errors import InvalidAssessmentState, NotFound
+from persistence.intake import Given
+from persistence.views import Actor, AssessmentFilter, StatusView
+
+assessments = router(prefix="/assessments", tags=["Assessments"])
+
+
+@assessments.post(
+    "/start",
+    status_code=201,
+    summary="Start a new assessment",
+    response_description="Assessment created",
+    responses=answers(400, 401, 403, 409, 413, 415),
+    response_model_exclude_none=True,
+)
+async def start_assessment(
+    wanted: AssessmentStartRequest, services: Use, caller: Caller, seen: Seen
+) -> AssessmentStartResponse:
+    """One assessment a role is open at a time: starting another answers 409 with `details.assessment_id` to resume."""
+    async with services.intake() as unit:
+        started = await unit.intake.start(
+            Actor(id=caller.user_id, role=caller.role),
+            organization_id=seen.organization_id,
+            role_id=wanted.role_id,
+            metadata=wanted.metadata,
+            duration=timedelta(hours=services.settings.assessment_hours),
+        )
+        await unit.commit()
+    if started.closed is not None and started.closed.status is State.AWAITING_ASYNC:
+        await told(services.runs.submit, started.closed)
+    await told(services.runs.start, started.assessment)
+    return AssessmentStartResponse(
+        assessment_id=started.assessment.id,
+        status="in_progress",
+        expires_at=started.assessment.expires_at,
+        questions=[QuestionSnapshot.of(item) for item in started.items],
+    )
+
+
+class AssessmentQuery(QueryInput):
+    status: Status | None = None
+    role_id: Id | None = None
+    user_id: Id | None = None
+    degraded: Annotated[bool | None, BeforeValidator(boolean)] = None
+    needs_review: Annotated[bool | None, BeforeValidator(boolean)] = None
+    since: Moment | None = Field(default=None, description="Started at this time or later")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
+
+
+@assessments.get("", summary="List assessments", responses=answers(400, 401, 403), response_model_exclude_none=True)
+async def list_assessments(query: Annotated[AssessmentQuery, Query()], services: Use, seen: Seen) -> AssessmentList:
+    """A student's own; the organization's for advisors and admins. Newest first."""
+    found = AssessmentFilter(
+        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
+    )
+    views = await services.queries.assessments(seen, found, query.limit + 1)
+    page = views[: query.limit]
+    more = len(views) > query.limit
+    return AssessmentList(
+        items=[AssessmentSummary.model_validate(view) for view in page],
+        next_cursor=cursors.encode(page[-1].created_at, page[-1].assessment_id) if more else None,
+    )
+
+
+@assessments.get(
+    "/{assessment_id}/questions",
+    summary="Resume: the questions and the answers stored so far",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def read_questions(assessment_id: Id, services: Use, seen: Seen) -> AssessmentQuestions:
+    view = await _status(assessment_id, services, seen)
+    async with services.intake() as unit:
+        items = await unit.assessments.items(assessment_id)
+    return AssessmentQuestions(
+        assessment_id=assessment_id,
+        status=view.status,
+        expires_at=view.expires_at,
+        questions=[QuestionSnapshot.of(item) for item in items],
+        responses=[StoredAnswer.of(item) for item in items if item.answer is not None],
+    )
+
+
+@assessments.post(
+    "/{assessment_id}/responses",
+    status_code=202,
+    summary="Submit responses batch",
+    response_description="Accepted; async processing queued when complete",
+    responses=answers(400, 401, 403, 404, 409, 413, 415),
+)
+async def submit_responses(
+    assessment_id: Id, batch: AssessmentResponseBatch, services: Use, caller: Caller, seen: Seen
+) -> AssessmentSubmissionAck:
+    """Stores all answers or none. An answer replaces the one before it until `completed` hands the assessment in."""
+    given = [
+        Given(question_id=item.question_id, raw=item.answer, claimed_at=item.submitted_at) for item in batch.responses
+    ]
+    async with services.intake() as unit:
+        receipt = await unit.intake.answer(
+            assessment_id, seen, Actor(id=caller.user_id, role=caller.role), given, completed=batch.completed
+        )
+        await unit.commit()
+    submitted = receipt.assessment.status is State.AWAITING_ASYNC
+    heard = submitted and await told(services.runs.submit, receipt.assessment)
+    if receipt.expired:
+        raise InvalidAssessmentState("Assessment has expired, answers are no longer accepted")
+    return AssessmentSubmissionAck(
+        assessment_id=assessment_id,
+        status="awaiting_async" if submitted else "in_progress",
+        async_job_enqueued=submitted,
+        message=_message(submitted=submitted, heard=heard, stored=len(given)),
+    )
+
+
+@assessments.get(
+    "/{assessment_id}",
+    summary="Get assessment status",
+    response_description="Status payload",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def read_status(assessment_id: Id, services: Use, seen: Seen) -> AssessmentStatus:
+    view = await _status(assessment_id, services, seen)
+    waiting = view.status == State.AWAITING_ASYNC
+    live = await services.runs.progress(assessment_id) if waiting else None
+    return AssessmentStatus(
+        assessment_id=view.assessment_id,
+        role_id=view.role_id,
+        status=view.status,
+        progress=Progress(answered=view.answered, total=view.total),
+        degraded=view.degraded,
+        last_updated_at=view.last_updated_at,
+        expires_at=view.expires_at,
+        completed_at=view.completed_at,
+        revision=view.revision,
+        healing=view.healing,
+        failure_reason=view.failure_reason,
+        stage=live.stage if live else None,
+    )
+
+
+async def _status(assessment_id: Id, services: Use, seen: Seen) -> StatusView:
+    view = await services.queries.status(assessment_id, seen)
+    if view is None:
+        raise NotFound("No such assessment")
+    return view
+
+
+def _message(*, submitted: bool, heard: bool, stored: int) -> str:
+    if not submitted:
+        return f"{stored} answers stored; send completed: true to hand the assessment in"
+    if heard:
+        return "Handed in; the result is being made"
+    return "Handed in and stored; the engine could not be told yet and takes it up within a minute of its return"

@@ -1,0 +1,106 @@
+"""What came out: the result, its scores and every revision of it."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import Path, Response
+from pydantic import BeforeValidator
+from starlette.responses import JSONResponse
+
+from api.routing import router
+from api.schemas.errors import answers
+from api.schemas.results import AssessmentResult, AssessmentScores, ResultPending, Revision, RevisionList
+from api.services import Seen, Use
+from api.wire import Id, digits
+from domain.assessments import AssessmentStatus
+from domain.errors import AssessmentFailed, NotFound, RecommendationNotReady
+from persistence.views import PublishedView
+
+RETRY_AFTER_S = 1
+PENDING: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": ResultPending,
+        "description": "Still processing",
+        "headers": {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}},
+    }
+}
+
+results = router(prefix="/assessments", tags=["Assessments", "Recommendations"])
+
+
+@results.get(
+    "/{assessment_id}/result",
+    response_model=AssessmentResult,
+    summary="Retrieve final recommendation result",
+    response_description="Recommendation ready",
+    responses={**answers(400, 401, 403, 404, 409), **PENDING},
+)
+async def read_result(assessment_id: Id, services: Use, seen: Seen) -> Response:
+    """The stored document as it is. Before there is one: 202 with Retry-After, or 409 when none will come."""
+    view = _published(await services.queries.published(assessment_id, seen))
+    return await _pending(assessment_id, services) if view.document is None else _document(view.document)
+
+
+@results.get(
+    "/{assessment_id}/scores",
+    response_model=AssessmentScores,
+    summary="Every item's verdict",
+    responses={**answers(400, 401, 403, 404, 409), **PENDING},
+)
+async def read_scores(assessment_id: Id, services: Use, seen: Seen) -> Response:
+    """Points with explanations; for essays levels, quotes, model and versions."""
+    view = _published(await services.queries.published(assessment_id, seen))
+    if view.document is None:
+        return await _pending(assessment_id, services)
+    document = json.loads(view.document)
+    return JSONResponse({key: document[key] for key in AssessmentScores.model_fields})
+
+
+@results.get("/{assessment_id}/revisions", summary="Every result ever published", responses=answers(400, 401, 403, 404))
+async def list_revisions(assessment_id: Id, services: Use, seen: Seen) -> RevisionList:
+    """Oldest first; empty before the first result."""
+    revisions = await services.queries.revisions(assessment_id, seen)
+    if not revisions and await services.queries.status(assessment_id, seen) is None:
+        raise NotFound("No such assessment")
+    return RevisionList(assessment_id=assessment_id, items=[Revision.model_validate(each) for each in revisions])
+
+
+@results.get(
+    "/{assessment_id}/revisions/{revision}",
+    response_model=AssessmentResult,
+    summary="An earlier result",
+    responses=answers(400, 401, 403, 404),
+)
+async def read_revision(
+    assessment_id: Id, revision: Annotated[int, BeforeValidator(digits), Path(ge=1)], services: Use, seen: Seen
+) -> Response:
+    view = await services.queries.published(assessment_id, seen, revision=revision)
+    if view is None or view.document is None:
+        raise NotFound("No such result")
+    return _document(view.document)
+
+
+def _published(view: PublishedView | None) -> PublishedView:
+    if view is None:
+        raise NotFound("No such assessment")
+    match view.status:
+        case AssessmentStatus.IN_PROGRESS:
+            raise RecommendationNotReady("The assessment has not been handed in")
+        case AssessmentStatus.FAILED:
+            raise AssessmentFailed("The assessment failed", details={"reason": view.failure_reason})
+        case _:
+            return view
+
+
+def _document(document: str) -> Response:
+    return Response(document, media_type="application/json")
+
+
+async def _pending(assessment_id: Id, services: Use) -> Response:
+    live = await services.runs.progress(assessment_id)
+    pending = ResultPending(
+        assessment_id=assessment_id, status="awaiting_async", stage=str(live.stage) if live else None
+    )
+    return JSONResponse(
+        pending.model_dump(mode="json", exclude_none=True), 202, headers={"Retry-After": str(RETRY_AFTER_S)}
+    )

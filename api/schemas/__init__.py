@@ -1,0 +1,1 @@
+"""Wire types, by subject. Their names are those of the OpenAPI document."""

@@ -1,0 +1,187 @@
+"""Starting, answering and following an assessment."""
+
+import json
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from api.wire import Id, Input, Moment, Number, Output
+from domain.answers import answer_json, public_rubric
+from domain.questions import AnswerFormat as DomainFormat
+from domain.questions import Item
+
+MAX_METADATA_BYTES: Final = 4096
+MAX_RESPONSES: Final = 200
+
+Status: TypeAlias = Literal["in_progress", "awaiting_async", "completed", "failed"]
+"""Inline, because the document gives the name AssessmentStatus to a payload."""
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Plain JSON within the bound; numbers of metadata are nobody's answers, so doubles do."""
+    text = json.dumps(metadata, default=float, ensure_ascii=False)
+    if len(text.encode()) > MAX_METADATA_BYTES:
+        raise ValueError(f"must not exceed {MAX_METADATA_BYTES} bytes")
+    small: dict[str, Any] = json.loads(text)
+    return small
+
+
+def _answer(value: object) -> object:
+    if isinstance(value, bool) or value is None or isinstance(value, list):
+        raise ValueError("must be a string, a number or an object")
+    return value
+
+
+ANSWER_SCHEMA: Final = {
+    "oneOf": [{"type": "string"}, {"type": "number"}, {"type": "object", "additionalProperties": True}]
+}
+
+
+class AssessmentStartRequest(Input):
+    role_id: Id = Field(examples=["0f8c6c57-6a34-5f4e-9d53-1f1f2a4c9a11"])
+    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field(
+        default={}, description="Anything the client wants to keep with the assessment, at most 4 KiB of JSON"
+    )
+
+
+class AssessmentResponseItem(Input):
+    question_id: Id
+    answer: Annotated[Any, BeforeValidator(_answer), WithJsonSchema(ANSWER_SCHEMA)] = Field(
+        description='By the question\'s `answer_format`: a choice, `{"choices": [...]}`, a number or a text',
+        examples=["HAVING"],
+    )
+    submitted_at: Moment | None = Field(default=None, description="The client's own clock; kept as a claim only")
+
+
+class AssessmentResponseBatch(Input):
+    responses: list[AssessmentResponseItem] = Field(min_length=1, max_length=MAX_RESPONSES)
+    completed: bool = Field(default=False, description="Hands the assessment in; nothing can be changed afterwards")
+
+
+class AnswerFormat(Output):
+    """What may be answered; only the fields of its kind are present."""
+
+    kind: Literal["single", "multiple", "number", "scale", "text"]
+    choices: list[str] | None = None
+    minimum: Number | None = None
+    maximum: Number | None = None
+    unit: str | None = None
+    min_words: int | None = None
+    max_words: int | None = None
+    max_chars: int | None = None
+
+    @classmethod
+    def of(cls, answer_format: DomainFormat) -> "AnswerFormat":
+        return cls(
+            kind=answer_format.kind.value,
+            choices=list(answer_format.choices) or None,
+            minimum=answer_format.minimum,
+            maximum=answer_format.maximum,
+            unit=answer_format.unit,
+            min_words=answer_format.min_words,
+            max_words=answer_format.max_words,
+            max_chars=answer_format.max_chars,
+        )
+
+
+class QuestionSnapshot(Output):
+    """A question as it stood when the assessment started. `rubric` tells how it is judged, never the key."""
+
+    question_id: Id
+    type: Literal["multiple_choice", "essay", "profile"]
+    prompt: str
+    choices: list[str] | None = None
+    rubric: dict[str, Any]
+    version: str
+    answer_format: AnswerFormat
+
+    @classmethod
+    def of(cls, item: Item) -> "QuestionSnapshot":
+        question = item.question
+        return cls(
+            question_id=question.id,
+            type=question.kind.question_type.value,
+            prompt=question.prompt,
+            choices=list(question.answer_format.choices) or None,
+            rubric=public_rubric(question),
+            version=question.version,
+            answer_format=AnswerFormat.of(question.answer_format),
+        )
+
+
+class AssessmentStartResponse(Output):
+    assessment_id: Id
+    status: Literal["in_progress", "completed", "awaiting_async"]
+    expires_at: Moment
+    questions: list[QuestionSnapshot]
+
+
+class StoredAnswer(Output):
+    question_id: Id
+    answer: Annotated[Any, WithJsonSchema(ANSWER_SCHEMA)]
+
+    @classmethod
+    def of(cls, item: Item) -> "StoredAnswer":
+        """In the shape it was sent in; the item has an answer."""
+        return cls(question_id=item.question.id, answer=None if item.answer is None else answer_json(item.answer))
+
+
+class AssessmentQuestions(Output):
+    """What a client needs to go on after a break: the questions and the answers stored so far."""
+
+    assessment_id: Id
+    status: Status
+    expires_at: Moment
+    questions: list[QuestionSnapshot]
+    responses: list[StoredAnswer]
+
+
+class AssessmentSubmissionAck(Output):
+    """`async_job_enqueued` is true once the submission is committed, whether or not the engine knows already."""
+
+    assessment_id: Id
+    status: Literal["in_progress", "awaiting_async", "completed"]
+    async_job_enqueued: bool
+    message: str
+
+
+class Progress(Output):
+    answered: int
+    total: int
+
+
+class AssessmentStatus(Output):
+    """`stage` is the live one where the engine tells it in time."""
+
+    assessment_id: Id
+    role_id: Id
+    status: Status
+    progress: Progress
+    degraded: bool
+    last_updated_at: Moment
+    expires_at: Moment
+    completed_at: Moment | None = None
+    revision: int = Field(description="0 before the first result")
+    healing: Literal["none", "due", "final", "stopped"]
+    failure_reason: str | None = None
+    stage: str | None = None
+
+
+class AssessmentSummary(Output):
+    assessment_id: Id
+    user_id: Id
+    role_id: Id
+    status: Status
+    degraded: bool
+    needs_review: bool
+    revision: int
+    started_at: Moment
+    expires_at: Moment
+    completed_at: Moment | None = None
+
+
+class AssessmentList(Output):
+    """Newest first. `next_cursor` is absent on the last page."""
+
+    items: list[AssessmentSummary]
+    next_cursor: str | None = None

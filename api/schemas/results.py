@@ -1,0 +1,116 @@
+"""What a published result says. The stored document is served as it is; these types describe it."""
+
+from typing import Literal
+
+from pydantic import AnyUrl, Field
+
+from api.wire import Id, Moment, Output
+
+
+class RecommendationItem(Output):
+    credential_id: Id
+    title: str
+    position: int
+    confidence: float = Field(ge=0, le=1)
+    rationale: str
+    skills: list[str]
+    source_trace_ids: list[Id]
+
+
+class RagTrace(Output):
+    trace_id: Id
+    credential_id: Id
+    skill: str
+    source_uri: AnyUrl
+    snippet: str
+    similarity: float = Field(ge=-1, le=1)
+    embedding_provider: Literal["sentence-transformers", "openai"]
+
+
+class ProcessingMetrics(Output):
+    """Latencies in ms; `token_cost_cents` adds the known costs, `cost_complete` says whether that is all."""
+
+    total_latency_ms: int
+    token_cost_cents: float
+    cost_complete: bool
+    gpt_latency_ms: int
+    rag_latency_ms: int
+
+
+class SkillResult(Output):
+    """`score` 0..1 is null without evidence; `gap` is what is missing to the role's `target`."""
+
+    skill: str
+    score: float | None
+    target: float
+    gap: float
+
+
+class CriterionScore(Output):
+    criterion: str
+    level: str
+    points: float
+    rationale: str
+    quotes: list[str]
+    confidence: float
+
+
+class ItemScore(Output):
+    """One item's verdict. `points` is null where a grader abstained and a person must review.
+
+    Rule scores carry `rule` and `explanation`; essay scores `criteria`, `feedback`, `model` and the versions.
+    """
+
+    question_id: Id
+    points: float | None
+    max_points: float
+    fraction: float | None
+    explanation: str | None = None
+    rule: str | None = None
+    criteria: list[CriterionScore] | None = None
+    feedback: str | None = None
+    model: str | None = None
+    prompt_version: str | None = None
+    rubric_version: str | None = None
+    confidence: float | None = None
+    needs_review: bool = False
+    flags: list[str] | None = None
+
+
+class AssessmentResult(Output):
+    assessment_id: Id
+    recommendation_id: Id
+    revision: int
+    summary: str
+    recommendation_items: list[RecommendationItem]
+    traces: list[RagTrace]
+    metrics: ProcessingMetrics
+    degraded: bool
+    degraded_reasons: list[str]
+    completed_at: Moment
+    skills: list[SkillResult]
+    scores: list[ItemScore]
+
+
+class ResultPending(Output):
+    """The result is being made; ask again after Retry-After seconds."""
+
+    assessment_id: Id
+    status: Literal["awaiting_async"]
+    stage: str | None = None
+
+
+class AssessmentScores(Output):
+    assessment_id: Id
+    revision: int
+    scores: list[ItemScore]
+
+
+class Revision(Output):
+    revision: int
+    published_at: Moment
+
+
+class RevisionList(Output):
+    assessment_id: Id
+    items: list[Revision]

@@ -1,0 +1,78 @@
+"""The types both directions of the wire share: canonical ids, moments with an offset, exact numbers."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
+)
+
+
+def _canonical(value: object) -> object:
+    if isinstance(value, str):
+        if not _UUID.fullmatch(value):
+            raise ValueError("must be a UUID in lower-case canonical form")
+        return UUID(value)
+    return value
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, str):
+        if not _MOMENT.fullmatch(value):
+            raise ValueError("must be an RFC 3339 time with an offset")
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError("is not a time that exists") from None
+    return value
+
+
+_DIGITS: Final = re.compile(r"[0-9]{1,9}")
+
+
+Id = Annotated[UUID, BeforeValidator(_canonical), WithJsonSchema({"type": "string", "format": "uuid"})]
+"""A UUID in lower-case canonical form; no braces, no `urn:uuid:`, no upper case."""
+
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""RFC 3339 with an offset, kept in UTC."""
+
+Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+"""An exact decimal inside, a JSON number outside."""
+
+
+class Input(BaseModel):
+    """What clients send: exact types, known fields only, and no error that repeats the input."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class QueryInput(BaseModel):
+    """A query string: texts that must be read, but no field that is not known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def digits(value: object) -> object:
+    """Accepts `25`, not `25.0`, `+25` or digits of other scripts."""
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def boolean(value: object) -> object:
+    """Accepts `true` and `false`, not `yes`, `1` or `on`."""
+    if isinstance(value, str) and value not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return value
+
+
+class Output(BaseModel):
+    """What clients get. Absent optional fields are left out rather than null."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
