@@ -1,0 +1,71 @@
+# The commands of the project; `make` lists them.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*
+
+.DEFAULT_GOAL := help
+.PHONY: help install up demo reset test test-faults test-load bench lint format openapi openapi-check \
+	migration-check seed ci
+
+help: ## list the commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv and install everything (PYTHON=python3.12, TORCH_INDEX=<url>)
+
+$(STAMP): pyproject.toml constraints.txt deploy/local/install.sh
+	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" GOAL="$(firstword $(MAKECMDGOALS))" bash deploy/local/install.sh
+	@touch $@
+
+# exec: a signal sent to make must reach the stack, not a shell in between
+up: $(STAMP) ## run the whole stack until Ctrl-C
+	@exec $(BIN)/python -m deploy.local up
+
+demo: $(STAMP) ## run the stack and walk one student through an assessment
+	@exec $(BIN)/python -m deploy.local demo
+
+reset: $(STAMP) ## delete what the stack keeps in .local
+	@exec $(BIN)/python -m deploy.local reset
+
+test: $(STAMP) ## run the tests, with the coverage floors
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not faults and not load" --cov --cov-fail-under=85
+	@mkdir -p .local/reports
+	@$(BIN)/python -m coverage report --include="$(SCORING)" --fail-under=90 > .local/reports/scoring-coverage.txt || \
+		{ cat .local/reports/scoring-coverage.txt; echo "Scoring and recommending must be covered to 90 %."; exit 1; }
+
+test-faults: $(STAMP) ## run the tests that kill processes and servers
+	@$(BIN)/python -m pytest -m faults
+
+test-load: $(STAMP) ## run the tests that take minutes
+	@$(BIN)/python -m pytest -m load
+
+bench: $(STAMP) ## measure the pipeline against a do-nothing workflow
+	@exec $(BIN)/python -m tests.load.bench
+
+lint: $(STAMP) ## check style, types and the import rule
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy .
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code and fix what can be fixed
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+openapi: $(STAMP) ## write docs/api/openapi.yaml
+	@$(BIN)/python -m api.export_openapi
+
+openapi-check: $(STAMP) ## fail when docs/api/openapi.yaml is out of date
+	@$(BIN)/python -m api.export_openapi --check
+
+migration-check: $(STAMP) ## run the migrations up, compare with the tables, down and up
+	@$(BIN)/python -m deploy.local.migration_check
+
+seed: $(STAMP) ## load the content into the running stack again
+	@test -f .local/stack.env || { echo "No stack is running: make up first."; exit 1; }
+	@set -a && . ./.local/stack.env && $(BIN)/python -m deploy.local.seed
+
+ci: ## do what CI does
+	@bash .ci/run

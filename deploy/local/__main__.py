@@ -1,0 +1,100 @@
+"""`python -m deploy.local up|demo|reset`: the embedded stack from the command line."""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from deploy.local import ports
+from deploy.local.plan import Plan, plan
+from deploy.local.private_files import env_file, write
+from deploy.local.settings import LOCAL, StackSettings
+from deploy.local.stack import AlreadyRunningError, Stack, StopSignals, locked, say, supervise
+from workflows.process_exit import leave
+
+AFTER_A_KILL_S = 15.0
+"""How long the servers of a stack that was killed may take to give their ports back."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
+    parser.add_argument("command", choices=("up", "demo", "reset"))
+    command = parser.parse_args().command
+    try:
+        return reset(LOCAL) if command == "reset" else run(stay if command == "up" else show, LOCAL)
+    except AlreadyRunningError as error:
+        say(str(error))
+    except ValidationError as error:
+        for problem in error.errors():
+            say(f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}")
+    except PermissionError as error:
+        say(f"{error.filename}: {error.strerror}. Was it made by another user? `make reset` as that user removes it.")
+    except KeyboardInterrupt:
+        say("stopped before anything had started")
+    return 1
+
+
+def run(
+    work: Callable[[Stack, Plan], int], local: Path, make_plan: Callable[[StackSettings, Path], Plan] = plan
+) -> int:
+    """Starts the stack, does `work` on it and stops it; the exit code is that of `supervise`.
+
+    Raises:
+        AlreadyRunningError: another stack runs on `local`.
+        ValidationError: the environment sets something that cannot be.
+    """
+    settings = StackSettings()
+    stack_env = local / "stack.env"
+    with locked(local) as was_killed:
+        stack_env.unlink(missing_ok=True)
+        if taken := ports.check(settings.ports, patience_s=AFTER_A_KILL_S if was_killed else 0.0):
+            say("\n".join(taken))
+            return 1
+        the_plan = make_plan(settings, local)
+
+        def published(stack: Stack) -> int:
+            write(stack_env, env_file(the_plan.published))
+            try:
+                return work(stack, the_plan)
+            finally:
+                stack_env.unlink(missing_ok=True)
+
+        return supervise(the_plan.parts, StopSignals().listen(), published)
+
+
+def reset(local: Path) -> int:
+    """Deletes everything the stack keeps; refuses while one is running."""
+    with locked(local):
+        shutil.rmtree(local)
+    say(f"{local} is deleted.")
+    return 0
+
+
+def stay(stack: Stack, the_plan: Plan) -> int:
+    """Shows where everything is and keeps it running until somebody stops it."""
+    environment = the_plan.environment
+    say(f"\nAPI        {environment['API_URL']}/docs")
+    say(f"Temporal   {environment['TEMPORAL_UI_URL'] or environment['TEMPORAL_ADDRESS']}")
+    say("Accounts   .local/stack.env\nLogs       .local/logs\nCtrl-C stops everything.\n")
+    stack.watch(until=lambda: False)
+    return 0
+
+
+def show(stack: Stack, the_plan: Plan) -> int:
+    """Walks the demo, which must not keep a Ctrl-C or a dying server from being noticed; then stays on a terminal."""
+    from deploy.local.demo import walk  # noqa: PLC0415  # only the demo needs it
+
+    walking = ThreadPoolExecutor(1).submit(walk, the_plan.published)
+    stack.watch(until=walking.done)
+    code = walking.result()
+    if code == 0 and sys.stdin.isatty() and sys.stdout.isatty():
+        return stay(stack, the_plan)
+    return code
+
+
+if __name__ == "__main__":
+    leave(main())

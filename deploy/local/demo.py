@@ -1,0 +1,164 @@
+"""Walks one student through an assessment over HTTP and shows what comes out."""
+
+import asyncio
+import sys
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import yaml
+
+from domain.identity import derived_id
+
+ANSWERS = Path(__file__).with_name("demo_answers.yaml")
+RESULT_WITHIN_S = 120
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """Where the stack answers and who the student is, from the stack's environment file."""
+
+    api_url: str
+    ui_url: str
+    namespace: str
+    email: str
+    password: str
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "Demo":
+        return cls(
+            api_url=environment["API_URL"],
+            ui_url=environment["TEMPORAL_UI_URL"],
+            namespace=environment["TEMPORAL_NAMESPACE"],
+            email=environment["STUDENT_EMAIL"],
+            password=environment["STUDENT_PASSWORD"],
+        )
+
+    def run_url(self, assessment_id: str) -> str:
+        """This very run in Temporal's Web UI."""
+        return f"{self.ui_url}/namespaces/{self.namespace}/workflows/assessment-{assessment_id}"
+
+
+def walk(environment: Mapping[str, str]) -> int:
+    """0 when a result was shown, 1 with the reason otherwise."""
+    try:
+        asyncio.run(_walk(Demo.of(environment)))
+    except (httpx.HTTPError, TimeoutError) as error:
+        say(f"The demo could not be finished: {error or type(error).__name__}")
+        return 1
+    return 0
+
+
+async def _walk(demo: Demo) -> None:
+    script = yaml.safe_load(ANSWERS.read_text(encoding="utf-8"))
+    async with httpx.AsyncClient(base_url=f"{demo.api_url}/api/v1", timeout=10) as http:
+        await _log_in(http, demo)
+        role_id = derived_id("role", script["role"])
+        assessment_id, questions = await _start(http, role_id)
+        say(f"\nAssessment {assessment_id}: {len(questions)} questions")
+        say(f"Watch it run: {demo.run_url(assessment_id)}")
+        await _answer(http, assessment_id, questions, script["answers"])
+        result = await _result(http, assessment_id)
+        scores = await _get(http, f"/assessments/{assessment_id}/scores")
+    _show_scores(scores["scores"], questions)
+    _show_result(result)
+    say(f"\nThe run in Temporal's Web UI: {demo.run_url(assessment_id)}")
+
+
+async def _log_in(http: httpx.AsyncClient, demo: Demo) -> None:
+    form = {"username": demo.email, "password": demo.password}
+    token = (await http.post("/auth/token", data=form)).raise_for_status().json()["access_token"]
+    http.headers["Authorization"] = f"Bearer {token}"
+
+
+async def _start(http: httpx.AsyncClient, role_id: UUID) -> tuple[str, list[Json]]:
+    """A new assessment, or the one that an interrupted demo left open."""
+    started = await http.post("/assessments/start", json={"role_id": str(role_id)})
+    if started.status_code == httpx.codes.CONFLICT:
+        assessment_id: str = started.json()["details"]["assessment_id"]
+        return assessment_id, (await _get(http, f"/assessments/{assessment_id}/questions"))["questions"]
+    body = started.raise_for_status().json()
+    return body["assessment_id"], body["questions"]
+
+
+async def _answer(http: httpx.AsyncClient, assessment_id: str, questions: list[Json], answers: Json) -> None:
+    asked = {question["question_id"] for question in questions}
+    by_id = {str(derived_id("question", key)): answer for key, answer in answers.items()}
+    responses = [{"question_id": key, "answer": answer} for key, answer in by_id.items() if key in asked]
+    sent = await http.post(f"/assessments/{assessment_id}/responses", json={"responses": responses, "completed": True})
+    sent.raise_for_status()
+    say(f"Submitted {len(responses)} answers, {len(questions) - len(responses)} left open\n")
+
+
+async def _result(http: httpx.AsyncClient, assessment_id: str) -> Json:
+    """The published result; says each stage once while it waits."""
+    stage = ""
+    async with asyncio.timeout(RESULT_WITHIN_S):
+        while True:
+            answer = (await http.get(f"/assessments/{assessment_id}/result")).raise_for_status()
+            body: Json = answer.json()
+            if answer.status_code == httpx.codes.OK:
+                return body
+            if (body.get("stage") or stage) != stage:
+                stage = body["stage"]
+                say(f"  … {stage}")
+            await asyncio.sleep(0.2)
+
+
+async def _get(http: httpx.AsyncClient, path: str) -> Json:
+    body: Json = (await http.get(path)).raise_for_status().json()
+    return body
+
+
+def _show_scores(scores: list[Json], questions: list[Json]) -> None:
+    asked = {question["question_id"]: question for question in questions}
+    say("\nSCORES")
+    for score in scores:
+        question = asked[score["question_id"]]
+        say(f"\n{_points(score):>9}  {textwrap.shorten(question['prompt'], 96, placeholder=' …')}")
+        say(_indented(score.get("explanation") or score["feedback"]))
+        names = {criterion["key"]: criterion["name"] for criterion in question["rubric"].get("criteria", ())}
+        for criterion in score.get("criteria", ()):
+            say(_indented(f"- {names[criterion['criterion']]}: {criterion['level']}. {criterion['rationale']}"))
+
+
+def _points(item: Json) -> str:
+    if item["points"] is None:
+        return "review"
+    if not float(item["max_points"]):
+        return "profile"
+    return f"{float(item['points']):g} / {float(item['max_points']):g}"
+
+
+def _show_result(result: Json) -> None:
+    say("\nSKILLS (score → target)")
+    for skill in result["skills"]:
+        score = "  ?" if skill["score"] is None else f"{float(skill['score']):.2f}"
+        say(f"  {skill['skill']:<32} {score} → {float(skill['target']):.2f}   gap {float(skill['gap']):.2f}")
+    say(f"\nRESULT, revision {result['revision']}")
+    say(_indented(result["summary"]))
+    if result["degraded"]:
+        say(_indented(f"Degraded: {', '.join(result['degraded_reasons'])}"))
+    say("\nRECOMMENDED")
+    traces = {trace["trace_id"]: trace for trace in result["traces"]}
+    for place, item in enumerate(result["recommendation_items"], start=1):
+        say(f"\n  {place}. {item['title']}  (confidence {item['confidence']:.2f})")
+        say(_indented(item["rationale"]))
+        trace = max((traces[each] for each in item["source_trace_ids"]), key=lambda each: each["similarity"])
+        say(_indented(f"Evidence: “{trace['snippet']}” (similarity {trace['similarity']:.2f})"))
+        say(_indented(trace["source_uri"]))
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(text, width=108, initial_indent=" " * 11, subsequent_indent=" " * 11)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

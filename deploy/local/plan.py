@@ -1,0 +1,167 @@
+"""What the stack consists of, in the order in which it starts."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Final, Protocol
+
+from deploy.local.ports import HOST
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.private_files import kept_secrets
+from deploy.local.process import Process, Program, never, run_to_end
+from deploy.local.settings import CHECKOUT, StackSettings
+from deploy.local.temporal import TemporalDevServer
+
+STEP_TIMEOUT_S: Final = 300.0
+SERVICE_TIMEOUT_S: Final = 120.0
+SERVICE_GRACE_S: Final = 25.0
+"""A little longer than a worker takes to finish what it holds."""
+
+ACCOUNTS: Final = {
+    "STUDENT": "student@demo.example",
+    "ADVISOR": "advisor@demo.example",
+    "ADMIN": "admin@demo.example",
+    "PLATFORM_ADMIN": "platform@demo.example",
+}
+PUBLISHED: Final = (
+    "API_URL",
+    "DATABASE_URL",
+    "TEMPORAL_ADDRESS",
+    "TEMPORAL_NAMESPACE",
+    "TEMPORAL_UI_URL",
+    *(f"{account}_{what}" for account in ACCOUNTS for what in ("EMAIL", "PASSWORD")),
+)
+"""What `.local/stack.env` holds."""
+
+
+class Part(Protocol):
+    """A piece of the stack; `process` is what must keep running once it has started, if anything."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def process(self) -> Process | None: ...
+    def start(self, stopping: Callable[[], bool] = never) -> None: ...
+    def stop(self, hurry: Callable[[], bool] = never) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A program that ends before the next part starts."""
+
+    program: Program
+    detail: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    @property
+    def process(self) -> None:
+        return None
+
+    def start(self, stopping: Callable[[], bool] = never) -> None:
+        run_to_end(self.program, timeout_s=STEP_TIMEOUT_S, stopping=stopping)
+
+    def stop(self, hurry: Callable[[], bool] = never) -> None:
+        """Nothing to do: it has ended."""
+
+
+@dataclass(slots=True)
+class Service:
+    """A program that runs until the stack stops; without `ready` the next part does not wait for it."""
+
+    program: Program
+    detail: str = ""
+    ready: Callable[[], bool] = field(default=lambda: True)
+    process: Process | None = None
+
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    def start(self, stopping: Callable[[], bool] = never) -> None:
+        self.process = Process(self.program)
+        self.process.wait_until(self.ready, timeout_s=SERVICE_TIMEOUT_S, stopping=stopping)
+
+    def stop(self, hurry: Callable[[], bool] = never) -> None:
+        if self.process is not None:
+            self.process.stop(grace_s=SERVICE_GRACE_S, hurry=hurry)
+            self.process = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The parts in starting order, and the environment that they share."""
+
+    parts: tuple[Part, ...]
+    environment: dict[str, str]
+
+    @property
+    def published(self) -> dict[str, str]:
+        return {name: self.environment[name] for name in PUBLISHED}
+
+
+def plan(settings: StackSettings, local: Path) -> Plan:
+    """The whole stack with its data below `local`; what the settings replace is left out."""
+    kept = kept_secrets(
+        local / "secrets.json", ["POSTGRES_PASSWORD", "JWT_SECRET", *(f"{account}_PASSWORD" for account in ACCOUNTS)]
+    )
+    logs = local / "logs"
+    postgres = EmbeddedPostgres(
+        local / "postgres", settings.postgres_port, password=kept.pop("POSTGRES_PASSWORD"), log=logs / "postgres.log"
+    )
+    temporal = TemporalDevServer(
+        local / "temporal" / "runs.db", settings.temporal_port, settings.temporal_ui_port, log=logs / "temporal.log"
+    )
+    environment = {
+        "MICROCRED_ENV": "development",
+        "HF_HUB_OFFLINE": "1",  # the model comes from a wheel: nothing is to be looked up
+        **{f"{account}_EMAIL": address for account, address in ACCOUNTS.items()},
+        **kept,
+        **{name: value for name, value in os.environ.items() if value},
+        "API_PORT": str(settings.api_port),
+        "API_URL": f"http://{HOST}:{settings.api_port}",
+        "DATABASE_URL": settings.database_url.get_secret_value() if settings.database_url else postgres.url,
+        "TEMPORAL_ADDRESS": settings.temporal_address or temporal.address,
+        "TEMPORAL_NAMESPACE": settings.temporal_namespace,
+        "TEMPORAL_UI_URL": settings.temporal_ui_url if settings.temporal_address else temporal.ui_url,
+    }
+    servers: list[Part] = [*([] if settings.database_url else [postgres])]
+    servers += [] if settings.temporal_address else [temporal]
+    return Plan((*servers, *_programs(environment, logs)), environment)
+
+
+def _programs(environment: dict[str, str], logs: Path) -> tuple[Part, ...]:
+    def program(name: str, *arguments: str) -> Program:
+        command = (sys.executable, *arguments)
+        return Program(name=name, command=command, log=logs / f"{name}.log", env=environment, cwd=CHECKOUT)
+
+    port = int(environment["API_PORT"])
+    return (
+        Step(program("migrations", "-m", "persistence.migrate")),
+        Step(program("content", "-m", "deploy.local.seed"), "roles, questions, credentials, demo accounts"),
+        Service(program("worker", "worker.py"), "loads the model in the background"),
+        Service(
+            program("api", "-m", "api"),
+            f"{environment['API_URL']}/docs",
+            ready=lambda: _is_ready(port),
+        ),
+    )
+
+
+def _is_ready(port: int) -> bool:
+    connection = HTTPConnection(HOST, port, timeout=2.0)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

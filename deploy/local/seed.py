@@ -1,0 +1,45 @@
+"""Fills the local stack: content, demo accounts, vectors of the catalogue. Running it again changes nothing."""
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from api.passwords import hash_password
+from deploy.local.embed import embed_pending
+from persistence.accounts import Account, ensure_accounts
+from persistence.content import load_content
+from persistence.engine import DatabaseSettings, create_engine
+
+CONTENT: Final = Path(__file__).parents[1] / "content"
+ROLES: Final = {"STUDENT": "student", "ADVISOR": "advisor", "ADMIN": "admin", "PLATFORM_ADMIN": "admin"}
+
+
+async def main() -> None:
+    engine = create_engine(DatabaseSettings())
+    try:
+        await load_content(engine, CONTENT)
+        await ensure_accounts(engine, "demo", "Demo organization", demo_accounts())
+        await embed_pending(engine)
+    finally:
+        await engine.dispose()
+
+
+def demo_accounts() -> list[Account]:
+    """The accounts of `.local/stack.env`, with the passwords that the environment holds."""
+    with ThreadPoolExecutor() as threads:
+        hashes = threads.map(hash_password, [os.environ[f"{account}_PASSWORD"] for account in ROLES])
+    return [
+        Account(
+            email=os.environ[f"{account}_EMAIL"],
+            password_hash=password_hash,
+            role=role,
+            platform=account == "PLATFORM_ADMIN",
+        )
+        for (account, role), password_hash in zip(ROLES.items(), hashes, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

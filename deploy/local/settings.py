@@ -1,0 +1,40 @@
+"""What the environment sets for the embedded stack: its ports, and the parts it replaces."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LOCAL = CHECKOUT / ".local"
+"""Everything the stack keeps: data, logs, generated secrets, the environment file."""
+
+
+class StackSettings(BaseSettings):
+    """Environment variables by the fields' names in upper case; an empty one counts as not set.
+
+    `database_url` or `temporal_address` replaces the embedded server. The programs of the stack inherit the whole
+    environment, so what only they read (OPENAI_API_KEY, WEAVIATE_URL, …) is not repeated here.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    api_port: int = Field(default=8000, ge=1, le=65535)
+    postgres_port: int = Field(default=54320, ge=1, le=65535)
+    temporal_port: int = Field(default=7233, ge=1, le=65535)
+    temporal_ui_port: int = Field(default=8233, ge=1, le=65535)
+    database_url: SecretStr | None = None
+    temporal_address: str | None = None
+    temporal_namespace: str = "default"
+    temporal_ui_url: str = ""
+    """Where the Web UI of a Temporal server given by `temporal_address` is; the embedded one's is known."""
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports that the stack itself will listen on, by the variable that sets each."""
+        ports = {"API_PORT": self.api_port}
+        if self.database_url is None:
+            ports["POSTGRES_PORT"] = self.postgres_port
+        if self.temporal_address is None:
+            ports |= {"TEMPORAL_PORT": self.temporal_port, "TEMPORAL_UI_PORT": self.temporal_ui_port}
+        return ports

@@ -1,0 +1,145 @@
+"""Starts the parts of the stack, watches them, and stops all of them, whatever happens in between."""
+
+import fcntl
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from deploy.local.plan import Part
+from deploy.local.process import ProgramFailedError, StopRequestedError, last_lines
+
+WATCH_S = 0.1
+
+
+class AlreadyRunningError(Exception):
+    """Another stack runs on the same directory."""
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Shows progress; a closed terminal or pipe must not keep the stack from stopping."""
+    with suppress(OSError):
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
+
+
+@contextmanager
+def locked(local: Path) -> Iterator[bool]:
+    """Keeps other stacks off `local`; yields whether the last one was killed.
+
+    The kernel gives the lock back even after a kill -9; what is written in the file then still stands there.
+
+    Raises:
+        AlreadyRunningError: somebody else holds it.
+    """
+    local.mkdir(parents=True, exist_ok=True)
+    with (local / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunningError(f"A stack is already running on {local}. Stop it first (Ctrl-C).") from error
+        file.seek(0)
+        was_killed = bool(file.read())
+        file.truncate(0)
+        file.write("running")
+        file.flush()
+        try:
+            yield was_killed
+        finally:
+            file.truncate(0)
+
+
+class StopSignals:
+    """Counts Ctrl-C, SIGTERM and a closed terminal: the first stops, the second hurries.
+
+    A handler that raised could interrupt the very code that starts or stops a program; a count cannot.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def listen(self) -> Self:
+        """From now on these signals of the process are counted. For the main thread."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number is not signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # ignored by nohup
+                signal.signal(number, self.received)
+        return self
+
+    def received(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        self._count += 1
+
+    def stopping(self) -> bool:
+        return self._count > 0
+
+    def hurry(self) -> bool:
+        return self._count > 1
+
+
+class Stack:
+    """The parts, in starting order. `start` and `watch` raise; `stop` always ends everything that runs."""
+
+    def __init__(self, parts: Sequence[Part], signals: StopSignals) -> None:
+        self._parts = parts
+        self._signals = signals
+
+    def start(self) -> None:
+        """Starts one part after the other, a line each.
+
+        Raises:
+            ProgramFailedError: a part did not start, or one that had started has ended.
+            StopRequestedError: a signal asked for the end.
+        """
+        for part in self._parts:
+            say(f"{part.name:<11}", end="")
+            began = time.monotonic()
+            try:
+                part.start(self._signals.stopping)
+            except (ProgramFailedError, StopRequestedError):
+                say("stopped" if self._signals.stopping() else "failed")
+                raise
+            say(f"ready {time.monotonic() - began:6.1f} s   {part.detail}".rstrip())
+            self._check()
+
+    def watch(self, until: Callable[[], bool]) -> None:
+        """Returns when `until()`; raises as `start` does."""
+        while not until():
+            if self._signals.stopping():
+                raise StopRequestedError
+            self._check()
+            time.sleep(WATCH_S)
+
+    def stop(self) -> None:
+        """In reverse order, the rest too when one cannot be stopped."""
+        with ExitStack() as remaining:
+            for part in self._parts:
+                remaining.callback(part.stop, self._signals.hurry)
+
+    def _check(self) -> None:
+        for part in self._parts:
+            if part.process is not None and (code := part.process.exit_code) is not None:
+                raise part.process.failure(f"ended with exit code {code} while the stack was running")
+
+
+def supervise(parts: Sequence[Part], signals: StopSignals, work: Callable[[Stack], int]) -> int:
+    """Runs `work` on the started stack, stops the stack and returns the exit code.
+
+    0 when a signal ended it: that is how a stack is meant to stop. 1 when a part failed; its log's end is shown.
+    """
+    stack = Stack(parts, signals)
+    try:
+        stack.start()
+        return work(stack)
+    except StopRequestedError:
+        return 0
+    except ProgramFailedError as failure:
+        say(f"\n{failure}. The end of {failure.log}:")
+        say("\n".join(f"  {line}" for line in last_lines(failure.log)))
+        return 1
+    finally:
+        say("stopping")
+        stack.stop()
+        say("stopped")

@@ -1,0 +1,133 @@
+"""Temporal from wheels: the dev server with its Web UI, and the time-skipping server for tests."""
+
+import os
+import subprocess
+import sysconfig
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Self
+
+from deploy.local.ports import HOST
+from deploy.local.process import Process, Program, never
+
+NAMESPACE: Final = "default"
+"""The namespace that the dev server always makes."""
+
+RETENTION: Final = "720h"
+"""How long closed runs stay visible, 30 days; the dev server's own default is one day."""
+
+START_TIMEOUT_S: Final = 60.0
+STOP_GRACE_S: Final = 10.0
+
+DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
+    # one shard polled 20 times a second makes every step wait up to 50 ms
+    "history.transferProcessorMaxPollRPS": "2000",
+    "history.timerProcessorMaxPollRPS": "2000",
+    # without these two a priority's fairness key is accepted and ignored
+    "matching.useNewMatcher": "true",
+    "matching.enableFairness": "true",
+}
+SQLITE_PRAGMAS: Final = ("journal_mode=wal", "synchronous=normal")
+"""Runs survive a restart at no measurable cost; with SQLite's defaults the file halves the throughput."""
+
+
+class TemporalDevServer:
+    """A dev server on 127.0.0.1. `db_file` None keeps everything in memory, `ui_port` None leaves the Web UI out."""
+
+    name: Final = "temporal"
+
+    def __init__(self, db_file: Path | None, port: int, ui_port: int | None, *, log: Path) -> None:
+        self._db_file = db_file.resolve() if db_file else None
+        self._port = port
+        self._ui_port = ui_port
+        self._log = log
+        self.process: Process | None = None
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self._port}"
+
+    @property
+    def ui_url(self) -> str:
+        """Raises ValueError without a Web UI."""
+        if self._ui_port is None:
+            raise ValueError("this Temporal server was started without its Web UI")
+        return f"http://{HOST}:{self._ui_port}"
+
+    @property
+    def detail(self) -> str:
+        return self.address if self._ui_port is None else f"{self.address}, Web UI {self.ui_url}"
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, stopping: Callable[[], bool] = never) -> None:
+        """Returns once the namespace can be used.
+
+        Raises:
+            ProgramFailedError: the server did not start; its log says why.
+            StopRequestedError: `stopping()` came true first.
+        """
+        if self._db_file:
+            self._db_file.parent.mkdir(parents=True, exist_ok=True)
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        process = self.process = Process(
+            Program(
+                name=self.name,
+                command=(str(_script("temporal")), "server", "start-dev", *self._options()),
+                log=self._log,
+                env=_environment(),
+                cwd=self._log.resolve().parent,
+            )
+        )
+        process.wait_until(self._retention_is_set, timeout_s=START_TIMEOUT_S, stopping=stopping)
+
+    def stop(self, hurry: Callable[[], bool] = never) -> None:
+        if self.process is not None:
+            self.process.stop(grace_s=STOP_GRACE_S, hurry=hurry)
+            self.process = None
+
+    def _options(self) -> list[str]:
+        options = ["--ip", HOST, "--port", str(self._port), "--log-level", "warn"]
+        options += ["--headless"] if self._ui_port is None else ["--ui-port", str(self._ui_port)]
+        options += [word for item in DYNAMIC_CONFIG.items() for word in ("--dynamic-config-value", "=".join(item))]
+        if self._db_file:
+            options += ["--db-filename", str(self._db_file)]
+            options += [word for pragma in SQLITE_PRAGMAS for word in ("--sqlite-pragma", pragma)]
+        return options
+
+    def _retention_is_set(self) -> bool:
+        """Sets it, which only succeeds on a server that is ready."""
+        command = [str(_script("temporal")), "operator", "namespace", "update", "--namespace", NAMESPACE]
+        command += [
+            "--retention",
+            RETENTION,
+            "--address",
+            self.address,
+            "--command-timeout",
+            "5s",
+            "--disable-config-file",
+        ]
+        return subprocess.run(command, capture_output=True, check=False, env=_environment()).returncode == 0  # noqa: S603
+
+
+def time_skipping_server() -> Path:
+    """The program of the server that skips time, for `WorkflowEnvironment.start_time_skipping`."""
+    return _script("temporal-test-server")
+
+
+def _script(name: str) -> Path:
+    return Path(sysconfig.get_path("scripts")) / name
+
+
+def _environment() -> dict[str, str]:
+    """Without TEMPORAL_ADDRESS, TEMPORAL_TLS and the like, which the program would take for its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
