@@ -24,11 +24,15 @@ class MarkFailed:
 
     @activity.defn
     async def mark_failed(self, failure: FailureInput) -> AssessmentStatus:
-        """The status after it; changes nothing when the run is over or another one has begun."""
+        """The status after it; changes nothing when the run is over or another one has begun.
+
+        An assessment in progress fails only when it is due, which is when even its expiry could not be written.
+        """
         async with self._units() as unit:
-            assessment, _ = await unit.assessments.lock(failure.assessment_id)
-            current = failure.run in {0, assessment.run} and assessment.status is AssessmentStatus.AWAITING_ASYNC
-            if not current:
+            assessment, now = await unit.assessments.lock(failure.assessment_id)
+            lost = assessment.status is AssessmentStatus.IN_PROGRESS and assessment.is_due(now)
+            unfinished = lost or assessment.status is AssessmentStatus.AWAITING_ASYNC
+            if not unfinished or failure.run not in {0, assessment.run}:
                 return assessment.status
             failed = assessment.fail(failure.reason)
             await unit.results.fail(assessment, failed)

@@ -32,6 +32,9 @@ class PublishResult:
     async def _publish(self, run: RunInput) -> Publication:
         async with self._units() as unit:
             assessment, now = await unit.assessments.lock(run.assessment_id)
+            if (assessment.run, assessment.revision) == (run.run, run.revision):
+                # An attempt that was given up for lost published while this one waited for the lock.
+                return await unit.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
             publication = await unit.results.publish(assessment, now, await _result(unit, run))
             await unit.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
             await unit.commit()

@@ -15,10 +15,11 @@ from temporalio.service import RPCError
 
 from api import errors, openapi
 from api.correlation import Correlation
+from api.engine import Runs
 from api.passwords import Passwords
 from api.principals import Principals
 from api.routes import assessments, auth, catalog, health, recommendations, results
-from api.services import Runs, Services
+from api.services import Services
 from api.settings import ApiSettings
 from api.tokens import Principal, Tokens
 from persistence.engine import DatabaseSettings, create_engine

@@ -11,9 +11,20 @@ from api.app import build
 PATH: Final = Path(__file__).parents[1] / "docs" / "api" / "openapi.yaml"
 
 
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as blocks, so that a person can read them."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def rendered() -> str:
     """The document as YAML, the same bytes for the same code."""
-    return yaml.safe_dump(build().openapi(), sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(build().openapi(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def main(arguments: list[str]) -> int:

@@ -2,33 +2,19 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Protocol, cast
-from uuid import UUID
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from api.access import sees
+from api.engine import Runs
 from api.passwords import Passwords
 from api.principals import Principals
 from api.settings import ApiSettings
 from api.tokens import Principal, Tokens
-from domain.ports import AssessmentRuns
 from persistence.intake import IntakeFactory
 from persistence.queries import Queries
 from persistence.views import Viewer
-
-
-class LiveProgress(Protocol):
-    """Where a run is, as its `progress` query tells."""
-
-    @property
-    def stage(self) -> str: ...
-
-
-class Runs(AssessmentRuns, Protocol):
-    """The engine as the API needs it: it also tells the live stage, or None where it does not within 300 ms."""
-
-    async def progress(self, assessment_id: UUID) -> LiveProgress | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ def recommend(role: Role, learner: Learner, traces: Iterable[Trace], credentials
     ranked = {id_: view.rank(usable[id_]) for path in paths.values() for id_ in path}
     chosen = _choose(paths, ranked)
     items = tuple(_item(ranked[id_], position, chosen, usable) for position, id_ in enumerate(chosen, start=1))
-    about = summary(role, learner.gaps, items, len(learner.neighbours))
+    about = summary(role, learner.gaps, items, sum(bool(each.reactions) for each, _ in learner.neighbours))
     return Blend(items=items, weights=view.weights, summary=about)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, Uuid, bindparam, func, insert, literal, select, update
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from domain.answers import check_answer
@@ -36,8 +36,13 @@ from persistence.views import Actor, Viewer
 
 _REFUSED: Final = "The request is not valid"
 
-# Held until the commit: it makes one student's starts follow each other, and an erasure wait or be seen.
-_PERSON: Final = select(UserRow.status).where(UserRow.id == bindparam("user")).with_for_update(key_share=True)
+# Until the commit, one student's starts of a role follow each other, and an erasure waits or is seen. The person's row
+# is locked in share mode, because whoever answers locks an assessment first and its person second.
+_PERSON: Final = (
+    select(UserRow.status, func.pg_advisory_xact_lock(func.hashtextextended(bindparam("turn", type_=Text), 0)))
+    .where(UserRow.id == bindparam("user"))
+    .with_for_update(read=True)
+)
 
 _PASSED: Final = (
     select(AssessmentRow.role_id)
@@ -136,7 +141,10 @@ class Intake:
             InvalidAssessmentState: one of the role is open already; `details.assessment_id` names it.
             Erased: the learner is being erased.
         """
-        if await self._session.scalar(_PERSON, {"user": learner.id}) in {*ERASED, None}:
+        if await self._session.scalar(_PERSON, {"user": learner.id, "turn": f"{learner.id}/{role_id}"}) in {
+            *ERASED,
+            None,
+        }:
             raise Erased("The account is being erased")
         closed = await self._clear_the_way(learner.id, role_id)
         assessment = await self._open(learner.id, organization_id, role_id, metadata, duration)

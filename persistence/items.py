@@ -47,21 +47,20 @@ _known: Final[dict[tuple[UUID, str], Question]] = {}
 async def read_items(session: AsyncSession, assessment_id: UUID) -> tuple[Item, ...]:
     """Every question of the assessment in its order, with its answer if it has one."""
     rows = (await session.execute(_ANSWERS, {"assessment_id": assessment_id})).all()
-    await _learn(session, [row for row in rows if (row.question_id, row.version) not in _known])
+    known = {key: _known[key] for row in rows if (key := (row.question_id, row.version)) in _known}
+    if unknown := [row.id for row in rows if (row.question_id, row.version) not in known]:
+        known |= await _learn(session, unknown)
     return tuple(
-        Item(
-            snapshot_id=row.id,
-            question=_known[row.question_id, row.version],
-            answer=mappers.answer(row),
-        )
+        Item(snapshot_id=row.id, question=known[row.question_id, row.version], answer=mappers.answer(row))
         for row in rows
     )
 
 
-async def _learn(session: AsyncSession, unknown: Sequence[mappers.AnyRow]) -> None:
-    if not unknown:
-        return
-    if len(_known) > MAX_KNOWN:
+async def _learn(session: AsyncSession, snapshots: Sequence[UUID]) -> dict[tuple[UUID, str], Question]:
+    """The questions of the snapshots, kept for the next assessment that asks them."""
+    rows = await session.execute(_QUESTIONS, {"ids": snapshots})
+    learned = {(row.question_id, row.version): mappers.question(row) for row in rows}
+    if len(_known) + len(learned) > MAX_KNOWN:
         _known.clear()
-    for row in await session.execute(_QUESTIONS, {"ids": [row.id for row in unknown]}):
-        _known[row.question_id, row.version] = mappers.question(row)
+    _known.update(learned)
+    return learned

@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import BeforeValidator, Field
 
 from api import cursors
-from api.engine import told
+from api.engine import live_stage, told
 from api.routing import router
 from api.schemas.assessments import (
     AssessmentList,
@@ -152,7 +152,6 @@ async def submit_responses(
 async def read_status(assessment_id: Id, services: Use, seen: Seen) -> AssessmentStatus:
     view = await _status(assessment_id, services, seen)
     waiting = view.status == State.AWAITING_ASYNC
-    live = await services.runs.progress(assessment_id) if waiting else None
     return AssessmentStatus(
         assessment_id=view.assessment_id,
         role_id=view.role_id,
@@ -165,7 +164,7 @@ async def read_status(assessment_id: Id, services: Use, seen: Seen) -> Assessmen
         revision=view.revision,
         healing=view.healing,
         failure_reason=view.failure_reason,
-        stage=live.stage if live else None,
+        stage=await live_stage(services.runs, assessment_id) if waiting else None,
     )
 
 

@@ -7,6 +7,7 @@ from fastapi import Path, Response
 from pydantic import BeforeValidator
 from starlette.responses import JSONResponse
 
+from api.engine import live_stage
 from api.routing import router
 from api.schemas.errors import answers
 from api.schemas.results import AssessmentResult, AssessmentScores, ResultPending, Revision, RevisionList
@@ -97,10 +98,8 @@ def _document(document: str) -> Response:
 
 
 async def _pending(assessment_id: Id, services: Use) -> Response:
-    live = await services.runs.progress(assessment_id)
-    pending = ResultPending(
-        assessment_id=assessment_id, status="awaiting_async", stage=str(live.stage) if live else None
-    )
+    stage = await live_stage(services.runs, assessment_id)
+    pending = ResultPending(assessment_id=assessment_id, status="awaiting_async", stage=stage)
     return JSONResponse(
         pending.model_dump(mode="json", exclude_none=True), 202, headers={"Retry-After": str(RETRY_AFTER_S)}
     )

@@ -1,0 +1,182 @@
+"""The real app over ASGI on a database of its own, a recording engine, and people of two organizations."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from api.app import assemble, build
+from api.services import Services
+from api.settings import ApiSettings
+from api.tokens import Principal, UserRole
+from domain.results import Publication
+from persistence.engine import create_engine
+from persistence.intake import IntakeUnit, intake_factory
+from persistence.queries import Queries
+from persistence.tables import AssessmentRow, UserRow
+from persistence.unit_of_work import sessions
+from tests.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
+from tests.databases import Databases, settings_of
+from tests.fakes import RecordingRuns
+
+SECRET = "a-secret-for-tests-of-32-bytes-or-more"
+
+
+@dataclass(frozen=True)
+class Person:
+    id: UUID
+    principal: Principal
+    headers: dict[str, str]
+
+
+@dataclass
+class Api:
+    """The app's client and what tests arrange behind its back."""
+
+    client: httpx.AsyncClient
+    services: Services
+    sessions: async_sessionmaker[AsyncSession]
+    organization_id: UUID
+    other_organization_id: UUID
+    credentials: list[UUID]
+
+    async def person(self, role: str = "student", *, elsewhere: bool = False, **columns: Any) -> Person:
+        """`platform_admin` is an admin of no organization; `elsewhere` is the other organization."""
+        organization: UUID | None = self.other_organization_id if elsewhere else self.organization_id
+        async with self.sessions() as session:
+            user_id = await a_user(session, organization, role=role.removeprefix("platform_"), **columns)
+            if role == "platform_admin":
+                organization, role = None, "admin"
+                await session.execute(update(UserRow).where(UserRow.id == user_id).values(organization_id=None))
+            await session.commit()
+        principal = Principal(user_id=user_id, role=UserRole(role), organization_id=organization, version=0)
+        token = self.services.tokens.issue(principal)
+        return Person(user_id, principal, {"Authorization": f"Bearer {token}"})
+
+    async def start(self, learner: Person, role_id: UUID = ROLE_ID) -> dict[str, Any]:
+        answer = await self.client.post(
+            "/api/v1/assessments/start", json={"role_id": str(role_id)}, headers=learner.headers
+        )
+        assert answer.status_code == 201, answer.text
+        started: dict[str, Any] = answer.json()
+        return started
+
+    async def send(self, learner: Person, assessment_id: str, *responses: Any, **rest: Any) -> httpx.Response:
+        return await self.client.post(
+            f"/api/v1/assessments/{assessment_id}/responses",
+            json={"responses": list(responses), **rest},
+            headers=learner.headers,
+        )
+
+    async def submit(self, learner: Person, started: dict[str, Any]) -> dict[str, Any]:
+        responses = [response_to(question) for question in started["questions"]]
+        answer = await self.send(learner, started["assessment_id"], *responses, completed=True)
+        assert answer.status_code == 202, answer.text
+        acknowledged: dict[str, Any] = answer.json()
+        return acknowledged
+
+    async def get(self, person: Person, path: str, **query: Any) -> httpx.Response:
+        return await self.client.get(f"/api/v1{path}", params=query, headers=person.headers)
+
+    async def publish(self, assessment_id: str) -> Publication:
+        """What the worker does with a submitted assessment, in short."""
+        async with self.unit() as unit:
+            assessment, now = await unit.assessments.lock(UUID(assessment_id))
+            items = await unit.assessments.items(assessment.id)
+            publication = await unit.results.publish(assessment, now, a_result(items, self.credentials))
+            await unit.commit()
+        return publication
+
+    async def completed(self, learner: Person) -> Publication:
+        started = await self.start(learner)
+        await self.submit(learner, started)
+        return await self.publish(started["assessment_id"])
+
+    async def set(self, assessment_id: str, **columns: Any) -> None:
+        async with self.sessions() as session:
+            await session.execute(update(AssessmentRow).where(AssessmentRow.id == assessment_id).values(**columns))
+            await session.commit()
+
+    def unit(self) -> IntakeUnit:
+        return IntakeUnit(self.sessions)
+
+
+def response_to(question: dict[str, Any]) -> dict[str, Any]:
+    """An answer of the right shape."""
+    answer_format = question["answer_format"]
+    answer: Any
+    match answer_format["kind"]:
+        case "single" | "scale":
+            answer = answer_format["choices"][0]
+        case "multiple":
+            answer = {"choices": answer_format["choices"][:1]}
+        case "number":
+            answer = answer_format.get("minimum", 1)
+        case _:
+            answer = "The query groups by customer and filters the groups with HAVING."
+    return {"question_id": question["question_id"], "answer": answer}
+
+
+def question_of(started: dict[str, Any], kind: str) -> dict[str, Any]:
+    questions: list[dict[str, Any]] = started["questions"]
+    return next(question for question in questions if question["answer_format"]["kind"] == kind)
+
+
+@pytest.fixture(scope="session")
+def api_database(databases: Databases, worker: str) -> Iterator[str]:
+    """Requests commit; nobody else shares what they leave."""
+    with databases.new(f"{worker}_api") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def api_engine(api_database: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(settings_of(api_database))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def all_runs() -> RecordingRuns:
+    return RecordingRuns()
+
+
+@pytest.fixture(scope="session")
+def app(api_engine: AsyncEngine, all_runs: RecordingRuns) -> Iterator[FastAPI]:
+    app = build()
+    settings = ApiSettings(jwt_secret=SecretStr(SECRET))
+    services = assemble(settings, Queries(api_engine), intake_factory(api_engine), all_runs)
+    app.state.services = services
+    yield app
+    services.passwords.close()
+
+
+@pytest.fixture(scope="session")
+async def api(app: FastAPI, api_engine: AsyncEngine) -> AsyncIterator[Api]:
+    made = sessions(api_engine)
+    async with made() as session:
+        here, elsewhere = await an_organization(session), await an_organization(session)
+        credentials = await some_credentials(session)
+        await session.commit()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as client:
+        yield Api(client, app.state.services, made, here, elsewhere, credentials)
+
+
+@pytest.fixture
+def runs(all_runs: RecordingRuns) -> Iterator[RecordingRuns]:
+    """The engine as this test finds it: up, and told nothing yet."""
+    all_runs.__init__()  # type: ignore[misc]  # the app holds this very object
+    yield all_runs
+    all_runs.__init__()  # type: ignore[misc]
+
+
+@pytest.fixture
+async def learner(api: Api) -> Person:
+    return await api.person()

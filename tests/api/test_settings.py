@@ -1,0 +1,65 @@
+"""What stops the start, and what an import must not cost."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from api.settings import DEVELOPMENT_SECRET, ApiSettings
+
+STRONG = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JWT_SECRET", "MICROCRED_ENV", "API_HOST", "API_PORT", "TOKEN_MINUTES", "ASSESSMENT_HOURS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("env", ["development", "staging", "production"])
+def test_a_short_secret_stops_the_start_everywhere(monkeypatch: pytest.MonkeyPatch, env: str) -> None:
+    monkeypatch.setenv("MICROCRED_ENV", env)
+    monkeypatch.setenv("JWT_SECRET", STRONG[:31])
+    with pytest.raises(ValidationError) as refused:
+        ApiSettings()
+    assert STRONG[:31] not in str(refused.value)
+
+
+@pytest.mark.parametrize("env", ["staging", "production"])
+@pytest.mark.parametrize("secret", [None, DEVELOPMENT_SECRET])
+def test_the_published_secret_is_for_development_only(
+    monkeypatch: pytest.MonkeyPatch, env: str, secret: str | None
+) -> None:
+    monkeypatch.setenv("MICROCRED_ENV", env)
+    if secret:
+        monkeypatch.setenv("JWT_SECRET", secret)
+    with pytest.raises(ValidationError):
+        ApiSettings()
+    monkeypatch.setenv("MICROCRED_ENV", "development")
+    assert ApiSettings().api_host == "127.0.0.1"
+
+
+def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET", STRONG)
+    settings = ApiSettings()
+    assert (settings.token_minutes, settings.assessment_hours) == (60, 72)
+    assert STRONG not in repr(settings)
+
+
+def test_importing_the_app_loads_no_model_and_opens_nothing() -> None:
+    heavy = "{'torch', 'openai', 'sklearn', 'sentence_transformers', 'transformers', 'scipy'}"
+    code = f"import sys, api.app, api.__main__; sys.exit(', '.join({heavy} & sys.modules.keys()) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "."}, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_starting_with_a_weak_secret_leaves_with_an_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "api"],
+        env={"PYTHONPATH": ".", "JWT_SECRET": "weak", "DATABASE_URL": "postgresql://a:b@127.0.0.1:9/c"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"settings_refused" in done.stderr

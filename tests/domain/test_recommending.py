@@ -1,0 +1,335 @@
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.recommendations import Blend, Neighbour, Trace
+from domain.recommending import ITEMS, WEIGHTS, Learner, gap_query, recommend
+from domain.roles import Credential, CredentialLevel, Role, SkillTarget
+from domain.skills import SkillGap
+from tests.domain.builders import CLEANING, SQL, an_id
+
+CHARTS = "Data visualisation"
+FOUNDATION, INTERMEDIATE, ADVANCED = CredentialLevel
+ROLE = Role(
+    id=an_id("role"),
+    key="analyst",
+    name="Analyst",
+    description="",
+    skills=(SkillTarget(skill=SQL, description="Joins tables.", target=Decimal("0.8"), importance=Decimal(1)),),
+)
+
+
+def gap(skill: str = SQL, score: str | None = "0.3", target: str = "0.8", importance: str = "1") -> SkillGap:
+    known = Decimal(score or 0)
+    return SkillGap(
+        skill=skill,
+        description=f"{skill} as a trade.",
+        score=None if score is None else known,
+        target=Decimal(target),
+        gap=max(Decimal(0), Decimal(target) - known),
+        importance=Decimal(importance),
+        evidence=Decimal(3),
+    )
+
+
+def credential(name: str, *skills: str, **changes: Any) -> Credential:
+    valid = Credential(
+        id=an_id(name),
+        key=name,
+        title=name.title(),
+        description="",
+        skills=skills or (SQL,),
+        level=FOUNDATION,
+        hours=Decimal(6),
+        provider="Demo Academy North",
+        source_uri="https://catalog.example.org/credentials/one",
+        version="0" * 64,
+    )
+    return replace(valid, **changes)
+
+
+def needing(name: str, *prerequisites: str, **changes: Any) -> Credential:
+    return credential(name, **({"prerequisites": tuple(an_id(each) for each in prerequisites)} | changes))
+
+
+def a_trace(of: Credential, similarity: float = 0.5, skill: str = SQL) -> Trace:
+    return Trace(
+        credential_id=of.id,
+        artifact_id=of.id,
+        skill=skill,
+        source_uri=of.source_uri,
+        snippet="",
+        similarity=similarity,
+    )
+
+
+def neighbour(name: str, **ratings: str) -> Neighbour:
+    reactions = {an_id(key): Decimal(rating) for key, rating in ratings.items()}
+    return Neighbour(id=an_id(name), skills={SQL: Decimal("0.3")}, reactions=reactions)
+
+
+def blend(
+    *credentials: Credential,
+    gaps: Sequence[SkillGap] = (gap(),),
+    similarity: Mapping[str, float] | None = None,
+    found: Sequence[str] | None = None,
+    **learner: Any,
+) -> Blend:
+    """Of everything given, or of what is `found` only; similarities are 0.5 unless given by key."""
+    traces = [
+        a_trace(each, (similarity or {}).get(each.key, 0.5)) for each in credentials if not found or each.key in found
+    ]
+    return recommend(ROLE, Learner(gaps=tuple(gaps), **learner), traces, {each.id: each for each in credentials})
+
+
+def titles(of: Blend) -> list[str]:
+    return [item.title for item in of.items]
+
+
+def features(of: Blend) -> Mapping[str, float]:
+    return of.items[0].features
+
+
+def test_a_gap_is_searched_by_its_name_and_meaning() -> None:
+    assert gap_query(gap()) == "SQL querying: SQL querying as a trade."
+
+
+def test_the_credential_that_covers_most_of_the_gap_comes_first() -> None:
+    gaps = [gap(SQL, "0.3"), gap(CLEANING, "0.7")]
+
+    assert titles(blend(credential("a", CLEANING), credential("b", SQL), gaps=gaps)) == ["B", "A"]
+
+
+def test_coverage_is_the_share_of_the_gaps_by_importance() -> None:
+    gaps = [gap(SQL, "0.3", "0.8", "1"), gap(CLEANING, "0.3", "0.8", "3")]
+
+    assert features(blend(credential("a", CLEANING), gaps=gaps))["gap_coverage"] == pytest.approx(0.75)
+
+
+def test_the_more_similar_of_two_equals_comes_first() -> None:
+    assert titles(blend(credential("a"), credential("b"), similarity={"a": 0.4, "b": 0.6})) == ["B", "A"]
+
+
+@pytest.mark.parametrize(("cosine", "feature"), [(-0.2, 0.0), (0.15, 0.0), (0.45, 0.5), (0.75, 1.0), (1.0, 1.0)])
+def test_similarity_counts_between_unrelated_and_closely_matching(cosine: float, feature: float) -> None:
+    assert features(blend(credential("a"), similarity={"a": cosine}))["similarity"] == pytest.approx(feature)
+
+
+def test_the_best_of_several_traces_counts() -> None:
+    one = credential("a", SQL, CLEANING)
+    traces = [a_trace(one, 0.3), a_trace(one, 0.6, CLEANING)]
+
+    result = recommend(ROLE, Learner(gaps=(gap(SQL), gap(CLEANING))), traces, {one.id: one})
+
+    assert "a similarity of 0.60" in result.items[0].rationale
+
+
+@pytest.mark.parametrize(
+    ("score", "level"),
+    [
+        (None, FOUNDATION),
+        ("0.39", FOUNDATION),
+        ("0.4", INTERMEDIATE),
+        ("0.69", INTERMEDIATE),
+        ("0.7", ADVANCED),
+    ],
+)
+def test_the_level_where_the_learner_stands_fits_best(score: str | None, level: CredentialLevel) -> None:
+    offered = [credential(str(each), level=each) for each in CredentialLevel]
+
+    assert blend(*offered, gaps=[gap(score=score)]).items[0].title == level.title()
+
+
+def test_a_level_beyond_the_target_fits_less_than_one_on_the_way() -> None:
+    near, far = gap(score="0.2", target="0.5"), gap(score="0.2", target="0.9")
+    advanced = credential("a", level=ADVANCED)
+
+    assert features(blend(advanced, gaps=[near]))["level_fit"] < features(blend(advanced, gaps=[far]))["level_fit"]
+
+
+def test_without_neighbours_they_weigh_nothing_and_the_summary_says_so() -> None:
+    result = blend(credential("a"))
+
+    assert result.weights["neighbours"] == 0
+    assert "No earlier learner" in result.summary
+
+
+@given(st.lists(st.floats(0, 1), max_size=40))
+def test_weights_follow_the_evidence_and_add_up_to_one(nearness: list[float]) -> None:
+    neighbours = tuple((neighbour(f"n{i}", a="5"), near) for i, near in enumerate(nearness))
+
+    weights = blend(credential("a"), neighbours=neighbours).weights
+
+    assert sum(weights.values()) == pytest.approx(1, abs=1e-5)
+    assert 0 <= weights["neighbours"] <= WEIGHTS["neighbours"]
+
+
+def test_what_neighbours_liked_comes_before_what_they_disliked() -> None:
+    neighbours = tuple((neighbour(f"n{i}", a="1", b="5"), 0.9) for i in range(5))
+
+    assert titles(blend(credential("a"), credential("b"), neighbours=neighbours)) == ["B", "A"]
+
+
+def test_one_enthusiast_moves_less_than_many() -> None:
+    one = ((neighbour("n", a="5"), 1.0),)
+    many = tuple((neighbour(f"n{i}", a="5"), 1.0) for i in range(20))
+
+    first, second = (features(blend(credential("a"), neighbours=each))["neighbours"] for each in (one, many))
+    assert 0.5 < first < second < 1
+
+
+def test_far_neighbours_count_less_than_near_ones() -> None:
+    near, far = (features(blend(credential("a"), neighbours=((neighbour("n", a="5"), at),))) for at in (1.0, 0.1))
+
+    assert near["neighbours"] > far["neighbours"]
+
+
+def test_held_and_withdrawn_credentials_are_not_recommended() -> None:
+    offered = [credential("held"), credential("withdrawn", active=False), credential("open")]
+
+    assert titles(blend(*offered, held=frozenset({an_id("held")}))) == ["Open"]
+
+
+def test_a_credential_that_teaches_no_missing_skill_is_not_recommended() -> None:
+    met = gap(CLEANING, "0.9")
+
+    assert titles(blend(credential("a", CLEANING), credential("b", SQL), gaps=[gap(SQL), met])) == ["B"]
+
+
+def test_a_missing_prerequisite_is_recommended_before_what_needs_it() -> None:
+    needed = credential("z", level=ADVANCED)
+
+    result = blend(needing("a", "z"), needed, similarity={"a": 0.9, "z": 0.1})
+
+    assert titles(result) == ["Z", "A"]
+    assert "comes first because it is required for A." in result.items[0].rationale
+
+
+def test_a_path_goes_back_over_several_steps_that_were_not_found() -> None:
+    steps = [needing("c", "b"), needing("b", "a"), credential("a", CHARTS)]
+
+    assert titles(blend(*steps, found=["c"])) == ["A", "B", "C"]
+
+
+def test_a_held_prerequisite_is_no_step() -> None:
+    assert titles(blend(needing("a", "held"), held=frozenset({an_id("held")}))) == ["A"]
+
+
+@pytest.mark.parametrize("offered", [[needing("a", "gone")], [needing("a", "b"), needing("b", "a")]])
+def test_what_can_never_be_started_is_left_out(offered: list[Credential]) -> None:
+    assert titles(blend(*offered)) == []
+
+
+def test_a_path_longer_than_the_list_is_left_out() -> None:
+    steps = [needing(f"s{i}", f"s{i - 1}") if i else credential("s0") for i in range(ITEMS + 1)]
+
+    assert titles(blend(*steps, found=[f"s{ITEMS}"])) == []
+
+
+def test_an_unlike_credential_beats_a_slightly_better_duplicate() -> None:
+    gaps = [gap(SQL, "0.3"), gap(CLEANING, "0.35")]
+    offered = [credential("a", SQL), credential("b", SQL), credential("c", CLEANING)]
+
+    assert titles(blend(*offered, gaps=gaps))[:2] == ["A", "C"]
+
+
+def test_at_most_five_are_recommended() -> None:
+    assert len(blend(*(credential(f"c{i}") for i in range(9))).items) == ITEMS
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 12))
+def test_the_order_of_the_input_changes_nothing(random: Random, size: int) -> None:
+    skills = (SQL, CLEANING, CHARTS)
+    offered = [credential(f"c{i}", skills[i % 3], level=list(CredentialLevel)[i % 2]) for i in range(size)]
+    crowd = [(neighbour(f"n{i}", c0="5", c1="2"), i / 7) for i in range(7)]
+    gaps = [gap(SQL), gap(CLEANING, "0.5"), gap(CHARTS, None)]
+    expected = blend(*offered, gaps=gaps, neighbours=tuple(crowd))
+
+    random.shuffle(offered)
+    random.shuffle(crowd)
+
+    assert blend(*offered, gaps=gaps, neighbours=tuple(crowd)) == expected
+
+
+@given(
+    st.lists(st.sampled_from([None, "0", "0.2", "0.41", "0.7", "0.8", "1"]), min_size=1, max_size=3),
+    st.lists(st.floats(-1, 1), min_size=1, max_size=8),
+)
+def test_every_number_stays_within_0_and_1(scores: list[str | None], cosines: list[float]) -> None:
+    skills = (SQL, CLEANING, CHARTS)
+    gaps = [gap(skill, score) for skill, score in zip(skills, scores, strict=False)]
+    similarity = {f"c{i}": cosine for i, cosine in enumerate(cosines)}
+    offered = [credential(key, skills[i % 3], level=list(CredentialLevel)[i % 3]) for i, key in enumerate(similarity)]
+
+    for item in blend(*offered, gaps=gaps, similarity=similarity).items:
+        assert 0 <= item.confidence <= 1
+        assert all(0 <= value <= 1 for value in item.features.values())
+
+
+def test_confidence_is_the_blend_of_the_features() -> None:
+    result = blend(credential("a"))
+
+    blended = sum(result.weights[name] * value for name, value in features(result).items())
+    assert result.items[0].confidence == pytest.approx(blended, abs=0.001)
+
+
+def test_ties_break_by_id() -> None:
+    offered = [credential(f"c{i}") for i in range(4)]
+
+    ids = [item.credential_id for item in blend(*offered).items]
+    assert ids == sorted(each.id for each in offered)
+
+
+def test_a_learner_without_a_gap_gets_stretch_goals_in_what_matters_most() -> None:
+    met = [gap(SQL, "0.8", importance="1"), gap(CLEANING, "0.9", importance="2")]
+    offered = [credential("a", SQL, level=ADVANCED), credential("b", CLEANING), credential("c", CLEANING)]
+    offered[2] = replace(offered[2], level=ADVANCED)
+
+    result = blend(*offered, gaps=met)
+
+    assert result.items[0].title == "C"
+    assert "You reach all 2 skill targets" in result.summary
+    assert "stretch goal" in result.items[0].rationale
+
+
+def test_a_role_without_targets_says_so() -> None:
+    result = blend(credential("a"), gaps=[])
+
+    assert result.items == ()
+    assert "no skill targets" in result.summary
+
+
+def test_an_empty_catalogue_says_so() -> None:
+    result = blend()
+
+    assert result.items == ()
+    assert "The catalogue has nothing" in result.summary
+
+
+def test_the_rationale_says_which_gap_on_what_evidence() -> None:
+    crowd = ((neighbour("n", a="5"), 1.0), (neighbour("m", a="4"), 1.0))
+
+    assert blend(credential("a"), similarity={"a": 0.62}, neighbours=crowd).items[0].rationale == (
+        "It works on SQL querying: you stand at 0.30 and the role needs 0.80. It is taught at foundation level. "
+        "Its catalogue text matches with a similarity of 0.62. "
+        "2 learners with a profile like yours rated it 4.50 of 5 on average."
+    )
+
+
+def test_a_skill_nobody_tested_is_named_as_such() -> None:
+    assert "no answer showed your level" in blend(credential("a"), gaps=[gap(score=None)]).items[0].rationale
+
+
+def test_every_number_of_the_summary_is_in_the_data() -> None:
+    result = blend(
+        credential("a"), gaps=[gap(SQL, "0.31"), gap(CLEANING, "0.8")], neighbours=((neighbour("n", a="4"), 1.0),)
+    )
+
+    assert re.findall(r"\d+(?:\.\d+)?", result.summary) == ["1", "2", "0.31", "0.80", "1", "1"]

@@ -1,0 +1,74 @@
+"""The benchmark's fixed workload: a role of ten items, two of them essays of 250 words, and students who take it."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import yaml
+
+from domain.identity import derived_id
+
+CONTENT = Path("deploy/content")
+ROLE = "data-analyst"
+ROLE_ID = derived_id("role", ROLE)
+ITEMS = 10
+ESSAY_WORDS = 250
+
+
+def write_content(directory: Path) -> None:
+    """The project's content with the role cut down to eight short items and two essays."""
+    shutil.copytree(CONTENT, directory, dirs_exist_ok=True)
+    path = directory / "questions" / f"{ROLE}.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    essays = [question for question in document["questions"] if question["kind"] == "text"][:2]
+    others = [question for question in document["questions"] if question["kind"] != "text"]
+    document["questions"] = [*others[: ITEMS - len(essays)], *essays]
+    path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def essay_text() -> str:
+    """250 words of a middling answer, from the role's own anchors."""
+    document = yaml.safe_load((CONTENT / "questions" / f"{ROLE}.yaml").read_text(encoding="utf-8"))
+    essay = next(question for question in document["questions"] if question["kind"] == "text")
+    words = " ".join(anchor["text"] for anchor in essay["rubric"]["anchors"][1:4]).split()
+    return " ".join(words[:ESSAY_WORDS])
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    id: UUID
+    organization_id: UUID
+
+
+def add_students(database_url: str, count: int) -> list[Student]:
+    """Students of one organization, as rows: a login a student would measure bcrypt."""
+    organization_id = uuid4()
+    students = [Student(uuid4(), organization_id) for _ in range(count)]
+    with psycopg.connect(database_url.replace("+psycopg", "")) as connection:
+        connection.execute("INSERT INTO organizations (id, name) VALUES (%s, 'bench')", [organization_id])
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO users (id, organization_id, email, role) VALUES (%s, %s, %s, 'student')",
+                [(student.id, organization_id, f"{student.id}@example.org") for student in students],
+            )
+    return students
+
+
+def responses(questions: list[dict[str, Any]], essay: str) -> list[dict[str, Any]]:
+    """An answer of the right shape to every question."""
+    return [{"question_id": each["question_id"], "answer": _answer(each["answer_format"], essay)} for each in questions]
+
+
+def _answer(answer_format: dict[str, Any], essay: str) -> object:
+    match answer_format["kind"]:
+        case "text":
+            return essay
+        case "number":
+            return float(answer_format.get("minimum") or 1)
+        case "multiple":
+            return {"choices": answer_format["choices"][:2]}
+        case _:
+            return answer_format["choices"][0]

@@ -1,0 +1,200 @@
+"""What the recommender reads: roles, active credentials, what a learner holds, and what earlier learners thought."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import insert, update
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from domain.assessments import Assessment
+from domain.errors import NotFound
+from domain.ports import UnitOfWorkFactory
+from domain.recommendations import Neighbour
+from persistence.tables import (
+    CredentialRow,
+    FeedbackRow,
+    LearnerCredentialRow,
+    RecommendationItemRow,
+    RecommendationRow,
+)
+from persistence.unit_of_work import SqlUnitOfWork
+from tests.builders import ROLE_ID, ROLE_KEY, a_user, an_assessment, an_organization, some_credentials
+
+SKILLS = {"SQL querying": "0.4"}
+
+
+@pytest.fixture
+async def learner(session: AsyncSession) -> Assessment:
+    """Who looks for neighbours."""
+    return await an_assessment(session, items=2)
+
+
+async def a_neighbour(
+    session: AsyncSession,
+    organization_id: UUID,
+    credentials: list[UUID],
+    *feedback: dict[str, Any],
+    user_id: UUID | None = None,
+    hours_ago: int = 1,
+) -> UUID:
+    """Somebody of the same role with a published recommendation of the credentials, and what they said of it."""
+    user_id = user_id or await a_user(session, organization_id)
+    completed_at = datetime.now(UTC) - timedelta(hours=hours_ago)
+    assessment = await an_assessment(
+        session, user_id=user_id, items=2, status="completed", revision=1, completed_at=completed_at
+    )
+    recommendation_id = uuid4()
+    await session.execute(
+        insert(RecommendationRow).values(
+            id=recommendation_id,
+            assessment_id=assessment.id,
+            revision=1,
+            summary="",
+            status="ready",
+            generated_at=completed_at,
+            metrics={},
+            skills=SKILLS,
+        )
+    )
+    for position, credential_id in enumerate(credentials, start=1):
+        await session.execute(
+            insert(RecommendationItemRow).values(
+                id=uuid4(),
+                recommendation_id=recommendation_id,
+                credential_id=credential_id,
+                title="",
+                confidence=0.5,
+                rationale="",
+                source_trace_ids=[],
+                features={},
+                position=position,
+            )
+        )
+    for minute, said in enumerate(feedback):
+        values = {
+            "id": uuid4(),
+            "recommendation_id": recommendation_id,
+            "revision": 1,
+            "submitted_by": user_id,
+            "submitted_by_role": "student",
+            "submitted_at": completed_at + timedelta(minutes=minute),
+        }
+        await session.execute(insert(FeedbackRow).values(**(values | said)))
+    return user_id
+
+
+async def neighbours(units: UnitOfWorkFactory, learner: Assessment) -> tuple[Neighbour, ...]:
+    async with units() as unit:
+        return await unit.catalog.neighbours(learner)
+
+
+async def test_a_role_has_its_targets(uow_factory: UnitOfWorkFactory) -> None:
+    async with uow_factory() as unit:
+        role = await unit.catalog.role(ROLE_ID)
+
+    assert role.key == ROLE_KEY
+    assert "SQL querying" in {target.skill for target in role.skills}
+
+
+async def test_an_unknown_role_is_not_found(uow_factory: UnitOfWorkFactory) -> None:
+    async with uow_factory() as unit:
+        with pytest.raises(NotFound):
+            await unit.catalog.role(uuid4())
+
+
+async def test_withdrawn_and_unknown_credentials_are_left_out(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory
+) -> None:
+    active, withdrawn = await some_credentials(session, 2)
+    await session.execute(update(CredentialRow).where(CredentialRow.id == withdrawn).values(active=False))
+
+    async with uow_factory() as unit:
+        found = await unit.catalog.credentials([active, withdrawn, uuid4()])
+
+    assert found.keys() == {active}
+    assert found[active].id == active
+
+
+async def test_credentials_that_a_learner_holds(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
+) -> None:
+    held, _ = await some_credentials(session, 2)
+    await session.execute(
+        insert(LearnerCredentialRow).values(user_id=learner.user_id, credential_id=held, earned_at=date(2026, 1, 2))
+    )
+
+    async with uow_factory() as unit:
+        assert await unit.catalog.held(learner.user_id) == {held}
+
+
+async def test_reactions_to_a_whole_recommendation_count_for_its_items_and_named_ones_come_first(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
+) -> None:
+    accepted, rejected, other = credentials = await some_credentials(session, 3)
+    user_id = await a_neighbour(
+        session,
+        learner.organization_id,
+        credentials,
+        {"credential_id": accepted, "acceptance_status": "accepted", "relevance_score": 3},
+        {"credential_id": rejected, "acceptance_status": "rejected"},
+        {"relevance_score": 4, "acceptance_status": "pending"},
+    )
+
+    assert await neighbours(uow_factory, learner) == (
+        Neighbour(
+            id=user_id,
+            skills={"SQL querying": Decimal("0.4")},
+            reactions={accepted: Decimal(5), rejected: Decimal(1), other: Decimal(4)},
+        ),
+    )
+
+
+async def test_the_last_word_counts(session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment) -> None:
+    credentials = await some_credentials(session, 1)
+    await a_neighbour(session, learner.organization_id, credentials, {"relevance_score": 2}, {"relevance_score": 5})
+
+    (neighbour,) = await neighbours(uow_factory, learner)
+
+    assert neighbour.reactions == {credentials[0]: Decimal(5)}
+
+
+async def test_only_those_who_reacted_are_neighbours_and_never_the_learner(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
+) -> None:
+    credentials = await some_credentials(session, 1)
+    await a_neighbour(session, learner.organization_id, credentials)
+    rated = {"relevance_score": 5}
+    await a_neighbour(session, learner.organization_id, credentials, rated, user_id=learner.user_id)
+    advisor = await a_user(session, learner.organization_id, role="advisor")
+    await a_neighbour(session, learner.organization_id, credentials, rated | {"submitted_by": advisor})
+
+    assert await neighbours(uow_factory, learner) == ()
+
+
+async def test_newest_first_and_each_learner_once(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
+) -> None:
+    credentials = await some_credentials(session, 1)
+    place = learner.organization_id
+    older = await a_neighbour(session, place, credentials, {"relevance_score": 3}, hours_ago=5)
+    newer = await a_neighbour(session, place, credentials, {"relevance_score": 2}, hours_ago=9)
+    await a_neighbour(session, place, credentials, {"relevance_score": 4}, hours_ago=2, user_id=newer)
+
+    found = await neighbours(uow_factory, learner)
+
+    assert [(neighbour.id, *neighbour.reactions.values()) for neighbour in found] == [(newer, 4), (older, 3)]
+
+
+async def test_other_organizations_count_only_when_told_so(
+    session: AsyncSession, session_factory: async_sessionmaker[AsyncSession], learner: Assessment
+) -> None:
+    credentials = await some_credentials(session, 1)
+    foreign = await a_neighbour(session, await an_organization(session), credentials, {"relevance_score": 5})
+
+    assert await neighbours(partial(SqlUnitOfWork, session_factory), learner) == ()
+    everywhere = partial(SqlUnitOfWork, session_factory, all_organizations=True)
+    assert [neighbour.id for neighbour in await neighbours(everywhere, learner)] == [foreign]

@@ -1,0 +1,97 @@
+"""Settings of the connection, and what becomes of the database's own failures."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from deploy.local.ports import free_port
+from domain.errors import StorageUnavailable
+from persistence.engine import DatabaseSettings, create_engine
+from persistence.unit_of_work import SqlUnitOfWork, sessions
+from tests.databases import settings_of
+
+MARKER = "a student's own words"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_usual_form_of_the_url_is_understood(scheme: str) -> None:
+    url = settings_of(f"{scheme}://somebody:secret@db.example.org:5433/credits").sqlalchemy_url
+
+    assert (
+        url.render_as_string(hide_password=False) == "postgresql+psycopg://somebody:secret@db.example.org:5433/credits"
+    )
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/credits", "credits", "", "postgresql+asyncpg://localhost/credits"])
+def test_another_databases_url_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="must be of the form"):
+        settings_of(url)
+
+
+def test_the_password_is_never_shown() -> None:
+    settings = settings_of("postgresql://somebody:secret@db.example.org/credits")
+
+    assert "secret" not in repr(settings)
+
+
+def test_the_environment_sets_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://db.example.org/credits")
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "3")
+
+    settings = DatabaseSettings()
+
+    assert (settings.sqlalchemy_url.host, settings.pool_size) == ("db.example.org", 3)
+
+
+@pytest.fixture
+async def small(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """One connection, little patience."""
+    values = {"url": database_url, "pool_size": 1, "pool_timeout_s": 0.1, "statement_timeout_s": 0.2}
+    engine = create_engine(DatabaseSettings.model_validate(values))
+    yield engine
+    await engine.dispose()
+
+
+async def run(engine: AsyncEngine, statement: str, **values: object) -> None:
+    unit = SqlUnitOfWork(sessions(engine))
+    async with unit:
+        await unit._session.execute(text(statement), values)
+
+
+async def test_a_statement_that_takes_too_long_may_be_tried_again(small: AsyncEngine) -> None:
+    with pytest.raises(StorageUnavailable, match="57014"):
+        await run(small, "SELECT pg_sleep(30)")
+
+
+async def test_a_full_pool_may_be_tried_again(small: AsyncEngine) -> None:
+    async with small.connect() as taken:
+        await taken.execute(text("SELECT 1"))
+        with pytest.raises(StorageUnavailable, match="became free"):
+            await run(small, "SELECT 1")
+
+
+async def test_a_lost_connection_may_be_tried_again_and_the_next_one_works(small: AsyncEngine) -> None:
+    with pytest.raises(StorageUnavailable):
+        await run(small, "SELECT pg_terminate_backend(pg_backend_pid())")
+
+    await run(small, "SELECT 1")
+
+
+async def test_a_server_that_is_away_may_be_tried_again() -> None:
+    engine = create_engine(settings_of(f"postgresql://somebody:secret@127.0.0.1:{free_port()}/credits"))
+
+    with pytest.raises(StorageUnavailable):
+        await run(engine, "SELECT 1")
+
+    await engine.dispose()
+
+
+async def test_a_bug_stays_a_bug_and_shows_no_parameters(small: AsyncEngine) -> None:
+    with pytest.raises(ProgrammingError) as bug:
+        await run(small, "SELECT :answer FROM nowhere", answer=MARKER)
+
+    assert MARKER not in str(bug.value)
