@@ -161,11 +161,12 @@ async def load_models(index: Callable[[str, str], CredentialIndex]) -> Models:
     from activities.adapters.knn import KnnNearestLearners  # noqa: PLC0415
     from activities.adapters.local_grader import LocalEssayGrader  # noqa: PLC0415
     from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings  # noqa: PLC0415
+    from activities.adapters.remembering import RememberingEmbedder  # noqa: PLC0415
 
     embedder = MiniLMEmbedder(MiniLMSettings())
     await embedder.warm()
     return Models(
-        embedder=embedder,
+        embedder=RememberingEmbedder(embedder),
         index=index(embedder.provider, embedder.model),
         grader=LocalEssayGrader(embedder),
         nearest=KnnNearestLearners(),

@@ -1,0 +1,51 @@
+"""What an embedder remembers, and what it forgets."""
+
+from collections.abc import Sequence
+
+from activities.adapters.remembering import RememberingEmbedder
+from tests.fakes import FakeEmbedder
+
+
+class CountingEmbedder(FakeEmbedder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        self.asked += texts
+        return await super().embed(texts)
+
+
+async def test_a_text_is_embedded_once() -> None:
+    inner = CountingEmbedder()
+    embedder = RememberingEmbedder(inner)
+
+    await embedder.embed(["joins", "charts", "joins"])
+    await embedder.embed(["charts"])
+
+    assert inner.asked == ["joins", "charts"]
+
+
+async def test_vectors_come_in_the_order_of_the_texts() -> None:
+    embedder = RememberingEmbedder(FakeEmbedder())
+    await embedder.embed(["charts"])
+
+    assert await embedder.embed(["joins", "charts"]) == await FakeEmbedder().embed(["joins", "charts"])
+
+
+async def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:
+    inner = CountingEmbedder()
+    embedder = RememberingEmbedder(inner, kept=2)
+    await embedder.embed(["a", "b"])
+    await embedder.embed(["a"])
+
+    await embedder.embed(["c"])
+    await embedder.embed(["a", "b"])
+
+    assert inner.asked == ["a", "b", "c", "b"]
+
+
+async def test_more_texts_than_are_kept_are_all_answered() -> None:
+    embedder = RememberingEmbedder(FakeEmbedder(), kept=1)
+
+    assert len(await embedder.embed(["a", "b", "c"])) == 3
