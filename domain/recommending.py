@@ -36,7 +36,7 @@ LEVEL_BOUNDS: Final = (Decimal("0.4"), Decimal("0.7"))
 LEVEL_STEP: Final = 0.5
 """A level off halves the fit."""
 
-RELEVANCE: Final = 0.8
+RELEVANCE: Final = 0.85
 """The part of maximal marginal relevance that counts merit; the rest counts being unlike what is chosen already."""
 OTHER_LEVEL: Final = 0.5
 """Two credentials of one skill on different levels are half as alike as two on the same."""

@@ -30,14 +30,10 @@ def _nearest(
     known = {skill: float(score) for skill, score in sorted(profile.items()) if score is not None}
     if not known or not neighbours:
         return ()
-    theirs = np.array([[_score(neighbour, skill) for skill in known] for neighbour in neighbours])
+    # numpy reads decimals as floats and None as "not a number".
+    theirs = np.array([[neighbour.skills.get(skill) for skill in known] for neighbour in neighbours], dtype=float)
     # The library scales what both know up to all skills, so dividing by their number gives the mean square.
     squares = nan_euclidean_distances([list(known.values())], theirs, squared=True)[0] / len(known)
     nearness = np.exp(-squares / REACH**2)
     found = [(each, round(near, 6)) for each, near in zip(neighbours, nearness.tolist(), strict=True) if near > 0]
     return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0].id))[:k])
-
-
-def _score(neighbour: Neighbour, skill: str) -> float:
-    score = neighbour.skills.get(skill)
-    return float("nan") if score is None else float(score)

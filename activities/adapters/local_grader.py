@@ -28,8 +28,6 @@ LEAST_RELATEDNESS: Final = 0.28
 """Cosine. Every labelled answer of the project is nearer than 0.34 to its prompt; noise stays below 0.22."""
 FLAGGED: Final = Estimate(level=0, confidence=0.5)
 """The lowest level for want of a readable answer: a guess about the writer, not a measurement."""
-FITS_KEPT: Final = 256
-"""Fits in memory, each some hundred KB."""
 
 
 class LongTextEmbedder(Protocol):
@@ -53,13 +51,18 @@ class _Verdict:
 class LocalEssayGrader:
     """An EssayGrader on MiniLM and scikit-learn; equal batches get equal scores.
 
-    It abstains where a rubric has too few labelled answers. `reason` is why it grades instead of a language model.
+    It abstains where a rubric has too few labelled answers. `reason` is why it grades instead of a language model;
+    `fits_kept` bounds the memory, some hundred KB each.
     """
 
     def __init__(
-        self, embedder: LongTextEmbedder, reason: DegradedReason = DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
+        self,
+        embedder: LongTextEmbedder,
+        reason: DegradedReason = DegradedReason.ESSAY_GRADER_NOT_CONFIGURED,
+        fits_kept: int = 256,
     ) -> None:
         self._embedder = embedder
+        self._fits_kept = fits_kept
         self._reason = reason
         self._fits: OrderedDict[str, Fit] = OrderedDict()
 
@@ -90,7 +93,7 @@ class LocalEssayGrader:
         for version, each in fits.items():
             self._fits[version] = each
             self._fits.move_to_end(version)
-        while len(self._fits) > FITS_KEPT:
+        while len(self._fits) > self._fits_kept:
             self._fits.popitem(last=False)
 
     def _score(self, essay: Essay, verdict: _Verdict | None) -> EssayScore:

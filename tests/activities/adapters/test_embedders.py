@@ -1,0 +1,116 @@
+"""What every embedder promises, and what MiniLM adds to it."""
+
+import asyncio
+import math
+from pathlib import Path
+
+import pytest
+
+from activities.adapters.chunks import CHUNK_PIECES, chunks
+from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
+from domain.errors import CorruptData
+from domain.ports import Embedder
+from domain.vectors import DIMENSIONS
+from tests.fakes import FakeEmbedder
+
+APPLES = "Apples grow on trees in the orchard."
+PEARS = "Pears grow on trees in the orchard."
+TAXES = "Quarterly statements list what companies owe."
+
+
+@pytest.fixture(params=["fake", "minilm"])
+def embedder(request: pytest.FixtureRequest, minilm: MiniLMEmbedder) -> Embedder:
+    return FakeEmbedder() if request.param == "fake" else minilm
+
+
+def cosine(one: list[float], other: list[float]) -> float:
+    return sum(mine * theirs for mine, theirs in zip(one, other, strict=True))
+
+
+async def test_a_vector_has_384_dimensions_and_length_one(embedder: Embedder) -> None:
+    for vector in await embedder.embed([APPLES, "", "?"]):
+        assert len(vector) == DIMENSIONS
+        assert math.hypot(*vector) == pytest.approx(1, abs=1e-5)
+
+
+async def test_no_text_gives_no_vector(embedder: Embedder) -> None:
+    assert await embedder.embed([]) == []
+
+
+async def test_vectors_come_in_the_order_of_the_texts(embedder: Embedder) -> None:
+    texts = [TAXES, APPLES, f"{APPLES} {TAXES} {PEARS}"]
+
+    together = await embedder.embed(texts)
+
+    for text, vector in zip(texts, together, strict=True):
+        assert vector == pytest.approx((await embedder.embed([text]))[0], abs=1e-5)
+
+
+async def test_equal_calls_give_equal_vectors(embedder: Embedder) -> None:
+    assert await embedder.embed([APPLES, TAXES]) == await embedder.embed([APPLES, TAXES])
+
+
+async def test_alike_texts_have_alike_vectors(embedder: Embedder) -> None:
+    apples, pears, taxes = await embedder.embed([APPLES, PEARS, TAXES])
+
+    assert cosine(apples, pears) > cosine(apples, taxes)
+
+
+async def test_calls_at_the_same_time_do_not_mix(minilm: MiniLMEmbedder) -> None:
+    alone = [(await minilm.embed([text]))[0] for text in (APPLES, TAXES)]
+
+    together = await asyncio.gather(minilm.embed([APPLES]), minilm.embed([TAXES]))
+
+    assert [vectors[0] for vectors in together] == alone
+
+
+async def test_what_stands_behind_256_pieces_counts_in_a_long_text_only(minilm: MiniLMEmbedder) -> None:
+    start = " ".join([APPLES] * 60)
+    short, short_other = await minilm.embed([start, f"{start} {TAXES * 20}"])
+    whole, whole_other = await minilm.embed_long([start, f"{start} {TAXES * 20}"])
+
+    assert cosine(short, short_other) == pytest.approx(1, abs=1e-5)
+    assert cosine(whole, whole_other) < 0.99
+
+
+async def test_a_short_text_is_embedded_alike_both_ways(minilm: MiniLMEmbedder) -> None:
+    assert (await minilm.embed_long([APPLES]))[0] == pytest.approx((await minilm.embed([APPLES]))[0], abs=1e-5)
+
+
+async def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    embedder = MiniLMEmbedder(MiniLMSettings(path=tmp_path))
+
+    with pytest.raises(CorruptData, match="MINILM_PATH"):
+        await embedder.warm()
+
+
+class Words:
+    """A tokenizer whose pieces are the words."""
+
+    def __call__(self, text: str, **_: bool) -> dict[str, list[tuple[int, int]]]:
+        offsets, start = [], 0
+        for word in text.split():
+            start = text.index(word, start)
+            offsets.append((start, start + len(word)))
+            start += len(word)
+        return {"offset_mapping": offsets}
+
+
+def test_chunks_are_whole_sentences_that_lose_nothing() -> None:
+    text = " ".join(f"This is sentence number {number} of many." for number in range(90))
+
+    cut = chunks(text, Words())
+
+    assert " ".join(chunk.text for chunk in cut) == text
+    assert all(chunk.text.endswith(".") and chunk.pieces <= CHUNK_PIECES for chunk in cut)
+
+
+def test_a_sentence_that_is_too_long_is_cut_within() -> None:
+    cut = chunks("word " * (2 * CHUNK_PIECES + 5), Words())
+
+    assert [chunk.pieces for chunk in cut] == [CHUNK_PIECES, CHUNK_PIECES, 5]
+
+
+@pytest.mark.parametrize("text", ["", "one", "One sentence. Another one."])
+def test_a_short_text_is_one_chunk(text: str) -> None:
+    assert [chunk.text for chunk in chunks(text, Words())] == [text]

@@ -1,0 +1,258 @@
+"""What every grader of essays promises, and how the local one arrives at its levels."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from activities.adapters.anchor_fit import surface_features
+from activities.adapters.local_grader import REVIEW_BELOW, LocalEssayGrader
+from activities.adapters.minilm import MiniLMEmbedder
+from domain.essays import check_essay_score, rate
+from domain.ports import Essay, EssayGrader
+from domain.questions import Anchor, EssayRubric
+from domain.scores import DegradedReason, EssayScore
+from persistence.content_files import read_content
+from tests.domain.builders import an_id, criterion, essay, levels
+from tests.fakes import FakeEmbedder, FakeEssayGrader
+
+CONTENT = Path(__file__).parents[3] / "deploy" / "content"
+PROMPT = "The shop's revenue fell last week. How do you find out why?"
+WEAK = "Revenue fell because people save money and the weather was bad, and a discount is always a good idea."
+FAIR = "I would check whether the data of last week is complete, and then compare it with the week before it."
+GOOD = (
+    "I count the payment rows of each order since the 3rd, because 2 rows double the revenue. Then I compare 8 weeks. "
+    "The decision waits until the 40 doubled orders are repaired."
+)
+BEST = (
+    f"{GOOD} I report the difference with its range, say what is not known, and name who repairs the join by the 12th."
+)
+NAMES = ("Missing", "Emerging", "Proficient", "Strong")
+
+
+def anchors(*texts: str) -> tuple[Anchor, ...]:
+    return tuple(
+        Anchor(text=text, levels={"cause": NAMES[i % 4], "remedy": NAMES[i % 4]}) for i, text in enumerate(texts)
+    )
+
+
+RUBRIC = essay(
+    criterion("cause"),
+    criterion("remedy", 0, 1, 3, 6),
+    anchors=anchors(WEAK, FAIR, GOOD, BEST, f"{WEAK} Surely.", f"{FAIR} Surely.", f"{GOOD} Surely.", f"{BEST} Surely."),
+)
+
+
+def an_essay(text: str, rubric: EssayRubric = RUBRIC, name: str = "essay", version: str = "v1") -> Essay:
+    return Essay(snapshot_id=an_id(name), prompt=PROMPT, rubric=rubric, rubric_version=version, text=text)
+
+
+def level(score: EssayScore) -> int:
+    """The sum of the criteria's levels."""
+    return sum(NAMES.index(rating.level) for rating in score.ratings)
+
+
+@pytest.fixture(params=["fake", "local"])
+def grader(request: pytest.FixtureRequest) -> EssayGrader:
+    return FakeEssayGrader() if request.param == "fake" else LocalEssayGrader(FakeEmbedder())
+
+
+async def test_scores_come_in_the_order_of_the_essays(grader: EssayGrader) -> None:
+    essays = [an_essay(GOOD, name="b"), an_essay(WEAK, name="a"), an_essay(FAIR, essay(), name="c", version="v2")]
+
+    scores = await grader.grade(essays)
+
+    assert [score.snapshot_id for score in scores] == [each.snapshot_id for each in essays]
+
+
+async def test_no_essay_gives_no_score(grader: EssayGrader) -> None:
+    assert await grader.grade([]) == []
+
+
+@pytest.mark.parametrize("text", [WEAK, FAIR, BEST, "Hm.", "zxcv qwer " * 30])
+async def test_levels_and_points_are_the_rubrics(grader: EssayGrader, text: str) -> None:
+    (score,) = await grader.grade([an_essay(text)])
+
+    check_essay_score(RUBRIC, score)
+    assert score.points is not None
+
+
+async def test_without_labelled_answers_it_abstains(grader: EssayGrader) -> None:
+    (score,) = await grader.grade([an_essay(GOOD, essay())])
+
+    check_essay_score(essay(), score)
+    assert (score.points, score.fraction, score.ratings) == (None, None, ())
+    assert score.needs_review
+
+
+async def test_a_score_names_its_rubric_and_why_it_is_not_gpts(grader: EssayGrader) -> None:
+    (score,) = await grader.grade([an_essay(GOOD)])
+
+    assert score.rubric_version == "v1"
+    assert score.model.startswith("local-")
+    assert score.degraded_reason is DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
+
+
+@pytest.fixture
+def local() -> LocalEssayGrader:
+    return LocalEssayGrader(FakeEmbedder())
+
+
+def timeless(scores: Sequence[EssayScore]) -> list[EssayScore]:
+    return [replace(score, latency_ms=0) for score in scores]
+
+
+async def test_a_labelled_answer_gets_its_own_level(local: LocalEssayGrader) -> None:
+    scores = await local.grade([an_essay(text, name=text) for text in (WEAK, FAIR, GOOD, BEST)])
+
+    assert [level(score) for score in scores] == [0, 2, 4, 6]
+
+
+async def test_an_answer_like_a_good_one_beats_one_like_a_weak_one(local: LocalEssayGrader) -> None:
+    good, weak = await local.grade([an_essay(f"{GOOD} Of course.", name="a"), an_essay(f"{WEAK} Of course.", name="b")])
+
+    assert level(good) > level(weak)
+
+
+async def test_equal_calls_give_equal_scores(local: LocalEssayGrader) -> None:
+    essays = [an_essay(GOOD, name="a"), an_essay(FAIR, name="b")]
+
+    first, again = await local.grade(essays), await local.grade(essays)
+    fresh = await LocalEssayGrader(FakeEmbedder()).grade(essays)
+
+    assert timeless(first) == timeless(again) == timeless(fresh)
+
+
+async def test_all_texts_are_embedded_at_once_and_labelled_answers_only_once() -> None:
+    embedder = FakeEmbedder()
+    local = LocalEssayGrader(embedder)
+
+    for _ in range(2):
+        await local.grade([an_essay(GOOD, name="a"), an_essay(FAIR, name="b")])
+
+    references = len(RUBRIC.anchors) + 1 + 2 * len(RUBRIC.criteria)
+    assert embedder.batches == [2 + references, 2]
+
+
+async def test_the_fits_used_last_are_kept() -> None:
+    embedder = FakeEmbedder()
+    local = LocalEssayGrader(embedder, fits_kept=1)
+
+    for version in ("v1", "v2", "v2", "v1"):
+        await local.grade([an_essay(GOOD, version=version)])
+
+    assert [size > 1 for size in embedder.batches] == [True, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [("I do not know.", "too_short"), ("¿? ... !!", "too_short"), ("zxcv qwer asdf " * 20, "unrelated")],
+)
+async def test_what_is_no_answer_gets_the_lowest_level_and_a_review(
+    local: LocalEssayGrader, text: str, flag: str
+) -> None:
+    (score,) = await local.grade([an_essay(text)])
+
+    assert score.points == 0
+    assert score.flags == (flag,)
+    assert score.needs_review
+
+
+async def test_saying_it_again_and_again_gains_nothing(local: LocalEssayGrader) -> None:
+    once, often = await local.grade([an_essay(FAIR, name="a"), an_essay(" ".join([FAIR] * 40), name="b")])
+
+    assert level(often) == level(once)
+
+
+async def test_too_few_labelled_answers_are_no_ground(local: LocalEssayGrader) -> None:
+    rubric = replace(RUBRIC, anchors=RUBRIC.anchors[:3])
+
+    (score,) = await local.grade([an_essay(GOOD, rubric)])
+
+    assert score.points is None
+
+
+async def test_labelled_answers_all_of_one_level_are_enough_to_say_that_level(local: LocalEssayGrader) -> None:
+    same = tuple(replace(each, levels={"cause": "Strong", "remedy": "Strong"}) for each in RUBRIC.anchors)
+
+    (score,) = await local.grade([an_essay(GOOD, replace(RUBRIC, anchors=same))])
+
+    assert level(score) == 6
+
+
+async def test_rubrics_with_two_levels_work(local: LocalEssayGrader) -> None:
+    two = levels(0, 1, names=("Missing", "Strong"))
+    labelled = tuple(
+        Anchor(text=text, levels={"cause": name})
+        for name, texts in {"Missing": (WEAK, f"{WEAK} So."), "Strong": (GOOD, BEST)}.items()
+        for text in texts
+    )
+    rubric = EssayRubric(criteria=(criterion("cause", levels=two),), anchors=labelled)
+
+    (score,) = await local.grade([an_essay(BEST, rubric)])
+
+    assert score.fraction == 1
+
+
+async def test_doubt_asks_for_a_review(local: LocalEssayGrader) -> None:
+    scores = await local.grade([an_essay(text, name=text) for text in (WEAK, FAIR, GOOD, f"{WEAK} {GOOD}")])
+
+    assert all(0 <= score.confidence <= 1 for score in scores)
+    assert all(score.needs_review == (score.confidence < REVIEW_BELOW) for score in scores)
+
+
+async def test_less_like_the_labelled_answers_is_less_sure(local: LocalEssayGrader) -> None:
+    known, unlike = await local.grade(
+        [an_essay(FAIR, name="a"), an_essay(f"{FAIR} Otters, kites, marble, violins, sleet, ferns, chalk.", name="b")]
+    )
+
+    assert unlike.confidence < known.confidence
+
+
+async def test_the_reason_is_the_callers() -> None:
+    local = LocalEssayGrader(FakeEmbedder(), DegradedReason.ESSAY_GRADER_LOCAL)
+
+    (score,) = await local.grade([an_essay(GOOD)])
+
+    assert score.degraded_reason is DegradedReason.ESSAY_GRADER_LOCAL
+
+
+async def test_another_rubric_makes_another_model_name(local: LocalEssayGrader) -> None:
+    one, other = await local.grade([an_essay(GOOD), an_essay(GOOD, name="b", version="v2")])
+
+    assert one.model != other.model
+
+
+async def test_the_feedback_says_what_the_next_level_takes(local: LocalEssayGrader) -> None:
+    (score,) = await local.grade([an_essay(FAIR)])
+
+    assert "Finds the cause: Emerging. Emerging work The next level, Proficient: Proficient work" in score.feedback
+
+
+async def test_the_rationale_names_the_closest_labelled_answer(local: LocalEssayGrader) -> None:
+    (score,) = await local.grade([an_essay(FAIR)])
+
+    assert score.ratings[0].rationale == (
+        "Estimated by likeness to 8 labelled answers. The closest one, with a similarity of 1.00, is at level Emerging."
+    )
+
+
+@pytest.mark.parametrize("text", ["", "?!", "数据 清洗 很 重要。", "word " * 5000])
+def test_surface_features_are_finite_whatever_the_text(text: str) -> None:
+    assert all(abs(value) < 100 for value in surface_features(text))
+
+
+async def test_the_real_model_tells_an_unseen_strong_answer_from_an_unseen_weak_one(minilm: MiniLMEmbedder) -> None:
+    question = next(each.question for each in read_content(CONTENT).questions if each.key == "da-essay-revenue-drop")
+    rubric = cast("EssayRubric", question.rubric)
+    ranked = sorted(rubric.anchors, key=lambda each: sum(rate(rubric, each.levels).values()))
+    seen = replace(rubric, anchors=tuple(ranked[1:-1]))
+    unseen = [an_essay(each.text, seen, name=str(place)) for place, each in enumerate((ranked[0], ranked[-1]))]
+
+    weak, strong = await LocalEssayGrader(minilm).grade(unseen)
+
+    assert weak.points is not None
+    assert strong.points is not None
+    assert strong.points > weak.points
