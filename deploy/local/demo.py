@@ -50,7 +50,7 @@ def walk(environment: Mapping[str, str]) -> int:
     try:
         asyncio.run(_walk(Demo.of(environment)))
     except (httpx.HTTPError, TimeoutError) as error:
-        say(f"The demo could not be finished: {error or type(error).__name__}")
+        say(f"The demo could not be finished: {str(error) or type(error).__name__}")
         return 1
     return 0
 

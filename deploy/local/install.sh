@@ -8,7 +8,7 @@ log=.local/logs/install.log
 
 make_venv() {
     if ! "$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
-        echo "Python 3.11, 3.12 or 3.13 is needed; $PYTHON is $("$PYTHON" --version 2>&1 || true)."
+        echo "Python 3.11, 3.12 or 3.13 is needed; $PYTHON is $("$PYTHON" --version 2>/dev/null || echo "not there")."
         echo "Name one that is, for example: make $GOAL PYTHON=python3.12"
         exit 1
     fi

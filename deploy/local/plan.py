@@ -122,6 +122,7 @@ def plan(settings: StackSettings, local: Path) -> Plan:
     )
     environment = {
         "MICROCRED_ENV": "development",
+        "WORKER_RECONCILE_EVERY_S": "30",
         "HF_HUB_OFFLINE": "1",  # the model comes from a wheel: nothing is to be looked up
         **{f"{account}_EMAIL": address for account, address in ACCOUNTS.items()},
         **kept,
@@ -146,8 +147,9 @@ def _programs(environment: dict[str, str], logs: Path) -> tuple[Part, ...]:
     port = int(environment["API_PORT"])
     return (
         Step(program("migrations", "-m", "persistence.migrate")),
-        Step(program("content", "-m", "deploy.local.seed"), "roles, questions, credentials, demo accounts"),
+        # before the content, which it does not need to load its model: that takes a core for ten seconds
         Service(program("worker", "worker.py"), "loads the model in the background"),
+        Step(program("content", "-m", "deploy.local.seed"), "roles, questions, credentials, demo accounts"),
         Service(
             program("api", "-m", "api"),
             f"{environment['API_URL']}/docs",

@@ -22,7 +22,7 @@ def names(local: Path) -> list[str]:
 
 
 def test_parts_start_in_the_order_in_which_they_need_each_other(tmp_path: Path) -> None:
-    assert names(tmp_path) == ["postgres", "temporal", "migrations", "content", "worker", "api"]
+    assert names(tmp_path) == ["postgres", "temporal", "migrations", "worker", "content", "api"]
 
 
 def test_a_given_database_replaces_the_embedded_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
