@@ -1,16 +1,28 @@
-"""A time-skipping server, and workers of scripted activities on it."""
+"""Two servers: one that skips time, with scripted activities on it, and the real one, with the real ones."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.failures import FailureInterceptor
-from deploy.local.temporal import time_skipping_server
+from deploy.local.ports import free_port
+from deploy.local.temporal import TemporalDevServer, time_skipping_server
+from persistence.engine import create_engine
+from persistence.unit_of_work import sessions, unit_of_work_factory
+from tests.activities.builders import an_index
+from tests.databases import Databases, settings_of
+from tests.fakes import InMemoryCredentialIndex
+from tests.workflows.pipeline import MARKED, Pipeline
+from tests.workflows.sandbox import STRICT
 from tests.workflows.scripted import Rehearsal, ScriptedActivities
 from workflows import search_attributes
 from workflows.assessment import AssessmentWorkflow
@@ -38,6 +50,7 @@ async def rehearsal(environment: WorkflowEnvironment) -> AsyncIterator[Rehearsal
             environment.client,
             task_queue=Queue.ASSESSMENTS + suffix,
             workflows=[AssessmentWorkflow],
+            workflow_runner=STRICT,
             activities=activities.all(),
             interceptors=[FailureInterceptor()],
         ),
@@ -49,3 +62,76 @@ async def rehearsal(environment: WorkflowEnvironment) -> AsyncIterator[Rehearsal
         ),
     ):
         yield Rehearsal(environment, activities, Queue.ASSESSMENTS + suffix)
+
+
+@pytest.fixture(scope="session")
+def temporal_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("temporal") / "server.log"
+
+
+@pytest.fixture(scope="session")
+async def temporal_client(temporal_log: Path) -> AsyncIterator[Client]:
+    """A dev server like that of `make up`, in memory; tests share it and use queues and ids of their own."""
+    with TemporalDevServer(None, free_port(), None, log=temporal_log) as server:
+        client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+        await search_attributes.register(client)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def pipeline_database(databases: Databases, worker: str) -> Iterator[str]:
+    """Steps commit; nobody else shares what they leave."""
+    with databases.new(f"{worker}_pipeline") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def pipeline_engine(pipeline_database: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(settings_of(pipeline_database))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def pipeline_index(pipeline_engine: AsyncEngine) -> InMemoryCredentialIndex:
+    async with sessions(pipeline_engine)() as session:
+        index = await an_index(session)
+        await session.commit()
+    return index
+
+
+@pytest.fixture
+def logged(
+    temporal_log: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[], str]]:
+    """All that was logged or printed so far; in the end nothing of it may be a learner's."""
+    caplog.set_level("INFO")
+    printed: list[str] = []
+
+    def read() -> str:
+        printed.extend(capfd.readouterr())
+        records = [caplog.handler.format(record) for record in caplog.get_records("call")]
+        return "\n".join([*printed, *records, str(events), temporal_log.read_text()]).lower()
+
+    with capture_logs() as events:
+        yield read
+    assert [marked for marked in MARKED if marked in read()] == []
+
+
+@pytest.fixture
+async def pipeline(
+    temporal_client: Client,
+    pipeline_engine: AsyncEngine,
+    pipeline_index: InMemoryCredentialIndex,
+    logged: Callable[[], str],
+) -> AsyncIterator[Pipeline]:
+    """The real pipeline. Whatever a test does with it, nothing that a learner wrote may be seen outside Postgres."""
+    del logged
+    pipeline = Pipeline(
+        client=temporal_client,
+        sessions=sessions(pipeline_engine),
+        units=unit_of_work_factory(pipeline_engine),
+        index=pipeline_index,
+    )
+    yield pipeline
+    assert await pipeline.leaks() == []

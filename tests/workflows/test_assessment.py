@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from activities.claim_assessment import Claim, ClaimOutcome
 from domain.assessments import AssessmentStatus
 from domain.errors import CorruptData, NotFound, StorageUnavailable
+from tests.workflows.pipeline import history_bytes
 from tests.workflows.scripted import Rehearsal
 from workflows.assessment import AssessmentWorkflow, Progress, Stage, checklist
 
@@ -151,7 +152,7 @@ async def test_a_failure_keeps_the_data_at_hand_out_of_the_history(rehearsal: Re
     with pytest.raises(WorkflowFailureError):
         await handle.result()
 
-    assert "MARKER" not in (await handle.fetch_history()).to_json()
+    assert b"MARKER" not in await history_bytes(handle)
 
 
 async def test_progress_counts_essays_and_names_degraded_parts(rehearsal: Rehearsal) -> None:

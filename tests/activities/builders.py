@@ -1,0 +1,102 @@
+"""Submitted assessments, and what the steps find when they begin to work on one."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.score_essays_locally import EssaysInput, ScoreEssaysLocally
+from activities.score_rules import ScoreRules
+from activities.steps import RunInput
+from domain.assessments import Assessment
+from domain.ports import Essay, JobKey, UnitOfWorkFactory
+from domain.scores import EssayScore
+from domain.steps import answered_essays
+from persistence.tables import AsyncJobRow, CredentialRow, EmbeddingArtifactRow, RoleRow
+from tests.builders import ROLE_ID, an_assessment, artifact_id
+from tests.fakes import FakeEmbedder, FakeEssayGrader, IndexedCredential, InMemoryCredentialIndex, bag_of_words
+
+MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
+
+
+async def submitted(session: AsyncSession, **columns: Any) -> Assessment:
+    """Claimed by a workflow and not worked on yet."""
+    return await an_assessment(
+        session, status="awaiting_async", submitted_at=MINUTE_AGO, claimed_at=MINUTE_AGO, **columns
+    )
+
+
+def run_of(assessment: Assessment) -> RunInput:
+    return RunInput(assessment_id=assessment.id, run=assessment.run, revision=assessment.revision + 1)
+
+
+async def essays_of(units: UnitOfWorkFactory, assessment: Assessment) -> tuple[UUID, ...]:
+    async with units() as unit:
+        return answered_essays(await unit.assessments.items(assessment.id))
+
+
+async def score_everything(units: UnitOfWorkFactory, assessment: Assessment) -> None:
+    """What must be there before evidence can be looked for."""
+    run = run_of(assessment)
+    await ScoreRules(units).score_rules(run)
+    batch = EssaysInput(run=run, essays=await essays_of(units, assessment))
+    await ScoreEssaysLocally(units, FakeEssayGrader()).score_essays_locally(batch)
+
+
+async def searchable_credentials(session: AsyncSession, number: int = 12) -> list[IndexedCredential]:
+    """Credentials of the catalogue that teach what the role needs, with a vector each."""
+    targets = await session.scalar(select(RoleRow.skills_profile).where(RoleRow.id == ROLE_ID))
+    assert targets
+    taught = CredentialRow.skills.op("&&")([target["skill"] for target in targets])
+    found = await session.execute(select(CredentialRow).where(taught).order_by(CredentialRow.key).limit(number))
+    credentials = [
+        IndexedCredential(
+            id=row.id,
+            artifact_id=artifact_id(row.id),
+            text=f"{row.title} {row.description}",
+            skills=tuple(row.skills),
+            vector=bag_of_words(f"{row.title} {row.description}"),
+        )
+        for row in found.scalars()
+    ]
+    await session.execute(insert(EmbeddingArtifactRow), [_artifact(each) for each in credentials])
+    return credentials
+
+
+def _artifact(credential: IndexedCredential) -> dict[str, Any]:
+    return {
+        "id": credential.artifact_id,
+        "entity_type": "credential",
+        "entity_id": credential.id,
+        "provider": FakeEmbedder.provider,
+        "model": FakeEmbedder.model,
+        "text_hash": "0" * 64,
+        "vector": credential.vector,
+    }
+
+
+async def an_index(session: AsyncSession) -> InMemoryCredentialIndex:
+    return InMemoryCredentialIndex(await searchable_credentials(session))
+
+
+async def job_row(session: AsyncSession, key: JobKey) -> AsyncJobRow:
+    """The job as the database has it now."""
+    statement = select(AsyncJobRow).where(AsyncJobRow.id == key.id)
+    return (await session.execute(statement, execution_options={"populate_existing": True})).scalar_one()
+
+
+class CountingGrader(FakeEssayGrader):
+    """Remembers the batches it was given, and first raises what `failures` holds."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.batches: list[list[UUID]] = []
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        self.batches.append([essay.snapshot_id for essay in essays])
+        if self.failures:
+            raise self.failures.pop(0)
+        return await super().grade(essays)

@@ -1,0 +1,106 @@
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import insert, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.blend_recommendations import BlendRecommendations
+from activities.retrieve_evidence import RetrieveEvidence
+from domain.assessments import Assessment
+from domain.errors import CorruptData
+from domain.ports import UnitOfWorkFactory
+from domain.recommendations import Blend, Neighbour
+from domain.steps import Step
+from persistence.tables import CredentialRow, LearnerCredentialRow
+from tests.activities.builders import an_index, job_row, run_of, score_everything
+from tests.fakes import FakeEmbedder, FakeNearestLearners
+
+
+class CountingNearest(FakeNearestLearners):
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def nearest(
+        self, profile: Mapping[str, Decimal | None], neighbours: Sequence[Neighbour], k: int
+    ) -> tuple[tuple[Neighbour, float], ...]:
+        self.calls += 1
+        return await super().nearest(profile, neighbours, k)
+
+
+@pytest.fixture
+async def found(session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment) -> Assessment:
+    """With evidence."""
+    await score_everything(uow_factory, assessment)
+    activity = RetrieveEvidence(uow_factory, FakeEmbedder(), await an_index(session))
+    await activity.retrieve_evidence(run_of(assessment))
+    return assessment
+
+
+async def blended(units: UnitOfWorkFactory, assessment: Assessment) -> Blend:
+    async with units() as unit:
+        return await unit.jobs.output(run_of(assessment).job(Step.BLEND_RECOMMENDATIONS), Blend)
+
+
+async def test_what_was_found_is_ranked(uow_factory: UnitOfWorkFactory, found: Assessment) -> None:
+    count = await BlendRecommendations(uow_factory, FakeNearestLearners()).blend_recommendations(run_of(found))
+
+    blend = await blended(uow_factory, found)
+    assert count == len(blend.items) > 0
+    assert [item.position for item in blend.items] == list(range(1, count + 1))
+
+
+async def test_ranking_again_returns_what_was_ranked_first(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, found: Assessment
+) -> None:
+    activity = BlendRecommendations(uow_factory, FakeNearestLearners())
+    count = await activity.blend_recommendations(run_of(found))
+    first = await blended(uow_factory, found)
+    await session.execute(update(CredentialRow).values(active=False))
+
+    assert await activity.blend_recommendations(run_of(found)) == count
+
+    assert await blended(uow_factory, found) == first
+
+
+async def test_a_credential_that_the_learner_holds_is_not_recommended(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, found: Assessment
+) -> None:
+    await BlendRecommendations(uow_factory, FakeNearestLearners()).blend_recommendations(run_of(found))
+    held = (await blended(uow_factory, found)).items[0].credential_id
+    row = {"user_id": found.user_id, "credential_id": held, "earned_at": date(2025, 1, 1)}
+    await session.execute(insert(LearnerCredentialRow).values(**row))
+    later = await _again(session, uow_factory, found)
+
+    assert later.items
+    assert held not in {item.credential_id for item in later.items}
+
+
+async def test_without_earlier_learners_nobody_looks_for_near_ones(
+    uow_factory: UnitOfWorkFactory, found: Assessment
+) -> None:
+    nearest = CountingNearest()
+
+    await BlendRecommendations(uow_factory, nearest).blend_recommendations(run_of(found))
+
+    assert nearest.calls == 0
+
+
+async def test_without_evidence_there_is_nothing_to_rank(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    with pytest.raises(CorruptData):
+        await BlendRecommendations(uow_factory, FakeNearestLearners()).blend_recommendations(run_of(assessment))
+
+    row = await job_row(session, run_of(assessment).job(Step.BLEND_RECOMMENDATIONS))
+    assert (row.status, row.error_payload) == ("failed", {"code": "CORRUPT_DATA_500"})
+
+
+async def _again(session: AsyncSession, units: UnitOfWorkFactory, assessment: Assessment) -> Blend:
+    """The ranking of a job that was opened again."""
+    row = await job_row(session, run_of(assessment).job(Step.BLEND_RECOMMENDATIONS))
+    row.status, row.payload = "failed", None
+    await session.flush()
+    await BlendRecommendations(units, FakeNearestLearners()).blend_recommendations(run_of(assessment))
+    return await blended(units, assessment)

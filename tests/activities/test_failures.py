@@ -1,0 +1,139 @@
+"""What leaves an activity, and what of it may be seen."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import IntegrityError
+from structlog.testing import capture_logs
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
+
+from activities.failures import NON_RETRYABLE, UNEXPECTED, FailureInterceptor, code_of, translate
+from domain.errors import (
+    AppError,
+    Conflict,
+    CorruptData,
+    Erased,
+    ExternalServiceError,
+    InvalidAssessmentState,
+    InvalidInput,
+    NotFound,
+    StorageUnavailable,
+)
+
+
+class Wanted(BaseModel):
+    number: int
+
+
+def validation_error() -> Exception:
+    try:
+        Wanted.model_validate({"number": "MARKER"})
+    except ValidationError as error:
+        return error
+    raise AssertionError
+
+
+UNFORESEEN = [
+    validation_error(),
+    IntegrityError("INSERT", {"answer": "MARKER"}, ValueError("MARKER")),
+    KeyError("MARKER"),
+    ValueError("MARKER"),
+]
+
+
+@pytest.mark.parametrize("kind", [Conflict, CorruptData, Erased, InvalidAssessmentState, InvalidInput, NotFound])
+def test_what_a_retry_cannot_mend_is_not_retried(kind: type[AppError]) -> None:
+    assert translate(kind("Assessment 1")).type in NON_RETRYABLE
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("Away"), ExternalServiceError("Away"), TimeoutError(), OSError()])
+def test_what_passes_by_itself_is_retried(error: Exception) -> None:
+    assert translate(error).type not in NON_RETRYABLE
+
+
+def test_a_domain_error_keeps_its_code_and_its_message() -> None:
+    failure = translate(CorruptData("Step score_rules of assessment 1 has no output"))
+
+    assert failure.type == "CorruptData"
+    assert failure.message == "CORRUPT_DATA_500: Step score_rules of assessment 1 has no output"
+
+
+@pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
+def test_what_nobody_foresaw_keeps_its_class_only(error: Exception) -> None:
+    failure = translate(error)
+
+    assert failure.type == UNEXPECTED
+    assert failure.type in NON_RETRYABLE
+    assert type(error).__name__ in failure.message
+    assert "MARKER" not in str(failure)
+
+
+def test_what_an_activity_says_on_purpose_is_left_as_it_is() -> None:
+    failure = ApplicationError("Over the cap", type="OverCap")
+
+    assert translate(failure) is failure
+
+
+def test_a_job_holds_the_code_or_the_class() -> None:
+    assert [code_of(error) for error in (NotFound("x"), KeyError("x"))] == ["NOT_FOUND_404", "KeyError"]
+
+
+class Raising(ActivityInboundInterceptor):
+    """The end of the chain."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        del input
+        raise self.error
+
+
+async def leaving(error: BaseException) -> Any:
+    """What the interceptor lets out of an activity that raises `error`."""
+    inbound = FailureInterceptor().intercept_activity(Raising(error))
+
+    @activity.defn
+    async def failing() -> None:
+        await inbound.execute_activity(ExecuteActivityInput(fn=failing, args=[], executor=None, headers={}))
+
+    return await ActivityEnvironment().run(failing)
+
+
+@pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
+async def test_no_cause_goes_along(error: Exception) -> None:
+    with capture_logs() as logs, pytest.raises(ApplicationError) as failure:
+        await leaving(error)
+
+    assert failure.value.__cause__ is None
+    assert failure.value.__suppress_context__
+    assert logs[0]["event"] == "activity_failed"
+    assert "MARKER" not in str(logs)
+
+
+async def test_the_log_says_where_a_bug_is() -> None:
+    with capture_logs() as logs, pytest.raises(ApplicationError):
+        await leaving(ZeroDivisionError())
+
+    assert "test_failures.py" in logs[0]["where"]
+    assert "execute_activity" in logs[0]["where"]
+
+
+async def test_an_expected_failure_is_logged_without_a_place() -> None:
+    with capture_logs() as logs, pytest.raises(ApplicationError):
+        await leaving(StorageUnavailable("Away"))
+
+    assert (logs[0]["error"], logs[0]["where"]) == ("StorageUnavailable", None)
+
+
+@pytest.mark.parametrize("error", [CancelledError(), asyncio.CancelledError()])
+async def test_a_cancellation_is_no_failure(error: BaseException) -> None:
+    with capture_logs() as logs, pytest.raises(type(error)):
+        await leaving(error)
+
+    assert logs == []

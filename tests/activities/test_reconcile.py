@@ -1,0 +1,207 @@
+"""Each row of reconciliation's table: what is found in Postgres, and what is told to the engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import insert, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.testing import ActivityEnvironment
+
+from activities.reconcile import PAGE, STALE_AFTER_S, Reconcile, Reconciled
+from domain.errors import ExternalServiceError
+from domain.ports import JobKey, UnitOfWorkFactory
+from domain.steps import Step
+from persistence.tables import AssessmentRow, AsyncJobRow, UserRow
+from tests.activities.builders import MINUTE_AGO, job_row
+from tests.builders import ROLE_ID, a_user, an_assessment, an_organization
+from tests.fakes import RecordingRuns
+
+NOTHING = Reconciled(submitted=0, resumed=0, expired=0, stale_jobs=0)
+UNCLAIMED: dict[str, Any] = {"status": "awaiting_async", "submitted_at": MINUTE_AGO}
+CLAIMED: dict[str, Any] = UNCLAIMED | {"claimed_at": MINUTE_AGO}
+
+
+@dataclass
+class PagedRuns(RecordingRuns):
+    """Remembers how many were asked for at a time."""
+
+    asked: list[int] = field(default_factory=list)
+
+    async def live(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
+        self.asked.append(len(assessment_ids))
+        return await super().live(assessment_ids)
+
+
+@pytest.fixture
+def runs() -> PagedRuns:
+    return PagedRuns()
+
+
+@pytest.fixture
+def reconcile(uow_factory: UnitOfWorkFactory, runs: PagedRuns) -> Reconcile:
+    return Reconcile(uow_factory, runs)
+
+
+async def sweep(reconcile: Reconcile) -> Reconciled:
+    result: Reconciled = await ActivityEnvironment().run(reconcile.reconcile)
+    return result
+
+
+async def many(session: AsyncSession, number: int, **columns: Any) -> set[UUID]:
+    """Assessments of one learner without questions."""
+    organization_id = await an_organization(session)
+    values = {
+        "user_id": await a_user(session, organization_id),
+        "organization_id": organization_id,
+        "role_id": ROLE_ID,
+        "expires_at": MINUTE_AGO,
+    }
+    rows = [{"id": uuid4(), **values, **columns} for _ in range(number)]
+    await session.execute(insert(AssessmentRow), rows)
+    return {row["id"] for row in rows}
+
+
+async def test_nothing_is_done_where_nothing_is_wrong(reconcile: Reconcile) -> None:
+    assert await sweep(reconcile) == NOTHING
+
+
+async def test_what_was_submitted_and_not_claimed_is_submitted_again_even_with_a_live_run(
+    session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
+) -> None:
+    alive, dead = [await an_assessment(session, **UNCLAIMED) for _ in range(2)]
+    await runs.start(alive)
+
+    assert (await sweep(reconcile)).submitted == 2
+
+    assert sorted(runs.submitted) == sorted([alive.id, dead.id])
+
+
+async def test_what_was_submitted_a_moment_ago_is_left_to_its_caller(
+    session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
+) -> None:
+    await an_assessment(session, status="awaiting_async", submitted_at=datetime.now(UTC))
+
+    assert await sweep(reconcile) == NOTHING
+
+    assert runs.submitted == []
+
+
+async def test_what_was_claimed_and_has_no_live_run_is_submitted_again(
+    session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
+) -> None:
+    assessment = await an_assessment(session, **CLAIMED)
+
+    assert (await sweep(reconcile)).resumed == 1
+
+    assert (runs.submitted, runs.started) == ([assessment.id], [])
+
+
+async def test_what_is_being_answered_without_a_live_run_is_started(
+    session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
+) -> None:
+    assessment = await an_assessment(session)
+
+    assert (await sweep(reconcile)).resumed == 1
+
+    assert (runs.submitted, runs.started) == ([], [assessment.id])
+
+
+@pytest.mark.parametrize("columns", [{}, CLAIMED])
+async def test_a_live_run_is_left_alone(
+    session: AsyncSession, reconcile: Reconcile, runs: PagedRuns, columns: dict[str, Any]
+) -> None:
+    assessment = await an_assessment(session, **columns)
+    await runs.start(assessment)
+
+    assert await sweep(reconcile) == NOTHING
+
+    assert (runs.started, runs.submitted) == ([assessment.id], [])
+
+
+async def test_what_is_due_is_submitted_so_that_its_run_expires_it(
+    session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
+) -> None:
+    assessment = await an_assessment(session, expires_at=MINUTE_AGO)
+
+    assert (await sweep(reconcile)).expired == 1
+
+    assert runs.submitted == [assessment.id]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"status": "completed", "revision": 1, "completed_at": MINUTE_AGO},
+        {"status": "failed", "failure_reason": "CorruptData"},
+    ],
+)
+async def test_what_is_finished_is_left_alone(
+    session: AsyncSession, reconcile: Reconcile, runs: PagedRuns, columns: dict[str, Any]
+) -> None:
+    await an_assessment(session, **columns)
+
+    assert await sweep(reconcile) == NOTHING
+
+    assert (runs.started, runs.submitted) == ([], [])
+
+
+@pytest.mark.parametrize("columns", [UNCLAIMED, CLAIMED, {"expires_at": MINUTE_AGO}, {}])
+async def test_nothing_is_started_about_a_person_who_is_being_erased(
+    session: AsyncSession, reconcile: Reconcile, runs: PagedRuns, columns: dict[str, Any]
+) -> None:
+    assessment = await an_assessment(session, **columns)
+    await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
+
+    assert await sweep(reconcile) == NOTHING
+
+    assert (runs.started, runs.submitted) == ([], [])
+
+
+async def test_a_sweep_reaches_beyond_the_first_page(
+    session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
+) -> None:
+    expected = await many(session, PAGE + 5, **CLAIMED)
+
+    assert (await sweep(reconcile)).resumed == PAGE + 5
+
+    assert set(runs.submitted) == expected
+    assert len(runs.submitted) == PAGE + 5
+    assert runs.asked == [PAGE, 5]
+
+
+async def test_jobs_that_run_for_longer_than_any_policy_allows_are_closed(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, reconcile: Reconcile, runs: PagedRuns
+) -> None:
+    assessment = await an_assessment(session, **CLAIMED)
+    await runs.start(assessment)
+    old, new = (JobKey(assessment_id=assessment.id, run=1, revision=1, step=step) for step in (Step.SCORE_RULES, "x"))
+    async with uow_factory() as unit:
+        for key in (old, new):
+            await unit.jobs.begin(key, object)
+        await unit.commit()
+    long_ago = datetime.now(UTC) - timedelta(seconds=STALE_AFTER_S + 60)
+    await session.execute(update(AsyncJobRow).where(AsyncJobRow.id == old.id).values(started_at=long_ago))
+
+    assert (await sweep(reconcile)).stale_jobs == 1
+
+    assert [(await job_row(session, key)).status for key in (old, new)] == ["stale", "running"]
+
+
+async def test_an_engine_that_is_away_fails_the_sweep_and_the_next_one_does_it_all(
+    session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
+) -> None:
+    assessments = [
+        await an_assessment(session, **columns) for columns in (UNCLAIMED, CLAIMED, {"expires_at": MINUTE_AGO})
+    ]
+    runs.down = True
+    with pytest.raises(ExternalServiceError):
+        await sweep(reconcile)
+
+    runs.down = False
+
+    assert await sweep(reconcile) == Reconciled(submitted=1, resumed=1, expired=1, stale_jobs=0)
+    assert sorted(runs.submitted) == sorted(assessment.id for assessment in assessments)

@@ -1,0 +1,124 @@
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.pool import QueuePool
+
+from activities.retrieve_evidence import RetrieveEvidence
+from activities.score_rules import ScoreRules
+from domain.assessments import Assessment
+from domain.errors import CorruptData
+from domain.ports import SearchQuery, UnitOfWorkFactory
+from domain.recommendations import Evidence, SearchHit
+from domain.steps import Step
+from persistence.tables import CredentialRow
+from persistence.unit_of_work import sessions, unit_of_work_factory
+from tests.activities.builders import an_index, job_row, run_of, score_everything, searchable_credentials, submitted
+from tests.fakes import FakeEmbedder, InMemoryCredentialIndex
+
+
+async def stored(units: UnitOfWorkFactory, assessment: Assessment) -> Evidence:
+    async with units() as unit:
+        return await unit.jobs.output(run_of(assessment).job(Step.RETRIEVE_EVIDENCE), Evidence)
+
+
+async def test_every_gap_is_searched_for_and_every_hit_leaves_a_trace(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    await score_everything(uow_factory, assessment)
+
+    result = await RetrieveEvidence(uow_factory, FakeEmbedder(), await an_index(session)).retrieve_evidence(
+        run_of(assessment)
+    )
+
+    evidence = await stored(uow_factory, assessment)
+    skills = {gap.skill for gap in evidence.gaps}
+    assert (result.gaps, result.traces) == (len(evidence.gaps), len(evidence.traces))
+    assert evidence.traces
+    assert {trace.skill for trace in evidence.traces} <= skills
+    assert (evidence.embedding_provider, evidence.embedding_model) == ("fake", "bag-of-words")
+
+
+async def test_all_gaps_are_embedded_in_one_batch_and_a_repetition_embeds_nothing(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    await score_everything(uow_factory, assessment)
+    embedder = FakeEmbedder()
+    activity = RetrieveEvidence(uow_factory, embedder, await an_index(session))
+
+    first = await activity.retrieve_evidence(run_of(assessment))
+
+    assert await activity.retrieve_evidence(run_of(assessment)) == first
+    assert embedder.batches == [first.gaps]
+
+
+async def test_a_hit_on_a_credential_that_was_withdrawn_does_not_count(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    await score_everything(uow_factory, assessment)
+    credentials = await searchable_credentials(session)
+    withdrawn = credentials[0].id
+    await session.execute(update(CredentialRow).where(CredentialRow.id == withdrawn).values(active=False))
+
+    await RetrieveEvidence(uow_factory, FakeEmbedder(), InMemoryCredentialIndex(credentials)).retrieve_evidence(
+        run_of(assessment)
+    )
+
+    found = {trace.credential_id for trace in (await stored(uow_factory, assessment)).traces}
+    assert found
+    assert withdrawn not in found
+
+
+async def test_without_a_single_hit_there_are_gaps_and_no_traces(
+    uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    await score_everything(uow_factory, assessment)
+
+    result = await RetrieveEvidence(uow_factory, FakeEmbedder(), InMemoryCredentialIndex([])).retrieve_evidence(
+        run_of(assessment)
+    )
+
+    assert result.gaps > 0
+    assert result.traces == 0
+
+
+async def test_evidence_needs_the_score_of_every_essay(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    await ScoreRules(uow_factory).score_rules(run_of(assessment))
+    embedder = FakeEmbedder()
+
+    with pytest.raises(CorruptData):
+        await RetrieveEvidence(uow_factory, embedder, await an_index(session)).retrieve_evidence(run_of(assessment))
+
+    row = await job_row(session, run_of(assessment).job(Step.RETRIEVE_EVIDENCE))
+    assert (row.status, row.error_payload) == ("failed", {"code": "CORRUPT_DATA_500"})
+    assert embedder.batches == []
+
+
+async def test_no_transaction_is_open_while_the_model_or_the_index_works(clean_engine: AsyncEngine) -> None:
+    units, pool = unit_of_work_factory(clean_engine), clean_engine.pool
+    assert isinstance(pool, QueuePool)
+    checked_out = pool.checkedout
+    in_use: list[int] = []
+
+    class Embedder(FakeEmbedder):
+        async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+            in_use.append(checked_out())
+            return await super().embed(texts)
+
+    class Index(InMemoryCredentialIndex):
+        async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> list[list[SearchHit]]:
+            in_use.append(checked_out())
+            return await super().search(queries, limit=limit)
+
+    async with sessions(clean_engine)() as session:
+        assessment = await submitted(session)
+        index = Index(await searchable_credentials(session))
+        await session.commit()
+    await score_everything(units, assessment)
+
+    await RetrieveEvidence(units, Embedder(), index).retrieve_evidence(run_of(assessment))
+
+    assert in_use == [0, 0]

@@ -1,0 +1,148 @@
+"""What every step has in common: at least one attempt, at most one output."""
+
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.steps import RunInput, essay_scores, record_failure, run_step
+from domain.assessments import Assessment
+from domain.errors import Conflict, CorruptData, Erased, ExternalServiceError, NotFound, StorageUnavailable
+from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
+from domain.scores import RuleScore, RuleScores
+from domain.steps import Step
+from persistence.tables import AssessmentRow, ResponseRow, UserRow
+from tests.activities.builders import essays_of, job_row, run_of, score_everything
+
+
+class Work:
+    """Yields one score, another one each time; first raises what `failures` holds."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.done = 0
+
+    async def __call__(self) -> RuleScores:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.done += 1
+        half = Decimal("0.5")
+        score = RuleScore(
+            snapshot_id=uuid4(),
+            points=half,
+            max_points=Decimal(1),
+            fraction=half,
+            explanation="Half of it is right.",
+            rule="single_choice",
+        )
+        return RuleScores(scores=(score,))
+
+
+@pytest.fixture
+def key(assessment: Assessment) -> JobKey:
+    return run_of(assessment).job(Step.SCORE_RULES)
+
+
+async def test_a_repeated_step_returns_the_stored_output_without_working_again(
+    uow_factory: UnitOfWorkFactory, key: JobKey
+) -> None:
+    work = Work()
+
+    first = await run_step(uow_factory, key, RuleScores, work)
+    second = await run_step(uow_factory, key, RuleScores, work)
+
+    assert second == first
+    assert work.done == 1
+
+
+async def test_a_failed_attempt_leaves_its_code(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
+) -> None:
+    with pytest.raises(ExternalServiceError):
+        await run_step(uow_factory, key, RuleScores, Work(ExternalServiceError("Away")))
+
+    row = await job_row(session, key)
+    assert (row.status, row.error_payload, row.payload) == ("failed", {"code": "EXTERNAL_SERVICE_502"}, None)
+
+
+async def test_the_attempt_after_a_failed_one_opens_the_job_again(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
+) -> None:
+    work = Work(ExternalServiceError("Away"))
+    with pytest.raises(ExternalServiceError):
+        await run_step(uow_factory, key, RuleScores, work)
+
+    await run_step(uow_factory, key, RuleScores, work)
+
+    row = await job_row(session, key)
+    assert (row.status, row.attempts, row.error_payload) == ("succeeded", 2, None)
+
+
+@pytest.mark.parametrize("columns", [{"status": "failed", "failure_reason": "CorruptData"}, {"run": 2}])
+async def test_a_step_of_a_run_that_is_over_stores_nothing(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey, columns: dict[str, object]
+) -> None:
+    await session.execute(update(AssessmentRow).where(AssessmentRow.id == key.assessment_id).values(**columns))
+
+    with pytest.raises(Conflict):
+        await run_step(uow_factory, key, RuleScores, Work())
+
+    row = await job_row(session, key)
+    assert (row.status, row.payload) == ("failed", None)
+
+
+async def test_nothing_is_stored_about_a_person_who_is_being_erased(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: JobKey
+) -> None:
+    await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
+
+    with pytest.raises(Erased):
+        await run_step(uow_factory, key, RuleScores, Work())
+
+    assert (await job_row(session, key)).payload is None
+
+
+async def test_a_step_of_an_assessment_that_does_not_exist_does_no_work(uow_factory: UnitOfWorkFactory) -> None:
+    work = Work()
+
+    with pytest.raises(NotFound):
+        await run_step(uow_factory, _unknown().job(Step.SCORE_RULES), RuleScores, work)
+
+    assert work.done == 0
+
+
+async def test_a_database_that_is_away_does_not_hide_why_an_attempt_failed(assessment: Assessment) -> None:
+    await record_failure(_no_database, run_of(assessment).job(Step.SCORE_RULES), ValueError("The reason"))
+
+
+async def test_essay_scores_come_in_the_order_of_the_items_and_count_what_nobody_wrote(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    first, second = await essays_of(uow_factory, assessment)
+    await session.execute(delete(ResponseRow).where(ResponseRow.question_snapshot_id == first))
+    await score_everything(uow_factory, assessment)
+
+    async with uow_factory() as unit:
+        items = await unit.assessments.items(assessment.id)
+        scores = await essay_scores(unit, run_of(assessment), items)
+
+    assert [(score.snapshot_id, score.model) for score in scores] == [(first, "none"), (second, "local-fake")]
+
+
+async def test_essay_scores_are_not_had_before_every_essay_is_graded(
+    uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    async with uow_factory() as unit:
+        items = await unit.assessments.items(assessment.id)
+        with pytest.raises(CorruptData):
+            await essay_scores(unit, run_of(assessment), items)
+
+
+def _unknown() -> RunInput:
+    return RunInput(assessment_id=uuid4(), run=1, revision=1)
+
+
+def _no_database() -> UnitOfWork:
+    raise StorageUnavailable("Away")

@@ -1,0 +1,187 @@
+"""The whole pipeline in one process: real Temporal, real Postgres, the worker's own factories, fakes for the models."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from temporalio.api.history.v1 import History
+from temporalio.client import Client
+
+from domain.assessments import Assessment
+from domain.ports import CredentialIndex, EssayGrader, UnitOfWorkFactory
+from domain.steps import submission_jobs
+from persistence.assessments import SqlAssessments
+from persistence.tables import (
+    EssayScoreRow,
+    QuestionSnapshotRow,
+    RecommendationRow,
+    ResponseRow,
+    ResultRevisionRow,
+    RuleScoreRow,
+)
+from tests.builders import a_user, an_assessment, answer_all
+from tests.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners
+from tests.workflows.scripted import Handle
+from worker import Models, WorkerSettings, assessments_worker, embeddings_worker
+from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
+from workflows.policies import Queue
+from workflows.runs import TemporalAssessmentRuns, workflow_id
+
+MARKER = "marker-7d1f"
+"""In everything that a learner wrote, that identifies one, or that a question says."""
+MARKED_NUMBER = "7319.046281"
+MARKED = (MARKER, MARKED_NUMBER)
+PATIENCE_S = 60
+
+_MARKED_TEXTS = frozenset({"choices", "correct", "description", "descriptor", "explanation", "text"})
+
+
+@dataclass
+class Pipeline:
+    client: Client
+    sessions: async_sessionmaker[AsyncSession]
+    units: UnitOfWorkFactory
+    index: CredentialIndex
+    grader: EssayGrader = field(default_factory=FakeEssayGrader)
+    suffix: str = field(default_factory=lambda: f"-{uuid4()}")
+    executions: set[tuple[str, str | None]] = field(default_factory=set)
+
+    @property
+    def runs(self) -> TemporalAssessmentRuns:
+        return TemporalAssessmentRuns(self.client, Queue.ASSESSMENTS + self.suffix, deadline_s=PATIENCE_S)
+
+    @asynccontextmanager
+    async def workers(self, units: UnitOfWorkFactory | None = None, *, grace_s: int = 5) -> AsyncIterator[None]:
+        units = units or self.units
+        settings = WorkerSettings(grace_s=grace_s)
+        models = Models(embedder=FakeEmbedder(), index=self.index, grader=self.grader, nearest=FakeNearestLearners())
+        queues = (Queue.ASSESSMENTS + self.suffix, Queue.EMBEDDINGS + self.suffix)
+        async with (
+            assessments_worker(self.client, units, self.runs, settings, queues[0]),
+            embeddings_worker(self.client, units, models, settings, queues[1]),
+        ):
+            yield
+
+    async def assessment(self, *, answered: bool = True, **columns: Any) -> Assessment:
+        """Twelve marked questions, two of them essays, and marked answers to all of them."""
+        async with self.sessions() as session:
+            user_id = await a_user(session, email=f"{MARKER}-{uuid4()}@example.org")
+            assessment = await an_assessment(session, user_id=user_id, answered=False, items=12, **columns)
+            await _mark(session, assessment.id)
+            if answered:
+                await answer_all(session, assessment.id)
+                await _mark_numbers(session, assessment.id)
+            await session.commit()
+        return assessment
+
+    async def start(self, assessment: Assessment) -> Handle:
+        await self.runs.start(assessment)
+        return await self._handle(assessment)
+
+    async def submit(self, assessment: Assessment) -> Handle:
+        """As the API does it: first what is decided, then who works on it."""
+        async with self.units() as unit:
+            before, _ = await unit.assessments.lock(assessment.id)
+            after = before.submit()
+            await unit.assessments.save(before, after)
+            await unit.jobs.enqueue(submission_jobs(after, await unit.assessments.items(after.id)))
+            await unit.commit()
+        return await self.signal(after)
+
+    async def signal(self, assessment: Assessment) -> Handle:
+        await self.runs.submit(assessment)
+        return await self._handle(assessment)
+
+    async def _handle(self, assessment: Assessment) -> Handle:
+        """That of the run which is the latest now."""
+        described = await self.client.get_workflow_handle(workflow_id(assessment.id)).describe()
+        assert described.run_id
+        self.executions.add((described.id, described.run_id))
+        return self.client.get_workflow_handle_for(
+            AssessmentWorkflow.run,
+            described.id,
+            run_id=described.run_id,
+        )
+
+    async def leaks(self) -> list[str]:
+        """Where Temporal holds something marked: in histories, failures, memos, summaries or search attributes."""
+        return [
+            f"{id_}: {found}"
+            for id_, run_id in self.executions
+            for found in MARKED
+            if found.encode() in (await self.recorded(id_, run_id)).lower()
+        ]
+
+    async def recorded(self, id_: str, run_id: str | None) -> bytes:
+        """All that Temporal holds of a run. Its JSON would hide payloads behind base64; these are the bytes."""
+        handle = self.client.get_workflow_handle(id_, run_id=run_id)
+        return await history_bytes(handle) + (await handle.describe()).raw_description.SerializeToString()
+
+    async def row(self, assessment: Assessment) -> Assessment:
+        async with self.sessions() as session:
+            return await SqlAssessments(session).get(assessment.id)
+
+    async def published(self, assessment: Assessment) -> dict[type, int]:
+        """How many rows there are of what a publication writes."""
+        async with self.sessions() as session:
+            return {
+                row: await session.scalar(select(func.count()).where(row.assessment_id == assessment.id)) or 0
+                for row in (RuleScoreRow, EssayScoreRow, RecommendationRow, ResultRevisionRow)
+            }
+
+
+ONE_RESULT = {RuleScoreRow: 10, EssayScoreRow: 2, RecommendationRow: 1, ResultRevisionRow: 1}
+
+
+async def outcome(handle: Handle) -> AssessmentOutcome:
+    async with asyncio.timeout(PATIENCE_S):
+        return await handle.result()
+
+
+async def history_bytes(handle: Any) -> bytes:
+    return History(events=(await handle.fetch_history()).events).SerializeToString()
+
+
+async def _mark(session: AsyncSession, assessment_id: UUID) -> None:
+    snapshots = await session.scalars(
+        select(QuestionSnapshotRow).where(QuestionSnapshotRow.assessment_id == assessment_id)
+    )
+    for snapshot in snapshots.all():
+        snapshot.prompt = f"{MARKER} {snapshot.prompt}"
+        snapshot.rubric = _marked(snapshot.rubric)
+        snapshot.answer_format = _marked(snapshot.answer_format)
+        snapshot.version = uuid4().hex
+    await session.flush()
+
+
+def _marked(value: Any, key: str = "") -> Any:
+    match value:
+        case dict():
+            return {
+                f"{MARKER} {name}" if key == "evidence" else name: _marked(each, name) for name, each in value.items()
+            }
+        case list():
+            return [_marked(each, key) for each in value]
+        case str() if key in _MARKED_TEXTS:
+            return f"{MARKER} {value}"
+        case _:
+            return value
+
+
+async def _mark_numbers(session: AsyncSession, assessment_id: UUID) -> None:
+    numbers = select(QuestionSnapshotRow.id).where(
+        QuestionSnapshotRow.assessment_id == assessment_id, QuestionSnapshotRow.kind == "number"
+    )
+    marked = await session.execute(
+        update(ResponseRow)
+        .where(ResponseRow.question_snapshot_id.in_(numbers))
+        .values(answer=MARKED_NUMBER)
+        .returning(ResponseRow.id),
+        execution_options={"synchronize_session": False},
+    )
+    assert marked.all()

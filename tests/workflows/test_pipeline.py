@@ -1,0 +1,267 @@
+"""An assessment through every step on real parts, and what becomes of it when something breaks.
+
+After each test the fixture `pipeline` searches all histories and logs for what the learner wrote.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, insert, select, update
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from domain.assessments import Assessment, AssessmentStatus
+from domain.errors import ExternalServiceError, StorageUnavailable
+from domain.ports import Essay, JobKey, UnitOfWork, UnitOfWorkFactory
+from domain.scores import EssayScore
+from domain.steps import Step
+from persistence.tables import AsyncJobRow, UserRow
+from tests.fakes import FakeEssayGrader
+from tests.workflows.pipeline import MARKER, ONE_RESULT, Pipeline, history_bytes, outcome
+from tests.workflows.scripted import Handle
+from tests.workflows.waiting import eventually
+from workflows.assessment import AssessmentOutcome, Progress
+
+MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
+COMPLETED = AssessmentOutcome(
+    status=AssessmentStatus.COMPLETED, revision=1, degraded_reasons=("essay_grader_not_configured",)
+)
+# A third above what a run with two essays that began before its submission takes: 48 events, 8 KiB.
+MAX_EVENTS = 60
+MAX_BYTES = 11 * 1024
+
+
+class FailingGrader(FakeEssayGrader):
+    """Fails `times` with the essays' texts in its mouth."""
+
+    def __init__(self, kind: type[Exception], times: int = 1_000_000) -> None:
+        self.kind = kind
+        self.left = times
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        self.left -= 1
+        if self.left >= 0:
+            raise self.kind("Away" if self.kind is ExternalServiceError else essays[0].text)
+        return await super().grade(essays)
+
+
+class StuckGrader(FakeEssayGrader):
+    """The first batch never ends."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[UUID]] = []
+        self.stuck = asyncio.Event()
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        self.batches.append([essay.snapshot_id for essay in essays])
+        if len(self.batches) == 1:
+            self.stuck.set()
+            await asyncio.Event().wait()
+        return await super().grade(essays)
+
+
+async def failure_of(handle: Handle) -> ApplicationError:
+    with pytest.raises(WorkflowFailureError) as failure:
+        await outcome(handle)
+    assert isinstance(failure.value.cause, ApplicationError)
+    return failure.value.cause
+
+
+async def corrupt_evidence(pipeline: Pipeline, assessment: Assessment) -> None:
+    """A stored output that no code wrote."""
+    key = JobKey(assessment_id=assessment.id, run=1, revision=1, step=Step.RETRIEVE_EVIDENCE)
+    row = {
+        "id": key.id,
+        "assessment_id": assessment.id,
+        "run": 1,
+        "revision": 1,
+        "job_type": "retrieve_evidence",
+        "status": "succeeded",
+        "payload": {"gaps": MARKER},
+    }
+    async with pipeline.sessions() as session:
+        await session.execute(insert(AsyncJobRow).values(**row))
+        await session.commit()
+
+
+async def test_a_submitted_assessment_gets_its_result(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        handle = await pipeline.start(assessment)
+        await pipeline.submit(assessment)
+
+        assert await outcome(handle) == COMPLETED
+
+    row = await pipeline.row(assessment)
+    assert (row.status, row.revision, row.degraded) == (AssessmentStatus.COMPLETED, 1, True)
+    assert await pipeline.published(assessment) == ONE_RESULT
+
+
+async def test_an_assessments_history_is_small(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        handle = await pipeline.start(assessment)
+        await eventually(lambda: pipeline.runs.progress(assessment.id), Progress())
+        await pipeline.submit(assessment)
+        await outcome(handle)
+
+    history = await handle.fetch_history()
+    assert len(history.events) <= MAX_EVENTS
+    assert len(await history_bytes(handle)) <= MAX_BYTES
+
+
+async def test_an_expired_assessment_with_answers_gets_its_result(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment(expires_at=MINUTE_AGO)
+    async with pipeline.workers():
+        assert await outcome(await pipeline.start(assessment)) == COMPLETED
+
+    assert await pipeline.published(assessment) == ONE_RESULT
+
+
+async def test_an_expired_assessment_without_answers_fails(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment(answered=False, expires_at=MINUTE_AGO)
+    async with pipeline.workers():
+        assert await outcome(await pipeline.start(assessment)) == AssessmentOutcome(status=AssessmentStatus.FAILED)
+
+    row = await pipeline.row(assessment)
+    assert (row.status, row.failure_reason) == (AssessmentStatus.FAILED, "expired")
+
+
+async def test_an_output_that_is_corrupt_fails_the_assessment(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment()
+    await corrupt_evidence(pipeline, assessment)
+    async with pipeline.workers():
+        failure = await failure_of(await pipeline.submit(assessment))
+
+    row = await pipeline.row(assessment)
+    assert failure.type == "AssessmentFailed"
+    assert failure.message == (
+        "retrieve_evidence failed: CorruptData. An administrator can run the assessment again (rerun)"
+    )
+    assert (row.status, row.failure_reason) == (AssessmentStatus.FAILED, "CorruptData")
+
+
+async def test_a_bug_fails_the_assessment(pipeline: Pipeline) -> None:
+    pipeline.grader = FailingGrader(ValueError)
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await failure_of(await pipeline.submit(assessment))
+
+    assert (await pipeline.row(assessment)).failure_reason == "UnexpectedError"
+
+
+async def test_a_model_that_is_away_for_a_while_delays_the_result(pipeline: Pipeline) -> None:
+    pipeline.grader = FailingGrader(ExternalServiceError, times=2)
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        assert await outcome(await pipeline.submit(assessment)) == COMPLETED
+
+    assert await pipeline.published(assessment) == ONE_RESULT
+
+
+async def test_a_database_that_is_away_for_a_while_delays_the_result(pipeline: Pipeline) -> None:
+    units = Unavailable(pipeline.units, times=4)
+    assessment = await pipeline.assessment()
+    async with pipeline.workers(units):
+        assert await outcome(await pipeline.submit(assessment)) == COMPLETED
+
+    assert units.left == 0
+    assert await pipeline.published(assessment) == ONE_RESULT
+
+
+async def test_another_worker_goes_on_where_one_stopped(pipeline: Pipeline) -> None:
+    pipeline.grader = grader = StuckGrader()
+    assessment = await pipeline.assessment()
+    async with pipeline.workers(grace_s=0):
+        handle = await pipeline.submit(assessment)
+        await asyncio.wait_for(grader.stuck.wait(), timeout=60)
+    async with pipeline.workers():
+        assert await outcome(handle) == COMPLETED
+
+    assert len(grader.batches) == 2
+    assert await pipeline.published(assessment) == ONE_RESULT
+
+
+async def test_submitting_twice_gives_one_result(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment()
+    first = await pipeline.submit(assessment)
+    second = await pipeline.signal(assessment)
+    async with pipeline.workers():
+        assert await outcome(first) == COMPLETED
+
+    assert second.run_id == first.run_id
+    assert await pipeline.published(assessment) == ONE_RESULT
+
+
+async def test_a_submission_that_comes_after_the_result_changes_nothing(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await outcome(await pipeline.submit(assessment))
+        late = await pipeline.signal(assessment)
+
+        assert await outcome(late) == AssessmentOutcome(status=AssessmentStatus.COMPLETED)
+
+    assert len(pipeline.executions) == 2
+    assert await pipeline.published(assessment) == ONE_RESULT
+
+
+async def test_nothing_is_written_about_a_person_who_is_being_erased(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment(status="awaiting_async", submitted_at=MINUTE_AGO)
+    async with pipeline.sessions() as session:
+        await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
+        await session.commit()
+    async with pipeline.workers():
+        await failure_of(await pipeline.signal(assessment))
+
+    async with pipeline.sessions() as session:
+        jobs = await session.scalar(select(func.count()).where(AsyncJobRow.assessment_id == assessment.id))
+    assert jobs == 0
+    assert not any((await pipeline.published(assessment)).values())
+
+
+async def test_a_cancelled_run_leaves_the_assessment_to_reconciliation(pipeline: Pipeline) -> None:
+    pipeline.grader = grader = StuckGrader()
+    assessment = await pipeline.assessment()
+    async with pipeline.workers(grace_s=0):
+        handle = await pipeline.submit(assessment)
+        await asyncio.wait_for(grader.stuck.wait(), timeout=60)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await outcome(handle)
+
+    assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
+    assert (await pipeline.row(assessment)).status is AssessmentStatus.AWAITING_ASYNC
+
+
+async def test_what_was_told_would_be_found(pipeline: Pipeline, logged: Callable[[], str]) -> None:
+    """The search itself: without this test the others might look in the wrong places."""
+    pipeline.grader = FailingGrader(ValueError)
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await failure_of(await pipeline.submit(assessment))
+    (execution,) = pipeline.executions
+
+    recorded, logs = await pipeline.recorded(*execution), logged()
+
+    assert f'"assessment_id":"{assessment.id}"'.encode() in recorded  # a payload
+    assert b"ValueError: see the worker's log" in recorded  # a failure
+    assert str(assessment.organization_id).encode() in recorded  # a search attribute
+    assert "'event': 'activity_failed'" in logs  # structlog
+    assert "completing activity as failed" in logs  # logging
+
+
+class Unavailable:
+    """A database that is away the first `times` that somebody asks for a transaction."""
+
+    def __init__(self, units: UnitOfWorkFactory, times: int) -> None:
+        self._units = units
+        self.left = times
+
+    def __call__(self) -> UnitOfWork:
+        if self.left:
+            self.left -= 1
+            raise StorageUnavailable("The database did not serve the call")
+        return self._units()

@@ -1,0 +1,241 @@
+"""The port `AssessmentRuns` on a real server, and on none."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from purgatory.domain.model import OpenedState
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from activities.failures import FailureInterceptor
+from deploy.local.ports import HOST, free_port
+from domain.assessments import Assessment, AssessmentStatus
+from domain.errors import ExternalServiceError
+from tests.workflows.scripted import ScriptedActivities
+from tests.workflows.waiting import eventually
+from workflows import search_attributes
+from workflows.assessment import AssessmentOutcome, AssessmentWorkflow, Progress, Stage
+from workflows.client import connect
+from workflows.policies import Queue
+from workflows.runs import LIVE_PAGE, TemporalAssessmentRuns, workflow_id
+
+Handle = WorkflowHandle[AssessmentWorkflow, AssessmentOutcome]
+GENEROUS_S = 30
+
+
+@pytest.fixture
+def queue() -> str:
+    return f"{Queue.ASSESSMENTS}-{uuid4()}"
+
+
+@pytest.fixture
+def runs(temporal_client: Client, queue: str) -> TemporalAssessmentRuns:
+    """Without a worker: runs stay as they were started."""
+    return TemporalAssessmentRuns(temporal_client, queue, deadline_s=GENEROUS_S)
+
+
+@pytest.fixture
+def assessment() -> Assessment:
+    return an_assessment()
+
+
+def an_assessment() -> Assessment:
+    return Assessment(
+        id=uuid4(),
+        user_id=uuid4(),
+        organization_id=uuid4(),
+        role_id=uuid4(),
+        status=AssessmentStatus.IN_PROGRESS,
+        run=1,
+        revision=0,
+        expires_at=datetime.now(UTC) + timedelta(hours=1),
+    )
+
+
+def handle_of(client: Client, assessment: Assessment) -> Handle:
+    return client.get_workflow_handle_for(AssessmentWorkflow.run, workflow_id(assessment.id))
+
+
+async def signals(handle: Handle) -> int:
+    signalled = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+    return [event.event_type for event in (await handle.fetch_history()).events].count(signalled)
+
+
+async def test_a_start_can_be_found_by_what_it_is_about(
+    temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
+) -> None:
+    await runs.start(assessment)
+
+    described = await handle_of(temporal_client, assessment).describe()
+    attributes = described.typed_search_attributes
+    assert attributes[search_attributes.ASSESSMENT_STATUS] == "in_progress"
+    assert attributes[search_attributes.ROLE_ID] == str(assessment.role_id)
+    assert attributes[search_attributes.ORGANIZATION_ID] == str(assessment.organization_id)
+    assert await described.static_summary() == f"Assessment {assessment.id}"
+
+
+async def test_organizations_take_turns(
+    temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
+) -> None:
+    await runs.start(assessment)
+
+    (first, *_) = (await handle_of(temporal_client, assessment).fetch_history()).events
+    priority = first.workflow_execution_started_event_attributes.priority
+    assert priority.fairness_key == str(assessment.organization_id)
+
+
+async def test_starting_twice_leaves_one_run_without_a_submission(
+    temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
+) -> None:
+    handle = handle_of(temporal_client, assessment)
+    await runs.start(assessment)
+    first = (await handle.describe()).run_id
+
+    await runs.start(assessment)
+
+    assert (await handle.describe()).run_id == first
+    assert await signals(handle) == 0
+
+
+async def test_a_submission_reaches_the_live_run(
+    temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
+) -> None:
+    handle = handle_of(temporal_client, assessment)
+    await runs.start(assessment)
+    first = (await handle.describe()).run_id
+
+    await runs.submit(assessment)
+
+    assert (await handle.describe()).run_id == first
+    assert await signals(handle) == 1
+
+
+async def test_a_submission_starts_a_run_where_there_is_none(
+    temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
+) -> None:
+    await runs.submit(assessment)
+
+    assert await signals(handle_of(temporal_client, assessment)) == 1
+
+
+async def test_a_submission_starts_a_new_run_where_the_last_one_ended(
+    temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
+) -> None:
+    handle = handle_of(temporal_client, assessment)
+    await runs.start(assessment)
+    first = (await handle.describe()).run_id
+    await handle.terminate()
+
+    await runs.submit(assessment)
+
+    assert (await handle.describe()).run_id != first
+
+
+async def test_live_are_those_whose_run_has_not_ended(temporal_client: Client, runs: TemporalAssessmentRuns) -> None:
+    alive, ended, never = an_assessment(), an_assessment(), an_assessment()
+    await runs.start(alive)
+    await runs.start(ended)
+    await handle_of(temporal_client, ended).terminate()
+
+    async def live() -> frozenset[UUID]:
+        return await runs.live([alive.id, ended.id, never.id])
+
+    await eventually(live, frozenset({alive.id}))
+
+
+async def test_a_whole_page_may_be_asked_for_and_no_more(runs: TemporalAssessmentRuns, assessment: Assessment) -> None:
+    await runs.start(assessment)
+    others = [uuid4() for _ in range(LIVE_PAGE - 1)]
+
+    async def live() -> frozenset[UUID]:
+        return await runs.live([*others, assessment.id])
+
+    await eventually(live, frozenset({assessment.id}))
+    with pytest.raises(ValueError, match="at most 200"):
+        await runs.live([*others, assessment.id, uuid4()])
+
+
+async def test_a_live_run_tells_its_stage(
+    temporal_client: Client, queue: str, runs: TemporalAssessmentRuns, assessment: Assessment
+) -> None:
+    async with Worker(
+        temporal_client,
+        task_queue=queue,
+        workflows=[AssessmentWorkflow],
+        activities=ScriptedActivities().all(),
+        interceptors=[FailureInterceptor()],
+    ):
+        await runs.start(assessment)
+
+        async def progress() -> Progress | None:
+            return await runs.progress(assessment.id)
+
+        await eventually(progress, Progress(stage=Stage.ANSWERING))
+
+
+async def test_a_run_that_nobody_works_on_tells_nothing(runs: TemporalAssessmentRuns, assessment: Assessment) -> None:
+    await runs.start(assessment)
+
+    assert await runs.progress(assessment.id) is None
+
+
+async def test_a_run_that_does_not_exist_tells_nothing(runs: TemporalAssessmentRuns) -> None:
+    assert await runs.progress(uuid4()) is None
+
+
+@pytest.fixture(params=["refuses", "swallows"])
+async def no_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+    """A client as the API has it, of a port that nobody listens on, or of one that takes calls and never answers."""
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1024):
+            pass
+        writer.close()
+
+    if request.param == "refuses":
+        monkeypatch.setenv("TEMPORAL_ADDRESS", f"{HOST}:{free_port()}")
+        yield await connect(lazy=True)
+    else:
+        async with await asyncio.start_server(swallow, HOST, 0) as hole:
+            monkeypatch.setenv("TEMPORAL_ADDRESS", f"{HOST}:{hole.sockets[0].getsockname()[1]}")
+            yield await connect(lazy=True)
+
+
+@pytest.mark.parametrize("call", ["start", "submit"])
+async def test_without_a_server_a_call_gives_up_soon(no_server: Client, assessment: Assessment, call: str) -> None:
+    runs = TemporalAssessmentRuns(no_server)
+
+    async with asyncio.timeout(GENEROUS_S):
+        with pytest.raises(ExternalServiceError):
+            await getattr(runs, call)(assessment)
+
+
+async def test_without_a_server_nothing_is_known_to_be_live(no_server: Client, assessment: Assessment) -> None:
+    runs = TemporalAssessmentRuns(no_server, deadline_s=0.1)
+
+    async with asyncio.timeout(GENEROUS_S):
+        with pytest.raises(ExternalServiceError):
+            await runs.live([assessment.id])
+
+
+async def test_without_a_server_there_is_no_stage(no_server: Client, assessment: Assessment) -> None:
+    async with asyncio.timeout(GENEROUS_S):
+        assert await TemporalAssessmentRuns(no_server).progress(assessment.id) is None
+
+
+async def test_after_five_failures_nobody_waits_for_the_server(no_server: Client, assessment: Assessment) -> None:
+    runs = TemporalAssessmentRuns(no_server, deadline_s=0.2)
+
+    refused = [await refusal(runs, assessment) for _ in range(6)]
+
+    assert [isinstance(error.__cause__, OpenedState) for error in refused] == [False] * 5 + [True]
+
+
+async def refusal(runs: TemporalAssessmentRuns, assessment: Assessment) -> ExternalServiceError:
+    with pytest.raises(ExternalServiceError) as refused:
+        await runs.submit(assessment)
+    return refused.value
