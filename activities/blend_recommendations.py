@@ -30,7 +30,7 @@ class BlendRecommendations:
         return len((await run_step(self._units, run.job(Step.BLEND_RECOMMENDATIONS), Blend, work)).items)
 
     async def _blend(self, run: RunInput) -> Blend:
-        async with self._units() as unit:
+        async with self._units(autocommit=True) as unit:
             evidence = await unit.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
             assessment = await unit.assessments.get(run.assessment_id)
             role = await unit.catalog.role(assessment.role_id)

@@ -18,7 +18,7 @@ class PublishResult:
     async def publish_result(self, run: RunInput) -> Publication:
         """The publication; a repeated call returns the one that was made."""
         key = run.job(Step.PUBLISH_RESULT)
-        async with self._units() as unit:
+        async with self._units(autocommit=True) as unit:
             published = await unit.jobs.begin(key, Publication)
             await unit.commit()
         if published is not None:

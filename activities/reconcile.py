@@ -52,7 +52,7 @@ class Reconcile:
         return done
 
     async def _read(self, read: Page, after: UUID | None) -> tuple[Assessment, ...]:
-        async with self._units() as unit:
+        async with self._units(autocommit=True) as unit:
             return await read(unit.assessments, after)
 
     async def _submit_all(self, page: tuple[Assessment, ...]) -> int:
@@ -78,7 +78,7 @@ class Reconcile:
         return len(page)
 
     async def _close_stale(self) -> int:
-        async with self._units() as unit:
+        async with self._units(autocommit=True) as unit:
             closed = await unit.jobs.close_stale(older_than_s=STALE_AFTER_S)
             await unit.commit()
         return closed

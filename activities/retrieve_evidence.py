@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import shorten
 from uuid import UUID
 
 from temporalio import activity
@@ -45,7 +44,7 @@ class RetrieveEvidence:
 
     async def _retrieve(self, run: RunInput) -> Evidence:
         started = time.monotonic()
-        async with self._units() as unit:
+        async with self._units(autocommit=True) as unit:
             gaps = await _gaps(unit, run)
         texts = [gap_query(gap) for gap in gaps]
         vectors = await self._embedder.embed(texts)
@@ -54,7 +53,7 @@ class RetrieveEvidence:
             for gap, text, vector in zip(gaps, texts, vectors, strict=True)
         ]
         found = await self._index.search(queries, limit=HITS_PER_GAP) if queries else []
-        async with self._units() as unit:
+        async with self._units(autocommit=True) as unit:
             credentials = await unit.catalog.credentials([hit.credential_id for hits in found for hit in hits])
         return Evidence(
             gaps=gaps,
@@ -85,10 +84,15 @@ def _traces(
             artifact_id=hit.artifact_id,
             skill=gap.skill,
             source_uri=credentials[hit.credential_id].source_uri,
-            snippet=shorten(credentials[hit.credential_id].description, SNIPPET_CHARS, placeholder=" …"),
+            snippet=_snippet(credentials[hit.credential_id].description),
             similarity=hit.similarity,
         )
         for gap, hits in zip(gaps, found, strict=True)
         for hit in hits
         if hit.credential_id in credentials
     )
+
+
+def _snippet(text: str) -> str:
+    """The beginning of a text, cut between words."""
+    return text if len(text) <= SNIPPET_CHARS else text[:SNIPPET_CHARS].rsplit(maxsplit=1)[0] + " …"

@@ -49,18 +49,18 @@ class ScoreEssaysLocally:
         )
 
     async def _stored(self, keys: dict[UUID, JobKey]) -> dict[UUID, EssayScore]:
-        async with self._units() as unit:
+        async with self._units(autocommit=True) as unit:
             begun = {essay: await unit.jobs.begin(key, EssayScore) for essay, key in keys.items()}
             await unit.commit()
         return {essay: score for essay, score in begun.items() if score is not None}
 
     async def _grade(self, assessment_id: UUID, keys: dict[UUID, JobKey]) -> dict[UUID, EssayScore]:
         try:
-            async with self._units() as unit:
+            async with self._units(autocommit=True) as unit:
                 items = await unit.assessments.items(assessment_id)
             essays = [_essay(item) for item in items if item.snapshot_id in keys]
             scores = await self._grader.grade(essays)
-            async with self._units() as unit:
+            async with self._units(autocommit=True) as unit:
                 for score in scores:
                     await unit.jobs.succeed(keys[score.snapshot_id], score)
                 await unit.commit()

@@ -18,7 +18,7 @@ class ScoreRules:
         """How many items were scored."""
 
         async def work() -> RuleScores:
-            async with self._units() as unit:
+            async with self._units(autocommit=True) as unit:
                 items = await unit.assessments.items(run.assessment_id)
             return score_rules(items)
 

@@ -36,14 +36,14 @@ async def run_step(
 
     An attempt that repeats a finished step does no work; a failed one leaves its code in the job.
     """
-    async with units() as unit:
+    async with units(autocommit=True) as unit:
         stored = await unit.jobs.begin(key, output)
         await unit.commit()
     if stored is not None:
         return stored
     try:
         made = await work()
-        async with units() as unit:
+        async with units(autocommit=True) as unit:
             await unit.jobs.succeed(key, made)
             await unit.commit()
     except Exception as error:
@@ -55,7 +55,7 @@ async def run_step(
 async def record_failure(units: UnitOfWorkFactory, key: JobKey, error: Exception) -> None:
     """Best effort: the database may be what failed, and the error at hand matters more."""
     with contextlib.suppress(AppError, OSError):
-        async with units() as unit:
+        async with units(autocommit=True) as unit:
             await unit.jobs.fail(key, code_of(error))
             await unit.commit()
 

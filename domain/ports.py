@@ -1,6 +1,6 @@
 """Ports: what the core needs of the world. Adapters live in activities/adapters and persistence; fakes in tests."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -265,7 +265,14 @@ class UnitOfWork(Protocol):
     async def commit(self) -> None: ...
 
 
-UnitOfWorkFactory: TypeAlias = Callable[[], UnitOfWork]
+class UnitOfWorkFactory(Protocol):
+    """Opens units of work.
+
+    `autocommit` is for reads, and for writes that are one statement: each statement stands for itself, which saves
+    the round trips around it.
+    """
+
+    def __call__(self, *, autocommit: bool = False) -> UnitOfWork: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """One transaction over all repositories."""
 
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -48,4 +47,10 @@ def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
 
 
 def unit_of_work_factory(engine: AsyncEngine, *, all_organizations: bool = False) -> UnitOfWorkFactory:
-    return partial(SqlUnitOfWork, sessions(engine), all_organizations=all_organizations)
+    transaction = sessions(engine)
+    statement = sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
+
+    def open_unit(*, autocommit: bool = False) -> SqlUnitOfWork:
+        return SqlUnitOfWork(statement if autocommit else transaction, all_organizations=all_organizations)
+
+    return open_unit

@@ -6,7 +6,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any
 
 import pytest
@@ -87,7 +86,11 @@ async def session(session_factory: async_sessionmaker[AsyncSession]) -> AsyncIte
 
 @pytest.fixture
 def uow_factory(session_factory: async_sessionmaker[AsyncSession]) -> UnitOfWorkFactory:
-    return partial(SqlUnitOfWork, session_factory)
+    def open_unit(*, autocommit: bool = False) -> SqlUnitOfWork:
+        del autocommit  # everything stays in the test's transaction
+        return SqlUnitOfWork(session_factory)
+
+    return open_unit
 
 
 @pytest.fixture

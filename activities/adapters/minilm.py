@@ -21,8 +21,10 @@ from domain.vectors import DIMENSIONS
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-BATCH = 16
+BATCH = 8
 """Texts a forward pass. Larger ones gain nothing on a CPU and pad short texts to the length of long ones."""
+CHUNK_BATCH = 2
+"""The same for an essay's chunks: few, long and of any length, so padding costs more than a forward pass."""
 
 Made = TypeVar("Made")
 
@@ -80,18 +82,18 @@ class MiniLMEmbedder:
     async def _run(self, work: Callable[[], Made]) -> Made:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
+    def _encode(self, texts: list[str], batch: int = BATCH) -> NDArray[np.float32]:
         if not texts:
             return np.empty((0, DIMENSIONS), dtype=np.float32)
         vectors = self._transformer().encode(
-            texts, batch_size=BATCH, show_progress_bar=False, normalize_embeddings=True
+            texts, batch_size=batch, show_progress_bar=False, normalize_embeddings=True
         )
         return _checked(np.asarray(vectors, dtype=np.float32))
 
     def _encode_long(self, texts: list[str]) -> NDArray[np.float32]:
         tokenizer = self._transformer().tokenizer
         cut = [chunks(text, tokenizer) for text in texts]
-        vectors = iter(self._encode([chunk.text for parts in cut for chunk in parts]))
+        vectors = iter(self._encode([chunk.text for parts in cut for chunk in parts], CHUNK_BATCH))
         return _stacked([_mean(parts, [next(vectors) for _ in parts]) for parts in cut])
 
     def _transformer(self) -> "SentenceTransformer":

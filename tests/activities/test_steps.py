@@ -144,5 +144,6 @@ def _unknown() -> RunInput:
     return RunInput(assessment_id=uuid4(), run=1, revision=1)
 
 
-def _no_database() -> UnitOfWork:
+def _no_database(*, autocommit: bool = False) -> UnitOfWork:
+    del autocommit
     raise StorageUnavailable("Away")

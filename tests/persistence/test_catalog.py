@@ -1,5 +1,6 @@
 """What the recommender reads: roles, active credentials, what a learner holds, and what earlier learners thought."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from domain.assessments import Assessment
 from domain.errors import NotFound
-from domain.ports import UnitOfWorkFactory
+from domain.ports import UnitOfWork, UnitOfWorkFactory
 from domain.recommendations import Neighbour
 from persistence.tables import (
     CredentialRow,
@@ -87,7 +88,7 @@ async def a_neighbour(
     return user_id
 
 
-async def neighbours(units: UnitOfWorkFactory, learner: Assessment) -> tuple[Neighbour, ...]:
+async def neighbours(units: Callable[[], UnitOfWork], learner: Assessment) -> tuple[Neighbour, ...]:
     async with units() as unit:
         return await unit.catalog.neighbours(learner)
 

@@ -260,8 +260,8 @@ class Unavailable:
         self._units = units
         self.left = times
 
-    def __call__(self) -> UnitOfWork:
+    def __call__(self, *, autocommit: bool = False) -> UnitOfWork:
         if self.left:
             self.left -= 1
             raise StorageUnavailable("The database did not serve the call")
-        return self._units()
+        return self._units(autocommit=autocommit)

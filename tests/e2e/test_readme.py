@@ -1,0 +1,44 @@
+"""The README's commands work as printed against a running stack."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.local.plan import PUBLISHED
+from deploy.local.private_files import env_file
+from deploy.local.settings import CHECKOUT
+from tests.deployment import Deployment
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]  # the first test starts everything
+
+RUN = re.compile(r"<!-- run -->\s*```bash\n(.*?)```", re.DOTALL)
+"""A block of commands that a reader is meant to paste; a variable that one sets serves the next."""
+
+
+def commands() -> str:
+    return "\n".join(RUN.findall((CHECKOUT / "README.md").read_text(encoding="utf-8")))
+
+
+def test_the_readme_shows_the_way_by_curl() -> None:
+    assert "curl" in commands()
+
+
+def test_the_readmes_commands_work_as_printed(deployment: Deployment, tmp_path: Path) -> None:
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "stack.env").write_text(env_file({name: deployment.environment[name] for name in PUBLISHED}))
+
+    ran = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", commands()],
+        cwd=tmp_path,
+        env={name: deployment.environment[name] for name in ("PATH", "HOME")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert "error_code" not in ran.stdout
+    assert "recommendation_items" in ran.stdout

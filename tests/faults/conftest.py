@@ -1,0 +1,34 @@
+"""A PostgreSQL server that may be killed, and deployments on copies of one furnished database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.ports import free_port
+from deploy.local.postgres import EmbeddedPostgres
+from tests.databases import Databases
+from tests.deployment import Deployment, furnished
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """Durable: what was acknowledged must survive its kill."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), free_port()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def template(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Databases, str]]:
+    """The server's databases, and the name of the one that is copied."""
+    databases = Databases(postgres.url)
+    databases.make_template()
+    with furnished(databases, "furnished", tmp_path_factory.mktemp("template")) as url:
+        yield databases, url.rpartition("/")[2]
+
+
+@pytest.fixture
+def deployment(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Deployment]:
+    databases, name = template
+    with databases.new("faults", name) as url, Deployment(tmp_path, url) as deployment:
+        yield deployment

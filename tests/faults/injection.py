@@ -1,0 +1,100 @@
+"""Striking at an exact moment, and what must hold afterwards."""
+
+from collections.abc import Iterable
+from typing import Self
+
+import psycopg
+from psycopg.sql import SQL, Identifier, Literal
+
+from tests.attempts import MARKER, Attempt
+from tests.deployment import PASSWORD, STUDENT, Deployment, eventually, libpq, stored
+
+GATE = 7319
+"""The advisory lock that a closed gate holds."""
+
+
+class Gate:
+    """Inside the block whoever is about to close a job of this step waits, with its transaction open.
+
+    The wait is PostgreSQL's own: a trigger wants a lock that the gate holds. So the moment is exact, and the program
+    under test knows nothing of it.
+    """
+
+    def __init__(self, deployment: Deployment, job_type: str) -> None:
+        self._connection = psycopg.connect(libpq(deployment.environment["DATABASE_URL"]), autocommit=True)
+        self._job_type = job_type
+
+    def __enter__(self) -> Self:
+        name = Identifier(f"gate_{self._job_type}")
+        run = self._connection.execute
+        run("SELECT pg_advisory_lock(%s)", [GATE])
+        run(
+            SQL(
+                "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN PERFORM pg_advisory_xact_lock_shared({}); RETURN NEW; END $$"
+            ).format(name, Literal(GATE))
+        )
+        run(
+            SQL(
+                "CREATE TRIGGER {0} BEFORE UPDATE ON async_jobs FOR EACH ROW"
+                " WHEN (NEW.job_type = {1} AND NEW.status = 'succeeded' AND OLD.status <> 'succeeded')"
+                " EXECUTE FUNCTION {0}()"
+            ).format(name, Literal(self._job_type))
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the session, and with it the lock; the server may be dead by then."""
+        self._connection.close()
+
+    def wait_for_somebody(self) -> None:
+        query = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+        eventually(lambda: self._connection.execute(query, [GATE]).fetchall())
+
+
+def assert_done_once(deployment: Deployment, attempts: Iterable[Attempt]) -> None:
+    """Invariants L, S and A: completed, one score an item, one revision, one audit row a transition, nothing leaked."""
+    assert _leaks(deployment) == []
+    for attempt in attempts:
+        assert _facts(deployment, attempt) == {
+            "assessment": [("completed", 1, 1)],
+            "scores": [(question["question_id"], 1) for question in attempt.questions],
+            "recommendations": [(1,)],
+            "revisions": [(1,)],
+            "events": [("assessment.completed",)],
+            "open jobs": [],
+            "audit": [(f"assessment.{each}", 1) for each in ("claimed", "completed", "started", "submitted")],
+        }
+
+
+def _leaks(deployment: Deployment) -> list[tuple[str, str]]:
+    """Where a student's words, address or password ended up, out of every log and all that Temporal keeps."""
+    kept = {path.name: path.read_bytes() for path in deployment.logs.iterdir()}
+    kept["temporal's database"] = stored(deployment.temporal_file)
+    secrets = (MARKER, STUDENT, PASSWORD)
+    return [(name, secret) for name, content in kept.items() for secret in secrets if secret.encode() in content]
+
+
+def _facts(deployment: Deployment, attempt: Attempt) -> dict[str, list[tuple[object, ...]]]:
+    rows = deployment.rows
+    return {
+        "assessment": rows("SELECT status, run, revision FROM assessments WHERE id = %s", attempt.id),
+        "scores": rows(
+            "SELECT question_id::text, count(score) FROM assessment_question_snapshots AS item"
+            " LEFT JOIN (SELECT question_snapshot_id, 1 AS score FROM rule_scores"
+            " UNION ALL SELECT question_snapshot_id, 1 FROM essay_scores) AS scores"
+            " ON question_snapshot_id = item.id WHERE assessment_id = %s"
+            " GROUP BY question_id, position ORDER BY position",
+            attempt.id,
+        ),
+        "recommendations": rows("SELECT revision FROM recommendations WHERE assessment_id = %s", attempt.id),
+        "revisions": rows("SELECT revision FROM result_revisions WHERE assessment_id = %s", attempt.id),
+        "events": rows("SELECT event_type FROM webhook_events WHERE assessment_id = %s", attempt.id),
+        "open jobs": rows(
+            "SELECT job_type, status FROM async_jobs WHERE assessment_id = %s AND status <> 'succeeded'", attempt.id
+        ),
+        "audit": rows(
+            "SELECT action, count(*) FROM audit_logs WHERE resource_id = %s GROUP BY action ORDER BY action",
+            attempt.id,
+        ),
+    }

@@ -1,0 +1,161 @@
+"""Every acknowledged assessment is completed once, whatever is killed on the way and whenever."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from deploy.local.postgres import EmbeddedPostgres
+from tests.attempts import ROLES, Attempt, response_to
+from tests.deployment import CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
+from tests.faults.injection import Gate, assert_done_once
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+STEPS = ("score_rules", "score_essay", "retrieve_evidence", "blend_recommendations", "publish_result")
+CLOSED = "WORKFLOW_EXECUTION_STATUS_COMPLETED"
+
+
+def test_what_was_sent_while_temporal_was_down_runs_after_its_return(deployment: Deployment) -> None:
+    kill(deployment.temporal.process)
+    attempt = Attempt.start(deployment.log_in())
+    readiness = deployment.readiness()
+
+    submitted = attempt.submit()
+    deployment.temporal.start()
+
+    assert (submitted.status_code, submitted.json()["async_job_enqueued"]) == (202, True)
+    assert (readiness["status"], readiness["temporal"]) == ("ready", "down")
+    assert attempt.result()["revision"] == 1
+    assert_done_once(deployment, [attempt])
+
+
+def test_an_api_killed_between_commit_and_start_loses_nothing(deployment: Deployment) -> None:
+    attempt = Attempt.start(deployment.log_in())
+    with ThreadPoolExecutor() as threads, frozen(deployment.temporal.process):
+        submission = threads.submit(attempt.submit)
+        eventually(lambda: deployment.status(attempt.id) == "awaiting_async")
+        deployment.api.kill()
+        kill(deployment.temporal.process)  # so that what it may have received never counts
+        with pytest.raises(httpx.TransportError):
+            submission.result()
+
+    deployment.temporal.start()
+    deployment.start_api()
+
+    assert attempt.result()["revision"] == 1
+    assert_done_once(deployment, [attempt])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_worker_killed_before_a_step_is_stored_is_replaced_by_the_next(step: str, deployment: Deployment) -> None:
+    attempt = Attempt.start(deployment.log_in())
+    with Gate(deployment, step) as gate:
+        attempt.submit()
+        gate.wait_for_somebody()
+        deployment.worker.kill()
+
+    deployment.start_worker()
+
+    assert attempt.result()["revision"] == 1
+    eventually(lambda: deployment.run_status(attempt.id) == CLOSED)
+    assert_done_once(deployment, [attempt])
+
+
+def test_a_worker_killed_before_it_reports_what_it_published_publishes_once(deployment: Deployment) -> None:
+    attempt = Attempt.start(deployment.log_in())
+    with ExitStack() as until_killed:
+        with Gate(deployment, "publish_result") as gate:
+            attempt.submit()
+            gate.wait_for_somebody()
+            until_killed.enter_context(frozen(deployment.temporal.process))
+        eventually(lambda: deployment.status(attempt.id) == "completed")
+        deployment.worker.kill()
+        kill(deployment.temporal.process)  # so that no report counts that it may have received
+    before = attempt.result()
+
+    deployment.temporal.start()
+    deployment.start_worker()
+
+    eventually(lambda: deployment.run_status(attempt.id) == CLOSED)
+    assert attempt.result() == before
+    assert_done_once(deployment, [attempt])
+
+
+def test_postgres_killed_in_mid_run_delays_the_run_only(deployment: Deployment, postgres: EmbeddedPostgres) -> None:
+    attempt = Attempt.start(deployment.log_in())
+    with Gate(deployment, "score_essay") as gate:
+        attempt.submit()
+        gate.wait_for_somebody()
+        kill(postgres.process)
+        readiness = deployment.readiness()
+        postgres.start()
+
+    assert readiness["status"] == "unavailable"
+    assert attempt.result()["revision"] == 1
+    assert_done_once(deployment, [attempt])
+
+
+def test_temporal_killed_in_mid_run_goes_on_from_its_file(deployment: Deployment) -> None:
+    attempt = Attempt.start(deployment.log_in())
+    with Gate(deployment, "score_essay") as gate:
+        attempt.submit()
+        gate.wait_for_somebody()
+        kill(deployment.temporal.process)
+
+    deployment.temporal.start()
+
+    assert attempt.result()["revision"] == 1
+    eventually(lambda: deployment.run_status(attempt.id) == CLOSED)
+    assert_done_once(deployment, [attempt])
+
+
+def test_without_anything_temporal_knew_every_assessment_goes_on(deployment: Deployment) -> None:
+    student = deployment.log_in()
+    finished, claimed, unclaimed, answering = (Attempt.start(student, role) for role in ROLES[:4])
+    finished.submit()
+    before = finished.result()
+    answering.send([response_to(answering.questions[0])])
+    with Gate(deployment, "score_essay") as gate:
+        claimed.submit()
+        gate.wait_for_somebody()
+        deployment.worker.kill()
+    unclaimed.submit()
+    kill(deployment.temporal.process)
+    for file in deployment.temporal_file.parent.iterdir():
+        file.unlink()
+
+    deployment.temporal.start()
+    deployment.start_worker()
+    eventually(lambda: "RUNNING" in deployment.run_status(answering.id))
+    answered = answering.submit()
+
+    assert answered.status_code == 202
+    assert [each.result()["revision"] for each in (claimed, unclaimed, answering)] == [1, 1, 1]
+    assert finished.result() == before
+    assert_done_once(deployment, [finished, claimed, unclaimed, answering])
+
+
+def test_twenty_assessments_survive_kills_at_random_moments(deployment: Deployment) -> None:
+    chance = random.Random(20)
+    people = [deployment.log_in(email) for email in (STUDENT, *CLASSMATES)]
+    attempts = [Attempt.start(person, role) for person in people for role in ROLES]
+    for attempt in attempts:
+        assert attempt.submit().status_code == 202
+
+    for _ in range(4):
+        wait_for_jobs(deployment, chance.randint(1, 20))
+        deployment.worker.kill()
+        deployment.start_worker()
+
+    assert [attempt.result(400)["revision"] for attempt in attempts] == [1] * 20
+    assert_done_once(deployment, attempts)
+
+
+def wait_for_jobs(deployment: Deployment, count: int) -> None:
+    """Returns once this many more jobs are done."""
+    query = "SELECT count(*) FROM async_jobs WHERE status = 'succeeded'"
+    enough = deployment.rows(query)[0][0] + count
+    eventually(lambda: deployment.rows(query)[0][0] >= enough)

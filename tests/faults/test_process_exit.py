@@ -1,0 +1,43 @@
+"""A process that held a Temporal client and ran a worker ends with the code it chose, every time."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from deploy.local.ports import free_port
+from deploy.local.process import Process, Program
+from deploy.local.settings import CHECKOUT
+from deploy.local.temporal import TemporalDevServer
+from tests.deployment import stack_environment
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+REPEATS, AT_ONCE = 50, 5
+
+
+def test_sigterm_ends_fifty_workers_with_code_0(tmp_path: Path) -> None:
+    with TemporalDevServer(None, free_port(), None, log=tmp_path / "temporal.log") as temporal:
+        codes = [code for _ in range(REPEATS // AT_ONCE) for code in _codes(temporal, tmp_path)]
+
+    assert codes == [0] * REPEATS
+
+
+def _codes(temporal: TemporalDevServer, directory: Path) -> list[int | None]:
+    """The exit codes of some workers that serve at the same time."""
+    environment = stack_environment("") | {"TEMPORAL_ADDRESS": temporal.address}
+    command = (sys.executable, "-m", "tests.load.nothing")
+    logs = [directory / f"nothing-{number}.log" for number in range(AT_ONCE)]
+    processes = [
+        Process(Program(name="nothing", command=command, log=log, env=environment, cwd=CHECKOUT)) for log in logs
+    ]
+    for process, log in zip(processes, logs, strict=True):
+        process.wait_until(partial(_serves, log), timeout_s=120)
+    for process in processes:
+        process.stop(grace_s=60)
+    return [process.exit_code for process in processes]
+
+
+def _serves(log: Path) -> bool:
+    return "serving" in log.read_text()
