@@ -19,6 +19,7 @@ from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
 from activities.blend_recommendations import BlendRecommendations
 from activities.claim_assessment import ClaimAssessment
 from activities.failures import FailureInterceptor
+from activities.heartbeats import HeartbeatInterceptor
 from activities.mark_failed import MarkFailed
 from activities.publish_result import PublishResult
 from activities.reconcile import Reconcile
@@ -123,7 +124,7 @@ def embeddings_worker(
 
 def _options(settings: WorkerSettings, slots: int) -> _Options:
     return _Options(
-        interceptors=[FailureInterceptor()],
+        interceptors=[HeartbeatInterceptor(), FailureInterceptor()],
         max_concurrent_activities=slots,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),

@@ -48,7 +48,6 @@ class Reconcile:
         while page := await self._read(read, after):
             done += await ensure(page)
             after = page[-1].id
-            activity.heartbeat(done)
         return done
 
     async def _read(self, read: Page, after: UUID | None) -> tuple[Assessment, ...]:

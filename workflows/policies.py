@@ -36,7 +36,7 @@ ONCE_A_SCHEDULE: Final = RetryPolicy(maximum_attempts=3, non_retryable_error_typ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How an activity is called. `heartbeat` where an attempt may run for longer than 10 s."""
+    """How an activity is called. With a `heartbeat`, a worker that died is noticed before `start_to_close`."""
 
     queue: Queue
     start_to_close: timedelta
@@ -45,7 +45,12 @@ class Policy:
 
 
 _DATABASE: Final = Policy(queue=Queue.ASSESSMENTS, retry=UNTIL_IT_WORKS, start_to_close=timedelta(seconds=10))
-_MODEL: Final = Policy(queue=Queue.EMBEDDINGS, retry=UNTIL_IT_WORKS, start_to_close=timedelta(seconds=60))
+_MODEL: Final = Policy(
+    queue=Queue.EMBEDDINGS,
+    retry=UNTIL_IT_WORKS,
+    start_to_close=timedelta(seconds=60),
+    heartbeat=timedelta(seconds=10),
+)
 
 POLICIES: Final = {
     "claim_assessment": _DATABASE,

@@ -114,13 +114,19 @@ def _family(process: Process) -> list[psutil.Process]:
 
 
 def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
+    """0 for one that has just ended, as PostgreSQL's helpers do."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
     return float(times.user + times.system)
 
 
 def _peak_mb(process: psutil.Process) -> float:
-    """The high-water mark where the kernel tells it, else what is resident now."""
+    """The high-water mark where the kernel tells it, else what is resident now; shared pages count in each process."""
     status = Path(f"/proc/{process.pid}/status")
+    if not process.is_running():
+        return 0.0
     if status.exists():
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
