@@ -4,7 +4,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
-SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*
+SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/*
 
 .DEFAULT_GOAL := help
 .PHONY: help install up demo reset test test-faults test-load bench lint format openapi openapi-check \

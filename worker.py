@@ -35,7 +35,7 @@ from workflows.assessment import AssessmentWorkflow
 from workflows.client import connect
 from workflows.logs import configure_logging
 from workflows.policies import Queue
-from workflows.process_exit import leave
+from workflows.process_exit import run_and_leave
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.runs import TemporalAssessmentRuns
 from workflows.schedules import ensure_reconciliation
@@ -187,4 +187,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    run_and_leave(main)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from api.app import create_app
 from api.settings import ApiSettings
 from workflows.logs import configure_logging
-from workflows.process_exit import leave
+from workflows.process_exit import run_and_leave
 
 GRACE_S: Final = 20
 """How long requests in flight may take once the process is told to stop."""
@@ -24,6 +24,7 @@ def serve(settings: ApiSettings) -> int:
             host=settings.api_host,
             port=settings.api_port,
             access_log=False,
+            log_config=None,
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_S,
@@ -54,4 +55,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    run_and_leave(main)

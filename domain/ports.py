@@ -240,7 +240,7 @@ class Results(Protocol):
         ...
 
     async def fail(self, before: Assessment, after: Assessment) -> None:
-        """Writes a locked assessment's move to `failed` with its audit row, event and deliveries."""
+        """Writes a locked assessment's move to `failed` with its audit row, event and deliveries; closes open jobs."""
         ...
 
     async def published(self, assessment_id: UUID) -> Publication | None:

@@ -14,7 +14,7 @@ from domain.answers import check_answer
 from domain.assessments import Assessment, AssessmentStatus
 from domain.errors import Erased, InvalidAssessmentState, InvalidInput, Problem
 from domain.identity import derived_id
-from domain.ports import Assessments, Jobs
+from domain.ports import Assessments, Jobs, Results
 from domain.questions import Answer, Item
 from domain.steps import submission_jobs
 from persistence import audit, mappers
@@ -120,10 +120,11 @@ class Receipt:
 class Intake:
     """Writes of one transaction; the caller commits, and tells the engine afterwards."""
 
-    def __init__(self, session: AsyncSession, assessments: Assessments, jobs: Jobs) -> None:
+    def __init__(self, session: AsyncSession, assessments: Assessments, jobs: Jobs, results: Results) -> None:
         self._session = session
         self._assessments = assessments
         self._jobs = jobs
+        self._results = results
 
     async def start(
         self,
@@ -188,7 +189,7 @@ class Intake:
             await self._session.execute(touched)
             return Receipt(assessment=before)
         answered = [replace(item, answer=answers.get(item.snapshot_id, item.answer)) for item in items]
-        return Receipt(assessment=await self._move(before, before.submit(), answered, actor=learner.id))
+        return Receipt(assessment=await self._submit(before, before.submit(), answered, actor=learner.id))
 
     async def _clear_the_way(self, user_id: UUID, role_id: UUID) -> Assessment | None:
         """Checks that the role may be started now; an attempt that has run out is closed and returned."""
@@ -232,14 +233,16 @@ class Intake:
     async def _expire(self, before: Assessment) -> Assessment:
         items = await self._assessments.items(before.id)
         after = before.expire(answered=any(item.answer is not None for item in items))
-        return await self._move(before, after, items)
+        if after.status is AssessmentStatus.AWAITING_ASYNC:
+            return await self._submit(before, after, items)
+        await self._results.fail(before, after)
+        return after
 
-    async def _move(
+    async def _submit(
         self, before: Assessment, after: Assessment, items: Sequence[Item], *, actor: UUID | None = None
     ) -> Assessment:
         await self._assessments.save(before, after, actor=actor)
-        if after.status is AssessmentStatus.AWAITING_ASYNC:
-            await self._jobs.enqueue(submission_jobs(after, items))
+        await self._jobs.enqueue(submission_jobs(after, items))
         return after
 
     async def _store(
@@ -265,7 +268,7 @@ class IntakeUnit(SqlUnitOfWork):
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         super().__init__(sessions)
-        self.intake = Intake(self._session, self.assessments, self.jobs)
+        self.intake = Intake(self._session, self.assessments, self.jobs, self.results)
         self.feedback = FeedbackIntake(self._session, self.assessments)
 
 

@@ -5,10 +5,10 @@ from typing import Any, TypeAlias
 from sqlalchemy import Row, RowMapping
 
 from domain.assessments import Assessment, AssessmentStatus, Healing
-from domain.questions import Answer, Item, Question, QuestionKind
+from domain.questions import Answer, Question, QuestionKind
 from domain.roles import Credential, CredentialLevel, Role, SkillTarget
 from persistence.documents import decode, decode_answer
-from persistence.tables import AssessmentRow, CredentialRow, QuestionSnapshotRow, ResponseRow, RoleRow
+from persistence.tables import AssessmentRow, CredentialRow, RoleRow
 from persistence.tables.base import table_of
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
@@ -29,18 +29,6 @@ ASSESSMENT = (
     "healing",
 )
 ASSESSMENT_COLUMNS = tuple(table_of(AssessmentRow).c[name] for name in ASSESSMENT)
-
-ITEM_COLUMNS = (
-    QuestionSnapshotRow.id.label("snapshot_id"),
-    QuestionSnapshotRow.question_id,
-    QuestionSnapshotRow.prompt,
-    QuestionSnapshotRow.kind,
-    QuestionSnapshotRow.answer_format,
-    QuestionSnapshotRow.rubric,
-    QuestionSnapshotRow.weight,
-    QuestionSnapshotRow.version,
-    ResponseRow.answer,
-)
 
 CREDENTIAL_COLUMNS = tuple(
     table_of(CredentialRow).c[name]
@@ -70,11 +58,6 @@ def assessment(row: RowMapping) -> Assessment:
     values: dict[str, Any] = {name: row[name] for name in ASSESSMENT}
     values |= {"status": AssessmentStatus(row["status"]), "healing": Healing(row["healing"])}
     return Assessment(**values)
-
-
-def item(row: AnyRow) -> Item:
-    """From ITEM_COLUMNS."""
-    return Item(snapshot_id=row.snapshot_id, question=question(row), answer=answer(row))
 
 
 def question(row: AnyRow) -> Question:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment, Healing
@@ -61,6 +61,15 @@ _CLEAR_PAYLOADS: Final = (
     )
     .values(payload=None)
 )
+_CLOSE_JOBS: Final = (
+    update(_jobs)
+    .where(
+        _jobs.c.assessment_id == bindparam("of_assessment"),
+        _jobs.c.run == bindparam("of_run"),
+        _jobs.c.status.in_(("queued", "running")),
+    )
+    .values(status="stale", completed_at=func.clock_timestamp())
+)
 _PUBLISHED: Final = (
     select(*mappers.ASSESSMENT_COLUMNS, _assessments.c.needs_review, _recommendations.c.degraded_reasons)
     .join(_recommendations, _recommendations.c.assessment_id == _assessments.c.id)
@@ -84,6 +93,7 @@ class SqlResults:
 
     async def fail(self, before: Assessment, after: Assessment) -> None:
         moved = await transition(self._session, before, after)
+        await self._session.execute(_CLOSE_JOBS, {"of_assessment": after.id, "of_run": after.run})
         about = {"reason": after.failure_reason}
         await insert_rows(self._session, await event_rows(self._session, EventType.FAILED, after, moved.at, about))
 

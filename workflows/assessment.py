@@ -88,6 +88,7 @@ class AssessmentWorkflow:
             if claim.outcome is ClaimOutcome.FINISHED:
                 return self._finish(AssessmentOutcome(status=claim.status))
             run_number = claim.run
+            workflow.upsert_search_attributes([search_attributes.ASSESSMENT_STATUS.value_set(claim.status)])
             publication = await self._process(claim)
         except ActivityError as error:
             if is_cancelled_exception(error):
@@ -115,6 +116,7 @@ class AssessmentWorkflow:
         wait = max(assessment.expires_at - workflow.now(), timedelta())
         while True:
             await self._wait_for_submission(wait)
+            self._submitted = False  # before the claim reads: a signal that comes after it must wake this up again
             claim = await workflow.execute_activity_method(
                 ClaimAssessment.claim_assessment,
                 ClaimInput(assessment_id=assessment.assessment_id),
@@ -122,7 +124,6 @@ class AssessmentWorkflow:
             )
             if claim.outcome is not ClaimOutcome.NOT_DUE:
                 return claim
-            self._submitted = False
             wait = timedelta(seconds=claim.wait_s)
 
     async def _wait_for_submission(self, wait: timedelta) -> None:
@@ -191,7 +192,7 @@ class AssessmentWorkflow:
                 **calling("mark_failed", f"Record the failure: {reason}"),
             )
         raise ApplicationError(
-            f"{error.activity_type} failed: {reason}. An administrator can run the assessment again (rerun)",
+            f"{error.activity_type} failed: {reason}",
             type="AssessmentFailed",
             non_retryable=True,
         ) from error

@@ -3,8 +3,20 @@
 import logging
 import os
 import sys
+import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn, TextIO
+
+
+def run_and_leave(main: Callable[[], int]) -> NoReturn:
+    """Runs `main` and leaves with its exit code, or with 1 and a traceback when it raises."""
+    code = 1
+    try:
+        code = main()
+    except Exception:  # noqa: BLE001  # whatever it was, the process ends the same safe way
+        traceback.print_exc()
+    leave(code)
 
 
 def leave(code: int) -> NoReturn:

@@ -150,9 +150,10 @@ def _show_result(result: Json) -> None:
     for place, item in enumerate(result["recommendation_items"], start=1):
         say(f"\n  {place}. {item['title']}  (confidence {item['confidence']:.2f})")
         say(_indented(item["rationale"]))
-        trace = max((traces[each] for each in item["source_trace_ids"]), key=lambda each: each["similarity"])
-        say(_indented(f"Evidence: “{trace['snippet']}” (similarity {trace['similarity']:.2f})"))
-        say(_indented(trace["source_uri"]))
+        found = sorted((traces[each] for each in item["source_trace_ids"]), key=lambda each: -each["similarity"])
+        for trace in found[:1]:  # a prerequisite may be there without having been found itself
+            say(_indented(f"Evidence: “{trace['snippet']}” (similarity {trace['similarity']:.2f})"))
+            say(_indented(trace["source_uri"]))
 
 
 def _indented(text: str) -> str:

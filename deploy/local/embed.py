@@ -3,10 +3,10 @@
 import asyncio
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
 from activities.embed_catalog import embed_catalog
+from domain.ports import EmbeddingArtifacts
 from persistence.embeddings import SqlEmbeddingArtifacts
 from persistence.engine import DatabaseSettings, create_engine
 
@@ -16,16 +16,16 @@ log = structlog.get_logger(__name__)
 async def main() -> None:
     engine = create_engine(DatabaseSettings())
     try:
-        await embed_pending(engine)
+        await embed_pending(SqlEmbeddingArtifacts(engine))
     finally:
         await engine.dispose()
 
 
-async def embed_pending(engine: AsyncEngine) -> int:
+async def embed_pending(artifacts: EmbeddingArtifacts) -> int:
     """How many credentials got a vector; the model is loaded only if there are any."""
     embedder = MiniLMEmbedder(MiniLMSettings())
     try:
-        done = await embed_catalog(SqlEmbeddingArtifacts(engine), embedder, on_progress=_progress)
+        done = await embed_catalog(artifacts, embedder, on_progress=_progress)
     finally:
         embedder.close()
     log.info("catalog_embedded", credentials=done)

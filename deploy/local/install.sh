@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv and installs the project with all it needs. Called by make, in the checkout.
 # PYTHON: the interpreter to make .venv with. TORCH_INDEX: a package index to take torch from, may be empty.
-set -euo pipefail
+set -Eeuo pipefail  # E: the trap below holds in functions too
 
 python=.venv/bin/python
 log=.local/logs/install.log

@@ -10,6 +10,7 @@ from api.passwords import hash_password
 from deploy.local.embed import embed_pending
 from persistence.accounts import Account, ensure_accounts
 from persistence.content import load_content
+from persistence.embeddings import SqlEmbeddingArtifacts
 from persistence.engine import DatabaseSettings, create_engine
 
 CONTENT: Final = Path(__file__).parents[1] / "content"
@@ -21,7 +22,7 @@ async def main() -> None:
     try:
         await load_content(engine, CONTENT)
         await ensure_accounts(engine, "demo", "Demo organization", demo_accounts())
-        await embed_pending(engine)
+        await embed_pending(SqlEmbeddingArtifacts(engine))
     finally:
         await engine.dispose()
 

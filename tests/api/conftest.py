@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
@@ -20,7 +20,7 @@ from domain.results import Publication
 from persistence.engine import create_engine
 from persistence.intake import IntakeUnit, intake_factory
 from persistence.queries import Queries
-from persistence.tables import AssessmentRow, UserRow
+from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
 from tests.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
 from tests.databases import Databases, settings_of
@@ -103,6 +103,12 @@ class Api:
         async with self.sessions() as session:
             await session.execute(update(AssessmentRow).where(AssessmentRow.id == assessment_id).values(**columns))
             await session.commit()
+
+    async def events(self, assessment_id: str) -> list[str]:
+        """The types of the assessment's events for partners."""
+        async with self.sessions() as session:
+            found = select(WebhookEventRow.event_type).where(WebhookEventRow.assessment_id == UUID(assessment_id))
+            return list(await session.scalars(found))
 
     def unit(self) -> IntakeUnit:
         return IntakeUnit(self.sessions)

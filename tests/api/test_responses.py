@@ -221,6 +221,7 @@ async def test_expiry_without_an_answer_fails_the_assessment(api: Api, learner: 
     view = (await api.get(learner, f"/assessments/{started['assessment_id']}")).json()
     assert (late.status_code, view["status"], view["failure_reason"]) == (409, "failed", "expired")
     assert runs.submitted == []
+    assert await api.events(started["assessment_id"]) == ["assessment.failed"]
 
 
 def _question_id(response: dict[str, Any]) -> str:

@@ -114,6 +114,7 @@ async def test_an_expired_one_without_an_answer_is_closed_first(api: Api, learne
     assert (closed["status"], closed["failure_reason"]) == ("failed", "expired")
     assert new != old
     assert runs.submitted == []
+    assert await api.events(old) == ["assessment.failed"]
 
 
 async def test_an_expired_one_with_an_answer_is_submitted_first(api: Api, learner: Person, runs: RecordingRuns) -> None:

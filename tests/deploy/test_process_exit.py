@@ -33,3 +33,13 @@ def test_a_reader_that_is_gone_changes_nothing() -> None:
     )
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_program_that_raises_leaves_the_same_way() -> None:
+    ended = run(
+        "import atexit, sys; from workflows.process_exit import run_and_leave;"
+        "atexit.register(lambda: sys.stdout.write('teardown')); run_and_leave(lambda: 1 // 0)"
+    )
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "ZeroDivisionError" in ended.stderr

@@ -34,7 +34,7 @@ from deploy.local.temporal import TemporalDevServer
 from tests.load import report, workload
 from tests.load.nothing import QUEUE, Nothing, NothingWorkflow
 from workflows.client import connect
-from workflows.process_exit import leave
+from workflows.process_exit import run_and_leave
 from workflows.runs import workflow_id
 
 N = int(os.environ.get("N", "96"))
@@ -352,4 +352,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    run_and_leave(main)

@@ -1,13 +1,14 @@
 """A measuring command's report: a table for people, the same as JSON for programs."""
 
 import json
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-REPORTS = Path(".local/reports")
+REPORTS = Path(os.environ.get("REPORTS", ".local/reports"))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

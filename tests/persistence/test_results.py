@@ -283,6 +283,19 @@ async def test_a_failure_is_one_transition_with_audit_row_and_event(
     assert actions.all() == ["assessment.failed"]
 
 
+async def test_a_failure_leaves_no_job_open(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    key = JobKey(assessment_id=assessment.id, run=1, revision=1, step=Step.PUBLISH_RESULT)
+    async with uow_factory() as unit:
+        await unit.jobs.enqueue([key])
+        await unit.results.fail(assessment, assessment.fail("bad_data"))
+        await unit.commit()
+
+    status = await session.scalar(select(AsyncJobRow.status).where(AsyncJobRow.id == key.id))
+    assert status == "stale"
+
+
 async def test_a_second_failure_is_a_new_event(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
 ) -> None:
