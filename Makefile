@@ -61,7 +61,7 @@ openapi-check: $(STAMP) ## fail when docs/api/openapi.yaml is out of date
 	@$(BIN)/python -m api.export_openapi --check
 
 migration-check: $(STAMP) ## run the migrations up, compare with the tables, down and up
-	@$(BIN)/python -m deploy.local.migration_check
+	@$(BIN)/python -m pytest -q tests/persistence/test_migrations.py
 
 seed: $(STAMP) ## load the content into the running stack again
 	@test -f .local/stack.env || { echo "No stack is running: make up first."; exit 1; }
