@@ -3,12 +3,12 @@
 import argparse
 import asyncio
 import signal
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Literal, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 import structlog
 from pydantic import Field
@@ -79,6 +79,12 @@ class _Options(TypedDict):
     graceful_shutdown_timeout: timedelta
 
 
+IndexOf: TypeAlias = Callable[[str, str], CredentialIndex]
+"""The index of the vectors that a provider's model made."""
+
+ModelLoader: TypeAlias = Callable[[IndexOf], Awaitable[Models]]
+
+
 def assessments_worker(
     client: Client,
     units: UnitOfWorkFactory,
@@ -132,7 +138,7 @@ def _options(settings: WorkerSettings, slots: int) -> _Options:
     )
 
 
-async def serve(queues: Collection[Queue], settings: WorkerSettings) -> None:
+async def serve(queues: Collection[Queue], settings: WorkerSettings, load: ModelLoader) -> None:
     """Runs the queues' workers until SIGTERM or SIGINT, then lets what they hold finish."""
     client = await connect()
     await search_attributes.register(client)
@@ -148,7 +154,7 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings) -> None:
                 runs = TemporalAssessmentRuns(client)
                 await running.enter_async_context(assessments_worker(client, units, runs, settings))
             if Queue.EMBEDDINGS in queues:
-                models = await load_models(partial(PgVectorIndex, engine))
+                models = await load(partial(PgVectorIndex, engine))
                 await running.enter_async_context(embeddings_worker(client, units, models, settings))
             log.info("worker_ready", queues=sorted(queues))
             await stop.wait()
@@ -157,7 +163,7 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings) -> None:
         await engine.dispose()
 
 
-async def load_models(index: Callable[[str, str], CredentialIndex]) -> Models:
+async def load_models(index: IndexOf) -> Models:
     """MiniLM in memory (seconds) and what is built on it; imported here, so that other workers need no torch."""
     from activities.adapters.knn import KnnNearestLearners  # noqa: PLC0415
     from activities.adapters.local_grader import LocalEssayGrader  # noqa: PLC0415
@@ -182,7 +188,7 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     configure_logging("worker")
-    asyncio.run(serve(queues, WorkerSettings()))
+    asyncio.run(serve(queues, WorkerSettings(), load_models))
     return 0
 
 

@@ -1,11 +1,12 @@
 """A student's side: starting an assessment, answering it, waiting for its result, over HTTP."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
 from domain.identity import derived_id
+from tests import answers
 from tests.deployment import PATIENCE_S, Json, eventually
 
 ROLES = (
@@ -71,19 +72,8 @@ class Attempt:
 
 
 def response_to(question: Json) -> Json:
-    """An answer of the right shape: the first choice, the smallest number, an essay with the marker."""
-    answer_format = question["answer_format"]
-    answer: Any
-    match answer_format["kind"]:
-        case "single" | "scale":
-            answer = answer_format["choices"][0]
-        case "multiple":
-            answer = {"choices": answer_format["choices"][:2]}
-        case "number":
-            answer = answer_format.get("minimum", 1)
-        case _:
-            answer = ESSAY
-    return {"question_id": question["question_id"], "answer": answer}
+    """The essay carries the marker."""
+    return answers.response_to(question, ESSAY)
 
 
 def texts_of(responses: list[Json]) -> list[str]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, LiteralString, Self, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import httpx
 import psycopg
@@ -20,7 +20,7 @@ import psycopg
 from api.passwords import hash_password
 from deploy.local.plan import ACCOUNTS
 from deploy.local.ports import HOST, free_port
-from deploy.local.process import Process, Program, run_to_end
+from deploy.local.process import Process, Program, Startable, run_to_end
 from deploy.local.settings import CHECKOUT
 from deploy.local.temporal import NAMESPACE, TemporalDevServer
 from persistence.accounts import Account, ensure_accounts
@@ -105,7 +105,7 @@ class Server:
         self.process = None
 
 
-class Deployment:
+class Deployment(Startable):
     """One of each process; what a test killed, it starts again itself."""
 
     def __init__(self, directory: Path, database_url: str) -> None:
@@ -128,17 +128,6 @@ class Deployment:
     @property
     def api_url(self) -> str:
         return self.environment["API_URL"]
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self) -> None:
         self.temporal.start()

@@ -8,13 +8,13 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import psutil
 import psycopg
 
 from deploy.local.ports import HOST
-from deploy.local.process import Process, Program, never, run_to_end
+from deploy.local.process import Process, Program, Startable, never, run_to_end
 
 OWNER: Final = "microcred"
 DATABASE: Final = "microcred"
@@ -40,7 +40,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 UNSAFE_AND_FAST: Final[Mapping[str, str]] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Startable):
     """A server of its own on 127.0.0.1 with a superuser and a database, both named microcred.
 
     Everything lies below `data_dir`; starting again on it continues with the same data, whatever ended the last run.
@@ -67,17 +67,6 @@ class EmbeddedPostgres:
     @property
     def detail(self) -> str:
         return f"{HOST}:{self.port}"
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self, stopping: Callable[[], bool] = never) -> None:
         """Returns once the database takes connections.

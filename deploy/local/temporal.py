@@ -5,10 +5,10 @@ import subprocess
 import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from deploy.local.ports import HOST
-from deploy.local.process import Process, Program, never
+from deploy.local.process import Process, Program, Startable, never
 
 NAMESPACE: Final = "default"
 """The namespace that the dev server always makes."""
@@ -31,7 +31,7 @@ SQLITE_PRAGMAS: Final = ("journal_mode=wal", "synchronous=normal")
 """Runs survive a restart at no measurable cost; with SQLite's defaults the file halves the throughput."""
 
 
-class TemporalDevServer:
+class TemporalDevServer(Startable):
     """A dev server on 127.0.0.1. `db_file` None keeps everything in memory, `ui_port` None leaves the Web UI out."""
 
     name: Final = "temporal"
@@ -57,17 +57,6 @@ class TemporalDevServer:
     @property
     def detail(self) -> str:
         return self.address if self._ui_port is None else f"{self.address}, Web UI {self.ui_url}"
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self, stopping: Callable[[], bool] = never) -> None:
         """Returns once the namespace can be used.

@@ -22,6 +22,7 @@ from persistence.intake import IntakeUnit, intake_factory
 from persistence.queries import Queries
 from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
+from tests import answers
 from tests.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
 from tests.databases import Databases, settings_of
 from tests.fakes import RecordingRuns
@@ -115,19 +116,7 @@ class Api:
 
 
 def response_to(question: dict[str, Any]) -> dict[str, Any]:
-    """An answer of the right shape."""
-    answer_format = question["answer_format"]
-    answer: Any
-    match answer_format["kind"]:
-        case "single" | "scale":
-            answer = answer_format["choices"][0]
-        case "multiple":
-            answer = {"choices": answer_format["choices"][:1]}
-        case "number":
-            answer = answer_format.get("minimum", 1)
-        case _:
-            answer = "The query groups by customer and filters the groups with HAVING."
-    return {"question_id": question["question_id"], "answer": answer}
+    return answers.response_to(question, "The query groups by customer and filters the groups with HAVING.", chosen=1)
 
 
 def question_of(started: dict[str, Any], kind: str) -> dict[str, Any]:

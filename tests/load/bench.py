@@ -31,6 +31,7 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import Process, Program, ProgramFailedError, last_lines, run_to_end
 from deploy.local.temporal import TemporalDevServer
+from tests.answers import response_to
 from tests.load import report, workload
 from tests.load.nothing import QUEUE, Nothing, NothingWorkflow
 from workflows.client import connect
@@ -193,7 +194,7 @@ class Assessments:
         http.headers["Authorization"] = f"Bearer {self._tokens.issue(principal)}"
         started = await http.post("/assessments/start", json={"role_id": str(workload.ROLE_ID)})
         body = started.raise_for_status().json()
-        answers = workload.responses(body["questions"], self._essay)
+        answers = [response_to(question, self._essay) for question in body["questions"]]
         path = f"/assessments/{body['assessment_id']}/responses"
         (await http.post(path, json={"responses": answers[:-1]})).raise_for_status()
 

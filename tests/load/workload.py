@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -55,20 +54,3 @@ def add_students(database_url: str, count: int) -> list[Student]:
                 [(student.id, organization_id, f"{student.id}@example.org") for student in students],
             )
     return students
-
-
-def responses(questions: list[dict[str, Any]], essay: str) -> list[dict[str, Any]]:
-    """An answer of the right shape to every question."""
-    return [{"question_id": each["question_id"], "answer": _answer(each["answer_format"], essay)} for each in questions]
-
-
-def _answer(answer_format: dict[str, Any], essay: str) -> object:
-    match answer_format["kind"]:
-        case "text":
-            return essay
-        case "number":
-            return float(answer_format.get("minimum") or 1)
-        case "multiple":
-            return {"choices": answer_format["choices"][:2]}
-        case _:
-            return answer_format["choices"][0]
