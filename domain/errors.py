@@ -80,9 +80,65 @@ class Erased(AppError):
 
 
 class ExternalServiceError(AppError):
-    """Somebody else's service failed."""
+    """Somebody else's service failed. `retry_after_s` is what it asked to wait, in seconds >= 0, if it did."""
 
     code = "EXTERNAL_SERVICE_502"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ModelUnavailable(ExternalServiceError):
+    """The language model could not be reached or failed; a retry may help."""
+
+
+class ModelTimeout(ExternalServiceError):
+    """The language model did not answer within the deadline; perhaps it answered, and was paid, all the same."""
+
+
+class ModelCircuitOpen(ExternalServiceError):
+    """The language model failed too often just now, so it is not asked."""
+
+
+class ModelBusy(ExternalServiceError):
+    """The language model's provider asks to wait for longer than an essay should."""
+
+
+class ModelKeyRefused(ExternalServiceError):
+    """The provider refuses the API key."""
+
+
+class ModelQuotaExhausted(ExternalServiceError):
+    """The account at the provider has no credit left."""
+
+
+class ModelUnknown(ExternalServiceError):
+    """The provider does not know the model."""
+
+
+class ModelRequestRefused(ExternalServiceError):
+    """The provider refuses the request as it is; the same one would be refused again."""
+
+
+class BudgetSpent(ExternalServiceError):
+    """The organization's budget for the day does not cover another answer."""
+
+
+class AttemptsExceeded(AppError):
+    """The student has handed in too many assessments for the role on this day for another one to be paid for."""
+
+    code = "ATTEMPTS_429"
+
+
+class AnswerAwaited(AppError):
+    """Another attempt is buying the same answer; `retry_after_s` is for how long at most."""
+
+    code = "ANSWER_AWAITED_409"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class StorageUnavailable(AppError):

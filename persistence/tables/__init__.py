@@ -17,6 +17,7 @@ from persistence.tables.people import OrganizationRow, RefreshTokenRow, UserRow
 from persistence.tables.results import (
     EssayScoreRow,
     ModelAnswerRow,
+    ModelSpendingRow,
     RagTraceRow,
     RecommendationItemRow,
     RecommendationRow,
@@ -46,6 +47,7 @@ __all__ = [
     "LearnerCredentialRow",
     "MetricSnapshotRow",
     "ModelAnswerRow",
+    "ModelSpendingRow",
     "OrganizationRow",
     "QuestionRow",
     "QuestionSnapshotRow",

@@ -3,7 +3,7 @@
 The current rows have one place each (unique constraints); `result_revisions` keeps what they said before.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -131,7 +131,10 @@ class ResultRevisionRow(Base):
 
 
 class ModelAnswerRow(Base):
-    """The ledger: an intent with a lease before the call, the raw reply before it is parsed. Bought once per key."""
+    """The ledger: an intent with a lease before the call, the raw reply before it is parsed. Bought once per key.
+
+    `reserved_cents` is what the call may cost, held back from the spending of `reserved_on` while it is under way.
+    """
 
     __tablename__ = "model_answers"
     __table_args__ = (
@@ -173,5 +176,17 @@ class ModelAnswerRow(Base):
     completion_tokens: Mapped[int | None]
     latency_ms: Mapped[int | None]
     cost_cents: Mapped[Cents | None]
+    reserved_cents: Mapped[Cents] = mapped_column(server_default=text("0"))
+    reserved_on: Mapped[date | None]
     created_at: Mapped[Created]
     answered_at: Mapped[datetime | None]
+
+
+class ModelSpendingRow(Base):
+    """What an organization's calls of a UTC day have cost, with what is reserved for those under way."""
+
+    __tablename__ = "model_spending"
+
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    cents: Mapped[Cents]

@@ -1,0 +1,134 @@
+"""The ledger of model answers as its tests use it: each call is a unit of work of its own."""
+
+from collections.abc import Awaitable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from domain.assessments import Assessment
+from domain.errors import AppError
+from domain.grading import Call, Variant
+from domain.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.ports import UnitOfWorkFactory
+from persistence.tables import ModelAnswerRow, ModelSpendingRow, QuestionSnapshotRow, UserRow
+from tests.builders import an_assessment
+
+NO_LIMITS = SpendingLimits()
+PRICE = Decimal("0.4")
+LEASE_S = 65.0
+NOW = datetime.now(UTC)
+TODAY = NOW.date()
+YESTERDAY = TODAY - timedelta(days=1)
+
+
+async def a_key(session: AsyncSession, assessment: Assessment) -> AnswerKey:
+    """The first answer for the first essay."""
+    snapshot_id = await session.scalar(
+        select(QuestionSnapshotRow.id)
+        .where(QuestionSnapshotRow.assessment_id == assessment.id, QuestionSnapshotRow.kind == "text")
+        .order_by(QuestionSnapshotRow.position)
+    )
+    assert snapshot_id
+    return AnswerKey(
+        assessment_id=assessment.id,
+        snapshot_id=snapshot_id,
+        rubric_version="r" * 64,
+        prompt_version="p" * 64,
+        model="gpt-test",
+        epoch=0,
+        call=Call(0, 0, Variant.FULL),
+    )
+
+
+def a_reply(**changes: Any) -> Bought:
+    values: dict[str, Any] = {
+        "raw": b'{"levels": []}',
+        "request_id": "req-1",
+        "latency_ms": 1200,
+        "prompt_tokens": 900,
+        "cached_tokens": 800,
+        "completion_tokens": 210,
+        "cost_cents": Decimal("0.123456"),
+    }
+    return Bought(**(values | changes))
+
+
+async def intend(
+    units: UnitOfWorkFactory,
+    key: AnswerKey,
+    limits: SpendingLimits = NO_LIMITS,
+    price: Decimal | None = PRICE,
+    lease_s: float = LEASE_S,
+) -> None:
+    async with units() as unit:
+        await unit.model_answers.intend(Intent(key=key, lease_s=lease_s, highest_price_cents=price), limits)
+        await unit.commit()
+
+
+async def keep(units: UnitOfWorkFactory, key: AnswerKey, reply: Bought) -> None:
+    async with units() as unit:
+        await unit.model_answers.keep(key, reply)
+        await unit.commit()
+
+
+async def release(units: UnitOfWorkFactory, key: AnswerKey) -> None:
+    async with units() as unit:
+        await unit.model_answers.release(key)
+        await unit.commit()
+
+
+async def buy(units: UnitOfWorkFactory, key: AnswerKey, **reply: Any) -> None:
+    await intend(units, key)
+    await keep(units, key, a_reply(**reply))
+
+
+async def bought(units: UnitOfWorkFactory, key: AnswerKey) -> dict[Call, bytes]:
+    async with units() as unit:
+        return await unit.model_answers.bought(key)
+
+
+async def row_of(session: AsyncSession, key: AnswerKey) -> ModelAnswerRow:
+    found = await session.execute(
+        select(ModelAnswerRow).where(ModelAnswerRow.id == key.id), execution_options={"populate_existing": True}
+    )
+    return found.scalar_one()
+
+
+async def spending(session: AsyncSession, assessment: Assessment) -> dict[date, Decimal]:
+    found = await session.execute(
+        select(ModelSpendingRow.day, ModelSpendingRow.cents).where(
+            ModelSpendingRow.organization_id == assessment.organization_id
+        )
+    )
+    return {row.day: row.cents for row in found}
+
+
+async def clock(session: AsyncSession) -> datetime:
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return now
+
+
+async def change(session: AsyncSession, key: AnswerKey, **columns: Any) -> None:
+    await session.execute(update(ModelAnswerRow).where(ModelAnswerRow.id == key.id).values(**columns))
+
+
+async def erase(session: AsyncSession, assessment: Assessment) -> None:
+    await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
+
+
+async def committed_key(engine: AsyncEngine) -> AnswerKey:
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        assessment = await an_assessment(session, status="awaiting_async", submitted_at=NOW, items=2)
+        await session.commit()
+        return await a_key(session, assessment)
+
+
+async def outcome(call: Awaitable[None]) -> str:
+    try:
+        await call
+    except AppError as error:
+        return type(error).__name__
+    return "done"
