@@ -2,13 +2,15 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from domain.errors import CorruptData, InvalidInput, Problem
 from domain.exact import rounded
-from domain.questions import EssayRubric, Item
+from domain.questions import Anchor, EssayRubric, Item
 from domain.scores import CriterionRating, EssayScore
 
 MIN_QUOTE_WORDS: Final = 3
@@ -18,6 +20,21 @@ MIN_QUOTE_CHARS: Final = 12
 _MARKS: Final = str.maketrans(
     dict.fromkeys("‘’‚‛′‵´`ʹʼ‹›", "'") | dict.fromkeys("“”„‟″‶«»", '"') | dict.fromkeys("‐‑‒–—―−﹘﹣", "-")
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Essay:
+    """An essay to grade: the text (never empty), the question it answers and the rubric that judges it.
+
+    `labelled` are answers of others to the same question with the levels that people gave them.
+    """
+
+    snapshot_id: UUID
+    prompt: str
+    rubric: EssayRubric
+    rubric_version: str
+    text: str
+    labelled: tuple[Anchor, ...] = ()
 
 
 class EssayPoints(NamedTuple):

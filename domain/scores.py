@@ -1,9 +1,9 @@
 """What scoring yields. Points are exact decimals; `fraction` is points / max_points, 0..1, four places."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 
@@ -12,12 +12,36 @@ class DegradedReason(StrEnum):
 
     ESSAY_GRADER_NOT_CONFIGURED = "essay_grader_not_configured"
     ESSAY_GRADER_LOCAL = "essay_grader_local"
+    ESSAY_GRADER_KEY_REFUSED = "essay_grader_key_refused"
+    ESSAY_GRADER_QUOTA_EXHAUSTED = "essay_grader_quota_exhausted"
+    ESSAY_GRADER_MODEL_UNKNOWN = "essay_grader_model_unknown"
+    ESSAY_ANSWER_REJECTED = "essay_answer_rejected"
+    ESSAY_BUDGET_SPENT = "essay_budget_spent"
+    ESSAY_ATTEMPTS_EXCEEDED = "essay_attempts_exceeded"
     VECTOR_STORE_FALLBACK = "vector_store_fallback"
 
     @property
     def heals(self) -> bool:
         """Whether it may pass by itself; what is not configured stays so until somebody configures it."""
-        return self is not DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
+        return self not in {DegradedReason.ESSAY_GRADER_NOT_CONFIGURED, DegradedReason.ESSAY_ATTEMPTS_EXCEEDED}
+
+    @property
+    def text(self) -> str:
+        """The reason as a person reads it."""
+        return _TEXTS[self]
+
+
+_TEXTS: Final = {
+    DegradedReason.ESSAY_GRADER_NOT_CONFIGURED: "No language model is set up, so the local grader read the essays.",
+    DegradedReason.ESSAY_GRADER_LOCAL: "The language model did not answer in time, so the local grader stood in.",
+    DegradedReason.ESSAY_GRADER_KEY_REFUSED: "The language model's provider refused the API key: set a valid one.",
+    DegradedReason.ESSAY_GRADER_QUOTA_EXHAUSTED: "The account at the language model's provider has no credit left.",
+    DegradedReason.ESSAY_GRADER_MODEL_UNKNOWN: "The provider does not know the configured model: check its name.",
+    DegradedReason.ESSAY_ANSWER_REJECTED: "The language model's answers did not hold against the rubric or the essay.",
+    DegradedReason.ESSAY_BUDGET_SPENT: "The organization's budget for the day is spent; grading goes on tomorrow.",
+    DegradedReason.ESSAY_ATTEMPTS_EXCEEDED: "Too many attempts at this role on one day, so the local grader read it.",
+    DegradedReason.VECTOR_STORE_FALLBACK: "The vector store failed, so the database searched the catalogue.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +84,21 @@ class CriterionRating:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What an essay's answers took in all; `cost_cents` is None where a part of it is not known."""
+
+    latency_ms: int
+    cost_cents: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EssayScore:
     """A grader's verdict on one essay: the output of the step `score_essay`, whoever graded.
 
     `points` and `fraction` are None when the grader abstained: no evidence for any skill, and a person must review.
-    `model` is the model's name, `local-…` for the local grader, `none` for an unanswered essay.
+    `model` is the model's name, `local-…` for the local grader, `none` for an unanswered essay. `reviewed`: a person
+    set or confirmed the levels. `latency_ms` and `cost_cents` add up every answer bought for it, rejected ones too;
+    a cost that nobody knows is None.
     """
 
     snapshot_id: UUID
@@ -82,11 +116,23 @@ class EssayScore:
     degraded_reason: DegradedReason | None = None
     latency_ms: int = 0
     cost_cents: Decimal | None = Decimal(0)
+    reviewed: bool = False
 
     @property
     def bought(self) -> bool:
         """Whether a language model answered."""
         return self.model != "none" and not self.model.startswith("local-")
+
+
+LOWERED: Final = "lowered_by_healing"
+"""The flag of a score with fewer points than the one that was shown before."""
+
+
+def healed(before: EssayScore, after: EssayScore) -> EssayScore:
+    """The better grader's score; where it takes away points that were shown, a person looks."""
+    if before.points is None or after.points is None or after.points >= before.points:
+        return after
+    return replace(after, flags=(*after.flags, LOWERED), needs_review=True)
 
 
 ItemScore: TypeAlias = RuleScore | EssayScore

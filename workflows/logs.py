@@ -37,7 +37,7 @@ def configure_logging(service: str) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "sentence_transformers"):
+    for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "sentence_transformers"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)
 

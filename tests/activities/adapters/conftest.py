@@ -1,8 +1,13 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, TypeAlias
 
 import pytest
 
 from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
+from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
+from tests.model_server import KEY, ModelServer
+
+GraderOf: TypeAlias = Callable[..., OpenAIEssayGrader]
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +16,44 @@ async def minilm() -> AsyncIterator[MiniLMEmbedder]:
     embedder = MiniLMEmbedder(MiniLMSettings())
     yield embedder
     embedder.close()
+
+
+@pytest.fixture(scope="session")
+def _model_server() -> Iterator[ModelServer]:
+    with ModelServer() as running:
+        yield running
+
+
+@pytest.fixture
+def server(_model_server: ModelServer) -> ModelServer:
+    """Answers well until it is told otherwise."""
+    _model_server.reset()
+    return _model_server
+
+
+@pytest.fixture(scope="session")
+async def _grader(_model_server: ModelServer) -> AsyncIterator[OpenAIEssayGrader]:
+    grader = OpenAIEssayGrader(OpenAISettings(api_key=KEY, base_url=_model_server.base_url, circuit_threshold=100))
+    yield grader
+    await grader.close()
+
+
+@pytest.fixture
+def grader(server: ModelServer, _grader: OpenAIEssayGrader) -> OpenAIEssayGrader:
+    """For what leaves no trace in it: to make one takes longer than most tests."""
+    del server
+    return _grader
+
+
+@pytest.fixture
+async def grader_of(server: ModelServer) -> AsyncIterator[GraderOf]:
+    """Graders of their own, with other settings; they are closed in the end."""
+    made: list[OpenAIEssayGrader] = []
+
+    def make(**changes: Any) -> OpenAIEssayGrader:
+        made.append(OpenAIEssayGrader(OpenAISettings(**{"api_key": KEY, "base_url": server.base_url} | changes)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()

@@ -1,0 +1,36 @@
+"""Essays to ask a language model about."""
+
+from typing import Any
+
+import pytest
+
+from domain.errors import AppError
+from domain.essays import Essay
+from domain.grading import Ask
+from domain.ports import GradingModel
+from domain.questions import Anchor, EssayRubric
+from tests.domain.builders import an_id, essay
+
+TEXT = "The revenue fell because the join doubles orders. I would repair the join, and then count again."
+PROMPT = "Revenue fell by $18 last week. Why, and what do you do?"
+NAMES = ("Missing", "Emerging", "Proficient", "Strong")
+
+
+def anchors(number: int) -> tuple[Anchor, ...]:
+    """Labelled answers, the better the later."""
+    return tuple(
+        Anchor(text=f"Labelled answer {place}.", levels=dict.fromkeys(("cause", "remedy"), NAMES[place * 4 // number]))
+        for place in range(number)
+    )
+
+
+def an_ask(text: str = TEXT, *, name: str = "essay", rubric: EssayRubric | None = None, **changes: Any) -> Ask:
+    asked = Essay(snapshot_id=an_id(name), prompt=PROMPT, rubric=rubric or essay(), rubric_version="v" * 64, text=text)
+    return Ask(essay=asked, text=text, **changes)
+
+
+async def error_of(model: GradingModel, text: str = TEXT) -> AppError:
+    """What becomes of asking."""
+    with pytest.raises(AppError) as raised:
+        await model.buy(an_ask(text))
+    return raised.value

@@ -1,0 +1,101 @@
+"""What every language model that grades promises, fake or real."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
+from domain.errors import ModelUnavailable, Problem
+from domain.grading import Accepted, Grading, Rejected, Unreadable, judge
+from domain.ports import GradingModel
+from tests.activities.adapters.asks import an_ask
+from tests.fakes import FakeGradingModel
+from tests.model_plays import OVERLOADED
+from tests.model_server import KEY, ModelServer
+
+
+@pytest.fixture(params=["fake", "openai"])
+async def model(request: pytest.FixtureRequest) -> AsyncIterator[GradingModel]:
+    if request.param == "fake":
+        yield FakeGradingModel()
+        return
+    with ModelServer() as server:
+        adapter = OpenAIEssayGrader(OpenAISettings(api_key=KEY, base_url=server.base_url))
+        yield adapter
+        await adapter.close()
+
+
+@pytest.fixture(params=["fake", "openai"])
+async def failing(request: pytest.FixtureRequest) -> AsyncIterator[GradingModel]:
+    """Fails once, as a provider does that is overloaded."""
+    if request.param == "fake":
+        yield FakeGradingModel(ModelUnavailable("Overloaded"))
+        return
+    with ModelServer() as server:
+        server.script(OVERLOADED)
+        adapter = OpenAIEssayGrader(OpenAISettings(api_key=KEY, base_url=server.base_url))
+        yield adapter
+        await adapter.close()
+
+
+async def test_an_answer_holds_against_rubric_and_essay(model: GradingModel) -> None:
+    wanted = an_ask()
+
+    reply = model.read((await model.buy(wanted)).raw)
+
+    assert isinstance(judge(wanted.essay.rubric, wanted.text, reply), Accepted)
+
+
+async def test_a_corrective_question_is_answered_too(model: GradingModel) -> None:
+    wanted = an_ask(rejected=Rejected(problems=(Problem("cause", "needs a level"),)))
+
+    assert isinstance(model.read((await model.buy(wanted)).raw), Grading)
+
+
+async def test_an_answer_costs_at_most_what_was_said_before(model: GradingModel) -> None:
+    wanted = an_ask()
+    highest = model.highest_price_cents(wanted)
+
+    bought = await model.buy(wanted)
+
+    assert highest is not None
+    assert bought.cost_cents is not None
+    assert Decimal(0) < bought.cost_cents <= highest
+
+
+async def test_an_answer_says_what_it_took(model: GradingModel) -> None:
+    bought = await model.buy(an_ask())
+
+    assert bought.request_id
+    assert bought.latency_ms >= 0
+    assert bought.prompt_tokens
+    assert bought.completion_tokens
+    assert bought.cached_tokens is not None
+    assert bought.cached_tokens <= bought.prompt_tokens
+
+
+async def test_a_kept_reply_says_the_same_when_it_is_read_again(model: GradingModel) -> None:
+    raw = (await model.buy(an_ask())).raw
+
+    assert model.read(raw) == model.read(bytes(raw))
+
+
+async def test_after_a_failure_it_can_be_asked_again(failing: GradingModel) -> None:
+    with pytest.raises(ModelUnavailable):
+        await failing.buy(an_ask())
+
+    assert isinstance(failing.read((await failing.buy(an_ask())).raw), Grading)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(raw=st.binary(max_size=200))
+async def test_no_bytes_make_reading_fail(model: GradingModel, raw: bytes) -> None:
+    assert isinstance(model.read(raw), Grading | Unreadable)
+
+
+def test_versions_fit_their_columns(model: GradingModel) -> None:
+    assert len(model.prompt_version) == 64
+    assert 0 < len(model.model) <= 128

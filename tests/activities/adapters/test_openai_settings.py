@@ -1,0 +1,65 @@
+"""How a deployment sets the language model."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from pydantic import ValidationError
+
+from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
+from domain.errors import InvalidInput
+from tests.model_server import KEY
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def put(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return put
+
+
+def test_prices_come_from_the_environment(environment: Callable[..., None]) -> None:
+    environment(OPENAI_PRICES='{"llama-4": {"input": 0.1, "output": "0.3"}}', OPENAI_MODEL="llama-4")
+
+    assert OpenAISettings().prices["llama-4"].input == Decimal("0.1")
+
+
+@pytest.mark.parametrize("key", ["", " \n"])
+def test_an_empty_key_is_none(environment: Callable[..., None], key: str) -> None:
+    environment(OPENAI_API_KEY=key)
+
+    assert OpenAISettings().api_key is None
+
+
+def test_blanks_around_a_key_are_no_part_of_it(environment: Callable[..., None]) -> None:
+    environment(OPENAI_API_KEY=f"{KEY}\n")
+
+    key = OpenAISettings().api_key
+    assert key is not None
+    assert key.get_secret_value() == KEY
+
+
+def test_a_key_that_fits_no_header_is_refused_without_being_shown() -> None:
+    with pytest.raises(ValidationError) as refused:
+        OpenAISettings.model_validate({"api_key": "sk-sécret"})
+
+    assert "sécret" not in str(refused.value)
+
+
+def test_without_a_key_there_is_no_grader() -> None:
+    with pytest.raises(InvalidInput):
+        OpenAIEssayGrader(OpenAISettings(api_key=None))
+
+
+def test_an_empty_address_is_the_default_one(environment: Callable[..., None]) -> None:
+    environment(OPENAI_BASE_URL="")
+
+    assert OpenAISettings().base_url == "https://api.openai.com/v1"
+
+
+@pytest.mark.parametrize("url", ["api.openai.com/v1", "ftp://models.example.org", "http://", "https:// "])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        OpenAISettings.model_validate({"base_url": url})
