@@ -9,6 +9,7 @@ from temporalio import activity
 from domain.assessments import Assessment, AssessmentStatus
 from domain.ports import UnitOfWork, UnitOfWorkFactory
 from domain.steps import answered_essays, submission_jobs
+from domain.webhooks import Delivery
 
 
 class ClaimOutcome(StrEnum):
@@ -26,7 +27,8 @@ class ClaimInput:
 class Claim:
     """`run`, `revision` and `essays` (answered ones) on `go_on`; `wait_s` until expiry on `not_due`.
 
-    `status` is the row's status after the claim.
+    `status` is the row's status after the claim; `by_model`: a language model is to grade the essays; `deliveries` tell
+    partners that it expired without an answer.
     """
 
     outcome: ClaimOutcome
@@ -35,25 +37,29 @@ class Claim:
     revision: int = 0
     essays: tuple[UUID, ...] = ()
     wait_s: float = 0.0
+    by_model: bool = False
+    deliveries: tuple[Delivery, ...] = ()
 
 
 class ClaimAssessment:
-    def __init__(self, units: UnitOfWorkFactory) -> None:
+    def __init__(self, units: UnitOfWorkFactory, *, by_model: bool = False) -> None:
         self._units = units
+        self._by_model = by_model
 
     @activity.defn
     async def claim_assessment(self, claim: ClaimInput) -> Claim:
         """Idempotent, whoever claimed before; on expiry it submits what exists or fails the assessment."""
         async with self._units() as unit:
             assessment, now = await unit.assessments.lock(claim.assessment_id)
+            deliveries: tuple[Delivery, ...] = ()
             if assessment.status is AssessmentStatus.IN_PROGRESS:
                 if not assessment.is_due(now):
                     wait_s = (assessment.expires_at - now).total_seconds()
                     return Claim(outcome=ClaimOutcome.NOT_DUE, status=assessment.status, wait_s=wait_s)
-                assessment = await _expire(unit, assessment)
+                assessment, deliveries = await _expire(unit, assessment)
             if assessment.status is not AssessmentStatus.AWAITING_ASYNC:
                 await unit.commit()
-                return Claim(outcome=ClaimOutcome.FINISHED, status=assessment.status)
+                return Claim(outcome=ClaimOutcome.FINISHED, status=assessment.status, deliveries=deliveries)
             claimed = assessment.claim(now)
             if claimed is not assessment:
                 await unit.assessments.save(assessment, claimed)
@@ -65,15 +71,15 @@ class ClaimAssessment:
             run=claimed.run,
             revision=claimed.revision + 1,
             essays=essays,
+            by_model=self._by_model,
         )
 
 
-async def _expire(unit: UnitOfWork, assessment: Assessment) -> Assessment:
+async def _expire(unit: UnitOfWork, assessment: Assessment) -> tuple[Assessment, tuple[Delivery, ...]]:
     items = await unit.assessments.items(assessment.id)
     expired = assessment.expire(answered=any(item.answer is not None for item in items))
-    if expired.status is AssessmentStatus.AWAITING_ASYNC:
-        await unit.assessments.save(assessment, expired)
-        await unit.jobs.enqueue(submission_jobs(expired, items))
-    else:
-        await unit.results.fail(assessment, expired)
-    return expired
+    if expired.status is AssessmentStatus.FAILED:
+        return expired, await unit.results.fail(assessment, expired)
+    await unit.assessments.save(assessment, expired)
+    await unit.jobs.enqueue(submission_jobs(expired, items))
+    return expired, ()

@@ -5,6 +5,7 @@ would carry its input, an answer perhaps, into the workflow's history and every 
 """
 
 import asyncio
+from datetime import timedelta
 from typing import Any, Final, NoReturn
 
 import structlog
@@ -16,7 +17,26 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from domain.errors import AppError, Conflict, CorruptData, Erased, InvalidAssessmentState, InvalidInput, NotFound
+from domain.errors import (
+    AnswerAwaited,
+    AppError,
+    AttemptsExceeded,
+    BudgetSpent,
+    Conflict,
+    CorruptData,
+    Erased,
+    ExternalServiceError,
+    InvalidAssessmentState,
+    InvalidInput,
+    ModelBusy,
+    ModelCircuitOpen,
+    ModelKeyRefused,
+    ModelQuotaExhausted,
+    ModelRequestRefused,
+    ModelTimeout,
+    ModelUnknown,
+    NotFound,
+)
 
 UNEXPECTED: Final = "UnexpectedError"
 """The type of whatever no code foresaw: a bug, and a bug is not retried."""
@@ -24,7 +44,11 @@ UNEXPECTED: Final = "UnexpectedError"
 NON_RETRYABLE: Final = (
     UNEXPECTED,
     *(kind.__name__ for kind in (Conflict, CorruptData, Erased, InvalidAssessmentState, InvalidInput, NotFound)),
+    *(kind.__name__ for kind in (ModelBusy, ModelCircuitOpen, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown)),
+    *(kind.__name__ for kind in (ModelRequestRefused, BudgetSpent, AttemptsExceeded)),
 )
+TIMEOUTS: Final = 2
+"""An answer that did not come in time may be paid for all the same, so it is asked for no more often than this."""
 
 log = structlog.get_logger(__name__)
 
@@ -34,17 +58,34 @@ def code_of(error: BaseException) -> str:
     return error.code if isinstance(error, AppError) else type(error).__name__
 
 
-def translate(error: Exception) -> ApplicationError:
-    """The failure as history may hold it: what broke and whether trying again helps, never the data at hand."""
+def translate(error: Exception, attempt: int = 1) -> ApplicationError:
+    """The failure as history may hold it: what broke and whether trying again helps, never the data at hand.
+
+    What a service asks to wait stands in the details, in seconds, and puts the next attempt off.
+    """
     match error:
         case ApplicationError():
             return error
+        case ModelTimeout():
+            return _failure(error, error.retry_after_s, non_retryable=attempt >= TIMEOUTS)
+        case ExternalServiceError() | AnswerAwaited():
+            return _failure(error, error.retry_after_s)
         case AppError():
             return ApplicationError(f"{error.code}: {error.message}", type=type(error).__name__)
         case asyncio.TimeoutError() | OSError():
             return ApplicationError(f"{type(error).__name__}: a service did not answer", type=type(error).__name__)
         case _:
             return ApplicationError(f"{type(error).__name__}: see the worker's log", type=UNEXPECTED)
+
+
+def _failure(error: AppError, retry_after_s: float | None, *, non_retryable: bool = False) -> ApplicationError:
+    return ApplicationError(
+        f"{error.code}: {error.message}",
+        *([] if retry_after_s is None else [retry_after_s]),
+        type=type(error).__name__,
+        non_retryable=non_retryable,
+        next_retry_delay=None if retry_after_s is None else timedelta(seconds=retry_after_s),
+    )
 
 
 class FailureInterceptor(Interceptor):
@@ -66,7 +107,7 @@ class _TranslatingInbound(ActivityInboundInterceptor):
 
 def _leave(error: Exception) -> NoReturn:
     info = activity.info()
-    failure = translate(error)
+    failure = translate(error, info.attempt)
     log.warning(
         "activity_failed",
         activity=info.activity_type,

@@ -7,6 +7,7 @@ from temporalio import activity
 
 from domain.assessments import AssessmentStatus
 from domain.ports import UnitOfWorkFactory
+from domain.webhooks import Delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,13 +19,21 @@ class FailureInput:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureResult:
+    """The status after it, and which partners are to be told."""
+
+    status: AssessmentStatus
+    deliveries: tuple[Delivery, ...] = ()
+
+
 class MarkFailed:
     def __init__(self, units: UnitOfWorkFactory) -> None:
         self._units = units
 
     @activity.defn
-    async def mark_failed(self, failure: FailureInput) -> AssessmentStatus:
-        """The status after it; changes nothing when the run is over or another one has begun.
+    async def mark_failed(self, failure: FailureInput) -> FailureResult:
+        """Changes nothing when the run is over or another one has begun.
 
         An assessment in progress fails only when it is due, which is when even its expiry could not be written.
         """
@@ -33,8 +42,8 @@ class MarkFailed:
             lost = assessment.status is AssessmentStatus.IN_PROGRESS and assessment.is_due(now)
             unfinished = lost or assessment.status is AssessmentStatus.AWAITING_ASYNC
             if not unfinished or failure.run not in {0, assessment.run}:
-                return assessment.status
+                return FailureResult(status=assessment.status)
             failed = assessment.fail(failure.reason)
-            await unit.results.fail(assessment, failed)
+            deliveries = await unit.results.fail(assessment, failed)
             await unit.commit()
-        return failed.status
+        return FailureResult(status=failed.status, deliveries=deliveries)

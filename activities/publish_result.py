@@ -2,11 +2,10 @@
 
 from temporalio import activity
 
-from activities.steps import RunInput, essay_scores, record_failure
+from activities.steps import RunInput, record_failure, scores
 from domain.ports import UnitOfWork, UnitOfWorkFactory
 from domain.recommendations import Blend, Evidence
 from domain.results import Publication, Result
-from domain.scores import RuleScores
 from domain.steps import Step
 
 
@@ -36,6 +35,8 @@ class PublishResult:
                 # An attempt that was given up for lost published while this one waited for the lock.
                 return await unit.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
             publication = await unit.results.publish(assessment, now, await _result(unit, run))
+            if run.revision > 1:
+                await unit.reviews.published(run.assessment_id, run.revision)
             await unit.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
             await unit.commit()
         return publication
@@ -43,9 +44,10 @@ class PublishResult:
 
 async def _result(unit: UnitOfWork, run: RunInput) -> Result:
     items = await unit.assessments.items(run.assessment_id)
+    scored = await scores(unit, run, items)
     return Result(
-        rule_scores=(await unit.jobs.output(run.job(Step.SCORE_RULES), RuleScores)).scores,
-        essay_scores=await essay_scores(unit, run, items),
+        rule_scores=scored.rules,
+        essay_scores=scored.essays,
         evidence=await unit.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence),
         blend=await unit.jobs.output(run.job(Step.BLEND_RECOMMENDATIONS), Blend),
     )

@@ -3,35 +3,44 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from temporalio import activity
 
 from domain.assessments import Assessment
-from domain.ports import AssessmentRuns, Assessments, UnitOfWorkFactory
+from domain.ports import AssessmentRuns, DeliveryRuns, UnitOfWork, UnitOfWorkFactory
+from domain.webhooks import Delivery
 
 PAGE = 200
 AT_ONCE = 8
 UNCLAIMED_AFTER_S = 15.0
+UNDELIVERED_AFTER_S = 15.0
 STALE_AFTER_S = 3600.0
 
-Page = Callable[[Assessments, UUID | None], Awaitable[tuple[Assessment, ...]]]
+Subject = TypeVar("Subject", Assessment, Delivery)
+
+Page = Callable[[UnitOfWork, UUID | None], Awaitable[tuple[Subject, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """How many assessments were submitted, started or expired again, and how many jobs were closed as stale."""
+    """For how many assessments, by why, and deliveries a run was ensured; and how many jobs were closed as stale."""
 
     submitted: int
     resumed: int
     expired: int
+    healing: int = 0
+    reviewed: int = 0
+    deliveries: int = 0
     stale_jobs: int
 
 
 class Reconcile:
-    def __init__(self, units: UnitOfWorkFactory, runs: AssessmentRuns) -> None:
+    def __init__(self, units: UnitOfWorkFactory, runs: AssessmentRuns, delivery_runs: DeliveryRuns) -> None:
         self._units = units
         self._runs = runs
+        self._delivery_runs = delivery_runs
 
     @activity.defn
     async def reconcile(self) -> Reconciled:
@@ -40,19 +49,23 @@ class Reconcile:
             submitted=await self._sweep(_unclaimed, self._submit_all),
             resumed=await self._sweep(_unfinished, self._resume_dead),
             expired=await self._sweep(_due, self._submit_all),
+            healing=await self._sweep(_degraded, self._heal_dead),
+            reviewed=await self._sweep(_reviewed, self._publish_reviews),
+            deliveries=await self._sweep(_undelivered, self._deliver_dead),
             stale_jobs=await self._close_stale(),
         )
 
-    async def _sweep(self, read: Page, ensure: Callable[[tuple[Assessment, ...]], Awaitable[int]]) -> int:
-        after, done = None, 0
+    async def _sweep(self, read: Page[Subject], ensure: Callable[[tuple[Subject, ...]], Awaitable[int]]) -> int:
+        after: UUID | None = None
+        done = 0
         while page := await self._read(read, after):
             done += await ensure(page)
             after = page[-1].id
         return done
 
-    async def _read(self, read: Page, after: UUID | None) -> tuple[Assessment, ...]:
+    async def _read(self, read: Page[Subject], after: UUID | None) -> tuple[Subject, ...]:
         async with self._units(autocommit=True) as unit:
-            return await read(unit.assessments, after)
+            return await read(unit, after)
 
     async def _submit_all(self, page: tuple[Assessment, ...]) -> int:
         """Signal-with-start, whether or not a run is alive: a second signal changes nothing."""
@@ -63,17 +76,29 @@ class Reconcile:
         dead = tuple(assessment for assessment in page if assessment.id not in live)
         return await self._each(dead, self._ensure_run)
 
+    async def _heal_dead(self, page: tuple[Assessment, ...]) -> int:
+        live = await self._runs.live_revisions([assessment.id for assessment in page])
+        return await self._each(tuple(each for each in page if each.id not in live), self._runs.heal)
+
+    async def _publish_reviews(self, page: tuple[Assessment, ...]) -> int:
+        """The signal, whether or not a run is alive: a second one changes nothing."""
+        return await self._each(page, self._runs.reviewed)
+
+    async def _deliver_dead(self, page: tuple[Delivery, ...]) -> int:
+        live = await self._delivery_runs.live(page)
+        return await self._each(tuple(each for each in page if each.id not in live), self._delivery_runs.start)
+
     async def _ensure_run(self, assessment: Assessment) -> None:
         await (self._runs.submit if assessment.claimed_at else self._runs.start)(assessment)
 
-    async def _each(self, page: tuple[Assessment, ...], call: Callable[[Assessment], Awaitable[None]]) -> int:
+    async def _each(self, page: tuple[Subject, ...], call: Callable[[Subject], Awaitable[None]]) -> int:
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def one(assessment: Assessment) -> None:
+        async def one(subject: Subject) -> None:
             async with slots:
-                await call(assessment)
+                await call(subject)
 
-        await asyncio.gather(*(one(assessment) for assessment in page))
+        await asyncio.gather(*(one(subject) for subject in page))
         return len(page)
 
     async def _close_stale(self) -> int:
@@ -83,13 +108,25 @@ class Reconcile:
         return closed
 
 
-def _unclaimed(assessments: Assessments, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return assessments.unclaimed(older_than_s=UNCLAIMED_AFTER_S, after=after, limit=PAGE)
+def _unclaimed(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
+    return unit.assessments.unclaimed(older_than_s=UNCLAIMED_AFTER_S, after=after, limit=PAGE)
 
 
-def _unfinished(assessments: Assessments, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return assessments.unfinished(after=after, limit=PAGE)
+def _unfinished(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
+    return unit.assessments.unfinished(after=after, limit=PAGE)
 
 
-def _due(assessments: Assessments, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return assessments.due(after=after, limit=PAGE)
+def _due(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
+    return unit.assessments.due(after=after, limit=PAGE)
+
+
+def _degraded(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
+    return unit.assessments.healing(after=after, limit=PAGE)
+
+
+def _reviewed(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
+    return unit.reviews.unpublished(after=after, limit=PAGE)
+
+
+def _undelivered(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Delivery, ...]]:
+    return unit.deliveries.pending(older_than_s=UNDELIVERED_AFTER_S, after=after, limit=PAGE)

@@ -1,31 +1,38 @@
 """Grades essays without a language model: all that are left of an assessment, in one batch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from temporalio import activity
 
+from activities.essays import essay_of
 from activities.steps import RunInput, record_failure
-from domain.errors import CorruptData
-from domain.ports import Essay, EssayGrader, JobKey, UnitOfWorkFactory
-from domain.questions import EssayRubric, Item
-from domain.scores import EssayScore
+from domain.ports import EssayGrader, JobKey, UnitOfWorkFactory
+from domain.scores import DegradedReason, EssayScore, Spent
 from domain.steps import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftEssay:
+    """An essay that no language model graded, and why."""
+
+    essay: UUID
+    reason: DegradedReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssaysInput:
     run: RunInput
-    essays: tuple[UUID, ...]
+    essays: tuple[LeftEssay, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssaysResult:
-    """How many were scored, how many wait for a person, and why the result is degraded, if it is."""
+    """How many were scored, and how many of them wait for a person."""
 
     scored: int
     needs_review: int
-    degraded_reasons: tuple[str, ...]
 
 
 class ScoreEssaysLocally:
@@ -36,50 +43,53 @@ class ScoreEssaysLocally:
     @activity.defn
     async def score_essays_locally(self, batch: EssaysInput) -> EssaysResult:
         """Each essay closes its own job; those scored by an earlier attempt are not graded again."""
-        keys = {essay: batch.run.job(Step.SCORE_ESSAY, essay) for essay in batch.essays}
-        scores = await self._stored(keys)
-        missing = [essay for essay in batch.essays if essay not in scores]
+        jobs = {left.essay: batch.run.job(Step.SCORE_ESSAY, left.essay) for left in batch.essays}
+        scores = await self._stored(jobs)
+        missing = {left.essay: left.reason for left in batch.essays if left.essay not in scores}
         if missing:
-            scores |= await self._grade(batch.run.assessment_id, {essay: keys[essay] for essay in missing})
-        reasons = {score.degraded_reason for score in scores.values() if score.degraded_reason}
-        return EssaysResult(
-            scored=len(scores),
-            needs_review=sum(score.needs_review for score in scores.values()),
-            degraded_reasons=tuple(sorted(reasons)),
-        )
+            scores |= await self._grade(batch.run.assessment_id, jobs, missing)
+        return EssaysResult(scored=len(scores), needs_review=sum(score.needs_review for score in scores.values()))
 
-    async def _stored(self, keys: dict[UUID, JobKey]) -> dict[UUID, EssayScore]:
+    async def _stored(self, jobs: Mapping[UUID, JobKey]) -> dict[UUID, EssayScore]:
         async with self._units(autocommit=True) as unit:
-            begun = {essay: await unit.jobs.begin(key, EssayScore) for essay, key in keys.items()}
+            begun = {essay: await unit.jobs.begin(job, EssayScore) for essay, job in jobs.items()}
             await unit.commit()
         return {essay: score for essay, score in begun.items() if score is not None}
 
-    async def _grade(self, assessment_id: UUID, keys: dict[UUID, JobKey]) -> dict[UUID, EssayScore]:
+    async def _grade(
+        self, assessment_id: UUID, jobs: Mapping[UUID, JobKey], missing: Mapping[UUID, DegradedReason]
+    ) -> dict[UUID, EssayScore]:
         try:
             async with self._units(autocommit=True) as unit:
                 items = await unit.assessments.items(assessment_id)
-            essays = [_essay(item) for item in items if item.snapshot_id in keys]
-            scores = await self._grader.grade(essays)
+                labelled = await unit.reviews.labelled(assessment_id)
+                spent = await unit.model_answers.spent(assessment_id) if _asked_a_model(missing) else {}
+            essays = [essay_of(items, essay) for essay in missing]
+            essays = [replace(essay, labelled=labelled.get(essay.rubric_version, ())) for essay in essays]
+            graded = await self._grader.grade(essays)
+            scores = [_explained(score, missing[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
             async with self._units(autocommit=True) as unit:
                 for score in scores:
-                    await unit.jobs.succeed(keys[score.snapshot_id], score)
+                    await unit.jobs.succeed(jobs[score.snapshot_id], score)
                 await unit.commit()
         except Exception as error:
-            for key in keys.values():
-                await record_failure(self._units, key, error)
+            for essay in missing:
+                await record_failure(self._units, jobs[essay], error)
             raise
         return {score.snapshot_id: score for score in scores}
 
 
-def _essay(item: Item) -> Essay:
-    match item.question.rubric, item.answer:
-        case EssayRubric() as rubric, str() as text:
-            return Essay(
-                snapshot_id=item.snapshot_id,
-                prompt=item.question.prompt,
-                rubric=rubric,
-                rubric_version=item.question.version,
-                text=text,
-            )
-        case _:
-            raise CorruptData(f"Item {item.snapshot_id} is no answered essay")
+def _asked_a_model(missing: Mapping[UUID, DegradedReason]) -> bool:
+    return any(reason is not DegradedReason.ESSAY_GRADER_NOT_CONFIGURED for reason in missing.values())
+
+
+def _explained(score: EssayScore, reason: DegradedReason, spent: Spent | None) -> EssayScore:
+    """With the reason, and with what rejected answers of a model cost before."""
+    if spent is None:
+        return replace(score, degraded_reason=reason)
+    return replace(
+        score,
+        degraded_reason=reason,
+        latency_ms=score.latency_ms + spent.latency_ms,
+        cost_cents=spent.cost_cents,
+    )

@@ -1,17 +1,19 @@
 """How a step runs: at least once by Temporal, at most one output by `async_jobs`."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
 from activities.failures import code_of
-from domain.errors import AppError
+from domain.errors import AppError, CorruptData
 from domain.essays import unanswered_essay
 from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
-from domain.questions import Item, QuestionKind
-from domain.scores import EssayScore
+from domain.questions import EssayRubric, Item, QuestionKind, Rubric
+from domain.results import Scores
+from domain.reviews import Review, reviewed
+from domain.scores import EssayScore, RuleScores, healed
 from domain.steps import Step, answered_essays
 
 Output = TypeVar("Output")
@@ -60,13 +62,41 @@ async def record_failure(units: UnitOfWorkFactory, key: JobKey, error: Exception
             await unit.commit()
 
 
-async def essay_scores(unit: UnitOfWork, run: RunInput, items: Sequence[Item]) -> tuple[EssayScore, ...]:
-    """The run's score of every essay; one that nobody wrote has none of the points."""
+async def scores(unit: UnitOfWork, run: RunInput, items: Sequence[Item]) -> Scores:
+    """Every item's score as the run sees it.
+
+    What this revision has not scored anew keeps the score that was published; a person's levels win over both; a text
+    that nobody wrote has none of the points.
+
+    Raises:
+        CorruptData: an item has no score.
+    """
     written = answered_essays(items)
     graded = await unit.jobs.outputs([run.job(Step.SCORE_ESSAY, essay) for essay in written], EssayScore)
-    by_item = dict(zip(written, graded, strict=True))
-    return tuple(
-        by_item.get(item.snapshot_id) or unanswered_essay(item)
-        for item in items
-        if item.question.kind is QuestionKind.TEXT
+    fresh = {score.snapshot_id: score for score in graded.values()}
+    if run.revision == 1:
+        rules = await unit.jobs.output(run.job(Step.SCORE_RULES), RuleScores)
+        return Scores(rules=rules.scores, essays=_essays(items, fresh))
+    published = (await unit.results.published(run.assessment_id)).scores
+    before = {score.snapshot_id: score for score in published.essays}
+    graded_anew = {essay: healed(before[essay], score) for essay, score in fresh.items()}
+    essays = _essays(items, before | graded_anew)
+    reviews = {review.snapshot_id: review for review in await unit.reviews.of(run.assessment_id)}
+    rubrics = {item.snapshot_id: item.question.rubric for item in items}
+    return Scores(
+        rules=published.rules,
+        essays=tuple(_as_reviewed(score, rubrics[score.snapshot_id], reviews) for score in essays),
     )
+
+
+def _essays(items: Sequence[Item], scored: Mapping[UUID, EssayScore]) -> tuple[EssayScore, ...]:
+    texts = [item for item in items if item.question.kind is QuestionKind.TEXT]
+    unscored = [item for item in texts if item.answer is not None and item.snapshot_id not in scored]
+    if unscored:
+        raise CorruptData(f"Essay {unscored[0].snapshot_id} has no score")
+    return tuple(scored.get(item.snapshot_id) or unanswered_essay(item) for item in texts)
+
+
+def _as_reviewed(score: EssayScore, rubric: Rubric, reviews: Mapping[UUID, Review]) -> EssayScore:
+    review = reviews.get(score.snapshot_id)
+    return reviewed(rubric, score, review) if review and isinstance(rubric, EssayRubric) else score

@@ -84,6 +84,31 @@ class Assessment:
             healing=healing,
         )
 
+    def revise(self, *, degraded: bool, healing: Healing) -> "Assessment":
+        """A later revision is published; when it was completed stays."""
+        return self._move(
+            AssessmentStatus.COMPLETED,
+            {AssessmentStatus.COMPLETED},
+            revision=self.revision + 1,
+            degraded=degraded,
+            healing=healing,
+            failure_reason=None,
+        )
+
+    def end_healing(self, healing: Healing, reason: str | None = None) -> "Assessment":
+        """Healing is given up (`final`) or has failed (`stopped`, for `reason`); the published result stays."""
+        return self._move(
+            AssessmentStatus.COMPLETED, {AssessmentStatus.COMPLETED}, healing=healing, failure_reason=reason
+        )
+
+    def retry_healing(self) -> "Assessment":
+        """Healing that was given up or has failed is due again; one that is due already stays so."""
+        if self.healing is Healing.NONE:
+            raise InvalidAssessmentState(f"Assessment is {self.status} and there is nothing to heal")
+        return self._move(
+            AssessmentStatus.COMPLETED, {AssessmentStatus.COMPLETED}, healing=Healing.DUE, failure_reason=None
+        )
+
     def fail(self, reason: str) -> "Assessment":
         """It cannot go on; an assessment that is finished, either way, is left alone."""
         unfinished = {AssessmentStatus.IN_PROGRESS, AssessmentStatus.AWAITING_ASYNC}

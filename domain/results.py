@@ -5,7 +5,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain.recommendations import Blend, Evidence
-from domain.scores import DegradedReason, EssayScore, RuleScore
+from domain.scores import LOWERED, DegradedReason, EssayScore, RuleScore
+from domain.webhooks import Delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,22 @@ class Metrics:
     rag_latency_ms: int
     token_cost_cents: Decimal
     cost_complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Every item's score, in the order of the assessment."""
+
+    rules: tuple[RuleScore, ...] = ()
+    essays: tuple[EssayScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What the current revision says of the items, and why it is degraded."""
+
+    scores: Scores
+    degraded_reasons: tuple[DegradedReason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +59,11 @@ class Result:
         return any(score.needs_review for score in self.essay_scores)
 
     @property
+    def lowered(self) -> bool:
+        """Whether healing took points away that were shown before."""
+        return any(LOWERED in score.flags for score in self.essay_scores)
+
+    @property
     def heals(self) -> bool:
         return any(reason.heals for reason in self.degraded_reasons)
 
@@ -59,11 +81,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What `publish_result` answers: small enough for a history."""
+    """What `publish_result` answers: small enough for a history. `heals`: a later revision may be better."""
 
     assessment_id: UUID
     recommendation_id: UUID
     revision: int
     degraded_reasons: tuple[str, ...]
     needs_review: bool
-    event_ids: tuple[UUID, ...] = ()
+    heals: bool = False
+    deliveries: tuple[Delivery, ...] = ()

@@ -29,6 +29,18 @@ def submission_jobs(assessment: Assessment, items: Iterable[Item]) -> tuple[JobK
     steps: list[tuple[Step, UUID | None]] = [(Step.SCORE_RULES, None)]
     steps += [(Step.SCORE_ESSAY, essay) for essay in answered_essays(items)]
     steps += [(step, None) for step in (Step.RETRIEVE_EVIDENCE, Step.BLEND_RECOMMENDATIONS, Step.PUBLISH_RESULT)]
+    return _jobs(assessment, steps)
+
+
+def revision_jobs(assessment: Assessment, essays: Iterable[UUID]) -> tuple[JobKey, ...]:
+    """The jobs of a later revision: the essays graded anew, and everything that follows from scores."""
+    steps: list[tuple[Step, UUID | None]] = [(Step.SCORE_ESSAY, essay) for essay in essays]
+    steps += [(step, None) for step in (Step.RETRIEVE_EVIDENCE, Step.BLEND_RECOMMENDATIONS, Step.PUBLISH_RESULT)]
+    return _jobs(assessment, steps)
+
+
+def _jobs(assessment: Assessment, steps: Iterable[tuple[Step, UUID | None]]) -> tuple[JobKey, ...]:
+    """Of the revision that comes next."""
     return tuple(
         JobKey(
             assessment_id=assessment.id,

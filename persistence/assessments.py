@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic_core import to_json
 from sqlalchemy import bindparam, func, select, text
@@ -20,6 +20,7 @@ from persistence.tables.base import table_of
 
 ERASED: Final = frozenset({"erasing", "erased"})
 _FIRST: Final = UUID(int=0)
+_HEALED: Final = "assessment.healing_"
 
 _assessments: Final = table_of(AssessmentRow)
 _users: Final = table_of(UserRow)
@@ -60,10 +61,10 @@ WITH moved AS (
 SELECT submitted_at, updated_at AS at FROM moved
 """)
 
-# Statuses are literals, so that the partial index serves the pages.
+# Statuses are literals, so that the partial indexes serve the pages.
 _PAGE: Final = f"""
 SELECT {", ".join(mappers.ASSESSMENT)} FROM assessments
-WHERE status IN ('in_progress', 'awaiting_async') AND id > :after AND ({{condition}})
+WHERE {{condition}} AND id > :after
   AND NOT EXISTS (SELECT FROM users WHERE users.id = user_id AND users.status IN ('erasing', 'erased'))
 ORDER BY id LIMIT :limit
 """  # noqa: S608  # column names of this code
@@ -75,11 +76,12 @@ _UNCLAIMED: Final = text(
 )
 _UNFINISHED: Final = text(
     _PAGE.format(
-        condition="status = 'in_progress' AND expires_at > now()"
-        " OR status = 'awaiting_async' AND claimed_at IS NOT NULL"
+        condition="status IN ('in_progress', 'awaiting_async') AND (status = 'in_progress' AND expires_at > now()"
+        " OR status = 'awaiting_async' AND claimed_at IS NOT NULL)"
     )
 )
 _DUE: Final = text(_PAGE.format(condition="status = 'in_progress' AND expires_at <= now()"))
+_HEALING: Final = text(_PAGE.format(condition="healing = 'due'"))
 
 
 class Moved(NamedTuple):
@@ -128,6 +130,10 @@ class SqlAssessments:
         rows = await self._session.execute(_DUE, {"after": after or _FIRST, "limit": limit})
         return tuple(mappers.assessment(row) for row in rows.mappings())
 
+    async def healing(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
+        rows = await self._session.execute(_HEALING, {"after": after or _FIRST, "limit": limit})
+        return tuple(mappers.assessment(row) for row in rows.mappings())
+
 
 async def transition(
     session: AsyncSession,
@@ -150,7 +156,7 @@ async def transition(
             _columns(before, after)
             | {
                 "needs_review": needs_review,
-                "audit_id": revision_id(after, f"audit:{action}"),
+                "audit_id": _audit_id(after, action),
                 "actor": actor,
                 "action": action,
                 "correlation_id": correlation_id(),
@@ -196,9 +202,14 @@ def action_of(before: Assessment, after: Assessment) -> str:
         case AssessmentStatus.COMPLETED, AssessmentStatus.COMPLETED if after.revision > before.revision:
             return "assessment.updated"
         case AssessmentStatus.COMPLETED, AssessmentStatus.COMPLETED:
-            return f"assessment.healing_{Healing(after.healing)}"
+            return f"{_HEALED}{Healing(after.healing)}"
         case _:
             return f"assessment.{after.status}"
+
+
+def _audit_id(after: Assessment, action: str) -> UUID:
+    """Healing may stop and start again many times within one revision; everything else happens once."""
+    return uuid4() if action.startswith(_HEALED) else revision_id(after, f"audit:{action}")
 
 
 def revision_id(assessment: Assessment, kind: str, part: object = None) -> UUID:

@@ -56,6 +56,8 @@ WITH run AS (
 SELECT erased, current FROM run
 """).bindparams(bindparam("payload", type_=JSONB))
 
+_QUEUED: Final = {"status": "queued", "attempts": 0, "payload": None, "error_payload": None, "completed_at": None}
+
 _FAIL: Final = (
     update(_jobs)
     .where(_jobs.c.id == bindparam("job_id"), _jobs.c.status == "running")
@@ -83,6 +85,10 @@ class SqlJobs:
     async def enqueue(self, keys: Sequence[JobKey]) -> None:
         rows = [_identity(key) | {"status": "queued", "attempts": 0} for key in keys]
         await insert_rows(self._session, {AsyncJobRow: rows}, skip_existing=True)
+
+    async def restart(self, keys: Sequence[JobKey]) -> None:
+        rows = [_identity(key) | _QUEUED for key in keys]
+        await insert_rows(self._session, {AsyncJobRow: rows}, replace={AsyncJobRow: ("id",)})
 
     async def begin(self, key: JobKey, output: type[Output]) -> Output | None:
         try:
@@ -121,17 +127,17 @@ class SqlJobs:
         await self._session.execute(_FAIL, {"job_id": key.id, "error": {"code": code}})
 
     async def output(self, key: JobKey, output: type[Output]) -> Output:
-        return (await self.outputs([key], output))[0]
+        found = await self.outputs([key], output)
+        if key not in found:
+            raise CorruptData(f"Step {key.step} of assessment {key.assessment_id} has no output")
+        return found[key]
 
-    async def outputs(self, keys: Sequence[JobKey], output: type[Output]) -> list[Output]:
+    async def outputs(self, keys: Sequence[JobKey], output: type[Output]) -> dict[JobKey, Output]:
         if not keys:
-            return []
+            return {}
         rows = await self._session.execute(_OUTPUTS, {"ids": [key.id for key in keys]})
         payloads: dict[UUID, Any] = {row.id: row.payload for row in rows if row.payload is not None}
-        for key in keys:
-            if key.id not in payloads:
-                raise CorruptData(f"Step {key.step} of assessment {key.assessment_id} has no output")
-        return [decode(output, payloads[key.id]) for key in keys]
+        return {key: decode(output, payloads[key.id]) for key in keys if key.id in payloads}
 
     async def close_stale(self, *, older_than_s: float) -> int:
         closed = await self._session.execute(_CLOSE_STALE.returning(_jobs.c.id), {"older_than_s": older_than_s})

@@ -120,6 +120,7 @@ def _essay_score(score: EssayScore) -> dict[str, Any]:
         "rubric_version": score.rubric_version,
         "confidence": _number(score.confidence),
         "needs_review": score.needs_review,
+        "reviewed": score.reviewed,
         "flags": score.flags,
     }
 

@@ -1,24 +1,25 @@
 """Publishing: the current rows, the immutable revision and the event, in the caller's transaction."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.assessments import Assessment, Healing
-from domain.results import Publication, Result
+from domain.assessments import Assessment, AssessmentStatus, Healing
+from domain.errors import NotFound
+from domain.results import Publication, Published, Result, Scores
+from domain.scores import DegradedReason, EssayScore, RuleScore
 from domain.steps import Step
-from persistence import mappers
+from domain.webhooks import Delivery
 from persistence.assessments import transition
 from persistence.bulk import Keys, Rows, insert_rows
-from persistence.events import EventType, event_id, event_rows
+from persistence.documents import decode
+from persistence.events import EventType, deliveries_in, event_rows
 from persistence.result_document import recommendation_id, result_document
 from persistence.result_rows import result_rows
 from persistence.tables import (
-    AssessmentRow,
     AsyncJobRow,
     EssayScoreRow,
     QuestionSnapshotRow,
@@ -37,8 +38,6 @@ _CURRENT: Final[Keys] = {
 }
 """The rows that a later revision overwrites, by what stays the same."""
 
-_assessments: Final = table_of(AssessmentRow)
-_recommendations: Final = table_of(RecommendationRow)
 _snapshots: Final = table_of(QuestionSnapshotRow)
 _jobs: Final = table_of(AsyncJobRow)
 
@@ -70,11 +69,13 @@ _CLOSE_JOBS: Final = (
     )
     .values(status="stale", completed_at=func.clock_timestamp())
 )
-_PUBLISHED: Final = (
-    select(*mappers.ASSESSMENT_COLUMNS, _assessments.c.needs_review, _recommendations.c.degraded_reasons)
-    .join(_recommendations, _recommendations.c.assessment_id == _assessments.c.id)
-    .where(_assessments.c.id == bindparam("assessment_id"))
-)
+_PUBLISHED: Final = text("""
+SELECT r.degraded_reasons,
+  (SELECT jsonb_agg(jsonb_build_object('snapshot_id', question_snapshot_id, 'points', score::text,
+      'explanation', explanation) || rules_applied) FROM rule_scores WHERE assessment_id = r.assessment_id) AS rules,
+  (SELECT jsonb_agg(response_payload) FROM essay_scores WHERE assessment_id = r.assessment_id) AS essays
+FROM recommendations AS r WHERE r.assessment_id = :assessment_id
+""")
 
 
 class SqlResults:
@@ -82,51 +83,76 @@ class SqlResults:
         self._session = session
 
     async def publish(self, assessment: Assessment, now: datetime, result: Result) -> Publication:
-        healing = Healing.DUE if result.heals else Healing.NONE
-        after = assessment.complete(now, degraded=bool(result.degraded_reasons), healing=healing)
+        after = _after(assessment, now, result)
         moved = await transition(self._session, assessment, after, needs_review=result.needs_review)
-        await self._write(after, now, moved.submitted_at or now, result)
+        deliveries = await self._write(after, now, moved.submitted_at or now, result)
         await self._session.execute(
             _CLEAR_PAYLOADS, {"of_assessment": after.id, "of_run": after.run, "of_revision": after.revision}
         )
-        return _publication(after, result.degraded_reasons, needs_review=result.needs_review)
+        return Publication(
+            assessment_id=after.id,
+            recommendation_id=recommendation_id(after),
+            revision=after.revision,
+            degraded_reasons=tuple(result.degraded_reasons),
+            needs_review=result.needs_review,
+            heals=after.healing is Healing.DUE,
+            deliveries=deliveries,
+        )
 
-    async def fail(self, before: Assessment, after: Assessment) -> None:
+    async def fail(self, before: Assessment, after: Assessment) -> tuple[Delivery, ...]:
         moved = await transition(self._session, before, after)
         await self._session.execute(_CLOSE_JOBS, {"of_assessment": after.id, "of_run": after.run})
         about = {"reason": after.failure_reason}
-        await insert_rows(self._session, await event_rows(self._session, EventType.FAILED, after, moved.at, about))
+        event = await event_rows(self._session, EventType.FAILED, after, moved.at, about)
+        await insert_rows(self._session, event)
+        return deliveries_in(event)
 
-    async def published(self, assessment_id: UUID) -> Publication | None:
-        rows = await self._session.execute(_PUBLISHED, {"assessment_id": assessment_id})
-        row = rows.mappings().one_or_none()
+    async def published(self, assessment_id: UUID) -> Published:
+        row = (await self._session.execute(_PUBLISHED, {"assessment_id": assessment_id})).one_or_none()
         if row is None:
-            return None
-        return _publication(mappers.assessment(row), row["degraded_reasons"], needs_review=row["needs_review"])
+            raise NotFound(f"Assessment {assessment_id} has no result")
+        return Published(
+            scores=Scores(
+                rules=tuple(decode(RuleScore, rule) for rule in row.rules or ()),
+                essays=tuple(decode(EssayScore, essay) for essay in row.essays or ()),
+            ),
+            degraded_reasons=tuple(DegradedReason(reason) for reason in row.degraded_reasons),
+        )
 
-    async def _write(self, after: Assessment, now: datetime, submitted_at: datetime, result: Result) -> None:
-        """Everything one revision says, in one statement but for what replaces an earlier revision's evidence."""
-        metrics = result.metrics(total_latency_ms=round((now - submitted_at).total_seconds() * 1000))
+    async def _write(
+        self, after: Assessment, now: datetime, submitted_at: datetime, result: Result
+    ) -> tuple[Delivery, ...]:
+        """Everything one revision says, in one statement but for what replaces an earlier revision's evidence.
+
+        A later revision keeps the latency of the first: how long the student waited.
+        """
+        waited = (after.completed_at or now) - submitted_at
+        metrics = result.metrics(total_latency_ms=round(waited.total_seconds() * 1000))
         if after.revision > 1:
             for previous in _PREVIOUS:
                 await self._session.execute(previous, {"recommendation": recommendation_id(after)})
         found = await self._session.execute(_QUESTIONS, {"assessment_id": after.id})
         questions = {row.id: row.question_id for row in found}
         document = result_document(after, result, metrics, questions)
+        about = {"needs_review": result.needs_review}
+        if after.revision == 1:
+            event = await event_rows(self._session, EventType.COMPLETED, after, now, about)
+        else:
+            event = await event_rows(self._session, EventType.UPDATED, after, now, about | {"lowered": result.lowered})
         rows: Rows = {
             **result_rows(after, now, result, metrics),
             ResultRevisionRow: [{"assessment_id": after.id, "revision": after.revision, "document": document}],
-            **await event_rows(self._session, EventType.COMPLETED, after, now, {"needs_review": result.needs_review}),
+            **event,
         }
         await insert_rows(self._session, rows, replace=_CURRENT)
+        return deliveries_in(event)
 
 
-def _publication(after: Assessment, degraded_reasons: Sequence[str], *, needs_review: bool) -> Publication:
-    return Publication(
-        assessment_id=after.id,
-        recommendation_id=recommendation_id(after),
-        revision=after.revision,
-        degraded_reasons=tuple(str(reason) for reason in degraded_reasons),
-        needs_review=needs_review,
-        event_ids=(event_id(EventType.COMPLETED, after),),
-    )
+def _after(assessment: Assessment, now: datetime, result: Result) -> Assessment:
+    """The first revision completes the assessment; healing that was given up stays so until somebody asks for it."""
+    degraded = bool(result.degraded_reasons)
+    if assessment.status is not AssessmentStatus.COMPLETED:
+        return assessment.complete(now, degraded=degraded, healing=Healing.DUE if result.heals else Healing.NONE)
+    given_up = assessment.healing in {Healing.FINAL, Healing.STOPPED}
+    healing = assessment.healing if given_up else Healing.DUE
+    return assessment.revise(degraded=degraded, healing=healing if result.heals else Healing.NONE)

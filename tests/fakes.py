@@ -1,20 +1,26 @@
 """Ports without the world behind them."""
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from operator import mul
+from typing import Any
 from uuid import UUID
 
 from domain.assessments import Assessment
-from domain.errors import ExternalServiceError, InvalidInput
-from domain.essays import essay_points
-from domain.ports import CatalogText, Essay, SearchQuery, Vector
+from domain.errors import ExternalServiceError, InvalidInput, NotFound
+from domain.essays import Essay, essay_points
+from domain.grading import Ask, GivenRating, Grading, Reply, Unreadable
+from domain.identity import derived_id
+from domain.ledger import Bought
+from domain.ports import CatalogText, Found, IndexEntry, Refusal, SearchQuery, Vector
 from domain.recommendations import Neighbour, SearchHit
-from domain.scores import CriterionRating, DegradedReason, EssayScore
+from domain.scores import CriterionRating, EssayScore
 from domain.vectors import DIMENSIONS, check_vector
+from domain.webhooks import Answer, Delivery, Message, outcome_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,9 @@ class RecordingRuns:
 
     started: list[UUID] = field(default_factory=list)
     submitted: list[UUID] = field(default_factory=list)
+    healed: list[UUID] = field(default_factory=list)
+    healed_now: list[UUID] = field(default_factory=list)
+    revised: list[UUID] = field(default_factory=list)
     stage: str | None = None
     down: bool = False
 
@@ -40,6 +49,18 @@ class RecordingRuns:
     async def live(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         return frozenset(assessment_ids) & frozenset([*self.started, *self.submitted])
 
+    async def heal(self, assessment: Assessment) -> None:
+        self._told(self.healed, assessment)
+
+    async def heal_now(self, assessment: Assessment) -> None:
+        self._told(self.healed_now, assessment)
+
+    async def reviewed(self, assessment: Assessment) -> None:
+        self._told(self.revised, assessment)
+
+    async def live_revisions(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
+        return frozenset(assessment_ids) & frozenset([*self.healed, *self.healed_now, *self.revised])
+
     async def progress(self, assessment_id: UUID) -> LiveStage | None:
         if self.down:
             raise ExternalServiceError(f"No progress of {assessment_id}")
@@ -49,6 +70,46 @@ class RecordingRuns:
         if self.down:
             raise ExternalServiceError("The workflow engine did not take the call")
         calls.append(assessment.id)
+
+
+@dataclass
+class RecordingDeliveries:
+    """The port `DeliveryRuns`, as RecordingRuns is AssessmentRuns."""
+
+    started: list[Delivery] = field(default_factory=list)
+    hurried: list[Delivery] = field(default_factory=list)
+    down: bool = False
+
+    async def start(self, delivery: Delivery) -> None:
+        self._told(self.started, delivery)
+
+    async def redeliver_now(self, delivery: Delivery) -> None:
+        self._told(self.hurried, delivery)
+
+    async def live(self, deliveries: Sequence[Delivery]) -> frozenset[UUID]:
+        return frozenset(each.id for each in deliveries if each in [*self.started, *self.hurried])
+
+    def _told(self, calls: list[Delivery], delivery: Delivery) -> None:
+        if self.down:
+            raise ExternalServiceError("The workflow engine did not take the call")
+        calls.append(delivery)
+
+
+def answer(code: int = 200, **changes: Any) -> Answer:
+    """A partner's answer by its status code."""
+    return replace(Answer(outcome=outcome_of(code), latency_ms=1, code=code), **changes)
+
+
+@dataclass
+class ScriptedSender:
+    """The port `WebhookSender`: gives one answer after the other, the last one for ever; keeps what it was given."""
+
+    answers: list[Answer] = field(default_factory=lambda: [answer()])
+    sent: list[Message] = field(default_factory=list)
+
+    async def send(self, message: Message) -> Answer:
+        self.sent.append(message)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 class FakeEmbedder:
@@ -96,12 +157,12 @@ class InMemoryCredentialIndex:
     def __init__(self, credentials: Sequence[IndexedCredential]) -> None:
         self._credentials = [each for each in credentials if each.active and each.vector is not None]
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> list[list[SearchHit]]:
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
         if limit < 1:
             raise InvalidInput("A search returns at least one hit")
         for query in queries:
             check_vector(query.vector)
-        return [self._hits(query)[:limit] for query in queries]
+        return Found(hits=tuple(tuple(self._hits(query)[:limit]) for query in queries))
 
     def _hits(self, query: SearchQuery) -> list[SearchHit]:
         wanted = [each for each in self._credentials if not query.skills or set(each.skills) & set(query.skills)]
@@ -118,6 +179,46 @@ class InMemoryCredentialIndex:
             for each, cosine, shared in zip(wanted, cosines, words, strict=True)
         ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.credential_id))
+
+
+class InMemoryIndexWriter:
+    """The port `CredentialIndexWriter`; `refuses` are credentials that it does not take."""
+
+    def __init__(self) -> None:
+        self.indexes: dict[str | None, dict[UUID, IndexEntry]] = {}
+        self.refuses: set[UUID] = set()
+        self._begun = 0
+
+    async def begin(self) -> str:
+        self._begun += 1
+        self.indexes[build := f"build {self._begun}"] = {}
+        return build
+
+    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[Refusal, ...]:
+        for entry in entries:
+            check_vector(entry.vector)
+        taken = {entry.credential_id: entry for entry in entries if entry.credential_id not in self.refuses}
+        self._index(build).update(taken)
+        refused = [entry.credential_id for entry in entries if entry.credential_id not in taken]
+        return tuple(Refusal(credential_id=each, problem="unwanted") for each in refused)
+
+    async def delete(self, credential_ids: Sequence[UUID], build: str | None = None) -> None:
+        for each in credential_ids:
+            self._index(build).pop(each, None)
+
+    async def entries(self, build: str | None = None) -> dict[UUID, UUID]:
+        return {each.credential_id: each.artifact_id for each in self._index(build).values()}
+
+    async def finish(self, build: str) -> None:
+        self.indexes = {None: self._index(build)}
+
+    async def is_usable(self, at_least: int) -> bool:
+        return None in self.indexes and len(self.indexes[None]) >= at_least
+
+    def _index(self, build: str | None) -> dict[UUID, IndexEntry]:
+        if build not in self.indexes:
+            raise NotFound(f"There is no index {build}")
+        return self.indexes[build]
 
 
 class FakeEssayGrader:
@@ -155,8 +256,60 @@ def _abstained(essay: Essay) -> EssayScore:
         rubric_version=essay.rubric_version,
         confidence=Decimal(0),
         needs_review=True,
-        degraded_reason=DegradedReason.ESSAY_GRADER_NOT_CONFIGURED,
     )
+
+
+class FakeGradingModel:
+    """The port `GradingModel`: the second level of everything, proven by the essay's first words.
+
+    Each call first takes what `script` holds: an error to raise or a raw reply. `asked` are the calls there were.
+    """
+
+    model = "fake-model"
+    prompt_version = "f" * 64
+    deadline_s = 60.0
+
+    def __init__(self, *script: Exception | bytes, price_cents: Decimal | None = Decimal("0.25")) -> None:
+        self.script = list(script)
+        self.asked: list[Ask] = []
+        self._price_cents = price_cents
+
+    def highest_price_cents(self, wanted: Ask) -> Decimal | None:
+        del wanted
+        return self._price_cents
+
+    async def buy(self, wanted: Ask) -> Bought:
+        self.asked.append(wanted)
+        play = self.script.pop(0) if self.script else graded_raw(wanted)
+        if isinstance(play, Exception):
+            raise play
+        return Bought(
+            raw=play,
+            request_id=f"fake-{len(self.asked)}",
+            latency_ms=7,
+            prompt_tokens=100,
+            cached_tokens=80,
+            completion_tokens=10,
+            cost_cents=self._price_cents,
+        )
+
+    def read(self, raw: bytes) -> Reply:
+        try:
+            ratings, feedback = json.loads(raw)
+            given = [
+                GivenRating(criterion=key, level=level, rationale=why, quotes=tuple(quotes))
+                for key, level, why, quotes in ratings
+            ]
+        except (ValueError, TypeError, RecursionError):
+            return Unreadable(problem="is none of the fake's")
+        return Grading(ratings=tuple(given), feedback=feedback)
+
+
+def graded_raw(wanted: Ask, level: int = 1) -> bytes:
+    """What the fake model says: that level for every criterion, with the essay's first words as the quote."""
+    quotes = [wanted.text[:40]] if level else []
+    ratings = [(each.key, each.levels[level].name, "It says so.", quotes) for each in wanted.essay.rubric.criteria]
+    return json.dumps([ratings, "Say how you would check it."]).encode()
 
 
 class FakeNearestLearners:
@@ -192,6 +345,31 @@ class InMemoryEmbeddingArtifacts:
             check_vector(vector)
         for text, vector in embedded:
             self.vectors.setdefault((text.credential_id, provider, model, text.text_hash), vector)
+
+    async def searchable(self, provider: str, model: str) -> dict[UUID, UUID]:
+        return {each.credential_id: each.artifact_id for each in self._entries(provider, model)}
+
+    async def count_searchable(self, provider: str, model: str) -> int:
+        return len(self._entries(provider, model))
+
+    async def entries(self, artifact_ids: Sequence[UUID]) -> tuple[IndexEntry, ...]:
+        everything = {(provider, model) for _, provider, model, _ in self.vectors}
+        found = [each for made_by in everything for each in self._entries(*made_by) if each.artifact_id in artifact_ids]
+        return tuple(sorted(found, key=lambda each: each.credential_id))
+
+    def _entries(self, provider: str, model: str) -> list[IndexEntry]:
+        return [
+            IndexEntry(
+                credential_id=text.credential_id,
+                artifact_id=derived_id("embedding", *key),
+                title=text.text,
+                description="",
+                skills=(),
+                vector=self.vectors[key],
+            )
+            for text in self.texts
+            if (key := (text.credential_id, provider, model, text.text_hash)) in self.vectors
+        ]
 
     def _pending(self, provider: str, model: str) -> list[CatalogText]:
         texts = sorted(self.texts, key=lambda text: text.credential_id)

@@ -15,13 +15,20 @@ from temporalio.common import Priority, RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from activities.failures import NON_RETRYABLE
     from domain.assessments import Assessment
+    from domain.scores import DegradedReason
 
 
 class Queue(StrEnum):
-    """`assessments` runs workflows and database activities; `embeddings` is the only one that needs torch."""
+    """`assessments` runs workflows and database activities; `embeddings` is the only one that needs torch.
+
+    `llm` holds the calls of a language model, where the server-side rate limit sits; partners' slowness stays on
+    `webhooks`.
+    """
 
     ASSESSMENTS = "assessments"
+    LLM = "llm"
     EMBEDDINGS = "embeddings"
+    WEBHOOKS = "webhooks"
 
 
 UNTIL_IT_WORKS: Final = RetryPolicy(
@@ -32,6 +39,56 @@ UNTIL_IT_WORKS: Final = RetryPolicy(
     non_retryable_error_types=NON_RETRYABLE,
 )
 ONCE_A_SCHEDULE: Final = RetryPolicy(maximum_attempts=3, non_retryable_error_types=NON_RETRYABLE)
+
+
+FIVE_TIMES: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=60),
+    maximum_attempts=5,
+    non_retryable_error_types=NON_RETRYABLE,
+)
+"""What is others': bounded, then somebody else's turn. A `Retry-After` takes the interval's place."""
+
+FALLBACKS: Final = {
+    "ModelUnavailable": DegradedReason.ESSAY_GRADER_LOCAL,
+    "ModelTimeout": DegradedReason.ESSAY_GRADER_LOCAL,
+    "ModelCircuitOpen": DegradedReason.ESSAY_GRADER_LOCAL,
+    "ModelBusy": DegradedReason.ESSAY_GRADER_LOCAL,
+    "ModelRequestRefused": DegradedReason.ESSAY_GRADER_LOCAL,
+    "AnswerAwaited": DegradedReason.ESSAY_GRADER_LOCAL,
+    "ModelKeyRefused": DegradedReason.ESSAY_GRADER_KEY_REFUSED,
+    "ModelQuotaExhausted": DegradedReason.ESSAY_GRADER_QUOTA_EXHAUSTED,
+    "ModelUnknown": DegradedReason.ESSAY_GRADER_MODEL_UNKNOWN,
+    "BudgetSpent": DegradedReason.ESSAY_BUDGET_SPENT,
+    "AttemptsExceeded": DegradedReason.ESSAY_ATTEMPTS_EXCEEDED,
+}
+"""The failures of `score_essay` that the local grader takes over, and what the result then says."""
+
+STORAGE_PAUSE: Final = timedelta(seconds=30)
+"""Between rounds of attempts on a queue whose attempts are bounded, while our own database is away."""
+
+MODEL_DEADLINE: Final = timedelta(seconds=60)
+"""The longest that a client may wait for a language model; its activity ends later, so that it can still write."""
+
+HEALING_FIRST: Final = timedelta(seconds=30)
+HEALING_LONGEST: Final = timedelta(hours=2)
+HEALING_ENDS_AFTER: Final = timedelta(days=7)
+"""A degraded result is tried again after 30 s, then after twice as long each time, at most 2 h apart, for 7 days."""
+
+CATALOGUE_REBUILT_EVERY: Final = timedelta(days=7)
+
+EPOCHS: Final = 3
+"""How often an essay's answers are bought anew after all of them were rejected, the first time included."""
+
+
+_MINUTE_S: Final = 60.0
+_HOUR_S: Final = 3600.0
+DELIVERY_SCHEDULE_S: Final = (
+    *(0.0, 5.0, 5 * _MINUTE_S, 30 * _MINUTE_S),
+    *(2 * _HOUR_S, 5 * _HOUR_S, 10 * _HOUR_S, 14 * _HOUR_S, 20 * _HOUR_S, 24 * _HOUR_S),
+)
+"""Seconds before each attempt at a delivery; after the last one it is a dead letter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +108,42 @@ _MODEL: Final = Policy(
     start_to_close=timedelta(seconds=60),
     heartbeat=timedelta(seconds=10),
 )
+_CATALOGUE: Final = Policy(
+    queue=Queue.EMBEDDINGS,
+    retry=UNTIL_IT_WORKS,
+    start_to_close=timedelta(minutes=30),  # 100,000 entries take some
+    heartbeat=timedelta(seconds=30),
+)
 
 POLICIES: Final = {
     "claim_assessment": _DATABASE,
     "score_rules": _DATABASE,
+    # No schedule-to-start and no schedule-to-close: waiting in this line is not a failure.
+    "score_essay": Policy(
+        queue=Queue.LLM,
+        retry=FIVE_TIMES,
+        start_to_close=MODEL_DEADLINE + timedelta(seconds=30),
+        heartbeat=timedelta(seconds=10),
+    ),
+    "begin_revision": _DATABASE,
+    "end_healing": _DATABASE,
     "score_essays_locally": _MODEL,
     "retrieve_evidence": _MODEL,
     "blend_recommendations": _MODEL,
     "publish_result": _DATABASE,
     "mark_failed": _DATABASE,
+    "deliver_webhook": Policy(
+        queue=Queue.WEBHOOKS,
+        retry=UNTIL_IT_WORKS,
+        start_to_close=timedelta(seconds=30),
+        heartbeat=timedelta(seconds=10),
+    ),
+    "close_delivery": Policy(queue=Queue.WEBHOOKS, retry=UNTIL_IT_WORKS, start_to_close=timedelta(seconds=10)),
+    "embed_texts": _CATALOGUE,
+    "mend_index": _CATALOGUE,
+    "begin_build": _CATALOGUE,
+    "fill_build": _CATALOGUE,
+    "publish_build": _CATALOGUE,
     "reconcile": Policy(
         queue=Queue.ASSESSMENTS,
         start_to_close=timedelta(minutes=10),
@@ -83,7 +167,8 @@ def calling(activity: str, summary: str) -> workflow.ActivityConfig:
 
 def sibling_queue(own: str, queue: Queue) -> str:
     """The queue beside a workflow's own; a suffix (`assessments-blue`) carries over, so that sets of queues coexist."""
-    return queue + own.removeprefix(Queue.ASSESSMENTS)
+    prefix = next((each for each in Queue if own.startswith(each)), "")
+    return queue + own.removeprefix(prefix)
 
 
 def fair(assessment: Assessment) -> Priority:

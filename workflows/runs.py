@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypedDict
 from uuid import UUID
 
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 from temporalio.client import Client
 from temporalio.common import (
+    Priority,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -20,13 +21,26 @@ from temporalio.service import RPCError
 from domain.assessments import Assessment
 from domain.errors import ExternalServiceError
 from workflows import search_attributes
-from workflows.assessment import AssessmentInput, AssessmentWorkflow, Progress
+from workflows.assessment import AssessmentInput, AssessmentWorkflow
 from workflows.policies import Queue, fair
+from workflows.progress import Progress
+from workflows.revision import RevisionInput, RevisionWorkflow
 
 # With the server gone the SDK blocks for 6 to 30 s, whatever its own time-outs say.
 DEADLINE_S: Final = 1.0
 QUERY_DEADLINE_S: Final = 0.3
 LIVE_PAGE: Final = 200
+
+
+class _StartOptions(TypedDict):
+    """What all starts share."""
+
+    task_queue: str
+    id_reuse_policy: WorkflowIDReusePolicy
+    id_conflict_policy: WorkflowIDConflictPolicy
+    search_attributes: TypedSearchAttributes
+    priority: Priority
+    rpc_timeout: timedelta
 
 
 class TemporalAssessmentRuns:
@@ -42,12 +56,27 @@ class TemporalAssessmentRuns:
         self._breakers = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=10)
 
     async def start(self, assessment: Assessment) -> None:
-        await self._guarded(lambda: self._start(assessment, signal=None))
+        await self._guarded(lambda: self._start(assessment))
 
     async def submit(self, assessment: Assessment) -> None:
         await self._guarded(lambda: self._start(assessment, signal="submit"))
 
+    async def heal(self, assessment: Assessment) -> None:
+        await self._guarded(lambda: self._revise(assessment))
+
+    async def heal_now(self, assessment: Assessment) -> None:
+        await self._guarded(lambda: self._revise(assessment, signal="retry_degraded"))
+
+    async def reviewed(self, assessment: Assessment) -> None:
+        await self._guarded(lambda: self._revise(assessment, signal="reviewed"))
+
     async def live(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
+        return await self._live(assessment_ids, workflow_id)
+
+    async def live_revisions(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
+        return await self._live(assessment_ids, revision_workflow_id)
+
+    async def _live(self, assessment_ids: Sequence[UUID], workflow_id: Callable[[UUID], str]) -> frozenset[UUID]:
         if len(assessment_ids) > LIVE_PAGE:
             raise ValueError(f"assessment_ids: at most {LIVE_PAGE}")
         ids = ", ".join(f"'{workflow_id(assessment_id)}'" for assessment_id in assessment_ids)
@@ -69,16 +98,31 @@ class TemporalAssessmentRuns:
         except (RPCError, TimeoutError, RuntimeError):
             return None
 
-    async def _start(self, assessment: Assessment, signal: str | None) -> None:
+    async def _start(self, assessment: Assessment, signal: str | None = None) -> None:
         await self._client.start_workflow(
             AssessmentWorkflow.run,
             AssessmentInput(assessment_id=assessment.id, expires_at=assessment.expires_at),
             id=workflow_id(assessment.id),
+            static_summary=f"Assessment {assessment.id}",
+            start_signal=signal,
+            **self._options(assessment),
+        )
+
+    async def _revise(self, assessment: Assessment, signal: str | None = None) -> None:
+        await self._client.start_workflow(
+            RevisionWorkflow.run,
+            RevisionInput(assessment_id=assessment.id),
+            id=revision_workflow_id(assessment.id),
+            static_summary=f"Revise assessment {assessment.id}",
+            start_signal=signal,
+            **self._options(assessment),
+        )
+
+    def _options(self, assessment: Assessment) -> _StartOptions:
+        return _StartOptions(
             task_queue=self._queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal=signal,
-            static_summary=f"Assessment {assessment.id}",
             search_attributes=TypedSearchAttributes(
                 [
                     SearchAttributePair(search_attributes.ASSESSMENT_STATUS, str(assessment.status)),
@@ -101,3 +145,7 @@ class TemporalAssessmentRuns:
 
 def workflow_id(assessment_id: UUID) -> str:
     return f"assessment-{assessment_id}"
+
+
+def revision_workflow_id(assessment_id: UUID) -> str:
+    return f"revision-{assessment_id}"

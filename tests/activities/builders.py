@@ -1,6 +1,6 @@
 """Submitted assessments, and what the steps find when they begin to work on one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,12 +8,13 @@ from uuid import UUID
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.score_essays_locally import EssaysInput, ScoreEssaysLocally
+from activities.score_essays_locally import EssaysInput, LeftEssay, ScoreEssaysLocally
 from activities.score_rules import ScoreRules
 from activities.steps import RunInput
 from domain.assessments import Assessment
-from domain.ports import Essay, JobKey, UnitOfWorkFactory
-from domain.scores import EssayScore
+from domain.essays import Essay
+from domain.ports import JobKey, UnitOfWorkFactory
+from domain.scores import DegradedReason, EssayScore
 from domain.steps import answered_essays
 from persistence.tables import AsyncJobRow, CredentialRow, EmbeddingArtifactRow, RoleRow
 from tests.builders import ROLE_ID, an_assessment, artifact_id
@@ -42,8 +43,14 @@ async def score_everything(units: UnitOfWorkFactory, assessment: Assessment) -> 
     """What must be there before evidence can be looked for."""
     run = run_of(assessment)
     await ScoreRules(units).score_rules(run)
-    batch = EssaysInput(run=run, essays=await essays_of(units, assessment))
+    batch = EssaysInput(run=run, essays=left(await essays_of(units, assessment)))
     await ScoreEssaysLocally(units, FakeEssayGrader()).score_essays_locally(batch)
+
+
+def left(
+    essays: Iterable[UUID], reason: DegradedReason = DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
+) -> tuple[LeftEssay, ...]:
+    return tuple(LeftEssay(essay=essay, reason=reason) for essay in essays)
 
 
 async def searchable_credentials(session: AsyncSession, number: int = 12) -> list[IndexedCredential]:

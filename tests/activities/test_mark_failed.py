@@ -16,7 +16,7 @@ from tests.builders import an_assessment
 
 async def mark(units: UnitOfWorkFactory, assessment: Assessment, run: int = 1) -> AssessmentStatus:
     failure = FailureInput(assessment_id=assessment.id, run=run, reason="CorruptData")
-    return await MarkFailed(units).mark_failed(failure)
+    return (await MarkFailed(units).mark_failed(failure)).status
 
 
 async def state(session: AsyncSession, assessment: Assessment) -> tuple[str, str | None]:

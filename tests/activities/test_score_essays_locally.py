@@ -11,16 +11,16 @@ from domain.errors import Conflict, CorruptData, ExternalServiceError
 from domain.ports import UnitOfWorkFactory
 from domain.steps import Step
 from persistence.tables import AssessmentRow, AsyncJobRow, QuestionSnapshotRow
-from tests.activities.builders import CountingGrader, essays_of, job_row, run_of
+from tests.activities.builders import CountingGrader, essays_of, job_row, left, run_of
 
 
 @pytest.fixture
 async def batch(uow_factory: UnitOfWorkFactory, assessment: Assessment) -> EssaysInput:
-    return EssaysInput(run=run_of(assessment), essays=await essays_of(uow_factory, assessment))
+    return EssaysInput(run=run_of(assessment), essays=left(await essays_of(uow_factory, assessment)))
 
 
 async def jobs(session: AsyncSession, batch: EssaysInput) -> list[AsyncJobRow]:
-    return [await job_row(session, batch.run.job(Step.SCORE_ESSAY, essay)) for essay in batch.essays]
+    return [await job_row(session, batch.run.job(Step.SCORE_ESSAY, left.essay)) for left in batch.essays]
 
 
 async def without_anchors(session: AsyncSession, essay: UUID) -> None:
@@ -36,15 +36,15 @@ async def test_all_essays_are_graded_in_one_batch_and_each_closes_its_job(
 
     result = await ScoreEssaysLocally(uow_factory, grader).score_essays_locally(batch)
 
-    assert result == EssaysResult(scored=2, needs_review=0, degraded_reasons=("essay_grader_not_configured",))
-    assert grader.batches == [list(batch.essays)]
+    assert result == EssaysResult(scored=2, needs_review=0)
+    assert grader.batches == [[left.essay for left in batch.essays]]
     assert [row.status for row in await jobs(session, batch)] == ["succeeded", "succeeded"]
 
 
 async def test_an_abstention_waits_for_a_person(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
 ) -> None:
-    await without_anchors(session, batch.essays[0])
+    await without_anchors(session, batch.essays[0].essay)
 
     result = await ScoreEssaysLocally(uow_factory, CountingGrader()).score_essays_locally(batch)
 
@@ -70,7 +70,7 @@ async def test_only_essays_without_a_score_are_graded(uow_factory: UnitOfWorkFac
 
     await activity.score_essays_locally(batch)
 
-    assert grader.batches == [[first], [second]]
+    assert grader.batches == [[first.essay], [second.essay]]
 
 
 async def test_a_failed_batch_leaves_its_code_in_every_open_job(
@@ -117,7 +117,7 @@ async def test_what_is_no_answered_essay_is_not_graded(uow_factory: UnitOfWorkFa
 
     with pytest.raises(CorruptData):
         await ScoreEssaysLocally(uow_factory, grader).score_essays_locally(
-            replace(batch, essays=(items[0].snapshot_id,))
+            replace(batch, essays=left([items[0].snapshot_id]))
         )
 
     assert grader.batches == []

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.steps import RunInput, essay_scores, record_failure, run_step
+from activities.steps import RunInput, record_failure, run_step, scores
 from domain.assessments import Assessment
 from domain.errors import Conflict, CorruptData, Erased, ExternalServiceError, NotFound, StorageUnavailable
 from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
@@ -126,9 +126,9 @@ async def test_essay_scores_come_in_the_order_of_the_items_and_count_what_nobody
 
     async with uow_factory() as unit:
         items = await unit.assessments.items(assessment.id)
-        scores = await essay_scores(unit, run_of(assessment), items)
+        scored = await scores(unit, run_of(assessment), items)
 
-    assert [(score.snapshot_id, score.model) for score in scores] == [(first, "none"), (second, "local-fake")]
+    assert [(score.snapshot_id, score.model) for score in scored.essays] == [(first, "none"), (second, "local-fake")]
 
 
 async def test_essay_scores_are_not_had_before_every_essay_is_graded(
@@ -137,7 +137,7 @@ async def test_essay_scores_are_not_had_before_every_essay_is_graded(
     async with uow_factory() as unit:
         items = await unit.assessments.items(assessment.id)
         with pytest.raises(CorruptData):
-            await essay_scores(unit, run_of(assessment), items)
+            await scores(unit, run_of(assessment), items)
 
 
 def _unknown() -> RunInput:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from domain.assessments import Assessment, AssessmentStatus
+from domain.assessments import Assessment, AssessmentStatus, Healing
 from domain.errors import Conflict, Erased, NotFound
 from domain.ports import UnitOfWorkFactory
 from persistence.engine import create_engine
@@ -164,6 +164,20 @@ async def test_every_transition_comes_back_as_it_was_saved(
         select(AuditLogRow.action).where(AuditLogRow.resource_id == before.id).order_by(AuditLogRow.seq)
     )
     assert actions.all() == ["assessment.claimed", "assessment.failed", "assessment.rerun"]
+
+
+async def test_healing_that_stops_again_and_again_leaves_a_row_each_time(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory
+) -> None:
+    due = await an_assessment(session, status="completed", revision=1, healing="due")
+    stopped = due.end_healing(Healing.STOPPED, "corrupt_data")
+
+    for _ in range(2):
+        await save(uow_factory, due, stopped)
+        await save(uow_factory, stopped, stopped.retry_healing())
+
+    actions = await session.scalars(select(AuditLogRow.action).where(AuditLogRow.resource_id == due.id))
+    assert sorted(actions) == ["assessment.healing_due"] * 2 + ["assessment.healing_stopped"] * 2
 
 
 async def test_items_come_in_order_with_their_answers(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:

@@ -223,7 +223,7 @@ async def test_a_step_whose_output_is_published_and_cleared_cannot_begin(
         await begin(uow_factory, key)
 
 
-async def test_outputs_come_in_the_order_asked_for(uow_factory: UnitOfWorkFactory, key: JobKey) -> None:
+async def test_outputs_are_told_by_key_and_missing_ones_left_out(uow_factory: UnitOfWorkFactory, key: JobKey) -> None:
     keys = [replace(key, step=Step.SCORE_ESSAY, item=uuid4()) for _ in range(3)]
     outputs = [RuleScores(scores=SCORES.scores * number) for number in range(3)]
     for each, output in zip(keys, outputs, strict=True):
@@ -231,8 +231,8 @@ async def test_outputs_come_in_the_order_asked_for(uow_factory: UnitOfWorkFactor
         await succeed(uow_factory, each, output)
 
     async with uow_factory() as unit:
-        assert await unit.jobs.outputs(keys[::-1], RuleScores) == outputs[::-1]
-        assert await unit.jobs.outputs([], RuleScores) == []
+        assert await unit.jobs.outputs([*keys, key], RuleScores) == dict(zip(keys, outputs, strict=True))
+        assert await unit.jobs.outputs([], RuleScores) == {}
 
 
 async def test_a_step_without_output_is_corrupt(uow_factory: UnitOfWorkFactory, key: JobKey) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment, AssessmentStatus, Healing
-from domain.errors import Conflict, CorruptData, InvalidAssessmentState
+from domain.errors import Conflict, CorruptData, NotFound
 from domain.ports import JobKey, UnitOfWorkFactory
 from domain.results import Publication, Result
 from domain.scores import DegradedReason
@@ -160,10 +160,10 @@ async def test_publishing_again_is_refused_and_changes_nothing(
         await publish(uow_factory, assessment, result)
 
     async with uow_factory() as unit:
-        locked, now = await unit.assessments.lock(assessment.id)
-        with pytest.raises(InvalidAssessmentState):
-            await unit.results.publish(locked, now, result)
-        assert await unit.results.published(assessment.id) == first
+        _, now = await unit.assessments.lock(assessment.id)
+        with pytest.raises(Conflict):
+            await unit.results.publish(assessment, now, result)
+        assert (await unit.assessments.get(assessment.id)).revision == first.revision
     assert await count(session, ResultRevisionRow, ResultRevisionRow.assessment_id == assessment.id) == 1
     assert await count(session, WebhookEventRow, WebhookEventRow.assessment_id == assessment.id) == 1
 
@@ -172,7 +172,8 @@ async def test_nothing_is_published_before_the_first_result(
     uow_factory: UnitOfWorkFactory, assessment: Assessment
 ) -> None:
     async with uow_factory() as unit:
-        assert await unit.results.published(assessment.id) is None
+        with pytest.raises(NotFound):
+            await unit.results.published(assessment.id)
 
 
 async def test_the_steps_payloads_are_cleared_but_for_the_publications_own(
@@ -240,17 +241,19 @@ async def test_an_event_is_delivered_to_the_endpoints_that_want_it(
 
     deliveries = (await session.execute(select(WebhookDeliveryRow))).scalars().all()
     assert [(row.endpoint_id, row.event_id, row.n, row.status) for row in deliveries] == [
-        (wanted, publication.event_ids[0], 1, "pending")
+        (wanted, deliveries[0].event_id, 1, "pending")
+    ]
+    assert [(each.id, each.event_id, each.endpoint_id) for each in publication.deliveries] == [
+        (row.id, row.event_id, row.endpoint_id) for row in deliveries
     ]
 
 
 async def test_an_events_bytes_are_its_payload_and_hold_no_result(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
 ) -> None:
-    publication = await publish(uow_factory, assessment, await result_of(session, uow_factory, assessment))
+    await publish(uow_factory, assessment, await result_of(session, uow_factory, assessment))
 
     event = (await session.execute(select(WebhookEventRow))).scalar_one()
-    assert event.id == publication.event_ids[0]
     assert json.loads(event.body) == event.payload
     assert event.status == "unsubscribed"
     assert event.payload["version"] == 1
@@ -315,9 +318,6 @@ async def test_a_later_revision_replaces_the_evidence_and_keeps_the_history(
 ) -> None:
     result = await result_of(session, uow_factory, assessment)
     first = await publish(uow_factory, assessment, result)
-    await session.execute(
-        text("UPDATE assessments SET status = 'awaiting_async' WHERE id = :id"), {"id": assessment.id}
-    )
     async with uow_factory() as unit:
         again = await unit.assessments.get(assessment.id)
 

@@ -27,6 +27,7 @@ from tests.workflows.scripted import Rehearsal, ScriptedActivities
 from workflows import search_attributes
 from workflows.assessment import AssessmentWorkflow
 from workflows.policies import Queue
+from workflows.revision import RevisionWorkflow
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +50,14 @@ async def rehearsal(environment: WorkflowEnvironment) -> AsyncIterator[Rehearsal
         Worker(
             environment.client,
             task_queue=Queue.ASSESSMENTS + suffix,
-            workflows=[AssessmentWorkflow],
+            workflows=[AssessmentWorkflow, RevisionWorkflow],
             workflow_runner=STRICT,
+            activities=activities.all(),
+            interceptors=[FailureInterceptor()],
+        ),
+        Worker(
+            environment.client,
+            task_queue=Queue.LLM + suffix,
             activities=activities.all(),
             interceptors=[FailureInterceptor()],
         ),

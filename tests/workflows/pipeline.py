@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from temporalio.api.history.v1 import History
 from temporalio.client import Client
 
+from activities.score_essay import Grading, ScoreEssay
 from domain.assessments import Assessment
-from domain.ports import CredentialIndex, EssayGrader, UnitOfWorkFactory
+from domain.ledger import SpendingLimits
+from domain.ports import CredentialIndex, EssayGrader, GradingModel, UnitOfWorkFactory
 from domain.steps import submission_jobs
 from persistence.assessments import SqlAssessments
 from persistence.tables import (
@@ -26,11 +28,12 @@ from persistence.tables import (
 )
 from tests.builders import a_user, an_assessment, answer_all
 from tests.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners
-from tests.workflows.scripted import Handle
-from worker import Models, WorkerSettings, assessments_worker, embeddings_worker
+from tests.workflows.scripted import Handle, RevisionHandle
+from worker import Models, WorkerSettings, assessments_worker, embeddings_worker, llm_worker
 from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
 from workflows.policies import Queue
-from workflows.runs import TemporalAssessmentRuns, workflow_id
+from workflows.revision import RevisionOutcome, RevisionWorkflow
+from workflows.runs import TemporalAssessmentRuns, revision_workflow_id, workflow_id
 
 MARKER = "marker-7d1f"
 """In everything that a learner wrote, that identifies one, or that a question says."""
@@ -48,6 +51,7 @@ class Pipeline:
     units: UnitOfWorkFactory
     index: CredentialIndex
     grader: EssayGrader = field(default_factory=FakeEssayGrader)
+    model: GradingModel | None = None
     suffix: str = field(default_factory=lambda: f"-{uuid4()}")
     executions: set[tuple[str, str | None]] = field(default_factory=set)
 
@@ -60,11 +64,17 @@ class Pipeline:
         units = units or self.units
         settings = WorkerSettings(grace_s=grace_s)
         models = Models(embedder=FakeEmbedder(), index=self.index, grader=self.grader, nearest=FakeNearestLearners())
-        queues = (Queue.ASSESSMENTS + self.suffix, Queue.EMBEDDINGS + self.suffix)
-        async with (
-            assessments_worker(self.client, units, self.runs, settings, queues[0]),
-            embeddings_worker(self.client, units, models, settings, queues[1]),
-        ):
+        queues = (Queue.ASSESSMENTS + self.suffix, Queue.EMBEDDINGS + self.suffix, Queue.LLM + self.suffix)
+        by_model = self.model is not None
+        async with AsyncExitStack() as running:
+            for worker in (
+                assessments_worker(self.client, units, self.runs, settings, queues[0], by_model=by_model),
+                embeddings_worker(self.client, units, models, settings, queues[1]),
+            ):
+                await running.enter_async_context(worker)
+            if self.model is not None:
+                score = ScoreEssay(units, self.model, Grading(samples=1, limits=SpendingLimits()))
+                await running.enter_async_context(llm_worker(self.client, score, settings, queues[2]))
             yield
 
     async def assessment(self, *, answered: bool = True, **columns: Any) -> Assessment:
@@ -107,6 +117,17 @@ class Pipeline:
             described.id,
             run_id=described.run_id,
         )
+
+    async def heal_now(self, assessment: Assessment) -> RevisionOutcome:
+        """What an advisor's retry does, waited for."""
+        await self.runs.heal_now(assessment)
+        handle: RevisionHandle = self.client.get_workflow_handle_for(
+            RevisionWorkflow.run, revision_workflow_id(assessment.id)
+        )
+        described = await handle.describe()
+        self.executions.add((described.id, described.run_id))
+        async with asyncio.timeout(PATIENCE_S):
+            return await handle.result()
 
     async def leaks(self) -> list[str]:
         """Where Temporal holds something marked: in histories, failures, memos, summaries or search attributes."""

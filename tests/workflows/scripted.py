@@ -10,17 +10,22 @@ from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
+from activities.begin_revision import RevisionPlan, RevisionWish
 from activities.claim_assessment import Claim, ClaimInput, ClaimOutcome
-from activities.mark_failed import FailureInput
+from activities.end_healing import HealingEnd
+from activities.mark_failed import FailureInput, FailureResult
 from activities.retrieve_evidence import EvidenceResult
-from activities.score_essays_locally import EssaysInput, EssaysResult
+from activities.score_essay import EssayInput, EssayOutcome, EssayProgress
+from activities.score_essays_locally import EssaysInput, EssaysResult, LeftEssay
 from activities.steps import RunInput
-from domain.assessments import AssessmentStatus
+from domain.assessments import AssessmentStatus, Healing
 from domain.identity import derived_id
 from domain.results import Publication
 from workflows.assessment import AssessmentInput, AssessmentOutcome, AssessmentWorkflow
+from workflows.revision import RevisionInput, RevisionOutcome, RevisionWorkflow
 
 Handle: TypeAlias = WorkflowHandle[AssessmentWorkflow, AssessmentOutcome]
+RevisionHandle: TypeAlias = WorkflowHandle[RevisionWorkflow, RevisionOutcome]
 
 
 @dataclass
@@ -32,6 +37,14 @@ class ScriptedActivities:
     claims: list[Claim] = field(default_factory=list)
     script: dict[str, Callable[[], None]] = field(default_factory=dict)
     essays: tuple[UUID, ...] = field(default_factory=lambda: (uuid4(), uuid4()))
+    bought: list[EssayInput] = field(default_factory=list)
+    progress: list[EssayProgress] = field(default_factory=list)
+    left: list[LeftEssay] = field(default_factory=list)
+    wishes: list[RevisionWish] = field(default_factory=list)
+    plans: list[RevisionPlan] = field(default_factory=list)
+    ends: list[HealingEnd] = field(default_factory=list)
+    evidence: EvidenceResult = field(default=EvidenceResult(gaps=3, traces=30, degraded_reasons=()))
+    heals: bool = False
 
     def __post_init__(self) -> None:
         if not self.claims:
@@ -54,19 +67,40 @@ class ScriptedActivities:
         return 8
 
     @activity.defn
+    async def score_essay(self, wanted: EssayInput) -> EssayProgress:
+        """What `progress` holds next, and in the end that it is scored."""
+        self.bought.append(wanted)
+        self._call("score_essay")
+        return self.progress.pop(0) if self.progress else SCORED
+
+    @activity.defn
+    async def begin_revision(self, wish: RevisionWish) -> RevisionPlan:
+        """What `plans` holds next, and in the end that nothing is to be done."""
+        self.wishes.append(wish)
+        self._call("begin_revision")
+        return self.plans.pop(0) if self.plans else RevisionPlan()
+
+    @activity.defn
+    async def end_healing(self, end: HealingEnd) -> Healing:
+        self._call("end_healing")
+        self.ends.append(end)
+        return end.healing
+
+    @activity.defn
     async def score_essays_locally(self, batch: EssaysInput) -> EssaysResult:
         self._call("score_essays_locally")
-        return EssaysResult(scored=len(batch.essays), needs_review=0, degraded_reasons=("essay_grader_not_configured",))
+        self.left += batch.essays
+        return EssaysResult(scored=len(batch.essays), needs_review=0)
 
     @activity.defn
     async def retrieve_evidence(self, run: RunInput) -> EvidenceResult:
-        assert run.revision == 1
+        assert run.run == 1
         self._call("retrieve_evidence")
-        return EvidenceResult(gaps=3, traces=30, degraded_reasons=())
+        return self.evidence
 
     @activity.defn
     async def blend_recommendations(self, run: RunInput) -> int:
-        assert run.revision == 1
+        assert run.run == 1
         self._call("blend_recommendations")
         return 5
 
@@ -79,24 +113,31 @@ class ScriptedActivities:
             revision=run.revision,
             degraded_reasons=("essay_grader_not_configured",),
             needs_review=False,
+            heals=self.heals,
         )
 
     @activity.defn
-    async def mark_failed(self, failure: FailureInput) -> AssessmentStatus:
+    async def mark_failed(self, failure: FailureInput) -> FailureResult:
         self._call("mark_failed")
         self.failures.append(failure)
-        return AssessmentStatus.FAILED
+        return FailureResult(status=AssessmentStatus.FAILED)
 
     def all(self) -> list[Callable[..., object]]:
         return [
             self.claim_assessment,
             self.score_rules,
+            self.score_essay,
+            self.begin_revision,
+            self.end_healing,
             self.score_essays_locally,
             self.retrieve_evidence,
             self.blend_recommendations,
             self.publish_result,
             self.mark_failed,
         ]
+
+
+SCORED = EssayProgress(outcome=EssayOutcome.SCORED)
 
 
 def go_on(essays: tuple[UUID, ...] = ()) -> Claim:
@@ -119,4 +160,14 @@ class Rehearsal:
             id=f"assessment-{uuid4()}",
             task_queue=self.queue,
             start_signal="submit" if submit else None,
+        )
+
+    async def revise(self, *, signal: str | None = None, retry_after_s: float = 0.0) -> RevisionHandle:
+        assessment_id = uuid4()
+        return await self.environment.client.start_workflow(
+            RevisionWorkflow.run,
+            RevisionInput(assessment_id=assessment_id, retry_after_s=retry_after_s),
+            id=f"revision-{assessment_id}",
+            task_queue=self.queue,
+            start_signal=signal,
         )

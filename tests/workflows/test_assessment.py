@@ -13,7 +13,8 @@ from domain.assessments import AssessmentStatus
 from domain.errors import CorruptData, NotFound, StorageUnavailable
 from tests.workflows.pipeline import history_bytes
 from tests.workflows.scripted import Rehearsal
-from workflows.assessment import AssessmentWorkflow, Progress, Stage, checklist
+from workflows.assessment import AssessmentWorkflow
+from workflows.progress import Progress, Stage, checklist
 
 FINISHED = Claim(outcome=ClaimOutcome.FINISHED, status=AssessmentStatus.COMPLETED)
 

@@ -15,7 +15,8 @@ from temporalio.exceptions import ApplicationError
 
 from domain.assessments import Assessment, AssessmentStatus
 from domain.errors import ExternalServiceError, StorageUnavailable
-from domain.ports import Essay, JobKey, UnitOfWork, UnitOfWorkFactory
+from domain.essays import Essay
+from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
 from domain.scores import EssayScore
 from domain.steps import Step
 from persistence.tables import AsyncJobRow, UserRow
@@ -23,7 +24,8 @@ from tests.fakes import FakeEssayGrader
 from tests.workflows.pipeline import MARKER, ONE_RESULT, Pipeline, history_bytes, outcome
 from tests.workflows.scripted import Handle
 from tests.workflows.waiting import eventually
-from workflows.assessment import AssessmentOutcome, Progress
+from workflows.assessment import AssessmentOutcome
+from workflows.progress import Progress
 
 MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
 COMPLETED = AssessmentOutcome(

@@ -18,9 +18,10 @@ from domain.errors import ExternalServiceError
 from tests.workflows.scripted import ScriptedActivities
 from tests.workflows.waiting import eventually
 from workflows import search_attributes
-from workflows.assessment import AssessmentOutcome, AssessmentWorkflow, Progress, Stage
+from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
 from workflows.client import connect
 from workflows.policies import Queue
+from workflows.progress import Progress, Stage
 from workflows.runs import LIVE_PAGE, TemporalAssessmentRuns, workflow_id
 
 Handle = WorkflowHandle[AssessmentWorkflow, AssessmentOutcome]

@@ -1,0 +1,81 @@
+"""Says what a later revision of a published result has to do, or that there is nothing to do."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from temporalio import activity
+
+from domain.assessments import Assessment, AssessmentStatus, Healing
+from domain.ports import UnitOfWork, UnitOfWorkFactory
+from domain.scores import DegradedReason
+from domain.steps import revision_jobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionWish:
+    """`heal`: degraded parts are to be tried again now; what people reviewed is always published."""
+
+    assessment_id: UUID
+    heal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EssayToHeal:
+    """`epoch` is the one its last answers were asked for in."""
+
+    essay: UUID
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionPlan:
+    """What to do now (`reviews`, `essays`, `evidence`), as `revision` of `run`.
+
+    `healing`: the result is still to be healed, now or later.
+    """
+
+    run: int = 0
+    revision: int = 0
+    reviews: bool = False
+    essays: tuple[EssayToHeal, ...] = ()
+    evidence: bool = False
+    healing: bool = False
+
+
+class BeginRevision:
+    def __init__(self, units: UnitOfWorkFactory) -> None:
+        self._units = units
+
+    @activity.defn
+    async def begin_revision(self, wish: RevisionWish) -> RevisionPlan:
+        """Reviews first, so that nobody waits for a model to see what a person decided; then healing.
+
+        The steps of the revision start afresh: an earlier attempt at it published nothing, and the answers it bought
+        are in the ledger.
+        """
+        async with self._units() as unit:
+            assessment, _ = await unit.assessments.lock(wish.assessment_id)
+            if assessment.status is not AssessmentStatus.COMPLETED:
+                return RevisionPlan()
+            plan = await _plan(unit, assessment, heal=wish.heal)
+            if plan.reviews or plan.essays or plan.evidence:
+                await unit.jobs.restart(revision_jobs(assessment, (each.essay for each in plan.essays)))
+            await unit.commit()
+        return plan
+
+
+async def _plan(unit: UnitOfWork, assessment: Assessment, *, heal: bool) -> RevisionPlan:
+    waiting = assessment.healing is Healing.DUE
+    plan = RevisionPlan(run=assessment.run, revision=assessment.revision + 1, healing=waiting)
+    if any(review.published_revision is None for review in await unit.reviews.of(assessment.id)):
+        return replace(plan, reviews=True)
+    if not (waiting and heal):
+        return plan
+    published = await unit.results.published(assessment.id)
+    epochs = await unit.model_answers.epochs(assessment.id)
+    essays = [essay for essay in published.scores.essays if essay.degraded_reason and essay.degraded_reason.heals]
+    return replace(
+        plan,
+        essays=tuple(EssayToHeal(essay=essay.snapshot_id, epoch=epochs.get(essay.snapshot_id, 0)) for essay in essays),
+        evidence=DegradedReason.VECTOR_STORE_FALLBACK in published.degraded_reasons,
+    )

@@ -1,0 +1,38 @@
+"""Writes down that a degraded result will not become better by itself any more."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from temporalio import activity
+
+from domain.assessments import AssessmentStatus, Healing
+from domain.ports import UnitOfWorkFactory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealingEnd:
+    """`final` when the time for it is over, `stopped` by an error, whose code is `reason`."""
+
+    assessment_id: UUID
+    healing: Healing
+    reason: str | None = None
+
+
+class EndHealing:
+    def __init__(self, units: UnitOfWorkFactory) -> None:
+        self._units = units
+
+    @activity.defn
+    async def end_healing(self, end: HealingEnd) -> Healing:
+        """What stands after it. The published result stays; a healing that is over already is left alone.
+
+        A review that cannot be published stops too, whether or not anything was to be healed.
+        """
+        async with self._units() as unit:
+            assessment, _ = await unit.assessments.lock(end.assessment_id)
+            over = {Healing.FINAL, Healing.STOPPED, *({Healing.NONE} if end.healing is Healing.FINAL else ())}
+            if assessment.status is not AssessmentStatus.COMPLETED or assessment.healing in over:
+                return assessment.healing
+            await unit.assessments.save(assessment, assessment.end_healing(end.healing, end.reason))
+            await unit.commit()
+        return end.healing

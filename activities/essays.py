@@ -1,0 +1,28 @@
+"""The essay of an assessment as graders take it."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from domain.errors import CorruptData
+from domain.essays import Essay
+from domain.questions import EssayRubric, Item
+
+
+def essay_of(items: Iterable[Item], snapshot_id: UUID) -> Essay:
+    """The answered essay among the items.
+
+    Raises:
+        CorruptData: there is none of that id.
+    """
+    for item in items:
+        if item.snapshot_id == snapshot_id:
+            match item.question.rubric, item.answer:
+                case EssayRubric() as rubric, str() as text:
+                    return Essay(
+                        snapshot_id=item.snapshot_id,
+                        prompt=item.question.prompt,
+                        rubric=rubric,
+                        rubric_version=item.question.version,
+                        text=text,
+                    )
+    raise CorruptData(f"Item {snapshot_id} is no answered essay")

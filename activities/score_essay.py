@@ -1,0 +1,153 @@
+"""Has a language model grade an essay: one bought answer an execution, and none that is there already."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.essays import essay_of
+from activities.steps import RunInput, record_failure
+from domain.errors import AppError, Conflict
+from domain.essays import Essay
+from domain.grading import Accepted, Ask, Call, Unscorable, Variant, ask, essay_score, next_call
+from domain.ledger import AnswerKey, Intent, SpendingLimits
+from domain.ports import GradingModel, JobKey, UnitOfWorkFactory
+from domain.scores import EssayScore
+from domain.steps import Step
+
+LEASE_SLACK_S: Final = 5.0
+"""A claim outlives its call by this much, so that nobody buys what is about to be stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EssayInput:
+    """`epoch` moves when healing buys anew what was rejected."""
+
+    run: RunInput
+    essay: UUID
+    epoch: int = 0
+
+
+class EssayOutcome(StrEnum):
+    SCORED = "scored"
+    AGAIN = "again"
+    UNSCORABLE = "unscorable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EssayProgress:
+    """`next_call` names the answer to buy next on `again`; `unscorable` leaves the essay to another grader."""
+
+    outcome: EssayOutcome
+    needs_review: bool = False
+    next_call: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grading:
+    """How essays are graded: `samples` (>= 1) answers each, and what may be spent."""
+
+    samples: int
+    limits: SpendingLimits
+
+
+class ScoreEssay:
+    def __init__(self, units: UnitOfWorkFactory, model: GradingModel, grading: Grading) -> None:
+        self._units = units
+        self._model = model
+        self._grading = grading
+
+    @activity.defn
+    async def score_essay(self, wanted: EssayInput) -> EssayProgress:
+        """Scored, or which answer the next execution is to buy."""
+        job = wanted.run.job(Step.SCORE_ESSAY, wanted.essay)
+        async with self._units(autocommit=True) as unit:
+            stored = await unit.jobs.begin(job, EssayScore)
+            await unit.commit()
+        if stored is not None:
+            return _scored(stored)
+        try:
+            return await self._advance(wanted, job)
+        except Exception as error:
+            await record_failure(self._units, job, error)
+            raise
+
+    async def _advance(self, wanted: EssayInput, job: JobKey) -> EssayProgress:
+        essay, key = await self._read(wanted)
+        async with self._units(autocommit=True) as unit:
+            bought = await unit.model_answers.bought(key)
+        replies = {call: self._model.read(raw) for call, raw in bought.items()}
+        due = next_call(essay, replies, self._grading.samples)
+        if isinstance(due, Call):
+            try:
+                raw = await self._buy(replace(key, call=due), ask(essay, replies, due))
+            except Conflict:  # somebody else has just bought it
+                return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
+            due = next_call(essay, replies | {due: self._model.read(raw)}, self._grading.samples)
+        match due:
+            case Accepted():
+                return await self._close(job, essay, due)
+            case Unscorable():
+                return EssayProgress(outcome=EssayOutcome.UNSCORABLE)
+            case Call():
+                return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
+
+    async def _read(self, wanted: EssayInput) -> tuple[Essay, AnswerKey]:
+        async with self._units(autocommit=True) as unit:
+            items = await unit.assessments.items(wanted.run.assessment_id)
+        essay = essay_of(items, wanted.essay)
+        key = AnswerKey(
+            assessment_id=wanted.run.assessment_id,
+            snapshot_id=wanted.essay,
+            rubric_version=essay.rubric_version,
+            prompt_version=self._model.prompt_version,
+            model=self._model.model,
+            epoch=wanted.epoch,
+            call=Call(0, 0, Variant.FULL),
+        )
+        return essay, key
+
+    async def _buy(self, key: AnswerKey, wanted: Ask) -> bytes:
+        """Claimed before the call, stored before it is read; a call that fails gives its claim up."""
+        intent = Intent(
+            key=key,
+            lease_s=self._model.deadline_s + LEASE_SLACK_S,
+            highest_price_cents=self._model.highest_price_cents(wanted),
+        )
+        async with self._units() as unit:
+            await unit.model_answers.intend(intent, self._grading.limits)
+            await unit.commit()
+        try:
+            bought = await self._model.buy(wanted)
+        except (Exception, asyncio.CancelledError):
+            await self._release(key)
+            raise
+        async with self._units(autocommit=True) as unit:
+            await unit.model_answers.keep(key, bought)
+            await unit.commit()
+        return bought.raw
+
+    async def _release(self, key: AnswerKey) -> None:
+        """Best effort: what is not released lapses with its lease."""
+        with contextlib.suppress(AppError, OSError):
+            async with self._units(autocommit=True) as unit:
+                await unit.model_answers.release(key)
+                await unit.commit()
+
+    async def _close(self, job: JobKey, essay: Essay, answer: Accepted) -> EssayProgress:
+        async with self._units(autocommit=True) as unit:
+            spent = (await unit.model_answers.spent(job.assessment_id))[essay.snapshot_id]
+            score = essay_score(
+                essay, answer, spent, model=self._model.model, prompt_version=self._model.prompt_version
+            )
+            await unit.jobs.succeed(job, score)
+            await unit.commit()
+        return _scored(score)
+
+
+def _scored(score: EssayScore) -> EssayProgress:
+    return EssayProgress(outcome=EssayOutcome.SCORED, needs_review=score.needs_review)

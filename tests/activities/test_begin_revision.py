@@ -1,0 +1,268 @@
+"""What a later revision has to do, as the published result and the reviews say it."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.begin_revision import BeginRevision, EssayToHeal, RevisionPlan, RevisionWish
+from activities.blend_recommendations import BlendRecommendations
+from activities.end_healing import EndHealing, HealingEnd
+from activities.publish_result import PublishResult
+from activities.retrieve_evidence import RetrieveEvidence
+from activities.score_essay import EssayInput, ScoreEssay
+from activities.score_essays_locally import EssaysInput, ScoreEssaysLocally
+from activities.score_rules import ScoreRules
+from activities.steps import RunInput
+from domain.assessments import Assessment, Healing
+from domain.errors import NotFound
+from domain.ports import UnitOfWorkFactory
+from domain.results import Publication
+from domain.scores import DegradedReason
+from persistence.tables import AuditLogRow, EssayReviewRow, EssayScoreRow, ResultRevisionRow, WebhookEventRow
+from tests.activities.builders import an_index, essays_of, left, run_of
+from tests.activities.test_score_essay import ONE_SAMPLE
+from tests.fakes import (
+    FakeEmbedder,
+    FakeEssayGrader,
+    FakeGradingModel,
+    FakeNearestLearners,
+    InMemoryCredentialIndex,
+    graded_raw,
+)
+
+LOCAL = DegradedReason.ESSAY_GRADER_LOCAL
+
+
+class Steps:
+    """The activities of a revision, called one after the other."""
+
+    def __init__(self, session: AsyncSession, units: UnitOfWorkFactory) -> None:
+        self._session = session
+        self._units = units
+        self._index: InMemoryCredentialIndex | None = None
+
+    async def first(self, assessment: Assessment, reason: DegradedReason = LOCAL) -> Publication:
+        """A published result whose essays the local grader read."""
+        run = run_of(assessment)
+        await ScoreRules(self._units).score_rules(run)
+        batch = EssaysInput(run=run, essays=left(await essays_of(self._units, assessment), reason))
+        await ScoreEssaysLocally(self._units, FakeEssayGrader()).score_essays_locally(batch)
+        return await self.publish(run)
+
+    async def publish(self, run: RunInput) -> Publication:
+        self._index = self._index or await an_index(self._session)
+        await RetrieveEvidence(self._units, FakeEmbedder(), self._index).retrieve_evidence(run)
+        await BlendRecommendations(self._units, FakeNearestLearners()).blend_recommendations(run)
+        return await PublishResult(self._units).publish_result(run)
+
+    async def begin(self, assessment: Assessment, *, heal: bool = True) -> RevisionPlan:
+        return await BeginRevision(self._units).begin_revision(RevisionWish(assessment_id=assessment.id, heal=heal))
+
+    async def grade(self, assessment: Assessment, plan: RevisionPlan, essay: UUID, level: int = 1) -> None:
+        class Grader(FakeGradingModel):
+            async def buy(self, wanted):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # as the base
+                self.script = [graded_raw(wanted, level=level)]
+                return await super().buy(wanted)
+
+        wanted = EssayInput(run=run_in(assessment, plan), essay=essay)
+        await ScoreEssay(self._units, Grader(), ONE_SAMPLE).score_essay(wanted)
+
+    async def review(self, assessment: Assessment, essay: UUID, level: int) -> None:
+        """Somebody sets that level, by its place, for every criterion."""
+        async with self._units() as unit:
+            items = {item.snapshot_id: item for item in await unit.assessments.items(assessment.id)}
+        criteria = items[essay].question.rubric.criteria  # type: ignore[union-attr]  # a text
+        row = {
+            "id": uuid4(),
+            "assessment_id": assessment.id,
+            "question_snapshot_id": essay,
+            "reviewer_id": assessment.user_id,
+            "levels": {criterion.key: criterion.levels[level].name for criterion in criteria},
+        }
+        await self._session.execute(insert(EssayReviewRow), [row])
+
+
+def run_in(assessment: Assessment, plan: RevisionPlan) -> RunInput:
+    return RunInput(assessment_id=assessment.id, run=plan.run, revision=plan.revision)
+
+
+@pytest.fixture
+def steps(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> Steps:
+    return Steps(session, uow_factory)
+
+
+async def shown(session: AsyncSession, assessment: Assessment) -> dict[UUID, EssayScoreRow]:
+    rows = await session.scalars(
+        select(EssayScoreRow).where(EssayScoreRow.assessment_id == assessment.id),
+        execution_options={"populate_existing": True},
+    )
+    return {row.question_snapshot_id: row for row in rows}
+
+
+async def test_essays_that_a_failing_model_left_are_to_be_healed(
+    uow_factory: UnitOfWorkFactory, steps: Steps, assessment: Assessment
+) -> None:
+    publication = await steps.first(assessment)
+
+    plan = await steps.begin(assessment)
+
+    assert publication.heals
+    assert plan.healing
+    assert plan.revision == 2
+    assert {each.essay for each in plan.essays} == set(await essays_of(uow_factory, assessment))
+
+
+async def test_before_its_time_nothing_is_healed(steps: Steps, assessment: Assessment) -> None:
+    await steps.first(assessment)
+
+    plan = await steps.begin(assessment, heal=False)
+
+    assert (plan.healing, plan.essays, plan.evidence) == (True, (), False)
+
+
+@pytest.mark.parametrize("reason", [DegradedReason.ESSAY_GRADER_NOT_CONFIGURED, DegradedReason.ESSAY_ATTEMPTS_EXCEEDED])
+async def test_what_does_not_pass_by_itself_is_left_alone(
+    steps: Steps, assessment: Assessment, reason: DegradedReason
+) -> None:
+    assert not (await steps.first(assessment, reason)).heals
+
+    assert not (await steps.begin(assessment)).healing
+
+
+async def test_an_assessment_without_a_result_has_nothing_to_revise(steps: Steps, assessment: Assessment) -> None:
+    assert await steps.begin(assessment) == RevisionPlan()
+
+
+async def test_an_assessment_that_does_not_exist_is_told(steps: Steps, assessment: Assessment) -> None:
+    with pytest.raises(NotFound):
+        await BeginRevision(steps._units).begin_revision(RevisionWish(assessment_id=uuid4(), heal=True))
+    del assessment
+
+
+async def test_a_healed_essay_makes_a_revision_and_the_other_keeps_its_score(
+    session: AsyncSession, steps: Steps, assessment: Assessment
+) -> None:
+    await steps.first(assessment)
+    plan = await steps.begin(assessment)
+    healed, kept = (each.essay for each in plan.essays)
+    await steps.grade(assessment, plan, healed)
+
+    publication = await steps.publish(run_in(assessment, plan))
+
+    rows = await shown(session, assessment)
+    assert (rows[healed].model, rows[kept].model) == ("fake-model", "local-fake")
+    assert (publication.revision, publication.degraded_reasons, publication.heals) == (2, (LOCAL,), True)
+    assert [each.essay for each in (await steps.begin(assessment)).essays] == [kept]
+
+
+async def test_when_everything_is_healed_nothing_is_degraded_any_more(
+    session: AsyncSession, steps: Steps, assessment: Assessment
+) -> None:
+    await steps.first(assessment)
+    plan = await steps.begin(assessment)
+    for each in plan.essays:
+        await steps.grade(assessment, plan, each.essay)
+
+    publication = await steps.publish(run_in(assessment, plan))
+
+    assert (publication.degraded_reasons, publication.heals) == ((), False)
+    assert await steps.begin(assessment) == RevisionPlan(run=1, revision=3)
+    events = await session.scalars(select(WebhookEventRow.event_type).order_by(WebhookEventRow.created_at))
+    assert events.all() == ["assessment.completed", "assessment.updated"]
+
+
+async def test_healing_that_takes_points_away_asks_for_a_review_and_says_so(
+    session: AsyncSession, steps: Steps, assessment: Assessment
+) -> None:
+    await steps.first(assessment)
+    plan = await steps.begin(assessment)
+    lowered = plan.essays[0].essay
+    await steps.grade(assessment, plan, lowered, level=0)
+
+    publication = await steps.publish(run_in(assessment, plan))
+
+    row = (await shown(session, assessment))[lowered]
+    assert "lowered_by_healing" in row.response_payload["flags"]
+    assert publication.needs_review
+    event = await session.scalar(select(WebhookEventRow).where(WebhookEventRow.event_type == "assessment.updated"))
+    assert event
+    assert event.payload["data"]["lowered"] is True
+
+
+async def test_an_attempt_that_published_nothing_is_begun_afresh(steps: Steps, assessment: Assessment) -> None:
+    await steps.first(assessment)
+    plan = await steps.begin(assessment)
+    await steps.grade(assessment, plan, plan.essays[0].essay)
+
+    assert await steps.begin(assessment) == plan
+
+
+async def test_the_epoch_of_the_last_answers_is_told(steps: Steps, assessment: Assessment) -> None:
+    await steps.first(assessment)
+    plan = await steps.begin(assessment)
+    essay = plan.essays[0].essay
+    wanted = EssayInput(run=run_in(assessment, plan), essay=essay, epoch=2)
+    await ScoreEssay(steps._units, FakeGradingModel(b"rejected"), ONE_SAMPLE).score_essay(wanted)
+
+    assert EssayToHeal(essay=essay, epoch=2) in (await steps.begin(assessment)).essays
+
+
+async def test_a_review_comes_before_healing_and_wins_over_it(
+    session: AsyncSession, steps: Steps, assessment: Assessment
+) -> None:
+    await steps.first(assessment)
+    essay = (await steps.begin(assessment)).essays[0].essay
+    await steps.review(assessment, essay, 2)
+
+    plan = await steps.begin(assessment)
+    publication = await steps.publish(run_in(assessment, plan))
+
+    assert (plan.reviews, plan.essays) == (True, ())
+    row = (await shown(session, assessment))[essay]
+    assert row.response_payload["reviewed"] is True
+    assert {rating["rationale"] for rating in row.response_payload["ratings"]} == {"Set by a reviewer."}
+    assert publication.revision == 2
+    after = await steps.begin(assessment)
+    assert not after.reviews
+    assert essay not in {each.essay for each in after.essays}
+
+
+async def test_every_revision_is_kept(session: AsyncSession, steps: Steps, assessment: Assessment) -> None:
+    await steps.first(assessment)
+    essay = (await steps.begin(assessment)).essays[0].essay
+    for level in (2, 0):
+        await steps.review(assessment, essay, level)
+        await steps.publish(run_in(assessment, await steps.begin(assessment)))
+
+    revisions = await session.scalars(select(ResultRevisionRow.revision).order_by(ResultRevisionRow.revision))
+    assert revisions.all() == [1, 2, 3]
+
+
+async def test_healing_that_is_given_up_stays_so_and_is_audited(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, steps: Steps, assessment: Assessment
+) -> None:
+    await steps.first(assessment)
+    end = HealingEnd(assessment_id=assessment.id, healing=Healing.FINAL)
+
+    assert await EndHealing(uow_factory).end_healing(end) is Healing.FINAL
+    assert await EndHealing(uow_factory).end_healing(end) is Healing.FINAL
+
+    assert not (await steps.begin(assessment)).healing
+    actions = (await session.scalars(select(AuditLogRow.action))).all()
+    assert actions.count("assessment.healing_final") == 1
+
+
+async def test_healing_that_an_error_stopped_says_why(
+    uow_factory: UnitOfWorkFactory, steps: Steps, assessment: Assessment
+) -> None:
+    await steps.first(assessment)
+
+    await EndHealing(uow_factory).end_healing(
+        HealingEnd(assessment_id=assessment.id, healing=Healing.STOPPED, reason="CorruptData")
+    )
+
+    async with uow_factory() as unit:
+        after = await unit.assessments.get(assessment.id)
+    assert (after.status, after.healing, after.failure_reason) == ("completed", Healing.STOPPED, "CorruptData")

@@ -1,0 +1,92 @@
+"""The whole pipeline with a language model behind its port: graded, degraded and healed."""
+
+import pytest
+from sqlalchemy import select
+
+from domain.assessments import AssessmentStatus, Healing
+from domain.errors import ModelKeyRefused
+from persistence.tables import EssayScoreRow, ModelAnswerRow
+from tests.fakes import FakeGradingModel
+from tests.workflows.pipeline import ONE_RESULT, Pipeline, history_bytes, outcome
+
+MAX_EVENTS = 60
+MAX_BYTES = 12_000
+
+
+@pytest.fixture
+def graded(pipeline: Pipeline) -> Pipeline:
+    pipeline.model = FakeGradingModel()
+    return pipeline
+
+
+def refusing(pipeline: Pipeline) -> FakeGradingModel:
+    """A model whose provider refuses the key, twice."""
+    pipeline.model = FakeGradingModel(*[ModelKeyRefused("The provider refuses the API key")] * 2)
+    return pipeline.model
+
+
+async def test_a_result_that_the_model_graded_is_not_degraded(graded: Pipeline) -> None:
+    assessment = await graded.assessment()
+    async with graded.workers():
+        handle = await graded.submit(assessment)
+        done = await outcome(handle)
+
+    assert (done.status, done.degraded_reasons) == (AssessmentStatus.COMPLETED, ())
+    row = await graded.row(assessment)
+    assert (row.degraded, row.healing) == (False, Healing.NONE)
+    assert await graded.published(assessment) == ONE_RESULT
+    async with graded.sessions() as session:
+        scores = await session.scalars(select(EssayScoreRow).where(EssayScoreRow.assessment_id == assessment.id))
+        answers = await session.scalars(select(ModelAnswerRow).where(ModelAnswerRow.assessment_id == assessment.id))
+    assert {score.model for score in scores} == {FakeGradingModel.model}
+    assert len(answers.all()) == 2
+
+
+async def test_a_graded_runs_history_is_small(graded: Pipeline) -> None:
+    assessment = await graded.assessment()
+    async with graded.workers():
+        handle = await graded.submit(assessment)
+        await outcome(handle)
+
+    assert len((await handle.fetch_history()).events) <= MAX_EVENTS
+    assert len(await history_bytes(handle)) <= MAX_BYTES
+
+
+async def test_a_refused_key_degrades_with_its_own_reason_and_a_retry_heals_it(pipeline: Pipeline) -> None:
+    model = refusing(pipeline)
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        done = await outcome(await pipeline.submit(assessment))
+        degraded = await pipeline.row(assessment)
+        healed = await pipeline.heal_now(assessment)
+
+    assert done.degraded_reasons == ("essay_grader_key_refused",)
+    assert (degraded.degraded, degraded.healing) == (True, Healing.DUE)
+    assert (healed.revision, healed.healing) == (2, Healing.NONE)
+    row = await pipeline.row(assessment)
+    assert (row.status, row.revision, row.degraded, row.healing) == ("completed", 2, False, Healing.NONE)
+    assert len(model.asked) == 4
+
+
+async def test_a_person_sees_the_reason_in_words_while_the_run_is_there(pipeline: Pipeline) -> None:
+    refusing(pipeline)
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        handle = await pipeline.submit(assessment)
+        await outcome(handle)
+        await pipeline.heal_now(assessment)
+
+    said = await history_bytes(handle)
+    assert b"by the language model: first answer" in said
+    assert b"ModelKeyRefused" in said
+
+
+async def test_what_an_essay_says_reaches_the_model_whole(graded: Pipeline) -> None:
+    assessment = await graded.assessment()
+    async with graded.workers():
+        await outcome(await graded.submit(assessment))
+
+    assert isinstance(graded.model, FakeGradingModel)
+    async with graded.units() as unit:
+        written = {str(item.answer) for item in await unit.assessments.items(assessment.id)}
+    assert {each.text for each in graded.model.asked} <= written

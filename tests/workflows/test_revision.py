@@ -1,0 +1,170 @@
+"""How a published result becomes better, with scripted activities and skipped time."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+
+from activities.begin_revision import EssayToHeal, RevisionPlan
+from activities.retrieve_evidence import EvidenceResult
+from activities.score_essay import EssayOutcome, EssayProgress
+from domain.assessments import Healing
+from domain.errors import CorruptData, ModelCircuitOpen, NotFound
+from tests.workflows.scripted import Rehearsal, RevisionHandle
+from tests.workflows.test_essays import failing
+from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST
+from workflows.revision import RevisionWorkflow
+
+ESSAY = EssayToHeal(essay=uuid4(), epoch=0)
+WAITING = RevisionPlan(run=1, revision=2, healing=True)
+HEAL = RevisionPlan(run=1, revision=2, healing=True, essays=(ESSAY,))
+REVIEW = RevisionPlan(run=1, revision=2, reviews=True)
+DEGRADED = EvidenceResult(gaps=3, traces=30, degraded_reasons=("vector_store_fallback",))
+UNSCORABLE = EssayProgress(outcome=EssayOutcome.UNSCORABLE)
+
+
+async def test_a_degraded_essay_is_graded_after_the_first_pause_and_published(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [HEAL]
+    before = await rehearsal.environment.get_current_time()
+
+    outcome = await (await rehearsal.revise()).result()
+
+    assert (outcome.revision, outcome.healing) == (2, Healing.NONE)
+    assert await rehearsal.environment.get_current_time() - before >= HEALING_FIRST
+    assert [wanted.essay for wanted in rehearsal.activities.bought] == [ESSAY.essay]
+    assert rehearsal.activities.calls.count("publish_result") == 1
+
+
+async def test_a_wait_that_the_provider_asked_for_comes_before_the_first_attempt(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [HEAL]
+    before = await rehearsal.environment.get_current_time()
+
+    await (await rehearsal.revise(retry_after_s=7200)).result()
+
+    assert await rehearsal.environment.get_current_time() - before >= timedelta(hours=2)
+
+
+async def test_the_signal_heals_at_once(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [HEAL]
+
+    await (await rehearsal.revise(signal="retry_degraded", retry_after_s=10**6)).result()
+
+    assert [wish.heal for wish in rehearsal.activities.wishes] == [True, False]
+
+
+async def test_an_attempt_that_makes_nothing_better_publishes_nothing_and_is_repeated(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [HEAL] * 3
+    rehearsal.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Open"), times=2)
+    before = await rehearsal.environment.get_current_time()
+
+    outcome = await (await rehearsal.revise()).result()
+
+    assert outcome.revision == 2
+    assert rehearsal.activities.calls.count("publish_result") == 1
+    assert await rehearsal.environment.get_current_time() - before >= (1 + 2 + 4) * HEALING_FIRST
+
+
+async def test_evidence_that_is_still_degraded_is_not_published_again(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [RevisionPlan(run=1, revision=2, healing=True, evidence=True)]
+    rehearsal.activities.evidence = DEGRADED
+
+    outcome = await (await rehearsal.revise()).result()
+
+    assert outcome.revision == 0
+    assert "publish_result" not in rehearsal.activities.calls
+
+
+async def test_a_healed_essay_is_published_even_if_the_evidence_is_still_degraded(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [RevisionPlan(run=1, revision=2, healing=True, essays=(ESSAY,), evidence=True)]
+    rehearsal.activities.evidence = DEGRADED
+
+    assert (await (await rehearsal.revise()).result()).revision == 2
+
+
+async def test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ever(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [HEAL] * 10
+    rehearsal.activities.progress = [UNSCORABLE] * 10
+
+    outcome = await (await rehearsal.revise()).result()
+
+    assert [wanted.epoch for wanted in rehearsal.activities.bought] == list(range(EPOCHS))
+    assert outcome.healing is Healing.FINAL
+    assert [(end.healing, end.reason) for end in rehearsal.activities.ends] == [(Healing.FINAL, None)]
+
+
+async def test_healing_is_given_up_after_seven_days(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [HEAL] * 1000
+    rehearsal.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Open"))
+    before = await rehearsal.environment.get_current_time()
+
+    handle = await rehearsal.revise()
+    outcome = await handle.result()
+
+    assert outcome.healing is Healing.FINAL
+    assert await rehearsal.environment.get_current_time() - before >= HEALING_ENDS_AFTER
+    assert len((await handle.fetch_history()).events) < 5_000
+
+
+async def test_a_review_is_published_at_once_and_buys_nothing(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [REVIEW]
+
+    outcome = await (await rehearsal.revise(signal="reviewed", retry_after_s=10**6)).result()
+
+    assert (outcome.revision, rehearsal.activities.bought) == (2, [])
+    assert rehearsal.activities.calls.count("publish_result") == 1
+
+
+async def test_a_review_does_not_hurry_the_healing(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [REVIEW, WAITING, HEAL]
+    before = await rehearsal.environment.get_current_time()
+
+    await (await rehearsal.revise(signal="reviewed", retry_after_s=3600)).result()
+
+    assert [wish.heal for wish in rehearsal.activities.wishes] == [False, False, True, False]
+    assert await rehearsal.environment.get_current_time() - before >= timedelta(hours=1)
+
+
+async def test_an_error_of_ours_stops_the_healing_with_its_reason(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [HEAL]
+    rehearsal.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"))
+
+    handle = await rehearsal.revise()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+
+    assert [(end.healing, end.reason) for end in rehearsal.activities.ends] == [(Healing.STOPPED, "CorruptData")]
+    assert (await handle.describe()).status is WorkflowExecutionStatus.FAILED
+
+
+async def test_a_result_that_postgres_does_not_have_ends_the_run_without_a_record(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.script["begin_revision"] = failing(lambda: NotFound("No such assessment"))
+
+    with pytest.raises(WorkflowFailureError):
+        await (await rehearsal.revise()).result()
+
+    assert rehearsal.activities.ends == []
+
+
+async def test_the_page_of_a_waiting_run_says_when_it_goes_on(rehearsal: Rehearsal) -> None:
+    handle = await rehearsal.revise()
+
+    assert (await handle.query(RevisionWorkflow.progress)).last_failure is None
+    await handle.result()
+
+
+async def test_the_run_of_a_degraded_assessment_starts_its_healer(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.heals = True
+    rehearsal.activities.plans = [HEAL]
+
+    handle = await rehearsal.start()
+    await handle.result()
+
+    events = (await handle.fetch_history()).events
+    started = [event.child_workflow_execution_started_event_attributes for event in events]
+    [healer] = [
+        each.workflow_execution.workflow_id for each in started if each.workflow_type.name == "RevisionWorkflow"
+    ]
+    child: RevisionHandle = rehearsal.environment.client.get_workflow_handle_for(RevisionWorkflow.run, healer)
+    await child.signal(RevisionWorkflow.retry_degraded)  # a child's result, unlike a run's own, skips no time
+    assert (await child.result()).revision == 2

@@ -1,0 +1,59 @@
+"""Has an essay graded by a language model, one bought answer after the other."""
+
+from dataclasses import dataclass
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as TemporalTimeout
+
+with workflow.unsafe.imports_passed_through():
+    from activities.score_essay import EssayInput, EssayOutcome, ScoreEssay
+    from domain.scores import DegradedReason
+    from workflows.policies import FALLBACKS, STORAGE_PAUSE, calling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """What came of it: graded, or why not, and how many seconds the provider asks to wait before it is tried again."""
+
+    reason: DegradedReason | None = None
+    retry_after_s: float = 0.0
+
+
+async def grade(essay: EssayInput, name: str) -> Attempted:
+    """Buys what the essay needs; the next grader's turn comes with a reason.
+
+    Raises:
+        ActivityError: what no other grader can mend.
+    """
+    due = "first answer"
+    while True:
+        try:
+            progress = await workflow.execute_activity_method(
+                ScoreEssay.score_essay, essay, **calling("score_essay", f"{name} by the language model: {due}")
+            )
+        except ActivityError as error:
+            if _of_storage(error):
+                await workflow.sleep(STORAGE_PAUSE, summary="Until the database is back")
+                continue
+            return _fallen_back(error)
+        if progress.outcome is EssayOutcome.SCORED:
+            return Attempted()
+        if progress.outcome is EssayOutcome.UNSCORABLE:
+            return Attempted(reason=DegradedReason.ESSAY_ANSWER_REJECTED)
+        due = progress.next_call
+
+
+def _of_storage(error: ActivityError) -> bool:
+    """Our own database's outage is waited out, not degraded."""
+    return isinstance(error.cause, ApplicationError) and error.cause.type == "StorageUnavailable"
+
+
+def _fallen_back(error: ActivityError) -> Attempted:
+    cause = error.cause
+    if isinstance(cause, TemporalTimeout):
+        return Attempted(reason=DegradedReason.ESSAY_GRADER_LOCAL)
+    if not isinstance(cause, ApplicationError) or cause.type not in FALLBACKS:
+        raise error
+    wait = cause.details[0] if cause.details else 0.0
+    return Attempted(reason=FALLBACKS[cause.type], retry_after_s=float(wait))

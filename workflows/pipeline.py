@@ -1,0 +1,55 @@
+"""The steps that every revision of a result ends with, and how a failure is told."""
+
+from collections.abc import Callable
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.blend_recommendations import BlendRecommendations
+    from activities.publish_result import PublishResult
+    from activities.retrieve_evidence import EvidenceResult, RetrieveEvidence
+    from activities.steps import RunInput
+    from domain.results import Publication
+    from workflows import search_attributes
+    from workflows.deliveries import start_deliveries
+    from workflows.policies import calling
+    from workflows.progress import Stage
+
+
+async def retrieve(run: RunInput) -> EvidenceResult:
+    return await workflow.execute_activity_method(
+        RetrieveEvidence.retrieve_evidence,
+        run,
+        **calling("retrieve_evidence", "Search the catalogue for every skill gap"),
+    )
+
+
+async def recommend_and_publish(run: RunInput, show: Callable[[Stage], None]) -> Publication:
+    """Ranks what was retrieved, publishes the revision and has partners told."""
+    show(Stage.RECOMMENDING)
+    await workflow.execute_activity_method(
+        BlendRecommendations.blend_recommendations, run, **calling("blend_recommendations", "Rank what was found")
+    )
+    show(Stage.PUBLISHING)
+    publication = await workflow.execute_activity_method(
+        PublishResult.publish_result, run, **calling("publish_result", f"Publish revision {run.revision}")
+    )
+    workflow.upsert_search_attributes(_attributes(publication))
+    await start_deliveries(publication.deliveries)
+    return publication
+
+
+def reason_of(error: ActivityError) -> str:
+    """The type of what an activity failed with: a short code."""
+    cause = error.cause
+    return cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
+
+
+def _attributes(publication: Publication) -> list[SearchAttributeUpdate[Any]]:
+    return [
+        search_attributes.DEGRADED.value_set(bool(publication.degraded_reasons)),
+        search_attributes.NEEDS_REVIEW.value_set(publication.needs_review),
+    ]

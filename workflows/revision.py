@@ -1,0 +1,205 @@
+"""Later revisions of a published result: degraded parts healed, reviews taken in."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NoReturn
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from activities.begin_revision import BeginRevision, EssayToHeal, RevisionPlan, RevisionWish
+    from activities.end_healing import EndHealing, HealingEnd
+    from activities.score_essay import EssayInput
+    from activities.steps import RunInput
+    from domain.assessments import Healing
+    from domain.scores import DegradedReason
+    from workflows import search_attributes
+    from workflows.essays import Attempted, grade
+    from workflows.pipeline import reason_of, recommend_and_publish, retrieve
+    from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST, HEALING_LONGEST, calling
+    from workflows.progress import Stage, Staged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionInput:
+    """`retry_after_s`: a provider asked to wait for so long before healing begins."""
+
+    assessment_id: UUID
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionOutcome:
+    """The last revision that was published, 0 for none, and what stands of healing after it."""
+
+    revision: int
+    healing: Healing
+
+
+@workflow.defn
+class RevisionWorkflow(Staged):
+    """Everything that publishes a later revision of one result.
+
+    Id `revision-{assessment_id}`, reuse ALLOW_DUPLICATE, conflict USE_EXISTING. Signals: `retry_degraded` heals now,
+    `reviewed` publishes what people set. Query `progress`. No updates. Ends when nothing is left to improve, or when
+    the time for it is over.
+    """
+
+    @workflow.init
+    def __init__(self, revision: RevisionInput) -> None:
+        super().__init__()
+        self._id = revision.assessment_id
+        self._ends = workflow.now() + HEALING_ENDS_AFTER
+        self._backoff = HEALING_FIRST
+        self._next_heal = workflow.now()
+        self._put_off(revision.retry_after_s)
+        self._woken = False
+        self._epochs: dict[UUID, int] = {}
+        self._revision = 0
+
+    @workflow.run
+    async def run(self, revision: RevisionInput) -> RevisionOutcome:
+        """Plans and does one revision at a time; `revision` was read when the run was made."""
+        try:
+            while True:
+                await self._wait()
+                self._woken = False  # before the plan reads: a signal that comes after it must wake this up again
+                heal = workflow.now() >= self._next_heal
+                plan = await workflow.execute_activity_method(
+                    BeginRevision.begin_revision,
+                    RevisionWish(assessment_id=revision.assessment_id, heal=heal),
+                    **calling("begin_revision", "See what is to be improved"),
+                )
+                if plan.reviews:
+                    await self._publish(plan)
+                elif plan.healing and heal:
+                    if not await self._heal(plan):
+                        return await self._give_up()
+                elif not plan.healing and not self._woken:
+                    return self._finish(Healing.NONE)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            await self._stop(error)
+
+    @workflow.signal
+    def retry_degraded(self) -> None:
+        self._next_heal = workflow.now()
+        self._woken = True
+
+    @workflow.signal
+    def reviewed(self) -> None:
+        self._woken = True
+
+    async def _wait(self) -> None:
+        pause = self._next_heal - workflow.now()
+        if self._woken or pause <= timedelta():
+            return
+        failure = self._progress.last_failure
+        workflow.set_current_details(
+            f"Next attempt at {self._next_heal:%Y-%m-%d %H:%M:%S} UTC; the signal `retry_degraded` makes it now."
+            + (f"\n\nLast failure: {failure}" if failure else "")
+        )
+        try:
+            await workflow.wait_condition(
+                lambda: self._woken, timeout=pause, timeout_summary="Until the next attempt to heal"
+            )
+        except asyncio.TimeoutError:  # noqa: UP041 - what the SDK raises on every Python
+            return
+
+    async def _heal(self, plan: RevisionPlan) -> bool:
+        """Tries the degraded parts again and publishes what became better; False when nothing is left to try."""
+        essays = [essay for essay in plan.essays if self._epoch(essay) < EPOCHS]
+        if workflow.now() >= self._ends or not (essays or plan.evidence):
+            return False
+        self.show(Stage.SCORING, essays_total=len(essays), essays_scored=0)
+        attempts = await asyncio.gather(*(self._grade(plan, essay) for essay in essays))
+        better = sum(attempt.reason is None for attempt in attempts)
+        self.show(Stage.RETRIEVING, essays_scored=better)
+        if better or plan.evidence:
+            await self._publish(plan, anyway=better > 0)
+        self._put_off(max((attempt.retry_after_s for attempt in attempts), default=0.0))
+        return True
+
+    async def _grade(self, plan: RevisionPlan, essay: EssayToHeal) -> Attempted:
+        epoch = self._epoch(essay)
+        wanted = EssayInput(run=_run(self._id, plan), essay=essay.essay, epoch=epoch)
+        attempt = await grade(wanted, "Essay")
+        if attempt.reason is DegradedReason.ESSAY_ANSWER_REJECTED:
+            self._epochs[essay.essay] = epoch + 1
+        if attempt.reason is not None:
+            self.show(self._progress.stage, last_failure=f"{attempt.reason}: {attempt.reason.text}")
+        return attempt
+
+    def _epoch(self, essay: EssayToHeal) -> int:
+        """Answers that were all rejected are bought anew in the next epoch."""
+        return max(essay.epoch, self._epochs.get(essay.essay, 0))
+
+    async def _publish(self, plan: RevisionPlan, *, anyway: bool = True) -> None:
+        """The revision, and at once a new look at what is left; not where the evidence alone was to become better."""
+        run = _run(self._id, plan)
+        self.show(Stage.RETRIEVING)
+        evidence = await retrieve(run)
+        if evidence.degraded_reasons and not anyway:
+            self.show(self._progress.stage, last_failure=", ".join(evidence.degraded_reasons))
+            return
+        self._revision = (await recommend_and_publish(run, self.show)).revision
+        self._woken = True
+
+    def _put_off(self, retry_after_s: float) -> None:
+        self._next_heal = workflow.now() + max(self._backoff, timedelta(seconds=retry_after_s))
+        self._backoff = min(2 * self._backoff, HEALING_LONGEST)
+
+    async def _give_up(self) -> RevisionOutcome:
+        return self._finish(await self._end(Healing.FINAL))
+
+    async def _stop(self, error: ActivityError) -> NoReturn:
+        """An error of ours ends the healing, not the assessment: the published result stays."""
+        reason = reason_of(error)
+        self.show(Stage.FAILED, last_failure=f"{error.activity_type}: {reason}")
+        workflow.upsert_search_attributes([search_attributes.FAILURE_REASON.value_set(reason)])
+        if reason not in {"NotFound", "Erased"}:
+            await self._end(Healing.STOPPED, reason)
+        raise ApplicationError(
+            f"{error.activity_type} failed: {reason}", type="HealingStopped", non_retryable=True
+        ) from error
+
+    async def _end(self, healing: Healing, reason: str | None = None) -> Healing:
+        return await workflow.execute_activity_method(
+            EndHealing.end_healing,
+            HealingEnd(assessment_id=self._id, healing=healing, reason=reason),
+            **calling("end_healing", f"Record that healing is {healing}"),
+        )
+
+    def _finish(self, healing: Healing) -> RevisionOutcome:
+        self.show(Stage.DONE)
+        return RevisionOutcome(revision=self._revision, healing=healing)
+
+
+async def start_healing(assessment_id: UUID, retry_after_s: float) -> None:
+    """Starts the healer of a result that was just published; one that is alive already will do."""
+    info = workflow.info()
+    try:
+        await workflow.start_child_workflow(
+            RevisionWorkflow.run,
+            RevisionInput(assessment_id=assessment_id, retry_after_s=retry_after_s),
+            id=f"revision-{assessment_id}",
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=f"Heal assessment {assessment_id}",
+            search_attributes=info.typed_search_attributes,
+            priority=info.priority,
+        )
+    except WorkflowAlreadyStartedError:
+        return
+
+
+def _run(assessment_id: UUID, plan: RevisionPlan) -> RunInput:
+    return RunInput(assessment_id=assessment_id, run=plan.run, revision=plan.revision)
