@@ -22,6 +22,7 @@ from persistence.assessments import ERASED
 from persistence.bulk import insert_rows
 from persistence.documents import encode_answer
 from persistence.feedback import FeedbackIntake, locked
+from persistence.revising import Revising
 from persistence.tables import (
     AssessmentRow,
     QuestionRow,
@@ -270,6 +271,7 @@ class IntakeUnit(SqlUnitOfWork):
         super().__init__(sessions)
         self.intake = Intake(self._session, self.assessments, self.jobs, self.results)
         self.feedback = FeedbackIntake(self._session, self.assessments)
+        self.revising = Revising(self._session, self.assessments, self.jobs, self.results)
 
 
 IntakeFactory: TypeAlias = Callable[[], IntakeUnit]

@@ -74,6 +74,7 @@ class ItemScore(Output):
     rubric_version: str | None = None
     confidence: float | None = None
     needs_review: bool = False
+    reviewed: bool = Field(default=False, description="A person set or confirmed the levels")
     flags: list[str] | None = None
 
 

@@ -99,3 +99,22 @@ def test_what_expired_without_an_answer_cannot_be_run_again() -> None:
     assert expired.failure_reason == EXPIRED
     with pytest.raises(InvalidAssessmentState, match="expired without an answer"):
         expired.rerun()
+
+
+@pytest.mark.parametrize("healing", [Healing.DUE, Healing.FINAL, Healing.STOPPED])
+def test_healing_is_due_again_whatever_became_of_it(healing: Healing) -> None:
+    done = an_assessment(AWAITING).complete(NOW, degraded=True, healing=Healing.DUE)
+    again = replace(done, healing=healing, failure_reason="corrupt_data").retry_healing()
+    assert again == done
+
+
+def test_a_result_without_anything_to_heal_is_not_healed() -> None:
+    done = an_assessment(AWAITING).complete(NOW, degraded=True, healing=Healing.NONE)
+    with pytest.raises(InvalidAssessmentState, match="nothing to heal"):
+        done.retry_healing()
+
+
+@pytest.mark.parametrize("status", [IN_PROGRESS, AWAITING, FAILED])
+def test_only_a_published_result_is_healed(status: AssessmentStatus) -> None:
+    with pytest.raises(InvalidAssessmentState, match=f"Assessment is {status}"):
+        replace(an_assessment(status), healing=Healing.STOPPED).retry_healing()
