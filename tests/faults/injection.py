@@ -1,7 +1,8 @@
 """Striking at an exact moment, and what must hold afterwards."""
 
 from collections.abc import Iterable
-from typing import Self
+from dataclasses import dataclass
+from typing import Final, LiteralString, Self
 
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
@@ -13,33 +14,51 @@ GATE = 7319
 """The advisory lock that a closed gate holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A change of a table's rows: `event` is INSERT or UPDATE, `condition` speaks of OLD and NEW."""
+
+    name: LiteralString
+    event: LiteralString
+    table: LiteralString
+    condition: LiteralString
+
+
+def closing(step: LiteralString) -> Moment:
+    """A job of the step is about to be closed with its output."""
+    condition: LiteralString = f"NEW.job_type = '{step}' AND NEW.status = 'succeeded' AND OLD.status <> 'succeeded'"
+    return Moment(f"closing_{step}", "UPDATE", "async_jobs", condition)
+
+
+CLAIMING_AN_ANSWER: Final = Moment("claiming", "INSERT", "model_answers", "NEW.status = 'intended'")
+KEEPING_AN_ANSWER: Final = Moment("keeping", "UPDATE", "model_answers", "NEW.status = 'answered'")
+
+
 class Gate:
-    """Inside the block whoever is about to close a job of this step waits, with its transaction open.
+    """Inside the block whoever comes to the moment waits, with its transaction open.
 
     The wait is PostgreSQL's own: a trigger wants a lock that the gate holds. So the moment is exact, and the program
     under test knows nothing of it.
     """
 
-    def __init__(self, deployment: Deployment, job_type: str) -> None:
+    def __init__(self, deployment: Deployment, moment: Moment) -> None:
         self._connection = psycopg.connect(libpq(deployment.environment["DATABASE_URL"]), autocommit=True)
-        self._job_type = job_type
+        self._moment = moment
 
     def __enter__(self) -> Self:
-        name = Identifier(f"gate_{self._job_type}")
+        name = Identifier(f"gate_{self._moment.name}")
         run = self._connection.execute
         run("SELECT pg_advisory_lock(%s)", [GATE])
         run(
             SQL(
-                "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS"
+                "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS"
                 " $$ BEGIN PERFORM pg_advisory_xact_lock_shared({}); RETURN NEW; END $$"
             ).format(name, Literal(GATE))
         )
         run(
             SQL(
-                "CREATE TRIGGER {0} BEFORE UPDATE ON async_jobs FOR EACH ROW"
-                " WHEN (NEW.job_type = {1} AND NEW.status = 'succeeded' AND OLD.status <> 'succeeded')"
-                " EXECUTE FUNCTION {0}()"
-            ).format(name, Literal(self._job_type))
+                "CREATE OR REPLACE TRIGGER {0} BEFORE {1} ON {2} FOR EACH ROW WHEN ({3}) EXECUTE FUNCTION {0}()"
+            ).format(name, SQL(self._moment.event), Identifier(self._moment.table), SQL(self._moment.condition))
         )
         return self
 
@@ -47,9 +66,9 @@ class Gate:
         """Ends the session, and with it the lock; the server may be dead by then."""
         self._connection.close()
 
-    def wait_for_somebody(self) -> None:
+    def wait_for_somebody(self, number: int = 1) -> None:
         query = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
-        eventually(lambda: self._connection.execute(query, [GATE]).fetchall())
+        eventually(lambda: len(self._connection.execute(query, [GATE]).fetchall()) >= number)
 
 
 def assert_done_once(deployment: Deployment, attempts: Iterable[Attempt]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from deploy.local.postgres import EmbeddedPostgres
 from tests.attempts import ROLES, Attempt, response_to
 from tests.deployment import CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
-from tests.faults.injection import Gate, assert_done_once
+from tests.faults.injection import Gate, assert_done_once, closing
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -52,7 +52,7 @@ def test_an_api_killed_between_commit_and_start_loses_nothing(deployment: Deploy
 @pytest.mark.parametrize("step", STEPS)
 def test_a_worker_killed_before_a_step_is_stored_is_replaced_by_the_next(step: str, deployment: Deployment) -> None:
     attempt = Attempt.start(deployment.log_in())
-    with Gate(deployment, step) as gate:
+    with Gate(deployment, closing(step)) as gate:
         attempt.submit()
         gate.wait_for_somebody()
         deployment.worker.kill()
@@ -67,7 +67,7 @@ def test_a_worker_killed_before_a_step_is_stored_is_replaced_by_the_next(step: s
 def test_a_worker_killed_before_it_reports_what_it_published_publishes_once(deployment: Deployment) -> None:
     attempt = Attempt.start(deployment.log_in())
     with ExitStack() as until_killed:
-        with Gate(deployment, "publish_result") as gate:
+        with Gate(deployment, closing("publish_result")) as gate:
             attempt.submit()
             gate.wait_for_somebody()
             until_killed.enter_context(frozen(deployment.temporal.process))
@@ -86,7 +86,7 @@ def test_a_worker_killed_before_it_reports_what_it_published_publishes_once(depl
 
 def test_postgres_killed_in_mid_run_delays_the_run_only(deployment: Deployment, postgres: EmbeddedPostgres) -> None:
     attempt = Attempt.start(deployment.log_in())
-    with Gate(deployment, "score_essay") as gate:
+    with Gate(deployment, closing("score_essay")) as gate:
         attempt.submit()
         gate.wait_for_somebody()
         kill(postgres.process)
@@ -100,7 +100,7 @@ def test_postgres_killed_in_mid_run_delays_the_run_only(deployment: Deployment, 
 
 def test_temporal_killed_in_mid_run_goes_on_from_its_file(deployment: Deployment) -> None:
     attempt = Attempt.start(deployment.log_in())
-    with Gate(deployment, "score_essay") as gate:
+    with Gate(deployment, closing("score_essay")) as gate:
         attempt.submit()
         gate.wait_for_somebody()
         kill(deployment.temporal.process)
@@ -118,7 +118,7 @@ def test_without_anything_temporal_knew_every_assessment_goes_on(deployment: Dep
     finished.submit()
     before = finished.result()
     answering.send([response_to(answering.questions[0])])
-    with Gate(deployment, "score_essay") as gate:
+    with Gate(deployment, closing("score_essay")) as gate:
         claimed.submit()
         gate.wait_for_somebody()
         deployment.worker.kill()

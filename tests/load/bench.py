@@ -1,9 +1,10 @@
 """`make bench`: the pipeline beside a workflow of the same shape that does nothing, on the same servers in one run.
 
-Three lanes: `nothing` is the floor, `pipeline` the product with fakes behind the models' ports, `with model` the
-product as it is. Every assessment has ten items, two of them essays of 250 words. Latency runs from the request that
-submits (for the floor: the signal) to the end of the run. N sets the assessments a measurement, CONCURRENCY how many
-at a time (a list).
+The lanes: `nothing` is the floor, `pipeline` the product with fakes behind the models' ports, `with model` the product
+as it is, `by API` the pipeline with a language model behind HTTP that answers at once, which shows what lies around the
+call, and `by API, slow` the same with answers after 2 s and 40 assessments in flight, for the memory. Every assessment
+has ten items, two of them essays of 250 words. Latency runs from the request that submits (for the floor: the signal)
+to the end of the run. N sets the assessments a measurement, CONCURRENCY how many at a time (a list).
 """
 
 import asyncio
@@ -31,9 +32,11 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import Process, Program, ProgramFailedError, last_lines, run_to_end
 from deploy.local.temporal import TemporalDevServer
+from tests import model_plays, model_server
 from tests.answers import response_to
 from tests.load import report, workload
 from tests.load.nothing import QUEUE, Nothing, NothingWorkflow
+from tests.model_server import ModelServer
 from workflows.client import connect
 from workflows.process_exit import run_and_leave
 from workflows.runs import workflow_id
@@ -42,6 +45,8 @@ N = int(os.environ.get("N", "96"))
 CONCURRENCY = [int(each) for each in os.environ.get("CONCURRENCY", "1,16").split(",")]
 SECRET = "a-secret-of-the-benchmark-which-guards-nothing"
 READY_WITHIN_S = 180
+
+MODELLESS = ("-m", "tests.load.modelless_worker")
 
 Run = Callable[[], Awaitable[str]]
 """Submits one prepared run, waits for its end and returns its workflow's id."""
@@ -73,19 +78,19 @@ class Servers:
     environment: dict[str, str]
     processes: dict[str, Process]
 
-    def program(self, name: str, *arguments: str) -> Program:
+    def program(self, name: str, *arguments: str, **more: str) -> Program:
         return Program(
             name=name,
             command=(sys.executable, *arguments),
             log=self.directory / f"{name}.log",
-            env=self.environment,
+            env=self.environment | more,
             cwd=Path.cwd(),
         )
 
     @contextmanager
-    def running(self, name: str, *arguments: str, ready: str | None = None) -> Iterator[None]:
-        """A process under measurement; `ready` is a log line that says it serves."""
-        program = self.program(name, *arguments)
+    def running(self, name: str, *arguments: str, ready: str | None = None, **more: str) -> Iterator[None]:
+        """A process under measurement; `ready` is a log line that says it serves, `more` its own environment."""
+        program = self.program(name, *arguments, **more)
         process = self.processes[name] = Process(program)
         try:
             process.wait_until(lambda: ready is None or ready in program.log.read_text(), timeout_s=READY_WITHIN_S)
@@ -261,9 +266,9 @@ async def measure(lane: str, concurrency: int, runs: Sequence[Run], shared: Serv
 
 @asynccontextmanager
 async def lane(
-    name: str, shared: Servers, *arguments: str, ready: str
+    name: str, shared: Servers, *arguments: str, ready: str, **more: str
 ) -> AsyncIterator[Callable[[int, Sequence[Run], Client], Awaitable[Measurement]]]:
-    with shared.running("worker", *arguments, ready=ready):
+    with shared.running("worker", *arguments, ready=ready, **more):
 
         async def measured(concurrency: int, runs: Sequence[Run], client: Client) -> Measurement:
             found = await measure(name, concurrency, runs, shared, client)
@@ -287,10 +292,25 @@ async def bench(shared: Servers) -> list[Measurement]:
     with shared.running("api", "-m", "api"):
         await _answers(shared.environment["API_URL"])
         assessments = Assessments(shared, client)
-        for name, program in (("pipeline", ("-m", "tests.load.modelless_worker")), ("with model", ("worker.py",))):
+        for name, program in (("pipeline", MODELLESS), ("with model", ("worker.py",))):
             async with lane(name, shared, *program, ready="worker_ready") as measured:
                 await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm
                 found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+        found += await by_api(shared, client, assessments)
+    return found
+
+
+async def by_api(shared: Servers, client: Client, assessments: Assessments) -> list[Measurement]:
+    """The server's own CPU is not counted: it runs in this process."""
+    found: list[Measurement] = []
+    with ModelServer() as provider:
+        more = {"OPENAI_API_KEY": model_server.KEY, "OPENAI_BASE_URL": provider.base_url}
+        async with lane("by API", shared, *MODELLESS, ready="worker_ready", **more) as measured:
+            await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm
+            found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+        provider.rule = model_plays.delayed(2.0)
+        async with lane("by API, slow", shared, *MODELLESS, ready="worker_ready", **more) as measured:
+            await asyncio.gather(*(run() for run in await assessments.prepare(40)))
     return found
 
 

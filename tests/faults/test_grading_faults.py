@@ -1,0 +1,156 @@
+"""Essays that a language model grades: no answer is bought twice, and a provider's faults delay nobody for ever."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.scores import DegradedReason
+from tests import model_plays, model_server
+from tests.attempts import ROLES, Attempt
+from tests.databases import Databases
+from tests.deployment import ADVISOR, CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
+from tests.faults.injection import CLAIMING_AN_ANSWER, KEEPING_AN_ANSWER, Gate, Moment, closing
+from tests.model_server import ModelServer
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+CRASHED_ESSAYS = 100
+TIMEOUT_S = 4
+"""Of a call. Its claim lasts 5 s longer, and that is how long a killed worker's call is waited for."""
+CIRCUIT_THRESHOLD = 5
+
+
+@pytest.fixture
+def provider() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def deployment(template: tuple[Databases, str], tmp_path: Path, provider: ModelServer) -> Iterator[Deployment]:
+    databases, name = template
+    environment = {
+        "OPENAI_API_KEY": model_server.KEY,
+        "OPENAI_BASE_URL": provider.base_url,
+        "OPENAI_TIMEOUT_S": str(TIMEOUT_S),
+        "OPENAI_CIRCUIT_THRESHOLD": str(CIRCUIT_THRESHOLD),
+        "ESSAY_ATTEMPTS_PER_DAY": "1000",
+    }
+    with databases.new("grading", name) as url, Deployment(tmp_path, url, environment) as deployment:
+        yield deployment
+
+
+def handed_in(deployment: Deployment, number: int) -> list[Attempt]:
+    """Attempts with two essays each, by all students at all roles in turn."""
+    people = [deployment.log_in(email) for email in (STUDENT, *CLASSMATES)]
+    attempts = []
+    for place in range(number):
+        attempt = Attempt.start(people[place % len(people)], ROLES[place // len(people) % len(ROLES)])
+        assert attempt.submit().status_code == 202
+        attempts.append(attempt)
+    return attempts
+
+
+def in_flight(deployment: Deployment) -> int:
+    """Calls that were claimed and have no answer yet."""
+    return int(deployment.rows("SELECT count(*) FROM model_answers WHERE status = 'intended'")[0][0])
+
+
+def healed(attempt: Attempt) -> dict[str, Any]:
+    return eventually(lambda: attempt.result() if attempt.result()["revision"] > 1 else {})
+
+
+def test_a_worker_killed_anywhere_around_the_calls_buys_no_answer_twice(
+    deployment: Deployment, provider: ModelServer
+) -> None:
+    """Killed before the call, with the reply in hand, with the reply stored but no score, and with the score stored."""
+    attempts = handed_in(deployment, 1)
+    per_attempt = len([each for each in attempts[0].questions if each["answer_format"]["kind"] == "text"])
+    moments: tuple[Moment, ...] = (CLAIMING_AN_ANSWER, KEEPING_AN_ANSWER, closing("score_essay"))
+    lost = 0
+    for moment in moments:
+        with Gate(deployment, moment) as gate:
+            attempts += handed_in(deployment, CRASHED_ESSAYS // per_attempt // 4)
+            gate.wait_for_somebody()
+            lost += in_flight(deployment)
+            deployment.worker.kill()
+        deployment.start_worker()
+    with ExitStack() as until_killed:
+        with Gate(deployment, closing("score_essay")) as gate:
+            attempts += handed_in(deployment, CRASHED_ESSAYS // per_attempt - len(attempts))
+            gate.wait_for_somebody()
+            until_killed.enter_context(frozen(deployment.temporal.process))
+        eventually(
+            lambda: deployment.rows(
+                "SELECT FROM async_jobs WHERE job_type = 'score_essay'"
+                " AND status = 'succeeded' AND completed_at > now() - interval '5 s'"
+            )
+        )
+        lost += in_flight(deployment)
+        deployment.worker.kill()
+        kill(deployment.temporal.process)
+    deployment.temporal.start()
+    deployment.start_worker()
+
+    results = [attempt.result() for attempt in attempts]
+
+    essays = len(attempts) * per_attempt
+    scores = deployment.rows("SELECT question_snapshot_id, model FROM essay_scores")
+    answers = deployment.rows("SELECT question_snapshot_id FROM model_answers WHERE status = 'answered'")
+    assert essays == CRASHED_ESSAYS
+    assert [result["degraded"] for result in results] == [False] * len(attempts)
+    assert len({snapshot for snapshot, _ in scores}) == len(scores) == essays
+    assert {model for _, model in scores} == {model_plays.MODEL}
+    assert len(answers) == essays
+    assert len(provider.asked) <= essays + lost
+
+
+def test_a_provider_that_refuses_connections_degrades_and_its_return_heals_without_a_hand(
+    deployment: Deployment, provider: ModelServer
+) -> None:
+    provider.refuse_connections()
+    [attempt] = handed_in(deployment, 1)
+    degraded = attempt.result()
+    provider.accept_connections()
+
+    result = healed(attempt)
+
+    assert degraded["degraded_reasons"] == [DegradedReason.ESSAY_GRADER_LOCAL]
+    assert (result["degraded"], result["degraded_reasons"]) == (False, [])
+    assert deployment.rows("SELECT healing FROM assessments WHERE id = %s", attempt.id) == [("none",)]
+
+
+def test_a_provider_that_hangs_is_asked_twice_and_not_at_all_while_its_circuit_is_open(
+    deployment: Deployment, provider: ModelServer
+) -> None:
+    provider.rule = lambda _: model_plays.HANG
+    first = handed_in(deployment, 3)
+    for attempt in first:
+        assert attempt.result()["degraded_reasons"] == [DegradedReason.ESSAY_GRADER_LOCAL]
+    asked = len(provider.asked)
+
+    [second] = handed_in(deployment, 1)
+    result = second.result()
+
+    assert asked <= 2 * 2 * len(first)
+    assert asked >= CIRCUIT_THRESHOLD
+    assert result["degraded_reasons"] == [DegradedReason.ESSAY_GRADER_LOCAL]
+    assert len(provider.asked) - asked <= 1  # at most a probe
+
+
+def test_a_key_that_was_wrong_is_told_apart_and_a_retry_after_the_fix_heals(
+    deployment: Deployment, provider: ModelServer
+) -> None:
+    provider.rule = lambda _: model_plays.WRONG_KEY
+    [attempt] = handed_in(deployment, 1)
+    degraded = attempt.result()
+    provider.reset()
+
+    retried = deployment.log_in(ADVISOR).post(f"{attempt.path}/retry")
+
+    assert degraded["degraded_reasons"] == [DegradedReason.ESSAY_GRADER_KEY_REFUSED]
+    assert retried.status_code == 202
+    assert healed(attempt)["degraded"] is False
