@@ -22,6 +22,8 @@ class Caller(StrEnum):
 
 _ALL: Final = frozenset(Caller)
 _ORGANIZATION: Final = frozenset({Caller.STUDENT, Caller.ADVISOR, Caller.ADMIN})
+_ADVISERS: Final = frozenset({Caller.ADVISOR, Caller.ADMIN})
+_ADMINS: Final = frozenset({Caller.ADMIN})
 
 ANYBODY: Final[frozenset[Caller] | None] = None
 """No token is asked for."""
@@ -42,9 +44,23 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "read_scores": _ORGANIZATION,
     "list_revisions": _ORGANIZATION,
     "read_revision": _ORGANIZATION,
+    "review_essay": _ADVISERS,
+    "retry_healing": _ADVISERS,
+    "rerun_assessment": _ADMINS,
     "give_feedback": frozenset({Caller.STUDENT, Caller.ADVISOR}),
     "list_credentials": _ALL,
     "read_credential": _ALL,
+    "create_endpoint": _ADMINS,
+    "list_endpoints": _ADMINS,
+    "read_endpoint": _ADMINS,
+    "change_endpoint": _ADMINS,
+    "delete_endpoint": _ADMINS,
+    "test_endpoint": _ADMINS,
+    "rotate_secret": _ADMINS,
+    "recover_endpoint": _ADMINS,
+    "list_deliveries": _ADMINS,
+    "read_delivery": _ADMINS,
+    "redeliver": _ADMINS,
 }
 """Route name to callers. A route that is not named here does not start: nothing is open by forgetting."""
 

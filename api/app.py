@@ -13,19 +13,25 @@ from starlette.types import Lifespan
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.adapters.webhook_sender import WebhookSettings
 from api import errors, openapi
 from api.correlation import Correlation
 from api.engine import Runs
 from api.passwords import Passwords
 from api.principals import Principals
-from api.routes import assessments, auth, catalog, health, recommendations, results
-from api.services import Services
+from api.routes import assessments, auth, catalog, health, recommendations, results, revising, webhooks
+from api.services import Services, Webhooks
 from api.settings import ApiSettings
 from api.tokens import Principal, Tokens
+from domain.webhooks import check_url
 from persistence.engine import DatabaseSettings, create_engine
 from persistence.intake import IntakeFactory, intake_factory
 from persistence.queries import Queries
+from persistence.sealing import SealingSettings, SecretBox
+from persistence.webhook_intake import webhook_intake_factory
+from persistence.webhook_queries import WebhookQueries
 from workflows.client import connect
+from workflows.delivery_runs import TemporalDeliveryRuns
 from workflows.runs import TemporalAssessmentRuns
 
 PREFIX: Final = "/api/v1"
@@ -46,11 +52,17 @@ def build(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
 
 def create_app() -> FastAPI:
     """The app by the environment's settings, for `uvicorn --factory`; a weak secret stops it here."""
-    return build(partial(_lifespan, ApiSettings(), DatabaseSettings()))
+    return build(partial(_lifespan, ApiSettings(), DatabaseSettings(), SealingSettings().box(), WebhookSettings()))
 
 
-def assemble(
-    settings: ApiSettings, queries: Queries, intake: IntakeFactory, runs: Runs, client: Client | None = None
+def assemble(  # noqa: PLR0913  # the parts
+    settings: ApiSettings,
+    queries: Queries,
+    intake: IntakeFactory,
+    runs: Runs,
+    *,
+    partners: Webhooks,
+    client: Client | None = None,
 ) -> Services:
     async def stored(user_id: UUID) -> Principal | None:
         account = await queries.account(user_id)
@@ -64,15 +76,25 @@ def assemble(
         queries=queries,
         intake=intake,
         runs=runs,
+        webhooks=partners,
         engine_is_up=partial(_is_up, client),
     )
 
 
 @asynccontextmanager
-async def _lifespan(settings: ApiSettings, database: DatabaseSettings, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(
+    settings: ApiSettings, database: DatabaseSettings, box: SecretBox, sending: WebhookSettings, app: FastAPI
+) -> AsyncIterator[None]:
     engine = create_engine(database)
     client = await connect(lazy=True)
-    services = assemble(settings, Queries(engine), intake_factory(engine), TemporalAssessmentRuns(client), client)
+    partners = Webhooks(
+        queries=WebhookQueries(engine),
+        intake=webhook_intake_factory(engine, box),
+        runs=TemporalDeliveryRuns(client),
+        check_url=partial(check_url, loopback=sending.allow_loopback, own_hosts=sending.own),
+    )
+    runs = TemporalAssessmentRuns(client)
+    services = assemble(settings, Queries(engine), intake_factory(engine), runs, partners=partners, client=client)
     app.state.services = services
     try:
         yield
@@ -98,6 +120,9 @@ def _api_routers() -> tuple[APIRouter, ...]:
         catalog.roles,
         assessments.assessments,
         results.results,
+        revising.revising,
         recommendations.recommendations,
         catalog.credentials,
+        webhooks.endpoints,
+        webhooks.deliveries,
     )

@@ -1,15 +1,19 @@
 """Talking to the engine, which may be away: what it does not hear, reconciliation repeats."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import structlog
 
 from domain.assessments import Assessment
 from domain.ports import AssessmentRuns
+from domain.webhooks import Delivery
 
 log = structlog.get_logger()
+
+Subject = TypeVar("Subject", Assessment, Delivery)
+"""What runs are about."""
 
 
 class LiveProgress(Protocol):
@@ -25,12 +29,17 @@ class Runs(AssessmentRuns, Protocol):
     async def progress(self, assessment_id: UUID) -> LiveProgress | None: ...
 
 
-async def told(call: Callable[[Assessment], Awaitable[None]], assessment: Assessment) -> bool:
+async def told(call: Callable[[Subject], Awaitable[None]], subject: Subject) -> bool:
     """Whether the engine took the call. The commit stands either way, so nothing may change the answer any more."""
     try:
-        await call(assessment)
+        await call(subject)
     except Exception as error:  # noqa: BLE001  # the client's work is stored; only the log is left to tell
-        log.warning("engine_not_told", assessment_id=str(assessment.id), error_type=type(error).__qualname__)
+        log.warning(
+            "engine_not_told",
+            subject=type(subject).__qualname__.lower(),
+            id=str(subject.id),
+            error_type=type(error).__qualname__,
+        )
         return False
     return True
 

@@ -19,6 +19,7 @@ TAGS: Final = [
     {"name": "Assessments", "description": "Start, answer, follow"},
     {"name": "Recommendations", "description": "Results and what people make of them"},
     {"name": "Catalog", "description": "Micro-credentials"},
+    {"name": "Webhooks", "description": "Partners' endpoints and the log of deliveries; see docs/webhooks.md"},
     {"name": "Health", "description": "Liveness and readiness"},
 ]
 _NEVER_GIVEN: Final = "422"

@@ -12,9 +12,22 @@ from api.passwords import Passwords
 from api.principals import Principals
 from api.settings import ApiSettings
 from api.tokens import Principal, Tokens
+from domain.ports import DeliveryRuns
 from persistence.intake import IntakeFactory
 from persistence.queries import Queries
 from persistence.views import Viewer
+from persistence.webhook_intake import WebhookIntakeFactory
+from persistence.webhook_queries import WebhookQueries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhooks:
+    """What the routes about webhooks work with; `check_url` raises InvalidInput for what must not be called."""
+
+    queries: WebhookQueries
+    intake: WebhookIntakeFactory
+    runs: DeliveryRuns
+    check_url: Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +39,7 @@ class Services:
     queries: Queries
     intake: IntakeFactory
     runs: Runs
+    webhooks: Webhooks
     engine_is_up: Callable[[], Awaitable[bool]]
 
 

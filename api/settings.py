@@ -18,6 +18,8 @@ class ApiSettings(BaseSettings):
     jwt_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     token_minutes: int = Field(default=60, ge=1, le=24 * 60)
     assessment_hours: int = Field(default=72, ge=1, le=24 * 365)
+    weaviate_url: str | None = None
+    """Only to say which store workers search first."""
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=1, le=65535)
 

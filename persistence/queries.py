@@ -37,12 +37,33 @@ View = TypeVar("View")
 Selected: TypeAlias = Select[*tuple[Any, ...]]
 
 
-class Queries:
+class Reader:
     """Each call takes a connection for one statement in autocommit, so that reading costs one round trip."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            if failure := storage_failure(error):
+                raise failure from None
+            raise
+
+    async def _all(self, view: type[View], statement: Selected) -> list[View]:
+        async with self._connection() as connection:
+            rows = await connection.execute(statement)
+        return [view(**row) for row in rows.mappings()]
+
+    async def _one(self, view: type[View], statement: Selected) -> View | None:
+        found = await self._all(view, statement)
+        return found[0] if found else None
+
+
+class Queries(Reader):
     async def ping(self) -> None:
         async with self._connection() as connection:
             await connection.execute(text("SELECT 1"))
@@ -123,25 +144,6 @@ class Queries:
         return await self._one(
             CredentialView, _credentials().where(CredentialRow.active, CredentialRow.id == credential_id)
         )
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            if failure := storage_failure(error):
-                raise failure from None
-            raise
-
-    async def _all(self, view: type[View], statement: Selected) -> list[View]:
-        async with self._connection() as connection:
-            rows = await connection.execute(statement)
-        return [view(**row) for row in rows.mappings()]
-
-    async def _one(self, view: type[View], statement: Selected) -> View | None:
-        found = await self._all(view, statement)
-        return found[0] if found else None
 
 
 def _accounts() -> Selected:

@@ -33,7 +33,7 @@ async def readyz(services: Use, response: Response) -> Readiness:
         status="ready" if postgres else "unavailable",
         postgres="up" if postgres else "down",
         temporal="up" if temporal else "down",
-        vector_store="pgvector",
+        vector_store="weaviate" if services.settings.weaviate_url else "pgvector",
         essay_grader="local",
     )
 

@@ -15,5 +15,5 @@ class Readiness(Output):
     status: Literal["ready", "unavailable"]
     postgres: Literal["up", "down"]
     temporal: Literal["up", "down"]
-    vector_store: Literal["pgvector"]
+    vector_store: Literal["weaviate", "pgvector"]
     essay_grader: Literal["local"]

@@ -1,9 +1,11 @@
-"""Walks one student through an assessment over HTTP and shows what comes out."""
+"""Walks one student through an assessment over HTTP and shows what comes out, to the student and to a partner."""
 
 import asyncio
+import json
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,23 +14,25 @@ from uuid import UUID
 import httpx
 import yaml
 
+from deploy.local.demo_partner import Receiver, receiving
 from domain.identity import derived_id
 
 ANSWERS = Path(__file__).with_name("demo_answers.yaml")
 RESULT_WITHIN_S = 120
+EVENT_WITHIN_S = 20
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """Where the stack answers and who the student is, from the stack's environment file."""
+    """Where the stack answers, and the e-mail address and password of who acts, from the stack's environment file."""
 
     api_url: str
     ui_url: str
     namespace: str
-    email: str
-    password: str
+    student: tuple[str, str]
+    admin: tuple[str, str]
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Demo":
@@ -36,8 +40,8 @@ class Demo:
             api_url=environment["API_URL"],
             ui_url=environment["TEMPORAL_UI_URL"],
             namespace=environment["TEMPORAL_NAMESPACE"],
-            email=environment["STUDENT_EMAIL"],
-            password=environment["STUDENT_PASSWORD"],
+            student=(environment["STUDENT_EMAIL"], environment["STUDENT_PASSWORD"]),
+            admin=(environment["ADMIN_EMAIL"], environment["ADMIN_PASSWORD"]),
         )
 
     def run_url(self, assessment_id: str) -> str:
@@ -57,8 +61,11 @@ def walk(environment: Mapping[str, str]) -> int:
 
 async def _walk(demo: Demo) -> None:
     script = yaml.safe_load(ANSWERS.read_text(encoding="utf-8"))
-    async with httpx.AsyncClient(base_url=f"{demo.api_url}/api/v1", timeout=10) as http:
-        await _log_in(http, demo)
+    async with (
+        _speaking(demo, demo.admin) as admin,
+        receiving(admin) as receiver,
+        _speaking(demo, demo.student) as http,
+    ):
         role_id = derived_id("role", script["role"])
         assessment_id, questions = await _start(http, role_id)
         say(f"\nAssessment {assessment_id}: {len(questions)} questions")
@@ -66,15 +73,20 @@ async def _walk(demo: Demo) -> None:
         await _answer(http, assessment_id, questions, script["answers"])
         result = await _result(http, assessment_id)
         scores = await _get(http, f"/assessments/{assessment_id}/scores")
-    _show_scores(scores["scores"], questions)
-    _show_result(result)
+        _show_scores(scores["scores"], questions)
+        _show_result(result)
+        await _show_event(receiver, assessment_id)
     say(f"\nThe run in Temporal's Web UI: {demo.run_url(assessment_id)}")
 
 
-async def _log_in(http: httpx.AsyncClient, demo: Demo) -> None:
-    form = {"username": demo.email, "password": demo.password}
-    token = (await http.post("/auth/token", data=form)).raise_for_status().json()["access_token"]
-    http.headers["Authorization"] = f"Bearer {token}"
+@asynccontextmanager
+async def _speaking(demo: Demo, account: tuple[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that speaks for the account."""
+    async with httpx.AsyncClient(base_url=f"{demo.api_url}/api/v1", timeout=10) as http:
+        form = dict(zip(("username", "password"), account, strict=True))
+        token = (await http.post("/auth/token", data=form)).raise_for_status().json()["access_token"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        yield http
 
 
 async def _start(http: httpx.AsyncClient, role_id: UUID) -> tuple[str, list[Json]]:
@@ -154,6 +166,18 @@ def _show_result(result: Json) -> None:
         for trace in found[:1]:  # a prerequisite may be there without having been found itself
             say(_indented(f"Evidence: “{trace['snippet']}” (similarity {trace['similarity']:.2f})"))
             say(_indented(trace["source_uri"]))
+
+
+async def _show_event(receiver: Receiver | None, assessment_id: str) -> None:
+    say("\nWEBHOOK")
+    if receiver is None:
+        say(_indented("Not shown: this stack takes no receiver on loopback (WEBHOOK_ALLOW_LOOPBACK)."))
+    elif found := await receiver.event_about(assessment_id, EVENT_WITHIN_S):
+        event_id, event = found
+        say(_indented(f"POST {receiver.url}, webhook-id {event_id}: the signature is right."))
+        say(textwrap.indent(json.dumps(event, indent=2), " " * 11))
+    else:
+        say(_indented(f"Nothing came within {EVENT_WITHIN_S} s; the delivery log tells why."))
 
 
 def _indented(text: str) -> str:

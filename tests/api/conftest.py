@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,21 +14,26 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.services import Services
+from api.services import Services, Webhooks
 from api.settings import ApiSettings
 from api.tokens import Principal, UserRole
 from domain.results import Publication
+from domain.webhooks import check_url
 from persistence.engine import create_engine
 from persistence.intake import IntakeUnit, intake_factory
 from persistence.queries import Queries
+from persistence.sealing import DEVELOPMENT_KEY, SecretBox
 from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
+from persistence.webhook_intake import webhook_intake_factory
+from persistence.webhook_queries import WebhookQueries
 from tests import answers
 from tests.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
 from tests.databases import Databases, settings_of
-from tests.fakes import RecordingRuns
+from tests.fakes import RecordingDeliveries, RecordingRuns
 
 SECRET = "a-secret-for-tests-of-32-bytes-or-more"
+BOX = SecretBox([DEVELOPMENT_KEY])
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,11 @@ class Api:
     other_organization_id: UUID
     credentials: list[UUID]
 
-    async def person(self, role: str = "student", *, elsewhere: bool = False, **columns: Any) -> Person:
-        """`platform_admin` is an admin of no organization; `elsewhere` is the other organization."""
-        organization: UUID | None = self.other_organization_id if elsewhere else self.organization_id
+    async def person(
+        self, role: str = "student", *, elsewhere: bool = False, of: UUID | None = None, **columns: Any
+    ) -> Person:
+        """`platform_admin` is an admin of no organization; `elsewhere` is the other organization, `of` any one."""
+        organization: UUID | None = of or (self.other_organization_id if elsewhere else self.organization_id)
         async with self.sessions() as session:
             user_id = await a_user(session, organization, role=role.removeprefix("platform_"), **columns)
             if role == "platform_admin":
@@ -86,19 +94,19 @@ class Api:
     async def get(self, person: Person, path: str, **query: Any) -> httpx.Response:
         return await self.client.get(f"/api/v1{path}", params=query, headers=person.headers)
 
-    async def publish(self, assessment_id: str) -> Publication:
+    async def publish(self, assessment_id: str, **essay: Any) -> Publication:
         """What the worker does with a submitted assessment, in short."""
         async with self.unit() as unit:
             assessment, now = await unit.assessments.lock(UUID(assessment_id))
             items = await unit.assessments.items(assessment.id)
-            publication = await unit.results.publish(assessment, now, a_result(items, self.credentials))
+            publication = await unit.results.publish(assessment, now, a_result(items, self.credentials, **essay))
             await unit.commit()
         return publication
 
-    async def completed(self, learner: Person) -> Publication:
+    async def completed(self, learner: Person, **essay: Any) -> Publication:
         started = await self.start(learner)
         await self.submit(learner, started)
-        return await self.publish(started["assessment_id"])
+        return await self.publish(started["assessment_id"], **essay)
 
     async def set(self, assessment_id: str, **columns: Any) -> None:
         async with self.sessions() as session:
@@ -124,6 +132,11 @@ def question_of(started: dict[str, Any], kind: str) -> dict[str, Any]:
     return next(question for question in questions if question["answer_format"]["kind"] == kind)
 
 
+def levels_of(question: dict[str, Any], place: int = 0) -> dict[str, str]:
+    """A level for every criterion of an essay, the lowest unless told otherwise."""
+    return {criterion["key"]: criterion["levels"][place]["name"] for criterion in question["rubric"]["criteria"]}
+
+
 @pytest.fixture(scope="session")
 def api_database(databases: Databases, worker: str) -> Iterator[str]:
     """Requests commit; nobody else shares what they leave."""
@@ -144,10 +157,31 @@ def all_runs() -> RecordingRuns:
 
 
 @pytest.fixture(scope="session")
-def app(api_engine: AsyncEngine, all_runs: RecordingRuns) -> Iterator[FastAPI]:
+def all_deliveries() -> RecordingDeliveries:
+    return RecordingDeliveries()
+
+
+def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> Webhooks:
+    """As in production: no loopback, and not this service."""
+    return Webhooks(
+        queries=WebhookQueries(engine),
+        intake=webhook_intake_factory(engine, BOX),
+        runs=runs,
+        check_url=partial(check_url, loopback=False, own_hosts={"api.example.org"}),
+    )
+
+
+@pytest.fixture(scope="session")
+def app(api_engine: AsyncEngine, all_runs: RecordingRuns, all_deliveries: RecordingDeliveries) -> Iterator[FastAPI]:
     app = build()
     settings = ApiSettings(jwt_secret=SecretStr(SECRET))
-    services = assemble(settings, Queries(api_engine), intake_factory(api_engine), all_runs)
+    services = assemble(
+        settings,
+        Queries(api_engine),
+        intake_factory(api_engine),
+        all_runs,
+        partners=webhooks(api_engine, all_deliveries),
+    )
     app.state.services = services
     yield app
     services.passwords.close()
@@ -170,6 +204,14 @@ def runs(all_runs: RecordingRuns) -> Iterator[RecordingRuns]:
     all_runs.__init__()  # type: ignore[misc]  # the app holds this very object
     yield all_runs
     all_runs.__init__()  # type: ignore[misc]
+
+
+@pytest.fixture
+def told(all_deliveries: RecordingDeliveries) -> Iterator[RecordingDeliveries]:
+    """The engine of deliveries, as `runs` is that of assessments."""
+    all_deliveries.__init__()  # type: ignore[misc]  # the app holds this very object
+    yield all_deliveries
+    all_deliveries.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from api.access import MAY_USE
+from api.access import MAY_USE, Caller
 from api.routing import router
-from tests.api.conftest import Api, Person, response_to
+from tests.api.conftest import Api, Person, levels_of, question_of, response_to
 from tests.builders import ROLE_ID
 
 EVERYBODY = ("nobody", "owner", "other", "advisor", "admin", "far_student", "far_advisor", "far_admin", "platform")
@@ -34,6 +34,13 @@ OWNER = (401, 200, 404, 403, 403, 404, 403, 403, 403)
 STUDENTS = (401, 409, 201, 403, 403, 201, 403, 403, 403)
 REVIEWERS = (401, 201, 404, 201, 403, 404, 404, 403, 403)
 ORGANIZATION = (401, *(200,) * 7, 403)
+ADMINS = (401, 403, 403, 403, 200, 403, 403, 200, 403)
+
+
+def admins(status: int) -> tuple[int, ...]:
+    """Of something of the one organization."""
+    return (401, 403, 403, 403, status, 403, 403, 404, 403)
+
 
 WALKS = {
     "healthz": Walk("GET", "/healthz", OPEN),
@@ -56,11 +63,45 @@ WALKS = {
     "read_scores": Walk("GET", "/api/v1/assessments/{completed}/scores", SEEN),
     "list_revisions": Walk("GET", "/api/v1/assessments/{completed}/revisions", SEEN),
     "read_revision": Walk("GET", "/api/v1/assessments/{completed}/revisions/1", SEEN),
+    "review_essay": Walk(
+        "POST",
+        "/api/v1/assessments/{completed}/items/{essay}/review",
+        (401, 403, 403, 202, 202, 403, 404, 404, 403),
+        body={"levels": "{levels}"},
+    ),
+    # Nothing is degraded and nothing has failed, so whoever may ask is told that the state does not allow it.
+    "retry_healing": Walk(
+        "POST", "/api/v1/assessments/{completed}/retry", (401, 403, 403, 409, 409, 403, 404, 404, 403)
+    ),
+    "rerun_assessment": Walk(
+        "POST", "/api/v1/assessments/{completed}/rerun", (401, 403, 403, 403, 409, 403, 403, 404, 403)
+    ),
     "give_feedback": Walk(
         "POST", "/api/v1/recommendations/{recommendation}/feedback", REVIEWERS, body={"relevance_score": 4}
     ),
     "list_credentials": Walk("GET", "/api/v1/catalog/credentials", ALL),
     "read_credential": Walk("GET", "/api/v1/catalog/credentials/{credential}", ALL),
+    "create_endpoint": Walk(
+        "POST",
+        "/api/v1/webhooks/endpoints",
+        (401, 403, 403, 403, 201, 403, 403, 201, 403),
+        body={"url": "https://partner.example/", "event_types": ["assessment.failed"]},
+    ),
+    "list_endpoints": Walk("GET", "/api/v1/webhooks/endpoints", ADMINS),
+    "read_endpoint": Walk("GET", "/api/v1/webhooks/endpoints/{endpoint}", admins(200)),
+    "change_endpoint": Walk("PATCH", "/api/v1/webhooks/endpoints/{endpoint}", admins(200), body={"enabled": True}),
+    "delete_endpoint": Walk("DELETE", "/api/v1/webhooks/endpoints/{endpoint}", admins(204)),
+    "test_endpoint": Walk("POST", "/api/v1/webhooks/endpoints/{endpoint}/test", admins(202)),
+    "rotate_secret": Walk("POST", "/api/v1/webhooks/endpoints/{endpoint}/rotate-secret", admins(200)),
+    "recover_endpoint": Walk(
+        "POST",
+        "/api/v1/webhooks/endpoints/{endpoint}/recover",
+        admins(202),
+        body={"since": "2026-01-01T00:00:00Z"},
+    ),
+    "list_deliveries": Walk("GET", "/api/v1/webhooks/deliveries", ADMINS),
+    "read_delivery": Walk("GET", "/api/v1/webhooks/deliveries/{delivery}", admins(200)),
+    "redeliver": Walk("POST", "/api/v1/webhooks/deliveries/{delivery}/redeliver", admins(202)),
 }
 
 
@@ -86,16 +127,18 @@ async def test_walk(api: Api, name: str) -> None:
     ids = {
         "completed": str(publication.assessment_id),
         "open": started["assessment_id"],
+        "essay": question_of(started, "text")["question_id"],
         "recommendation": str(publication.recommendation_id),
         "credential": str(api.credentials[0]),
+        **await _webhook(api),
     }
-    body = walk.body
-    if body == {"responses": "{response}"}:
-        body = {"responses": [response_to(started["questions"][0])]}
     answers = {
         who: (
             await api.client.request(
-                walk.method, walk.path.format_map(ids), json=body, headers=person.headers if person else {}
+                walk.method,
+                walk.path.format_map(ids),
+                json=_body(walk, started),
+                headers=person.headers if person else {},
             )
         )
         for who, person in people.items()
@@ -109,19 +152,20 @@ async def test_walk(api: Api, name: str) -> None:
 )
 async def test_what_is_not_yours_looks_like_what_does_not_exist(api: Api, learner: Person, name: str) -> None:
     walk = WALKS[name]
-    stranger = await api.person(elsewhere=True)
+    stranger = await api.person("student" if Caller.STUDENT in (MAY_USE[name] or ()) else "admin", elsewhere=True)
     publication = await api.completed(learner)
     started = await api.start(learner)
-    body = walk.body
-    if body == {"responses": "{response}"}:
-        body = {"responses": [response_to(started["questions"][0])]}
     real = {
         "completed": str(publication.assessment_id),
         "open": started["assessment_id"],
+        "essay": question_of(started, "text")["question_id"],
         "recommendation": str(publication.recommendation_id),
+        **await _webhook(api),
     }
     answers = [
-        await api.client.request(walk.method, walk.path.format_map(ids), json=body, headers=stranger.headers)
+        await api.client.request(
+            walk.method, walk.path.format_map(ids), json=_body(walk, started), headers=stranger.headers
+        )
         for ids in (real, dict.fromkeys(real, str(uuid4())))
     ]
     assert [answer.status_code for answer in answers] == [404, 404]
@@ -148,6 +192,16 @@ async def test_a_list_holds_only_what_its_reader_sees(api: Api) -> None:
     assert seen == {"owner": {mine}, "classmate": set(), "advisor": {mine}, "far advisor": {theirs}}
 
 
+def _body(walk: Walk, started: dict[str, Any]) -> Any:
+    match walk.body:
+        case {"responses": _}:
+            return {"responses": [response_to(started["questions"][0])]}
+        case {"levels": _}:
+            return {"levels": levels_of(question_of(started, "text"))}
+        case body:
+            return body
+
+
 async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
     return {
         "nobody": None,
@@ -160,3 +214,12 @@ async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
         "far_admin": await api.person("admin", elsewhere=True),
         "platform": await api.person("platform_admin"),
     }
+
+
+async def _webhook(api: Api) -> dict[str, str]:
+    """An endpoint of the organization, and something sent to it."""
+    headers = (await api.person("admin")).headers
+    path, body = WALKS["create_endpoint"].path, WALKS["create_endpoint"].body
+    endpoint_id = (await api.client.post(path, json=body, headers=headers)).json()["endpoint_id"]
+    sent = await api.client.post(f"{path}/{endpoint_id}/test", headers=headers)
+    return {"endpoint": endpoint_id, "delivery": sent.json()["delivery_id"]}

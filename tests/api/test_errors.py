@@ -15,9 +15,9 @@ from api.settings import ApiSettings
 from persistence.engine import create_engine
 from persistence.intake import intake_factory
 from persistence.queries import Queries
-from tests.api.conftest import SECRET, Api, Person
+from tests.api.conftest import SECRET, Api, Person, webhooks
 from tests.databases import settings_of
-from tests.fakes import RecordingRuns
+from tests.fakes import RecordingDeliveries, RecordingRuns
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,11 @@ async def test_a_bug_is_a_500_whose_id_finds_the_log_line(api: Api) -> None:
 async def without_database() -> AsyncIterator[httpx.AsyncClient]:
     engine: AsyncEngine = create_engine(settings_of("postgresql://nobody:x@127.0.0.1:9/none"))
     services = assemble(
-        ApiSettings(jwt_secret=SecretStr(SECRET)), Queries(engine), intake_factory(engine), RecordingRuns()
+        ApiSettings(jwt_secret=SecretStr(SECRET)),
+        Queries(engine),
+        intake_factory(engine),
+        RecordingRuns(),
+        partners=webhooks(engine, RecordingDeliveries()),
     )
     app: FastAPI = build()
     app.state.services = services

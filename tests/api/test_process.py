@@ -22,6 +22,7 @@ def server(api_database: str, tmp_path: Path) -> Iterator[tuple[subprocess.Popen
     environment = {
         "PYTHONPATH": ".",
         "JWT_SECRET": SECRET,
+        "WEBHOOK_SECRET_KEYS": "k" * 43,
         "DATABASE_URL": api_database.replace("+psycopg", ""),
         "TEMPORAL_ADDRESS": "127.0.0.1:9",
         "API_PORT": str(port),

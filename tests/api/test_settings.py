@@ -63,3 +63,16 @@ def test_starting_with_a_weak_secret_leaves_with_an_error() -> None:
     )
     assert done.returncode == 2
     assert b"settings_refused" in done.stderr
+
+
+def test_starting_with_keys_that_are_none_leaves_with_an_error() -> None:
+    environment = {
+        "PYTHONPATH": ".",
+        "JWT_SECRET": STRONG,
+        "DATABASE_URL": "postgresql://a:b@127.0.0.1:9/c",
+        "WEBHOOK_SECRET_KEYS": "half-a-key",
+    }
+    done = subprocess.run([sys.executable, "-m", "api"], env=environment, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"webhook_secret_keys" in done.stderr
+    assert b"half-a-key" not in done.stderr

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.api.conftest import Api, Person, response_to
+from tests.api.conftest import Api, Person, levels_of, question_of, response_to
+from tests.api.partner import Partner
 
 
 @pytest.fixture
@@ -43,6 +44,22 @@ async def test_answering_one(api: Api, learner: Person, statements: list[str]) -
     assert len(statements) <= 4
 
 
+async def test_reviewing(api: Api, learner: Person, statements: list[str]) -> None:
+    started = await api.start(learner)
+    await api.submit(learner, started)
+    await api.publish(started["assessment_id"])
+    advisor = await api.person("advisor")
+    await api.get(advisor, "/me")
+    essay = question_of(started, "text")
+    statements.clear()
+    await api.client.post(
+        f"/api/v1/assessments/{started['assessment_id']}/items/{essay['question_id']}/review",
+        json={"levels": levels_of(essay)},
+        headers=advisor.headers,
+    )
+    assert len(statements) <= 4
+
+
 async def test_reading(api: Api, learner: Person, statements: list[str]) -> None:
     publication = await api.completed(learner)
     counted = {}
@@ -51,3 +68,12 @@ async def test_reading(api: Api, learner: Person, statements: list[str]) -> None
         await api.get(learner, f"/assessments/{publication.assessment_id}{what}")
         counted[what] = len(statements)
     assert counted == {"": 1, "/result": 1, "/scores": 1, "/revisions": 1, "/questions": 2}
+
+
+async def test_recovering_an_endpoint(api: Api, statements: list[str]) -> None:
+    partner = await Partner.of(api)
+    endpoint_id = (await partner.register())["endpoint_id"]
+    await partner.events(endpoint_id, *["dead_letter"] * 20)
+    statements.clear()
+    await partner.call("POST", f"/endpoints/{endpoint_id}/recover", {"since": "2020-01-01T00:00:00Z"})
+    assert len(statements) <= 4

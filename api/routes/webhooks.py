@@ -1,0 +1,246 @@
+"""Partners' endpoints, and the log of what was sent to them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict
+from typing import Annotated, Final
+
+from fastapi import Query, Response
+from pydantic import BeforeValidator, Field
+
+from api import cursors
+from api.engine import told
+from api.routing import router
+from api.schemas.errors import answers
+from api.schemas.webhooks import (
+    Attempt,
+    DeliveryDetail,
+    DeliveryList,
+    DeliveryStarted,
+    DeliveryStatus,
+    DeliverySummary,
+    Endpoint,
+    EndpointChange,
+    EndpointList,
+    EndpointRequest,
+    EndpointWithSecret,
+    RecoverAck,
+    RecoverRequest,
+    Sendable,
+)
+from api.services import Caller, Seen, Use
+from api.tokens import Principal
+from api.wire import Id, Moment, QueryInput, digits
+from domain.errors import NotFound
+from domain.webhooks import Delivery
+from persistence.endpoints import Issued, NewEndpoint
+from persistence.views import Actor
+from persistence.webhook_views import DeliveryFilter
+
+STARTS_AT_A_TIME: Final = 16
+
+endpoints = router(prefix="/webhooks/endpoints", tags=["Webhooks"])
+deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])
+
+
+@endpoints.post(
+    "",
+    status_code=201,
+    summary="Register an endpoint",
+    responses=answers(400, 401, 403, 409, 413, 415),
+    response_model_exclude_none=True,
+)
+async def create_endpoint(
+    wanted: EndpointRequest, services: Use, caller: Caller, seen: Seen, response: Response
+) -> EndpointWithSecret:
+    """The answer shows the secret that signs; it is stored encrypted and never shown again."""
+    services.webhooks.check_url(wanted.url)
+    new = NewEndpoint(**wanted.model_dump() | {"event_types": tuple(wanted.event_types)})
+    async with services.webhooks.intake() as unit:
+        issued = await unit.endpoints.create(seen, _actor(caller), new)
+        await unit.commit()
+    return _once(issued, response)
+
+
+@endpoints.get("", summary="List endpoints", responses=answers(401, 403), response_model_exclude_none=True)
+async def list_endpoints(services: Use, seen: Seen) -> EndpointList:
+    views = await services.webhooks.queries.endpoints(seen)
+    return EndpointList(items=[Endpoint.model_validate(view) for view in views])
+
+
+@endpoints.get(
+    "/{endpoint_id}",
+    summary="Read an endpoint",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def read_endpoint(endpoint_id: Id, services: Use, seen: Seen) -> Endpoint:
+    view = await services.webhooks.queries.endpoint(endpoint_id, seen)
+    if view is None:
+        raise NotFound("No such endpoint")
+    return Endpoint.model_validate(view)
+
+
+@endpoints.patch(
+    "/{endpoint_id}",
+    summary="Change, enable or disable an endpoint",
+    responses=answers(400, 401, 403, 404, 413, 415),
+    response_model_exclude_none=True,
+)
+async def change_endpoint(
+    endpoint_id: Id, change: EndpointChange, services: Use, caller: Caller, seen: Seen
+) -> Endpoint:
+    """A disabled endpoint is sent nothing; what happens meanwhile is not lost: enable it, then recover."""
+    wanted = change.model_dump(exclude_unset=True)
+    if "url" in wanted:
+        services.webhooks.check_url(change.url)
+    async with services.webhooks.intake() as unit:
+        view = await unit.endpoints.change(endpoint_id, seen, _actor(caller), wanted)
+        await unit.commit()
+    return Endpoint.model_validate(view)
+
+
+@endpoints.delete(
+    "/{endpoint_id}", status_code=204, summary="Delete an endpoint", responses=answers(400, 401, 403, 404)
+)
+async def delete_endpoint(endpoint_id: Id, services: Use, caller: Caller, seen: Seen) -> None:
+    """Its secrets are erased and its pending deliveries cancelled. The delivery log keeps what was sent to it."""
+    async with services.webhooks.intake() as unit:
+        await unit.endpoints.delete(endpoint_id, seen, _actor(caller))
+        await unit.commit()
+
+
+@endpoints.post(
+    "/{endpoint_id}/test",
+    status_code=202,
+    summary="Send a test event",
+    responses=answers(400, 401, 403, 404, 409),
+)
+async def test_endpoint(endpoint_id: Id, services: Use, caller: Caller, seen: Seen) -> DeliveryStarted:
+    """A `webhook.test` event for this endpoint alone, delivered as any other event is."""
+    async with services.webhooks.intake() as unit:
+        delivery = await unit.redeliveries.test(endpoint_id, seen, _actor(caller))
+        await unit.commit()
+    await told(services.webhooks.runs.start, delivery)
+    return _started(delivery)
+
+
+@endpoints.post(
+    "/{endpoint_id}/rotate-secret",
+    summary="Replace the secret",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def rotate_secret(
+    endpoint_id: Id, services: Use, caller: Caller, seen: Seen, response: Response
+) -> EndpointWithSecret:
+    """Both secrets sign for 24 hours. Rotated again before that, the oldest of the three stops at once."""
+    async with services.webhooks.intake() as unit:
+        issued = await unit.endpoints.rotate(endpoint_id, seen, _actor(caller))
+        await unit.commit()
+    return _once(issued, response)
+
+
+@endpoints.post(
+    "/{endpoint_id}/recover",
+    status_code=202,
+    summary="Deliver again whatever has not arrived since a time",
+    responses=answers(400, 401, 403, 404, 409, 413, 415),
+)
+async def recover_endpoint(
+    endpoint_id: Id, wanted: RecoverRequest, services: Use, caller: Caller, seen: Seen
+) -> RecoverAck:
+    """Dead letters, cancelled deliveries and what happened while the endpoint was disabled; oldest first, 200 a call.
+
+    Of the event types that the endpoint subscribes to. What is pending is left alone, so calling again is harmless.
+    """
+    async with services.webhooks.intake() as unit:
+        recovered = await unit.redeliveries.recover(
+            endpoint_id, seen, _actor(caller), since=wanted.since, until=wanted.until
+        )
+        await unit.commit()
+    await _told_all(services.webhooks.runs.start, recovered.deliveries)
+    return RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
+
+
+class DeliveryQuery(QueryInput):
+    endpoint_id: Id | None = None
+    status: DeliveryStatus | None = None
+    event_type: Sendable | None = None
+    since: Moment | None = Field(default=None, description="Created at this time or later")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
+
+
+@deliveries.get("", summary="The delivery log", responses=answers(400, 401, 403), response_model_exclude_none=True)
+async def list_deliveries(query: Annotated[DeliveryQuery, Query()], services: Use, seen: Seen) -> DeliveryList:
+    """Newest first; deliveries to deleted endpoints stay in it."""
+    found = DeliveryFilter(
+        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
+    )
+    views = await services.webhooks.queries.deliveries(seen, found, query.limit + 1)
+    page = views[: query.limit]
+    more = len(views) > query.limit
+    return DeliveryList(
+        items=[DeliverySummary.model_validate(view) for view in page],
+        next_cursor=cursors.encode(page[-1].created_at, page[-1].delivery_id) if more else None,
+    )
+
+
+@deliveries.get(
+    "/{delivery_id}",
+    summary="One delivery with its attempts",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def read_delivery(delivery_id: Id, services: Use, seen: Seen) -> DeliveryDetail:
+    view = await services.webhooks.queries.delivery(delivery_id, seen)
+    if view is None:
+        raise NotFound("No such delivery")
+    attempts = await services.webhooks.queries.attempts(delivery_id)
+    return DeliveryDetail(
+        **asdict(view) | {"body": view.body.decode()},
+        attempt_log=[Attempt.model_validate(attempt) for attempt in attempts],
+    )
+
+
+@deliveries.post(
+    "/{delivery_id}/redeliver",
+    status_code=202,
+    summary="Deliver an event once more",
+    responses=answers(400, 401, 403, 404, 409),
+)
+async def redeliver(delivery_id: Id, services: Use, caller: Caller, seen: Seen) -> DeliveryStarted:
+    """A pending delivery is attempted now; otherwise the event is delivered anew, with the same id and bytes."""
+    async with services.webhooks.intake() as unit:
+        again = await unit.redeliveries.redeliver(delivery_id, seen, _actor(caller))
+        await unit.commit()
+    runs = services.webhooks.runs
+    await told(runs.redeliver_now if again.waiting else runs.start, again.delivery)
+    return _started(again.delivery)
+
+
+def _actor(caller: Principal) -> Actor:
+    return Actor(id=caller.user_id, role=caller.role)
+
+
+def _once(issued: Issued, response: Response) -> EndpointWithSecret:
+    response.headers["Cache-Control"] = "no-store"
+    return EndpointWithSecret(**asdict(issued.endpoint), secret=issued.secret)
+
+
+def _started(delivery: Delivery) -> DeliveryStarted:
+    return DeliveryStarted(
+        delivery_id=delivery.id, event_id=delivery.event_id, endpoint_id=delivery.endpoint_id, n=delivery.n
+    )
+
+
+async def _told_all(call: Callable[[Delivery], Awaitable[None]], started: Iterable[Delivery]) -> None:
+    """A few at a time; what the engine does not take, reconciliation starts."""
+    turns = asyncio.Semaphore(STARTS_AT_A_TIME)
+
+    async def in_turn(delivery: Delivery) -> None:
+        async with turns:
+            await told(call, delivery)
+
+    await asyncio.gather(*map(in_turn, started))

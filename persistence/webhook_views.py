@@ -1,0 +1,64 @@
+"""What queries about webhooks take and give."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointView:
+    """An endpoint without its secrets. The secret before the current one signs too until `previous_secret_until`."""
+
+    endpoint_id: UUID
+    url: str
+    event_types: list[str]
+    enabled: bool
+    rate_limit_per_minute: int | None
+    failing_since: datetime | None
+    previous_secret_until: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryView:
+    delivery_id: UUID
+    event_id: UUID
+    endpoint_id: UUID
+    event_type: str
+    n: int
+    status: str
+    attempts: int
+    response_code: int | None
+    last_attempt_at: datetime | None
+    next_attempt_at: datetime | None
+    completed_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentDeliveryView(DeliveryView):
+    """`body` is what every attempt sends, byte for byte."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptView:
+    n: int
+    outcome: str
+    response_code: int | None
+    response_excerpt: str | None
+    latency_ms: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """All that is set must hold. `after` is the (created_at, id) of the last row of the page before."""
+
+    endpoint_id: UUID | None = None
+    status: str | None = None
+    event_type: str | None = None
+    since: datetime | None = None
+    after: tuple[datetime, UUID] | None = None

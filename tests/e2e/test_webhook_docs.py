@@ -1,0 +1,133 @@
+"""A partner is onboarded by docs/webhooks.md alone: its commands and its receiver work as printed."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.ports import HOST, free_port
+from deploy.local.private_files import env_file
+from deploy.local.settings import CHECKOUT
+from tests.attempts import Attempt
+from tests.deployment import ADMIN, Deployment, Json, eventually
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]  # the first test starts everything
+
+DOCUMENT = (CHECKOUT / "docs" / "webhooks.md").read_text(encoding="utf-8")
+COMMANDS = "\n".join(re.findall(r"<!-- run -->\s*```bash\n(.*?)```", DOCUMENT, re.DOTALL))
+RECEIVER = "".join(re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL))
+
+STAYS = "\n: > onboarded\nwait\n"
+"""Keeps the receiver, which is the shell's job, until the test is over."""
+
+
+@dataclass(frozen=True)
+class PartnerSide:
+    """What the partner has: a directory with the receiver's inbox, and what the commands printed."""
+
+    directory: Path
+    url: str
+
+    @property
+    def printed(self) -> str:
+        return (self.directory / "output").read_text(encoding="utf-8")
+
+    def inbox(self) -> list[Json]:
+        """The events kept, each with its id and whether it was worked on."""
+        with closing(sqlite3.connect(self.directory / "inbox.db")) as database:
+            rows = database.execute("SELECT id, body, done FROM inbox ORDER BY rowid").fetchall()
+        return [json.loads(body) | {"id": event_id, "done": bool(done)} for event_id, body, done in rows]
+
+
+@pytest.fixture(scope="module")
+def partner(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PartnerSide]:
+    """Has followed the document to its end; the receiver goes on."""
+    directory, port = tmp_path_factory.mktemp("partner"), free_port()
+    (directory / "receiver.py").write_text(RECEIVER, encoding="utf-8")
+    (directory / ".local").mkdir()
+    known = {name: deployment.environment[name] for name in ("API_URL", "ADMIN_EMAIL", "ADMIN_PASSWORD")}
+    (directory / ".local" / "stack.env").write_text(env_file(known), encoding="utf-8")
+    environment = {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), deployment.environment["PATH"]]),
+        "HOME": str(directory),
+        "PORT": str(port),
+    }
+    with (directory / "output").open("wb") as output:
+        shell = subprocess.Popen(
+            ["/bin/bash", "-euo", "pipefail", "-c", COMMANDS + STAYS],
+            cwd=directory,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    side = PartnerSide(directory, f"http://{HOST}:{port}/hooks")
+    try:
+        eventually(lambda: (directory / "onboarded").exists() or shell.poll() is not None)
+        assert shell.poll() is None, side.printed
+        yield side
+    finally:
+        os.killpg(shell.pid, signal.SIGTERM)
+        shell.wait()
+        admin = deployment.log_in(ADMIN)
+        for endpoint in admin.get("/webhooks/endpoints").json()["items"]:
+            admin.delete(f"/webhooks/endpoints/{endpoint['endpoint_id']}")
+
+
+def test_the_commands_work_as_printed(partner: PartnerSide) -> None:
+    assert "error_code" not in partner.printed
+    assert '"attempt_log"' in partner.printed
+
+
+def test_a_test_event_that_was_sent_twice_is_kept_once(partner: PartnerSide, deployment: Deployment) -> None:
+    def sent() -> list[tuple[str, int, str]]:
+        return deployment.rows(
+            "SELECT event_id::text, n, d.status FROM webhook_deliveries d JOIN webhook_events e ON e.id = event_id"
+            " WHERE event_type = 'webhook.test' ORDER BY n"
+        )
+
+    eventually(lambda: [status for *_, status in sent()] == ["delivered", "delivered"])
+
+    kept = [event["id"] for event in partner.inbox() if event["type"] == "webhook.test"]
+    assert kept == [sent()[0][0]]
+
+
+def test_a_result_arrives_signed_once_and_is_worked_on(
+    partner: PartnerSide, deployment: Deployment, student: httpx.Client
+) -> None:
+    attempt = Attempt.start(student, "project-coordinator")
+    attempt.submit()
+    attempt.result()
+
+    def arrived() -> list[Json]:
+        return [event for event in partner.inbox() if event["data"].get("assessment_id") == attempt.id]
+
+    eventually(lambda: any(event["done"] for event in arrived()))
+    eventually(
+        lambda: deployment.rows(
+            "SELECT 1 FROM webhook_events WHERE status = 'delivered' AND assessment_id = %s", attempt.id
+        )
+    )
+    (event,) = arrived()
+    assert (event["type"], event["data"]["status"], event["version"]) == ("assessment.completed", "completed", 1)
+    assert student.get(event["data"]["links"]["result"].removeprefix("/api/v1")).json()["revision"] == 1
+
+
+def test_the_receiver_refuses_what_is_not_signed(partner: PartnerSide) -> None:
+    before = partner.inbox()
+    headers = {"webhook-id": "forged", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"}
+
+    answers = [httpx.post(partner.url, content=b"{}", headers=each, trust_env=False) for each in ({}, headers)]
+
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert partner.inbox() == before
