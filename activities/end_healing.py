@@ -30,7 +30,9 @@ class EndHealing:
         """
         async with self._units() as unit:
             assessment, _ = await unit.assessments.lock(end.assessment_id)
-            over = {Healing.FINAL, Healing.STOPPED, *({Healing.NONE} if end.healing is Healing.FINAL else ())}
+            over = (
+                {Healing.STOPPED} if end.healing is Healing.STOPPED else {Healing.NONE, Healing.FINAL, Healing.STOPPED}
+            )
             if assessment.status is not AssessmentStatus.COMPLETED or assessment.healing in over:
                 return assessment.healing
             await unit.assessments.save(assessment, assessment.end_healing(end.healing, end.reason))

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 import structlog
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -31,6 +31,7 @@ from domain.errors import (
     ModelBusy,
     ModelCircuitOpen,
     ModelKeyRefused,
+    ModelNotConfigured,
     ModelQuotaExhausted,
     ModelRequestRefused,
     ModelTimeout,
@@ -45,7 +46,7 @@ NON_RETRYABLE: Final = (
     UNEXPECTED,
     *(kind.__name__ for kind in (Conflict, CorruptData, Erased, InvalidAssessmentState, InvalidInput, NotFound)),
     *(kind.__name__ for kind in (ModelBusy, ModelCircuitOpen, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown)),
-    *(kind.__name__ for kind in (ModelRequestRefused, BudgetSpent, AttemptsExceeded)),
+    *(kind.__name__ for kind in (ModelRequestRefused, ModelNotConfigured, BudgetSpent, AttemptsExceeded)),
 )
 TIMEOUTS: Final = 2
 """An answer that did not come in time may be paid for all the same, so it is asked for no more often than this."""
@@ -108,7 +109,8 @@ class _TranslatingInbound(ActivityInboundInterceptor):
 def _leave(error: Exception) -> NoReturn:
     info = activity.info()
     failure = translate(error, info.attempt)
-    log.warning(
+    tell = log.debug if failure.category is ApplicationErrorCategory.BENIGN else log.warning  # benign is expected
+    tell(
         "activity_failed",
         activity=info.activity_type,
         workflow_id=info.workflow_id,

@@ -34,9 +34,9 @@ class PublishResult:
             if (assessment.run, assessment.revision) == (run.run, run.revision):
                 # An attempt that was given up for lost published while this one waited for the lock.
                 return await unit.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
-            publication = await unit.results.publish(assessment, now, await _result(unit, run))
-            if run.revision > 1:
-                await unit.reviews.published(run.assessment_id, run.revision)
+            result = await _result(unit, run)
+            publication = await unit.results.publish(assessment, now, result)
+            await unit.reviews.published(result.evidence.reviews, run.revision)
             await unit.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
             await unit.commit()
         return publication
@@ -44,10 +44,13 @@ class PublishResult:
 
 async def _result(unit: UnitOfWork, run: RunInput) -> Result:
     items = await unit.assessments.items(run.assessment_id)
-    scored = await scores(unit, run, items)
+    evidence = await unit.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
+    # A review that came after the gaps were computed makes the next revision: ranking and scores must agree.
+    scored = await scores(unit, run, items, evidence.reviews)
     return Result(
         rule_scores=scored.rules,
         essay_scores=scored.essays,
-        evidence=await unit.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence),
+        evidence=evidence,
         blend=await unit.jobs.output(run.job(Step.BLEND_RECOMMENDATIONS), Blend),
+        lowered=scored.lowered,
     )

@@ -44,16 +44,31 @@ class Reconcile:
 
     @activity.defn
     async def reconcile(self) -> Reconciled:
-        """One sweep; pages by id, no transaction open during a call to the engine."""
-        return Reconciled(
-            submitted=await self._sweep(_unclaimed, self._submit_all),
-            resumed=await self._sweep(_unfinished, self._resume_dead),
-            expired=await self._sweep(_due, self._submit_all),
-            healing=await self._sweep(_degraded, self._heal_dead),
-            reviewed=await self._sweep(_reviewed, self._publish_reviews),
-            deliveries=await self._sweep(_undelivered, self._deliver_dead),
-            stale_jobs=await self._close_stale(),
+        """One sweep of each kind; pages by id, no transaction open during a call to the engine.
+
+        A sweep that fails keeps no other from its work; the first failure is raised in the end.
+        """
+        failures: list[Exception] = []
+
+        async def tried(sweep: Awaitable[int]) -> int:
+            try:
+                return await sweep
+            except Exception as error:  # noqa: BLE001  # raised below
+                failures.append(error)
+                return 0
+
+        reconciled = Reconciled(
+            submitted=await tried(self._sweep(_unclaimed, self._submit_all)),
+            resumed=await tried(self._sweep(_unfinished, self._resume_dead)),
+            expired=await tried(self._sweep(_due, self._submit_all)),
+            healing=await tried(self._sweep(_degraded, self._heal_dead)),
+            reviewed=await tried(self._sweep(_reviewed, self._publish_reviews)),
+            deliveries=await tried(self._sweep(_undelivered, self._deliver_dead)),
+            stale_jobs=await tried(self._close_stale()),
         )
+        if failures:
+            raise failures[0]
+        return reconciled
 
     async def _sweep(self, read: Page[Subject], ensure: Callable[[tuple[Subject, ...]], Awaitable[int]]) -> int:
         after: UUID | None = None

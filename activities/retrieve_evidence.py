@@ -7,16 +7,17 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.steps import RunInput, essay_scores, run_step
+from activities.steps import RunInput, run_step, scores
 from domain.ports import CredentialIndex, Embedder, SearchQuery, UnitOfWork, UnitOfWorkFactory
 from domain.recommendations import Evidence, SearchHit, Trace
 from domain.recommending import gap_query
 from domain.roles import Credential
-from domain.scores import RuleScores
 from domain.skills import SkillGap, skill_gaps, skill_profile
 from domain.steps import Step
 
 HITS_PER_GAP = 12
+FETCHED_PER_GAP = 20
+"""More than are used: an index may still hold what Postgres says is withdrawn."""
 SNIPPET_CHARS = 280
 
 
@@ -45,39 +46,41 @@ class RetrieveEvidence:
     async def _retrieve(self, run: RunInput) -> Evidence:
         started = time.monotonic()
         async with self._units(autocommit=True) as unit:
-            gaps = await _gaps(unit, run)
+            gaps, reviews = await _gaps(unit, run)
         texts = [gap_query(gap) for gap in gaps]
         vectors = await self._embedder.embed(texts)
         queries = [
             SearchQuery(text=text, vector=vector, skills=(gap.skill,))
             for gap, text, vector in zip(gaps, texts, vectors, strict=True)
         ]
-        found = await self._index.search(queries, limit=HITS_PER_GAP) if queries else []
+        found = await self._index.search(queries, limit=FETCHED_PER_GAP)
         async with self._units(autocommit=True) as unit:
-            credentials = await unit.catalog.credentials([hit.credential_id for hits in found for hit in hits])
+            credentials = await unit.catalog.credentials([hit.credential_id for hits in found.hits for hit in hits])
         return Evidence(
             gaps=gaps,
-            traces=_traces(gaps, found, credentials),
+            traces=_traces(gaps, found.hits, credentials),
             latency_ms=round((time.monotonic() - started) * 1000),
             embedding_provider=self._embedder.provider,
             embedding_model=self._embedder.model,
+            degraded_reason=found.degraded_reason,
+            reviews=reviews,
         )
 
 
-async def _gaps(unit: UnitOfWork, run: RunInput) -> tuple[SkillGap, ...]:
-    """The learner's gaps from the scores of this run."""
+async def _gaps(unit: UnitOfWork, run: RunInput) -> tuple[tuple[SkillGap, ...], tuple[UUID, ...]]:
+    """The learner's gaps from the scores of this run, and the reviews that these take in."""
     assessment = await unit.assessments.get(run.assessment_id)
     items = await unit.assessments.items(run.assessment_id)
-    rules = await unit.jobs.output(run.job(Step.SCORE_RULES), RuleScores)
-    essays = await essay_scores(unit, run, items)
+    scored = await scores(unit, run, items)
     role = await unit.catalog.role(assessment.role_id)
-    return skill_gaps(role, skill_profile(items, rules.scores, essays))
+    return skill_gaps(role, skill_profile(items, scored.rules, scored.essays)), scored.reviews
 
 
 def _traces(
     gaps: Sequence[SkillGap], found: Sequence[Sequence[SearchHit]], credentials: dict[UUID, Credential]
 ) -> tuple[Trace, ...]:
     """One trace a gap and credential, in the order found; hits on what Postgres calls withdrawn do not count."""
+    active = [[hit for hit in hits if hit.credential_id in credentials][:HITS_PER_GAP] for hits in found]
     return tuple(
         Trace(
             credential_id=hit.credential_id,
@@ -87,9 +90,8 @@ def _traces(
             snippet=_snippet(credentials[hit.credential_id].description),
             similarity=hit.similarity,
         )
-        for gap, hits in zip(gaps, found, strict=True)
+        for gap, hits in zip(gaps, active, strict=True)
         for hit in hits
-        if hit.credential_id in credentials
     )
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -11,16 +13,21 @@ from temporalio import activity
 
 from activities.essays import essay_of
 from activities.steps import RunInput, record_failure
-from domain.errors import AppError, Conflict
+from domain.errors import AppError, Conflict, ModelNotConfigured, StorageUnavailable
 from domain.essays import Essay
 from domain.grading import Accepted, Ask, Call, Unscorable, Variant, ask, essay_score, next_call
-from domain.ledger import AnswerKey, Intent, SpendingLimits
+from domain.ledger import AnswerKey, Bought, Intent, SpendingLimits
 from domain.ports import GradingModel, JobKey, UnitOfWorkFactory
 from domain.scores import EssayScore
 from domain.steps import Step
 
 LEASE_SLACK_S: Final = 5.0
 """A claim outlives its call by this much, so that nobody buys what is about to be stored."""
+
+
+KEEP_WITHIN_S: Final = 20.0
+KEEP_AGAIN_S: Final = 0.5
+"""How long a reply is tried to be stored, and how often: the activity's time ends 30 s after the call's deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +63,18 @@ class Grading:
 
 
 class ScoreEssay:
-    def __init__(self, units: UnitOfWorkFactory, model: GradingModel, grading: Grading) -> None:
+    """`model` None refuses every essay, so that runs which expect a model do not wait for one for ever."""
+
+    def __init__(self, units: UnitOfWorkFactory, model: GradingModel | None, grading: Grading) -> None:
         self._units = units
-        self._model = model
+        self._chosen = model
         self._grading = grading
+
+    @property
+    def _model(self) -> GradingModel:
+        if self._chosen is None:
+            raise ModelNotConfigured("This worker has no language model: set OPENAI_API_KEY, or ESSAY_GRADER=local")
+        return self._chosen
 
     @activity.defn
     async def score_essay(self, wanted: EssayInput) -> EssayProgress:
@@ -119,23 +134,35 @@ class ScoreEssay:
             highest_price_cents=self._model.highest_price_cents(wanted),
         )
         async with self._units() as unit:
-            await unit.model_answers.intend(intent, self._grading.limits)
+            claim = await unit.model_answers.intend(intent, self._grading.limits)
             await unit.commit()
         try:
             bought = await self._model.buy(wanted)
         except (Exception, asyncio.CancelledError):
-            await self._release(key)
+            await self._release(key, claim)
             raise
-        async with self._units(autocommit=True) as unit:
-            await unit.model_answers.keep(key, bought)
-            await unit.commit()
-        return bought.raw
+        return await asyncio.shield(self._keep(key, bought))
 
-    async def _release(self, key: AnswerKey) -> None:
+    async def _keep(self, key: AnswerKey, bought: Bought) -> bytes:
+        """What is paid for is not given up because the database is away for a moment, or the call was cancelled."""
+        ends = time.monotonic() + KEEP_WITHIN_S
+        while True:
+            try:
+                async with self._units(autocommit=True) as unit:
+                    kept = await unit.model_answers.keep(key, bought)
+                    await unit.commit()
+            except StorageUnavailable:
+                if time.monotonic() > ends:
+                    raise
+                await asyncio.sleep(KEEP_AGAIN_S)
+            else:
+                return kept
+
+    async def _release(self, key: AnswerKey, claim: datetime) -> None:
         """Best effort: what is not released lapses with its lease."""
         with contextlib.suppress(AppError, OSError):
             async with self._units(autocommit=True) as unit:
-                await unit.model_answers.release(key)
+                await unit.model_answers.release(key, claim)
                 await unit.commit()
 
     async def _close(self, job: JobKey, essay: Essay, answer: Accepted) -> EssayProgress:

@@ -1,8 +1,8 @@
 """How a step runs: at least once by Temporal, at most one output by `async_jobs`."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
 from domain.questions import EssayRubric, Item, QuestionKind, Rubric
 from domain.results import Scores
 from domain.reviews import Review, reviewed
-from domain.scores import EssayScore, RuleScores, healed
+from domain.scores import LOWERED, EssayScore, RuleScores, Spent, healed
 from domain.steps import Step, answered_essays
 
 Output = TypeVar("Output")
@@ -62,11 +62,13 @@ async def record_failure(units: UnitOfWorkFactory, key: JobKey, error: Exception
             await unit.commit()
 
 
-async def scores(unit: UnitOfWork, run: RunInput, items: Sequence[Item]) -> Scores:
-    """Every item's score as the run sees it.
+async def scores(
+    unit: UnitOfWork, run: RunInput, items: Sequence[Item], reviews: Collection[UUID] | None = None
+) -> Scores:
+    """Every item's score as the run sees it, with the given reviews or, for None, all there are.
 
     What this revision has not scored anew keeps the score that was published; a person's levels win over both; a text
-    that nobody wrote has none of the points.
+    that nobody wrote has none of the points. Costs are those of the ledger, rejected answers included.
 
     Raises:
         CorruptData: an item has no score.
@@ -79,14 +81,26 @@ async def scores(unit: UnitOfWork, run: RunInput, items: Sequence[Item]) -> Scor
         return Scores(rules=rules.scores, essays=_essays(items, fresh))
     published = (await unit.results.published(run.assessment_id)).scores
     before = {score.snapshot_id: score for score in published.essays}
-    graded_anew = {essay: healed(before[essay], score) for essay, score in fresh.items()}
-    essays = _essays(items, before | graded_anew)
-    reviews = {review.snapshot_id: review for review in await unit.reviews.of(run.assessment_id)}
+    anew = {essay: healed(before[essay], score) for essay, score in fresh.items()}
+    spent = await unit.model_answers.spent(run.assessment_id)
+    used = [each for each in await unit.reviews.of(run.assessment_id) if reviews is None or each.id in reviews]
+    newest = {review.snapshot_id: review for review in used}
     rubrics = {item.snapshot_id: item.question.rubric for item in items}
     return Scores(
         rules=published.rules,
-        essays=tuple(_as_reviewed(score, rubrics[score.snapshot_id], reviews) for score in essays),
+        essays=tuple(
+            _costed(_as_reviewed(score, rubrics[score.snapshot_id], newest), spent)
+            for score in _essays(items, before | anew)
+        ),
+        reviews=tuple(review.id for review in used),
+        lowered=any(LOWERED in score.flags for score in anew.values()),
     )
+
+
+def _costed(score: EssayScore, spent: Mapping[UUID, Spent]) -> EssayScore:
+    """With what was paid since the score was made, too."""
+    paid = spent.get(score.snapshot_id)
+    return score if paid is None else replace(score, cost_cents=paid.cost_cents)
 
 
 def _essays(items: Sequence[Item], scored: Mapping[UUID, EssayScore]) -> tuple[EssayScore, ...]:

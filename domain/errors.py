@@ -101,6 +101,10 @@ class ModelCircuitOpen(ExternalServiceError):
     """The language model failed too often just now, so it is not asked."""
 
 
+class ModelNotConfigured(ExternalServiceError):
+    """There is no language model to ask."""
+
+
 class ModelBusy(ExternalServiceError):
     """The language model's provider asks to wait for longer than an essay should."""
 

@@ -17,7 +17,7 @@ from domain.essay_text import TOO_SHORT, readable, text_flags, without_address
 from domain.essays import Essay, essay_points, rate, verify_quotes
 from domain.exact import rounded
 from domain.questions import EssayRubric
-from domain.scores import CriterionRating, EssayScore, Spent
+from domain.scores import UNRELATED, CriterionRating, EssayScore, Spent
 
 TRUSTED: Final = Fraction(9, 10)
 """The confidence of a clean, single answer: a prior, until reviews say how often its levels stand."""
@@ -63,10 +63,14 @@ class GivenRating:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grading:
-    """A model's answer in the agreed form; `feedback` is for the student."""
+    """A model's answer in the agreed form.
+
+    `feedback` is for the student; `on_topic` is False for a text that deals with something other than the question.
+    """
 
     ratings: tuple[GivenRating, ...]
     feedback: str
+    on_topic: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,7 @@ class Accepted:
 
     ratings: tuple[CriterionRating, ...]
     feedback: str
+    on_topic: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +141,7 @@ def judge(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
         for rating in ratings
         if rating.points > 0 and not rating.quotes
     )
-    return Rejected(problems=unproven) if unproven else Accepted(ratings=ratings, feedback=reply.feedback)
+    return Rejected(problems=unproven) if unproven else _accepted(ratings, reply)
 
 
 def next_call(essay: Essay, replies: Mapping[Call, Reply], samples: int) -> Call | Accepted | Unscorable:
@@ -171,6 +176,7 @@ def essay_score(essay: Essay, answer: Accepted, spent: Spent, *, model: str, pro
     points, max_points, fraction = essay_points(essay.rubric, answer.ratings)
     confidences = [Fraction(rating.confidence) for rating in answer.ratings]
     flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
+    flags = flags if answer.on_topic else (*flags, UNRELATED)
     return EssayScore(
         snapshot_id=essay.snapshot_id,
         points=points,
@@ -215,6 +221,10 @@ def _rating(given: GivenRating, points: Decimal, text: str) -> CriterionRating:
     )
 
 
+def _accepted(ratings: tuple[CriterionRating, ...], reply: Grading) -> Accepted:
+    return Accepted(ratings=ratings, feedback=reply.feedback, on_topic=reply.on_topic)
+
+
 def _less_sure(answer: Accepted, factor: Fraction) -> Accepted:
     return replace(answer, ratings=tuple(_scaled(rating, factor) for rating in answer.ratings))
 
@@ -237,4 +247,6 @@ def _median(rubric: EssayRubric, answers: Sequence[Accepted]) -> Accepted:
         ratings.append(_scaled(agreeing[0], Fraction(len(agreeing), len(given))))
     levels = [rating.level for rating in ratings]
     nearest = max(answers, key=lambda answer: sum(map(eq, (each.level for each in answer.ratings), levels)))
-    return Accepted(ratings=tuple(ratings), feedback=nearest.feedback)
+    return Accepted(
+        ratings=tuple(ratings), feedback=nearest.feedback, on_topic=all(answer.on_topic for answer in answers)
+    )

@@ -33,7 +33,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The output of the step `retrieve_evidence`: gaps (largest first) and what was found for each."""
+    """The output of the step `retrieve_evidence`: gaps (largest first) and what was found for each.
+
+    `reviews` are those that the gaps take in, and so the ones that the revision stands on.
+    """
 
     gaps: tuple[SkillGap, ...]
     traces: tuple[Trace, ...]
@@ -41,6 +44,7 @@ class Evidence:
     embedding_provider: str
     embedding_model: str
     degraded_reason: DegradedReason | None = None
+    reviews: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain.recommendations import Blend, Evidence
-from domain.scores import LOWERED, DegradedReason, EssayScore, RuleScore
+from domain.scores import DegradedReason, EssayScore, RuleScore
 from domain.webhooks import Delivery
 
 
@@ -25,10 +25,15 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Every item's score, in the order of the assessment."""
+    """Every item's score, in the order of the assessment, and the reviews that they take in.
+
+    `lowered`: healing took points away in this revision that were shown before.
+    """
 
     rules: tuple[RuleScore, ...] = ()
     essays: tuple[EssayScore, ...] = ()
+    reviews: tuple[UUID, ...] = ()
+    lowered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +46,13 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Everything one publication says, before it has a revision number."""
+    """Everything one publication says, before it has a revision number; `lowered` as in `Scores`."""
 
     rule_scores: tuple[RuleScore, ...]
     essay_scores: tuple[EssayScore, ...]
     evidence: Evidence
     blend: Blend
+    lowered: bool = False
 
     @property
     def degraded_reasons(self) -> tuple[DegradedReason, ...]:
@@ -57,11 +63,6 @@ class Result:
     @property
     def needs_review(self) -> bool:
         return any(score.needs_review for score in self.essay_scores)
-
-    @property
-    def lowered(self) -> bool:
-        """Whether healing took points away that were shown before."""
-        return any(LOWERED in score.flags for score in self.essay_scores)
 
     @property
     def heals(self) -> bool:

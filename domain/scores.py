@@ -124,6 +124,9 @@ class EssayScore:
         return self.model != "none" and not self.model.startswith("local-")
 
 
+UNRELATED: Final = "unrelated"
+"""The flag of a text that deals with something other than its question."""
+
 LOWERED: Final = "lowered_by_healing"
 """The flag of a score with fewer points than the one that was shown before."""
 

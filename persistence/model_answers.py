@@ -3,6 +3,7 @@
 Everything that writes locks in one order: the person, the answer, the day's spending.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -70,13 +71,14 @@ WITH claimed AS (
   UPDATE model_answers SET status = 'intended', lease_until = clock_timestamp() + make_interval(secs => :lease_s),
     reserved_cents = :cents, reserved_on = :today
   WHERE id = :id
+  RETURNING lease_until
 )
 INSERT INTO model_spending AS spending (organization_id, day, cents)
 SELECT :organization_id, :today, :cents
 WHERE CAST(:budget AS numeric) IS NULL OR :cents <= CAST(:budget AS numeric)
 ON CONFLICT (organization_id, day) DO UPDATE SET cents = spending.cents + excluded.cents
 WHERE CAST(:budget AS numeric) IS NULL OR spending.cents + excluded.cents <= CAST(:budget AS numeric)
-RETURNING cents
+RETURNING (SELECT lease_until FROM claimed)
 """)
 
 _GIVE_BACK: Final = (
@@ -111,14 +113,15 @@ WITH learner AS (
   SET cents = spending.cents - held.reserved_cents + coalesce(CAST(:cost_cents AS numeric), 0)
   FROM held WHERE spending.organization_id = held.organization_id AND spending.day = held.reserved_on
 )
-SELECT learner.erased, EXISTS (SELECT FROM model_answers WHERE id = :id) AS intended FROM learner
+SELECT learner.erased, answer.id AS intended, answer.raw_reply FROM learner
+LEFT JOIN model_answers AS answer ON answer.id = :id  -- as it was before
 """)
 
 _RELEASE: Final = text("""
 WITH held AS (
   SELECT answer.id, answer.reserved_cents, answer.reserved_on, assessments.organization_id
   FROM model_answers AS answer JOIN assessments ON assessments.id = answer.assessment_id
-  WHERE answer.id = :id AND answer.status = 'intended'
+  WHERE answer.id = :id AND answer.status = 'intended' AND answer.lease_until = :claim
   FOR UPDATE OF answer
 ), freed AS (
   UPDATE model_answers AS answer SET status = 'failed', lease_until = NULL, reserved_cents = 0
@@ -156,7 +159,7 @@ class SqlModelAnswers:
         rows = await self._session.execute(_BOUGHT, _question(key))
         return {Call(row.sample, row.round, Variant(row.variant)): row.raw_reply for row in rows}
 
-    async def intend(self, intent: Intent, limits: SpendingLimits) -> None:
+    async def intend(self, intent: Intent, limits: SpendingLimits) -> datetime:
         held = await self._hold(intent.key)
         if limits.attempts_per_day is not None and held.attempt > limits.attempts_per_day:
             raise AttemptsExceeded(f"Assessment {intent.key.assessment_id} is attempt {held.attempt} of its day")
@@ -171,13 +174,15 @@ class SqlModelAnswers:
             "cents": SMALLEST_CENTS if price is None else price,
             "budget": limits.budget_cents_per_day,
         }
-        if (await self._session.execute(_CLAIM, claim)).one_or_none() is None:
+        lapses: datetime | None = (await self._session.execute(_CLAIM, claim)).scalar_one_or_none()
+        if lapses is None:
             raise BudgetSpent(
                 f"The budget of organization {held.organization_id} for {held.today} is spent",
                 retry_after_s=held.day_left_s,
             )
+        return lapses
 
-    async def keep(self, key: AnswerKey, answer: Bought) -> None:
+    async def keep(self, key: AnswerKey, answer: Bought) -> bytes:
         reply: dict[str, Any] = {
             "raw": answer.raw,
             "request_id": answer.request_id,
@@ -194,9 +199,10 @@ class SqlModelAnswers:
             raise _erased(key)
         if row is None or not row.intended:
             raise NotFound(f"Nobody has claimed answer {key.id}")
+        return answer.raw if row.raw_reply is None else bytes(row.raw_reply)
 
-    async def release(self, key: AnswerKey) -> None:
-        await self._session.execute(_RELEASE, {"id": key.id})
+    async def release(self, key: AnswerKey, claim: datetime) -> None:
+        await self._session.execute(_RELEASE, {"id": key.id, "claim": claim})
 
     async def epochs(self, assessment_id: UUID) -> dict[UUID, int]:
         rows = await self._session.execute(_EPOCHS, {"assessment_id": assessment_id})

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, select, text, update
+from sqlalchemy import bindparam, case, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment, AssessmentStatus, Healing
@@ -50,6 +50,8 @@ _PREVIOUS: Final = tuple(
     delete(table).where(table.c.recommendation_id == bindparam("recommendation"))
     for table in (table_of(RecommendationItemRow), table_of(RagTraceRow))
 )
+_OPEN: Final = _jobs.c.status.in_(("queued", "running"))
+
 _CLEAR_PAYLOADS: Final = (
     update(_jobs)
     .where(
@@ -60,14 +62,15 @@ _CLEAR_PAYLOADS: Final = (
     )
     .values(payload=None)
 )
+# What a failed run put out is of no use to anybody, and quotes its person.
 _CLOSE_JOBS: Final = (
     update(_jobs)
-    .where(
-        _jobs.c.assessment_id == bindparam("of_assessment"),
-        _jobs.c.run == bindparam("of_run"),
-        _jobs.c.status.in_(("queued", "running")),
+    .where(_jobs.c.assessment_id == bindparam("of_assessment"), _jobs.c.run == bindparam("of_run"))
+    .values(
+        status=case((_OPEN, "stale"), else_=_jobs.c.status),
+        completed_at=case((_OPEN, func.clock_timestamp()), else_=_jobs.c.completed_at),
+        payload=None,
     )
-    .values(status="stale", completed_at=func.clock_timestamp())
 )
 _PUBLISHED: Final = text("""
 SELECT r.degraded_reasons,

@@ -1,11 +1,11 @@
 """What people made of essays. A review is never changed: the newest of an item counts."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment
@@ -30,14 +30,13 @@ _OF: Final = (
         _reviews.c.comment,
         _reviews.c.published_revision,
     )
-    .ext(distinct_on(_reviews.c.question_snapshot_id))
     .where(_reviews.c.assessment_id == bindparam("assessment_id"))
-    .order_by(_reviews.c.question_snapshot_id, _reviews.c.created_at.desc(), _reviews.c.id.desc())
+    .order_by(_reviews.c.created_at, _reviews.c.id)
 )
 _PUBLISHED: Final = (
     update(_reviews)
-    .where(_reviews.c.assessment_id == bindparam("of_assessment"), _reviews.c.published_revision.is_(None))
-    .values(published_revision=bindparam("revision"))
+    .where(_reviews.c.id == func.any(bindparam("reviews")), _reviews.c.published_revision.is_(None))
+    .values(published_revision=bindparam("in_revision"))
 )
 _UNPUBLISHED: Final = text(f"""
 SELECT {", ".join(mappers.ASSESSMENT)} FROM assessments
@@ -88,8 +87,9 @@ class SqlReviews:
             for row in rows
         )
 
-    async def published(self, assessment_id: UUID, revision: int) -> None:
-        await self._session.execute(_PUBLISHED, {"of_assessment": assessment_id, "revision": revision})
+    async def published(self, reviews: Sequence[UUID], revision: int) -> None:
+        if reviews:
+            await self._session.execute(_PUBLISHED, {"reviews": list(reviews), "in_revision": revision})
 
     async def unpublished(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
         rows = await self._session.execute(_UNPUBLISHED, {"after": after or _FIRST, "limit": limit})

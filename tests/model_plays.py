@@ -124,6 +124,7 @@ def graded(asked: Asked, level: int, *, quotes: list[str] | None = None) -> dict
             }
             for key, names in asked.levels.items()
         },
+        "answers_the_question": True,
         "feedback": "A fair start; say how you would check it.",
     }
 

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.scores import DegradedReason
     from workflows import search_attributes
     from workflows.deliveries import start_deliveries
-    from workflows.essays import grade
+    from workflows.essays import all_of, grade
     from workflows.pipeline import reason_of, recommend_and_publish, retrieve
     from workflows.policies import calling
     from workflows.progress import Stage, Staged
@@ -113,7 +113,7 @@ class AssessmentWorkflow(Staged):
     async def _process(self, claim: Claim) -> Publication:
         run = RunInput(assessment_id=self._assessment.assessment_id, run=claim.run, revision=claim.revision)
         self.show(Stage.SCORING, essays_total=len(claim.essays))
-        await asyncio.gather(
+        await all_of(
             workflow.execute_activity_method(
                 ScoreRules.score_rules, run, **calling("score_rules", "Score choices, numbers and profile answers")
             ),
@@ -127,7 +127,7 @@ class AssessmentWorkflow(Staged):
         """By the language model where there is one, each essay on its own; what it leaves, by the local grader."""
         if claim.by_model:
             names = [f"Essay {place} of {len(claim.essays)}" for place in range(1, len(claim.essays) + 1)]
-            graded = await asyncio.gather(*map(self._grade, [run] * len(names), claim.essays, names))
+            graded = await all_of(*map(self._grade, [run] * len(names), claim.essays, names))
             left = tuple(essay for essay in graded if essay is not None)
         else:
             reason = DegradedReason.ESSAY_GRADER_NOT_CONFIGURED

@@ -1,6 +1,9 @@
 """Has an essay graded by a language model, one bought answer after the other."""
 
+import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -10,6 +13,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.score_essay import EssayInput, EssayOutcome, ScoreEssay
     from domain.scores import DegradedReason
     from workflows.policies import FALLBACKS, STORAGE_PAUSE, calling
+
+
+Graded = TypeVar("Graded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,15 @@ async def grade(essay: EssayInput, name: str) -> Attempted:
         if progress.outcome is EssayOutcome.UNSCORABLE:
             return Attempted(reason=DegradedReason.ESSAY_ANSWER_REJECTED)
         due = progress.next_call
+
+
+async def all_of(*essays: Awaitable[Graded]) -> list[Graded]:
+    """What came of each; a failure is raised when all have ended, so that it takes no paid call with it."""
+    ended = await asyncio.gather(*essays, return_exceptions=True)
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in ended if not isinstance(each, BaseException)]
 
 
 def _of_storage(error: ActivityError) -> bool:

@@ -57,6 +57,7 @@ FALLBACKS: Final = {
     "ModelBusy": DegradedReason.ESSAY_GRADER_LOCAL,
     "ModelRequestRefused": DegradedReason.ESSAY_GRADER_LOCAL,
     "AnswerAwaited": DegradedReason.ESSAY_GRADER_LOCAL,
+    "ModelNotConfigured": DegradedReason.ESSAY_GRADER_NOT_CONFIGURED,
     "ModelKeyRefused": DegradedReason.ESSAY_GRADER_KEY_REFUSED,
     "ModelQuotaExhausted": DegradedReason.ESSAY_GRADER_QUOTA_EXHAUSTED,
     "ModelUnknown": DegradedReason.ESSAY_GRADER_MODEL_UNKNOWN,
@@ -74,6 +75,7 @@ MODEL_DEADLINE: Final = timedelta(seconds=60)
 HEALING_FIRST: Final = timedelta(seconds=30)
 HEALING_LONGEST: Final = timedelta(hours=2)
 HEALING_ENDS_AFTER: Final = timedelta(days=7)
+# Runs live as long: a changed number may change what they do next, so it needs `workflow.patched`.
 """A degraded result is tried again after 30 s, then after twice as long each time, at most 2 h apart, for 7 days."""
 
 CATALOGUE_REBUILT_EVERY: Final = timedelta(days=7)

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.assessments import Healing
     from domain.scores import DegradedReason
     from workflows import search_attributes
-    from workflows.essays import Attempted, grade
+    from workflows.essays import Attempted, all_of, grade
     from workflows.pipeline import reason_of, recommend_and_publish, retrieve
     from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST, HEALING_LONGEST, calling
     from workflows.progress import Stage, Staged
@@ -62,7 +62,8 @@ class RevisionWorkflow(Staged):
         self._next_heal = workflow.now()
         self._put_off(revision.retry_after_s)
         self._woken = False
-        self._epochs: dict[UUID, int] = {}
+        self._at_once = False
+        self._rejections: dict[UUID, int] = {}
         self._revision = 0
 
     @workflow.run
@@ -71,8 +72,8 @@ class RevisionWorkflow(Staged):
         try:
             while True:
                 await self._wait()
-                self._woken = False  # before the plan reads: a signal that comes after it must wake this up again
-                heal = workflow.now() >= self._next_heal
+                # Before the plan reads: a signal that comes after it must wake this up again.
+                heal, self._woken = self._at_once or workflow.now() >= self._next_heal, False
                 plan = await workflow.execute_activity_method(
                     BeginRevision.begin_revision,
                     RevisionWish(assessment_id=revision.assessment_id, heal=heal),
@@ -81,6 +82,7 @@ class RevisionWorkflow(Staged):
                 if plan.reviews:
                     await self._publish(plan)
                 elif plan.healing and heal:
+                    self._at_once = False
                     if not await self._heal(plan):
                         return await self._give_up()
                 elif not plan.healing and not self._woken:
@@ -92,8 +94,8 @@ class RevisionWorkflow(Staged):
 
     @workflow.signal
     def retry_degraded(self) -> None:
-        self._next_heal = workflow.now()
-        self._woken = True
+        self._at_once = self._woken = True
+        self._rejections.clear()
 
     @workflow.signal
     def reviewed(self) -> None:
@@ -117,11 +119,11 @@ class RevisionWorkflow(Staged):
 
     async def _heal(self, plan: RevisionPlan) -> bool:
         """Tries the degraded parts again and publishes what became better; False when nothing is left to try."""
-        essays = [essay for essay in plan.essays if self._epoch(essay) < EPOCHS]
+        essays = [essay for essay in plan.essays if self._rejections.get(essay.essay, 0) < EPOCHS]
         if workflow.now() >= self._ends or not (essays or plan.evidence):
             return False
         self.show(Stage.SCORING, essays_total=len(essays), essays_scored=0)
-        attempts = await asyncio.gather(*(self._grade(plan, essay) for essay in essays))
+        attempts = await all_of(*(self._grade(plan, essay) for essay in essays))
         better = sum(attempt.reason is None for attempt in attempts)
         self.show(Stage.RETRIEVING, essays_scored=better)
         if better or plan.evidence:
@@ -130,18 +132,16 @@ class RevisionWorkflow(Staged):
         return True
 
     async def _grade(self, plan: RevisionPlan, essay: EssayToHeal) -> Attempted:
-        epoch = self._epoch(essay)
+        rejections = self._rejections.get(essay.essay, 0)
+        # The first attempt reads back what the last epoch bought; only then is anything bought anew.
+        epoch = essay.epoch + min(rejections, 1)
         wanted = EssayInput(run=_run(self._id, plan), essay=essay.essay, epoch=epoch)
         attempt = await grade(wanted, "Essay")
         if attempt.reason is DegradedReason.ESSAY_ANSWER_REJECTED:
-            self._epochs[essay.essay] = epoch + 1
+            self._rejections[essay.essay] = rejections + 1
         if attempt.reason is not None:
             self.show(self._progress.stage, last_failure=f"{attempt.reason}: {attempt.reason.text}")
         return attempt
-
-    def _epoch(self, essay: EssayToHeal) -> int:
-        """Answers that were all rejected are bought anew in the next epoch."""
-        return max(essay.epoch, self._epochs.get(essay.essay, 0))
 
     async def _publish(self, plan: RevisionPlan, *, anyway: bool = True) -> None:
         """The revision, and at once a new look at what is left; not where the evidence alone was to become better."""

@@ -76,7 +76,13 @@ class GraderPrompt:
 def reply_schema(rubric: EssayRubric) -> Json:
     """A strict JSON schema: every criterion once, in the rubric's order, with one of its own levels."""
     criteria = {each.key: _criterion_schema(each) for each in rubric.criteria}
-    return _object({"criteria": _object(criteria), "feedback": {"type": "string"}})
+    return _object(
+        {
+            "criteria": _object(criteria),
+            "answers_the_question": {"type": "boolean"},
+            "feedback": {"type": "string"},
+        }
+    )
 
 
 def _criterion_schema(criterion: Criterion) -> Json:
@@ -101,6 +107,7 @@ def _form(rubric: EssayRubric) -> Json:
             each.key: {"rationale": "...", "quotes": ["..."], "level": " | ".join(level.name for level in each.levels)}
             for each in rubric.criteria
         },
+        "answers_the_question": True,
         "feedback": "...",
     }
 

@@ -38,6 +38,7 @@ class _Content(BaseModel):
     model_config = ConfigDict(strict=True)
 
     criteria: dict[Text, _Rating]
+    answers_the_question: bool = True
     feedback: Text
 
 
@@ -60,6 +61,17 @@ def read_reply(raw: bytes) -> Reply:
         return _grading(_content(_json(raw)))
     except _NotReadable as error:
         return Unreadable(problem=str(error))
+
+
+def is_reply(raw: bytes) -> bool:
+    """Whether it comes from a model at all, however broken: an object with choices or usage, or one that was cut."""
+    if not raw.lstrip().startswith(b"{"):
+        return False
+    try:
+        envelope = _json(raw)
+    except _NotReadable:
+        return True
+    return isinstance(envelope, dict) and not {"choices", "usage"}.isdisjoint(envelope)
 
 
 def read_usage(raw: bytes) -> Usage:
@@ -102,6 +114,7 @@ def _grading(content: str) -> Grading:
     except ValidationError:
         raise _NotReadable("has not the form asked for") from None
     return Grading(
+        on_topic=read.answers_the_question,
         ratings=tuple(
             GivenRating(
                 criterion=key,

@@ -47,7 +47,7 @@ def is_away(error: BaseException) -> bool:
     """Whether the endpoint did not answer, or only that it cannot; a refusal of any kind is an answer."""
     if isinstance(error, APIStatusError):
         return error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(error, TimeoutError | APIConnectionError | httpx2.HTTPError)
+    return isinstance(error, TimeoutError | APIConnectionError | httpx2.HTTPError | ModelUnavailable)
 
 
 def model_error(error: APIError | httpx2.HTTPError | TimeoutError) -> ExternalServiceError:

@@ -15,10 +15,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from activities.adapters.circuit import Circuit, CircuitOpen
 from activities.adapters.grader_prompt import GraderPrompt, Json, reply_schema
-from activities.adapters.grader_reply import Usage, read_reply, read_usage
+from activities.adapters.grader_reply import Usage, is_reply, read_reply, read_usage
 from activities.adapters.model_prices import ModelPrice
 from activities.adapters.openai_errors import is_away, model_error, refused_option
-from domain.errors import InvalidInput, ModelCircuitOpen
+from domain.errors import InvalidInput, ModelCircuitOpen, ModelUnavailable
 from domain.grading import Ask, Reply
 from domain.ledger import Bought
 
@@ -116,6 +116,8 @@ class OpenAIEssayGrader:
             with self._circuit.entered():
                 async with asyncio.timeout(self._settings.timeout_s):
                     raw, request_id = await self._ask(wanted)
+                if not is_reply(raw):  # a gateway's page, say: nothing was bought
+                    raise ModelUnavailable("What answered is no language model: check OPENAI_BASE_URL if it goes on")
         except CircuitOpen as error:
             message = "The language model failed too often just now, so it is left alone for a while"
             raise ModelCircuitOpen(message, retry_after_s=error.retry_after_s) from None

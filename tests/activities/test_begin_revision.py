@@ -1,5 +1,6 @@
 """What a later revision has to do, as the published result and the reviews say it."""
 
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
@@ -51,9 +52,12 @@ class Steps:
         await ScoreEssaysLocally(self._units, FakeEssayGrader()).score_essays_locally(batch)
         return await self.publish(run)
 
-    async def publish(self, run: RunInput) -> Publication:
+    async def evidence(self, run: RunInput) -> None:
         self._index = self._index or await an_index(self._session)
         await RetrieveEvidence(self._units, FakeEmbedder(), self._index).retrieve_evidence(run)
+
+    async def publish(self, run: RunInput) -> Publication:
+        await self.evidence(run)
         await BlendRecommendations(self._units, FakeNearestLearners()).blend_recommendations(run)
         return await PublishResult(self._units).publish_result(run)
 
@@ -227,6 +231,40 @@ async def test_a_review_comes_before_healing_and_wins_over_it(
     after = await steps.begin(assessment)
     assert not after.reviews
     assert essay not in {each.essay for each in after.essays}
+
+
+async def test_a_review_that_comes_after_the_gaps_makes_the_next_revision(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, steps: Steps, assessment: Assessment
+) -> None:
+    await steps.first(assessment)
+    first, second = (each.essay for each in (await steps.begin(assessment)).essays)
+    await steps.review(assessment, first, 2)
+    run = run_in(assessment, await steps.begin(assessment))
+    await steps.evidence(run)
+    await steps.review(assessment, second, 2)
+
+    await steps.publish(run)
+
+    rows = await shown(session, assessment)
+    assert [rows[each].response_payload["reviewed"] for each in (first, second)] == [True, False]
+    assert (await steps.begin(assessment)).reviews
+    del uow_factory
+
+
+async def test_a_revision_costs_what_was_paid_for_rejected_answers_too(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, steps: Steps, assessment: Assessment
+) -> None:
+    await steps.first(assessment)
+    plan = await steps.begin(assessment)
+    healed, rejected = (each.essay for each in plan.essays)
+    await steps.grade(assessment, plan, healed)
+    wanted = EssayInput(run=run_in(assessment, plan), essay=rejected)
+    await ScoreEssay(uow_factory, FakeGradingModel(b"rejected"), ONE_SAMPLE).score_essay(wanted)
+
+    await steps.publish(run_in(assessment, plan))
+
+    costs = {row.cost_cents for row in (await shown(session, assessment)).values()}
+    assert costs == {Decimal("0.25")}
 
 
 async def test_every_revision_is_kept(session: AsyncSession, steps: Steps, assessment: Assessment) -> None:

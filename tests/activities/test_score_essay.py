@@ -12,11 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.score_essay import EssayInput, EssayOutcome, Grading, ScoreEssay
 from domain.assessments import Assessment
-from domain.errors import BudgetSpent, CorruptData, Erased, ModelUnavailable
+from domain.errors import (
+    BudgetSpent,
+    CorruptData,
+    Erased,
+    ModelNotConfigured,
+    ModelUnavailable,
+    StorageUnavailable,
+)
 from domain.essays import check_essay_score
 from domain.grading import Ask
-from domain.ledger import Bought, SpendingLimits
-from domain.ports import UnitOfWorkFactory
+from domain.ledger import AnswerKey, Bought, SpendingLimits
+from domain.ports import UnitOfWork, UnitOfWorkFactory
 from domain.questions import EssayRubric
 from domain.scores import EssayScore
 from domain.steps import Step
@@ -162,6 +169,34 @@ async def test_a_call_that_fails_gives_up_its_claim_and_is_made_again(
     assert (job.status, job.error_payload) == ("failed", {"code": "EXTERNAL_SERVICE_502"})
 
     assert (await activity.score_essay(wanted)).outcome is EssayOutcome.SCORED
+
+
+async def test_a_reply_outlives_a_database_that_is_away_for_a_moment(
+    uow_factory: UnitOfWorkFactory, wanted: EssayInput
+) -> None:
+    model = FakeGradingModel()
+    away = [StorageUnavailable("Postgres is away")] * 2
+
+    def units(*, autocommit: bool = False) -> UnitOfWork:
+        unit = uow_factory(autocommit=autocommit)
+        keep = unit.model_answers.keep
+
+        async def hesitant(key: AnswerKey, answer: Bought) -> bytes:
+            if away:
+                raise away.pop()
+            return await keep(key, answer)
+
+        unit.model_answers.keep = hesitant  # type: ignore[method-assign]  # the fault
+        return unit
+
+    assert (await ScoreEssay(units, model, ONE_SAMPLE).score_essay(wanted)).outcome is EssayOutcome.SCORED
+
+    assert len(model.asked) == 1
+
+
+async def test_without_a_model_every_essay_is_refused(uow_factory: UnitOfWorkFactory, wanted: EssayInput) -> None:
+    with pytest.raises(ModelNotConfigured):
+        await ScoreEssay(uow_factory, None, ONE_SAMPLE).score_essay(wanted)
 
 
 async def test_the_claim_is_committed_before_the_call(

@@ -1,6 +1,7 @@
 """Which answer of a language model is asked for next, which ones hold, and what they are worth together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +30,7 @@ from domain.grading import (
     texts,
 )
 from domain.questions import Anchor
-from domain.scores import EssayScore, Spent
+from domain.scores import UNRELATED, EssayScore, Spent
 from tests.domain.builders import an_id, essay
 
 RUBRIC = essay()  # cause: 0, 1, 2, 4; remedy: 0, 1, 3, 6
@@ -366,3 +367,20 @@ def test_labelled_answers_show_how_short_an_answer_may_be() -> None:
     score = scored(an_essay("A join.", labelled=labelled), accepted(judge(RUBRIC, "A join.", grading("Missing"))))
 
     assert score.flags == ()
+
+
+def test_a_text_about_something_else_is_flagged_and_reviewed() -> None:
+    said = replace(grading("Missing", "Missing"), on_topic=False)
+
+    score = scored(an_essay(), accepted(judge(RUBRIC, TEXT, said)))
+
+    assert score.flags == (UNRELATED,)
+    assert score.needs_review
+
+
+def test_one_sample_that_finds_it_off_topic_is_enough() -> None:
+    said = [grading("Missing", "Missing"), replace(grading("Missing", "Missing"), on_topic=False)]
+
+    _, answer = outcome(an_essay(), *said, samples=2)
+
+    assert not accepted(answer).on_topic

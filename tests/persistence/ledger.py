@@ -62,21 +62,29 @@ async def intend(
     limits: SpendingLimits = NO_LIMITS,
     price: Decimal | None = PRICE,
     lease_s: float = LEASE_S,
-) -> None:
+) -> datetime:
+    """When the claim lapses."""
+    intent = Intent(key=key, lease_s=lease_s, highest_price_cents=price)
     async with units() as unit:
-        await unit.model_answers.intend(Intent(key=key, lease_s=lease_s, highest_price_cents=price), limits)
+        claim = await unit.model_answers.intend(intent, limits)
         await unit.commit()
+    return claim
 
 
-async def keep(units: UnitOfWorkFactory, key: AnswerKey, reply: Bought) -> None:
+async def keep(units: UnitOfWorkFactory, key: AnswerKey, reply: Bought) -> bytes:
     async with units() as unit:
-        await unit.model_answers.keep(key, reply)
+        kept = await unit.model_answers.keep(key, reply)
         await unit.commit()
+    return kept
 
 
-async def release(units: UnitOfWorkFactory, key: AnswerKey) -> None:
+async def release(units: UnitOfWorkFactory, key: AnswerKey, claim: datetime | None = None) -> None:
+    """By whoever holds the claim at the moment, or as the one whose claim lapses then."""
     async with units() as unit:
-        await unit.model_answers.release(key)
+        held = await unit.model_answers._session.scalar(  # type: ignore[attr-defined]  # the SQL one
+            select(ModelAnswerRow.lease_until).where(ModelAnswerRow.id == key.id)
+        )
+        await unit.model_answers.release(key, claim or held or NOW)
         await unit.commit()
 
 
@@ -126,7 +134,7 @@ async def committed_key(engine: AsyncEngine) -> AnswerKey:
         return await a_key(session, assessment)
 
 
-async def outcome(call: Awaitable[None]) -> str:
+async def outcome(call: Awaitable[object]) -> str:
     try:
         await call
     except AppError as error:

@@ -173,13 +173,26 @@ async def test_releasing_what_is_answered_or_was_never_claimed_changes_nothing(
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
+async def test_a_claim_that_was_taken_over_is_not_released_by_whoever_lost_it(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+) -> None:
+    lost = await intend(uow_factory, key, lease_s=0.0)
+    await intend(uow_factory, key)
+
+    await release(uow_factory, key, lost)
+
+    assert (await row_of(session, key)).status == "intended"
+    assert await spending(session, assessment) == {TODAY: PRICE}
+
+
 async def test_the_first_reply_kept_stays(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
 ) -> None:
     await buy(uow_factory, key)
 
-    await keep(uow_factory, key, a_reply(raw=b"late", cost_cents=Decimal(7)))
+    kept = await keep(uow_factory, key, a_reply(raw=b"late", cost_cents=Decimal(7)))
 
+    assert kept == a_reply().raw
     assert await bought(uow_factory, key) == {key.call: a_reply().raw}
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 

@@ -1,7 +1,7 @@
 """The ledger of model answers under several connections."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -124,13 +124,12 @@ async def test_whatever_happens_the_spending_is_what_was_paid_and_what_is_reserv
             each = replace(key, epoch=random.randrange(12))
             reply = a_reply(cost_cents=random.choice([None, Decimal("0.333333"), Decimal(2)]))
             lease_s, price = random.choice([0.0, LEASE_S]), random.choice([None, PRICE, Decimal("1.3")])
-            act = random.choice(
-                [
-                    partial(intend, units, each, limits, price, lease_s),
-                    partial(keep, units, each, reply),
-                    partial(release, units, each),
-                ]
-            )
+            acts: list[Callable[[], Awaitable[object]]] = [
+                partial(intend, units, each, limits, price, lease_s),
+                partial(keep, units, each, reply),
+                partial(release, units, each),
+            ]
+            act = random.choice(acts)
             happened.add(await outcome(act()))
 
     await asyncio.gather(*(somebody(seed) for seed in range(8)))

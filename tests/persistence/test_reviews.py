@@ -68,7 +68,7 @@ async def labelled(units: UnitOfWorkFactory, session: AsyncSession, assessment: 
         return [anchor.text for anchor in (await unit.reviews.labelled(assessment.id)).get(version, ())]
 
 
-async def test_the_newest_review_of_each_item_counts(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_the_last_review_of_an_item_is_the_newest(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
     assessment = await a_completed(session)
     first, second = await essays(session, assessment)
     newest = await a_review(session, assessment, first, created_at=NOON + timedelta(minutes=1), comment="Better.")
@@ -101,21 +101,27 @@ async def test_reviews_of_another_assessment_are_not_this_ones(
         assert await unit.reviews.of(assessment.id) == ()
 
 
-async def test_a_publication_marks_what_no_revision_has_yet(
+async def test_a_publication_marks_what_it_stands_on_and_no_revision_has_yet(
     session: AsyncSession, uow_factory: UnitOfWorkFactory
 ) -> None:
     assessment, other = await a_completed(session), await a_completed(session)
     item = (await essays(session, assessment))[0]
     elsewhere = await a_review(session, other, (await essays(session, other))[0])
     old = await a_review(session, assessment, item, published_revision=2)
-    overtaken, new = [await a_review(session, assessment, item) for _ in range(2)]
+    overtaken, new, later = [await a_review(session, assessment, item) for _ in range(3)]
 
     async with uow_factory() as unit:
-        await unit.reviews.published(assessment.id, 3)
+        await unit.reviews.published([old, overtaken, new], 3)
         await unit.commit()
 
     rows = await session.execute(select(EssayReviewRow.id, EssayReviewRow.published_revision))
-    assert {row.id: row.published_revision for row in rows} == {old: 2, overtaken: 3, new: 3, elsewhere: None}
+    assert {row.id: row.published_revision for row in rows} == {
+        old: 2,
+        overtaken: 3,
+        new: 3,
+        later: None,
+        elsewhere: None,
+    }
 
 
 async def test_completed_assessments_with_an_unpublished_review_come_by_id(

@@ -120,6 +120,16 @@ async def test_a_bug_fails_the_run_instead_of_hiding_behind_the_local_grader(by_
     assert [failure.reason for failure in by_model.activities.failures] == ["CorruptData"]
 
 
+async def test_a_failed_essay_lets_the_others_end_before_the_run_fails(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], by_model=True)]
+    rehearsal.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"), times=1)
+
+    with pytest.raises(WorkflowFailureError):
+        await run(rehearsal)
+
+    assert rehearsal.activities.calls.count("score_essay") == 2
+
+
 def test_waiting_in_line_for_the_model_is_bounded_by_nothing() -> None:
     policy = POLICIES["score_essay"]
 

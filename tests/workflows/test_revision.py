@@ -1,5 +1,6 @@
 """How a published result becomes better, with scripted activities and skipped time."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -83,7 +84,8 @@ async def test_a_healed_essay_is_published_even_if_the_evidence_is_still_degrade
 
 
 async def test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ever(rehearsal: Rehearsal) -> None:
-    rehearsal.activities.plans = [HEAL] * 10
+    epochs = [0, 0, 1, 2, 3, 4]  # the last that was bought, as the ledger tells it
+    rehearsal.activities.plans = [replace(HEAL, essays=(replace(ESSAY, epoch=epoch),)) for epoch in epochs]
     rehearsal.activities.progress = [UNSCORABLE] * 10
 
     outcome = await (await rehearsal.revise()).result()

@@ -128,9 +128,7 @@ async def test_the_raw_reply_comes_with_what_it_cost(server: ModelServer, grader
         (FILTERED, "was withheld by the provider's content filter"),
         (NO_CHOICES, "holds no answer"),
         (MEGABYTE, "is no JSON"),
-        (HTML, "is no JSON"),
         (completion("null"), "is no JSON"),
-        (Answer(), "is no JSON"),
     ],
 )
 async def test_a_paid_reply_is_kept_whatever_it_is(
@@ -142,6 +140,15 @@ async def test_a_paid_reply_is_kept_whatever_it_is(
 
     assert bought.raw == answer.body[:MOST_BYTES]
     assert grader.read(bought.raw) == Unreadable(problem=problem)
+
+
+@pytest.mark.parametrize("answer", [HTML, Answer(), Answer(body=b'{"error": null}'), Answer(body=b"[]")])
+async def test_what_no_model_said_is_not_bought(
+    server: ModelServer, grader: OpenAIEssayGrader, answer: Answer
+) -> None:
+    server.script(answer)
+
+    assert type(await error_of(grader)) is ModelUnavailable
 
 
 @pytest.mark.parametrize(
@@ -260,7 +267,7 @@ async def test_an_answer_of_an_unknown_price_has_no_cost() -> None:
 
 
 async def test_without_its_tokens_an_answer_has_no_cost(server: ModelServer, grader: OpenAIEssayGrader) -> None:
-    server.script(HTML)
+    server.script(Answer(body=b'{"choices": []}'))
 
     assert (await grader.buy(an_ask())).cost_cents is None
 
