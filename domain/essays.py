@@ -93,7 +93,7 @@ def check_essay_score(rubric: EssayRubric, score: EssayScore) -> None:
 
 
 def verify_quotes(text: str, quotes: Iterable[str]) -> tuple[str, ...]:
-    """The quotes that `text` holds and that are long enough to prove something, as they were given.
+    """The quotes that `text` holds and that are long enough to prove something, or all of it, as they were given.
 
     Both sides are compared after Unicode normalisation (NFKC), with one kind of quotation mark and dash and single
     spaces. Case counts: a grader copies, it does not rephrase.
@@ -145,5 +145,6 @@ def _normalised(text: str) -> str:
 
 
 def _is_evidence(quote: str, body: str) -> bool:
+    """A short quote proves something only where it is all there is to quote."""
     long_enough = len(quote) >= MIN_QUOTE_CHARS or len(quote.split()) >= MIN_QUOTE_WORDS
-    return long_enough and quote in body
+    return (long_enough and quote in body) or (bool(quote) and quote == body)

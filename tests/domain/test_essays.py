@@ -150,3 +150,9 @@ def test_an_unanswered_essay_shows_nothing_and_needs_nobody() -> None:
 def test_only_a_text_can_be_an_unanswered_essay() -> None:
     with pytest.raises(CorruptData):
         unanswered_essay(item(single()))
+
+
+def test_a_short_answer_is_proven_by_all_of_it() -> None:
+    assert verify_quotes("harmful", ["harmful"]) == ("harmful",)
+    assert verify_quotes("harmful, I think", ["harmful"]) == ()
+    assert verify_quotes("", [""]) == ()
