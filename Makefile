@@ -7,8 +7,8 @@ STAMP := .venv/.installed
 SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/*
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo reset test test-faults test-load bench lint format openapi openapi-check \
-	migration-check seed ci
+.PHONY: help install weaviate up demo reset test test-faults test-load bench bench-search bench-webhooks evaluate lint format \
+	openapi openapi-check migration-check seed ci
 
 help: ## list the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ install: $(STAMP) ## make .venv and install everything (PYTHON=python3.12, TORCH
 $(STAMP): pyproject.toml constraints.txt deploy/local/install.sh
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" GOAL="$(firstword $(MAKECMDGOALS))" bash deploy/local/install.sh
 	@touch $@
+
+weaviate: $(STAMP) ## obtain the Weaviate server, unless WEAVIATE_URL names one
+	@$(BIN)/python -m deploy.local.install_weaviate
 
 # exec: a signal sent to make must reach the stack, not a shell in between
 up: $(STAMP) ## run the whole stack until Ctrl-C
@@ -43,6 +46,15 @@ test-load: $(STAMP) ## run the tests that take minutes
 
 bench: $(STAMP) ## measure the pipeline against a do-nothing workflow
 	@exec $(BIN)/python -m tests.load.bench
+
+bench-search: $(STAMP) ## measure both stores on a large catalogue (N=, QUERIES=, TEXTS=)
+	@exec $(BIN)/python -m tests.load.search
+
+bench-webhooks: $(STAMP) ## measure deliveries against plain requests, and beside dead partners
+	@exec $(BIN)/python -m tests.load.webhooks
+
+evaluate: $(STAMP) ## measure a grader on labelled answers (DATA=, GRADER=, K=, SPLITS=, BASELINE=update)
+	@exec $(BIN)/python -m tests.evaluation.evaluate
 
 lint: $(STAMP) ## check style, types and the import rule
 	@$(BIN)/ruff check .

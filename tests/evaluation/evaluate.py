@@ -1,0 +1,216 @@
+"""`make evaluate`: how far a grader agrees with people. Run it before changing a prompt, a rubric or a model.
+
+DATA      a labelled set: a CSV file or a folder (`labelled_sets` says of what form), `reviews` for what reviewers set
+          in the database that DATABASE_URL names, or nothing for the labelled answers of the project's own questions
+GRADER    `local`, `openai` (with OPENAI_API_KEY and the other settings of the worker; this spends money, and says
+          beforehand how much at most) or `ridge`, a plain reference; several with commas
+K         how many labelled answers of an item the grader is shown, several with commas, or `all` but the one that it
+          grades; a language model sees the examples of a rubric only, so it takes `all`
+SPLITS    random choices of those K answers (default 20; their seeds are fixed)
+N         at most so many answers of an item are graded in each split
+BASELINE  `update` keeps the figures in `baseline.json`; without it, the command fails if they are worse than there
+CONCURRENCY  essays at a time with a language model; ESSAY_SAMPLES answers are bought for each
+
+It prints tables and writes `.local/reports/evaluate.json` and `evaluate.svg`. Kappas are means over the items; their
+intervals are what other answers to the same items might give.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from activities.adapters.local_grader import LocalEssayGrader
+from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
+from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
+from domain.errors import AppError, InvalidInput
+from domain.ports import EssayGrader
+from tests.evaluation import baseline
+from tests.evaluation.agreement import Judged
+from tests.evaluation.graders import ModelGrader, OnceEmbedder, RidgeGrader
+from tests.evaluation.labelled_sets import LabelledItem, read_set
+from tests.evaluation.plot import svg
+from tests.evaluation.runs import Run, a_run, plain, tables
+from tests.evaluation.trials import ALL_OTHERS, Protocol, Question, grade, questions
+from tests.load import report
+
+COMMAND: Final = "evaluate"
+GRADERS: Final = ("local", "ridge", "openai")
+BAD_INPUT: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`samples` and `concurrency` are a language model's."""
+
+    data: str
+    graders: tuple[str, ...]
+    protocols: tuple[Protocol, ...]
+    update: bool
+    samples: int
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A grader, and what it tells of its run when that is over."""
+
+    name: str
+    grader: EssayGrader
+    about: Callable[[], Mapping[str, object]]
+
+
+def planned(environment: Mapping[str, str]) -> Plan:
+    """What the variables ask for; an empty one is none.
+
+    Raises:
+        InvalidInput: one of them cannot be.
+    """
+    given = {name: value for name, value in environment.items() if value}
+    graders = tuple(given.get("GRADER", "local").split(","))
+    if unknown := sorted({*graders} - {*GRADERS}):
+        raise InvalidInput(f"GRADER must be of {', '.join(GRADERS)}, and is {', '.join(unknown)}")
+    shown = given.get("K", ALL_OTHERS).split(",")
+    if "openai" in graders and shown != [ALL_OTHERS]:
+        raise InvalidInput("A language model learns nothing from K labelled answers: leave K out")
+    if given.get("BASELINE", "update") != "update":
+        raise InvalidInput("BASELINE must be update, or nothing")
+    splits = _number("SPLITS", given.get("SPLITS", "20"), 1)
+    graded = _number("N", given["N"], 1) if "N" in given else None
+    return Plan(
+        data=given.get("DATA", ""),
+        graders=graders,
+        protocols=tuple(
+            Protocol(shown=None if each == ALL_OTHERS else _number("K", each, 1), splits=splits, graded=graded)
+            for each in shown
+        ),
+        update="BASELINE" in given,
+        samples=_number("ESSAY_SAMPLES", given.get("ESSAY_SAMPLES", "1"), 1),
+        concurrency=_number("CONCURRENCY", given.get("CONCURRENCY", "8"), 1),
+    )
+
+
+async def evaluate(plan: Plan) -> list[Run]:
+    """Every grader by every protocol.
+
+    Raises:
+        InvalidInput: the set, or a grader's settings, are not as they must be.
+    """
+    items = read_set(plan.data)
+    asked = {protocol: _asked(items, protocol) for protocol in plan.protocols}
+    minilm = MiniLMEmbedder(MiniLMSettings())
+    once = OnceEmbedder(minilm)
+    found = []
+    try:
+        if {*plan.graders} - {"openai"}:
+            await minilm.warm()
+        for name in plan.graders:
+            opened = _language_model(plan) if name == "openai" else _learner(name, once, items)
+            async with opened as contender:
+                found += [await _run(contender, plan, protocol, chosen) for protocol, chosen in asked.items()]
+    finally:
+        minilm.close()
+    return found
+
+
+def _asked(items: Sequence[LabelledItem], protocol: Protocol) -> list[Question]:
+    found = {item.key: list(questions(item, protocol)) for item in items}
+    if missing := [key for key, chosen in found.items() if not chosen]:
+        report.say(f"K={protocol.name} leaves nothing to grade of {', '.join(missing)}")
+    if len(missing) == len(items):
+        raise InvalidInput(f"No item has labelled answers enough for K={protocol.name}")
+    return [question for chosen in found.values() for question in chosen]
+
+
+@asynccontextmanager
+async def _learner(name: str, once: OnceEmbedder, items: Sequence[LabelledItem]) -> AsyncIterator[Contender]:
+    """What it asks the embedder for is there already, as far as that can be known."""
+    report.say("embedding the answers")
+    await once.embed_long([answer.text for item in items for answer in item.answers])
+    grader = LocalEssayGrader(once) if name == "local" else RidgeGrader(once)
+    about = {"milliseconds to embed an answer, beside those of the table": round(once.ms_a_text, 1)}
+    yield Contender(name=name, grader=grader, about=lambda: about)
+
+
+@asynccontextmanager
+async def _language_model(plan: Plan) -> AsyncIterator[Contender]:
+    model = OpenAIEssayGrader(OpenAISettings())
+    grader = ModelGrader(model, samples=plan.samples, concurrency=plan.concurrency)
+    try:
+        yield Contender(name=f"openai {model.model}", grader=grader, about=lambda: grader.about)
+    finally:
+        await model.close()
+
+
+async def _run(contender: Contender, plan: Plan, protocol: Protocol, asked: Sequence[Question]) -> Run:
+    title = f"{contender.name} K={protocol.name}"
+    report.say(f"{title}: {len(asked)} answers to grade{_price(contender.grader, asked)}")
+    judged: list[Judged] = []
+    for key in dict.fromkeys(each.item.key for each in asked):
+        judged += await grade(contender.grader, [each for each in asked if each.item.key == key])
+        report.say(f"  {key}")
+    name = f"{Path(plan.data).name or 'anchors'}: {title}"
+    name += "" if protocol.shown is None else f" SPLITS={protocol.splits}"
+    name += "" if protocol.graded is None else f" N={protocol.graded}"
+    return a_run(name, title, contender.about(), judged)
+
+
+def _price(grader: EssayGrader, asked: Sequence[Question]) -> str:
+    """What a language model may cost; the others cost nothing."""
+    if not isinstance(grader, ModelGrader):
+        return ""
+    calls, cents = grader.calls_at_most([each.essay for each in asked])
+    price = "at a price that nobody here knows" if cents is None else f"for at most {cents / 100:.2f} US dollars"
+    return f", by at most {calls} calls {price}"
+
+
+def compared(runs: Sequence[Run], *, update: bool, path: Path = baseline.BASELINE) -> list[str]:
+    """What is worse than the stored figures of runs by the same name; updating stores these instead."""
+    now = {run.name: baseline.guarded(run.overall) for run in runs}
+    if update:
+        baseline.update(now, path)
+        return []
+    stored = baseline.read(path)
+    return [
+        f"{name}: {worse}"
+        for name, figures in now.items()
+        for worse in baseline.regressions(stored.get(name, {}), figures)
+    ]
+
+
+def _number(name: str, value: str, at_least: int) -> int:
+    if not (value.isascii() and value.isdigit()) or int(value) < at_least:
+        raise InvalidInput(f"{name} must be a whole number from {at_least}, and is {value}")
+    return int(value)
+
+
+def main() -> int:
+    try:
+        plan = planned(os.environ)
+        runs = asyncio.run(evaluate(plan))
+    except AppError as error:
+        report.say(error.message)
+        return BAD_INPUT
+    except ValidationError as error:
+        report.say(str(error))
+        return BAD_INPUT
+    report.say("\n" + tables(runs))
+    written = report.write(COMMAND, {"runs": plain(runs)})
+    picture = written.with_suffix(".svg")
+    kappas = {run.title: (run.bins, {key: found.kappa for key, found in run.items.items()}) for run in runs}
+    picture.write_text(svg(kappas), encoding="utf-8")
+    report.say(f"\nWritten to {written} and {picture}")
+    worse = compared(runs, update=plan.update)
+    verdict = "Worse than" if worse else "No worse than"
+    report.say("\n".join([f"{verdict} what {baseline.BASELINE.name} says of these runs.", *worse]))
+    return 1 if worse else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

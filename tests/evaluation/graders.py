@@ -1,0 +1,230 @@
+"""The graders that can be evaluated, as the port EssayGrader has them."""
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Final
+
+from sklearn.linear_model import Ridge
+
+from activities.adapters.anchor_fit import labelled_answers
+from activities.adapters.local_grader import LongTextEmbedder
+from domain.errors import ExternalServiceError, ModelCircuitOpen, ModelUnavailable, Problem
+from domain.essays import Essay, essay_points
+from domain.grading import (
+    ROUNDS,
+    Accepted,
+    Ask,
+    Call,
+    Rejected,
+    Reply,
+    Unscorable,
+    ask,
+    essay_score,
+    judge,
+    next_call,
+    texts,
+)
+from domain.ledger import Bought
+from domain.ports import GradingModel
+from domain.questions import Anchor, Criterion
+from domain.scores import CriterionRating, EssayScore, Spent
+
+RIDGE_ALPHA: Final = 0.3
+ATTEMPTS: Final = 5
+"""At a call that a retry may help. One that timed out is not repeated: perhaps it was answered, and paid."""
+LONGEST_WAIT_S: Final = 60.0
+
+
+class OnceEmbedder:
+    """Another embedder's vectors, made once a text, however often trials ask for it."""
+
+    def __init__(self, embedder: LongTextEmbedder) -> None:
+        self.model = embedder.model
+        self._embedder = embedder
+        self._vectors: dict[str, list[float]] = {}
+        self._seconds = 0.0
+
+    async def embed_long(self, texts: Sequence[str]) -> list[list[float]]:
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        if new:
+            started = time.monotonic()
+            self._vectors |= dict(zip(new, await self._embedder.embed_long(new), strict=True))
+            self._seconds += time.monotonic() - started
+        return [self._vectors[text] for text in texts]
+
+    @property
+    def ms_a_text(self) -> float:
+        """What an embedding took on average: graders that ask this embedder do not count it."""
+        return self._seconds * 1000 / max(1, len(self._vectors))
+
+
+class RidgeGrader:
+    """The plain reference: ridge regression from MiniLM's vectors to each criterion's levels.
+
+    Its confidence is how near the estimate is to a level; no text is flagged, and nobody is asked to look.
+    """
+
+    def __init__(self, embedder: LongTextEmbedder) -> None:
+        self._embedder = embedder
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        found = []
+        for labelled, together in groupby(essays, labelled_answers):
+            found += await self._grade(list(together), labelled)
+        return found
+
+    async def _grade(self, essays: Sequence[Essay], labelled: Sequence[Anchor]) -> list[EssayScore]:
+        if not labelled:
+            return [unscored(essay, "local-ridge", Spent(latency_ms=0, cost_cents=Decimal(0))) for essay in essays]
+        names = {each.key: [level.name for level in each.levels] for each in essays[0].rubric.criteria}
+        levels = [[level_names.index(answer.levels[key]) for key, level_names in names.items()] for answer in labelled]
+        vectors = await self._embedder.embed_long([*(each.text for each in labelled), *(each.text for each in essays)])
+        model = Ridge(alpha=RIDGE_ALPHA).fit(vectors[: len(labelled)], levels)
+        positions = model.predict(vectors[len(labelled) :]).reshape(len(essays), -1)
+        return [_by_position(essay, row.tolist()) for essay, row in zip(essays, positions, strict=True)]
+
+
+def _by_position(essay: Essay, positions: Sequence[float]) -> EssayScore:
+    """The levels nearest to the positions on each criterion's scale."""
+    ratings = tuple(map(_nearest, essay.rubric.criteria, positions))
+    points, max_points, fraction = essay_points(essay.rubric, ratings)
+    return EssayScore(
+        snapshot_id=essay.snapshot_id,
+        points=points,
+        max_points=max_points,
+        fraction=fraction,
+        ratings=ratings,
+        feedback="",
+        model="local-ridge",
+        prompt_version="none",
+        rubric_version=essay.rubric_version,
+        confidence=min(rating.confidence for rating in ratings),
+        needs_review=False,
+    )
+
+
+def _nearest(criterion: Criterion, position: float) -> CriterionRating:
+    position = min(max(position, 0.0), len(criterion.levels) - 1.0)
+    place = int(position + 0.5)
+    return CriterionRating(
+        criterion=criterion.key,
+        level=criterion.levels[place].name,
+        points=criterion.levels[place].points,
+        rationale="By ridge regression.",
+        confidence=Decimal(str(round(1 - abs(position - place), 3))),
+    )
+
+
+class ModelGrader:
+    """Grades with a language model as production does, with a ledger in memory; `concurrency` essays at a time.
+
+    An essay whose answers are rejected, or whose call failed for good, is left without points.
+    """
+
+    def __init__(self, model: GradingModel, *, samples: int, concurrency: int) -> None:
+        self._model = model
+        self._samples = samples
+        self._slots = asyncio.Semaphore(concurrency)
+        self._replies: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
+
+    @property
+    def about(self) -> dict[str, object]:
+        """Whether answers held: at first, after the corrective round or not at all; and calls that failed, by error."""
+        all_replies = max(1, self._replies.total())
+        return {
+            "answers": dict(self._replies),
+            "schema validity": {name: round(count / all_replies, 3) for name, count in self._replies.items()},
+            "failed calls": dict(self._failures),
+        }
+
+    def calls_at_most(self, essays: Sequence[Essay]) -> tuple[int, Decimal | None]:
+        """How many answers grading may buy, and their highest price in cents; None where nobody knows the price."""
+        asked = [
+            Ask(essay=essay, text=text, rejected=rejected)
+            for essay in essays
+            for text in texts(essay).values()
+            for rejected in (None, _everything_wrong(essay))
+        ]
+        prices = [self._model.highest_price_cents(each) for each in asked]
+        known = [price for price in prices if price is not None]
+        return self._samples * len(asked), self._samples * sum(known, Decimal(0)) if len(known) == len(prices) else None
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        return await asyncio.gather(*(self._grade(essay) for essay in essays))
+
+    async def _grade(self, essay: Essay) -> EssayScore:
+        bought: dict[Call, Bought] = {}
+        replies: dict[Call, Reply] = {}
+        async with self._slots:
+            try:
+                while isinstance(due := next_call(essay, replies, self._samples), Call):
+                    bought[due] = await self._buy(ask(essay, replies, due))
+                    replies[due] = self._model.read(bought[due].raw)
+            except ExternalServiceError as error:
+                self._failures[type(error).__name__] += 1
+                due = Unscorable()
+        self._replies.update(_verdicts(essay, replies))
+        spent = _spent([*bought.values()])
+        if isinstance(due, Accepted):
+            return essay_score(essay, due, spent, model=self._model.model, prompt_version=self._model.prompt_version)
+        return unscored(essay, self._model.model, spent)
+
+    async def _buy(self, wanted: Ask) -> Bought:
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await self._model.buy(wanted)
+            except (ModelUnavailable, ModelCircuitOpen) as error:
+                await asyncio.sleep(min(LONGEST_WAIT_S, error.retry_after_s or 0.1 * 2**attempt))
+        return await self._model.buy(wanted)
+
+
+def unscored(essay: Essay, model: str, spent: Spent) -> EssayScore:
+    """An abstention."""
+    return EssayScore(
+        snapshot_id=essay.snapshot_id,
+        points=None,
+        max_points=essay.rubric.max_points,
+        fraction=None,
+        ratings=(),
+        feedback="",
+        model=model,
+        prompt_version="none",
+        rubric_version=essay.rubric_version,
+        confidence=Decimal(0),
+        needs_review=True,
+        latency_ms=spent.latency_ms,
+        cost_cents=spent.cost_cents,
+    )
+
+
+def _verdicts(essay: Essay, replies: Mapping[Call, Reply]) -> list[str]:
+    """For each sample of each text: `first`, `corrected` or `rejected`; a corrective round that failed is neither."""
+    rounds: dict[Call, list[bool]] = defaultdict(list)
+    for call in sorted(replies, key=lambda call: call.round):
+        verdict = judge(essay.rubric, texts(essay)[call.variant], replies[call])
+        rounds[call._replace(round=0)].append(isinstance(verdict, Accepted))
+    names = {(True,): "first", (False, True): "corrected", (False,) * ROUNDS: "rejected"}
+    return [names[tuple(each)] for each in rounds.values() if tuple(each) in names]
+
+
+def _spent(bought: Sequence[Bought]) -> Spent:
+    costs = [each.cost_cents for each in bought]
+    known = [cost for cost in costs if cost is not None]
+    return Spent(
+        latency_ms=sum(each.latency_ms for each in bought),
+        cost_cents=sum(known, Decimal(0)) if len(known) == len(costs) else None,
+    )
+
+
+def _everything_wrong(essay: Essay) -> Rejected:
+    """More problems than a corrective round ever names."""
+    criteria = essay.rubric.criteria
+    problems = [("answer", "x" * 400)]
+    problems += [(each.key, "must be one of " + ", ".join(level.name for level in each.levels)) for each in criteria]
+    problems += [(each.key, "names no quote that stands in the essay, word for word") for each in criteria]
+    return Rejected(problems=tuple(Problem(*each) for each in problems))

@@ -1,0 +1,218 @@
+"""Answers with the levels that people gave them: the project's anchors, a file, the Khan folder, what reviewers set.
+
+A CSV file (UTF-8, with a header) has a row an answer: `item`, `question` and `criterion` (its text; the same in all
+rows of an item: a second criterion is a second item), `answer`, and the human scores, whole numbers from 0, either
+`level` or `human_1`, `human_2` and so on. Of several the median counts, the lower one of two; empty ones are skipped.
+An item's highest score is the highest that it has.
+"""
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from statistics import median_low
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import dict_row
+
+from domain.errors import InvalidInput, Problem
+from domain.questions import Anchor, Criterion, EssayRubric, Level, QuestionKind
+from persistence.content_files import read_content
+from persistence.documents import decode, decode_answer
+from persistence.engine import DatabaseSettings
+
+CONTENT: Final = Path(__file__).parents[2] / "deploy" / "content"
+REVIEWS: Final = "reviews"
+KEY: Final = "answer"
+"""The one criterion of an item that comes from a file."""
+COLUMNS: Final = ("item", "question", "criterion", "answer")
+UNMET: Final = "Does not meet the criterion."
+
+Row = dict[str, str]
+
+_SCORES: Final = re.compile(r"level|human_\d+")
+_REVIEWED: Final = """
+SELECT * FROM (
+  SELECT DISTINCT ON (review.question_snapshot_id)
+    snapshot.version, snapshot.prompt, snapshot.rubric, review.levels, response.answer, review.created_at, review.id
+  FROM essay_reviews AS review
+  JOIN assessment_question_snapshots AS snapshot ON snapshot.id = review.question_snapshot_id
+  JOIN assessment_responses AS response ON response.question_snapshot_id = snapshot.id
+  JOIN assessments ON assessments.id = review.assessment_id
+  JOIN users ON users.id = assessments.user_id
+  WHERE users.status NOT IN ('erasing', 'erased')
+  ORDER BY review.question_snapshot_id, review.created_at DESC, review.id DESC
+) AS newest ORDER BY version, created_at, id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledItem:
+    """A question with labelled answers. `own`: they are its rubric's examples, which `rubric` here goes without."""
+
+    key: str
+    prompt: str
+    rubric: EssayRubric
+    answers: tuple[Anchor, ...]
+    own: bool = False
+
+
+def read_set(data: str) -> list[LabelledItem]:
+    """The labelled set that DATA names.
+
+    Raises:
+        InvalidInput: it is none, with a problem for each row that is wrong.
+    """
+    if not data:
+        return project_anchors()
+    if data == REVIEWS:
+        return reviewed()
+    path = Path(data)
+    if path.is_dir():
+        return khan_folder(path)
+    if path.is_file():
+        return csv_file(path)
+    raise InvalidInput(f"DATA={data} is neither a file, nor a folder, nor {REVIEWS}")
+
+
+def project_anchors() -> list[LabelledItem]:
+    return [
+        LabelledItem(
+            key=content.key,
+            prompt=content.question.prompt,
+            rubric=replace(content.question.rubric, anchors=()),
+            answers=content.question.rubric.anchors,
+            own=True,
+        )
+        for content in read_content(CONTENT).questions
+        if isinstance(content.question.rubric, EssayRubric)
+    ]
+
+
+def csv_file(path: Path) -> list[LabelledItem]:
+    rows = _rows(path, COLUMNS)
+    problems: list[Problem] = []
+    items: dict[str, list[tuple[Row, int]]] = defaultdict(list)
+    for line, row in rows:
+        scores = [value for name, value in row.items() if _SCORES.fullmatch(name) and value]
+        problems += [Problem(f"line {line}", f"has no {name}") for name in COLUMNS if not row[name].strip()]
+        if not scores or not all(score.isascii() and score.isdigit() for score in scores):
+            problems.append(Problem(f"line {line}", "needs human scores that are whole numbers from 0"))
+            continue
+        item = items[row["item"]]
+        item.append((row, median_low(map(int, scores))))
+        first = item[0][0]
+        problems += [
+            Problem(f"line {line}", f"has another {name} than the item's first row")
+            for name in ("question", "criterion")
+            if row[name] != first[name]
+        ]
+    _refuse(path, problems)
+    return [_item(key, answers) for key, answers in items.items()]
+
+
+def khan_folder(path: Path) -> list[LabelledItem]:
+    """`items.csv` has questions, criteria and examples of correct and incorrect answers, `human_labels.csv` answers."""
+    items = {
+        (row["domain"], row["item"]): row
+        for _, row in _rows(path / "items.csv", ("domain", "item", "question", "criteria_for_scoring"))
+    }
+    answers: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    problems: list[Problem] = []
+    labels = path / "human_labels.csv"
+    for line, row in _rows(labels, ("domain", "item", "response", "human_avg")):
+        if (row["domain"], row["item"]) not in items:
+            problems.append(Problem(f"line {line}", "is about an item that items.csv has not"))
+        elif row["human_avg"] not in {"0", "1"}:
+            problems.append(Problem(f"line {line}", "needs a human_avg of 0 or 1"))
+        else:
+            answers[row["domain"], row["item"]].append((row["response"], int(row["human_avg"])))
+    _refuse(labels, problems)
+    return [
+        _labelled(
+            " ".join(key),
+            items[key]["question"],
+            items[key]["criteria_for_scoring"],
+            {
+                "Incorrect": items[key].get("incorrect_answer_examples") or UNMET,
+                "Correct": items[key].get("correct_answer_examples") or items[key]["criteria_for_scoring"],
+            },
+            found,
+        )
+        for key, found in answers.items()
+    ]
+
+
+def reviewed() -> list[LabelledItem]:
+    """Every reviewed answer in the database, by question version; whoever gave it is not told."""
+    url = DatabaseSettings().sqlalchemy_url.set(drivername="postgresql").render_as_string(hide_password=False)
+    items: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        for row in connection.execute(_REVIEWED):
+            items[row["version"]].append(row)
+    return [
+        LabelledItem(
+            key=version[:8],
+            prompt=rows[0]["prompt"],
+            rubric=decode(EssayRubric, rows[0]["rubric"]),
+            answers=tuple(
+                Anchor(text=str(decode_answer(QuestionKind.TEXT, row["answer"])), levels=row["levels"]) for row in rows
+            ),
+        )
+        for version, rows in items.items()
+    ]
+
+
+def _item(key: str, answers: Sequence[tuple[Row, int]]) -> LabelledItem:
+    """Of the levels 0 to the highest score that people gave, the highest has the criterion for its descriptor."""
+    first = answers[0][0]
+    top = max(1, *(score for _, score in answers))
+    levels = {str(score): f"Meets a part of it: {score} of {top}." for score in range(top)}
+    levels |= {"0": UNMET, str(top): first["criterion"]}
+    labelled = [(row["answer"], score) for row, score in answers]
+    return _labelled(key, first["question"], first["criterion"], levels, labelled)
+
+
+def _labelled(
+    key: str, question: str, criterion: str, descriptors: Mapping[str, str], answers: Iterable[tuple[str, int]]
+) -> LabelledItem:
+    """With one criterion; `descriptors` are those of its levels by name, the lowest first."""
+    levels = tuple(
+        Level(name=name, points=Decimal(points), descriptor=descriptor)
+        for points, (name, descriptor) in enumerate(descriptors.items())
+    )
+    rubric = EssayRubric(
+        criteria=(Criterion(key=KEY, name="Answer", description=criterion, skills=("the item's",), levels=levels),)
+    )
+    return LabelledItem(
+        key=key,
+        prompt=question,
+        rubric=rubric,
+        answers=tuple(Anchor(text=text, levels={KEY: levels[score].name}) for text, score in answers),
+    )
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, Row]]:
+    """The rows by the line they end on; whatever a row lacks is an empty text."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="", restkey="-")
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"{path} cannot be read as CSV in UTF-8: {error}") from None
+    _refuse(path, [Problem("header", f"has no column {column}") for column in missing])
+    _refuse(path, [Problem(f"line {line}", "has more cells than the header") for line, row in rows if "-" in row])
+    if not rows:
+        raise InvalidInput(f"{path} holds no rows")
+    return rows
+
+
+def _refuse(path: Path, problems: Sequence[Problem]) -> None:
+    if problems:
+        listed = "\n".join(f"{problem.field} {problem.problem}" for problem in problems)
+        raise InvalidInput(f"{path} is no labelled set\n{listed}", tuple(problems))

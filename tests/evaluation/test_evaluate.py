@@ -1,0 +1,148 @@
+"""The command: what it takes, what it writes, and when it fails."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from domain.errors import InvalidInput
+from tests.evaluation.answers import judged_all
+from tests.evaluation.baseline import read
+from tests.evaluation.evaluate import compared, planned
+from tests.evaluation.runs import Run, a_run
+from tests.model_plays import unproven, where
+from tests.model_server import KEY, ModelServer
+
+CHECKOUT = Path(__file__).parents[2]
+CSV = """item,question,criterion,answer,level
+shop,Why did revenue fall?,Names the join.,The join doubles all of the orders.,1
+shop,Why did revenue fall?,Names the join.,It was a holiday in the whole of the country.,0
+shop,Why did revenue fall?,Names the join.,Nobody can know such a thing.,0
+"""
+
+
+def command(directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The command on three answers; it writes into the directory."""
+    (directory / "answers.csv").write_text(CSV)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "ESSAY_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "tests.evaluation.evaluate"],
+        cwd=CHECKOUT,
+        env=clean | {"DATA": str(directory / "answers.csv"), "REPORTS": str(directory)} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_language_model_is_evaluated_over_http(tmp_path: Path) -> None:
+    with ModelServer(where({"Nobody can": unproven})) as server:
+        ran = command(tmp_path, GRADER="openai", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "3 answers to grade, by at most 6 calls for at most 0." in ran.stdout
+    (run,) = json.loads((tmp_path / "evaluate.json").read_text())["runs"]
+    assert run["about"]["answers"] == {"first": 2, "rejected": 1}
+    assert (run["overall"]["exact"], run["overall"]["to_review"]) == (0.5, 0.3333)
+    assert ET.parse(tmp_path / "evaluate.svg").getroot().tag.endswith("svg")  # noqa: S314  # our own file
+
+
+def test_graders_that_learn_are_evaluated_side_by_side(tmp_path: Path) -> None:
+    ran = command(tmp_path, GRADER="local,ridge", K="2", SPLITS="2")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    local, ridge = json.loads((tmp_path / "evaluate.json").read_text())["runs"]
+    assert local["name"] == "answers.csv: local K=2 SPLITS=2"
+    # With two labelled answers the local grader has no ground; the reference guesses all the same.
+    assert (local["overall"]["abstained"], ridge["overall"]["abstained"]) == (1.0, 0.0)
+    assert local["overall"]["kappa"] == {"value": None, "low": None, "high": None}
+
+
+def test_a_language_model_without_a_key_is_refused(tmp_path: Path) -> None:
+    ran = command(tmp_path, GRADER="openai")
+
+    assert (ran.returncode, ran.stdout) == (2, "A language model needs OPENAI_API_KEY\n")
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"GRADER": "oracle"}, "GRADER must be of"),
+        ({"GRADER": "openai", "K": "4"}, "leave K out"),
+        ({"K": "0"}, "K must be"),
+        ({"K": "4,"}, "K must be"),
+        ({"SPLITS": "many"}, "SPLITS must be"),
+        ({"N": "-1"}, "N must be"),
+        ({"BASELINE": "yes"}, "BASELINE must be"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(variables: Mapping[str, str], problem: str) -> None:
+    with pytest.raises(InvalidInput, match=problem):
+        planned(variables)
+
+
+def test_empty_variables_are_as_if_they_were_not_there() -> None:
+    assert planned({"GRADER": "", "K": "", "SPLITS": "", "N": "", "BASELINE": "", "DATA": ""}) == planned({})
+
+
+def test_graders_and_numbers_of_answers_come_with_commas() -> None:
+    plan = planned({"GRADER": "local,ridge", "K": "4,all", "SPLITS": "3"})
+
+    assert plan.graders == ("local", "ridge")
+    assert [(each.shown, each.splits) for each in plan.protocols] == [(4, 3), (None, 3)]
+
+
+RIGHT = [(0, 0), (1, 1), (0, 0), (1, 1)]
+
+
+def run_of(*pairs: tuple[int, int], name: str = "a set: a grader") -> Run:
+    return a_run(name, name, {}, judged_all(pairs))
+
+
+def test_a_figure_that_never_was_is_no_regression(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    compared([run_of((1, 1), (1, 1))], update=True, path=path)
+
+    assert compared([run_of((1, 1), (1, 1))], update=False, path=path) == []
+
+
+def test_figures_that_are_worse_than_stored_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    compared([run_of(*RIGHT)], update=True, path=path)
+
+    worse = compared([run_of((0, 1), *RIGHT[1:])], update=False, path=path)
+
+    assert "a set: a grader: exact: 0.750, and 1.000 before" in worse
+
+
+def test_the_same_figures_are_no_regression(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    compared([run_of(*RIGHT)], update=True, path=path)
+
+    assert compared([run_of(*RIGHT)], update=False, path=path) == []
+
+
+def test_a_figure_that_is_gone_is_a_regression(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    compared([run_of(*RIGHT)], update=True, path=path)
+
+    worse = compared([run_of((1, 1), (1, 1))], update=False, path=path)
+
+    assert "a set: a grader: kappa: nan, and 1.000 before" in worse
+
+
+def test_runs_that_were_never_stored_are_not_compared(tmp_path: Path) -> None:
+    assert compared([run_of(*RIGHT)], update=False, path=tmp_path / "baseline.json") == []
+
+
+def test_an_update_leaves_other_runs_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    compared([run_of(*RIGHT, name="one")], update=True, path=path)
+    compared([run_of(*RIGHT, name="other")], update=True, path=path)
+
+    assert [*read(path)] == ["one", "other"]
