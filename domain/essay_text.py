@@ -1,0 +1,190 @@
+"""An essay's text as a grader may read it, and what in it was not written to answer the question."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from operator import or_
+from typing import Final
+
+from domain.addressing import addressed
+from domain.gibberish import is_gibberish
+from domain.questions import Anchor, EssayRubric
+
+HIDDEN_CHARACTERS: Final = "hidden_characters"
+ADDRESSED_TO_GRADER: Final = "addressed_to_grader"
+GIBBERISH: Final = "gibberish"
+COPIED_PROMPT: Final = "copied_prompt"
+PASTED_RUBRIC: Final = "pasted_rubric"
+REPEATED: Final = "repeated"
+TOO_SHORT: Final = "too_short"
+TEXT_FLAGS: Final = (
+    HIDDEN_CHARACTERS,
+    ADDRESSED_TO_GRADER,
+    GIBBERISH,
+    COPIED_PROMPT,
+    PASTED_RUBRIC,
+    REPEATED,
+    TOO_SHORT,
+)
+"""Everything `text_flags` may say, in its order."""
+
+RUN: Final = 8
+"""Words in a row that two texts rarely share by chance; what is less is no copy."""
+COPIED_SHARE: Final = 0.2
+"""Of the answer, from the prompt: the labelled answers copy nothing, those who quote a sentence of it copy less."""
+PASTED_WORDS: Final = 14
+"""From the rubric. The project's labelled answers share at most 13 such words with another or with a descriptor."""
+PASTED_VOCABULARY: Final = 0.7
+FEWEST_IN_VOCABULARY: Final = 12
+LONG_WORD: Final = 4
+"""The share of distinct long words of the highest levels, or of a labelled answer, that an answer holds in any order,
+where there are that many beside the question's. No labelled answer holds more than half of another's."""
+REPEATED_SHARE: Final = 0.05
+"""Of the answer, said before; the labelled answers repeat nothing."""
+USUAL_FEWEST_WORDS: Final = 3
+MOST_FEWEST_WORDS: Final = 10
+"""How many words an answer needs where no labelled answer says it, and the most that is ever asked for."""
+
+_INVISIBLE: Final = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
+)
+"""Unicode's Default_Ignorable_Code_Point, and what has no meaning of its own: surrogates and private use."""
+_SUSPICIOUS: Final = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\u202a-\u202e\u2061-\u206f\U000e0000-\U000e0fff]"
+    "|(?<=[A-Za-z])[\u034f\u115f\u1160\u180e\u200b-\u200d\u2060\u3164\ufe00-\ufe0f\ufeff\uffa0]+(?=[A-Za-z])"
+)
+"""Nobody types these; a byte order mark, joined emoji or a soft hyphen come with honest pasting."""
+_BREAK: Final = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_BLANK: Final = re.compile("[^\\S\n]|[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f\u2800]")
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
+_WORD: Final = re.compile(r"[^\W_]+")
+
+
+def readable(text: str) -> str:
+    """The text for a model: what cannot be seen removed, every break a newline, every control or blank a space."""
+    return _BLANK.sub(" ", _BREAK.sub("\n", _INVISIBLE.sub("", text)))
+
+
+def without_address(text: str) -> str | None:
+    """The readable text without the sentences and lines addressed to the grader; None when there are none."""
+    sentences = _sentences(readable(text))
+    found = addressed(sentences)
+    return _joined(sentences, found) if any(found) else None
+
+
+def text_flags(text: str, prompt: str, rubric: EssayRubric, labelled: Sequence[Anchor] = ()) -> tuple[str, ...]:
+    """What is wrong with the text of an answer to `prompt`, of TEXT_FLAGS in their order; nothing is the rule.
+
+    `labelled` are scored answers beside the rubric's own: they show how short an answer may be.
+    """
+    body = readable(text)
+    words = _words(body)
+    question = _runs_of(prompt)
+    found = {
+        HIDDEN_CHARACTERS: _SUSPICIOUS.search(text) is not None,
+        ADDRESSED_TO_GRADER: any(addressed(_sentences(body))),
+        GIBBERISH: is_gibberish(body),
+        COPIED_PROMPT: sum(_shared(words, question)) > COPIED_SHARE * len(words),
+        PASTED_RUBRIC: sum(_shared(words, _runs_of(*_rubric_texts(rubric)) - question)) >= PASTED_WORDS
+        or _is_shuffled_rubric(words, prompt, rubric),
+        REPEATED: sum(_said_before(words)) > REPEATED_SHARE * len(words),
+        TOO_SHORT: is_too_short(body, rubric, labelled),
+    }
+    return tuple(flag for flag in TEXT_FLAGS if found[flag])
+
+
+def is_too_short(text: str, rubric: EssayRubric, labelled: Sequence[Anchor] = ()) -> bool:
+    """Whether it has less than a third of the words of the shortest labelled answer that earned something."""
+    lowest = {criterion.key: criterion.levels[0].name for criterion in rubric.criteria}
+    earned = [_word_count(each.text) for each in (*rubric.anchors, *labelled) if dict(each.levels) != lowest]
+    fewest = min(MOST_FEWEST_WORDS, -(-min(earned) // 3)) if earned else USUAL_FEWEST_WORDS
+    return len(_words(text)) < fewest
+
+
+def substance(text: str, prompt: str, rubric: EssayRubric) -> str:
+    """The sentences that can earn points: not addressed to the grader, not copied, not gibberish, not said before.
+
+    None of them can where the words of the rubric are strewn about.
+    """
+    sentences = _sentences(readable(text))
+    words = [_words(sentence) for sentence in sentences]
+    said = [word for sentence in words for word in sentence]
+    known = _runs_of(prompt) | _runs_of(*_rubric_texts(rubric))
+    worthless = list(map(or_, _shared(said, known), _said_before(said)))
+    if _is_shuffled_rubric([word for word, drop in zip(said, worthless, strict=True) if not drop], prompt, rubric):
+        return ""
+    in_turn = iter(worthless)
+    empty = [2 * sum(islice(in_turn, len(each))) > len(each) for each in words]
+    return _joined(sentences, map(or_, map(or_, empty, addressed(sentences)), map(is_gibberish, sentences)))
+
+
+def _sentences(text: str) -> list[str]:
+    """Cut after sentences and at newlines; each keeps the blanks that follow it, so that they join to the text."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    return [part for start, end in zip([0, *ends], [*ends, len(text)], strict=True) if (part := text[start:end])]
+
+
+def _joined(sentences: Iterable[str], dropped: Iterable[bool]) -> str:
+    return "".join(each for each, drop in zip(sentences, dropped, strict=True) if not drop).strip()
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+@lru_cache(maxsize=1024)  # labelled answers are counted for every essay
+def _word_count(text: str) -> int:
+    return len(_words(text))
+
+
+def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return (tuple(words[start : start + RUN]) for start in range(len(words) - RUN + 1))
+
+
+@lru_cache(maxsize=32)  # a question's own texts are the same for every essay
+def _runs_of(*texts: str) -> frozenset[tuple[str, ...]]:
+    return frozenset(run for text in texts for run in _runs(_words(text)))
+
+
+def _rubric_texts(rubric: EssayRubric) -> list[str]:
+    """What a student has no business to know."""
+    descriptors = [level.descriptor for criterion in rubric.criteria for level in criterion.levels]
+    return [*(anchor.text for anchor in rubric.anchors), *(each.description for each in rubric.criteria), *descriptors]
+
+
+def _is_shuffled_rubric(words: Sequence[str], prompt: str, rubric: EssayRubric) -> bool:
+    highest = " ".join(criterion.levels[-1].descriptor for criterion in rubric.criteria)
+    vocabularies = _vocabularies(prompt, highest, *(anchor.text for anchor in rubric.anchors))
+    return any(len(each.intersection(words)) >= PASTED_VOCABULARY * len(each) for each in vocabularies)
+
+
+@lru_cache(maxsize=32)
+def _vocabularies(prompt: str, *texts: str) -> tuple[frozenset[str], ...]:
+    """The distinct long words of each text that the prompt does not have, of texts with enough of them."""
+    known = set(_words(prompt))
+    found = (frozenset(word for word in _words(text) if len(word) >= LONG_WORD and word not in known) for text in texts)
+    return tuple(each for each in found if len(each) >= FEWEST_IN_VOCABULARY)
+
+
+def _shared(words: Sequence[str], known: frozenset[tuple[str, ...]]) -> list[bool]:
+    """For each word whether it stands in a run of words that `known` has too."""
+    shared = [False] * len(words)
+    for start, run in enumerate(_runs(words)):
+        if run in known:
+            shared[start : start + RUN] = [True] * RUN
+    return shared
+
+
+def _said_before(words: Sequence[str]) -> list[bool]:
+    """For each word whether it stands in a run of words that occurred earlier in the text."""
+    seen: set[tuple[str, ...]] = set()
+    repeated = [False] * len(words)
+    for start, run in enumerate(_runs(words)):
+        if run in seen:
+            repeated[start : start + RUN] = [True] * RUN
+        seen.add(run)
+    return repeated
