@@ -9,12 +9,17 @@ from typing import Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 from domain.assessments import Assessment
+from domain.essays import Essay
+from domain.grading import Ask, Call, Reply
 from domain.identity import derived_id
-from domain.questions import EssayRubric, Item
+from domain.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.questions import Anchor, Item
 from domain.recommendations import Neighbour, SearchHit
-from domain.results import Publication, Result
+from domain.results import Publication, Published, Result
+from domain.reviews import Review
 from domain.roles import Credential, Role
-from domain.scores import EssayScore
+from domain.scores import DegradedReason, EssayScore, Spent
+from domain.webhooks import Answer, Delivery, DeliveryStatus, Due
 
 Vector: TypeAlias = Sequence[float]
 """384 finite floats of Euclidean length 1."""
@@ -33,17 +38,6 @@ class Embedder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Essay:
-    """An essay to grade: the text (never empty), the question it answers and the rubric that judges it."""
-
-    snapshot_id: UUID
-    prompt: str
-    rubric: EssayRubric
-    rubric_version: str
-    text: str
-
-
 class EssayGrader(Protocol):
     """Grades essays by their rubrics. It returns levels; points are the rubric's."""
 
@@ -56,6 +50,35 @@ class EssayGrader(Protocol):
         ...
 
 
+class GradingModel(Protocol):
+    """A language model that grades one essay by one rubric a call; it is asked for levels, never for points.
+
+    `prompt_version` is the content hash of everything constant that it is told; `deadline_s` bounds a call.
+    """
+
+    model: str
+    prompt_version: str
+    deadline_s: float
+
+    def highest_price_cents(self, wanted: Ask) -> Decimal | None:
+        """What the call costs at most; None where nobody knows the model's price."""
+        ...
+
+    async def buy(self, wanted: Ask) -> Bought:
+        """One answer, by one request that is the same for equal `wanted`.
+
+        Raises:
+            ModelUnavailable, ModelTimeout: a retry may help, after `retry_after_s` where the provider says so.
+            ModelCircuitOpen, ModelBusy, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown, ModelRequestRefused: no
+                retry helps now.
+        """
+        ...
+
+    def read(self, raw: bytes) -> Reply:
+        """What a raw reply says; never raises, whatever the bytes are."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchQuery:
     """Words and their vector. Only active credentials that teach one of `skills` are found, if it is given."""
@@ -65,11 +88,80 @@ class SearchQuery:
     skills: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """For each query its hits, best first, ties by credential id; why the search is less than configured, if it is."""
+
+    hits: tuple[tuple[SearchHit, ...], ...]
+    degraded_reason: DegradedReason | None = None
+
+
 class CredentialIndex(Protocol):
     """Hybrid search (words and vectors) over the active credentials of the catalogue."""
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> list[list[SearchHit]]:
-        """For each query at most `limit` (>= 1) hits, best first, ties by credential id. One round trip."""
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+        """For each query at most `limit` (>= 1) hits. All queries at once.
+
+        Raises:
+            InvalidInput: a limit below 1, or a vector that is none.
+            ExternalServiceError: the store does not answer as it should.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexEntry:
+    """A credential as an index holds it: what is searched, what filters, and the vector of its text."""
+
+    credential_id: UUID
+    artifact_id: UUID
+    title: str
+    description: str
+    skills: tuple[str, ...]
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An entry that the index did not take, and why; the others of its batch are kept."""
+
+    credential_id: UUID
+    problem: str
+
+
+class CredentialIndexWriter(Protocol):
+    """Fills an index that stands beside Postgres. Every call may be repeated.
+
+    A build is invisible until it is finished. Where a build can be named, None is the live index.
+
+    Raises:
+        InvalidInput: a vector that is none.
+        NotFound: there is no such build, or no live index.
+        ExternalServiceError: the store does not answer as it should.
+    """
+
+    async def begin(self) -> str:
+        """Starts an empty build and returns its name."""
+        ...
+
+    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[Refusal, ...]:
+        """Puts the entries in, each in the place of what the index holds of the credential."""
+        ...
+
+    async def delete(self, credential_ids: Sequence[UUID], build: str | None = None) -> None:
+        """Takes them out; those that are not there do not matter."""
+        ...
+
+    async def entries(self, build: str | None = None) -> dict[UUID, UUID]:
+        """What the index holds, as credential id -> artifact id, to compare with Postgres."""
+        ...
+
+    async def finish(self, build: str) -> None:
+        """Makes the build the live index at once, and drops the one before and whatever else nobody finished."""
+        ...
+
+    async def is_usable(self, at_least: int) -> bool:
+        """Whether there is a live index of this code's schema with so many entries."""
         ...
 
 
@@ -90,6 +182,42 @@ class AssessmentRuns(Protocol):
 
     async def live(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         """Those with a live run, as far as the engine's index knows (seconds behind); at most 200 ids a call."""
+        ...
+
+    async def heal(self, assessment: Assessment) -> None:
+        """Ensures a live run that improves a degraded result when its time comes."""
+        ...
+
+    async def heal_now(self, assessment: Assessment) -> None:
+        """The same, without waiting."""
+        ...
+
+    async def reviewed(self, assessment: Assessment) -> None:
+        """Ensures a live run that publishes what reviewers set."""
+        ...
+
+    async def live_revisions(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
+        """As `live`, for runs that make a later revision."""
+        ...
+
+
+class DeliveryRuns(Protocol):
+    """The engine that runs deliveries. Each call may be repeated; a second one changes nothing.
+
+    Raises:
+        ExternalServiceError: the engine did not take the call in time; reconciliation repeats it.
+    """
+
+    async def start(self, delivery: Delivery) -> None:
+        """Ensures a live run of a pending delivery."""
+        ...
+
+    async def redeliver_now(self, delivery: Delivery) -> None:
+        """The same, and it does not wait for its next attempt."""
+        ...
+
+    async def live(self, deliveries: Sequence[Delivery]) -> frozenset[UUID]:
+        """The ids of those with a live run, as far as the engine's index knows (seconds behind); at most 200 a call."""
         ...
 
 
@@ -161,12 +289,20 @@ class Assessments(Protocol):
         """In progress past `expires_at`, by id."""
         ...
 
+    async def healing(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
+        """Completed with a degraded result that is to be healed, by id."""
+        ...
+
 
 class Jobs(Protocol):
     """`async_jobs`: each step's state and output."""
 
     async def enqueue(self, keys: Sequence[JobKey]) -> None:
         """Rows `queued`; existing ones are left as they are."""
+        ...
+
+    async def restart(self, keys: Sequence[JobKey]) -> None:
+        """Rows `queued`; what existing ones have put out is forgotten."""
         ...
 
     async def begin(self, key: JobKey, output: type[Output]) -> Output | None:
@@ -194,16 +330,53 @@ class Jobs(Protocol):
         """
         ...
 
-    async def outputs(self, keys: Sequence[JobKey], output: type[Output]) -> list[Output]:
-        """The outputs of steps that succeeded, in order, in one round trip.
-
-        Raises:
-            CorruptData: one of them has none.
-        """
+    async def outputs(self, keys: Sequence[JobKey], output: type[Output]) -> dict[JobKey, Output]:
+        """The outputs of those steps that succeeded, in one round trip."""
         ...
 
     async def close_stale(self, *, older_than_s: float) -> int:
         """Closes rows that have been `running` for longer than any policy allows; returns how many."""
+        ...
+
+
+class ModelAnswers(Protocol):
+    """The ledger. An answer that is there is never bought again."""
+
+    async def bought(self, key: AnswerKey) -> dict[Call, bytes]:
+        """The raw replies for the key's essay, versions, model and epoch, whichever call it names."""
+        ...
+
+    async def intend(self, intent: Intent, limits: SpendingLimits) -> datetime:
+        """Claims a call before it is made and reserves its highest price; a failed or lapsed claim is taken over.
+
+        Returns when the claim lapses, which tells it from every other one.
+
+        Raises:
+            AnswerAwaited: somebody else's claim has not lapsed.
+            BudgetSpent, AttemptsExceeded: the limits do not allow it.
+            Conflict: the answer is there.
+            Erased: the person is being erased.
+        """
+        ...
+
+    async def keep(self, key: AnswerKey, answer: Bought) -> bytes:
+        """Stores a reply, with the real price instead of the reserved one. The first one kept stays, and is returned.
+
+        Raises:
+            Erased: the person is being erased.
+        """
+        ...
+
+    async def release(self, key: AnswerKey, claim: datetime) -> None:
+        """Gives up the claim of a call that failed, and what it had reserved; another's claim is left alone."""
+        ...
+
+    async def epochs(self, assessment_id: UUID) -> dict[UUID, int]:
+        """The highest epoch that answers were asked for in, by snapshot; none where none were."""
+        ...
+
+    async def spent(self, assessment_id: UUID) -> dict[UUID, Spent]:
+        """What was spent on each essay of the assessment, by snapshot; none where no answer was bought."""
         ...
 
 
@@ -227,24 +400,90 @@ class Catalog(Protocol):
         ...
 
 
+class Reviews(Protocol):
+    """What people made of essays."""
+
+    async def of(self, assessment_id: UUID) -> tuple[Review, ...]:
+        """All of the assessment, oldest first: the last one of an item counts."""
+        ...
+
+    async def published(self, reviews: Sequence[UUID], revision: int) -> None:
+        """Notes that a revision stands on the reviews; what an earlier one stood on stays noted."""
+        ...
+
+    async def unpublished(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
+        """Completed assessments with a review that no revision has, by id, from after `after`.
+
+        Where an error has stopped later revisions a person must ask for them again.
+        """
+        ...
+
+    async def labelled(self, assessment_id: UUID) -> dict[str, tuple[Anchor, ...]]:
+        """Reviewed answers to the assessment's questions by others of its organization, by question version.
+
+        The newest 64 of each, oldest first; a version that has none is left out. One round trip.
+        """
+        ...
+
+
 class Results(Protocol):
     async def publish(self, assessment: Assessment, now: datetime, result: Result) -> Publication:
         """Writes a locked assessment's result as its next revision.
 
         Scores, recommendation, items, traces, metrics, audit rows, events and the revision in this transaction; the
-        assessment is completed; the steps' payloads are cleared.
+        first one completes the assessment; the steps' payloads are cleared.
 
         Raises:
-            InvalidAssessmentState: the assessment is not awaiting a result.
+            InvalidAssessmentState: the assessment is neither awaiting a result nor completed.
         """
         ...
 
-    async def fail(self, before: Assessment, after: Assessment) -> None:
-        """Writes a locked assessment's move to `failed` with its audit row, event and deliveries; closes open jobs."""
+    async def fail(self, before: Assessment, after: Assessment) -> tuple[Delivery, ...]:
+        """Writes a locked assessment's move to `failed` with its audit row and event; closes open jobs.
+
+        The deliveries of the event are pending: somebody must start them.
+        """
         ...
 
-    async def published(self, assessment_id: UUID) -> Publication | None:
-        """The current publication, None before the first."""
+    async def published(self, assessment_id: UUID) -> Published:
+        """What the current revision says.
+
+        Raises:
+            NotFound: there is none yet.
+        """
+        ...
+
+
+class Deliveries(Protocol):
+    """Deliveries to partners and the attempts at them. Each call is one statement."""
+
+    async def due(self, delivery_id: UUID, attempt: int, now: datetime) -> Due:
+        """What the delivery's `attempt`-th request (from 1) sends at `now`; takes a turn where there is a rate limit.
+
+        Raises:
+            NotFound: there is no such delivery.
+        """
+        ...
+
+    async def record(
+        self, delivery_id: UUID, attempt: int, now: datetime, answer: Answer, wait_s: float | None
+    ) -> bool:
+        """Writes an attempt down, and what follows for delivery and endpoint; `wait_s` None means it was the last.
+
+        False, and nothing is changed, where that attempt is on record or the delivery is not pending any more.
+        """
+        ...
+
+    async def close(self, delivery_id: UUID, status: DeliveryStatus, reason: str) -> DeliveryStatus:
+        """Ends a pending delivery without another attempt, with an audit row; returns what its status is then.
+
+        Raises:
+            NotFound: there is no such delivery.
+        """
+        ...
+
+    async def pending(self, *, older_than_s: float, after: UUID | None, limit: int) -> tuple[Delivery, ...]:
+        """Pending ones that were made that long ago, by id, from after `after`."""
         ...
 
 
@@ -253,8 +492,11 @@ class UnitOfWork(Protocol):
 
     assessments: Assessments
     jobs: Jobs
+    model_answers: ModelAnswers
+    reviews: Reviews
     catalog: Catalog
     results: Results
+    deliveries: Deliveries
 
     async def __aenter__(self) -> Self: ...
 
@@ -285,7 +527,10 @@ class CatalogText:
 
 
 class EmbeddingArtifacts(Protocol):
-    """Vectors of catalogue texts. An artifact never changes: a new text or another model makes a new one."""
+    """Vectors of catalogue texts. An artifact never changes: a new text or another model makes a new one.
+
+    What can be searched are the active credentials with a vector of their current text.
+    """
 
     async def pending(self, provider: str, model: str, *, limit: int) -> tuple[CatalogText, ...]:
         """At most `limit` active credentials without a vector of their current text by this model, by id."""
@@ -298,6 +543,28 @@ class EmbeddingArtifacts(Protocol):
 
         Raises:
             InvalidInput: a vector that is not of 384 finite numbers.
+        """
+        ...
+
+    async def searchable(self, provider: str, model: str) -> dict[UUID, UUID]:
+        """All that can be searched by this model, as credential id -> artifact id."""
+        ...
+
+    async def count_searchable(self, provider: str, model: str) -> int: ...
+
+    async def entries(self, artifact_ids: Sequence[UUID]) -> tuple[IndexEntry, ...]:
+        """Those among the artifacts that can be searched, by credential id."""
+        ...
+
+
+class CatalogRuns(Protocol):
+    """The engine that embeds the catalogue and keeps its index."""
+
+    async def start(self) -> None:
+        """Makes sure that what stands in the catalogue now is embedded and indexed; may be repeated.
+
+        Raises:
+            ExternalServiceError: the engine did not take the call in time.
         """
         ...
 

@@ -5,12 +5,15 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from domain.ports import Assessments, Catalog, Jobs, Results, UnitOfWorkFactory
+from domain.ports import Assessments, Catalog, Deliveries, Jobs, ModelAnswers, Results, Reviews, UnitOfWorkFactory
 from persistence.assessments import SqlAssessments
 from persistence.catalog import SqlCatalog
+from persistence.deliveries import SqlDeliveries
 from persistence.failures import storage_failure
 from persistence.jobs import SqlJobs
+from persistence.model_answers import SqlModelAnswers
 from persistence.results import SqlResults
+from persistence.reviews import SqlReviews
 
 
 class SqlUnitOfWork:
@@ -24,8 +27,11 @@ class SqlUnitOfWork:
         self._session = sessions()
         self.assessments: Assessments = SqlAssessments(self._session)
         self.jobs: Jobs = SqlJobs(self._session)
+        self.model_answers: ModelAnswers = SqlModelAnswers(self._session)
+        self.reviews: Reviews = SqlReviews(self._session)
         self.catalog: Catalog = SqlCatalog(self._session, all_organizations=all_organizations)
         self.results: Results = SqlResults(self._session)
+        self.deliveries: Deliveries = SqlDeliveries(self._session)
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,7 +12,11 @@ DELIVERY_STATUSES = ("pending", "delivered", "dead_letter", "cancelled")
 
 
 class WebhookEndpointRow(Base):
-    """A partner's endpoint. Secrets are ciphertext; the previous one signs too until `previous_secret_until`."""
+    """A partner's endpoint. Secrets are ciphertext; the previous one signs too until `previous_secret_until`.
+
+    A deleted one is disabled and without secrets; its row stays, so that the delivery log does. `paced_until` is the
+    first turn that its rate limit has left.
+    """
 
     __tablename__ = "webhook_endpoints"
     __table_args__ = (
@@ -29,15 +33,18 @@ class WebhookEndpointRow(Base):
     previous_secret_until: Mapped[datetime | None]
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     rate_limit_per_minute: Mapped[int | None]
+    paced_until: Mapped[datetime | None]
     failing_since: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
     created_at: Mapped[Created]
     updated_at: Mapped[Updated]
 
 
 class WebhookEventRow(Base):
-    """`body` holds the exact bytes that every attempt sends; `status` and `attempts` roll up the deliveries.
+    """`body` holds the exact bytes that every attempt sends.
 
-    `unsubscribed`: no endpoint wanted it when it happened.
+    `unsubscribed`: no endpoint wanted it when it happened. A trigger (migration 0003) rolls up the deliveries, under a
+    lock on this row: the pending ones first, then the last delivery to each endpoint.
     """
 
     __tablename__ = "webhook_events"
@@ -61,7 +68,10 @@ class WebhookEventRow(Base):
 
 
 class WebhookDeliveryRow(Base):
-    """The n-th delivery (from 1) of an event to an endpoint; redelivery makes the next one."""
+    """The n-th delivery (from 1) of an event to an endpoint; redelivery makes the next one.
+
+    `turn_at` is the turn that the next attempt has where the endpoint has a rate limit.
+    """
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -82,6 +92,7 @@ class WebhookDeliveryRow(Base):
     response_code: Mapped[int | None]
     last_attempt_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime | None]
+    turn_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     created_at: Mapped[Created]
 

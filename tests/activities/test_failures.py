@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import IntegrityError
 from structlog.testing import capture_logs
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
@@ -129,6 +129,13 @@ async def test_an_expected_failure_is_logged_without_a_place() -> None:
         await leaving(StorageUnavailable("Away"))
 
     assert (logs[0]["error"], logs[0]["where"]) == ("StorageUnavailable", None)
+
+
+async def test_what_is_no_trouble_warns_nobody() -> None:
+    with capture_logs() as logs, pytest.raises(ApplicationError):
+        await leaving(ApplicationError("Not its turn", category=ApplicationErrorCategory.BENIGN))
+
+    assert [entry["log_level"] for entry in logs] == ["debug"]
 
 
 @pytest.mark.parametrize("error", [CancelledError(), asyncio.CancelledError()])

@@ -18,7 +18,8 @@ from domain.steps import Step
 from persistence.tables import AssessmentRow, AsyncJobRow, UserRow
 from tests.activities.builders import MINUTE_AGO, job_row
 from tests.builders import ROLE_ID, a_user, an_assessment, an_organization
-from tests.fakes import RecordingRuns
+from tests.fakes import RecordingDeliveries, RecordingRuns
+from tests.partners import a_delivery, an_endpoint
 
 NOTHING = Reconciled(submitted=0, resumed=0, expired=0, stale_jobs=0)
 UNCLAIMED: dict[str, Any] = {"status": "awaiting_async", "submitted_at": MINUTE_AGO}
@@ -42,8 +43,13 @@ def runs() -> PagedRuns:
 
 
 @pytest.fixture
-def reconcile(uow_factory: UnitOfWorkFactory, runs: PagedRuns) -> Reconcile:
-    return Reconcile(uow_factory, runs)
+def deliveries() -> RecordingDeliveries:
+    return RecordingDeliveries()
+
+
+@pytest.fixture
+def reconcile(uow_factory: UnitOfWorkFactory, runs: PagedRuns, deliveries: RecordingDeliveries) -> Reconcile:
+    return Reconcile(uow_factory, runs, deliveries)
 
 
 async def sweep(reconcile: Reconcile) -> Reconciled:
@@ -205,3 +211,18 @@ async def test_an_engine_that_is_away_fails_the_sweep_and_the_next_one_does_it_a
 
     assert await sweep(reconcile) == Reconciled(submitted=1, resumed=1, expired=1, stale_jobs=0)
     assert sorted(runs.submitted) == sorted(assessment.id for assessment in assessments)
+
+
+async def test_a_delivery_that_nobody_works_on_is_started(
+    session: AsyncSession, reconcile: Reconcile, deliveries: RecordingDeliveries
+) -> None:
+    organization_id = await an_organization(session)
+    endpoint_id = await an_endpoint(session, organization_id=organization_id)
+    alive, dead = [await a_delivery(session, endpoint_id, organization_id) for _ in range(2)]
+    await a_delivery(session, endpoint_id, organization_id, status="delivered")
+    await a_delivery(session, endpoint_id, organization_id, created_at=datetime.now(UTC))
+    await deliveries.start(alive)
+
+    assert (await sweep(reconcile)).deliveries == 1
+
+    assert deliveries.started == [alive, dead]

@@ -20,9 +20,10 @@ from tests.workflows.waiting import eventually
 from workflows import search_attributes
 from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
 from workflows.client import connect
+from workflows.engine_calls import LIVE_PAGE
 from workflows.policies import Queue
 from workflows.progress import Progress, Stage
-from workflows.runs import LIVE_PAGE, TemporalAssessmentRuns, workflow_id
+from workflows.runs import TemporalAssessmentRuns, workflow_id
 
 Handle = WorkflowHandle[AssessmentWorkflow, AssessmentOutcome]
 GENEROUS_S = 30

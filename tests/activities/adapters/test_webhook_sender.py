@@ -1,0 +1,367 @@
+"""Requests to partners that are kind, slow, broken or hostile; each is an answer."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpcore
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from standardwebhooks import Webhook
+
+from activities.adapters.public_network import PublicNetwork
+from activities.adapters.webhook_sender import READ_BYTES, HttpWebhookSender, WebhookSettings
+from deploy.local.ports import HOST, free_port
+from domain.errors import CorruptData
+from domain.webhooks import AttemptOutcome, Message, WebhookSender
+from tests.fakes import ScriptedSender, answer
+from tests.partners import BOX, Partner, a_secret, answering, dripping, hanging, raw
+
+BODY = '{"text": "Ünïcode, and a NUL: \\u0000"}'.encode()
+SOON = WebhookSettings(allow_loopback=True, deadline_s=1.5)
+
+
+@pytest.fixture
+async def partner() -> AsyncIterator[Partner]:
+    async with Partner() as partner:
+        yield partner
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[HttpWebhookSender]:
+    sender = HttpWebhookSender(WebhookSettings(allow_loopback=True), BOX.open)
+    yield sender
+    await sender.aclose()
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[HttpWebhookSender]:
+    """The same with a deadline that tests can wait for."""
+    sender = HttpWebhookSender(SOON, BOX.open)
+    yield sender
+    await sender.aclose()
+
+
+def a_message(url: str, *secrets: str, **changes: Any) -> Message:
+    sealed = tuple(BOX.seal(secret) for secret in secrets or (a_secret(),))
+    values: dict[str, Any] = {"event_id": uuid4(), "body": BODY, "sent_at": datetime.now(UTC)} | changes
+    return Message(url=url, secrets=sealed, **values)
+
+
+async def test_a_partner_can_verify_exactly_what_was_sent(partner: Partner, sender: HttpWebhookSender) -> None:
+    secret = a_secret()
+    message = a_message(partner.url, secret)
+
+    found = await sender.send(message)
+
+    (request,) = partner.received
+    assert (found.outcome, found.code) == (AttemptOutcome.DELIVERED, 200)
+    assert request.line == "POST /hooks?a=b HTTP/1.1"
+    assert request.body == BODY
+    assert request.headers["webhook-id"] == str(message.event_id)
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["host"] == partner.url.split("/")[2]
+    Webhook(secret).verify(request.body, dict(request.headers), json_parse=False)
+
+
+async def test_the_standards_own_vector(partner: Partner, sender: HttpWebhookSender) -> None:
+    message = a_message(
+        partner.url,
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        event_id="msg_p5jXN8AQM9LWM0D4loKWxJek",  # no UUID, but the vector's
+        body=b'{"test": 2432232314}',
+        sent_at=datetime.fromtimestamp(1614265330, tz=timezone(timedelta(hours=-7))),
+    )
+
+    await sender.send(message)
+
+    (request,) = partner.received
+    assert request.headers["webhook-timestamp"] == "1614265330"
+    assert request.headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+async def test_both_secrets_sign_during_a_rotation(partner: Partner, sender: HttpWebhookSender) -> None:
+    secrets = (a_secret(), a_secret())
+
+    await sender.send(a_message(partner.url, *secrets))
+
+    (request,) = partner.received
+    assert len(request.headers["webhook-signature"].split(" ")) == 2
+    for secret in secrets:
+        Webhook(secret).verify(request.body, dict(request.headers), json_parse=False)
+
+
+async def test_a_secret_that_does_not_open_is_our_own_trouble(partner: Partner, sender: HttpWebhookSender) -> None:
+    message = replace(a_message(partner.url), secrets=(b"",))
+
+    with pytest.raises(CorruptData):
+        await sender.send(message)
+
+    assert partner.received == []
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (204, AttemptOutcome.DELIVERED),
+        (410, AttemptOutcome.GONE),
+        (400, AttemptOutcome.REFUSED),
+        (500, AttemptOutcome.REFUSED),
+    ],
+)
+async def test_the_status_decides(
+    partner: Partner, sender: HttpWebhookSender, status: int, outcome: AttemptOutcome
+) -> None:
+    partner.respond = answering(status)
+
+    found = await sender.send(a_message(partner.url))
+
+    assert (found.outcome, found.code) == (outcome, status)
+
+
+async def test_a_redirect_is_not_followed(partner: Partner, sender: HttpWebhookSender) -> None:
+    async with Partner() as other:
+        partner.respond = answering(307, location=other.url)
+
+        found = await sender.send(a_message(partner.url))
+
+    assert (found.outcome, found.code) == (AttemptOutcome.REFUSED, 307)
+    assert other.received == []
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"), [("120", 120), ("-1", 0), ("nan", None), ("inf", 86_400), ("later", None), ("\xff", None)]
+)
+async def test_what_a_partner_asks_to_wait_is_told(
+    partner: Partner, sender: HttpWebhookSender, header: str, wait_s: float | None
+) -> None:
+    partner.respond = raw(f"HTTP/1.1 503 Busy\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode("latin-1"))
+
+    found = await sender.send(a_message(partner.url))
+
+    assert (found.code, found.retry_after_s) == (503, wait_s)
+
+
+async def test_the_beginning_of_the_answer_is_kept_as_the_database_can_hold_it(
+    partner: Partner, sender: HttpWebhookSender
+) -> None:
+    partner.respond = answering(500, b"no\x00 such\xff thing" + b"." * 2000)
+
+    found = await sender.send(a_message(partner.url))
+
+    assert found.excerpt is not None
+    assert found.excerpt.startswith("no such\ufffd thing...")
+    assert len(found.excerpt) == 1023
+
+
+async def test_an_answer_without_end_is_read_to_a_limit(partner: Partner, sender: HttpWebhookSender) -> None:
+    partner.respond = dripping(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2 * READ_BYTES)
+
+    found = await sender.send(a_message(partner.url))
+
+    assert (found.outcome, found.excerpt) == (AttemptOutcome.DELIVERED, "x" * 1024)
+
+
+@pytest.mark.parametrize(
+    "respond", [hanging, dripping(), dripping(b"HTTP/1.1 200 OK\r\n\r\n")], ids=["hangs", "drips head", "drips body"]
+)
+async def test_the_deadline_is_for_all_of_it(partner: Partner, hasty: HttpWebhookSender, respond: Any) -> None:
+    partner.respond = respond
+
+    found = await hasty.send(a_message(partner.url))
+
+    assert (found.outcome, found.code) == (AttemptOutcome.TIMED_OUT, None)
+    assert found.latency_ms >= 1000 * SOON.deadline_s
+
+
+async def test_an_address_that_swallows_connections_is_given_up() -> None:
+    async def dial(address: str, port: int, timeout: float) -> httpcore.AsyncNetworkStream:  # noqa: ASYNC109  # the port's
+        del address, port, timeout
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    sender = HttpWebhookSender(SOON, BOX.open, PublicNetwork(loopback=True, dial=dial))
+
+    found = await sender.send(a_message(f"http://{HOST}:1/"))
+
+    assert found.outcome is AttemptOutcome.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\x00\x01\x02",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 200_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.0\r\n",
+    ],
+    ids=range(10),
+)
+async def test_what_is_no_http_is_an_answer_too(partner: Partner, sender: HttpWebhookSender, text: bytes) -> None:
+    partner.respond = raw(text)
+
+    found = await sender.send(a_message(partner.url))
+
+    assert (found.outcome, found.code) == (AttemptOutcome.UNREACHABLE, None)
+
+
+async def test_nobody_there_is_an_answer(sender: HttpWebhookSender) -> None:
+    found = await sender.send(a_message(f"http://{HOST}:{free_port()}/"))
+
+    assert found.outcome is AttemptOutcome.UNREACHABLE
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "server.pem"
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(
+    self_signed: ssl.SSLContext, sender: HttpWebhookSender
+) -> None:
+    async with Partner(tls=self_signed) as partner:
+        found = await sender.send(a_message(partner.url.replace(HOST, "localhost")))
+
+    assert found.outcome is AttemptOutcome.UNREACHABLE
+    assert partner.received == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1/x", "https://localhost/x", "https://10.0.0.1/", "ftp://example.com", "", "https://own.example/"],
+)
+async def test_what_must_not_be_called_is_not_called(url: str) -> None:
+    sender = HttpWebhookSender(WebhookSettings(own_hosts="other.example, OWN.example."), BOX.open)
+
+    found = await sender.send(a_message(url))
+
+    assert found.outcome is AttemptOutcome.FORBIDDEN
+
+
+async def test_a_name_that_resolves_to_a_private_address_is_not_called() -> None:
+    async def resolve(_: str) -> Sequence[str]:
+        return ["10.0.0.1"]
+
+    sender = HttpWebhookSender(WebhookSettings(), BOX.open, PublicNetwork(loopback=False, resolve=resolve))
+
+    found = await sender.send(a_message("https://partner.example/"))
+
+    assert found.outcome is AttemptOutcome.FORBIDDEN
+
+
+async def test_the_name_is_asked_for_and_the_address_is_dialled() -> None:
+    stream = RecordingStream([b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+
+    async def resolve(_: str) -> Sequence[str]:
+        return ["93.184.215.14"]
+
+    async def dial(address: str, port: int, timeout: float) -> httpcore.AsyncNetworkStream:  # noqa: ASYNC109  # the port's
+        del timeout
+        assert (address, port) == ("93.184.215.14", 443)
+        return stream
+
+    sender = HttpWebhookSender(WebhookSettings(), BOX.open, PublicNetwork(loopback=False, resolve=resolve, dial=dial))
+
+    found = await sender.send(a_message("https://partner.example/hooks"))
+
+    assert found.outcome is AttemptOutcome.DELIVERED
+    assert stream.server_hostname == "partner.example"
+    assert b"host: partner.example\r\n" in stream.written.lower()
+
+
+class RecordingStream(httpcore.AsyncMockStream):
+    """A connection on which TLS always succeeds."""
+
+    server_hostname: str | None = None
+    written = b""
+
+    async def start_tls(
+        self, *_: object, server_hostname: str | None = None, **__: object
+    ) -> httpcore.AsyncNetworkStream:
+        self.server_hostname = server_hostname
+        return self
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the library's signature
+        del timeout
+        self.written += buffer
+
+
+async def test_the_environments_proxies_are_not_used(
+    partner: Partner, sender: HttpWebhookSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://{HOST}:{free_port()}")
+
+    assert (await sender.send(a_message(partner.url))).code == 200
+
+
+async def test_short_answers_keep_the_connection_and_hanging_partners_hold_nobody_up(
+    partner: Partner, hasty: HttpWebhookSender
+) -> None:
+    async with Partner(hanging) as dead:
+        waiting = [asyncio.create_task(hasty.send(a_message(dead.url))) for _ in range(50)]
+        answers = [await hasty.send(a_message(partner.url)) for _ in range(5)]
+        hung = await asyncio.gather(*waiting)
+
+    assert [each.code for each in answers] == [200] * 5
+    assert {each.outcome for each in hung} == {AttemptOutcome.TIMED_OUT}
+    assert partner.connections == 1
+
+
+@pytest.mark.parametrize("kind", ["fake", "real"])
+async def test_the_fake_answers_as_the_real_one_does(partner: Partner, sender: HttpWebhookSender, kind: str) -> None:
+    script = [answer(200), answer(503, retry_after_s=7.0), answer(410)]
+    under_test: WebhookSender = ScriptedSender(list(script)) if kind == "fake" else sender
+
+    for expected in script:
+        partner.respond = answering(expected.code or 0, retry_after=str(expected.retry_after_s))
+        found = await under_test.send(a_message(partner.url))
+
+        assert replace(found, latency_ms=1, excerpt=None) == expected
+
+
+def test_neither_body_nor_secrets_are_printed() -> None:
+    message = a_message("https://partner.example/", body=b"what-a-learner-wrote")
+
+    assert not re.search("learner|secrets", repr(message))
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBHOOK_ALLOW_LOOPBACK", "true")
+    monkeypatch.setenv("WEBHOOK_OWN_HOSTS", "")
+
+    settings = WebhookSettings()
+
+    assert (settings.allow_loopback, settings.own, settings.deadline_s) == (True, frozenset(), 15.0)

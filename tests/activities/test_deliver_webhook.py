@@ -1,0 +1,231 @@
+"""One request to a partner by its rules: once on record, never without need, never to whom it must not go."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
+
+from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, DeliverWebhook
+from activities.endpoint_slots import EndpointSlots
+from domain.errors import StorageUnavailable
+from domain.ports import UnitOfWork, UnitOfWorkFactory
+from domain.webhooks import Answer, Delivery, DeliveryStatus, Message
+from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
+from tests.builders import an_organization
+from tests.fakes import ScriptedSender, answer
+from tests.partners import a_delivery, an_endpoint
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def delivery(session: AsyncSession) -> Delivery:
+    organization_id = await an_organization(session)
+    return await a_delivery(session, await an_endpoint(session, organization_id=organization_id), organization_id)
+
+
+@pytest.fixture
+def sender() -> ScriptedSender:
+    return ScriptedSender()
+
+
+@pytest.fixture
+def deliver(uow_factory: UnitOfWorkFactory, sender: ScriptedSender) -> DeliverWebhook:
+    return DeliverWebhook(uow_factory, sender, EndpointSlots(1))
+
+
+async def run(
+    deliver: DeliverWebhook,
+    delivery: Delivery,
+    attempt: int = 1,
+    *,
+    then_wait_s: float | None = 5.0,
+    now: datetime = NOW,
+) -> AttemptResult:
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, started_time=now)
+    attempted: AttemptResult = await environment.run(
+        deliver.deliver_webhook, AttemptInput(delivery=delivery, attempt=attempt, then_wait_s=then_wait_s)
+    )
+    return attempted
+
+
+async def status(session: AsyncSession, delivery: Delivery) -> str:
+    statement = select(WebhookDeliveryRow.status).where(WebhookDeliveryRow.id == delivery.id)
+    return (await session.scalars(statement)).one()
+
+
+async def test_a_success_is_told_and_recorded(
+    session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
+) -> None:
+    assert await run(deliver, delivery) == AttemptResult(status=DeliveryStatus.DELIVERED, attempts=1, code=200)
+
+    assert [message.sent_at for message in sender.sent] == [NOW]
+    assert await status(session, delivery) == "delivered"
+
+
+@pytest.mark.parametrize(("found", "wait_s"), [(answer(500), 300.0), (answer(503, retry_after_s=900.0), 900.0)])
+async def test_a_failure_is_an_answer_and_no_error(
+    deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender, found: Answer, wait_s: float
+) -> None:
+    sender.answers = [found]
+
+    assert await run(deliver, delivery, then_wait_s=300.0) == AttemptResult(
+        status=DeliveryStatus.PENDING, attempts=1, code=found.code, wait_s=wait_s
+    )
+
+
+@pytest.mark.parametrize(("found", "then_wait_s"), [(answer(410), 300.0), (answer(500), None)])
+async def test_what_is_gone_or_the_last_is_a_dead_letter(
+    deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender, found: Answer, then_wait_s: float | None
+) -> None:
+    sender.answers = [found]
+
+    assert await run(deliver, delivery, then_wait_s=then_wait_s) == AttemptResult(
+        status=DeliveryStatus.DEAD_LETTER, attempts=1, code=found.code
+    )
+
+
+async def test_an_attempt_on_record_is_not_made_again(
+    deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
+) -> None:
+    sender.answers = [answer(500)]
+    await run(deliver, delivery, then_wait_s=300.0)
+
+    again = await run(deliver, delivery, now=NOW + timedelta(seconds=100))
+
+    assert again == AttemptResult(status=DeliveryStatus.PENDING, attempts=1, code=500, wait_s=200.0)
+    assert len(sender.sent) == 1
+
+
+async def test_a_run_that_lost_count_learns_it(
+    deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
+) -> None:
+    sender.answers = [answer(500)]
+    for number in (1, 2, 3):
+        await run(deliver, delivery, number)
+
+    assert (await run(deliver, delivery, 1)).attempts == 3
+    assert len(sender.sent) == 3
+
+
+@pytest.mark.parametrize("ended", [DeliveryStatus.DELIVERED, DeliveryStatus.DEAD_LETTER, DeliveryStatus.CANCELLED])
+async def test_what_has_ended_is_not_sent(
+    session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender, ended: DeliveryStatus
+) -> None:
+    await session.execute(update(WebhookDeliveryRow).where(WebhookDeliveryRow.id == delivery.id).values(status=ended))
+
+    assert (await run(deliver, delivery)).status is ended
+    assert sender.sent == []
+
+
+async def test_what_must_not_be_sent_is_cancelled(
+    session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
+) -> None:
+    await session.execute(update(WebhookEndpointRow).values(enabled=False))
+
+    assert (await run(deliver, delivery)).status is DeliveryStatus.CANCELLED
+    assert sender.sent == []
+    assert await status(session, delivery) == "cancelled"
+
+
+async def test_a_full_endpoint_is_left_alone(
+    deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
+) -> None:
+    with deliver._slots.held(delivery.endpoint_id), pytest.raises(ApplicationError) as refused:
+        await run(deliver, delivery)
+
+    assert refused.value.category is ApplicationErrorCategory.BENIGN
+    assert sender.sent == []
+
+
+async def test_a_rate_limit_is_kept(
+    session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
+) -> None:
+    await session.execute(update(WebhookEndpointRow).values(rate_limit_per_minute=1))
+    other = await a_delivery(session, delivery.endpoint_id, delivery.organization_id)
+    await run(deliver, delivery)
+
+    with pytest.raises(ApplicationError) as refused:
+        await run(deliver, other)
+
+    assert refused.value.next_retry_delay is not None
+    assert 50 < refused.value.next_retry_delay.total_seconds() <= 60
+    assert (refused.value.category, len(sender.sent)) == (ApplicationErrorCategory.BENIGN, 1)
+
+
+async def test_giving_up_is_a_dead_letter(session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery) -> None:
+    closed = await ActivityEnvironment().run(
+        deliver.close_delivery, CloseInput(delivery_id=delivery.id, reason="given_up")
+    )
+
+    assert (closed, await status(session, delivery)) == (DeliveryStatus.DEAD_LETTER, "dead_letter")
+
+
+class CutOffSender(ScriptedSender):
+    """The database is away once the partner has answered."""
+
+    def __init__(self, units: "CutOffUnits") -> None:
+        super().__init__()
+        self.units = units
+
+    async def send(self, message: Message) -> Answer:
+        self.units.away = not self.sent
+        return await super().send(message)
+
+
+class CutOffUnits:
+    def __init__(self, units: UnitOfWorkFactory) -> None:
+        self.units = units
+        self.away = False
+
+    def __call__(self, *, autocommit: bool = False) -> UnitOfWork:
+        if self.away:
+            raise StorageUnavailable("Away")
+        return self.units(autocommit=autocommit)
+
+
+async def test_what_could_not_be_recorded_is_sent_again_as_it_was(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, delivery: Delivery
+) -> None:
+    units = CutOffUnits(uow_factory)
+    sender = CutOffSender(units)
+    deliver = DeliverWebhook(units, sender, EndpointSlots(1))
+    with pytest.raises(StorageUnavailable):
+        await run(deliver, delivery)
+    units.away = False
+
+    assert (await run(deliver, delivery)).status is DeliveryStatus.DELIVERED
+
+    first, second = sender.sent
+    assert (first.event_id, first.body) == (second.event_id, second.body)
+    attempts = await session.scalars(select(WebhookAttemptRow.n).where(WebhookAttemptRow.delivery_id == delivery.id))
+    assert attempts.all() == [1]
+
+
+class RacingSender(ScriptedSender):
+    """Another attempt of the same number is on record before this one's answer."""
+
+    deliver: DeliverWebhook | None = None
+    delivery: Delivery | None = None
+
+    async def send(self, message: Message) -> Answer:
+        found = await super().send(message)
+        if len(self.sent) == 1:
+            assert self.deliver is not None
+            assert self.delivery is not None
+            await run(self.deliver, self.delivery)
+        return found
+
+
+async def test_of_two_attempts_of_one_number_the_first_one_counts(
+    uow_factory: UnitOfWorkFactory, delivery: Delivery
+) -> None:
+    sender = RacingSender([answer(500), answer(200)])
+    sender.delivery, sender.deliver = delivery, DeliverWebhook(uow_factory, sender, EndpointSlots(2))
+
+    assert (await run(sender.deliver, delivery)).status is DeliveryStatus.DELIVERED

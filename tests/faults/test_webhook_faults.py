@@ -1,0 +1,302 @@
+"""Every event reaches its partner at least once, with its id and its bytes, whatever is killed and whenever."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from standardwebhooks import Webhook
+
+from deploy.local.ports import HOST, free_port
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.process import Startable
+from deploy.local.temporal import NAMESPACE, TemporalDevServer
+from persistence.events import delivery_row
+from tests.databases import Databases
+from tests.deployment import START_TIMEOUT_S, Server, eventually, kill, libpq, stack_environment, stored
+from tests.partners import BOX, a_secret
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+MARKER = "xylophone-quartz-7319"
+"""In every body, so that it is found wherever a part of one went."""
+SECRET = a_secret()
+
+
+class Recorder(Startable):
+    """A partner in a thread: keeps every request, and answers what `codes` holds for an event, 200 after that.
+
+    While `held` is clear, answers wait.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.codes: dict[str, list[int]] = {}
+        self.held = threading.Event()
+        self.held.set()
+        recorder = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                recorder.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                recorder.held.wait(START_TIMEOUT_S)
+                codes = recorder.codes.get(self.headers["webhook-id"], [])
+                self.send_response(codes.pop(0) if codes else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = ThreadingHTTPServer((HOST, 0), Handler)
+        self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a killed worker hangs up
+        self.url = f"http://{HOST}:{self._server.server_port}/hooks"
+
+    def start(self) -> None:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self.held.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def count(self, event_id: UUID) -> int:
+        """How often it arrived."""
+        return sum(headers["webhook-id"] == str(event_id) for headers, _ in self.requests)
+
+
+@dataclass
+class Deliveries(Startable):
+    """Temporal and a worker without models on a database, and a partner of one organization."""
+
+    directory: Path
+    database_url: str
+    partner: Recorder = field(default_factory=Recorder)
+    events: list[UUID] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.logs = self.directory / "logs"
+        self.temporal_file = self.directory / "temporal" / "runs.db"
+        self.temporal = TemporalDevServer(self.temporal_file, free_port(), None, log=self.logs / "temporal.log")
+        environment = stack_environment(self.database_url) | {
+            "TEMPORAL_ADDRESS": self.temporal.address,
+            "TEMPORAL_NAMESPACE": NAMESPACE,
+            "WEBHOOK_ALLOW_LOOPBACK": "true",
+            "WORKER_RECONCILE_EVERY_S": "2",
+        }
+        command = ("worker.py", "--queues", "assessments,webhooks")
+        self.worker = Server("worker", command, environment, self.logs)
+        self.organization_id, self.endpoint_id = uuid4(), uuid4()
+
+    def start(self) -> None:
+        self.partner.start()
+        self.temporal.start()
+        self._run("INSERT INTO organizations (id, name) VALUES (%s, 'Partner')", self.organization_id)
+        self._run(
+            "INSERT INTO webhook_endpoints (id, organization_id, url, event_types, secret)"
+            " VALUES (%s, %s, %s, '{assessment.completed}', %s)",
+            *(self.endpoint_id, self.organization_id, self.partner.url, BOX.seal(SECRET)),
+        )
+        self.start_worker()
+
+    def stop(self) -> None:
+        for part in (self.partner, self.worker, self.temporal):
+            part.stop()
+
+    def start_worker(self) -> None:
+        process, log = self.worker.launch(), self.worker.log
+        process.wait_until(lambda: "worker_ready" in log.read_text(), timeout_s=START_TIMEOUT_S)
+
+    def publish(self, *codes: int) -> UUID:
+        """An event whose start was lost, so that reconciliation finds it; the partner answers `codes` first."""
+        event_id = uuid4()
+        self.partner.codes[str(event_id)] = list(codes)
+        row = delivery_row(self.organization_id, event_id, self.endpoint_id)
+        with self._connection() as connection:
+            connection.execute(
+                "INSERT INTO webhook_events (id, organization_id, event_type, payload, body, status)"
+                " VALUES (%s, %s, 'assessment.completed', '{}', %s, 'pending')",
+                [event_id, self.organization_id, f'{{"id": "{event_id}", "text": "{MARKER} ü"}}'.encode()],
+            )
+            connection.execute(
+                "INSERT INTO webhook_deliveries (id, organization_id, event_id, endpoint_id, n, status, created_at)"
+                " VALUES (%(id)s, %(organization_id)s, %(event_id)s, %(endpoint_id)s, %(n)s, %(status)s, '2026-01-01')",
+                row,
+            )
+        self.events.append(event_id)
+        return event_id
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Nothing while the server is away."""
+        try:
+            with self._connection() as connection:
+                return connection.execute(query.encode(), parameters).fetchall()
+        except psycopg.OperationalError:
+            return []
+
+    def statuses(self) -> Counter[str]:
+        return Counter(status for (status,) in self.rows("SELECT status FROM webhook_deliveries"))
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Inside the block whoever needs the table waits; entered once somebody does.
+
+        Those who still wait at its end are cut off: PostgreSQL would finish a statement whose client is dead.
+        """
+        with self._connection() as gate, gate.transaction(force_rollback=True):
+            gate.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(table)))
+            waiting = "FROM pg_locks WHERE relation = %s::regclass AND NOT granted"
+            eventually(lambda: self.rows(f"SELECT {waiting}", table))
+            yield
+            self.rows(f"SELECT pg_terminate_backend(pid) {waiting}", table)
+
+    def delivered(self) -> bool:
+        return self.statuses() == Counter(delivered=len(self.events))
+
+    def _run(self, statement: str, *parameters: object) -> None:
+        with self._connection() as connection:
+            connection.execute(statement.encode(), parameters)
+
+    def _connection(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(libpq(self.database_url))
+
+    def assert_nothing_lost(self) -> None:
+        """Invariant W, and that nothing of a body and no secret left Postgres but to the partner."""
+        kept = {path.name: path.read_bytes() for path in self.logs.iterdir()}
+        kept["temporal's database"] = stored(self.temporal_file)
+        hidden = (MARKER, SECRET)
+        assert [(name, each) for name, content in kept.items() for each in hidden if each.encode() in content] == []
+        bodies = dict(self.rows("SELECT id::text, body FROM webhook_events"))
+        received = {headers["webhook-id"] for headers, _ in self.partner.requests}
+        assert received == set(bodies) == {str(event_id) for event_id in self.events}
+        for headers, body in self.partner.requests:
+            assert body == bodies[headers["webhook-id"]]
+            Webhook(SECRET).verify(body, headers, json_parse=False)
+        unequal = self.rows(
+            "SELECT d.id FROM webhook_deliveries AS d JOIN webhook_events AS e ON e.id = event_id"
+            " WHERE d.status <> e.status OR d.attempts <> e.attempts"
+            " OR d.attempts <> (SELECT count(*) FROM webhook_attempts WHERE delivery_id = d.id)"
+        )
+        assert unequal == []
+
+
+@pytest.fixture(scope="module")
+def databases(postgres: EmbeddedPostgres) -> Databases:
+    databases = Databases(postgres.url)
+    databases.make_template()
+    return databases
+
+
+@pytest.fixture
+def deliveries(databases: Databases, tmp_path: Path) -> Iterator[Deliveries]:
+    with databases.new("webhooks") as url, Deliveries(tmp_path, url) as deliveries:
+        yield deliveries
+
+
+def test_a_worker_killed_before_the_request_is_replaced_by_the_next(deliveries: Deliveries) -> None:
+    event_id = deliveries.publish()
+    with deliveries.locked("webhook_endpoints"):
+        deliveries.worker.kill()
+
+    deliveries.start_worker()
+
+    eventually(deliveries.delivered)
+    assert deliveries.partner.count(event_id) == 1
+    deliveries.assert_nothing_lost()
+
+
+def test_what_a_partner_took_and_nobody_recorded_is_sent_again_as_it_was(deliveries: Deliveries) -> None:
+    event_id = deliveries.publish()
+    with deliveries.locked("webhook_attempts"):
+        assert deliveries.partner.count(event_id) == 1
+        deliveries.worker.kill()
+
+    deliveries.start_worker()
+
+    eventually(deliveries.delivered)
+    assert deliveries.partner.count(event_id) == 2
+    deliveries.assert_nothing_lost()
+
+
+def test_a_worker_killed_between_attempts_goes_on_with_the_next(deliveries: Deliveries) -> None:
+    event_id = deliveries.publish(503)
+    eventually(lambda: deliveries.rows("SELECT FROM webhook_deliveries WHERE attempts = 1"))
+    deliveries.worker.kill()
+
+    deliveries.start_worker()
+
+    eventually(deliveries.delivered)
+    assert deliveries.partner.count(event_id) == 2
+    deliveries.assert_nothing_lost()
+
+
+def test_postgres_killed_in_an_attempt_delays_what_is_known_of_it(
+    deliveries: Deliveries, postgres: EmbeddedPostgres
+) -> None:
+    deliveries.partner.held.clear()
+    event_id = deliveries.publish()
+    eventually(lambda: deliveries.partner.count(event_id))
+    kill(postgres.process)
+    deliveries.partner.held.set()
+
+    postgres.start()
+
+    eventually(deliveries.delivered)
+    assert deliveries.partner.count(event_id) >= 1
+    deliveries.assert_nothing_lost()
+
+
+def test_temporal_killed_in_an_attempt_does_not_repeat_what_is_on_record(deliveries: Deliveries) -> None:
+    deliveries.partner.held.clear()
+    event_id = deliveries.publish()
+    eventually(lambda: deliveries.partner.count(event_id))
+    kill(deliveries.temporal.process)
+    deliveries.partner.held.set()
+    eventually(deliveries.delivered)
+
+    deliveries.temporal.start()
+
+    later = deliveries.publish()
+    eventually(deliveries.delivered)
+    assert (deliveries.partner.count(event_id), deliveries.partner.count(later)) == (1, 1)
+    deliveries.assert_nothing_lost()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_is_lost_whatever_is_killed_at_any_moment(
+    deliveries: Deliveries, postgres: EmbeddedPostgres, seed: int
+) -> None:
+    chance = random.Random(seed)
+    for number in range(30):
+        deliveries.publish(*([500] if number % 5 == 0 else []))
+    eventually(lambda: deliveries.partner.requests)
+
+    for victim in chance.sample(["worker", "postgres", "temporal", "worker"], 4):
+        time.sleep(chance.uniform(0, 3))
+        match victim:
+            case "worker":
+                deliveries.worker.kill()
+                deliveries.start_worker()
+            case "postgres":
+                kill(postgres.process)
+                postgres.start()
+            case _:
+                kill(deliveries.temporal.process)
+                deliveries.temporal.start()
+        deliveries.publish()
+
+    eventually(deliveries.delivered)
+    deliveries.assert_nothing_lost()

@@ -1,0 +1,16 @@
+"""A workflow in the place of those that publish events."""
+
+from collections.abc import Sequence
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from domain.webhooks import Delivery
+    from workflows.deliveries import start_deliveries
+
+
+@workflow.defn
+class Publishing:
+    @workflow.run
+    async def run(self, deliveries: Sequence[Delivery]) -> None:
+        await start_deliveries(deliveries)

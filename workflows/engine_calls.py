@@ -1,0 +1,52 @@
+"""Calls of Temporal from outside workflows: within a deadline or not at all."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
+
+from purgatory import AsyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from domain.errors import ExternalServiceError
+
+# With the server gone the SDK blocks for 6 to 30 s, whatever its own time-outs say.
+DEADLINE_S: Final = 1.0
+LIVE_PAGE: Final = 200
+
+
+class EngineCalls:
+    """After five failures in a row the breaker refuses calls for ten seconds; reconciliation does what was not done."""
+
+    def __init__(self, client: Client, deadline_s: float) -> None:
+        self._client = client
+        self._deadline_s = deadline_s
+        self._breakers = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=10)
+
+    async def make(self, call: Callable[[], Awaitable[None]], deadline_s: float | None = None) -> None:
+        """Raises ExternalServiceError where the server did not take it in time."""
+        try:
+            async with await self._breakers.get_breaker("temporal"), asyncio.timeout(deadline_s or self._deadline_s):
+                await call()
+        except (RPCError, TimeoutError, RuntimeError, OpenedState) as error:
+            # A lazy client that cannot connect raises RuntimeError.
+            raise ExternalServiceError("The workflow engine did not take the call") from error
+
+    async def running(self, workflow_ids: Collection[str]) -> frozenset[str]:
+        """Those that the server's index knows to be running.
+
+        Raises:
+            ValueError: more than LIVE_PAGE.
+        """
+        if len(workflow_ids) > LIVE_PAGE:
+            raise ValueError(f"at most {LIVE_PAGE} ids a call")
+        ids = ", ".join(f"'{each}'" for each in workflow_ids)
+        found = set[str]()
+
+        async def list_running() -> None:
+            query = f"ExecutionStatus = 'Running' AND WorkflowId IN ({ids})"
+            found.update([run.id async for run in self._client.list_workflows(query)])
+
+        await self.make(list_running, deadline_s=10 * self._deadline_s)
+        return frozenset(found)

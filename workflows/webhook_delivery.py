@@ -1,0 +1,127 @@
+"""The delivery of one event to one endpoint: every attempt, and the waiting between them."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, DeliverWebhook
+    from domain.webhooks import Delivery, DeliveryStatus, scheduled_wait_s
+    from workflows import search_attributes
+    from workflows.policies import DELIVERY_SCHEDULE_S, calling
+
+ATTEMPTS = len(DELIVERY_SCHEDULE_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryResult:
+    """How it ended, after how many requests, and the status code of the last one, if it had an answer."""
+
+    status: DeliveryStatus
+    attempts: int
+    code: int | None
+
+
+@workflow.defn
+class WebhookDeliveryWorkflow:
+    """Id `webhook-{event_id}-{endpoint_id}`, for a redelivery `…-{n}`; reuse ALLOW_DUPLICATE, because Postgres decides.
+
+    Signals: `redeliver_now` ends the waiting for the next attempt, `give_up` makes a dead letter instead of it; while
+    an attempt is under way they count for what follows it. A dead letter closes the run as failed. No queries, no
+    updates; at most ten attempts.
+    """
+
+    @workflow.init
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._hurried = False
+        self._given_up = False
+
+    @workflow.run
+    async def run(self, delivery: Delivery) -> DeliveryResult:
+        self._show("first attempt under way")
+        done = await self._attempt(1)
+        while done.status is DeliveryStatus.PENDING:
+            await self._wait(done)
+            if self._given_up:
+                done = replace(done, status=await self._close(delivery))
+            else:
+                done = await self._attempt(done.attempts + 1)
+        return self._end(DeliveryResult(status=done.status, attempts=done.attempts, code=done.code))
+
+    @workflow.signal
+    def redeliver_now(self) -> None:
+        self._hurried = True
+
+    @workflow.signal
+    def give_up(self) -> None:
+        self._given_up = True
+
+    async def _attempt(self, number: int) -> AttemptResult:
+        chance = workflow.random().random()
+        return await workflow.execute_activity_method(
+            DeliverWebhook.deliver_webhook,
+            AttemptInput(
+                delivery=self._delivery,
+                attempt=number,
+                then_wait_s=scheduled_wait_s(DELIVERY_SCHEDULE_S, number, chance),
+            ),
+            **calling("deliver_webhook", f"Attempt {number} of {ATTEMPTS}"),
+        )
+
+    async def _wait(self, done: AttemptResult) -> None:
+        wait = timedelta(seconds=done.wait_s)
+        following = f"attempt {done.attempts + 1} of {ATTEMPTS}"
+        due = (workflow.now() + wait).isoformat(timespec="seconds")
+        self._show(f"last answer {done.code or 'none'}, {following} at {due}")
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._hurried or self._given_up, timeout=wait, timeout_summary=f"Until {following}"
+            )
+        self._hurried = False
+
+    async def _close(self, delivery: Delivery) -> DeliveryStatus:
+        return await workflow.execute_activity_method(
+            DeliverWebhook.close_delivery,
+            CloseInput(delivery_id=delivery.id, reason="given_up"),
+            **calling("close_delivery", "Give up"),
+        )
+
+    def _end(self, result: DeliveryResult) -> DeliveryResult:
+        self._show(f"{result.status} after {result.attempts} attempt(s), last answer {result.code or 'none'}")
+        workflow.upsert_search_attributes([search_attributes.DELIVERY_STATUS.value_set(result.status)])
+        if result.status is DeliveryStatus.DEAD_LETTER:
+            raise ApplicationError(
+                f"Not delivered after {result.attempts} attempt(s)", type="DeadLetter", non_retryable=True
+            )
+        return result
+
+    def _show(self, state: str) -> None:
+        workflow.set_current_details(f"Endpoint {self._delivery.endpoint_id}: {state}")
+
+
+def workflow_id(delivery: Delivery) -> str:
+    number = "" if delivery.n == 1 else f"-{delivery.n}"
+    return f"webhook-{delivery.event_id}-{delivery.endpoint_id}{number}"
+
+
+def summary(delivery: Delivery) -> str:
+    return f"Event {delivery.event_id} to endpoint {delivery.endpoint_id}"
+
+
+def fair(delivery: Delivery) -> Priority:
+    """Endpoints take turns: a backlog for one does not stand before what is due to another."""
+    return Priority(fairness_key=str(delivery.endpoint_id))
+
+
+def attributes(delivery: Delivery) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(search_attributes.DELIVERY_STATUS, str(DeliveryStatus.PENDING)),
+            SearchAttributePair(search_attributes.ORGANIZATION_ID, str(delivery.organization_id)),
+        ]
+    )
