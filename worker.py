@@ -7,44 +7,78 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from typing import Literal, TypeAlias, TypedDict
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
 import structlog
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
 
+from activities.adapters.webhook_sender import HttpWebhookSender, WebhookSettings
+from activities.begin_revision import BeginRevision
 from activities.blend_recommendations import BlendRecommendations
+from activities.catalog_embedding import CatalogEmbedding
 from activities.claim_assessment import ClaimAssessment
+from activities.deliver_webhook import DeliverWebhook
+from activities.end_healing import EndHealing
+from activities.endpoint_slots import EndpointSlots
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
+from activities.index_catalog import CatalogIndex
 from activities.mark_failed import MarkFailed
 from activities.publish_result import PublishResult
 from activities.reconcile import Reconcile
 from activities.retrieve_evidence import RetrieveEvidence
+from activities.score_essay import Grading, ScoreEssay
 from activities.score_essays_locally import ScoreEssaysLocally
 from activities.score_rules import ScoreRules
-from domain.ports import AssessmentRuns, CredentialIndex, Embedder, EssayGrader, NearestLearners, UnitOfWorkFactory
+from domain.ledger import SpendingLimits
+from domain.ports import (
+    AssessmentRuns,
+    CatalogRuns,
+    CredentialIndex,
+    Embedder,
+    EssayGrader,
+    NearestLearners,
+    UnitOfWorkFactory,
+)
+from domain.webhooks import WebhookSender
+from persistence.embeddings import SqlEmbeddingArtifacts
 from persistence.engine import DatabaseSettings, create_engine
+from persistence.sealing import SealingSettings
 from persistence.unit_of_work import unit_of_work_factory
+from persistence.vectors.fallback import FallbackIndex
 from persistence.vectors.pgvector import PgVectorIndex
+from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
+from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from workflows import search_attributes
 from workflows.assessment import AssessmentWorkflow
+from workflows.catalog_embedding import CatalogEmbeddingWorkflow
+from workflows.catalog_runs import TemporalCatalogRuns
 from workflows.client import connect
+from workflows.delivery_runs import TemporalDeliveryRuns
 from workflows.logs import configure_logging
-from workflows.policies import Queue
+from workflows.policies import CATALOGUE_REBUILT_EVERY, Queue, sibling_queue
 from workflows.process_exit import run_and_leave
 from workflows.reconciliation import ReconciliationWorkflow
+from workflows.revision import RevisionWorkflow
 from workflows.runs import TemporalAssessmentRuns
-from workflows.schedules import ensure_reconciliation
+from workflows.schedules import ensure_catalog_embedding, ensure_reconciliation
+from workflows.webhook_delivery import WebhookDeliveryWorkflow
+
+if TYPE_CHECKING:
+    from activities.adapters.openai_grader import OpenAIEssayGrader
 
 log = structlog.get_logger("worker")
 
 
 class WorkerSettings(BaseSettings):
     """`WORKER_…`: slots are activities at a time, `reconcile_every_s` is how often lost work is looked for.
+
+    `webhooks_slots_per_endpoint` is how many of the slots one partner's endpoint may hold.
 
     `KNN_SCOPE=all` lets learners of other organizations be neighbours.
     """
@@ -55,8 +89,39 @@ class WorkerSettings(BaseSettings):
 
     reconcile_every_s: int = 60
     assessments_slots: int = 32
+    llm_slots: int = 40
     embeddings_slots: int = 8
+    webhooks_slots: int = 100
+    webhooks_slots_per_endpoint: int = 10
     grace_s: int = 20
+
+
+class EssaySettings(BaseSettings):
+    """`ESSAY_…`: who grades essays, how often each is asked for, and what may be bought.
+
+    `ESSAY_GRADER=auto` is the language model where `OPENAI_API_KEY` is set and the local grader otherwise; workers
+    without the key that share a deployment with some that have it need `openai`. `ESSAY_SAMPLES`: answers an essay.
+    `ESSAY_ATTEMPTS_PER_DAY`: bought assessments a student, role and UTC day. `ESSAY_BUDGET_CENTS_PER_DAY`: of an
+    organization; none is no limit.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="ESSAY_", env_ignore_empty=True, extra="ignore")
+
+    grader: Literal["auto", "openai", "local"] = "auto"
+    samples: int = Field(default=1, ge=1, le=9)
+    attempts_per_day: int | None = Field(default=3, ge=1)
+    budget_cents_per_day: Decimal | None = Field(default=None, gt=0)
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+
+    @property
+    def by_model(self) -> bool:
+        key = self.openai_api_key.get_secret_value().strip() if self.openai_api_key else ""
+        return self.grader == "openai" or (self.grader == "auto" and bool(key))
+
+    @property
+    def grading(self) -> Grading:
+        limits = SpendingLimits(attempts_per_day=self.attempts_per_day, budget_cents_per_day=self.budget_cents_per_day)
+        return Grading(samples=self.samples, limits=limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,37 +150,48 @@ IndexOf: TypeAlias = Callable[[str, str], CredentialIndex]
 ModelLoader: TypeAlias = Callable[[IndexOf], Awaitable[Models]]
 
 
-def assessments_worker(
+def assessments_worker(  # noqa: PLR0913  # what the activities need
     client: Client,
     units: UnitOfWorkFactory,
     runs: AssessmentRuns,
     settings: WorkerSettings,
     queue: str = Queue.ASSESSMENTS,
+    *,
+    by_model: bool = False,
 ) -> Worker:
-    """Workflows and the activities that need Postgres only."""
+    """Workflows and the activities that need Postgres only; `by_model`: essays go to the `llm` queue first."""
     return Worker(
         client,
         task_queue=queue,
-        workflows=[AssessmentWorkflow, ReconciliationWorkflow],
+        workflows=[AssessmentWorkflow, RevisionWorkflow, ReconciliationWorkflow, CatalogEmbeddingWorkflow],
         activities=[
-            ClaimAssessment(units).claim_assessment,
+            ClaimAssessment(units, by_model=by_model).claim_assessment,
+            BeginRevision(units).begin_revision,
+            EndHealing(units).end_healing,
             ScoreRules(units).score_rules,
             PublishResult(units).publish_result,
             MarkFailed(units).mark_failed,
-            Reconcile(units, runs).reconcile,
+            Reconcile(units, runs, TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))).reconcile,
         ],
         **_options(settings, settings.assessments_slots),
     )
 
 
-def embeddings_worker(
+def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, queue: str = Queue.LLM) -> Worker:
+    """The calls of a language model, and nothing else: the server-side rate limit sits on this queue."""
+    return Worker(client, task_queue=queue, activities=[essays.score_essay], **_options(settings, settings.llm_slots))
+
+
+def embeddings_worker(  # noqa: PLR0913  # what the activities need
     client: Client,
     units: UnitOfWorkFactory,
     models: Models,
     settings: WorkerSettings,
     queue: str = Queue.EMBEDDINGS,
+    *,
+    catalog: CatalogEmbedding | None = None,
 ) -> Worker:
-    """The activities that need a model in memory."""
+    """The activities that need a model in memory; those about the whole catalogue where `catalog` is given."""
     return Worker(
         client,
         task_queue=queue,
@@ -123,8 +199,37 @@ def embeddings_worker(
             ScoreEssaysLocally(units, models.grader).score_essays_locally,
             RetrieveEvidence(units, models.embedder, models.index).retrieve_evidence,
             BlendRecommendations(units, models.nearest).blend_recommendations,
+            *(_steps_of(catalog) if catalog else ()),
         ],
         **_options(settings, settings.embeddings_slots),
+    )
+
+
+def webhooks_worker(
+    client: Client,
+    units: UnitOfWorkFactory,
+    sender: WebhookSender,
+    settings: WorkerSettings,
+    queue: str = Queue.WEBHOOKS,
+) -> Worker:
+    """Deliveries to partners, workflows and requests: their slowness stays here."""
+    deliver = DeliverWebhook(units, sender, EndpointSlots(settings.webhooks_slots_per_endpoint))
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=[WebhookDeliveryWorkflow],
+        activities=[deliver.deliver_webhook, deliver.close_delivery],
+        **_options(settings, settings.webhooks_slots),
+    )
+
+
+def _steps_of(catalog: CatalogEmbedding) -> Sequence[Callable[..., Awaitable[object]]]:
+    return (
+        catalog.embed_texts,
+        catalog.mend_index,
+        catalog.begin_build,
+        catalog.fill_build,
+        catalog.publish_build,
     )
 
 
@@ -140,6 +245,7 @@ def _options(settings: WorkerSettings, slots: int) -> _Options:
 
 async def serve(queues: Collection[Queue], settings: WorkerSettings, load: ModelLoader) -> None:
     """Runs the queues' workers until SIGTERM or SIGINT, then lets what they hold finish."""
+    essays = EssaySettings()
     client = await connect()
     await search_attributes.register(client)
     engine = create_engine(DatabaseSettings(application_name="microcred-worker"))
@@ -151,16 +257,82 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
         async with AsyncExitStack() as running:
             if Queue.ASSESSMENTS in queues:
                 await ensure_reconciliation(client, timedelta(seconds=settings.reconcile_every_s))
+                await ensure_catalog_embedding(client, CATALOGUE_REBUILT_EVERY)
                 runs = TemporalAssessmentRuns(client)
-                await running.enter_async_context(assessments_worker(client, units, runs, settings))
+                await running.enter_async_context(
+                    assessments_worker(client, units, runs, settings, by_model=essays.by_model)
+                )
+            if Queue.LLM in queues:
+                # Served without a model as well: runs from before it was taken away must not wait for it.
+                model = load_language_model() if essays.by_model else None
+                if model:
+                    running.push_async_callback(model.close)
+                await running.enter_async_context(
+                    llm_worker(client, ScoreEssay(units, model, essays.grading), settings)
+                )
             if Queue.EMBEDDINGS in queues:
-                models = await load(partial(PgVectorIndex, engine))
-                await running.enter_async_context(embeddings_worker(client, units, models, settings))
+                stores = VectorStores(engine, WeaviateSettings(), TemporalCatalogRuns(client))
+                running.push_async_callback(stores.close)
+                models = await load(stores.index)
+                catalog = stores.embedding(models.embedder)
+                await running.enter_async_context(embeddings_worker(client, units, models, settings, catalog=catalog))
+            if Queue.WEBHOOKS in queues:
+                sender = HttpWebhookSender(WebhookSettings(), SealingSettings().box().open)
+                running.push_async_callback(sender.aclose)
+                await running.enter_async_context(webhooks_worker(client, units, sender, settings))
             log.info("worker_ready", queues=sorted(queues))
             await stop.wait()
             log.info("worker_stopping")
     finally:
         await engine.dispose()
+
+
+class VectorStores:
+    """Where vectors are searched and kept: pgvector, and Weaviate before it where WEAVIATE_URL names one."""
+
+    def __init__(self, engine: AsyncEngine, settings: WeaviateSettings, runs: CatalogRuns) -> None:
+        self._engine = engine
+        self._artifacts = SqlEmbeddingArtifacts(engine)
+        self._deadline_s = settings.deadline_s
+        self._weaviate = Weaviate(settings) if settings.url else None
+        self._runs = runs
+
+    def index(self, provider: str, model: str) -> CredentialIndex:
+        pgvector = PgVectorIndex(self._engine, provider, model)
+        kept = self._kept(provider, model)
+        if self._weaviate is None or kept is None:
+            return pgvector
+        return FallbackIndex(
+            WeaviateIndex(self._weaviate, provider, model),
+            pgvector,
+            is_whole=kept.is_whole,
+            repair=self._runs.start,
+            deadline_s=self._deadline_s,
+        )
+
+    def embedding(self, embedder: Embedder) -> CatalogEmbedding:
+        return CatalogEmbedding(self._artifacts, embedder, self._kept(embedder.provider, embedder.model))
+
+    async def close(self) -> None:
+        if self._weaviate:
+            await self._weaviate.close()
+
+    def _kept(self, provider: str, model: str) -> CatalogIndex | None:
+        if self._weaviate is None:
+            return None
+        writer = WeaviateIndexWriter(self._weaviate, provider, model)
+        return CatalogIndex(artifacts=self._artifacts, writer=writer, provider=provider, model=model)
+
+
+def load_language_model() -> "OpenAIEssayGrader":
+    """Imported here, so that workers of other queues need neither the SDK nor a key.
+
+    Raises:
+        InvalidInput: there is no OPENAI_API_KEY.
+    """
+    from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings  # noqa: PLC0415
+
+    return OpenAIEssayGrader(OpenAISettings())
 
 
 async def load_models(index: IndexOf) -> Models:

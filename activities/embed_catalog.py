@@ -10,19 +10,22 @@ async def embed_catalog(
     embedder: Embedder,
     *,
     batch: int = 64,
+    at_most: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Embeds what has no vector yet and returns how many texts that were.
+    """Embeds what has no vector yet, `at_most` texts if that is given, and returns how many texts that were.
 
     Each batch is kept before the next begins, so a repetition goes on where the last one stopped. `on_progress` is
     told how many are done and how many there were to do.
     """
     total = await artifacts.count_pending(embedder.provider, embedder.model)
     done = 0
-    while pending := await artifacts.pending(embedder.provider, embedder.model, limit=batch):
+    room = batch if at_most is None else min(batch, at_most)
+    while room and (pending := await artifacts.pending(embedder.provider, embedder.model, limit=room)):
         vectors = await embedder.embed([each.text for each in pending])
         await artifacts.add(embedder.provider, embedder.model, list(zip(pending, vectors, strict=True)))
         done += len(pending)
         if on_progress:
             on_progress(done, total)
+        room = batch if at_most is None else min(batch, at_most - done)
     return done

@@ -1,14 +1,15 @@
 """The vectors of catalogue texts, next to the texts."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.identity import derived_id
-from domain.ports import CatalogText, Vector
+from domain.ports import CatalogText, IndexEntry, Vector
 from domain.roles import credential_text
 from domain.vectors import check_vector
 from persistence import mappers
@@ -59,6 +60,54 @@ class SqlEmbeddingArtifacts:
         with storage_errors():
             async with self._engine.begin() as connection:
                 await connection.execute(statement, rows)
+
+    async def searchable(self, provider: str, model: str) -> dict[UUID, UUID]:
+        statement = _searchable(CredentialRow.id, EmbeddingArtifactRow.id.label("artifact_id")).where(
+            *_made_by(provider, model)
+        )
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                return {row.id: row.artifact_id for row in await connection.execute(statement)}
+
+    async def count_searchable(self, provider: str, model: str) -> int:
+        statement = _searchable(func.count()).where(*_made_by(provider, model))
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                count: int = (await connection.execute(statement)).scalar_one()
+        return count
+
+    async def entries(self, artifact_ids: Sequence[UUID]) -> tuple[IndexEntry, ...]:
+        row = (CredentialRow.title, CredentialRow.description, CredentialRow.skills, EmbeddingArtifactRow.vector)
+        statement = _searchable(CredentialRow.id, EmbeddingArtifactRow.id.label("artifact_id"), *row)
+        statement = statement.where(EmbeddingArtifactRow.id.in_(artifact_ids)).order_by(CredentialRow.id)
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(statement)).all()
+        return tuple(
+            IndexEntry(
+                credential_id=each.id,
+                artifact_id=each.artifact_id,
+                title=each.title,
+                description=each.description,
+                skills=tuple(each.skills),
+                vector=each.vector,
+            )
+            for each in rows
+        )
+
+
+def _searchable(*columns: Any) -> Select[Any]:  # noqa: ANN401  # columns of any type
+    """Of the active credentials with a vector of their current text."""
+    current = and_(
+        EmbeddingArtifactRow.entity_type == ENTITY_TYPE,
+        EmbeddingArtifactRow.entity_id == CredentialRow.id,
+        EmbeddingArtifactRow.text_hash == CredentialRow.text_hash,
+    )
+    return select(*columns).select_from(CredentialRow).join(EmbeddingArtifactRow, current).where(CredentialRow.active)
+
+
+def _made_by(provider: str, model: str) -> tuple[ColumnElement[bool], ...]:
+    return (EmbeddingArtifactRow.provider == provider, EmbeddingArtifactRow.model == model)
 
 
 def _is_pending(provider: str, model: str) -> ColumnElement[bool]:

@@ -1,12 +1,12 @@
-"""Databases for every layer's tests.
+"""Databases for every layer's tests, and Weaviate.
 
 `uow_factory` and `session_factory` work in one transaction that is rolled back after the test; what must really commit
 (locks between connections, a server process) takes `clean_database`, a fresh copy of its own.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -14,36 +14,57 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from domain.ports import UnitOfWorkFactory
 from persistence.engine import create_engine
 from persistence.unit_of_work import SqlUnitOfWork
+from persistence.vectors.weaviate import Weaviate
 from tests.databases import Databases, database_server, settings_of
+from tests.vector_stores import none_to_be_had, settings_of_weaviate, weaviate_for_tests
 
-_SERVER = pytest.StashKey[AbstractContextManager[Databases]]()
+Server = TypeVar("Server")
+
+_SERVERS = pytest.StashKey[ExitStack]()
 _DATABASES = pytest.StashKey[Databases]()
+_WEAVIATE = pytest.StashKey[dict[str, str]]()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """With pytest-xdist the controller owns the server and tells each worker where it is."""
-    node.workerinput["databases"] = _started(node.config).admin_url
+    """With pytest-xdist the controller owns the servers and tells each worker where they are."""
+    node.workerinput["databases"] = _started(node.config, _DATABASES, database_server).admin_url
+    node.workerinput["weaviate"] = _started(node.config, _WEAVIATE, weaviate_for_tests)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if server := config.stash.get(_SERVER, None):
-        server.__exit__(None, None, None)
+    if servers := config.stash.get(_SERVERS, None):
+        servers.close()
 
 
-def _started(config: pytest.Config) -> Databases:
-    if _DATABASES not in config.stash:
-        server = database_server()
-        config.stash[_DATABASES] = server.__enter__()
-        config.stash[_SERVER] = server
-    return config.stash[_DATABASES]
+def _started(
+    config: pytest.Config, key: pytest.StashKey[Server], server: Callable[[], AbstractContextManager[Server]]
+) -> Server:
+    if key not in config.stash:
+        servers = config.stash.setdefault(_SERVERS, ExitStack())
+        config.stash[key] = servers.enter_context(server())
+    return config.stash[key]
 
 
 @pytest.fixture(scope="session")
 def databases(request: pytest.FixtureRequest) -> Databases:
     """The run's server; without pytest-xdist it starts with the first test that needs it."""
     given = getattr(request.config, "workerinput", {}).get("databases")
-    return Databases(given) if given else _started(request.config)
+    return Databases(given) if given else _started(request.config, _DATABASES, database_server)
+
+
+@pytest.fixture(scope="session")
+def weaviate_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What a client of the run's Weaviate is set with; its tests are skipped where none can be had."""
+    given: dict[str, str] | None = getattr(request.config, "workerinput", {}).get("weaviate")
+    environment = _started(request.config, _WEAVIATE, weaviate_for_tests) if given is None else given
+    return environment or none_to_be_had()
+
+
+@pytest.fixture(scope="session")
+async def weaviate(weaviate_environment: dict[str, str]) -> AsyncIterator[Weaviate]:
+    async with Weaviate(settings_of_weaviate(weaviate_environment)) as weaviate:
+        yield weaviate
 
 
 @pytest.fixture(scope="session")

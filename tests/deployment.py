@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, LiteralString, TypeVar
@@ -30,7 +30,7 @@ from tests.databases import Databases, settings_of
 Json = dict[str, Any]
 Found = TypeVar("Found")
 
-STUDENT, ADVISOR = ACCOUNTS["STUDENT"], ACCOUNTS["ADVISOR"]
+STUDENT, ADVISOR, ADMIN = ACCOUNTS["STUDENT"], ACCOUNTS["ADVISOR"], ACCOUNTS["ADMIN"]
 CLASSMATES = tuple(f"student{number}@demo.example" for number in range(2, 5))
 STRANGER, STRANGERS_ADVISOR = "student@elsewhere.example", "advisor@elsewhere.example"
 """People of another organization."""
@@ -106,9 +106,9 @@ class Server:
 
 
 class Deployment(Startable):
-    """One of each process; what a test killed, it starts again itself."""
+    """One of each process; what a test killed, it starts again itself. `more` is set for all of them."""
 
-    def __init__(self, directory: Path, database_url: str) -> None:
+    def __init__(self, directory: Path, database_url: str, more: Mapping[str, str] | None = None) -> None:
         self.logs = directory / "logs"
         self.temporal_file = directory / "temporal" / "runs.db"
         self.temporal = TemporalDevServer(self.temporal_file, free_port(), None, log=self.logs / "temporal.log")
@@ -120,6 +120,7 @@ class Deployment(Startable):
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "TEMPORAL_UI_URL": f"http://{HOST}:1",
             "WORKER_RECONCILE_EVERY_S": "2",
+            **(more or {}),
         }
         self.worker = Server("worker", ("worker.py",), self.environment, self.logs)
         self.api = Server("api", ("-m", "api"), self.environment, self.logs)
@@ -201,6 +202,7 @@ def stack_environment(database_url: str) -> dict[str, str]:
         **passwords,
         "MICROCRED_ENV": "development",
         "JWT_SECRET": "a-secret-for-tests-of-32-bytes-or-more",
+        "WEBHOOK_ALLOW_LOOPBACK": "true",
         "DATABASE_URL": database_url,
         "HF_HUB_OFFLINE": "1",
     }

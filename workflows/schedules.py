@@ -15,6 +15,7 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
+from workflows.catalog_embedding import CatalogEmbeddingInput, CatalogEmbeddingWorkflow
 from workflows.policies import Queue
 from workflows.reconciliation import ReconciliationWorkflow
 
@@ -31,12 +32,32 @@ async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Q
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
     )
+    await _ensure(client, "reconciliation", schedule)
+
+
+async def ensure_catalog_embedding(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
+    """The index is built anew from time to time, whatever it looks like."""
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            CatalogEmbeddingWorkflow.run,
+            CatalogEmbeddingInput(rebuild=True),
+            id="catalog-embedding-weekly",
+            task_queue=queue,
+            static_summary="Embeds the catalogue and rebuilds its index",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    )
+    await _ensure(client, "catalog-embedding-weekly", schedule)
+
+
+async def _ensure(client: Client, id_: str, schedule: Schedule) -> None:
     try:
-        await client.create_schedule("reconciliation", schedule)
+        await client.create_schedule(id_, schedule)
     except ScheduleAlreadyRunningError:
         # A pause or a note that an operator set stays.
         def update(current: ScheduleUpdateInput) -> ScheduleUpdate:
             schedule.state = current.description.schedule.state
             return ScheduleUpdate(schedule=schedule)
 
-        await client.get_schedule_handle("reconciliation").update(update)
+        await client.get_schedule_handle(id_).update(update)

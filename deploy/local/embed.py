@@ -1,4 +1,7 @@
-"""`python -m deploy.local.embed`: vectors by MiniLM for the credentials in DATABASE_URL that lack one."""
+"""`python -m deploy.local.embed`: vectors by MiniLM for the credentials in DATABASE_URL that lack one.
+
+Where WEAVIATE_URL names a server, its index is brought to what the database then holds.
+"""
 
 import asyncio
 
@@ -6,9 +9,12 @@ import structlog
 
 from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
 from activities.embed_catalog import embed_catalog
+from activities.index_catalog import CatalogIndex, rebuild, settle
 from domain.ports import EmbeddingArtifacts
 from persistence.embeddings import SqlEmbeddingArtifacts
 from persistence.engine import DatabaseSettings, create_engine
+from persistence.vectors.weaviate import Weaviate, WeaviateSettings
+from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 
 log = structlog.get_logger(__name__)
 
@@ -16,9 +22,23 @@ log = structlog.get_logger(__name__)
 async def main() -> None:
     engine = create_engine(DatabaseSettings())
     try:
-        await embed_pending(SqlEmbeddingArtifacts(engine))
+        await embed_and_index(SqlEmbeddingArtifacts(engine), WeaviateSettings())
     finally:
         await engine.dispose()
+
+
+async def embed_and_index(artifacts: EmbeddingArtifacts, settings: WeaviateSettings) -> None:
+    """Afterwards every active credential can be searched, wherever a worker with these settings searches."""
+    await embed_pending(artifacts)
+    if not settings.url:
+        return
+    provider, model = MiniLMEmbedder.provider, MiniLMEmbedder.model
+    async with Weaviate(settings) as weaviate:
+        writer = WeaviateIndexWriter(weaviate, provider, model)
+        catalog = CatalogIndex(artifacts=artifacts, writer=writer, provider=provider, model=model)
+        usable = await writer.is_usable(at_least=0)
+        drift = await settle(catalog) if usable else await rebuild(catalog)
+    log.info("catalog_indexed", rebuilt=not usable, credentials=drift.indexed, mended=drift.total)
 
 
 async def embed_pending(artifacts: EmbeddingArtifacts) -> int:

@@ -15,6 +15,7 @@ from deploy.local.private_files import kept_secrets
 from deploy.local.process import Process, Program, never, run_to_end
 from deploy.local.settings import CHECKOUT, StackSettings
 from deploy.local.temporal import TemporalDevServer
+from deploy.local.weaviate import WeaviateServer
 
 STEP_TIMEOUT_S: Final = 300.0
 SERVICE_TIMEOUT_S: Final = 120.0
@@ -33,6 +34,9 @@ PUBLISHED: Final = (
     "TEMPORAL_ADDRESS",
     "TEMPORAL_NAMESPACE",
     "TEMPORAL_UI_URL",
+    "WEAVIATE_URL",
+    "WEAVIATE_GRPC_PORT",
+    "WEAVIATE_API_KEY",
     *(f"{account}_{what}" for account in ACCOUNTS for what in ("EMAIL", "PASSWORD")),
 )
 """What `.local/stack.env` holds."""
@@ -105,14 +109,13 @@ class Plan:
 
     @property
     def published(self) -> dict[str, str]:
-        return {name: self.environment[name] for name in PUBLISHED}
+        return {name: self.environment.get(name, "") for name in PUBLISHED}
 
 
 def plan(settings: StackSettings, local: Path) -> Plan:
     """The whole stack with its data below `local`; what the settings replace is left out."""
-    kept = kept_secrets(
-        local / "secrets.json", ["POSTGRES_PASSWORD", "JWT_SECRET", *(f"{account}_PASSWORD" for account in ACCOUNTS)]
-    )
+    names = ("POSTGRES_PASSWORD", "JWT_SECRET", "WEBHOOK_SECRET_KEYS", "WEAVIATE_API_KEY")
+    kept = kept_secrets(local / "secrets.json", [*names, *(f"{account}_PASSWORD" for account in ACCOUNTS)])
     logs = local / "logs"
     postgres = EmbeddedPostgres(
         local / "postgres", settings.postgres_port, password=kept.pop("POSTGRES_PASSWORD"), log=logs / "postgres.log"
@@ -120,13 +123,16 @@ def plan(settings: StackSettings, local: Path) -> Plan:
     temporal = TemporalDevServer(
         local / "temporal" / "runs.db", settings.temporal_port, settings.temporal_ui_port, log=logs / "temporal.log"
     )
+    weaviate = _weaviate(settings, local, kept.pop("WEAVIATE_API_KEY"))
     environment = {
         "MICROCRED_ENV": "development",
         "WORKER_RECONCILE_EVERY_S": "30",
+        "WEBHOOK_ALLOW_LOOPBACK": "true",  # receivers on this machine, such as the demo's
         "HF_HUB_OFFLINE": "1",  # the model comes from a wheel: nothing is to be looked up
         **{f"{account}_EMAIL": address for account, address in ACCOUNTS.items()},
         **kept,
         **{name: value for name, value in os.environ.items() if value},
+        **(weaviate.client_environment if weaviate else {}),
         "API_PORT": str(settings.api_port),
         "API_URL": f"http://{HOST}:{settings.api_port}",
         "DATABASE_URL": settings.database_url.get_secret_value() if settings.database_url else postgres.url,
@@ -136,7 +142,21 @@ def plan(settings: StackSettings, local: Path) -> Plan:
     }
     servers: list[Part] = [*([] if settings.database_url else [postgres])]
     servers += [] if settings.temporal_address else [temporal]
+    servers += [weaviate] if weaviate else []
     return Plan((*servers, *_programs(environment, logs)), environment)
+
+
+def _weaviate(settings: StackSettings, local: Path, api_key: str) -> WeaviateServer | None:
+    """None where another server is given, or there is no program of one."""
+    if settings.weaviate_url or settings.weaviate_program is None:
+        return None
+    return WeaviateServer(
+        settings.weaviate_program,
+        local / "weaviate",
+        (settings.weaviate_port, settings.weaviate_grpc_port),
+        log=local / "logs" / "weaviate.log",
+        api_key=api_key,
+    )
 
 
 def _programs(environment: dict[str, str], logs: Path) -> tuple[Part, ...]:

@@ -1,4 +1,4 @@
-"""Fills the local stack: content, demo accounts, vectors of the catalogue. Running it again changes nothing."""
+"""Fills the local stack: content, demo accounts, the catalogue's vectors and index. Again, it changes nothing."""
 
 import asyncio
 import os
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from api.passwords import hash_password
-from deploy.local.embed import embed_pending
+from deploy.local.embed import embed_and_index
 from persistence.accounts import Account, ensure_accounts
 from persistence.content import load_content
 from persistence.embeddings import SqlEmbeddingArtifacts
 from persistence.engine import DatabaseSettings, create_engine
+from persistence.vectors.weaviate import WeaviateSettings
 
 CONTENT: Final = Path(__file__).parents[1] / "content"
 ROLES: Final = {"STUDENT": "student", "ADVISOR": "advisor", "ADMIN": "admin", "PLATFORM_ADMIN": "admin"}
@@ -22,7 +23,7 @@ async def main() -> None:
     try:
         await load_content(engine, CONTENT)
         await ensure_accounts(engine, "demo", "Demo organization", demo_accounts())
-        await embed_pending(SqlEmbeddingArtifacts(engine))
+        await embed_and_index(SqlEmbeddingArtifacts(engine), WeaviateSettings())
     finally:
         await engine.dispose()
 

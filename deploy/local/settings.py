@@ -1,5 +1,7 @@
 """What the environment sets for the embedded stack: its ports, and the parts it replaces."""
 
+import os
+import shutil
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -8,13 +10,23 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOCAL = CHECKOUT / ".local"
 """Everything the stack keeps: data, logs, generated secrets, the environment file."""
+PROGRAMS = CHECKOUT / ".local" / "bin"
+"""Where `make weaviate` puts what it obtains."""
+WEAVIATE_SERVER = "weaviate-server"
+
+
+def weaviate_server() -> Path | None:
+    """Weaviate's program: the one that `make weaviate` obtained, in Go's folder, on PATH; None without any."""
+    go = os.environ.get("GOBIN") or Path(os.environ.get("GOPATH") or Path.home() / "go") / "bin"
+    found = shutil.which(WEAVIATE_SERVER, path=os.pathsep.join([str(PROGRAMS), str(go), os.environ.get("PATH", "")]))
+    return Path(found) if found else None
 
 
 class StackSettings(BaseSettings):
     """Environment variables by the fields' names in upper case; an empty one counts as not set.
 
-    `database_url` or `temporal_address` replaces the embedded server. The programs of the stack inherit the whole
-    environment, so what only they read (OPENAI_API_KEY, WEAVIATE_URL, …) is not repeated here.
+    `database_url`, `temporal_address` or `weaviate_url` replaces the embedded server. The programs of the stack inherit
+    the whole environment, so what only they read (OPENAI_API_KEY, WEAVIATE_API_KEY, …) is not repeated here.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
@@ -23,8 +35,13 @@ class StackSettings(BaseSettings):
     postgres_port: int = Field(default=54320, ge=1, le=65535)
     temporal_port: int = Field(default=7233, ge=1, le=65535)
     temporal_ui_port: int = Field(default=8233, ge=1, le=65535)
+    weaviate_port: int = Field(default=8090, ge=1, le=65535)
+    weaviate_grpc_port: int = Field(default=50051, ge=1, le=65535)
     database_url: SecretStr | None = None
     temporal_address: str | None = None
+    weaviate_url: str | None = None
+    weaviate_program: Path | None = Field(default_factory=weaviate_server)
+    """The server to start; without one the stack runs without Weaviate, and pgvector searches."""
     temporal_namespace: str = "default"
     temporal_ui_url: str = ""
     """Where the Web UI of a Temporal server given by `temporal_address` is; the embedded one's is known."""
@@ -37,4 +54,6 @@ class StackSettings(BaseSettings):
             ports["POSTGRES_PORT"] = self.postgres_port
         if self.temporal_address is None:
             ports |= {"TEMPORAL_PORT": self.temporal_port, "TEMPORAL_UI_PORT": self.temporal_ui_port}
+        if self.weaviate_url is None and self.weaviate_program:
+            ports |= {"WEAVIATE_PORT": self.weaviate_port, "WEAVIATE_GRPC_PORT": self.weaviate_grpc_port}
         return ports

@@ -7,50 +7,88 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.errors import InvalidInput
-from domain.ports import SearchQuery
+from domain.ports import Found, SearchQuery
 from domain.recommendations import SearchHit
-from domain.vectors import check_vector
 from persistence.failures import storage_errors
+from persistence.vectors.ranking import WORD_SHARE, check_search, pool_of
 
-WORD_SHARE: Final = 0.3
-"""The words' part of the fused score: half of what it takes to win, because meaning finds more than wording."""
-POOL: Final = 4
-LEAST_POOL: Final = 40
-"""Each of the two searches fetches so many times the limit, but at least so many, before they are fused."""
+FEW: Final = 1_000
+"""So many credentials of the wanted skills are compared one by one, exactly; for more the vector index is walked."""
+RANKED: Final = 1_000
+"""About so many credentials are ranked by words, those with the query's rarest words: what stands in much of a large
+catalogue says little about any of it, and ranking all of that takes seconds."""
+CANDIDATES: Final = 200
+"""What a walk through the vector index keeps in view (`hnsw.ef_search`): more finds more of the nearest, slower."""
+WALKED: Final = 20_000
+"""How far such a walk goes at most, which is pgvector's own bound (`hnsw.max_scan_tuples`)."""
 
 # One statement for all queries. A current vector is one of the text as it stands now, by this model. Both parts of the
 # score are spread to 0..1 over what was found: cosines of a catalogue lie too close together to be added to ranks.
-# Words are alternatives, because a query describes a skill in more words than a credential repeats. The index returns
-# its neighbours before withdrawn and stale ones are dropped, so it goes on until there are enough.
+# Words are alternatives, because a query describes a skill in more words than a credential repeats.
+#
+# The vector index returns neighbours before withdrawn and stale ones are dropped, so it goes on until there are enough
+# (pgvector before 0.8 cannot, and finds what is left of :candidates), in nearly the right order: the pool is sorted
+# anyway, and the strict order loses some of the nearest. It is read by a query of its own with a LIMIT, and OFFSET 0
+# stands beside it, or the planner would sort all vectors there are: it cannot know how many pass the filters, and takes
+# it for hardly any.
 _SEARCH: Final = text("""
 WITH setting AS MATERIALIZED (
-  SELECT set_config('hnsw.iterative_scan', 'strict_order', true)
+  SELECT set_config('hnsw.ef_search', :candidates, true),
+    CASE WHEN CAST(string_to_array(extversion, '.') AS int[]) >= '{0,8}'
+    THEN set_config('hnsw.iterative_scan', 'relaxed_order', true) END
+  FROM pg_extension WHERE extname = 'vector'
+), common AS MATERIALIZED (
+  SELECT word.lexeme, word.share * catalog.reltuples AS credentials
+  FROM pg_class AS catalog, pg_stats AS known,
+    unnest(CAST(CAST(known.most_common_elems AS text) AS text[]), known.most_common_elem_freqs) AS word(lexeme, share)
+  WHERE catalog.oid = CAST('credential_catalog' AS regclass) AND known.schemaname = current_schema()
+    AND known.tablename = 'credential_catalog' AND known.attname = 'search'
 ), query AS MATERIALIZED (
-  SELECT q.n, q.vector, q.skills,
-    CAST(regexp_replace(CAST(plainto_tsquery('english', q.words) AS text), ' (&|<[-0-9]+>) ', ' | ', 'g') AS tsquery)
-      AS words
+  SELECT q.n, q.vector, q.skills, (
+      SELECT CAST(string_agg('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''', ' | ') AS tsquery)
+      FROM (
+        SELECT lexeme, sum(coalesce(credentials, 0)) OVER (ORDER BY coalesce(credentials, 0), lexeme) AS ranked
+        FROM unnest(to_tsvector('english', q.words)) LEFT JOIN common USING (lexeme)
+      ) AS word
+      WHERE ranked <= :ranked
+    ) AS words,
+    ARRAY(SELECT id FROM credential_catalog WHERE active AND skills && q.skills LIMIT :few) AS taught
   FROM setting, json_to_recordset(CAST(:queries AS json)) AS q(n int, words text, vector vector(384), skills text[])
-), current AS NOT MATERIALIZED (
-  SELECT c.id AS credential_id, a.id AS artifact_id, a.vector, c.search, c.skills
-  FROM credential_catalog AS c
-  JOIN embedding_artifacts AS a ON a.entity_id = c.id AND a.text_hash = c.text_hash
-  WHERE c.active AND a.entity_type = 'credential' AND a.provider = :provider AND a.model = :model
 )
 SELECT query.n, hit.credential_id, hit.artifact_id, hit.similarity, hit.score
 FROM query CROSS JOIN LATERAL (
   WITH near AS (
-    SELECT credential_id, artifact_id, vector, search FROM current
-    WHERE cardinality(query.skills) = 0 OR current.skills && query.skills
-    ORDER BY current.vector <=> query.vector LIMIT :pool
+    SELECT credential_id, artifact_id, vector, search FROM (
+      SELECT id AS artifact_id, entity_id, text_hash, vector FROM embedding_artifacts
+      WHERE entity_type = 'credential' AND provider = :provider AND model = :model
+      ORDER BY vector <=> query.vector LIMIT :walked
+    ) AS a CROSS JOIN LATERAL (
+      SELECT c.id AS credential_id, c.search FROM credential_catalog AS c
+      WHERE c.id = a.entity_id AND c.text_hash = a.text_hash AND c.active
+        AND (cardinality(query.skills) = 0 OR c.skills && query.skills)
+      OFFSET 0
+    ) AS current
+    WHERE cardinality(query.skills) = 0 OR cardinality(query.taught) = :few
+    LIMIT :pool
+  ), exact AS (
+    SELECT c.id AS credential_id, a.id AS artifact_id, a.vector, c.search
+    FROM unnest(query.taught) AS taught(id) JOIN credential_catalog AS c USING (id)
+    JOIN embedding_artifacts AS a ON a.entity_id = c.id AND a.text_hash = c.text_hash
+    WHERE cardinality(query.taught) < :few
+      AND a.entity_type = 'credential' AND a.provider = :provider AND a.model = :model
+    ORDER BY a.vector <=> query.vector LIMIT :pool
+  ), ranked AS (
+    SELECT c.id, c.text_hash, c.search FROM credential_catalog AS c
+    WHERE c.active AND c.search @@ query.words AND (cardinality(query.skills) = 0 OR c.skills && query.skills)
+    ORDER BY ts_rank_cd(c.search, query.words) DESC, c.id LIMIT :pool
   ), worded AS (
-    SELECT credential_id, artifact_id, vector, search FROM current
-    WHERE current.search @@ query.words AND (cardinality(query.skills) = 0 OR current.skills && query.skills)
-    ORDER BY ts_rank_cd(current.search, query.words) DESC, credential_id LIMIT :pool
+    SELECT ranked.id AS credential_id, a.id AS artifact_id, a.vector, ranked.search
+    FROM ranked JOIN embedding_artifacts AS a ON a.entity_id = ranked.id AND a.text_hash = ranked.text_hash
+    WHERE a.entity_type = 'credential' AND a.provider = :provider AND a.model = :model
   ), found AS (
     SELECT DISTINCT ON (credential_id) credential_id, artifact_id,
-      1 - (vector <=> query.vector) AS similarity, ts_rank_cd(search, query.words) AS rank
-    FROM (SELECT * FROM near UNION ALL SELECT * FROM worded) AS either
+      1 - (vector <=> query.vector) AS similarity, coalesce(ts_rank_cd(search, query.words), 0) AS rank
+    FROM (SELECT * FROM near UNION ALL SELECT * FROM exact UNION ALL SELECT * FROM worded) AS either
   )
   SELECT credential_id, artifact_id, similarity,
     (1 - :word_share) * coalesce(
@@ -76,20 +114,21 @@ class PgVectorIndex:
         self._provider = provider
         self._model = model
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> list[list[SearchHit]]:
-        if limit < 1:
-            raise InvalidInput("A search returns at least one hit")
-        for query in queries:
-            check_vector(query.vector)
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+        check_search(queries, limit)
         hits: list[list[SearchHit]] = [[] for _ in queries]
         if not queries:
-            return hits
+            return Found(hits=())
         values = {
             "queries": _document(queries),
             "provider": self._provider,
             "model": self._model,
             "word_share": WORD_SHARE,
-            "pool": max(LEAST_POOL, POOL * limit),
+            "pool": pool_of(limit),
+            "few": FEW,
+            "ranked": RANKED,
+            "walked": WALKED,
+            "candidates": str(CANDIDATES),
             "limit": limit,
         }
         with storage_errors():
@@ -104,7 +143,7 @@ class PgVectorIndex:
                     score=row.score,
                 )
             )
-        return hits
+        return Found(hits=tuple(map(tuple, hits)))
 
 
 def _document(queries: Sequence[SearchQuery]) -> str:

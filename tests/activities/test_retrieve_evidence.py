@@ -9,8 +9,8 @@ from activities.retrieve_evidence import RetrieveEvidence
 from activities.score_rules import ScoreRules
 from domain.assessments import Assessment
 from domain.errors import CorruptData
-from domain.ports import SearchQuery, UnitOfWorkFactory
-from domain.recommendations import Evidence, SearchHit
+from domain.ports import Found, SearchQuery, UnitOfWorkFactory
+from domain.recommendations import Evidence
 from domain.steps import Step
 from persistence.tables import CredentialRow
 from persistence.unit_of_work import sessions, unit_of_work_factory
@@ -109,7 +109,7 @@ async def test_no_transaction_is_open_while_the_model_or_the_index_works(clean_e
             return await super().embed(texts)
 
     class Index(InMemoryCredentialIndex):
-        async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> list[list[SearchHit]]:
+        async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
             in_use.append(checked_out())
             return await super().search(queries, limit=limit)
 

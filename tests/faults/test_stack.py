@@ -18,7 +18,7 @@ pytestmark = pytest.mark.faults
 
 READY_WITHIN_S = 60
 ENDS_WITHIN_S = 60
-REPLACEABLE = ("DATABASE_URL", "TEMPORAL_ADDRESS")
+REPLACEABLE = ("DATABASE_URL", "TEMPORAL_ADDRESS", "WEAVIATE_URL")
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 
@@ -29,8 +29,8 @@ class SmallStack:
     def __init__(self, local: Path) -> None:
         self.local = local
         self.env_file = local / "stack.env"
-        names = ("API_PORT", "POSTGRES_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
-        self.ports = {name: str(free_port()) for name in names}
+        names = ("API", "POSTGRES", "TEMPORAL", "TEMPORAL_UI", "WEAVIATE", "WEAVIATE_GRPC")
+        self.ports = {f"{name}_PORT": str(free_port()) for name in names}
         self._environment = {name: value for name, value in os.environ.items() if name not in REPLACEABLE}
         self.process: subprocess.Popen[str] | None = None
 

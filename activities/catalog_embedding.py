@@ -1,0 +1,88 @@
+"""The steps of the catalogue's run: embedding what has no vector, and keeping the index beside Postgres equal to it.
+
+Each may be repeated and goes on where it stopped: what is done is seen by what is there.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from temporalio import activity
+
+from activities.embed_catalog import embed_catalog
+from activities.index_catalog import CatalogIndex, Drift, fill, publish, settle
+from domain.errors import NotFound
+from domain.ports import Embedder, EmbeddingArtifacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedInput:
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """How many texts got a vector, and how many still lack one."""
+
+    done: int
+    left: int
+
+
+class IndexState(StrEnum):
+    """`unusable`: it is not there, or somebody else's."""
+
+    LIVE = "live"
+    UNUSABLE = "unusable"
+    NOT_CONFIGURED = "not configured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """How a live index differed from Postgres before it was mended."""
+
+    state: IndexState
+    drift: Drift = field(default_factory=Drift)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    name: str
+
+
+class CatalogEmbedding:
+    """`index` None: none stands beside Postgres, so there is none to keep."""
+
+    def __init__(self, artifacts: EmbeddingArtifacts, embedder: Embedder, index: CatalogIndex | None) -> None:
+        self._artifacts = artifacts
+        self._embedder = embedder
+        self._index = index
+
+    @activity.defn
+    async def embed_texts(self, wanted: EmbedInput) -> Embedded:
+        done = await embed_catalog(self._artifacts, self._embedder, at_most=wanted.at_most)
+        left = await self._artifacts.count_pending(self._embedder.provider, self._embedder.model)
+        return Embedded(done=done, left=left)
+
+    @activity.defn
+    async def mend_index(self) -> Mended:
+        if self._index is None:
+            return Mended(state=IndexState.NOT_CONFIGURED)
+        if not await self._index.writer.is_usable(at_least=0):
+            return Mended(state=IndexState.UNUSABLE)
+        return Mended(state=IndexState.LIVE, drift=await settle(self._index))
+
+    @activity.defn
+    async def begin_build(self) -> Build:
+        return Build(name=await self._kept().writer.begin())
+
+    @activity.defn
+    async def fill_build(self, build: Build) -> Drift:
+        return await fill(self._kept(), build.name)
+
+    @activity.defn
+    async def publish_build(self, build: Build) -> Drift:
+        return await publish(self._kept(), build.name)
+
+    def _kept(self) -> CatalogIndex:
+        if self._index is None:
+            raise NotFound("No index is configured")
+        return self._index

@@ -1,0 +1,158 @@
+"""Hybrid search in Weaviate: HNSW over our own vectors and BM25, fused by relative score."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from operator import mul
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from httpx import HTTPError
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from weaviate import WeaviateAsyncClient
+from weaviate.auth import Auth
+from weaviate.classes.query import Filter, HybridFusion, MetadataQuery
+from weaviate.collections import CollectionAsync
+from weaviate.config import AdditionalConfig, GrpcConfig, Timeout
+from weaviate.connect.base import ConnectionParams, ProtocolParams
+from weaviate.exceptions import WeaviateBaseError
+from weaviate.outputs.query import Object
+
+from domain.errors import ExternalServiceError
+from domain.ports import Found, SearchQuery
+from domain.recommendations import SearchHit
+from persistence.vectors.ranking import WORD_SHARE, check_search
+from persistence.vectors.weaviate_schema import ARTIFACT_ID, SKILLS, WORDS, alias_of
+
+TIES: Final = 10
+"""Hits fetched beyond the limit, so that ties at the limit break by id and not by chance."""
+RECONNECT_MS: Final = 1_000
+"""gRPC itself waits up to two minutes before it tries a server again that was away."""
+
+# The client's own log prints whole objects when one of a batch is refused.
+logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)
+
+
+class WeaviateSettings(BaseSettings):
+    """`WEAVIATE_URL`: http(s)://host[:port]; https means TLS for gRPC too, whose host is the same unless it is set.
+
+    `deadline_s` bounds a whole search, `write_timeout_s` each batch of a build.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="WEAVIATE_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    url: str | None = None
+    grpc_host: str | None = None
+    grpc_port: int = Field(default=50051, ge=1, le=65535)
+    api_key: SecretStr | None = None
+    deadline_s: float = Field(default=2.0, gt=0, le=30)
+    write_timeout_s: float = Field(default=60.0, gt=0)
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_url(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://unset")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be of the form https://host:port")
+        return value
+
+
+class Weaviate:
+    """A connection that is made with the first call and again after a failure to make it: the server may be away."""
+
+    def __init__(self, settings: WeaviateSettings) -> None:
+        self._client = _client(settings)
+        self._connecting = asyncio.Lock()
+
+    async def client(self) -> WeaviateAsyncClient:
+        async with self._connecting:
+            if not self._client.is_connected():
+                await self._client.connect()
+        return self._client
+
+    async def collection(self, name: str) -> CollectionAsync[Any, Any]:
+        return (await self.client()).collections.use(name)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def _client(settings: WeaviateSettings) -> WeaviateAsyncClient:
+    parts = urlsplit(settings.url or "")
+    secure = parts.scheme == "https"
+    host = parts.hostname or ""
+    return WeaviateAsyncClient(
+        ConnectionParams(
+            http=ProtocolParams(host=host, port=parts.port or (443 if secure else 80), secure=secure),
+            grpc=ProtocolParams(host=settings.grpc_host or host, port=settings.grpc_port, secure=secure),
+        ),
+        auth_client_secret=Auth.api_key(settings.api_key.get_secret_value()) if settings.api_key else None,
+        additional_config=AdditionalConfig(
+            timeout=Timeout(query=settings.deadline_s, insert=settings.write_timeout_s, init=settings.deadline_s),
+            grpc_config=GrpcConfig(channel_options=[("grpc.max_reconnect_backoff_ms", RECONNECT_MS)]),
+        ),
+        skip_init_checks=True,  # they would also ask PyPI for the client's newest version
+    )
+
+
+@contextmanager
+def weaviate_errors() -> Iterator[None]:
+    """Whatever goes wrong between us and the server becomes ExternalServiceError, without what was sent."""
+    try:
+        yield
+    except (WeaviateBaseError, HTTPError, OSError) as error:
+        raise ExternalServiceError(f"Weaviate failed: {type(error).__name__}") from error
+
+
+class WeaviateIndex:
+    """A CredentialIndex over the live collection of one provider's model."""
+
+    def __init__(self, weaviate: Weaviate, provider: str, model: str) -> None:
+        self._weaviate = weaviate
+        self._alias = alias_of(provider, model)
+
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+        check_search(queries, limit)
+        with weaviate_errors():
+            collection = await self._weaviate.collection(self._alias)
+            return Found(hits=tuple(await asyncio.gather(*(_search(collection, query, limit) for query in queries))))
+
+
+async def _search(collection: CollectionAsync[Any, Any], query: SearchQuery, limit: int) -> tuple[SearchHit, ...]:
+    found = await collection.query.hybrid(
+        query.text or None,  # an empty text is refused
+        vector=list(query.vector),
+        alpha=1 - WORD_SHARE,
+        query_properties=list(WORDS),
+        fusion_type=HybridFusion.RELATIVE_SCORE,
+        limit=limit + TIES,
+        filters=Filter.by_property(SKILLS).contains_any(list(query.skills)) if query.skills else None,
+        include_vector=True,
+        return_metadata=MetadataQuery(score=True),
+        return_properties=[ARTIFACT_ID],
+    )
+    best = sorted(found.objects, key=lambda each: (-(each.metadata.score or 0.0), each.uuid))[:limit]
+    return tuple(_hit(query, each) for each in best)
+
+
+def _hit(query: SearchQuery, found: Object[Any, Any]) -> SearchHit:
+    artifact_id, vector = found.properties.get(ARTIFACT_ID), found.vector.get("default")
+    if not isinstance(artifact_id, UUID) or not vector:
+        raise ExternalServiceError("Weaviate holds something else than credentials under this name")
+    return SearchHit(
+        credential_id=UUID(int=found.uuid.int),  # the client's own class compares unlike UUID
+        artifact_id=UUID(int=artifact_id.int),
+        similarity=sum(map(mul, query.vector, vector)),
+        score=found.metadata.score or 0.0,
+    )

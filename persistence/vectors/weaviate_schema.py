@@ -1,0 +1,46 @@
+"""What a collection of credentials is in Weaviate, as code: one collection a build, an alias in front."""
+
+import re
+from typing import Final
+
+from weaviate.classes.config import Configure, DataType, Property, Tokenization, VectorDistances
+from weaviate.collections.classes.config import CollectionConfig
+
+from domain.identity import content_hash
+
+TITLE: Final = "title"
+DESCRIPTION: Final = "description"
+SKILLS: Final = "skills"
+ARTIFACT_ID: Final = "artifact_id"
+
+WORDS: Final = (f"{TITLE}^2", DESCRIPTION)
+"""What BM25 reads; a word of the title counts twice."""
+
+PROPERTIES: Final = (
+    Property(name=TITLE, data_type=DataType.TEXT, index_filterable=False),
+    Property(name=DESCRIPTION, data_type=DataType.TEXT, index_filterable=False),
+    Property(
+        name=SKILLS,
+        data_type=DataType.TEXT_ARRAY,
+        tokenization=Tokenization.FIELD,  # a skill is its whole name
+        index_searchable=False,
+    ),
+    Property(name=ARTIFACT_ID, data_type=DataType.UUID, index_filterable=False),
+)
+VECTORS: Final = Configure.Vectors.self_provided(
+    vector_index_config=Configure.VectorIndex.hnsw(
+        distance_metric=VectorDistances.COSINE, quantizer=Configure.VectorIndex.Quantizer.none()
+    )
+)
+
+
+def alias_of(provider: str, model: str) -> str:
+    """The name that is searched: one a provider's model, so that vectors of different ones never meet."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "_", f"{provider}_{model}")
+    return f"Credentials_{readable}_{content_hash([provider, model])[:8]}"
+
+
+def is_ours(config: CollectionConfig) -> bool:
+    """Whether a collection has the properties that are searched, each of its type."""
+    types = {each.name: each.data_type for each in config.properties}
+    return all(types.get(each.name) == each.dataType for each in PROPERTIES)

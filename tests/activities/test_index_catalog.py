@@ -1,0 +1,205 @@
+"""The index beside Postgres becomes equal to it, whatever changes meanwhile and wherever it stopped."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import pytest
+
+from activities.embed_catalog import embed_catalog
+from activities.index_catalog import CatalogIndex, Drift, fill, mend, publish, rebuild, settle
+from domain.errors import ExternalServiceError, NotFound
+from domain.ports import CatalogText, IndexEntry, Refusal
+from tests.domain.builders import an_id
+from tests.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
+
+
+def a_text(number: int, words: str = "") -> CatalogText:
+    text = words or f"Text {number}"
+    return CatalogText(credential_id=an_id(f"c{number}"), text=text, text_hash=f"{text:0>64}")
+
+
+async def a_catalog(number: int = 3, writer: InMemoryIndexWriter | None = None) -> CatalogIndex:
+    """All embedded, nothing indexed."""
+    artifacts = InMemoryEmbeddingArtifacts([a_text(each) for each in range(number)])
+    await embed_catalog(artifacts, FakeEmbedder())
+    return CatalogIndex(
+        artifacts=artifacts,
+        writer=writer or InMemoryIndexWriter(),
+        provider=FakeEmbedder.provider,
+        model=FakeEmbedder.model,
+    )
+
+
+async def change(catalog: CatalogIndex, number: int, words: str) -> None:
+    """As an import does: another text of the credential, embedded."""
+    artifacts = catalog.artifacts
+    assert isinstance(artifacts, InMemoryEmbeddingArtifacts)
+    artifacts.texts = [each for each in artifacts.texts if each.credential_id != an_id(f"c{number}")]
+    artifacts.texts.append(a_text(number, words))
+    await embed_catalog(artifacts, FakeEmbedder())
+
+
+def withdraw(catalog: CatalogIndex, number: int) -> None:
+    artifacts = catalog.artifacts
+    assert isinstance(artifacts, InMemoryEmbeddingArtifacts)
+    artifacts.texts = [each for each in artifacts.texts if each.credential_id != an_id(f"c{number}")]
+
+
+async def is_equal(catalog: CatalogIndex) -> bool:
+    return await catalog.writer.entries() == await catalog.artifacts.searchable(catalog.provider, catalog.model)
+
+
+class ChangingWriter(InMemoryIndexWriter):
+    """Something happens in the catalogue at the moment a build is put live."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def finish(self, build: str) -> None:
+        self.meanwhile()
+        await super().finish(build)
+
+
+async def test_a_rebuilt_index_equals_the_catalogue() -> None:
+    catalog = await a_catalog(600)
+
+    drift = await rebuild(catalog)
+
+    assert drift.indexed == 600
+    assert await is_equal(catalog)
+
+
+async def test_an_equal_index_is_left_alone() -> None:
+    catalog = await a_catalog()
+    await rebuild(catalog)
+
+    assert await mend(catalog) == Drift(indexed=3)
+
+
+async def test_drift_is_counted_and_mended() -> None:
+    catalog = await a_catalog(4)
+    await rebuild(catalog)
+    await change(catalog, 1, "Other")
+    await change(catalog, 7, "New")
+    withdraw(catalog, 2)
+
+    assert await settle(catalog) == Drift(missing=1, stale=1, extra=1, indexed=4)
+    assert await is_equal(catalog)
+
+
+async def test_a_build_is_not_searched_before_it_is_finished() -> None:
+    catalog = await a_catalog()
+    await rebuild(catalog)
+    await change(catalog, 0, "Other")
+
+    build = await catalog.writer.begin()
+    await fill(catalog, build)
+
+    assert not await is_equal(catalog)
+    await publish(catalog, build)
+    assert await is_equal(catalog)
+
+
+async def test_a_build_goes_on_where_it_stopped() -> None:
+    catalog = await a_catalog(5)
+    build = await catalog.writer.begin()
+    first, *_ = (await catalog.artifacts.searchable(catalog.provider, catalog.model)).values()
+    await catalog.writer.upsert(await catalog.artifacts.entries([first]), build)
+    told: list[tuple[int, int]] = []
+
+    drift = await fill(catalog, build, on_progress=lambda *numbers: told.append(numbers))
+
+    assert drift.missing == 4
+    assert told == [(5, 5)]
+
+
+async def test_what_is_withdrawn_while_a_build_goes_live_is_not_in_it() -> None:
+    writer = ChangingWriter()
+    catalog = await a_catalog(writer=writer)
+    writer.meanwhile = lambda: withdraw(catalog, 1)
+
+    await rebuild(catalog)
+
+    assert an_id("c1") not in await writer.entries()
+    assert await is_equal(catalog)
+
+
+async def test_a_refused_entry_is_counted_and_the_others_are_kept() -> None:
+    writer = InMemoryIndexWriter()
+    writer.refuses = {an_id("c1")}
+    catalog = await a_catalog(100, writer)
+
+    assert (await rebuild(catalog)).refused == 1
+    assert len(await writer.entries()) == 99
+
+
+async def test_an_index_that_refuses_too_much_does_not_go_live() -> None:
+    writer = InMemoryIndexWriter()
+    catalog = await a_catalog(10, writer)
+    await rebuild(catalog)
+    writer.refuses = {an_id("c1")}
+
+    with pytest.raises(ExternalServiceError):
+        await rebuild(catalog)
+
+    assert await is_equal(catalog)
+
+
+async def test_a_build_that_is_gone_is_said_to_be_gone() -> None:
+    with pytest.raises(NotFound):
+        await fill(await a_catalog(), "no such build")
+
+
+async def test_without_a_live_index_there_is_nothing_to_mend() -> None:
+    with pytest.raises(NotFound):
+        await mend(await a_catalog())
+
+
+async def test_wholeness_forgives_what_is_on_its_way_and_no_more() -> None:
+    catalog = await a_catalog(100)
+    await rebuild(catalog)
+    ids = [an_id(f"c{number}") for number in range(6)]
+
+    await catalog.writer.delete(ids[:5])
+    forgiven = await catalog.is_whole()
+    await catalog.writer.delete(ids)
+
+    assert (forgiven, await catalog.is_whole()) == (True, False)
+
+
+class InterruptedWriter(InMemoryIndexWriter):
+    """Fails once, after so many entries."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.left = after
+
+    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[Refusal, ...]:
+        if 0 <= self.left < len(entries):
+            self.left = -1
+            raise ExternalServiceError("Weaviate failed")
+        self.left -= len(entries)
+        return await super().upsert(entries, build)
+
+
+async def test_after_a_failure_only_the_rest_is_put_in() -> None:
+    writer = InterruptedWriter(after=256)
+    catalog = await a_catalog(400, writer)
+    build = await writer.begin()
+    with pytest.raises(ExternalServiceError):
+        await fill(catalog, build)
+
+    drift = await fill(catalog, build)
+
+    assert (drift.missing, drift.indexed) == (144, 400)
+
+
+async def test_an_empty_catalogue_has_an_empty_index() -> None:
+    catalog = await a_catalog(0)
+
+    await rebuild(catalog)
+
+    found: dict[UUID, UUID] = await catalog.writer.entries()
+    assert found == {}
+    assert await catalog.is_whole()

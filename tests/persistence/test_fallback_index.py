@@ -1,0 +1,170 @@
+"""Weaviate configured and failing: PostgreSQL answers, and the result says so."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
+from domain.ports import Found, SearchQuery
+from domain.scores import DegradedReason
+from persistence.vectors.fallback import FAILURES, FallbackIndex
+from tests.fakes import InMemoryCredentialIndex
+from tests.persistence.shelves import credential, towards
+
+QUERY = SearchQuery(text="anything", vector=towards(0))
+PREFERRED, SPARE = credential("preferred"), credential("spare")
+
+
+class Preferred(InMemoryCredentialIndex):
+    """Does what `work` says before it searches, and counts its searches."""
+
+    def __init__(self, work: Callable[[], None] = lambda: None, takes_s: float = 0) -> None:
+        super().__init__([PREFERRED])
+        self.work = work
+        self.takes_s = takes_s
+        self.searches = 0
+
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+        self.searches += 1
+        self.work()
+        await asyncio.sleep(self.takes_s)
+        return await super().search(queries, limit=limit)
+
+
+class Wholeness:
+    """What the check says and how often it was asked; how often somebody wanted a repair."""
+
+    def __init__(self, *, whole: bool = True, engine_down: bool = False) -> None:
+        self.whole = whole
+        self.asked = 0
+        self.repairs = 0
+        self._engine_down = engine_down
+
+    async def check(self) -> bool:
+        self.asked += 1
+        return self.whole
+
+    async def repair(self) -> None:
+        self.repairs += 1
+        if self._engine_down:
+            raise ExternalServiceError("The workflow engine did not take the call")
+
+
+def an_index(primary: Preferred, wholeness: Wholeness | None = None, checked_for_s: float = 30) -> FallbackIndex:
+    wholeness = wholeness or Wholeness()
+    return FallbackIndex(
+        primary,
+        InMemoryCredentialIndex([SPARE]),
+        is_whole=wholeness.check,
+        repair=wholeness.repair,
+        deadline_s=0.05,
+        checked_for_s=checked_for_s,
+    )
+
+
+async def searched(index: FallbackIndex) -> tuple[str, DegradedReason | None]:
+    found = await index.search([QUERY], limit=1)
+    names = {each.id: each.text for each in (PREFERRED, SPARE)}
+    return names[found.hits[0][0].credential_id], found.degraded_reason
+
+
+def failing(error: Exception) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+DEGRADED = ("spare", DegradedReason.VECTOR_STORE_FALLBACK)
+
+
+async def test_while_the_preferred_store_answers_nothing_is_degraded() -> None:
+    assert await searched(an_index(Preferred())) == ("preferred", None)
+
+
+async def test_a_failing_store_is_replaced_and_the_reason_said() -> None:
+    assert await searched(an_index(Preferred(failing(ExternalServiceError("away"))))) == DEGRADED
+
+
+async def test_a_slow_store_is_replaced_after_the_deadline() -> None:
+    assert await searched(an_index(Preferred(takes_s=60))) == DEGRADED
+
+
+async def test_after_failures_in_a_row_the_store_is_left_alone() -> None:
+    primary = Preferred(failing(ExternalServiceError("away")))
+    index = an_index(primary)
+
+    for _ in range(FAILURES + 3):
+        assert await searched(index) == DEGRADED
+
+    assert primary.searches == FAILURES
+
+
+async def test_a_store_that_is_back_is_used_again() -> None:
+    primary = Preferred(failing(ExternalServiceError("away")))
+    index = an_index(primary)
+    await searched(index)
+
+    primary.work = lambda: None
+
+    assert await searched(index) == ("preferred", None)
+
+
+async def test_an_index_that_is_not_whole_is_not_searched_and_its_repair_is_asked_for() -> None:
+    primary, wholeness = Preferred(), Wholeness(whole=False)
+
+    assert await searched(an_index(primary, wholeness)) == DEGRADED
+    assert (primary.searches, wholeness.repairs) == (0, 1)
+
+
+async def test_a_repair_that_cannot_be_started_changes_nothing() -> None:
+    assert await searched(an_index(Preferred(), Wholeness(whole=False, engine_down=True))) == DEGRADED
+
+
+async def test_a_repaired_index_is_searched_again() -> None:
+    wholeness = Wholeness(whole=False)
+    index = an_index(Preferred(), wholeness)
+    await searched(index)
+
+    wholeness.whole = True
+
+    assert await searched(index) == ("preferred", None)
+
+
+async def test_a_whole_index_is_not_checked_at_every_search() -> None:
+    wholeness = Wholeness()
+    index = an_index(Preferred(), wholeness)
+
+    for _ in range(3):
+        await searched(index)
+
+    assert wholeness.asked == 1
+
+
+async def test_it_is_checked_again_after_a_while() -> None:
+    wholeness = Wholeness()
+    index = an_index(Preferred(), wholeness, checked_for_s=0)
+    await searched(index)
+
+    wholeness.whole = False
+
+    assert await searched(index) == DEGRADED
+
+
+async def test_a_callers_mistake_is_no_failure_of_the_store() -> None:
+    primary = Preferred()
+    index = an_index(primary)
+
+    for _ in range(FAILURES + 1):
+        with pytest.raises(InvalidInput):
+            await index.search([QUERY], limit=0)
+
+    assert await searched(index) == ("preferred", None)
+
+
+async def test_without_the_database_there_is_nothing_to_fall_back_on() -> None:
+    index = an_index(Preferred(failing(StorageUnavailable("away"))))
+
+    with pytest.raises(StorageUnavailable):
+        await searched(index)

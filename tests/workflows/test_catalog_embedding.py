@@ -1,0 +1,232 @@
+"""The catalogue's run on a real engine: all is embedded, the index becomes equal, and no change is missed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverlapPolicy
+from temporalio.worker import Worker
+
+from activities.catalog_embedding import CatalogEmbedding
+from activities.failures import FailureInterceptor
+from activities.heartbeats import HeartbeatInterceptor
+from activities.index_catalog import CatalogIndex, Drift
+from domain.errors import ExternalServiceError
+from domain.ports import CatalogText
+from tests.domain.builders import an_id
+from tests.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
+from tests.workflows.pipeline import history_bytes
+from tests.workflows.sandbox import STRICT
+from tests.workflows.waiting import PATIENCE_S
+from workflows.catalog_embedding import BATCH, CatalogEmbedded, CatalogEmbeddingInput, CatalogEmbeddingWorkflow
+from workflows.catalog_runs import WORKFLOW_ID, TemporalCatalogRuns
+from workflows.policies import Queue
+from workflows.schedules import ensure_catalog_embedding
+
+MARKER = "xylophone"
+
+
+def a_text(number: int) -> CatalogText:
+    return CatalogText(credential_id=an_id(f"c{number}"), text=f"{MARKER} {number}", text_hash=f"{number:064}")
+
+
+@dataclass
+class Catalogue:
+    """A catalogue, its index and workers of a queue of their own."""
+
+    client: Client
+    artifacts: InMemoryEmbeddingArtifacts
+    writer: InMemoryIndexWriter | None = field(default_factory=InMemoryIndexWriter)
+    embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
+    suffix: str = field(default_factory=lambda: f"-{uuid4()}")
+
+    @property
+    def queue(self) -> str:
+        return Queue.ASSESSMENTS + self.suffix
+
+    @asynccontextmanager
+    async def workers(self) -> AsyncIterator[None]:
+        steps = CatalogEmbedding(self.artifacts, self.embedder, self._index())
+        activities: list[Callable[..., Any]] = [
+            steps.embed_texts,
+            steps.mend_index,
+            steps.begin_build,
+            steps.fill_build,
+            steps.publish_build,
+        ]
+        interceptors = [HeartbeatInterceptor(), FailureInterceptor()]
+        async with (
+            Worker(self.client, task_queue=self.queue, workflows=[CatalogEmbeddingWorkflow], workflow_runner=STRICT),
+            Worker(
+                self.client,
+                task_queue=Queue.EMBEDDINGS + self.suffix,
+                activities=activities,
+                interceptors=interceptors,
+            ),
+        ):
+            yield
+
+    def _index(self) -> CatalogIndex | None:
+        provider, model = self.embedder.provider, self.embedder.model
+        if self.writer is None:
+            return None
+        return CatalogIndex(artifacts=self.artifacts, writer=self.writer, provider=provider, model=model)
+
+    async def run(self, *, rebuild: bool = False) -> CatalogEmbedded:
+        async with self.workers(), asyncio.timeout(PATIENCE_S):
+            return await self.client.execute_workflow(
+                CatalogEmbeddingWorkflow.run,
+                CatalogEmbeddingInput(rebuild=rebuild),
+                id=f"catalog-embedding{self.suffix}",
+                task_queue=self.queue,
+            )
+
+    async def is_equal(self) -> bool:
+        assert self.writer
+        wanted = await self.artifacts.searchable(self.embedder.provider, self.embedder.model)
+        return await self.writer.entries() == wanted and len(wanted) == len(self.artifacts.texts)
+
+
+@pytest.fixture
+def catalogue(temporal_client: Client) -> Catalogue:
+    return Catalogue(temporal_client, InMemoryEmbeddingArtifacts([a_text(number) for number in range(10)]))
+
+
+async def test_the_first_run_embeds_all_and_builds_the_index(catalogue: Catalogue) -> None:
+    result = await catalogue.run()
+
+    assert result == CatalogEmbedded(embedded=10, drift=Drift(), indexed=10)
+    assert await catalogue.is_equal()
+
+
+async def test_a_later_run_embeds_what_is_new_and_mends_the_index(catalogue: Catalogue) -> None:
+    await catalogue.run()
+    catalogue.artifacts.texts = [*catalogue.artifacts.texts[2:], a_text(20)]
+
+    result = await catalogue.run()
+
+    assert result == CatalogEmbedded(embedded=1, drift=Drift(missing=1, extra=2, indexed=9), indexed=9)
+    assert await catalogue.is_equal()
+
+
+async def test_a_rebuild_reports_the_drift_that_it_found(catalogue: Catalogue) -> None:
+    await catalogue.run()
+    assert catalogue.writer
+    await catalogue.writer.delete([an_id("c1")])
+
+    result = await catalogue.run(rebuild=True)
+
+    assert result.drift.missing == 1
+    assert await catalogue.is_equal()
+
+
+async def test_without_a_second_store_the_texts_are_embedded(catalogue: Catalogue) -> None:
+    catalogue.writer = None
+
+    assert await catalogue.run(rebuild=True) == CatalogEmbedded(embedded=10, drift=Drift(), indexed=0)
+
+
+async def test_many_texts_are_embedded_in_steps(catalogue: Catalogue) -> None:
+    catalogue.artifacts.texts = [a_text(number) for number in range(BATCH + 1)]
+
+    assert (await catalogue.run()).embedded == BATCH + 1
+
+
+class VanishingWriter(InMemoryIndexWriter):
+    """Its first build is gone when it is to be filled."""
+
+    async def begin(self) -> str:
+        build = await super().begin()
+        if build == "build 1":
+            del self.indexes[build]
+        return build
+
+
+async def test_a_build_that_vanished_is_begun_anew(catalogue: Catalogue) -> None:
+    catalogue.writer = VanishingWriter()
+
+    await catalogue.run()
+
+    assert await catalogue.is_equal()
+
+
+class InterruptedEmbedder(FakeEmbedder):
+    """Fails once, after its first batch."""
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if len(self.batches) == 1:
+            self.batches.append(0)
+            raise ExternalServiceError("The model is gone")
+        return await super().embed(texts)
+
+
+async def test_a_repeated_step_embeds_the_rest_only(catalogue: Catalogue) -> None:
+    catalogue.artifacts.texts = [a_text(number) for number in range(100)]
+    catalogue.embedder = InterruptedEmbedder()
+
+    await catalogue.run()
+
+    assert catalogue.embedder.batches == [64, 0, 36]
+    assert await catalogue.is_equal()
+
+
+class WaitingWriter(InMemoryIndexWriter):
+    """Holds the run at the end of its first round until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def finish(self, build: str) -> None:
+        await super().finish(build)
+        self.reached.set()
+        await self.go_on.wait()
+
+
+async def test_a_change_during_a_run_is_taken_up_by_the_same_run(catalogue: Catalogue) -> None:
+    catalogue.writer = writer = WaitingWriter()
+    runs = TemporalCatalogRuns(catalogue.client, catalogue.queue, deadline_s=PATIENCE_S)
+    async with catalogue.workers(), asyncio.timeout(PATIENCE_S):
+        await runs.start()
+        await writer.reached.wait()
+        catalogue.artifacts.texts.append(a_text(20))
+        await runs.start()
+        writer.go_on.set()
+
+        handle = catalogue.client.get_workflow_handle(WORKFLOW_ID, result_type=CatalogEmbedded)
+        result: CatalogEmbedded = await handle.result()
+
+    assert (result.embedded, result.indexed) == (11, 11)
+    assert await catalogue.is_equal()
+
+
+async def test_the_history_holds_numbers_and_no_text(catalogue: Catalogue) -> None:
+    await catalogue.run()
+
+    history = await history_bytes(catalogue.client.get_workflow_handle(f"catalog-embedding{catalogue.suffix}"))
+
+    assert MARKER.encode() not in history
+
+
+async def test_an_engine_that_is_away_is_said_to_be_away() -> None:
+    away = await Client.connect("127.0.0.1:1", lazy=True)
+
+    with pytest.raises(ExternalServiceError):
+        await TemporalCatalogRuns(away, deadline_s=0.1).start()
+
+
+async def test_the_schedule_rebuilds_the_index(temporal_client: Client) -> None:
+    await ensure_catalog_embedding(temporal_client, timedelta(days=7), "assessments-nobody")
+    handle = temporal_client.get_schedule_handle("catalog-embedding-weekly")
+    schedule = (await handle.describe()).schedule
+    await handle.delete()
+
+    assert [interval.every for interval in schedule.spec.intervals] == [timedelta(days=7)]
+    assert schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
+    assert isinstance(schedule.action, ScheduleActionStartWorkflow)
+    assert schedule.action.workflow == "CatalogEmbeddingWorkflow"
