@@ -27,7 +27,8 @@ def test_the_readme_shows_the_way_by_curl() -> None:
 
 def test_the_readmes_commands_work_as_printed(deployment: Deployment, tmp_path: Path) -> None:
     (tmp_path / ".local").mkdir()
-    (tmp_path / ".local" / "stack.env").write_text(env_file({name: deployment.environment[name] for name in PUBLISHED}))
+    published = {name: deployment.environment.get(name, "") for name in PUBLISHED}
+    (tmp_path / ".local" / "stack.env").write_text(env_file(published))
 
     ran = subprocess.run(
         ["/bin/bash", "-euo", "pipefail", "-c", commands()],

@@ -39,7 +39,7 @@ MARKER = "marker-7d1f"
 """In everything that a learner wrote, that identifies one, or that a question says."""
 MARKED_NUMBER = "7319.046281"
 MARKED = (MARKER, MARKED_NUMBER)
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 _MARKED_TEXTS = frozenset({"choices", "correct", "description", "descriptor", "explanation", "text"})
 

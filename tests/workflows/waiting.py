@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 async def eventually(read: Callable[[], Awaitable[object]], expected: object) -> None:

@@ -143,9 +143,7 @@ async def test_a_paid_reply_is_kept_whatever_it_is(
 
 
 @pytest.mark.parametrize("answer", [HTML, Answer(), Answer(body=b'{"error": null}'), Answer(body=b"[]")])
-async def test_what_no_model_said_is_not_bought(
-    server: ModelServer, grader: OpenAIEssayGrader, answer: Answer
-) -> None:
+async def test_what_no_model_said_is_not_bought(server: ModelServer, grader: OpenAIEssayGrader, answer: Answer) -> None:
     server.script(answer)
 
     assert type(await error_of(grader)) is ModelUnavailable
