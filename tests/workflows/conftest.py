@@ -30,8 +30,9 @@ from workflows.policies import Queue
 from workflows.revision import RevisionWorkflow
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    """A server a module: a run that a test leaves behind keeps waking up while a later one skips days."""
     server = str(time_skipping_server())
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server, data_converter=pydantic_data_converter
