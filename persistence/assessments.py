@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 from pydantic_core import to_json
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import TextClause, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment, AssessmentStatus, Healing
@@ -117,21 +117,21 @@ class SqlAssessments:
         return await read_items(self._session, assessment_id)
 
     async def unclaimed(self, *, older_than_s: float, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        rows = await self._session.execute(
-            _UNCLAIMED, {"older_than_s": older_than_s, "after": after or _FIRST, "limit": limit}
-        )
-        return tuple(mappers.assessment(row) for row in rows.mappings())
+        return await self._page(_UNCLAIMED, after, limit, older_than_s=older_than_s)
 
     async def unfinished(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        rows = await self._session.execute(_UNFINISHED, {"after": after or _FIRST, "limit": limit})
-        return tuple(mappers.assessment(row) for row in rows.mappings())
+        return await self._page(_UNFINISHED, after, limit)
 
     async def due(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        rows = await self._session.execute(_DUE, {"after": after or _FIRST, "limit": limit})
-        return tuple(mappers.assessment(row) for row in rows.mappings())
+        return await self._page(_DUE, after, limit)
 
     async def healing(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        rows = await self._session.execute(_HEALING, {"after": after or _FIRST, "limit": limit})
+        return await self._page(_HEALING, after, limit)
+
+    async def _page(
+        self, statement: TextClause, after: UUID | None, limit: int, **condition: float
+    ) -> tuple[Assessment, ...]:
+        rows = await self._session.execute(statement, {"after": after or _FIRST, "limit": limit, **condition})
         return tuple(mappers.assessment(row) for row in rows.mappings())
 
 
