@@ -2,15 +2,31 @@
 
 import base64
 import json
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from domain.errors import InvalidInput, Problem
 
 
+class Dated(Protocol):
+    @property
+    def created_at(self) -> datetime: ...
+
+
+View = TypeVar("View", bound=Dated)
+
+
 def encode(created_at: datetime, row_id: UUID) -> str:
     position = json.dumps([created_at.isoformat(), str(row_id)], separators=(",", ":"))
     return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def page(views: Sequence[View], limit: int, id_of: Callable[[View], UUID]) -> tuple[Sequence[View], str | None]:
+    """The first `limit` of the views, and the cursor of the next page if there are more of them."""
+    shown = views[:limit]
+    return shown, encode(shown[-1].created_at, id_of(shown[-1])) if len(views) > limit else None
 
 
 def decode(cursor: str) -> tuple[datetime, UUID]:

@@ -84,12 +84,8 @@ async def list_assessments(query: Annotated[AssessmentQuery, Query()], services:
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
     views = await services.queries.assessments(seen, found, query.limit + 1)
-    page = views[: query.limit]
-    more = len(views) > query.limit
-    return AssessmentList(
-        items=[AssessmentSummary.model_validate(view) for view in page],
-        next_cursor=cursors.encode(page[-1].created_at, page[-1].assessment_id) if more else None,
-    )
+    page, next_cursor = cursors.page(views, query.limit, lambda last: last.assessment_id)
+    return AssessmentList(items=[AssessmentSummary.model_validate(view) for view in page], next_cursor=next_cursor)
 
 
 @assessments.get(

@@ -179,12 +179,8 @@ async def list_deliveries(query: Annotated[DeliveryQuery, Query()], services: Us
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
     views = await services.webhooks.queries.deliveries(seen, found, query.limit + 1)
-    page = views[: query.limit]
-    more = len(views) > query.limit
-    return DeliveryList(
-        items=[DeliverySummary.model_validate(view) for view in page],
-        next_cursor=cursors.encode(page[-1].created_at, page[-1].delivery_id) if more else None,
-    )
+    page, next_cursor = cursors.page(views, query.limit, lambda last: last.delivery_id)
+    return DeliveryList(items=[DeliverySummary.model_validate(view) for view in page], next_cursor=next_cursor)
 
 
 @deliveries.get(
