@@ -124,10 +124,10 @@ def test_a_result_arrives_signed_once_and_is_worked_on(
 
 
 def test_the_receiver_refuses_what_is_not_signed(partner: PartnerSide) -> None:
-    before = partner.inbox()
+    forged = b'{"type": "forged", "data": {}}'
     headers = {"webhook-id": "forged", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"}
 
-    answers = [httpx.post(partner.url, content=b"{}", headers=each, trust_env=False) for each in ({}, headers)]
+    answers = [httpx.post(partner.url, content=forged, headers=each, trust_env=False) for each in ({}, headers)]
 
     assert [answer.status_code for answer in answers] == [401, 401]
-    assert partner.inbox() == before
+    assert "forged" not in {event["type"] for event in partner.inbox()}
