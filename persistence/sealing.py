@@ -37,7 +37,22 @@ class SecretBox:
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
-            raise CorruptData("A stored secret opens with none of WEBHOOK_SECRET_KEYS") from None
+            raise _foreign() from None
+
+    def reseal(self, sealed: bytes) -> bytes:
+        """The same text under the first key.
+
+        Raises:
+            CorruptData: as `open`.
+        """
+        try:
+            return self._fernet.rotate(sealed)
+        except InvalidToken:
+            raise _foreign() from None
+
+
+def _foreign() -> CorruptData:
+    return CorruptData("A stored secret opens with none of WEBHOOK_SECRET_KEYS")
 
 
 def _keys(value: SecretStr) -> list[str]:
@@ -52,7 +67,7 @@ def _usable(value: SecretStr) -> SecretStr:
 
 
 class SealingSettings(BaseSettings):
-    """`WEBHOOK_SECRET_KEYS`: a new key goes first; an old one may go when no stored secret needs it any more."""
+    """`WEBHOOK_SECRET_KEYS`: a new key goes first; an old one may go once `python -m persistence.reseal` has run."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 

@@ -1,0 +1,44 @@
+"""`python -m persistence.reseal`: seals every stored secret with the first of WEBHOOK_SECRET_KEYS, so others may go."""
+
+import asyncio
+import sys
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import CorruptData
+from persistence.engine import DatabaseSettings, create_engine
+from persistence.sealing import SealingSettings, SecretBox
+from persistence.tables import WebhookEndpointRow
+
+
+async def reseal(session: AsyncSession, box: SecretBox) -> int:
+    """Partners' endpoints that have a secret; deliveries go on meanwhile.
+
+    Raises:
+        CorruptData: a secret opens with none of the box's keys.
+    """
+    endpoint = WebhookEndpointRow
+    held = select(endpoint).where(func.length(endpoint.secret) > 0).order_by(endpoint.id).with_for_update()
+    rows = (await session.scalars(held)).all()
+    for row in rows:
+        row.secret = box.reseal(row.secret)
+        row.previous_secret = row.previous_secret and box.reseal(row.previous_secret)
+    return len(rows)
+
+
+async def main() -> None:
+    engine = create_engine(DatabaseSettings())
+    try:
+        async with AsyncSession(engine) as session, session.begin():
+            endpoints = await reseal(session, SealingSettings().box())
+    finally:
+        await engine.dispose()
+    sys.stdout.write(f"Resealed the secrets of {endpoints} endpoints\n")
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except CorruptData as error:
+        sys.exit(error.message)
