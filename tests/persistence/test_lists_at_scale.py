@@ -1,0 +1,119 @@
+"""What a page of a list reads stays small, however many assessments there are and however rare the wanted ones."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from persistence.engine import create_engine
+from persistence.queries import Queries
+from persistence.views import AssessmentFilter, Viewer
+from tests.databases import Databases, settings_of
+
+PAGE = 100
+BLOCKS = 1000
+"""Of 8 KiB: a page's rows may each lie in a block of their own, and the way to them through the index costs a few."""
+
+LARGE, SMALL = UUID(int=1), UUID(int=2)
+START = datetime(2025, 1, 1, tzinfo=UTC)
+EVERYBODY, LEARNER = Viewer(organization_id=LARGE), Viewer(organization_id=LARGE, user_id=UUID(int=1_000_002))
+
+_PEOPLE = """
+INSERT INTO organizations (id, name)
+SELECT lpad(to_hex(n), 32, '0')::uuid, 'Partner ' || n FROM generate_series(1, 2) n;
+INSERT INTO users (id, organization_id, email, role)
+SELECT lpad(to_hex(1000000 + n), 32, '0')::uuid, lpad(to_hex(1 + n % 2), 32, '0')::uuid, n || '@partner.example',
+  'student'
+FROM generate_series(1, 1000) n;
+"""
+# A second between two assessments. Nine of ten are the large organization's, and what is rare is old, so that a walk
+# from the newest on would meet it last.
+_ASSESSMENTS = """
+INSERT INTO assessments
+  (id, user_id, organization_id, role_id, status, revision, degraded, needs_review, failure_reason, expires_at,
+   created_at)
+SELECT gen_random_uuid(), lpad(to_hex(1000000 + 1 + n %% 1000), 32, '0')::uuid,
+  lpad(to_hex(CASE WHEN n %% 10 = 0 THEN 2 ELSE 1 END), 32, '0')::uuid,
+  CASE WHEN rare THEN roles[1] ELSE roles[2 + n %% (cardinality(roles) - 1)] END,
+  CASE WHEN rare THEN 'failed' ELSE 'completed' END, CASE WHEN rare THEN 0 ELSE 1 END, rare, rare,
+  CASE WHEN rare THEN 'expired' END, now(), %(start)s + n * interval '1 second'
+FROM generate_series(1, %(rows)s) n, LATERAL (SELECT n < %(rows)s / 50 AND n %% 7 = 0) AS odd(rare),
+  (SELECT array_agg(id ORDER BY id) FROM role_catalog) AS known(roles)
+"""
+
+
+@pytest.fixture(
+    scope="module", params=[60_000, pytest.param(1_000_000, marks=[pytest.mark.load, pytest.mark.timeout(900)])]
+)
+async def crowded(request: pytest.FixtureRequest, databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
+    with databases.new(f"{worker}_crowded") as url:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(_PEOPLE)
+            connection.execute(_ASSESSMENTS, {"start": START, "rows": request.param})
+            connection.execute("VACUUM ANALYZE assessments, users")
+        engine = create_engine(settings_of(url))
+        yield engine
+        await engine.dispose()
+
+
+async def rare_role(engine: AsyncEngine) -> UUID:
+    async with engine.connect() as connection:
+        found = await connection.execute(text("SELECT id FROM role_catalog ORDER BY id LIMIT 1"))
+    return UUID(str(found.scalar_one()))
+
+
+async def blocks_read(engine: AsyncEngine, viewer: Viewer, found: AssessmentFilter) -> tuple[int, int]:
+    """How many rows the page has, and how many blocks reading it touched."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    rows = await Queries(engine).assessments(viewer, found, PAGE)
+    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    ((statement, parameters),) = sent
+    async with engine.connect() as connection:
+        explained = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
+        plan = explained.scalar_one()[0]["Plan"]
+    return len(rows), plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
+FILTERS: dict[str, dict[str, Any]] = {
+    "all": {},
+    "failed": {"status": "failed"},
+    "degraded": {"degraded": True},
+    "to be reviewed": {"needs_review": True},
+    "failed and degraded": {"status": "failed", "degraded": True},
+    "of a learner": {"user_id": LEARNER.user_id},
+    "since an hour": {"since": START + timedelta(hours=1)},
+    "after a page": {"after": (START + timedelta(hours=2), UUID(int=0))},
+}
+
+
+@pytest.mark.parametrize(("viewer", "name"), [*product((EVERYBODY, LEARNER), FILTERS)])
+async def test_a_page_reads_few_blocks(crowded: AsyncEngine, viewer: Viewer, name: str) -> None:
+    rows, blocks = await blocks_read(crowded, viewer, AssessmentFilter(**FILTERS[name]))
+
+    assert rows > 0 or viewer is LEARNER
+    assert blocks <= BLOCKS
+
+
+async def test_a_page_of_a_rare_role_reads_few_blocks(crowded: AsyncEngine) -> None:
+    rows, blocks = await blocks_read(crowded, EVERYBODY, AssessmentFilter(role_id=await rare_role(crowded)))
+
+    assert rows > 0
+    assert blocks <= BLOCKS
+
+
+async def test_nothing_found_reads_few_blocks(crowded: AsyncEngine) -> None:
+    rows, blocks = await blocks_read(crowded, EVERYBODY, AssessmentFilter(status="in_progress", degraded=False))
+
+    assert rows == 0
+    assert blocks <= BLOCKS
