@@ -1,15 +1,18 @@
-"""Whether a token's holder is still who the token says: revoked and demoted people are refused within 30 s."""
+"""Who people are now, remembered for 30 s: revoked and demoted people are refused within a minute, in every process."""
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
-from api.tokens import Principal
-from domain.errors import Unauthenticated
+from api.tokens import Principal, refused
 
 TTL_S: Final = 30.0
+"""The rest of the minute is for a slow database: what is remembered was read before its time began to count."""
 MAX_CACHED: Final = 10_000
+
+Subject: TypeAlias = UUID | str
+"""A person by our id or by e-mail address."""
 
 
 class Principals:
@@ -20,27 +23,41 @@ class Principals:
 
     def __init__(
         self,
-        load: Callable[[UUID], Awaitable[Principal | None]],
+        load: Callable[[Subject], Awaitable[Principal | None]],
         ttl_s: float = TTL_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
         self._ttl_s = ttl_s
         self._clock = clock
-        self._cached: dict[UUID, tuple[float, Principal | None]] = {}
+        self._cached: dict[Subject, tuple[float, Principal | None]] = {}
 
     async def check(self, principal: Principal) -> None:
         """Raises Unauthenticated unless role, organization and token version are still those of the token."""
         if await self._current(principal.user_id) != principal:
-            raise Unauthenticated("A valid bearer token is required")
+            raise refused()
 
-    async def _current(self, user_id: UUID) -> Principal | None:
+    async def find(self, subject: Subject) -> Principal:
+        """The active person that somebody else vouches for.
+
+        Raises:
+            Unauthenticated: there is no such person, or they are not active.
+        """
+        if (principal := await self._current(subject)) is None:
+            raise refused()
+        return principal
+
+    def forget(self, user_id: UUID) -> None:
+        """So that a change made by this process counts here at once."""
+        self._cached.pop(user_id, None)
+
+    async def _current(self, subject: Subject) -> Principal | None:
         now = self._clock()
-        until, current = self._cached.get(user_id, (0.0, None))
+        until, current = self._cached.get(subject, (0.0, None))
         if now < until:
             return current
-        current = await self._load(user_id)
+        current = await self._load(subject)
         if len(self._cached) >= MAX_CACHED:
             self._cached.clear()  # rare, and cheaper to reason about than an eviction order
-        self._cached[user_id] = (now + self._ttl_s, current)
+        self._cached[subject] = (now + self._ttl_s, current)
         return current

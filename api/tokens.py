@@ -1,5 +1,6 @@
-"""Access tokens: short-lived, one algorithm, every claim required."""
+"""Access tokens: short-lived, one algorithm, every claim required, keys that can be replaced."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,15 +37,34 @@ class Principal:
     version: int
 
 
+def refused() -> Unauthenticated:
+    """The one answer to every token that does not count, whatever is wrong with it."""
+    return Unauthenticated("A valid bearer token is required")
+
+
+def keys_of(secret: SecretStr) -> list[str]:
+    """The keys of a setting, separated by commas: the first one signs, all verify."""
+    return [key.strip() for key in secret.get_secret_value().split(",")]
+
+
+def key_id(key: str) -> str:
+    """What a token's header names its key by."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
 class Tokens:
-    """Issues and reads tokens of one key. `secret` has at least 32 bytes."""
+    """Issues and reads our own tokens. `secret` holds keys of at least 32 bytes each, as in `keys_of`.
+
+    A new key goes first; the one before it may go once the tokens that it signed have run out.
+    """
 
     def __init__(self, secret: SecretStr, lifetime: timedelta, clock: Callable[[], datetime] = _utc_now) -> None:
-        self._secret = secret
+        self._keys = {key_id(key): key for key in keys_of(secret)}
+        self._current, self._key = next(iter(self._keys.items()))
         self._clock = clock
         self.lifetime = lifetime
 
@@ -61,7 +81,7 @@ class Tokens:
             "aud": AUDIENCE,
             "jti": str(uuid4()),
         }
-        return jwt.encode(claims, self._secret.get_secret_value(), ALGORITHM)
+        return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": self._current})
 
     def read(self, token: str) -> Principal:
         """The token's principal.
@@ -70,15 +90,16 @@ class Tokens:
             Unauthenticated: it is not one of ours, has expired, lacks a claim or claims to live too long.
         """
         try:
+            token = token[:MAX_TOKEN_CHARS]  # a longer one is none of ours; cut, its signature does not hold
             claims = jwt.decode(
-                token[:MAX_TOKEN_CHARS],  # a longer one is none of ours; cut, its signature does not hold
-                self._secret.get_secret_value(),
+                token,
+                self._keys[jwt.get_unverified_header(token)["kid"]],
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
                 options={"require": list(_REQUIRED), "strict_aud": True},
             )
-            self._check_lifetime(claims["iat"], claims["exp"])
+            check_lifetime(claims, self.lifetime)
             organization = claims["org"]
             return Principal(
                 user_id=UUID(claims["sub"]),
@@ -86,9 +107,12 @@ class Tokens:
                 organization_id=None if organization == PLATFORM else UUID(organization),
                 version=int(claims["ver"]),
             )
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
-            raise Unauthenticated("A valid bearer token is required") from None
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
+            raise refused() from None
 
-    def _check_lifetime(self, issued: object, expires: object) -> None:
-        if type(issued) is not int or type(expires) is not int or expires - issued > self.lifetime.total_seconds():
-            raise ValueError("exp")
+
+def check_lifetime(claims: dict[str, object], most: timedelta) -> None:
+    """Raises ValueError unless `exp` and `iat` are whole seconds and at most so far apart."""
+    issued, expires = claims["iat"], claims["exp"]
+    if type(issued) is not int or type(expires) is not int or expires - issued > most.total_seconds():
+        raise ValueError("exp")

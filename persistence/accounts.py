@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -37,6 +38,7 @@ async def ensure_accounts(engine: AsyncEngine, organization: str, name: str, acc
 
 
 async def _ensure(connection: AsyncConnection, account: Account, organization_id: UUID | None) -> None:
+    """Somebody who was erased has their id and no address: they are not made again."""
     made = insert(UserRow).values(
         id=derived_id("user", account.email),
         email=account.email,
@@ -44,6 +46,9 @@ async def _ensure(connection: AsyncConnection, account: Account, organization_id
         role=account.role,
         organization_id=organization_id,
     )
+    await connection.execute(made.on_conflict_do_nothing())
     await connection.execute(
-        made.on_conflict_do_update(index_elements=["email"], set_={"password_hash": made.excluded.password_hash})
+        update(UserRow)
+        .where(UserRow.email == account.email, UserRow.status.in_(("active", "disabled")))
+        .values(password_hash=account.password_hash)
     )

@@ -14,6 +14,10 @@ DEVELOPMENT_KEY: Final = "bWljcm9jcmVkLWRldmVsb3BtZW50LWtleS1vbmx5ISE"
 """Refused outside development."""
 
 _KEY: Final = re.compile("[A-Za-z0-9_-]{43}")
+_PLACEHOLDER: Final = re.compile(
+    "change.?me|replace.?me|place.?holder|your.?secret|example|password|default", re.IGNORECASE
+)
+MIN_DISTINCT: Final = 8
 
 
 class SecretBox:
@@ -51,6 +55,11 @@ class SecretBox:
             raise _foreign() from None
 
 
+def is_placeholder(secret: str) -> bool:
+    """Whether somebody typed the secret instead of generating it; a random one looks so once in a thousand million."""
+    return len(set(secret)) < MIN_DISTINCT or _PLACEHOLDER.search(secret) is not None
+
+
 def _foreign() -> CorruptData:
     return CorruptData("A stored secret opens with none of WEBHOOK_SECRET_KEYS")
 
@@ -75,9 +84,14 @@ class SealingSettings(BaseSettings):
     webhook_secret_keys: Annotated[SecretStr, AfterValidator(_usable)] = SecretStr(DEVELOPMENT_KEY)
 
     @model_validator(mode="after")
-    def _refuse_the_published_key(self) -> Self:
-        if self.microcred_env != "development" and DEVELOPMENT_KEY in _keys(self.webhook_secret_keys):
+    def _refuse_known_keys(self) -> Self:
+        if self.microcred_env == "development":
+            return self
+        keys = _keys(self.webhook_secret_keys)
+        if DEVELOPMENT_KEY in keys:
             raise ValueError("WEBHOOK_SECRET_KEYS must be set: the development key is public")
+        if any(map(is_placeholder, keys)):
+            raise ValueError("WEBHOOK_SECRET_KEYS must be random: one of them is a placeholder")
         return self
 
     def box(self) -> SecretBox:

@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC
-from typing import Final
+from typing import Final, Literal, Self
 
 import httpcore
 import httpx
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from standardwebhooks import Webhook
 
@@ -37,6 +37,16 @@ class WebhookSettings(BaseSettings):
     allow_loopback: bool = False
     deadline_s: float = Field(default=15.0, gt=0, le=20)
     own_hosts: str = ""
+    microcred_env: Literal["development", "staging", "production"] = Field(
+        default="production", validation_alias="microcred_env"
+    )
+    """MICROCRED_ENV, without this class's prefix."""
+
+    @model_validator(mode="after")
+    def _refuse_loopback(self) -> Self:
+        if self.allow_loopback and self.microcred_env != "development":
+            raise ValueError("WEBHOOK_ALLOW_LOOPBACK is for development: partners could reach what listens on loopback")
+        return self
 
     @property
     def own(self) -> frozenset[str]:

@@ -1,21 +1,190 @@
-"""Who is calling."""
+"""Who is calling, and the people of organizations."""
 
-from typing import Literal
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from api.wire import Id, Output
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
+
+from api.passwords import MAX_BYTES, MIN_BYTES
+from api.wire import Id, Input, Moment, Output
+
+MAX_EMAIL_CHARS: Final = 254
+MAX_LOCAL_CHARS: Final = 64
+_LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+EMAIL: Final = rf"^[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+)*@({_LABEL}\.)+{_LABEL}$"
+"""Addresses in ASCII, without the quoted and bracketed forms that nobody uses."""
+
+Role: TypeAlias = Literal["student", "advisor", "admin"]
+
+
+def _address(value: str) -> str:
+    if value.index("@") > MAX_LOCAL_CHARS:
+        raise ValueError(f"must have at most {MAX_LOCAL_CHARS} characters before the @")
+    return value
+
+
+def _of_a_length(value: SecretStr) -> SecretStr:
+    if not MIN_BYTES <= len(value.get_secret_value().encode()) <= MAX_BYTES:
+        raise ValueError(f"must have {MIN_BYTES} to {MAX_BYTES} bytes in UTF-8")
+    return value
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str):
+        if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+            raise ValueError("must be a date such as 2026-01-31")
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("is not a day that exists") from None
+    return value
+
+
+def _not_to_come(value: date) -> date:
+    """Somewhere it is tomorrow already."""
+    if value > datetime.now(UTC).date() + timedelta(days=1):
+        raise ValueError("must not be in the future")
+    return value
+
+
+Email = Annotated[
+    str,
+    Field(max_length=MAX_EMAIL_CHARS, pattern=EMAIL, examples=["ada@partner.example"]),
+    AfterValidator(_address),
+]
+Password = Annotated[
+    SecretStr,
+    AfterValidator(_of_a_length),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "password",
+            "writeOnly": True,
+            "minLength": MIN_BYTES,
+            "maxLength": MAX_BYTES,
+            "description": f"{MIN_BYTES} to {MAX_BYTES} bytes in UTF-8",
+        }
+    ),
+]
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+RefreshToken = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class TokenResponse(Output):
-    """An OAuth2 access token; `expires_in` in seconds."""
+    """`expires_in` is that of the access token, in seconds. The refresh token gets the next pair, once."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  # the scheme's name
     expires_in: int
+    refresh_token: str
+
+
+class RefreshRequest(Input):
+    refresh_token: RefreshToken
 
 
 class Me(Output):
     """`organization_id` is absent for a platform admin."""
 
     user_id: Id
-    role: Literal["student", "advisor", "admin"]
+    role: Role
     organization_id: Id | None = None
+
+
+class FirstAdmin(Input):
+    email: Email
+    password: Password
+
+
+class OrganizationRequest(Input):
+    """`admin` becomes the organization's first admin, who makes the accounts of the others."""
+
+    name: str = Field(min_length=1, max_length=128, pattern=r"\S")
+    admin: FirstAdmin
+
+
+class UserRequest(Input):
+    """The initial password is the admin's to hand over; it is in no answer and in no log."""
+
+    email: Email
+    password: Password
+    role: Role
+    organization_id: Id | None = Field(
+        default=None, description="Where the caller is of the platform; others add to their own organization"
+    )
+
+
+def _unchanged() -> Any:  # noqa: ANN401  # stands for any type, and is never read
+    return None
+
+
+class UserChange(Input):
+    """What is not sent stays as it is. Any change ends the person's sessions within a minute."""
+
+    role: Role = Field(default_factory=_unchanged)
+    status: Literal["active", "disabled"] = Field(default_factory=_unchanged)
+    password: Password = Field(default_factory=_unchanged)
+
+    @model_validator(mode="after")
+    def _holds_something(self) -> "UserChange":
+        if not self.model_fields_set:
+            raise ValueError("must hold a field to change")
+        return self
+
+
+class User(Output):
+    """`organization_id` is absent for a platform admin."""
+
+    user_id: Id
+    organization_id: Id | None = None
+    email: str
+    role: Role
+    status: Literal["active", "disabled", "erasing"]
+    created_at: Moment
+    updated_at: Moment
+
+
+class UserList(Output):
+    """Newest first. `next_cursor` is absent on the last page."""
+
+    items: list[User]
+    next_cursor: str | None = None
+
+
+class Organization(Output):
+    organization_id: Id
+    name: str
+    created_at: Moment
+
+
+class OrganizationWithAdmin(Organization):
+    admin: User
+
+
+class OrganizationList(Output):
+    """Newest first. `next_cursor` is absent on the last page."""
+
+    items: list[Organization]
+    next_cursor: str | None = None
+
+
+class HeldCredentialRequest(Input):
+    credential_id: Id
+    earned_at: Annotated[Day, AfterValidator(_not_to_come)]
+
+
+class HeldCredential(Output):
+    """`created_at` is when we were told."""
+
+    credential_id: Id
+    title: str
+    earned_at: Day
+    created_at: Moment
+
+
+class HeldCredentialList(Output):
+    """The newest entry first. `next_cursor` is absent on the last page."""
+
+    items: list[HeldCredential]
+    next_cursor: str | None = None

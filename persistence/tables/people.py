@@ -11,10 +11,17 @@ from persistence.tables.base import Base, Created, Document, Hash, Id, Updated, 
 
 
 class OrganizationRow(Base):
+    """`answers_kept_days`: answers of results older than this are deleted; null keeps them."""
+
     __tablename__ = "organizations"
+    __table_args__ = (
+        CheckConstraint("answers_kept_days > 0", name="answers_kept_days"),
+        Index("idx_organizations_created_at", "created_at", "id"),
+    )
 
     id: Mapped[Id]
     name: Mapped[str] = mapped_column(String(128))
+    answers_kept_days: Mapped[int | None]
     created_at: Mapped[Created]
 
 
@@ -26,6 +33,7 @@ class UserRow(Base):
         one_of("role", ("student", "advisor", "admin")),
         one_of("status", ("active", "disabled", "erasing", "erased")),
         CheckConstraint("organization_id IS NOT NULL OR role = 'admin'", name="organization"),
+        Index("idx_users_created_at", "created_at", "id"),
         Index("idx_users_organization", "organization_id", "created_at", "id"),
         Index("idx_users_erasing", "id", postgresql_where=text("status = 'erasing'")),
     )

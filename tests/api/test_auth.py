@@ -1,5 +1,8 @@
 """Logging in, and which tokens count."""
 
+import asyncio
+import base64
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,11 +13,11 @@ from pydantic import SecretStr
 from sqlalchemy import update
 
 from api.passwords import COST, Passwords, PasswordTooLong, hash_password
-from api.principals import Principals
-from api.tokens import ALGORITHM, AUDIENCE, ISSUER, Principal, Tokens, UserRole
+from api.principals import TTL_S, Principals
+from api.tokens import ALGORITHM, AUDIENCE, ISSUER, Principal, Tokens, UserRole, key_id
 from domain.errors import Unauthenticated
 from persistence.tables import UserRow
-from tests.api.conftest import SECRET, Api, Person
+from tests.api.conftest import SECRET, Api, Person, client_with
 
 TOKEN = "/api/v1/auth/token"
 PASSWORD = "correct horse battery staple"
@@ -29,7 +32,7 @@ async def test_a_login_gives_a_token_that_works(api: Api, password_hash: str) ->
     person = await api.person(email="Ada.L@example.org", password_hash=password_hash)
     answer = await api.client.post(TOKEN, data={"username": "ada.l@EXAMPLE.org", "password": PASSWORD})
     assert answer.status_code == 200
-    assert (answer.json()["token_type"], answer.json()["expires_in"]) == ("bearer", 3600)
+    assert (answer.json()["token_type"], answer.json()["expires_in"]) == ("bearer", 900)
     assert answer.headers["Cache-Control"] == "no-store"
     headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
     me = await api.client.get("/api/v1/me", headers=headers)
@@ -75,12 +78,47 @@ async def test_an_incomplete_form_is_400(api: Api, form: dict[str, str]) -> None
     assert (answer.status_code, answer.json()["error_code"]) == (400, "VALIDATION_400")
 
 
-async def test_an_unknown_address_costs_a_hash_like_a_known_one(password_hash: str) -> None:
+def test_hashes_cost_what_they_should(password_hash: str) -> None:
     assert password_hash.startswith(f"$2b${COST}$")
-    passwords = Passwords()
-    assert await passwords.verify(PASSWORD, password_hash)
-    assert not await passwords.verify(PASSWORD, None)
+
+
+@pytest.mark.parametrize("username", ["counted@example.org", "nobody@example.org", "a\0b", "disabled@example.org"])
+async def test_every_login_costs_one_hash_of_the_same_cost(api: Api, password_hash: str, username: str) -> None:
+    if username.endswith("@example.org") and not username.startswith("nobody"):
+        status = "disabled" if username.startswith("disabled") else "active"
+        await api.person(email=username, password_hash=password_hash, status=status)
+    checked: list[bytes] = []
+
+    def check(_: bytes, against: bytes) -> bool:
+        checked.append(against)
+        return False
+
+    passwords = Passwords(check=check)
+    async with client_with(api, passwords=passwords) as client:
+        answer = await client.post(TOKEN, data={"username": username, "password": PASSWORD})
+
     passwords.close()
+    assert answer.status_code == 401
+    assert [each[:7] for each in checked] == [f"$2b${COST}$".encode()]
+
+
+async def test_logins_beyond_the_queue_are_told_to_come_back(api: Api) -> None:
+    turn = threading.Event()
+    passwords = Passwords(concurrency=1, places=3, check=lambda *_: turn.wait(60))
+    form = {"username": "nobody@example.org", "password": PASSWORD}
+    waiting = [asyncio.create_task(passwords.verify(PASSWORD, None)) for _ in range(3)]
+    await asyncio.sleep(0)  # each takes its place
+
+    async with client_with(api, passwords=passwords) as client:
+        beyond = await client.post(TOKEN, data=form)
+        turn.set()
+        await asyncio.gather(*waiting)
+        after = await client.post(TOKEN, data=form)
+
+    passwords.close()
+    assert (beyond.status_code, beyond.json()["error_code"]) == (503, "UNAVAILABLE_503")
+    assert int(beyond.headers["Retry-After"]) > 0
+    assert after.status_code == 401
 
 
 def _claims(person: Person, **changes: Any) -> dict[str, Any]:
@@ -98,8 +136,8 @@ def _claims(person: Person, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (claims | changes).items() if value is not None}
 
 
-def _signed(claims: dict[str, Any], secret: str = SECRET, algorithm: str = ALGORITHM) -> str:
-    return jwt.encode(claims, secret, algorithm)
+def _signed(claims: dict[str, Any], secret: str = SECRET, algorithm: str = ALGORITHM, **headers: Any) -> str:
+    return jwt.encode(claims, secret, algorithm, headers={"kid": key_id(SECRET)} | headers)
 
 
 async def test_claims_that_are_right_are_accepted(api: Api, learner: Person) -> None:
@@ -141,10 +179,39 @@ async def test_other_keys_and_algorithms_are_refused(api: Api, learner: Person) 
     forged = [
         _signed(claims, secret="another-secret-of-at-least-32-bytes!!"),
         _signed(claims, secret=SECRET * 2, algorithm="HS512"),
-        jwt.encode(claims, "", "none"),
+        _signed(claims, secret="", algorithm="none"),
         _signed(claims) + "x",
+        _signed(claims, kid="another"),
+        jwt.encode(claims, SECRET, ALGORITHM),
+        _signed(claims, crit=["exp"]),
     ]
-    assert [await _me(api, f"Bearer {token}") for token in forged] == [401] * 4
+    assert [await _me(api, f"Bearer {token}") for token in forged] == [401] * 7
+
+
+async def test_a_key_that_the_token_brings_along_is_not_looked_at(api: Api, learner: Person) -> None:
+    secret = "a-key-of-the-forger-of-32-bytes-or-more"
+    jwk = {"kty": "oct", "k": base64.urlsafe_b64encode(secret.encode()).decode().rstrip("=")}
+    headers: dict[str, Any] = {"jwk": jwk, "jku": "https://forger.example/jwks", "x5u": "https://forger.example/x5u"}
+    assert await _me(api, f"Bearer {_signed(_claims(learner), secret, **headers)}") == 401
+    assert await _me(api, f"Bearer {_signed(_claims(learner), **headers)}") == 200
+
+
+def test_a_new_key_signs_and_the_one_before_it_still_counts() -> None:
+    old, new = (f"a-key-of-32-bytes-or-more-for-tests-{number}" for number in range(2))
+    principal = Principal(user_id=_ID, role=UserRole.STUDENT, organization_id=_ID, version=0)
+    before, both, after = (_tokens(secret) for secret in (old, f"{new}, {old}", new))
+
+    assert both.read(before.issue(principal)) == principal
+    assert after.read(both.issue(principal)) == principal
+    with pytest.raises(Unauthenticated):
+        after.read(before.issue(principal))
+
+
+def test_the_header_names_the_key_and_shows_nothing_of_it() -> None:
+    principal = Principal(user_id=_ID, role=UserRole.STUDENT, organization_id=_ID, version=0)
+    kid = jwt.get_unverified_header(_tokens(SECRET).issue(principal))["kid"]
+    assert kid == key_id(SECRET) != key_id(SECRET + "x")
+    assert kid not in SECRET
 
 
 @pytest.mark.parametrize(
@@ -186,6 +253,27 @@ async def test_a_demoted_person_is_refused_once_the_memory_ends() -> None:
         await principals.check(token)
 
 
+async def test_what_this_process_changes_counts_in_it_at_once() -> None:
+    stored: Principal | None = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)
+
+    async def load(_: object) -> Principal | None:
+        return stored
+
+    principals = Principals(load, clock=lambda: 0.0)
+    token = await principals.find(_ID)
+    stored = None
+    await principals.check(token)
+
+    principals.forget(_ID)
+
+    with pytest.raises(Unauthenticated):
+        await principals.check(token)
+
+
+def test_what_is_remembered_ends_well_within_a_minute() -> None:
+    assert TTL_S <= 30
+
+
 @pytest.mark.parametrize("change", [{"status": "disabled"}, {"role": "advisor"}, {"token_version": 1}])
 async def test_a_revoked_or_changed_person_is_refused(api: Api, change: dict[str, Any]) -> None:
     person = await api.person()
@@ -196,6 +284,10 @@ async def test_a_revoked_or_changed_person_is_refused(api: Api, change: dict[str
 
 
 _ID = UUID(int=1)
+
+
+def _tokens(secret: str) -> Tokens:
+    return Tokens(SecretStr(secret), timedelta(minutes=15))
 
 
 async def _me(api: Api, header: str) -> int:

@@ -11,6 +11,7 @@ from persistence.sealing import DEVELOPMENT_KEY, SealingSettings, SecretBox
 
 SECRET = "whsec_c29tZSBieXRlcyB0aGF0IG5vYm9keSBzZWVz"
 KEY = "k" * 43
+RANDOM = "FjZ6rLZ6SgF8jairlWgsyzkIY3gPcRTdoKDgxVZEx8Q"
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +87,17 @@ def test_the_published_key_is_for_development_only(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MICROCRED_ENV", "development")
 
     assert SealingSettings().box().open(SecretBox([DEVELOPMENT_KEY]).seal(SECRET)) == SECRET
+
+
+@pytest.mark.parametrize("keys", [KEY, f"{KEY},{RANDOM}", "changeme" * 5 + "abc"])
+def test_a_placeholder_is_no_key_outside_development(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setenv("WEBHOOK_SECRET_KEYS", keys)
+    with pytest.raises(ValidationError, match="placeholder"):
+        SealingSettings()
+
+    monkeypatch.setenv("MICROCRED_ENV", "development")
+
+    SealingSettings()
 
 
 def test_keys_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:

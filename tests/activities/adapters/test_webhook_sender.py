@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from pydantic import ValidationError
 from standardwebhooks import Webhook
 
 from activities.adapters.public_network import PublicNetwork
@@ -28,7 +29,7 @@ from tests.fakes import ScriptedSender, answer
 from tests.partners import BOX, Partner, a_secret, answering, dripping, hanging, raw
 
 BODY = '{"text": "Ünïcode, and a NUL: \\u0000"}'.encode()
-SOON = WebhookSettings(allow_loopback=True, deadline_s=1.5)
+SOON = WebhookSettings(allow_loopback=True, deadline_s=1.5, microcred_env="development")
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ async def partner() -> AsyncIterator[Partner]:
 
 @pytest.fixture
 async def sender() -> AsyncIterator[HttpWebhookSender]:
-    sender = HttpWebhookSender(WebhookSettings(allow_loopback=True), BOX.open)
+    sender = HttpWebhookSender(WebhookSettings(allow_loopback=True, microcred_env="development"), BOX.open)
     yield sender
     await sender.aclose()
 
@@ -360,8 +361,20 @@ def test_neither_body_nor_secrets_are_printed() -> None:
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBHOOK_ALLOW_LOOPBACK", "true")
+    monkeypatch.setenv("MICROCRED_ENV", "development")
     monkeypatch.setenv("WEBHOOK_OWN_HOSTS", "")
 
     settings = WebhookSettings()
 
     assert (settings.allow_loopback, settings.own, settings.deadline_s) == (True, frozenset(), 15.0)
+
+
+@pytest.mark.parametrize("env", [None, "staging", "production"])
+def test_loopback_is_for_development_only(monkeypatch: pytest.MonkeyPatch, env: str | None) -> None:
+    monkeypatch.setenv("WEBHOOK_ALLOW_LOOPBACK", "true")
+    monkeypatch.delenv("MICROCRED_ENV", raising=False)
+    if env:
+        monkeypatch.setenv("MICROCRED_ENV", env)
+
+    with pytest.raises(ValidationError, match="WEBHOOK_ALLOW_LOOPBACK"):
+        WebhookSettings()

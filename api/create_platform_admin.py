@@ -1,0 +1,48 @@
+"""`python -m api.create_platform_admin EMAIL`: an admin of the platform, such as an installation's first person.
+
+The password is read from standard input, so that neither a shell's history nor a list of processes holds it.
+"""
+
+import asyncio
+import sys
+
+from pydantic import ValidationError
+
+from api.passwords import hash_password
+from api.schemas.people import FirstAdmin
+from domain.errors import AppError
+from persistence.engine import DatabaseSettings, create_engine
+from persistence.people import NewUser
+from persistence.people_intake import PeopleIntakeFactory, people_intake_factory
+
+
+async def create(units: PeopleIntakeFactory, wanted: FirstAdmin) -> None:
+    """The account, with its audit row.
+
+    Raises:
+        Conflict: somebody has the address already.
+    """
+    password_hash = await asyncio.to_thread(hash_password, wanted.password.get_secret_value())
+    async with units() as unit:
+        await unit.people.create_platform_admin(NewUser(email=wanted.email, role="admin", password_hash=password_hash))
+        await unit.commit()
+
+
+async def main(email: str, password: str) -> None:
+    wanted = FirstAdmin.model_validate({"email": email, "password": password})
+    engine = create_engine(DatabaseSettings(application_name="microcred-command"))
+    try:
+        await create(people_intake_factory(engine), wanted)
+    finally:
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:  # noqa: PLR2004  # the command and its argument
+        sys.exit(__doc__)
+    try:
+        asyncio.run(main(sys.argv[1], sys.stdin.readline().rstrip("\n")))
+    except ValidationError as error:
+        sys.exit("; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors(include_input=False)))
+    except AppError as error:
+        sys.exit(error.message)

@@ -1,0 +1,53 @@
+"""Partners: the platform's admins make them, with their first admin."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import Query, Response
+from pydantic import BeforeValidator, Field
+
+from api import cursors
+from api.idempotency import Done, Keyed
+from api.routing import router
+from api.schemas.errors import answers
+from api.schemas.people import Organization, OrganizationList, OrganizationRequest, OrganizationWithAdmin, User
+from api.services import Caller, Use
+from api.wire import QueryInput, digits
+from persistence.people import NewUser
+from persistence.people_intake import PeopleUnit
+from persistence.views import Actor
+
+organizations = router(prefix="/organizations", tags=["Organizations"])
+
+
+@organizations.post(
+    "",
+    status_code=201,
+    response_model=OrganizationWithAdmin,
+    summary="Create an organization with its first admin",
+    responses=answers(400, 401, 403, 409, 413, 415, 422),
+)
+async def create_organization(wanted: OrganizationRequest, services: Use, caller: Caller, once: Keyed) -> Response:
+    """409 when somebody has the admin's e-mail address already."""
+    password_hash = await services.passwords.hash(wanted.admin.password.get_secret_value())
+    first = NewUser(email=wanted.admin.email, role="admin", password_hash=password_hash)
+
+    async def create(unit: PeopleUnit) -> Done:
+        made, admin = await unit.people.found(Actor(id=caller.user_id, role=caller.role), wanted.name, first)
+        return Done(answer=OrganizationWithAdmin(**asdict(made), admin=User.model_validate(admin)))
+
+    return await once.do(services.people.intake, create)
+
+
+class OrganizationQuery(QueryInput):
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
+
+
+@organizations.get("", summary="List organizations", responses=answers(400, 401, 403), response_model_exclude_none=True)
+async def list_organizations(query: Annotated[OrganizationQuery, Query()], services: Use) -> OrganizationList:
+    """Newest first."""
+    after = cursors.decode(query.cursor) if query.cursor else None
+    views = await services.people.queries.organizations(after, query.limit + 1)
+    page, next_cursor = cursors.page(views, query.limit, lambda last: last.organization_id)
+    return OrganizationList(items=[Organization.model_validate(view) for view in page], next_cursor=next_cursor)

@@ -1,0 +1,158 @@
+"""The people of an organization, and the credentials that they hold already."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Query, Response
+from pydantic import BeforeValidator, Field
+
+from api import cursors
+from api.idempotency import Done, Keyed
+from api.routing import router
+from api.schemas.errors import answers
+from api.schemas.people import (
+    EMAIL,
+    MAX_EMAIL_CHARS,
+    HeldCredential,
+    HeldCredentialList,
+    HeldCredentialRequest,
+    Role,
+    User,
+    UserChange,
+    UserList,
+    UserRequest,
+)
+from api.services import Caller, SeenPeople, Use
+from api.tokens import Principal
+from api.wire import Id, QueryInput, digits
+from domain.errors import InvalidInput, NotFound, Problem
+from persistence.people import NewUser, no_such_organization
+from persistence.people_intake import PeopleUnit
+from persistence.people_views import PeopleViewer, UserFilter
+from persistence.views import Actor
+
+users = router(prefix="/users", tags=["People"])
+
+
+@users.post(
+    "",
+    status_code=201,
+    response_model=User,
+    summary="Create an account",
+    responses=answers(400, 401, 403, 409, 413, 415, 422),
+)
+async def create_user(wanted: UserRequest, services: Use, caller: Caller, seen: SeenPeople, once: Keyed) -> Response:
+    """409 when somebody has the e-mail address already, in whichever organization."""
+    organization_id = _organization(wanted, seen)
+    password_hash = await services.passwords.hash(wanted.password.get_secret_value())
+    new = NewUser(email=wanted.email, role=wanted.role, password_hash=password_hash)
+
+    async def create(unit: PeopleUnit) -> Done:
+        return Done(answer=User.model_validate(await unit.people.create(organization_id, _actor(caller), new)))
+
+    return await once.do(services.people.intake, create)
+
+
+class UserQuery(QueryInput):
+    role: Role | None = None
+    status: Literal["active", "disabled", "erasing"] | None = None
+    email: str | None = Field(default=None, max_length=MAX_EMAIL_CHARS, pattern=EMAIL)
+    organization_id: Id | None = None
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
+
+
+@users.get("", summary="List accounts", responses=answers(400, 401, 403), response_model_exclude_none=True)
+async def list_users(query: Annotated[UserQuery, Query()], services: Use, seen: SeenPeople) -> UserList:
+    """The organization's, newest first; those of all organizations for the platform's admins."""
+    found = UserFilter(
+        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
+    )
+    views = await services.people.queries.users(seen, found, query.limit + 1)
+    page, next_cursor = cursors.page(views, query.limit, lambda last: last.user_id)
+    return UserList(items=[User.model_validate(view) for view in page], next_cursor=next_cursor)
+
+
+@users.get(
+    "/{user_id}", summary="Read an account", responses=answers(400, 401, 403, 404), response_model_exclude_none=True
+)
+async def read_user(user_id: Id, services: Use, seen: SeenPeople) -> User:
+    view = await services.people.queries.user(user_id, seen)
+    if view is None:
+        raise NotFound("No such user")
+    return User.model_validate(view)
+
+
+@users.patch(
+    "/{user_id}",
+    summary="Change an account's role or password, disable or enable it",
+    responses=answers(400, 401, 403, 404, 409, 410, 413, 415),
+    response_model_exclude_none=True,
+)
+async def change_user(user_id: Id, change: UserChange, services: Use, caller: Caller, seen: SeenPeople) -> User:
+    """Refresh tokens are worthless at once, access tokens within a minute. 409 where no admin would be left."""
+    wanted = change.model_dump(exclude_unset=True, exclude={"password"})
+    if "password" in change.model_fields_set:
+        wanted["password_hash"] = await services.passwords.hash(change.password.get_secret_value())
+    async with services.people.intake() as unit:
+        view = await unit.people.change(user_id, seen, _actor(caller), wanted)
+        await unit.commit()
+    services.principals.forget(user_id)
+    return User.model_validate(view)
+
+
+class HeldQuery(QueryInput):
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
+
+
+@users.get(
+    "/{user_id}/credentials",
+    summary="List the credentials that somebody holds",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def list_held_credentials(
+    user_id: Id, query: Annotated[HeldQuery, Query()], services: Use, seen: SeenPeople
+) -> HeldCredentialList:
+    """What is not recommended any more, because they have it."""
+    if await services.people.queries.user(user_id, seen) is None:
+        raise NotFound("No such user")
+    after = cursors.decode(query.cursor) if query.cursor else None
+    views = await services.people.queries.held(user_id, after, query.limit + 1)
+    page, next_cursor = cursors.page(views, query.limit, lambda last: last.credential_id)
+    return HeldCredentialList(items=[HeldCredential.model_validate(view) for view in page], next_cursor=next_cursor)
+
+
+@users.post(
+    "/{user_id}/credentials",
+    status_code=201,
+    response_model=HeldCredential,
+    summary="Note that somebody holds a credential",
+    responses=answers(400, 401, 403, 404, 409, 410, 413, 415, 422),
+)
+async def add_held_credential(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    user_id: Id, held: HeldCredentialRequest, services: Use, caller: Caller, seen: SeenPeople, once: Keyed
+) -> Response:
+    """409 when it is noted already. Learners note their own, advisors and admins those of their people."""
+
+    async def add(unit: PeopleUnit) -> Done:
+        view = await unit.people.hold(user_id, seen, _actor(caller), held.credential_id, held.earned_at)
+        return Done(answer=HeldCredential.model_validate(view))
+
+    return await once.do(services.people.intake, add)
+
+
+def _actor(caller: Principal) -> Actor:
+    return Actor(id=caller.user_id, role=caller.role)
+
+
+def _organization(wanted: UserRequest, seen: PeopleViewer) -> UUID:
+    """Where the account is to be; somebody else's organization looks like one that does not exist."""
+    if seen.organization_id is None:
+        if wanted.organization_id is None:
+            raise InvalidInput("The request is not valid", (Problem("organization_id", "is required"),))
+        return wanted.organization_id
+    if wanted.organization_id not in (None, seen.organization_id):
+        raise no_such_organization()
+    return seen.organization_id

@@ -1,0 +1,192 @@
+"""A person with a row in every table that holds something about people, and a marker in whatever they can write."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.identity import derived_id
+from domain.ports import UnitOfWorkFactory
+from domain.steps import submission_jobs
+from persistence.tables import (
+    AssessmentRow,
+    AsyncJobRow,
+    CatalogImportRow,
+    DeniedRequestsRow,
+    EssayReviewRow,
+    EssayScoreRow,
+    FeedbackRow,
+    IdempotencyKeyRow,
+    LearnerCredentialRow,
+    ModelAnswerRow,
+    QuestionSnapshotRow,
+    RecommendationItemRow,
+    RecommendationRow,
+    RefreshTokenRow,
+    ResponseRow,
+    RuleScoreRow,
+    UserRow,
+    WebhookAttemptRow,
+    WebhookDeliveryRow,
+    WebhookEventRow,
+)
+from tests.builders import a_result, a_user, an_assessment, an_organization
+from tests.partners import an_endpoint
+
+NOW = datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """`admin_id` made the account; the answer to that is kept for its replay."""
+
+    id: UUID
+    organization_id: UUID
+    admin_id: UUID
+    assessment_id: UUID
+    marker: str
+
+    @property
+    def viewer(self) -> dict[str, Any]:
+        return {"organization_id": self.organization_id, "actor_id": self.admin_id, "actor_role": "admin"}
+
+
+async def a_marked_person(
+    session: AsyncSession, units: UnitOfWorkFactory, credentials: list[UUID], marker: str
+) -> Marked:
+    """A student with a degraded result, reviewed, with feedback, and with a delivery that is pending."""
+    organization_id = await an_organization(session)
+    admin_id = await a_user(session, organization_id, role="admin")
+    email = f"{marker}-{uuid4()}@example.org"
+    user_id = await a_user(session, organization_id, email=email, profile={"name": marker}, password_hash=marker)
+    await an_endpoint(session, organization_id=organization_id)
+    assessment = await an_assessment(
+        session, user_id=user_id, status="awaiting_async", submitted_at=NOW, details={"note": marker}
+    )
+    await session.commit()  # so that the unit of work sees it; the fixtures' own sessions end a savepoint only
+    async with units() as unit:
+        locked, now = await unit.assessments.lock(assessment.id)
+        items = await unit.assessments.items(assessment.id)
+        await unit.jobs.enqueue(submission_jobs(locked, items))
+        await unit.results.publish(locked, now, a_result(items, credentials, feedback=marker))
+        await unit.commit()
+    person = Marked(user_id, organization_id, admin_id, assessment.id, marker)
+    await _mark_assessment(session, person)
+    await _mark_account(session, person, email, credentials[0])
+    return person
+
+
+async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
+    mine: dict[str, Any] = {"assessment_id": person.assessment_id}
+    snapshot_id = await session.scalar(
+        select(QuestionSnapshotRow.id).where(
+            QuestionSnapshotRow.assessment_id == person.assessment_id, QuestionSnapshotRow.kind == "text"
+        )
+    )
+    assert snapshot_id
+    of = {**mine, "question_snapshot_id": snapshot_id}
+    recommendation_id = derived_id("recommendation", person.assessment_id)
+    for row, columns in (
+        (ResponseRow, {"answer": person.marker}),
+        (AsyncJobRow, {"payload": {"quote": person.marker}}),
+        (RuleScoreRow, {"explanation": person.marker}),
+        (EssayScoreRow, {"response_payload": {"rationale": person.marker}}),
+        (RecommendationRow, {"summary": person.marker}),
+        (WebhookEventRow, {"body": person.marker.encode(), "payload": {"data": person.marker}}),
+    ):
+        await session.execute(
+            update(row).where(row.assessment_id == person.assessment_id).values(**columns),
+            execution_options={"synchronize_session": False},
+        )
+    await session.execute(
+        update(RecommendationItemRow)
+        .where(RecommendationItemRow.recommendation_id == recommendation_id)
+        .values(rationale=person.marker)
+    )
+    await session.execute(update(AssessmentRow).where(AssessmentRow.id == person.assessment_id).values(healing="due"))
+    await session.execute(
+        insert(ModelAnswerRow).values(
+            id=uuid4(),
+            **of,
+            **dict.fromkeys(("rubric_hash", "prompt_hash", "model"), "m"),
+            **dict.fromkeys(("sample", "round", "epoch"), 0),
+            variant="full",
+            status="answered",
+            raw_reply=person.marker.encode(),
+            request_id=person.marker,
+            answered_at=NOW,
+        )
+    )
+    await session.execute(
+        insert(EssayReviewRow).values(
+            id=uuid4(), **of, reviewer_id=person.admin_id, levels={"a": "b"}, comment=person.marker
+        )
+    )
+    await session.execute(
+        insert(FeedbackRow).values(
+            id=uuid4(),
+            recommendation_id=recommendation_id,
+            revision=1,
+            submitted_by=person.id,
+            submitted_by_role="student",
+            relevance_score=4,
+            comments=person.marker,
+        )
+    )
+    delivery_id = await session.scalar(
+        select(WebhookDeliveryRow.id)
+        .join(WebhookEventRow, WebhookEventRow.id == WebhookDeliveryRow.event_id)
+        .where(WebhookEventRow.assessment_id == person.assessment_id)
+    )
+    await session.execute(
+        insert(WebhookAttemptRow).values(
+            id=uuid4(),
+            delivery_id=delivery_id,
+            n=1,
+            outcome="refused",
+            response_excerpt=f"I do not know {person.marker}",
+            latency_ms=1,
+        )
+    )
+
+
+async def _mark_account(session: AsyncSession, person: Marked, email: str, credential_id: UUID) -> None:
+    user = {"user_id": person.id}
+    await session.execute(
+        insert(RefreshTokenRow).values(
+            id=uuid4(), **user, family=uuid4(), token_hash=f"{person.marker}-{uuid4().hex}"[:64], expires_at=NOW
+        )
+    )
+    await session.execute(
+        insert(LearnerCredentialRow).values(**user, credential_id=credential_id, earned_at=date(2026, 1, 1))
+    )
+    await session.execute(insert(DeniedRequestsRow).values(**user, hour=NOW, count=3))
+    await session.execute(
+        insert(CatalogImportRow).values(id=uuid4(), requested_by=person.id, status="succeeded", row_count=0)
+    )
+    for user_id, key, body in (
+        (person.id, person.marker, person.marker),
+        (person.admin_id, "k", f'{{"email":"{email}"}}'),
+    ):
+        await session.execute(
+            insert(IdempotencyKeyRow).values(
+                id=uuid4(),
+                organization_id=person.organization_id,
+                user_id=user_id,
+                method="POST",
+                route="/api/v1/users",
+                key=key,
+                request_hash="h",
+                response_status=201,
+                response_body=body.encode(),
+                expires_at=NOW + timedelta(hours=24),
+            )
+        )
+
+
+async def column(session: AsyncSession, person: Marked, name: str) -> Any:
+    """Of the person's account."""
+    return await session.scalar(select(getattr(UserRow, name)).where(UserRow.id == person.id))
