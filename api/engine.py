@@ -1,18 +1,23 @@
 """Talking to the engine, which may be away: what it does not hear, reconciliation repeats."""
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
 
-from domain.assessments import Assessment
+from domain.assessments import Assessment, AssessmentStatus
 from domain.ports import AssessmentRuns
+from domain.privacy import Erasure
 from domain.webhooks import Delivery
+from persistence.catalog_views import ImportView
+
+CALLS_AT_A_TIME: Final = 16
 
 log = structlog.get_logger()
 
-Subject = TypeVar("Subject", Assessment, Delivery)
+Subject = TypeVar("Subject", bound=Assessment | Delivery | Erasure | ImportView)
 """What runs are about."""
 
 
@@ -42,6 +47,28 @@ async def told(call: Callable[[Subject], Awaitable[None]], subject: Subject) -> 
         )
         return False
     return True
+
+
+async def told_all(calls: Iterable[Callable[[], Awaitable[bool]]]) -> bool:
+    """Makes the calls, a few at a time: whether the engine took all of them."""
+    turns = asyncio.Semaphore(CALLS_AT_A_TIME)
+
+    async def in_turn(call: Callable[[], Awaitable[bool]]) -> bool:
+        async with turns:
+            return await call()
+
+    return all(await asyncio.gather(*map(in_turn, calls)))
+
+
+async def ensure_run(runs: Runs, assessment: Assessment) -> None:
+    """Starts the run of what is open or handed in; for anything else there is nothing to run."""
+    match assessment.status:
+        case AssessmentStatus.IN_PROGRESS:
+            await runs.start(assessment)
+        case AssessmentStatus.AWAITING_ASYNC:
+            await runs.submit(assessment)
+        case _:
+            pass
 
 
 async def live_stage(runs: Runs, assessment_id: UUID) -> str | None:

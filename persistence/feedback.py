@@ -14,6 +14,7 @@ from domain.errors import Erased, InvalidInput, NotFound, Problem
 from domain.identity import derived_id
 from domain.ports import Assessments
 from persistence import audit
+from persistence.assessments import ERASED
 from persistence.bulk import Rows, insert_rows
 from persistence.queries import seen_by
 from persistence.tables import (
@@ -22,6 +23,7 @@ from persistence.tables import (
     MetricSnapshotRow,
     RecommendationItemRow,
     RecommendationRow,
+    UserRow,
 )
 from persistence.views import Actor, Viewer
 
@@ -58,8 +60,10 @@ class FeedbackIntake:
         Raises:
             NotFound: there is no such recommendation, or it is not the viewer's.
             InvalidInput: `credential_id` is none of its items.
+            Erased: whoever gives it is being erased.
         """
         assessment, now = await self._recommended(recommendation_id, viewer)
+        await check_standing(self._session, actor)
         await self._check_recommended(recommendation_id, feedback.credential_id)
         receipt = FeedbackReceipt(
             feedback_id=uuid4(),
@@ -113,6 +117,17 @@ async def locked(assessments: Assessments, assessment_id: UUID, viewer: Viewer) 
     if not viewer.sees(assessment):
         raise NotFound("No such assessment")
     return assessment, now
+
+
+async def check_standing(session: AsyncSession, actor: Actor) -> None:
+    """Locks whoever writes about somebody else in share mode: their erasure is seen here, or finds what they wrote.
+
+    Raises:
+        Erased: they are being erased.
+    """
+    status = select(UserRow.status).where(UserRow.id == actor.id).with_for_update(read=True)
+    if await session.scalar(status) in ERASED:
+        raise Erased("The account is being erased")
 
 
 def _feedback_rows(receipt: FeedbackReceipt, assessment: Assessment, actor: Actor, feedback: Feedback) -> Rows:

@@ -22,6 +22,7 @@ from persistence.assessments import ERASED
 from persistence.bulk import insert_rows
 from persistence.documents import encode_answer
 from persistence.feedback import FeedbackIntake, locked
+from persistence.request_unit import RequestUnit
 from persistence.revising import Revising
 from persistence.tables import (
     AssessmentRow,
@@ -32,7 +33,7 @@ from persistence.tables import (
     UserRow,
 )
 from persistence.tables.base import table_of
-from persistence.unit_of_work import SqlUnitOfWork, sessions
+from persistence.unit_of_work import sessions
 from persistence.views import Actor, Viewer
 
 _REFUSED: Final = "The request is not valid"
@@ -264,7 +265,7 @@ class Intake:
         )
 
 
-class IntakeUnit(SqlUnitOfWork):
+class IntakeUnit(RequestUnit):
     """A unit of work with the writes of the API."""
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
@@ -272,6 +273,10 @@ class IntakeUnit(SqlUnitOfWork):
         self.intake = Intake(self._session, self.assessments, self.jobs, self.results)
         self.feedback = FeedbackIntake(self._session, self.assessments)
         self.revising = Revising(self._session, self.assessments, self.jobs, self.results)
+
+    async def subject(self, ids: Mapping[str, str]) -> Assessment | None:
+        """The assessment as it is now."""
+        return await self.assessments.get(UUID(ids["assessment_id"])) if "assessment_id" in ids else None
 
 
 IntakeFactory: TypeAlias = Callable[[], IntakeUnit]

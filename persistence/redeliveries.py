@@ -28,12 +28,25 @@ _MISSED: Final = text("""
 SELECT event.id, coalesce(max(delivery.n), 0) + 1 AS n
 FROM webhook_events AS event
 LEFT JOIN webhook_deliveries AS delivery ON delivery.event_id = event.id AND delivery.endpoint_id = :endpoint_id
+LEFT JOIN assessments AS assessment ON assessment.id = event.assessment_id
+LEFT JOIN users AS person ON person.id = assessment.user_id
 WHERE event.organization_id = :organization_id AND event.event_type = ANY(:event_types)
+  AND coalesce(person.status NOT IN ('erasing', 'erased'), true)
   AND event.created_at >= :since AND event.created_at < coalesce(CAST(:until AS timestamptz), 'infinity')
 GROUP BY event.id
 HAVING coalesce(bool_and(delivery.status IN ('dead_letter', 'cancelled')), true)
 ORDER BY event.created_at, event.id
 LIMIT :limit
+""")
+
+
+_FORGOTTEN: Final = text("""
+SELECT users.status IN ('erasing', 'erased')
+FROM webhook_events AS event
+JOIN assessments ON assessments.id = event.assessment_id
+JOIN users ON users.id = assessments.user_id
+WHERE event.id = :event_id
+FOR SHARE OF users
 """)
 
 
@@ -79,9 +92,11 @@ class Redeliveries:
 
         Raises:
             NotFound: there is no such delivery, or it is not the viewer's.
-            Conflict: its endpoint is disabled or deleted.
+            Conflict: its endpoint is disabled or deleted, or the person it speaks of is erased.
         """
         event_id, endpoint_id = await self._sent(delivery_id, viewer)
+        if await self._session.scalar(_FORGOTTEN, {"event_id": event_id}):
+            raise Conflict("The person whom this delivery speaks of is erased")
         try:
             await self._enabled(endpoint_id, viewer)
         except NotFound:
@@ -132,6 +147,13 @@ class Redeliveries:
         about = {"since": since, "until": until, "events": len(recovered.deliveries)}
         await note(self._session, "recovered", endpoint_id, viewer, admin, **about)
         return recovered
+
+    async def pending(self, delivery_id: UUID) -> Delivery | None:
+        """The delivery; None where nothing of it is left to do."""
+        columns = (_deliveries.c[name] for name in ("id", "organization_id", "event_id", "endpoint_id", "n"))
+        wanted = select(*columns).where(_deliveries.c.id == delivery_id, _deliveries.c.status == "pending")
+        row = (await self._session.execute(wanted)).mappings().one_or_none()
+        return Delivery(**row) if row else None
 
     async def _enabled(self, endpoint_id: UUID, viewer: Viewer) -> EndpointView:
         endpoint = await locked_endpoint(self._session, endpoint_id, viewer)

@@ -15,7 +15,7 @@ from domain.ports import Assessments, Jobs, Results
 from domain.questions import EssayRubric, Item
 from domain.steps import submission_jobs
 from persistence import audit
-from persistence.feedback import locked
+from persistence.feedback import check_standing, locked
 from persistence.tables import EssayReviewRow
 from persistence.views import Actor, Viewer
 
@@ -59,8 +59,10 @@ class Revising:
             InvalidAssessmentState: there is no result yet, the item is no answered essay, or its score has no levels
                 to confirm.
             InvalidInput: the levels do not fit the rubric; a problem for each criterion.
+            Erased: the reviewer is being erased.
         """
         assessment, now = await locked(self._assessments, assessment_id, viewer)
+        await check_standing(self._session, reviewer)
         if assessment.status is not AssessmentStatus.COMPLETED:
             raise InvalidAssessmentState(f"Assessment is {assessment.status}, there is nothing to review yet")
         item, rubric = _essay(await self._assessments.items(assessment_id), question_id)

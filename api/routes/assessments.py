@@ -1,13 +1,15 @@
 """Starting, answering and following an assessment."""
 
 from datetime import timedelta
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Final
 
-from fastapi import Query
+from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
 from api import cursors
-from api.engine import live_stage, told
+from api.engine import ensure_run, live_stage, told
+from api.idempotency import Done, Keyed
 from api.routing import router
 from api.schemas.assessments import (
     AssessmentList,
@@ -28,8 +30,12 @@ from api.services import Caller, Seen, Use
 from api.wire import Id, Moment, QueryInput, boolean, digits
 from domain.assessments import AssessmentStatus as State
 from domain.errors import InvalidAssessmentState, NotFound
-from persistence.intake import Given
+from persistence.intake import Given, IntakeUnit
 from persistence.views import Actor, AssessmentFilter, StatusView
+
+HANDED_IN: Final = "Handed in; the result is being made"
+HAND_IN: Final = "send completed: true to hand the assessment in"
+UNHEARD: Final = "Handed in and stored; the engine could not be told yet and takes it up within a minute of its return"
 
 assessments = router(prefix="/assessments", tags=["Assessments"])
 
@@ -37,16 +43,18 @@ assessments = router(prefix="/assessments", tags=["Assessments"])
 @assessments.post(
     "/start",
     status_code=201,
+    response_model=AssessmentStartResponse,
     summary="Start a new assessment",
     response_description="Assessment created",
-    responses=answers(400, 401, 403, 409, 413, 415),
-    response_model_exclude_none=True,
+    responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def start_assessment(
-    wanted: AssessmentStartRequest, services: Use, caller: Caller, seen: Seen
-) -> AssessmentStartResponse:
+    wanted: AssessmentStartRequest, services: Use, caller: Caller, seen: Seen, once: Keyed
+) -> Response:
     """One assessment a role is open at a time: starting another answers 409 with `details.assessment_id` to resume."""
-    async with services.intake() as unit:
+    run = partial(ensure_run, services.runs)
+
+    async def start(unit: IntakeUnit) -> Done:
         started = await unit.intake.start(
             Actor(id=caller.user_id, role=caller.role),
             organization_id=seen.organization_id,
@@ -54,16 +62,16 @@ async def start_assessment(
             metadata=wanted.metadata,
             duration=timedelta(hours=services.settings.assessment_hours),
         )
-        await unit.commit()
-    if started.closed is not None and started.closed.status is State.AWAITING_ASYNC:
-        await told(services.runs.submit, started.closed)
-    await told(services.runs.start, started.assessment)
-    return AssessmentStartResponse(
-        assessment_id=started.assessment.id,
-        status="in_progress",
-        expires_at=started.assessment.expires_at,
-        questions=[QuestionSnapshot.of(item) for item in started.items],
-    )
+        opened = AssessmentStartResponse(
+            assessment_id=started.assessment.id,
+            status="in_progress",
+            expires_at=started.assessment.expires_at,
+            questions=[QuestionSnapshot.of(item) for item in started.items],
+        )
+        both = (started.closed, started.assessment)
+        return Done(answer=opened, tell=[partial(told, run, each) for each in both if each])
+
+    return await once.do(services.intake, start, again=run)
 
 
 class AssessmentQuery(QueryInput):
@@ -111,31 +119,37 @@ async def read_questions(assessment_id: Id, services: Use, seen: Seen) -> Assess
     "/{assessment_id}/responses",
     status_code=202,
     summary="Submit responses batch",
+    response_model=AssessmentSubmissionAck,
     response_description="Accepted; async processing queued when complete",
-    responses=answers(400, 401, 403, 404, 409, 413, 415),
+    responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def submit_responses(
-    assessment_id: Id, batch: AssessmentResponseBatch, services: Use, caller: Caller, seen: Seen
-) -> AssessmentSubmissionAck:
+async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    assessment_id: Id, batch: AssessmentResponseBatch, services: Use, caller: Caller, seen: Seen, once: Keyed
+) -> Response:
     """Stores all answers or none. An answer replaces the one before it until `completed` hands the assessment in."""
     given = [
         Given(question_id=item.question_id, raw=item.answer, claimed_at=item.submitted_at) for item in batch.responses
     ]
-    async with services.intake() as unit:
+
+    async def answer(unit: IntakeUnit) -> Done:
         receipt = await unit.intake.answer(
             assessment_id, seen, Actor(id=caller.user_id, role=caller.role), given, completed=batch.completed
         )
-        await unit.commit()
-    submitted = receipt.assessment.status is State.AWAITING_ASYNC
-    heard = submitted and await told(services.runs.submit, receipt.assessment)
-    if receipt.expired:
-        raise InvalidAssessmentState("Assessment has expired, answers are no longer accepted")
-    return AssessmentSubmissionAck(
-        assessment_id=assessment_id,
-        status="awaiting_async" if submitted else "in_progress",
-        async_job_enqueued=submitted,
-        message=_message(submitted=submitted, heard=heard, stored=len(given)),
-    )
+        submitted = receipt.assessment.status is State.AWAITING_ASYNC
+        tell = [partial(told, services.runs.submit, receipt.assessment)] if submitted else []
+        if receipt.expired:
+            return Done(
+                answer=InvalidAssessmentState("Assessment has expired, answers are no longer accepted"), tell=tell
+            )
+        ack = AssessmentSubmissionAck(
+            assessment_id=assessment_id,
+            status="awaiting_async" if submitted else "in_progress",
+            async_job_enqueued=submitted,
+            message=HANDED_IN if submitted else f"{len(given)} answers stored; {HAND_IN}",
+        )
+        return Done(answer=ack, tell=tell, unheard=ack.model_copy(update={"message": UNHEARD}))
+
+    return await once.do(services.intake, answer, again=partial(ensure_run, services.runs))
 
 
 @assessments.get(
@@ -169,11 +183,3 @@ async def _status(assessment_id: Id, services: Use, seen: Seen) -> StatusView:
     if view is None:
         raise NotFound("No such assessment")
     return view
-
-
-def _message(*, submitted: bool, heard: bool, stored: int) -> str:
-    if not submitted:
-        return f"{stored} answers stored; send completed: true to hand the assessment in"
-    if heard:
-        return "Handed in; the result is being made"
-    return "Handed in and stored; the engine could not be told yet and takes it up within a minute of its return"

@@ -1,11 +1,17 @@
 """What people do about a result. Each is committed first; what the engine does not hear, reconciliation repeats."""
 
-from api.engine import told
+from functools import partial
+
+from fastapi import Response
+
+from api.engine import ensure_run, told
+from api.idempotency import Done, Keyed
 from api.routing import router
 from api.schemas.errors import answers
 from api.schemas.revising import RerunResponse, RetryResponse, ReviewRequest, ReviewResponse
 from api.services import Caller, Seen, Use
 from api.wire import Id
+from persistence.intake import IntakeUnit
 from persistence.revising import Judgement
 from persistence.views import Actor
 
@@ -17,54 +23,63 @@ revising = router(prefix="/assessments", tags=["Assessments"])
     status_code=202,
     summary="Set or confirm an essay's levels",
     response_description="Stored; a revision with it follows",
-    responses=answers(400, 401, 403, 404, 409, 413, 415),
+    response_model=ReviewResponse,
+    responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    assessment_id: Id, question_id: Id, review: ReviewRequest, services: Use, caller: Caller, seen: Seen
-) -> ReviewResponse:
+    assessment_id: Id, question_id: Id, review: ReviewRequest, services: Use, caller: Caller, seen: Seen, once: Keyed
+) -> Response:
     """A person's levels always win over a grader's, and no later grading overwrites them; the newest review counts."""
     judgement = Judgement(levels=review.levels, comment=review.comment)
-    async with services.intake() as unit:
+
+    async def store(unit: IntakeUnit) -> Done:
         receipt = await unit.revising.review(
             assessment_id, question_id, seen, Actor(id=caller.user_id, role=caller.role), judgement
         )
-        await unit.commit()
-    await told(services.runs.reviewed, receipt.assessment)
-    return ReviewResponse(
-        review_id=receipt.review_id,
-        assessment_id=assessment_id,
-        question_id=question_id,
-        revision=receipt.assessment.revision,
-    )
+        stored = ReviewResponse(
+            review_id=receipt.review_id,
+            assessment_id=assessment_id,
+            question_id=question_id,
+            revision=receipt.assessment.revision,
+        )
+        return Done(answer=stored, tell=[partial(told, services.runs.reviewed, receipt.assessment)])
+
+    return await once.do(services.intake, store, again=services.runs.reviewed)
 
 
 @revising.post(
     "/{assessment_id}/retry",
     status_code=202,
     summary="Heal a degraded result now",
+    response_model=RetryResponse,
     response_description="Healing is under way",
-    responses=answers(400, 401, 403, 404, 409),
+    responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def retry_healing(assessment_id: Id, services: Use, caller: Caller, seen: Seen) -> RetryResponse:
+async def retry_healing(assessment_id: Id, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
     """Also after healing was given up or has failed; 409 where nothing is degraded that could heal."""
-    async with services.intake() as unit:
+
+    async def retry(unit: IntakeUnit) -> Done:
         assessment = await unit.revising.retry(assessment_id, seen, Actor(id=caller.user_id, role=caller.role))
-        await unit.commit()
-    await told(services.runs.heal_now, assessment)
-    return RetryResponse(assessment_id=assessment_id, revision=assessment.revision, healing="due")
+        due = RetryResponse(assessment_id=assessment_id, revision=assessment.revision, healing="due")
+        return Done(answer=due, tell=[partial(told, services.runs.heal_now, assessment)])
+
+    return await once.do(services.intake, retry, again=services.runs.heal_now)
 
 
 @revising.post(
     "/{assessment_id}/rerun",
     status_code=202,
     summary="Run a failed assessment again",
+    response_model=RerunResponse,
     response_description="The result is being made",
-    responses=answers(400, 401, 403, 404, 409),
+    responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def rerun_assessment(assessment_id: Id, services: Use, caller: Caller, seen: Seen) -> RerunResponse:
+async def rerun_assessment(assessment_id: Id, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
     """409 unless it failed; what expired without an answer has nothing to run on."""
-    async with services.intake() as unit:
+
+    async def rerun(unit: IntakeUnit) -> Done:
         assessment = await unit.revising.rerun(assessment_id, seen, Actor(id=caller.user_id, role=caller.role))
-        await unit.commit()
-    await told(services.runs.submit, assessment)
-    return RerunResponse(assessment_id=assessment_id, status="awaiting_async", run=assessment.run)
+        begun = RerunResponse(assessment_id=assessment_id, status="awaiting_async", run=assessment.run)
+        return Done(answer=begun, tell=[partial(told, services.runs.submit, assessment)])
+
+    return await once.do(services.intake, rerun, again=partial(ensure_run, services.runs))

@@ -1,15 +1,15 @@
 """Partners' endpoints, and the log of what was sent to them."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
-from typing import Annotated, Final
+from functools import partial
+from typing import Annotated
 
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
 from api import cursors
 from api.engine import told
+from api.idempotency import Done, Keyed
 from api.routing import router
 from api.schemas.errors import answers
 from api.schemas.webhooks import (
@@ -35,9 +35,8 @@ from domain.errors import NotFound
 from domain.webhooks import Delivery
 from persistence.endpoints import Issued, NewEndpoint
 from persistence.views import Actor
+from persistence.webhook_intake import WebhookIntakeUnit
 from persistence.webhook_views import DeliveryFilter
-
-STARTS_AT_A_TIME: Final = 16
 
 endpoints = router(prefix="/webhooks/endpoints", tags=["Webhooks"])
 deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])
@@ -46,20 +45,19 @@ deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])
 @endpoints.post(
     "",
     status_code=201,
+    response_model=EndpointWithSecret,
     summary="Register an endpoint",
-    responses=answers(400, 401, 403, 409, 413, 415),
-    response_model_exclude_none=True,
+    responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def create_endpoint(
-    wanted: EndpointRequest, services: Use, caller: Caller, seen: Seen, response: Response
-) -> EndpointWithSecret:
+async def create_endpoint(wanted: EndpointRequest, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
     """The answer shows the secret that signs; it is stored encrypted and never shown again."""
     services.webhooks.check_url(wanted.url)
     new = NewEndpoint(**wanted.model_dump() | {"event_types": tuple(wanted.event_types)})
-    async with services.webhooks.intake() as unit:
-        issued = await unit.endpoints.create(seen, _actor(caller), new)
-        await unit.commit()
-    return _once(issued, response)
+
+    async def create(unit: WebhookIntakeUnit) -> Done:
+        return Done(answer=_with_secret(await unit.endpoints.create(seen, _actor(caller), new)))
+
+    return await once.do(services.webhooks.intake, create)
 
 
 @endpoints.get("", summary="List endpoints", responses=answers(401, 403), response_model_exclude_none=True)
@@ -113,54 +111,60 @@ async def delete_endpoint(endpoint_id: Id, services: Use, caller: Caller, seen: 
 @endpoints.post(
     "/{endpoint_id}/test",
     status_code=202,
+    response_model=DeliveryStarted,
     summary="Send a test event",
-    responses=answers(400, 401, 403, 404, 409),
+    responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def test_endpoint(endpoint_id: Id, services: Use, caller: Caller, seen: Seen) -> DeliveryStarted:
+async def test_endpoint(endpoint_id: Id, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
     """A `webhook.test` event for this endpoint alone, delivered as any other event is."""
-    async with services.webhooks.intake() as unit:
+    start = services.webhooks.runs.start
+
+    async def send(unit: WebhookIntakeUnit) -> Done:
         delivery = await unit.redeliveries.test(endpoint_id, seen, _actor(caller))
-        await unit.commit()
-    await told(services.webhooks.runs.start, delivery)
-    return _started(delivery)
+        return Done(answer=_started(delivery), tell=[partial(told, start, delivery)])
+
+    return await once.do(services.webhooks.intake, send, again=start)
 
 
 @endpoints.post(
     "/{endpoint_id}/rotate-secret",
+    response_model=EndpointWithSecret,
     summary="Replace the secret",
-    responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
+    responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def rotate_secret(
-    endpoint_id: Id, services: Use, caller: Caller, seen: Seen, response: Response
-) -> EndpointWithSecret:
+async def rotate_secret(endpoint_id: Id, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
     """Both secrets sign for 24 hours. Rotated again before that, the oldest of the three stops at once."""
-    async with services.webhooks.intake() as unit:
-        issued = await unit.endpoints.rotate(endpoint_id, seen, _actor(caller))
-        await unit.commit()
-    return _once(issued, response)
+
+    async def rotate(unit: WebhookIntakeUnit) -> Done:
+        return Done(answer=_with_secret(await unit.endpoints.rotate(endpoint_id, seen, _actor(caller))))
+
+    return await once.do(services.webhooks.intake, rotate)
 
 
 @endpoints.post(
     "/{endpoint_id}/recover",
     status_code=202,
+    response_model=RecoverAck,
     summary="Deliver again whatever has not arrived since a time",
-    responses=answers(400, 401, 403, 404, 409, 413, 415),
+    responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def recover_endpoint(
-    endpoint_id: Id, wanted: RecoverRequest, services: Use, caller: Caller, seen: Seen
-) -> RecoverAck:
+async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    endpoint_id: Id, wanted: RecoverRequest, services: Use, caller: Caller, seen: Seen, once: Keyed
+) -> Response:
     """Dead letters, cancelled deliveries and what happened while the endpoint was disabled; oldest first, 200 a call.
 
     Of the event types that the endpoint subscribes to. What is pending is left alone, so calling again is harmless.
     """
-    async with services.webhooks.intake() as unit:
+    start = services.webhooks.runs.start
+
+    async def recover(unit: WebhookIntakeUnit) -> Done:
         recovered = await unit.redeliveries.recover(
             endpoint_id, seen, _actor(caller), since=wanted.since, until=wanted.until
         )
-        await unit.commit()
-    await _told_all(services.webhooks.runs.start, recovered.deliveries)
-    return RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
+        ack = RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
+        return Done(answer=ack, tell=[partial(told, start, each) for each in recovered.deliveries])
+
+    return await once.do(services.webhooks.intake, recover)
 
 
 class DeliveryQuery(QueryInput):
@@ -203,25 +207,27 @@ async def read_delivery(delivery_id: Id, services: Use, seen: Seen) -> DeliveryD
 @deliveries.post(
     "/{delivery_id}/redeliver",
     status_code=202,
+    response_model=DeliveryStarted,
     summary="Deliver an event once more",
-    responses=answers(400, 401, 403, 404, 409),
+    responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def redeliver(delivery_id: Id, services: Use, caller: Caller, seen: Seen) -> DeliveryStarted:
+async def redeliver(delivery_id: Id, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
     """A pending delivery is attempted now; otherwise the event is delivered anew, with the same id and bytes."""
-    async with services.webhooks.intake() as unit:
-        again = await unit.redeliveries.redeliver(delivery_id, seen, _actor(caller))
-        await unit.commit()
     runs = services.webhooks.runs
-    await told(runs.redeliver_now if again.waiting else runs.start, again.delivery)
-    return _started(again.delivery)
+
+    async def send(unit: WebhookIntakeUnit) -> Done:
+        sent = await unit.redeliveries.redeliver(delivery_id, seen, _actor(caller))
+        call = runs.redeliver_now if sent.waiting else runs.start
+        return Done(answer=_started(sent.delivery), tell=[partial(told, call, sent.delivery)])
+
+    return await once.do(services.webhooks.intake, send, again=runs.start)
 
 
 def _actor(caller: Principal) -> Actor:
     return Actor(id=caller.user_id, role=caller.role)
 
 
-def _once(issued: Issued, response: Response) -> EndpointWithSecret:
-    response.headers["Cache-Control"] = "no-store"
+def _with_secret(issued: Issued) -> EndpointWithSecret:
     return EndpointWithSecret(**asdict(issued.endpoint), secret=issued.secret)
 
 
@@ -229,14 +235,3 @@ def _started(delivery: Delivery) -> DeliveryStarted:
     return DeliveryStarted(
         delivery_id=delivery.id, event_id=delivery.event_id, endpoint_id=delivery.endpoint_id, n=delivery.n
     )
-
-
-async def _told_all(call: Callable[[Delivery], Awaitable[None]], started: Iterable[Delivery]) -> None:
-    """A few at a time; what the engine does not take, reconciliation starts."""
-    turns = asyncio.Semaphore(STARTS_AT_A_TIME)
-
-    async def in_turn(delivery: Delivery) -> None:
-        async with turns:
-            await told(call, delivery)
-
-    await asyncio.gather(*map(in_turn, started))

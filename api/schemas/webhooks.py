@@ -94,7 +94,13 @@ class Endpoint(Output):
 
 
 class EndpointWithSecret(Endpoint):
-    secret: str = Field(description="Shown in this answer and never again", examples=["whsec_…"])
+    shown_once = frozenset({"secret"})
+
+    secret: str | None = Field(
+        default=None,
+        description="Shown in this answer and never again: a replayed one is without it",
+        examples=["whsec_…"],
+    )
 
 
 class EndpointList(Output):

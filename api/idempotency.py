@@ -1,0 +1,162 @@
+"""Idempotency-Key: a request that is sent again has one effect, and its first answer is given again."""
+
+import hmac
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.routing import APIRoute
+
+from api.engine import told, told_all
+from api.errors import answer_to
+from api.services import Caller, Use
+from api.tokens import Principal, keys_of
+from api.wire import Output
+from domain.errors import AppError, InvalidInput, Problem
+from persistence.idempotency import Kept, KeyedRequest
+from persistence.request_unit import RequestUnit
+
+HEADER: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotent-Replayed"
+MAX_CHARS: Final = 255
+_KEY: Final = re.compile(r'"(?P<quoted>([ !#-\[\]-~]|\\["\\])*)"|(?P<bare>[!#-~][ !#-~]*)')
+
+Unit = TypeVar("Unit", bound=RequestUnit)
+Answer: TypeAlias = Output | AppError | Kept
+Again: TypeAlias = Callable[[Any], Awaitable[None]]
+"""A start or a signal that changes nothing when it is repeated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What an effect has come to. An error that is raised undoes the effect, an error as `answer` does not.
+
+    `tell` is told to the engine after the commit; `unheard` is the answer where the engine did not take it.
+    """
+
+    answer: Answer
+    tell: Sequence[Callable[[], Awaitable[bool]]] = ()
+    unheard: Output | None = None
+
+
+class Once:
+    """One request: its effect and its answer are committed together, with a key or without."""
+
+    def __init__(self, status: int, path_ids: Mapping[str, Any], keyed: KeyedRequest | None) -> None:
+        self._status = status
+        self._path_ids = path_ids
+        self._keyed = keyed
+
+    async def do(
+        self,
+        open_unit: Callable[[], Unit],
+        effect: Callable[[Unit], Awaitable[Done]],
+        *,
+        again: Again | None = None,
+    ) -> Response:
+        """The answer to send. `again` starts or signals, once more, what a stored answer speaks of.
+
+        Raises:
+            RequestInProgress: another request with the key is at work.
+            KeyReused: the key came with another body.
+            AppError: what the effect raises; with a key, what is the client's fault is stored and answered instead.
+        """
+        async with open_unit() as unit:
+            kept = await unit.keys.claim(self._keyed) if self._keyed else None
+            if kept is None:
+                done = await self._attempt(unit, effect)
+                await self._keep(unit, done.answer)
+                await unit.commit()
+            else:
+                done = await self._repeat(unit, kept, again)
+        if await told_all(done.tell) or done.unheard is None:
+            return self._response(done.answer)
+        async with open_unit() as unit:
+            await self._keep(unit, done.unheard)
+            await unit.commit()
+        return self._response(done.unheard)
+
+    async def _attempt(self, unit: Unit, effect: Callable[[Unit], Awaitable[Done]]) -> Done:
+        if self._keyed is None:
+            return await effect(unit)
+        try:
+            async with unit.savepoint():
+                return await effect(unit)
+        except AppError as error:
+            if answer_to(error).status_code >= 500:  # noqa: PLR2004  # ours, and gone when it is tried again
+                raise
+            return Done(answer=error)
+
+    async def _repeat(self, unit: Unit, kept: Kept, again: Again | None) -> Done:
+        subject = None
+        if again is not None and kept.status < 400:  # noqa: PLR2004  # there is an effect to speak of
+            subject = await unit.subject({**self._path_ids, **json.loads(kept.body)})
+        return Done(answer=kept, tell=[partial(told, again, subject)] if again and subject else ())
+
+    async def _keep(self, unit: Unit, answer: Answer) -> None:
+        if self._keyed is not None:
+            response = self._response(answer, secrets=False)
+            await unit.keys.keep(self._keyed, Kept(status=response.status_code, body=bytes(response.body)))
+
+    def _response(self, answer: Answer, *, secrets: bool = True) -> Response:
+        match answer:
+            case AppError():
+                return answer_to(answer)
+            case Kept():
+                return _json(answer.body, answer.status, {REPLAYED: "true"})
+            case _:
+                hidden = set() if secrets else set(answer.shown_once)
+                return _json(answer.model_dump_json(exclude_none=True, exclude=hidden), self._status)
+
+
+def _json(document: str | bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(document, status, headers, media_type="application/json")
+
+
+async def _once(
+    request: Request,
+    caller: Caller,
+    services: Use,
+    key: Annotated[
+        str | None,
+        Header(
+            alias=HEADER,
+            description="Sent again within 24 hours with the same body, the request has no second effect and gets the"
+            f" first answer, with `{REPLAYED}: true`. 1 to {MAX_CHARS} printable ASCII characters, quoted or bare",
+            examples=['"2d7b9c1e-start"'],
+        ),
+    ] = None,
+) -> Once:
+    route = cast(APIRoute, request.scope["route"])
+    secret = keys_of(services.settings.jwt_secret)[0]
+    keyed = await _keyed(request, caller, secret) if key is not None else None
+    return Once(route.status_code or 200, request.path_params, keyed)
+
+
+Keyed = Annotated[Once, Depends(_once)]
+
+
+async def _keyed(request: Request, caller: Principal, secret: str) -> KeyedRequest:
+    """The hash is a keyed one: a body may hold a password, which nobody is to guess from what is stored."""
+    return KeyedRequest(
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        method=request.method,
+        route=request.url.path,
+        key=_read(request.headers.getlist(HEADER)),
+        request_hash=hmac.digest(secret.encode(), await request.body(), "sha256").hex(),
+    )
+
+
+def _read(values: Sequence[str]) -> str:
+    """The key without its quotes."""
+    found = _KEY.fullmatch(values[0]) if len(values) == 1 else None
+    key = (found["quoted"] or found["bare"]) if found else None
+    if not key or len(key) > MAX_CHARS:
+        problem = f"must be 1 to {MAX_CHARS} printable ASCII characters, quoted or bare"
+        raise InvalidInput("The request is not valid", (Problem(HEADER, problem),))
+    return key

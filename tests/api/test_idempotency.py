@@ -1,0 +1,360 @@
+"""Idempotency-Key: one effect, and the first answer again."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import func, select, update
+
+from domain.scores import DegradedReason
+from persistence.idempotency import KeyedRequest
+from persistence.tables import (
+    AssessmentRow,
+    EssayReviewRow,
+    FeedbackRow,
+    IdempotencyKeyRow,
+    UserRow,
+    WebhookDeliveryRow,
+    WebhookEndpointRow,
+)
+from tests.api.conftest import Api, Person, levels_of, question_of, response_to
+from tests.api.partner import TYPES, URL, Partner
+from tests.builders import ROLE_ID
+from tests.fakes import RecordingDeliveries, RecordingRuns
+
+REPLAYED = "Idempotent-Replayed"
+
+
+@dataclass
+class Request:
+    """One that can be sent again."""
+
+    api: Api
+    person: Person
+    path: str
+    body: Any = None
+    key: str = field(default_factory=lambda: f'"{uuid4()}"')
+
+    async def send(self, **headers: str) -> httpx.Response:
+        return await self.api.client.post(
+            f"/api/v1{self.path}", json=self.body, headers=self.person.headers | {"Idempotency-Key": self.key} | headers
+        )
+
+    async def send_twice(self) -> httpx.Response:
+        """The first answer, once it is known that the second is the same."""
+        first, second = await self.send(), await self.send()
+        assert (first.status_code, first.content) == (second.status_code, second.content)
+        assert (first.headers.get(REPLAYED), second.headers.get(REPLAYED)) == (None, "true")
+        return first
+
+
+@pytest.fixture
+async def feedback(api: Api, learner: Person) -> Request:
+    publication = await api.completed(learner)
+    return Request(api, learner, f"/recommendations/{publication.recommendation_id}/feedback", {"relevance_score": 4})
+
+
+async def given(api: Api, request: Request) -> int:
+    return await count(api, FeedbackRow, FeedbackRow.recommendation_id == request.path.split("/")[2])
+
+
+async def count(api: Api, row: Any, condition: Any) -> int:
+    async with api.sessions() as session:
+        return await session.scalar(select(func.count()).select_from(row).where(condition)) or 0
+
+
+async def test_a_start_happens_once(api: Api, learner: Person, runs: RecordingRuns) -> None:
+    answer = await Request(api, learner, "/assessments/start", {"role_id": str(ROLE_ID)}).send_twice()
+    assert answer.status_code == 201
+    assert await count(api, AssessmentRow, AssessmentRow.user_id == learner.id) == 1
+    assert [str(each) for each in runs.started] == [answer.json()["assessment_id"]] * 2
+
+
+async def test_answers_are_handed_in_once(api: Api, learner: Person, runs: RecordingRuns) -> None:
+    started = await api.start(learner)
+    body = {"responses": [response_to(question) for question in started["questions"]], "completed": True}
+    answer = await Request(api, learner, f"/assessments/{started['assessment_id']}/responses", body).send_twice()
+    assert answer.json()["status"] == "awaiting_async"
+    assert [str(each) for each in runs.submitted] == [started["assessment_id"]] * 2
+
+
+async def test_feedback_is_given_once(api: Api, feedback: Request) -> None:
+    answer = await feedback.send_twice()
+    assert answer.status_code == 201
+    assert await given(api, feedback) == 1
+
+
+async def test_an_essay_is_reviewed_once(api: Api, learner: Person, runs: RecordingRuns) -> None:
+    started = await api.start(learner)
+    await api.submit(learner, started)
+    await api.publish(started["assessment_id"])
+    essay = question_of(started, "text")
+    path = f"/assessments/{started['assessment_id']}/items/{essay['question_id']}/review"
+    answer = await Request(api, await api.person("advisor"), path, {"levels": levels_of(essay)}).send_twice()
+    assert answer.status_code == 202
+    assert await count(api, EssayReviewRow, EssayReviewRow.assessment_id == started["assessment_id"]) == 1
+    assert [str(each) for each in runs.revised] == [started["assessment_id"]] * 2
+
+
+async def test_healing_and_running_again_are_asked_for_once(api: Api, learner: Person, runs: RecordingRuns) -> None:
+    degraded = str((await api.completed(learner, degraded_reason=DegradedReason.ESSAY_GRADER_LOCAL)).assessment_id)
+    failed = (await api.start(await api.person()))["assessment_id"]
+    await api.set(failed, status="failed", failure_reason="bug")
+    admin = await api.person("admin")
+    healing = await Request(api, admin, f"/assessments/{degraded}/retry").send_twice()
+    rerun = await Request(api, admin, f"/assessments/{failed}/rerun").send_twice()
+    assert (healing.status_code, rerun.status_code, rerun.json()["run"]) == (202, 202, 2)
+    assert [str(each) for each in runs.healed_now] == [degraded] * 2
+    assert [str(each) for each in runs.submitted[-2:]] == [failed] * 2
+
+
+async def test_an_endpoint_is_made_once_and_its_secret_shown_once(api: Api) -> None:
+    partner = await Partner.of(api)
+    request = Request(api, partner.admin, "/webhooks/endpoints", {"url": URL, "event_types": TYPES})
+    first, second = await request.send(), await request.send()
+    assert second.json() == {name: value for name, value in first.json().items() if name != "secret"}
+    assert first.json()["secret"].startswith("whsec_")
+    assert await count(api, WebhookEndpointRow, WebhookEndpointRow.organization_id == partner.id) == 1
+    assert first.json()["secret"].encode() not in await stored_bodies(api, partner.admin)
+
+
+async def test_a_secret_is_rotated_once_and_shown_once(api: Api) -> None:
+    partner = await Partner.of(api)
+    endpoint_id = (await partner.register())["endpoint_id"]
+    request = Request(api, partner.admin, f"/webhooks/endpoints/{endpoint_id}/rotate-secret")
+    first = await request.send()
+    stored = await partner.endpoint_row(endpoint_id)
+    second = await request.send()
+    assert (second.headers[REPLAYED], "secret" in second.json()) == ("true", False)
+    assert await partner.endpoint_row(endpoint_id) == stored
+    assert first.json()["secret"].encode() not in await stored_bodies(api, partner.admin)
+
+
+async def test_deliveries_are_sent_once(api: Api, told: RecordingDeliveries) -> None:
+    partner = await Partner.of(api)
+    endpoint_id = (await partner.register())["endpoint_id"]
+    await partner.events(endpoint_id, "dead_letter", minutes_ago=60)
+    test = await Request(api, partner.admin, f"/webhooks/endpoints/{endpoint_id}/test").send_twice()
+    path = f"/webhooks/deliveries/{test.json()['delivery_id']}/redeliver"
+    await Request(api, partner.admin, path).send_twice()
+    since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    recover = Request(api, partner.admin, f"/webhooks/endpoints/{endpoint_id}/recover", {"since": since})
+    recovered = await recover.send_twice()
+    assert recovered.json()["redelivered"] == 1
+    assert await count(api, WebhookDeliveryRow, WebhookDeliveryRow.endpoint_id == endpoint_id) == 3
+    assert [str(each.id) for each in told.started[:2]] == [test.json()["delivery_id"]] * 2
+
+
+async def test_twins_have_one_effect(api: Api, feedback: Request) -> None:
+    answers = await asyncio.gather(*(feedback.send() for _ in range(12)))
+    assert await given(api, feedback) == 1
+    done = [answer for answer in answers if answer.status_code == 201]
+    waiting = [answer for answer in answers if answer.status_code == 409]
+    assert len(done) + len(waiting) == len(answers)
+    assert sum(REPLAYED not in answer.headers for answer in done) == 1
+    assert len({answer.content for answer in done}) == 1
+    assert {(answer.json()["error_code"], answer.headers["Retry-After"]) for answer in waiting} <= {
+        ("IDEMPOTENCY_409", "1")
+    }
+
+
+async def test_while_a_request_is_worked_on_its_twin_is_told_to_wait(api: Api, feedback: Request) -> None:
+    scope = KeyedRequest(
+        organization_id=feedback.person.principal.organization_id,
+        user_id=feedback.person.id,
+        method="POST",
+        route=f"/api/v1{feedback.path}",
+        key=feedback.key.strip('"'),
+        request_hash="",
+    )
+    async with api.unit() as unit:
+        await unit.keys.claim(scope)
+        twin = await feedback.send()
+    assert (twin.status_code, twin.json()["error_code"]) == (409, "IDEMPOTENCY_409")
+    assert twin.headers["Retry-After"] == "1"
+    assert (await feedback.send()).status_code == 201
+
+
+@pytest.mark.parametrize("body", [{"relevance_score": 5}, {"relevance_score": 4, "comments": "More"}])
+async def test_another_body_is_refused(api: Api, feedback: Request, body: dict[str, Any]) -> None:
+    await feedback.send()
+    feedback.body = body
+    answer = await feedback.send()
+    assert (answer.status_code, answer.json()["error_code"]) == (422, "IDEMPOTENCY_422")
+    assert await given(api, feedback) == 1
+
+
+async def test_a_key_counts_for_its_user_and_its_resource_only(api: Api, feedback: Request) -> None:
+    other = await api.person()
+    theirs = (await api.completed(other)).recommendation_id
+    mine = (await api.completed(feedback.person)).recommendation_id
+    await feedback.send()
+    answers = [
+        await Request(
+            api, person, f"/recommendations/{recommendation}/feedback", feedback.body, key=feedback.key
+        ).send()
+        for person, recommendation in ((other, theirs), (feedback.person, mine))
+    ]
+    assert [(answer.status_code, REPLAYED in answer.headers) for answer in answers] == [(201, False)] * 2
+
+
+async def test_quoted_and_bare_are_the_same_key(feedback: Request) -> None:
+    await feedback.send()
+    feedback.key = feedback.key.strip('"')
+    assert (await feedback.send()).headers[REPLAYED] == "true"
+
+
+@pytest.mark.parametrize(
+    "key", ["", '""', '"open', 'shut"', "x" * 256, f'"{"x" * 256}"', "t\tab", "ümlaut", '"a" "b"', '"a\\b"']
+)
+async def test_what_is_no_key_is_refused(api: Api, feedback: Request, key: str) -> None:
+    sent = feedback.person.headers | {"Idempotency-Key": key}
+    headers = {name.encode(): value.encode("latin-1") for name, value in sent.items()}
+    answer = await api.client.post(f"/api/v1{feedback.path}", json=feedback.body, headers=headers)
+    assert (answer.status_code, answer.json()["details"][0]["field"]) == (400, "Idempotency-Key")
+    assert await given(api, feedback) == 0
+
+
+@pytest.mark.parametrize("key", ["x", "x" * 255, f'"{"x" * 255}"', "~!#$ %", '"with \\" and \\\\"'])
+async def test_what_is_a_key_is_taken(feedback: Request, key: str) -> None:
+    feedback.key = key
+    await feedback.send_twice()
+
+
+async def test_two_keys_are_refused(api: Api, feedback: Request) -> None:
+    headers = [*feedback.person.headers.items(), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    answer = await api.client.post(f"/api/v1{feedback.path}", json=feedback.body, headers=headers)
+    assert answer.status_code == 400
+
+
+async def test_what_an_effect_refuses_stays_refused(api: Api, learner: Person) -> None:
+    started = await api.start(learner)
+    request = Request(api, learner, "/assessments/start", {"role_id": str(ROLE_ID)})
+    refused = await request.send_twice()
+    assert (refused.status_code, refused.json()["error_code"]) == (409, "ASSESSMENT_409")
+    await api.set(started["assessment_id"], status="failed", failure_reason="expired")
+    assert (await request.send()).content == refused.content
+
+
+async def test_answers_that_came_too_late_stay_too_late(api: Api, learner: Person, runs: RecordingRuns) -> None:
+    started = await api.start(learner)
+    await api.send(learner, started["assessment_id"], response_to(started["questions"][0]))
+    await api.set(started["assessment_id"], expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    body = {"responses": [response_to(started["questions"][1])]}
+    late = await Request(api, learner, f"/assessments/{started['assessment_id']}/responses", body).send_twice()
+    assert late.status_code == 409
+    status = (await api.get(learner, f"/assessments/{started['assessment_id']}")).json()["status"]
+    assert status == "awaiting_async"
+    assert [str(each) for each in runs.submitted] == [started["assessment_id"]]
+
+
+async def test_what_was_refused_before_the_effect_may_be_corrected(api: Api, feedback: Request) -> None:
+    right, feedback.body = feedback.body, {"relevance_score": 6}
+    assert (await feedback.send()).status_code == 400
+    feedback.body = right
+    assert (await feedback.send()).status_code == 201
+    assert await given(api, feedback) == 1
+
+
+async def test_a_replay_starts_what_a_crash_left_unstarted(api: Api, learner: Person, runs: RecordingRuns) -> None:
+    started = await api.start(learner)
+    body = {"responses": [response_to(question) for question in started["questions"]], "completed": True}
+    request = Request(api, learner, f"/assessments/{started['assessment_id']}/responses", body)
+    runs.down = True
+    first = await request.send()
+    runs.down = False
+    again = await request.send()
+    assert "could not be told" in first.json()["message"]
+    assert again.content == first.content
+    assert [str(each) for each in runs.submitted] == [started["assessment_id"]]
+
+
+async def test_a_replay_starts_nothing_that_has_ended(api: Api, learner: Person, runs: RecordingRuns) -> None:
+    request = Request(api, learner, "/assessments/start", {"role_id": str(ROLE_ID)})
+    started = (await request.send()).json()
+    await api.submit(learner, started)
+    await api.publish(started["assessment_id"])
+    before = list(runs.started), list(runs.submitted)
+    assert (await request.send()).headers[REPLAYED] == "true"
+    assert (runs.started, runs.submitted) == before
+
+
+async def test_a_replay_needs_the_same_right(api: Api, feedback: Request) -> None:
+    await feedback.send()
+    anonymous = await api.client.post(
+        f"/api/v1{feedback.path}", json=feedback.body, headers={"Idempotency-Key": feedback.key}
+    )
+    assert anonymous.status_code == 401
+
+
+async def test_after_24_hours_a_key_is_new(api: Api, feedback: Request) -> None:
+    await feedback.send()
+    async with api.sessions() as session:
+        mine = IdempotencyKeyRow.user_id == feedback.person.id
+        expires = (await session.scalars(select(IdempotencyKeyRow.expires_at).where(mine))).one()
+        await session.execute(update(IdempotencyKeyRow).where(mine).values(expires_at=datetime.now(UTC)))
+        await session.commit()
+    assert timedelta(hours=23, minutes=59) < expires - datetime.now(UTC) <= timedelta(hours=24)
+    feedback.body = {"relevance_score": 5}
+    await feedback.send_twice()
+    assert await given(api, feedback) == 2
+    assert await count(api, IdempotencyKeyRow, mine) == 1
+
+
+async def test_nothing_is_kept_of_somebody_who_is_being_erased(api: Api, feedback: Request) -> None:
+    reviewer = await api.person("advisor")
+    feedback.person = reviewer
+    await api.get(reviewer, "/me")  # so that this process still takes the token
+    async with api.sessions() as session:
+        await session.execute(update(UserRow).where(UserRow.id == reviewer.id).values(status="erasing"))
+        await session.commit()
+    answer = await feedback.send()
+    assert (answer.status_code, answer.json()["error_code"]) == (410, "ERASED_410")
+    assert await given(api, feedback) == 0
+    assert await count(api, IdempotencyKeyRow, IdempotencyKeyRow.user_id == reviewer.id) == 0
+
+
+async def test_without_a_key_nothing_is_kept(api: Api, feedback: Request) -> None:
+    await api.client.post(f"/api/v1{feedback.path}", json=feedback.body, headers=feedback.person.headers)
+    assert await count(api, IdempotencyKeyRow, IdempotencyKeyRow.user_id == feedback.person.id) == 0
+
+
+def test_every_route_that_takes_a_key_says_so(app: FastAPI) -> None:
+    taking = {
+        operation["operationId"]: operation["responses"].keys()
+        for operations in app.openapi()["paths"].values()
+        for operation in operations.values()
+        if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
+    }
+    assert taking.keys() >= KEYED
+    assert [name for name, statuses in taking.items() if not {"409", "422"} <= statuses] == []
+
+
+KEYED = {
+    "start_assessment",
+    "submit_responses",
+    "give_feedback",
+    "review_essay",
+    "retry_healing",
+    "rerun_assessment",
+    "create_endpoint",
+    "test_endpoint",
+    "rotate_secret",
+    "recover_endpoint",
+    "redeliver",
+    "create_user",
+    "create_organization",
+    "add_held_credential",
+    "import_credentials",
+}
+
+
+async def stored_bodies(api: Api, person: Person) -> bytes:
+    async with api.sessions() as session:
+        bodies = select(IdempotencyKeyRow.response_body).where(IdempotencyKeyRow.user_id == person.id)
+        return b"\n".join(await session.scalars(bodies))
