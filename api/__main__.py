@@ -8,6 +8,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from api.app import create_app
+from api.connections import BoundedConnection
 from api.settings import ApiSettings
 from workflows.logs import configure_logging
 from workflows.process_exit import run_and_leave
@@ -26,7 +27,9 @@ def serve(settings: ApiSettings) -> int:
             access_log=False,
             log_config=None,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=False,  # api.addresses reads them, from trusted proxies only
+            http=BoundedConnection,
+            ws="none",
             timeout_graceful_shutdown=GRACE_S,
         )
     )

@@ -1,8 +1,10 @@
 """Every error leaves as `{"error_code", "message"}` with `details` for fields, never the input, never a stack."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -18,10 +20,14 @@ from domain.errors import (
     Forbidden,
     InvalidAssessmentState,
     InvalidInput,
+    KeyReused,
     NotFound,
     Problem,
     RecommendationNotReady,
+    RequestInProgress,
     StorageUnavailable,
+    TemporarilyUnavailable,
+    TooManyRequests,
     Unauthenticated,
 )
 
@@ -34,15 +40,21 @@ STATUS: Final[Mapping[type[AppError], int]] = {
     RecommendationNotReady: 409,
     AssessmentFailed: 409,
     Conflict: 409,
+    RequestInProgress: 409,
     Erased: 410,
+    KeyReused: 422,
+    TooManyRequests: 429,
     CorruptData: 500,
     ExternalServiceError: 502,
     StorageUnavailable: 503,
+    TemporarilyUnavailable: 503,
 }
 
 _HEADERS: Final[Mapping[type[AppError], dict[str, str]]] = {
     Unauthenticated: {"WWW-Authenticate": "Bearer"},
+    RequestInProgress: {"Retry-After": "1"},
     StorageUnavailable: {"Retry-After": "2"},
+    TemporarilyUnavailable: {"Retry-After": "5"},
 }
 
 # Written out, because Python's own names of these change between versions.
@@ -50,9 +62,12 @@ _REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
     400: (InvalidInput.code, "The request is not valid"),
     404: (NotFound.code, "There is nothing at this address"),
     405: ("METHOD_NOT_ALLOWED_405", "This address does not take this method"),
+    408: ("REQUEST_TIMEOUT_408", "The body did not arrive in time"),
     413: ("PAYLOAD_TOO_LARGE_413", "The body is too large"),
-    415: ("UNSUPPORTED_MEDIA_TYPE_415", "The body must be application/json in UTF-8 without encoding"),
+    415: ("UNSUPPORTED_MEDIA_TYPE_415", "The body must be of a type that the route takes, in UTF-8 without encoding"),
 }
+
+log = structlog.get_logger()
 
 MAX_PROBLEMS: Final = 50
 """More than this helps nobody and would let a small request ask for a large answer."""
@@ -61,6 +76,7 @@ MAX_PROBLEMS: Final = 50
 def register(app: FastAPI) -> None:
     """Installs the handlers; what none of them knows ends in `api.correlation`."""
     app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
 
@@ -71,13 +87,31 @@ def body(code: str, message: str, details: object = None) -> dict[str, object]:
     return content if details is None else content | {"details": details}
 
 
-def _app_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, AppError)  # noqa: S101  # registered for this type only
+def answer_to(error: AppError) -> JSONResponse:
+    """What a client is told."""
     kind = next(kind for kind in type(error).__mro__ if kind in STATUS or kind is AppError)
     details: object = error.details
     if isinstance(error, InvalidInput) and error.problems:
         details = _problems(error.problems)
-    return JSONResponse(body(error.code, error.message, details), STATUS.get(kind, 500), headers=_HEADERS.get(kind))
+    headers = _HEADERS.get(kind)
+    if isinstance(error, TooManyRequests):
+        headers = {"Retry-After": str(error.retry_after_s)}
+    return JSONResponse(body(error.code, error.message, details), STATUS.get(kind, 500), headers=headers)
+
+
+def _app_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AppError)  # noqa: S101  # registered for this type only
+    return answer_to(error)
+
+
+async def _forbidden(request: Request, error: Exception) -> JSONResponse:
+    """Counted by principal and hour, because a row for each would let anybody fill the audit trail."""
+    services, principal = request.app.state.services, request.state.principal
+    try:
+        await services.privacy.denials.count(principal.user_id)
+    except AppError as failure:
+        log.warning("denial_not_counted", error_code=failure.code)
+    return _app_error(request, error)
 
 
 def _invalid_request(_: Request, error: Exception) -> JSONResponse:
@@ -104,5 +138,8 @@ def _field(place: Sequence[object]) -> str:
     return ".".join(str(part) for part in place[1:]) or str(place[0])
 
 
-def _problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
-    return [{"field": problem.field, "problem": problem.problem} for problem in problems[:MAX_PROBLEMS]]
+def _problems(problems: Sequence[Problem]) -> list[dict[str, object]]:
+    return [
+        {name: value for name, value in asdict(problem).items() if value is not None}
+        for problem in problems[:MAX_PROBLEMS]
+    ]

@@ -3,12 +3,13 @@
 Numbers with a fraction or an exponent arrive as Decimal, so that an answer is judged as it was written.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from email.message import Message as Headers
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
@@ -17,6 +18,7 @@ from starlette.types import Message, Receive, Scope
 from domain.errors import InvalidInput, Problem
 
 MAX_BYTES: Final = 1024 * 1024
+JSON: Final = "application/json"
 MAX_DEPTH: Final = 32
 MAX_DIGITS: Final = 15
 """Integers of more digits lose precision in readers that know only doubles."""
@@ -24,24 +26,33 @@ MAX_NUMBER_CHARS: Final = 32
 _SMALLEST_EXPONENT: Final = -30
 _NOT_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 
+Parsed = TypeVar("Parsed")
+
 
 class StrictRequest(Request):
-    """A request whose `json()` is strict and whose body is counted while it arrives."""
+    """A request whose `json()` is strict and whose body is counted, and timed as a whole, while it arrives."""
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        super().__init__(scope, _counted(receive))
+    def __init__(self, scope: Scope, receive: Receive, timeout_s: float, max_bytes: int = MAX_BYTES) -> None:
+        super().__init__(scope, _counted(receive, timeout_s, max_bytes))
+        self._max_bytes = max_bytes
 
     async def json(self) -> Any:  # noqa: ANN401  # JSON is anything
-        """The parsed body.
+        """The parsed body; raises as `parsed` does."""
+        if not hasattr(self, "_document"):
+            self._document = await self.parsed({JSON: parse_json})
+        return self._document
+
+    async def parsed(self, parsers: Mapping[str, Callable[[bytes], Parsed]]) -> Parsed:
+        """What the parser of the body's media type makes of it; a long body is parsed in a thread.
 
         Raises:
-            InvalidInput: the body is not strict JSON.
-            HTTPException: 413 over 1 MiB; 415 for anything but identity-encoded application/json.
+            InvalidInput: the parser refuses the body.
+            HTTPException: 408 where the body takes too long; 413 over the route's limit; 415 for other media types,
+                charsets and encodings.
         """
-        if not hasattr(self, "_document"):
-            _check_headers(self.headers)
-            self._document = parse_json(await self.body())
-        return self._document
+        parse = parsers[_media_type(self.headers, parsers.keys(), self._max_bytes)]
+        body = await self.body()
+        return parse(body) if len(body) <= MAX_BYTES else await asyncio.to_thread(parse, body)
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
@@ -70,33 +81,42 @@ def _refuse(problem: str) -> NoReturn:
     raise InvalidInput("The body is not acceptable JSON", (Problem("body", problem),)) from None
 
 
-def _counted(receive: Receive) -> Receive:
+def _counted(receive: Receive, timeout_s: float, max_bytes: int) -> Receive:
     size = 0
+    deadline: float | None = asyncio.get_running_loop().time() + timeout_s
 
     async def counted() -> Message:
-        nonlocal size
-        message = await receive()
+        nonlocal size, deadline
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, headers={"Connection": "close"}) from None
         size += len(message.get("body", b""))
-        if size > MAX_BYTES:
+        if size > max_bytes:
             raise HTTPException(413)
+        if not message.get("more_body", False):
+            deadline = None  # what comes after the body is the end of the connection
         return message
 
     return counted
 
 
-def _check_headers(headers: Mapping[str, str]) -> None:
+def _media_type(headers: Mapping[str, str], known: Collection[str], max_bytes: int) -> str:
     length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > MAX_BYTES:
+    if length.isdecimal() and int(length[:20]) > max_bytes:
         raise HTTPException(413)
     content_type = Headers()
     content_type["content-type"] = headers.get("content-type", "application/octet-stream")
     charset = content_type.get_content_charset("utf-8")
+    media_type = content_type.get_content_type()
     if (
-        content_type.get_content_type() != "application/json"
+        media_type not in known
         or charset not in {"utf-8", "utf8"}
         or headers.get("content-encoding", "identity").lower() != "identity"
     ):
         raise HTTPException(415)
+    return media_type
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,12 +4,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Request, Response, Security
+from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 
 from api.access import MAY_USE, admit
-from api.json_body import StrictRequest
+from api.json_body import MAX_BYTES, StrictRequest
+from api.rate_limits import EXEMPT
+from domain.errors import InvalidInput, Problem
+
+LONG_BODIES = {"import_credentials": 20 * MAX_BYTES}
+"""Routes that take more than MAX_BYTES, by name."""
 
 TOKEN_URL = "/api/v1/auth/token"  # noqa: S105  # a path
 
@@ -27,16 +33,36 @@ class GuardedRoute(APIRoute):
         """Looks the route up in `MAY_USE`: a route that is not there stops the start with KeyError."""
         allowed = MAY_USE[self.name]
         handler = super().get_route_handler()
+        max_bytes = LONG_BODIES.get(self.name, MAX_BYTES)
         takes_json = self.body_field is not None and not isinstance(self.body_field.field_info, Form)
 
         async def guarded(request: Request) -> Response:
-            await admit(request, allowed)
-            strict = StrictRequest(request.scope, request.receive)
+            try:
+                await admit(request, allowed)
+            finally:  # who is refused is counted too: by address, where nobody knows who it is
+                await request.app.state.limits.count(request, self.name)
+            if self.name not in EXEMPT:  # probes come as they are configured
+                _check_query(request, self.dependant)
+            strict = StrictRequest(request.scope, request.receive, request.app.state.body_timeout_s, max_bytes)
             if takes_json:
                 await strict.json()  # here, because FastAPI would hide its error behind a bare 400
             return await handler(strict)
 
         return guarded
+
+
+def _check_query(request: Request, dependant: Dependant) -> None:
+    """Of two values of one name readers take different ones; a name that is not known was meant for something."""
+    items = request.query_params.multi_items()
+    if len({name for name, _ in items}) < len(items):
+        problem = "holds a name twice"
+    elif items and not dependant.query_params:
+        problem = "has a field that is not known"
+    elif any("\0" in value for _, value in items):
+        problem = "holds NUL"
+    else:
+        return
+    raise InvalidInput("The request is not valid", (Problem("query", problem),))
 
 
 def open_router(**options: Any) -> APIRouter:  # noqa: ANN401  # passed on to FastAPI

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
@@ -76,3 +76,6 @@ class Output(BaseModel):
     """What clients get. Absent optional fields are left out rather than null."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    shown_once: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold secrets: whoever gets the answer again gets it without them."""

@@ -21,10 +21,12 @@ class AppError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with one field of the input."""
+    """One thing wrong with one field of the input; of which `row` (from 1) and `key`, where the input is a table."""
 
     field: str
     problem: str
+    row: int | None = None
+    key: str | None = None
 
 
 class InvalidInput(AppError):
@@ -71,6 +73,28 @@ class Conflict(AppError):
     """Somebody else changed the same thing first."""
 
     code = "CONFLICT_409"
+
+
+class RequestInProgress(AppError):
+    """The same request, by its idempotency key, is being worked on: its answer can be had a moment later."""
+
+    code = "IDEMPOTENCY_409"
+
+
+class KeyReused(AppError):
+    """The idempotency key belongs to another request."""
+
+    code = "IDEMPOTENCY_422"
+
+
+class TooManyRequests(AppError):
+    """The caller asks more often than the limit allows; `retry_after_s` is how long to wait, in seconds."""
+
+    code = "RATE_LIMIT_429"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Erased(AppError):
@@ -149,6 +173,12 @@ class StorageUnavailable(AppError):
     """Our own database is away or overloaded: the same call succeeds later."""
 
     code = "STORAGE_503"
+
+
+class TemporarilyUnavailable(AppError):
+    """What the call needs is overloaded or away just now: the same call succeeds later."""
+
+    code = "UNAVAILABLE_503"
 
 
 class CorruptData(AppError):

@@ -32,12 +32,22 @@ class DatabaseSettings(BaseSettings):
     pool_timeout_s: float = Field(default=5.0, gt=0)
     connect_timeout_s: int = Field(default=5, ge=2)
     statement_timeout_s: float = Field(default=30.0, gt=0)
+    lock_timeout_s: float = Field(default=0.0, ge=0)
+    """How long a statement waits for a row that somebody else is writing; 0: as long as it may run."""
     application_name: str = "microcred"
 
     @property
     def sqlalchemy_url(self) -> URL:
         """The URL with the driver that this code speaks."""
         return make_url(self.url.get_secret_value()).set(drivername="postgresql+psycopg")
+
+
+class RequestDatabaseSettings(DatabaseSettings):
+    """For requests, behind which somebody waits: better told to try again than kept waiting."""
+
+    pool_timeout_s: float = Field(default=2.0, gt=0)
+    statement_timeout_s: float = Field(default=10.0, gt=0)
+    lock_timeout_s: float = Field(default=3.0, ge=0)
 
 
 def _to_json(value: object) -> str:
@@ -51,6 +61,12 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
     No ping before use: it would be a round trip per transaction. The first error after a restart of the server empties
     the whole pool, and every caller repeats what failed.
     """
+    timeouts = {"statement_timeout": settings.statement_timeout_s, "lock_timeout": settings.lock_timeout_s}
+    options = {name: round(seconds * 1000) for name, seconds in timeouts.items()} | {
+        "timezone": "UTC",
+        # no statement here runs for so long that compiling it would pay; the planner thinks that some do
+        "jit": "off",
+    }
     return create_async_engine(
         settings.sqlalchemy_url,
         pool_size=settings.pool_size,
@@ -62,7 +78,6 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
         connect_args={
             "application_name": settings.application_name,
             "connect_timeout": settings.connect_timeout_s,
-            # no statement here runs for so long that compiling it would pay; the planner thinks that some do
-            "options": f"-c statement_timeout={round(settings.statement_timeout_s * 1000)} -c timezone=UTC -c jit=off",
+            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         },
     )

@@ -15,9 +15,9 @@ from api.settings import ApiSettings
 from persistence.engine import create_engine
 from persistence.intake import intake_factory
 from persistence.queries import Queries
-from tests.api.conftest import SECRET, Api, Person, webhooks
+from tests.api.conftest import SECRET, Api, Person, catalogue, no_issuer, people, privacy, webhooks
 from tests.databases import settings_of
-from tests.fakes import RecordingDeliveries, RecordingRuns
+from tests.fakes import RecordingDeliveries, RecordingErasures, RecordingRuns
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,8 @@ from tests.fakes import RecordingDeliveries, RecordingRuns
         ("GET", "/api/v1/nowhere", (404, "NOT_FOUND_404")),
         ("GET", "/api/v1/roles/", (404, "NOT_FOUND_404")),
         ("DELETE", "/api/v1/me", (405, "METHOD_NOT_ALLOWED_405")),
-        ("GET", "/api/v1/assessments/start", (400, "VALIDATION_400")),
+        ("GET", "/api/v1/assessments/start", (405, "METHOD_NOT_ALLOWED_405")),
+        ("GET", "/api/v1/assessments/begun", (400, "VALIDATION_400")),
     ],
 )
 async def test_what_the_framework_refuses_has_the_same_shape(
@@ -121,6 +122,10 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         intake_factory(engine),
         RecordingRuns(),
         partners=webhooks(engine, RecordingDeliveries()),
+        people=people(engine),
+        catalogue=catalogue(engine),
+        privacy=privacy(engine, RecordingErasures()),
+        fetch=no_issuer,
     )
     app: FastAPI = build()
     app.state.services = services

@@ -1,0 +1,144 @@
+"""What holds for every answer: its headers, who may read it in a browser, and how many are made at a time."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.addresses import Proxies, networks
+from api.errors import body
+
+_PLAIN: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_JSON_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+# What FastAPI's pages load; they show the document only, which holds nothing that a user wrote.
+_PAGE_POLICY: Final = (
+    "default-src 'none'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none';"
+    " script-src 'unsafe-inline' https://cdn.jsdelivr.net;"
+    " style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com;"
+    " font-src https://fonts.gstatic.com; img-src data: https://fastapi.tiangolo.com https://cdn.redoc.ly"
+)
+_PAGES: Final = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
+_PUBLIC: Final = _PAGES | {"/openapi.json"}
+_HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_YEAR_S: Final = 365 * 24 * 3600
+_BUSY: Final = "The service is busy; Retry-After tells when to try again"
+PREFLIGHT_S: Final = 600
+EXPOSED: Final = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotent-Replayed")
+"""What scripts of allowed origins may read beside the body."""
+
+
+def _origins(value: str) -> str:
+    for origin in origins(value):
+        scheme, _, rest = origin.partition("://")
+        if scheme not in {"http", "https"} or not rest or set(rest) & set("/*?#@ "):
+            raise ValueError("must be origins such as https://app.example.org, separated by commas")
+    return value
+
+
+def _networks(value: str) -> str:
+    networks(value)
+    return value
+
+
+def origins(value: str) -> list[str]:
+    return [each.strip() for each in value.split(",") if each.strip()]
+
+
+class HttpSettings(BaseSettings):
+    """CORS_ORIGINS: whose pages may call; TRUSTED_PROXIES: addresses and CIDRs. Comma-separated, by default none."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    microcred_env: Literal["development", "staging", "production"] = "production"
+    cors_origins: Annotated[str, AfterValidator(_origins)] = ""
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
+    api_max_requests: int = Field(default=500, ge=1)
+    """How many are worked on at a time; more are answered 503 at once."""
+    api_body_timeout_s: float = Field(default=30.0, gt=0)
+    """From the end of the headers to the end of the body."""
+
+    @property
+    def origins(self) -> list[str]:
+        return origins(self.cors_origins)
+
+    @property
+    def proxies(self) -> Proxies:
+        return Proxies(networks(self.trusted_proxies))
+
+
+def allow_origins(app: Starlette, allowed: Sequence[str]) -> None:
+    """Lets pages of these origins call, with a bearer token and without cookies."""
+    if allowed:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=allowed,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+            expose_headers=EXPOSED,
+            max_age=PREFLIGHT_S,
+        )
+
+
+class AnswerHeaders:
+    """Adds the headers that are the same for all answers; what a route sets itself stands."""
+
+    def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
+        self._app = app
+        self._proxies = settings.proxies
+        self._strict_transport = settings.microcred_env != "development"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        added = self._added(scope)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in {**added, **state.get("rate_limit", {})}.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    def _added(self, scope: Scope) -> dict[str, str]:
+        path = scope["path"]
+        added = _PLAIN | {"Content-Security-Policy": _PAGE_POLICY if path in _PAGES else _JSON_POLICY}
+        if path not in _PUBLIC:
+            added["Cache-Control"] = "no-store"
+        if self._strict_transport and self._proxies.is_https(scope):
+            added["Strict-Transport-Security"] = f"max-age={_YEAR_S}"
+        return added
+
+
+class Bound:
+    """Refuses what would be one request too many, before anything of it is read. Health is always told."""
+
+    def __init__(self, app: ASGIApp, max_requests: int) -> None:
+        self._app = app
+        self._free = max_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _HEALTH:
+            await self._app(scope, receive, send)
+        elif self._free == 0:
+            busy = JSONResponse(body("OVERLOADED_503", _BUSY), 503, headers={"Retry-After": "1"})
+            await busy(scope, receive, send)
+        else:
+            self._free -= 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._free += 1

@@ -1,0 +1,151 @@
+"""How often one may ask: a user by id, anybody else by address; logins by address and by account."""
+
+import hashlib
+import math
+import time
+from dataclasses import dataclass
+from typing import Annotated, Final, cast
+
+import structlog
+from fastapi import Depends, Request
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+from pydantic import AfterValidator, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from api.addresses import Proxies
+from domain.errors import TooManyRequests
+
+EXEMPT: Final = frozenset({"healthz", "readyz", "metrics"})
+LOGIN: Final = "create_token"
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_MEMORY: Final = "memory://"
+_SCHEMES: Final = frozenset({"memory", *(name + end for name in ("redis", "valkey") for end in ("", "s", "+unix"))})
+_STORAGE_TIMEOUT_S: Final = 0.25
+_WITHOUT_STORAGE_S: Final = 5.0
+"""How long a storage that failed is left alone."""
+
+log = structlog.get_logger()
+
+
+def _limit(value: str) -> str:
+    if parse(value).amount < 1:
+        raise ValueError("must let at least one request through")
+    return value
+
+
+def _known(url: SecretStr) -> SecretStr:
+    if url.get_secret_value().partition(":")[0] not in _SCHEMES:
+        raise ValueError("must be memory://, or the URL of a Redis or Valkey")
+    return url
+
+
+Limit = Annotated[str, AfterValidator(_limit)]
+"""`60/minute`, `1000 per 2 hours`: what the package `limits` reads."""
+
+
+class RateLimitSettings(BaseSettings):
+    """`RATE_LIMIT_WRITES` and its company.
+
+    RATE_LIMIT_STORAGE is a Redis or Valkey that API processes share, such as `redis://cache:6379/0`, and needs the
+    package `redis` or `valkey`. In memory, each process counts for itself.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RATE_LIMIT_", frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    writes: Limit = "60/minute"
+    reads: Limit = "600/minute"
+    login: Limit = "10/minute"
+    storage: Annotated[SecretStr, AfterValidator(_known)] = SecretStr(_MEMORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A named limit. Its window begins with the first request and lasts for `limit.get_expiry()` seconds."""
+
+    name: str
+    limit: RateLimitItem
+
+    def headers(self, remaining: int, reset_s: int) -> dict[str, str]:
+        """As draft-ietf-httpapi-ratelimit-headers has them since its version 08."""
+        return {
+            "RateLimit-Policy": f'"{self.name}";q={self.limit.amount};w={self.limit.get_expiry()}',
+            "RateLimit": f'"{self.name}";r={remaining};t={reset_s}',
+        }
+
+
+class RateLimits:
+    """Counts requests in fixed windows.
+
+    A shared storage that is away is replaced by this process's memory for a while: nobody is locked out by its
+    failure, and nobody is let in without a count.
+    """
+
+    def __init__(self, settings: RateLimitSettings, proxies: Proxies, storage: Storage | None = None) -> None:
+        self._writes = Policy("writes", parse(settings.writes))
+        self._reads = Policy("reads", parse(settings.reads))
+        self._login = Policy("login", parse(settings.login))
+        self._account = Policy("account", parse(settings.login))
+        self._proxies = proxies
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._shared = FixedWindowRateLimiter(storage or _storage(settings.storage.get_secret_value()))
+        self._own_until = 0.0
+
+    async def count(self, request: Request, route: str) -> None:
+        """Counts a request for its caller and leaves the headers of its answer in `request.state.rate_limit`.
+
+        Raises:
+            TooManyRequests: the caller has none left.
+        """
+        if route in EXEMPT:
+            return
+        principal = getattr(request.state, "principal", None)
+        who = str(principal.user_id) if principal else self._proxies.caller(request.scope)
+        policy = self._reads if request.method in _READING else self._writes
+        await self._take(self._login if route == LOGIN else policy, who, request)
+
+    async def count_login(self, account: str) -> None:
+        """Counts an attempt at an account, wherever it comes from.
+
+        Raises:
+            TooManyRequests: there were too many of them.
+        """
+        name = hashlib.sha256(account.strip().lower().encode("utf-8", "surrogatepass")).hexdigest()
+        await self._take(self._account, name)
+
+    async def _take(self, policy: Policy, who: str, request: Request | None = None) -> None:
+        try:
+            taken, reset_at, remaining = await self._hit(policy, who)
+        except StorageError as error:
+            log.warning("rate_limit_storage_away", error_type=type(error.storage_error).__qualname__)
+            self._own_until = time.monotonic() + _WITHOUT_STORAGE_S
+            taken, reset_at, remaining = await self._hit(policy, who)
+        reset_s = max(1, math.ceil(reset_at - time.time()))
+        if request is not None:
+            request.state.rate_limit = policy.headers(remaining, reset_s)
+        if not taken:
+            raise TooManyRequests("Too many requests; Retry-After tells when to go on", retry_after_s=reset_s)
+
+    async def _hit(self, policy: Policy, who: str) -> tuple[bool, float, int]:
+        limiter = self._own if time.monotonic() < self._own_until else self._shared
+        taken = await limiter.hit(policy.limit, policy.name, who)
+        return taken, *await limiter.get_window_stats(policy.limit, policy.name, who)
+
+
+async def _limits(request: Request) -> RateLimits:
+    return cast(RateLimits, request.app.state.limits)
+
+
+Limits = Annotated[RateLimits, Depends(_limits)]
+
+
+def _storage(url: str) -> Storage:
+    """Raises limits.errors.ConfigurationError where the client's package is not installed."""
+    if url == _MEMORY:
+        return MemoryStorage()
+    timeouts = {"socket_timeout": _STORAGE_TIMEOUT_S, "socket_connect_timeout": _STORAGE_TIMEOUT_S}
+    storage = storage_from_string(f"async+{url}", wrap_exceptions=True, implementation="redispy", **timeouts)
+    return cast(Storage, storage)

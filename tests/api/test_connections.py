@@ -1,0 +1,191 @@
+"""What goes over the wire before and around requests, byte by byte, through the server that the process runs."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import build
+from api.connections import MAX_HEAD_BYTES, BoundedConnection
+from api.http_border import HttpSettings
+from deploy.local.ports import HOST, free_port
+from tests.api.conftest import UNLIMITED, Api, Person
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: api.test\r\n\r\n"
+PATIENCE_S = 20
+
+
+@dataclass
+class Wire:
+    """A server and the connections to it."""
+
+    server: uvicorn.Server
+    port: int
+    connections: list["Connection"] = field(default_factory=list)
+
+    async def open(self, *sent: bytes) -> "Connection":
+        connection = Connection(*await asyncio.open_connection(HOST, self.port))
+        connection.send(*sent)
+        self.connections.append(connection)
+        return connection
+
+
+@dataclass
+class Connection:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    def send(self, *parts: bytes) -> None:
+        self.writer.write(b"".join(parts))
+
+    async def answer(self) -> tuple[int, dict[str, str], Any]:
+        """Status, headers by lower-case name, and the JSON body."""
+        async with asyncio.timeout(PATIENCE_S):
+            first, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+            body = await self.reader.readexactly(int(headers["content-length"]))
+        return int(first.split()[1]), headers, json.loads(body)
+
+    async def is_closed_by_the_server(self) -> bool:
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.reader.read() == b""
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[Wire]:
+    port = free_port()
+    options: dict[str, Any] = {"http": BoundedConnection, "ws": "none", "lifespan": "off", "log_config": None}
+    server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=port, timeout_graceful_shutdown=PATIENCE_S, **options))
+    wire = Wire(server, port)
+    task = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    try:
+        yield wire
+    finally:
+        server.should_exit = True
+        await task
+        for connection in wire.connections:
+            connection.writer.close()
+            with suppress(OSError):
+                await connection.writer.wait_closed()
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not happened():  # noqa: ASYNC110  # uvicorn has no event for it
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def wire(api: Api) -> AsyncIterator[Wire]:
+    app = build(http=HttpSettings(api_body_timeout_s=0.5), limits=UNLIMITED)
+    app.state.services = api.services
+    async with serving(app) as wire:
+        yield wire
+
+
+def post(person: Person, *lines: str) -> bytes:
+    """The head of a request to start an assessment."""
+    headers = [f"{name}: {value}" for name, value in person.headers.items()]
+    head = ["POST /api/v1/assessments/start HTTP/1.1", "Host: api.test", "Content-Type: application/json"]
+    return "\r\n".join([*head, *headers, *lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: api.test\r\nX: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: api.test\r\n" + b"X: 1\r\n" * MAX_HEAD_BYTES + b"\r\n",
+        b"GET /" + b"x" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: api.test\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 4 * MAX_HEAD_BYTES,
+    ],
+    ids=["one header", "many headers", "a path", "a head without an end"],
+)
+async def test_a_long_head_is_refused(wire: Wire, head: bytes) -> None:
+    connection = await wire.open(head)
+    status, _, body = await connection.answer()
+    assert (status, body["error_code"]) == (431, "HEADERS_TOO_LARGE_431")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: api.test\r\nno colon\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: three\r\n\r\n",
+    ],
+    ids=["TLS", "a header without colon", "two lengths of a kind", "two lengths", "a negative length", "a word"],
+)
+async def test_what_is_not_http_is_refused_in_the_usual_form(wire: Wire, request_: bytes) -> None:
+    connection = await wire.open(request_)
+    status, headers, body = await connection.answer()
+    assert (status, body["error_code"], headers["connection"]) == (400, "VALIDATION_400", "close")
+    assert await connection.is_closed_by_the_server()
+
+
+async def test_a_slow_body_is_refused_and_its_connection_closed(wire: Wire, learner: Person) -> None:
+    connection = await wire.open(post(learner, "Content-Length: 100"), b'{"role_id"')
+    status, headers, body = await connection.answer()
+    assert (status, body["error_code"], headers["connection"]) == (408, "REQUEST_TIMEOUT_408", "close")
+    assert await connection.is_closed_by_the_server()
+
+
+async def test_a_chunked_body_over_the_limit_is_refused_while_it_arrives(wire: Wire, learner: Person) -> None:
+    connection = await wire.open(post(learner, "Transfer-Encoding: chunked"))
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    connection.send(*[chunk] * 17)
+    status, _, body = await connection.answer()
+    assert (status, body["error_code"]) == (413, "PAYLOAD_TOO_LARGE_413")
+
+
+async def test_a_longer_body_than_declared_is_no_second_request(wire: Wire, learner: Person) -> None:
+    connection = await wire.open(post(learner, "Content-Length: 2"), b"{}", b"{}\r\n\r\n")
+    status, headers, _ = await connection.answer()
+    assert (status, headers["connection"]) == (400, "close")
+    assert await connection.is_closed_by_the_server()
+
+
+async def test_many_open_connections_leave_room_for_a_request(wire: Wire) -> None:
+    for _ in range(500):
+        await wire.open()
+    status, _, _ = await (await wire.open(GET)).answer()
+    assert status == 200
+
+
+async def test_what_had_begun_when_the_server_stops_is_answered(api: Api, learner: Person) -> None:
+    app = build(limits=UNLIMITED)
+    app.state.services = api.services
+    async with serving(app) as wire:
+        body = b'{"role_id": "nothing"}'
+        fresh, idle = await wire.open(), await wire.open(GET)
+        await idle.answer()
+        sending = await wire.open(post(learner, f"Content-Length: {len(body)}"), body[:5])
+        await asyncio.sleep(0.1)  # until the server has read the head
+        wire.server.should_exit = True
+        await until(lambda: not wire.server.servers[0].is_serving())
+        with pytest.raises(ConnectionRefusedError):
+            await wire.open(GET)
+        sending.send(body[5:])
+        fresh.send(GET)
+        idle.send(GET)
+        answers = [await connection.answer() for connection in (sending, fresh, idle)]
+        assert [status for status, _, _ in answers] == [400, 200, 200]
+        assert {headers["connection"] for _, headers, _ in answers} == {"close"}
+
+
+async def test_a_server_that_stops_does_not_wait_for_the_silent(api: Api) -> None:
+    app = build(limits=UNLIMITED)
+    app.state.services = api.services
+    async with serving(app) as wire:
+        silent = await wire.open()
+        await (await wire.open(GET)).answer()
+    assert await silent.is_closed_by_the_server()

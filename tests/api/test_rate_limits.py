@@ -1,0 +1,163 @@
+"""How often one may ask, and what a caller is told about it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from limits.aio.storage import MemoryStorage
+from limits.errors import StorageError
+from pydantic import ValidationError
+from starlette.types import Scope
+
+from api.addresses import Proxies, networks
+from api.app import build
+from api.http_border import HttpSettings
+from api.rate_limits import RateLimits, RateLimitSettings
+from tests.api.conftest import Api, Person
+
+START = "/api/v1/assessments/start"
+LOGIN = {"username": "nobody@demo.example", "password": "a-wrong-password"}
+
+Limited = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def limited(api: Api) -> Limited:
+    """A client of an app with these limits, from an address of its own."""
+
+    @asynccontextmanager
+    async def client(address: str = "192.0.2.1", proxies: str = "", **limits: Any) -> AsyncIterator[httpx.AsyncClient]:
+        app = build(http=HttpSettings(trusted_proxies=proxies), limits=RateLimitSettings(**limits))
+        app.state.services = api.services
+        transport = httpx.ASGITransport(app, client=(address, 4711))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+            yield client
+
+    return client
+
+
+async def test_reads_and_writes_are_counted_apart_and_announced(limited: Limited, learner: Person) -> None:
+    async with limited(reads="2/minute", writes="5/hour") as client:
+        first = await client.get("/api/v1/me", headers=learner.headers)
+        second = await client.get("/api/v1/roles", headers=learner.headers)
+        third = await client.get("/api/v1/me", headers=learner.headers)
+        write = await client.post(START, json={}, headers=learner.headers)
+    assert [answer.status_code for answer in (first, second, third, write)] == [200, 200, 429, 400]
+    assert first.headers["RateLimit-Policy"] == '"reads";q=2;w=60'
+    assert [_left(answer) for answer in (first, second)] == ['"reads";r=1', '"reads";r=0']
+    assert (write.headers["RateLimit-Policy"], _left(write)) == ('"writes";q=5;w=3600', '"writes";r=4')
+
+
+async def test_the_refusal_has_the_usual_form_and_says_how_long_to_wait(limited: Limited, learner: Person) -> None:
+    async with limited(reads="1/minute") as client:
+        await client.get("/api/v1/me", headers=learner.headers)
+        refused = await client.get("/api/v1/me", headers=learner.headers)
+    assert (refused.status_code, refused.json()["error_code"]) == (429, "RATE_LIMIT_429")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert refused.headers["RateLimit"] == f'"reads";r=0;t={refused.headers["Retry-After"]}'
+
+
+async def test_one_user_does_not_use_up_anothers(limited: Limited, api: Api, learner: Person) -> None:
+    other = await api.person()
+    async with limited(reads="1/minute") as client:
+        answers = [await client.get("/api/v1/me", headers=each.headers) for each in (learner, other)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+async def test_who_is_refused_is_counted_by_address(limited: Limited) -> None:
+    forged = {"Authorization": "Bearer forged"}
+    async with limited(reads="2/minute") as client:
+        answers = [await client.get("/api/v1/me", headers=forged) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+
+
+async def test_a_forbidden_request_is_counted_for_its_user(limited: Limited, learner: Person) -> None:
+    async with limited(reads="1/minute") as client:
+        answers = [await client.get("/api/v1/webhooks/endpoints", headers=learner.headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [403, 429]
+
+
+async def test_logins_are_counted_by_address(limited: Limited) -> None:
+    async with limited(login="2/minute") as client:
+        answers = [
+            await client.post("/api/v1/auth/token", data=LOGIN | {"username": f"{number}@demo.example"})
+            for number in range(3)
+        ]
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+
+
+async def test_logins_are_counted_by_account_wherever_they_come_from(limited: Limited) -> None:
+    async with limited(proxies="192.0.2.1", login="2/minute") as client:
+        answers = [
+            await client.post(
+                "/api/v1/auth/token",
+                data=LOGIN | {"username": spelled},
+                headers={"X-Forwarded-For": f"198.51.100.{number}"},
+            )
+            for number, spelled in enumerate(["nobody@demo.example", "NOBODY@demo.example ", "nobody@Demo.Example"])
+        ]
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+
+
+async def test_health_is_never_refused(limited: Limited) -> None:
+    async with limited(reads="1/minute") as client:
+        answers = [await client.get(path) for path in ("/healthz", "/readyz") * 2]
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert not any("RateLimit" in answer.headers for answer in answers)
+
+
+async def test_a_storage_that_is_away_is_replaced_by_memory(limited: Limited, learner: Person) -> None:
+    class Away(MemoryStorage):
+        async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+            raise StorageError(ConnectionError(f"{key}, {expiry}, {amount}"))
+
+    async with limited() as client:
+        app = client._transport.app  # type: ignore[attr-defined]
+        app.state.limits = RateLimits(RateLimitSettings(reads="1/minute"), Proxies(()), Away())
+        answers = [await client.get("/api/v1/me", headers=learner.headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+
+
+@pytest.mark.parametrize("value", ["many", "0/minute", "60", "60/eternity", "-1/minute"])
+def test_a_limit_that_cannot_be_read_stops_the_start(value: str) -> None:
+    with pytest.raises(ValidationError):
+        RateLimitSettings(writes=value)
+
+
+def test_an_unknown_storage_stops_the_start_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RATE_LIMIT_STORAGE", "ftp://somebody:secret@cache.example.org")
+    with pytest.raises(ValidationError) as refused:
+        RateLimitSettings()
+    assert "secret" not in str(refused.value)
+
+
+TRUSTED = "10.0.0.0/8, 2001:db8:ffff::/48"
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "caller"),
+    [
+        ("192.0.2.1", [], "192.0.2.1"),
+        ("192.0.2.1", ["203.0.113.9"], "192.0.2.1"),
+        ("10.1.2.3", ["203.0.113.9"], "203.0.113.9"),
+        ("10.1.2.3", ["198.51.100.7, 203.0.113.9"], "203.0.113.9"),
+        ("10.1.2.3", ["198.51.100.7, 203.0.113.9, 10.9.9.9"], "203.0.113.9"),
+        ("10.1.2.3", ["198.51.100.7", "203.0.113.9"], "203.0.113.9"),
+        ("10.1.2.3", ["forged"], "10.1.2.3"),
+        ("10.1.2.3", ["203.0.113.9, forged"], "10.1.2.3"),
+        ("10.1.2.3", ["10.4.5.6"], "10.4.5.6"),
+        ("::ffff:10.1.2.3", ["203.0.113.9"], "203.0.113.9"),
+        ("2001:db8:ffff::1", ["2001:db8:1:2:3:4:5:6"], "2001:db8:1:2::/64"),
+        ("not an address", ["203.0.113.9"], "unknown"),
+    ],
+)
+def test_only_a_trusted_proxy_says_who_calls(peer: str, forwarded: list[str], caller: str) -> None:
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    scope: Scope = {"type": "http", "client": (peer, 4711), "headers": headers, "scheme": "http"}
+    assert Proxies(networks(TRUSTED)).caller(scope) == caller
+
+
+def _left(answer: httpx.Response) -> str:
+    return answer.headers["RateLimit"].rpartition(";")[0]
