@@ -1,0 +1,41 @@
+"""Refuses what an address does not take, naming all it does take.
+
+Of its own accord the framework names the methods of one route only, and sends `GET /assessments/start` on to
+`/assessments/{assessment_id}`, though OpenAPI says that an address without parameters goes before one with them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final, NoReturn
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import Route
+
+METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
+
+
+def refuse_others(app: FastAPI, served: Iterable[tuple[str, APIRouter]]) -> None:
+    """To each path of the served routers, which come with their prefixes, the methods that it does not take."""
+    taken = defaultdict[str, set[str]](set)
+    for prefix, router in served:
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                taken[prefix + route.path].update(route.methods or ())
+    for path, methods in taken.items():
+        refusal = _refusal(path, methods)
+        if "{" in path:
+            app.router.routes.append(refusal)
+        else:
+            app.router.routes.insert(0, refusal)
+
+
+def _refusal(path: str, methods: set[str]) -> Route:
+    allow = ", ".join(sorted(methods))
+
+    async def refuse(_: Request) -> NoReturn:
+        raise HTTPException(405, headers={"Allow": allow})
+
+    return Route(path, refuse, methods=sorted(METHODS - methods), include_in_schema=False)
