@@ -157,7 +157,8 @@ class SqlModelAnswers:
 
     async def bought(self, key: AnswerKey) -> dict[Call, bytes]:
         rows = await self._session.execute(_BOUGHT, _question(key))
-        return {Call(row.sample, row.round, Variant(row.variant)): row.raw_reply for row in rows}
+        # What was let go of since says nothing, but it is not bought again.
+        return {Call(row.sample, row.round, Variant(row.variant)): row.raw_reply or b"" for row in rows}
 
     async def intend(self, intent: Intent, limits: SpendingLimits) -> datetime:
         held = await self._hold(intent.key)

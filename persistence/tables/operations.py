@@ -4,22 +4,36 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Numeric, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    Numeric,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from persistence.tables.base import Base, Code, Created, Document, Hash, Id
 
 
 class AuditLogRow(Base):
-    """Append-only, opaque ids and codes only; no foreign keys, so it outlives what it speaks of.
+    """Append-only by a trigger, opaque ids and codes only; no foreign keys, so it outlives what it speaks of.
 
-    `seq` and `hash` are for sealing the rows in batches, afterwards.
+    Sealed afterwards (`audit_seal`): `position` is the row's place in the chain, `hash` its link. `seq` is the order
+    of insertion, with gaps where transactions were rolled back.
     """
 
     __tablename__ = "audit_logs"
     __table_args__ = (
         Index("idx_audit_logs_organization", "organization_id", "created_at", "id"),
         Index("idx_audit_logs_resource", "resource_type", "resource_id"),
+        Index("idx_audit_logs_actor", "actor_id", "created_at", "id"),
+        Index("idx_audit_logs_unsealed", "seq", postgresql_where=text("hash IS NULL")),
+        CheckConstraint("(hash IS NULL) = (position IS NULL)", name="sealed"),
     )
 
     id: Mapped[Id]
@@ -33,7 +47,18 @@ class AuditLogRow(Base):
     correlation_id: Mapped[str | None] = mapped_column(String(128))
     details: Mapped[Document | None] = mapped_column("metadata")
     hash: Mapped[Hash | None]
+    position: Mapped[int | None] = mapped_column(BigInteger, unique=True)
     created_at: Mapped[Created]
+
+
+class DeniedRequestsRow(Base):
+    """How many requests of a principal were refused with 403 in the hour from `hour`."""
+
+    __tablename__ = "denied_requests"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    count: Mapped[int]
 
 
 class MetricSnapshotRow(Base):

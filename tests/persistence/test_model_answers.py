@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment
@@ -281,3 +281,15 @@ async def test_the_highest_epoch_is_that_of_any_claim(
 
     async with uow_factory() as unit:
         assert await unit.model_answers.epochs(assessment.id) == {key.snapshot_id: 2}
+
+
+async def test_a_reply_that_was_let_go_of_says_nothing_and_is_not_bought_again(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: AnswerKey
+) -> None:
+    await intend(uow_factory, key)
+    await keep(uow_factory, key, a_reply())
+    await session.execute(update(ModelAnswerRow).values(raw_reply=None))
+
+    assert await bought(uow_factory, key) == {key.call: b""}
+    with pytest.raises(Conflict):
+        await intend(uow_factory, key)

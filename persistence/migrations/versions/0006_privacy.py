@@ -1,14 +1,66 @@
 """What audit, erasure and retention need."""
 
+from alembic import op
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+# Only sealing may touch a row, once; not even the owner deletes one by mistake. Against intent there are the roles
+# (deploy/postgres/app_role.sql) and the seal.
+_APPEND_ONLY = """
+CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF OLD.hash IS NULL AND NEW.hash IS NOT NULL
+      AND to_jsonb(NEW) - 'hash' - 'position' = to_jsonb(OLD) - 'hash' - 'position' THEN
+      RETURN NEW;
+    END IF;
+  END IF;
+  RAISE EXCEPTION 'audit_logs is append-only' USING ERRCODE = 'insufficient_privilege';
+END $$
+"""
+
 
 def upgrade() -> None:
-    """Nothing yet."""
+    op.execute("""
+ALTER TABLE audit_logs
+  ADD COLUMN position BIGINT,
+  ADD CONSTRAINT audit_logs_position_key UNIQUE (position),
+  ADD CONSTRAINT audit_logs_sealed_check CHECK ((hash IS NULL) = (position IS NULL))
+""")
+    op.execute("CREATE INDEX idx_audit_logs_unsealed ON audit_logs (seq) WHERE hash IS NULL")
+    op.execute("CREATE INDEX idx_audit_logs_actor ON audit_logs (actor_id, created_at, id)")
+    op.execute(_APPEND_ONLY)
+    op.execute(
+        "CREATE TRIGGER audit_logs_append_only BEFORE UPDATE OR DELETE ON audit_logs"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_audit_change()"
+    )
+    op.execute(
+        "CREATE TRIGGER audit_logs_not_truncated BEFORE TRUNCATE ON audit_logs"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()"
+    )
+    op.execute("""
+CREATE TABLE denied_requests (
+  user_id UUID NOT NULL REFERENCES users ON DELETE CASCADE,
+  hour TIMESTAMPTZ NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (user_id, hour)
+)
+""")
+    op.execute("ALTER TABLE organizations ADD COLUMN answers_kept_days INTEGER")
+    op.execute(
+        "ALTER TABLE organizations ADD CONSTRAINT organizations_answers_kept_days_check CHECK (answers_kept_days > 0)"
+    )
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    op.execute("ALTER TABLE organizations DROP COLUMN answers_kept_days")
+    op.execute("DROP TABLE denied_requests")
+    op.execute("DROP TRIGGER audit_logs_not_truncated ON audit_logs")
+    op.execute("DROP TRIGGER audit_logs_append_only ON audit_logs")
+    op.execute("DROP FUNCTION refuse_audit_change()")
+    op.execute("DROP INDEX idx_audit_logs_actor")
+    op.execute("DROP INDEX idx_audit_logs_unsealed")
+    op.execute("ALTER TABLE audit_logs DROP COLUMN position")

@@ -1,0 +1,61 @@
+"""Forgets a person, step by step. Every step may be repeated."""
+
+from temporalio import activity
+
+from domain.ports import ErasureList, LiveRuns, UnitOfWorkFactory
+from domain.privacy import Erasure
+
+PAGE = 50
+"""Assessments of one transaction."""
+
+
+class EraseUser:
+    def __init__(self, units: UnitOfWorkFactory, runs: LiveRuns, erased: ErasureList) -> None:
+        self._units = units
+        self._runs = runs
+        self._erased = erased
+
+    @activity.defn
+    async def stop_runs(self, erasure: Erasure) -> int:
+        """Ends every run about the person; returns of how many assessments.
+
+        What an activity of theirs still has in hand when its run is gone, Postgres refuses.
+        """
+        stopped = 0
+        after = None
+        while True:
+            async with self._units(autocommit=True) as unit:
+                page = await unit.erasures.assessments(erasure.id, after=after, limit=PAGE)
+                deliveries = await unit.erasures.pending_deliveries(page)
+            if not page:
+                return stopped
+            await self._runs.stop(page, deliveries)
+            stopped += len(page)
+            after = page[-1]
+
+    @activity.defn
+    async def erase_records(self, erasure: Erasure) -> int:
+        """Deletes or blanks what is held, one transaction a page; returns of how many assessments."""
+        erased = 0
+        after = None
+        while True:
+            async with self._units() as unit:
+                page = await unit.erasures.assessments(erasure.id, after=after, limit=PAGE)
+                await unit.erasures.forget_assessments(page)
+                await unit.commit()
+            if not page:
+                break
+            erased += len(page)
+            after = page[-1]
+        async with self._units() as unit:
+            await unit.erasures.forget_account(erasure.id)
+            await unit.commit()
+        return erased
+
+    @activity.defn
+    async def finish_erasure(self, erasure: Erasure) -> None:
+        """Notes the person on the erasure list, then says that it is done."""
+        await self._erased.add(erasure.id)
+        async with self._units() as unit:
+            await unit.erasures.finish(erasure.id)
+            await unit.commit()

@@ -1,0 +1,123 @@
+"""The seal over the audit trail: `python -m persistence.audit_seal` verifies it and names the first broken link.
+
+Each sealed row holds the SHA-256 of the hash before it, its place in the chain and its own content. Rows are sealed in
+batches, in a transaction of their own, some time after they were written. The chain has its own order: a row that
+commits late is linked late, and a number that a rolled back transaction used up is missing from `seq` only.
+
+What a chain alone cannot show is that its end was cut off; the log line `audit_sealed` takes the head elsewhere.
+"""
+
+import asyncio
+import hashlib
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from persistence.engine import DatabaseSettings, create_engine
+
+GENESIS: Final = "0" * 64
+"""Stands where the first row's link would hold the hash before it."""
+PAGE: Final = 1000
+_LOCK: Final = 7_203_118_455_023
+"""Any number that nothing else in this database locks: one process seals at a time."""
+
+# The content as JSON text, in which PostgreSQL has one form for every value; times without the session's zone.
+_CONTENT: Final = """
+CAST(jsonb_build_array(
+  id, seq, organization_id, actor_id, actor_role, action, resource_type, resource_id, correlation_id, metadata,
+  created_at AT TIME ZONE 'UTC') AS text) AS content
+"""
+
+_HEAD: Final = text("SELECT position, hash FROM audit_logs WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1")
+_UNSEALED: Final = text(f"SELECT id, {_CONTENT} FROM audit_logs WHERE hash IS NULL ORDER BY seq LIMIT :limit")  # noqa: S608  # columns of this code
+_SEAL: Final = text("""
+UPDATE audit_logs SET position = link.position, hash = link.hash
+FROM unnest(CAST(:ids AS uuid[]), CAST(:positions AS bigint[]), CAST(:hashes AS text[])) AS link (id, position, hash)
+WHERE audit_logs.id = link.id
+""")
+_SEALED: Final = text(f"""
+SELECT position, hash, {_CONTENT} FROM audit_logs WHERE position > :after ORDER BY position LIMIT {PAGE}
+""")  # noqa: S608  # columns and a number of this code
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """How far the chain holds: so many rows, up to this hash. `broken_at`: the first place where it does not."""
+
+    rows: int
+    head: str
+    broken_at: int | None = None
+
+
+class SqlAuditTrail:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def seal(self, *, limit: int) -> int:
+        await self._session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        found = (await self._session.execute(_HEAD)).one_or_none()
+        position, head = (0, GENESIS) if found is None else found
+        rows = (await self._session.execute(_UNSEALED, {"limit": limit})).all()
+        if not rows:
+            return 0
+        hashes = list[str]()
+        for place, row in enumerate(rows, start=position + 1):
+            head = link(head, place, row.content)
+            hashes.append(head)
+        positions = list(range(position + 1, position + 1 + len(rows)))
+        ids: list[UUID] = [row.id for row in rows]
+        await self._session.execute(_SEAL, {"ids": ids, "positions": positions, "hashes": hashes})
+        log.info("audit_sealed", position=positions[-1], head=head)
+        return len(rows)
+
+
+def link(previous: str, position: int, content: str) -> str:
+    return hashlib.sha256(f"{previous}\n{position}\n{content}".encode()).hexdigest()
+
+
+async def verify(engine: AsyncEngine) -> Seal:
+    """Reads the whole chain. A changed, missing or exchanged row breaks it at its place."""
+    head, rows = GENESIS, 0
+    async for position, kept, content in _chain(engine):
+        expected = link(head, rows + 1, content)
+        if position != rows + 1 or kept != expected:
+            return Seal(rows, head, broken_at=rows + 1)
+        head, rows = expected, position
+    return Seal(rows, head)
+
+
+async def _chain(engine: AsyncEngine) -> AsyncIterator[tuple[int, str, str]]:
+    after = 0
+    while True:
+        async with engine.connect() as connection:
+            page = (await connection.execute(_SEALED, {"after": after})).all()
+        for row in page:
+            yield row.position, row.hash, row.content
+        if len(page) < PAGE:
+            return
+        after = page[-1].position
+
+
+async def main() -> int:
+    engine = create_engine(DatabaseSettings())
+    try:
+        seal = await verify(engine)
+    finally:
+        await engine.dispose()
+    if seal.broken_at is not None:
+        sys.stdout.write(f"BROKEN at position {seal.broken_at}; {seal.rows} rows before it hold, up to {seal.head}\n")
+        return 1
+    sys.stdout.write(f"{seal.rows} rows hold, up to {seal.head}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,110 @@
+# ruff: noqa: S608  # statements are put together from fragments of this file only
+"""Letting go of what is old, a batch at a time: no statement locks much, or for long.
+
+Old rows stand at the front of their tables, so that a batch finds its rows soon; only the last one reads to the end.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import CursorResult, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.privacy import RetentionRule
+
+_OLD: Final = "now() - make_interval(days => :days)"
+
+# Statuses as they are when nothing more will be made of the answers.
+_SETTLED: Final = "(assessment.status = 'failed' OR assessment.status = 'completed' AND assessment.healing <> 'due')"
+_AGE: Final = "coalesce(assessment.completed_at, assessment.updated_at)"
+
+
+def _delete(table: str, chosen: str) -> TextClause:
+    """Deletes what a SELECT of ids chooses, at most `limit` rows; what others hold waits for the next time."""
+    return text(f"DELETE FROM {table} WHERE id IN ({chosen} LIMIT :limit FOR UPDATE OF old SKIP LOCKED)")
+
+
+_ALWAYS: Final = frozenset(
+    {
+        RetentionRule.IDEMPOTENCY_KEYS,
+        RetentionRule.REFRESH_TOKENS,
+        RetentionRule.ANSWERS,  # for the organizations' sake
+    }
+)
+_RULES: Final = {
+    RetentionRule.IDEMPOTENCY_KEYS: _delete(
+        "idempotency_keys", f"SELECT id FROM idempotency_keys AS old WHERE expires_at < {_OLD}"
+    ),
+    RetentionRule.REFRESH_TOKENS: _delete(
+        "refresh_tokens", f"SELECT id FROM refresh_tokens AS old WHERE expires_at < {_OLD}"
+    ),
+    RetentionRule.WEBHOOK_ATTEMPTS: _delete(
+        "webhook_attempts", f"SELECT id FROM webhook_attempts AS old WHERE started_at < {_OLD}"
+    ),
+    RetentionRule.WEBHOOK_EVENTS: _delete(
+        "webhook_events",
+        f"SELECT id FROM webhook_events AS old WHERE status <> 'pending' AND created_at < {_OLD}",
+    ),
+    RetentionRule.JOBS: _delete(
+        "async_jobs",
+        "SELECT old.id FROM async_jobs AS old JOIN assessments AS assessment ON assessment.id = old.assessment_id"
+        f" WHERE old.completed_at < {_OLD} AND {_SETTLED}",
+    ),
+    RetentionRule.DENIALS: text(
+        "DELETE FROM denied_requests WHERE (user_id, hour) IN ("
+        f"SELECT user_id, hour FROM denied_requests WHERE hour < {_OLD} LIMIT :limit)"
+    ),
+    RetentionRule.MODEL_REPLIES: text(f"""
+UPDATE model_answers SET raw_reply = NULL, request_id = NULL WHERE id IN (
+  SELECT old.id FROM model_answers AS old JOIN assessments AS assessment ON assessment.id = old.assessment_id
+  WHERE old.raw_reply IS NOT NULL AND old.answered_at < {_OLD} AND {_SETTLED}
+  LIMIT :limit FOR UPDATE OF old SKIP LOCKED)
+"""),
+    RetentionRule.ANSWERS: text(f"""
+WITH old AS (
+  SELECT assessment.id FROM assessments AS assessment
+  JOIN organizations AS organization ON organization.id = assessment.organization_id
+  WHERE {_SETTLED}
+    AND {_AGE} < now() - make_interval(days => coalesce(organization.answers_kept_days, nullif(:days, 0)))
+    AND EXISTS (SELECT FROM assessment_responses AS response WHERE response.assessment_id = assessment.id)
+  LIMIT :limit FOR UPDATE OF assessment SKIP LOCKED
+), blanked AS (
+  UPDATE model_answers SET raw_reply = NULL, request_id = NULL FROM old WHERE assessment_id = old.id
+)
+DELETE FROM assessment_responses USING old WHERE assessment_id = old.id
+"""),
+}
+
+
+class RetentionSettings(BaseSettings):
+    """`RETENTION_…_DAYS`: how long what is kept; 0 is for ever. The audit trail is kept for ever.
+
+    An organization's own `answers_kept_days` goes before `RETENTION_ANSWERS_DAYS`.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="RETENTION_", env_ignore_empty=True, extra="ignore")
+
+    webhook_attempts_days: int = Field(default=30, ge=0)
+    webhook_events_days: int = Field(default=90, ge=0)
+    jobs_days: int = Field(default=90, ge=0)
+    denials_days: int = Field(default=90, ge=0)
+    model_replies_days: int = Field(default=365, ge=0)
+    answers_days: int = Field(default=0, ge=0)
+
+    @property
+    def days(self) -> Mapping[RetentionRule, int]:
+        """The age by rule, without the rules that keep everything."""
+        named = {rule: getattr(self, f"{rule}_days", 0) for rule in RetentionRule}
+        return {rule: days for rule, days in named.items() if days or rule in _ALWAYS}
+
+
+class SqlRetention:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def apply(self, rule: RetentionRule, *, days: int, limit: int) -> int:
+        done = await self._session.execute(_RULES[rule], {"days": days, "limit": limit})
+        assert isinstance(done, CursorResult)  # noqa: S101  # what a statement that writes gives
+        return done.rowcount

@@ -1,0 +1,219 @@
+"""The proof of an erasure: what somebody wrote is found nowhere, also after the database was restored."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from deploy.local.process import Program, run_to_end
+from deploy.local.settings import CHECKOUT
+from persistence.erasure_list import FileErasureList
+from tests import answers
+from tests.attempts import Attempt
+from tests.databases import Databases
+from tests.deployment import ADMIN, ADVISOR, START_TIMEOUT_S, Deployment, eventually, libpq, stored
+from tests.faults.injection import Gate, closing
+from tests.markers import forms, found_in, tables_with
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+PASSWORD = "a-password-of-somebody-who-leaves-4471"
+EMAIL = f"email-marker-5518-{uuid4().hex[:6]}@example.org"
+MARKERS = {
+    "answers": "answer-marker-8821",
+    "metadata": "metadata-marker-3390",
+    "feedback": "feedback-marker-7702",
+    "review": "review-marker-1145",
+    "profile": "profile-marker-6634",
+    "key": "key-marker-2917",
+    "email": EMAIL,
+    "password": PASSWORD,
+}
+ESSAY = " ".join(
+    f"{MARKERS['answers']}: {sentence}"
+    for sentence in (
+        "First I count the rows per order after the join, because a payment in three parts shows it three times.",
+        "Then I add up the order lines alone and compare both sums for every day of the last four weeks.",
+        "I check that all loads arrived and look at the same holiday of last year before I blame the holiday.",
+        "Finally I tell the team in two sentences what is known, what is not, and when they get checked numbers.",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Leaver:
+    """Somebody who has written all that a person can write."""
+
+    id: str
+    http: httpx.Client
+    attempt: Attempt
+
+
+def key(name: str) -> dict[str, str]:
+    return {"Idempotency-Key": f"{MARKERS['key']}-{name}"}
+
+
+def leaver(deployment: Deployment) -> Leaver:
+    """An account of the demo organization, with an assessment that is under way."""
+    admin = deployment.log_in(ADMIN)
+    account = {"email": EMAIL, "password": PASSWORD, "role": "student"}
+    made = admin.post("/users", json=account, headers={"Idempotency-Key": uuid4().hex})
+    assert made.status_code == 201, made.text
+    user_id = made.json()["user_id"]
+    http = httpx.Client(base_url=admin.base_url, timeout=60, trust_env=False)
+    deployment._people.append(http)
+    token = http.post("/auth/token", data={"username": EMAIL, "password": PASSWORD}).raise_for_status().json()
+    http.headers["Authorization"] = f"Bearer {token['access_token']}"
+    with psycopg.connect(libpq(deployment.environment["DATABASE_URL"]), autocommit=True) as connection:
+        profile = json.dumps({"name": MARKERS["profile"]})
+        connection.execute("UPDATE users SET profile = %s WHERE id = %s", [profile, user_id])
+    role_id = http.get("/roles").json()["items"][0]["role_id"]
+    wanted = {"role_id": role_id, "metadata": {"note": MARKERS["metadata"]}}
+    started = http.post("/assessments/start", json=wanted, headers=key("start"))
+    assert started.status_code == 201, started.text
+    return Leaver(user_id, http, Attempt(http, started.json()["assessment_id"], started.json()["questions"]))
+
+
+def hand_in(person: Leaver) -> None:
+    responses = [answers.response_to(question, ESSAY) for question in person.attempt.questions]
+    body = {"responses": responses, "completed": True}
+    sent = person.http.post(f"{person.attempt.path}/responses", json=body, headers=key("responses"))
+    assert sent.status_code == 202, sent.text
+
+
+def react(person: Leaver, deployment: Deployment) -> None:
+    """The learner says something about the result, and an advisor about an essay."""
+    result = person.attempt.result()
+    feedback = {"relevance_score": 4, "acceptance_status": "accepted", "comments": MARKERS["feedback"]}
+    given = person.http.post(
+        f"/recommendations/{result['recommendation_id']}/feedback", json=feedback, headers=key("feedback")
+    )
+    assert given.status_code == 201, given.text
+    essay = next(each for each in person.attempt.questions if each["type"] == "essay")
+    levels = {each["key"]: each["levels"][1]["name"] for each in essay["rubric"]["criteria"]}
+    reviewed = deployment.log_in(ADVISOR).post(
+        f"{person.attempt.path}/items/{essay['question_id']}/review",
+        json={"levels": levels, "comment": MARKERS["review"]},
+    )
+    assert reviewed.status_code == 202, reviewed.text
+    eventually(lambda: person.attempt.result()["revision"] > 1)
+
+
+def erase(deployment: Deployment, person: Leaver) -> None:
+    accepted = deployment.log_in(ADMIN).delete(f"/users/{person.id}")
+    assert accepted.status_code == 202, accepted.text
+
+
+def is_erased(deployment: Deployment, person: Leaver) -> Callable[[], bool]:
+    return lambda: deployment.rows("SELECT status FROM users WHERE id = %s", person.id) == [("erased",)]
+
+
+def assert_nowhere(deployment: Deployment, person: Leaver) -> None:
+    """In no table, no history, no log; the list holds an id."""
+    eventually(is_erased(deployment, person))
+    assert tables_with(deployment.environment["DATABASE_URL"], list(MARKERS.values())) == {}
+    assert histories_with(deployment) == {}
+    kept = stored(deployment.temporal_file).lower()
+    assert [each for each in MARKERS.values() for form in forms(each) if form.lower().encode() in kept] == []
+    logs = {
+        path.name: found_in(path.read_text(encoding="utf-8"), MARKERS.values()) for path in deployment.logs.iterdir()
+    }
+    assert {name: found for name, found in logs.items() if found} == {}
+    assert [str(each) for each in FileErasureList(deployment.logs.parent / "erasures").read()] == [person.id]
+
+
+def histories_with(deployment: Deployment) -> dict[str, list[str]]:
+    """The markers by run, in its history as JSON, payloads in base64 among it, and in its description."""
+    listed: Any = deployment.temporal_command("workflow", "list", "--limit", "1000")
+    found = {}
+    for each in listed:
+        run = ("--workflow-id", each["execution"]["workflowId"], "--run-id", each["execution"]["runId"])
+        shown = [deployment.temporal_command("workflow", what, *run) for what in ("show", "describe")]
+        found[run[1]] = found_in(json.dumps(shown), MARKERS.values())
+    assert any(name.startswith("assessment-") for name in found)
+    return {name: markers for name, markers in found.items() if markers}
+
+
+@contextmanager
+def away(deployment: Deployment) -> Iterator[None]:
+    """Without API and workers, as while a dump is restored."""
+    deployment.api.stop()
+    deployment.worker.stop()
+    yield
+    deployment.start_worker()
+    deployment.start_api()
+
+
+def copy(databases: Databases, source: str, target: str) -> None:
+    """What a dump and its restore come to."""
+    databases.run(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(target)))
+    databases.run(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(target), Identifier(source)))
+
+
+def reapply(deployment: Deployment) -> None:
+    program = Program(
+        name="reapply",
+        command=(sys.executable, "-m", "persistence.reapply_erasures"),
+        log=deployment.logs / "reapply.log",
+        env=deployment.environment,
+        cwd=CHECKOUT,
+    )
+    run_to_end(program, timeout_s=START_TIMEOUT_S)
+
+
+def test_nothing_of_a_person_is_found_after_their_erasure_and_after_a_restore(
+    deployment: Deployment, template: tuple[Databases, str]
+) -> None:
+    databases, url = template[0], deployment.environment["DATABASE_URL"]
+    name, dump = url.rpartition("/")[2], f"dump_{uuid4().hex}"
+    person = leaver(deployment)
+    hand_in(person)
+    react(person, deployment)
+    there = tables_with(url, list(MARKERS.values()))
+    assert {marker for found in there.values() for marker in found} == {*MARKERS.values()} - {PASSWORD}
+
+    with away(deployment):
+        copy(databases, name, dump)
+    erase(deployment, person)
+    assert_nowhere(deployment, person)
+
+    with away(deployment):
+        copy(databases, dump, name)
+        assert tables_with(url, list(MARKERS.values())) == there
+        reapply(deployment)
+    assert_nowhere(deployment, person)
+
+
+def test_an_erasure_while_the_result_is_being_made_leaves_nothing(deployment: Deployment) -> None:
+    person = leaver(deployment)
+    with ThreadPoolExecutor(1) as threads:
+        with Gate(deployment, closing("retrieve_evidence")) as gate:
+            hand_in(person)
+            gate.wait_for_somebody()
+            # The step's transaction holds the person's row, so the request to erase has to wait for it.
+            erasing = threads.submit(erase, deployment, person)
+        erasing.result()
+    assert_nowhere(deployment, person)
+
+
+def test_an_erasure_goes_on_after_every_process_was_killed(deployment: Deployment) -> None:
+    person = leaver(deployment)
+    hand_in(person)
+    person.attempt.result()
+    deployment.worker.kill()
+    erase(deployment, person)
+    deployment.api.kill()
+
+    deployment.start_api()
+    deployment.start_worker()
+
+    assert_nowhere(deployment, person)

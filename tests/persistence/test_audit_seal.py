@@ -1,0 +1,192 @@
+"""The audit trail takes no change, and its seal shows the one that was made all the same."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import make_url, select, text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from persistence import audit
+from persistence.audit_seal import GENESIS, Seal, SqlAuditTrail, verify
+from persistence.engine import create_engine
+from persistence.tables import AuditLogRow
+from persistence.unit_of_work import sessions
+from tests.databases import settings_of
+
+ROWS = 5
+
+
+@pytest.fixture
+async def trail(clean_database: str) -> AsyncIterator[AsyncEngine]:
+    """A database of its own, with some rows that are not sealed yet."""
+    engine = create_engine(settings_of(clean_database))
+    async with sessions(engine)() as session:
+        await note(session, ROWS)
+        await session.commit()
+    yield engine
+    await engine.dispose()
+
+
+async def note(session: AsyncSession, number: int = 1) -> None:
+    for place in range(number):
+        await audit.record(
+            session, "test.act", "test", uuid4(), organization_id=None, actor_id=uuid4(), details={"place": place}
+        )
+
+
+async def seal(engine: AsyncEngine, limit: int = 100) -> int:
+    async with sessions(engine)() as session:
+        sealed = await SqlAuditTrail(session).seal(limit=limit)
+        await session.commit()
+    return sealed
+
+
+async def tamper(engine: AsyncEngine, statement: str) -> None:
+    """As somebody can who owns the database."""
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE audit_logs DISABLE TRIGGER USER"))
+        await connection.execute(text(statement))
+        await connection.execute(text("ALTER TABLE audit_logs ENABLE TRIGGER USER"))
+
+
+async def test_batches_make_one_chain(trail: AsyncEngine) -> None:
+    assert await verify(trail) == Seal(0, GENESIS)
+
+    assert [await seal(trail, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+
+    found = await verify(trail)
+    assert (found.rows, found.broken_at) == (ROWS, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE audit_logs SET action = 'test.other' WHERE position = 3",
+        "UPDATE audit_logs SET metadata = '{}' WHERE position = 3",
+        "UPDATE audit_logs SET actor_id = NULL WHERE position = 3",
+        "UPDATE audit_logs SET created_at = created_at - interval '1 microsecond' WHERE position = 3",
+        "UPDATE audit_logs SET hash = repeat('0', 64) WHERE position = 3",
+        "DELETE FROM audit_logs WHERE position = 3",
+        "UPDATE audit_logs SET position = CASE position WHEN 3 THEN 14 ELSE position END",
+    ],
+)
+async def test_the_first_broken_link_is_found(trail: AsyncEngine, change: str) -> None:
+    await seal(trail)
+
+    await tamper(trail, change)
+
+    assert (await verify(trail)).broken_at == 3
+
+
+async def test_a_row_that_was_put_in_later_breaks_no_chain_and_is_linked_by_the_next_batch(trail: AsyncEngine) -> None:
+    """A transaction that took its number first and commits last."""
+    async with sessions(trail)() as late:
+        await note(late)
+        async with sessions(trail)() as early:
+            await note(early)
+            await early.commit()
+        assert await seal(trail) == ROWS + 1
+        await late.commit()
+
+    assert await seal(trail) == 1
+    found = await verify(trail)
+    assert (found.rows, found.broken_at) == (ROWS + 2, None)
+
+
+async def test_a_number_that_was_rolled_back_is_no_gap(trail: AsyncEngine) -> None:
+    async with sessions(trail)() as session:
+        await note(session)
+        await session.rollback()
+    async with sessions(trail)() as session:
+        await note(session)
+        await session.commit()
+
+    await seal(trail)
+
+    assert (await verify(trail)).rows == ROWS + 1
+
+
+async def test_the_session_zone_and_style_of_dates_do_not_change_a_link(trail: AsyncEngine) -> None:
+    await seal(trail)
+    async with trail.begin() as connection:
+        name = (await connection.execute(text("SELECT current_database()"))).scalar_one()
+        for setting in ("timezone = 'Asia/Kolkata'", "datestyle = 'SQL, DMY'"):
+            await connection.execute(text(f'ALTER DATABASE "{name}" SET {setting}'))
+    await trail.dispose()
+
+    assert (await verify(trail)).broken_at is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE audit_logs SET action = 'test.other'",
+        "UPDATE audit_logs SET action = 'test.other', hash = repeat('0', 64), position = seq",
+        "UPDATE audit_logs SET hash = NULL, position = NULL WHERE hash IS NOT NULL",
+        "UPDATE audit_logs SET hash = repeat('1', 64) WHERE hash IS NOT NULL",
+        "DELETE FROM audit_logs",
+        "TRUNCATE audit_logs",
+    ],
+)
+async def test_a_row_can_be_added_and_sealed_and_nothing_else(trail: AsyncEngine, change: str) -> None:
+    await seal(trail, limit=2)
+    async with trail.connect() as connection:
+        with pytest.raises(ProgrammingError, match="append-only"):
+            await connection.execute(text(change))
+
+
+async def test_sealing_twice_at_once_links_each_row_once(trail: AsyncEngine) -> None:
+    async with sessions(trail)() as first:
+        await SqlAuditTrail(first).seal(limit=3)
+        await first.commit()
+    await seal(trail)
+
+    async with sessions(trail)() as session:
+        positions = list(await session.scalars(select(AuditLogRow.position).order_by(AuditLogRow.seq)))
+    assert positions == list(range(1, ROWS + 1))
+
+
+@pytest.fixture
+async def app(clean_database: str, trail: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """The same database as the role of API and workers sees it, which the documented script makes."""
+    await trail.dispose()
+    script = (Path(__file__).parents[2] / "deploy" / "postgres" / "app_role.sql").read_text(encoding="utf-8")
+    with psycopg.connect(clean_database.replace("+psycopg", ""), autocommit=True) as owner:
+        owner.execute(script.encode())
+        owner.execute("ALTER ROLE microcred_app PASSWORD 'a-password'")
+    url = make_url(clean_database).set(username="microcred_app", password="a-password")
+    engine = create_engine(settings_of(url.render_as_string(hide_password=False)))
+    yield engine
+    await engine.dispose()
+    with psycopg.connect(clean_database.replace("+psycopg", ""), autocommit=True) as owner:
+        owner.execute("DROP OWNED BY microcred_app")
+
+
+@pytest.mark.xdist_group("app_role")  # roles are of the server, not of the database
+async def test_the_role_of_the_app_adds_and_seals(app: AsyncEngine) -> None:
+    async with sessions(app)() as session:
+        await note(session)
+        await session.commit()
+
+    assert await seal(app) == ROWS + 1
+    assert (await verify(app)).broken_at is None
+
+
+@pytest.mark.xdist_group("app_role")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE audit_logs SET action = 'test.other'",
+        "DELETE FROM audit_logs",
+        "TRUNCATE audit_logs",
+        "ALTER TABLE audit_logs DISABLE TRIGGER USER",
+    ],
+)
+async def test_the_role_of_the_app_may_do_nothing_else_to_the_trail(app: AsyncEngine, change: str) -> None:
+    async with app.connect() as connection:
+        with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
+            await connection.execute(text(change))

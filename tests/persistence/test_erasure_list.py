@@ -1,0 +1,102 @@
+"""The list of those who were erased, and what a restore does with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.identity import derived_id
+from persistence.accounts import Account, ensure_accounts
+from persistence.engine import create_engine
+from persistence.erasure_list import FileErasureList
+from persistence.reapply_erasures import reapply
+from persistence.tables import UserRow
+from persistence.unit_of_work import sessions, unit_of_work_factory
+from tests.builders import a_user
+from tests.databases import settings_of
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "beside the dumps" / "erasures"
+
+
+async def test_everybody_stands_on_it_once_in_the_order_of_their_erasure(path: Path) -> None:
+    first, second = uuid4(), uuid4()
+    for user_id in (first, second, first):
+        await FileErasureList(path).add(user_id)
+
+    assert FileErasureList(path).read() == [first, second]
+
+
+def test_there_is_nobody_on_a_list_that_is_not_there(path: Path) -> None:
+    assert FileErasureList(path).read() == []
+
+
+def test_only_its_owner_reads_it(path: Path) -> None:
+    asyncio.run(FileErasureList(path).add(uuid4()))
+
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_line_that_was_half_written_is_replaced(path: Path) -> None:
+    first, second = uuid4(), uuid4()
+    await FileErasureList(path).add(first)
+    with path.open("a", encoding="ascii") as file:
+        file.write(str(second)[:20])
+
+    await FileErasureList(path).add(second)
+
+    assert FileErasureList(path).read() == [first, second]
+
+
+def test_workers_that_write_at_once_lose_nobody(path: Path) -> None:
+    people = {uuid4() for _ in range(40)}
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(FileErasureList(path)._add, people))
+
+    assert sorted(FileErasureList(path).read()) == sorted(people)
+
+
+@pytest.fixture
+async def restored(clean_database: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(settings_of(clean_database))
+    yield engine
+    await engine.dispose()
+
+
+async def test_a_restored_database_forgets_again_whom_it_remembers(restored: AsyncEngine) -> None:
+    async with sessions(restored)() as session:
+        remembered, begun, gone, somebody = [
+            await a_user(session, status=status) for status in ("active", "erasing", "erased", "active")
+        ]
+        await session.commit()
+
+    assert await reapply(restored, [remembered, begun, gone, uuid4()]) == 1
+
+    assert await statuses(restored) == {remembered: "erasing", begun: "erasing", gone: "erased", somebody: "active"}
+
+
+async def statuses(engine: AsyncEngine) -> dict[UUID, str]:
+    async with sessions(engine)() as session:
+        return {row.id: row.status for row in await session.execute(select(UserRow.id, UserRow.status))}
+
+
+async def test_an_account_of_the_demo_that_was_erased_is_not_made_again(restored: AsyncEngine) -> None:
+    account = Account(email="student@demo.example", password_hash="secret", role="student")
+    await ensure_accounts(restored, "demo", "Demo", [account])
+    user_id = derived_id("user", account.email)
+    async with unit_of_work_factory(restored)() as unit:
+        await unit.erasures.begin(user_id, organization_id=None, actor_id=user_id, actor_role="student")
+        await unit.erasures.forget_account(user_id)
+        await unit.erasures.finish(user_id)
+        await unit.commit()
+
+    await ensure_accounts(restored, "demo", "Demo", [account])
+
+    assert await statuses(restored) == {user_id: "erased"}

@@ -1,0 +1,161 @@
+"""What is old goes, what is not stays."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.ports import UnitOfWorkFactory
+from domain.privacy import RetentionRule
+from persistence.retention import RetentionSettings
+from persistence.tables import (
+    AssessmentRow,
+    AsyncJobRow,
+    Base,
+    DeniedRequestsRow,
+    IdempotencyKeyRow,
+    ModelAnswerRow,
+    OrganizationRow,
+    RefreshTokenRow,
+    ResponseRow,
+    WebhookAttemptRow,
+    WebhookDeliveryRow,
+    WebhookEventRow,
+)
+from persistence.tables.base import table_of
+from tests.builders import some_credentials
+from tests.persistence.people import Marked, a_marked_person
+
+DAYS = 30
+OLD = datetime.now(UTC) - timedelta(days=DAYS + 1)
+YOUNG = datetime.now(UTC) - timedelta(days=DAYS - 1)
+
+
+@pytest.fixture
+async def person(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> Marked:
+    person = await a_marked_person(session, uow_factory, await some_credentials(session), "kept-1")
+    await session.execute(update(AssessmentRow).values(healing="none"))
+    await session.execute(update(WebhookDeliveryRow).values(status="delivered"))
+    return person
+
+
+async def apply(units: UnitOfWorkFactory, rule: RetentionRule, days: int = DAYS, limit: int = 1000) -> int:
+    async with units() as unit:
+        gone = await unit.retention.apply(rule, days=days, limit=limit)
+        await unit.commit()
+    return gone
+
+
+async def count(session: AsyncSession, row: type[Base]) -> int:
+    return (await session.scalar(select(func.count()).select_from(table_of(row)))) or 0
+
+
+AGED: list[tuple[RetentionRule, type[Base], str]] = [
+    (RetentionRule.IDEMPOTENCY_KEYS, IdempotencyKeyRow, "expires_at"),
+    (RetentionRule.REFRESH_TOKENS, RefreshTokenRow, "expires_at"),
+    (RetentionRule.WEBHOOK_ATTEMPTS, WebhookAttemptRow, "started_at"),
+    (RetentionRule.WEBHOOK_EVENTS, WebhookEventRow, "created_at"),
+    (RetentionRule.JOBS, AsyncJobRow, "completed_at"),
+    (RetentionRule.DENIALS, DeniedRequestsRow, "hour"),
+]
+
+
+@pytest.mark.usefixtures("person")
+@pytest.mark.parametrize(("rule", "row", "column"), AGED)
+async def test_rows_go_once_they_are_old(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, rule: RetentionRule, row: type[Base], column: str
+) -> None:
+    there = await count(session, row)
+    await session.execute(update(row).values({column: YOUNG}))
+    assert await apply(uow_factory, rule) == 0
+
+    await session.execute(update(row).values({column: OLD}))
+    assert await apply(uow_factory, rule) == there > 0
+
+    assert await count(session, row) == 0
+
+
+@pytest.mark.usefixtures("person")
+async def test_a_batch_is_no_larger_than_it_may_be(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+    await session.execute(update(IdempotencyKeyRow).values(expires_at=OLD))
+
+    assert [await apply(uow_factory, RetentionRule.IDEMPOTENCY_KEYS, limit=1) for _ in range(3)] == [1, 1, 0]
+
+
+@pytest.mark.usefixtures("person")
+async def test_an_event_with_a_pending_delivery_stays(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+    await session.execute(update(WebhookEventRow).values(created_at=OLD))
+    await session.execute(update(WebhookDeliveryRow).values(status="pending"))
+
+    assert await apply(uow_factory, RetentionRule.WEBHOOK_EVENTS) == 0
+
+
+@pytest.mark.usefixtures("person")
+async def test_what_a_healing_may_need_stays(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+    await _age(session)
+    await session.execute(update(AssessmentRow).values(healing="due"))
+
+    rules = [RetentionRule.JOBS, RetentionRule.MODEL_REPLIES, RetentionRule.ANSWERS]
+    assert [await apply(uow_factory, rule) for rule in rules] == [0, 0, 0]
+
+
+@pytest.mark.usefixtures("person")
+async def test_a_raw_reply_goes_and_its_purchase_stays(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+    await _age(session)
+
+    assert [await apply(uow_factory, RetentionRule.MODEL_REPLIES) for _ in range(2)] == [1, 0]
+
+    row = (await session.execute(select(ModelAnswerRow.status, ModelAnswerRow.raw_reply))).one()
+    assert tuple(row) == ("answered", None)
+
+
+@pytest.mark.parametrize(("own", "setting"), [(None, DAYS), (DAYS, 0)])
+async def test_answers_go_by_the_organizations_own_age_before_the_setting(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked, own: int | None, setting: int
+) -> None:
+    await _age(session)
+    await _keep_answers(session, person, own)
+
+    assert await apply(uow_factory, RetentionRule.ANSWERS, days=setting) > 0
+
+    assert await count(session, ResponseRow) == 0
+    assert await session.scalar(select(ModelAnswerRow.raw_reply)) is None
+
+
+@pytest.mark.parametrize(("own", "setting"), [(None, 0), (9 * DAYS, DAYS)])
+async def test_answers_stay_where_neither_lets_them_go(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked, own: int | None, setting: int
+) -> None:
+    await _age(session)
+    await _keep_answers(session, person, own)
+
+    assert await apply(uow_factory, RetentionRule.ANSWERS, days=setting) == 0
+
+
+def test_0_keeps_for_ever() -> None:
+    settings = RetentionSettings.model_validate({"webhook_events_days": 0, "jobs_days": 7})
+
+    assert RetentionRule.WEBHOOK_EVENTS not in settings.days
+    assert settings.days[RetentionRule.JOBS] == 7
+
+
+def test_what_has_expired_always_goes() -> None:
+    always = {RetentionRule.IDEMPOTENCY_KEYS, RetentionRule.REFRESH_TOKENS}
+
+    assert {rule: RetentionSettings().days[rule] for rule in always} == dict.fromkeys(always, 0)
+
+
+def test_answers_are_kept_unless_an_organization_says_otherwise() -> None:
+    assert RetentionSettings().days[RetentionRule.ANSWERS] == 0
+
+
+async def _keep_answers(session: AsyncSession, person: Marked, days: int | None) -> None:
+    mine = update(OrganizationRow).where(OrganizationRow.id == person.organization_id)
+    await session.execute(mine.values(answers_kept_days=days))
+
+
+async def _age(session: AsyncSession) -> None:
+    await session.execute(update(AssessmentRow).values(completed_at=OLD))
+    await session.execute(update(ModelAnswerRow).values(answered_at=OLD))
+    await session.execute(update(AsyncJobRow).values(completed_at=OLD))

@@ -1,0 +1,300 @@
+"""Erasing a person on real parts, also while something about them is under way.
+
+After each test the fixture `pipeline` searches all histories and logs for what the learner wrote.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+
+from domain.assessments import Assessment
+from domain.errors import ModelKeyRefused
+from domain.essays import Essay
+from domain.grading import Ask
+from domain.ledger import Bought
+from domain.privacy import Erasure
+from domain.scores import EssayScore
+from domain.webhooks import Answer, AttemptOutcome, Message
+from persistence.export import Exports
+from persistence.tables import UserRow, WebhookDeliveryRow, WebhookEventRow
+from tests.fakes import FakeEssayGrader, FakeGradingModel, ScriptedSender
+from tests.partners import an_endpoint
+from tests.workflows.pipeline import MARKED, Pipeline, outcome
+from tests.workflows.waiting import PATIENCE_S, eventually
+from worker import WorkerSettings, webhooks_worker
+from workflows.erasure_runs import TemporalErasureRuns, workflow_id
+from workflows.policies import Queue
+from workflows.runs import revision_workflow_id
+from workflows.runs import workflow_id as assessment_workflow_id
+from workflows.user_erasure import ErasureResult, UserErasureWorkflow
+
+CANCELED, TERMINATED = WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TERMINATED
+
+
+class HeldGrader(FakeEssayGrader):
+    """Holds its scores back until it is told to give them."""
+
+    def __init__(self) -> None:
+        self.asked, self.free = asyncio.Event(), asyncio.Event()
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        self.asked.set()
+        await self.free.wait()
+        return await super().grade(essays)
+
+
+class HeldModel(FakeGradingModel):
+    """Holds the answers back that it is paid for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.free = asyncio.Event(), asyncio.Event()
+
+    async def buy(self, wanted: Ask) -> Bought:
+        self.reached.set()
+        await self.free.wait()
+        return await super().buy(wanted)
+
+
+async def erase(pipeline: Pipeline, assessment: Assessment) -> ErasureResult:
+    """As the API does it: first what is decided, then who works on it."""
+    async with pipeline.units() as unit:
+        erasure = await unit.erasures.begin(
+            assessment.user_id,
+            organization_id=assessment.organization_id,
+            actor_id=assessment.user_id,
+            actor_role="student",
+        )
+        await unit.commit()
+    return await run(pipeline, erasure)
+
+
+async def run(pipeline: Pipeline, erasure: Erasure) -> ErasureResult:
+    await erasure_runs(pipeline).start(erasure)
+    handle: WorkflowHandle[UserErasureWorkflow, ErasureResult] = pipeline.client.get_workflow_handle_for(
+        UserErasureWorkflow.run, workflow_id(erasure.id)
+    )
+    pipeline.executions.add((handle.id, None))
+    async with asyncio.timeout(PATIENCE_S):
+        return await handle.result()
+
+
+def erasure_runs(pipeline: Pipeline) -> TemporalErasureRuns:
+    return TemporalErasureRuns(pipeline.client, Queue.ASSESSMENTS + pipeline.suffix, PATIENCE_S)
+
+
+async def left(engine: AsyncEngine, user_id: UUID) -> list[str]:
+    """Tables in which something of what the learner wrote is left; the questions are marked, too."""
+    document = json.loads(b"".join([piece async for piece in Exports(engine).document(user_id)]))
+    del document["assessment_question_snapshots"]
+    return [name for name, rows in document.items() if any(each in json.dumps(rows) for each in MARKED)]
+
+
+async def status_of(pipeline: Pipeline, id_: str) -> WorkflowExecutionStatus | None:
+    return (await pipeline.client.get_workflow_handle(id_).describe()).status
+
+
+async def account(pipeline: Pipeline, user_id: UUID) -> str | None:
+    async with pipeline.sessions() as session:
+        return await session.scalar(select(UserRow.status).where(UserRow.id == user_id))
+
+
+async def assert_forgotten(pipeline: Pipeline, engine: AsyncEngine, assessment: Assessment) -> None:
+    assert await left(engine, assessment.user_id) == []
+    assert await account(pipeline, assessment.user_id) == "erased"
+    assert pipeline.erased == [assessment.user_id]
+
+
+async def test_a_person_with_a_result_is_forgotten(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await outcome(await pipeline.submit(assessment))
+        assert await left(pipeline_engine, assessment.user_id) != []
+
+        assert await erase(pipeline, assessment) == ErasureResult(assessments=1)
+
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
+async def test_an_assessment_in_flight_ends_and_what_it_has_in_hand_is_refused(
+    pipeline: Pipeline, pipeline_engine: AsyncEngine
+) -> None:
+    pipeline.grader = grader = HeldGrader()
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await pipeline.submit(assessment)
+        await grader.asked.wait()
+
+        await erase(pipeline, assessment)
+        grader.free.set()
+
+    assert await status_of(pipeline, assessment_workflow_id(assessment.id)) is CANCELED
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
+async def test_an_answer_that_is_bought_meanwhile_is_not_kept(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+    pipeline.model = model = HeldModel()
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await pipeline.submit(assessment)
+        await model.reached.wait()
+
+        await erase(pipeline, assessment)
+        model.free.set()
+
+    assert await status_of(pipeline, assessment_workflow_id(assessment.id)) is CANCELED
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
+async def test_a_student_who_is_answering_is_forgotten(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await pipeline.start(assessment)
+
+        await erase(pipeline, assessment)
+
+    assert await status_of(pipeline, assessment_workflow_id(assessment.id)) is CANCELED
+    assert (await pipeline.row(assessment)).failure_reason == "erased"
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
+async def test_a_healing_in_flight_ends(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+    pipeline.model = FakeGradingModel(*[ModelKeyRefused("The provider refuses the API key")] * 2)
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        assert (await outcome(await pipeline.submit(assessment))).revision == 1
+        healer = revision_workflow_id(assessment.id)
+        pipeline.executions.add((healer, None))
+        assert await status_of(pipeline, healer) is WorkflowExecutionStatus.RUNNING
+
+        await erase(pipeline, assessment)
+
+    assert await status_of(pipeline, healer) is CANCELED
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
+async def test_a_healing_that_is_buying_an_answer_ends_without_it(
+    pipeline: Pipeline, pipeline_engine: AsyncEngine
+) -> None:
+    pipeline.model = FakeGradingModel(*[ModelKeyRefused("The provider refuses the API key")] * 2)
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await outcome(await pipeline.submit(assessment))
+    pipeline.model = model = HeldModel()
+    async with pipeline.workers():
+        await pipeline.runs.heal_now(assessment)
+        await model.reached.wait()
+        await erase(pipeline, assessment)
+        model.free.set()
+
+    assert await status_of(pipeline, revision_workflow_id(assessment.id)) is CANCELED
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
+@dataclass
+class HeldSender(ScriptedSender):
+    """A partner who takes their time, and then says what they were sent."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    free: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, message: Message) -> Answer:
+        self.sent.append(message)
+        self.asked.set()
+        await self.free.wait()
+        return Answer(outcome=AttemptOutcome.REFUSED, latency_ms=1, code=500, excerpt=f"No {MARKED[0]} here")
+
+
+@pytest.fixture
+async def sender(pipeline: Pipeline) -> AsyncIterator[HeldSender]:
+    sender = HeldSender()
+    queue = Queue.WEBHOOKS + pipeline.suffix
+    async with webhooks_worker(pipeline.client, pipeline.units, sender, WorkerSettings(grace_s=5), queue):
+        yield sender
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+async def test_a_delivery_in_flight_ends(
+    pipeline: Pipeline, pipeline_engine: AsyncEngine, sender: HeldSender, answers: int
+) -> None:
+    """Before its partner has answered, and while it waits for its next attempt."""
+    assessment = await pipeline.assessment()
+    async with pipeline.sessions() as session:
+        await an_endpoint(session, organization_id=assessment.organization_id)
+        await session.commit()
+    async with pipeline.workers():
+        await outcome(await pipeline.submit(assessment))
+        await sender.asked.wait()
+        if answers:
+            sender.free.set()
+            await eventually(lambda: attempts(pipeline, assessment), [1])
+
+        await erase(pipeline, assessment)
+        sender.free.set()
+
+    async with pipeline.units() as unit:
+        assert await unit.erasures.pending_deliveries([assessment.id]) == ()
+    assert await attempts(pipeline, assessment) == [answers]
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
+async def attempts(pipeline: Pipeline, assessment: Assessment) -> list[int]:
+    async with pipeline.sessions() as session:
+        made = select(WebhookDeliveryRow.attempts).join(
+            WebhookEventRow, WebhookEventRow.id == WebhookDeliveryRow.event_id
+        )
+        return list(await session.scalars(made.where(WebhookEventRow.assessment_id == assessment.id)))
+
+
+async def test_a_run_that_does_not_end_is_terminated(pipeline: Pipeline) -> None:
+    """Nobody works on its queue, so that nobody sees that it is cancelled."""
+    assessment = await pipeline.assessment()
+    await pipeline.start(assessment)
+    impatient = TemporalErasureRuns(pipeline.client, pipeline.suffix, PATIENCE_S, terminated_after_s=0.1)
+
+    await impatient.stop([assessment.id], [])
+
+    assert await status_of(pipeline, assessment_workflow_id(assessment.id)) is TERMINATED
+
+
+async def test_a_run_that_is_started_afterwards_writes_nothing(
+    pipeline: Pipeline, pipeline_engine: AsyncEngine
+) -> None:
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await erase(pipeline, assessment)
+        handle = await pipeline.signal(assessment)
+        await eventually(
+            lambda: status_of(pipeline, assessment_workflow_id(assessment.id)), WorkflowExecutionStatus.FAILED
+        )
+
+    assert handle.id == assessment_workflow_id(assessment.id)
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
+async def test_an_erasure_that_is_repeated_changes_nothing(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await erase(pipeline, assessment)
+        again = Erasure(id=assessment.user_id, organization_id=assessment.organization_id)
+
+        assert await run(pipeline, again) == ErasureResult(assessments=1)
+
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
+async def test_a_live_erasure_is_known(pipeline: Pipeline) -> None:
+    erasure = Erasure(id=UUID(int=7), organization_id=None)
+    runs = erasure_runs(pipeline)
+    await runs.start(erasure)
+    await runs.start(erasure)
+
+    await eventually(lambda: runs.live([erasure]), frozenset({erasure.id}))
+    await pipeline.client.get_workflow_handle(workflow_id(erasure.id)).terminate()
