@@ -1,31 +1,22 @@
 """Brings the catalogue to what the content files say: versions are added, never overwritten, nothing is deleted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from sqlalchemy import ColumnElement, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from domain.identity import content_hash
-from domain.roles import Credential, Role, credential_text
-from persistence.bulk import insert_rows
+from domain.roles import Credential, Role
 from persistence.content_entries import version_of
 from persistence.content_files import QuestionContent, read_content
+from persistence.content_rows import FILES, IMPORT, LOCK, Row, credential_row, current, write
 from persistence.documents import encode
-from persistence.tables import ContentVersionRow, CredentialRow, QuestionRow, RoleRow
-
-LOCK: Final = 7_203_118_455_022
-"""Any number that nothing else in this database locks."""
-
-SOURCE: Final = "content"
-"""Marks the credentials that come from the files; imported ones are not theirs to withdraw."""
+from persistence.tables import CredentialRow, QuestionRow, RoleRow
 
 log = structlog.get_logger(__name__)
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +46,7 @@ class _Kind:
 
 ROLE: Final = _Kind(name="role", table=RoleRow)
 QUESTION: Final = _Kind(name="question", table=QuestionRow, tracked=("version", "active", "position"))
-CREDENTIAL: Final = _Kind(
-    name="credential", table=CredentialRow, owned=CredentialRow.details["source"].astext == SOURCE
-)
+CREDENTIAL: Final = _Kind(name="credential", table=CredentialRow, owned=CredentialRow.details["source"].astext == FILES)
 
 
 async def load_content(engine: AsyncEngine, directory: Path) -> ContentReport:
@@ -72,7 +61,7 @@ async def load_content(engine: AsyncEngine, directory: Path) -> ContentReport:
         report = ContentReport(
             roles=await _sync(session, ROLE, [_role(role) for role in content.roles]),
             questions=await _sync(session, QUESTION, [_question(found) for found in content.questions]),
-            credentials=await _sync(session, CREDENTIAL, [_credential(found) for found in content.credentials]),
+            credentials=await _sync(session, CREDENTIAL, await _not_imported(session, content.credentials)),
         )
     log.info("content_loaded", **encode(report))
     return report
@@ -84,12 +73,7 @@ async def _sync(session: AsyncSession, kind: _Kind, wanted: list[Row]) -> Counts
     tracked = select(columns.id, *(columns[name] for name in kind.tracked)).where(kind.owned)
     before = {row.id: tuple(row)[1:] for row in await session.execute(tracked)}
     differing = [row for row in wanted if before.get(row["id"]) != tuple(row[name] for name in kind.tracked)]
-    await insert_rows(
-        session,
-        {kind.table: differing, ContentVersionRow: [_version(kind, row) for row in differing]},
-        replace={kind.table: ("id",)},
-        skip_existing=True,
-    )
+    await write(session, kind.name, kind.table, differing)
     gone = before.keys() - {row["id"] for row in wanted}
     withdrawn = await session.execute(
         update(kind.table).where(columns.id.in_(gone), columns.active).values(active=False).returning(columns.id)
@@ -103,10 +87,13 @@ async def _sync(session: AsyncSession, kind: _Kind, wanted: list[Row]) -> Counts
     )
 
 
-def _version(kind: _Kind, row: Row) -> Row:
-    """The whole row, as it stands from now on."""
-    document = {name: value for name, value in row.items() if name not in {"active", "updated_at"}}
-    return {"entity_type": kind.name, "entity_id": row["id"], "version": row["version"], "document": document}
+async def _not_imported(session: AsyncSession, credentials: Sequence[Credential]) -> list[Row]:
+    """Rows of those whose key no import has taken."""
+    taken = select(CredentialRow.id).where(CredentialRow.details["source"].astext == IMPORT)
+    imported = set(await session.scalars(taken.where(CredentialRow.id.in_([each.id for each in credentials]))))
+    if imported:
+        log.warning("content_left_to_imports", credentials=len(imported))
+    return [credential_row(each, FILES) for each in credentials if each.id not in imported]
 
 
 def _role(role: Role) -> Row:
@@ -117,7 +104,7 @@ def _role(role: Role) -> Row:
         "description": role.description,
         "skills_profile": encode(role.skills),
         "prerequisites": role.prerequisites,
-        **_current(version_of(role)),
+        **current(version_of(role)),
     }
 
 
@@ -135,27 +122,5 @@ def _question(found: QuestionContent) -> Row:
         "answer_format": encode(question.answer_format),
         "rubric": encode(question.rubric),
         "weight": question.weight,
-        **_current(question.version),
+        **current(question.version),
     }
-
-
-def _credential(credential: Credential) -> Row:
-    return {
-        "id": credential.id,
-        "key": credential.key,
-        "title": credential.title,
-        "description": credential.description,
-        "skills": credential.skills,
-        "level": credential.level,
-        "hours": credential.hours,
-        "provider": credential.provider,
-        "source_uri": credential.source_uri,
-        "prerequisites": credential.prerequisites,
-        "text_hash": content_hash(credential_text(credential)),
-        "metadata": {"source": SOURCE},
-        **_current(credential.version),
-    }
-
-
-def _current(version: str) -> Row:
-    return {"version": version, "active": True, "updated_at": datetime.now(UTC)}

@@ -1,11 +1,11 @@
 """What one entry of a content file holds, and the domain value it becomes. Numbers are read from their digits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from domain.identity import content_hash, derived_id
 from domain.questions import (
@@ -24,6 +24,9 @@ from persistence.documents import encode
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=20_000)]
+Title = Annotated[str, Field(min_length=1, max_length=500)]
+Skill = Annotated[str, Field(min_length=1, max_length=200)]
+"""Titles and skills are indexed, and an index takes 2.7 kB of either."""
 
 _FORMAT: Final = TypeAdapter(AnswerFormat)
 _RUBRICS: Final[Mapping[QuestionKind, TypeAdapter[Any]]] = {
@@ -49,7 +52,7 @@ class Entry(BaseModel):
 class SkillEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    skill: Text
+    skill: Skill
     description: Text
     target: Decimal
     importance: Decimal
@@ -76,7 +79,7 @@ class QuestionEntry(Entry):
     kind: QuestionKind
     prompt: Text
     weight: Decimal
-    skills: list[Text] = []
+    skills: list[Skill] = []
     choices: list[Text] = []
     answer: dict[str, Any] = {}
     rubric: dict[str, Any]
@@ -110,13 +113,13 @@ class QuestionEntry(Entry):
 
 class CredentialEntry(Entry):
     key: Annotated[Slug, Field(max_length=128)]
-    title: Text
+    title: Title
     description: Text
-    skills: list[Text]
+    skills: list[Skill]
     level: CredentialLevel
     hours: Decimal
     provider: Text
-    source_uri: Annotated[str, Field(pattern=r"^https?://\S+$", max_length=2_000)]
+    source_uri: Annotated[str, Field(pattern=r"^https?://[^\s/?#]\S*$", max_length=2_000)]
     prerequisites: list[Slug]
 
     def credential(self) -> Credential:
@@ -134,6 +137,24 @@ class CredentialEntry(Entry):
             version="",
         )
         return replace(credential, version=version_of(credential))
+
+
+def problems_of(error: ValueError) -> Iterator[tuple[str, str]]:
+    """Field and problem of all that is wrong with an entry; the domain's own checks name the field in their message."""
+    if not isinstance(error, ValidationError):
+        yield _place((), str(error))
+        return
+    for found in error.errors(include_input=False, include_url=False):
+        yield _place(found["loc"], found["msg"])
+
+
+def _place(location: Sequence[str | int], message: str) -> tuple[str, str]:
+    message = message.removeprefix("Value error, ")
+    own, separator, problem = message.partition(": ")
+    if not separator:
+        own, problem = "", message
+    parts = [str(part) for part in location] + ([own] if own else [])
+    return ".".join(parts) or "-", problem
 
 
 def _refuse(field: str, given: Mapping[str, Any], names: set[str]) -> None:

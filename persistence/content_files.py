@@ -7,12 +7,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
-
 from domain.errors import InvalidInput, Problem
 from domain.questions import EssayRubric, Question
 from domain.roles import Credential, CredentialLevel, Role
-from persistence.content_entries import CredentialEntry, Entry, QuestionEntry, RoleEntry
+from persistence.content_entries import CredentialEntry, Entry, QuestionEntry, RoleEntry, problems_of
 from persistence.yaml_files import UnreadableYamlError, read_yaml
 
 E = TypeVar("E", bound=Entry)
@@ -165,24 +163,12 @@ class _Reading:
         """Keeps what is wrong with an entry and goes on."""
         try:
             yield
-        except ValidationError as error:
-            for found in error.errors(include_input=False, include_url=False):
-                self._add(file, key, *_place(found["loc"], found["msg"]))
-        except ValueError as error:
-            self._add(file, key, *_place((), str(error)))
+        except ValueError as error:  # pydantic's are such
+            for place, problem in problems_of(error):
+                self._add(file, key, place, problem)
 
     def _add(self, file: str, key: str, place: str, problem: str) -> None:
         self.problems.append(Problem(f"{file}: {key}: {place}", problem))
-
-
-def _place(location: Sequence[str | int], message: str) -> tuple[str, str]:
-    """Field and problem; the domain's own checks name their field in the message."""
-    message = message.removeprefix("Value error, ")
-    own, separator, problem = message.partition(": ")
-    if not separator:
-        own, problem = "", message
-    parts = [str(part) for part in location] + ([own] if own else [])
-    return ".".join(parts) or "-", problem
 
 
 def _skills_of(question: Question) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -132,18 +132,16 @@ class Queries(Reader):
 
     async def credentials(self, role_id: UUID | None, *, page: int, page_size: int) -> tuple[list[CredentialView], int]:
         """A page of the active credentials by title, and how many there are in all."""
-        matching = [CredentialRow.active, *_teaches(role_id)]
-        statement = _credentials().where(*matching).order_by(CredentialRow.title, CredentialRow.id)
-        total = select(func.count().label("total")).select_from(CredentialRow).where(*matching)
+        matching = _teaches(role_id)
+        statement = active_credentials().where(*matching).order_by(CredentialRow.title, CredentialRow.id)
+        total = select(func.count().label("total")).where(CredentialRow.active, *matching)
         async with self._connection() as connection:
             found = await connection.execute(statement.limit(page_size).offset((page - 1) * page_size))
             count = await connection.execute(total)
         return [CredentialView(**row) for row in found.mappings()], count.scalar_one()
 
     async def credential(self, credential_id: UUID) -> CredentialView | None:
-        return await self._one(
-            CredentialView, _credentials().where(CredentialRow.active, CredentialRow.id == credential_id)
-        )
+        return await self._one(CredentialView, active_credentials().where(CredentialRow.id == credential_id))
 
 
 def _accounts() -> Selected:
@@ -210,7 +208,7 @@ def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _credentials() -> Selected:
+def active_credentials() -> Selected:
     """With the newest artifact of each text, which is the one its search uses."""
     artifact = (
         select(EmbeddingArtifactRow.id)
@@ -234,7 +232,7 @@ def _credentials() -> Selected:
         CredentialRow.source_uri,
         CredentialRow.prerequisites,
         cast(artifact, Text).label("embedding_vector_ref"),
-    )
+    ).where(CredentialRow.active)
 
 
 def _teaches(role_id: UUID | None) -> tuple[ColumnElement[bool], ...]:

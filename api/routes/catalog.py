@@ -1,25 +1,65 @@
-"""Roles and micro-credentials."""
+"""Roles and micro-credentials: read, searched, imported."""
 
-from typing import Annotated
+import asyncio
+from functools import partial
+from typing import Annotated, Final
 
-from fastapi import Query
-from pydantic import BeforeValidator, Field
+import structlog
+from fastapi import Query, Response
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from api.csv_body import CSV, parse_csv
+from api.engine import told
+from api.idempotency import Done, Keyed
+from api.json_body import JSON, StrictRequest, parse_json
 from api.routing import router
-from api.schemas.catalog import Credential, CredentialList, RoleList, RoleResponse
+from api.schemas.catalog import (
+    IMPORT_BODY,
+    Credential,
+    CredentialList,
+    ImportResponse,
+    RoleList,
+    RoleResponse,
+    SearchItem,
+    SearchResponse,
+)
 from api.schemas.errors import answers
-from api.services import Use
+from api.services import Caller, Catalogue, Use
 from api.wire import Id, QueryInput, digits
-from domain.errors import NotFound
+from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
+from domain.ports import Found
+from persistence.catalog_intake import CatalogIntakeUnit
+from persistence.catalog_rows import read_rows
+from persistence.catalog_views import ImportView
+from persistence.views import Actor
+
+FETCHED: Final = 2
+"""So many times more hits than are wanted: an index may still hold what Postgres says is withdrawn."""
+WORDS_ONLY: Final = "words_only"
+
+log = structlog.get_logger(__name__)
 
 roles = router(prefix="/roles", tags=["Roles"])
 credentials = router(prefix="/catalog/credentials", tags=["Catalog"])
+searches = router(prefix="/catalog/search", tags=["Catalog"])
+imports = router(prefix="/catalog/imports", tags=["Catalog"])
+
+
+def _words(value: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise ValueError("must hold a word")
+    return value
 
 
 class CredentialQuery(QueryInput):
     role_id: Id | None = Field(default=None, description="Keeps credentials that teach a skill the role targets")
     page: Annotated[int, BeforeValidator(digits)] = Field(default=1, ge=1, le=100_000)
     page_size: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=10, le=100)
+
+
+class SearchQuery(QueryInput):
+    q: Annotated[str, AfterValidator(_words)] = Field(min_length=1, max_length=500, description="In anybody's words")
+    limit: Annotated[int, BeforeValidator(digits)] = Field(default=10, ge=1, le=50)
 
 
 @roles.get("", summary="List role tracks", responses=answers(401))
@@ -55,3 +95,83 @@ async def read_credential(credential_id: Id, services: Use) -> Credential:
     if credential is None:
         raise NotFound("No such credential")
     return Credential.model_validate(credential)
+
+
+@searches.get(
+    "",
+    summary="Search the catalog by meaning and by words",
+    responses=answers(400, 401, 403),
+    response_model_exclude_none=True,
+)
+async def search_credentials(query: Annotated[SearchQuery, Query()], services: Use) -> SearchResponse:
+    """A worker embeds the query; where none answers within two seconds, words alone are searched for."""
+    catalogue = services.catalogue
+    found = await _by_meaning(catalogue, query)
+    if found is None:
+        shown = await catalogue.queries.active(await catalogue.queries.by_words(query.q, query.limit))
+        items = [SearchItem(credential=Credential.model_validate(each)) for each in shown]
+        return SearchResponse(items=items, degraded=True, degraded_reason=WORDS_ONLY)
+    (hits,) = found.hits
+    similarity = {hit.credential_id: hit.similarity for hit in hits}
+    shown = (await catalogue.queries.active(list(similarity)))[: query.limit]
+    return SearchResponse(
+        items=[
+            SearchItem(credential=Credential.model_validate(each), similarity=similarity[each.id]) for each in shown
+        ],
+        degraded=found.degraded_reason is not None,
+        degraded_reason=found.degraded_reason,
+    )
+
+
+async def _by_meaning(catalogue: Catalogue, query: SearchQuery) -> Found | None:
+    search_id = await catalogue.queries.keep_words(query.q)
+    try:
+        return await catalogue.searches.search(search_id, limit=FETCHED * query.limit)
+    except ExternalServiceError:
+        log.warning("search_by_words_only", search_id=str(search_id))
+        await catalogue.queries.forget_words(search_id)
+        return None
+
+
+@imports.post(
+    "",
+    status_code=201,
+    summary="Import credentials",
+    response_model=ImportResponse,
+    responses=answers(400, 401, 403, 409, 413, 415, 422),
+    openapi_extra=IMPORT_BODY,
+)
+async def import_credentials(request: StrictRequest, services: Use, caller: Caller, once: Keyed) -> Response:
+    """All rows or none, with a report per row; vectors follow by a workflow. See docs/catalog.md."""
+    entries = await request.parsed({JSON: _listed, CSV: parse_csv})
+    reading = await asyncio.to_thread(read_rows, entries)
+    catalogue = services.catalogue
+
+    async def start(_: ImportView) -> None:
+        await catalogue.runs.start()
+
+    async def add(unit: CatalogIntakeUnit) -> Done:
+        view = await unit.imports.add(reading, Actor(id=caller.user_id, role=caller.role))
+        return Done(answer=ImportResponse.model_validate(view), tell=[partial(told, start, view)])
+
+    return await once.do(catalogue.intake, add, again=start)
+
+
+@imports.get(
+    "/{import_id}",
+    summary="Get an import",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def read_import(import_id: Id, services: Use) -> ImportResponse:
+    view = await services.catalogue.queries.import_(import_id)
+    if view is None:
+        raise NotFound("No such import")
+    return ImportResponse.model_validate(view)
+
+
+def _listed(body: bytes) -> list[object]:
+    match parse_json(body):
+        case {"credentials": list(entries), **rest} if not rest:
+            return entries
+    raise InvalidInput("The request is not valid", (Problem("body", "must be {credentials: [...]}, and nothing else"),))

@@ -146,7 +146,10 @@ class ContentVersionRow(Base):
 
 
 class CatalogImportRow(Base):
-    """An import of credentials: all rows or none, with a report per row."""
+    """An import of credentials: all rows or none, with a report per row.
+
+    `credential_ids` are those it added or changed, which need a vector before it is finished.
+    """
 
     __tablename__ = "catalog_imports"
     __table_args__ = (
@@ -159,5 +162,17 @@ class CatalogImportRow(Base):
     status: Mapped[str] = mapped_column(String(16))
     row_count: Mapped[int]
     report: Mapped[Document | None]
+    credential_ids: Mapped[Ids]
     created_at: Mapped[Created]
     completed_at: Mapped[datetime | None]
+
+
+class CatalogSearchRow(Base):
+    """What somebody searches for, until a worker has read it: the engine carries the id, never the words."""
+
+    __tablename__ = "catalog_searches"
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+
+    id: Mapped[Id]
+    words: Mapped[str]
+    created_at: Mapped[Created]

@@ -1,5 +1,7 @@
 """What importing a catalogue and searching it need."""
 
+from alembic import op
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -7,8 +9,17 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    op.execute("ALTER TABLE catalog_imports ADD COLUMN credential_ids UUID[] NOT NULL DEFAULT '{}'")
+    # Unlogged: what somebody searches for lives for seconds, and belongs neither in the log nor on a replica.
+    op.execute("""
+CREATE UNLOGGED TABLE catalog_searches (
+  id UUID PRIMARY KEY,
+  words TEXT NOT NULL,
+  created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+)
+""")
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    op.execute("DROP TABLE catalog_searches")
+    op.execute("ALTER TABLE catalog_imports DROP COLUMN credential_ids")

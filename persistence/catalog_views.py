@@ -1,0 +1,58 @@
+"""What queries about imports and searches of the catalogue give."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportView:
+    """`counts` are rows by what became of them, `rows` their reports; `pending` entries lack a vector of their text.
+
+    `status` is `queued` while none of its entries has a vector, `running` while some have, `succeeded` once all do.
+    """
+
+    id: UUID
+    status: str
+    pending: int
+    counts: Mapping[str, int]
+    rows: list[Any]
+    created_at: datetime
+    completed_at: datetime | None
+
+
+def import_view(row: RowMapping) -> ImportView:
+    """From a row of IMPORTS."""
+    status = row["status"]
+    if status in {"queued", "running"}:
+        untouched = row["pending"] == row["to_embed"]
+        status = "succeeded" if not row["pending"] else "queued" if untouched else "running"
+    return ImportView(
+        id=row["id"],
+        status=status,
+        pending=row["pending"],
+        counts=row["report"]["counts"],
+        rows=row["report"]["rows"],
+        created_at=row["created_at"],
+        completed_at=row["completed_at"],
+    )
+
+
+PENDING: Final = """
+SELECT count(*) FROM unnest(i.credential_ids) AS entry(id) JOIN credential_catalog AS c USING (id)
+WHERE c.active AND NOT EXISTS (
+  SELECT FROM embedding_artifacts AS a
+  WHERE a.entity_type = 'credential' AND a.entity_id = c.id AND a.text_hash = c.text_hash
+)
+"""
+"""How many entries of the import `i` have no vector of their current text."""
+
+IMPORT: Final = f"""
+SELECT i.id, i.status, i.report, i.created_at, i.completed_at, cardinality(i.credential_ids) AS to_embed,
+  CASE WHEN i.status IN ('queued', 'running') THEN ({PENDING}) ELSE 0 END AS pending
+FROM catalog_imports AS i WHERE i.id = :import_id
+"""  # noqa: S608  # constants

@@ -1,0 +1,85 @@
+"""Searching where the model is: the words are taken once, and a standby serves where the model does not."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.testing import ActivityEnvironment
+
+from activities.retrieve_evidence import Searched
+from activities.search_catalog import CatalogSearchInput, SearchCatalog
+from domain.errors import ExternalServiceError, NotFound
+from domain.ports import Found, UnitOfWorkFactory
+from domain.scores import DegradedReason
+from persistence.tables import CatalogSearchRow
+from tests.domain.builders import an_id
+from tests.fakes import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words
+
+NAMES = ("join tables", "plot charts", "lead meetings")
+SEARCHED = Searched(
+    embedder=FakeEmbedder(),
+    index=InMemoryCredentialIndex(
+        [
+            IndexedCredential(
+                id=an_id(name), artifact_id=an_id(f"{name} text"), text=name, skills=(), vector=bag_of_words(name)
+            )
+            for name in NAMES
+        ]
+    ),
+)
+
+
+class SilentEmbedder(FakeEmbedder):
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        raise ExternalServiceError(f"No vectors for {len(texts)} texts")
+
+
+async def kept(session: AsyncSession, words: str = "plot charts") -> UUID:
+    search_id = uuid4()
+    await session.execute(insert(CatalogSearchRow).values(id=search_id, words=words))
+    return search_id
+
+
+async def search(activity: SearchCatalog, search_id: UUID, limit: int = 2) -> Found:
+    found: Found = await ActivityEnvironment().run(
+        activity.search_catalog, CatalogSearchInput(search_id=search_id, limit=limit)
+    )
+    return found
+
+
+async def test_the_nearest_come_first(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+    found = await search(SearchCatalog(uow_factory, SEARCHED), await kept(session))
+
+    assert found.hits[0][0].credential_id == an_id("plot charts")
+    assert len(found.hits[0]) == 2
+    assert found.degraded_reason is None
+
+
+async def test_words_are_taken_once(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+    search_id = await kept(session)
+    await search(SearchCatalog(uow_factory, SEARCHED), search_id)
+
+    with pytest.raises(NotFound):
+        await search(SearchCatalog(uow_factory, SEARCHED), search_id)
+
+
+async def test_a_standby_serves_where_the_model_does_not_answer(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory
+) -> None:
+    silent = Searched(embedder=SilentEmbedder(), index=SEARCHED.index)
+
+    found = await search(SearchCatalog(uow_factory, silent, SEARCHED), await kept(session))
+
+    assert found.hits[0][0].credential_id == an_id("plot charts")
+    assert found.degraded_reason is DegradedReason.EMBEDDER_FALLBACK
+
+
+async def test_without_a_standby_the_failure_is_the_answer(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory
+) -> None:
+    silent = Searched(embedder=SilentEmbedder(), index=SEARCHED.index)
+
+    with pytest.raises(ExternalServiceError):
+        await search(SearchCatalog(uow_factory, silent), await kept(session))

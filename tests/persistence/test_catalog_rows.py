@@ -1,0 +1,150 @@
+"""Rows of an import are judged by themselves: what is right becomes a credential, what is wrong is named by row."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from domain.errors import InvalidInput, Problem
+from persistence.catalog_rows import MAX_ROWS, REPORTED, judge, read_rows
+from tests.persistence.catalogues import SKILL, an_entry
+
+
+def problems(*entries: object) -> list[tuple[int | None, str, str]]:
+    with pytest.raises(InvalidInput) as raised:
+        judge(read_rows(entries), {}, frozenset())
+    return [(each.row, each.field, each.problem) for each in raised.value.problems]
+
+
+def test_a_row_becomes_a_credential_with_the_id_that_its_key_gives() -> None:
+    first, again = (read_rows([an_entry("A-101.b:c_d")]).rows[0] for _ in range(2))
+
+    assert first.credential
+    assert first.credential == again.credential
+    assert (first.credential.key, first.credential.hours, first.id) == ("A-101.b:c_d", Decimal("7.5"), again.id)
+
+
+def test_hours_may_be_whole() -> None:
+    assert read_rows([an_entry("a", hours=6)]).problems == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "problem"),
+    [
+        ({"key": "a/b"}, "key", "pattern"),
+        ({"key": "k" * 129}, "key", "at most 128"),
+        ({"key": None}, "key", "valid string"),
+        ({"title": "  "}, "title", "must not be empty"),
+        ({"title": "t" * 501}, "title", "at most 500"),
+        ({"description": "d" * 100_000}, "description", "at most 20000"),
+        ({"description": 1}, "description", "valid string"),
+        ({"skills": []}, "skills", "at least 1"),
+        ({"skills": ["a", "a"]}, "skills", "must not repeat"),
+        ({"skills": [" "]}, "skills", "must not be empty"),
+        ({"skills": ["s" * 201]}, "skills.0", "at most 200"),
+        ({"skills": [str(n) for n in range(51)]}, "skills", "at most 50"),
+        ({"skills": "SQL"}, "skills", "valid list"),
+        ({"level": "expert"}, "level", "'foundation', 'intermediate' or 'advanced'"),
+        ({"hours": 0}, "hours", "above 0"),
+        ({"hours": Decimal("1.234")}, "hours", "2 decimal places"),
+        ({"hours": True}, "hours", "must be a number"),
+        ({"hours": "6"}, "hours", "must be a number"),
+        ({"hours": 100_000}, "hours", "at most 99999"),
+        ({"source_uri": "javascript:alert(1)"}, "source_uri", "pattern"),
+        ({"source_uri": "ftp://example.org/a"}, "source_uri", "pattern"),
+        ({"source_uri": "https:///nowhere"}, "source_uri", "pattern"),
+        ({"source_uri": "https://example.org/a b"}, "source_uri", "pattern"),
+        ({"prerequisites": ["a/b"]}, "prerequisites.0", "pattern"),
+        ({"prerequisites": ["ok", "ok"]}, "prerequisites", "must not repeat"),
+        ({"prerequisites": ["key"], "key": "key"}, "prerequisites", "must not name itself"),
+        ({"active": "no"}, "active", "valid boolean"),
+        ({"price": 3}, "row", "not known"),
+    ],
+)
+def test_what_is_wrong_is_named_by_row_and_field(changes: dict[str, Any], field: str, problem: str) -> None:
+    ((row, found_field, found),) = problems(an_entry("fine"), an_entry("bad") | changes)
+
+    assert (row, found_field) == (2, field)
+    assert problem in found
+
+
+def test_what_is_missing_is_named() -> None:
+    assert {field for _, field, _ in problems({"key": "a"})} == {
+        *("title", "description", "skills", "level", "hours", "provider", "source_uri")
+    }
+
+
+def test_a_row_that_is_no_object_is_refused() -> None:
+    assert problems("text") == [(1, "row", "must be an object")]
+
+
+def test_the_name_of_an_unknown_field_and_a_key_that_is_none_are_not_repeated() -> None:
+    with pytest.raises(InvalidInput) as raised:
+        judge(read_rows([an_entry("<marquee>", secret_field=1)]), {}, frozenset())
+
+    assert "marquee" not in str(raised.value.problems)
+    assert "secret_field" not in str(raised.value.problems)
+
+
+def test_a_key_that_occurs_twice_is_refused_even_where_one_row_withdraws() -> None:
+    assert problems(an_entry("a"), {"key": "a", "active": False}) == [(2, "key", "is that of row 1 too")]
+
+
+def test_a_prerequisite_must_be_in_the_catalogue_or_the_import() -> None:
+    assert problems(an_entry("a", prerequisites=["b"])) == [
+        (1, "prerequisites", "b is neither in the catalogue nor in this import")
+    ]
+
+
+def test_a_withdrawal_of_what_there_is_not_is_no_prerequisite() -> None:
+    assert problems(an_entry("a", prerequisites=["b"]), {"key": "b", "active": False}) == [
+        (1, "prerequisites", "b is neither in the catalogue nor in this import")
+    ]
+
+
+def test_a_circle_of_prerequisites_is_named() -> None:
+    circle = [an_entry("a", prerequisites=["c"]), an_entry("b", prerequisites=["a"])]
+
+    ((row, field, problem),) = problems(*circle, an_entry("c", prerequisites=["b"]))
+
+    assert (row, field) == (1, "prerequisites")
+    assert problem.removeprefix("form a circle: ") in {
+        *("a needs c needs b needs a", "c needs b needs a needs c", "b needs a needs c needs b")
+    }
+
+
+def test_a_long_circle_is_named_in_short() -> None:
+    keys = [f"k{number}" for number in range(5_000)]
+
+    ((_, _, problem),) = problems(*(an_entry(key, prerequisites=[keys[place - 1]]) for place, key in enumerate(keys)))
+
+    assert len(problem) < 300
+    assert "…" in problem
+
+
+def test_only_so_many_problems_are_named_and_the_rest_is_counted() -> None:
+    with pytest.raises(InvalidInput) as raised:
+        judge(read_rows([an_entry(f"k{number}", hours=0) for number in range(75)]), {}, frozenset())
+
+    assert len(raised.value.problems) == REPORTED
+    assert raised.value.message == "Nothing was imported: 75 problems in 75 of 75 rows, 25 of them are not named"
+
+
+@pytest.mark.parametrize("number", [0, MAX_ROWS + 1])
+def test_an_import_has_a_bounded_number_of_rows(number: int) -> None:
+    with pytest.raises(InvalidInput, match="The import is not valid") as raised:
+        read_rows([None] * number)
+
+    assert raised.value.problems == (Problem("credentials", f"must have 1 to 10,000 rows, not {number:,}"),)
+
+
+def test_a_skill_that_no_role_targets_is_allowed_with_a_warning() -> None:
+    (report,) = judge(read_rows([an_entry("a", skills=[SKILL, "Basketry"])]), {}, frozenset({SKILL}))
+
+    assert report.warnings == ("No role targets the skill 'Basketry'",)
+
+
+def test_titles_may_repeat() -> None:
+    reports = judge(read_rows([an_entry("a", title="One"), an_entry("b", title="One")]), {}, frozenset({SKILL}))
+
+    assert [report.warnings for report in reports] == [(), ()]

@@ -1,0 +1,59 @@
+"""The port `CatalogSearches` on a real server, with the worker's own factories, without them, and on no server."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from deploy.local.ports import HOST, free_port
+from domain.errors import ExternalServiceError
+from persistence.catalog_queries import CatalogQueries
+from tests.workflows.pipeline import Pipeline
+from workflows.catalog_searches import TemporalCatalogSearches
+from workflows.client import connect
+from workflows.policies import Queue
+
+GENEROUS_S = 60
+WORDS = "a person wants to rank customers by xylophone"
+
+
+@pytest.fixture
+async def search_id(pipeline_engine: AsyncEngine) -> UUID:
+    return await CatalogQueries(pipeline_engine).keep_words(WORDS)
+
+
+async def test_a_worker_finds_and_no_word_is_in_the_history(pipeline: Pipeline, search_id: UUID) -> None:
+    searches = TemporalCatalogSearches(pipeline.client, Queue.ASSESSMENTS + pipeline.suffix, deadline_s=GENEROUS_S)
+    async with pipeline.workers():
+        found = await searches.search(search_id, limit=3)
+
+    assert len(found.hits[0]) == 3
+    history = await pipeline.client.get_workflow_handle(f"catalog-search-{search_id}").fetch_history()
+    assert "xylophone" not in history.to_json()
+    assert str(search_id) in history.to_json()
+
+
+async def test_a_search_that_fails_is_no_answer_and_is_not_repeated(pipeline: Pipeline) -> None:
+    searches = TemporalCatalogSearches(pipeline.client, Queue.ASSESSMENTS + pipeline.suffix, deadline_s=GENEROUS_S)
+    async with pipeline.workers():
+        with pytest.raises(ExternalServiceError, match="failed on the worker"):
+            await searches.search(uuid4(), limit=3)
+
+
+async def test_without_a_worker_nobody_waits(temporal_client: Client, search_id: UUID) -> None:
+    searches = TemporalCatalogSearches(temporal_client, f"{Queue.ASSESSMENTS}-{uuid4()}", deadline_s=0.5)
+
+    async with asyncio.timeout(GENEROUS_S):
+        with pytest.raises(ExternalServiceError):
+            await searches.search(search_id, limit=3)
+
+
+async def test_without_a_server_nobody_waits(search_id: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"{HOST}:{free_port()}")
+    searches = TemporalCatalogSearches(await connect(lazy=True), deadline_s=0.5)
+
+    async with asyncio.timeout(GENEROUS_S):
+        with pytest.raises(ExternalServiceError):
+            await searches.search(search_id, limit=3)
