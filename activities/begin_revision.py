@@ -7,7 +7,6 @@ from temporalio import activity
 
 from domain.assessments import Assessment, AssessmentStatus, Healing
 from domain.ports import UnitOfWork, UnitOfWorkFactory
-from domain.scores import DegradedReason
 from domain.steps import revision_jobs
 
 
@@ -77,5 +76,5 @@ async def _plan(unit: UnitOfWork, assessment: Assessment, *, heal: bool) -> Revi
     return replace(
         plan,
         essays=tuple(EssayToHeal(essay=essay.snapshot_id, epoch=epochs.get(essay.snapshot_id, 0)) for essay in essays),
-        evidence=DegradedReason.VECTOR_STORE_FALLBACK in published.degraded_reasons,
+        evidence=any(reason.of_search for reason in published.degraded_reasons),
     )

@@ -3,6 +3,7 @@
 Each may be repeated and goes on where it stopped: what is done is seen by what is there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -10,18 +11,20 @@ from temporalio import activity
 
 from activities.embed_catalog import embed_catalog
 from activities.index_catalog import CatalogIndex, Drift, fill, publish, settle
-from domain.errors import NotFound
+from domain.errors import ExternalServiceError, NotFound
 from domain.ports import Embedder, EmbeddingArtifacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedInput:
+    """`at_most` texts by each model."""
+
     at_most: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedded:
-    """How many texts got a vector, and how many still lack one."""
+    """How many vectors were made, and how many are still lacking."""
 
     done: int
     left: int
@@ -49,17 +52,28 @@ class Build:
 
 
 class CatalogEmbedding:
-    """`index` None: none stands beside Postgres, so there is none to keep."""
+    """Every one of `embedders` embeds the whole catalogue. `index` None: none stands beside Postgres, to be kept."""
 
-    def __init__(self, artifacts: EmbeddingArtifacts, embedder: Embedder, index: CatalogIndex | None) -> None:
+    def __init__(
+        self, artifacts: EmbeddingArtifacts, embedders: Sequence[Embedder], index: CatalogIndex | None
+    ) -> None:
         self._artifacts = artifacts
-        self._embedder = embedder
+        self._embedders = embedders
         self._index = index
 
     @activity.defn
     async def embed_texts(self, wanted: EmbedInput) -> Embedded:
-        done = await embed_catalog(self._artifacts, self._embedder, at_most=wanted.at_most)
-        left = await self._artifacts.count_pending(self._embedder.provider, self._embedder.model)
+        """Whatever a provider says, nobody else makes its vectors: it is asked until it gives them."""
+        done = left = 0
+        failure: ExternalServiceError | None = None
+        for embedder in self._embedders:
+            try:
+                done += await embed_catalog(self._artifacts, embedder, at_most=wanted.at_most)
+            except ExternalServiceError as error:  # the next model's turn does not wait for it
+                failure = error
+            left += await self._artifacts.count_pending(embedder.provider, embedder.model)
+        if failure:
+            raise ExternalServiceError(failure.message, retry_after_s=failure.retry_after_s) from failure
         return Embedded(done=done, left=left)
 
     @activity.defn

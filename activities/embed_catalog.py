@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from activities.phrases import embed_lines
 from domain.ports import Embedder, EmbeddingArtifacts
 
 
@@ -22,7 +23,7 @@ async def embed_catalog(
     done = 0
     room = batch if at_most is None else min(batch, at_most)
     while room and (pending := await artifacts.pending(embedder.provider, embedder.model, limit=room)):
-        vectors = await embedder.embed([each.text for each in pending])
+        vectors = await embed_lines(embedder, [each.text for each in pending])
         await artifacts.add(embedder.provider, embedder.model, list(zip(pending, vectors, strict=True)))
         done += len(pending)
         if on_progress:

@@ -64,3 +64,19 @@ class Intent:
     key: AnswerKey
     lease_s: float
     highest_price_cents: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoughtVectors:
+    """What one paid request for vectors cost; `id` is that of the purchase, and nobody else's.
+
+    `tokens` is None where the reply does not tell them, `cost_cents` where nobody knows the price.
+    """
+
+    id: UUID
+    provider: str
+    model: str
+    texts: int
+    tokens: int | None
+    cost_cents: Decimal | None
+    request_id: str | None

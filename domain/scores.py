@@ -19,11 +19,17 @@ class DegradedReason(StrEnum):
     ESSAY_BUDGET_SPENT = "essay_budget_spent"
     ESSAY_ATTEMPTS_EXCEEDED = "essay_attempts_exceeded"
     VECTOR_STORE_FALLBACK = "vector_store_fallback"
+    EMBEDDER_FALLBACK = "embedder_fallback"
 
     @property
     def heals(self) -> bool:
         """Whether it may pass by itself; what is not configured stays so until somebody configures it."""
         return self not in {DegradedReason.ESSAY_GRADER_NOT_CONFIGURED, DegradedReason.ESSAY_ATTEMPTS_EXCEEDED}
+
+    @property
+    def of_search(self) -> bool:
+        """Whether the evidence is less, and not a score: searching again may mend it."""
+        return self in {DegradedReason.VECTOR_STORE_FALLBACK, DegradedReason.EMBEDDER_FALLBACK}
 
     @property
     def text(self) -> str:
@@ -41,6 +47,7 @@ _TEXTS: Final = {
     DegradedReason.ESSAY_BUDGET_SPENT: "The organization's budget for the day is spent; grading goes on tomorrow.",
     DegradedReason.ESSAY_ATTEMPTS_EXCEEDED: "Too many attempts at this role on one day, so the local grader read it.",
     DegradedReason.VECTOR_STORE_FALLBACK: "The vector store failed, so the database searched the catalogue.",
+    DegradedReason.EMBEDDER_FALLBACK: "The embedding model could not be used, so the local one searched the catalogue.",
 }
 
 

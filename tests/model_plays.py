@@ -1,4 +1,4 @@
-"""What a model can answer over HTTP: good gradings, and every fault that a provider shows.
+"""What a model can answer over HTTP: good gradings, vectors, and every fault that a provider shows.
 
 Essays are found between the prompt's two marked lines, criteria and levels in the reply form that the prompt shows.
 """
@@ -10,7 +10,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
+from domain.vectors import DIMENSIONS
+from tests.fakes import bag_of_words
+
 MODEL: Final = "gpt-5.4-mini"
+EMBEDDING_MODEL: Final = "text-embedding-3-small"
+MOST_TEXTS: Final = 2_048
+MOST_TOKENS: Final = 8_192
+MOST_TOKENS_IN_ALL: Final = 300_000
 FOR_EVER: Final = 3_600.0
 
 _ESSAY: Final = re.compile(r"^--- (\w+) answer begins ---\n(.*)\n--- \1 answer ends ---$", re.DOTALL | re.MULTILINE)
@@ -95,6 +102,28 @@ def completion(content: str | None, *, asked: Asked | None = None, reason: str =
         },
     }
     return Answer(body=json.dumps(document).encode())
+
+
+def vectors(*rows: list[float], tokens: int = 100, **changes: Any) -> Answer:
+    """An embedding for each row, whatever it is."""
+    data = [{"object": "embedding", "index": place, "embedding": row} for place, row in enumerate(rows)]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return Answer(
+        body=json.dumps({"object": "list", "model": EMBEDDING_MODEL, "data": data, "usage": usage} | changes).encode()
+    )
+
+
+def embedded(asked: Asked) -> Answer:
+    """A vector of each text's words, so that shared words are likeness. A word is a token; the limits are OpenAI's."""
+    texts = asked.json["input"]
+    tokens = [len(text.split()) for text in texts]
+    if not texts or len(texts) > MOST_TEXTS or "" in texts:
+        return refusal(400, "'$.input' is invalid.", param="input")
+    if max(tokens) > MOST_TOKENS or sum(tokens) > MOST_TOKENS_IN_ALL:
+        return refusal(400, "Requested too many tokens.", code="max_tokens_per_request")
+    if asked.json["dimensions"] != DIMENSIONS or asked.json["encoding_format"] != "float":
+        return refusal(400, "The test's model makes no others.", param="dimensions")
+    return vectors(*map(bag_of_words, texts), tokens=sum(tokens))
 
 
 def refusal(

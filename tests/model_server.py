@@ -1,7 +1,7 @@
 """An OpenAI-compatible model behind real HTTP.
 
 `ModelServer` runs in a thread of its own, so that workers in other processes can ask it too. What it answers comes
-from `script`, a play a request, then from `rule`; `tests.model_plays` has them.
+from `script`, a play a request, then from `rule`, or for vectors from `vectors`; `tests.model_plays` has them.
 """
 
 import asyncio
@@ -12,7 +12,18 @@ from collections import deque
 from dataclasses import replace
 from typing import Final, Self
 
-from tests.model_plays import MODEL, UNKNOWN_MODEL, WRONG_KEY, Answer, Asked, Play, Rule, good
+from tests.model_plays import (
+    EMBEDDING_MODEL,
+    MODEL,
+    UNKNOWN_MODEL,
+    WRONG_KEY,
+    Answer,
+    Asked,
+    Play,
+    Rule,
+    embedded,
+    good,
+)
 
 KEY: Final = "sk-of-the-test-server"
 
@@ -20,8 +31,11 @@ KEY: Final = "sk-of-the-test-server"
 class ModelServer:
     """Serves `base_url` from `start` to `stop`; without a model it knows, or with another key, it refuses."""
 
-    def __init__(self, rule: Rule | None = None, *, key: str = KEY, models: tuple[str, ...] = (MODEL,)) -> None:
+    def __init__(
+        self, rule: Rule | None = None, *, key: str = KEY, models: tuple[str, ...] = (MODEL, EMBEDDING_MODEL)
+    ) -> None:
         self.rule: Rule = rule or good
+        self.vectors: Rule = embedded
         self.asked: list[Asked] = []
         self._key = key
         self._models = models
@@ -43,6 +57,7 @@ class ModelServer:
     def reset(self) -> None:
         """As it was at first, whatever was scripted and asked."""
         self.rule = good
+        self.vectors = embedded
         self._script.clear()
         self.asked.clear()
         if self._server is None:
@@ -104,7 +119,8 @@ class ModelServer:
             return WRONG_KEY
         if asked.json.get("model") not in self._models:
             return UNKNOWN_MODEL
-        play = self._script.popleft() if self._script else self.rule
+        rule = self.vectors if asked.path.endswith("/embeddings") else self.rule
+        play = self._script.popleft() if self._script else rule
         answer = play(asked) if callable(play) else play
         return replace(answer, headers={"x-request-id": f"req-{len(self.asked)}", **answer.headers})
 

@@ -85,7 +85,7 @@ def _refusal(error: APIStatusError) -> ExternalServiceError:
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _later(status, _wait_s(error.response.headers))
     if status == HTTPStatus.NOT_FOUND or _UNKNOWN_MODEL.search(complaint):
-        return ModelUnknown("The provider does not know the model: check OPENAI_MODEL and OPENAI_BASE_URL")
+        return ModelUnknown("The provider does not know the model: check its name and OPENAI_BASE_URL")
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return ModelKeyRefused("The language model's provider refuses the API key: set a valid OPENAI_API_KEY")
     if status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT}:

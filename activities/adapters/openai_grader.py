@@ -1,24 +1,20 @@
 """The port GradingModel over OpenAI's API, or any endpoint that is compatible with it."""
 
-import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any, Final
 
-import httpx2
 import structlog
-from openai import APIError, APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from openai import APIStatusError
+from pydantic import Field
 
-from activities.adapters.circuit import Circuit, CircuitOpen
 from activities.adapters.grader_prompt import GraderPrompt, Json, reply_schema
 from activities.adapters.grader_reply import Usage, is_reply, read_reply, read_usage
 from activities.adapters.model_prices import ModelPrice
-from activities.adapters.openai_errors import is_away, model_error, refused_option
-from domain.errors import InvalidInput, ModelCircuitOpen, ModelUnavailable
+from activities.adapters.openai_endpoint import Endpoint, EndpointSettings, request_id_of
+from activities.adapters.openai_errors import refused_option
+from domain.errors import ModelUnavailable
 from domain.grading import Ask, Reply
 from domain.ledger import Bought
 
@@ -26,48 +22,25 @@ MOST_BYTES: Final = 256 * 1024
 """Of a reply: a longer one is cut, and then cannot be read."""
 FRAMING_TOKENS: Final = 64
 """More than what a provider adds around the messages."""
-REQUEST_ID_CHARS: Final = 128
 
 log = structlog.get_logger(__name__)
 
 
-class OpenAISettings(BaseSettings):
+class OpenAISettings(EndpointSettings):
     """`OPENAI_…`. Without an API key there is no language model.
 
-    `base_url` is that of a compatible endpoint, with its `/v1`. `timeout_s` is for the whole of an answer; the
-    workflow's policies allow no more. `max_tokens` is what a reply may take, thoughts included. `temperature`, `seed`
-    and `reasoning_effort` are sent only where they are set (one seed makes all samples alike). `examples` is how many
-    of a question's labelled answers the model sees. `prices` are US dollars for a million tokens by model, and come
-    before the table in `model_prices.json`. After `circuit_threshold` failures in a row the endpoint is left alone for
-    `circuit_open_s`.
+    `timeout_s` is for the whole of an answer; the workflow's policies allow no more. `max_tokens` is what a reply may
+    take, thoughts included. `temperature`, `seed` and `reasoning_effort` are sent only where they are set (one seed
+    makes all samples alike). `examples` is how many of a question's labelled answers the model sees.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="OPENAI_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
-
-    api_key: SecretStr | None = None
-    base_url: str = Field(default="https://api.openai.com/v1", pattern=r"^https?://[^\s/]")
     model: str = Field(default="gpt-5.4-mini", min_length=1, max_length=128)
     timeout_s: float = Field(default=60.0, gt=0, le=60)
-    connect_timeout_s: float = Field(default=5.0, gt=0, le=60)
     max_tokens: int = Field(default=4_096, ge=256, le=100_000)
     temperature: float | None = Field(default=None, ge=0, le=2)
     seed: int | None = None
     reasoning_effort: str | None = None
     examples: int = Field(default=4, ge=0, le=32)
-    prices: dict[str, ModelPrice] = Field(default_factory=dict)
-    circuit_threshold: int = Field(default=5, ge=1, le=100)
-    circuit_open_s: float = Field(default=30.0, gt=0, le=3_600)
-
-    @field_validator("api_key")
-    @classmethod
-    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
-        """A stray newline would end up in an error of the HTTP client, with the key around it."""
-        bare = key.get_secret_value().strip() if key else ""
-        if not bare.isascii() or not bare.isprintable():
-            raise ValueError("must be of printable ASCII characters")
-        return SecretStr(bare) if bare else None
 
 
 class OpenAIEssayGrader:
@@ -78,29 +51,19 @@ class OpenAIEssayGrader:
     """
 
     def __init__(self, settings: OpenAISettings) -> None:
-        if settings.api_key is None:
-            raise InvalidInput("A language model needs OPENAI_API_KEY")
         self.model = settings.model
         self.deadline_s = settings.timeout_s
         self._settings = settings
-        self._client = AsyncOpenAI(
-            api_key=settings.api_key.get_secret_value(),
-            base_url=settings.base_url,
-            max_retries=0,  # Temporal owns retries
-            timeout=Timeout(settings.timeout_s, connect=settings.connect_timeout_s),
-            default_headers={"Accept-Encoding": "identity"},  # what is cut must not be what is compressed
-            http_client=DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"response": [_cut]}),
-        )
-        self._prompt = GraderPrompt(settings.api_key.get_secret_value().encode(), examples=settings.examples)
+        self._endpoint = Endpoint(settings, timeout_s=settings.timeout_s, most_bytes=MOST_BYTES)
+        self._prompt = GraderPrompt(settings.key.encode(), examples=settings.examples)
         self.prompt_version = self._prompt.version
-        self._circuit = Circuit(threshold=settings.circuit_threshold, open_s=settings.circuit_open_s, fails=is_away)
         self._refused: set[str] = set()
         self._price = ModelPrice.find(settings.model, settings.prices)
         if self._price is None:
             log.warning("model_price_unknown", model=settings.model)
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._endpoint.close()
 
     def highest_price_cents(self, wanted: Ask) -> Decimal | None:
         if self._price is None:
@@ -112,17 +75,10 @@ class OpenAIEssayGrader:
 
     async def buy(self, wanted: Ask) -> Bought:
         started = time.monotonic()
-        try:
-            with self._circuit.entered():
-                async with asyncio.timeout(self._settings.timeout_s):
-                    raw, request_id = await self._ask(wanted)
-                if not is_reply(raw):  # a gateway's page, say: nothing was bought
-                    raise ModelUnavailable("What answered is no language model: check OPENAI_BASE_URL if it goes on")
-        except CircuitOpen as error:
-            message = "The language model failed too often just now, so it is left alone for a while"
-            raise ModelCircuitOpen(message, retry_after_s=error.retry_after_s) from None
-        except (APIError, httpx2.HTTPError, TimeoutError) as error:
-            raise model_error(error) from None
+        async with self._endpoint.call():
+            raw, request_id = await self._ask(wanted)
+            if not is_reply(raw):  # a gateway's page, say: nothing was bought
+                raise ModelUnavailable("What answered is no language model: check OPENAI_BASE_URL if it goes on")
         usage = read_usage(raw)
         return Bought(
             raw=raw,
@@ -172,32 +128,7 @@ class OpenAIEssayGrader:
     async def _post(self, messages: list[Json], options: Json) -> tuple[bytes, str | None]:
         body = {"response_format" if name.startswith("json_") else name: value for name, value in options.items()}
         # The SDK types every message and option; these are data.
-        create: Any = self._client.chat.completions.with_streaming_response.create
+        create: Any = self._endpoint.client.chat.completions.with_streaming_response.create
         async with create(model=self.model, messages=messages, **body) as response:
             raw: bytes = await response.read()
-            request_id: str | None = response.headers.get("x-request-id")
-        return raw, request_id and request_id[:REQUEST_ID_CHARS]
-
-
-async def _cut(response: httpx2.Response) -> None:
-    """Before anything is read, the body of an error included, which the SDK reads whole."""
-    if isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _Cut(response.stream)
-
-
-class _Cut(httpx2.AsyncByteStream):
-    """The first bytes of a body. What is left of it costs the connection."""
-
-    def __init__(self, whole: httpx2.AsyncByteStream) -> None:
-        self._whole = whole
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = MOST_BYTES
-        async for chunk in self._whole:
-            yield chunk[:left]
-            left -= len(chunk)
-            if left <= 0:
-                return
-
-    async def aclose(self) -> None:
-        await self._whole.aclose()
+            return raw, request_id_of(response.headers)

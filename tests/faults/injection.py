@@ -71,18 +71,19 @@ class Gate:
         eventually(lambda: len(self._connection.execute(query, [GATE]).fetchall()) >= number)
 
 
-def assert_done_once(deployment: Deployment, attempts: Iterable[Attempt]) -> None:
-    """Invariants L, S and A: completed, one score an item, one revision, one audit row a transition, nothing leaked."""
+def assert_done_once(deployment: Deployment, attempts: Iterable[Attempt], *, revisions: int = 1) -> None:
+    """Invariants L, S and A: completed, one score an item, each revision once, one audit row a transition, no leak."""
     assert _leaks(deployment) == []
+    transitions = ["claimed", "completed", "started", "submitted", *["updated"] * (revisions > 1)]
     for attempt in attempts:
         assert _facts(deployment, attempt) == {
-            "assessment": [("completed", 1, 1)],
+            "assessment": [("completed", 1, revisions)],
             "scores": [(question["question_id"], 1) for question in attempt.questions],
-            "recommendations": [(1,)],
-            "revisions": [(1,)],
-            "events": [("assessment.completed",)],
+            "recommendations": [(revisions,)],
+            "revisions": [(1 + number,) for number in range(revisions)],
+            "events": [("assessment.completed",), *[("assessment.updated",)] * (revisions - 1)],
             "open jobs": [],
-            "audit": [(f"assessment.{each}", 1) for each in ("claimed", "completed", "started", "submitted")],
+            "audit": [(f"assessment.{each}", revisions - 1 if each == "updated" else 1) for each in transitions],
         }
 
 
@@ -107,8 +108,12 @@ def _facts(deployment: Deployment, attempt: Attempt) -> dict[str, list[tuple[obj
             attempt.id,
         ),
         "recommendations": rows("SELECT revision FROM recommendations WHERE assessment_id = %s", attempt.id),
-        "revisions": rows("SELECT revision FROM result_revisions WHERE assessment_id = %s", attempt.id),
-        "events": rows("SELECT event_type FROM webhook_events WHERE assessment_id = %s", attempt.id),
+        "revisions": rows(
+            "SELECT revision FROM result_revisions WHERE assessment_id = %s ORDER BY revision", attempt.id
+        ),
+        "events": rows(
+            "SELECT event_type FROM webhook_events WHERE assessment_id = %s ORDER BY event_type", attempt.id
+        ),
         "open jobs": rows(
             "SELECT job_type, status FROM async_jobs WHERE assessment_id = %s AND status <> 'succeeded'", attempt.id
         ),

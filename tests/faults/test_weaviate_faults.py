@@ -1,24 +1,47 @@
-"""Weaviate dies while students work: all get their results, which say what they were made without."""
+"""Weaviate dies while students work, and the worker while it fills Weaviate: nothing is lost, and results say so."""
 
+import asyncio
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import LiteralString
+from uuid import UUID
 
+import httpx
 import pytest
 
+from activities.adapters.minilm import MiniLMEmbedder
 from deploy.local.process import Program, run_to_end
 from deploy.local.settings import CHECKOUT
 from deploy.local.weaviate import WeaviateServer
+from persistence.vectors.weaviate import Weaviate
+from persistence.vectors.weaviate_schema import alias_of
+from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from tests.attempts import ROLES, Attempt
 from tests.databases import Databases
-from tests.deployment import CLASSMATES, START_TIMEOUT_S, STUDENT, Deployment, eventually, kill, stack_environment
-from tests.faults.injection import Gate, assert_done_once, closing
-from tests.vector_stores import a_weaviate
+from tests.deployment import (
+    CLASSMATES,
+    START_TIMEOUT_S,
+    STUDENT,
+    Deployment,
+    Json,
+    eventually,
+    kill,
+    stack_environment,
+)
+from tests.faults.injection import Gate, Moment, assert_done_once
+from tests.vector_stores import a_weaviate, settings_of_weaviate
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 FALLBACK = "vector_store_fallback"
+RUNNING = 50
+MADE_BY = (MiniLMEmbedder.provider, MiniLMEmbedder.model)
+ALIAS = alias_of(*MADE_BY)
+EMBEDDING_THE_SECOND_HALF = Moment(
+    "embedding", "INSERT", "embedding_artifacts", "NEW.entity_id > '80000000-0000-0000-0000-000000000000'"
+)
 
 
 @pytest.fixture
@@ -48,22 +71,39 @@ def fell_back(attempt: Attempt) -> bool:
     return FALLBACK in attempt.result()["degraded_reasons"]
 
 
-def test_assessments_complete_when_weaviate_is_killed_and_say_so(
+def searched(deployment: Deployment, when: LiteralString, *parameters: object) -> set[str]:
+    """The assessments whose first evidence was searched for at that time."""
+    jobs: LiteralString = "SELECT assessment_id FROM async_jobs WHERE job_type = 'retrieve_evidence' AND revision = 1"
+    return {str(id_) for (id_,) in deployment.rows(f"{jobs} AND {when}", *parameters)}
+
+
+def degraded(deployment: Deployment) -> int:
+    """How many results say that they were made without Weaviate."""
+    query = "SELECT count(*) FROM recommendations WHERE %s = ANY (degraded_reasons)"
+    return int(deployment.rows(query, FALLBACK)[0][0])
+
+
+def test_assessments_complete_when_weaviate_is_killed_say_so_and_heal_when_it_is_back(
     deployment: Deployment, server: WeaviateServer
 ) -> None:
-    people = [deployment.log_in(email) for email in (STUDENT, *CLASSMATES[:2])]
-    before, *running = [Attempt.start(person, role) for role in ROLES[:4] for person in people]
-    before.submit()
-    unharmed = fell_back(before)
-    with Gate(deployment, closing("score_essay")) as gate:
-        for attempt in running:
-            assert attempt.submit().status_code == 202
-        gate.wait_for_somebody()
-        kill(server.process)
+    people = [deployment.log_in(email) for email in (STUDENT, *CLASSMATES)]
+    attempts = []
+    for number in range(RUNNING):
+        attempts.append(Attempt.start(people[number % len(people)], ROLES[number % len(ROLES)]))
+        assert attempts[-1].submit().status_code == 202
+    eventually(lambda: searched(deployment, "completed_at < now()"))
+    kill(server.process)
+    [(killed_at,)] = deployment.rows("SELECT clock_timestamp()")
 
-    assert [fell_back(attempt) for attempt in running] == [True] * 11
-    assert not unharmed
-    assert_done_once(deployment, [before])
+    harmed = [attempt for attempt in attempts if fell_back(attempt)]
+    ids = {attempt.id for attempt in harmed}
+    assert searched(deployment, "started_at > %s", killed_at) <= ids
+    assert not searched(deployment, "completed_at < %s", killed_at) & ids
+    assert 0 < len(harmed) < RUNNING
+    server.start()
+    eventually(lambda: degraded(deployment) == 0)
+    assert_done_once(deployment, harmed, revisions=2)
+    assert_done_once(deployment, [attempt for attempt in attempts if attempt not in harmed])
 
 
 def test_an_index_that_was_lost_is_built_again_without_anybody(deployment: Deployment, server: WeaviateServer) -> None:
@@ -79,3 +119,128 @@ def test_an_index_that_was_lost_is_built_again_without_anybody(deployment: Deplo
 
     assert degraded
     assert not fell_back(later)
+
+
+# The worker dies while it embeds, and while it fills an index.
+
+
+def test_a_worker_killed_while_it_embeds_and_rebuilds_ends_with_the_index_equal_to_the_database(
+    deployment: Deployment, server: WeaviateServer
+) -> None:
+    add_credentials(deployment, 4, embedded=False)
+    with Gate(deployment, EMBEDDING_THE_SECOND_HALF) as gate:
+        rebuild(deployment)
+        gate.wait_for_somebody()
+        kept = artifacts(deployment)
+        deployment.worker.kill()
+    deployment.start_worker()
+    eventually(lambda: rebuilds(deployment) == 1)
+    assert kept.items() <= artifacts(deployment).items()
+    assert indexed(server) == searchable(deployment)
+
+    add_credentials(deployment, 15, embedded=True)
+    whole = len(searchable(deployment))
+    rebuild(deployment)
+    eventually(lambda: any(builds(server)))
+    deployment.worker.kill()
+    [half] = builds(server)
+    withdraw(deployment)
+    deployment.start_worker()
+    seen: list[int] = []
+
+    def ended() -> bool:
+        seen.append(live(server))
+        return rebuilds(deployment) == 2
+
+    eventually(ended)
+
+    assert 0 < half < whole
+    assert min(seen) >= whole - 1
+    assert indexed(server) == searchable(deployment)
+    assert len(searchable(deployment)) == whole - 1
+    assert builds(server) == []
+
+
+def add_credentials(deployment: Deployment, copies: int, *, embedded: bool) -> None:
+    """So many more of each there is, as an import would add; with the vectors of the first ones, if `embedded`."""
+    deployment.rows(
+        "WITH columns AS (SELECT * FROM credential_catalog WHERE key NOT LIKE '%% copy %%'),"
+        " added AS (INSERT INTO credential_catalog (id, key, title, description, skills, level, hours, provider,"
+        " source_uri, prerequisites, version, text_hash)"
+        " SELECT gen_random_uuid(), key || ' copy ' || gen_random_uuid(), title, description, skills, level, hours,"
+        " provider, source_uri, prerequisites, version, text_hash FROM columns, generate_series(1, %s)"
+        " RETURNING id, key, text_hash)"
+        " INSERT INTO embedding_artifacts (id, entity_type, entity_id, provider, model, text_hash, vector)"
+        " SELECT gen_random_uuid(), entity_type, added.id, made.provider, made.model, made.text_hash, vector"
+        " FROM added JOIN columns ON columns.key = split_part(added.key, ' copy ', 1)"
+        " JOIN embedding_artifacts AS made ON made.entity_id = columns.id WHERE %s RETURNING id",
+        copies,
+        embedded,
+    )
+
+
+def withdraw(deployment: Deployment) -> None:
+    """One of the credentials, as an import without it does."""
+    deployment.rows(
+        "UPDATE credential_catalog SET active = false"
+        " WHERE id = (SELECT id FROM credential_catalog WHERE active ORDER BY id LIMIT 1) RETURNING id"
+    )
+
+
+def rebuild(deployment: Deployment) -> None:
+    deployment.temporal_command("schedule", "trigger", "--schedule-id", "catalog-embedding-weekly")
+
+
+def rebuilds(deployment: Deployment) -> int:
+    """How many runs of the Schedule have ended well."""
+    query = "WorkflowType='CatalogEmbeddingWorkflow' AND ExecutionStatus='Completed'"
+    return int(deployment.temporal_command("workflow", "count", "--query", query).get("count", 0))
+
+
+def artifacts(deployment: Deployment) -> dict[UUID, object]:
+    """When each vector was made."""
+    return dict(deployment.rows("SELECT entity_id, created_at FROM embedding_artifacts"))
+
+
+def searchable(deployment: Deployment) -> dict[UUID, UUID]:
+    """What an index must hold, as credential -> artifact."""
+    return dict(
+        deployment.rows(
+            "SELECT credential.id, artifact.id FROM credential_catalog AS credential"
+            " JOIN embedding_artifacts AS artifact ON entity_id = credential.id AND artifact.text_hash ="
+            " credential.text_hash WHERE active"
+        )
+    )
+
+
+def indexed(server: WeaviateServer) -> dict[UUID, UUID]:
+    async def read() -> dict[UUID, UUID]:
+        async with Weaviate(settings_of_weaviate(server.client_environment)) as weaviate:
+            return await WeaviateIndexWriter(weaviate, *MADE_BY).entries()
+
+    return asyncio.run(read())
+
+
+def live(server: WeaviateServer) -> int:
+    """How many entries a search may find at this moment."""
+    return count(server, ALIAS)
+
+
+def builds(server: WeaviateServer) -> list[int]:
+    """How many entries each of the collections holds that are not searched."""
+    searched = ask(server, f"aliases/{ALIAS}")["class"]
+    names = [each["class"] for each in ask(server, "schema")["classes"]]
+    return [count(server, name) for name in names if name != searched]
+
+
+def count(server: WeaviateServer, collection: str) -> int:
+    query = {"query": f"{{ Aggregate {{ {collection} {{ meta {{ count }} }} }} }}"}
+    return int(ask(server, "graphql", query)["data"]["Aggregate"][collection][0]["meta"]["count"])
+
+
+def ask(server: WeaviateServer, path: str, body: Json | None = None) -> Json:
+    headers = {"Authorization": f"Bearer {server.client_environment['WEAVIATE_API_KEY']}"}
+    method = "GET" if body is None else "POST"
+    answer = httpx.request(method, f"{server.url}/v1/{path}", json=body, headers=headers, timeout=30, trust_env=False)
+    found: Json = answer.raise_for_status().json()
+    return found

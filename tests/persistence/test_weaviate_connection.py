@@ -1,8 +1,11 @@
 """Reaching Weaviate: what may be set, and what happens where it is wrong."""
 
+from typing import Any
+
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from deploy.local.ports import free_port
 from domain.errors import ExternalServiceError
 from domain.ports import SearchQuery
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
@@ -44,3 +47,41 @@ async def test_tls_to_a_server_without_it_is_an_error_of_the_service(weaviate_en
 
     with pytest.raises(ExternalServiceError):
         await search(settings_of_weaviate(weaviate_environment | {"WEAVIATE_URL": url}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "http", "grpc"),
+    [
+        (
+            {"url": "http://weaviate.example:8080"},
+            ("weaviate.example", 8080, False),
+            ("weaviate.example", 50051, False),
+        ),
+        ({"url": "https://weaviate.example"}, ("weaviate.example", 443, True), ("weaviate.example", 50051, True)),
+        ({"url": "http://weaviate.example"}, ("weaviate.example", 80, False), ("weaviate.example", 50051, False)),
+        (
+            {"url": "https://weaviate.example", "grpc_host": "grpc.example", "grpc_port": 443},
+            ("weaviate.example", 443, True),
+            ("grpc.example", 443, True),
+        ),
+    ],
+)
+def test_both_of_the_servers_ports_are_reached_as_they_are_set(
+    changes: dict[str, Any], http: tuple[str, int, bool], grpc: tuple[str, int, bool]
+) -> None:
+    reached = Weaviate(WeaviateSettings(**changes))._client._connection._connection_params
+
+    assert [(each.host, each.port, each.secure) for each in (reached.http, reached.grpc)] == [http, grpc]
+
+
+def test_the_times_that_are_set_bound_searches_and_batches() -> None:
+    settings = WeaviateSettings(url="http://weaviate.example", deadline_s=0.5, write_timeout_s=7)
+
+    set_to = Weaviate(settings)._client._connection.timeout_config
+
+    assert (set_to.query, set_to.init, set_to.insert) == (0.5, 0.5, 7)
+
+
+async def test_a_wrong_port_of_grpc_is_an_error_of_the_service(weaviate_environment: dict[str, str]) -> None:
+    with pytest.raises(ExternalServiceError):
+        await search(settings_of_weaviate(weaviate_environment | {"WEAVIATE_GRPC_PORT": str(free_port())}))

@@ -12,12 +12,12 @@ import pytest
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverlapPolicy
 from temporalio.worker import Worker
 
-from activities.catalog_embedding import CatalogEmbedding
+from activities.catalog_embedding import CatalogEmbedding, EmbedInput
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
 from activities.index_catalog import CatalogIndex, Drift
-from domain.errors import ExternalServiceError
-from domain.ports import CatalogText
+from domain.errors import ExternalServiceError, ModelCircuitOpen, ModelKeyRefused, ModelTimeout
+from domain.ports import CatalogText, Embedder
 from tests.domain.builders import an_id
 from tests.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
 from tests.workflows.pipeline import history_bytes
@@ -43,7 +43,12 @@ class Catalogue:
     artifacts: InMemoryEmbeddingArtifacts
     writer: InMemoryIndexWriter | None = field(default_factory=InMemoryIndexWriter)
     embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
+    standbys: tuple[Embedder, ...] = ()
     suffix: str = field(default_factory=lambda: f"-{uuid4()}")
+
+    @property
+    def embedders(self) -> tuple[Embedder, ...]:
+        return (self.embedder, *self.standbys)
 
     @property
     def queue(self) -> str:
@@ -51,7 +56,7 @@ class Catalogue:
 
     @asynccontextmanager
     async def workers(self) -> AsyncIterator[None]:
-        steps = CatalogEmbedding(self.artifacts, self.embedder, self._index())
+        steps = CatalogEmbedding(self.artifacts, self.embedders, self._index())
         activities: list[Callable[..., Any]] = [
             steps.embed_texts,
             steps.mend_index,
@@ -175,6 +180,53 @@ async def test_a_repeated_step_embeds_the_rest_only(catalogue: Catalogue) -> Non
     assert await catalogue.is_equal()
 
 
+class AwayForAWhile(FakeEmbedder):
+    """A provider that refuses for good, as far as it says, and then does not."""
+
+    provider = "openai"
+
+    def __init__(self, *refusals: ExternalServiceError) -> None:
+        super().__init__()
+        self.refusals = list(refusals)
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if self.refusals:
+            raise self.refusals.pop()
+        return await super().embed(texts)
+
+
+async def test_a_provider_that_refuses_is_waited_for(catalogue: Catalogue) -> None:
+    catalogue.embedder = AwayForAWhile(
+        ModelKeyRefused("Set a valid key"), ModelCircuitOpen("Left alone", retry_after_s=0.1), ModelTimeout("Slow")
+    )
+
+    assert (await catalogue.run()).embedded == 10
+    assert await catalogue.is_equal()
+
+
+async def test_a_standby_embeds_the_catalogue_too_and_the_index_holds_the_first_ones_vectors(
+    catalogue: Catalogue,
+) -> None:
+    catalogue.embedder, catalogue.standbys = AwayForAWhile(), (FakeEmbedder(),)
+
+    result = await catalogue.run()
+
+    assert (result.embedded, result.indexed) == (20, 10)
+    assert len(await catalogue.artifacts.searchable(FakeEmbedder.provider, FakeEmbedder.model)) == 10
+    assert await catalogue.is_equal()
+
+
+async def test_a_standby_does_not_wait_for_the_provider(catalogue: Catalogue) -> None:
+    steps = CatalogEmbedding(
+        catalogue.artifacts, (AwayForAWhile(ModelKeyRefused("Set a valid key")), FakeEmbedder()), None
+    )
+
+    with pytest.raises(ExternalServiceError):
+        await steps.embed_texts(EmbedInput(at_most=BATCH))
+
+    assert await catalogue.artifacts.count_pending(FakeEmbedder.provider, FakeEmbedder.model) == 0
+
+
 class WaitingWriter(InMemoryIndexWriter):
     """Holds the run at the end of its first round until it is told to go on."""
 
@@ -211,6 +263,18 @@ async def test_the_history_holds_numbers_and_no_text(catalogue: Catalogue) -> No
     history = await history_bytes(catalogue.client.get_workflow_handle(f"catalog-embedding{catalogue.suffix}"))
 
     assert MARKER.encode() not in history
+
+
+async def test_the_history_of_ten_thousand_texts_is_small(catalogue: Catalogue) -> None:
+    catalogue.artifacts.texts = [a_text(number) for number in range(10_000)]
+    catalogue.writer = None
+
+    result = await catalogue.run()
+
+    handle = catalogue.client.get_workflow_handle(f"catalog-embedding{catalogue.suffix}")
+    assert result.embedded == 10_000
+    assert len((await handle.fetch_history()).events) < 200
+    assert len(await history_bytes(handle)) < 64 * 1024
 
 
 async def test_an_engine_that_is_away_is_said_to_be_away() -> None:

@@ -4,10 +4,13 @@ from typing import Any, TypeAlias
 import pytest
 
 from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
+from activities.adapters.openai_embedder import OpenAIEmbedder, OpenAIEmbeddingSettings
 from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
+from tests.fakes import RecordingLedger
 from tests.model_server import KEY, ModelServer
 
 GraderOf: TypeAlias = Callable[..., OpenAIEssayGrader]
+EmbedderOf: TypeAlias = Callable[..., OpenAIEmbedder]
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +55,26 @@ async def grader_of(server: ModelServer) -> AsyncIterator[GraderOf]:
 
     def make(**changes: Any) -> OpenAIEssayGrader:
         made.append(OpenAIEssayGrader(OpenAISettings(**{"api_key": KEY, "base_url": server.base_url} | changes)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()
+
+
+@pytest.fixture
+def ledger() -> RecordingLedger:
+    return RecordingLedger()
+
+
+@pytest.fixture
+async def embedder_of(server: ModelServer, ledger: RecordingLedger) -> AsyncIterator[EmbedderOf]:
+    """Paid embedders that write into the test's ledger; they are closed in the end."""
+    made: list[OpenAIEmbedder] = []
+
+    def make(**changes: Any) -> OpenAIEmbedder:
+        settings = OpenAIEmbeddingSettings(**{"api_key": KEY, "base_url": server.base_url} | changes)
+        made.append(OpenAIEmbedder(settings, ledger))
         return made[-1]
 
     yield make

@@ -1,4 +1,4 @@
-"""What every embedder promises, and what MiniLM adds to it."""
+"""What every embedder promises, and what MiniLM adds to it; what OpenAI's adds stands in test_openai_embedder.py."""
 
 import asyncio
 import math
@@ -11,6 +11,7 @@ from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
 from domain.errors import CorruptData
 from domain.ports import Embedder
 from domain.vectors import DIMENSIONS
+from tests.activities.adapters.conftest import EmbedderOf
 from tests.fakes import FakeEmbedder
 
 APPLES = "Apples grow on trees in the orchard."
@@ -18,9 +19,21 @@ PEARS = "Pears grow on trees in the orchard."
 TAXES = "Quarterly statements list what companies owe."
 
 
-@pytest.fixture(params=["fake", "minilm"])
-def embedder(request: pytest.FixtureRequest, minilm: MiniLMEmbedder) -> Embedder:
-    return FakeEmbedder() if request.param == "fake" else minilm
+@pytest.fixture
+def fake() -> Embedder:
+    return FakeEmbedder()
+
+
+@pytest.fixture
+def openai(embedder_of: EmbedderOf) -> Embedder:
+    """Over real HTTP; the server makes vectors as the fake does."""
+    return embedder_of()
+
+
+@pytest.fixture(params=["fake", "minilm", "openai"])
+def embedder(request: pytest.FixtureRequest) -> Embedder:
+    found: Embedder = request.getfixturevalue(request.param)
+    return found
 
 
 def cosine(one: list[float], other: list[float]) -> float:

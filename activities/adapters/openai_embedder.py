@@ -1,0 +1,150 @@
+"""Vectors by OpenAI's API, or by any endpoint that is compatible with it: the paid second provider."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from pydantic import BaseModel, Field, ValidationError
+
+from activities.adapters.model_prices import ModelPrice
+from activities.adapters.openai_endpoint import Endpoint, EndpointSettings, request_id_of
+from domain.errors import ModelUnavailable, ModelUnknown
+from domain.ledger import BoughtVectors
+from domain.ports import EmbeddingLedger
+from domain.vectors import DIMENSIONS
+
+# A token is a byte at least. The models read 8,192 tokens of a text and 300,000 of a request.
+TEXT_BYTES: Final = 8_000
+REQUEST_BYTES: Final = 256_000
+REQUEST_TEXTS: Final = 256
+MOST_BYTES: Final = 8 * 1024 * 1024
+"""Of a reply, in which a vector takes some 8 KB."""
+
+log = structlog.get_logger(__name__)
+
+
+class OpenAIEmbeddingSettings(EndpointSettings):
+    """`OPENAI_EMBEDDING_MODEL`: one that can make vectors of 384 dimensions.
+
+    `OPENAI_EMBEDDING_TIMEOUT_S` is for a request, and short, because a learner's result may wait for one.
+    """
+
+    embedding_model: str = Field(default="text-embedding-3-small", min_length=1, max_length=128)
+    embedding_timeout_s: float = Field(default=10.0, gt=0, le=60)
+
+
+class OpenAIEmbedder:
+    """An Embedder that writes down what each request cost before anybody uses its vectors; `close` it in the end.
+
+    Raises:
+        InvalidInput: there is no API key.
+        ModelUnavailable, ModelTimeout, ModelBusy, ModelCircuitOpen, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown,
+            ModelRequestRefused: as for essays.
+        StorageUnavailable: the cost cannot be written down.
+    """
+
+    provider = "openai"
+
+    def __init__(self, settings: OpenAIEmbeddingSettings, ledger: EmbeddingLedger) -> None:
+        self.model = settings.embedding_model
+        self._ledger = ledger
+        self._endpoint = Endpoint(settings, timeout_s=settings.embedding_timeout_s, most_bytes=MOST_BYTES)
+        self._price = ModelPrice.find(self.model, settings.prices)
+        if self._price is None:
+            log.warning("model_price_unknown", model=self.model)
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One unit vector a text, of its first 8,000 bytes."""
+        return [vector for batch in _batches(texts) for vector in await self._bought(batch)]
+
+    async def _bought(self, texts: Sequence[str]) -> list[list[float]]:
+        async with self._endpoint.call():
+            raw, request_id = await self._post(texts)
+            reply = _read(raw)
+        await self._ledger.record(self._purchase(len(texts), reply.tokens, request_id))
+        return _vectors(reply, len(texts))
+
+    async def _post(self, texts: Sequence[str]) -> tuple[bytes, str | None]:
+        create = self._endpoint.client.embeddings.with_streaming_response.create
+        async with create(
+            model=self.model, input=list(texts), dimensions=DIMENSIONS, encoding_format="float"
+        ) as response:
+            return await response.read(), request_id_of(response.headers)
+
+    def _purchase(self, texts: int, tokens: int | None, request_id: str | None) -> BoughtVectors:
+        return BoughtVectors(
+            id=uuid4(),
+            provider=self.provider,
+            model=self.model,
+            texts=texts,
+            tokens=tokens,
+            cost_cents=self._price.cents(prompt=tokens, completion=0) if self._price and tokens is not None else None,
+            request_id=request_id,
+        )
+
+
+class _Row(BaseModel):
+    index: int
+    embedding: list[float]
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int | None = Field(default=None, ge=0)
+
+
+class _Reply(BaseModel):
+    data: list[_Row]
+    usage: _Usage | None = None
+
+    @property
+    def tokens(self) -> int | None:
+        return self.usage.prompt_tokens if self.usage else None
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    """What one request may hold each."""
+    batch: list[str] = []
+    held = 0
+    for text in map(_beginning, texts):
+        size = len(text.encode())
+        if batch and (len(batch) == REQUEST_TEXTS or held + size > REQUEST_BYTES):
+            yield batch
+            batch, held = [], 0
+        batch.append(text)
+        held += size
+    if batch:
+        yield batch
+
+
+def _beginning(text: str) -> str:
+    """What of a text is sent. An empty one is refused, so a blank stands for it."""
+    return text.encode()[:TEXT_BYTES].decode(errors="ignore") or " "
+
+
+def _read(raw: bytes) -> _Reply:
+    try:
+        return _Reply.model_validate_json(raw)
+    except ValidationError:  # a gateway's page, say; the error would quote it
+        raise ModelUnavailable("What answered makes no vectors: check OPENAI_BASE_URL if it goes on") from None
+
+
+def _vectors(reply: _Reply, number: int) -> list[list[float]]:
+    rows = sorted(reply.data, key=lambda row: row.index)
+    if [row.index for row in rows] != list(range(number)):
+        raise ModelUnavailable("The provider did not answer with one vector a text")
+    return [_unit(row.embedding) for row in rows]
+
+
+def _unit(vector: Sequence[float]) -> list[float]:
+    """Some endpoints leave vectors as long as they came."""
+    if len(vector) != DIMENSIONS:
+        raise ModelUnknown(f"The model makes no vectors of {DIMENSIONS} dimensions: set another OPENAI_EMBEDDING_MODEL")
+    length = math.hypot(*vector)
+    if not length or not math.isfinite(length):
+        raise ModelUnavailable("The provider answered with a vector that is none")
+    return [value / length for value in vector]

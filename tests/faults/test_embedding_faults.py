@@ -1,0 +1,93 @@
+"""OpenAI embeds the catalogue: until it has, and whenever it hangs, MiniLM searches, and results heal by themselves."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests import model_plays, model_server
+from tests.attempts import ROLES, Attempt
+from tests.databases import Databases
+from tests.deployment import Deployment, eventually
+from tests.faults.injection import assert_done_once
+from tests.model_server import ModelServer
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+FALLBACK = "embedder_fallback"
+
+
+@pytest.fixture
+def provider() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def deployment(template: tuple[Databases, str], tmp_path: Path, provider: ModelServer) -> Iterator[Deployment]:
+    """MiniLM has embedded its catalogue, and OpenAI is to do it from now on."""
+    databases, name = template
+    environment = {
+        "EMBEDDING_PROVIDER": "openai",
+        "ESSAY_GRADER": "local",
+        "OPENAI_API_KEY": model_server.KEY,
+        "OPENAI_BASE_URL": provider.base_url,
+        "OPENAI_EMBEDDING_TIMEOUT_S": "1",
+    }
+    with databases.new("embedding", name) as url, Deployment(tmp_path, url, environment) as deployment:
+        yield deployment
+
+
+def fell_back(attempt: Attempt) -> bool:
+    return FALLBACK in attempt.result()["degraded_reasons"]
+
+
+def unembedded(deployment: Deployment) -> int:
+    """How many credentials OpenAI has still to embed."""
+    query = (
+        "SELECT (SELECT count(*) FROM credential_catalog WHERE active)"
+        " - (SELECT count(*) FROM embedding_artifacts WHERE provider = 'openai')"
+    )
+    return int(deployment.rows(query)[0][0])
+
+
+def searched_by(deployment: Deployment, attempt: Attempt) -> set[str]:
+    """Whose vectors found the result's evidence."""
+    query = (
+        "SELECT DISTINCT provider FROM rag_traces JOIN embedding_artifacts AS artifact"
+        " ON artifact.id = embedding_artifact_id JOIN recommendations AS recommendation"
+        " ON recommendation.id = recommendation_id WHERE assessment_id = %s"
+    )
+    return {provider for (provider,) in deployment.rows(query, attempt.id)}
+
+
+def paid(deployment: Deployment) -> tuple[int, Decimal]:
+    """The tokens and cents in the ledger."""
+    query = "SELECT coalesce(sum(value), 0) FROM metric_snapshots WHERE metric_type = %s"
+    [(tokens,)], [(cents,)] = (deployment.rows(query, name) for name in ("embedding_tokens", "embedding_cost_cents"))
+    return int(tokens), Decimal(cents)
+
+
+def test_no_result_waits_for_openai_and_all_of_them_heal(deployment: Deployment, provider: ModelServer) -> None:
+    first, second = (Attempt.start(deployment.log_in(), role) for role in ROLES[:2])
+    first.submit()
+    before_it_is_embedded = fell_back(first)
+    eventually(lambda: unembedded(deployment) == 0)
+    texts = [text for asked in provider.asked for text in asked.json["input"]]
+    tokens = sum(len(text.split()) for text in texts)
+    spent = paid(deployment)
+    provider.vectors = lambda _: model_plays.HANG
+    second.submit()
+    while_it_hangs = fell_back(second)
+    by_the_standby = searched_by(deployment, second)
+    provider.reset()
+
+    eventually(lambda: not fell_back(first) and not fell_back(second))
+
+    assert (before_it_is_embedded, while_it_hangs) == (True, True)
+    assert by_the_standby == {"sentence-transformers"}
+    assert searched_by(deployment, first) == searched_by(deployment, second) == {"openai"}
+    assert spent == (tokens, Decimal(tokens) * 2 / 1_000_000)
+    assert len(texts) == len(set(texts))
+    assert_done_once(deployment, [first, second], revisions=2)

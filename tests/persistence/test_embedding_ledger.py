@@ -1,0 +1,79 @@
+"""What paid vectors cost is kept once, and only what is known of it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.ledger import BoughtVectors
+from persistence.embedding_ledger import SqlEmbeddingLedger
+from persistence.engine import create_engine
+from persistence.tables import MetricSnapshotRow
+from tests.databases import Databases, settings_of
+
+
+@pytest.fixture(scope="module")
+async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
+    """For tests that commit, as the ledger has transactions of its own."""
+    with databases.new(f"{worker}_ledger") as url:
+        engine = create_engine(settings_of(url))
+        yield engine
+        await engine.dispose()
+
+
+def a_purchase() -> BoughtVectors:
+    """A request of its own, told from others by its number at the provider."""
+    return BoughtVectors(
+        id=uuid4(),
+        provider="openai",
+        model="text-embedding-3-small",
+        texts=64,
+        tokens=4_096,
+        cost_cents=Decimal("0.008192"),
+        request_id=f"req-{uuid4()}",
+    )
+
+
+async def kept(database: AsyncEngine, bought: BoughtVectors) -> dict[str, tuple[object, ...]]:
+    columns = (MetricSnapshotRow.value, MetricSnapshotRow.assessment_id, MetricSnapshotRow.context)
+    of_request = MetricSnapshotRow.context["request_id"].astext == bought.request_id
+    async with database.connect() as connection:
+        rows = await connection.execute(select(MetricSnapshotRow.metric_type, *columns).where(of_request))
+        return {row[0]: tuple(row[1:]) for row in rows}
+
+
+async def test_a_purchase_is_kept_with_its_tokens_and_cents_and_belongs_to_nobody(database: AsyncEngine) -> None:
+    bought = a_purchase()
+    await SqlEmbeddingLedger(database).record(bought)
+
+    context = {
+        "provider": "openai",
+        "model": "text-embedding-3-small",
+        "texts": 64,
+        "request_id": bought.request_id,
+    }
+    assert await kept(database, bought) == {
+        "embedding_tokens": (4_096, None, context),
+        "embedding_cost_cents": (Decimal("0.008192"), None, context),
+    }
+
+
+async def test_a_purchase_told_twice_is_kept_once(database: AsyncEngine) -> None:
+    bought = a_purchase()
+    for told in (bought, replace(bought, tokens=1)):
+        await SqlEmbeddingLedger(database).record(told)
+
+    assert (await kept(database, bought))["embedding_tokens"][0] == 4_096
+
+
+async def test_what_nobody_knows_has_no_row(database: AsyncEngine) -> None:
+    without_price, unknown = replace(a_purchase(), cost_cents=None), replace(a_purchase(), tokens=None, cost_cents=None)
+    for bought in (without_price, unknown):
+        await SqlEmbeddingLedger(database).record(bought)
+
+    assert set(await kept(database, without_price)) == {"embedding_tokens"}
+    assert await kept(database, unknown) == {}
