@@ -1,0 +1,63 @@
+"""docs/settings.md names every variable that a program reads."""
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from activities.adapters.embedding_settings import EmbeddingSettings
+from activities.adapters.minilm import MiniLMSettings
+from activities.adapters.openai_embedder import OpenAIEmbeddingSettings
+from activities.adapters.openai_grader import OpenAISettings
+from activities.adapters.webhook_sender import WebhookSettings
+from api.http_border import HttpSettings
+from api.rate_limits import RateLimitSettings
+from api.settings import ApiSettings
+from deploy.local.settings import CHECKOUT, StackSettings
+from persistence.engine import DatabaseSettings
+from persistence.erasure_list import ErasureListSettings
+from persistence.retention import RetentionSettings
+from persistence.sealing import SealingSettings
+from persistence.vectors.weaviate import WeaviateSettings
+from worker import EssaySettings, WorkerSettings
+
+SETTINGS: tuple[type[BaseSettings], ...] = (
+    ApiSettings,
+    DatabaseSettings,
+    EmbeddingSettings,
+    ErasureListSettings,
+    EssaySettings,
+    HttpSettings,
+    MiniLMSettings,
+    OpenAIEmbeddingSettings,
+    OpenAISettings,
+    RateLimitSettings,
+    RetentionSettings,
+    SealingSettings,
+    StackSettings,
+    WeaviateSettings,
+    WebhookSettings,
+    WorkerSettings,
+)
+
+ELSEWHERE = {"pydantic_settings", "tests"}
+
+
+def variables(settings: type[BaseSettings]) -> list[str]:
+    prefix = settings.model_config.get("env_prefix", "")
+    fields = settings.model_fields.items()
+    return [str(field.validation_alias or f"{prefix}{name}").upper() for name, field in fields]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda each: each.__name__)
+def test_every_variable_is_documented(settings: type[BaseSettings]) -> None:
+    document = (CHECKOUT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+    assert [name for name in variables(settings) if f"`{name}`" not in document] == []
+
+
+def test_no_settings_are_forgotten() -> None:
+    def below(kind: type[BaseSettings]) -> set[type[BaseSettings]]:
+        return {kind, *(each for child in kind.__subclasses__() for each in below(child))}
+
+    ours = {each for each in below(BaseSettings) if each.__module__.partition(".")[0] not in ELSEWHERE}
+    fields = {name for each in SETTINGS for name in variables(each)}
+    assert [name for each in ours for name in variables(each) if name not in fields] == []
