@@ -49,7 +49,9 @@ class Principals:
 
     def forget(self, user_id: UUID) -> None:
         """So that a change made by this process counts here at once."""
-        self._cached.pop(user_id, None)
+        found = [subject for subject, (_, known) in self._cached.items() if known and known.user_id == user_id]
+        for subject in (user_id, *found):
+            self._cached.pop(subject, None)
 
     async def _current(self, subject: Subject) -> Principal | None:
         now = self._clock()

@@ -270,6 +270,22 @@ async def test_what_this_process_changes_counts_in_it_at_once() -> None:
         await principals.check(token)
 
 
+async def test_who_was_found_by_an_address_is_forgotten_too() -> None:
+    stored: Principal | None = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)
+
+    async def load(_: object) -> Principal | None:
+        return stored
+
+    principals = Principals(load, clock=lambda: 0.0)
+    await principals.find("ada@partner.example")
+    stored = None
+
+    principals.forget(_ID)
+
+    with pytest.raises(Unauthenticated):
+        await principals.find("ada@partner.example")
+
+
 def test_what_is_remembered_ends_well_within_a_minute() -> None:
     assert TTL_S <= 30
 
