@@ -1,11 +1,13 @@
 """Reads for screens: one statement each, explicit columns, plain views instead of rows, no transaction to hold."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, select, text, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, bindparam, cast, func, select, text, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -53,13 +55,17 @@ class Reader:
                 raise failure from None
             raise
 
-    async def _all(self, view: type[View], statement: Selected) -> list[View]:
+    async def _all(
+        self, view: type[View], statement: Selected, parameters: Mapping[str, object] | None = None
+    ) -> list[View]:
         async with self._connection() as connection:
-            rows = await connection.execute(statement)
+            rows = await connection.execute(statement, parameters)
         return [view(**row) for row in rows.mappings()]
 
-    async def _one(self, view: type[View], statement: Selected) -> View | None:
-        found = await self._all(view, statement)
+    async def _one(
+        self, view: type[View], statement: Selected, parameters: Mapping[str, object] | None = None
+    ) -> View | None:
+        found = await self._all(view, statement, parameters)
         return found[0] if found else None
 
 
@@ -81,14 +87,9 @@ class Queries(Reader):
         return await self._one(RoleView, _roles().where(RoleRow.id == role_id))
 
     async def status(self, assessment_id: UUID, viewer: Viewer) -> StatusView | None:
-        responses = select(func.count()).where(ResponseRow.assessment_id == AssessmentRow.id)
-        snapshots = select(func.count()).where(QuestionSnapshotRow.assessment_id == AssessmentRow.id)
-        statement = select(
-            *_assessment_columns(),
-            responses.scalar_subquery().label("answered"),
-            snapshots.scalar_subquery().label("total"),
-        ).where(AssessmentRow.id == assessment_id, *seen_by(viewer))
-        return await self._one(StatusView, statement)
+        return await self._one(
+            StatusView, _status(own=viewer.user_id is not None), {"assessment_id": assessment_id, **asdict(viewer)}
+        )
 
     async def assessments(self, viewer: Viewer, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
         """Newest first, at most `limit`."""
@@ -104,21 +105,9 @@ class Queries(Reader):
         self, assessment_id: UUID, viewer: Viewer, *, revision: int | None = None
     ) -> PublishedView | None:
         """The current result, or the one of an earlier `revision`."""
-        wanted = AssessmentRow.revision if revision is None else revision
-        statement = (
-            select(
-                AssessmentRow.status,
-                AssessmentRow.failure_reason,
-                AssessmentRow.revision,
-                cast(ResultRevisionRow.document, Text).label("document"),
-            )
-            .outerjoin(
-                ResultRevisionRow,
-                (ResultRevisionRow.assessment_id == AssessmentRow.id) & (ResultRevisionRow.revision == wanted),
-            )
-            .where(AssessmentRow.id == assessment_id, *seen_by(viewer))
-        )
-        return await self._one(PublishedView, statement)
+        statement = _published(own=viewer.user_id is not None, current=revision is None)
+        wanted = {"assessment_id": assessment_id, "revision": revision, **asdict(viewer)}
+        return await self._one(PublishedView, statement, wanted)
 
     async def revisions(self, assessment_id: UUID, viewer: Viewer) -> list[RevisionView]:
         """Oldest first; empty also where there is no such assessment."""
@@ -142,6 +131,36 @@ class Queries(Reader):
 
     async def credential(self, credential_id: UUID) -> CredentialView | None:
         return await self._one(CredentialView, active_credentials().where(CredentialRow.id == credential_id))
+
+
+# What is asked most often is built once: building a statement takes longer than the rest of such a request.
+@cache
+def _status(*, own: bool) -> Selected:
+    responses = select(func.count()).where(ResponseRow.assessment_id == AssessmentRow.id)
+    snapshots = select(func.count()).where(QuestionSnapshotRow.assessment_id == AssessmentRow.id)
+    return select(
+        *_assessment_columns(),
+        responses.scalar_subquery().label("answered"),
+        snapshots.scalar_subquery().label("total"),
+    ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+
+
+@cache
+def _published(*, own: bool, current: bool) -> Selected:
+    wanted = AssessmentRow.revision if current else bindparam("revision", type_=Integer)
+    return (
+        select(
+            AssessmentRow.status,
+            AssessmentRow.failure_reason,
+            AssessmentRow.revision,
+            cast(ResultRevisionRow.document, Text).label("document"),
+        )
+        .outerjoin(
+            ResultRevisionRow,
+            (ResultRevisionRow.assessment_id == AssessmentRow.id) & (ResultRevisionRow.revision == wanted),
+        )
+        .where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+    )
 
 
 def _accounts() -> Selected:
@@ -187,8 +206,17 @@ def _assessment_columns() -> tuple[ColumnElement[Any], ...]:
 
 def seen_by(viewer: Viewer) -> tuple[ColumnElement[bool], ...]:
     """Organization and person in one place, so that no query can forget the one or the other."""
-    organization = AssessmentRow.organization_id == viewer.organization_id
-    return (organization,) if viewer.user_id is None else (organization, AssessmentRow.user_id == viewer.user_id)
+    return _seen(viewer.organization_id, viewer.user_id)
+
+
+def _seen(organization: object, person: object) -> tuple[ColumnElement[bool], ...]:
+    theirs = AssessmentRow.organization_id == organization
+    return (theirs,) if person is None else (theirs, AssessmentRow.user_id == person)
+
+
+def _seen_by_parameters(*, own: bool) -> tuple[ColumnElement[bool], ...]:
+    """The same with the fields of a Viewer as parameters."""
+    return _seen(bindparam("organization_id"), bindparam("user_id") if own else None)
 
 
 def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
