@@ -20,8 +20,8 @@ NO_LIMITS = SpendingLimits()
 PRICE = Decimal("0.4")
 LEASE_S = 65.0
 NOW = datetime.now(UTC)
-TODAY = NOW.date()
-YESTERDAY = TODAY - timedelta(days=1)
+TODAY, YESTERDAY = 0, -1
+"""Days as `spending` counts them."""
 
 
 async def a_key(session: AsyncSession, assessment: Assessment) -> AnswerKey:
@@ -105,13 +105,19 @@ async def row_of(session: AsyncSession, key: AnswerKey) -> ModelAnswerRow:
     return found.scalar_one()
 
 
-async def spending(session: AsyncSession, assessment: Assessment) -> dict[date, Decimal]:
+def yesterday() -> date:
+    return datetime.now(UTC).date() - timedelta(days=1)
+
+
+async def spending(session: AsyncSession, assessment: Assessment) -> dict[int, Decimal]:
+    """The cents of the organization by day, counted from today."""
     found = await session.execute(
         select(ModelSpendingRow.day, ModelSpendingRow.cents).where(
             ModelSpendingRow.organization_id == assessment.organization_id
         )
     )
-    return {row.day: row.cents for row in found}
+    today = datetime.now(UTC).date()
+    return {(row.day - today).days: row.cents for row in found}
 
 
 async def clock(session: AsyncSession) -> datetime:

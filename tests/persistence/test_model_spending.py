@@ -29,6 +29,7 @@ from tests.persistence.ledger import (
     keep,
     row_of,
     spending,
+    yesterday,
 )
 
 
@@ -130,8 +131,8 @@ async def test_the_next_day_waits_until_midnight_by_utc(
 async def test_what_was_spent_yesterday_leaves_todays_budget_alone(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
 ) -> None:
-    yesterday = {"organization_id": assessment.organization_id, "day": YESTERDAY, "cents": Decimal(500)}
-    await session.execute(insert(ModelSpendingRow).values(**yesterday))
+    spent = {"organization_id": assessment.organization_id, "day": yesterday(), "cents": Decimal(500)}
+    await session.execute(insert(ModelSpendingRow).values(**spent))
 
     await intend(uow_factory, key, SpendingLimits(budget_cents_per_day=PRICE))
 
@@ -140,8 +141,8 @@ async def test_what_was_spent_yesterday_leaves_todays_budget_alone(
 
 async def claimed_yesterday(session: AsyncSession, units: UnitOfWorkFactory, key: AnswerKey) -> None:
     await intend(units, key)
-    await change(session, key, reserved_on=YESTERDAY, lease_until=NOW - timedelta(hours=1))
-    await session.execute(update(ModelSpendingRow).values(day=YESTERDAY))
+    await change(session, key, reserved_on=yesterday(), lease_until=NOW - timedelta(hours=1))
+    await session.execute(update(ModelSpendingRow).values(day=yesterday()))
 
 
 async def test_a_claim_of_yesterday_that_is_taken_over_counts_today(
