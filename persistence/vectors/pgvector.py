@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.ports import Found, SearchQuery
@@ -80,14 +80,14 @@ FROM query CROSS JOIN LATERAL (
   ), ranked AS (
     SELECT c.id, c.text_hash, c.search FROM credential_catalog AS c
     WHERE c.active AND c.search @@ query.words AND (cardinality(query.skills) = 0 OR c.skills && query.skills)
-    ORDER BY ts_rank_cd(c.search, query.words) DESC, c.id LIMIT :pool
+    ORDER BY ts_rank(c.search, query.words) DESC, c.id LIMIT :pool
   ), worded AS (
     SELECT ranked.id AS credential_id, a.id AS artifact_id, a.vector, ranked.search
     FROM ranked JOIN embedding_artifacts AS a ON a.entity_id = ranked.id AND a.text_hash = ranked.text_hash
     WHERE a.entity_type = 'credential' AND a.provider = :provider AND a.model = :model
   ), found AS (
     SELECT DISTINCT ON (credential_id) credential_id, artifact_id,
-      1 - (vector <=> query.vector) AS similarity, coalesce(ts_rank_cd(search, query.words), 0) AS rank
+      1 - (vector <=> query.vector) AS similarity, coalesce(ts_rank(search, query.words), 0) AS rank
     FROM (SELECT * FROM near UNION ALL SELECT * FROM exact UNION ALL SELECT * FROM worded) AS either
   )
   SELECT credential_id, artifact_id, similarity,
@@ -98,7 +98,10 @@ FROM query CROSS JOIN LATERAL (
   ORDER BY score DESC, credential_id LIMIT :limit
 ) AS hit
 ORDER BY query.n, hit.score DESC, hit.credential_id
-""")
+""").bindparams(
+    # Written into the statement: a plan for limits that it does not know never looks worth keeping.
+    *(bindparam(name, type_=Integer, literal_execute=True) for name in ("pool", "few", "ranked", "walked", "limit")),
+)
 
 
 class PgVectorIndex:
@@ -132,7 +135,8 @@ class PgVectorIndex:
             "limit": limit,
         }
         with storage_errors():
-            async with self._engine.connect() as connection:
+            # Committed, because psycopg forgets what it prepared when a transaction is rolled back.
+            async with self._engine.begin() as connection:
                 rows = (await connection.execute(_SEARCH, values)).all()
         for row in rows:
             hits[row.n].append(
