@@ -6,6 +6,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.steps import RunInput, run_step
+from domain.calibrating import UNCALIBRATED, calibrate
 from domain.ports import NearestLearners, UnitOfWork, UnitOfWorkFactory
 from domain.recommendations import Blend, Evidence
 from domain.recommending import Learner, recommend
@@ -37,9 +38,10 @@ class BlendRecommendations:
             held = await unit.catalog.held(assessment.user_id)
             credentials = await _with_prerequisites(unit, {trace.credential_id for trace in evidence.traces})
             neighbours = await unit.catalog.neighbours(assessment)
+            calibration = calibrate(await unit.catalog.tallies(assessment)) if neighbours else UNCALIBRATED
         profile = {gap.skill: gap.score for gap in evidence.gaps}
         nearest = await self._nearest.nearest(profile, neighbours, NEIGHBOURS) if neighbours else ()
-        learner = Learner(gaps=evidence.gaps, held=held, neighbours=nearest)
+        learner = Learner(gaps=evidence.gaps, held=held, neighbours=nearest, calibration=calibration)
         return recommend(role, learner, evidence.traces, credentials)
 
 

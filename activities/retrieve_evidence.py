@@ -2,16 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+import structlog
 from temporalio import activity
 
+from activities.phrases import embed_lines
 from activities.steps import RunInput, run_step, scores
-from domain.ports import CredentialIndex, Embedder, SearchQuery, UnitOfWork, UnitOfWorkFactory
+from domain.errors import ExternalServiceError
+from domain.ports import CredentialIndex, Embedder, Found, SearchQuery, UnitOfWork, UnitOfWorkFactory
 from domain.recommendations import Evidence, SearchHit, Trace
 from domain.recommending import gap_query
 from domain.roles import Credential
+from domain.scores import DegradedReason
 from domain.skills import SkillGap, skill_gaps, skill_profile
 from domain.steps import Step
 
@@ -19,6 +23,8 @@ HITS_PER_GAP = 12
 FETCHED_PER_GAP = 20
 """More than are used: an index may still hold what Postgres says is withdrawn."""
 SNIPPET_CHARS = 280
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +34,23 @@ class EvidenceResult:
     degraded_reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What a model embeds queries with, and what is searched for their vectors: those that the same model made."""
+
+    embedder: Embedder
+    index: CredentialIndex
+
+
 class RetrieveEvidence:
-    def __init__(self, units: UnitOfWorkFactory, embedder: Embedder, index: CredentialIndex) -> None:
+    """`standby` takes over where the model does not answer, or the catalogue has no vectors of it yet."""
+
+    def __init__(
+        self, units: UnitOfWorkFactory, embedder: Embedder, index: CredentialIndex, standby: Searched | None = None
+    ) -> None:
         self._units = units
-        self._embedder = embedder
-        self._index = index
+        self._searched = Searched(embedder=embedder, index=index)
+        self._standby = standby
 
     @activity.defn
     async def retrieve_evidence(self, run: RunInput) -> EvidenceResult:
@@ -47,24 +65,39 @@ class RetrieveEvidence:
         started = time.monotonic()
         async with self._units(autocommit=True) as unit:
             gaps, reviews = await _gaps(unit, run)
-        texts = [gap_query(gap) for gap in gaps]
-        vectors = await self._embedder.embed(texts)
-        queries = [
-            SearchQuery(text=text, vector=vector, skills=(gap.skill,))
-            for gap, text, vector in zip(gaps, texts, vectors, strict=True)
-        ]
-        found = await self._index.search(queries, limit=FETCHED_PER_GAP)
+        found, embedder = await self._search(gaps)
         async with self._units(autocommit=True) as unit:
             credentials = await unit.catalog.credentials([hit.credential_id for hits in found.hits for hit in hits])
         return Evidence(
             gaps=gaps,
             traces=_traces(gaps, found.hits, credentials),
             latency_ms=round((time.monotonic() - started) * 1000),
-            embedding_provider=self._embedder.provider,
-            embedding_model=self._embedder.model,
+            embedding_provider=embedder.provider,
+            embedding_model=embedder.model,
             degraded_reason=found.degraded_reason,
             reviews=reviews,
         )
+
+    async def _search(self, gaps: Sequence[SkillGap]) -> tuple[Found, Embedder]:
+        """What was found, and by whose vectors."""
+        try:
+            return await _found(self._searched, gaps), self._searched.embedder
+        except ExternalServiceError as error:
+            if self._standby is None:
+                raise
+            log.warning("embedder_fallback", error=type(error).__name__)
+        found = await _found(self._standby, gaps)
+        return replace(found, degraded_reason=DegradedReason.EMBEDDER_FALLBACK), self._standby.embedder
+
+
+async def _found(searched: Searched, gaps: Sequence[SkillGap]) -> Found:
+    texts = [gap_query(gap) for gap in gaps]
+    vectors = await embed_lines(searched.embedder, texts)
+    queries = [
+        SearchQuery(text=text, vector=vector, skills=(gap.skill,))
+        for gap, text, vector in zip(gaps, texts, vectors, strict=True)
+    ]
+    return await searched.index.search(queries, limit=FETCHED_PER_GAP)
 
 
 async def _gaps(unit: UnitOfWork, run: RunInput) -> tuple[tuple[SkillGap, ...], tuple[UUID, ...]]:

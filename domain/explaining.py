@@ -29,6 +29,15 @@ class Ranked:
     reactions: tuple[Decimal, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a result rests on: earlier learners, reactions the confidences are calibrated on, gaps nothing teaches."""
+
+    neighbours: int
+    calibrated_on: int
+    untaught: tuple[str, ...]
+
+
 def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
     """Which gap, from which level to which, on what evidence; `opens` are titles that need it first."""
     sentences = [_towards(gap) for gap in ranked.gaps]
@@ -37,6 +46,8 @@ def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
     sentences.append(f"It is taught at {ranked.credential.level} level.")
     if ranked.similarity is not None:
         sentences.append(f"Its catalogue text matches with a similarity of {ranked.similarity:.2f}.")
+    elif opens:
+        sentences.append(f"Its own text was not matched; the evidence is that of {_listed(opens)}.")
     if ranked.reactions:
         mean = sum(ranked.reactions, Decimal(0)) / len(ranked.reactions)
         people = _counted(len(ranked.reactions), "learner")
@@ -44,16 +55,18 @@ def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
     return " ".join(sentences)
 
 
-def summary(role: Role, gaps: Sequence[SkillGap], items: Sequence[RecommendedItem], neighbours: int) -> str:
+def summary(role: Role, gaps: Sequence[SkillGap], items: Sequence[RecommendedItem], basis: Basis) -> str:
     """The result in a few sentences: where the learner stands, what is recommended, what it rests on."""
     if not gaps:
         return f"The role {role.name} has no skill targets yet, so there is nothing to recommend for it."
     sentences = [_standing(role, gaps)]
     if not items:
         return f"{sentences[0]} The catalogue has nothing for this that you could start and do not hold already."
-    aim = "to close these gaps" if _open(gaps) else "to go further in the skills that weigh most"
+    aim = "to close these gaps" if _open(gaps) else "as stretch goals, one level further in the skills that weigh most"
     sentences.append(f"{_counted(len(items), 'credential')} {aim}; start with {items[0].title}.")
-    sentences.append(_basis(neighbours))
+    if basis.untaught:
+        sentences.append(f"The catalogue has nothing yet for {_listed(basis.untaught)}.")
+    sentences += [_reactions(basis.neighbours), _confidence(basis.calibrated_on)]
     return " ".join(sentences)
 
 
@@ -62,21 +75,27 @@ def _standing(role: Role, gaps: Sequence[SkillGap]) -> str:
     if not missing:
         return f"You reach all {len(gaps)} skill targets of the role {role.name}."
     named = "; ".join(f"{gap.skill} ({_levels(gap)})" for gap in missing[:NAMED_GAPS])
-    return f"{_counted(len(missing), 'gap')} of {len(gaps)} skills for the role {role.name}, largest first: {named}."
+    return f"{_counted(len(missing), 'gap')} of {len(gaps)} skills for the role {role.name}, weightiest first: {named}."
 
 
-def _basis(neighbours: int) -> str:
+def _reactions(neighbours: int) -> str:
     if not neighbours:
         return "No earlier learner of this role has reacted to a credential yet, so such reactions did not count."
     return f"The reactions of {_counted(neighbours, 'earlier learner')} with a similar profile counted too."
 
 
+def _confidence(calibrated_on: int) -> str:
+    if not calibrated_on:
+        return "Confidences are uncalibrated: too few learners have reacted to say what they come to."
+    return f"Confidences are chances of being liked, calibrated on {calibrated_on} reactions."
+
+
 def _towards(gap: SkillGap) -> str:
-    if not gap.gap:
-        return f"A stretch goal in {gap.skill}, where you stand at {gap.score:.2f} and the role needs {gap.target:.2f}."
+    start = f"It works on {gap.skill}" if gap.gap else f"A stretch goal in {gap.skill}"
     if gap.score is None:
-        return f"It works on {gap.skill}: the role needs {gap.target:.2f} and no answer showed your level."
-    return f"It works on {gap.skill}: you stand at {gap.score:.2f} and the role needs {gap.target:.2f}."
+        return f"{start}: the role needs {gap.target:.2f} and no answer showed your level."
+    shown = f"you stand at {gap.score:.2f} on evidence worth {gap.evidence:.1f} questions"
+    return f"{start}: {shown}, and the role needs {gap.target:.2f}."
 
 
 def _levels(gap: SkillGap) -> str:
@@ -93,4 +112,5 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return " and ".join(names)
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -61,7 +61,10 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendedItem:
-    """A credential in its place (from 1). `confidence` 0..1; `features` are the numbers that ranked it (0..1)."""
+    """A credential in its place (from 1). `confidence` 0..1; `features` are the numbers that ranked it (0..1).
+
+    `evidence` are the credentials whose traces speak for it: itself, unless it was not found and only leads to others.
+    """
 
     credential_id: UUID
     title: str
@@ -70,12 +73,21 @@ class RecommendedItem:
     rationale: str
     skills: tuple[str, ...]
     features: Mapping[str, float]
+    evidence: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blend:
-    """The output of the step `blend_recommendations`. `weights` are those used, by feature name."""
+    """The output of the step `blend_recommendations`. `weights` are those used, by feature name.
+
+    `calibrated_on` is how many reactions the confidences were calibrated on: 0 says that they are not.
+    """
 
     items: tuple[RecommendedItem, ...]
     weights: Mapping[str, float]
     summary: str
+    calibrated_on: int = 0
+
+    @property
+    def confidence_basis(self) -> str:
+        return f"calibrated on {self.calibrated_on} reactions" if self.calibrated_on else "uncalibrated"

@@ -7,7 +7,8 @@ from math import fsum
 from typing import Final
 from uuid import UUID
 
-from domain.explaining import Ranked, rationale, summary
+from domain.calibrating import UNCALIBRATED, Calibration
+from domain.explaining import Basis, Ranked, rationale, summary
 from domain.recommendations import Blend, Neighbour, RecommendedItem, Trace
 from domain.roles import Credential, CredentialLevel, Role
 from domain.skills import SkillGap
@@ -15,17 +16,17 @@ from domain.skills import SkillGap
 ITEMS: Final = 5
 
 WEIGHTS: Final[Mapping[str, float]] = {
-    "gap_coverage": 0.40,  # what the learner came for
-    "similarity": 0.25,  # the text is evidence that it teaches this part of the skill
-    "level_fit": 0.20,  # too easy or too hard is not finished
-    "neighbours": 0.15,  # at most: reactions are few and follow what was shown
+    "gap_coverage": 0.31,  # what the learner came for
+    "similarity": 0.19,  # the text is evidence that it teaches this part of the skill
+    "level_fit": 0.15,  # too easy or too hard is not finished
+    "neighbours": 0.35,  # at most, where near learners reacted much
 }
-NEIGHBOURS_HALF: Final = 5.0
+NEIGHBOURS_HALF: Final = 2.0
 """Neighbours, counted by nearness, at which their weight reaches half of its most."""
 PRIOR_REACTION: Final = 0.5
 """What is assumed of a credential nobody reacted to: the middle of the scale."""
-PRIOR_STRENGTH: Final = 3.0
-"""How many reactions that assumption is worth: one enthusiast moves it a quarter of the way."""
+PRIOR_STRENGTH: Final = 1.0
+"""How many reactions that assumption is worth: one enthusiast like the learner moves it half of the way."""
 
 SIMILARITY_RANGE: Final = (0.15, 0.75)
 """MiniLM's cosines of a skill's description with unrelated and with closely matching texts."""
@@ -43,8 +44,8 @@ OTHER_LEVEL: Final = 0.5
 
 
 def gap_query(gap: SkillGap) -> str:
-    """What is searched for a gap: the skill and what being able to do it means."""
-    return f"{gap.skill}: {gap.description}"
+    """What is searched for a gap, a line each: the skill, and what being able to do it means."""
+    return f"{gap.skill}\n{gap.description}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,30 +53,45 @@ class Learner:
     """Whom to recommend to.
 
     `gaps` has every skill of the role, met ones too; `held` the credentials the learner has; `neighbours` earlier
-    learners with their nearness 0..1.
+    learners with their nearness 0..1; `calibration` what scores have meant so far.
     """
 
     gaps: tuple[SkillGap, ...]
     held: frozenset[UUID] = frozenset()
     neighbours: tuple[tuple[Neighbour, float], ...] = ()
+    calibration: Calibration = UNCALIBRATED
 
 
-def recommend(role: Role, learner: Learner, traces: Iterable[Trace], credentials: Mapping[UUID, Credential]) -> Blend:
-    """At most five credentials, in the order to take them.
+def recommend(
+    role: Role,
+    learner: Learner,
+    traces: Iterable[Trace],
+    credentials: Mapping[UUID, Credential],
+    *,
+    at_most: int = ITEMS,
+) -> Blend:
+    """At most so many credentials, in the order to take them.
 
     Only what was found (`traces`) is a candidate, and only what is in `credentials`: the active ones among those found
-    and, transitively, their prerequisites. An item's confidence is its blended score 0..1: an order, not yet a
-    calibrated chance of being liked.
+    and, transitively, their prerequisites. An item's confidence is what the learner's calibration makes of its blended
+    score 0..1: the score itself while there are too few reactions to calibrate on.
     """
     view = _view(learner, traces)
     usable = {id_: each for id_, each in credentials.items() if each.active and id_ not in learner.held}
     found = [id_ for id_ in view.similarity if id_ in usable and _need(usable[id_], view.needs)]
     paths = {id_: path for id_ in found if (path := _path(id_, usable, learner.held))}
     ranked = {id_: view.rank(usable[id_]) for path in paths.values() for id_ in path}
-    chosen = _choose(paths, ranked)
-    items = tuple(_item(ranked[id_], position, chosen, usable) for position, id_ in enumerate(chosen, start=1))
-    about = summary(role, learner.gaps, items, sum(bool(each.reactions) for each, _ in learner.neighbours))
-    return Blend(items=items, weights=view.weights, summary=about)
+    chosen = _choose(paths, ranked, at_most)
+    places = [_Place(ranked[id_], _opened(id_, chosen, paths), usable) for id_ in chosen]
+    items = tuple(place.item(position, learner.calibration) for position, place in enumerate(places, start=1))
+    taught = {skill for id_ in paths for skill in usable[id_].skills}
+    basis = Basis(
+        neighbours=sum(bool(each.reactions) for each, _ in learner.neighbours),
+        calibrated_on=learner.calibration.reactions,
+        untaught=tuple(gap.skill for gap in learner.gaps if gap.gap and gap.skill not in taught),
+    )
+    about = summary(role, learner.gaps, items, basis)
+    return Blend(items=items, weights=view.weights, summary=about, calibrated_on=learner.calibration.reactions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +138,9 @@ def _view(learner: Learner, traces: Iterable[Trace]) -> _View:
 
 
 def _needs(gaps: Sequence[SkillGap]) -> dict[str, float]:
-    """Each skill's share of the total gap by importance; without any gap its share of the importance (stretch)."""
+    """Each skill's share of all need; without any gap its share of the importance (stretch)."""
     stretch = not any(gap.gap for gap in gaps)
-    parts = {gap.skill: float(gap.importance * (1 if stretch else gap.gap)) for gap in gaps}
+    parts = {gap.skill: float(gap.importance if stretch else gap.need) for gap in gaps}
     total = fsum(parts.values())
     return {skill: part / total for skill, part in parts.items()} if total else {}
 
@@ -148,7 +164,10 @@ def _spread(cosine: float | None) -> float:
 
 
 def _level_fit(credential: Credential, gaps: Sequence[tuple[SkillGap, float]]) -> float:
-    """1 for the level at which the learner stands; half as much a level off, half again beyond the target's level."""
+    """1 for the level at which the learner stands; half as much a level off, half again beyond the target's level.
+
+    Where the target is reached the next level is the one to learn at.
+    """
     level = LEVELS.index(credential.level)
     total = fsum(need for _, need in gaps)
     return fsum(need * _one_level_fit(level, gap) for gap, need in gaps) / total if total else 0.0
@@ -156,7 +175,8 @@ def _level_fit(credential: Credential, gaps: Sequence[tuple[SkillGap, float]]) -
 
 def _one_level_fit(level: int, gap: SkillGap) -> float:
     goal = _level_of(gap.target)
-    start = _level_of(gap.score) if gap.gap else len(LEVELS) - 1
+    reached = gap.score is not None and not gap.gap
+    start = min(_level_of(gap.score) + reached, len(LEVELS) - 1)
     beyond = max(0, level - goal) if gap.gap else 0
     return LEVEL_STEP ** (abs(level - start) + beyond)
 
@@ -192,14 +212,14 @@ def _path(id_: UUID, usable: Mapping[UUID, Credential], held: Collection[UUID]) 
     return tuple(path) if add(id_) else ()
 
 
-def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked]) -> list[UUID]:
+def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked], at_most: int) -> list[UUID]:
     """Maximal marginal relevance over whole paths; a path that no longer fits is passed over."""
     chosen: list[UUID] = []
-    while len(chosen) < ITEMS:
+    while len(chosen) < at_most:
         fitting = {
             id_: rest
             for id_, path in paths.items()
-            if id_ not in chosen and len(rest := [step for step in path if step not in chosen]) <= ITEMS - len(chosen)
+            if id_ not in chosen and len(rest := [step for step in path if step not in chosen]) <= at_most - len(chosen)
         }
         if not fitting:
             break
@@ -223,17 +243,29 @@ def _likeness(one: Credential, other: Credential) -> float:
     return overlap if one.level is other.level else overlap * OTHER_LEVEL
 
 
-def _item(
-    ranked: Ranked, position: int, chosen: Sequence[UUID], credentials: Mapping[UUID, Credential]
-) -> RecommendedItem:
-    credential = ranked.credential
-    later = [credentials[id_] for id_ in chosen[position:]]
-    return RecommendedItem(
-        credential_id=credential.id,
-        title=credential.title,
-        position=position,
-        confidence=round(min(1.0, max(0.0, ranked.score)), 3),
-        rationale=rationale(ranked, opens=[each.title for each in later if credential.id in each.prerequisites]),
-        skills=credential.skills,
-        features=ranked.features,
-    )
+def _opened(id_: UUID, chosen: Sequence[UUID], paths: Mapping[UUID, tuple[UUID, ...]]) -> tuple[UUID, ...]:
+    """What was found, is recommended and has the credential on its path."""
+    return tuple(later for later in chosen if later != id_ and id_ in paths.get(later, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A chosen credential and what it opens."""
+
+    ranked: Ranked
+    opens: tuple[UUID, ...]
+    credentials: Mapping[UUID, Credential]
+
+    def item(self, position: int, calibration: Calibration) -> RecommendedItem:
+        credential = self.ranked.credential
+        titles = [self.credentials[id_].title for id_ in self.opens]
+        return RecommendedItem(
+            credential_id=credential.id,
+            title=credential.title,
+            position=position,
+            confidence=round(min(1.0, max(0.0, calibration.chance(self.ranked.score))), 3),
+            rationale=rationale(self.ranked, opens=titles),
+            skills=credential.skills,
+            features=self.ranked.features,
+            evidence=self.opens if self.ranked.similarity is None else (credential.id,),
+        )

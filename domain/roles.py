@@ -75,5 +75,9 @@ def _check_prerequisites(own: UUID, prerequisites: tuple[UUID, ...]) -> None:
 
 
 def credential_text(credential: Credential) -> str:
-    """What is embedded of a credential; `content_hash` of it is the catalogue's `text_hash`."""
-    return f"{credential.title}. {credential.description} Skills: {', '.join(credential.skills)}."
+    """What is embedded of a credential, a line for its title and one for the rest, each for itself.
+
+    `content_hash` of it is the catalogue's `text_hash`.
+    """
+    lines = (credential.title, f"{credential.description} Skills: {', '.join(credential.skills)}.")
+    return "\n".join(" ".join(line.split()) for line in lines)

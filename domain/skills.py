@@ -16,6 +16,8 @@ from domain.scores import EssayScore, ItemScore, RuleScore
 
 PROFILE_SHARE: Final = Fraction(1, 2)
 """What people say of themselves weighs half of what they show: self-reports tend to be generous."""
+DOUBT: Final = Decimal("0.5")
+"""What is assumed before there is evidence (half of the target is reached) is worth half a question of weight 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,14 @@ class SkillGap:
     importance: Decimal
     evidence: Decimal
 
+    @property
+    def need(self) -> Decimal:
+        """Importance x the gap to expect: `gap`, drawn towards half the target while evidence is thin; 0 where met."""
+        if not self.gap:
+            return Decimal(0)
+        expected = (self.evidence * self.gap + DOUBT * self.target / 2) / (self.evidence + DOUBT)
+        return self.importance * expected
+
 
 def skill_profile(
     items: Iterable[Item], rule_scores: Iterable[RuleScore], essay_scores: Iterable[EssayScore]
@@ -65,10 +75,10 @@ def skill_profile(
 
 
 def skill_gaps(role: Role, profile: Iterable[SkillLevel]) -> tuple[SkillGap, ...]:
-    """A gap for each of the role's targets, met ones (gap 0) included; largest importance x gap first, then by name."""
+    """A gap for each of the role's targets, met ones (gap 0) included; greatest need first, then by name."""
     levels = {level.skill: level for level in profile}
     gaps = [_gap(target, levels.get(target.skill)) for target in role.skills]
-    return tuple(sorted(gaps, key=lambda gap: (-gap.importance * gap.gap, gap.skill)))
+    return tuple(sorted(gaps, key=lambda gap: (-gap.need, gap.skill)))
 
 
 @dataclass(frozen=True, slots=True)

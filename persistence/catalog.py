@@ -5,15 +5,17 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text
+from pydantic_core import from_json
+from sqlalchemy import bindparam, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment
+from domain.calibrating import LIKED, Tally
 from domain.errors import NotFound
 from domain.recommendations import Neighbour
 from domain.roles import Credential, Role
 from persistence import mappers
-from persistence.tables import CredentialRow, LearnerCredentialRow, RoleRow
+from persistence.tables import CatalogSearchRow, CredentialRow, LearnerCredentialRow, RoleRow
 from persistence.tables.base import table_of
 
 MAX_NEIGHBOURS: Final = 5_000
@@ -30,6 +32,7 @@ _HELD: Final = select(_held.credential_id).where(_held.user_id == bindparam("use
 
 # Each learner's newest recommendation that they reacted to. What was said of one credential counts before what was said
 # of all of them, and the later word before the earlier (the last of equal keys wins).
+# All of it is one document: thousands of rows, each with two to decode, cost more than reading the tables.
 _NEIGHBOURS: Final = text("""
 WITH latest AS (
   SELECT DISTINCT ON (a.user_id) a.user_id, a.completed_at, r.id, r.skills
@@ -47,13 +50,49 @@ WITH latest AS (
   JOIN recommendation_feedback AS f ON f.recommendation_id = latest.id AND f.submitted_by = latest.user_id
   LEFT JOIN recommendation_items AS i ON f.credential_id IS NULL AND i.recommendation_id = latest.id
 )
-SELECT latest.user_id, latest.skills,
-  jsonb_object_agg(reactions.credential_id, reactions.rating ORDER BY named, submitted_at) AS ratings
-FROM latest JOIN reactions USING (id)
-WHERE reactions.credential_id IS NOT NULL AND reactions.rating IS NOT NULL
-GROUP BY latest.user_id, latest.skills, latest.completed_at
-ORDER BY latest.completed_at DESC, latest.user_id
-LIMIT :limit
+SELECT CAST(json_agg(json_build_array(user_id, skills, ratings)) AS text)
+FROM (
+  SELECT latest.user_id, latest.skills,
+    jsonb_object_agg(reactions.credential_id, reactions.rating ORDER BY named, submitted_at) AS ratings
+  FROM latest JOIN reactions USING (id)
+  WHERE reactions.credential_id IS NOT NULL AND reactions.rating IS NOT NULL
+  GROUP BY latest.user_id, latest.skills, latest.completed_at
+  ORDER BY latest.completed_at DESC, latest.user_id
+  LIMIT :limit
+) AS neighbour
+""")
+
+MAX_REACTIONS: Final = 2_000
+
+# Of the newest reactions of learners to what they were shown: what stood in another revision was shown with another
+# score. As above, what was said of one credential counts before what was said of all of them, and the last word counts.
+_TALLIES: Final = text("""
+WITH said AS (
+  SELECT f.id, f.recommendation_id, f.credential_id, f.submitted_at, r.metrics -> 'blend_weights' AS weights,
+    CASE f.acceptance_status WHEN 'accepted' THEN 5 WHEN 'rejected' THEN 1 ELSE f.relevance_score END AS rating
+  FROM recommendation_feedback AS f
+  JOIN recommendations AS r ON r.id = f.recommendation_id AND r.revision = f.revision
+  JOIN assessments AS a ON a.id = r.assessment_id AND a.user_id = f.submitted_by
+  WHERE :everywhere OR a.organization_id = :organization_id
+  ORDER BY f.submitted_at DESC, f.id LIMIT :limit
+), shown AS (
+  SELECT DISTINCT ON (said.recommendation_id, i.credential_id) said.rating, part.reactions, (
+      SELECT sum(CAST(weight.value AS float8) * CAST(i.features ->> weight.key AS float8))
+      FROM jsonb_each_text(said.weights) AS weight
+    ) AS score
+  FROM said
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN said.credential_id IS NULL THEN 1.0 / greatest(count(*), 1) ELSE 1 END AS reactions
+    FROM recommendation_items AS each WHERE each.recommendation_id = said.recommendation_id
+  ) AS part
+  JOIN recommendation_items AS i ON i.recommendation_id = said.recommendation_id
+    AND (said.credential_id IS NULL OR i.credential_id = said.credential_id)
+  WHERE said.rating IS NOT NULL
+  ORDER BY said.recommendation_id, i.credential_id, said.credential_id IS NULL, said.submitted_at DESC, said.id
+)
+SELECT CAST(avg(score) AS float8) AS score, CAST(sum(reactions) AS float8) AS reactions,
+  CAST(coalesce(sum(reactions) FILTER (WHERE rating >= :liked), 0) AS float8) AS liked
+FROM shown WHERE score IS NOT NULL GROUP BY round(CAST(score AS numeric), 2) ORDER BY 1
 """)
 
 
@@ -80,7 +119,7 @@ class SqlCatalog:
         return frozenset((await self._session.execute(_HELD, {"user_id": user_id})).scalars())
 
     async def neighbours(self, assessment: Assessment) -> tuple[Neighbour, ...]:
-        rows = await self._session.execute(
+        document = await self._session.scalar(
             _NEIGHBOURS,
             {
                 "role_id": assessment.role_id,
@@ -91,7 +130,29 @@ class SqlCatalog:
             },
         )
         read = _Reader()
-        return tuple(read.neighbour(row.user_id, row.skills, row.ratings) for row in rows)
+        return tuple(read.neighbour(UUID(id_), skills, ratings) for id_, skills, ratings in from_json(document or "[]"))
+
+    async def take_words(self, search_id: UUID) -> str:
+        taken = delete(CatalogSearchRow).where(CatalogSearchRow.id == search_id).returning(CatalogSearchRow.words)
+        words = await self._session.scalar(taken)
+        if words is None:
+            raise NotFound(f"Nobody searches under {search_id}")
+        return words
+
+    async def tallies(self, assessment: Assessment) -> tuple[Tally, ...]:
+        rows = await self._session.execute(
+            _TALLIES,
+            {
+                "organization_id": assessment.organization_id,
+                "everywhere": self._all_organizations,
+                "limit": MAX_REACTIONS,
+                "liked": LIKED,
+            },
+        )
+        return tuple(
+            Tally(score=round(row.score, 6), reactions=round(row.reactions, 6), liked=round(row.liked, 6))
+            for row in rows
+        )
 
 
 class _Reader:

@@ -22,8 +22,9 @@ def traces_by_id(assessment: Assessment, result: Result) -> dict[UUID, Trace]:
 
 
 def evidence_of(item: RecommendedItem, traces: Mapping[UUID, Trace]) -> list[UUID]:
-    """The ids of the traces that speak for the item."""
-    return [trace_id for trace_id, trace in traces.items() if trace.credential_id == item.credential_id]
+    """The ids of the traces that speak for the item: its own, or those of what it opens."""
+    speak = item.evidence or (item.credential_id,)
+    return [trace_id for trace_id, trace in traces.items() if trace.credential_id in speak]
 
 
 def recommendation_id(assessment: Assessment) -> UUID:
@@ -49,6 +50,7 @@ def result_document(
         "recommendation_id": recommendation_id(assessment),
         "revision": assessment.revision,
         "summary": result.blend.summary,
+        "confidence_basis": result.blend.confidence_basis,
         "recommendation_items": [_item(item, evidence_of(item, traces)) for item in result.blend.items],
         "traces": [_trace(trace_id, trace, result) for trace_id, trace in traces.items()],
         "metrics": _metrics(metrics),
@@ -56,7 +58,13 @@ def result_document(
         "degraded_reasons": result.degraded_reasons,
         "completed_at": assessment.completed_at,
         "skills": [
-            {"skill": gap.skill, "score": _number(gap.score), "target": _number(gap.target), "gap": _number(gap.gap)}
+            {
+                "skill": gap.skill,
+                "score": _number(gap.score),
+                "target": _number(gap.target),
+                "gap": _number(gap.gap),
+                "evidence": _number(gap.evidence),
+            }
             for gap in result.evidence.gaps
         ],
         "scores": [{"question_id": question, **scores[snapshot]} for snapshot, question in questions.items()],

@@ -75,7 +75,11 @@ def _recommendation(assessment: Assessment, now: datetime, result: Result, metri
         "degraded_reasons": result.degraded_reasons,
         "status": "ready",
         "generated_at": now,
-        "metrics": {**encode(metrics), "blend_weights": result.blend.weights},
+        "metrics": {
+            **encode(metrics),
+            "blend_weights": result.blend.weights,
+            "calibrated_on": result.blend.calibrated_on,
+        },
         "skills": {gap.skill: gap.score for gap in result.evidence.gaps if gap.score is not None},
         "created_at": now,
     }

@@ -38,12 +38,16 @@ class ProcessingMetrics(Output):
 
 
 class SkillResult(Output):
-    """`score` 0..1 is null without evidence; `gap` is what is missing to the role's `target`."""
+    """`score` 0..1 is null without evidence; `gap` is what is missing to the role's `target`.
+
+    `evidence` is what stands behind the score, in questions of weight 1; results published before it was kept lack it.
+    """
 
     skill: str
     score: float | None
     target: float
     gap: float
+    evidence: float | None = None
 
 
 class CriterionScore(Output):
@@ -83,6 +87,11 @@ class AssessmentResult(Output):
     recommendation_id: Id
     revision: int
     summary: str
+    confidence_basis: str | None = Field(
+        default=None,
+        description="uncalibrated: confidences are scores 0..1; calibrated on N reactions: they are chances of an item "
+        "being rated 4 or 5, or accepted",
+    )
     recommendation_items: list[RecommendationItem]
     traces: list[RagTrace]
     metrics: ProcessingMetrics

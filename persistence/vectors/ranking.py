@@ -7,7 +7,7 @@ from domain.errors import InvalidInput
 from domain.ports import SearchQuery
 from domain.vectors import check_vector
 
-WORD_SHARE: Final = 0.3
+WORD_SHARE: Final = 0.2
 """The words' part of the fused score; the rest is the cosine's. Each is spread to 0..1 over what was found."""
 POOL: Final = 4
 LEAST_POOL: Final = 40

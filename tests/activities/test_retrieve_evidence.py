@@ -5,12 +5,13 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import QueuePool
 
-from activities.retrieve_evidence import RetrieveEvidence
+from activities.retrieve_evidence import RetrieveEvidence, Searched
 from activities.score_rules import ScoreRules
 from domain.assessments import Assessment
-from domain.errors import CorruptData
+from domain.errors import CorruptData, ExternalServiceError, ModelUnavailable, StorageUnavailable
 from domain.ports import Found, SearchQuery, UnitOfWorkFactory
 from domain.recommendations import Evidence
+from domain.scores import DegradedReason
 from domain.steps import Step
 from persistence.tables import CredentialRow
 from persistence.unit_of_work import sessions, unit_of_work_factory
@@ -50,7 +51,7 @@ async def test_all_gaps_are_embedded_in_one_batch_and_a_repetition_embeds_nothin
     first = await activity.retrieve_evidence(run_of(assessment))
 
     assert await activity.retrieve_evidence(run_of(assessment)) == first
-    assert embedder.batches == [first.gaps]
+    assert embedder.batches == [2 * first.gaps]  # each by its name and by what it means
 
 
 async def test_a_hit_on_a_credential_that_was_withdrawn_does_not_count(
@@ -122,3 +123,91 @@ async def test_no_transaction_is_open_while_the_model_or_the_index_works(clean_e
     await RetrieveEvidence(units, Embedder(), index).retrieve_evidence(run_of(assessment))
 
     assert in_use == [0, 0]
+
+
+class Paid(FakeEmbedder):
+    """Another model; raises what it is given instead of answering."""
+
+    provider, model = "openai", "text-embedding-3-small"
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        super().__init__()
+        self.failure = failure
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if self.failure:
+            raise self.failure
+        return await super().embed(texts)
+
+
+class Unsearchable(InMemoryCredentialIndex):
+    """Raises what it is given."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__([])
+        self.failure = failure
+
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+        del queries, limit
+        raise self.failure
+
+
+async def standby(session: AsyncSession) -> Searched:
+    return Searched(embedder=FakeEmbedder(), index=await an_index(session))
+
+
+async def test_while_the_model_answers_its_standby_is_not_asked(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    await score_everything(uow_factory, assessment)
+    spare = await standby(session)
+    unasked = Searched(embedder=Paid(ModelUnavailable("away")), index=spare.index)
+
+    result = await RetrieveEvidence(uow_factory, Paid(), spare.index, unasked).retrieve_evidence(run_of(assessment))
+
+    evidence = await stored(uow_factory, assessment)
+    assert result.degraded_reasons == ()
+    assert (evidence.embedding_provider, evidence.embedding_model) == ("openai", "text-embedding-3-small")
+
+
+@pytest.mark.parametrize(
+    ("embedder", "index"),
+    [
+        (Paid(ModelUnavailable("away")), InMemoryCredentialIndex([])),
+        (Paid(), Unsearchable(ExternalServiceError("not embedded yet"))),
+    ],
+)
+async def test_where_the_model_or_its_vectors_are_missing_the_standby_searches_by_its_own_and_says_so(
+    session: AsyncSession,
+    uow_factory: UnitOfWorkFactory,
+    assessment: Assessment,
+    embedder: Paid,
+    index: InMemoryCredentialIndex,
+) -> None:
+    await score_everything(uow_factory, assessment)
+    activity = RetrieveEvidence(uow_factory, embedder, index, await standby(session))
+
+    result = await activity.retrieve_evidence(run_of(assessment))
+
+    evidence = await stored(uow_factory, assessment)
+    assert result.degraded_reasons == (DegradedReason.EMBEDDER_FALLBACK,)
+    assert evidence.traces
+    assert (evidence.embedding_provider, evidence.embedding_model) == ("fake", "bag-of-words")
+
+
+async def test_without_a_standby_the_failure_is_told(uow_factory: UnitOfWorkFactory, assessment: Assessment) -> None:
+    await score_everything(uow_factory, assessment)
+    embedder = Paid(ModelUnavailable("away"))
+
+    with pytest.raises(ModelUnavailable):
+        await RetrieveEvidence(uow_factory, embedder, InMemoryCredentialIndex([])).retrieve_evidence(run_of(assessment))
+
+
+async def test_our_own_database_has_no_standby(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    await score_everything(uow_factory, assessment)
+    activity = RetrieveEvidence(uow_factory, Paid(), Unsearchable(StorageUnavailable("away")), await standby(session))
+
+    with pytest.raises(StorageUnavailable):
+        await activity.retrieve_evidence(run_of(assessment))

