@@ -4,11 +4,12 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
+CLIENT_BIN := .local/client-venv/bin
 SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/*
 
 .DEFAULT_GOAL := help
-.PHONY: help install weaviate up demo reset test test-faults test-load bench bench-search bench-webhooks evaluate lint format \
-	openapi openapi-check migration-check seed ci
+.PHONY: help install weaviate up demo reset test test-faults test-load bench bench-api bench-search bench-webhooks evaluate evaluate-recommendations lint format \
+	openapi openapi-check client migration-check seed ci
 
 help: ## list the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,9 @@ test-load: $(STAMP) ## run the tests that take minutes
 bench: $(STAMP) ## measure the pipeline against a do-nothing workflow
 	@exec $(BIN)/python -m tests.load.bench
 
+bench-api: $(STAMP) ## measure the API against a bare endpoint (N=, CONCURRENCY=)
+	@exec $(BIN)/python -m tests.load.api
+
 bench-search: $(STAMP) ## measure both stores on a large catalogue (N=, QUERIES=, TEXTS=)
 	@exec $(BIN)/python -m tests.load.search
 
@@ -55,6 +59,9 @@ bench-webhooks: $(STAMP) ## measure deliveries against plain requests, and besid
 
 evaluate: $(STAMP) ## measure a grader on labelled answers (DATA=, GRADER=, K=, SPLITS=, BASELINE=update)
 	@exec $(BIN)/python -m tests.evaluation.evaluate
+
+evaluate-recommendations: $(STAMP) ## measure search and recommendations on CSV files (DATA=, STORE=)
+	@exec $(BIN)/python -m tests.evaluation.recommendations
 
 lint: $(STAMP) ## check style, types and the import rule
 	@$(BIN)/ruff check .
@@ -71,6 +78,16 @@ openapi: $(STAMP) ## write docs/api/openapi.yaml
 
 openapi-check: $(STAMP) ## fail when docs/api/openapi.yaml is out of date
 	@$(BIN)/python -m api.export_openapi --check
+
+client: $(CLIENT_BIN)/openapi-python-client ## generate a typed client into .local/client
+	@mkdir -p .local/client
+	@$(CLIENT_BIN)/openapi-python-client generate --overwrite --meta none --config tests/e2e/client-generator.yaml \
+		--path docs/api/openapi.yaml --output-path .local/client/microcred_client
+
+$(CLIENT_BIN)/openapi-python-client: tests/e2e/client-requirements.txt
+	@$(PYTHON) -m venv .local/client-venv
+	@$(CLIENT_BIN)/python -m pip install --disable-pip-version-check --quiet -r $<
+	@touch $@
 
 migration-check: $(STAMP) ## run the migrations up, compare with the tables, down and up
 	@$(BIN)/python -m pytest -q tests/persistence/test_migrations.py

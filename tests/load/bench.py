@@ -152,10 +152,12 @@ def servers(directory: Path) -> Iterator[Servers]:
             "MICROCRED_ENV": "development",
             "HF_HUB_OFFLINE": "1",
             "JWT_SECRET": SECRET,
+            "TOKEN_MINUTES": "60",
             "DATABASE_URL": postgres.url,
             "TEMPORAL_ADDRESS": temporal.address,
             "API_PORT": str(port),
             "API_URL": f"http://127.0.0.1:{port}",
+            **{f"RATE_LIMIT_{what}": "1000000/minute" for what in ("WRITES", "READS", "LOGIN")},
         }
         os.environ.update(environment)
         shared = Servers(postgres, temporal, directory, environment, {})

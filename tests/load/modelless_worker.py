@@ -1,9 +1,10 @@
 """The real worker without its models: what the pipeline costs apart from MiniLM. The ports' fakes stand in."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from tests.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners
-from worker import IndexOf, Models, WorkerSettings, serve
+from worker import Models, VectorStores, WorkerSettings, serve
 from workflows.policies import Queue
 from workflows.process_exit import leave
 
@@ -15,12 +16,14 @@ class StandIn(FakeEmbedder):
     model = "all-MiniLM-L6-v2"
 
 
-async def stand_ins(index: IndexOf) -> Models:
+async def stand_ins(stores: VectorStores, running: AsyncExitStack) -> Models:
+    del running
     return Models(
         embedder=StandIn(),
-        index=index(StandIn.provider, StandIn.model),
+        index=stores.index(StandIn.provider, StandIn.model),
         grader=FakeEssayGrader(),
         nearest=FakeNearestLearners(),
+        catalogue=(StandIn(),),
     )
 
 
