@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
@@ -17,37 +17,48 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
 
+from activities.adapters.embedding_settings import EmbeddingSettings
 from activities.adapters.webhook_sender import HttpWebhookSender, WebhookSettings
 from activities.begin_revision import BeginRevision
 from activities.blend_recommendations import BlendRecommendations
 from activities.catalog_embedding import CatalogEmbedding
 from activities.claim_assessment import ClaimAssessment
 from activities.deliver_webhook import DeliverWebhook
+from activities.embedded_index import EmbeddedIndex
 from activities.end_healing import EndHealing
 from activities.endpoint_slots import EndpointSlots
+from activities.erase_user import EraseUser
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
 from activities.index_catalog import CatalogIndex
 from activities.mark_failed import MarkFailed
 from activities.publish_result import PublishResult
 from activities.reconcile import Reconcile
-from activities.retrieve_evidence import RetrieveEvidence
+from activities.retain import Retain
+from activities.retrieve_evidence import RetrieveEvidence, Searched
 from activities.score_essay import Grading, ScoreEssay
 from activities.score_essays_locally import ScoreEssaysLocally
 from activities.score_rules import ScoreRules
+from activities.search_catalog import SearchCatalog
 from domain.ledger import SpendingLimits
 from domain.ports import (
     AssessmentRuns,
     CatalogRuns,
     CredentialIndex,
     Embedder,
+    EmbeddingLedger,
+    ErasureList,
     EssayGrader,
     NearestLearners,
     UnitOfWorkFactory,
 )
+from domain.privacy import RetentionRule
 from domain.webhooks import WebhookSender
+from persistence.embedding_ledger import SqlEmbeddingLedger
 from persistence.embeddings import SqlEmbeddingArtifacts
 from persistence.engine import DatabaseSettings, create_engine
+from persistence.erasure_list import ErasureListSettings, FileErasureList
+from persistence.retention import RetentionSettings
 from persistence.sealing import SealingSettings
 from persistence.unit_of_work import unit_of_work_factory
 from persistence.vectors.fallback import FallbackIndex
@@ -58,18 +69,23 @@ from workflows import search_attributes
 from workflows.assessment import AssessmentWorkflow
 from workflows.catalog_embedding import CatalogEmbeddingWorkflow
 from workflows.catalog_runs import TemporalCatalogRuns
+from workflows.catalog_search import CatalogSearchWorkflow
 from workflows.client import connect
 from workflows.delivery_runs import TemporalDeliveryRuns
+from workflows.erasure_runs import TemporalErasureRuns
 from workflows.logs import configure_logging
-from workflows.policies import CATALOGUE_REBUILT_EVERY, Queue, sibling_queue
+from workflows.policies import CATALOGUE_REBUILT_EVERY, RETENTION_EVERY, Queue, sibling_queue
 from workflows.process_exit import run_and_leave
 from workflows.reconciliation import ReconciliationWorkflow
+from workflows.retention import RetentionWorkflow
 from workflows.revision import RevisionWorkflow
 from workflows.runs import TemporalAssessmentRuns
-from workflows.schedules import ensure_catalog_embedding, ensure_reconciliation
+from workflows.schedules import ensure_catalog_embedding, ensure_reconciliation, ensure_retention
+from workflows.user_erasure import UserErasureWorkflow
 from workflows.webhook_delivery import WebhookDeliveryWorkflow
 
 if TYPE_CHECKING:
+    from activities.adapters.openai_embedder import OpenAIEmbedder
     from activities.adapters.openai_grader import OpenAIEssayGrader
 
 log = structlog.get_logger("worker")
@@ -126,12 +142,18 @@ class EssaySettings(BaseSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """What only the `embeddings` queue needs."""
+    """What only the `embeddings` queue needs.
+
+    `embedder` is for queries, and its vectors are in `index`; `standby` searches where it cannot. `catalogue` are those
+    that embed the catalogue, the one for queries first.
+    """
 
     embedder: Embedder
     index: CredentialIndex
     grader: EssayGrader
     nearest: NearestLearners
+    catalogue: Sequence[Embedder] = ()
+    standby: Searched | None = None
 
 
 class _Options(TypedDict):
@@ -144,10 +166,8 @@ class _Options(TypedDict):
     graceful_shutdown_timeout: timedelta
 
 
-IndexOf: TypeAlias = Callable[[str, str], CredentialIndex]
-"""The index of the vectors that a provider's model made."""
-
-ModelLoader: TypeAlias = Callable[[IndexOf], Awaitable[Models]]
+ModelLoader: TypeAlias = "Callable[[VectorStores, AsyncExitStack], Awaitable[Models]]"
+"""Makes the models over the stores of their vectors; what must be closed goes on the stack."""
 
 
 def assessments_worker(  # noqa: PLR0913  # what the activities need
@@ -158,12 +178,28 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
     queue: str = Queue.ASSESSMENTS,
     *,
     by_model: bool = False,
+    erased: ErasureList | None = None,
+    kept_days: Mapping[RetentionRule, int] | None = None,
 ) -> Worker:
-    """Workflows and the activities that need Postgres only; `by_model`: essays go to the `llm` queue first."""
+    """Workflows and the activities that need Postgres only; `by_model`: essays go to the `llm` queue first.
+
+    `erased` is the list of the settings unless given; `kept_days` is how long what is kept, for ever where not given.
+    """
+    erasure_runs = TemporalErasureRuns(client, queue)
+    erase = EraseUser(units, erasure_runs, erased or FileErasureList(ErasureListSettings().erasure_list))
+    delivery_runs = TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))
     return Worker(
         client,
         task_queue=queue,
-        workflows=[AssessmentWorkflow, RevisionWorkflow, ReconciliationWorkflow, CatalogEmbeddingWorkflow],
+        workflows=[
+            AssessmentWorkflow,
+            RevisionWorkflow,
+            ReconciliationWorkflow,
+            CatalogEmbeddingWorkflow,
+            CatalogSearchWorkflow,
+            RetentionWorkflow,
+            UserErasureWorkflow,
+        ],
         activities=[
             ClaimAssessment(units, by_model=by_model).claim_assessment,
             BeginRevision(units).begin_revision,
@@ -171,7 +207,11 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
             ScoreRules(units).score_rules,
             PublishResult(units).publish_result,
             MarkFailed(units).mark_failed,
-            Reconcile(units, runs, TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))).reconcile,
+            Reconcile(units, runs, delivery_runs, erasure_runs, TemporalCatalogRuns(client, queue)).reconcile,
+            erase.stop_runs,
+            erase.erase_records,
+            erase.finish_erasure,
+            Retain(units, kept_days or {}).retain,
         ],
         **_options(settings, settings.assessments_slots),
     )
@@ -192,12 +232,14 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
     catalog: CatalogEmbedding | None = None,
 ) -> Worker:
     """The activities that need a model in memory; those about the whole catalogue where `catalog` is given."""
+    searched = Searched(embedder=models.embedder, index=models.index)
     return Worker(
         client,
         task_queue=queue,
         activities=[
             ScoreEssaysLocally(units, models.grader).score_essays_locally,
-            RetrieveEvidence(units, models.embedder, models.index).retrieve_evidence,
+            RetrieveEvidence(units, models.embedder, models.index, models.standby).retrieve_evidence,
+            SearchCatalog(units, searched, models.standby).search_catalog,
             BlendRecommendations(units, models.nearest).blend_recommendations,
             *(_steps_of(catalog) if catalog else ()),
         ],
@@ -258,9 +300,12 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
             if Queue.ASSESSMENTS in queues:
                 await ensure_reconciliation(client, timedelta(seconds=settings.reconcile_every_s))
                 await ensure_catalog_embedding(client, CATALOGUE_REBUILT_EVERY)
+                await ensure_retention(client, RETENTION_EVERY)
                 runs = TemporalAssessmentRuns(client)
                 await running.enter_async_context(
-                    assessments_worker(client, units, runs, settings, by_model=essays.by_model)
+                    assessments_worker(
+                        client, units, runs, settings, by_model=essays.by_model, kept_days=RetentionSettings().days
+                    )
                 )
             if Queue.LLM in queues:
                 # Served without a model as well: runs from before it was taken away must not wait for it.
@@ -273,8 +318,8 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
             if Queue.EMBEDDINGS in queues:
                 stores = VectorStores(engine, WeaviateSettings(), TemporalCatalogRuns(client))
                 running.push_async_callback(stores.close)
-                models = await load(stores.index)
-                catalog = stores.embedding(models.embedder)
+                models = await load(stores, running)
+                catalog = stores.embedding(models.catalogue) if models.catalogue else None
                 await running.enter_async_context(embeddings_worker(client, units, models, settings, catalog=catalog))
             if Queue.WEBHOOKS in queues:
                 sender = HttpWebhookSender(WebhookSettings(), SealingSettings().box().open)
@@ -291,14 +336,22 @@ class VectorStores:
     """Where vectors are searched and kept: pgvector, and Weaviate before it where WEAVIATE_URL names one."""
 
     def __init__(self, engine: AsyncEngine, settings: WeaviateSettings, runs: CatalogRuns) -> None:
+        self.ledger = SqlEmbeddingLedger(engine)
         self._engine = engine
         self._artifacts = SqlEmbeddingArtifacts(engine)
         self._deadline_s = settings.deadline_s
         self._weaviate = Weaviate(settings) if settings.url else None
         self._runs = runs
 
+    def pgvector(self, provider: str, model: str) -> CredentialIndex:
+        return PgVectorIndex(self._engine, provider, model)
+
+    def once_embedded(self, provider: str, model: str) -> CredentialIndex:
+        """Refuses to search while the catalogue has too few vectors of the model."""
+        return EmbeddedIndex(self.index(provider, model), self._artifacts, self._runs, provider, model)
+
     def index(self, provider: str, model: str) -> CredentialIndex:
-        pgvector = PgVectorIndex(self._engine, provider, model)
+        pgvector = self.pgvector(provider, model)
         kept = self._kept(provider, model)
         if self._weaviate is None or kept is None:
             return pgvector
@@ -310,8 +363,9 @@ class VectorStores:
             deadline_s=self._deadline_s,
         )
 
-    def embedding(self, embedder: Embedder) -> CatalogEmbedding:
-        return CatalogEmbedding(self._artifacts, embedder, self._kept(embedder.provider, embedder.model))
+    def embedding(self, embedders: Sequence[Embedder]) -> CatalogEmbedding:
+        """Weaviate holds the vectors of the first; of the others pgvector does."""
+        return CatalogEmbedding(self._artifacts, embedders, self._kept(embedders[0].provider, embedders[0].model))
 
     async def close(self) -> None:
         if self._weaviate:
@@ -335,20 +389,49 @@ def load_language_model() -> "OpenAIEssayGrader":
     return OpenAIEssayGrader(OpenAISettings())
 
 
-async def load_models(index: IndexOf) -> Models:
-    """MiniLM in memory (seconds) and what is built on it; imported here, so that other workers need no torch."""
+def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
+    """Imported here, so that MiniLM alone needs no SDK.
+
+    Raises:
+        InvalidInput: there is no OPENAI_API_KEY.
+    """
+    from activities.adapters.openai_embedder import OpenAIEmbedder, OpenAIEmbeddingSettings  # noqa: PLC0415
+
+    return OpenAIEmbedder(OpenAIEmbeddingSettings(), ledger)
+
+
+async def load_models(stores: VectorStores, running: AsyncExitStack) -> Models:
+    """MiniLM in memory (seconds) and what is built on it; imported here, so that other workers need no torch.
+
+    Essays are MiniLM's whoever embeds the catalogue: the local grader costs nothing.
+
+    Raises:
+        InvalidInput: OpenAI is to embed the catalogue, and there is no OPENAI_API_KEY.
+    """
     from activities.adapters.knn import KnnNearestLearners  # noqa: PLC0415
     from activities.adapters.local_grader import LocalEssayGrader  # noqa: PLC0415
     from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings  # noqa: PLC0415
     from activities.adapters.remembering import RememberingEmbedder  # noqa: PLC0415
 
-    embedder = MiniLMEmbedder(MiniLMSettings())
-    await embedder.warm()
-    return Models(
-        embedder=RememberingEmbedder(embedder),
-        index=index(embedder.provider, embedder.model),
-        grader=LocalEssayGrader(embedder),
+    minilm = MiniLMEmbedder(MiniLMSettings())
+    await minilm.warm()
+    local = Models(
+        embedder=RememberingEmbedder(minilm),
+        index=stores.index(minilm.provider, minilm.model),
+        grader=LocalEssayGrader(minilm),
         nearest=KnnNearestLearners(),
+        catalogue=(minilm,),
+    )
+    if EmbeddingSettings().provider == "minilm":
+        return local
+    openai = load_openai_embedder(stores.ledger)
+    running.push_async_callback(openai.close)
+    return replace(
+        local,
+        embedder=RememberingEmbedder(openai),
+        index=stores.once_embedded(openai.provider, openai.model),
+        catalogue=(openai, minilm),
+        standby=Searched(embedder=local.embedder, index=stores.pgvector(minilm.provider, minilm.model)),
     )
 
 

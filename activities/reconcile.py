@@ -9,23 +9,29 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.assessments import Assessment
-from domain.ports import AssessmentRuns, DeliveryRuns, UnitOfWork, UnitOfWorkFactory
+from domain.ports import AssessmentRuns, CatalogRuns, DeliveryRuns, ErasureRuns, UnitOfWork, UnitOfWorkFactory
+from domain.privacy import Erasure
 from domain.webhooks import Delivery
 
 PAGE = 200
 AT_ONCE = 8
 UNCLAIMED_AFTER_S = 15.0
 UNDELIVERED_AFTER_S = 15.0
+UNEMBEDDED_AFTER_S = 15.0
 STALE_AFTER_S = 3600.0
+SEALED_AT_ONCE = 1000
 
-Subject = TypeVar("Subject", Assessment, Delivery)
+Subject = TypeVar("Subject", Assessment, Delivery, Erasure)
 
 Page = Callable[[UnitOfWork, UUID | None], Awaitable[tuple[Subject, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """For how many assessments, by why, and deliveries a run was ensured; and how many jobs were closed as stale."""
+    """For how many assessments, by why, deliveries, erasures and imports a run was ensured.
+
+    And how many jobs were closed as stale. What was sealed of the audit trail is left out: that is no repair.
+    """
 
     submitted: int
     resumed: int
@@ -33,14 +39,25 @@ class Reconciled:
     healing: int = 0
     reviewed: int = 0
     deliveries: int = 0
+    erasures: int = 0
+    imports: int = 0
     stale_jobs: int
 
 
 class Reconcile:
-    def __init__(self, units: UnitOfWorkFactory, runs: AssessmentRuns, delivery_runs: DeliveryRuns) -> None:
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        runs: AssessmentRuns,
+        delivery_runs: DeliveryRuns,
+        erasure_runs: ErasureRuns,
+        catalog_runs: CatalogRuns,
+    ) -> None:
         self._units = units
         self._runs = runs
         self._delivery_runs = delivery_runs
+        self._erasure_runs = erasure_runs
+        self._catalog_runs = catalog_runs
 
     @activity.defn
     async def reconcile(self) -> Reconciled:
@@ -64,8 +81,11 @@ class Reconcile:
             healing=await tried(self._sweep(_degraded, self._heal_dead)),
             reviewed=await tried(self._sweep(_reviewed, self._publish_reviews)),
             deliveries=await tried(self._sweep(_undelivered, self._deliver_dead)),
+            erasures=await tried(self._sweep(_erasing, self._erase_dead)),
+            imports=await tried(self._embed_imports()),
             stale_jobs=await tried(self._close_stale()),
         )
+        await tried(self._seal())
         if failures:
             raise failures[0]
         return reconciled
@@ -103,6 +123,10 @@ class Reconcile:
         live = await self._delivery_runs.live(page)
         return await self._each(tuple(each for each in page if each.id not in live), self._delivery_runs.start)
 
+    async def _erase_dead(self, page: tuple[Erasure, ...]) -> int:
+        live = await self._erasure_runs.live(page)
+        return await self._each(tuple(each for each in page if each.id not in live), self._erasure_runs.start)
+
     async def _ensure_run(self, assessment: Assessment) -> None:
         await (self._runs.submit if assessment.claimed_at else self._runs.start)(assessment)
 
@@ -116,11 +140,33 @@ class Reconcile:
         await asyncio.gather(*(one(subject) for subject in page))
         return len(page)
 
+    async def _embed_imports(self) -> int:
+        """One run for all of them. It is started before any is closed, so each has had one started for it."""
+        async with self._units(autocommit=True) as unit:
+            unfinished = await unit.catalog_imports.unfinished(older_than_s=UNEMBEDDED_AFTER_S)
+        if unfinished:
+            await self._catalog_runs.start()
+            async with self._units(autocommit=True) as unit:
+                await unit.catalog_imports.close_embedded(older_than_s=UNEMBEDDED_AFTER_S)
+                await unit.commit()
+        return unfinished
+
     async def _close_stale(self) -> int:
         async with self._units(autocommit=True) as unit:
             closed = await unit.jobs.close_stale(older_than_s=STALE_AFTER_S)
             await unit.commit()
         return closed
+
+    async def _seal(self) -> int:
+        """Links what was written to the audit trail since the last sweep."""
+        sealed = 0
+        while True:
+            async with self._units() as unit:
+                batch = await unit.audit.seal(limit=SEALED_AT_ONCE)
+                await unit.commit()
+            sealed += batch
+            if batch < SEALED_AT_ONCE:
+                return sealed
 
 
 def _unclaimed(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
@@ -145,3 +191,7 @@ def _reviewed(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessmen
 
 def _undelivered(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Delivery, ...]]:
     return unit.deliveries.pending(older_than_s=UNDELIVERED_AFTER_S, after=after, limit=PAGE)
+
+
+def _erasing(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Erasure, ...]]:
+    return unit.erasures.unfinished(after=after, limit=PAGE)

@@ -1,13 +1,19 @@
-"""The one place that says who may use which route, and whose data they see through it."""
+"""The one place that says who may use which route, and whose data they see through it.
+
+Students see their own, advisors and admins their organization's. The platform's admins administer organizations, the
+people of all of them, and the catalogue; what people answered, and what partners are sent, is not theirs to see.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 from fastapi import Request
 
 from api.tokens import Principal, UserRole
 from domain.errors import Forbidden, Unauthenticated
+from persistence.people_views import PeopleViewer
 from persistence.views import Viewer
 
 
@@ -24,6 +30,8 @@ _ALL: Final = frozenset(Caller)
 _ORGANIZATION: Final = frozenset({Caller.STUDENT, Caller.ADVISOR, Caller.ADMIN})
 _ADVISERS: Final = frozenset({Caller.ADVISOR, Caller.ADMIN})
 _ADMINS: Final = frozenset({Caller.ADMIN})
+_PLATFORM: Final = frozenset({Caller.PLATFORM_ADMIN})
+_EVERY_ADMIN: Final = _ADMINS | _PLATFORM
 
 ANYBODY: Final[frozenset[Caller] | None] = None
 """No token is asked for."""
@@ -32,7 +40,20 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "healthz": ANYBODY,
     "readyz": ANYBODY,
     "create_token": ANYBODY,
+    "refresh_token": ANYBODY,
+    "log_out": ANYBODY,
     "read_me": _ALL,
+    "create_organization": _PLATFORM,
+    "list_organizations": _PLATFORM,
+    "create_user": _EVERY_ADMIN,
+    "list_users": _EVERY_ADMIN,
+    "read_user": _EVERY_ADMIN,
+    "change_user": _EVERY_ADMIN,
+    "erase_user": _EVERY_ADMIN,
+    "export_user": _ADMINS,
+    "list_audit_logs": _EVERY_ADMIN,
+    "list_held_credentials": _ALL,
+    "add_held_credential": _ALL,
     "list_roles": _ALL,
     "read_role": _ALL,
     "start_assessment": frozenset({Caller.STUDENT}),
@@ -50,6 +71,9 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "give_feedback": frozenset({Caller.STUDENT, Caller.ADVISOR}),
     "list_credentials": _ALL,
     "read_credential": _ALL,
+    "search_credentials": _ALL,
+    "import_credentials": _PLATFORM,
+    "read_import": _PLATFORM,
     "create_endpoint": _ADMINS,
     "list_endpoints": _ADMINS,
     "read_endpoint": _ADMINS,
@@ -75,8 +99,16 @@ def sees(principal: Principal) -> Viewer:
     """A student sees their own assessments; advisors and admins those of their organization."""
     if principal.organization_id is None:
         raise Forbidden("Your role may not use this route")
-    own = principal.user_id if principal.role is UserRole.STUDENT else None
-    return Viewer(organization_id=principal.organization_id, user_id=own)
+    return Viewer(organization_id=principal.organization_id, user_id=_own(principal))
+
+
+def sees_people(principal: Principal) -> PeopleViewer:
+    """A student sees themselves; advisors and admins their organization's people; platform admins everybody."""
+    return PeopleViewer(organization_id=principal.organization_id, user_id=_own(principal))
+
+
+def _own(principal: Principal) -> UUID | None:
+    return principal.user_id if principal.role is UserRole.STUDENT else None
 
 
 async def admit(request: Request, allowed: frozenset[Caller] | None) -> None:
@@ -84,13 +116,17 @@ async def admit(request: Request, allowed: frozenset[Caller] | None) -> None:
 
     Raises:
         Unauthenticated: no valid token, or its holder is not who it says any more.
+        TemporarilyUnavailable: the token is of another issuer, which cannot be asked for its keys.
         Forbidden: the caller's role may not use the route.
     """
     if allowed is None:
         return
     services = request.app.state.services
-    principal = services.tokens.read(_bearer(request))
-    await services.principals.check(principal)
+    token = _bearer(request)
+    principal = await services.issuers.principal(token)
+    if principal is None:
+        principal = services.tokens.read(token)
+        await services.principals.check(principal)
     request.state.principal = principal
     if caller(principal) not in allowed:
         raise Forbidden("Your role may not use this route")

@@ -8,51 +8,87 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+import httpx
 from fastapi import APIRouter, FastAPI
 from starlette.types import Lifespan
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.adapters.webhook_sender import WebhookSettings
-from api import errors, openapi
+from api import errors, methods, openapi
 from api.correlation import Correlation
 from api.engine import Runs
+from api.external_issuers import ExternalIssuers
+from api.http_border import AnswerHeaders, Bound, HttpSettings, allow_origins
+from api.issuer_keys import Fetch, fetch_keys
 from api.passwords import Passwords
-from api.principals import Principals
-from api.routes import assessments, auth, catalog, health, recommendations, results, revising, webhooks
-from api.services import Services, Webhooks
+from api.principals import Principals, Subject
+from api.rate_limits import RateLimits, RateLimitSettings
+from api.routes import (
+    assessments,
+    auth,
+    catalog,
+    health,
+    organizations,
+    privacy,
+    recommendations,
+    results,
+    revising,
+    users,
+    webhooks,
+)
+from api.services import Catalogue, People, Privacy, Services, Webhooks
 from api.settings import ApiSettings
 from api.tokens import Principal, Tokens
 from domain.webhooks import check_url
-from persistence.engine import DatabaseSettings, create_engine
+from persistence.audit_queries import AuditQueries, Denials
+from persistence.catalog_intake import catalog_intake_factory
+from persistence.catalog_queries import CatalogQueries
+from persistence.engine import DatabaseSettings, RequestDatabaseSettings, create_engine
+from persistence.export import Exports
 from persistence.intake import IntakeFactory, intake_factory
+from persistence.people_intake import people_intake_factory
+from persistence.people_queries import PeopleQueries
 from persistence.queries import Queries
 from persistence.sealing import SealingSettings, SecretBox
 from persistence.webhook_intake import webhook_intake_factory
 from persistence.webhook_queries import WebhookQueries
+from workflows.catalog_runs import TemporalCatalogRuns
+from workflows.catalog_searches import TemporalCatalogSearches
 from workflows.client import connect
 from workflows.delivery_runs import TemporalDeliveryRuns
+from workflows.erasure_runs import TemporalErasureRuns
 from workflows.runs import TemporalAssessmentRuns
 
 PREFIX: Final = "/api/v1"
 HEALTH_DEADLINE_S: Final = 0.5
 
 
-def build(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+def build(
+    lifespan: Lifespan[FastAPI] | None = None, http: HttpSettings | None = None, limits: RateLimitSettings | None = None
+) -> FastAPI:
     """Routes, errors and middleware; `app.state.services` is set by the lifespan, or by a test."""
     app = FastAPI(lifespan=lifespan, generate_unique_id_function=lambda route: route.name, redirect_slashes=False)
+    http = http or HttpSettings()
+    app.state.body_timeout_s = http.api_body_timeout_s
+    app.state.limits = RateLimits(limits or RateLimitSettings(), http.proxies)
+    app.add_middleware(Bound, max_requests=http.api_max_requests)
     app.add_middleware(Correlation)
+    allow_origins(app, http.origins)
+    app.add_middleware(AnswerHeaders, settings=http)
     errors.register(app)
-    for each in _api_routers():
-        app.include_router(each, prefix=PREFIX)
-    app.include_router(health.health)
+    served = [(PREFIX, each) for each in _api_routers()] + [("", health.health)]
+    for prefix, each in served:
+        app.include_router(each, prefix=prefix)
+    methods.refuse_others(app, served)
     openapi.install(app)
     return app
 
 
 def create_app() -> FastAPI:
     """The app by the environment's settings, for `uvicorn --factory`; a weak secret stops it here."""
-    return build(partial(_lifespan, ApiSettings(), DatabaseSettings(), SealingSettings().box(), WebhookSettings()))
+    parts = (ApiSettings(), RequestDatabaseSettings(), SealingSettings().box(), WebhookSettings())
+    return build(partial(_lifespan, *parts))
 
 
 def assemble(  # noqa: PLR0913  # the parts
@@ -62,21 +98,31 @@ def assemble(  # noqa: PLR0913  # the parts
     runs: Runs,
     *,
     partners: Webhooks,
+    people: People,
+    catalogue: Catalogue,
+    privacy: Privacy,
+    fetch: Fetch,
     client: Client | None = None,
 ) -> Services:
-    async def stored(user_id: UUID) -> Principal | None:
-        account = await queries.account(user_id)
+    async def stored(subject: Subject) -> Principal | None:
+        find = queries.account(subject) if isinstance(subject, UUID) else queries.account_by_email(subject)
+        account = await find
         return auth.principal_of(account) if account else None
 
+    principals = Principals(stored)
     return Services(
         settings=settings,
         tokens=Tokens(settings.jwt_secret, timedelta(minutes=settings.token_minutes)),
         passwords=Passwords(),
-        principals=Principals(stored),
+        principals=principals,
+        issuers=ExternalIssuers(settings.oidc_issuers, fetch, principals.find),
         queries=queries,
         intake=intake,
         runs=runs,
         webhooks=partners,
+        people=people,
+        catalogue=catalogue,
+        privacy=privacy,
         engine_is_up=partial(_is_up, client),
     )
 
@@ -93,13 +139,35 @@ async def _lifespan(
         runs=TemporalDeliveryRuns(client),
         check_url=partial(check_url, loopback=sending.allow_loopback, own_hosts=sending.own),
     )
-    runs = TemporalAssessmentRuns(client)
-    services = assemble(settings, Queries(engine), intake_factory(engine), runs, partners=partners, client=client)
+    http = httpx.AsyncClient()
+    services = assemble(
+        settings,
+        Queries(engine),
+        intake_factory(engine),
+        TemporalAssessmentRuns(client),
+        partners=partners,
+        people=People(queries=PeopleQueries(engine), intake=people_intake_factory(engine)),
+        catalogue=Catalogue(
+            queries=CatalogQueries(engine),
+            intake=catalog_intake_factory(engine),
+            runs=TemporalCatalogRuns(client),
+            searches=TemporalCatalogSearches(client),
+        ),
+        privacy=Privacy(
+            audit=AuditQueries(engine),
+            denials=Denials(engine),
+            exports=Exports(engine),
+            runs=TemporalErasureRuns(client),
+        ),
+        fetch=partial(fetch_keys, http),
+        client=client,
+    )
     app.state.services = services
     try:
         yield
     finally:
         services.passwords.close()
+        await http.aclose()
         await engine.dispose()
 
 
@@ -117,12 +185,18 @@ def _api_routers() -> tuple[APIRouter, ...]:
     return (
         auth.tokens,
         auth.me,
+        organizations.organizations,
+        users.users,
+        privacy.privacy,
+        privacy.audit_logs,
         catalog.roles,
         assessments.assessments,
         results.results,
         revising.revising,
         recommendations.recommendations,
         catalog.credentials,
+        catalog.searches,
+        catalog.imports,
         webhooks.endpoints,
         webhooks.deliveries,
     )

@@ -6,14 +6,22 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from api.access import sees
+from api.access import sees, sees_people
 from api.engine import Runs
+from api.external_issuers import ExternalIssuers
 from api.passwords import Passwords
 from api.principals import Principals
 from api.settings import ApiSettings
 from api.tokens import Principal, Tokens
-from domain.ports import DeliveryRuns
+from domain.ports import CatalogRuns, CatalogSearches, DeliveryRuns, ErasureRuns
+from persistence.audit_queries import AuditQueries, Denials
+from persistence.catalog_intake import CatalogIntakeFactory
+from persistence.catalog_queries import CatalogQueries
+from persistence.export import Exports
 from persistence.intake import IntakeFactory
+from persistence.people_intake import PeopleIntakeFactory
+from persistence.people_queries import PeopleQueries
+from persistence.people_views import PeopleViewer
 from persistence.queries import Queries
 from persistence.views import Viewer
 from persistence.webhook_intake import WebhookIntakeFactory
@@ -31,15 +39,47 @@ class Webhooks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """What the routes about organizations, people and their sessions work with."""
+
+    queries: PeopleQueries
+    intake: PeopleIntakeFactory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """What the routes about erasure, export and the audit trail work with."""
+
+    audit: AuditQueries
+    denials: Denials
+    exports: Exports
+    runs: ErasureRuns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """What the routes that search and import work with."""
+
+    queries: CatalogQueries
+    intake: CatalogIntakeFactory
+    runs: CatalogRuns
+    searches: CatalogSearches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     settings: ApiSettings
     tokens: Tokens
     passwords: Passwords
     principals: Principals
+    issuers: ExternalIssuers
     queries: Queries
     intake: IntakeFactory
     runs: Runs
     webhooks: Webhooks
+    people: People
+    catalogue: Catalogue
+    privacy: Privacy
     engine_is_up: Callable[[], Awaitable[bool]]
 
 
@@ -55,7 +95,13 @@ async def _viewer(request: Request) -> Viewer:
     return sees(request.state.principal)
 
 
+async def _people_viewer(request: Request) -> PeopleViewer:
+    return sees_people(request.state.principal)
+
+
 Use = Annotated[Services, Depends(_services)]
 Caller = Annotated[Principal, Depends(_principal)]
 Seen = Annotated[Viewer, Depends(_viewer)]
 """What the caller sees: every query about assessments takes one."""
+SeenPeople = Annotated[PeopleViewer, Depends(_people_viewer)]
+"""Whom the caller sees: every query about people takes one."""

@@ -9,10 +9,12 @@ from typing import Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 from domain.assessments import Assessment
+from domain.calibrating import Tally
 from domain.essays import Essay
 from domain.grading import Ask, Call, Reply
 from domain.identity import derived_id
-from domain.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.ledger import AnswerKey, Bought, BoughtVectors, Intent, SpendingLimits
+from domain.privacy import Erasure, RetentionRule
 from domain.questions import Anchor, Item
 from domain.recommendations import Neighbour, SearchHit
 from domain.results import Publication, Published, Result
@@ -35,6 +37,18 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One unit vector of 384 floats a text, in order; long texts in one batch. An empty list gives one."""
+        ...
+
+
+class EmbeddingLedger(Protocol):
+    """What paid vectors cost. They serve whoever searches, so they belong to no assessment and no organization."""
+
+    async def record(self, bought: BoughtVectors) -> None:
+        """Keeps a purchase, once however often it is called.
+
+        Raises:
+            StorageUnavailable: the database is away or overloaded.
+        """
         ...
 
 
@@ -221,6 +235,42 @@ class DeliveryRuns(Protocol):
         ...
 
 
+class ErasureRuns(Protocol):
+    """The engine that runs erasures. Each call may be repeated; a second one changes nothing.
+
+    Raises:
+        ExternalServiceError: the engine did not take the call in time; reconciliation repeats it.
+    """
+
+    async def start(self, erasure: Erasure) -> None:
+        """Ensures a live run of an erasure that has begun."""
+        ...
+
+    async def live(self, erasures: Sequence[Erasure]) -> frozenset[UUID]:
+        """The ids of those with a live run, as far as the engine's index knows (seconds behind); at most 200 a call."""
+        ...
+
+
+class LiveRuns(Protocol):
+    """All the runs there are about assessments and deliveries."""
+
+    async def stop(self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery]) -> None:
+        """Cancels those about these, and returns once none is left; one that does not end is terminated.
+
+        Raises:
+            ExternalServiceError: the engine did not take a call in time.
+        """
+        ...
+
+
+class ErasureList(Protocol):
+    """Who was erased, outside the database and its dumps."""
+
+    async def add(self, user_id: UUID) -> None:
+        """Durable when it returns; once, however often it is called."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobKey:
     """A step of a run, for one item where the step has one. `revision` is the one being made (from 1)."""
@@ -399,6 +449,30 @@ class Catalog(Protocol):
         """Other learners of the role, in the organization or all by setting, who reacted to a recommendation."""
         ...
 
+    async def tallies(self, assessment: Assessment) -> tuple[Tally, ...]:
+        """What learners of the organization, or all by setting, made of what they were shown, by its score."""
+        ...
+
+    async def take_words(self, search_id: UUID) -> str:
+        """What somebody searches the catalogue for; it is gone from here then.
+
+        Raises:
+            NotFound: it was taken or forgotten before.
+        """
+        ...
+
+
+class CatalogImports(Protocol):
+    """Imports that are not finished: some of what they brought may lack a vector."""
+
+    async def unfinished(self, *, older_than_s: float) -> int:
+        """How many there are that were made that long ago."""
+        ...
+
+    async def close_embedded(self, *, older_than_s: float) -> None:
+        """Closes those of them whose every entry has a vector of its text."""
+        ...
+
 
 class Reviews(Protocol):
     """What people made of essays."""
@@ -487,6 +561,57 @@ class Deliveries(Protocol):
         ...
 
 
+class Erasures(Protocol):
+    """Forgetting people. Every call may be repeated."""
+
+    async def begin(self, user_id: UUID, *, organization_id: UUID | None, actor_id: UUID, actor_role: str) -> Erasure:
+        """From the commit on nothing is written about the person, and no token of theirs is good; with an audit row.
+
+        `organization_id` is that of the people who may be erased, None for everybody. Begun before, it stays so.
+
+        Raises:
+            NotFound: there is no such person, or they are erased.
+            Conflict: they are the last admin.
+        """
+        ...
+
+    async def unfinished(self, *, after: UUID | None, limit: int) -> tuple[Erasure, ...]:
+        """Begun and not finished, by id, from after `after`."""
+        ...
+
+    async def assessments(self, user_id: UUID, *, after: UUID | None, limit: int) -> tuple[UUID, ...]:
+        """The person's, by id, from after `after`."""
+        ...
+
+    async def pending_deliveries(self, assessment_ids: Sequence[UUID]) -> tuple[Delivery, ...]:
+        """Of the events about these."""
+        ...
+
+    async def forget_assessments(self, assessment_ids: Sequence[UUID]) -> None:
+        """Deletes or blanks what the person wrote and what was written about it; ends what is open."""
+        ...
+
+    async def forget_account(self, user_id: UUID) -> None:
+        """Deletes or blanks the person's address, profile, sessions, credentials and remarks."""
+        ...
+
+    async def finish(self, user_id: UUID) -> None:
+        """Notes that nothing is left, with an audit row."""
+        ...
+
+
+class AuditTrail(Protocol):
+    async def seal(self, *, limit: int) -> int:
+        """Links at most `limit` rows that are not sealed yet to the chain; returns how many."""
+        ...
+
+
+class Retention(Protocol):
+    async def apply(self, rule: RetentionRule, *, days: int, limit: int) -> int:
+        """Lets go of a batch that is older than `days` by the rule; returns how many rows, 0 when none is left."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction. Nothing is kept unless `commit` is called; never open across a network call."""
 
@@ -495,8 +620,12 @@ class UnitOfWork(Protocol):
     model_answers: ModelAnswers
     reviews: Reviews
     catalog: Catalog
+    catalog_imports: CatalogImports
     results: Results
     deliveries: Deliveries
+    erasures: Erasures
+    audit: AuditTrail
+    retention: Retention
 
     async def __aenter__(self) -> Self: ...
 
@@ -565,6 +694,18 @@ class CatalogRuns(Protocol):
 
         Raises:
             ExternalServiceError: the engine did not take the call in time.
+        """
+        ...
+
+
+class CatalogSearches(Protocol):
+    """The engine that has a worker embed a query and search for it."""
+
+    async def search(self, search_id: UUID, *, limit: int) -> Found:
+        """The hits, at most `limit` (>= 1), for the words that wait under the id.
+
+        Raises:
+            ExternalServiceError: the engine or a worker did not answer in time.
         """
         ...
 

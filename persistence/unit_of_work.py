@@ -5,14 +5,31 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from domain.ports import Assessments, Catalog, Deliveries, Jobs, ModelAnswers, Results, Reviews, UnitOfWorkFactory
+from domain.ports import (
+    Assessments,
+    AuditTrail,
+    Catalog,
+    CatalogImports,
+    Deliveries,
+    Erasures,
+    Jobs,
+    ModelAnswers,
+    Results,
+    Retention,
+    Reviews,
+    UnitOfWorkFactory,
+)
 from persistence.assessments import SqlAssessments
+from persistence.audit_seal import SqlAuditTrail
 from persistence.catalog import SqlCatalog
+from persistence.catalog_import import SqlCatalogImports
 from persistence.deliveries import SqlDeliveries
+from persistence.erasure import SqlErasures
 from persistence.failures import storage_failure
 from persistence.jobs import SqlJobs
 from persistence.model_answers import SqlModelAnswers
 from persistence.results import SqlResults
+from persistence.retention import SqlRetention
 from persistence.reviews import SqlReviews
 
 
@@ -30,8 +47,12 @@ class SqlUnitOfWork:
         self.model_answers: ModelAnswers = SqlModelAnswers(self._session)
         self.reviews: Reviews = SqlReviews(self._session)
         self.catalog: Catalog = SqlCatalog(self._session, all_organizations=all_organizations)
+        self.catalog_imports: CatalogImports = SqlCatalogImports(self._session)
         self.results: Results = SqlResults(self._session)
         self.deliveries: Deliveries = SqlDeliveries(self._session)
+        self.erasures: Erasures = SqlErasures(self._session)
+        self.audit: AuditTrail = SqlAuditTrail(self._session)
+        self.retention: Retention = SqlRetention(self._session)
 
     async def __aenter__(self) -> Self:
         return self

@@ -21,13 +21,19 @@ class Viewer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """An active person as logins and tokens know them. `organization_id` None: a platform admin."""
+class Holder:
+    """An active person as tokens know them. `organization_id` None: a platform admin."""
 
     user_id: UUID
     role: str
     organization_id: UUID | None
     token_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account(Holder):
+    """An active person as logins know them."""
+
     password_hash: str | None
 
 

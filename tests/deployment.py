@@ -120,6 +120,7 @@ class Deployment(Startable):
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "TEMPORAL_UI_URL": f"http://{HOST}:1",
             "WORKER_RECONCILE_EVERY_S": "2",
+            "ERASURE_LIST": str(directory / "erasures"),
             **(more or {}),
         }
         self.worker = Server("worker", ("worker.py",), self.environment, self.logs)
@@ -176,14 +177,14 @@ class Deployment(Startable):
 
     def run_status(self, assessment_id: str) -> str:
         """What Temporal says about the latest run, such as WORKFLOW_EXECUTION_STATUS_RUNNING."""
-        described = self._temporal("workflow", "describe", "--workflow-id", f"assessment-{assessment_id}")
+        described = self.temporal_command("workflow", "describe", "--workflow-id", f"assessment-{assessment_id}")
         return str(described["workflowExecutionInfo"]["status"])
 
-    def _temporal(self, *arguments: str) -> Json:
-        """Its command, not a client: a process that held one may crash when it exits."""
+    def temporal_command(self, *arguments: str) -> Json:
+        """Its command, not a client: a process that held one may crash when it exits. Empty where it says nothing."""
         command = [str(Path(sysconfig.get_path("scripts")) / "temporal"), *arguments]
         command += ["--address", self.temporal.address, "--disable-config-file", "--output", "json"]
-        answer: Json = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        answer: Json = json.loads(subprocess.run(command, check=True, capture_output=True).stdout or "{}")
         return answer
 
     def _wait_for_api(self) -> None:
@@ -202,7 +203,9 @@ def stack_environment(database_url: str) -> dict[str, str]:
         **passwords,
         "MICROCRED_ENV": "development",
         "JWT_SECRET": "a-secret-for-tests-of-32-bytes-or-more",
+        "TOKEN_MINUTES": "60",  # people log in once for a whole module of tests
         "WEBHOOK_ALLOW_LOOPBACK": "true",
+        **{f"RATE_LIMIT_{what}": "1000000/minute" for what in ("WRITES", "READS", "LOGIN")},
         "DATABASE_URL": database_url,
         "HF_HUB_OFFLINE": "1",
     }

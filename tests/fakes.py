@@ -11,14 +11,15 @@ from typing import Any
 from uuid import UUID
 
 from domain.assessments import Assessment
-from domain.errors import ExternalServiceError, InvalidInput, NotFound
+from domain.errors import ExternalServiceError, InvalidInput, NotFound, StorageUnavailable
 from domain.essays import Essay, essay_points
 from domain.grading import Ask, GivenRating, Grading, Reply, Unreadable
 from domain.identity import derived_id
-from domain.ledger import Bought
+from domain.ledger import Bought, BoughtVectors
 from domain.ports import CatalogText, Found, IndexEntry, Refusal, SearchQuery, Vector
+from domain.privacy import Erasure
 from domain.recommendations import Neighbour, SearchHit
-from domain.scores import CriterionRating, EssayScore
+from domain.scores import CriterionRating, DegradedReason, EssayScore
 from domain.vectors import DIMENSIONS, check_vector
 from domain.webhooks import Answer, Delivery, Message, outcome_of
 
@@ -95,6 +96,48 @@ class RecordingDeliveries:
         calls.append(delivery)
 
 
+@dataclass
+class RecordingErasures:
+    """The port `ErasureRuns`, as RecordingRuns is AssessmentRuns."""
+
+    started: list[Erasure] = field(default_factory=list)
+    down: bool = False
+
+    async def start(self, erasure: Erasure) -> None:
+        if self.down:
+            raise ExternalServiceError("The workflow engine did not take the call")
+        self.started.append(erasure)
+
+    async def live(self, erasures: Sequence[Erasure]) -> frozenset[UUID]:
+        return frozenset(each.id for each in erasures if each in self.started)
+
+
+@dataclass
+class ScriptedSearches:
+    """The port `CatalogSearches`: finds `hits` of whatever is searched for, or with None nobody answers in time."""
+
+    hits: Sequence[SearchHit] | None = None
+    degraded_reason: DegradedReason | None = None
+    asked: list[UUID] = field(default_factory=list)
+
+    async def search(self, search_id: UUID, *, limit: int) -> Found:
+        self.asked.append(search_id)
+        if self.hits is None:
+            raise ExternalServiceError("The workflow engine did not take the call")
+        return Found(hits=(tuple(self.hits[:limit]),), degraded_reason=self.degraded_reason)
+
+
+@dataclass
+class RecordingErasureList:
+    """The port `ErasureList`."""
+
+    people: list[UUID]
+
+    async def add(self, user_id: UUID) -> None:
+        if user_id not in self.people:
+            self.people.append(user_id)
+
+
 def answer(code: int = 200, **changes: Any) -> Answer:
     """A partner's answer by its status code."""
     return replace(Answer(outcome=outcome_of(code), latency_ms=1, code=code), **changes)
@@ -127,6 +170,32 @@ class FakeEmbedder:
 
     async def embed_long(self, texts: Sequence[str]) -> list[list[float]]:
         return await self.embed(texts)
+
+
+@dataclass
+class RecordingLedger:
+    """The port `EmbeddingLedger`; `down` makes it fail as a database that is away does."""
+
+    bought: list[BoughtVectors] = field(default_factory=list)
+    down: bool = False
+
+    async def record(self, bought: BoughtVectors) -> None:
+        if self.down:
+            raise StorageUnavailable("The database does not answer")
+        self.bought.append(bought)
+
+
+@dataclass
+class RecordingCatalogRuns:
+    """The port `CatalogRuns`: counts its starts; `down` as of an engine that is away."""
+
+    starts: int = 0
+    down: bool = False
+
+    async def start(self) -> None:
+        self.starts += 1
+        if self.down:
+            raise ExternalServiceError("The workflow engine did not take the call")
 
 
 def bag_of_words(text: str) -> list[float]:

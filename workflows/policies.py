@@ -38,6 +38,8 @@ UNTIL_IT_WORKS: Final = RetryPolicy(
     maximum_attempts=0,
     non_retryable_error_types=NON_RETRYABLE,
 )
+ONCE: Final = RetryPolicy(maximum_attempts=1)
+"""Somebody waits for the answer, and has another one."""
 ONCE_A_SCHEDULE: Final = RetryPolicy(maximum_attempts=3, non_retryable_error_types=NON_RETRYABLE)
 
 
@@ -80,6 +82,8 @@ HEALING_ENDS_AFTER: Final = timedelta(days=7)
 
 CATALOGUE_REBUILT_EVERY: Final = timedelta(days=7)
 
+RETENTION_EVERY: Final = timedelta(days=1)
+
 EPOCHS: Final = 3
 """How often an essay's answers are bought anew after all of them were rejected, the first time included."""
 
@@ -114,6 +118,12 @@ _CATALOGUE: Final = Policy(
     queue=Queue.EMBEDDINGS,
     retry=UNTIL_IT_WORKS,
     start_to_close=timedelta(minutes=30),  # 100,000 entries take some
+    heartbeat=timedelta(seconds=10),
+)
+_LONG: Final = Policy(
+    queue=Queue.ASSESSMENTS,
+    retry=UNTIL_IT_WORKS,
+    start_to_close=timedelta(minutes=30),  # in small transactions
     heartbeat=timedelta(seconds=30),
 )
 
@@ -146,6 +156,11 @@ POLICIES: Final = {
     "begin_build": _CATALOGUE,
     "fill_build": _CATALOGUE,
     "publish_build": _CATALOGUE,
+    "search_catalog": Policy(queue=Queue.EMBEDDINGS, retry=ONCE, start_to_close=timedelta(seconds=5)),
+    "stop_runs": _LONG,
+    "erase_records": _LONG,
+    "finish_erasure": _DATABASE,
+    "retain": _LONG,
     "reconcile": Policy(
         queue=Queue.ASSESSMENTS,
         start_to_close=timedelta(minutes=10),

@@ -18,6 +18,7 @@ from temporalio.client import (
 from workflows.catalog_embedding import CatalogEmbeddingInput, CatalogEmbeddingWorkflow
 from workflows.policies import Queue
 from workflows.reconciliation import ReconciliationWorkflow
+from workflows.retention import RetentionWorkflow
 
 
 async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
@@ -49,6 +50,18 @@ async def ensure_catalog_embedding(client: Client, every: timedelta, queue: str 
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
     )
     await _ensure(client, "catalog-embedding-weekly", schedule)
+
+
+async def ensure_retention(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
+    """What is missed while no worker runs, the next day does."""
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            RetentionWorkflow.run, id="retention", task_queue=queue, static_summary="Lets go of what is old"
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    )
+    await _ensure(client, "retention", schedule)
 
 
 async def _ensure(client: Client, id_: str, schedule: Schedule) -> None:

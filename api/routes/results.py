@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi import Path, Response
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from starlette.responses import JSONResponse
 
 from api.engine import live_stage
@@ -73,7 +73,7 @@ async def list_revisions(assessment_id: Id, services: Use, seen: Seen) -> Revisi
     responses=answers(400, 401, 403, 404),
 )
 async def read_revision(
-    assessment_id: Id, revision: Annotated[int, BeforeValidator(digits), Path(ge=1)], services: Use, seen: Seen
+    assessment_id: Id, revision: Annotated[int, Field(ge=1), BeforeValidator(digits), Path()], services: Use, seen: Seen
 ) -> Response:
     view = await services.queries.published(assessment_id, seen, revision=revision)
     if view is None or view.document is None:

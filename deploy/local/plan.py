@@ -28,6 +28,12 @@ ACCOUNTS: Final = {
     "ADMIN": "admin@demo.example",
     "PLATFORM_ADMIN": "platform@demo.example",
 }
+LIMITS: Final = {
+    "RATE_LIMIT_WRITES": "6000/minute",
+    "RATE_LIMIT_READS": "60000/minute",
+    "RATE_LIMIT_LOGIN": "600/minute",
+}
+"""Far above the product's own: on one machine everybody has one address, and scripts play whole classes."""
 PUBLISHED: Final = (
     "API_URL",
     "DATABASE_URL",
@@ -127,6 +133,8 @@ def plan(settings: StackSettings, local: Path) -> Plan:
     environment = {
         "MICROCRED_ENV": "development",
         "WORKER_RECONCILE_EVERY_S": "30",
+        "ERASURE_LIST": str(local / "erasures"),
+        **LIMITS,
         "WEBHOOK_ALLOW_LOOPBACK": "true",  # receivers on this machine, such as the demo's
         "HF_HUB_OFFLINE": "1",  # the model comes from a wheel: nothing is to be looked up
         **{f"{account}_EMAIL": address for account, address in ACCOUNTS.items()},

@@ -4,6 +4,7 @@ from persistence.tables.assessments import AssessmentRow, AsyncJobRow, QuestionS
 from persistence.tables.base import Base
 from persistence.tables.catalog import (
     CatalogImportRow,
+    CatalogSearchRow,
     ContentVersionRow,
     CredentialRow,
     EmbeddingArtifactRow,
@@ -12,7 +13,7 @@ from persistence.tables.catalog import (
     RoleRow,
 )
 from persistence.tables.feedback import EssayReviewRow, FeedbackRow
-from persistence.tables.operations import AuditLogRow, IdempotencyKeyRow, MetricSnapshotRow
+from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow
 from persistence.tables.people import OrganizationRow, RefreshTokenRow, UserRow
 from persistence.tables.results import (
     EssayScoreRow,
@@ -37,8 +38,10 @@ __all__ = [
     "AuditLogRow",
     "Base",
     "CatalogImportRow",
+    "CatalogSearchRow",
     "ContentVersionRow",
     "CredentialRow",
+    "DeniedRequestsRow",
     "EmbeddingArtifactRow",
     "EssayReviewRow",
     "EssayScoreRow",

@@ -1,24 +1,32 @@
 """Each row of reconciliation's table: what is found in Postgres, and what is told to the engine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.testing import ActivityEnvironment
 
 from activities.reconcile import PAGE, STALE_AFTER_S, Reconcile, Reconciled
 from domain.errors import ExternalServiceError
 from domain.ports import JobKey, UnitOfWorkFactory
+from domain.privacy import Erasure
 from domain.steps import Step
-from persistence.tables import AssessmentRow, AsyncJobRow, UserRow
+from persistence.tables import (
+    AssessmentRow,
+    AsyncJobRow,
+    AuditLogRow,
+    CatalogImportRow,
+    CredentialRow,
+    UserRow,
+)
 from tests.activities.builders import MINUTE_AGO, job_row
 from tests.builders import ROLE_ID, a_user, an_assessment, an_organization
-from tests.fakes import RecordingDeliveries, RecordingRuns
+from tests.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns
 from tests.partners import a_delivery, an_endpoint
 
 NOTHING = Reconciled(submitted=0, resumed=0, expired=0, stale_jobs=0)
@@ -48,8 +56,24 @@ def deliveries() -> RecordingDeliveries:
 
 
 @pytest.fixture
-def reconcile(uow_factory: UnitOfWorkFactory, runs: PagedRuns, deliveries: RecordingDeliveries) -> Reconcile:
-    return Reconcile(uow_factory, runs, deliveries)
+def erasures() -> RecordingErasures:
+    return RecordingErasures()
+
+
+@pytest.fixture
+def catalog_runs() -> RecordingCatalogRuns:
+    return RecordingCatalogRuns()
+
+
+@pytest.fixture
+def reconcile(
+    uow_factory: UnitOfWorkFactory,
+    runs: PagedRuns,
+    deliveries: RecordingDeliveries,
+    erasures: RecordingErasures,
+    catalog_runs: RecordingCatalogRuns,
+) -> Reconcile:
+    return Reconcile(uow_factory, runs, deliveries, erasures, catalog_runs)
 
 
 async def sweep(reconcile: Reconcile) -> Reconciled:
@@ -162,7 +186,7 @@ async def test_nothing_is_started_about_a_person_who_is_being_erased(
     assessment = await an_assessment(session, **columns)
     await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
 
-    assert await sweep(reconcile) == NOTHING
+    assert await sweep(reconcile) == replace(NOTHING, erasures=1)
 
     assert (runs.started, runs.submitted) == ([], [])
 
@@ -226,3 +250,103 @@ async def test_a_delivery_that_nobody_works_on_is_started(
     assert (await sweep(reconcile)).deliveries == 1
 
     assert deliveries.started == [alive, dead]
+
+
+async def test_an_erasure_that_nobody_works_on_is_started(
+    session: AsyncSession, reconcile: Reconcile, erasures: RecordingErasures
+) -> None:
+    organization_id = await an_organization(session)
+    alive, dead = [
+        Erasure(id=await a_user(session, organization_id, status="erasing"), organization_id=organization_id)
+        for _ in range(2)
+    ]
+    await a_user(session, organization_id, status="erased")
+    await erasures.start(alive)
+
+    assert (await sweep(reconcile)).erasures == 1
+
+    assert erasures.started == [alive, dead]
+
+
+async def test_what_was_written_to_the_audit_trail_is_sealed(
+    session: AsyncSession, reconcile: Reconcile, uow_factory: UnitOfWorkFactory
+) -> None:
+    assessment = await an_assessment(session)
+    async with uow_factory() as unit:
+        await unit.assessments.save(assessment, assessment.submit())
+        await unit.commit()
+
+    await sweep(reconcile)
+
+    unsealed = select(func.count()).where(AuditLogRow.hash.is_(None))
+    assert await session.scalar(unsealed) == 0
+
+
+async def an_import(session: AsyncSession, *credential_ids: UUID, **columns: Any) -> UUID:
+    import_id = uuid4()
+    values = {"id": import_id, "status": "queued", "row_count": 1, "credential_ids": list(credential_ids)}
+    row = values | {"report": {"counts": {}, "rows": []}, "created_at": MINUTE_AGO} | columns
+    await session.execute(insert(CatalogImportRow).values(**row))
+    return import_id
+
+
+async def status_of(session: AsyncSession, import_id: UUID) -> tuple[str, bool]:
+    """And whether it has a time of completion."""
+    row = CatalogImportRow
+    columns = select(row.status, row.completed_at.is_not(None)).where(row.id == import_id)
+    status, completed = (await session.execute(columns)).one()
+    return status, completed
+
+
+async def a_credential_without_a_vector(session: AsyncSession) -> UUID:
+    found = await session.scalar(select(CredentialRow.id).limit(1))
+    assert found
+    return found
+
+
+async def test_one_run_is_started_for_all_imports_and_those_that_are_embedded_are_closed(
+    session: AsyncSession, reconcile: Reconcile, catalog_runs: RecordingCatalogRuns
+) -> None:
+    lacking = await a_credential_without_a_vector(session)
+    embedded, waiting = await an_import(session), await an_import(session, lacking)
+
+    assert (await sweep(reconcile)).imports == 2
+
+    assert catalog_runs.starts == 1
+    assert await status_of(session, embedded) == ("succeeded", True)
+    assert await status_of(session, waiting) == ("running", False)
+
+
+async def test_an_import_whose_entries_were_withdrawn_waits_for_no_vector(
+    session: AsyncSession, reconcile: Reconcile
+) -> None:
+    lacking = await a_credential_without_a_vector(session)
+    await session.execute(update(CredentialRow).where(CredentialRow.id == lacking).values(active=False))
+    import_id = await an_import(session, lacking, status="running")
+
+    await sweep(reconcile)
+
+    assert await status_of(session, import_id) == ("succeeded", True)
+
+
+async def test_an_import_of_a_moment_ago_is_left_to_its_caller(
+    session: AsyncSession, reconcile: Reconcile, catalog_runs: RecordingCatalogRuns
+) -> None:
+    import_id = await an_import(session, created_at=datetime.now(UTC))
+
+    assert (await sweep(reconcile)).imports == 0
+
+    assert catalog_runs.starts == 0
+    assert await status_of(session, import_id) == ("queued", False)
+
+
+async def test_no_import_is_closed_while_the_engine_takes_no_run(
+    session: AsyncSession, reconcile: Reconcile, catalog_runs: RecordingCatalogRuns
+) -> None:
+    import_id = await an_import(session)
+    catalog_runs.down = True
+
+    with pytest.raises(ExternalServiceError):
+        await sweep(reconcile)
+
+    assert await status_of(session, import_id) == ("queued", False)

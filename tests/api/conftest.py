@@ -1,7 +1,8 @@
 """The real app over ASGI on a database of its own, a recording engine, and people of two organizations."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -14,13 +15,21 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.services import Services, Webhooks
+from api.issuer_keys import Keys
+from api.rate_limits import RateLimitSettings
+from api.services import Catalogue, People, Privacy, Services, Webhooks
 from api.settings import ApiSettings
 from api.tokens import Principal, UserRole
 from domain.results import Publication
 from domain.webhooks import check_url
+from persistence.audit_queries import AuditQueries, Denials
+from persistence.catalog_intake import catalog_intake_factory
+from persistence.catalog_queries import CatalogQueries
 from persistence.engine import create_engine
+from persistence.export import Exports
 from persistence.intake import IntakeUnit, intake_factory
+from persistence.people_intake import people_intake_factory
+from persistence.people_queries import PeopleQueries
 from persistence.queries import Queries
 from persistence.sealing import DEVELOPMENT_KEY, SecretBox
 from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
@@ -30,9 +39,10 @@ from persistence.webhook_queries import WebhookQueries
 from tests import answers
 from tests.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
 from tests.databases import Databases, settings_of
-from tests.fakes import RecordingDeliveries, RecordingRuns
+from tests.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns, ScriptedSearches
 
 SECRET = "a-secret-for-tests-of-32-bytes-or-more"
+UNLIMITED = RateLimitSettings(writes="100000/minute", reads="100000/minute", login="100000/minute")
 BOX = SecretBox([DEVELOPMENT_KEY])
 
 
@@ -123,6 +133,15 @@ class Api:
         return IntakeUnit(self.sessions)
 
 
+@asynccontextmanager
+async def client_with(api: Api, **parts: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of another app on the same database, with some of its services replaced."""
+    app = build(limits=UNLIMITED)
+    app.state.services = replace(api.services, **parts)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as client:
+        yield client
+
+
 def response_to(question: dict[str, Any]) -> dict[str, Any]:
     return answers.response_to(question, "The query groups by customer and filters the groups with HAVING.", chosen=1)
 
@@ -161,6 +180,11 @@ def all_deliveries() -> RecordingDeliveries:
     return RecordingDeliveries()
 
 
+@pytest.fixture(scope="session")
+def all_erasures() -> RecordingErasures:
+    return RecordingErasures()
+
+
 def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> Webhooks:
     """As in production: no loopback, and not this service."""
     return Webhooks(
@@ -171,9 +195,35 @@ def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> Webhooks:
     )
 
 
+def people(engine: AsyncEngine) -> People:
+    return People(queries=PeopleQueries(engine), intake=people_intake_factory(engine))
+
+
+def privacy(engine: AsyncEngine, runs: RecordingErasures) -> Privacy:
+    return Privacy(audit=AuditQueries(engine), denials=Denials(engine), exports=Exports(engine), runs=runs)
+
+
+def catalogue(engine: AsyncEngine) -> Catalogue:
+    return Catalogue(
+        queries=CatalogQueries(engine),
+        intake=catalog_intake_factory(engine),
+        runs=RecordingCatalogRuns(),
+        searches=ScriptedSearches(),
+    )
+
+
+async def no_issuer(url: str) -> Keys:
+    raise AssertionError(f"nobody is asked for keys at {url}")
+
+
 @pytest.fixture(scope="session")
-def app(api_engine: AsyncEngine, all_runs: RecordingRuns, all_deliveries: RecordingDeliveries) -> Iterator[FastAPI]:
-    app = build()
+def app(
+    api_engine: AsyncEngine,
+    all_runs: RecordingRuns,
+    all_deliveries: RecordingDeliveries,
+    all_erasures: RecordingErasures,
+) -> Iterator[FastAPI]:
+    app = build(limits=UNLIMITED)
     settings = ApiSettings(jwt_secret=SecretStr(SECRET))
     services = assemble(
         settings,
@@ -181,6 +231,10 @@ def app(api_engine: AsyncEngine, all_runs: RecordingRuns, all_deliveries: Record
         intake_factory(api_engine),
         all_runs,
         partners=webhooks(api_engine, all_deliveries),
+        people=people(api_engine),
+        catalogue=catalogue(api_engine),
+        privacy=privacy(api_engine, all_erasures),
+        fetch=no_issuer,
     )
     app.state.services = services
     yield app

@@ -1,9 +1,11 @@
 """Every route as everybody: a route that is not in the table here fails the walk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -17,17 +19,30 @@ EVERYBODY = ("nobody", "owner", "other", "advisor", "admin", "far_student", "far
 
 
 @dataclass(frozen=True)
+class Ids:
+    """What there is of the owner's and of their organization's, for paths; `started` is the assessment still open."""
+
+    known: dict[str, str]
+    started: dict[str, Any]
+
+    @property
+    def unknown(self) -> "Ids":
+        return Ids(dict.fromkeys(self.known, str(uuid4())), self.started)
+
+
+@dataclass(frozen=True)
 class Walk:
-    """`answers` are the statuses in the order of EVERYBODY; `missing` is that of an id that does not exist."""
+    """`answers` are the statuses in the order of EVERYBODY. `body` is made anew for each of them from the ids."""
 
     method: str
     path: str
     answers: tuple[int, ...]
-    body: Any = None
+    body: Callable[[Ids], Any] = lambda _: None
 
 
 OPEN = (200,) * 9
 ALL = (401, *(200,) * 8)
+REFUSED = (401,) * 9
 #               nobody owner other advisor admin far_student far_advisor far_admin platform
 SEEN = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 OWNER = (401, 200, 404, 403, 403, 404, 403, 403, 403)
@@ -35,28 +50,69 @@ STUDENTS = (401, 409, 201, 403, 403, 201, 403, 403, 403)
 REVIEWERS = (401, 201, 404, 201, 403, 404, 404, 403, 403)
 ORGANIZATION = (401, *(200,) * 7, 403)
 ADMINS = (401, 403, 403, 403, 200, 403, 403, 200, 403)
+EVERY_ADMIN = (401, 403, 403, 403, 200, 403, 403, 200, 200)
+PEOPLE = (401, 200, 404, 200, 200, 404, 404, 404, 200)
 
 
-def admins(status: int) -> tuple[int, ...]:
+def admins(status: int, platform: int = 403) -> tuple[int, ...]:
     """Of something of the one organization."""
-    return (401, 403, 403, 403, status, 403, 403, 404, 403)
+    return (401, 403, 403, 403, status, 403, 403, 404, platform)
+
+
+def platform(status: int) -> tuple[int, ...]:
+    return (401, *(403,) * 7, status)
+
+
+def account(**more: Any) -> dict[str, Any]:
+    """For an address that nobody has."""
+    return {"email": f"{uuid4()}@example.org", "password": "correct horse battery staple"} | more
 
 
 WALKS = {
     "healthz": Walk("GET", "/healthz", OPEN),
     "readyz": Walk("GET", "/readyz", OPEN),
-    "create_token": Walk("POST", "/api/v1/auth/token", (400,) * 9, body={}),
+    # Nobody's token is looked at, and none of the bodies holds what would let anybody in.
+    "create_token": Walk("POST", "/api/v1/auth/token", (400,) * 9, body=lambda _: {}),
+    "refresh_token": Walk("POST", "/api/v1/auth/refresh", REFUSED, body=lambda _: {"refresh_token": "x"}),
+    "log_out": Walk("POST", "/api/v1/auth/logout", (204,) * 9, body=lambda _: {"refresh_token": "x"}),
+    "create_organization": Walk(
+        "POST", "/api/v1/organizations", platform(201), body=lambda _: {"name": "A college", "admin": account()}
+    ),
+    "list_organizations": Walk("GET", "/api/v1/organizations", platform(200)),
+    # The platform's admin has to name an organization, where another one may not.
+    "create_user": Walk(
+        "POST",
+        "/api/v1/users",
+        (401, 403, 403, 403, 201, 403, 403, 201, 400),
+        body=lambda _: account(role="student"),
+    ),
+    "list_users": Walk("GET", "/api/v1/users", EVERY_ADMIN),
+    "read_user": Walk("GET", "/api/v1/users/{user}", admins(200, platform=200)),
+    "change_user": Walk(
+        "PATCH", "/api/v1/users/{user}", admins(200, platform=200), body=lambda _: {"status": "active"}
+    ),
+    "erase_user": Walk("DELETE", "/api/v1/users/{user}", admins(202, platform=202)),
+    "export_user": Walk("GET", "/api/v1/users/{user}/export", admins(200)),
+    "list_audit_logs": Walk("GET", "/api/v1/audit-logs", EVERY_ADMIN),
+    "list_held_credentials": Walk("GET", "/api/v1/users/{user}/credentials", PEOPLE),
+    # Whoever may is told, once the first has noted it, that it is noted.
+    "add_held_credential": Walk(
+        "POST",
+        "/api/v1/users/{user}/credentials",
+        (401, 201, 404, 409, 409, 404, 404, 404, 409),
+        body=lambda ids: {"credential_id": ids.known["credential"], "earned_at": "2026-01-31"},
+    ),
     "read_me": Walk("GET", "/api/v1/me", ALL),
     "list_roles": Walk("GET", "/api/v1/roles", ALL),
     "read_role": Walk("GET", f"/api/v1/roles/{ROLE_ID}", ALL),
-    "start_assessment": Walk("POST", "/api/v1/assessments/start", STUDENTS, body={"role_id": str(ROLE_ID)}),
+    "start_assessment": Walk("POST", "/api/v1/assessments/start", STUDENTS, body=lambda _: {"role_id": str(ROLE_ID)}),
     "list_assessments": Walk("GET", "/api/v1/assessments", ORGANIZATION),
     "read_questions": Walk("GET", "/api/v1/assessments/{completed}/questions", OWNER),
     "submit_responses": Walk(
         "POST",
         "/api/v1/assessments/{open}/responses",
         (401, 202, 404, 403, 403, 404, 403, 403, 403),
-        body={"responses": "{response}"},
+        body=lambda ids: {"responses": [response_to(ids.started["questions"][0])]},
     ),
     "read_status": Walk("GET", "/api/v1/assessments/{completed}", SEEN),
     "read_result": Walk("GET", "/api/v1/assessments/{completed}/result", SEEN),
@@ -67,7 +123,7 @@ WALKS = {
         "POST",
         "/api/v1/assessments/{completed}/items/{essay}/review",
         (401, 403, 403, 202, 202, 403, 404, 404, 403),
-        body={"levels": "{levels}"},
+        body=lambda ids: {"levels": levels_of(question_of(ids.started, "text"))},
     ),
     # Nothing is degraded and nothing has failed, so whoever may ask is told that the state does not allow it.
     "retry_healing": Walk(
@@ -77,19 +133,29 @@ WALKS = {
         "POST", "/api/v1/assessments/{completed}/rerun", (401, 403, 403, 403, 409, 403, 403, 404, 403)
     ),
     "give_feedback": Walk(
-        "POST", "/api/v1/recommendations/{recommendation}/feedback", REVIEWERS, body={"relevance_score": 4}
+        "POST", "/api/v1/recommendations/{recommendation}/feedback", REVIEWERS, body=lambda _: {"relevance_score": 4}
     ),
     "list_credentials": Walk("GET", "/api/v1/catalog/credentials", ALL),
     "read_credential": Walk("GET", "/api/v1/catalog/credentials/{credential}", ALL),
+    "search_credentials": Walk("GET", "/api/v1/catalog/search?q=data", ALL),
+    "import_credentials": Walk(
+        "POST",
+        "/api/v1/catalog/imports",
+        platform(201),
+        body=lambda _: {"credentials": [{"key": "none", "active": False}]},
+    ),
+    "read_import": Walk("GET", "/api/v1/catalog/imports/{import}", platform(200)),
     "create_endpoint": Walk(
         "POST",
         "/api/v1/webhooks/endpoints",
         (401, 403, 403, 403, 201, 403, 403, 201, 403),
-        body={"url": "https://partner.example/", "event_types": ["assessment.failed"]},
+        body=lambda _: {"url": "https://partner.example/", "event_types": ["assessment.failed"]},
     ),
     "list_endpoints": Walk("GET", "/api/v1/webhooks/endpoints", ADMINS),
     "read_endpoint": Walk("GET", "/api/v1/webhooks/endpoints/{endpoint}", admins(200)),
-    "change_endpoint": Walk("PATCH", "/api/v1/webhooks/endpoints/{endpoint}", admins(200), body={"enabled": True}),
+    "change_endpoint": Walk(
+        "PATCH", "/api/v1/webhooks/endpoints/{endpoint}", admins(200), body=lambda _: {"enabled": True}
+    ),
     "delete_endpoint": Walk("DELETE", "/api/v1/webhooks/endpoints/{endpoint}", admins(204)),
     "test_endpoint": Walk("POST", "/api/v1/webhooks/endpoints/{endpoint}/test", admins(202)),
     "rotate_secret": Walk("POST", "/api/v1/webhooks/endpoints/{endpoint}/rotate-secret", admins(200)),
@@ -97,12 +163,16 @@ WALKS = {
         "POST",
         "/api/v1/webhooks/endpoints/{endpoint}/recover",
         admins(202),
-        body={"since": "2026-01-01T00:00:00Z"},
+        body=lambda _: {"since": "2026-01-01T00:00:00Z"},
     ),
     "list_deliveries": Walk("GET", "/api/v1/webhooks/deliveries", ADMINS),
     "read_delivery": Walk("GET", "/api/v1/webhooks/deliveries/{delivery}", admins(200)),
     "redeliver": Walk("POST", "/api/v1/webhooks/deliveries/{delivery}/redeliver", admins(202)),
 }
+
+
+SHARED = {"read_credential", "read_import"}
+"""What belongs to no organization."""
 
 
 def test_every_route_is_walked(app: FastAPI) -> None:
@@ -119,57 +189,20 @@ def test_a_route_without_a_rule_does_not_start() -> None:
 
 @pytest.mark.parametrize("name", WALKS)
 async def test_walk(api: Api, name: str) -> None:
-    walk = WALKS[name]
     owner = await api.person()
     people = await _people(api, owner)
-    publication = await api.completed(owner)
-    started = await api.start(owner)
-    ids = {
-        "completed": str(publication.assessment_id),
-        "open": started["assessment_id"],
-        "essay": question_of(started, "text")["question_id"],
-        "recommendation": str(publication.recommendation_id),
-        "credential": str(api.credentials[0]),
-        **await _webhook(api),
-    }
-    answers = {
-        who: (
-            await api.client.request(
-                walk.method,
-                walk.path.format_map(ids),
-                json=_body(walk, started),
-                headers=person.headers if person else {},
-            )
-        )
-        for who, person in people.items()
-    }
-    statuses = {who: answer.status_code for who, answer in answers.items()}
-    assert statuses == dict(zip(EVERYBODY, walk.answers, strict=True))
+    ids = await _ids(api, owner)
+    statuses = {who: (await _walked(api, WALKS[name], ids, person)).status_code for who, person in people.items()}
+    assert statuses == dict(zip(EVERYBODY, WALKS[name].answers, strict=True))
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, walk in WALKS.items() if "{" in walk.path and name != "read_credential"]
-)
+@pytest.mark.parametrize("name", [name for name, walk in WALKS.items() if "{" in walk.path and name not in SHARED])
 async def test_what_is_not_yours_looks_like_what_does_not_exist(api: Api, learner: Person, name: str) -> None:
-    walk = WALKS[name]
     stranger = await api.person("student" if Caller.STUDENT in (MAY_USE[name] or ()) else "admin", elsewhere=True)
-    publication = await api.completed(learner)
-    started = await api.start(learner)
-    real = {
-        "completed": str(publication.assessment_id),
-        "open": started["assessment_id"],
-        "essay": question_of(started, "text")["question_id"],
-        "recommendation": str(publication.recommendation_id),
-        **await _webhook(api),
-    }
-    answers = [
-        await api.client.request(
-            walk.method, walk.path.format_map(ids), json=_body(walk, started), headers=stranger.headers
-        )
-        for ids in (real, dict.fromkeys(real, str(uuid4())))
-    ]
-    assert [answer.status_code for answer in answers] == [404, 404]
-    assert answers[0].json() == answers[1].json()
+    ids = await _ids(api, learner)
+    theirs, nobodys = [await _walked(api, WALKS[name], each, stranger) for each in (ids, ids.unknown)]
+    assert [theirs.status_code, nobodys.status_code] == [404, 404]
+    assert theirs.json() == nobodys.json()
 
 
 async def test_a_list_holds_only_what_its_reader_sees(api: Api) -> None:
@@ -192,14 +225,23 @@ async def test_a_list_holds_only_what_its_reader_sees(api: Api) -> None:
     assert seen == {"owner": {mine}, "classmate": set(), "advisor": {mine}, "far advisor": {theirs}}
 
 
-def _body(walk: Walk, started: dict[str, Any]) -> Any:
-    match walk.body:
-        case {"responses": _}:
-            return {"responses": [response_to(started["questions"][0])]}
-        case {"levels": _}:
-            return {"levels": levels_of(question_of(started, "text"))}
-        case body:
-            return body
+async def _walked(api: Api, walk: Walk, ids: Ids, person: Person | None) -> httpx.Response:
+    path, body = walk.path.format_map(ids.known), walk.body(ids)
+    return await api.client.request(walk.method, path, json=body, headers=person.headers if person else {})
+
+
+async def _ids(api: Api, owner: Person) -> Ids:
+    publication = await api.completed(owner)
+    started = await api.start(owner)
+    known = {
+        "user": str(owner.id),
+        "completed": str(publication.assessment_id),
+        "open": started["assessment_id"],
+        "essay": question_of(started, "text")["question_id"],
+        "recommendation": str(publication.recommendation_id),
+        "credential": str(api.credentials[0]),
+    }
+    return Ids(known | await _webhook(api) | await _import(api), started)
 
 
 async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
@@ -219,7 +261,13 @@ async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
 async def _webhook(api: Api) -> dict[str, str]:
     """An endpoint of the organization, and something sent to it."""
     headers = (await api.person("admin")).headers
-    path, body = WALKS["create_endpoint"].path, WALKS["create_endpoint"].body
+    path, body = WALKS["create_endpoint"].path, WALKS["create_endpoint"].body(Ids({}, {}))
     endpoint_id = (await api.client.post(path, json=body, headers=headers)).json()["endpoint_id"]
     sent = await api.client.post(f"{path}/{endpoint_id}/test", headers=headers)
     return {"endpoint": endpoint_id, "delivery": sent.json()["delivery_id"]}
+
+
+async def _import(api: Api) -> dict[str, str]:
+    headers = (await api.person("platform_admin")).headers
+    path, body = WALKS["import_credentials"].path, WALKS["import_credentials"].body(Ids({}, {}))
+    return {"import": (await api.client.post(path, json=body, headers=headers)).json()["import_id"]}

@@ -91,13 +91,15 @@ def test_the_founding_schemas_stand(document: dict[str, Any], name: str) -> None
         assert required <= set(schema["required"])
 
 
-def test_422_is_nowhere(document: dict[str, Any]) -> None:
-    assert "422" not in {
-        status
-        for operations in document["paths"].values()
-        for operation in operations.values()
-        for status in operation["responses"]
+def test_422_is_for_reused_keys_only(document: dict[str, Any]) -> None:
+    operations = [each for operations in document["paths"].values() for each in operations.values()]
+    refusing = {each["operationId"] for each in operations if "422" in each["responses"]}
+    keyed = {
+        each["operationId"]
+        for each in operations
+        if any(parameter["name"] == "Idempotency-Key" for parameter in each.get("parameters", []))
     }
+    assert refusing == keyed
     assert not {"HTTPValidationError", "ValidationError"} & document["components"]["schemas"].keys()
 
 

@@ -27,7 +27,7 @@ from persistence.tables import (
     RuleScoreRow,
 )
 from tests.builders import a_user, an_assessment, answer_all
-from tests.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners
+from tests.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners, RecordingErasureList
 from tests.workflows.scripted import Handle, RevisionHandle
 from worker import Models, WorkerSettings, assessments_worker, embeddings_worker, llm_worker
 from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
@@ -52,6 +52,7 @@ class Pipeline:
     index: CredentialIndex
     grader: EssayGrader = field(default_factory=FakeEssayGrader)
     model: GradingModel | None = None
+    erased: list[UUID] = field(default_factory=list)
     suffix: str = field(default_factory=lambda: f"-{uuid4()}")
     executions: set[tuple[str, str | None]] = field(default_factory=set)
 
@@ -68,7 +69,15 @@ class Pipeline:
         by_model = self.model is not None
         async with AsyncExitStack() as running:
             for worker in (
-                assessments_worker(self.client, units, self.runs, settings, queues[0], by_model=by_model),
+                assessments_worker(
+                    self.client,
+                    units,
+                    self.runs,
+                    settings,
+                    queues[0],
+                    by_model=by_model,
+                    erased=RecordingErasureList(self.erased),
+                ),
                 embeddings_worker(self.client, units, models, settings, queues[1]),
             ):
                 await running.enter_async_context(worker)

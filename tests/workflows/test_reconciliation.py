@@ -18,7 +18,7 @@ from persistence.engine import create_engine
 from persistence.unit_of_work import sessions, unit_of_work_factory
 from tests.activities.builders import an_index
 from tests.databases import settings_of
-from tests.fakes import RecordingDeliveries, RecordingRuns
+from tests.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns
 from tests.workflows.pipeline import ONE_RESULT, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
@@ -110,7 +110,11 @@ async def sweep_with(environment: WorkflowEnvironment, pipeline: Pipeline, runs:
         task_queue=queue,
         workflows=[ReconciliationWorkflow],
         workflow_runner=STRICT,
-        activities=[Reconcile(pipeline.units, runs, RecordingDeliveries()).reconcile],
+        activities=[
+            Reconcile(
+                pipeline.units, runs, RecordingDeliveries(), RecordingErasures(), RecordingCatalogRuns()
+            ).reconcile
+        ],
         interceptors=[FailureInterceptor()],
     ):
         return (await sweep(environment.client, queue))[1]
