@@ -83,7 +83,7 @@ def test_a_credential_teaches_something_in_some_time(change: dict[str, Any], fie
         a_credential(**change)
 
 
-def test_what_is_embedded_of_a_credential_names_its_skills() -> None:
-    assert credential_text(a_credential(description="Joins tables.")) == (
-        "Joins. Joins tables. Skills: SQL querying, Data cleaning."
+def test_what_is_embedded_of_a_credential_is_its_title_and_a_line_that_names_its_skills() -> None:
+    assert credential_text(a_credential(description="Joins\n tables.")) == (
+        "Joins\nJoins tables. Skills: SQL querying, Data cleaning."
     )

@@ -66,7 +66,10 @@ def test_graders_that_learn_are_evaluated_side_by_side(tmp_path: Path) -> None:
 def test_a_language_model_without_a_key_is_refused(tmp_path: Path) -> None:
     ran = command(tmp_path, GRADER="openai")
 
-    assert (ran.returncode, ran.stdout) == (2, "A language model needs OPENAI_API_KEY\n")
+    assert (ran.returncode, ran.stdout) == (
+        2,
+        "A model of OpenAI's, or of a compatible endpoint, needs OPENAI_API_KEY\n",
+    )
 
 
 @pytest.mark.parametrize(
