@@ -23,6 +23,7 @@ from activities.begin_revision import BeginRevision
 from activities.blend_recommendations import BlendRecommendations
 from activities.catalog_embedding import CatalogEmbedding
 from activities.claim_assessment import ClaimAssessment
+from activities.debugging import DebugSettings
 from activities.deliver_webhook import DeliverWebhook
 from activities.embedded_index import EmbeddedIndex
 from activities.end_healing import EndHealing
@@ -277,7 +278,7 @@ def _steps_of(catalog: CatalogEmbedding) -> Sequence[Callable[..., Awaitable[obj
 
 def _options(settings: WorkerSettings, slots: int) -> _Options:
     return _Options(
-        interceptors=[HeartbeatInterceptor(), FailureInterceptor()],
+        interceptors=[HeartbeatInterceptor(), FailureInterceptor(debug=DebugSettings().microcred_debug)],
         max_concurrent_activities=slots,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),

@@ -17,6 +17,7 @@ from temporalio.worker import (
     Interceptor,
 )
 
+from activities.debugging import trace_of
 from domain.errors import (
     AnswerAwaited,
     AppError,
@@ -90,23 +91,30 @@ def _failure(error: AppError, retry_after_s: float | None, *, non_retryable: boo
 
 
 class FailureInterceptor(Interceptor):
-    """Puts `translate` around every activity."""
+    """Puts `translate` around every activity; with `debug` the error itself goes along as the cause."""
+
+    def __init__(self, *, debug: bool = False) -> None:
+        self._debug = debug
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
-        return _TranslatingInbound(next)
+        return _TranslatingInbound(next, debug=self._debug)
 
 
 class _TranslatingInbound(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, *, debug: bool) -> None:  # noqa: A002 - the SDK's name
+        super().__init__(next)
+        self._debug = debug
+
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002, ANN401 - the SDK's signature
         try:
             return await self.next.execute_activity(input)
         except (CancelledError, asyncio.CancelledError, activity._CompleteAsyncError):  # noqa: SLF001 - control flow of the SDK
             raise
         except Exception as error:  # noqa: BLE001 - everything that leaves is translated
-            _leave(error)
+            _leave(error, debug=self._debug)
 
 
-def _leave(error: Exception) -> NoReturn:
+def _leave(error: Exception, *, debug: bool) -> NoReturn:
     info = activity.info()
     failure = translate(error, info.attempt)
     tell = log.debug if failure.category is ApplicationErrorCategory.BENIGN else log.warning  # benign is expected
@@ -118,8 +126,9 @@ def _leave(error: Exception) -> NoReturn:
         error=failure.type,
         # The place without the message: enough to find the bug, nothing of the data.
         where=_where(error) if failure.type == UNEXPECTED else None,
+        **({"trace": trace_of(error)} if debug else {}),
     )
-    raise failure from None
+    raise failure from (error if debug and failure is not error else None)
 
 
 def _where(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.adapters.webhook_sender import WebhookSettings
+from activities.debugging import DebugSettings
 from api import errors, methods, openapi
 from api.correlation import Correlation
 from api.engine import Runs
@@ -65,7 +66,10 @@ HEALTH_DEADLINE_S: Final = 0.5
 
 
 def build(
-    lifespan: Lifespan[FastAPI] | None = None, http: HttpSettings | None = None, limits: RateLimitSettings | None = None
+    lifespan: Lifespan[FastAPI] | None = None,
+    http: HttpSettings | None = None,
+    limits: RateLimitSettings | None = None,
+    debugging: DebugSettings | None = None,
 ) -> FastAPI:
     """Routes, errors and middleware; `app.state.services` is set by the lifespan, or by a test."""
     app = FastAPI(lifespan=lifespan, generate_unique_id_function=lambda route: route.name, redirect_slashes=False)
@@ -73,7 +77,7 @@ def build(
     app.state.body_timeout_s = http.api_body_timeout_s
     app.state.limits = RateLimits(limits or RateLimitSettings(), http.proxies)
     app.add_middleware(Bound, max_requests=http.api_max_requests)
-    app.add_middleware(Correlation)
+    app.add_middleware(Correlation, debug=(debugging or DebugSettings()).microcred_debug)
     allow_origins(app, http.origins)
     app.add_middleware(AnswerHeaders, settings=http)
     errors.register(app)

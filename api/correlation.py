@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from activities.debugging import trace_of
 from api.errors import body
 
 HEADER: Final = "X-Request-Id"
@@ -22,8 +23,10 @@ log = structlog.get_logger()
 class Correlation:
     """Pure ASGI, so that it costs no task and sees errors before any response is on the wire."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, debug: bool = False) -> None:
+        """`debug`: what nobody caught is raised again once the client has its answer."""
         self._app = app
+        self._debug = debug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,10 +47,12 @@ class Correlation:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:
                 log.info("client_gone")
-            except Exception as error:  # noqa: BLE001  # the last resort: nothing below may reach the client
-                _log(error)
+            except Exception as error:  # the last resort: nothing below may reach the client
+                _log(error, debug=self._debug)
                 if not started:
                     await _internal_error(correlation_id)(scope, receive, send_with_id)
+                if self._debug:
+                    raise
 
 
 def _correlation_id(offered: str) -> str:
@@ -59,7 +64,8 @@ def _internal_error(correlation_id: str) -> JSONResponse:
     return JSONResponse(body("INTERNAL_500", message), 500)
 
 
-def _log(error: Exception) -> None:
-    """The type and the place, never the message: drivers and validators print the input in theirs."""
+def _log(error: Exception, *, debug: bool) -> None:
+    """The type and the place, not the message unless `debug`: drivers and validators print the input in theirs."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    log.error("request_failed", error_type=type(error).__qualname__, frames=frames[-12:])
+    more = {"trace": trace_of(error)} if debug else {}
+    log.error("request_failed", error_type=type(error).__qualname__, frames=frames[-12:], **more)

@@ -94,9 +94,9 @@ class Raising(ActivityInboundInterceptor):
         raise self.error
 
 
-async def leaving(error: BaseException) -> Any:
+async def leaving(error: BaseException, *, debug: bool = False) -> Any:
     """What the interceptor lets out of an activity that raises `error`."""
-    inbound = FailureInterceptor().intercept_activity(Raising(error))
+    inbound = FailureInterceptor(debug=debug).intercept_activity(Raising(error))
 
     @activity.defn
     async def failing() -> None:
@@ -114,6 +114,15 @@ async def test_no_cause_goes_along(error: Exception) -> None:
     assert failure.value.__suppress_context__
     assert logs[0]["event"] == "activity_failed"
     assert "MARKER" not in str(logs)
+
+
+@pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
+async def test_who_debugs_sees_the_error_itself(error: Exception) -> None:
+    with capture_logs() as logs, pytest.raises(ApplicationError) as failure:
+        await leaving(error, debug=True)
+
+    assert (failure.value.type, failure.value.__cause__) == (UNEXPECTED, error)
+    assert "MARKER" in str(logs[0]["trace"])
 
 
 async def test_the_log_says_where_a_bug_is() -> None:

@@ -9,8 +9,10 @@ import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Message
 
 from api.app import assemble, build
+from api.correlation import Correlation
 from api.settings import ApiSettings
 from persistence.engine import create_engine
 from persistence.intake import intake_factory
@@ -111,6 +113,25 @@ async def test_a_bug_is_a_500_whose_id_finds_the_log_line(api: Api) -> None:
     assert correlation_id in answer.json()["message"]
     assert [(line["event"], line["correlation_id"]) for line in lines] == [("request_failed", correlation_id)]
     assert secret not in answer.text + str(lines)
+
+
+async def test_who_debugs_gets_the_bug_itself_after_the_500() -> None:
+    sent: list[Message] = []
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("what a driver prints")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "path": "/", "headers": []}
+    with structlog.testing.capture_logs() as lines, pytest.raises(RuntimeError, match="what a driver prints"):
+        await Correlation(broken, debug=True)(scope, receive, send)
+    assert sent[0]["status"] == 500
+    assert "what a driver prints" in str(lines[0]["trace"])
 
 
 @pytest.fixture

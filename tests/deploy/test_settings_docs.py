@@ -8,6 +8,7 @@ from activities.adapters.minilm import MiniLMSettings
 from activities.adapters.openai_embedder import OpenAIEmbeddingSettings
 from activities.adapters.openai_grader import OpenAISettings
 from activities.adapters.webhook_sender import WebhookSettings
+from activities.debugging import DebugSettings
 from api.http_border import HttpSettings
 from api.rate_limits import RateLimitSettings
 from api.settings import ApiSettings
@@ -22,6 +23,7 @@ from worker import EssaySettings, WorkerSettings
 SETTINGS: tuple[type[BaseSettings], ...] = (
     ApiSettings,
     DatabaseSettings,
+    DebugSettings,
     EmbeddingSettings,
     ErasureListSettings,
     EssaySettings,

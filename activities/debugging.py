@@ -1,0 +1,30 @@
+"""Errors as they happened, for whoever develops: with messages, causes and local variables."""
+
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from structlog.tracebacks import ExceptionDictTransformer
+
+
+class DebugSettings(BaseSettings):
+    """`MICROCRED_DEBUG=true`: unforeseen errors are raised again, and logs and histories hold their whole trace.
+
+    A trace quotes what was at hand, an answer perhaps: refused outside development.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+
+    microcred_env: Literal["development", "staging", "production"] = "production"
+    microcred_debug: bool = False
+
+    @model_validator(mode="after")
+    def _refuse_outside_development(self) -> Self:
+        if self.microcred_debug and self.microcred_env != "development":
+            raise ValueError("MICROCRED_DEBUG is for development: a trace shows what students answered")
+        return self
+
+
+def trace_of(error: BaseException) -> list[dict[str, Any]]:
+    """The error and its causes: messages, frames and their local variables, as JSON can hold them."""
+    return ExceptionDictTransformer(show_locals=True)((type(error), error, error.__traceback__))
