@@ -48,7 +48,7 @@ class RefreshTokens:
                 _users.c.status == "active",
                 _users.c.token_version == holder.token_version,
             )
-            .with_for_update(key_share=True)
+            .with_for_update(read=True)  # beside whoever else writes about the person
         )
         columns = ["id", "user_id", "family", "token_hash", "expires_at"]
         made = await self._session.execute(insert(_tokens).from_select(columns, person).returning(_tokens.c.id))
