@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.assessments import Healing
     from domain.scores import DegradedReason
     from workflows import search_attributes
-    from workflows.essays import Attempted, all_of, grade
+    from workflows.essays import Attempted, grade
     from workflows.pipeline import reason_of, recommend_and_publish, retrieve
     from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST, HEALING_LONGEST, calling
     from workflows.progress import Stage, Staged
@@ -123,7 +123,8 @@ class RevisionWorkflow(Staged):
         if workflow.now() >= self._ends or not (essays or plan.evidence):
             return False
         self.show(Stage.SCORING, essays_total=len(essays), essays_scored=0)
-        attempts = await all_of(*(self._grade(plan, essay) for essay in essays))
+        # One by one: while a circuit is half open only one call finds out whether the provider is back.
+        attempts = [await self._grade(plan, essay) for essay in essays]
         better = sum(attempt.reason is None for attempt in attempts)
         self.show(Stage.RETRIEVING, essays_scored=better)
         if better or plan.evidence:

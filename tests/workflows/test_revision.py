@@ -37,6 +37,26 @@ async def test_a_degraded_essay_is_graded_after_the_first_pause_and_published(re
     assert rehearsal.activities.calls.count("publish_result") == 1
 
 
+async def test_essays_are_graded_one_after_the_other(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [replace(HEAL, essays=(ESSAY, EssayToHeal(essay=uuid4(), epoch=0)))]
+
+    handle = await rehearsal.revise()
+    await handle.result()
+
+    events = (await handle.fetch_history()).events
+    scheduled = [
+        event.event_id
+        for event in events
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "score_essay"
+    ]
+    first_completed = next(
+        event.event_id
+        for event in events
+        if event.activity_task_completed_event_attributes.scheduled_event_id == scheduled[0]
+    )
+    assert first_completed < scheduled[1]
+
+
 async def test_a_wait_that_the_provider_asked_for_comes_before_the_first_attempt(rehearsal: Rehearsal) -> None:
     rehearsal.activities.plans = [HEAL]
     before = await rehearsal.environment.get_current_time()
