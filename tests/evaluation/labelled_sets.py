@@ -6,7 +6,6 @@ rows of an item: a second criterion is a second item), `answer`, and the human s
 An item's highest score is the highest that it has.
 """
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +23,7 @@ from domain.questions import Anchor, Criterion, EssayRubric, Level, QuestionKind
 from persistence.content_files import read_content
 from persistence.documents import decode, decode_answer
 from persistence.engine import DatabaseSettings
+from tests.evaluation.csv_files import Row, refuse, rows_of
 
 CONTENT: Final = Path(__file__).parents[2] / "deploy" / "content"
 REVIEWS: Final = "reviews"
@@ -31,8 +31,6 @@ KEY: Final = "answer"
 """The one criterion of an item that comes from a file."""
 COLUMNS: Final = ("item", "question", "criterion", "answer")
 UNMET: Final = "Does not meet the criterion."
-
-Row = dict[str, str]
 
 _SCORES: Final = re.compile(r"level|human_\d+")
 _REVIEWED: Final = """
@@ -94,7 +92,7 @@ def project_anchors() -> list[LabelledItem]:
 
 
 def csv_file(path: Path) -> list[LabelledItem]:
-    rows = _rows(path, COLUMNS)
+    rows = rows_of(path, COLUMNS)
     problems: list[Problem] = []
     items: dict[str, list[tuple[Row, int]]] = defaultdict(list)
     for line, row in rows:
@@ -111,7 +109,7 @@ def csv_file(path: Path) -> list[LabelledItem]:
             for name in ("question", "criterion")
             if row[name] != first[name]
         ]
-    _refuse(path, problems)
+    refuse(path, problems)
     return [_item(key, answers) for key, answers in items.items()]
 
 
@@ -119,19 +117,19 @@ def khan_folder(path: Path) -> list[LabelledItem]:
     """`items.csv` has questions, criteria and examples of correct and incorrect answers, `human_labels.csv` answers."""
     items = {
         (row["domain"], row["item"]): row
-        for _, row in _rows(path / "items.csv", ("domain", "item", "question", "criteria_for_scoring"))
+        for _, row in rows_of(path / "items.csv", ("domain", "item", "question", "criteria_for_scoring"))
     }
     answers: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
     problems: list[Problem] = []
     labels = path / "human_labels.csv"
-    for line, row in _rows(labels, ("domain", "item", "response", "human_avg")):
+    for line, row in rows_of(labels, ("domain", "item", "response", "human_avg")):
         if (row["domain"], row["item"]) not in items:
             problems.append(Problem(f"line {line}", "is about an item that items.csv has not"))
         elif row["human_avg"] not in {"0", "1"}:
             problems.append(Problem(f"line {line}", "needs a human_avg of 0 or 1"))
         else:
             answers[row["domain"], row["item"]].append((row["response"], int(row["human_avg"])))
-    _refuse(labels, problems)
+    refuse(labels, problems)
     return [
         _labelled(
             " ".join(key),
@@ -194,25 +192,3 @@ def _labelled(
         rubric=rubric,
         answers=tuple(Anchor(text=text, levels={KEY: levels[score].name}) for text, score in answers),
     )
-
-
-def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, Row]]:
-    """The rows by the line they end on; whatever a row lacks is an empty text."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", restkey="-")
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInput(f"{path} cannot be read as CSV in UTF-8: {error}") from None
-    _refuse(path, [Problem("header", f"has no column {column}") for column in missing])
-    _refuse(path, [Problem(f"line {line}", "has more cells than the header") for line, row in rows if "-" in row])
-    if not rows:
-        raise InvalidInput(f"{path} holds no rows")
-    return rows
-
-
-def _refuse(path: Path, problems: Sequence[Problem]) -> None:
-    if problems:
-        listed = "\n".join(f"{problem.field} {problem.problem}" for problem in problems)
-        raise InvalidInput(f"{path} is no labelled set\n{listed}", tuple(problems))

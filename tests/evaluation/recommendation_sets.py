@@ -9,21 +9,15 @@ reactions.csv  `learner`, `credential`, `time` (ISO 8601 or a number), `rating` 
 A folder needs documents.csv with queries.csv, or reactions.csv, or all three.
 """
 
-import csv
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from domain.errors import InvalidInput, Problem
-
-SHOWN_PROBLEMS: Final = 20
-FIELD_CHARS: Final = 10_000_000
-
-Row = dict[str, str]
+from tests.evaluation.csv_files import refuse, rows_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +76,7 @@ def read_folder(data: str) -> RecommendationSet:
 
 
 def _documents(path: Path) -> tuple[Document, ...]:
-    rows = _rows(path, ("id", "text"))
+    rows = rows_of(path, ("id", "text"))
     seen = set[str]()
     problems: list[Problem] = []
     for line, row in rows:
@@ -91,7 +85,7 @@ def _documents(path: Path) -> tuple[Document, ...]:
         if not (row["text"].strip() or row.get("title", "").strip()):
             problems.append(Problem(f"line {line}", "has no text"))
         seen.add(row["id"])
-    _refuse(path, problems)
+    refuse(path, problems)
     return tuple(
         Document(
             id=row["id"],
@@ -106,7 +100,7 @@ def _documents(path: Path) -> tuple[Document, ...]:
 def _queries(path: Path, known: Collection[str]) -> tuple[Query, ...]:
     problems: list[Problem] = []
     queries = []
-    for line, row in _rows(path, ("query", "relevant")):
+    for line, row in rows_of(path, ("query", "relevant")):
         relevant = frozenset(each for each in re.split(r"[\s|]+", row["relevant"]) if each)
         unknown = sorted(relevant - {*known})
         if not row["query"].strip():
@@ -116,14 +110,14 @@ def _queries(path: Path, known: Collection[str]) -> tuple[Query, ...]:
         if unknown:
             problems.append(Problem(f"line {line}", f"names what documents.csv has not: {', '.join(unknown[:3])}"))
         queries.append(Query(text=row["query"].strip(), relevant=relevant))
-    _refuse(path, problems)
+    refuse(path, problems)
     return tuple(queries)
 
 
 def _reactions(path: Path, known: Collection[str]) -> tuple[Reaction, ...]:
     problems: list[Problem] = []
     reactions = []
-    for line, row in _rows(path, ("learner", "credential", "time", "rating")):
+    for line, row in rows_of(path, ("learner", "credential", "time", "rating")):
         time, rating = _time(row["time"]), _number(row["rating"])
         if not row["learner"].strip() or not row["credential"].strip():
             problems.append(Problem(f"line {line}", "needs a learner and a credential"))
@@ -142,7 +136,7 @@ def _reactions(path: Path, known: Collection[str]) -> tuple[Reaction, ...]:
                 goal=row.get("goal", "").strip(),
             )
         )
-    _refuse(path, problems)
+    refuse(path, problems)
     return tuple(reactions)
 
 
@@ -162,27 +156,3 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, Row]]:
-    """The rows by the line they end on; whatever a row lacks is an empty text."""
-    csv.field_size_limit(FIELD_CHARS)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", restkey="-")
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInput(f"{path} cannot be read as CSV in UTF-8: {error}") from None
-    _refuse(path, [Problem("header", f"has no column {column}") for column in missing])
-    _refuse(path, [Problem(f"line {line}", "has more cells than the header") for line, row in rows if "-" in row])
-    if not rows:
-        raise InvalidInput(f"{path} holds no rows")
-    return rows
-
-
-def _refuse(path: Path, problems: Sequence[Problem]) -> None:
-    if problems:
-        listed = "\n".join(f"{problem.field} {problem.problem}" for problem in problems[:SHOWN_PROBLEMS])
-        more = f"\nand {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
-        raise InvalidInput(f"{path} cannot be used\n{listed}{more}", tuple(problems))

@@ -1,0 +1,42 @@
+"""CSV files of people who measure on their own data: read whole, or refused with a line for each problem."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from domain.errors import InvalidInput, Problem
+
+SHOWN_PROBLEMS: Final = 20
+FIELD_CHARS: Final = 10_000_000
+
+Row = dict[str, str]
+
+
+def rows_of(path: Path, columns: Sequence[str]) -> list[tuple[int, Row]]:
+    """The rows by the line they end on; whatever a row lacks is an empty text.
+
+    Raises:
+        InvalidInput: it is no CSV in UTF-8 with these columns, or holds nothing.
+    """
+    csv.field_size_limit(FIELD_CHARS)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="", restkey="-")
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"{path} cannot be read as CSV in UTF-8: {error}") from None
+    refuse(path, [Problem("header", f"has no column {column}") for column in missing])
+    refuse(path, [Problem(f"line {line}", "has more cells than the header") for line, row in rows if "-" in row])
+    if not rows:
+        raise InvalidInput(f"{path} holds no rows")
+    return rows
+
+
+def refuse(path: Path, problems: Sequence[Problem]) -> None:
+    """Raises InvalidInput where there are problems; the first ones are listed."""
+    if problems:
+        listed = "\n".join(f"{problem.field} {problem.problem}" for problem in problems[:SHOWN_PROBLEMS])
+        more = f"\nand {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
+        raise InvalidInput(f"{path} cannot be used\n{listed}{more}", tuple(problems))
