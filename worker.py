@@ -66,7 +66,6 @@ from persistence.vectors.fallback import FallbackIndex
 from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
-from workflows import search_attributes
 from workflows.assessment import AssessmentWorkflow
 from workflows.catalog_embedding import CatalogEmbeddingWorkflow
 from workflows.catalog_runs import TemporalCatalogRuns
@@ -74,14 +73,15 @@ from workflows.catalog_search import CatalogSearchWorkflow
 from workflows.client import connect
 from workflows.delivery_runs import TemporalDeliveryRuns
 from workflows.erasure_runs import TemporalErasureRuns
+from workflows.failure_reason import FailureReasonInterceptor
 from workflows.logs import configure_logging
-from workflows.policies import CATALOGUE_REBUILT_EVERY, RETENTION_EVERY, Queue, sibling_queue
+from workflows.namespace import furnish, keep_furnished
+from workflows.policies import Queue, sibling_queue
 from workflows.process_exit import run_and_leave
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.revision import RevisionWorkflow
 from workflows.runs import TemporalAssessmentRuns
-from workflows.schedules import ensure_catalog_embedding, ensure_reconciliation, ensure_retention
 from workflows.user_erasure import UserErasureWorkflow
 from workflows.webhook_delivery import WebhookDeliveryWorkflow
 
@@ -278,7 +278,11 @@ def _steps_of(catalog: CatalogEmbedding) -> Sequence[Callable[..., Awaitable[obj
 
 def _options(settings: WorkerSettings, slots: int) -> _Options:
     return _Options(
-        interceptors=[HeartbeatInterceptor(), FailureInterceptor(debug=DebugSettings().microcred_debug)],
+        interceptors=[
+            HeartbeatInterceptor(),
+            FailureInterceptor(debug=DebugSettings().microcred_debug),
+            FailureReasonInterceptor(),
+        ],
         max_concurrent_activities=slots,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -290,7 +294,6 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
     """Runs the queues' workers until SIGTERM or SIGINT, then lets what they hold finish."""
     essays = EssaySettings()
     client = await connect()
-    await search_attributes.register(client)
     engine = create_engine(DatabaseSettings(application_name="microcred-worker"))
     units = unit_of_work_factory(engine, all_organizations=settings.knn_scope == "all")
     stop = asyncio.Event()
@@ -299,9 +302,9 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
     try:
         async with AsyncExitStack() as running:
             if Queue.ASSESSMENTS in queues:
-                await ensure_reconciliation(client, timedelta(seconds=settings.reconcile_every_s))
-                await ensure_catalog_embedding(client, CATALOGUE_REBUILT_EVERY)
-                await ensure_retention(client, RETENTION_EVERY)
+                sweep_every = timedelta(seconds=settings.reconcile_every_s)
+                await furnish(client, sweep_every)
+                running.callback(asyncio.create_task(keep_furnished(client, sweep_every)).cancel)
                 runs = TemporalAssessmentRuns(client)
                 await running.enter_async_context(
                     assessments_worker(

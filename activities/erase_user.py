@@ -21,6 +21,7 @@ class EraseUser:
 
         What an activity of theirs still has in hand when its run is gone, Postgres refuses.
         """
+        await self._confirm(erasure)
         stopped = 0
         after = None
         while True:
@@ -36,6 +37,7 @@ class EraseUser:
     @activity.defn
     async def erase_records(self, erasure: Erasure) -> int:
         """Deletes or blanks what is held, one transaction a page; returns of how many assessments."""
+        await self._confirm(erasure)
         erased = 0
         after = None
         while True:
@@ -55,7 +57,13 @@ class EraseUser:
     @activity.defn
     async def finish_erasure(self, erasure: Erasure) -> None:
         """Notes the person on the erasure list, then says that it is done."""
+        await self._confirm(erasure)
         await self._erased.add(erasure.id)
         async with self._units() as unit:
             await unit.erasures.finish(erasure.id)
             await unit.commit()
+
+    async def _confirm(self, erasure: Erasure) -> None:
+        """A database that was restored to before the request would go on writing about the person behind this."""
+        async with self._units(autocommit=True) as unit:
+            await unit.erasures.confirm(erasure.id)

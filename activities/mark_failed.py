@@ -39,7 +39,7 @@ class MarkFailed:
         """
         async with self._units() as unit:
             assessment, now = await unit.assessments.lock(failure.assessment_id)
-            lost = assessment.status is AssessmentStatus.IN_PROGRESS and assessment.is_due(now)
+            lost = failure.run == 0 and assessment.status is AssessmentStatus.IN_PROGRESS and assessment.is_due(now)
             unfinished = lost or assessment.status is AssessmentStatus.AWAITING_ASYNC
             if not unfinished or failure.run not in {0, assessment.run}:
                 return FailureResult(status=assessment.status)

@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from activities.failures import code_of
-from domain.errors import AppError, CorruptData
+from domain.errors import AppError, Conflict
 from domain.essays import unanswered_essay
 from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
 from domain.questions import EssayRubric, Item, QuestionKind, Rubric
@@ -71,7 +71,7 @@ async def scores(
     that nobody wrote has none of the points. Costs are those of the ledger, rejected answers included.
 
     Raises:
-        CorruptData: an item has no score.
+        Conflict: an item has no score.
     """
     written = answered_essays(items)
     graded = await unit.jobs.outputs([run.job(Step.SCORE_ESSAY, essay) for essay in written], EssayScore)
@@ -107,7 +107,7 @@ def _essays(items: Sequence[Item], scored: Mapping[UUID, EssayScore]) -> tuple[E
     texts = [item for item in items if item.question.kind is QuestionKind.TEXT]
     unscored = [item for item in texts if item.answer is not None and item.snapshot_id not in scored]
     if unscored:
-        raise CorruptData(f"Essay {unscored[0].snapshot_id} has no score")
+        raise Conflict(f"Essay {unscored[0].snapshot_id} has no score")
     return tuple(scored.get(item.snapshot_id) or unanswered_essay(item) for item in texts)
 
 

@@ -376,7 +376,7 @@ class Jobs(Protocol):
         """The output of a step that succeeded.
 
         Raises:
-            CorruptData: it has none.
+            Conflict: it has none; the run takes the assessment to be further than it is.
         """
         ...
 
@@ -573,6 +573,10 @@ class Erasures(Protocol):
             NotFound: there is no such person, or they are erased.
             Conflict: they are the last admin.
         """
+        ...
+
+    async def confirm(self, user_id: UUID) -> None:
+        """Raises NotFound where no erasure of such a person has begun."""
         ...
 
     async def unfinished(self, *, after: UUID | None, limit: int) -> tuple[Erasure, ...]:

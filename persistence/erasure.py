@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import Erased
+from domain.errors import Erased, NotFound
 from domain.privacy import Erasure
 from domain.webhooks import Delivery
 from persistence import audit
@@ -27,6 +27,7 @@ UPDATE users SET status = 'erasing', token_version = token_version + 1, updated_
 WHERE id = :user_id AND status NOT IN ('erasing', 'erased')
 RETURNING organization_id
 """)
+_BEGUN: Final = text("SELECT FROM users WHERE id = :user_id AND status IN ('erasing', 'erased')")
 _UNFINISHED: Final = text(
     "SELECT id, organization_id FROM users WHERE status = 'erasing' AND id > :after ORDER BY id LIMIT :limit"
 )
@@ -145,6 +146,10 @@ class SqlErasures:
         if row is not None:
             await self._note("user.erasing", user_id, row.organization_id, actor_id, actor_role)
         return row is not None
+
+    async def confirm(self, user_id: UUID) -> None:
+        if (await self._session.execute(_BEGUN, {"user_id": user_id})).one_or_none() is None:
+            raise NotFound(f"No erasure of user {user_id} has begun")
 
     async def unfinished(self, *, after: UUID | None, limit: int) -> tuple[Erasure, ...]:
         rows = await self._session.execute(_UNFINISHED, {"after": after or _FIRST, "limit": limit})

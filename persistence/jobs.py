@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import Conflict, CorruptData, Erased, NotFound
+from domain.errors import Conflict, Erased, NotFound
 from domain.ports import JobKey
 from domain.steps import Step
 from persistence.bulk import insert_rows
@@ -129,7 +129,7 @@ class SqlJobs:
     async def output(self, key: JobKey, output: type[Output]) -> Output:
         found = await self.outputs([key], output)
         if key not in found:
-            raise CorruptData(f"Step {key.step} of assessment {key.assessment_id} has no output")
+            raise Conflict(f"Step {key.step} of assessment {key.assessment_id} has no output")
         return found[key]
 
     async def outputs(self, keys: Sequence[JobKey], output: type[Output]) -> dict[JobKey, Output]:

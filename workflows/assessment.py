@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import search_attributes
     from workflows.deliveries import start_deliveries
     from workflows.essays import all_of, grade
-    from workflows.pipeline import reason_of, recommend_and_publish, retrieve
+    from workflows.pipeline import UNRECORDED, reason_of, recommend_and_publish, retrieve
     from workflows.policies import calling
     from workflows.progress import Stage, Staged
     from workflows.revision import start_healing
@@ -162,8 +162,7 @@ class AssessmentWorkflow(Staged):
                 search_attributes.FAILURE_REASON.value_set(reason),
             ]
         )
-        # Where Postgres has no such assessment, or erases its person, there is nothing to write the failure on.
-        if reason not in {"NotFound", "Erased"}:
+        if reason not in UNRECORDED:
             failed = await workflow.execute_activity_method(
                 MarkFailed.mark_failed,
                 FailureInput(assessment_id=self._assessment.assessment_id, run=run_number, reason=reason),

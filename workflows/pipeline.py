@@ -1,7 +1,7 @@
 """The steps that every revision of a result ends with, and how a failure is told."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
@@ -17,6 +17,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deliveries import start_deliveries
     from workflows.policies import calling
     from workflows.progress import Stage
+
+UNRECORDED: Final = frozenset({"NotFound", "Erased", "Conflict"})
+"""Failures of a run that its assessment does not bear: it is not there, its person is being erased, or it stands
+elsewhere than the run takes it to, as after a restore of Postgres. What it says then gets a run of its own."""
 
 
 async def retrieve(run: RunInput) -> EvidenceResult:

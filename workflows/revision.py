@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.scores import DegradedReason
     from workflows import search_attributes
     from workflows.essays import Attempted, grade
-    from workflows.pipeline import reason_of, recommend_and_publish, retrieve
+    from workflows.pipeline import UNRECORDED, reason_of, recommend_and_publish, retrieve
     from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST, HEALING_LONGEST, calling
     from workflows.progress import Stage, Staged
 
@@ -167,7 +167,7 @@ class RevisionWorkflow(Staged):
         reason = reason_of(error)
         self.show(Stage.FAILED, last_failure=f"{error.activity_type}: {reason}")
         workflow.upsert_search_attributes([search_attributes.FAILURE_REASON.value_set(reason)])
-        if reason not in {"NotFound", "Erased"}:
+        if reason not in UNRECORDED:
             await self._end(Healing.STOPPED, reason)
         raise ApplicationError(
             f"{error.activity_type} failed: {reason}", type="HealingStopped", non_retryable=True

@@ -111,6 +111,7 @@ class TemporalAssessmentRuns:
                     SearchAttributePair(search_attributes.ASSESSMENT_STATUS, str(assessment.status)),
                     SearchAttributePair(search_attributes.ROLE_ID, str(assessment.role_id)),
                     SearchAttributePair(search_attributes.ORGANIZATION_ID, str(assessment.organization_id)),
+                    SearchAttributePair(search_attributes.STUDENT_ID, str(assessment.user_id)),
                 ]
             ),
             priority=fair(assessment),

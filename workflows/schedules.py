@@ -1,6 +1,7 @@
 """The Schedules, created or brought up to date at every worker's start."""
 
 from datetime import timedelta
+from typing import Final
 
 from temporalio.client import (
     Client,
@@ -14,11 +15,14 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.service import RPCError, RPCStatusCode
 
 from workflows.catalog_embedding import CatalogEmbeddingInput, CatalogEmbeddingWorkflow
 from workflows.policies import Queue
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.retention import RetentionWorkflow
+
+SWEEP: Final = "reconciliation"
 
 
 async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
@@ -26,14 +30,25 @@ async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Q
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             ReconciliationWorkflow.run,
-            id="reconciliation",
+            id=SWEEP,
             task_queue=queue,
             static_summary="Starts assessments that should be running",
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
     )
-    await _ensure(client, "reconciliation", schedule)
+    await _ensure(client, SWEEP, schedule)
+
+
+async def sweeps(client: Client) -> bool:
+    """Whether the Schedule of reconciliation is there, paused or not."""
+    try:
+        await client.get_schedule_handle(SWEEP).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
 
 
 async def ensure_catalog_embedding(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:

@@ -1,4 +1,4 @@
-"""What the Web UI can filter runs by. None holds anything about a person."""
+"""What the Web UI can filter runs by. Of a person none holds more than an opaque id."""
 
 from typing import Final
 
@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 ASSESSMENT_STATUS: Final = SearchAttributeKey.for_keyword("AssessmentStatus")
 ROLE_ID: Final = SearchAttributeKey.for_keyword("RoleId")
 ORGANIZATION_ID: Final = SearchAttributeKey.for_keyword("OrganizationId")
+STUDENT_ID: Final = SearchAttributeKey.for_keyword("StudentId")
 DEGRADED: Final = SearchAttributeKey.for_bool("Degraded")
 NEEDS_REVIEW: Final = SearchAttributeKey.for_bool("NeedsReview")
 FAILURE_REASON: Final = SearchAttributeKey.for_keyword("FailureReason")
@@ -20,6 +21,7 @@ TYPES: Final = {
     ASSESSMENT_STATUS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
     ROLE_ID.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
     ORGANIZATION_ID.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    STUDENT_ID.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
     DEGRADED.name: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
     NEEDS_REVIEW.name: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
     FAILURE_REASON.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,

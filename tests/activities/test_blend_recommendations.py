@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities.blend_recommendations import BlendRecommendations
 from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments import Assessment
-from domain.errors import CorruptData
+from domain.errors import Conflict
 from domain.ports import UnitOfWorkFactory
 from domain.recommendations import Blend, Neighbour
 from domain.steps import Step
@@ -90,11 +90,11 @@ async def test_without_earlier_learners_nobody_looks_for_near_ones(
 async def test_without_evidence_there_is_nothing_to_rank(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
 ) -> None:
-    with pytest.raises(CorruptData):
+    with pytest.raises(Conflict):
         await BlendRecommendations(uow_factory, FakeNearestLearners()).blend_recommendations(run_of(assessment))
 
     row = await job_row(session, run_of(assessment).job(Step.BLEND_RECOMMENDATIONS))
-    assert (row.status, row.error_payload) == ("failed", {"code": "CORRUPT_DATA_500"})
+    assert (row.status, row.error_payload) == ("failed", {"code": "CONFLICT_409"})
 
 
 async def _again(session: AsyncSession, units: UnitOfWorkFactory, assessment: Assessment) -> Blend:

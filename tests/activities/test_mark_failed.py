@@ -100,6 +100,16 @@ async def test_an_assessment_that_cannot_even_expire_fails(
     assert await state(session, assessment) == ("failed", "CorruptData")
 
 
+async def test_a_run_that_takes_an_open_assessment_for_claimed_does_not_fail_it(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory
+) -> None:
+    assessment = await an_assessment(session, expires_at=MINUTE_AGO)
+
+    assert await mark(uow_factory, assessment, run=1) is AssessmentStatus.IN_PROGRESS
+
+    assert await state(session, assessment) == ("in_progress", None)
+
+
 async def test_nothing_is_written_about_an_erased_person(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
 ) -> None:

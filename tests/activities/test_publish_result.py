@@ -8,7 +8,7 @@ from activities.blend_recommendations import BlendRecommendations
 from activities.publish_result import PublishResult
 from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments import Assessment
-from domain.errors import Conflict, CorruptData, Erased, InvalidAssessmentState
+from domain.errors import Conflict, Erased, InvalidAssessmentState
 from domain.ports import UnitOfWorkFactory
 from domain.steps import Step
 from persistence.tables import (
@@ -102,11 +102,11 @@ async def test_a_step_without_an_output_publishes_nothing(
 ) -> None:
     await score_everything(uow_factory, assessment)
 
-    with pytest.raises(CorruptData):
+    with pytest.raises(Conflict):
         await PublishResult(uow_factory).publish_result(run_of(assessment))
 
     row = await job_row(session, run_of(assessment).job(Step.PUBLISH_RESULT))
-    assert (row.status, row.error_payload) == ("failed", {"code": "CORRUPT_DATA_500"})
+    assert (row.status, row.error_payload) == ("failed", {"code": "CONFLICT_409"})
     assert not any((await rows(session, assessment)).values())
 
 
@@ -114,7 +114,7 @@ async def test_the_attempt_after_a_failed_one_publishes(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
 ) -> None:
     activity = PublishResult(uow_factory)
-    with pytest.raises(CorruptData):
+    with pytest.raises(Conflict):
         await activity.publish_result(run_of(assessment))
     await prepare(session, uow_factory, assessment)
 

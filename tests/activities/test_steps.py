@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.steps import RunInput, record_failure, run_step, scores
 from domain.assessments import Assessment
-from domain.errors import Conflict, CorruptData, Erased, ExternalServiceError, NotFound, StorageUnavailable
+from domain.errors import Conflict, Erased, ExternalServiceError, NotFound, StorageUnavailable
 from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
 from domain.scores import RuleScore, RuleScores
 from domain.steps import Step
@@ -136,7 +136,7 @@ async def test_essay_scores_are_not_had_before_every_essay_is_graded(
 ) -> None:
     async with uow_factory() as unit:
         items = await unit.assessments.items(assessment.id)
-        with pytest.raises(CorruptData):
+        with pytest.raises(Conflict):
             await scores(unit, run_of(assessment), items)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment
-from domain.errors import Conflict, CorruptData, Erased, NotFound
+from domain.errors import Conflict, Erased, NotFound
 from domain.ports import JobKey, UnitOfWorkFactory
 from domain.scores import RuleScore, RuleScores
 from domain.steps import Step, submission_jobs
@@ -235,11 +235,13 @@ async def test_outputs_are_told_by_key_and_missing_ones_left_out(uow_factory: Un
         assert await unit.jobs.outputs([], RuleScores) == {}
 
 
-async def test_a_step_without_output_is_corrupt(uow_factory: UnitOfWorkFactory, key: JobKey) -> None:
+async def test_a_step_without_output_means_a_run_ahead_of_the_database(
+    uow_factory: UnitOfWorkFactory, key: JobKey
+) -> None:
     await begin(uow_factory, key)
 
     async with uow_factory() as unit:
-        with pytest.raises(CorruptData):
+        with pytest.raises(Conflict):
             await unit.jobs.output(key, RuleScores)
 
 

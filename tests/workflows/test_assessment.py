@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.claim_assessment import Claim, ClaimOutcome
 from domain.assessments import AssessmentStatus
-from domain.errors import CorruptData, NotFound, StorageUnavailable
+from domain.errors import Conflict, CorruptData, NotFound, StorageUnavailable
 from tests.workflows.pipeline import history_bytes
 from tests.workflows.scripted import Rehearsal
 from workflows.assessment import AssessmentWorkflow
@@ -139,6 +139,15 @@ async def test_what_no_retry_can_mend_is_recorded_and_fails_the_run(
 
 async def test_an_assessment_that_postgres_does_not_know_ends_with_an_error_and_no_write(rehearsal: Rehearsal) -> None:
     rehearsal.activities.script["claim_assessment"] = failing(NotFound("No such assessment"))
+
+    with pytest.raises(WorkflowFailureError):
+        await (await rehearsal.start()).result()
+
+    assert rehearsal.activities.failures == []
+
+
+async def test_a_run_that_is_ahead_of_its_row_ends_with_an_error_and_no_write(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.script["blend_recommendations"] = failing(Conflict("No evidence"))
 
     with pytest.raises(WorkflowFailureError):
         await (await rehearsal.start()).result()

@@ -11,7 +11,7 @@ from activities.begin_revision import EssayToHeal, RevisionPlan
 from activities.retrieve_evidence import EvidenceResult
 from activities.score_essay import EssayOutcome, EssayProgress
 from domain.assessments import Healing
-from domain.errors import CorruptData, ModelCircuitOpen, NotFound
+from domain.errors import AppError, Conflict, CorruptData, ModelCircuitOpen, NotFound
 from tests.workflows.scripted import Rehearsal, RevisionHandle
 from tests.workflows.test_essays import failing
 from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST
@@ -159,8 +159,11 @@ async def test_an_error_of_ours_stops_the_healing_with_its_reason(rehearsal: Reh
     assert (await handle.describe()).status is WorkflowExecutionStatus.FAILED
 
 
-async def test_a_result_that_postgres_does_not_have_ends_the_run_without_a_record(rehearsal: Rehearsal) -> None:
-    rehearsal.activities.script["begin_revision"] = failing(lambda: NotFound("No such assessment"))
+@pytest.mark.parametrize("error", [NotFound, Conflict])
+async def test_a_result_that_postgres_does_not_have_ends_the_run_without_a_record(
+    rehearsal: Rehearsal, error: type[AppError]
+) -> None:
+    rehearsal.activities.script["begin_revision"] = failing(lambda: error("No such revision"))
 
     with pytest.raises(WorkflowFailureError):
         await (await rehearsal.revise()).result()

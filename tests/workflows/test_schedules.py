@@ -13,7 +13,7 @@ from temporalio.client import (
 )
 
 from tests.workflows.waiting import eventually
-from workflows.schedules import ensure_reconciliation
+from workflows.schedules import ensure_reconciliation, sweeps
 
 # Nothing of it happens while a test runs.
 DAY = timedelta(days=1)
@@ -49,6 +49,15 @@ async def test_a_later_worker_brings_it_up_to_date(temporal_client: Client, sche
         return [interval.every for interval in (await made(schedule)).spec.intervals]
 
     await eventually(intervals, [2 * DAY])
+
+
+async def test_a_server_without_it_is_known_by_that(temporal_client: Client) -> None:
+    assert not await sweeps(temporal_client)
+
+    await ensure_reconciliation(temporal_client, DAY, QUEUE)
+
+    assert await sweeps(temporal_client)
+    await temporal_client.get_schedule_handle("reconciliation").delete()
 
 
 async def test_what_an_operator_paused_stays_paused(temporal_client: Client, schedule: ScheduleHandle) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 
 from domain.assessments import Assessment
 from domain.errors import ModelKeyRefused
@@ -29,6 +29,7 @@ from tests.partners import an_endpoint
 from tests.workflows.pipeline import MARKED, Pipeline, outcome
 from tests.workflows.waiting import PATIENCE_S, eventually
 from worker import WorkerSettings, webhooks_worker
+from workflows import search_attributes
 from workflows.erasure_runs import TemporalErasureRuns, workflow_id
 from workflows.policies import Queue
 from workflows.runs import revision_workflow_id
@@ -288,6 +289,23 @@ async def test_an_erasure_that_is_repeated_changes_nothing(pipeline: Pipeline, p
         assert await run(pipeline, again) == ErasureResult(assessments=1)
 
     await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
+async def test_an_erasure_that_postgres_does_not_know_of_touches_nothing_and_is_found_by_its_reason(
+    pipeline: Pipeline, pipeline_engine: AsyncEngine
+) -> None:
+    assessment = await pipeline.assessment()
+    erasure = Erasure(id=assessment.user_id, organization_id=assessment.organization_id)
+    before = await left(pipeline_engine, assessment.user_id)
+    async with pipeline.workers():
+        with pytest.raises(WorkflowFailureError):
+            await run(pipeline, erasure)
+
+    found = await pipeline.client.get_workflow_handle(workflow_id(erasure.id)).describe()
+    assert found.typed_search_attributes[search_attributes.FAILURE_REASON] == "NotFound"
+    assert await account(pipeline, assessment.user_id) == "active"
+    assert await left(pipeline_engine, assessment.user_id) == before != []
+    assert pipeline.erased == []
 
 
 async def test_a_live_erasure_is_known(pipeline: Pipeline) -> None:

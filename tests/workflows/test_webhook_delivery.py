@@ -35,6 +35,7 @@ from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
 from workflows import search_attributes
 from workflows.delivery_runs import TemporalDeliveryRuns
+from workflows.failure_reason import FailureReasonInterceptor
 from workflows.policies import DELIVERY_SCHEDULE_S, Queue
 from workflows.webhook_delivery import DeliveryResult, WebhookDeliveryWorkflow, attributes, workflow_id
 
@@ -67,7 +68,7 @@ class Post:
                 workflows=[WebhookDeliveryWorkflow],
                 workflow_runner=STRICT,
                 activities=[deliver.deliver_webhook, deliver.close_delivery],
-                interceptors=[HeartbeatInterceptor(), FailureInterceptor()],
+                interceptors=[HeartbeatInterceptor(), FailureInterceptor(), FailureReasonInterceptor()],
             ),
             Worker(
                 self.environment.client,
@@ -297,6 +298,20 @@ async def test_a_run_that_was_lost_can_be_hurried(post: Post) -> None:
     assert (await result(post.handle(delivery))).attempts == 2
     (gap,) = gaps_s([message.sent_at for message in post.sender.sent])
     assert gap < DAY_S
+
+
+async def test_a_delivery_that_postgres_does_not_know_is_found_by_its_reason(post: Post) -> None:
+    unknown = Delivery(
+        id=uuid4(), organization_id=post.organization_id, event_id=uuid4(), endpoint_id=post.endpoint_id, n=1
+    )
+
+    handle = await post.start(delivery=unknown)
+
+    with pytest.raises(WorkflowFailureError):
+        await result(handle)
+    found = (await handle.describe()).typed_search_attributes
+    assert found[search_attributes.FAILURE_REASON] == "NotFound"
+    assert post.sender.sent == []
 
 
 async def test_publishing_starts_every_delivery_once(post: Post) -> None:
