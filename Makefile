@@ -40,7 +40,7 @@ test: $(STAMP) ## run the tests, with the coverage floors
 		{ cat .local/reports/scoring-coverage.txt; echo "Scoring and recommending must be covered to 90 %."; exit 1; }
 
 test-faults: $(STAMP) ## run the tests that kill processes and servers
-	@$(BIN)/python -m pytest -m faults
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m faults
 
 test-load: $(STAMP) ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m load

@@ -1,4 +1,7 @@
-"""A PostgreSQL server that may be killed, and deployments on copies of one furnished database."""
+"""A PostgreSQL server that may be killed, and deployments on copies of one furnished database.
+
+Furnishing takes a model and some twenty seconds, so it is done once; who kills the server starts it again.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +14,14 @@ from tests.databases import Databases
 from tests.deployment import Deployment, furnished
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """Durable: what was acknowledged must survive its kill."""
     with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), free_port()) as server:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def template(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Databases, str]]:
     """The server's databases, and the name of the one that is copied."""
     databases = Databases(postgres.url)

@@ -193,15 +193,9 @@ class Deliveries(Startable):
         assert unequal == []
 
 
-@pytest.fixture(scope="module")
-def databases(postgres: EmbeddedPostgres) -> Databases:
-    databases = Databases(postgres.url)
-    databases.make_template()
-    return databases
-
-
 @pytest.fixture
-def deliveries(databases: Databases, tmp_path: Path) -> Iterator[Deliveries]:
+def deliveries(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Deliveries]:
+    databases, _ = template
     with databases.new("webhooks") as url, Deliveries(tmp_path, url) as deliveries:
         yield deliveries
 
