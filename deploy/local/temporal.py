@@ -23,6 +23,8 @@ DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
     # one shard polled 20 times a second makes every step wait up to 50 ms
     "history.transferProcessorMaxPollRPS": "2000",
     "history.timerProcessorMaxPollRPS": "2000",
+    # a timer fires up to this much late (default 1 s, for clocks of several hosts): every retry took a second
+    "history.timerProcessorMaxTimeShift": '"10ms"',
     # without these two a priority's fairness key is accepted and ignored
     "matching.useNewMatcher": "true",
     "matching.enableFairness": "true",
