@@ -13,6 +13,9 @@ from api.http_border import HttpSettings
 from api.rate_limits import RateLimitSettings
 from api.settings import ApiSettings
 from deploy.local.settings import CHECKOUT, StackSettings
+from deploy.migrate import AppRoleSettings
+from deploy.smoke import SmokeSettings
+from deploy.smoke_account import SmokeAccountSettings
 from persistence.engine import DatabaseSettings
 from persistence.erasure_list import ErasureListSettings
 from persistence.retention import RetentionSettings
@@ -22,6 +25,7 @@ from worker import EssaySettings, WorkerSettings
 
 SETTINGS: tuple[type[BaseSettings], ...] = (
     ApiSettings,
+    AppRoleSettings,
     DatabaseSettings,
     DebugSettings,
     EmbeddingSettings,
@@ -34,6 +38,8 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     RateLimitSettings,
     RetentionSettings,
     SealingSettings,
+    SmokeAccountSettings,
+    SmokeSettings,
     StackSettings,
     WeaviateSettings,
     WebhookSettings,

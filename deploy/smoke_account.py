@@ -1,0 +1,42 @@
+"""`python -m deploy.smoke_account`: the student that the smoke test is, in an organization of their own.
+
+Run on the deployment's database; again, it sets the password.
+"""
+
+import asyncio
+import sys
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from api.passwords import hash_password
+from persistence.accounts import Account, ensure_accounts
+from persistence.engine import DatabaseSettings, create_engine
+
+
+class SmokeAccountSettings(BaseSettings):
+    """`SMOKE_EMAIL` and `SMOKE_PASSWORD`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    microcred_env: Literal["development", "staging", "production"] = "production"
+    smoke_email: str = Field(min_length=3)
+    smoke_password: SecretStr = Field(min_length=12)
+
+
+async def ensure(database: DatabaseSettings, settings: SmokeAccountSettings) -> None:
+    password_hash = hash_password(settings.smoke_password.get_secret_value())
+    student = Account(email=settings.smoke_email, password_hash=password_hash, role="student")
+    engine = create_engine(database)
+    try:
+        await ensure_accounts(engine, "smoke", "Smoke test", [student])
+    finally:
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    wanted = SmokeAccountSettings()
+    if wanted.microcred_env == "production":
+        sys.exit("An account that a pipeline knows is for staging; production is promoted after staging's smoke test.")
+    asyncio.run(ensure(DatabaseSettings(), wanted))

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Temporal's role and databases beside ours; run by the postgres image when its volume is new. TEMPORAL_DB_PASSWORD.
+set -eu
+
+psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" -v password="$TEMPORAL_DB_PASSWORD" << 'SQL'
+CREATE ROLE temporal LOGIN PASSWORD :'password';
+CREATE DATABASE temporal OWNER temporal;
+CREATE DATABASE temporal_visibility OWNER temporal;
+SQL

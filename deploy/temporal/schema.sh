@@ -1,0 +1,14 @@
+#!/bin/sh
+# The newest schema in Temporal's two databases, which exist; run in temporalio/admin-tools, which may be repeated.
+# POSTGRES_SEEDS, DB_PORT, POSTGRES_USER as the server has them, SQL_PASSWORD.
+set -eu
+
+for schema in temporal visibility; do
+    case $schema in
+        temporal) database=temporal ;;
+        visibility) database=temporal_visibility ;;
+    esac
+    tool="temporal-sql-tool --plugin postgres12 --ep $POSTGRES_SEEDS -p $DB_PORT -u $POSTGRES_USER --db $database"
+    $tool setup-schema -v 0.0
+    $tool update-schema -d "/etc/temporal/schema/postgresql/v12/$schema/versioned"
+done

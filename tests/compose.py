@@ -1,0 +1,71 @@
+"""docker-compose.yml and the image's Dockerfile, as the programs that take them would read them."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import yaml
+
+from deploy.local.settings import CHECKOUT
+
+Json = dict[str, Any]
+
+COMPOSE: Final = CHECKOUT / "docker-compose.yml"
+DOCKERFILE: Final = CHECKOUT / "deploy" / "docker" / "Dockerfile"
+_VARIABLE: Final = re.compile(r"\$\{(?P<name>\w+)(?::(?P<form>[-+?])(?P<word>[^}]*))?\}")
+
+
+class RefusedError(Exception):
+    """Compose would not start: a required variable is missing."""
+
+
+def services(variables: Mapping[str, str]) -> dict[str, Json]:
+    """The services by name; `environment` holds what the containers would get."""
+    document = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+    found: dict[str, Json] = _filled(document["services"], variables)
+    for service in found.values():
+        given = service.get("environment", {})
+        passed = {name: variables.get(name) if value is None else value for name, value in given.items()}
+        service["environment"] = {name: value for name, value in passed.items() if value is not None}
+    return found
+
+
+def ours(variables: Mapping[str, str]) -> dict[str, Json]:
+    """Those that run the project's image."""
+    return {name: each for name, each in services(variables).items() if "build" in each}
+
+
+def required() -> set[str]:
+    """The variables without which nothing starts."""
+    text = COMPOSE.read_text(encoding="utf-8")
+    return {found["name"] for found in _VARIABLE.finditer(text) if found["form"] == "?"}
+
+
+def image_environment() -> dict[str, str]:
+    """The ENV of the Dockerfile's last stage."""
+    last = DOCKERFILE.read_text(encoding="utf-8").rpartition("\nFROM ")[2].replace("\\\n", " ")
+    lines = [line.removeprefix("ENV ") for line in last.splitlines() if line.startswith("ENV ")]
+    return dict(pair.split("=", 1) for line in lines for pair in line.split())
+
+
+def _filled(value: Any, variables: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda found: _one(found, variables), value)
+    if isinstance(value, list):
+        return [_filled(each, variables) for each in value]
+    if isinstance(value, dict):
+        return {key: _filled(each, variables) for key, each in value.items()}
+    return value
+
+
+def _one(found: re.Match[str], variables: Mapping[str, str]) -> str:
+    value = variables.get(found["name"], "")
+    match found["form"]:
+        case "?" if not value:
+            raise RefusedError(found["name"])
+        case "-":
+            return value or found["word"]
+        case "+":
+            return found["word"] if value else ""
+        case _:
+            return value

@@ -1,0 +1,37 @@
+"""The step before every release: an empty database becomes one that API and workers can use with their own role."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from deploy.migrate import ROLE, AppRoleSettings, migrate
+from tests.databases import Databases, settings_of
+from tests.deployment import libpq
+
+pytestmark = pytest.mark.xdist_group("app_role")  # roles are of the server, not of the database
+
+
+@pytest.fixture
+def migrated(databases: Databases, worker: str) -> Iterator[str]:
+    """The database as the app's role reaches it, migrated twice; the second time sets another password."""
+    with databases.new(f"{worker}_released", template=None) as url:
+        for password in ("the-first-password", "the-second-password"):
+            migrate(settings_of(url), AppRoleSettings.model_validate({"app_role_password": password}))
+        yield libpq(url).replace("//microcred:microcred@", f"//{ROLE}:the-second-password@")
+        with psycopg.connect(libpq(url), autocommit=True) as owner:
+            owner.execute("DROP OWNED BY microcred_app")
+
+
+def test_the_app_reads_and_writes_with_the_newest_password(migrated: str) -> None:
+    with psycopg.connect(migrated) as app:
+        app.execute("INSERT INTO organizations (id, name) VALUES (gen_random_uuid(), 'One')")
+
+        assert app.execute("SELECT current_user, name FROM organizations").fetchall() == [(ROLE, "One")]
+
+
+def test_the_app_may_change_neither_the_schema_nor_its_version(migrated: str) -> None:
+    for statement in (b"ALTER TABLE organizations ADD extra int", b"DELETE FROM alembic_version"):
+        with psycopg.connect(migrated) as app, pytest.raises(InsufficientPrivilege):
+            app.execute(statement)
