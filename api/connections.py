@@ -41,12 +41,11 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)  # begun anew where a request ends in these data
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refusal = _TOO_LONG
-                self.send_400_response("")
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refusal = _TOO_LONG
+            self.send_400_response("")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

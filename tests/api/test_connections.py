@@ -132,6 +132,15 @@ async def test_what_is_not_http_is_refused_in_the_usual_form(wire: Wire, request
     assert await connection.is_closed_by_the_server()
 
 
+async def test_a_body_is_no_head_however_much_of_it_comes_at_once(wire: Wire, learner: Person) -> None:
+    body = b'{"role_id": "nothing"}' + b" " * 4 * MAX_HEAD_BYTES
+    connection = await wire.open(post(learner, f"Content-Length: {len(body)}"))
+    await asyncio.sleep(0.1)  # until the server has read the head
+    connection.send(body)
+    status, _, answer = await connection.answer()
+    assert (status, answer["details"][0]["field"]) == (400, "role_id")
+
+
 async def test_a_slow_body_is_refused_and_its_connection_closed(wire: Wire, learner: Person) -> None:
     connection = await wire.open(post(learner, "Content-Length: 100"), b'{"role_id"')
     status, headers, body = await connection.answer()
