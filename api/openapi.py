@@ -11,7 +11,8 @@ DESCRIPTION: Final = """\
 REST API powering asynchronous assessments, scoring, and recommendations.
 
 Errors are `{"error_code", "message"}`, with `details` for fields. Invalid input is 400, a wrong state 409; what is not
-the caller's answers 404 exactly as if it did not exist. Every answer carries `X-Request-Id`.
+the caller's answers 404 exactly as if it did not exist. Every answer to a request whose head could be read carries
+`X-Request-Id`.
 """
 TAGS: Final = [
     {"name": "Authentication", "description": "Access tokens by the OAuth2 password form, and rotating refresh tokens"},
@@ -48,6 +49,8 @@ HEADERS: Final = {
 }
 _LIMITED: Final = ("RateLimit-Policy", "RateLimit")
 _WAITS: Final = frozenset({"429", "503"})
+_UNREAD: Final = "431"
+"""Given by the connection, which knows of no limits and no ids."""
 
 
 def install(app: FastAPI) -> None:
@@ -81,6 +84,8 @@ def _name_headers(operation: dict[str, Any]) -> None:
     keyed = any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
     limited = "429" in operation["responses"]
     for status, response in operation["responses"].items():
+        if status == _UNREAD:
+            continue
         names = ["X-Request-Id", *(_LIMITED if limited and status not in _WAITS - {"429"} else ())]
         names += ["Retry-After"] * (status in _WAITS or (keyed and status == "409"))
         names += ["Idempotent-Replayed"] * (keyed and status.startswith("2"))

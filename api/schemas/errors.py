@@ -34,6 +34,7 @@ _EXAMPLES: Final = {
     415: ("UNSUPPORTED_MEDIA_TYPE_415", "The body must be of a type that the route takes, in UTF-8 without encoding"),
     422: ("IDEMPOTENCY_422", "This idempotency key was sent with another body"),
     429: ("RATE_LIMIT_429", "Too many requests; Retry-After tells when to go on"),
+    431: ("HEADERS_TOO_LARGE_431", "The headers are too large"),
     500: ("INTERNAL_500", "Something went wrong on our side"),
     503: ("STORAGE_503", "The database is away or overloaded"),
 }
@@ -50,12 +51,13 @@ _DESCRIPTIONS: Final = {
     415: "The body is not of a type that the route takes, in UTF-8 without encoding",
     422: "The idempotency key came with another body before",
     429: "More requests than the caller may make",
+    431: "Request line and headers have more than 32 KiB; what has no head that can be read has no `X-Request-Id`",
     500: "A fault on our side; X-Request-Id finds it in the log",
     503: "The database is away or overloaded; Retry-After tells when to try again",
 }
 
 
-_ALWAYS: Final = (400, 429, 500, 503)
+_ALWAYS: Final = (400, 429, 431, 500, 503)
 _IMPLIED: Final = {413: 408, 422: 410}
 """A body may be too slow where it may be too long; a key is kept for nobody who is being erased."""
 
