@@ -69,6 +69,7 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "retry_healing": _ADVISERS,
     "rerun_assessment": _ADMINS,
     "give_feedback": frozenset({Caller.STUDENT, Caller.ADVISOR}),
+    "list_feedback": _ADVISERS,
     "list_credentials": _ALL,
     "read_credential": _ALL,
     "search_credentials": _ALL,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
@@ -16,7 +17,9 @@ from persistence.tables import (
     AssessmentRow,
     CredentialRow,
     EmbeddingArtifactRow,
+    FeedbackRow,
     QuestionSnapshotRow,
+    RecommendationRow,
     ResponseRow,
     ResultRevisionRow,
     RoleRow,
@@ -27,6 +30,7 @@ from persistence.views import (
     AssessmentFilter,
     AssessmentView,
     CredentialView,
+    FeedbackView,
     PublishedView,
     RevisionView,
     RoleView,
@@ -119,6 +123,27 @@ class Queries(Reader):
         )
         return await self._all(RevisionView, statement)
 
+    async def is_recommended(self, recommendation_id: UUID, viewer: Viewer) -> bool:
+        """Whether there is such a recommendation, and it is the viewer's to see."""
+        statement = (
+            select(RecommendationRow.id)
+            .join(AssessmentRow, AssessmentRow.id == RecommendationRow.assessment_id)
+            .where(RecommendationRow.id == recommendation_id, *seen_by(viewer))
+        )
+        async with self._connection() as connection:
+            return await connection.scalar(statement) is not None
+
+    async def feedback(
+        self, recommendation_id: UUID, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[FeedbackView]:
+        """Newest first, at most `limit`."""
+        said = FeedbackRow
+        statement = _feedback().where(said.recommendation_id == recommendation_id)
+        if after is not None:
+            statement = statement.where(tuple_(said.submitted_at, said.id) < after)
+        newest = statement.order_by(said.submitted_at.desc(), said.id.desc())
+        return await self._all(FeedbackView, newest.limit(limit))
+
     async def credentials(self, role_id: UUID | None, *, page: int, page_size: int) -> tuple[list[CredentialView], int]:
         """A page of the active credentials by title, and how many there are in all."""
         matching = _teaches(role_id)
@@ -160,6 +185,20 @@ def _published(*, own: bool, current: bool) -> Selected:
             (ResultRevisionRow.assessment_id == AssessmentRow.id) & (ResultRevisionRow.revision == wanted),
         )
         .where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+    )
+
+
+def _feedback() -> Selected:
+    return select(
+        FeedbackRow.id.label("feedback_id"),
+        FeedbackRow.revision,
+        FeedbackRow.credential_id,
+        FeedbackRow.submitted_by,
+        FeedbackRow.submitted_by_role,
+        FeedbackRow.relevance_score,
+        FeedbackRow.acceptance_status,
+        FeedbackRow.comments,
+        FeedbackRow.submitted_at.label("created_at"),
     )
 
 

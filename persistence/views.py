@@ -90,6 +90,19 @@ class RoleView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackView:
+    feedback_id: UUID
+    revision: int
+    credential_id: UUID | None
+    submitted_by: UUID
+    submitted_by_role: str
+    relevance_score: int
+    acceptance_status: str | None
+    comments: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialView:
     id: UUID
     title: str

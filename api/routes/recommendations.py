@@ -1,15 +1,24 @@
 """What people make of a recommendation."""
 
-from fastapi import Response
+from typing import Annotated
 
+from fastapi import Query, Response
+from pydantic import BeforeValidator, Field
+
+from api import cursors
 from api.idempotency import Done, Keyed
 from api.routing import router
 from api.schemas.errors import answers
-from api.schemas.recommendations import RecommendationFeedbackRequest, RecommendationFeedbackResponse
+from api.schemas.recommendations import (
+    Feedback,
+    FeedbackList,
+    RecommendationFeedbackRequest,
+    RecommendationFeedbackResponse,
+)
 from api.services import Caller, Seen, Use
-from api.wire import Id
-from domain.errors import InvalidInput, Problem
-from persistence.feedback import Feedback
+from api.wire import Id, QueryInput, digits
+from domain.errors import InvalidInput, NotFound, Problem
+from persistence.feedback import Feedback as Given
 from persistence.intake import IntakeUnit
 from persistence.views import Actor
 
@@ -35,7 +44,7 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """Every feedback is kept, with the revision it speaks of; `credential_id` narrows it to one recommended item."""
     if feedback.submitted_by_role not in (None, caller.role.value):
         raise InvalidInput("The request is not valid", (Problem("submitted_by_role", "is not the caller's role"),))
-    given = Feedback(
+    given = Given(
         relevance_score=feedback.relevance_score,
         acceptance_status=feedback.acceptance_status,
         comments=feedback.comments,
@@ -47,3 +56,26 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         return Done(answer=RecommendationFeedbackResponse.model_validate(receipt))
 
     return await once.do(services.intake, give)
+
+
+class FeedbackQuery(QueryInput):
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
+
+
+@recommendations.get(
+    "/{recommendation_id}/feedback",
+    summary="Read what was made of a recommendation",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def list_feedback(
+    recommendation_id: Id, query: Annotated[FeedbackQuery, Query()], services: Use, seen: Seen
+) -> FeedbackList:
+    """Newest first; all that was said, of earlier revisions too."""
+    if not await services.queries.is_recommended(recommendation_id, seen):
+        raise NotFound("No such recommendation")
+    after = cursors.decode(query.cursor) if query.cursor else None
+    views = await services.queries.feedback(recommendation_id, after, query.limit + 1)
+    page, next_cursor = cursors.page(views, query.limit, lambda last: last.feedback_id)
+    return FeedbackList(items=[Feedback.model_validate(view) for view in page], next_cursor=next_cursor)

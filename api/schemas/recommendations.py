@@ -24,3 +24,24 @@ class RecommendationFeedbackResponse(Output):
     recommendation_id: Id
     revision: int
     submitted_at: Moment
+
+
+class Feedback(Output):
+    """What one person said. `comments` is absent where there were none, and where their author was erased."""
+
+    feedback_id: Id
+    revision: int = Field(description="The result it speaks of")
+    credential_id: Id | None = Field(default=None, description="The item it speaks of; absent: all of them")
+    submitted_by: Id
+    submitted_by_role: Literal["student", "advisor"]
+    relevance_score: int
+    acceptance_status: Literal["accepted", "rejected", "pending"] | None = None
+    comments: str | None = None
+    submitted_at: Moment = Field(validation_alias="created_at")
+
+
+class FeedbackList(Output):
+    """Newest first. `next_cursor` is absent on the last page."""
+
+    items: list[Feedback]
+    next_cursor: str | None = None

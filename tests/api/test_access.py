@@ -135,6 +135,9 @@ WALKS = {
     "give_feedback": Walk(
         "POST", "/api/v1/recommendations/{recommendation}/feedback", REVIEWERS, body=lambda _: {"relevance_score": 4}
     ),
+    "list_feedback": Walk(
+        "GET", "/api/v1/recommendations/{recommendation}/feedback", (401, 403, 403, 200, 200, 403, 404, 404, 403)
+    ),
     "list_credentials": Walk("GET", "/api/v1/catalog/credentials", ALL),
     "read_credential": Walk("GET", "/api/v1/catalog/credentials/{credential}", ALL),
     "search_credentials": Walk("GET", "/api/v1/catalog/search?q=data", ALL),

@@ -75,6 +75,35 @@ async def test_an_advisor_speaks_as_an_advisor(api: Api, learner: Person) -> Non
     assert claimed.json()["details"][0]["field"] == "submitted_by_role"
 
 
+async def test_advisors_and_admins_read_what_was_said(api: Api, learner: Person) -> None:
+    publication = await api.completed(learner)
+    said = {"relevance_score": 2, "comments": "Too easy.", "acceptance_status": "rejected"}
+    await _give(api, learner, publication.recommendation_id, **said, credential_id=str(api.credentials[0]))
+    for role in ("advisor", "admin"):
+        reader = await api.person(role)
+        (read,) = (await api.get(reader, f"/recommendations/{publication.recommendation_id}/feedback")).json()["items"]
+        assert said.items() <= read.items()
+        assert (read["submitted_by"], read["submitted_by_role"]) == (str(learner.id), "student")
+        assert (read["credential_id"], read["revision"]) == (str(api.credentials[0]), 1)
+
+
+async def test_what_was_said_comes_in_pages_the_newest_first(api: Api, learner: Person) -> None:
+    publication = await api.completed(learner)
+    for score in (1, 2, 3):
+        await _give(api, learner, publication.recommendation_id, relevance_score=score)
+    advisor, path = await api.person("advisor"), f"/recommendations/{publication.recommendation_id}/feedback"
+    first = (await api.get(advisor, path, limit=2)).json()
+    rest = (await api.get(advisor, path, limit=2, cursor=first["next_cursor"])).json()
+    assert [each["relevance_score"] for each in first["items"] + rest["items"]] == [3, 2, 1]
+    assert "next_cursor" not in rest
+
+
+async def test_nothing_said_is_an_empty_list(api: Api, learner: Person) -> None:
+    publication = await api.completed(learner)
+    answer = await api.get(await api.person("advisor"), f"/recommendations/{publication.recommendation_id}/feedback")
+    assert (answer.status_code, answer.json()) == (200, {"items": []})
+
+
 @pytest.mark.parametrize(
     ("feedback", "field"),
     [
