@@ -8,11 +8,11 @@ CLIENT_BIN := .local/client-venv/bin
 SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/*
 
 .DEFAULT_GOAL := help
-.PHONY: help install weaviate up demo reset test test-faults test-load bench bench-api bench-search bench-webhooks evaluate evaluate-recommendations lint format \
+.PHONY: help install weaviate up demo reset test test-faults test-load bench bench-api bench-search bench-recommending bench-webhooks evaluate evaluate-recommendations lint format \
 	openapi openapi-check client migration-check seed ci
 
 help: ## list the commands
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## make .venv and install everything (PYTHON=python3.12, TORCH_INDEX=<url>)
 
@@ -53,6 +53,9 @@ bench-api: $(STAMP) ## measure the API against a bare endpoint (N=, CONCURRENCY=
 
 bench-search: $(STAMP) ## measure both stores on a large catalogue (N=, QUERIES=, TEXTS=)
 	@exec $(BIN)/python -m tests.load.search
+
+bench-recommending: $(STAMP) ## measure finding and ranking beside many earlier learners (N=, LEARNERS=, STORE=)
+	@exec $(BIN)/python -m tests.load.recommending
 
 bench-webhooks: $(STAMP) ## measure deliveries against plain requests, and beside dead partners
 	@exec $(BIN)/python -m tests.load.webhooks

@@ -48,14 +48,21 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbour:
-    """An earlier learner of the role: skill scores and what they made of credentials (1..5; accepted = 5).
-
-    `reactions` maps credential id -> rating 1..5.
-    """
+class EarlierLearner:
+    """Somebody who took the role before; `id` is the recommendation that they reacted to, made for these scores."""
 
     id: UUID
     skills: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """An earlier learner like this one, and what they made of credentials: credential id -> rating 1..5.
+
+    Accepting counts as 5, rejecting as 1.
+    """
+
+    id: UUID
     reactions: Mapping[UUID, Decimal]
 
 

@@ -18,7 +18,7 @@ from domain.identity import derived_id
 from domain.ledger import Bought, BoughtVectors
 from domain.ports import CatalogText, Found, IndexEntry, Refusal, SearchQuery, Vector
 from domain.privacy import Erasure
-from domain.recommendations import Neighbour, SearchHit
+from domain.recommendations import EarlierLearner, SearchHit
 from domain.scores import CriterionRating, DegradedReason, EssayScore
 from domain.vectors import DIMENSIONS, check_vector
 from domain.webhooks import Answer, Delivery, Message, outcome_of
@@ -385,9 +385,9 @@ class FakeNearestLearners:
     """The port `NearestLearners`: one less the mean difference of the scores both have."""
 
     async def nearest(
-        self, profile: Mapping[str, Decimal | None], neighbours: Sequence[Neighbour], k: int
-    ) -> tuple[tuple[Neighbour, float], ...]:
-        found = [(each, nearness) for each in neighbours if (nearness := _nearness(profile, each.skills)) > 0]
+        self, profile: Mapping[str, Decimal | None], learners: Sequence[EarlierLearner], k: int
+    ) -> tuple[tuple[EarlierLearner, float], ...]:
+        found = [(each, nearness) for each in learners if (nearness := _nearness(profile, each.skills)) > 0]
         return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0].id))[:k])
 
 

@@ -11,7 +11,7 @@ from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments import Assessment
 from domain.errors import Conflict
 from domain.ports import UnitOfWorkFactory
-from domain.recommendations import Blend, Neighbour
+from domain.recommendations import Blend, EarlierLearner
 from domain.steps import Step
 from persistence.tables import CredentialRow, LearnerCredentialRow
 from tests.activities.builders import an_index, job_row, run_of, score_everything
@@ -23,10 +23,10 @@ class CountingNearest(FakeNearestLearners):
         self.calls = 0
 
     async def nearest(
-        self, profile: Mapping[str, Decimal | None], neighbours: Sequence[Neighbour], k: int
-    ) -> tuple[tuple[Neighbour, float], ...]:
+        self, profile: Mapping[str, Decimal | None], learners: Sequence[EarlierLearner], k: int
+    ) -> tuple[tuple[EarlierLearner, float], ...]:
         self.calls += 1
-        return await super().nearest(profile, neighbours, k)
+        return await super().nearest(profile, learners, k)
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def a_trace(of: Credential, similarity: float = 0.5, skill: str = SQL) -> Trace:
 
 def neighbour(name: str, **ratings: str) -> Neighbour:
     reactions = {an_id(key): Decimal(rating) for key, rating in ratings.items()}
-    return Neighbour(id=an_id(name), skills={SQL: Decimal("0.3")}, reactions=reactions)
+    return Neighbour(id=an_id(name), reactions=reactions)
 
 
 def blend(

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from domain.assessments import Assessment
 from domain.errors import NotFound
 from domain.ports import UnitOfWork, UnitOfWorkFactory
-from domain.recommendations import Neighbour
+from domain.recommendations import EarlierLearner
 from persistence.tables import (
     CredentialRow,
     FeedbackRow,
@@ -30,11 +30,11 @@ SKILLS = {"SQL querying": "0.4"}
 
 @pytest.fixture
 async def learner(session: AsyncSession) -> Assessment:
-    """Who looks for neighbours."""
+    """Whom something is recommended to."""
     return await an_assessment(session, items=2)
 
 
-async def a_neighbour(
+async def an_earlier_learner(
     session: AsyncSession,
     organization_id: UUID,
     credentials: list[UUID],
@@ -88,9 +88,17 @@ async def a_neighbour(
     return user_id
 
 
-async def neighbours(units: Callable[[], UnitOfWork], learner: Assessment) -> tuple[Neighbour, ...]:
+async def earlier(units: Callable[[], UnitOfWork], learner: Assessment) -> tuple[EarlierLearner, ...]:
     async with units() as unit:
-        return await unit.catalog.neighbours(learner)
+        return await unit.catalog.earlier_learners(learner)
+
+
+async def reactions(units: Callable[[], UnitOfWork], learner: Assessment) -> list[dict[UUID, Decimal]]:
+    """Of each earlier learner, in their order."""
+    found = await earlier(units, learner)
+    async with units() as unit:
+        told = await unit.catalog.reactions([each.id for each in found])
+    return [told[each.id] for each in found]
 
 
 async def test_a_role_has_its_targets(uow_factory: UnitOfWorkFactory) -> None:
@@ -136,7 +144,7 @@ async def test_reactions_to_a_whole_recommendation_count_for_its_items_and_named
     session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
 ) -> None:
     accepted, rejected, other = credentials = await some_credentials(session, 3)
-    user_id = await a_neighbour(
+    await an_earlier_learner(
         session,
         learner.organization_id,
         credentials,
@@ -145,35 +153,31 @@ async def test_reactions_to_a_whole_recommendation_count_for_its_items_and_named
         {"relevance_score": 4, "acceptance_status": "pending"},
     )
 
-    assert await neighbours(uow_factory, learner) == (
-        Neighbour(
-            id=user_id,
-            skills={"SQL querying": Decimal("0.4")},
-            reactions={accepted: Decimal(5), rejected: Decimal(1), other: Decimal(4)},
-        ),
-    )
+    (found,) = await earlier(uow_factory, learner)
+    assert found.skills == {"SQL querying": Decimal("0.4")}
+    assert await reactions(uow_factory, learner) == [{accepted: Decimal(5), rejected: Decimal(1), other: Decimal(4)}]
 
 
 async def test_the_last_word_counts(session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment) -> None:
     credentials = await some_credentials(session, 1)
-    await a_neighbour(session, learner.organization_id, credentials, {"relevance_score": 2}, {"relevance_score": 5})
+    await an_earlier_learner(
+        session, learner.organization_id, credentials, {"relevance_score": 2}, {"relevance_score": 5}
+    )
 
-    (neighbour,) = await neighbours(uow_factory, learner)
-
-    assert neighbour.reactions == {credentials[0]: Decimal(5)}
+    assert await reactions(uow_factory, learner) == [{credentials[0]: Decimal(5)}]
 
 
-async def test_only_those_who_reacted_are_neighbours_and_never_the_learner(
+async def test_only_those_who_reacted_count_and_never_the_learner(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
 ) -> None:
     credentials = await some_credentials(session, 1)
-    await a_neighbour(session, learner.organization_id, credentials)
+    await an_earlier_learner(session, learner.organization_id, credentials)
     rated = {"relevance_score": 5}
-    await a_neighbour(session, learner.organization_id, credentials, rated, user_id=learner.user_id)
+    await an_earlier_learner(session, learner.organization_id, credentials, rated, user_id=learner.user_id)
     advisor = await a_user(session, learner.organization_id, role="advisor")
-    await a_neighbour(session, learner.organization_id, credentials, rated | {"submitted_by": advisor})
+    await an_earlier_learner(session, learner.organization_id, credentials, rated | {"submitted_by": advisor})
 
-    assert await neighbours(uow_factory, learner) == ()
+    assert await earlier(uow_factory, learner) == ()
 
 
 async def test_newest_first_and_each_learner_once(
@@ -181,21 +185,19 @@ async def test_newest_first_and_each_learner_once(
 ) -> None:
     credentials = await some_credentials(session, 1)
     place = learner.organization_id
-    older = await a_neighbour(session, place, credentials, {"relevance_score": 3}, hours_ago=5)
-    newer = await a_neighbour(session, place, credentials, {"relevance_score": 2}, hours_ago=9)
-    await a_neighbour(session, place, credentials, {"relevance_score": 4}, hours_ago=2, user_id=newer)
+    await an_earlier_learner(session, place, credentials, {"relevance_score": 3}, hours_ago=5)
+    newer = await an_earlier_learner(session, place, credentials, {"relevance_score": 2}, hours_ago=9)
+    await an_earlier_learner(session, place, credentials, {"relevance_score": 4}, hours_ago=2, user_id=newer)
 
-    found = await neighbours(uow_factory, learner)
-
-    assert [(neighbour.id, *neighbour.reactions.values()) for neighbour in found] == [(newer, 4), (older, 3)]
+    assert await reactions(uow_factory, learner) == [{credentials[0]: Decimal(4)}, {credentials[0]: Decimal(3)}]
 
 
 async def test_other_organizations_count_only_when_told_so(
     session: AsyncSession, session_factory: async_sessionmaker[AsyncSession], learner: Assessment
 ) -> None:
     credentials = await some_credentials(session, 1)
-    foreign = await a_neighbour(session, await an_organization(session), credentials, {"relevance_score": 5})
+    await an_earlier_learner(session, await an_organization(session), credentials, {"relevance_score": 5})
 
-    assert await neighbours(partial(SqlUnitOfWork, session_factory), learner) == ()
+    assert await earlier(partial(SqlUnitOfWork, session_factory), learner) == ()
     everywhere = partial(SqlUnitOfWork, session_factory, all_organizations=True)
-    assert [neighbour.id for neighbour in await neighbours(everywhere, learner)] == [foreign]
+    assert len(await earlier(everywhere, learner)) == 1

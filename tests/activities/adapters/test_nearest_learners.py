@@ -7,7 +7,7 @@ import pytest
 
 from activities.adapters.knn import KnnNearestLearners
 from domain.ports import NearestLearners
-from domain.recommendations import Neighbour
+from domain.recommendations import EarlierLearner
 from tests.domain.builders import CLEANING, SQL, an_id
 from tests.fakes import FakeNearestLearners
 
@@ -20,10 +20,10 @@ def learners(request: pytest.FixtureRequest) -> NearestLearners:
     return made
 
 
-def learner(name: str, **skills: str) -> Neighbour:
+def learner(name: str, **skills: str) -> EarlierLearner:
     names = {"sql": SQL, "cleaning": CLEANING, "other": "Other"}
     scores = {names[key]: Decimal(score) for key, score in skills.items()}
-    return Neighbour(id=an_id(name), skills=scores, reactions={})
+    return EarlierLearner(id=an_id(name), skills=scores)
 
 
 async def test_the_most_alike_come_first(learners: NearestLearners) -> None:
@@ -31,7 +31,7 @@ async def test_the_most_alike_come_first(learners: NearestLearners) -> None:
 
     found = await learners.nearest(PROFILE, [far, near], 5)
 
-    assert [neighbour for neighbour, _ in found] == [near, far]
+    assert [each for each, _ in found] == [near, far]
 
 
 async def test_nearness_falls_from_one(learners: NearestLearners) -> None:
@@ -55,14 +55,12 @@ async def test_skills_that_only_one_has_are_left_out(learners: NearestLearners) 
     assert nearness == pytest.approx(1)
 
 
-async def test_who_has_no_skill_in_common_is_no_neighbour(learners: NearestLearners) -> None:
+async def test_who_has_no_skill_in_common_is_not_near(learners: NearestLearners) -> None:
     assert await learners.nearest(PROFILE, [learner("n", other="0.5")], 5) == ()
 
 
 @pytest.mark.parametrize("profile", [{}, {SQL: None}])
-async def test_an_unknown_learner_has_no_neighbours(
-    learners: NearestLearners, profile: dict[str, Decimal | None]
-) -> None:
+async def test_nobody_is_near_an_unknown_learner(learners: NearestLearners, profile: dict[str, Decimal | None]) -> None:
     assert await learners.nearest(profile, [learner("n", sql="0.5")], 5) == ()
 
 
@@ -72,4 +70,4 @@ async def test_ties_break_by_id_whatever_the_order(learners: NearestLearners) ->
 
     found = await learners.nearest(PROFILE, crowd, 8)
 
-    assert [neighbour.id for neighbour, _ in found] == sorted(neighbour.id for neighbour in crowd)
+    assert [each.id for each, _ in found] == sorted(each.id for each in crowd)
