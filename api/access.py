@@ -134,7 +134,8 @@ async def admit(request: Request, allowed: frozenset[Caller] | None) -> None:
 
 
 def _bearer(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    given = request.headers.getlist("authorization")  # of two, a proxy may have looked at the other
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("A valid bearer token is required")
     return token.strip()

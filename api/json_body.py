@@ -19,6 +19,7 @@ from domain.errors import InvalidInput, Problem
 
 MAX_BYTES: Final = 1024 * 1024
 JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
 MAX_DEPTH: Final = 32
 MAX_DIGITS: Final = 15
 """Integers of more digits lose precision in readers that know only doubles."""
@@ -50,9 +51,13 @@ class StrictRequest(Request):
             HTTPException: 408 where the body takes too long; 413 over the route's limit; 415 for other media types,
                 charsets and encodings.
         """
-        parse = parsers[_media_type(self.headers, parsers.keys(), self._max_bytes)]
+        parse = parsers[self.media_type(parsers.keys())]
         body = await self.body()
         return parse(body) if len(body) <= MAX_BYTES else await asyncio.to_thread(parse, body)
+
+    def media_type(self, known: Collection[str]) -> str:
+        """That of the body, one of `known`; raises as `parsed` does."""
+        return _media_type(self.headers, known, self._max_bytes)
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 
 from api.access import MAY_USE, admit
-from api.json_body import MAX_BYTES, StrictRequest
+from api.json_body import FORM, MAX_BYTES, StrictRequest
 from api.rate_limits import EXEMPT
 from domain.errors import InvalidInput, Problem
 
@@ -34,7 +34,8 @@ class GuardedRoute(APIRoute):
         allowed = MAY_USE[self.name]
         handler = super().get_route_handler()
         max_bytes = LONG_BODIES.get(self.name, MAX_BYTES)
-        takes_json = self.body_field is not None and not isinstance(self.body_field.field_info, Form)
+        takes_form = self.body_field is not None and isinstance(self.body_field.field_info, Form)
+        takes_json = self.body_field is not None and not takes_form
 
         async def guarded(request: Request) -> Response:
             try:
@@ -44,6 +45,8 @@ class GuardedRoute(APIRoute):
             if self.name not in EXEMPT:  # probes come as they are configured
                 _check_query(request, self.dependant)
             strict = StrictRequest(request.scope, request.receive, request.app.state.body_timeout_s, max_bytes)
+            if takes_form and "content-type" in request.headers:  # FastAPI tells what is missing
+                strict.media_type({FORM})
             if takes_json:
                 await strict.json()  # here, because FastAPI would hide its error behind a bare 400
             return await handler(strict)

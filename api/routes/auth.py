@@ -19,7 +19,7 @@ tokens = open_router(prefix="/auth", tags=["Authentication"])
 me = router(tags=["Authentication"])
 
 
-@tokens.post("/token", summary="Log in", responses=answers(400, 401, 413))
+@tokens.post("/token", summary="Log in", responses=answers(400, 401, 413, 415))
 async def create_token(
     form: Annotated[OAuth2PasswordRequestForm, Depends()], services: Use, limits: Limits, response: Response
 ) -> TokenResponse:

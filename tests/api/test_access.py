@@ -72,7 +72,7 @@ WALKS = {
     "healthz": Walk("GET", "/healthz", OPEN),
     "readyz": Walk("GET", "/readyz", OPEN),
     # Nobody's token is looked at, and none of the bodies holds what would let anybody in.
-    "create_token": Walk("POST", "/api/v1/auth/token", (400,) * 9, body=lambda _: {}),
+    "create_token": Walk("POST", "/api/v1/auth/token", (415,) * 9, body=lambda _: {}),
     "refresh_token": Walk("POST", "/api/v1/auth/refresh", REFUSED, body=lambda _: {"refresh_token": "x"}),
     "log_out": Walk("POST", "/api/v1/auth/logout", (204,) * 9, body=lambda _: {"refresh_token": "x"}),
     "create_organization": Walk(

@@ -221,6 +221,11 @@ async def test_what_is_no_token_is_refused(api: Api, header: str) -> None:
     assert await _me(api, header) == 401
 
 
+async def test_of_two_tokens_neither_counts(api: Api, learner: Person) -> None:
+    twice = [("Authorization", learner.headers["Authorization"])] * 2
+    assert (await api.client.get("/api/v1/me", headers=twice)).status_code == 401
+
+
 async def test_a_refusal_says_how_to_authenticate(api: Api) -> None:
     answer = await api.client.get("/api/v1/me")
     assert answer.headers["WWW-Authenticate"] == "Bearer"

@@ -112,6 +112,21 @@ async def test_an_undeclared_body_is_counted_while_it_arrives(api: Api, learner:
     assert sent <= MAX_BYTES + 128 * 1024
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/json"},
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {"Content-Type": "application/x-www-form-urlencoded; charset=utf-16"},
+        {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"},
+    ],
+)
+async def test_a_login_that_is_no_plain_form_is_415(api: Api, headers: dict[str, str]) -> None:
+    answer = await api.client.post("/api/v1/auth/token", content=b"username=a&password=b", headers=headers)
+    assert (answer.status_code, answer.json()["error_code"]) == (415, "UNSUPPORTED_MEDIA_TYPE_415")
+
+
 async def test_a_login_form_is_counted_too(api: Api) -> None:
     answer = await api.client.post("/api/v1/auth/token", data={"username": "x" * MAX_BYTES, "password": "y"})
     assert answer.status_code == 413
