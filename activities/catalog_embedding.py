@@ -98,5 +98,5 @@ class CatalogEmbedding:
 
     def _kept(self) -> CatalogIndex:
         if self._index is None:
-            raise NotFound("No index is configured")
+            raise NotFound("No index is configured: set WEAVIATE_URL")
         return self._index

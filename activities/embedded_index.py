@@ -47,7 +47,9 @@ class EmbeddedIndex:
             self._embedded = await self._ask()
             self._asked_until = time.monotonic() + self._asked_every_s
         if not self._embedded:
-            raise ExternalServiceError("The catalogue is not embedded by the configured model yet")
+            raise ExternalServiceError(
+                "The catalogue is not embedded by the configured model yet: the run catalog-embedding does it"
+            )
         return await self._index.search(queries, limit=limit)
 
     async def _ask(self) -> bool:

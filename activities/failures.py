@@ -73,21 +73,28 @@ def translate(error: Exception, attempt: int = 1) -> ApplicationError:
         case ExternalServiceError() | AnswerAwaited():
             return _failure(error, error.retry_after_s)
         case AppError():
-            return ApplicationError(f"{error.code}: {error.message}", type=type(error).__name__)
+            return ApplicationError(_told(error), type=type(error).__name__)
         case asyncio.TimeoutError() | OSError():
-            return ApplicationError(f"{type(error).__name__}: a service did not answer", type=type(error).__name__)
+            text = f"{type(error).__name__}: a service did not answer. It is tried again: see that all of them are up"
+            return ApplicationError(text, type=type(error).__name__)
         case _:
-            return ApplicationError(f"{type(error).__name__}: see the worker's log", type=UNEXPECTED)
+            text = f"{type(error).__name__}: a bug, or data that no code foresaw. The worker's log names the place"
+            return ApplicationError(text, type=UNEXPECTED)
 
 
 def _failure(error: AppError, retry_after_s: float | None, *, non_retryable: bool = False) -> ApplicationError:
     return ApplicationError(
-        f"{error.code}: {error.message}",
+        _told(error),
         *([] if retry_after_s is None else [retry_after_s]),
         type=type(error).__name__,
         non_retryable=non_retryable,
         next_retry_delay=None if retry_after_s is None else timedelta(seconds=retry_after_s),
     )
+
+
+def _told(error: AppError) -> str:
+    """Cause and remedy."""
+    return f"{error.code}: {error.message}" + (f". {error.remedy}" if error.remedy else "")
 
 
 class FailureInterceptor(Interceptor):

@@ -122,5 +122,5 @@ async def fill(catalog: CatalogIndex, build: str, on_progress: Progress | None =
     """
     drift = await settle(catalog, build, on_progress)
     if drift.refused > (1 - WHOLE_SHARE) * (drift.indexed + drift.refused):
-        raise ExternalServiceError("The index refuses its entries")
+        raise ExternalServiceError("The index refuses its entries: see Weaviate's log")
     return drift

@@ -8,10 +8,12 @@ from typing import ClassVar
 class AppError(Exception):
     """An error with a code that clients may rely on and a message that is safe to show.
 
-    Messages name ids and fields, never answers, addresses or secrets.
+    Messages name ids and fields, never answers, addresses or secrets. `remedy` is what the failure of a run adds for
+    whoever operates it, where the message does not say it.
     """
 
     code: ClassVar[str] = "INTERNAL_500"
+    remedy: ClassVar[str] = ""
 
     def __init__(self, message: str, *, details: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
@@ -33,6 +35,7 @@ class InvalidInput(AppError):
     """The input breaks a rule that its sender could have known."""
 
     code = "VALIDATION_400"
+    remedy = "Correct what was sent"
 
     def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(message)
@@ -51,12 +54,14 @@ class NotFound(AppError):
     """It does not exist, or it is not the caller's to see: the two are not told apart."""
 
     code = "NOT_FOUND_404"
+    remedy = "Was Postgres restored to before it was made?"
 
 
 class InvalidAssessmentState(AppError):
     """The assessment's state does not allow this."""
 
     code = "ASSESSMENT_409"
+    remedy = "Another run or request was faster"
 
 
 class RecommendationNotReady(AppError):
@@ -73,6 +78,7 @@ class Conflict(AppError):
     """Somebody else changed the same thing first."""
 
     code = "CONFLICT_409"
+    remedy = "Another run is ahead of this one"
 
 
 class RequestInProgress(AppError):
@@ -101,6 +107,7 @@ class Erased(AppError):
     """The person is being, or has been, erased: nothing more is written about them."""
 
     code = "ERASED_410"
+    remedy = "Nothing of theirs is worked on any more"
 
 
 class ExternalServiceError(AppError):
@@ -116,13 +123,19 @@ class ExternalServiceError(AppError):
 class ModelUnavailable(ExternalServiceError):
     """The language model could not be reached or failed; a retry may help."""
 
+    remedy = "It is tried again; then the local grader stands in, and healing goes on"
+
 
 class ModelTimeout(ExternalServiceError):
     """The language model did not answer within the deadline; perhaps it answered, and was paid, all the same."""
 
+    remedy = "It is tried once more; then the local grader stands in, and healing goes on"
+
 
 class ModelCircuitOpen(ExternalServiceError):
     """The language model failed too often just now, so it is not asked."""
+
+    remedy = "The failures before this one say why"
 
 
 class ModelNotConfigured(ExternalServiceError):
@@ -132,9 +145,13 @@ class ModelNotConfigured(ExternalServiceError):
 class ModelBusy(ExternalServiceError):
     """The language model's provider asks to wait for longer than an essay should."""
 
+    remedy = "Healing waits for as long"
+
 
 class ModelKeyRefused(ExternalServiceError):
     """The provider refuses the API key."""
+
+    remedy = "Restart the workers with it"
 
 
 class ModelQuotaExhausted(ExternalServiceError):
@@ -144,25 +161,33 @@ class ModelQuotaExhausted(ExternalServiceError):
 class ModelUnknown(ExternalServiceError):
     """The provider does not know the model."""
 
+    remedy = "Restart the workers with the right ones"
+
 
 class ModelRequestRefused(ExternalServiceError):
     """The provider refuses the request as it is; the same one would be refused again."""
 
+    remedy = "Check OPENAI_MODEL and what is set beside it, then restart the workers"
+
 
 class BudgetSpent(ExternalServiceError):
     """The organization's budget for the day does not cover another answer."""
+
+    remedy = "Healing goes on tomorrow; ESSAY_BUDGET_CENTS_PER_DAY sets the budget"
 
 
 class AttemptsExceeded(AppError):
     """The student has handed in too many assessments for the role on this day for another one to be paid for."""
 
     code = "ATTEMPTS_429"
+    remedy = "ESSAY_ATTEMPTS_PER_DAY sets how many are paid for"
 
 
 class AnswerAwaited(AppError):
     """Another attempt is buying the same answer; `retry_after_s` is for how long at most."""
 
     code = "ANSWER_AWAITED_409"
+    remedy = "This one waits for it"
 
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
@@ -173,15 +198,18 @@ class StorageUnavailable(AppError):
     """Our own database is away or overloaded: the same call succeeds later."""
 
     code = "STORAGE_503"
+    remedy = "It is tried again until the database serves: see that Postgres is up and has connections left"
 
 
 class TemporarilyUnavailable(AppError):
     """What the call needs is overloaded or away just now: the same call succeeds later."""
 
     code = "UNAVAILABLE_503"
+    remedy = "It is tried again"
 
 
 class CorruptData(AppError):
     """Stored data breaks an invariant: a retry cannot help, a person must look."""
 
     code = "CORRUPT_DATA_500"
+    remedy = "No retry helps: correct what is stored, then have the run made again"

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import search_attributes
     from workflows.deliveries import start_deliveries
     from workflows.essays import all_of, grade
-    from workflows.pipeline import UNRECORDED, reason_of, recommend_and_publish, retrieve
+    from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
     from workflows.policies import calling
     from workflows.progress import Stage, Staged
     from workflows.revision import start_healing
@@ -140,6 +140,7 @@ class AssessmentWorkflow(Staged):
         if attempted.reason is None:
             self.show(self._progress.stage, essays_scored=self._progress.essays_scored + 1)
             return None
+        self.show(self._progress.stage, last_failure=attempted.failure)
         self._retry_after_s = max(self._retry_after_s, attempted.retry_after_s)
         return LeftEssay(essay=essay, reason=attempted.reason)
 
@@ -155,7 +156,7 @@ class AssessmentWorkflow(Staged):
     async def _fail(self, run_number: int, error: ActivityError) -> NoReturn:
         """Writes the failure down where people look for it, then closes the run as failed."""
         reason = reason_of(error)
-        self.show(Stage.FAILED, last_failure=f"{error.activity_type}: {reason}")
+        self.show(Stage.FAILED, last_failure=told(error))
         workflow.upsert_search_attributes(
             [
                 search_attributes.ASSESSMENT_STATUS.value_set(AssessmentStatus.FAILED),
@@ -170,7 +171,7 @@ class AssessmentWorkflow(Staged):
             )
             await start_deliveries(failed.deliveries)
         raise ApplicationError(
-            f"{error.activity_type} failed: {reason}",
+            closing(error, f"POST /api/v1/assessments/{self._assessment.assessment_id}/rerun"),
             type="AssessmentFailed",
             non_retryable=True,
         ) from error

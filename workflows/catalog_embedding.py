@@ -103,4 +103,5 @@ class CatalogEmbeddingWorkflow:
         )
 
     def _show(self, state: str) -> None:
-        workflow.set_current_details(f"- {state}\n- Texts embedded: {self._embedded:,}")
+        again = "it starts once more after this round" if self._changed else "signal `changed` starts it once more"
+        workflow.set_current_details(f"- {state}\n- Texts embedded: {self._embedded:,}\n\nPress: nothing; {again}.")

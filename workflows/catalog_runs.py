@@ -9,6 +9,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from domain.errors import ExternalServiceError
+from workflows import legends
 from workflows.catalog_embedding import CatalogEmbeddingInput, CatalogEmbeddingWorkflow
 from workflows.policies import Queue
 
@@ -37,6 +38,7 @@ class TemporalCatalogRuns:
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     start_signal="changed",
                     static_summary="Embed the catalogue and bring its index up to date",
+                    static_details=legends.CATALOG_EMBEDDING,
                     rpc_timeout=timedelta(seconds=self._deadline_s),
                 )
         except (RPCError, TimeoutError, RuntimeError) as error:

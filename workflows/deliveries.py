@@ -9,6 +9,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from domain.webhooks import Delivery
+    from workflows import legends
     from workflows.policies import Queue, sibling_queue
     from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, fair, summary, workflow_id
 
@@ -28,6 +29,7 @@ async def _start(delivery: Delivery) -> None:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             static_summary=summary(delivery),
+            static_details=legends.DELIVERY,
             search_attributes=attributes(delivery),
             priority=fair(delivery),
         )

@@ -8,6 +8,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from domain.webhooks import Delivery
+from workflows import legends
 from workflows.engine_calls import DEADLINE_S, EngineCalls
 from workflows.policies import Queue
 from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, fair, summary, workflow_id
@@ -42,6 +43,7 @@ class TemporalDeliveryRuns:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=signal,
             static_summary=summary(delivery),
+            static_details=legends.DELIVERY,
             search_attributes=attributes(delivery),
             priority=fair(delivery),
             rpc_timeout=timedelta(seconds=self._deadline_s),

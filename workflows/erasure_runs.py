@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.privacy import Erasure
 from domain.webhooks import Delivery
-from workflows import runs, search_attributes, webhook_delivery
+from workflows import legends, runs, search_attributes, webhook_delivery
 from workflows.engine_calls import DEADLINE_S, EngineCalls
 from workflows.policies import Queue
 from workflows.user_erasure import UserErasureWorkflow
@@ -111,6 +111,7 @@ class TemporalErasureRuns:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"Erase user {erasure.id}",
+            static_details=legends.ERASURE,
             search_attributes=TypedSearchAttributes(
                 [SearchAttributePair(search_attributes.ORGANIZATION_ID, organization)]
             ),

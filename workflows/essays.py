@@ -12,6 +12,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 with workflow.unsafe.imports_passed_through():
     from activities.score_essay import EssayInput, EssayOutcome, ScoreEssay
     from domain.scores import DegradedReason
+    from workflows.pipeline import told
     from workflows.policies import FALLBACKS, STORAGE_PAUSE, calling
 
 
@@ -20,9 +21,13 @@ Graded = TypeVar("Graded")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempted:
-    """What came of it: graded, or why not, and how many seconds the provider asks to wait before it is tried again."""
+    """What came of it: graded, or why not, and how many seconds the provider asks to wait before it is tried again.
+
+    `failure` is why not in the words of who failed.
+    """
 
     reason: DegradedReason | None = None
+    failure: str | None = None
     retry_after_s: float = 0.0
 
 
@@ -46,7 +51,8 @@ async def grade(essay: EssayInput, name: str) -> Attempted:
         if progress.outcome is EssayOutcome.SCORED:
             return Attempted()
         if progress.outcome is EssayOutcome.UNSCORABLE:
-            return Attempted(reason=DegradedReason.ESSAY_ANSWER_REJECTED)
+            rejected = DegradedReason.ESSAY_ANSWER_REJECTED
+            return Attempted(reason=rejected, failure=rejected.text)
         due = progress.next_call
 
 
@@ -67,8 +73,8 @@ def _of_storage(error: ActivityError) -> bool:
 def _fallen_back(error: ActivityError) -> Attempted:
     cause = error.cause
     if isinstance(cause, TemporalTimeout):
-        return Attempted(reason=DegradedReason.ESSAY_GRADER_LOCAL)
+        return Attempted(reason=DegradedReason.ESSAY_GRADER_LOCAL, failure=told(error))
     if not isinstance(cause, ApplicationError) or cause.type not in FALLBACKS:
         raise error
     wait = cause.details[0] if cause.details else 0.0
-    return Attempted(reason=FALLBACKS[cause.type], retry_after_s=float(wait))
+    return Attempted(reason=FALLBACKS[cause.type], failure=told(error), retry_after_s=float(wait))

@@ -13,6 +13,7 @@ class ReconciliationWorkflow:
 
     @workflow.run
     async def run(self) -> Reconciled:
+        workflow.set_current_details("Comparing what Postgres holds with what runs")
         return await workflow.execute_activity_method(
             Reconcile.reconcile, **calling("reconcile", "Start what should be running")
         )

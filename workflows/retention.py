@@ -28,5 +28,7 @@ class RetentionWorkflow:
 
 
 def _details(gone: Mapping[str, int], under_way: RetentionRule | None = None) -> str:
-    lines = [f"{rule}: {rows}" for rule, rows in gone.items()]
-    return "\n\n".join([*lines, *([f"{under_way}: under way"] if under_way else [])])
+    """Every rule: done with how many rows, under way, or still to come."""
+    now = {under_way: "under way"} if under_way else {}
+    states = {rule: gone.get(rule, now.get(rule, "to come")) for rule in RetentionRule}
+    return "\n".join(f"- [{'x' if rule in gone else ' '}] {rule}: {state}" for rule, state in states.items())

@@ -1,12 +1,13 @@
 """Later revisions of a published result: degraded parts healed, reviews taken in."""
 
-import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NoReturn
 from uuid import UUID
 
 from temporalio import workflow
+from temporalio.common import SearchAttributePair
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -19,13 +20,13 @@ with workflow.unsafe.imports_passed_through():
     from activities.end_healing import EndHealing, HealingEnd
     from activities.score_essay import EssayInput
     from activities.steps import RunInput
-    from domain.assessments import Healing
+    from domain.assessments import AssessmentStatus, Healing
     from domain.scores import DegradedReason
-    from workflows import search_attributes
+    from workflows import legends, search_attributes
     from workflows.essays import Attempted, grade
-    from workflows.pipeline import UNRECORDED, reason_of, recommend_and_publish, retrieve
+    from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
     from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST, HEALING_LONGEST, calling
-    from workflows.progress import Stage, Staged
+    from workflows.progress import REVISION_STAGES, Stage, Staged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,8 @@ class RevisionWorkflow(Staged):
     `reviewed` publishes what people set. Query `progress`. No updates. Ends when nothing is left to improve, or when
     the time for it is over.
     """
+
+    stages = REVISION_STAGES
 
     @workflow.init
     def __init__(self, revision: RevisionInput) -> None:
@@ -105,17 +108,12 @@ class RevisionWorkflow(Staged):
         pause = self._next_heal - workflow.now()
         if self._woken or pause <= timedelta():
             return
-        failure = self._progress.last_failure
-        workflow.set_current_details(
-            f"Next attempt at {self._next_heal:%Y-%m-%d %H:%M:%S} UTC; the signal `retry_degraded` makes it now."
-            + (f"\n\nLast failure: {failure}" if failure else "")
-        )
-        try:
+        self.show(Stage.WAITING, next_attempt=self._next_heal, gives_up=self._ends)
+        with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._woken, timeout=pause, timeout_summary="Until the next attempt to heal"
             )
-        except asyncio.TimeoutError:  # noqa: UP041 - what the SDK raises on every Python
-            return
+        self.show(Stage.WAITING, next_attempt=None, gives_up=None)
 
     async def _heal(self, plan: RevisionPlan) -> bool:
         """Tries the degraded parts again and publishes what became better; False when nothing is left to try."""
@@ -140,8 +138,8 @@ class RevisionWorkflow(Staged):
         attempt = await grade(wanted, "Essay")
         if attempt.reason is DegradedReason.ESSAY_ANSWER_REJECTED:
             self._rejections[essay.essay] = rejections + 1
-        if attempt.reason is not None:
-            self.show(self._progress.stage, last_failure=f"{attempt.reason}: {attempt.reason.text}")
+        if attempt.failure is not None:
+            self.show(self._progress.stage, last_failure=attempt.failure)
         return attempt
 
     async def _publish(self, plan: RevisionPlan, *, anyway: bool = True) -> None:
@@ -150,7 +148,8 @@ class RevisionWorkflow(Staged):
         self.show(Stage.RETRIEVING)
         evidence = await retrieve(run)
         if evidence.degraded_reasons and not anyway:
-            self.show(self._progress.stage, last_failure=", ".join(evidence.degraded_reasons))
+            texts = " ".join(DegradedReason(reason).text for reason in evidence.degraded_reasons)
+            self.show(self._progress.stage, last_failure=f"retrieve_evidence: {texts}")
             return
         self._revision = (await recommend_and_publish(run, self.show)).revision
         self._woken = True
@@ -165,12 +164,12 @@ class RevisionWorkflow(Staged):
     async def _stop(self, error: ActivityError) -> NoReturn:
         """An error of ours ends the healing, not the assessment: the published result stays."""
         reason = reason_of(error)
-        self.show(Stage.FAILED, last_failure=f"{error.activity_type}: {reason}")
+        self.show(Stage.FAILED, last_failure=told(error))
         workflow.upsert_search_attributes([search_attributes.FAILURE_REASON.value_set(reason)])
         if reason not in UNRECORDED:
             await self._end(Healing.STOPPED, reason)
         raise ApplicationError(
-            f"{error.activity_type} failed: {reason}", type="HealingStopped", non_retryable=True
+            closing(error, f"POST /api/v1/assessments/{self._id}/retry"), type="HealingStopped", non_retryable=True
         ) from error
 
     async def _end(self, healing: Healing, reason: str | None = None) -> Healing:
@@ -188,14 +187,16 @@ class RevisionWorkflow(Staged):
 async def start_healing(assessment_id: UUID, retry_after_s: float) -> None:
     """Starts the healer of a result that was just published; one that is alive already will do."""
     info = workflow.info()
+    published = SearchAttributePair(search_attributes.ASSESSMENT_STATUS, str(AssessmentStatus.COMPLETED))
     try:
         await workflow.start_child_workflow(
             RevisionWorkflow.run,
             RevisionInput(assessment_id=assessment_id, retry_after_s=retry_after_s),
             id=f"revision-{assessment_id}",
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=f"Heal assessment {assessment_id}",
-            search_attributes=info.typed_search_attributes,
+            static_summary=f"Revise assessment {assessment_id}",
+            static_details=legends.REVISION,
+            search_attributes=info.typed_search_attributes.updated(published),
             priority=info.priority,
         )
     except WorkflowAlreadyStartedError:

@@ -17,7 +17,7 @@ from temporalio.common import (
 from temporalio.service import RPCError
 
 from domain.assessments import Assessment
-from workflows import search_attributes
+from workflows import legends, search_attributes
 from workflows.assessment import AssessmentInput, AssessmentWorkflow
 from workflows.engine_calls import DEADLINE_S, EngineCalls
 from workflows.policies import Queue, fair
@@ -86,7 +86,8 @@ class TemporalAssessmentRuns:
             AssessmentWorkflow.run,
             AssessmentInput(assessment_id=assessment.id, expires_at=assessment.expires_at),
             id=workflow_id(assessment.id),
-            static_summary=f"Assessment {assessment.id}",
+            static_summary=f"Assessment {assessment.id} of student {assessment.user_id}",
+            static_details=legends.ASSESSMENT,
             start_signal=signal,
             **self._options(assessment),
         )
@@ -97,6 +98,7 @@ class TemporalAssessmentRuns:
             RevisionInput(assessment_id=assessment.id),
             id=revision_workflow_id(assessment.id),
             static_summary=f"Revise assessment {assessment.id}",
+            static_details=legends.REVISION,
             start_signal=signal,
             **self._options(assessment),
         )

@@ -17,6 +17,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from workflows import legends
 from workflows.catalog_embedding import CatalogEmbeddingInput, CatalogEmbeddingWorkflow
 from workflows.policies import Queue
 from workflows.reconciliation import ReconciliationWorkflow
@@ -32,7 +33,8 @@ async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Q
             ReconciliationWorkflow.run,
             id=SWEEP,
             task_queue=queue,
-            static_summary="Starts assessments that should be running",
+            static_summary="Starts what should be running",
+            static_details=legends.RECONCILIATION,
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
@@ -60,6 +62,7 @@ async def ensure_catalog_embedding(client: Client, every: timedelta, queue: str 
             id="catalog-embedding-weekly",
             task_queue=queue,
             static_summary="Embeds the catalogue and rebuilds its index",
+            static_details=legends.CATALOG_EMBEDDING,
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
@@ -71,7 +74,11 @@ async def ensure_retention(client: Client, every: timedelta, queue: str = Queue.
     """What is missed while no worker runs, the next day does."""
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
-            RetentionWorkflow.run, id="retention", task_queue=queue, static_summary="Lets go of what is old"
+            RetentionWorkflow.run,
+            id="retention",
+            task_queue=queue,
+            static_summary="Lets go of what is old",
+            static_details=legends.RETENTION,
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),

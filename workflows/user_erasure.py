@@ -1,6 +1,7 @@
 """The erasure of one person, from the commit that refuses all writes about them to the entry on the list."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from temporalio import workflow
 
@@ -8,6 +9,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.erase_user import EraseUser
     from domain.privacy import Erasure
     from workflows.policies import calling
+
+
+_STEPS: Final = ("end what runs about the person", "erase what is held", "note it on the erasure list")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +30,22 @@ class UserErasureWorkflow:
 
     @workflow.run
     async def run(self, erasure: Erasure) -> ErasureResult:
-        workflow.set_current_details("Stopping what runs about the person")
+        _show(0)
         await workflow.execute_activity_method(
             EraseUser.stop_runs, erasure, **calling("stop_runs", "End every run about the person")
         )
-        workflow.set_current_details("Erasing")
+        _show(1)
         erased = await workflow.execute_activity_method(
             EraseUser.erase_records, erasure, **calling("erase_records", "Delete or blank what is held")
         )
+        _show(2)
         await workflow.execute_activity_method(
             EraseUser.finish_erasure, erasure, **calling("finish_erasure", "Note it on the erasure list")
         )
-        workflow.set_current_details(f"Erased, with {erased} assessment(s)")
+        _show(len(_STEPS))
         return ErasureResult(assessments=erased)
+
+
+def _show(done: int) -> None:
+    boxes = (f"- [{'x' if at < done else ' '}] {step}" for at, step in enumerate(_STEPS))
+    workflow.set_current_details("\n".join([*boxes, "\nIt must end: do not cancel or terminate it."]))

@@ -13,8 +13,10 @@ with workflow.unsafe.imports_passed_through():
     from domain.webhooks import Delivery, DeliveryStatus, scheduled_wait_s
     from workflows import search_attributes
     from workflows.policies import DELIVERY_SCHEDULE_S, calling
+    from workflows.progress import TIME
 
 ATTEMPTS = len(DELIVERY_SCHEDULE_S)
+PRESS = "signal `redeliver_now` makes the next attempt now, `give_up` makes it a dead letter."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class WebhookDeliveryWorkflow:
 
     @workflow.run
     async def run(self, delivery: Delivery) -> DeliveryResult:
-        self._show("first attempt under way")
+        self._show("first attempt under way", PRESS)
         done = await self._attempt(1)
         while done.status is DeliveryStatus.PENDING:
             await self._wait(done)
@@ -76,8 +78,8 @@ class WebhookDeliveryWorkflow:
     async def _wait(self, done: AttemptResult) -> None:
         wait = timedelta(seconds=done.wait_s)
         following = f"attempt {done.attempts + 1} of {ATTEMPTS}"
-        due = (workflow.now() + wait).isoformat(timespec="seconds")
-        self._show(f"last answer {done.code or 'none'}, {following} at {due}")
+        due = f"{workflow.now() + wait:{TIME}}"
+        self._show(f"last answer {_answer(done.code)}, {following} at {due}", PRESS)
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._hurried or self._given_up, timeout=wait, timeout_summary=f"Until {following}"
@@ -92,16 +94,24 @@ class WebhookDeliveryWorkflow:
         )
 
     def _end(self, result: DeliveryResult) -> DeliveryResult:
-        self._show(f"{result.status} after {result.attempts} attempt(s), last answer {result.code or 'none'}")
+        self._show(f"{result.status} after {result.attempts} attempt(s), last answer {_answer(result.code)}")
         workflow.upsert_search_attributes([search_attributes.DELIVERY_STATUS.value_set(result.status)])
         if result.status is DeliveryStatus.DEAD_LETTER:
             raise ApplicationError(
-                f"Not delivered after {result.attempts} attempt(s)", type="DeadLetter", non_retryable=True
+                f"Not delivered after {result.attempts} attempt(s), last answer {_answer(result.code)}. Once the "
+                f"endpoint is mended, POST /api/v1/webhooks/deliveries/{self._delivery.id}/redeliver.",
+                type="DeadLetter",
+                non_retryable=True,
             )
         return result
 
-    def _show(self, state: str) -> None:
-        workflow.set_current_details(f"Endpoint {self._delivery.endpoint_id}: {state}")
+    def _show(self, state: str, press: str = "nothing.") -> None:
+        about = f"Endpoint {self._delivery.endpoint_id}: {state}\n\nEvent {self._delivery.event_id}"
+        workflow.set_current_details(f"{about}\n\nPress: {press}")
+
+
+def _answer(code: int | None) -> str:
+    return "none" if code is None else str(code)
 
 
 def workflow_id(delivery: Delivery) -> str:

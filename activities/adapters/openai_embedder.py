@@ -136,7 +136,7 @@ def _read(raw: bytes) -> _Reply:
 def _vectors(reply: _Reply, number: int) -> list[list[float]]:
     rows = sorted(reply.data, key=lambda row: row.index)
     if [row.index for row in rows] != list(range(number)):
-        raise ModelUnavailable("The provider did not answer with one vector a text")
+        raise ModelUnavailable("The provider did not answer with one vector a text: check OPENAI_EMBEDDING_MODEL")
     return [_unit(row.embedding) for row in rows]
 
 
@@ -146,5 +146,5 @@ def _unit(vector: Sequence[float]) -> list[float]:
         raise ModelUnknown(f"The model makes no vectors of {DIMENSIONS} dimensions: set another OPENAI_EMBEDDING_MODEL")
     length = math.hypot(*vector)
     if not length or not math.isfinite(length):
-        raise ModelUnavailable("The provider answered with a vector that is none")
+        raise ModelUnavailable("The provider answered with a vector that is none: check OPENAI_EMBEDDING_MODEL")
     return [value / length for value in vector]

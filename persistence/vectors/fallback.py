@@ -73,7 +73,9 @@ class FallbackIndex:
             return
         if not await self._is_whole():
             await self._call_for_repair()
-            raise ExternalServiceError("The index is not there, not whole or not ours")
+            raise ExternalServiceError(
+                "The index is not there, not whole or not ours: the run catalog-embedding rebuilds it"
+            )
         self._whole_until = time.monotonic() + self._checked_for_s
 
     async def _call_for_repair(self) -> None:

@@ -112,7 +112,7 @@ def weaviate_errors() -> Iterator[None]:
     try:
         yield
     except (WeaviateBaseError, HTTPError, OSError) as error:
-        raise ExternalServiceError(f"Weaviate failed: {type(error).__name__}") from error
+        raise ExternalServiceError(f"Weaviate failed: {type(error).__name__}. See that WEAVIATE_URL answers") from error
 
 
 class WeaviateIndex:

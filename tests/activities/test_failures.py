@@ -56,11 +56,14 @@ def test_what_passes_by_itself_is_retried(error: Exception) -> None:
     assert translate(error).type not in NON_RETRYABLE
 
 
-def test_a_domain_error_keeps_its_code_and_its_message() -> None:
+def test_a_domain_error_keeps_its_code_and_its_message_and_says_what_helps() -> None:
     failure = translate(CorruptData("Step score_rules of assessment 1 has no output"))
 
     assert failure.type == "CorruptData"
-    assert failure.message == "CORRUPT_DATA_500: Step score_rules of assessment 1 has no output"
+    assert failure.message == (
+        "CORRUPT_DATA_500: Step score_rules of assessment 1 has no output. "
+        "No retry helps: correct what is stored, then have the run made again"
+    )
 
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)

@@ -52,6 +52,7 @@ async def test_a_start_can_be_found_by_what_it_is_about(
     assert attributes[search_attributes.DELIVERY_STATUS] == "pending"
     assert attributes[search_attributes.ORGANIZATION_ID] == str(delivery.organization_id)
     summary = await described.static_summary()
+    assert "`redeliver_now`" in str(await described.static_details())
     assert summary == f"Event {delivery.event_id} to endpoint {delivery.endpoint_id}"
 
 

@@ -140,7 +140,8 @@ async def test_an_output_that_is_corrupt_fails_the_assessment(pipeline: Pipeline
 
     row = await pipeline.row(assessment)
     assert failure.type == "AssessmentFailed"
-    assert failure.message == "retrieve_evidence failed: CorruptData"
+    assert failure.message.startswith("retrieve_evidence: CorruptData: ")
+    assert failure.message.endswith(f"Mend the cause, then POST /api/v1/assessments/{assessment.id}/rerun.")
     assert (row.status, row.failure_reason) == (AssessmentStatus.FAILED, "CorruptData")
 
 
@@ -247,7 +248,7 @@ async def test_what_was_told_would_be_found(pipeline: Pipeline, logged: Callable
     recorded, logs = await pipeline.recorded(*execution), logged()
 
     assert f'"assessment_id":"{assessment.id}"'.encode() in recorded  # a payload
-    assert b"ValueError: see the worker's log" in recorded  # a failure
+    assert b"ValueError: a bug, or data that no code foresaw" in recorded  # a failure
     assert str(assessment.organization_id).encode() in recorded  # a search attribute
     assert "'event': 'activity_failed'" in logs  # structlog
     assert "completing activity as failed" in logs  # logging

@@ -77,7 +77,8 @@ async def test_a_start_can_be_found_by_what_it_is_about(
     assert attributes[search_attributes.ASSESSMENT_STATUS] == "in_progress"
     assert attributes[search_attributes.ROLE_ID] == str(assessment.role_id)
     assert attributes[search_attributes.ORGANIZATION_ID] == str(assessment.organization_id)
-    assert await described.static_summary() == f"Assessment {assessment.id}"
+    assert await described.static_summary() == f"Assessment {assessment.id} of student {assessment.user_id}"
+    assert "`submit`" in str(await described.static_details())
 
 
 async def test_organizations_take_turns(

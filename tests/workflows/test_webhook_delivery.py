@@ -261,7 +261,8 @@ async def test_an_endpoint_that_fails_for_five_days_is_disabled(post: Post) -> N
 
 
 async def test_the_web_ui_shows_where_the_run_is(post: Post) -> None:
-    handle = await post.start(answer(503))
+    delivery = await post.delivery()
+    handle = await post.start(answer(503), delivery=delivery)
     await post.waits(handle)
 
     shown = await details(handle)
@@ -270,6 +271,8 @@ async def test_the_web_ui_shows_where_the_run_is(post: Post) -> None:
     assert due is not None
     assert str(post.endpoint_id) in shown
     assert "last answer 503, attempt 2 of 10 at " in shown
+    assert str(delivery.event_id) in shown
+    assert "signal `redeliver_now`" in shown
     await handle.terminate()
 
 
