@@ -9,7 +9,7 @@ SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*,
 
 .DEFAULT_GOAL := help
 .PHONY: help install weaviate up demo reset test test-faults test-load bench bench-api bench-search bench-recommending bench-webhooks evaluate evaluate-recommendations lint format \
-	openapi openapi-check client migration-check seed ci
+	check-deploy openapi openapi-check client migration-check seed ci
 
 help: ## list the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,16 @@ lint: $(STAMP) ## check style, types and the import rule
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .
 	@$(BIN)/lint-imports
+
+check-deploy: .local/check-venv/.installed ## check the files that deploy, by the tools of each field (needs Go)
+	@bash tests/deploy/check.sh
+
+.local/check-venv/.installed: tests/deploy/check-requirements.txt
+	@$(PYTHON) -m venv .local/check-venv
+	@.local/check-venv/bin/python -m pip install --disable-pip-version-check --quiet -r $<
+	@GOBIN="$(CURDIR)/.local/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	@GOBIN="$(CURDIR)/.local/bin" go install sigs.k8s.io/kustomize/kustomize/v5@v5.6.0
+	@touch $@
 
 format: $(STAMP) ## format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix .

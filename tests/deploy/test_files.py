@@ -1,9 +1,8 @@
 """The files that deploy the product name what exists; `make check-deploy` asks the tools of each field."""
 
+import json
 import re
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,47 +14,18 @@ from deploy.local.postgres import SETTINGS as POSTGRES_SETTINGS
 from deploy.local.settings import CHECKOUT
 from deploy.local.temporal import DYNAMIC_CONFIG
 from tests import compose
+from tests.deployed import DEPLOY, WITH_MODEL, Deployed, everything, kubernetes, pods, render
 from worker import WorkerSettings
 from workflows.policies import Queue
 
 OF_ONE_HOST = "history.timerProcessorMaxTimeShift"
-VARIABLES = dict.fromkeys(compose.required(), "a-value")
-ELSEWHERE = {
-    "PATH",
-    "PYTHONDONTWRITEBYTECODE",
-    "PYTHONUNBUFFERED",
-    "HF_HUB_OFFLINE",
-    "PORT",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-}
+ELSEWHERE = {"PATH", "PORT", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "HF_HUB_OFFLINE", "TEMPORAL_API_KEY"}
+ELSEWHERE |= {"OTEL_EXPORTER_OTLP_ENDPOINT"}
 """What Python, the libraries and the platforms read."""
 
-
-@dataclass(frozen=True)
-class Deployed:
-    """One process of our image: `where` says which file starts it, `variables` are the names it is given."""
-
-    where: str
-    command: tuple[str, ...]
-    variables: frozenset[str]
-
-    @property
-    def queues(self) -> set[str]:
-        return set(self.command[-1].split(",")) if "worker.py" in self.command else set()
-
-
-def in_compose() -> Iterator[Deployed]:
-    for name, service in compose.ours(VARIABLES | {"OPENAI_API_KEY": "a-key"}).items():
-        yield Deployed(f"compose {name}", tuple(service["command"]), frozenset(service["environment"]))
-
-
-def in_image() -> Iterator[Deployed]:
-    text = compose.DOCKERFILE.read_text(encoding="utf-8")
-    command = yaml.safe_load(text.rpartition("\nCMD ")[2])
-    yield Deployed("image", tuple(command), frozenset(compose.image_environment()))
-
-
-DEPLOYED = [*in_image(), *in_compose()]
+VARIABLES = WITH_MODEL | {"OPENAI_API_KEY": ""}
+DEPLOYED = everything()
+KINDS = sorted({each.kind for each in DEPLOYED} - {"image"})
 EVERY = pytest.mark.parametrize("process", DEPLOYED, ids=lambda each: each.where)
 
 
@@ -91,9 +61,20 @@ def test_every_variable_is_a_setting(process: Deployed) -> None:
     assert process.variables - documented - ELSEWHERE == set()
 
 
-@pytest.mark.parametrize("deployed", [list(in_compose())], ids=["compose"])
-def test_every_queue_is_served(deployed: list[Deployed]) -> None:
-    assert {queue for process in deployed for queue in process.queues} == {*Queue}
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_queue_is_served_once_and_the_api_is_there(kind: str) -> None:
+    here = [each for each in DEPLOYED if each.kind == kind]
+
+    assert sorted(queue for each in here for queue in each.queues) == sorted(Queue)
+    assert ("python", "-m", "api") in {each.command for each in here}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schema_comes_before_the_content_and_its_vectors(kind: str) -> None:
+    steps = " ".join(word for each in DEPLOYED if each.kind == kind for word in each.command)
+    places = [steps.index(step) for step in ("deploy.migrate", "persistence.load_content", "deploy.local.embed")]
+
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize("missing", sorted(compose.required()))
@@ -117,9 +98,7 @@ def test_only_the_migrations_know_the_owner_of_the_schema() -> None:
 
 
 def test_the_model_key_is_where_essays_are_bought_and_nowhere_else() -> None:
-    environments = {
-        name: each["environment"] for name, each in compose.ours(VARIABLES | {"OPENAI_API_KEY": "a-key"}).items()
-    }
+    environments = {name: each["environment"] for name, each in compose.ours(WITH_MODEL).items()}
 
     assert [name for name, each in environments.items() if "OPENAI_API_KEY" in each] == ["worker-llm"]
     assert environments["worker-assessments"]["ESSAY_GRADER"] == "openai"
@@ -168,3 +147,67 @@ def test_the_image_holds_what_its_commands_import() -> None:
     packages = {path.parent.name for path in CHECKOUT.glob("*/__init__.py")} - {"deploy"}
 
     assert [name for name in packages | {"worker.py"} if f"\n!{name}\n" not in ignored] == []
+
+
+def test_no_pod_is_killed_while_it_finishes_what_it_holds() -> None:
+    grace = {name: pod.get("terminationGracePeriodSeconds") for name, pod in pods() if name != "release"}
+
+    assert all(seconds and seconds > WorkerSettings().grace_s for seconds in grace.values()), grace
+
+
+def test_railway_lets_processes_finish_and_keeps_them_awake() -> None:
+    files = sorted((DEPLOY / "railway").glob("*.json"))
+    deploys = [json.loads(file.read_text(encoding="utf-8"))["deploy"] for file in files]
+
+    assert all(each["drainingSeconds"] > WorkerSettings().grace_s for each in deploys)
+    assert not any(each["sleepApplication"] for each in deploys)
+
+
+def test_every_worker_is_scaled_by_its_own_queue() -> None:
+    scaled = [each["spec"] for each in kubernetes("scaling.yaml") if each["kind"] == "ScaledObject"]
+    triggers = {each["scaleTargetRef"]["name"]: each["triggers"][0]["metadata"]["taskQueue"] for each in scaled}
+
+    assert triggers == {f"worker-{queue}": queue for queue in Queue}
+
+
+def test_queues_with_workflows_are_scaled_by_workflows_too() -> None:
+    scaled = [each["spec"]["triggers"][0] for each in kubernetes("scaling.yaml") if each["kind"] == "ScaledObject"]
+    types = {each["metadata"]["taskQueue"]: each["metadata"]["queueTypes"].split(",") for each in scaled}
+
+    assert {queue for queue, each in types.items() if "workflow" in each} == {Queue.ASSESSMENTS, Queue.WEBHOOKS}
+
+
+def test_every_deployment_may_lose_one_pod_at_a_time() -> None:
+    budgets = {each["metadata"]["name"] for each in kubernetes("disruption.yaml")}
+
+    assert budgets == {name for name, _ in pods()} - {"release"}
+
+
+def test_no_file_holds_a_secret() -> None:
+    values = [
+        each for service in render()["services"] for each in service.get("envVars", []) if secret(each.get("key", ""))
+    ]
+
+    assert values
+    assert [each["key"] for each in values if "value" in each] == []
+    assert [
+        each["kind"] for each in kubernetes("api.yaml", "workers.yaml", "release.yaml") if each["kind"] == "Secret"
+    ] == []
+
+
+def secret(name: str) -> bool:
+    return name.endswith(("_KEY", "_KEYS", "_SECRET", "_PASSWORD", "_PWD", "DATABASE_URL"))
+
+
+@pytest.mark.parametrize("kind", ["resource", "data", "variable"])
+def test_what_terraform_refers_to_is_declared(kind: str) -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (DEPLOY / "aws" / "terraform").glob("*.tf"))
+    patterns = {
+        "resource": (r'^resource "(\w+)" "(\w+)"', r"(?<![\w.])(aws_\w+|random_\w+)\.(\w+)"),
+        "data": (r'^data "(\w+)" "(\w+)"', r"\bdata\.(\w+)\.(\w+)"),
+        "variable": (r'^(variable) "(\w+)"', r"\b(var)\.(\w+)"),
+    }
+    declared, referred = (re.findall(pattern, text, re.MULTILINE) for pattern in patterns[kind])
+
+    assert {name for _, name in referred} - {name for _, name in declared} == set()
+    assert declared
