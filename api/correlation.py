@@ -17,7 +17,7 @@ from api.errors import body
 HEADER: Final = "X-Request-Id"
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class Correlation:

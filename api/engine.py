@@ -15,7 +15,7 @@ from persistence.catalog_views import ImportView
 
 CALLS_AT_A_TIME: Final = 16
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 Subject = TypeVar("Subject", bound=Assessment | Delivery | Erasure | ImportView)
 """What runs are about."""

@@ -67,7 +67,7 @@ _REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
     415: ("UNSUPPORTED_MEDIA_TYPE_415", "The body must be of a type that the route takes, in UTF-8 without encoding"),
 }
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 MAX_PROBLEMS: Final = 50
 """More than this helps nobody and would let a small request ask for a large answer."""

@@ -25,7 +25,7 @@ MAX_BYTES: Final = 256 * 1024
 Keys: TypeAlias = Mapping[str, jwt.PyJWK]
 Fetch: TypeAlias = Callable[[str], Awaitable[Keys]]
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class IssuerKeys:

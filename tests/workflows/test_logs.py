@@ -11,11 +11,11 @@ import logging, structlog
 from workflows.logs import configure_logging
 
 configure_logging("test")
-structlog.get_logger().info("ours", assessment_id="1")
+structlog.get_logger("api.app").info("ours", assessment_id="1", answer="MARKER", said="mail MARKER@demo.example")
 try:
     raise ValueError("MARKER")
 except ValueError:
-    logging.getLogger("theirs").exception("failed")
+    logging.getLogger("theirs").exception("failed", extra={"temporal_activity": {"workflow_id": "assessment-1"}})
 """
 
 
@@ -23,6 +23,12 @@ def test_libraries_lines_are_json_and_keep_only_the_place_of_an_error() -> None:
     ran = subprocess.run([sys.executable, "-c", PROGRAM], cwd=CHECKOUT, capture_output=True, text=True, check=True)
 
     ours, theirs = (json.loads(line) for line in ran.stderr.splitlines())
-    assert (ours["event"], ours["service"], ours["assessment_id"]) == ("ours", "test", "1")
+    assert (ours["event"], ours["service"], ours["component"], ours["assessment_id"]) == (
+        "ours",
+        "test",
+        "api.app",
+        "1",
+    )
     assert (theirs["event"], theirs["service"], theirs["error"]) == ("failed", "test", "ValueError")
+    assert (theirs["component"], theirs["workflow_id"]) == ("theirs", "assessment-1")
     assert "MARKER" not in ran.stderr

@@ -1,0 +1,59 @@
+"""What every log line of an activity says besides its event: which run, which assessment, which job."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from activities.score_essay import EssayInput
+from activities.score_essays_locally import EssaysInput
+from activities.steps import RunInput
+from domain.steps import Step
+
+log = structlog.get_logger(__name__)
+
+
+class LogContextInterceptor(Interceptor):
+    """Binds `workflow_id` and `activity`; `assessment_id` and `job_id`, that of `async_jobs`, where there is one.
+
+    A line for each activity that is done is what a run leaves in the log; `activities.failures` writes the others.
+    """
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
+        return _BindingInbound(next)
+
+
+class _BindingInbound(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002, ANN401  # the SDK's signature
+        with structlog.contextvars.bound_contextvars(**_context(activity.info(), input.args)):
+            started = time.monotonic()
+            result = await super().execute_activity(input)
+            log.info("activity_done", ms=round((time.monotonic() - started) * 1000))
+            return result
+
+
+def _context(info: activity.Info, arguments: Sequence[object]) -> dict[str, str]:
+    known = {"workflow_id": info.workflow_id or "", "activity": info.activity_type}
+    run, item = _work(arguments)
+    if run is None:
+        return known
+    known["assessment_id"] = str(run.assessment_id)
+    if info.activity_type in set(Step):
+        known["job_id"] = str(run.job(Step(info.activity_type), item).id)
+    return known
+
+
+def _work(arguments: Sequence[object]) -> tuple[RunInput | None, UUID | None]:
+    match arguments:
+        case [RunInput() as run]:
+            return run, None
+        case [EssayInput(run=run, essay=essay)]:
+            return run, essay
+        case [EssaysInput(run=run)]:
+            return run, None
+        case _:
+            return None, None
