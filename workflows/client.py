@@ -3,11 +3,15 @@
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig
 
+from workflows.correlation import CorrelationInterceptor
+from workflows.tracing import plugins
 
-async def connect(*, lazy: bool = False) -> Client:
-    """A client by the environment's settings (`temporalio.envconfig`).
+
+async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Client:
+    """A client by the environment's settings (`temporalio.envconfig`), which names requests and traces in its messages.
 
     `lazy` does not connect before the first call and gives up soon: for a process that must work without Temporal.
 
@@ -17,4 +21,12 @@ async def connect(*, lazy: bool = False) -> Client:
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
     retries = RetryConfig(initial_interval_millis=50, max_elapsed_time_millis=800, max_retries=2) if lazy else None
-    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy, retry_config=retries)
+    return await Client.connect(
+        **config,
+        data_converter=pydantic_data_converter,
+        interceptors=[CorrelationInterceptor()],
+        plugins=plugins(),
+        lazy=lazy,
+        retry_config=retries,
+        runtime=runtime,
+    )

@@ -1,19 +1,40 @@
-"""One deployment for all tests: nothing here kills what others use."""
+"""One deployment for all tests, with everything on: nothing here kills what others use."""
 
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from deploy.local.ports import HOST, free_port
+from tests import model_server
+from tests.collector import Collector, collector
 from tests.databases import Databases
 from tests.deployment import Deployment, furnished
+from tests.model_server import ModelServer
 
 
 @pytest.fixture(scope="session")
-def deployment(databases: Databases, worker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def spans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """What all processes of the deployment export."""
+    with collector(tmp_path_factory.mktemp("spans") / "spans.txt") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    databases: Databases, worker: str, spans: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
     directory = tmp_path_factory.mktemp("deployment")
-    with furnished(databases, f"{worker}_e2e", directory) as url, Deployment(directory, url) as deployment:
-        yield deployment
+    with ModelServer() as model, furnished(databases, f"{worker}_e2e", directory) as url:
+        environment = {
+            "OPENAI_API_KEY": model_server.KEY,
+            "OPENAI_BASE_URL": model.base_url,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": spans.endpoint,
+            "OTEL_BSP_SCHEDULE_DELAY": "100",  # milliseconds
+            "WORKER_METRICS_ADDRESS": f"{HOST}:{free_port()}",
+        }
+        with Deployment(directory, url, environment) as deployment:
+            yield deployment
 
 
 @pytest.fixture(scope="session")
