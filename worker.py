@@ -32,7 +32,10 @@ from activities.erase_user import EraseUser
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
 from activities.index_catalog import CatalogIndex
+from activities.log_context import LogContextInterceptor
 from activities.mark_failed import MarkFailed
+from activities.measured import MeasuredEmbedder, MeasuredEmbeddingLedger, MeasuredModel, MeasuredSender
+from activities.metrics import BUCKETS, MetricsInterceptor
 from activities.publish_result import PublishResult
 from activities.reconcile import Reconcile
 from activities.retain import Retain
@@ -82,8 +85,10 @@ from workflows.reconciliation import ReconciliationWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.revision import RevisionWorkflow
 from workflows.runs import TemporalAssessmentRuns
+from workflows.tracing import span, start_tracing, stop_tracing, tracing_is_on
 from workflows.user_erasure import UserErasureWorkflow
 from workflows.webhook_delivery import WebhookDeliveryWorkflow
+from workflows.worker_metrics import metrics_runtime
 
 if TYPE_CHECKING:
     from activities.adapters.openai_embedder import OpenAIEmbedder
@@ -98,6 +103,8 @@ class WorkerSettings(BaseSettings):
     `webhooks_slots_per_endpoint` is how many of the slots one partner's endpoint may hold.
 
     `KNN_SCOPE=all` lets learners of other organizations be neighbours.
+
+    `WORKER_METRICS_ADDRESS`, such as 0.0.0.0:9464, is where Prometheus scrapes this process; none serves no metrics.
     """
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="WORKER_", extra="ignore")
@@ -111,6 +118,7 @@ class WorkerSettings(BaseSettings):
     webhooks_slots: int = 100
     webhooks_slots_per_endpoint: int = 10
     grace_s: int = 20
+    metrics_address: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[\d.]+):\d+$")
 
 
 class EssaySettings(BaseSettings):
@@ -279,7 +287,9 @@ def _steps_of(catalog: CatalogEmbedding) -> Sequence[Callable[..., Awaitable[obj
 def _options(settings: WorkerSettings, slots: int) -> _Options:
     return _Options(
         interceptors=[
+            LogContextInterceptor(),
             HeartbeatInterceptor(),
+            MetricsInterceptor(),
             FailureInterceptor(debug=DebugSettings().microcred_debug),
             FailureReasonInterceptor(),
         ],
@@ -293,8 +303,12 @@ def _options(settings: WorkerSettings, slots: int) -> _Options:
 async def serve(queues: Collection[Queue], settings: WorkerSettings, load: ModelLoader) -> None:
     """Runs the queues' workers until SIGTERM or SIGINT, then lets what they hold finish."""
     essays = EssaySettings()
-    client = await connect()
+    client = await connect(runtime=metrics_runtime(settings.metrics_address, BUCKETS))
     engine = create_engine(DatabaseSettings(application_name="microcred-worker"))
+    if tracing_is_on():
+        from persistence.statement_spans import trace_statements  # noqa: PLC0415  # imports OpenTelemetry
+
+        trace_statements(engine)
     units = unit_of_work_factory(engine, all_organizations=settings.knn_scope == "all")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -316,8 +330,9 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
                 model = load_language_model() if essays.by_model else None
                 if model:
                     running.push_async_callback(model.close)
+                measured = MeasuredModel(model, span) if model else None
                 await running.enter_async_context(
-                    llm_worker(client, ScoreEssay(units, model, essays.grading), settings)
+                    llm_worker(client, ScoreEssay(units, measured, essays.grading), settings)
                 )
             if Queue.EMBEDDINGS in queues:
                 stores = VectorStores(engine, WeaviateSettings(), TemporalCatalogRuns(client))
@@ -328,7 +343,9 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
             if Queue.WEBHOOKS in queues:
                 sender = HttpWebhookSender(WebhookSettings(), SealingSettings().box().open)
                 running.push_async_callback(sender.aclose)
-                await running.enter_async_context(webhooks_worker(client, units, sender, settings))
+                await running.enter_async_context(
+                    webhooks_worker(client, units, MeasuredSender(sender, span), settings)
+                )
             log.info("worker_ready", queues=sorted(queues))
             await stop.wait()
             log.info("worker_stopping")
@@ -401,7 +418,7 @@ def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
     """
     from activities.adapters.openai_embedder import OpenAIEmbedder, OpenAIEmbeddingSettings  # noqa: PLC0415
 
-    return OpenAIEmbedder(OpenAIEmbeddingSettings(), ledger)
+    return OpenAIEmbedder(OpenAIEmbeddingSettings(), MeasuredEmbeddingLedger(ledger))
 
 
 async def load_models(stores: VectorStores, running: AsyncExitStack) -> Models:
@@ -430,11 +447,12 @@ async def load_models(stores: VectorStores, running: AsyncExitStack) -> Models:
         return local
     openai = load_openai_embedder(stores.ledger)
     running.push_async_callback(openai.close)
+    measured = MeasuredEmbedder(openai, span)
     return replace(
         local,
-        embedder=RememberingEmbedder(openai),
+        embedder=RememberingEmbedder(measured),
         index=stores.once_embedded(openai.provider, openai.model),
-        catalogue=(openai, minilm),
+        catalogue=(measured, minilm),
         standby=Searched(embedder=local.embedder, index=stores.pgvector(minilm.provider, minilm.model)),
     )
 
@@ -447,7 +465,11 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     configure_logging("worker")
-    asyncio.run(serve(queues, WorkerSettings(), load_models))
+    start_tracing("worker")
+    try:
+        asyncio.run(serve(queues, WorkerSettings(), load_models))
+    finally:
+        stop_tracing()
     return 0
 
 

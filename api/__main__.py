@@ -12,6 +12,7 @@ from api.connections import BoundedConnection
 from api.settings import ApiSettings
 from workflows.logs import configure_logging
 from workflows.process_exit import run_and_leave
+from workflows.tracing import start_tracing, stop_tracing
 
 GRACE_S: Final = 20
 """How long requests in flight may take once the process is told to stop."""
@@ -49,12 +50,15 @@ def serve(settings: ApiSettings) -> int:
 
 def main() -> int:
     configure_logging("api")
+    start_tracing("api")
     try:
         return serve(ApiSettings())
     except ValidationError as error:
         problems = [{"field": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors()]
-        structlog.get_logger().error("settings_refused", problems=problems)
+        structlog.get_logger("api").error("settings_refused", problems=problems)
         return 2
+    finally:
+        stop_tracing()
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ ANYBODY: Final[frozenset[Caller] | None] = None
 MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "healthz": ANYBODY,
     "readyz": ANYBODY,
+    "metrics": ANYBODY,  # who may scrape is a setting: api.request_metrics
+    "work_metrics": ANYBODY,
     "create_token": ANYBODY,
     "refresh_token": ANYBODY,
     "log_out": ANYBODY,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import Lifespan
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -25,11 +26,13 @@ from api.issuer_keys import Fetch, fetch_keys
 from api.passwords import Passwords
 from api.principals import Principals, Subject
 from api.rate_limits import RateLimits, RateLimitSettings
+from api.request_metrics import Measured, MetricsSettings, RequestMetrics
 from api.routes import (
     assessments,
     auth,
     catalog,
     health,
+    metrics,
     organizations,
     privacy,
     recommendations,
@@ -54,15 +57,22 @@ from persistence.queries import Queries
 from persistence.sealing import SealingSettings, SecretBox
 from persistence.webhook_intake import webhook_intake_factory
 from persistence.webhook_queries import WebhookQueries
+from persistence.work_queries import WorkQueries
+from workflows.backlogs import TaskQueues
 from workflows.catalog_runs import TemporalCatalogRuns
 from workflows.catalog_searches import TemporalCatalogSearches
 from workflows.client import connect
 from workflows.delivery_runs import TemporalDeliveryRuns
 from workflows.erasure_runs import TemporalErasureRuns
 from workflows.runs import TemporalAssessmentRuns
+from workflows.tracing import tracing_is_on
 
 PREFIX: Final = "/api/v1"
 HEALTH_DEADLINE_S: Final = 0.5
+
+
+_TELEMETRY: Final = TelemetryConfig(metrics=False, logs=False, operation_spans=False)
+"""Of FastAPI's own: a span per request, once `start_tracing` has set a provider. Its logs would quote exceptions."""
 
 
 def build(
@@ -70,9 +80,15 @@ def build(
     http: HttpSettings | None = None,
     limits: RateLimitSettings | None = None,
     debugging: DebugSettings | None = None,
+    may_scrape: MetricsSettings | None = None,
 ) -> FastAPI:
     """Routes, errors and middleware; `app.state.services` is set by the lifespan, or by a test."""
-    app = FastAPI(lifespan=lifespan, generate_unique_id_function=lambda route: route.name, redirect_slashes=False)
+    app = FastAPI(
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+        redirect_slashes=False,
+        telemetry=_TELEMETRY,
+    )
     http = http or HttpSettings()
     app.state.body_timeout_s = http.api_body_timeout_s
     app.state.limits = RateLimits(limits or RateLimitSettings(), http.proxies)
@@ -80,8 +96,11 @@ def build(
     app.add_middleware(Correlation, debug=(debugging or DebugSettings()).microcred_debug)
     allow_origins(app, http.origins)
     app.add_middleware(AnswerHeaders, settings=http)
+    app.state.metrics = RequestMetrics()
+    app.state.may_scrape = may_scrape or MetricsSettings()
+    app.add_middleware(Measured, metrics=app.state.metrics)
     errors.register(app)
-    served = [(PREFIX, each) for each in _api_routers()] + [("", health.health)]
+    served = [(PREFIX, each) for each in _api_routers()] + [("", health.health), ("", metrics.scraped)]
     for prefix, each in served:
         app.include_router(each, prefix=prefix)
     methods.refuse_others(app, served)
@@ -105,6 +124,7 @@ def assemble(  # noqa: PLR0913  # the parts
     people: People,
     catalogue: Catalogue,
     privacy: Privacy,
+    work: WorkQueries,
     fetch: Fetch,
     client: Client | None = None,
 ) -> Services:
@@ -127,6 +147,8 @@ def assemble(  # noqa: PLR0913  # the parts
         people=people,
         catalogue=catalogue,
         privacy=privacy,
+        work=work,
+        queues=TaskQueues(client) if client else None,
         engine_is_up=partial(_is_up, client),
     )
 
@@ -136,6 +158,10 @@ async def _lifespan(
     settings: ApiSettings, database: DatabaseSettings, box: SecretBox, sending: WebhookSettings, app: FastAPI
 ) -> AsyncIterator[None]:
     engine = create_engine(database)
+    if tracing_is_on():
+        from persistence.statement_spans import trace_statements  # noqa: PLC0415  # only where spans are exported
+
+        trace_statements(engine)
     client = await connect(lazy=True)
     partners = Webhooks(
         queries=WebhookQueries(engine),
@@ -163,6 +189,7 @@ async def _lifespan(
             exports=Exports(engine),
             runs=TemporalErasureRuns(client),
         ),
+        work=WorkQueries(engine),
         fetch=partial(fetch_keys, http),
         client=client,
     )

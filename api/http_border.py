@@ -29,7 +29,7 @@ _PAGE_POLICY: Final = (
 )
 _PAGES: Final = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
 _PUBLIC: Final = _PAGES | {"/openapi.json"}
-_HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/work"})
 _YEAR_S: Final = 365 * 24 * 3600
 _BUSY: Final = "The service is busy; Retry-After tells when to try again"
 PREFLIGHT_S: Final = 600

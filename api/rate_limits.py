@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from api.addresses import Proxies
 from domain.errors import TooManyRequests
 
-EXEMPT: Final = frozenset({"healthz", "readyz", "metrics"})
+EXEMPT: Final = frozenset({"healthz", "readyz", "metrics", "work_metrics"})
 LOGIN: Final = "create_token"
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MEMORY: Final = "memory://"
@@ -28,7 +28,7 @@ _STORAGE_TIMEOUT_S: Final = 0.25
 _WITHOUT_STORAGE_S: Final = 5.0
 """How long a storage that failed is left alone."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 def _limit(value: str) -> str:

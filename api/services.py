@@ -26,6 +26,8 @@ from persistence.queries import Queries
 from persistence.views import Viewer
 from persistence.webhook_intake import WebhookIntakeFactory
 from persistence.webhook_queries import WebhookQueries
+from persistence.work_queries import WorkQueries
+from workflows.backlogs import TaskQueues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ class Services:
     people: People
     catalogue: Catalogue
     privacy: Privacy
+    work: WorkQueries
+    queues: TaskQueues | None
     engine_is_up: Callable[[], Awaitable[bool]]
 
 

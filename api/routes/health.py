@@ -11,7 +11,7 @@ from api.services import Use
 from domain.errors import StorageUnavailable
 
 health = open_router(tags=["Health"])
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @health.get("/healthz", summary="Is the process alive")

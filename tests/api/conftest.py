@@ -36,6 +36,7 @@ from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
 from persistence.webhook_intake import webhook_intake_factory
 from persistence.webhook_queries import WebhookQueries
+from persistence.work_queries import WorkQueries
 from tests import answers
 from tests.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
 from tests.databases import Databases, settings_of
@@ -234,6 +235,7 @@ def app(
         people=people(api_engine),
         catalogue=catalogue(api_engine),
         privacy=privacy(api_engine, all_erasures),
+        work=WorkQueries(api_engine),
         fetch=no_issuer,
     )
     app.state.services = services

@@ -71,6 +71,8 @@ def account(**more: Any) -> dict[str, Any]:
 WALKS = {
     "healthz": Walk("GET", "/healthz", OPEN),
     "readyz": Walk("GET", "/readyz", OPEN),
+    "metrics": Walk("GET", "/metrics", OPEN),
+    "work_metrics": Walk("GET", "/metrics/work", OPEN),
     # Nobody's token is looked at, and none of the bodies holds what would let anybody in.
     "create_token": Walk("POST", "/api/v1/auth/token", (415,) * 9, body=lambda _: {}),
     "refresh_token": Walk("POST", "/api/v1/auth/refresh", REFUSED, body=lambda _: {"refresh_token": "x"}),

@@ -17,6 +17,7 @@ from api.settings import ApiSettings
 from persistence.engine import create_engine
 from persistence.intake import intake_factory
 from persistence.queries import Queries
+from persistence.work_queries import WorkQueries
 from tests.api.conftest import SECRET, Api, Person, catalogue, no_issuer, people, privacy, webhooks
 from tests.databases import settings_of
 from tests.fakes import RecordingDeliveries, RecordingErasures, RecordingRuns
@@ -146,6 +147,7 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         people=people(engine),
         catalogue=catalogue(engine),
         privacy=privacy(engine, RecordingErasures()),
+        work=WorkQueries(engine),
         fetch=no_issuer,
     )
     app: FastAPI = build()

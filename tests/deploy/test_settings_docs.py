@@ -11,6 +11,7 @@ from activities.adapters.webhook_sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api.http_border import HttpSettings
 from api.rate_limits import RateLimitSettings
+from api.request_metrics import MetricsSettings
 from api.settings import ApiSettings
 from deploy.local.settings import CHECKOUT, StackSettings
 from deploy.migrate import AppRoleSettings
@@ -22,6 +23,7 @@ from persistence.retention import RetentionSettings
 from persistence.sealing import SealingSettings
 from persistence.vectors.weaviate import WeaviateSettings
 from worker import EssaySettings, WorkerSettings
+from workflows.tracing import TracingSettings
 
 SETTINGS: tuple[type[BaseSettings], ...] = (
     ApiSettings,
@@ -32,6 +34,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     ErasureListSettings,
     EssaySettings,
     HttpSettings,
+    MetricsSettings,
     MiniLMSettings,
     OpenAIEmbeddingSettings,
     OpenAISettings,
@@ -41,6 +44,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     SmokeAccountSettings,
     SmokeSettings,
     StackSettings,
+    TracingSettings,
     WeaviateSettings,
     WebhookSettings,
     WorkerSettings,

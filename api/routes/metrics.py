@@ -1,0 +1,43 @@
+"""What Prometheus scrapes: each process's own numbers, and those of the whole, which one process is asked for."""
+
+from typing import Any, Final, cast
+
+from fastapi import Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from api.request_metrics import MetricsSettings, RequestMetrics
+from api.routing import open_router
+from api.schemas.errors import answers
+from api.services import Use
+from api.work_metrics import registry_of_work
+from domain.errors import Unauthenticated
+
+scraped = open_router(tags=["Health"])
+
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus's text format"},
+    **answers(401),
+}
+
+
+@scraped.get("/metrics", summary="This process in numbers", response_class=Response, responses=_ANSWERS)
+async def metrics(request: Request) -> Response:
+    """Requests by route, their errors and durations, memory and CPU. By METRICS_NETWORKS, or with METRICS_TOKEN."""
+    _admit(request)
+    return _text(cast(RequestMetrics, request.app.state.metrics).registry)
+
+
+@scraped.get("/metrics/work", summary="The work that waits, in numbers", response_class=Response, responses=_ANSWERS)
+async def work_metrics(request: Request, services: Use) -> Response:
+    """Queues, unfinished assessments, essays to review, deliveries: the same whichever process answers."""
+    _admit(request)
+    return _text(await registry_of_work(services.work, services.queues))
+
+
+def _text(registry: CollectorRegistry) -> Response:
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _admit(request: Request) -> None:
+    if not cast(MetricsSettings, request.app.state.may_scrape).admit(request.scope):
+        raise Unauthenticated("A valid bearer token is required")

@@ -1,0 +1,73 @@
+"""Gauges of the work that waits, read when they are scraped: from Postgres and from Temporal, not from workers."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from domain.errors import AppError, ExternalServiceError
+from persistence.work_queries import WorkQueries, WorkView
+from workflows.backlogs import Backlog, TaskQueues
+
+_DESCRIBED: Final = {
+    "assessments_unfinished": ("assessments_unfinished", "Handed in, without a result"),
+    "oldest_unfinished_s": ("oldest_unfinished_seconds", "Age of the oldest hand-in without a result"),
+    "assessments_healing": ("assessments_healing", "Degraded results that are tried again"),
+    "essays_awaiting_review": ("essays_awaiting_review", "Essays whose score a person has to look at"),
+    "deliveries_pending": ("webhook_deliveries_pending", "Deliveries without an end"),
+    "oldest_delivery_late_s": ("webhook_oldest_delivery_late_seconds", "By which the oldest delivery is overdue"),
+}
+
+
+async def registry_of_work(work: WorkQueries, queues: TaskQueues | None) -> CollectorRegistry:
+    """What can be had: whoever does not answer in time is reported as down, and has no gauges."""
+    registry = CollectorRegistry()
+    waiting, backlogs = await asyncio.gather(_waiting(work), _backlogs(queues))
+    registry.register(FoundWork(waiting, backlogs))
+    return registry
+
+
+class FoundWork(Collector):
+    def __init__(self, waiting: WorkView | None, backlogs: Iterable[Backlog] | None) -> None:
+        self._waiting = waiting
+        self._backlogs = backlogs
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("microcred_source_up", "Whether it told how much work waits", labels=["source"])
+        up.add_metric(["postgres"], self._waiting is not None)
+        up.add_metric(["temporal"], self._backlogs is not None)
+        yield up
+        if self._waiting is not None:
+            for field, value in asdict(self._waiting).items():
+                name, meaning = _DESCRIBED[field]
+                yield GaugeMetricFamily(f"microcred_{name}", meaning, value=value)
+        if self._backlogs is not None:
+            yield from _families(self._backlogs)
+
+
+def _families(backlogs: Iterable[Backlog]) -> tuple[Metric, Metric]:
+    labels = ["queue", "kind"]
+    tasks = GaugeMetricFamily("microcred_queue_backlog", "Tasks that no worker has taken", labels=labels)
+    oldest = GaugeMetricFamily("microcred_queue_backlog_age_seconds", "Age of the oldest of them", labels=labels)
+    for each in backlogs:
+        tasks.add_metric([each.queue, each.kind], each.tasks)
+        oldest.add_metric([each.queue, each.kind], each.oldest_s)
+    return tasks, oldest
+
+
+async def _waiting(work: WorkQueries) -> WorkView | None:
+    try:
+        return await work.waiting()
+    except AppError:
+        return None
+
+
+async def _backlogs(queues: TaskQueues | None) -> list[Backlog] | None:
+    try:
+        return await queues.backlogs() if queues else None
+    except ExternalServiceError:
+        return None
