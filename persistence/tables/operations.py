@@ -30,7 +30,9 @@ class AuditLogRow(Base):
     __tablename__ = "audit_logs"
     __table_args__ = (
         Index("idx_audit_logs_organization", "organization_id", "created_at", "id"),
-        Index("idx_audit_logs_resource", "resource_type", "resource_id"),
+        Index("idx_audit_logs_action", "organization_id", "action", "created_at", "id"),
+        Index("idx_audit_logs_resource_type", "organization_id", "resource_type", "created_at", "id"),
+        Index("idx_audit_logs_resource", "resource_id"),
         Index("idx_audit_logs_actor", "actor_id", "created_at", "id"),
         Index("idx_audit_logs_unsealed", "seq", postgresql_where=text("hash IS NULL")),
         CheckConstraint("(hash IS NULL) = (position IS NULL)", name="sealed"),

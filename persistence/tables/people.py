@@ -35,6 +35,8 @@ class UserRow(Base):
         CheckConstraint("organization_id IS NOT NULL OR role = 'admin'", name="organization"),
         Index("idx_users_created_at", "created_at", "id"),
         Index("idx_users_organization", "organization_id", "created_at", "id"),
+        Index("idx_users_role", "organization_id", "role", "created_at", "id"),
+        Index("idx_users_status", "organization_id", "status", "created_at", "id"),
         Index("idx_users_erasing", "id", postgresql_where=text("status = 'erasing'")),
     )
 

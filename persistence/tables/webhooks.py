@@ -52,6 +52,7 @@ class WebhookEventRow(Base):
         one_of("status", (*DELIVERY_STATUSES, "unsubscribed")),
         Index("idx_webhook_events_assessment", "assessment_id"),
         Index("idx_webhook_events_organization", "organization_id", "created_at", "id"),
+        Index("idx_webhook_events_event_type", "organization_id", "event_type", "created_at", "id"),
     )
 
     id: Mapped[Id]
@@ -80,6 +81,7 @@ class WebhookDeliveryRow(Base):
         Index("idx_webhook_deliveries_pending", "id", postgresql_where=text("status = 'pending'")),
         Index("idx_webhook_deliveries_endpoint", "endpoint_id", "created_at", "id"),
         Index("idx_webhook_deliveries_organization", "organization_id", "created_at", "id"),
+        Index("idx_webhook_deliveries_status", "organization_id", "status", "created_at", "id"),
     )
 
     id: Mapped[Id]

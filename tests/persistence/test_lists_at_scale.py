@@ -8,17 +8,14 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.engine import create_engine
 from persistence.queries import Queries
 from persistence.views import AssessmentFilter, Viewer
 from tests.databases import Databases, settings_of
-
-PAGE = 100
-BLOCKS = 1000
-"""Of 8 KiB: a page's rows may each lie in a block of their own, and the way to them through the index costs a few."""
+from tests.persistence.blocks import BLOCKS, PAGE, blocks_read
 
 LARGE, SMALL = UUID(int=1), UUID(int=2)
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -68,21 +65,8 @@ async def rare_role(engine: AsyncEngine) -> UUID:
     return UUID(str(found.scalar_one()))
 
 
-async def blocks_read(engine: AsyncEngine, viewer: Viewer, found: AssessmentFilter) -> tuple[int, int]:
-    """How many rows the page has, and how many blocks reading it touched."""
-    sent: list[tuple[str, Any]] = []
-
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        sent.append((statement, parameters))
-
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
-    rows = await Queries(engine).assessments(viewer, found, PAGE)
-    event.remove(engine.sync_engine, "before_cursor_execute", note)
-    ((statement, parameters),) = sent
-    async with engine.connect() as connection:
-        explained = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
-        plan = explained.scalar_one()[0]["Plan"]
-    return len(rows), plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+async def read(engine: AsyncEngine, viewer: Viewer, found: AssessmentFilter) -> tuple[int, int]:
+    return await blocks_read(engine, lambda: Queries(engine).assessments(viewer, found, PAGE))
 
 
 FILTERS: dict[str, dict[str, Any]] = {
@@ -99,21 +83,21 @@ FILTERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("viewer", "name"), [*product((EVERYBODY, LEARNER), FILTERS)])
 async def test_a_page_reads_few_blocks(crowded: AsyncEngine, viewer: Viewer, name: str) -> None:
-    rows, blocks = await blocks_read(crowded, viewer, AssessmentFilter(**FILTERS[name]))
+    rows, blocks = await read(crowded, viewer, AssessmentFilter(**FILTERS[name]))
 
     assert rows > 0 or viewer is LEARNER
     assert blocks <= BLOCKS
 
 
 async def test_a_page_of_a_rare_role_reads_few_blocks(crowded: AsyncEngine) -> None:
-    rows, blocks = await blocks_read(crowded, EVERYBODY, AssessmentFilter(role_id=await rare_role(crowded)))
+    rows, blocks = await read(crowded, EVERYBODY, AssessmentFilter(role_id=await rare_role(crowded)))
 
     assert rows > 0
     assert blocks <= BLOCKS
 
 
 async def test_nothing_found_reads_few_blocks(crowded: AsyncEngine) -> None:
-    rows, blocks = await blocks_read(crowded, EVERYBODY, AssessmentFilter(status="in_progress", degraded=False))
+    rows, blocks = await read(crowded, EVERYBODY, AssessmentFilter(status="in_progress", degraded=False))
 
     assert rows == 0
     assert blocks <= BLOCKS

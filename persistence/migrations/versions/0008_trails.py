@@ -1,0 +1,31 @@
+"""What filtered pages of the audit trail, the delivery log and the list of people are read by."""
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+FILTERED = (
+    ("audit_logs", "action"),
+    ("audit_logs", "resource_type"),
+    ("webhook_deliveries", "status"),
+    ("webhook_events", "event_type"),
+    ("users", "role"),
+    ("users", "status"),
+)
+
+
+def upgrade() -> None:
+    for table, column in FILTERED:
+        op.create_index(f"idx_{table}_{column}", table, ["organization_id", column, "created_at", "id"])
+    op.drop_index("idx_audit_logs_resource", "audit_logs")
+    op.create_index("idx_audit_logs_resource", "audit_logs", ["resource_id"])
+
+
+def downgrade() -> None:
+    op.drop_index("idx_audit_logs_resource", "audit_logs")
+    op.create_index("idx_audit_logs_resource", "audit_logs", ["resource_type", "resource_id"])
+    for table, column in FILTERED:
+        op.drop_index(f"idx_{table}_{column}", table)

@@ -1,0 +1,107 @@
+"""The audit trail, the delivery log and the list of people, as `test_lists_at_scale` has the assessments."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from persistence.audit_queries import AuditFilter, AuditQueries
+from persistence.engine import create_engine
+from persistence.people_queries import PeopleQueries
+from persistence.people_views import PeopleViewer, UserFilter
+from persistence.views import Viewer
+from persistence.webhook_queries import WebhookQueries
+from persistence.webhook_views import DeliveryFilter
+from tests.databases import Databases, settings_of
+from tests.persistence.blocks import PAGE, blocks_read
+
+BLOCKS = 600
+"""A delivery's row, its event's, and the way to that through an index: some five for each of a page."""
+LARGE = UUID(int=1)
+SOMETHING, SOMEBODY = UUID(int=7), UUID(int=8)
+START = datetime(2025, 1, 1, tzinfo=UTC)
+
+# One organization has everything, and what is rare is old, so that a walk from the newest on would meet it last.
+_CROWD = """
+INSERT INTO organizations (id, name) VALUES (%(large)s, 'Partner');
+INSERT INTO users (id, organization_id, email, role, status, created_at)
+SELECT gen_random_uuid(), %(large)s, n || '@partner.example', CASE WHEN n < 20 THEN 'admin' ELSE 'student' END,
+  CASE WHEN n < 20 THEN 'disabled' ELSE 'active' END, %(start)s + n * interval '1 second'
+FROM generate_series(1, %(rows)s) n;
+INSERT INTO audit_logs (id, organization_id, actor_id, action, resource_type, resource_id, created_at)
+SELECT gen_random_uuid(), %(large)s, CASE WHEN n < 20 THEN %(somebody)s ELSE gen_random_uuid() END,
+  CASE WHEN n < 20 THEN 'user.erased' ELSE 'assessment.completed' END,
+  CASE WHEN n < 20 THEN 'user' ELSE 'assessment' END,
+  CASE WHEN n < 20 THEN %(something)s ELSE gen_random_uuid() END, %(start)s + n * interval '1 second'
+FROM generate_series(1, %(rows)s) n;
+INSERT INTO webhook_endpoints (id, organization_id, url, event_types, secret)
+SELECT id, %(large)s, 'https://partner.example/', '{assessment.completed}', ''
+FROM (VALUES (%(something)s::uuid), (%(somebody)s::uuid)) AS endpoints (id);
+ALTER TABLE webhook_deliveries DISABLE TRIGGER USER;
+WITH events AS (
+  INSERT INTO webhook_events (id, organization_id, event_type, payload, body, status, created_at)
+  SELECT gen_random_uuid(), %(large)s, CASE WHEN n < 20 THEN 'assessment.failed' ELSE 'assessment.completed' END, '{}',
+    '', 'delivered', %(start)s + n * interval '1 second'
+  FROM generate_series(1, %(rows)s) n
+  RETURNING id, event_type = 'assessment.failed' AS rare, created_at
+)
+INSERT INTO webhook_deliveries (id, organization_id, event_id, endpoint_id, n, status, created_at)
+SELECT gen_random_uuid(), %(large)s, id, CASE WHEN rare THEN %(somebody)s ELSE %(something)s END, 1,
+  CASE WHEN rare THEN 'dead_letter' ELSE 'delivered' END, created_at
+FROM events;
+"""
+
+
+@pytest.fixture(
+    scope="module", params=[50_000, pytest.param(1_000_000, marks=[pytest.mark.load, pytest.mark.timeout(900)])]
+)
+async def crowded(request: pytest.FixtureRequest, databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
+    values = {"large": LARGE, "something": SOMETHING, "somebody": SOMEBODY, "start": START, "rows": request.param}
+    with databases.new(f"{worker}_trails") as url:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            psycopg.ClientCursor(connection).execute(_CROWD, values)
+            connection.execute("VACUUM ANALYZE users, audit_logs, webhook_events, webhook_deliveries")
+        engine = create_engine(settings_of(url))
+        yield engine
+        await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {},
+        {"action": "user.erased"},
+        {"resource_type": "user"},
+        {"resource_id": SOMETHING},
+        {"actor_id": SOMEBODY},
+        {"action": "nothing.such"},
+    ],
+    ids=str,
+)
+async def test_a_page_of_the_audit_trail_reads_few_blocks(crowded: AsyncEngine, found: dict[str, Any]) -> None:
+    _, blocks = await blocks_read(crowded, lambda: AuditQueries(crowded).logs(LARGE, AuditFilter(**found), PAGE))
+    assert blocks <= BLOCKS
+
+
+@pytest.mark.parametrize(
+    "found",
+    [{}, {"status": "dead_letter"}, {"event_type": "assessment.failed"}, {"endpoint_id": SOMEBODY}],
+    ids=str,
+)
+async def test_a_page_of_the_delivery_log_reads_few_blocks(crowded: AsyncEngine, found: dict[str, Any]) -> None:
+    viewer, log = Viewer(organization_id=LARGE), WebhookQueries(crowded)
+    _, blocks = await blocks_read(crowded, lambda: log.deliveries(viewer, DeliveryFilter(**found), PAGE))
+    assert blocks <= BLOCKS
+
+
+@pytest.mark.parametrize(
+    "found", [{}, {"role": "admin"}, {"status": "disabled"}, {"email": "7@partner.example"}], ids=str
+)
+async def test_a_page_of_people_reads_few_blocks(crowded: AsyncEngine, found: dict[str, Any]) -> None:
+    viewer, people = PeopleViewer(organization_id=LARGE), PeopleQueries(crowded)
+    _, blocks = await blocks_read(crowded, lambda: people.users(viewer, UserFilter(**found), PAGE))
+    assert blocks <= BLOCKS
