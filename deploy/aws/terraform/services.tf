@@ -8,7 +8,7 @@ locals {
     var.weaviate_url == "" ? {} : { WEAVIATE_URL = var.weaviate_url },
   )
 
-  app     = { DATABASE_URL = "APP_DATABASE_URL", TEMPORAL_API_KEY = "TEMPORAL_API_KEY" }
+  app     = merge({ DATABASE_URL = "APP_DATABASE_URL" }, var.temporal_cloud ? { TEMPORAL_API_KEY = "TEMPORAL_API_KEY" } : {})
   search  = var.weaviate_url == "" ? {} : { WEAVIATE_API_KEY = "WEAVIATE_API_KEY" }
   sealing = { WEBHOOK_SECRET_KEYS = "WEBHOOK_SECRET_KEYS" }
   names   = { WEBHOOK_OWN_HOSTS = var.domain }

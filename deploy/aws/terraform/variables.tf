@@ -34,6 +34,12 @@ variable "temporal_address" {
   type        = string
 }
 
+variable "temporal_cloud" {
+  description = "Whether TEMPORAL_API_KEY goes along, which also means TLS"
+  type        = bool
+  default     = false
+}
+
 variable "temporal_namespace" {
   description = "The namespace there"
   type        = string
