@@ -20,7 +20,6 @@ from workflows.policies import Queue
 
 OF_ONE_HOST = "history.timerProcessorMaxTimeShift"
 ELSEWHERE = {"PATH", "PORT", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "HF_HUB_OFFLINE", "TEMPORAL_API_KEY"}
-ELSEWHERE |= {"OTEL_EXPORTER_OTLP_ENDPOINT"}
 """What Python, the libraries and the platforms read."""
 
 VARIABLES = WITH_MODEL | {"OPENAI_API_KEY": ""}
@@ -118,8 +117,7 @@ def test_published_ports_are_on_loopback() -> None:
 
 
 def test_mounted_files_are_there() -> None:
-    started = [each for each in compose.services(VARIABLES).values() if "profiles" not in each]
-    mounts = [mount for each in started for mount in each.get("volumes", [])]
+    mounts = [mount for each in compose.services(VARIABLES).values() for mount in each.get("volumes", [])]
     files = {mount.split(":")[0] for mount in mounts if mount.startswith("./")}
 
     assert [file for file in sorted(files) if not (CHECKOUT / file).exists()] == []
