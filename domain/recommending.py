@@ -1,6 +1,6 @@
 """From gaps, evidence and neighbours to a ranked list of credentials. Pure arithmetic; equal input, equal output."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import fsum
@@ -213,7 +213,10 @@ def _path(id_: UUID, usable: Mapping[UUID, Credential], held: Collection[UUID]) 
 
 
 def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked], at_most: int) -> list[UUID]:
-    """Maximal marginal relevance over whole paths; a path that no longer fits is passed over."""
+    """Maximal marginal relevance over whole paths; a path that no longer fits is passed over.
+
+    A path counts as its steps do on average, those that are chosen already left out: each takes a place of the list.
+    """
     chosen: list[UUID] = []
     while len(chosen) < at_most:
         fitting = {
@@ -223,17 +226,15 @@ def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked
         }
         if not fitting:
             break
-        best = min(fitting, key=_by_merit(ranked, chosen))
+        best = min(fitting, key=lambda id_: (-_merit(id_, fitting[id_], ranked, chosen), id_))
         chosen += fitting[best]
     return chosen
 
 
-def _by_merit(ranked: Mapping[UUID, Ranked], chosen: Sequence[UUID]) -> Callable[[UUID], tuple[float, UUID]]:
-    def merit(id_: UUID) -> tuple[float, UUID]:
-        alike = max((_likeness(ranked[id_].credential, ranked[other].credential) for other in chosen), default=0.0)
-        return (-round(RELEVANCE * ranked[id_].score - (1 - RELEVANCE) * alike, 9), id_)
-
-    return merit
+def _merit(id_: UUID, steps: Sequence[UUID], ranked: Mapping[UUID, Ranked], chosen: Sequence[UUID]) -> float:
+    alike = max((_likeness(ranked[id_].credential, ranked[other].credential) for other in chosen), default=0.0)
+    worth = fsum(ranked[step].score for step in steps) / len(steps)
+    return round(RELEVANCE * worth - (1 - RELEVANCE) * alike, 9)
 
 
 def _likeness(one: Credential, other: Credential) -> float:

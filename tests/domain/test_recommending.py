@@ -234,6 +234,23 @@ def test_a_path_longer_than_the_list_is_left_out() -> None:
     assert titles(blend(*steps, found=[f"s{ITEMS}"])) == []
 
 
+def test_every_step_of_a_path_earns_its_place() -> None:
+    """A strong credential does not bring along what does nothing for the learner, while others do more."""
+    path = [needing("strong", "detour"), credential("detour", CHARTS)]
+    plain = [credential(f"plain {number}") for number in range(ITEMS)]
+
+    ranked = blend(*path, *plain, similarity={"strong": 0.75}, found=["strong", *(each.key for each in plain)])
+
+    assert titles(ranked) == [each.title for each in sorted(plain, key=lambda each: each.id)]
+
+
+def test_a_strong_path_beats_what_is_weak_alone() -> None:
+    path = [needing("strong", "step"), credential("step")]
+    weak = [credential(f"weak {number}", level=ADVANCED) for number in range(ITEMS)]
+
+    assert titles(blend(*path, *weak))[:2] == ["Step", "Strong"]
+
+
 def test_an_unlike_credential_beats_a_slightly_better_duplicate() -> None:
     gaps = [gap(SQL, "0.3"), gap(CLEANING, "0.35")]
     offered = [credential("a", SQL), credential("b", SQL), credential("c", CLEANING)]
