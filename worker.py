@@ -67,9 +67,8 @@ from persistence.sealing import SealingSettings
 from persistence.unit_of_work import unit_of_work_factory
 from persistence.vectors.fallback import FallbackIndex
 from persistence.vectors.pgvector import PgVectorIndex
-from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
-from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from workflows.assessment import AssessmentWorkflow
+from workflows.backlogs import LOCAL_GRADER, offering
 from workflows.catalog_embedding import CatalogEmbeddingWorkflow
 from workflows.catalog_runs import TemporalCatalogRuns
 from workflows.catalog_search import CatalogSearchWorkflow
@@ -93,6 +92,7 @@ from workflows.worker_metrics import metrics_runtime
 if TYPE_CHECKING:
     from activities.adapters.openai_embedder import OpenAIEmbedder
     from activities.adapters.openai_grader import OpenAIEssayGrader
+    from persistence.vectors.weaviate import WeaviateSettings
 
 log = structlog.get_logger("worker")
 
@@ -100,7 +100,10 @@ log = structlog.get_logger("worker")
 class WorkerSettings(BaseSettings):
     """`WORKER_…`: slots are activities at a time, `reconcile_every_s` is how often lost work is looked for.
 
-    `webhooks_slots_per_endpoint` is how many of the slots one partner's endpoint may hold.
+    `webhooks_slots_per_endpoint` is how many of the slots one partner's endpoint may hold. `workflow_slots` are
+    workflow tasks at a time and `cached_workflows` runs in memory, for each of the two queues that have workflows;
+    `pollers` is how many requests for work a queue may have open. `llm_rps` is how many activities a second the
+    server gives out on `llm`, to all workers together; none is no limit.
 
     `KNN_SCOPE=all` lets learners of other organizations be neighbours.
 
@@ -112,6 +115,10 @@ class WorkerSettings(BaseSettings):
     knn_scope: Literal["organization", "all"] = Field(default="organization", validation_alias="KNN_SCOPE")
 
     reconcile_every_s: int = 60
+    llm_rps: float | None = Field(default=None, gt=0)
+    workflow_slots: int = Field(default=100, ge=2)
+    cached_workflows: int = Field(default=1000, ge=1)
+    pollers: int = Field(default=100, ge=5)
     assessments_slots: int = 32
     llm_slots: int = 40
     embeddings_slots: int = 8
@@ -170,6 +177,8 @@ class _Options(TypedDict):
 
     interceptors: Sequence[Interceptor]
     max_concurrent_activities: int
+    max_concurrent_workflow_tasks: int
+    max_cached_workflows: int
     workflow_task_poller_behavior: PollerBehaviorAutoscaling
     activity_task_poller_behavior: PollerBehaviorAutoscaling
     graceful_shutdown_timeout: timedelta
@@ -227,8 +236,19 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
 
 
 def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, queue: str = Queue.LLM) -> Worker:
-    """The calls of a language model, and nothing else: the server-side rate limit sits on this queue."""
-    return Worker(client, task_queue=queue, activities=[essays.score_essay], **_options(settings, settings.llm_slots))
+    """The calls of a language model, and nothing else: the server-side rate limit sits on this queue.
+
+    The server keeps the limit that a worker names with each request for work, so that one which lost its data is told
+    again; an operator's `temporal task-queue config set` goes before it.
+    """
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=[essays.score_essay],
+        identity=offering(essays.model_name or LOCAL_GRADER),
+        max_task_queue_activities_per_second=settings.llm_rps,
+        **_options(settings, settings.llm_slots),
+    )
 
 
 def embeddings_worker(  # noqa: PLR0913  # what the activities need
@@ -294,8 +314,10 @@ def _options(settings: WorkerSettings, slots: int) -> _Options:
             FailureReasonInterceptor(),
         ],
         max_concurrent_activities=slots,
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        max_concurrent_workflow_tasks=settings.workflow_slots,
+        max_cached_workflows=settings.cached_workflows,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
         graceful_shutdown_timeout=timedelta(seconds=settings.grace_s),
     )
 
@@ -335,6 +357,8 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
                     llm_worker(client, ScoreEssay(units, measured, essays.grading), settings)
                 )
             if Queue.EMBEDDINGS in queues:
+                from persistence.vectors.weaviate import WeaviateSettings  # noqa: PLC0415  # only this queue needs it
+
                 stores = VectorStores(engine, WeaviateSettings(), TemporalCatalogRuns(client))
                 running.push_async_callback(stores.close)
                 models = await load(stores, running)
@@ -354,9 +378,14 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
 
 
 class VectorStores:
-    """Where vectors are searched and kept: pgvector, and Weaviate before it where WEAVIATE_URL names one."""
+    """Where vectors are searched and kept: pgvector, and Weaviate before it where WEAVIATE_URL names one.
 
-    def __init__(self, engine: AsyncEngine, settings: WeaviateSettings, runs: CatalogRuns) -> None:
+    Weaviate's client is imported here, so that workers of other queues do not hold its 28 MB.
+    """
+
+    def __init__(self, engine: AsyncEngine, settings: "WeaviateSettings", runs: CatalogRuns) -> None:
+        from persistence.vectors.weaviate import Weaviate  # noqa: PLC0415
+
         self.ledger = SqlEmbeddingLedger(engine)
         self._engine = engine
         self._artifacts = SqlEmbeddingArtifacts(engine)
@@ -376,6 +405,8 @@ class VectorStores:
         kept = self._kept(provider, model)
         if self._weaviate is None or kept is None:
             return pgvector
+        from persistence.vectors.weaviate import WeaviateIndex  # noqa: PLC0415
+
         return FallbackIndex(
             WeaviateIndex(self._weaviate, provider, model),
             pgvector,
@@ -395,6 +426,8 @@ class VectorStores:
     def _kept(self, provider: str, model: str) -> CatalogIndex | None:
         if self._weaviate is None:
             return None
+        from persistence.vectors.weaviate_writer import WeaviateIndexWriter  # noqa: PLC0415
+
         writer = WeaviateIndexWriter(self._weaviate, provider, model)
         return CatalogIndex(artifacts=self._artifacts, writer=writer, provider=provider, model=model)
 

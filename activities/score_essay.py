@@ -71,6 +71,10 @@ class ScoreEssay:
         self._grading = grading
 
     @property
+    def model_name(self) -> str | None:
+        return self._chosen.model if self._chosen else None
+
+    @property
     def _model(self) -> GradingModel:
         if self._chosen is None:
             raise ModelNotConfigured("This worker has no language model: set OPENAI_API_KEY, or ESSAY_GRADER=local")

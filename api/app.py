@@ -1,6 +1,5 @@
 """The composition root of the API: routes in `build`, the real parts in `create_app`."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -12,8 +11,6 @@ import httpx
 from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.types import Lifespan
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from activities.adapters.webhook_sender import WebhookSettings
 from activities.debugging import DebugSettings
@@ -43,6 +40,7 @@ from api.routes import (
 )
 from api.services import Catalogue, People, Privacy, Services, Webhooks
 from api.settings import ApiSettings
+from api.surroundings import Surroundings
 from api.tokens import Principal, Tokens
 from domain.webhooks import check_url
 from persistence.audit_queries import AuditQueries, Denials
@@ -58,7 +56,6 @@ from persistence.sealing import SealingSettings, SecretBox
 from persistence.webhook_intake import webhook_intake_factory
 from persistence.webhook_queries import WebhookQueries
 from persistence.work_queries import WorkQueries
-from workflows.backlogs import TaskQueues
 from workflows.catalog_runs import TemporalCatalogRuns
 from workflows.catalog_searches import TemporalCatalogSearches
 from workflows.client import connect
@@ -68,7 +65,6 @@ from workflows.runs import TemporalAssessmentRuns
 from workflows.tracing import tracing_is_on
 
 PREFIX: Final = "/api/v1"
-HEALTH_DEADLINE_S: Final = 0.5
 
 
 _TELEMETRY: Final = TelemetryConfig(metrics=False, logs=False, operation_spans=False)
@@ -126,7 +122,7 @@ def assemble(  # noqa: PLR0913  # the parts
     privacy: Privacy,
     work: WorkQueries,
     fetch: Fetch,
-    client: Client | None = None,
+    surroundings: Surroundings,
 ) -> Services:
     async def stored(subject: Subject) -> Principal | None:
         find = queries.account(subject) if isinstance(subject, UUID) else queries.account_by_email(subject)
@@ -148,8 +144,7 @@ def assemble(  # noqa: PLR0913  # the parts
         catalogue=catalogue,
         privacy=privacy,
         work=work,
-        queues=TaskQueues(client) if client else None,
-        engine_is_up=partial(_is_up, client),
+        surroundings=surroundings,
     )
 
 
@@ -191,7 +186,7 @@ async def _lifespan(
         ),
         work=WorkQueries(engine),
         fetch=partial(fetch_keys, http),
-        client=client,
+        surroundings=Surroundings(client, http, settings.weaviate_url),
     )
     app.state.services = services
     try:
@@ -200,16 +195,6 @@ async def _lifespan(
         services.passwords.close()
         await http.aclose()
         await engine.dispose()
-
-
-async def _is_up(client: Client | None) -> bool:
-    if client is None:
-        return False
-    try:
-        async with asyncio.timeout(HEALTH_DEADLINE_S):
-            return await client.service_client.check_health()
-    except (RPCError, TimeoutError, RuntimeError):
-        return False
 
 
 def _api_routers() -> tuple[APIRouter, ...]:

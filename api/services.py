@@ -1,6 +1,6 @@
 """What routes work with, put together by the composition root and read from the app's state."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -12,6 +12,7 @@ from api.external_issuers import ExternalIssuers
 from api.passwords import Passwords
 from api.principals import Principals
 from api.settings import ApiSettings
+from api.surroundings import Surroundings
 from api.tokens import Principal, Tokens
 from domain.ports import CatalogRuns, CatalogSearches, DeliveryRuns, ErasureRuns
 from persistence.audit_queries import AuditQueries, Denials
@@ -27,7 +28,6 @@ from persistence.views import Viewer
 from persistence.webhook_intake import WebhookIntakeFactory
 from persistence.webhook_queries import WebhookQueries
 from persistence.work_queries import WorkQueries
-from workflows.backlogs import TaskQueues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +83,7 @@ class Services:
     catalogue: Catalogue
     privacy: Privacy
     work: WorkQueries
-    queues: TaskQueues | None
-    engine_is_up: Callable[[], Awaitable[bool]]
+    surroundings: Surroundings
 
 
 async def _services(request: Request) -> Services:

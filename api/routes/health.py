@@ -1,14 +1,17 @@
 """Is the process alive, and can it serve."""
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 from fastapi import Response
 
 from api.routing import open_router
-from api.schemas.health import Health, Readiness
+from api.schemas.health import Health, QueueState, Readiness, UpOrDown
 from api.services import Use
 from domain.errors import StorageUnavailable
+from workflows.backlogs import Backlog, offered
+from workflows.policies import Queue
 
 health = open_router(tags=["Health"])
 log = structlog.get_logger(__name__)
@@ -25,16 +28,19 @@ async def healthz() -> Health:
     responses={503: {"model": Readiness, "description": "Postgres is away; nothing can be served"}},
 )
 async def readyz(services: Use, response: Response) -> Readiness:
-    """503 only without Postgres: without Temporal answers are still taken, and runs start once it is back."""
-    postgres, temporal = await asyncio.gather(_postgres_is_up(services), services.engine_is_up())
+    """503 only without Postgres: without Temporal or workers answers are still taken, and runs catch up later."""
+    postgres, seen = await asyncio.gather(_postgres_is_up(services), services.surroundings.look())
     if not postgres:
         response.status_code = 503
+    weaviate = bool(services.settings.weaviate_url)
     return Readiness(
         status="ready" if postgres else "unavailable",
-        postgres="up" if postgres else "down",
-        temporal="up" if temporal else "down",
-        vector_store="weaviate" if services.settings.weaviate_url else "pgvector",
-        essay_grader="local",
+        postgres=_state(up=postgres),
+        temporal=_state(up=seen.temporal),
+        vector_store="weaviate" if weaviate else "pgvector",
+        vector_store_state=_state(up=seen.weaviate if weaviate else postgres),
+        essay_grader=_grader(seen.backlogs or []),
+        queues=None if seen.backlogs is None else {queue: _queue(queue, seen.backlogs) for queue in Queue},
     )
 
 
@@ -44,3 +50,22 @@ async def _postgres_is_up(services: Use) -> bool:
     except StorageUnavailable:
         return False
     return True
+
+
+def _state(*, up: bool) -> UpOrDown:
+    return "up" if up else "down"
+
+
+def _grader(backlogs: Sequence[Backlog]) -> str | None:
+    pollers = [poller for each in backlogs if each.queue == Queue.LLM for poller in each.pollers]
+    return ", ".join(offered(pollers)) or None
+
+
+def _queue(queue: Queue, backlogs: Sequence[Backlog]) -> QueueState:
+    """Of its workflows and activities together: one worker serves both."""
+    own = [each for each in backlogs if each.queue == queue]
+    return QueueState(
+        served=any(each.pollers for each in own),
+        waiting=sum(each.tasks for each in own),
+        oldest_s=max((each.oldest_s for each in own), default=0.0),
+    )

@@ -31,7 +31,7 @@ async def metrics(request: Request) -> Response:
 async def work_metrics(request: Request, services: Use) -> Response:
     """Queues, unfinished assessments, essays to review, deliveries: the same whichever process answers."""
     _admit(request)
-    return _text(await registry_of_work(services.work, services.queues))
+    return _text(await registry_of_work(services.work, services.surroundings.queues))
 
 
 def _text(registry: CollectorRegistry) -> Response:

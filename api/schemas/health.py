@@ -2,18 +2,32 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from api.wire import Output
+
+UpOrDown = Literal["up", "down"]
 
 
 class Health(Output):
     status: Literal["ok"] = "ok"
 
 
+class QueueState(Output):
+    served: bool = Field(description="A worker asked for work within the last 70 s, as it does at least every 60 s")
+    waiting: int = Field(description="Tasks that no worker has taken, about")
+    oldest_s: float = Field(description="Age of the oldest of them in seconds")
+
+
 class Readiness(Output):
-    """Only Postgres decides readiness; the rest is reported beside it."""
+    """Only Postgres decides readiness; the rest is reported beside it, as it was at most 2 s ago."""
 
     status: Literal["ready", "unavailable"]
-    postgres: Literal["up", "down"]
-    temporal: Literal["up", "down"]
-    vector_store: Literal["weaviate", "pgvector"]
-    essay_grader: Literal["local"]
+    postgres: UpOrDown
+    temporal: UpOrDown
+    vector_store: Literal["weaviate", "pgvector"] = Field(description="Which one workers search first")
+    vector_store_state: UpOrDown = Field(description="While Weaviate is down, pgvector answers")
+    essay_grader: str | None = Field(
+        description="The models that workers grade essays with, `local` for the local grader; null while none says"
+    )
+    queues: dict[str, QueueState] | None = Field(description="By name; null where Temporal does not tell in time")

@@ -19,6 +19,7 @@ from api.issuer_keys import Keys
 from api.rate_limits import RateLimitSettings
 from api.services import Catalogue, People, Privacy, Services, Webhooks
 from api.settings import ApiSettings
+from api.surroundings import Surroundings
 from api.tokens import Principal, UserRole
 from domain.results import Publication
 from domain.webhooks import check_url
@@ -237,6 +238,7 @@ def app(
         privacy=privacy(api_engine, all_erasures),
         work=WorkQueries(api_engine),
         fetch=no_issuer,
+        surroundings=Surroundings(None, httpx.AsyncClient(), None),
     )
     app.state.services = services
     yield app

@@ -14,6 +14,7 @@ from starlette.types import Message
 from api.app import assemble, build
 from api.correlation import Correlation
 from api.settings import ApiSettings
+from api.surroundings import Surroundings
 from persistence.engine import create_engine
 from persistence.intake import intake_factory
 from persistence.queries import Queries
@@ -149,6 +150,7 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         privacy=privacy(engine, RecordingErasures()),
         work=WorkQueries(engine),
         fetch=no_issuer,
+        surroundings=Surroundings(None, httpx.AsyncClient(), None),
     )
     app: FastAPI = build()
     app.state.services = services

@@ -1,27 +1,122 @@
 """What readiness says about the parts beside Postgres."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator
 
+import httpx
 import pytest
-from fastapi import FastAPI
 
-from tests.api.conftest import Api
+from api.surroundings import Seen, Surroundings
+from tests.api.conftest import Api, client_with
+from workflows.backlogs import Backlog, offering
+from workflows.policies import Queue
+
+WEAVIATE = "http://weaviate.example"
+
+
+class Scripted(Surroundings):
+    """Has seen what a test says."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._found = seen
+
+    async def look(self) -> Seen:
+        return self._found
+
+
+async def readiness(api: Api, seen: Seen, weaviate_url: str | None = None) -> httpx.Response:
+    settings = api.services.settings.model_copy(update={"weaviate_url": weaviate_url})
+    async with client_with(api, settings=settings, surroundings=Scripted(seen)) as client:
+        return await client.get("/readyz")
+
+
+def backlog(queue: Queue, kind: str = "activity", tasks: int = 0, oldest_s: float = 0.0, *pollers: str) -> Backlog:
+    return Backlog(queue=queue, kind=kind, tasks=tasks, oldest_s=oldest_s, pollers=frozenset(pollers))
+
+
+async def test_it_names_weaviate_where_workers_search_that_first(api: Api) -> None:
+    answer = (await readiness(api, Seen(weaviate=True), WEAVIATE)).json()
+
+    assert (answer["vector_store"], answer["vector_store_state"]) == ("weaviate", "up")
+
+
+async def test_it_tells_that_weaviate_is_away(api: Api) -> None:
+    answer = (await readiness(api, Seen(), WEAVIATE)).json()
+
+    assert (answer["vector_store"], answer["vector_store_state"]) == ("weaviate", "down")
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+async def test_it_names_pgvector_otherwise(api: Api, unset: str | None) -> None:
+    answer = (await readiness(api, Seen(), unset)).json()
+
+    assert (answer["vector_store"], answer["vector_store_state"]) == ("pgvector", "up")
+
+
+async def test_without_temporal_it_is_ready_and_does_not_make_queues_up(api: Api) -> None:
+    answer = await readiness(api, Seen())
+
+    assert answer.status_code == 200
+    assert {name: answer.json()[name] for name in ("status", "temporal", "queues", "essay_grader")} == {
+        "status": "ready",
+        "temporal": "down",
+        "queues": None,
+        "essay_grader": None,
+    }
+
+
+async def test_a_queue_that_nobody_serves_is_told_with_all_that_waits_in_it(api: Api) -> None:
+    seen = Seen(
+        temporal=True,
+        backlogs=[
+            backlog(Queue.ASSESSMENTS, "workflow", 40, 7.5),
+            backlog(Queue.ASSESSMENTS, "activity", 2, 9.25),
+            backlog(Queue.WEBHOOKS, "activity", 3, 0.5, "1@host"),
+        ],
+    )
+
+    answer = await readiness(api, seen)
+
+    assert answer.status_code == 200
+    assert answer.json()["queues"] == {
+        "assessments": {"served": False, "waiting": 42, "oldest_s": 9.25},
+        "llm": {"served": False, "waiting": 0, "oldest_s": 0.0},
+        "embeddings": {"served": False, "waiting": 0, "oldest_s": 0.0},
+        "webhooks": {"served": True, "waiting": 3, "oldest_s": 0.5},
+    }
+
+
+@pytest.mark.parametrize(
+    ("offers", "named"), [(("local",), "local"), (("gpt-5", "gpt-5"), "gpt-5"), (("gpt-6", "gpt-5"), "gpt-5, gpt-6")]
+)
+async def test_it_names_what_the_workers_of_the_model_grade_with(api: Api, offers: tuple[str, ...], named: str) -> None:
+    workers = [f"{place}{offering(each)}" for place, each in enumerate(offers)]
+
+    answer = await readiness(api, Seen(temporal=True, backlogs=[backlog(Queue.LLM, "activity", 0, 0.0, *workers)]))
+
+    assert answer.json()["essay_grader"] == named
 
 
 @pytest.fixture
-def with_weaviate(app: FastAPI) -> Iterator[None]:
-    services = app.state.services
-    settings = services.settings.model_copy(update={"weaviate_url": "https://weaviate.example"})
-    app.state.services = replace(services, settings=settings)
-    yield
-    app.state.services = services
+async def asked() -> AsyncIterator[tuple[httpx.AsyncClient, list[httpx.Request]]]:
+    """A client of a Weaviate that is ready, and what it was asked."""
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        yield client, requests
 
 
-@pytest.mark.usefixtures("with_weaviate")
-async def test_it_names_weaviate_where_workers_search_that_first(api: Api) -> None:
-    assert (await api.client.get("/readyz")).json()["vector_store"] == "weaviate"
+async def test_many_probes_look_once(asked: tuple[httpx.AsyncClient, list[httpx.Request]]) -> None:
+    http, requests = asked
+    surroundings = Surroundings(None, http, f"{WEAVIATE}/")
+
+    assert [(await surroundings.look()).weaviate for _ in range(5)] == [True] * 5
+    assert [str(each.url) for each in requests] == [f"{WEAVIATE}/v1/.well-known/ready"]
 
 
-async def test_it_names_pgvector_otherwise(api: Api) -> None:
-    assert (await api.client.get("/readyz")).json()["vector_store"] == "pgvector"
+async def test_a_weaviate_that_cannot_be_reached_is_down() -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert not (await Surroundings(None, http, "http://127.0.0.1:9").look()).weaviate

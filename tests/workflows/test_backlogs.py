@@ -1,11 +1,19 @@
-"""How many tasks wait, as the real server counts them."""
+"""What waits and who asks for it, as the real server tells."""
 
 from uuid import uuid4
 
+import pytest
+from temporalio import activity
 from temporalio.client import Client
+from temporalio.worker import Worker
 
+from domain.errors import ExternalServiceError
 from tests.workflows.waiting import eventually
-from workflows.backlogs import TaskQueues
+from workflows.backlogs import TaskQueues, offered, offering
+
+
+@activity.defn
+async def idle() -> None: ...
 
 
 async def test_a_queue_that_nobody_serves_grows(temporal_client: Client) -> None:
@@ -13,7 +21,24 @@ async def test_a_queue_that_nobody_serves_grows(temporal_client: Client) -> None
     for number in range(2):
         await temporal_client.start_workflow("Nobody", id=f"{queue}-{number}", task_queue=queue)
 
-    async def counted() -> list[tuple[str, str, int]]:
-        return [(each.queue, each.kind, each.tasks) for each in await TaskQueues(temporal_client, [queue]).backlogs()]
+    async def counted() -> list[tuple[str, str, int, frozenset[str]]]:
+        found = await TaskQueues(temporal_client, [queue]).backlogs()
+        return [(each.queue, each.kind, each.tasks, each.pollers) for each in found]
 
-    await eventually(counted, [(queue, "workflow", 2), (queue, "activity", 0)])
+    await eventually(counted, [(queue, "workflow", 2, frozenset()), (queue, "activity", 0, frozenset())])
+
+
+async def test_a_worker_is_seen_with_what_it_offers(temporal_client: Client) -> None:
+    queue = f"served-{uuid4()}"
+
+    async def seen() -> list[str]:
+        found = await TaskQueues(temporal_client, [queue]).backlogs()
+        return offered(poller for each in found if each.kind == "activity" for poller in each.pollers)
+
+    async with Worker(temporal_client, task_queue=queue, activities=[idle], identity=offering("gpt-5")):
+        await eventually(seen, ["gpt-5"])
+
+
+async def test_a_server_that_does_not_tell_in_time_is_an_error(temporal_client: Client) -> None:
+    with pytest.raises(ExternalServiceError):
+        await TaskQueues(temporal_client, deadline_s=0.0).backlogs()

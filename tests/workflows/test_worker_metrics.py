@@ -164,7 +164,7 @@ def of_api() -> set[str]:
     metrics, waiting = RequestMetrics(), CollectorRegistry()
     metrics.requests.labels("r", 200).inc()
     metrics.duration.labels("r").observe(1)
-    waiting.register(FoundWork(work, [Backlog(queue="q", kind="activity", tasks=0, oldest_s=0)]))
+    waiting.register(FoundWork(work, [Backlog(queue="q", kind="activity", tasks=0, oldest_s=0, pollers=frozenset())]))
     families = [*metrics.registry.collect(), *waiting.collect()]
     return {sample.name for family in families for sample in family.samples}
 

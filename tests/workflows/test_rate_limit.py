@@ -1,0 +1,67 @@
+"""The rate limit of the language model's queue: the server keeps it, whatever the workers could take."""
+
+import asyncio
+from datetime import timedelta
+from typing import cast
+from uuid import uuid4
+
+import pytest
+from temporalio import workflow
+from temporalio.api.enums.v1 import RateLimitSource, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import RetryPolicy
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.score_essay import Grading, ScoreEssay
+from domain.ledger import SpendingLimits
+from domain.ports import UnitOfWorkFactory
+from tests.workflows.waiting import eventually
+from worker import WorkerSettings, llm_worker
+
+CALLS = 20
+A_CALL_IN_MINUTES = 0.01
+
+
+@workflow.defn
+class ManyCalls:
+    @workflow.run
+    async def run(self, queue: str) -> None:
+        once = RetryPolicy(maximum_attempts=1)
+        calls = (
+            workflow.execute_activity(
+                "score_essay", task_queue=queue, start_to_close_timeout=timedelta(minutes=1), retry_policy=once
+            )
+            for _ in range(CALLS)
+        )
+        await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_the_server_holds_back_what_free_slots_could_take(temporal_client: Client) -> None:
+    queue = f"llm-{uuid4()}"
+    request = DescribeTaskQueueRequest(
+        namespace=temporal_client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        report_stats=True,
+    )
+
+    async def limited() -> tuple[float, int, bool]:
+        told = await temporal_client.workflow_service.describe_task_queue(request)
+        limit = told.effective_rate_limit
+        # the server lets a first few through at once; 40 slots would have taken all of them
+        held_back = told.stats.rate_limiting_active and told.stats.approximate_backlog_count > CALLS // 2
+        return round(limit.requests_per_second, 3), limit.rate_limit_source, held_back
+
+    nothing_to_read = cast(UnitOfWorkFactory, None)  # what is let through may fail
+    essays = ScoreEssay(nothing_to_read, None, Grading(samples=1, limits=SpendingLimits()))
+    caller = Worker(
+        temporal_client, task_queue=f"{queue}-c", workflows=[ManyCalls], workflow_runner=UnsandboxedWorkflowRunner()
+    )
+    async with caller, llm_worker(temporal_client, essays, WorkerSettings(llm_rps=A_CALL_IN_MINUTES), queue):
+        run = await temporal_client.start_workflow(ManyCalls.run, queue, id=queue, task_queue=f"{queue}-c")
+        await eventually(limited, (A_CALL_IN_MINUTES, RateLimitSource.RATE_LIMIT_SOURCE_WORKER, True))
+        await run.cancel()
+        with pytest.raises(WorkflowFailureError):  # ends in order: a run in memory would be torn down with the worker
+            await run.result()
