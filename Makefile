@@ -8,7 +8,7 @@ CLIENT_BIN := .local/client-venv/bin
 SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/*
 
 .DEFAULT_GOAL := help
-.PHONY: help install weaviate up demo reset test test-faults test-load bench bench-api bench-search bench-recommending bench-webhooks evaluate evaluate-recommendations lint format \
+.PHONY: help install weaviate up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks evaluate evaluate-recommendations lint format \
 	check-deploy openapi openapi-check client migration-check seed ci
 
 help: ## list the commands
@@ -44,6 +44,9 @@ test-faults: $(STAMP) ## run the tests that kill processes and servers
 
 test-load: $(STAMP) ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m load
+
+histories: $(STAMP) ## record the histories of all branches again (tests/replay)
+	@exec $(BIN)/python -m tests.replay.export
 
 bench: $(STAMP) ## measure the pipeline against a do-nothing workflow
 	@exec $(BIN)/python -m tests.load.bench

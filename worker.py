@@ -8,14 +8,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict
 
 import structlog
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 from activities.adapters.embedding_settings import EmbeddingSettings
 from activities.adapters.webhook_sender import HttpWebhookSender, WebhookSettings
@@ -96,6 +97,20 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("worker")
 
+WORKFLOWS: Final[Mapping[Queue, Sequence[type]]] = {
+    Queue.ASSESSMENTS: (
+        AssessmentWorkflow,
+        RevisionWorkflow,
+        ReconciliationWorkflow,
+        CatalogEmbeddingWorkflow,
+        CatalogSearchWorkflow,
+        RetentionWorkflow,
+        UserErasureWorkflow,
+    ),
+    Queue.WEBHOOKS: (WebhookDeliveryWorkflow,),
+}
+"""Every workflow type, by the queue whose workers run it."""
+
 
 class WorkerSettings(BaseSettings):
     """`WORKER_…`: slots are activities at a time, `reconcile_every_s` is how often lost work is looked for.
@@ -108,9 +123,11 @@ class WorkerSettings(BaseSettings):
     `KNN_SCOPE=all` lets learners of other organizations be neighbours.
 
     `WORKER_METRICS_ADDRESS`, such as 0.0.0.0:9464, is where Prometheus scrapes this process; none serves no metrics.
+
+    With a `build_id` the worker is a version of the deployment and takes no task before a rollout gives it some.
     """
 
-    model_config = SettingsConfigDict(frozen=True, env_prefix="WORKER_", extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, env_prefix="WORKER_", env_ignore_empty=True, extra="ignore")
 
     knn_scope: Literal["organization", "all"] = Field(default="organization", validation_alias="KNN_SCOPE")
 
@@ -126,6 +143,16 @@ class WorkerSettings(BaseSettings):
     webhooks_slots_per_endpoint: int = 10
     grace_s: int = 20
     metrics_address: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[\d.]+):\d+$")
+    build_id: str | None = None
+    deployment_name: str = "microcred"
+
+    @property
+    def deployment(self) -> WorkerDeploymentConfig | None:
+        """Without a default behaviour: a workflow that `policies.VERSIONING` forgets stops the start."""
+        if self.build_id is None:
+            return None
+        version = WorkerDeploymentVersion(deployment_name=self.deployment_name, build_id=self.build_id)
+        return WorkerDeploymentConfig(version=version, use_worker_versioning=True)
 
 
 class EssaySettings(BaseSettings):
@@ -182,6 +209,7 @@ class _Options(TypedDict):
     workflow_task_poller_behavior: PollerBehaviorAutoscaling
     activity_task_poller_behavior: PollerBehaviorAutoscaling
     graceful_shutdown_timeout: timedelta
+    deployment_config: WorkerDeploymentConfig | None
 
 
 ModelLoader: TypeAlias = "Callable[[VectorStores, AsyncExitStack], Awaitable[Models]]"
@@ -209,15 +237,7 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
     return Worker(
         client,
         task_queue=queue,
-        workflows=[
-            AssessmentWorkflow,
-            RevisionWorkflow,
-            ReconciliationWorkflow,
-            CatalogEmbeddingWorkflow,
-            CatalogSearchWorkflow,
-            RetentionWorkflow,
-            UserErasureWorkflow,
-        ],
+        workflows=WORKFLOWS[Queue.ASSESSMENTS],
         activities=[
             ClaimAssessment(units, by_model=by_model).claim_assessment,
             BeginRevision(units).begin_revision,
@@ -288,7 +308,7 @@ def webhooks_worker(
     return Worker(
         client,
         task_queue=queue,
-        workflows=[WebhookDeliveryWorkflow],
+        workflows=WORKFLOWS[Queue.WEBHOOKS],
         activities=[deliver.deliver_webhook, deliver.close_delivery],
         **_options(settings, settings.webhooks_slots),
     )
@@ -319,6 +339,7 @@ def _options(settings: WorkerSettings, slots: int) -> _Options:
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
         graceful_shutdown_timeout=timedelta(seconds=settings.grace_s),
+        deployment_config=settings.deployment,
     )
 
 

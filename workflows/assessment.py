@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deliveries import start_deliveries
     from workflows.essays import all_of, grade
     from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
-    from workflows.policies import calling
+    from workflows.policies import calling, versioning
     from workflows.progress import Stage, Staged
     from workflows.revision import start_healing
 
@@ -43,7 +43,7 @@ class AssessmentOutcome:
     degraded_reasons: tuple[str, ...] = ()
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=versioning("AssessmentWorkflow"))
 class AssessmentWorkflow(Staged):
     """A run of an assessment.
 

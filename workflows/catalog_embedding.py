@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.catalog_embedding import Build, CatalogEmbedding, EmbedInput, IndexState
     from activities.index_catalog import Drift
-    from workflows.policies import calling
+    from workflows.policies import calling, versioning
 
 BATCH = 512
 """Texts an activity embeds: some ten seconds' work, and two dozen events for 10,000 texts."""
@@ -30,7 +30,7 @@ class CatalogEmbedded:
     indexed: int
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=versioning("CatalogEmbeddingWorkflow"))
 class CatalogEmbeddingWorkflow:
     """A run of minutes over the whole catalogue.
 

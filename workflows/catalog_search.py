@@ -5,10 +5,10 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.search_catalog import CatalogSearchInput, SearchCatalog
     from domain.ports import Found
-    from workflows.policies import calling
+    from workflows.policies import calling, versioning
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=versioning("CatalogSearchWorkflow"))
 class CatalogSearchWorkflow:
     """Id `catalog-search-{search_id}`, never used again; over within seconds. No signals or queries.
 

@@ -4,13 +4,14 @@ What is ours (Postgres, the model in our process) is retried until it works, at 
 (`activities.failures.NON_RETRYABLE`) is not retried at all.
 """
 
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import Priority, RetryPolicy
+from temporalio.common import Priority, RetryPolicy, VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import NON_RETRYABLE
@@ -168,6 +169,37 @@ POLICIES: Final = {
         heartbeat=timedelta(seconds=30),
     ),
 }
+
+
+VERSIONING: Final = {
+    # These wait for people and partners, so no build lives as long as they do.
+    "AssessmentWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    "RevisionWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    "WebhookDeliveryWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    # These end within minutes.
+    "CatalogEmbeddingWorkflow": VersioningBehavior.PINNED,
+    "CatalogSearchWorkflow": VersioningBehavior.PINNED,
+    "ReconciliationWorkflow": VersioningBehavior.PINNED,
+    "RetentionWorkflow": VersioningBehavior.PINNED,
+    "UserErasureWorkflow": VersioningBehavior.PINNED,
+}
+"""What a run does at its next step once another build is current.
+
+AUTO_UPGRADE goes over to it, so the new code must replay what the old code did: a change of what such a workflow asks
+of Temporal (its activities, timers, children, search attributes, and their order) stands behind `workflow.patched`, as
+docs/runbooks/rollout.md tells. PINNED stays with the build that began it and may change freely; that build's workers
+stay until the last such run has ended.
+"""
+
+_VERSIONED: Final = bool(os.environ.get("WORKER_BUILD_ID"))
+
+
+def versioning(workflow_type: str) -> VersioningBehavior:
+    """Of a workflow, by its name; none where this process has no build id.
+
+    The server refuses the tasks of workers without a version that name a behaviour, and a definition is made at import.
+    """
+    return VERSIONING[workflow_type] if _VERSIONED else VersioningBehavior.UNSPECIFIED
 
 
 def calling(activity: str, summary: str) -> workflow.ActivityConfig:

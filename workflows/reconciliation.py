@@ -4,10 +4,10 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.reconcile import Reconcile, Reconciled
-    from workflows.policies import calling
+    from workflows.policies import calling, versioning
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=versioning("ReconciliationWorkflow"))
 class ReconciliationWorkflow:
     """Id `reconciliation-{time}`, started by the Schedule `reconciliation` (overlap SKIP). No signals or queries."""
 

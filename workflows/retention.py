@@ -7,10 +7,10 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.retain import Retain, RetainInput
     from domain.privacy import RetentionRule
-    from workflows.policies import calling
+    from workflows.policies import calling, versioning
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=versioning("RetentionWorkflow"))
 class RetentionWorkflow:
     """Id `retention-{time}`, started by the Schedule `retention` (overlap SKIP). No signals, queries or updates."""
 

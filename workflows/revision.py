@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import legends, search_attributes
     from workflows.essays import Attempted, grade
     from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
-    from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST, HEALING_LONGEST, calling
+    from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST, HEALING_LONGEST, calling, versioning
     from workflows.progress import REVISION_STAGES, Stage, Staged
 
 
@@ -45,7 +45,7 @@ class RevisionOutcome:
     healing: Healing
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=versioning("RevisionWorkflow"))
 class RevisionWorkflow(Staged):
     """Everything that publishes a later revision of one result.
 

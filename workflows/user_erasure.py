@@ -8,7 +8,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.erase_user import EraseUser
     from domain.privacy import Erasure
-    from workflows.policies import calling
+    from workflows.policies import calling, versioning
 
 
 _STEPS: Final = ("end what runs about the person", "erase what is held", "note it on the erasure list")
@@ -21,7 +21,7 @@ class ErasureResult:
     assessments: int
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=versioning("UserErasureWorkflow"))
 class UserErasureWorkflow:
     """Id `erase-{user_id}`, reuse ALLOW_DUPLICATE, conflict USE_EXISTING; Postgres decides.
 

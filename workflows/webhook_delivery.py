@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, DeliverWebhook
     from domain.webhooks import Delivery, DeliveryStatus, scheduled_wait_s
     from workflows import search_attributes
-    from workflows.policies import DELIVERY_SCHEDULE_S, calling
+    from workflows.policies import DELIVERY_SCHEDULE_S, calling, versioning
     from workflows.progress import TIME
 
 ATTEMPTS = len(DELIVERY_SCHEDULE_S)
@@ -28,7 +28,7 @@ class DeliveryResult:
     code: int | None
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=versioning("WebhookDeliveryWorkflow"))
 class WebhookDeliveryWorkflow:
     """Id `webhook-{event_id}-{endpoint_id}`, for a redelivery `…-{n}`; reuse ALLOW_DUPLICATE, because Postgres decides.
 

@@ -1,7 +1,7 @@
 """The whole pipeline in one process: real Temporal, real Postgres, the worker's own factories, fakes for the models."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,10 +103,16 @@ class Pipeline:
         return await self._handle(assessment)
 
     async def submit(self, assessment: Assessment) -> Handle:
+        return await self._hand_in(assessment, Assessment.submit)
+
+    async def rerun(self, assessment: Assessment) -> Handle:
+        return await self._hand_in(assessment, Assessment.rerun)
+
+    async def _hand_in(self, assessment: Assessment, move: Callable[[Assessment], Assessment]) -> Handle:
         """As the API does it: first what is decided, then who works on it."""
         async with self.units() as unit:
             before, _ = await unit.assessments.lock(assessment.id)
-            after = before.submit()
+            after = move(before)
             await unit.assessments.save(before, after)
             await unit.jobs.enqueue(submission_jobs(after, await unit.assessments.items(after.id)))
             await unit.commit()

@@ -145,6 +145,18 @@ async def test_an_output_that_is_corrupt_fails_the_assessment(pipeline: Pipeline
     assert (row.status, row.failure_reason) == (AssessmentStatus.FAILED, "CorruptData")
 
 
+async def test_a_rerun_of_a_failed_assessment_gets_its_result(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment()
+    await corrupt_evidence(pipeline, assessment)
+    async with pipeline.workers():
+        await failure_of(await pipeline.submit(assessment))
+
+        assert await outcome(await pipeline.rerun(assessment)) == COMPLETED
+
+    row = await pipeline.row(assessment)
+    assert (row.status, row.run) == (AssessmentStatus.COMPLETED, 2)
+
+
 async def test_a_bug_fails_the_assessment(pipeline: Pipeline) -> None:
     pipeline.grader = FailingGrader(ValueError)
     assessment = await pipeline.assessment()

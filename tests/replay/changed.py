@@ -1,0 +1,37 @@
+"""A workflow as somebody might change it: at once, and behind a patch."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.search_catalog import CatalogSearchInput, SearchCatalog
+    from domain.ports import Found
+    from workflows.policies import calling
+
+
+@workflow.defn(name="CatalogSearchWorkflow")
+class AtOnce:
+    """Waits before it searches, whoever began it."""
+
+    @workflow.run
+    async def run(self, wanted: CatalogSearchInput) -> Found:
+        await workflow.sleep(timedelta(seconds=1))
+        return await _search(wanted)
+
+
+@workflow.defn(name="CatalogSearchWorkflow")
+class BehindAPatch:
+    """Waits where the run began with this code."""
+
+    @workflow.run
+    async def run(self, wanted: CatalogSearchInput) -> Found:
+        if workflow.patched("wait-before-the-search"):
+            await workflow.sleep(timedelta(seconds=1))
+        return await _search(wanted)
+
+
+async def _search(wanted: CatalogSearchInput) -> Found:
+    return await workflow.execute_activity_method(
+        SearchCatalog.search_catalog, wanted, **calling("search_catalog", "Embed the query and search")
+    )

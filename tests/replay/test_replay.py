@@ -1,0 +1,75 @@
+"""Runs that older code began can be gone on with by this code."""
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+from tests.replay.branches import BRANCHES
+from tests.replay.changed import AtOnce, BehindAPatch
+from tests.replay.histories import DIRECTORY, all_paths, read
+from tests.workflows.pipeline import MARKED
+from tests.workflows.sandbox import STRICT
+from worker import WORKFLOWS
+
+REGISTERED = [workflow for workflows in WORKFLOWS.values() for workflow in workflows]
+PATHS = list(all_paths())
+SEARCH = DIRECTORY / "search-found" / "CatalogSearchWorkflow-1.json"
+
+
+def replayer(workflows: Sequence[type]) -> Replayer:
+    return Replayer(workflows=workflows, data_converter=pydantic_data_converter, workflow_runner=STRICT)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+async def test_a_kept_history_is_what_this_code_would_have_done(path: Path) -> None:
+    await replayer(REGISTERED).replay_workflow(read(path))
+
+
+def test_every_branch_has_a_history_and_every_history_a_branch() -> None:
+    assert {directory.name for directory in DIRECTORY.iterdir()} == set(BRANCHES)
+
+
+def test_every_registered_workflow_has_a_history() -> None:
+    kept = {path.stem.rpartition("-")[0] for path in DIRECTORY.glob("*/*.json")}
+
+    assert kept == {workflow.__name__ for workflow in REGISTERED}
+
+
+async def test_a_changed_workflow_is_refused() -> None:
+    with pytest.raises(NondeterminismError):
+        await replayer([AtOnce]).replay_workflow(read(SEARCH))
+
+
+async def test_a_change_behind_a_patch_is_not_refused() -> None:
+    await replayer([BehindAPatch]).replay_workflow(read(SEARCH))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_kept_history_tells_of_nobody_and_of_no_machine(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    told = " ".join([text, *map(_decoded, _payloads(json.loads(text)))]).lower()
+
+    assert [marked for marked in (*MARKED, "@", str(Path.home()), ".py") if marked in told] == []
+
+
+def _payloads(value: Any) -> list[str]:
+    match value:
+        case {"data": str(data)}:
+            return [data]
+        case dict():
+            return [data for each in value.values() for data in _payloads(each)]
+        case list():
+            return [data for each in value for data in _payloads(each)]
+        case _:
+            return []
+
+
+def _decoded(data: str) -> str:
+    return base64.b64decode(data).decode()

@@ -1,0 +1,24 @@
+"""Which build goes on with a run."""
+
+from temporalio.common import WorkerDeploymentVersion
+
+from worker import WORKFLOWS, WorkerSettings
+from workflows.policies import VERSIONING
+
+
+def test_every_workflow_says_what_its_runs_do_when_another_build_is_current() -> None:
+    registered = {workflow.__name__ for workflows in WORKFLOWS.values() for workflow in workflows}
+
+    assert set(VERSIONING) == registered
+
+
+def test_a_worker_with_a_build_id_is_a_version_of_the_deployment() -> None:
+    deployment = WorkerSettings(build_id="5f2c1d0").deployment
+
+    assert deployment is not None
+    assert deployment.use_worker_versioning
+    assert deployment.version == WorkerDeploymentVersion("microcred", "5f2c1d0")
+
+
+def test_a_worker_without_one_has_no_version() -> None:
+    assert WorkerSettings().deployment is None
