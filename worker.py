@@ -111,6 +111,9 @@ WORKFLOWS: Final[Mapping[Queue, Sequence[type]]] = {
 }
 """Every workflow type, by the queue whose workers run it."""
 
+WORKFLOW_INTERCEPTORS: Final[Sequence[Interceptor]] = (FailureReasonInterceptor(),)
+"""What stands around all of them and may ask things of Temporal, so that a replay needs it, too."""
+
 
 class WorkerSettings(BaseSettings):
     """`WORKER_…`: slots are activities at a time, `reconcile_every_s` is how often lost work is looked for.
@@ -331,7 +334,7 @@ def _options(settings: WorkerSettings, slots: int) -> _Options:
             HeartbeatInterceptor(),
             MetricsInterceptor(),
             FailureInterceptor(debug=DebugSettings().microcred_debug),
-            FailureReasonInterceptor(),
+            *WORKFLOW_INTERCEPTORS,
         ],
         max_concurrent_activities=slots,
         max_concurrent_workflow_tasks=settings.workflow_slots,

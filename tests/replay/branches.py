@@ -36,7 +36,7 @@ _BY_MODULE: Final = {
         "revision-reviewed": "test_a_review_is_published_at_once_and_buys_nothing",
         "revision-reviewed-while-healing": "test_a_review_does_not_hurry_the_healing",
         "revision-stopped": "test_an_error_of_ours_stops_the_healing_with_its_reason",
-        "revision-unknown": "test_a_result_that_postgres_does_not_have_ends_the_run_without_a_record",
+        "revision-unknown": "test_a_result_that_postgres_does_not_have_ends_the_run_without_a_record[NotFound]",
     },
     "test_webhook_delivery": {
         "webhook-delivered": "test_a_success_ends_the_run",

@@ -16,7 +16,7 @@ from tests.replay.changed import AtOnce, BehindAPatch
 from tests.replay.histories import DIRECTORY, all_paths, read
 from tests.workflows.pipeline import MARKED
 from tests.workflows.sandbox import STRICT
-from worker import WORKFLOWS
+from worker import WORKFLOW_INTERCEPTORS, WORKFLOWS
 
 REGISTERED = [workflow for workflows in WORKFLOWS.values() for workflow in workflows]
 PATHS = list(all_paths())
@@ -24,7 +24,12 @@ SEARCH = DIRECTORY / "search-found" / "CatalogSearchWorkflow-1.json"
 
 
 def replayer(workflows: Sequence[type]) -> Replayer:
-    return Replayer(workflows=workflows, data_converter=pydantic_data_converter, workflow_runner=STRICT)
+    return Replayer(
+        workflows=workflows,
+        data_converter=pydantic_data_converter,
+        interceptors=WORKFLOW_INTERCEPTORS,
+        workflow_runner=STRICT,
+    )
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name}-{path.stem}")

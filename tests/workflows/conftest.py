@@ -24,6 +24,7 @@ from tests.fakes import InMemoryCredentialIndex
 from tests.workflows.pipeline import MARKED, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.scripted import Rehearsal, ScriptedActivities
+from worker import WORKFLOW_INTERCEPTORS
 from workflows import search_attributes
 from workflows.assessment import AssessmentWorkflow
 from workflows.policies import Queue
@@ -54,7 +55,7 @@ async def rehearsal(environment: WorkflowEnvironment) -> AsyncIterator[Rehearsal
             workflows=[AssessmentWorkflow, RevisionWorkflow],
             workflow_runner=STRICT,
             activities=activities.all(),
-            interceptors=[FailureInterceptor()],
+            interceptors=[FailureInterceptor(), *WORKFLOW_INTERCEPTORS],
         ),
         Worker(
             environment.client,

@@ -22,6 +22,7 @@ from tests.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingEras
 from tests.workflows.pipeline import ONE_RESULT, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
+from worker import WORKFLOW_INTERCEPTORS
 from workflows.policies import Queue
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.runs import workflow_id
@@ -115,7 +116,7 @@ async def sweep_with(environment: WorkflowEnvironment, pipeline: Pipeline, runs:
                 pipeline.units, runs, RecordingDeliveries(), RecordingErasures(), RecordingCatalogRuns()
             ).reconcile
         ],
-        interceptors=[FailureInterceptor()],
+        interceptors=[FailureInterceptor(), *WORKFLOW_INTERCEPTORS],
     ):
         return (await sweep(environment.client, queue))[1]
 
