@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, LiteralString, Self
 
 import psycopg
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from tests.attempts import MARKER, Attempt
 from tests.deployment import PASSWORD, STUDENT, Deployment, eventually, libpq, stored
@@ -16,18 +16,27 @@ GATE = 7319
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A change of a table's rows: `event` is INSERT or UPDATE, `condition` speaks of OLD and NEW."""
+    """A change of a table's rows: `event` is INSERT or UPDATE, `condition` speaks of OLD and NEW.
+
+    `assessment` leaves those of all others alone.
+    """
 
     name: LiteralString
     event: LiteralString
     table: LiteralString
     condition: LiteralString
+    assessment: str | None = None
+
+    @property
+    def sql(self) -> Composable:
+        one = SQL(" AND NEW.assessment_id = {}").format(Literal(self.assessment)) if self.assessment else SQL("")
+        return SQL(self.condition) + one
 
 
-def closing(step: LiteralString) -> Moment:
+def closing(step: LiteralString, assessment: str | None = None) -> Moment:
     """A job of the step is about to be closed with its output."""
     condition: LiteralString = f"NEW.job_type = '{step}' AND NEW.status = 'succeeded' AND OLD.status <> 'succeeded'"
-    return Moment(f"closing_{step}", "UPDATE", "async_jobs", condition)
+    return Moment(f"closing_{step}", "UPDATE", "async_jobs", condition, assessment)
 
 
 CLAIMING_AN_ANSWER: Final = Moment("claiming", "INSERT", "model_answers", "NEW.status = 'intended'")
@@ -58,7 +67,7 @@ class Gate:
         run(
             SQL(
                 "CREATE OR REPLACE TRIGGER {0} BEFORE {1} ON {2} FOR EACH ROW WHEN ({3}) EXECUTE FUNCTION {0}()"
-            ).format(name, SQL(self._moment.event), Identifier(self._moment.table), SQL(self._moment.condition))
+            ).format(name, SQL(self._moment.event), Identifier(self._moment.table), self._moment.sql)
         )
         return self
 

@@ -2,9 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -12,7 +11,6 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
 
 from deploy.local.process import Program, run_to_end
 from deploy.local.settings import CHECKOUT
@@ -22,6 +20,7 @@ from tests.attempts import Attempt
 from tests.databases import Databases
 from tests.deployment import ADMIN, ADVISOR, START_TIMEOUT_S, Deployment, eventually, libpq, stored
 from tests.faults.injection import Gate, closing
+from tests.faults.restores import away, copy
 from tests.markers import forms, found_in, tables_with
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -141,22 +140,6 @@ def histories_with(deployment: Deployment) -> dict[str, list[str]]:
         found[run[1]] = found_in(json.dumps(shown), MARKERS.values())
     assert any(name.startswith("assessment-") for name in found)
     return {name: markers for name, markers in found.items() if markers}
-
-
-@contextmanager
-def away(deployment: Deployment) -> Iterator[None]:
-    """Without API and workers, as while a dump is restored."""
-    deployment.api.stop()
-    deployment.worker.stop()
-    yield
-    deployment.start_worker()
-    deployment.start_api()
-
-
-def copy(databases: Databases, source: str, target: str) -> None:
-    """What a dump and its restore come to."""
-    databases.run(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(target)))
-    databases.run(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(target), Identifier(source)))
 
 
 def reapply(deployment: Deployment) -> None:

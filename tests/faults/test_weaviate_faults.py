@@ -116,9 +116,19 @@ def test_an_index_that_was_lost_is_built_again_without_anybody(deployment: Deplo
     degraded = fell_back(lost)
     eventually(lambda: "index_build_finished" in deployment.worker.log.read_text())
     later.submit()
+    heal_now(deployment, lost)
 
     assert degraded
     assert not fell_back(later)
+    eventually(lambda: not fell_back(lost))
+    assert_done_once(deployment, [lost], revisions=2)
+    assert_done_once(deployment, [later])
+
+
+def heal_now(deployment: Deployment, attempt: Attempt) -> None:
+    """Without the pause before the first attempt to heal."""
+    run = ("--workflow-id", f"revision-{attempt.id}", "--name", "retry_degraded")
+    deployment.temporal_command("workflow", "signal", *run)
 
 
 # The worker dies while it embeds, and while it fills an index.

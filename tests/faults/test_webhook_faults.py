@@ -1,13 +1,11 @@
 """Every event reaches its partner at least once, with its id and its bytes, whatever is killed and whenever."""
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,13 +15,14 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from standardwebhooks import Webhook
 
-from deploy.local.ports import HOST, free_port
+from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import Startable
 from deploy.local.temporal import NAMESPACE, TemporalDevServer
 from persistence.events import delivery_row
 from tests.databases import Databases
 from tests.deployment import START_TIMEOUT_S, Server, eventually, kill, libpq, stack_environment, stored
+from tests.faults.recorder import Recorder
 from tests.partners import BOX, a_secret
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
@@ -31,51 +30,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 MARKER = "xylophone-quartz-7319"
 """In every body, so that it is found wherever a part of one went."""
 SECRET = a_secret()
-
-
-class Recorder(Startable):
-    """A partner in a thread: keeps every request, and answers what `codes` holds for an event, 200 after that.
-
-    While `held` is clear, answers wait.
-    """
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-        self.codes: dict[str, list[int]] = {}
-        self.held = threading.Event()
-        self.held.set()
-        recorder = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                recorder.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
-                recorder.held.wait(START_TIMEOUT_S)
-                codes = recorder.codes.get(self.headers["webhook-id"], [])
-                self.send_response(codes.pop(0) if codes else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = ThreadingHTTPServer((HOST, 0), Handler)
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a killed worker hangs up
-        self.url = f"http://{HOST}:{self._server.server_port}/hooks"
-
-    def start(self) -> None:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self.held.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    def count(self, event_id: UUID) -> int:
-        """How often it arrived."""
-        return sum(headers["webhook-id"] == str(event_id) for headers, _ in self.requests)
 
 
 @dataclass
