@@ -1,7 +1,9 @@
 """docker-compose.yml and the image's Dockerfile, as the programs that take them would read them."""
 
 import re
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -46,6 +48,20 @@ def image_environment() -> dict[str, str]:
     last = DOCKERFILE.read_text(encoding="utf-8").rpartition("\nFROM ")[2].replace("\\\n", " ")
     lines = [line.removeprefix("ENV ") for line in last.splitlines() if line.startswith("ENV ")]
     return dict(pair.split("=", 1) for line in lines for pair in line.split())
+
+
+def copy_image(to: Path) -> None:
+    """Puts into `to` what the Dockerfile's COPY takes, by the ignore file beside it."""
+    lines = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    never = shutil.ignore_patterns(*(line.removeprefix("**/") for line in lines if line.startswith("**/")))
+    kept = [line.removeprefix("!") for line in lines if line.startswith("!")]
+    for source in (found for pattern in kept for found in CHECKOUT.glob(pattern)):
+        target = to / source.relative_to(CHECKOUT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=never)
+        else:
+            shutil.copy(source, target)
 
 
 def _filled(value: Any, variables: Mapping[str, str]) -> Any:

@@ -1,6 +1,9 @@
 """docker-compose.yml without containers: its scripts, commands and environments as plain processes on real servers.
 
-What it cannot show: the images, the networks between them, and Temporal on PostgreSQL, for which its dev server stands.
+The processes run in a folder that holds what the image would, and nothing else of the checkout.
+
+What it cannot show: the images themselves, the networks between them, and Temporal on PostgreSQL, for which its dev
+server stands.
 """
 
 import os
@@ -40,6 +43,7 @@ class Machine:
         self.temporal = TemporalDevServer(None, free_port(), None, log=directory / "temporal.log")
         self.api_url = f"http://{HOST}:{free_port()}"
         self._weaviate = weaviate
+        compose.copy_image(directory / "app")
         self._directory = directory
         self._variables = {name: secrets.token_urlsafe(32) for name in compose.required()} | {
             "MICROCRED_ENV": "staging",
@@ -63,6 +67,7 @@ class Machine:
             given = {key: value.replace(name, address) for key, value in given.items()}
         port = self.api_url.rpartition(":")[2]
         more = {"API_HOST": HOST, "API_PORT": port, "WEAVIATE_GRPC_PORT": self._weaviate["WEAVIATE_GRPC_PORT"]}
+        more |= {"WORKER_METRICS_ADDRESS": f"{HOST}:{free_port()}"}  # one machine has one such port
         return given | more | {"PATH": PATH, "HOME": str(self._directory)}
 
     def program(self, service: str, *command: str, **more: str) -> Program:
@@ -72,7 +77,7 @@ class Machine:
             command=(shutil.which(program, path=PATH) or program, *arguments),
             log=self._directory / f"{service}-{len(command)}.log",
             env=self.environment(service) | more,
-            cwd=CHECKOUT,
+            cwd=self._directory / "app",
         )
 
     def start(self, service: str) -> None:
