@@ -73,9 +73,10 @@ def summary(role: Role, gaps: Sequence[SkillGap], items: Sequence[RecommendedIte
 def _standing(role: Role, gaps: Sequence[SkillGap]) -> str:
     missing = _open(gaps)
     if not missing:
-        return f"You reach all {len(gaps)} skill targets of the role {role.name}."
+        return f"You reach all {_counted(len(gaps), 'skill target')} of the role {role.name}."
     named = "; ".join(f"{gap.skill} ({_levels(gap)})" for gap in missing[:NAMED_GAPS])
-    return f"{_counted(len(missing), 'gap')} of {len(gaps)} skills for the role {role.name}, weightiest first: {named}."
+    of_all = f"{_counted(len(missing), 'gap')} in {_counted(len(gaps), 'skill')}"
+    return f"{of_all} for the role {role.name}, weightiest first: {named}."
 
 
 def _reactions(neighbours: int) -> str:

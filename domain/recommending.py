@@ -78,7 +78,7 @@ def recommend(
     """
     view = _view(learner, traces)
     usable = {id_: each for id_, each in credentials.items() if each.active and id_ not in learner.held}
-    found = [id_ for id_ in view.similarity if id_ in usable and _need(usable[id_], view.needs)]
+    found = [id_ for id_ in view.similarity if id_ in usable and view.leads_on(usable[id_])]
     paths = {id_: path for id_ in found if (path := _path(id_, usable, learner.held))}
     ranked = {id_: view.rank(usable[id_]) for path in paths.values() for id_ in path}
     chosen = _choose(paths, ranked, at_most)
@@ -103,6 +103,12 @@ class _View:
     similarity: Mapping[UUID, float]
     neighbours: Sequence[tuple[Neighbour, float]]
     weights: Mapping[str, float]
+
+    def leads_on(self, credential: Credential) -> bool:
+        """Whether it teaches what is needed; to whom has no gap, something beyond where they stand."""
+        gaps = [self.gaps[skill] for skill in credential.skills if self.needs.get(skill)]
+        level = LEVELS.index(credential.level)
+        return any(gap.gap or level >= _start(gap) for gap in gaps)
 
     def rank(self, credential: Credential) -> Ranked:
         skills = sorted((s for s in credential.skills if self.needs.get(s)), key=lambda s: (-self.needs[s], s))
@@ -174,11 +180,14 @@ def _level_fit(credential: Credential, gaps: Sequence[tuple[SkillGap, float]]) -
 
 
 def _one_level_fit(level: int, gap: SkillGap) -> float:
-    goal = _level_of(gap.target)
+    beyond = max(0, level - _level_of(gap.target)) if gap.gap else 0
+    return LEVEL_STEP ** (abs(level - _start(gap)) + beyond)
+
+
+def _start(gap: SkillGap) -> int:
+    """The level to learn at: where the learner stands, or the next one where the target is reached."""
     reached = gap.score is not None and not gap.gap
-    start = min(_level_of(gap.score) + reached, len(LEVELS) - 1)
-    beyond = max(0, level - goal) if gap.gap else 0
-    return LEVEL_STEP ** (abs(level - start) + beyond)
+    return min(_level_of(gap.score) + reached, len(LEVELS) - 1)
 
 
 def _level_of(score: Decimal | None) -> int:

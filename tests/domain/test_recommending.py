@@ -387,6 +387,20 @@ def test_gaps_that_nothing_in_the_catalogue_teaches_are_named() -> None:
     assert "The catalogue has nothing yet for Data visualisation." in result.summary
 
 
+def test_what_lies_behind_a_learner_is_no_stretch_goal() -> None:
+    levels = [credential(level.value, level=level) for level in CredentialLevel]
+
+    assert titles(blend(*levels, gaps=[gap(score="0.9")])) == ["Advanced"]
+    assert titles(blend(*levels, gaps=[gap(score="0.5", target="0.4")])) == ["Advanced"]
+    assert titles(blend(*levels, gaps=[gap(score="0.3", target="0.2")])) == ["Intermediate", "Advanced"]
+
+
+def test_what_a_stretch_goal_needs_first_comes_before_it_at_any_level() -> None:
+    offered = [credential("basics"), needing("beyond", "basics", level=ADVANCED)]
+
+    assert titles(blend(*offered, gaps=[gap(score="0.9")])) == ["Basics", "Beyond"]
+
+
 @pytest.mark.parametrize(("score", "level"), [("0.3", INTERMEDIATE), ("0.5", ADVANCED), ("0.9", ADVANCED)])
 def test_a_stretch_goal_lies_one_level_beyond_where_the_learner_stands(score: str, level: CredentialLevel) -> None:
     offered = [credential(str(each), level=each) for each in CredentialLevel]
