@@ -97,7 +97,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("worker")
 
-WORKFLOWS: Final[Mapping[Queue, Sequence[type]]] = {
+WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
     Queue.ASSESSMENTS: (
         AssessmentWorkflow,
         RevisionWorkflow,

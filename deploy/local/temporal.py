@@ -28,6 +28,11 @@ DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
     # without these two a priority's fairness key is accepted and ignored
     "matching.useNewMatcher": "true",
     "matching.enableFairness": "true",
+    # a run whose workflow code fails twice says so in TemporalReportedProblems (default: five times in a row)
+    "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": "2",
+    # a build of the workers is drained seconds after its last run, not minutes; one host sees its own runs at once
+    "matching.wv.VersionDrainageStatusRefreshInterval": '"2s"',
+    "matching.wv.VersionDrainageStatusVisibilityGracePeriod": '"2s"',
 }
 SQLITE_PRAGMAS: Final = ("journal_mode=wal", "synchronous=normal")
 """Runs survive a restart at no measurable cost; with SQLite's defaults the file halves the throughput."""

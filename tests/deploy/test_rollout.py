@@ -1,0 +1,9 @@
+"""What a rollout waits for."""
+
+from deploy.temporal.rollout import POLLED
+from worker import WORKFLOWS
+from workflows.policies import Queue
+
+
+def test_a_build_gets_no_work_before_it_serves_every_queue() -> None:
+    assert {(queue, "activity") for queue in Queue} | {(queue, "workflow") for queue in WORKFLOWS} == POLLED
