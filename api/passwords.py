@@ -11,7 +11,7 @@ import bcrypt
 from domain.errors import TemporarilyUnavailable
 
 COST: Final = 12
-MIN_BYTES: Final = 12
+MIN_CHARS: Final = 12
 MAX_BYTES: Final = 72
 CONCURRENCY: Final = 2
 PLACES: Final = 16

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 
-from api.passwords import MAX_BYTES, MIN_BYTES
+from api.passwords import MAX_BYTES, MIN_CHARS
 from api.wire import Id, Input, Moment, Output
 
 MAX_EMAIL_CHARS: Final = 254
@@ -14,6 +14,8 @@ MAX_LOCAL_CHARS: Final = 64
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL: Final = rf"^[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+)*@({_LABEL}\.)+{_LABEL}$"
 """Addresses in ASCII, without the quoted and bracketed forms that nobody uses."""
+
+_PASSWORD_LENGTH: Final = f"must have at least {MIN_CHARS} characters, and at most {MAX_BYTES} bytes in UTF-8"
 
 Role: TypeAlias = Literal["student", "advisor", "admin"]
 
@@ -25,8 +27,9 @@ def _address(value: str) -> str:
 
 
 def _of_a_length(value: SecretStr) -> SecretStr:
-    if not MIN_BYTES <= len(value.get_secret_value().encode()) <= MAX_BYTES:
-        raise ValueError(f"must have {MIN_BYTES} to {MAX_BYTES} bytes in UTF-8")
+    password = value.get_secret_value()
+    if len(password) < MIN_CHARS or len(password.encode()) > MAX_BYTES:
+        raise ValueError(_PASSWORD_LENGTH)
     return value
 
 
@@ -61,9 +64,9 @@ Password = Annotated[
             "type": "string",
             "format": "password",
             "writeOnly": True,
-            "minLength": MIN_BYTES,
+            "minLength": MIN_CHARS,
             "maxLength": MAX_BYTES,
-            "description": f"{MIN_BYTES} to {MAX_BYTES} bytes in UTF-8",
+            "description": f"It {_PASSWORD_LENGTH}",
         }
     ),
 ]
