@@ -8,7 +8,7 @@ CLIENT_BIN := .local/client-venv/bin
 SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/*
 
 .DEFAULT_GOAL := help
-.PHONY: help install weaviate up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks evaluate evaluate-recommendations lint format \
+.PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks evaluate evaluate-recommendations lint format \
 	check-deploy openapi openapi-check client migration-check seed ci
 
 help: ## list the commands
@@ -22,6 +22,9 @@ $(STAMP): pyproject.toml constraints.txt deploy/local/install.sh
 
 weaviate: $(STAMP) ## obtain the Weaviate server, unless WEAVIATE_URL names one
 	@$(BIN)/python -m deploy.local.install_weaviate
+
+promtool: ## obtain promtool, which checks the alerts
+	@bash deploy/local/install_promtool.sh
 
 # exec: a signal sent to make must reach the stack, not a shell in between
 up: $(STAMP) ## run the whole stack until Ctrl-C

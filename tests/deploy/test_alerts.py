@@ -1,4 +1,4 @@
-"""Prometheus's own look at its configuration: promtool, from PATH or from Debian's package `prometheus`."""
+"""Prometheus's own look at its configuration: by promtool, which `make promtool` obtains."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from deploy.local.settings import CHECKOUT
+from deploy.local.settings import CHECKOUT, PROGRAMS
 
 OBSERVABILITY = CHECKOUT / "deploy" / "observability"
 
@@ -17,10 +17,10 @@ OBSERVABILITY = CHECKOUT / "deploy" / "observability"
     ids=" ".join,
 )
 def test_promtool_takes(command: tuple[str, ...]) -> None:
-    promtool = shutil.which("promtool")
+    promtool = shutil.which("promtool", path=os.pathsep.join([os.environ.get("PATH", ""), str(PROGRAMS)]))
     if promtool is None:
         assert "REQUIRE_PROMTOOL" not in os.environ
-        pytest.skip("promtool is not there: apt-get install prometheus")
+        pytest.skip("promtool is not there: make promtool")
 
     ran = subprocess.run(
         [promtool, *command], cwd=OBSERVABILITY, check=False, capture_output=True, text=True, timeout=60

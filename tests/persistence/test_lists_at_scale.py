@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from persistence.engine import create_engine
 from persistence.queries import Queries
 from persistence.views import AssessmentFilter, Viewer
+from persistence.work_queries import WorkQueries, WorkView
 from tests.databases import Databases, settings_of
 from tests.persistence.blocks import BLOCKS, PAGE, blocks_read
 
@@ -100,4 +101,13 @@ async def test_nothing_found_reads_few_blocks(crowded: AsyncEngine) -> None:
     rows, blocks = await read(crowded, EVERYBODY, AssessmentFilter(status="in_progress", degraded=False))
 
     assert rows == 0
+    assert blocks <= BLOCKS
+
+
+async def test_counting_the_work_that_waits_reads_few_blocks(crowded: AsyncEngine) -> None:
+    async def counted() -> list[WorkView]:
+        return [await WorkQueries(crowded).waiting()]
+
+    _, blocks = await blocks_read(crowded, counted)
+
     assert blocks <= BLOCKS
