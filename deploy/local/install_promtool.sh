@@ -3,17 +3,20 @@
 set -euo pipefail
 
 programs=$PWD/.local/bin
-version=v0.305.0
+package=github.com/prometheus/prometheus/cmd/promtool
+version=v0.316.0
 
 if PATH="$PATH:$programs" command -v promtool >/dev/null; then
     exit 0
 fi
 mkdir -p "$programs"
-unpacked=$(mktemp -d)
-trap 'rm -rf "$unpacked"' EXIT
-if (cd "$unpacked" && apt-get download --quiet prometheus && dpkg-deb --extract prometheus_*.deb .) >/dev/null 2>&1; then
-    mv "$unpacked/usr/bin/promtool" "$programs/"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+if { apt-get download --quiet prometheus && dpkg-deb --extract prometheus_*.deb .; } >/dev/null 2>&1; then
+    mv usr/bin/promtool "$programs/"
 else
     echo "Building promtool $version with Go, which takes some minutes"
-    GOBIN=$programs go install "github.com/prometheus/prometheus/cmd/promtool@$version"
+    # in a module of its own: go install refuses one with replacements
+    go mod init promtool && go get "$package@$version" && go build -o "$programs/promtool" "$package"
 fi
