@@ -19,7 +19,7 @@ def _legend(*paragraphs: str) -> str:
 ASSESSMENT: Final = _legend(
     "One student's assessment, until its result is published. Student, role and organization are search attributes.",
     _PENDING,
-    "- Signal `submit`: look now whether the answers are in or the time is over. Never harmful.",
+    "- Signal `submit`: look now whether the answers are in or the time is over. It does no harm.",
     "- Failed: the failure says why. Mend that, then `POST /api/v1/assessments/{id}/rerun` as an admin.",
     "- Completed and degraded: `revision-{id}` improves it.",
 )
