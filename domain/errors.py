@@ -135,7 +135,7 @@ class ModelTimeout(ExternalServiceError):
 class ModelCircuitOpen(ExternalServiceError):
     """The language model failed too often just now, so it is not asked."""
 
-    remedy = "The failures before this one say why"
+    remedy = "Mend what failed; healing goes on by itself"
 
 
 class ModelNotConfigured(ExternalServiceError):

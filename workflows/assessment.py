@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
     from workflows.policies import calling, versioning
     from workflows.progress import Stage, Staged
-    from workflows.revision import start_healing
+    from workflows.revision import RevisionInput, start_healing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,12 @@ class AssessmentWorkflow(Staged):
                 raise
             await self._fail(run_number, error)
         if publication.heals:
-            await start_healing(assessment.assessment_id, self._retry_after_s)
+            failure = self._progress.last_failure
+            await start_healing(
+                RevisionInput(
+                    assessment_id=assessment.assessment_id, retry_after_s=self._retry_after_s, last_failure=failure
+                )
+            )
         return self._finish(
             AssessmentOutcome(
                 status=AssessmentStatus.COMPLETED,

@@ -1,7 +1,7 @@
 """Later revisions of a published result: degraded parts healed, reviews taken in."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NoReturn
 from uuid import UUID
@@ -31,10 +31,11 @@ with workflow.unsafe.imports_passed_through():
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionInput:
-    """`retry_after_s`: a provider asked to wait for so long before healing begins."""
+    """`retry_after_s`: a provider asked to wait for so long before healing begins; `last_failure` is for people."""
 
     assessment_id: UUID
     retry_after_s: float = 0.0
+    last_failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class RevisionWorkflow(Staged):
     @workflow.init
     def __init__(self, revision: RevisionInput) -> None:
         super().__init__()
+        self._progress = replace(self._progress, last_failure=revision.last_failure)
         self._id = revision.assessment_id
         self._ends = workflow.now() + HEALING_ENDS_AFTER
         self._backoff = HEALING_FIRST
@@ -184,17 +186,17 @@ class RevisionWorkflow(Staged):
         return RevisionOutcome(revision=self._revision, healing=healing)
 
 
-async def start_healing(assessment_id: UUID, retry_after_s: float) -> None:
+async def start_healing(revision: RevisionInput) -> None:
     """Starts the healer of a result that was just published; one that is alive already will do."""
     info = workflow.info()
     published = SearchAttributePair(search_attributes.ASSESSMENT_STATUS, str(AssessmentStatus.COMPLETED))
     try:
         await workflow.start_child_workflow(
             RevisionWorkflow.run,
-            RevisionInput(assessment_id=assessment_id, retry_after_s=retry_after_s),
-            id=f"revision-{assessment_id}",
+            revision,
+            id=f"revision-{revision.assessment_id}",
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=f"Revise assessment {assessment_id}",
+            static_summary=f"Revise assessment {revision.assessment_id}",
             static_details=legends.REVISION,
             search_attributes=info.typed_search_attributes.updated(published),
             priority=info.priority,

@@ -59,6 +59,7 @@ class Endpoint:
 
     def __init__(self, settings: EndpointSettings, *, timeout_s: float, most_bytes: int) -> None:
         self._timeout_s = timeout_s
+        self._last = ""
         self._circuit = Circuit(threshold=settings.circuit_threshold, open_s=settings.circuit_open_s, fails=is_away)
         self.client = AsyncOpenAI(
             api_key=settings.key,
@@ -83,10 +84,12 @@ class Endpoint:
                 async with asyncio.timeout(self._timeout_s):
                     yield
         except CircuitOpen as error:
-            message = "The language model failed too often just now, so it is left alone for a while"
-            raise ModelCircuitOpen(message, retry_after_s=error.retry_after_s) from None
+            message = f"The language model failed too often just now, so it is left alone for a while. {self._last}"
+            raise ModelCircuitOpen(message.rstrip(), retry_after_s=error.retry_after_s) from None
         except (APIError, httpx2.HTTPError, TimeoutError) as error:
-            raise model_error(error) from None
+            failure = model_error(error)
+            self._last = f"Last failure: {failure.message}"
+            raise failure from None
 
     async def close(self) -> None:
         await self.client.close()
