@@ -29,7 +29,9 @@ def _networks(value: str) -> str:
 class MetricsSettings(BaseSettings):
     """Who may scrape: METRICS_NETWORKS by address, METRICS_TOKEN as a bearer token from anywhere."""
 
-    model_config = SettingsConfigDict(env_prefix="METRICS_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="METRICS_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     networks: Annotated[str, AfterValidator(_networks)] = "127.0.0.0/8,::1"
     token: SecretStr | None = Field(default=None, min_length=16)

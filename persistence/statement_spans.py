@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -12,9 +12,12 @@ STATEMENT_CHARS: Final = 500
 _KEY: Final = "span"
 
 
-def trace_statements(engine: AsyncEngine) -> None:
-    """Statements become spans where something is traced around them, with placeholders instead of their parameters."""
-    tracer = trace.get_tracer("microcred.sql")
+def trace_statements(engine: AsyncEngine, provider: TracerProvider | None = None) -> None:
+    """Statements become spans where something is traced around them, with placeholders instead of their parameters.
+
+    `provider` is the process's unless given.
+    """
+    tracer = trace.get_tracer("microcred.sql", tracer_provider=provider)
 
     def begin(connection: Connection, _: Any, statement: str, *__: Any) -> None:  # noqa: ANN401  # SQLAlchemy's signature
         if trace.get_current_span().is_recording():
