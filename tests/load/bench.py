@@ -45,6 +45,8 @@ N = int(os.environ.get("N", "96"))
 CONCURRENCY = [int(each) for each in os.environ.get("CONCURRENCY", "1,16").split(",")]
 SECRET = "a-secret-of-the-benchmark-which-guards-nothing"
 READY_WITHIN_S = 180
+SLOW = 40
+"""Assessments whose essays are in flight at once, where memory is measured."""
 
 MODELLESS = ("-m", "tests.load.modelless_worker")
 
@@ -312,7 +314,7 @@ async def by_api(shared: Servers, client: Client, assessments: Assessments) -> l
             found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
         provider.rule = model_plays.delayed(2.0)
         async with lane("by API, slow", shared, *MODELLESS, ready="worker_ready", **more) as measured:
-            await asyncio.gather(*(run() for run in await assessments.prepare(40)))
+            await asyncio.gather(*(run() for run in await assessments.prepare(SLOW)))
     return found
 
 
@@ -358,6 +360,18 @@ def show(found: Sequence[Measurement]) -> None:
     report.say("\n" + report.table(columns, rows))
     rows = [[name, *(peaks.get(process, 0.0) for process in processes)] for name, peaks in PEAKS.items()]
     report.say("\n" + report.table(["peak memory, MB", *processes], rows))
+    report.say("\n" + "\n".join(around_the_calls(found)))
+
+
+def around_the_calls(found: Sequence[Measurement]) -> list[str]:
+    """What the essays' calls cost beyond the pipeline without any, in all processes but the provider's."""
+    cpu_ms = {(each.lane, each.concurrency): each.cpu_ms for each in found}
+    lines = []
+    for each in CONCURRENCY:
+        beyond_ms = (cpu_ms["by API", each] - cpu_ms["pipeline", each]) / workload.ESSAYS
+        lines.append(f"Around the call for an essay, {each} assessments at a time: {beyond_ms:.0f} ms CPU")
+    beyond_mb = PEAKS["by API, slow"]["worker"] - PEAKS["pipeline"]["worker"]
+    return [*lines, f"A worker with {SLOW} assessments' essays in flight: {beyond_mb:.0f} MB beyond one that has none"]
 
 
 def main() -> int:

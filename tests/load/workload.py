@@ -14,6 +14,7 @@ CONTENT = Path("deploy/content")
 ROLE = "data-analyst"
 ROLE_ID = derived_id("role", ROLE)
 ITEMS = 10
+ESSAYS = 2
 ESSAY_WORDS = 250
 
 
@@ -22,7 +23,7 @@ def write_content(directory: Path) -> None:
     shutil.copytree(CONTENT, directory, dirs_exist_ok=True)
     path = directory / "questions" / f"{ROLE}.yaml"
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    essays = [question for question in document["questions"] if question["kind"] == "text"][:2]
+    essays = [question for question in document["questions"] if question["kind"] == "text"][:ESSAYS]
     others = [question for question in document["questions"] if question["kind"] != "text"]
     document["questions"] = [*others[: ITEMS - len(essays)], *essays]
     path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
