@@ -70,6 +70,8 @@ _GRADER: Final = _any(
     "(?:large )?language model|(?:ai|grading|scoring) (?:model|assistant|system|engine|bot|software)",
     "automated grader|korrektor|prüfer|correcteur|corrector|valutatore|экзаменатор",
 )
+_PERSON: Final = "(?:grader|examiner|evaluator|assessor|marker)"
+_OUGHT_TO: Final = _any(r"(?:is|are) \w+ ?\w* to", "must|should|shall|ha(?:s|ve) to")
 _THIS_ANSWER: Final = r"\b(?:this|my|the (?:following|above)) (?:essay|answer|response|submission|text|solution)\b"
 _EARNS: Final = _any(
     r"deserves?|should|must|merits?|earns?|has earned|is worth|gets?|receives?",
@@ -82,6 +84,8 @@ _ORDERS: Final = (
     rf"{_ORDER_BEGINS}{_GIVE}\b.{{0,60}}?(?<!\w){_BEST_MARKS}(?!\w)",
     rf"{_THIS_ANSWER}.{{0,40}}\b{_EARNS}\b.{{0,40}}(?<!\w){_BEST_MARKS}(?!\w)",
     rf"{_THIS_ANSWER}.{{0,40}}\b{_EARNS}\b.{{0,20}} (?:all|every) (?:of )?(?:the )?criteri",
+    rf"\b(?:the|any|every|all) {_PERSON}s? {_OUGHT_TO} {_GIVE}\b.{{0,40}}\b{_BEST_MARKS}(?!\w)",
+    rf"^\W*(?:\w+ )?(?:instructions?|notes?|hints?) (?:for|to) (?:the |any |every |all )?{_PERSON}s?\W*(?::|$)",
     rf"(?:^|[.!?]\s*)(?:dear|attention|hey|hi|hello|note|message|important)(?: to| for)?[,:]? (?:\w+ )?{_GRADER}\b",
     rf"{_ORDER_BEGINS}as (?:the |an? |your )?{_GRADER}\b.{{1,60}}\b(?:you|your|must|please|give|award|ignore)\b",
     rf"\b(?:you are|you're|act as|behave as|pretend (?:to be|that you are))(?: \w+){{0,4}} {_GRADER}\b",
@@ -90,20 +94,26 @@ _ORDERS: Final = (
     r"^\W*(?:new|updated|revised|hidden|secret|system|admin) (?:instructions?|prompt|message|override)\W*(?::|$)",
     r"\b(?:developer|jailbreak|dan|god|debug) mode (?:is )?(?:on|enabled|activated)\b",
     rf"^\W*(?:end|begin|start)(?: of)?(?: the)?(?: student(?:'s)?)? {_BOX}\W*$",
-    rf"</?{_BOX}>|<\|\w{{1,30}}\|>|<\|?(?:im_start|im_end|assistant|user)\b|\[/?inst\]|<</?sys>>",
+    rf"</?{_BOX}>|<\|[\w ]{{1,30}}\|>|<\|?(?:im (?:start|end)|assistant|user)\b|\[/?inst\]|<</?sys>>",
     r"^\W*# ?(?:system|assistant|instructions?|response)\b\W*$",
     rf"^\W*(?:system|assistant|developer) ?: ?(?:$|.*\b(?:you|your|ignore|grad\w+|score|marks?|level|{_BOX})\b)",
     r"(?:忽略|无视|忘记|不要理会).{0,20}(?:指令|指示|评分|标准|提示|要求|规则)",
     r"(?:给|打|评).{0,12}(?:满分|最高分|最高等级)|(?:指示|指令|採点|基準).{0,12}(?:無視|忘れ)",
     r"(?:満点|最高点|最高評価).{0,12}(?:ください|つけ|与え)",
     r"(?:تجاهل|انس).{0,30}(?:التعليمات|المعايير)|(?:أعط|امنح).{0,30}(?:الدرجة الكاملة|أعلى درجة)",
-    r"[\"'](?:levels?|ratings?|criteri(?:on|a)|rationale|needs_review|quotes)[\"'] ?:",
+    r"(?:talimat|yönerge|kriter|ölçüt)\w*.{0,20}(?:yok say|görmezden gel|dikkate alma|unut)|tam puan ver",
+    r"(?:지시|지침|기준).{0,12}(?:무시|잊)|만점.{0,8}(?:주|부여)",
+    r"निर्देश.{0,20}(?:अनदेखा|भूल)|पूरे अंक.{0,10}(?:दें|दीजिए)",
+    r"[\"'](?:levels?|ratings?|criteri(?:on|a)|rationale|needs review|quotes)[\"'] ?:",
     r"(?:[\"'](?:scores?|points|grades?|confidence|feedback|evidence)[\"'] ?:.{0,80}?){2}",
 )
 _ORDER: Final = re.compile(_any(*_ORDERS))
 
 _LOOKALIKES: Final = str.maketrans("асеорхуіјѕԁһԛԝАВСЕНІЈКМОРЅТХαεικνορτυχ", "aceopxyijsdhqwABCEHIJKMOPSTXaeikvoptux")
 """Cyrillic and Greek letters that pass for Latin ones."""
+_DIGITS: Final = str.maketrans("01345", "oieas")
+_DISGUISED: Final = re.compile(r"\b(?=[a-z0-9]*[a-z]{2})[a-z0-9]*[01345][a-z0-9]*\b")
+"""A word with digits that pass for letters."""
 _OPEN: Final = re.compile(r"[^.!?…:;\s]\s*$")
 
 
@@ -112,16 +122,23 @@ def addressed(sentences: Sequence[str]) -> list[bool]:
     found = [_is_order(each) for each in sentences]
     for place in range(len(sentences) - 1):
         pair = slice(place, place + 2)
-        if not any(found[pair]) and _OPEN.search(sentences[place]) and _is_order(" ".join(sentences[pair])):
+        if not any(found[pair]) and _OPEN.search(sentences[place]) and _is_order(_run_on(*sentences[pair])):
             found[pair] = [True, True]
     return found
 
 
+def _run_on(line: str, rest: str) -> str:
+    """Two lines as one; a word that was broken at the end of the first becomes whole."""
+    line = line.rstrip()
+    return line[:-1] + rest if line.endswith("-") else f"{line} {rest}"
+
+
 def _is_order(sentence: str) -> bool:
-    plain = unicodedata.normalize("NFKC", sentence).replace("’", "'")
+    plain = unicodedata.normalize("NFKC", sentence).replace("’", "'").replace("_", " ")
     if not plain.isascii():
         plain = re.sub(r"[^\W\d_]+", _unmixed, plain)
-    return _ORDER.search(" ".join(plain.casefold().split())) is not None
+    plain = _DISGUISED.sub(lambda word: word.group().translate(_DIGITS), plain.casefold())
+    return _ORDER.search(" ".join(plain.split())) is not None
 
 
 def _unmixed(word: re.Match[str]) -> str:

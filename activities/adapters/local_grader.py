@@ -31,7 +31,7 @@ from domain.identity import content_hash
 from domain.questions import Anchor, Criterion
 from domain.scores import UNRELATED, CriterionRating, EssayScore
 
-PROMPT_VERSION: Final = "local-2"
+PROMPT_VERSION: Final = "local-3"
 """Changes whenever features, fit or wording do: a score names what made it."""
 REVIEW_BELOW: Final = Decimal("0.6")
 """An essay whose levels are, on average, less likely than this to be right waits for a person."""
