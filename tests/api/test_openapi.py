@@ -1,10 +1,13 @@
 """The document: a superset of the founding one, the same as the code, and true about errors."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 from fastapi import FastAPI
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.export_openapi import PATH, main, rendered
 
@@ -91,6 +94,29 @@ def test_the_founding_schemas_stand(document: dict[str, Any], name: str) -> None
         assert required <= set(schema["required"])
 
 
+def test_the_document_keeps_to_the_specification(document: dict[str, Any]) -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_every_example_is_one(document: dict[str, Any]) -> None:
+    found = list(examples(document))
+    assert found
+    for schema, example in found:
+        whole = schema | {"components": document["components"]}
+        OAS31Validator(whole, format_checker=oas31_format_checker).validate(example)
+
+
+def examples(node: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Each with its schema: those of schemas themselves, and those that stand beside one."""
+    if isinstance(node, dict):
+        if isinstance(node.get("examples"), list):
+            yield from ((node, example) for example in node["examples"])
+        if "example" in node:
+            yield node["schema"], node["example"]
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from examples(child)
+
+
 def test_422_is_for_reused_keys_only(document: dict[str, Any]) -> None:
     operations = [each for operations in document["paths"].values() for each in operations.values()]
     refusing = {each["operationId"] for each in operations if "422" in each["responses"]}
@@ -110,6 +136,7 @@ def test_every_operation_under_the_prefix_documents_errors_and_security(document
                 assert operation["security"] == [{"bearerAuth": []}, {"oauth2Password": []}], path
                 assert {"401", "500", "503"} <= operation["responses"].keys(), path
             assert operation["tags"], path
+            assert operation["summary"], path
 
 
 def test_swaggers_authorize_finds_the_login(document: dict[str, Any]) -> None:
