@@ -1,14 +1,29 @@
-"""Prometheus's own look at its configuration: by promtool, which `make promtool` obtains."""
+"""Prometheus's own look at what it and Grafana are given: by promtool, which `make promtool` obtains."""
 
+import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy.local.settings import CHECKOUT, PROGRAMS
 
 OBSERVABILITY = CHECKOUT / "deploy" / "observability"
+
+
+def promtool(*command: str) -> None:
+    """Fails with what it says where it does not like what it is given."""
+    program = shutil.which("promtool", path=os.pathsep.join([os.environ.get("PATH", ""), str(PROGRAMS)]))
+    if program is None:
+        assert "REQUIRE_PROMTOOL" not in os.environ
+        pytest.skip("promtool is not there: make promtool")
+    ran = subprocess.run(
+        [program, *command], cwd=OBSERVABILITY, check=False, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -17,13 +32,15 @@ OBSERVABILITY = CHECKOUT / "deploy" / "observability"
     ids=" ".join,
 )
 def test_promtool_takes(command: tuple[str, ...]) -> None:
-    promtool = shutil.which("promtool", path=os.pathsep.join([os.environ.get("PATH", ""), str(PROGRAMS)]))
-    if promtool is None:
-        assert "REQUIRE_PROMTOOL" not in os.environ
-        pytest.skip("promtool is not there: make promtool")
+    promtool(*command)
 
-    ran = subprocess.run(
-        [promtool, *command], cwd=OBSERVABILITY, check=False, capture_output=True, text=True, timeout=60
-    )
 
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+@pytest.mark.parametrize("board", sorted(OBSERVABILITY.rglob("dashboards/*.json")), ids=lambda path: path.stem)
+def test_promtool_can_read_what_a_dashboard_asks_for(board: Path, tmp_path: Path) -> None:
+    panels = json.loads(board.read_text(encoding="utf-8"))["panels"]
+    asked = [target["expr"] for panel in panels for target in panel.get("targets", [])]
+    rules = [{"record": f"drawn:{number}", "expr": expression} for number, expression in enumerate(asked)]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "drawn", "rules": rules}]}), encoding="utf-8")
+
+    promtool("check", "rules", str(file))
