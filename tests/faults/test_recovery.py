@@ -125,7 +125,7 @@ def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_i
         deployment.worker.kill()
         with away(deployment):
             copy(databases, dump, name)
-    signal_all(deployment)
+    wake(deployment)
 
     assert [each.result()["revision"] for each in (published_later, half_done)] == [1, 1]
     assert published.result() == before
@@ -151,12 +151,11 @@ def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_i
     assert answering.result()["revision"] == 1
 
 
-def signal_all(deployment: Deployment) -> None:
+def wake(deployment: Deployment) -> None:
     """Every open run looks at its row now, not when its time is up."""
-    for workflow, signal in (("AssessmentWorkflow", "submit"), ("RevisionWorkflow", "reviewed")):
-        query = f"WorkflowType = '{workflow}' AND ExecutionStatus = 'Running'"
-        arguments = ("--name", signal, "--query", query, "--reason", "Postgres was restored", "--yes")
-        deployment.temporal_command("workflow", "signal", *arguments)
+    query = f"{RUNS} AND ExecutionStatus = 'Running'"
+    arguments = ("--name", "submit", "--query", query, "--reason", "Postgres was restored", "--yes")
+    deployment.temporal_command("workflow", "signal", *arguments)
 
 
 def test_a_worker_that_outlives_temporals_data_finishes_everything_from_postgres(
