@@ -43,9 +43,13 @@ class BoundedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._head_bytes += len(data)  # begun anew where a request ends in these data
         super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        if not self._in_head or self.transport.is_closing():
+            return
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._refusal = _TOO_LONG
             self.send_400_response("")
+        elif self._deadline is None and self._is_idle():  # blank lines begin no request, and end uvicorn's idle time
+            self._close_after(HEAD_TIMEOUT_S)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

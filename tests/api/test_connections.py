@@ -141,6 +141,14 @@ async def test_a_body_is_no_head_however_much_of_it_comes_at_once(wire: Wire, le
     assert (status, answer["details"][0]["field"]) == (400, "role_id")
 
 
+async def test_blank_lines_do_not_hold_a_connection(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = await wire.open(GET)
+    await connection.answer()
+    monkeypatch.setattr("api.connections.HEAD_TIMEOUT_S", 0.2)
+    connection.send(b"\r\n")  # no request begins, and the connection is not idle any more
+    assert await connection.is_closed_by_the_server()
+
+
 async def test_a_slow_body_is_refused_and_its_connection_closed(wire: Wire, learner: Person) -> None:
     connection = await wire.open(post(learner, "Content-Length: 100"), b'{"role_id"')
     status, headers, body = await connection.answer()
