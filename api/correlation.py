@@ -16,6 +16,7 @@ from api.errors import body
 
 HEADER: Final = "X-Request-Id"
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
+_ASSESSMENT: Final = re.compile(r"/assessments/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/|$)")
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,7 @@ class Correlation:
                 MutableHeaders(scope=message)[HEADER] = correlation_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id, **_subject(scope["path"])):
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:
@@ -57,6 +58,12 @@ class Correlation:
 
 def _correlation_id(offered: str) -> str:
     return offered if _ACCEPTED.fullmatch(offered) else str(uuid4())
+
+
+def _subject(path: str) -> dict[str, str]:
+    """By the path, so that it is known wherever the request ends; only what is an id gets into a log."""
+    found = _ASSESSMENT.search(path)
+    return {"assessment_id": found[1]} if found else {}
 
 
 def _internal_error(correlation_id: str) -> JSONResponse:

@@ -136,6 +136,24 @@ async def test_who_debugs_gets_the_bug_itself_after_the_500() -> None:
     assert "what a driver prints" in str(lines[0]["trace"])
 
 
+@pytest.mark.parametrize(
+    ("named", "bound"),
+    [("44283ee9-0f34-4c0e-8f7a-0d8f2f6f6f6f", "44283ee9-0f34-4c0e-8f7a-0d8f2f6f6f6f"), ("what-somebody-typed", None)],
+)
+async def test_a_line_names_the_assessment_of_its_request(api: Api, named: str, bound: str | None) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError
+
+    app = build()
+    app.state.services = api.services
+    app.mount("/broken", broken)
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as client:
+            await client.get(f"/broken/assessments/{named}/result")
+
+    assert [line.get("assessment_id") for line in lines] == [bound]
+
+
 @pytest.fixture
 async def without_database() -> AsyncIterator[httpx.AsyncClient]:
     engine: AsyncEngine = create_engine(settings_of("postgresql://nobody:x@127.0.0.1:9/none"))
