@@ -212,4 +212,4 @@ class CorruptData(AppError):
     """Stored data breaks an invariant: a retry cannot help, a person must look."""
 
     code = "CORRUPT_DATA_500"
-    remedy = "No retry helps: correct what is stored, then have the run made again"
+    remedy = "No retry helps: a person must correct what is stored"

@@ -35,7 +35,8 @@ def decode(kind: type[Value], stored: Json) -> Value:
         return cast(Value, adapter.validate_python(stored))
     except ValidationError as error:
         places = sorted({".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)})
-        raise CorruptData(f"A stored {kind.__name__} is not valid at: {', '.join(places)}") from None
+        where = f" at {', '.join(places)}" if any(places) else ""  # a plain value has no places
+        raise CorruptData(f"A stored {kind.__name__} is not valid{where}") from None
 
 
 def encode_answer(answer: Answer) -> Json:

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Row, RowMapping
 
 from domain.assessments import Assessment, AssessmentStatus, Healing
+from domain.errors import CorruptData
 from domain.questions import Answer, Question, QuestionKind
 from domain.roles import Credential, CredentialLevel, Role, SkillTarget
 from persistence.documents import decode, decode_answer
@@ -74,8 +75,11 @@ def question(row: AnyRow) -> Question:
 
 
 def answer(row: AnyRow) -> Answer | None:
-    """From the columns `kind` and `answer`; SQL's null is no answer, because nobody can answer null."""
-    return None if row.answer is None else decode_answer(QuestionKind(row.kind), row.answer)
+    """From the columns `id`, `kind` and `answer`; SQL's null is no answer, because nobody can answer null."""
+    try:
+        return None if row.answer is None else decode_answer(QuestionKind(row.kind), row.answer)
+    except CorruptData as error:
+        raise CorruptData(f"The answer to item {row.id}: {error.message}") from None
 
 
 def credential(row: RowMapping) -> Credential:

@@ -106,12 +106,15 @@ class WebhookDeliveryWorkflow:
         return result
 
     def _show(self, state: str, press: str = "nothing.") -> None:
-        about = f"Endpoint {self._delivery.endpoint_id}: {state}\n\nEvent {self._delivery.event_id}"
-        workflow.set_current_details(f"{about}\n\nPress: {press}")
+        delivery = self._delivery
+        workflow.set_current_details(
+            f"Endpoint {delivery.endpoint_id}: {state}\n\nEvent {delivery.event_id}, delivery {delivery.id}"
+            f"\n\nPress: {press}"
+        )
 
 
 def _answer(code: int | None) -> str:
-    return "none" if code is None else str(code)
+    return "none (no connection, or too late)" if code is None else str(code)
 
 
 def workflow_id(delivery: Delivery) -> str:

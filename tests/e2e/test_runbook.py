@@ -153,7 +153,7 @@ def test_a_failed_assessment_is_corrected_and_run_again(deployment: Deployment, 
     follow(deployment, "corrected", ASSESSMENT=attempt.id)
 
     assert attempt.id in failed
-    assert "CorruptData" in failed
+    assert "CorruptData: CORRUPT_DATA_500: The answer to item " in failed
     assert f"POST /api/v1/assessments/{attempt.id}/rerun" in failed
     eventually(lambda: deployment.status(attempt.id) == "completed")
 

@@ -89,5 +89,5 @@ def test_an_answer_comes_back_as_its_kind(kind: QuestionKind, answer: Answer) ->
 
 
 def test_an_answer_of_another_kind_is_corrupt() -> None:
-    with pytest.raises(CorruptData):
+    with pytest.raises(CorruptData, match=r"^A stored Decimal is not valid$"):
         decode_answer(QuestionKind.NUMBER, MARKER)
