@@ -64,6 +64,22 @@ def test_a_worker_killed_before_a_step_is_stored_is_replaced_by_the_next(step: s
     assert_done_once(deployment, [attempt])
 
 
+def test_a_worker_that_is_told_to_stop_ends_the_step_that_it_has_in_hand(deployment: Deployment) -> None:
+    attempt = Attempt.start(deployment.log_in())
+    with ThreadPoolExecutor() as threads:
+        with Gate(deployment, closing("publish_result")) as gate:
+            attempt.submit()
+            gate.wait_for_somebody()
+            stopped = threads.submit(deployment.worker.stop)
+            eventually(lambda: "worker_stopping" in deployment.worker.log.read_text())
+        code = stopped.result()
+
+    assert (code, deployment.status(attempt.id)) == (0, "completed")
+    deployment.start_worker()
+    eventually(lambda: deployment.run_status(attempt.id) == CLOSED)
+    assert_done_once(deployment, [attempt])
+
+
 def test_a_worker_killed_before_it_reports_what_it_published_publishes_once(deployment: Deployment) -> None:
     attempt = Attempt.start(deployment.log_in())
     with ExitStack() as until_killed:

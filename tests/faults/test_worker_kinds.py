@@ -1,0 +1,91 @@
+"""One process a queue, as in production: each may be killed in mid-step."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.process import Process
+from tests import model_server
+from tests.attempts import ROLES, Attempt
+from tests.databases import Databases
+from tests.deployment import ADMIN, START_TIMEOUT_S, Deployment, Server, eventually
+from tests.faults.injection import Gate, assert_done_once, closing
+from tests.faults.recorder import Recorder
+from tests.model_server import ModelServer
+from workflows.policies import Queue
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+STEPS = {Queue.ASSESSMENTS: "score_rules", Queue.LLM: "score_essay", Queue.EMBEDDINGS: "retrieve_evidence"}
+
+
+class Apart(Deployment):
+    """A deployment with a worker a queue."""
+
+    workers: dict[Queue, Server]
+
+    def start_worker(self) -> None:
+        command = {queue: ("worker.py", "--queues", queue) for queue in Queue}
+        self.workers = {queue: Server(queue, command[queue], self.environment, self.logs) for queue in Queue}
+        started = [(worker.launch(), worker) for worker in self.workers.values()]
+        for process, worker in started:
+            wait_for(process, worker)
+
+    def start_again(self, queue: Queue) -> None:
+        wait_for(self.workers[queue].launch(), self.workers[queue])
+
+    def stop(self) -> None:
+        for worker in self.workers.values():
+            worker.stop()
+        super().stop()
+
+
+def wait_for(process: Process, worker: Server) -> None:
+    process.wait_until(lambda: "worker_ready" in worker.log.read_text(), timeout_s=START_TIMEOUT_S)
+
+
+@pytest.fixture
+def partner() -> Iterator[Recorder]:
+    with Recorder() as partner:
+        yield partner
+
+
+@pytest.fixture
+def apart(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Apart]:
+    databases, name = template
+    with ModelServer() as provider, databases.new("kinds", name) as url:
+        environment = {
+            "OPENAI_API_KEY": model_server.KEY,
+            "OPENAI_BASE_URL": provider.base_url,
+            "OPENAI_TIMEOUT_S": "4",  # a killed call's claim lasts a little longer
+        }
+        with Apart(tmp_path, url, environment) as apart:
+            yield apart
+
+
+def test_a_worker_of_each_kind_killed_in_mid_step_loses_nothing(apart: Apart, partner: Recorder) -> None:
+    student = apart.log_in()
+    attempts = []
+    for (queue, step), role in zip(STEPS.items(), ROLES, strict=False):
+        attempts.append(Attempt.start(student, role))
+        with Gate(apart, closing(step)) as gate:
+            attempts[-1].submit()
+            gate.wait_for_somebody()
+            apart.workers[queue].kill()
+        apart.start_again(queue)
+    results = [attempt.result() for attempt in attempts]
+    wanted = {"url": partner.url, "event_types": ["assessment.completed"]}
+    apart.log_in(ADMIN).post("/webhooks/endpoints", json=wanted).raise_for_status()
+    partner.held.clear()
+    attempts.append(Attempt.start(student, ROLES[len(STEPS)]))
+    attempts[-1].submit()
+    eventually(lambda: partner.requests)
+    apart.workers[Queue.WEBHOOKS].kill()
+    partner.held.set()
+    apart.start_again(Queue.WEBHOOKS)
+
+    eventually(lambda: apart.rows("SELECT FROM webhook_deliveries WHERE status = 'delivered'"))
+    assert [result["degraded"] for result in results] == [False] * len(STEPS)
+    assert len({headers["webhook-id"] for headers, _ in partner.requests}) == 1
+    assert_done_once(apart, attempts)
