@@ -2,9 +2,10 @@
 
 The lanes: `nothing` is the floor, `pipeline` the product with fakes behind the models' ports, `with model` the product
 as it is, `by API` the pipeline with a language model behind HTTP that answers at once, which shows what lies around the
-call, and `by API, slow` the same with answers after 2 s and 40 assessments in flight, for the memory. Every assessment
-has ten items, two of them essays of 250 words. Latency runs from the request that submits (for the floor: the signal)
-to the end of the run. N sets the assessments a measurement, CONCURRENCY how many at a time (a list).
+call, and `by API, slow` the same with answers after 2 s and 40 assessments in flight, for the memory. In `API hangs`
+and `API away` the product's calls time out after 2 s or find no server, and the local grader stands in. Every
+assessment has ten items, two of them essays of 250 words. Latency runs from the request that submits (for the floor:
+the signal) to the end of the run. N sets the assessments a measurement, CONCURRENCY how many at a time (a list).
 """
 
 import asyncio
@@ -47,6 +48,8 @@ SECRET = "a-secret-of-the-benchmark-which-guards-nothing"
 READY_WITHIN_S = 180
 SLOW = 40
 """Assessments whose essays are in flight at once, where memory is measured."""
+HANGING_S = 2
+"""How long a call may take where none is answered; it is made twice at most."""
 
 MODELLESS = ("-m", "tests.load.modelless_worker")
 
@@ -315,6 +318,22 @@ async def by_api(shared: Servers, client: Client, assessments: Assessments) -> l
         provider.rule = model_plays.delayed(2.0)
         async with lane("by API, slow", shared, *MODELLESS, ready="worker_ready", **more) as measured:
             await asyncio.gather(*(run() for run in await assessments.prepare(SLOW)))
+        found += await without_answers(shared, client, assessments, provider, more)
+    return found
+
+
+async def without_answers(
+    shared: Servers, client: Client, assessments: Assessments, provider: ModelServer, more: dict[str, str]
+) -> list[Measurement]:
+    """How long a student waits for the local grader. Last, because what is degraded would heal beside other lanes."""
+    found: list[Measurement] = []
+    provider.rule = lambda _: model_plays.HANG
+    hanging = more | {"OPENAI_TIMEOUT_S": str(HANGING_S)}
+    async with lane("API hangs", shared, "worker.py", ready="worker_ready", **hanging) as measured:
+        found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+    provider.refuse_connections()
+    async with lane("API away", shared, "worker.py", ready="worker_ready", **more) as measured:
+        found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
     return found
 
 

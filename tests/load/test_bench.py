@@ -26,6 +26,8 @@ def test_every_lane_is_measured_at_each_concurrency(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     measured = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))["measurements"]
     assert [(each["lane"], each["concurrency"]) for each in measured] == [
-        (lane, concurrency) for lane in ("nothing", "pipeline", "with model", "by API") for concurrency in (1, 16)
+        (lane, concurrency)
+        for lane in ("nothing", "pipeline", "with model", "by API", "API hangs", "API away")
+        for concurrency in (1, 16)
     ]
     assert all(each["history_events"] for each in measured)
