@@ -50,7 +50,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     WorkerSettings,
 )
 
-ELSEWHERE = {"pydantic_settings", "tests"}
+ELSEWHERE = {"openapi_schema_validator", "openapi_spec_validator", "pydantic_settings", "tests"}
 
 
 def variables(settings: type[BaseSettings]) -> list[str]:
