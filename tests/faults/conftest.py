@@ -12,6 +12,7 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from tests.databases import Databases
 from tests.deployment import Deployment, furnished
+from tests.model_server import ModelServer
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +32,19 @@ def template(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def deployment(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Deployment]:
+def provider() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """What deployments are set with beside the usual; for a module to override."""
+    return {}
+
+
+@pytest.fixture
+def deployment(template: tuple[Databases, str], tmp_path: Path, environment: dict[str, str]) -> Iterator[Deployment]:
     databases, name = template
-    with databases.new("faults", name) as url, Deployment(tmp_path, url) as deployment:
+    with databases.new("faults", name) as url, Deployment(tmp_path, url, environment) as deployment:
         yield deployment

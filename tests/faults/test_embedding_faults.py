@@ -1,14 +1,11 @@
 """OpenAI embeds the catalogue: until it has, and whenever it hangs, MiniLM searches, and results heal by themselves."""
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from tests import model_plays, model_server
 from tests.attempts import ROLES, Attempt
-from tests.databases import Databases
 from tests.deployment import Deployment, eventually
 from tests.faults.injection import assert_done_once
 from tests.model_server import ModelServer
@@ -19,24 +16,15 @@ FALLBACK = "embedder_fallback"
 
 
 @pytest.fixture
-def provider() -> Iterator[ModelServer]:
-    with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture
-def deployment(template: tuple[Databases, str], tmp_path: Path, provider: ModelServer) -> Iterator[Deployment]:
+def environment(provider: ModelServer) -> dict[str, str]:
     """MiniLM has embedded its catalogue, and OpenAI is to do it from now on."""
-    databases, name = template
-    environment = {
+    return {
         "EMBEDDING_PROVIDER": "openai",
         "ESSAY_GRADER": "local",
         "OPENAI_API_KEY": model_server.KEY,
         "OPENAI_BASE_URL": provider.base_url,
         "OPENAI_EMBEDDING_TIMEOUT_S": "1",
     }
-    with databases.new("embedding", name) as url, Deployment(tmp_path, url, environment) as deployment:
-        yield deployment
 
 
 def fell_back(attempt: Attempt) -> bool:

@@ -1,8 +1,6 @@
 """Essays that a language model grades: no answer is bought twice, and a provider's faults delay nobody for ever."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +8,6 @@ import pytest
 from domain.scores import DegradedReason
 from tests import model_plays, model_server
 from tests.attempts import ROLES, Attempt
-from tests.databases import Databases
 from tests.deployment import ADVISOR, CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
 from tests.faults.injection import CLAIMING_AN_ANSWER, KEEPING_AN_ANSWER, Gate, Moment, closing
 from tests.model_server import ModelServer
@@ -24,23 +21,14 @@ CIRCUIT_THRESHOLD = 5
 
 
 @pytest.fixture
-def provider() -> Iterator[ModelServer]:
-    with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture
-def deployment(template: tuple[Databases, str], tmp_path: Path, provider: ModelServer) -> Iterator[Deployment]:
-    databases, name = template
-    environment = {
+def environment(provider: ModelServer) -> dict[str, str]:
+    return {
         "OPENAI_API_KEY": model_server.KEY,
         "OPENAI_BASE_URL": provider.base_url,
         "OPENAI_TIMEOUT_S": str(TIMEOUT_S),
         "OPENAI_CIRCUIT_THRESHOLD": str(CIRCUIT_THRESHOLD),
         "ESSAY_ATTEMPTS_PER_DAY": "1000",
     }
-    with databases.new("grading", name) as url, Deployment(tmp_path, url, environment) as deployment:
-        yield deployment
 
 
 def handed_in(deployment: Deployment, number: int) -> list[Attempt]:

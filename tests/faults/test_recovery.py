@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -35,21 +34,12 @@ RUNS = "WorkflowType = 'AssessmentWorkflow'"
 
 
 @pytest.fixture
-def provider() -> Iterator[ModelServer]:
-    with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture
-def deployment(template: tuple[Databases, str], tmp_path: Path, provider: ModelServer) -> Iterator[Deployment]:
-    databases, name = template
-    environment = {
+def environment(provider: ModelServer) -> dict[str, str]:
+    return {
         "OPENAI_API_KEY": model_server.KEY,
         "OPENAI_BASE_URL": provider.base_url,
         "OPENAI_CIRCUIT_THRESHOLD": "100",
     }
-    with databases.new("recovery", name) as url, Deployment(tmp_path, url, environment) as deployment:
-        yield deployment
 
 
 @pytest.fixture
