@@ -8,7 +8,7 @@ from sqlalchemy.pool import QueuePool
 from activities.retrieve_evidence import RetrieveEvidence, Searched
 from activities.score_rules import ScoreRules
 from domain.assessments import Assessment
-from domain.errors import CorruptData, ExternalServiceError, ModelUnavailable, StorageUnavailable
+from domain.errors import Conflict, ExternalServiceError, ModelUnavailable, StorageUnavailable
 from domain.ports import Found, SearchQuery, UnitOfWorkFactory
 from domain.recommendations import Evidence
 from domain.scores import DegradedReason
@@ -90,11 +90,11 @@ async def test_evidence_needs_the_score_of_every_essay(
     await ScoreRules(uow_factory).score_rules(run_of(assessment))
     embedder = FakeEmbedder()
 
-    with pytest.raises(CorruptData):
+    with pytest.raises(Conflict):
         await RetrieveEvidence(uow_factory, embedder, await an_index(session)).retrieve_evidence(run_of(assessment))
 
     row = await job_row(session, run_of(assessment).job(Step.RETRIEVE_EVIDENCE))
-    assert (row.status, row.error_payload) == ("failed", {"code": "CORRUPT_DATA_500"})
+    assert (row.status, row.error_payload) == ("failed", {"code": "CONFLICT_409"})
     assert embedder.batches == []
 
 
