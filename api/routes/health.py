@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 from fastapi import Response
@@ -9,9 +10,11 @@ from fastapi import Response
 from api.routing import open_router
 from api.schemas.health import Health, QueueState, Readiness, UpOrDown
 from api.services import Use
-from domain.errors import StorageUnavailable
 from workflows.backlogs import Backlog, offered
 from workflows.policies import Queue
+
+PING_DEADLINE_S: Final = 2.5
+"""A little longer than a request waits for a free connection."""
 
 health = open_router(tags=["Health"])
 log = structlog.get_logger(__name__)
@@ -45,11 +48,17 @@ async def readyz(services: Use, response: Response) -> Readiness:
 
 
 async def _postgres_is_up(services: Use) -> bool:
-    try:
-        await services.queries.ping()
-    except StorageUnavailable:
-        return False
-    return True
+    """One that hangs is as away as one that is gone; the ping is left alone then, for cancelling it would hang too."""
+    ping = asyncio.create_task(services.queries.ping())
+    answered, _ = await asyncio.wait({ping}, timeout=PING_DEADLINE_S)
+    ping.add_done_callback(_told)
+    return bool(answered) and ping.exception() is None
+
+
+def _told(ping: "asyncio.Task[None]") -> None:
+    """So that asyncio does not complain of a failure that nobody waits for any more."""
+    if not ping.cancelled():
+        ping.exception()
 
 
 def _state(*, up: bool) -> UpOrDown:

@@ -1,11 +1,14 @@
 """What readiness says about the parts beside Postgres."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.surroundings import Seen, Surroundings
+from persistence.queries import Queries
 from tests.api.conftest import Api, client_with
 from workflows.backlogs import Backlog, offering
 from workflows.policies import Queue
@@ -50,6 +53,20 @@ async def test_it_names_pgvector_otherwise(api: Api, unset: str | None) -> None:
     answer = (await readiness(api, Seen(), unset)).json()
 
     assert (answer["vector_store"], answer["vector_store_state"]) == ("pgvector", "up")
+
+
+async def test_a_postgres_that_hangs_is_down(api: Api, engine: AsyncEngine) -> None:
+    hung = asyncio.Event()
+
+    class Hanging(Queries):
+        async def ping(self) -> None:
+            await hung.wait()
+
+    async with client_with(api, queries=Hanging(engine), surroundings=Scripted(Seen())) as client:
+        answer = await client.get("/readyz")
+    hung.set()
+
+    assert (answer.status_code, answer.json()["postgres"]) == (503, "down")
 
 
 async def test_without_temporal_it_is_ready_and_does_not_make_queues_up(api: Api) -> None:
