@@ -32,6 +32,7 @@ from tests.load import report
 from tests.load.bench import READY_WITHIN_S, Servers
 from tests.load.plain_httpx import QUEUE, PlainWorkflow, Post
 from tests.partners import BOX, a_secret
+from workflows import search_attributes
 from workflows.client import connect
 from workflows.delivery_runs import TemporalDeliveryRuns
 from workflows.process_exit import run_and_leave
@@ -177,6 +178,7 @@ async def measure(lane: str, concurrency: int, runs: Sequence[Run], shared: Serv
 
 async def bench(shared: Servers, address: str) -> list[Measurement]:
     client = await connect()
+    await search_attributes.register(client)  # else the business of a worker of the other queue
     found: list[Measurement] = []
     with (
         shared.running("plain", "-m", "tests.load.plain_httpx", ready="serving"),
