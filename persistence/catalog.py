@@ -48,7 +48,7 @@ WITH latest AS MATERIALIZED (
     )
   ORDER BY a.user_id, a.completed_at DESC, r.id
 )
-SELECT CAST(json_agg(json_build_array(id, skills)) AS text)
+SELECT array_agg(id) AS ids, CAST(json_agg(skills) AS text) AS skills
 FROM (
   SELECT id, r.skills FROM latest JOIN recommendations AS r USING (id)
   ORDER BY latest.completed_at DESC, latest.user_id LIMIT :limit
@@ -130,20 +130,18 @@ class SqlCatalog:
         return frozenset((await self._session.execute(_HELD, {"user_id": user_id})).scalars())
 
     async def earlier_learners(self, assessment: Assessment) -> tuple[EarlierLearner, ...]:
-        document = await self._session.scalar(
-            _EARLIER,
-            {
-                "role_id": assessment.role_id,
-                "user_id": assessment.user_id,
-                "organization_id": assessment.organization_id,
-                "everywhere": self._all_organizations,
-                "limit": MAX_LEARNERS,
-            },
-        )
+        wanted = {
+            "role_id": assessment.role_id,
+            "user_id": assessment.user_id,
+            "organization_id": assessment.organization_id,
+            "everywhere": self._all_organizations,
+            "limit": MAX_LEARNERS,
+        }
+        found = (await self._session.execute(_EARLIER, wanted)).one()
         score = cache(Decimal)  # thousands of learners share a few hundred scores
         return tuple(
-            EarlierLearner(id=UUID(id_), skills={skill: score(value) for skill, value in skills.items()})
-            for id_, skills in from_json(document or "[]")
+            EarlierLearner(id=id_, skills={skill: score(value) for skill, value in skills.items()})
+            for id_, skills in zip(found.ids or (), from_json(found.skills or "[]"), strict=True)
         )
 
     async def reactions(self, recommendations: Sequence[UUID]) -> dict[UUID, dict[UUID, Decimal]]:

@@ -138,6 +138,7 @@ async def run(url: str, running: ExitStack, directory: Path) -> list[Measurement
     await asyncio.to_thread(upgrade, settings)
     engine, minilm = create_engine(settings), MiniLMEmbedder(MiniLMSettings())
     try:
+        await minilm.warm()
         organization = await fill(engine, url, minilm)
         units = unit_of_work_factory(engine)
         blend = BlendRecommendations(units, KnnNearestLearners())
