@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy, VersioningBehavior
@@ -222,4 +223,9 @@ def sibling_queue(own: str, queue: Queue) -> str:
 
 def fair(assessment: Assessment) -> Priority:
     """Organizations take turns: one's thousand submissions do not stand before another's one."""
-    return Priority(fairness_key=str(assessment.organization_id))
+    return turn_of(assessment.organization_id)
+
+
+def turn_of(organization_id: UUID) -> Priority:
+    """Of a workflow; its activities and child workflows inherit it."""
+    return Priority(fairness_key=str(organization_id))

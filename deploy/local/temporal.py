@@ -33,6 +33,9 @@ DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
     # a build of the workers is drained seconds after its last run, not minutes; one host sees its own runs at once
     "matching.wv.VersionDrainageStatusRefreshInterval": '"2s"',
     "matching.wv.VersionDrainageStatusVisibilityGracePeriod": '"2s"',
+    # turns are taken within a partition, and of the usual four one may be polled late; what an earlier server wrote
+    # to the other three is still read
+    "matching.numTaskqueueWritePartitions": "1",
 }
 SQLITE_PRAGMAS: Final = ("journal_mode=wal", "synchronous=normal")
 """Runs survive a restart at no measurable cost; with SQLite's defaults the file halves the throughput."""
@@ -43,11 +46,20 @@ class TemporalDevServer(Startable):
 
     name: Final = "temporal"
 
-    def __init__(self, db_file: Path | None, port: int, ui_port: int | None, *, log: Path) -> None:
+    def __init__(  # noqa: PLR0913  # the rest has defaults
+        self,
+        db_file: Path | None,
+        port: int,
+        ui_port: int | None,
+        *,
+        log: Path,
+        dynamic_config: Mapping[str, str] = DYNAMIC_CONFIG,
+    ) -> None:
         self._db_file = db_file.resolve() if db_file else None
         self._port = port
         self._ui_port = ui_port
         self._log = log
+        self._dynamic_config = dynamic_config
         self.process: Process | None = None
 
     @property
@@ -94,7 +106,9 @@ class TemporalDevServer(Startable):
     def _options(self) -> list[str]:
         options = ["--ip", HOST, "--port", str(self._port), "--log-level", "warn"]
         options += ["--headless"] if self._ui_port is None else ["--ui-port", str(self._ui_port)]
-        options += [word for item in DYNAMIC_CONFIG.items() for word in ("--dynamic-config-value", "=".join(item))]
+        options += [
+            word for item in self._dynamic_config.items() for word in ("--dynamic-config-value", "=".join(item))
+        ]
         if self._db_file:
             options += ["--db-filename", str(self._db_file)]
             options += [word for pragma in SQLITE_PRAGMAS for word in ("--sqlite-pragma", pragma)]
