@@ -8,7 +8,7 @@ CLIENT_BIN := .local/client-venv/bin
 SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/*
 
 .DEFAULT_GOAL := help
-.PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks evaluate evaluate-recommendations lint format \
+.PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks bench-fairness evaluate evaluate-recommendations lint format \
 	check-deploy openapi openapi-check client migration-check seed ci
 
 help: ## list the commands
@@ -65,6 +65,9 @@ bench-recommending: $(STAMP) ## measure finding and ranking beside many earlier 
 
 bench-webhooks: $(STAMP) ## measure deliveries against plain requests, and beside dead partners
 	@exec $(BIN)/python -m tests.load.webhooks
+
+bench-fairness: $(STAMP) ## measure one submission beside another organization's crowd (N=, SAMPLES=)
+	@exec $(BIN)/python -m tests.load.fairness
 
 evaluate: $(STAMP) ## measure a grader on labelled answers (DATA=, GRADER=, K=, SPLITS=, BASELINE=update)
 	@exec $(BIN)/python -m tests.evaluation.evaluate

@@ -46,7 +46,7 @@ class TemporalDevServer(Startable):
 
     name: Final = "temporal"
 
-    def __init__(  # noqa: PLR0913  # the rest has defaults
+    def __init__(
         self,
         db_file: Path | None,
         port: int,

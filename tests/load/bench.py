@@ -297,7 +297,7 @@ async def bench(shared: Servers) -> list[Measurement]:
         await asyncio.gather(*(run() for run in await prepare_nothing(client, 8)))
         found += [await measured(each, await prepare_nothing(client, N), client) for each in CONCURRENCY]
     with shared.running("api", "-m", "api"):
-        await _answers(shared.environment["API_URL"])
+        await until_ready(shared.environment["API_URL"])
         assessments = Assessments(shared, client)
         for name, program in (("pipeline", MODELLESS), ("with model", ("worker.py",))):
             async with lane(name, shared, *program, ready="worker_ready") as measured:
@@ -337,7 +337,7 @@ async def without_answers(
     return found
 
 
-async def _answers(url: str) -> None:
+async def until_ready(url: str) -> None:
     async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(READY_WITHIN_S):
         while True:
             try:
