@@ -137,7 +137,7 @@ class WorkerSettings(BaseSettings):
     reconcile_every_s: int = 60
     llm_rps: float | None = Field(default=None, gt=0)
     workflow_slots: int = Field(default=100, ge=2)
-    cached_workflows: int = Field(default=1000, ge=1)
+    cached_workflows: int = Field(default=1000, ge=0)
     pollers: int = Field(default=100, ge=5)
     assessments_slots: int = 32
     llm_slots: int = 40
