@@ -28,7 +28,13 @@ locals {
       cpu         = 512
       memory      = 1024
       count       = 2
-      environment = { ESSAY_GRADER = "openai" }
+      environment = {
+        # With the last three, organizations take turns strictly: docs/settings.md.
+        ESSAY_GRADER             = "openai"
+        WORKER_CACHED_WORKFLOWS  = "0"
+        WORKER_WORKFLOW_SLOTS    = "4"
+        WORKER_ASSESSMENTS_SLOTS = "8"
+      }
       secrets     = local.app
     }
     worker-llm = {
