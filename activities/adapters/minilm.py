@@ -1,7 +1,6 @@
 """The sentence-transformers model all-MiniLM-L6-v2, from files on disk, in a thread of its own."""
 
 import asyncio
-import gc
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -63,15 +62,10 @@ class MiniLMEmbedder:
     async def warm(self) -> None:
         """Loads the model (seconds) and runs it once.
 
-        What is loaded by then stays, so the garbage collector is told to pass it over: with torch's objects a full
-        collection stops everything for 300 ms, and steps that make thousands of objects bring one about.
-
         Raises:
             CorruptData: the files are not there or are another model's.
         """
         await self.embed(["warm"])
-        gc.collect()
-        gc.freeze()
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One unit vector a text, of its first 256 word pieces: meant for queries and catalogue texts."""
