@@ -10,6 +10,7 @@ from fastapi import Response
 from api.routing import open_router
 from api.schemas.health import Health, QueueState, Readiness, UpOrDown
 from api.services import Use
+from domain.errors import StorageUnavailable
 from workflows.backlogs import Backlog, offered
 from workflows.policies import Queue
 
@@ -51,8 +52,14 @@ async def _postgres_is_up(services: Use) -> bool:
     """One that hangs is as away as one that is gone; the ping is left alone then, for cancelling it would hang too."""
     ping = asyncio.create_task(services.queries.ping())
     answered, _ = await asyncio.wait({ping}, timeout=PING_DEADLINE_S)
-    ping.add_done_callback(_told)
-    return bool(answered) and ping.exception() is None
+    if not answered:
+        ping.add_done_callback(_told)
+        return False
+    try:
+        ping.result()
+    except StorageUnavailable:
+        return False
+    return True
 
 
 def _told(ping: "asyncio.Task[None]") -> None:
