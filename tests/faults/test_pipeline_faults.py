@@ -21,6 +21,7 @@ CLOSED = "WORKFLOW_EXECUTION_STATUS_COMPLETED"
 def test_what_was_sent_while_temporal_was_down_runs_after_its_return(deployment: Deployment) -> None:
     kill(deployment.temporal.process)
     attempt = Attempt.start(deployment.log_in())
+    eventually(lambda: deployment.readiness()["temporal"] == "down")  # it may be what was seen 2 s ago
     readiness = deployment.readiness()
 
     submitted = attempt.submit()
