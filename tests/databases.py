@@ -20,6 +20,8 @@ from persistence.migrate import upgrade
 
 CONTENT = Path(__file__).parents[1] / "deploy" / "content"
 TEMPLATE = "template_microcred"
+ALONE = 7320
+"""The advisory lock of whoever is alone."""
 
 _numbers = count(1)
 
@@ -43,6 +45,13 @@ class Databases:
             yield self.url(name)
         finally:
             self.run(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Inside the block nobody else is in one: for what belongs to the server and to no database, such as a role."""
+        with psycopg.connect(self.admin_url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("SELECT pg_advisory_lock(%s)", [ALONE])
+            yield
 
     def make_template(self) -> None:
         self.run(SQL("CREATE DATABASE {}").format(Identifier(TEMPLATE)))

@@ -10,13 +10,11 @@ from deploy.migrate import ROLE, AppRoleSettings, migrate
 from tests.databases import Databases, settings_of
 from tests.deployment import libpq
 
-pytestmark = pytest.mark.xdist_group("app_role")  # roles are of the server, not of the database
-
 
 @pytest.fixture
 def migrated(databases: Databases, worker: str) -> Iterator[str]:
     """The database as the app's role reaches it, migrated twice; the second time sets another password."""
-    with databases.new(f"{worker}_released", template=None) as url:
+    with databases.alone(), databases.new(f"{worker}_released", template=None) as url:
         for password in ("the-first-password", "the-second-password"):
             migrate(settings_of(url), AppRoleSettings.model_validate({"app_role_password": password}))
         yield libpq(url).replace("//microcred:microcred@", f"//{ROLE}:the-second-password@")

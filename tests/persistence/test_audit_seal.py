@@ -1,6 +1,6 @@
 """The audit trail takes no change, and its seal shows the one that was made all the same."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from persistence.audit_seal import GENESIS, Seal, SqlAuditTrail, verify
 from persistence.engine import create_engine
 from persistence.tables import AuditLogRow
 from persistence.unit_of_work import sessions
-from tests.databases import settings_of
+from tests.databases import Databases, settings_of
 
 ROWS = 5
 
@@ -151,7 +151,13 @@ async def test_sealing_twice_at_once_links_each_row_once(trail: AsyncEngine) -> 
 
 
 @pytest.fixture
-async def app(clean_database: str, trail: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+def alone(databases: Databases) -> Iterator[None]:
+    with databases.alone():
+        yield
+
+
+@pytest.fixture
+async def app(alone: None, clean_database: str, trail: AsyncEngine) -> AsyncIterator[AsyncEngine]:  # noqa: ARG001  # a role
     """The same database as the role of API and workers sees it, which the documented script makes."""
     await trail.dispose()
     script = (Path(__file__).parents[2] / "deploy" / "postgres" / "app_role.sql").read_text(encoding="utf-8")
@@ -166,7 +172,6 @@ async def app(clean_database: str, trail: AsyncEngine) -> AsyncIterator[AsyncEng
         owner.execute("DROP OWNED BY microcred_app")
 
 
-@pytest.mark.xdist_group("app_role")  # roles are of the server, not of the database
 async def test_the_role_of_the_app_adds_and_seals(app: AsyncEngine) -> None:
     async with sessions(app)() as session:
         await note(session)
@@ -176,7 +181,6 @@ async def test_the_role_of_the_app_adds_and_seals(app: AsyncEngine) -> None:
     assert (await verify(app)).broken_at is None
 
 
-@pytest.mark.xdist_group("app_role")
 @pytest.mark.parametrize(
     "change",
     [
