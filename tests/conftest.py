@@ -119,3 +119,11 @@ def clean_database(databases: Databases, worker: str) -> Iterator[str]:
     """The URL of a fresh copy of the template for a test that commits."""
     with databases.new(f"{worker}_clean") as url:
         yield url
+
+
+@pytest.fixture
+async def clean_engine(clean_database: str) -> AsyncIterator[AsyncEngine]:
+    """For what commits, or needs two connections."""
+    engine = create_engine(settings_of(clean_database))
+    yield engine
+    await engine.dispose()

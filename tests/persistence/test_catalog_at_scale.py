@@ -1,6 +1,6 @@
 """What is read of earlier learners grows as they do, and not as their square."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,9 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.assessments import Assessment
 from persistence.catalog import SqlCatalog
-from persistence.engine import create_engine
 from tests.builders import an_assessment
-from tests.databases import settings_of
 from tests.earlier_learners import add_earlier_learners
 
 LEARNERS = 1_000
@@ -20,25 +18,18 @@ ROWS_A_LEARNER = 60
 
 
 @pytest.fixture
-async def engine(clean_database: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(settings_of(clean_database))
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
-async def learner(engine: AsyncEngine, clean_database: str) -> Assessment:
-    async with AsyncSession(engine) as session:
+async def learner(clean_engine: AsyncEngine, clean_database: str) -> Assessment:
+    async with AsyncSession(clean_engine) as session:
         assessment = await an_assessment(session, items=2)
         await session.commit()
     add_earlier_learners(clean_database, LEARNERS, assessment.organization_id)
     return assessment
 
 
-async def test_the_cost_of_a_crowd_follows_its_number(engine: AsyncEngine, learner: Assessment) -> None:
+async def test_the_cost_of_a_crowd_follows_its_number(clean_engine: AsyncEngine, learner: Assessment) -> None:
     sent: list[tuple[str, Any]] = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
-    async with AsyncSession(engine) as session:
+    event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
+    async with AsyncSession(clean_engine) as session:
         catalog = SqlCatalog(session)
         found = await catalog.earlier_learners(learner)
         reactions = await catalog.reactions([each.id for each in found])
@@ -46,7 +37,7 @@ async def test_the_cost_of_a_crowd_follows_its_number(engine: AsyncEngine, learn
     statements = list(sent)
 
     assert len(found) == len(reactions) == LEARNERS
-    async with engine.connect() as connection:
+    async with clean_engine.connect() as connection:
         for statement, parameters in statements:
             explained = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
             [plan] = explained.scalar_one()

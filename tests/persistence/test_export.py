@@ -1,7 +1,6 @@
 """Everything that is held about a person, in one document."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -11,34 +10,25 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Erased, NotFound
 from domain.ports import UnitOfWorkFactory
-from persistence.engine import create_engine
 from persistence.export import HELD, Exports
 from persistence.people_views import PeopleViewer
 from persistence.tables import AuditLogRow
 from persistence.unit_of_work import sessions, unit_of_work_factory
 from persistence.views import Actor
 from tests.builders import some_credentials
-from tests.databases import settings_of
 from tests.persistence.people import Marked, a_marked_person
 
 MARKER, OTHER = "marker-of-the-exported-3316", "marker-of-somebody-else-2207"
 
 
 @pytest.fixture
-async def engine_of_two(clean_database: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(settings_of(clean_database))
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
-async def people(engine_of_two: AsyncEngine) -> list[Marked]:
+async def people(clean_engine: AsyncEngine) -> list[Marked]:
     """Somebody, and somebody else of another organization."""
-    units = unit_of_work_factory(engine_of_two)
-    async with sessions(engine_of_two)() as session:
+    units = unit_of_work_factory(clean_engine)
+    async with sessions(clean_engine)() as session:
         credentials = await some_credentials(session)
         await session.commit()
-    return [await _committed(engine_of_two, units, credentials, marker) for marker in (MARKER, OTHER)]
+    return [await _committed(clean_engine, units, credentials, marker) for marker in (MARKER, OTHER)]
 
 
 async def _committed(engine: AsyncEngine, units: UnitOfWorkFactory, credentials: list[UUID], marker: str) -> Marked:
@@ -54,8 +44,8 @@ async def exported(engine: AsyncEngine, person: Marked) -> dict[str, Any]:
     return found
 
 
-async def test_every_table_has_its_rows_in_it(engine_of_two: AsyncEngine, people: list[Marked]) -> None:
-    document = await exported(engine_of_two, people[0])
+async def test_every_table_has_its_rows_in_it(clean_engine: AsyncEngine, people: list[Marked]) -> None:
+    document = await exported(clean_engine, people[0])
 
     assert document.keys() == {"user_id", *(row.__tablename__ for row in HELD)}
     assert [name for name, rows in document.items() if not rows] == []
@@ -63,8 +53,8 @@ async def test_every_table_has_its_rows_in_it(engine_of_two: AsyncEngine, people
     assert document["assessment_responses"][0]["answer"] == MARKER
 
 
-async def test_nobody_elses_and_no_secret_is_in_it(engine_of_two: AsyncEngine, people: list[Marked]) -> None:
-    document = await exported(engine_of_two, people[0])
+async def test_nobody_elses_and_no_secret_is_in_it(clean_engine: AsyncEngine, people: list[Marked]) -> None:
+    document = await exported(clean_engine, people[0])
 
     assert OTHER not in json.dumps(document)
     assert "password_hash" not in document["users"][0]
@@ -72,28 +62,28 @@ async def test_nobody_elses_and_no_secret_is_in_it(engine_of_two: AsyncEngine, p
     assert all("rubric" not in question for question in document["assessment_question_snapshots"])
 
 
-async def test_an_export_leaves_an_audit_row(engine_of_two: AsyncEngine, people: list[Marked]) -> None:
+async def test_an_export_leaves_an_audit_row(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     person = people[0]
     viewer = PeopleViewer(organization_id=person.organization_id)
-    await Exports(engine_of_two).begin(person.id, viewer, Actor(id=person.admin_id, role="admin"))
+    await Exports(clean_engine).begin(person.id, viewer, Actor(id=person.admin_id, role="admin"))
 
-    async with sessions(engine_of_two)() as session:
+    async with sessions(clean_engine)() as session:
         row = select(AuditLogRow.actor_id).where(AuditLogRow.action == "user.exported")
         assert list(await session.scalars(row)) == [person.admin_id]
 
 
-async def test_only_the_organizations_people_are_exported(engine_of_two: AsyncEngine, people: list[Marked]) -> None:
+async def test_only_the_organizations_people_are_exported(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     person, other = people
     viewer = PeopleViewer(organization_id=other.organization_id)
     with pytest.raises(NotFound):
-        await Exports(engine_of_two).begin(person.id, viewer, Actor(id=other.admin_id, role="admin"))
+        await Exports(clean_engine).begin(person.id, viewer, Actor(id=other.admin_id, role="admin"))
 
 
-async def test_who_is_being_erased_is_not_exported(engine_of_two: AsyncEngine, people: list[Marked]) -> None:
+async def test_who_is_being_erased_is_not_exported(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     person = people[0]
-    async with unit_of_work_factory(engine_of_two)() as unit:
+    async with unit_of_work_factory(clean_engine)() as unit:
         await unit.erasures.begin(person.id, **person.viewer)
         await unit.commit()
     viewer = PeopleViewer(organization_id=person.organization_id)
     with pytest.raises(Erased):
-        await Exports(engine_of_two).begin(person.id, viewer, Actor(id=person.admin_id, role="admin"))
+        await Exports(clean_engine).begin(person.id, viewer, Actor(id=person.admin_id, role="admin"))

@@ -1,7 +1,7 @@
 """The ledger of model answers under several connections."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,10 +14,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.ledger import Intent, SpendingLimits
-from persistence.engine import create_engine
 from persistence.tables import ModelAnswerRow, ModelSpendingRow, UserRow
 from persistence.unit_of_work import unit_of_work_factory
-from tests.databases import settings_of
 from tests.persistence.ledger import (
     LEASE_S,
     NO_LIMITS,
@@ -34,37 +32,30 @@ from tests.persistence.ledger import (
 from tests.persistence.test_assessments import until_blocked
 
 
-@pytest.fixture
-async def committing(clean_database: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(settings_of(clean_database))
-    yield engine
-    await engine.dispose()
-
-
 @pytest.mark.parametrize(
     ("budget", "other", "loser"),
     [(None, {}, "AnswerAwaited"), (PRICE, {"epoch": 1}, "BudgetSpent")],
     ids=["the same answer", "the last of the budget"],
 )
 async def test_of_two_that_want_one_thing_at_once_one_gets_it(
-    committing: AsyncEngine, budget: Decimal | None, other: dict[str, Any], loser: str
+    clean_engine: AsyncEngine, budget: Decimal | None, other: dict[str, Any], loser: str
 ) -> None:
-    units = unit_of_work_factory(committing)
-    key = await committed_key(committing)
+    units = unit_of_work_factory(clean_engine)
+    key = await committed_key(clean_engine)
     limits = SpendingLimits(budget_cents_per_day=budget)
 
     async with units() as unit:
         await unit.model_answers.intend(Intent(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), limits)
         second = asyncio.create_task(outcome(intend(units, replace(key, **other), limits)))
-        await until_blocked(committing)
+        await until_blocked(clean_engine)
         await unit.commit()
 
     assert await second == loser
 
 
-async def test_many_at_once_never_spend_more_than_the_budget(committing: AsyncEngine) -> None:
-    units = unit_of_work_factory(committing)
-    key = await committed_key(committing)
+async def test_many_at_once_never_spend_more_than_the_budget(clean_engine: AsyncEngine) -> None:
+    units = unit_of_work_factory(clean_engine)
+    key = await committed_key(clean_engine)
     limits = SpendingLimits(budget_cents_per_day=5 * PRICE)
 
     outcomes = await asyncio.gather(*(outcome(intend(units, replace(key, epoch=each), limits)) for each in range(8)))
@@ -72,49 +63,49 @@ async def test_many_at_once_never_spend_more_than_the_budget(committing: AsyncEn
     assert sorted(outcomes) == ["BudgetSpent"] * 3 + ["done"] * 5
 
 
-async def test_of_many_that_take_a_lapsed_claim_over_one_gets_it(committing: AsyncEngine) -> None:
-    units = unit_of_work_factory(committing)
-    key = await committed_key(committing)
+async def test_of_many_that_take_a_lapsed_claim_over_one_gets_it(clean_engine: AsyncEngine) -> None:
+    units = unit_of_work_factory(clean_engine)
+    key = await committed_key(clean_engine)
     await intend(units, key)
-    async with AsyncSession(committing) as session:
+    async with AsyncSession(clean_engine) as session:
         await change(session, key, lease_until=NOW - timedelta(minutes=1))
         await session.commit()
 
     outcomes = await asyncio.gather(*(outcome(intend(units, key)) for _ in range(6)))
 
     assert sorted(outcomes) == ["AnswerAwaited"] * 5 + ["done"]
-    async with AsyncSession(committing) as session:
+    async with AsyncSession(clean_engine) as session:
         assert await session.scalar(select(ModelSpendingRow.cents)) == PRICE
 
 
-async def test_a_claim_that_is_rolled_back_leaves_the_way_free(committing: AsyncEngine) -> None:
-    units = unit_of_work_factory(committing)
-    key = await committed_key(committing)
+async def test_a_claim_that_is_rolled_back_leaves_the_way_free(clean_engine: AsyncEngine) -> None:
+    units = unit_of_work_factory(clean_engine)
+    key = await committed_key(clean_engine)
 
     async with units() as unit:
         await unit.model_answers.intend(Intent(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), NO_LIMITS)
         second = asyncio.create_task(outcome(intend(units, key)))
-        await until_blocked(committing)
+        await until_blocked(clean_engine)
 
     assert await second == "done"
 
 
-async def test_a_claim_waits_for_an_erasure_and_sees_it(committing: AsyncEngine) -> None:
-    units = unit_of_work_factory(committing)
-    key = await committed_key(committing)
+async def test_a_claim_waits_for_an_erasure_and_sees_it(clean_engine: AsyncEngine) -> None:
+    units = unit_of_work_factory(clean_engine)
+    key = await committed_key(clean_engine)
 
-    async with AsyncSession(committing) as session:
+    async with AsyncSession(clean_engine) as session:
         await session.execute(update(UserRow).values(status="erasing"))
         claim = asyncio.create_task(outcome(intend(units, key)))
-        await until_blocked(committing)
+        await until_blocked(clean_engine)
         await session.commit()
 
     assert await claim == "Erased"
 
 
-async def test_whatever_happens_the_spending_is_what_was_paid_and_what_is_reserved(committing: AsyncEngine) -> None:
-    units = unit_of_work_factory(committing)
-    key = await committed_key(committing)
+async def test_whatever_happens_the_spending_is_what_was_paid_and_what_is_reserved(clean_engine: AsyncEngine) -> None:
+    units = unit_of_work_factory(clean_engine)
+    key = await committed_key(clean_engine)
     limits = SpendingLimits(budget_cents_per_day=Decimal(9))
     happened = set[str]()
 
@@ -134,7 +125,7 @@ async def test_whatever_happens_the_spending_is_what_was_paid_and_what_is_reserv
 
     await asyncio.gather(*(somebody(seed) for seed in range(8)))
 
-    async with AsyncSession(committing) as session:
+    async with AsyncSession(clean_engine) as session:
         booked = func.sum(func.coalesce(ModelAnswerRow.cost_cents, 0) + ModelAnswerRow.reserved_cents)
         assert await session.scalar(select(ModelSpendingRow.cents)) == await session.scalar(select(booked))
     # No deadlock among them.

@@ -4,19 +4,16 @@ from datetime import timedelta
 from uuid import uuid4
 
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from persistence.engine import create_engine
 from persistence.refresh_tokens import RefreshTokens
 from persistence.tables import UserRow
 from persistence.views import Holder
 from tests.builders import a_user
-from tests.databases import settings_of
 
 
-async def test_a_login_does_not_wait_for_what_is_written_about_the_person(clean_database: str) -> None:
-    engine = create_engine(settings_of(clean_database))
-    async with AsyncSession(engine) as writing, AsyncSession(engine) as logging_in:
+async def test_a_login_does_not_wait_for_what_is_written_about_the_person(clean_engine: AsyncEngine) -> None:
+    async with AsyncSession(clean_engine) as writing, AsyncSession(clean_engine) as logging_in:
         user_id = await a_user(writing)
         await writing.commit()
         await writing.execute(select(UserRow.id).where(UserRow.id == user_id).with_for_update(read=True))
@@ -26,4 +23,3 @@ async def test_a_login_does_not_wait_for_what_is_written_about_the_person(clean_
         token = await RefreshTokens(logging_in).start(holder, timedelta(days=1))
 
     assert token
-    await engine.dispose()
