@@ -9,7 +9,7 @@ from typing import Annotated, Final, cast
 import structlog
 from fastapi import Depends, Request
 from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.storage import Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from limits.storage import storage_from_string
@@ -17,6 +17,7 @@ from pydantic import AfterValidator, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.addresses import Proxies
+from api.counters import Counters
 from domain.errors import TooManyRequests
 
 EXEMPT: Final = frozenset({"healthz", "readyz", "metrics", "work_metrics"})
@@ -90,7 +91,7 @@ class RateLimits:
         self._login = Policy("login", parse(settings.login))
         self._account = Policy("account", parse(settings.login))
         self._proxies = proxies
-        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._own = FixedWindowRateLimiter(Counters())
         self._shared = FixedWindowRateLimiter(storage or _storage(settings.storage.get_secret_value()))
         self._own_until = 0.0
 
@@ -145,7 +146,7 @@ Limits = Annotated[RateLimits, Depends(_limits)]
 def _storage(url: str) -> Storage:
     """Raises limits.errors.ConfigurationError where the client's package is not installed."""
     if url == _MEMORY:
-        return MemoryStorage()
+        return Counters()
     timeouts = {"socket_timeout": _STORAGE_TIMEOUT_S, "socket_connect_timeout": _STORAGE_TIMEOUT_S}
     storage = storage_from_string(f"async+{url}", wrap_exceptions=True, implementation="redispy", **timeouts)
     return cast(Storage, storage)

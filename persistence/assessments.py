@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 from pydantic_core import to_json
-from sqlalchemy import TextClause, bindparam, func, select, text
+from sqlalchemy import RowMapping, Select, TextClause, bindparam, func, literal_column, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment, AssessmentStatus, Healing
@@ -14,8 +14,8 @@ from domain.identity import derived_id
 from domain.questions import Item
 from persistence import mappers
 from persistence.audit import correlation_id
-from persistence.items import read_items
-from persistence.tables import AssessmentRow, UserRow
+from persistence.items import ASKED, asked_items, read_items
+from persistence.tables import AssessmentRow, QuestionSnapshotRow, UserRow
 from persistence.tables.base import table_of
 
 ERASED: Final = frozenset({"erasing", "erased"})
@@ -23,6 +23,7 @@ _FIRST: Final = UUID(int=0)
 _HEALED: Final = "assessment.healing_"
 
 _assessments: Final = table_of(AssessmentRow)
+_snapshots: Final = table_of(QuestionSnapshotRow)
 _users: Final = table_of(UserRow)
 
 _ASSESSMENT: Final = select(*mappers.ASSESSMENT_COLUMNS).where(_assessments.c.id == bindparam("assessment_id"))
@@ -37,6 +38,12 @@ _LOCKED: Final = (
     .subquery()
 )
 _LOCK: Final = select(_LOCKED, func.clock_timestamp().label("now"))
+_ASKED: Final = (
+    select(*(literal_column(sql).label(name) for name, sql in ASKED.items()))
+    .where(_snapshots.c.assessment_id == bindparam("assessment_id"))
+    .subquery()
+)
+_LOCK_WITH_ITEMS: Final = _LOCK.add_columns(_ASKED).join_from(_LOCKED, _ASKED, true())
 
 _TRANSITION: Final = text("""
 WITH moved AS (
@@ -96,12 +103,7 @@ class SqlAssessments:
         self._session = session
 
     async def lock(self, assessment_id: UUID) -> tuple[Assessment, datetime]:
-        rows = await self._session.execute(_LOCK, {"assessment_id": assessment_id})
-        row = rows.mappings().one_or_none()
-        if row is None:
-            raise NotFound(f"Assessment {assessment_id} does not exist")
-        if row["person"] in ERASED:
-            raise Erased(f"Assessment {assessment_id} belongs to somebody who is erased")
+        row = await _lock(self._session, _LOCK, assessment_id)
         return mappers.assessment(row), row["now"]
 
     async def save(self, before: Assessment, after: Assessment, *, actor: UUID | None = None) -> None:
@@ -133,6 +135,22 @@ class SqlAssessments:
     ) -> tuple[Assessment, ...]:
         rows = await self._session.execute(statement, {"after": after or _FIRST, "limit": limit, **condition})
         return tuple(mappers.assessment(row) for row in rows.mappings())
+
+
+async def lock_with_items(session: AsyncSession, assessment_id: UUID) -> tuple[Assessment, datetime, tuple[Item, ...]]:
+    """As `Assessments.lock`, and what the assessment asks, without answers: those may be older than the lock."""
+    row = await _lock(session, _LOCK_WITH_ITEMS, assessment_id)
+    return mappers.assessment(row), row["now"], await asked_items(session, row)
+
+
+async def _lock(session: AsyncSession, statement: Select[Any], assessment_id: UUID) -> RowMapping:
+    rows = await session.execute(statement, {"assessment_id": assessment_id})
+    row: RowMapping | None = rows.mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"Assessment {assessment_id} does not exist")
+    if row["person"] in ERASED:
+        raise Erased(f"Assessment {assessment_id} belongs to somebody who is erased")
+    return row
 
 
 async def transition(

@@ -1,7 +1,7 @@
 """Audit rows: who did what to which thing. Opaque ids and codes only."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import insert
@@ -9,9 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import get_contextvars
 
 from persistence.tables import AuditLogRow
+from persistence.tables.base import table_of
 
 SYSTEM = "system"
 """The role of whoever acts without a person: workflows, commands."""
+
+_INSERT: Final = insert(table_of(AuditLogRow))
 
 
 def correlation_id() -> str | None:
@@ -41,6 +44,6 @@ async def record(  # noqa: PLR0913  # the columns of an audit row
         "resource_type": resource_type,
         "resource_id": resource_id,
         "correlation_id": correlation_id(),
-        "details": details,
+        "metadata": details,
     }
-    await session.execute(insert(AuditLogRow), [row])
+    await session.execute(_INSERT, row)

@@ -1,9 +1,10 @@
 """What students and advisors make of a result."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVarTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
@@ -26,6 +27,8 @@ from persistence.tables import (
     UserRow,
 )
 from persistence.views import Actor, Viewer
+
+Rest = TypeVarTuple("Rest")
 
 SATISFACTION: Final = "satisfaction"
 """The metric that feedback adds to: a relevance score, 1 to 5."""
@@ -93,7 +96,7 @@ class FeedbackIntake:
         assessment_id = await self._session.scalar(owner)
         if assessment_id is None:
             raise NotFound("No such recommendation")
-        return await locked(self._assessments, assessment_id, viewer)
+        return await locked(self._assessments.lock(assessment_id), viewer)
 
     async def _check_recommended(self, recommendation_id: UUID, credential_id: UUID | None) -> None:
         if credential_id is None:
@@ -108,15 +111,15 @@ class FeedbackIntake:
             )
 
 
-async def locked(assessments: Assessments, assessment_id: UUID, viewer: Viewer) -> tuple[Assessment, datetime]:
-    """The assessment and the database's clock; not the viewer's, not there and being erased look the same."""
+async def locked(lock: Awaitable[tuple[Assessment, *Rest]], viewer: Viewer) -> tuple[Assessment, *Rest]:
+    """What the lock gives; an assessment that is not the viewer's, not there or being erased look the same."""
     try:
-        assessment, now = await assessments.lock(assessment_id)
+        found = await lock
     except (NotFound, Erased):
         raise NotFound("No such assessment") from None
-    if not viewer.sees(assessment):
+    if not viewer.sees(found[0]):
         raise NotFound("No such assessment")
-    return assessment, now
+    return found
 
 
 async def check_standing(session: AsyncSession, actor: Actor) -> None:

@@ -1,13 +1,14 @@
 """What students write: starting an assessment and answering it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, insert, literal, select, update
+from pydantic_core import to_json
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from domain.answers import check_answer
@@ -18,21 +19,17 @@ from domain.ports import Assessments, Jobs, Results
 from domain.questions import Answer, Item
 from domain.steps import submission_jobs
 from persistence import audit, mappers
-from persistence.assessments import ERASED
-from persistence.bulk import insert_rows
+from persistence.assessments import ERASED, lock_with_items
 from persistence.documents import encode_answer
 from persistence.feedback import FeedbackIntake, locked
+from persistence.items import ASKED, asked_items
 from persistence.request_unit import RequestUnit
 from persistence.revising import Revising
 from persistence.tables import (
     AssessmentRow,
-    QuestionRow,
-    QuestionSnapshotRow,
-    ResponseRow,
     RoleRow,
     UserRow,
 )
-from persistence.tables.base import table_of
 from persistence.unit_of_work import sessions
 from persistence.views import Actor, Viewer
 
@@ -71,26 +68,36 @@ _ROLE: Final = (
     .where(RoleRow.id == bindparam("role"), RoleRow.active)
 )
 
-_COPIED: Final = (
-    "prompt",
-    "rubric",
-    "question_type",
-    "kind",
-    "choices",
-    "answer_format",
-    "weight",
-    "version",
-    "position",
+_COPIED: Final = "prompt, rubric, question_type, kind, choices, answer_format, weight, version, position"
+
+_OPEN: Final = text(f"""
+WITH opened AS (
+  INSERT INTO assessments (id, user_id, organization_id, role_id, status, started_at, expires_at, metadata)
+  SELECT :id, :user, :organization, :role, :status, clock, clock + :duration, CAST(:metadata AS jsonb)
+  FROM clock_timestamp() AS clock
+  RETURNING {", ".join(mappers.ASSESSMENT)}
+), copied AS (
+  INSERT INTO assessment_question_snapshots (id, assessment_id, question_id, {_COPIED})
+  SELECT gen_random_uuid(), :id, id, {_COPIED} FROM questions WHERE role_id = :role AND active
+  RETURNING id, question_id, version, position
+), noted AS (
+  INSERT INTO audit_logs (
+    id, organization_id, actor_id, actor_role, action, resource_type, resource_id, correlation_id, metadata)
+  SELECT gen_random_uuid(), :organization, :user, :actor_role, 'assessment.started', 'assessment', :id,
+    :correlation_id, jsonb_build_object('role_id', CAST(:role AS text))
 )
-_SNAPSHOTS: Final = insert(table_of(QuestionSnapshotRow)).from_select(
-    ["id", "assessment_id", "question_id", *_COPIED],
-    select(
-        func.gen_random_uuid(),
-        bindparam("assessment", type_=Uuid),
-        QuestionRow.id,
-        *(table_of(QuestionRow).c[name] for name in _COPIED),
-    ).where(QuestionRow.role_id == bindparam("role"), QuestionRow.active),
-)
+SELECT * FROM opened, (SELECT {", ".join(f"{sql} AS {name}" for name, sql in ASKED.items())} FROM copied) AS asked
+""")  # noqa: S608  # column names of this code
+
+# That an answer was stored shows in the assessment's `updated_at`.
+_STORE: Final = text("""
+WITH touched AS (UPDATE assessments SET updated_at = :now WHERE id = :assessment)
+INSERT INTO assessment_responses (id, assessment_id, question_snapshot_id, answer, submitted_at)
+SELECT id, :assessment, question_snapshot_id, answer, submitted_at
+FROM json_populate_recordset(NULL::assessment_responses, CAST(:rows AS json))
+ON CONFLICT (assessment_id, question_snapshot_id)
+  DO UPDATE SET answer = excluded.answer, submitted_at = excluded.submitted_at
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,22 +157,22 @@ class Intake:
         }:
             raise Erased("The account is being erased")
         closed = await self._clear_the_way(learner.id, role_id)
-        assessment = await self._open(learner.id, organization_id, role_id, metadata, duration)
-        await self._session.execute(_SNAPSHOTS, {"assessment": assessment.id, "role": role_id})
-        items = await self._assessments.items(assessment.id)
+        parameters = {
+            "id": uuid4(),
+            "user": learner.id,
+            "organization": organization_id,
+            "role": role_id,
+            "status": AssessmentStatus.IN_PROGRESS.value,
+            "duration": duration,
+            "metadata": to_json(metadata).decode() if metadata else None,
+            "actor_role": learner.role,
+            "correlation_id": audit.correlation_id(),
+        }
+        row = (await self._session.execute(_OPEN, parameters)).mappings().one()
+        items = await asked_items(self._session, row)
         if not items:
             raise InvalidInput(_REFUSED, (Problem("role_id", "names a role without questions"),))
-        await audit.record(
-            self._session,
-            "assessment.started",
-            "assessment",
-            assessment.id,
-            organization_id=organization_id,
-            actor_id=learner.id,
-            actor_role=learner.role,
-            details={"role_id": role_id},
-        )
-        return Started(assessment=assessment, items=items, closed=closed)
+        return Started(assessment=mappers.assessment(row), items=items, closed=closed)
 
     async def answer(
         self, assessment_id: UUID, viewer: Viewer, learner: Actor, given: Sequence[Given], *, completed: bool
@@ -179,18 +186,14 @@ class Intake:
             InvalidAssessmentState: it is not in progress.
             InvalidInput: some answers are not what their questions ask for; all problems are named.
         """
-        before, now = await locked(self._assessments, assessment_id, viewer)
+        before, now, items = await locked(lock_with_items(self._session, assessment_id), viewer)
         if before.status is AssessmentStatus.IN_PROGRESS and before.is_due(now):
             return Receipt(assessment=await self._expire(before), expired=True)
         before.check_open(now)
-        items = await self._assessments.items(assessment_id)
-        answers = check_answers(items, given)
-        await self._store(assessment_id, answers, given, now)
+        await self._store(assessment_id, check_answers(items, given), given, now)
         if not completed:
-            touched = update(AssessmentRow).where(AssessmentRow.id == assessment_id).values(updated_at=now)
-            await self._session.execute(touched)
             return Receipt(assessment=before)
-        answered = [replace(item, answer=answers.get(item.snapshot_id, item.answer)) for item in items]
+        answered = await self._assessments.items(assessment_id)
         return Receipt(assessment=await self._submit(before, before.submit(), answered, actor=learner.id))
 
     async def _clear_the_way(self, user_id: UUID, role_id: UUID) -> Assessment | None:
@@ -211,26 +214,6 @@ class Intake:
                 "An assessment of this role is open already", details={"assessment_id": str(before.id)}
             )
         return await self._expire(before)
-
-    async def _open(
-        self, user_id: UUID, organization_id: UUID, role_id: UUID, metadata: Mapping[str, Any], duration: timedelta
-    ) -> Assessment:
-        now = func.clock_timestamp()
-        opened = (
-            insert(AssessmentRow)
-            .values(
-                id=uuid4(),
-                user_id=user_id,
-                organization_id=organization_id,
-                role_id=role_id,
-                status=AssessmentStatus.IN_PROGRESS.value,
-                started_at=now,
-                expires_at=now + literal(duration),
-                details=dict(metadata) or None,
-            )
-            .returning(*mappers.ASSESSMENT_COLUMNS)
-        )
-        return mappers.assessment((await self._session.execute(opened)).mappings().one())
 
     async def _expire(self, before: Assessment) -> Assessment:
         items = await self._assessments.items(before.id)
@@ -253,16 +236,14 @@ class Intake:
         rows = [
             {
                 "id": derived_id("response", snapshot_id),
-                "assessment_id": assessment_id,
                 "question_snapshot_id": snapshot_id,
                 "answer": encode_answer(answer),
                 "submitted_at": sent.claimed_at or now,
             }
             for (snapshot_id, answer), sent in zip(answers.items(), given, strict=True)
         ]
-        await insert_rows(
-            self._session, {ResponseRow: rows}, replace={ResponseRow: ("assessment_id", "question_snapshot_id")}
-        )
+        parameters = {"assessment": assessment_id, "now": now, "rows": to_json(rows).decode()}
+        await self._session.execute(_STORE, parameters)
 
 
 class IntakeUnit(RequestUnit):

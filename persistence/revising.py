@@ -61,7 +61,7 @@ class Revising:
             InvalidInput: the levels do not fit the rubric; a problem for each criterion.
             Erased: the reviewer is being erased.
         """
-        assessment, now = await locked(self._assessments, assessment_id, viewer)
+        assessment, now = await locked(self._assessments.lock(assessment_id), viewer)
         await check_standing(self._session, reviewer)
         if assessment.status is not AssessmentStatus.COMPLETED:
             raise InvalidAssessmentState(f"Assessment is {assessment.status}, there is nothing to review yet")
@@ -92,7 +92,7 @@ class Revising:
         Raises:
             InvalidAssessmentState: there is nothing to heal.
         """
-        before, _ = await locked(self._assessments, assessment_id, viewer)
+        before, _ = await locked(self._assessments.lock(assessment_id), viewer)
         after = before.retry_healing()
         if after != before:
             await self._assessments.save(before, after, actor=actor.id)
@@ -104,7 +104,7 @@ class Revising:
         Raises:
             InvalidAssessmentState: it has not failed, or it expired without an answer.
         """
-        before, _ = await locked(self._assessments, assessment_id, viewer)
+        before, _ = await locked(self._assessments.lock(assessment_id), viewer)
         after = before.rerun()
         await self._assessments.save(before, after, actor=actor.id)
         await self._jobs.enqueue(submission_jobs(after, await self._assessments.items(assessment_id)))

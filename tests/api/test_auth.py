@@ -240,6 +240,19 @@ def test_a_token_expires() -> None:
         tokens.read(tokens.issue(principal))
 
 
+def test_a_token_that_counted_expires_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(SecretStr(SECRET), timedelta(minutes=60))
+    principal = Principal(user_id=_ID, role=UserRole.STUDENT, organization_id=_ID, version=0)
+    token = tokens.issue(principal)
+    ends = jwt.decode(token, options={"verify_signature": False})["exp"]
+    assert tokens.read(token) == principal
+    monkeypatch.setattr("api.tokens.time.time", lambda: ends - 1)
+    assert tokens.read(token) == principal
+    monkeypatch.setattr("api.tokens.time.time", lambda: ends)
+    with pytest.raises(Unauthenticated):
+        tokens.read(token)
+
+
 async def test_a_demoted_person_is_refused_once_the_memory_ends() -> None:
     now = 0.0
     stored = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)

@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-from limits.aio.storage import MemoryStorage
 from limits.errors import StorageError
 from pydantic import ValidationError
 from starlette.types import Scope
 
 from api.addresses import Proxies, networks
 from api.app import build
+from api.counters import Counters
 from api.http_border import HttpSettings
 from api.rate_limits import RateLimits, RateLimitSettings
 from tests.api.conftest import Api, Person
@@ -109,7 +109,7 @@ async def test_health_is_never_refused(limited: Limited) -> None:
 
 
 async def test_a_storage_that_is_away_is_replaced_by_memory(limited: Limited, learner: Person) -> None:
-    class Away(MemoryStorage):
+    class Away(Counters):
         async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
             raise StorageError(ConnectionError(f"{key}, {expiry}, {amount}"))
 
