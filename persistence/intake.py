@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from domain.answers import check_answer
 from domain.assessments import Assessment, AssessmentStatus
 from domain.errors import Erased, InvalidAssessmentState, InvalidInput, Problem
-from domain.identity import derived_id
 from domain.ports import Assessments, Jobs, Results
 from domain.questions import Answer, Item
 from domain.steps import submission_jobs
@@ -93,7 +92,7 @@ SELECT * FROM opened, (SELECT {", ".join(f"{sql} AS {name}" for name, sql in ASK
 _STORE: Final = text("""
 WITH touched AS (UPDATE assessments SET updated_at = :now WHERE id = :assessment)
 INSERT INTO assessment_responses (id, assessment_id, question_snapshot_id, answer, submitted_at)
-SELECT id, :assessment, question_snapshot_id, answer, submitted_at
+SELECT gen_random_uuid(), :assessment, question_snapshot_id, answer, submitted_at
 FROM json_populate_recordset(NULL::assessment_responses, CAST(:rows AS json))
 ON CONFLICT (assessment_id, question_snapshot_id)
   DO UPDATE SET answer = excluded.answer, submitted_at = excluded.submitted_at
@@ -235,7 +234,6 @@ class Intake:
     ) -> None:
         rows = [
             {
-                "id": derived_id("response", snapshot_id),
                 "question_snapshot_id": snapshot_id,
                 "answer": encode_answer(answer),
                 "submitted_at": sent.claimed_at or now,
