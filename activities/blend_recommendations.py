@@ -1,6 +1,6 @@
 """Ranks what retrieval found: gaps, similarity, level and what earlier learners made of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.steps import RunInput, run_step
 from domain.calibrating import UNCALIBRATED, calibrate
 from domain.ports import NearestLearners, UnitOfWork, UnitOfWorkFactory
-from domain.recommendations import Blend, EarlierLearner, Evidence, Neighbour
+from domain.recommendations import Blend, EarlierLearners, Evidence, Neighbour
 from domain.recommending import Learner, recommend
 from domain.roles import Credential
 from domain.steps import Step
@@ -38,23 +38,22 @@ class BlendRecommendations:
             role = await unit.catalog.role(assessment.role_id)
             held = await unit.catalog.held(assessment.user_id)
             credentials = await _with_prerequisites(unit, {trace.credential_id for trace in evidence.traces})
-            earlier = await unit.catalog.earlier_learners(assessment)
-            calibration = calibrate(await unit.catalog.tallies(assessment)) if earlier else UNCALIBRATED
-        profile = {gap.skill: gap.score for gap in evidence.gaps}
-        neighbours = await self._neighbours(profile, earlier) if earlier else ()
+            profile = {gap.skill: gap.score for gap in evidence.gaps}
+            earlier = await unit.catalog.earlier_learners(assessment, list(profile))
+            calibration = calibrate(await unit.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
+        neighbours = await self._neighbours(profile, earlier) if earlier.ids else ()
         learner = Learner(gaps=evidence.gaps, held=held, neighbours=neighbours, calibration=calibration)
         return recommend(role, learner, evidence.traces, credentials)
 
     async def _neighbours(
-        self, profile: Mapping[str, Decimal | None], earlier: Sequence[EarlierLearner]
+        self, profile: Mapping[str, Decimal | None], earlier: EarlierLearners
     ) -> tuple[tuple[Neighbour, float], ...]:
         """The nearest, with what they made of what was recommended to them."""
         nearest = await self._nearest.nearest(profile, earlier, NEIGHBOURS)
         async with self._units(autocommit=True) as unit:
-            reactions = await unit.catalog.reactions([learner.id for learner, _ in nearest])
+            reactions = await unit.catalog.reactions([learner for learner, _ in nearest])
         return tuple(
-            (Neighbour(id=learner.id, reactions=reactions.get(learner.id, {})), nearness)
-            for learner, nearness in nearest
+            (Neighbour(id=learner, reactions=reactions.get(learner, {})), nearness) for learner, nearness in nearest
         )
 
 

@@ -16,7 +16,7 @@ from domain.identity import derived_id
 from domain.ledger import AnswerKey, Bought, BoughtVectors, Intent, SpendingLimits
 from domain.privacy import Erasure, RetentionRule
 from domain.questions import Anchor, Item
-from domain.recommendations import EarlierLearner, SearchHit
+from domain.recommendations import EarlierLearners, SearchHit
 from domain.results import Publication, Published, Result
 from domain.reviews import Review
 from domain.roles import Credential, Role
@@ -445,8 +445,11 @@ class Catalog(Protocol):
         """Credentials the learner holds already."""
         ...
 
-    async def earlier_learners(self, assessment: Assessment) -> tuple[EarlierLearner, ...]:
-        """Other learners of the role, in the organization or all by setting, with the last they reacted to."""
+    async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
+        """Other learners of the role, in the organization or all by setting, with the last they reacted to.
+
+        Newest first; `skills` are those whose scores are wanted.
+        """
         ...
 
     async def reactions(self, recommendations: Sequence[UUID]) -> dict[UUID, dict[UUID, Decimal]]:
@@ -722,9 +725,9 @@ class NearestLearners(Protocol):
     """Which earlier learners are most like this one."""
 
     async def nearest(
-        self, profile: Mapping[str, Decimal | None], learners: Sequence[EarlierLearner], k: int
-    ) -> tuple[tuple[EarlierLearner, float], ...]:
-        """At most `k` of the learners with their nearness 0..1, nearest first, ties by id.
+        self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
+    ) -> tuple[tuple[UUID, float], ...]:
+        """The ids of at most `k` of the learners with their nearness 0..1, nearest first, ties by id.
 
         `profile` maps skills to scores 0..1, None where nothing is known; only skills known of both are compared.
         """

@@ -1,7 +1,7 @@
 """What retrieval finds and what is recommended."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
@@ -48,11 +48,15 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EarlierLearner:
-    """Somebody who took the role before; `id` is the recommendation that they reacted to, made for these scores."""
+class EarlierLearners:
+    """Who took the role before, in columns: of thousands, an object for each costs more than all that is done with it.
 
-    id: UUID
-    skills: Mapping[str, Decimal]
+    `ids` are the recommendations that they reacted to, as text; `scores` the scores 0..1 for which these were made, by
+    skill, in the order of `ids`, and None where somebody has none.
+    """
+
+    ids: Sequence[str] = ()
+    scores: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

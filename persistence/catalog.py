@@ -8,13 +8,13 @@ from typing import Final
 from uuid import UUID
 
 from pydantic_core import from_json
-from sqlalchemy import bindparam, delete, func, select, text
+from sqlalchemy import TextClause, bindparam, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment
 from domain.calibrating import LIKED, Tally
 from domain.errors import NotFound
-from domain.recommendations import EarlierLearner
+from domain.recommendations import EarlierLearners
 from domain.roles import Credential, Role
 from persistence import mappers
 from persistence.tables import CatalogSearchRow, CredentialRow, LearnerCredentialRow, RoleRow
@@ -32,12 +32,12 @@ _CREDENTIALS: Final = select(*mappers.CREDENTIAL_COLUMNS).where(
 )
 _HELD: Final = select(_held.credential_id).where(_held.user_id == bindparam("user_id"))
 
-# Each learner's newest recommendation that they reacted to. All of it is one document: thousands of rows, each with one
-# to decode, cost more than reading the tables.
+# Each learner's newest recommendation that they reacted to. All of it is one document in columns: thousands of rows or
+# objects cost more to make than the tables to read.
 #
 # The reactions are looked for by EXISTS, and only those of the nearest are read: joined, the planner takes the two ways
 # from a reaction to its learner for independent, expects a row, and compares each of them with each learner.
-_EARLIER: Final = text("""
+_EARLIER: Final = """
 WITH latest AS MATERIALIZED (
   SELECT DISTINCT ON (a.user_id) a.user_id, a.completed_at, r.id
   FROM assessments AS a JOIN recommendations AS r ON r.assessment_id = a.id
@@ -48,12 +48,12 @@ WITH latest AS MATERIALIZED (
     )
   ORDER BY a.user_id, a.completed_at DESC, r.id
 )
-SELECT array_agg(id) AS ids, CAST(json_agg(skills) AS text) AS skills
+SELECT CAST(json_build_array({columns}) AS text)
 FROM (
   SELECT id, r.skills FROM latest JOIN recommendations AS r USING (id)
   ORDER BY latest.completed_at DESC, latest.user_id LIMIT :limit
 ) AS learner
-""")
+"""
 
 # What was said of one credential counts before what was said of all of them, and the later word before the earlier.
 _REACTIONS: Final = text("""
@@ -107,6 +107,13 @@ FROM shown WHERE score IS NOT NULL GROUP BY round(CAST(score AS numeric), 2) ORD
 """)
 
 
+@cache
+def _earlier(skills: int) -> TextClause:
+    """With so many skills' scores."""
+    scores = [f"json_agg(CAST(skills ->> CAST(:skill_{place} AS text) AS numeric))" for place in range(skills)]
+    return text(_EARLIER.format(columns=", ".join(["json_agg(id)", *scores])))
+
+
 class SqlCatalog:
     """`all_organizations` lets learners of every organization count as neighbours."""
 
@@ -129,20 +136,17 @@ class SqlCatalog:
     async def held(self, user_id: UUID) -> frozenset[UUID]:
         return frozenset((await self._session.execute(_HELD, {"user_id": user_id})).scalars())
 
-    async def earlier_learners(self, assessment: Assessment) -> tuple[EarlierLearner, ...]:
+    async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
         wanted = {
+            **{f"skill_{place}": skill for place, skill in enumerate(skills)},
             "role_id": assessment.role_id,
             "user_id": assessment.user_id,
             "organization_id": assessment.organization_id,
             "everywhere": self._all_organizations,
             "limit": MAX_LEARNERS,
         }
-        found = (await self._session.execute(_EARLIER, wanted)).one()
-        score = cache(Decimal)  # thousands of learners share a few hundred scores
-        return tuple(
-            EarlierLearner(id=id_, skills={skill: score(value) for skill, value in skills.items()})
-            for id_, skills in zip(found.ids or (), from_json(found.skills or "[]"), strict=True)
-        )
+        ids, *scores = from_json(await self._session.scalar(_earlier(len(skills)), wanted))
+        return EarlierLearners(ids=ids, scores=dict(zip(skills, scores, strict=True))) if ids else EarlierLearners()
 
     async def reactions(self, recommendations: Sequence[UUID]) -> dict[UUID, dict[UUID, Decimal]]:
         found = defaultdict[UUID, dict[UUID, Decimal]](dict)

@@ -18,7 +18,7 @@ from domain.identity import derived_id
 from domain.ledger import Bought, BoughtVectors
 from domain.ports import CatalogText, Found, IndexEntry, Refusal, SearchQuery, Vector
 from domain.privacy import Erasure
-from domain.recommendations import EarlierLearner, SearchHit
+from domain.recommendations import EarlierLearners, SearchHit
 from domain.scores import CriterionRating, DegradedReason, EssayScore
 from domain.vectors import DIMENSIONS, check_vector
 from domain.webhooks import Answer, Delivery, Message, outcome_of
@@ -385,15 +385,23 @@ class FakeNearestLearners:
     """The port `NearestLearners`: one less the mean difference of the scores both have."""
 
     async def nearest(
-        self, profile: Mapping[str, Decimal | None], learners: Sequence[EarlierLearner], k: int
-    ) -> tuple[tuple[EarlierLearner, float], ...]:
-        found = [(each, nearness) for each in learners if (nearness := _nearness(profile, each.skills)) > 0]
-        return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0].id))[:k])
+        self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
+    ) -> tuple[tuple[UUID, float], ...]:
+        all_scores = [
+            {skill: scores[place] for skill, scores in learners.scores.items()} for place in range(len(learners.ids))
+        ]
+        found = [
+            (UUID(id_), nearness)
+            for id_, scores in zip(learners.ids, all_scores, strict=True)
+            if (nearness := _nearness(profile, scores)) > 0
+        ]
+        return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k])
 
 
-def _nearness(mine: Mapping[str, Decimal | None], theirs: Mapping[str, Decimal]) -> float:
-    apart = [abs(score - theirs[skill]) for skill, score in mine.items() if score is not None and skill in theirs]
-    return float(1 - sum(apart, Decimal(0)) / len(apart)) if apart else 0.0
+def _nearness(mine: Mapping[str, Decimal | None], theirs: Mapping[str, float | None]) -> float:
+    pairs = [(score, theirs.get(skill)) for skill, score in mine.items()]
+    apart = [abs(float(score) - other) for score, other in pairs if score is not None and other is not None]
+    return round(1 - sum(apart) / len(apart), 6) if apart else 0.0
 
 
 class InMemoryEmbeddingArtifacts:

@@ -1,14 +1,15 @@
 """Nearest neighbours over skill scores, by scikit-learn."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 import numpy as np
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
-from domain.recommendations import EarlierLearner
+from domain.recommendations import EarlierLearners
 
 REACH: Final = 0.25
 """A difference of so much a skill (root mean square) lowers the nearness to about a third."""
@@ -18,24 +19,24 @@ class KnnNearestLearners:
     """The port NearestLearners. A skill that one of the two has no score in is left out of their distance."""
 
     async def nearest(
-        self, profile: Mapping[str, Decimal | None], learners: Sequence[EarlierLearner], k: int
-    ) -> tuple[tuple[EarlierLearner, float], ...]:
+        self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
+    ) -> tuple[tuple[UUID, float], ...]:
         return await asyncio.to_thread(_nearest, profile, learners, k)
 
 
 def _nearest(
-    profile: Mapping[str, Decimal | None], learners: Sequence[EarlierLearner], k: int
-) -> tuple[tuple[EarlierLearner, float], ...]:
+    profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
+) -> tuple[tuple[UUID, float], ...]:
     """Learners without a common skill are not near."""
-    known = {skill: float(score) for skill, score in sorted(profile.items()) if score is not None}
-    if not known or not learners:
+    mine = {skill: float(score) for skill, score in sorted(profile.items()) if score is not None}
+    known = {skill: score for skill, score in mine.items() if skill in learners.scores}
+    if not known or not learners.ids:
         return ()
-    # numpy reads decimals as floats and None as "not a number".
-    theirs = np.array([[learner.skills.get(skill) for skill in known] for learner in learners], dtype=float)
+    theirs = np.array([learners.scores[skill] for skill in known], dtype=float).T  # None becomes "not a number"
     # The library scales what both know up to all skills, so dividing by their number gives the mean square.
     squares = nan_euclidean_distances([list(known.values())], theirs, squared=True)[0] / len(known)
     nearness = np.nan_to_num(np.exp(-squares / REACH**2)).round(6)
     kth = np.sort(nearness)[-min(k, len(nearness))]
     near = np.flatnonzero((nearness >= kth) & (nearness > 0)).tolist()
-    found = [(learners[place], float(nearness[place])) for place in near]
-    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0].id))[:k])
+    found = [(UUID(learners.ids[place]), float(nearness[place])) for place in near]
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k])

@@ -1,6 +1,7 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, update
@@ -11,7 +12,7 @@ from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments import Assessment
 from domain.errors import Conflict
 from domain.ports import UnitOfWorkFactory
-from domain.recommendations import Blend, EarlierLearner
+from domain.recommendations import Blend, EarlierLearners
 from domain.steps import Step
 from persistence.tables import CredentialRow, LearnerCredentialRow
 from tests.activities.builders import an_index, job_row, run_of, score_everything
@@ -23,8 +24,8 @@ class CountingNearest(FakeNearestLearners):
         self.calls = 0
 
     async def nearest(
-        self, profile: Mapping[str, Decimal | None], learners: Sequence[EarlierLearner], k: int
-    ) -> tuple[tuple[EarlierLearner, float], ...]:
+        self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
+    ) -> tuple[tuple[UUID, float], ...]:
         self.calls += 1
         return await super().nearest(profile, learners, k)
 

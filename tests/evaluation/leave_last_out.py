@@ -21,7 +21,7 @@ from activities.phrases import embed_lines
 from domain.calibrating import LIKED, Tally, calibrate
 from domain.identity import derived_id
 from domain.ports import Embedder
-from domain.recommendations import EarlierLearner, Neighbour, Trace
+from domain.recommendations import EarlierLearners, Neighbour, Trace
 from domain.recommending import Learner, recommend
 from domain.roles import Credential, Role, SkillTarget, credential_text
 from domain.skills import SkillGap
@@ -107,7 +107,7 @@ class World:
         self.credentials = {credential(each).id: _one_skill(credential(each)) for each in self.documents}
         self.uuids = dict(zip(self.ids, self.credentials, strict=True))
         self.names = {uuid: name for name, uuid in self.uuids.items()}
-        self.learners = {each.learner: _learner_before(each) for each in self.cases if each.earlier}
+        self.profiles = {each.learner: _profile(each) for each in self.cases if each.earlier}
         self.neighbours = {derived_id("learner", each.learner): self._neighbour(each) for each in self.cases}
         self.liked = Counter(each.credential for case in self.cases for each in case.earlier if each.rating >= LIKED)
         self.words = Bm25(each.words for each in self.documents)
@@ -134,13 +134,18 @@ class World:
         return self.vectors @ self.wanted[case.learner]
 
     async def nearest(self, case: Case) -> tuple[tuple[Neighbour, float], ...]:
-        others = [each for learner, each in self.learners.items() if learner != case.learner]
-        found = await KnnNearestLearners().nearest(_profile(case), others, NEIGHBOURS)
-        return tuple((self.neighbours[each.id], nearness) for each, nearness in found)
+        profile = _profile(case)
+        others = {learner: each for learner, each in self.profiles.items() if learner != case.learner}
+        earlier = EarlierLearners(
+            ids=[str(derived_id("learner", each)) for each in others],
+            scores={skill: [_score(each.get(skill)) for each in others.values()] for skill in profile},
+        )
+        found = await KnnNearestLearners().nearest(profile, earlier, NEIGHBOURS)
+        return tuple((self.neighbours[each], nearness) for each, nearness in found)
 
 
-def _learner_before(case: Case) -> EarlierLearner:
-    return EarlierLearner(id=derived_id("learner", case.learner), skills=_profile(case))
+def _score(score: Decimal | None) -> float | None:
+    return None if score is None else float(score)
 
 
 async def a_world(documents: Sequence[Document], reactions: Sequence[Reaction], embedder: Embedder) -> World:

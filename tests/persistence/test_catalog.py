@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from domain.assessments import Assessment
 from domain.errors import NotFound
 from domain.ports import UnitOfWork, UnitOfWorkFactory
-from domain.recommendations import EarlierLearner
+from domain.recommendations import EarlierLearners
 from persistence.tables import (
     CredentialRow,
     FeedbackRow,
@@ -88,17 +88,17 @@ async def an_earlier_learner(
     return user_id
 
 
-async def earlier(units: Callable[[], UnitOfWork], learner: Assessment) -> tuple[EarlierLearner, ...]:
+async def earlier(units: Callable[[], UnitOfWork], learner: Assessment) -> EarlierLearners:
     async with units() as unit:
-        return await unit.catalog.earlier_learners(learner)
+        return await unit.catalog.earlier_learners(learner, ["SQL querying", "Data cleaning"])
 
 
 async def reactions(units: Callable[[], UnitOfWork], learner: Assessment) -> list[dict[UUID, Decimal]]:
     """Of each earlier learner, in their order."""
     found = await earlier(units, learner)
     async with units() as unit:
-        told = await unit.catalog.reactions([each.id for each in found])
-    return [told[each.id] for each in found]
+        told = await unit.catalog.reactions([UUID(each) for each in found.ids])
+    return [told[UUID(each)] for each in found.ids]
 
 
 async def test_a_role_has_its_targets(uow_factory: UnitOfWorkFactory) -> None:
@@ -153,8 +153,8 @@ async def test_reactions_to_a_whole_recommendation_count_for_its_items_and_named
         {"relevance_score": 4, "acceptance_status": "pending"},
     )
 
-    (found,) = await earlier(uow_factory, learner)
-    assert found.skills == {"SQL querying": Decimal("0.4")}
+    found = await earlier(uow_factory, learner)
+    assert found.scores == {"SQL querying": [0.4], "Data cleaning": [None]}
     assert await reactions(uow_factory, learner) == [{accepted: Decimal(5), rejected: Decimal(1), other: Decimal(4)}]
 
 
@@ -177,7 +177,7 @@ async def test_only_those_who_reacted_count_and_never_the_learner(
     advisor = await a_user(session, learner.organization_id, role="advisor")
     await an_earlier_learner(session, learner.organization_id, credentials, rated | {"submitted_by": advisor})
 
-    assert await earlier(uow_factory, learner) == ()
+    assert await earlier(uow_factory, learner) == EarlierLearners()
 
 
 async def test_newest_first_and_each_learner_once(
@@ -198,6 +198,6 @@ async def test_other_organizations_count_only_when_told_so(
     credentials = await some_credentials(session, 1)
     await an_earlier_learner(session, await an_organization(session), credentials, {"relevance_score": 5})
 
-    assert await earlier(partial(SqlUnitOfWork, session_factory), learner) == ()
+    assert await earlier(partial(SqlUnitOfWork, session_factory), learner) == EarlierLearners()
     everywhere = partial(SqlUnitOfWork, session_factory, all_organizations=True)
-    assert len(await earlier(everywhere, learner)) == 1
+    assert len((await earlier(everywhere, learner)).ids) == 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import event
@@ -31,12 +32,12 @@ async def test_the_cost_of_a_crowd_follows_its_number(clean_engine: AsyncEngine,
     event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
     async with AsyncSession(clean_engine) as session:
         catalog = SqlCatalog(session)
-        found = await catalog.earlier_learners(learner)
-        reactions = await catalog.reactions([each.id for each in found])
+        found = await catalog.earlier_learners(learner, ["SQL querying", "Data cleaning"])
+        reactions = await catalog.reactions([UUID(each) for each in found.ids])
         await catalog.tallies(learner)
     statements = list(sent)
 
-    assert len(found) == len(reactions) == LEARNERS
+    assert len(found.ids) == len(reactions) == LEARNERS
     async with clean_engine.connect() as connection:
         for statement, parameters in statements:
             explained = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
