@@ -9,17 +9,22 @@ from persistence.tables.base import Base, Created, Document, Id, one_of
 
 
 class FeedbackRow(Base):
-    """A reaction to a recommendation as its `revision` stood; `credential_id` null means to all of its items."""
+    """A reaction to a recommendation as its `revision` stood; `credential_id` null means to all of its items.
+
+    `organization_id` is the learner's; null only on what a release before the column wrote while it was replaced.
+    """
 
     __tablename__ = "recommendation_feedback"
     __table_args__ = (
         CheckConstraint("relevance_score BETWEEN 1 AND 5", name="relevance_score"),
         one_of("acceptance_status", ("accepted", "rejected", "pending")),
         Index("idx_recommendation_feedback_reco", "recommendation_id"),
+        Index("idx_recommendation_feedback_newest", "organization_id", text("submitted_at DESC"), "id"),
     )
 
     id: Mapped[Id]
     recommendation_id: Mapped[UUID] = mapped_column(ForeignKey("recommendations.id", ondelete="CASCADE"))
+    organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id"))
     revision: Mapped[int]
     credential_id: Mapped[UUID | None] = mapped_column(ForeignKey("credential_catalog.id"))
     submitted_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))

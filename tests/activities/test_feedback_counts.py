@@ -1,24 +1,26 @@
 """What earlier learners made of their recommendations changes the next learner's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from activities.adapters.knn import KnnNearestLearners
 from activities.blend_recommendations import BlendRecommendations
 from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments import Assessment
 from domain.calibrating import LEAST_REACTIONS, Tally
-from domain.ports import UnitOfWorkFactory
+from domain.ports import UnitOfWork, UnitOfWorkFactory
 from domain.recommendations import Blend
 from domain.recommending import ITEMS
 from domain.steps import Step
 from persistence.tables import FeedbackRow, RecommendationItemRow, RecommendationRow
+from persistence.unit_of_work import SqlUnitOfWork
 from tests.activities.builders import an_index, run_of, score_everything, submitted
 from tests.builders import a_user, an_assessment, an_organization, some_credentials
 from tests.fakes import FakeEmbedder, InMemoryCredentialIndex
@@ -56,6 +58,7 @@ async def a_recommendation(session: AsyncSession, organization_id: UUID, credent
     await session.execute(insert(RecommendationItemRow), rows)
     return {
         "recommendation_id": shown["id"],
+        "organization_id": organization_id,
         "revision": 1,
         "submitted_by": user_id,
         "submitted_by_role": "student",
@@ -68,7 +71,7 @@ async def say(session: AsyncSession, of: dict[str, Any], **said: Any) -> None:
     )
 
 
-async def tallies(units: UnitOfWorkFactory, assessment: Assessment) -> tuple[Tally, ...]:
+async def tallies(units: Callable[[], UnitOfWork], assessment: Assessment) -> tuple[Tally, ...]:
     async with units() as unit:
         return await unit.catalog.tallies(assessment)
 
@@ -140,23 +143,24 @@ async def test_the_last_word_on_a_credential_counts(
     assert await tallies(uow_factory, assessment) == (Tally(score=SCORE, reactions=1.0, liked=1.0),)
 
 
-@pytest.mark.parametrize("other", [{"revision": 2}, {"submitted_by": None}])
+@pytest.mark.parametrize("other", [{"revision": 2}, {"submitted_by_role": "advisor"}])
 async def test_reactions_of_others_and_to_other_revisions_do_not_count(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, other: dict[str, Any]
 ) -> None:
     shown = await a_recommendation(session, assessment.organization_id, await some_credentials(session, 1))
-    advisor = await a_user(session, assessment.organization_id, role="advisor")
-    await say(session, shown, relevance_score=5, **{name: value or advisor for name, value in other.items()})
+    await say(session, shown, relevance_score=5, **other)
 
     assert await tallies(uow_factory, assessment) == ()
 
 
-async def test_reactions_in_other_organizations_do_not_count(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+async def test_reactions_in_other_organizations_count_only_when_told_so(
+    session: AsyncSession, session_factory: async_sessionmaker[AsyncSession], assessment: Assessment
 ) -> None:
     elsewhere = await an_organization(session)
     await say(
         session, await a_recommendation(session, elsewhere, await some_credentials(session, 1)), relevance_score=5
     )
 
-    assert await tallies(uow_factory, assessment) == ()
+    assert await tallies(partial(SqlUnitOfWork, session_factory), assessment) == ()
+    everywhere = partial(SqlUnitOfWork, session_factory, all_organizations=True)
+    assert await tallies(everywhere, assessment) == (Tally(score=SCORE, reactions=1.0, liked=1.0),)

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.assessments import Assessment
-from persistence.catalog import SqlCatalog
+from persistence.catalog import MAX_REACTIONS, SqlCatalog
 from tests.builders import an_assessment
 from tests.earlier_learners import add_earlier_learners
 
@@ -38,16 +38,41 @@ async def test_the_cost_of_a_crowd_follows_its_number(clean_engine: AsyncEngine,
     statements = list(sent)
 
     assert len(found.ids) == len(reactions) == LEARNERS
-    async with clean_engine.connect() as connection:
-        for statement, parameters in statements:
-            explained = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
-            [plan] = explained.scalar_one()
-            assert sum(handled(plan["Plan"])) <= ROWS_A_LEARNER * LEARNERS
+    for plan in [await explained(clean_engine, *each) for each in statements]:
+        assert sum(map(handled, nodes(plan))) <= ROWS_A_LEARNER * LEARNERS
 
 
-def handled(node: dict[str, Any]) -> Iterator[float]:
-    """Rows that each node of a plan handed on, and looked at in vain."""
+async def test_calibrating_reads_the_newest_reactions_and_no_others(
+    clean_engine: AsyncEngine, learner: Assessment
+) -> None:
+    sent: list[tuple[str, Any]] = []
+    event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
+    async with AsyncSession(clean_engine) as session:
+        await SqlCatalog(session).tallies(learner)
+    [statement] = list(sent)
+
+    plan = nodes(await explained(clean_engine, *statement, large=True))
+    read = [handled(each) for each in plan if each.get("Relation Name") == "recommendation_feedback"]
+    assert read == [MAX_REACTIONS] < [3 * LEARNERS]
+
+
+async def explained(engine: AsyncEngine, statement: str, parameters: Any, *, large: bool = False) -> dict[str, Any]:
+    """The plan; with `large`, the one for tables that are too large to be read from end to end."""
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f"SET LOCAL enable_seqscan = {'off' if large else 'on'}")
+        found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+        [plan] = found.scalar_one()
+    root: dict[str, Any] = plan["Plan"]
+    return root
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", []):
+        yield from nodes(each)
+
+
+def handled(node: dict[str, Any]) -> float:
+    """Rows that a node of a plan handed on, and looked at in vain."""
     dropped = sum(rows for name, rows in node.items() if name.startswith("Rows Removed"))
-    yield node["Actual Loops"] * (node["Actual Rows"] + dropped)
-    for each in node.get("Plans", []):
-        yield from handled(each)
+    return float(node["Actual Loops"] * (node["Actual Rows"] + dropped))

@@ -12,6 +12,20 @@ from tests.databases import Databases, settings_of
 
 TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
 
+A_REACTION = """
+WITH o AS (
+  INSERT INTO organizations (id, name) VALUES (gen_random_uuid(), 'Somewhere') RETURNING *
+), a AS (
+  INSERT INTO assessments (id, user_id, organization_id, role_id, status, revision, expires_at)
+  SELECT gen_random_uuid(), gen_random_uuid(), id, gen_random_uuid(), 'completed', 1, now() FROM o RETURNING *
+), r AS (
+  INSERT INTO recommendations (id, assessment_id, revision, summary, status, generated_at, metrics, skills)
+  SELECT gen_random_uuid(), id, 1, '', 'ready', now(), '{}', '{}' FROM a RETURNING *
+)
+INSERT INTO recommendation_feedback (id, recommendation_id, revision, submitted_by, submitted_by_role, relevance_score)
+SELECT gen_random_uuid(), r.id, 1, a.user_id, 'student', 4 FROM a, r
+"""
+
 
 @pytest.fixture
 def empty_database(databases: Databases, worker: str) -> Iterator[str]:
@@ -48,6 +62,19 @@ def test_going_down_leaves_only_alembics_own_table_and_going_up_again_works(
 
     command.upgrade(config, "head")
     assert tables(empty_database) == there
+
+
+def test_reactions_from_before_0009_get_the_organization_of_their_learner(config: Config, empty_database: str) -> None:
+    command.upgrade(config, "0008")
+    with psycopg.connect(empty_database.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")  # neither person nor role are there
+        connection.execute(A_REACTION)
+        command.upgrade(config, "head")
+        found = connection.execute(
+            "SELECT f.organization_id = a.organization_id FROM recommendation_feedback AS f, assessments AS a"
+        ).fetchall()
+
+    assert found == [(True,)]
 
 
 def test_migrating_twice_changes_nothing(empty_database: str) -> None:
