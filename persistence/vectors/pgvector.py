@@ -17,7 +17,7 @@ FEW: Final = 1_000
 RANKED: Final = 1_000
 """About so many credentials are ranked by words, those with the query's rarest words: what stands in much of a large
 catalogue says little about any of it, and ranking all of that takes seconds."""
-CANDIDATES: Final = 200
+CANDIDATES: Final = 400
 """What a walk through the vector index keeps in view (`hnsw.ef_search`): more finds more of the nearest, slower."""
 WALKED: Final = 20_000
 """How far such a walk goes at most, which is pgvector's own bound (`hnsw.max_scan_tuples`)."""
