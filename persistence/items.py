@@ -26,7 +26,8 @@ _ANSWERS: Final = (
     .join_from(
         table_of(QuestionSnapshotRow),
         table_of(ResponseRow),
-        _responses.question_snapshot_id == _snapshots.id,
+        # The assessment is named twice, so that one walk through an index finds all its answers.
+        (_responses.question_snapshot_id == _snapshots.id) & (_responses.assessment_id == bindparam("assessment_id")),
         isouter=True,
     )
     .where(_snapshots.assessment_id == bindparam("assessment_id"))
