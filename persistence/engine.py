@@ -1,6 +1,6 @@
 """The connection to PostgreSQL: its settings and its pool."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import pydantic_core
 from pydantic import AfterValidator, Field, SecretStr
@@ -8,6 +8,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+# A machine that is gone refuses nothing: with the system's defaults a statement waits for its answer for two hours.
+_UNTIL_GONE: Final = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds; the others are seconds
+}
 
 _SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 
@@ -76,6 +84,7 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
         hide_parameters=True,
         json_serializer=_to_json,
         connect_args={
+            **_UNTIL_GONE,
             "application_name": settings.application_name,
             "connect_timeout": settings.connect_timeout_s,
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),

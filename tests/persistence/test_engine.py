@@ -1,5 +1,8 @@
 """Settings of the connection, and what becomes of the database's own failures."""
 
+import os
+import socket
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,6 +16,8 @@ from domain.errors import StorageUnavailable
 from persistence.engine import DatabaseSettings, create_engine
 from persistence.unit_of_work import SqlUnitOfWork, sessions
 from tests.databases import settings_of
+
+_WAITING = ("KEEPIDLE", "KEEPINTVL", "KEEPCNT", "USER_TIMEOUT")
 
 MARKER = "a student's own words"
 
@@ -30,6 +35,18 @@ def test_every_usual_form_of_the_url_is_understood(scheme: str) -> None:
 def test_another_databases_url_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="must be of the form"):
         settings_of(url)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the options have other names elsewhere")
+async def test_a_server_that_has_vanished_is_given_up_within_half_a_minute(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw
+        with socket.socket(fileno=os.dup(raw.fileno())) as found:
+            options = {name: found.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{name}")) for name in _WAITING}
+
+    assert options["KEEPIDLE"] + options["KEEPINTVL"] * options["KEEPCNT"] <= 30
+    assert 0 < options["USER_TIMEOUT"] <= 30_000
 
 
 def test_the_password_is_never_shown() -> None:
