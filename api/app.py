@@ -87,6 +87,7 @@ def build(
     )
     http = http or HttpSettings()
     app.state.body_timeout_s = http.api_body_timeout_s
+    app.state.request_timeout_s = http.api_request_timeout_s
     app.state.limits = RateLimits(limits or RateLimitSettings(), http.proxies)
     app.add_middleware(Bound, max_requests=http.api_max_requests)
     app.add_middleware(Correlation, debug=(debugging or DebugSettings()).microcred_debug)

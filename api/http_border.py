@@ -66,6 +66,8 @@ class HttpSettings(BaseSettings):
     """How many are worked on at a time; more are answered 503 at once."""
     api_body_timeout_s: float = Field(default=30.0, gt=0)
     """From the end of the headers to the end of the body."""
+    api_request_timeout_s: float = Field(default=60.0, gt=0)
+    """From the end of the headers to the answer: the bound behind all others, for what does not even fail."""
 
     @property
     def origins(self) -> list[str]:

@@ -1,5 +1,6 @@
 """The route class of every route: access first, then the strict body, then FastAPI."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,7 +13,7 @@ from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 from api.access import MAY_USE, admit
 from api.json_body import FORM, MAX_BYTES, StrictRequest
 from api.rate_limits import EXEMPT
-from domain.errors import InvalidInput, Problem
+from domain.errors import InvalidInput, Problem, TemporarilyUnavailable
 
 LONG_BODIES = {"import_credentials": 20 * MAX_BYTES}
 """Routes that take more than MAX_BYTES, by name."""
@@ -38,6 +39,15 @@ class GuardedRoute(APIRoute):
         takes_json = self.body_field is not None and not takes_form
 
         async def guarded(request: Request) -> Response:
+            try:
+                async with asyncio.timeout(request.app.state.request_timeout_s) as bound:
+                    return await answered(request)
+            except TimeoutError:
+                if not bound.expired():
+                    raise
+                raise TemporarilyUnavailable("The request took too long; Retry-After tells when to try again") from None
+
+        async def answered(request: Request) -> Response:
             try:
                 await admit(request, allowed)
             finally:  # who is refused is counted too: by address, where nobody knows who it is

@@ -1,12 +1,15 @@
 """More than can be served: an answer that says when to come again, never a hang."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import build
@@ -74,6 +77,25 @@ async def test_a_statement_that_takes_too_long_is_503(api: Api, api_database: st
         slow = await client.get("/api/v1/roles", headers=learner.headers)
     assert told_to_come_again(slow)
     await engine.dispose()
+
+
+async def test_a_database_that_stands_still_is_503_and_its_connection_is_replaced(
+    api: Api, small: AsyncEngine, learner: Person
+) -> None:
+    async with small.connect() as connection:
+        backend: int = (await connection.execute(select(func.pg_backend_pid()))).scalar_one()
+    app = build(http=HttpSettings(api_request_timeout_s=0.5), limits=UNLIMITED)
+    app.state.services = replace(api.services, queries=Queries(small))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test", headers=learner.headers) as client:
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            frozen = await client.get("/api/v1/roles")
+            thawed = await client.get("/api/v1/roles")
+        finally:
+            os.kill(backend, signal.SIGCONT)
+    assert told_to_come_again(frozen, "UNAVAILABLE_503")
+    assert thawed.status_code == 200
 
 
 async def test_one_request_too_many_is_503_before_its_body_is_read(api: Api, learner: Person) -> None:
