@@ -37,7 +37,7 @@ reset: $(STAMP) ## delete what the stack keeps in .local
 	@exec $(BIN)/python -m deploy.local reset
 
 test: $(STAMP) ## run the tests, with the coverage floors
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not faults and not load" --cov --cov-fail-under=85
+	@$(BIN)/python -m pytest -n 2 -m "not faults and not load" --cov --cov-fail-under=85
 	@mkdir -p .local/reports
 	@$(BIN)/python -m coverage report --include="$(SCORING)" --fail-under=90 > .local/reports/scoring-coverage.txt || \
 		{ cat .local/reports/scoring-coverage.txt; echo "Scoring and recommending must be covered to 90 %."; exit 1; }

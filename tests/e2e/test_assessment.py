@@ -22,7 +22,7 @@ from tests.deployment import (
     stored,
 )
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]  # the first test starts everything
+pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 
 ROLE = "data-analyst"
 

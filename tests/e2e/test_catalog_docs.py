@@ -13,7 +13,7 @@ from deploy.local.private_files import env_file
 from deploy.local.settings import CHECKOUT
 from tests.deployment import Deployment, Json, eventually
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]  # the first test starts everything
+pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 
 DOCUMENT = (CHECKOUT / "docs" / "catalog.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"<!-- run -->\s*```bash\n(.*?)```", DOCUMENT, re.DOTALL)

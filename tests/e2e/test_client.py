@@ -10,7 +10,7 @@ from api.export_openapi import rendered
 from deploy.local.settings import CHECKOUT
 from tests.deployment import PASSWORD, STUDENT, Deployment
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]
+pytestmark = pytest.mark.timeout(600)
 
 BIN = CHECKOUT / ".local" / "client-venv" / "bin"
 RUN = re.compile(r"<!-- run -->\s*```python\n(.*?)```", re.DOTALL)

@@ -11,7 +11,7 @@ from deploy.local.private_files import env_file
 from deploy.local.settings import CHECKOUT
 from tests.deployment import Deployment
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]  # the first test starts everything
+pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 
 RUN = re.compile(r"<!-- run -->\s*```bash\n(.*?)```", re.DOTALL)
 """A block of commands that a reader is meant to paste; a variable that one sets serves the next."""

@@ -20,7 +20,7 @@ from deploy.local.settings import CHECKOUT
 from tests.attempts import Attempt
 from tests.deployment import ADMIN, Deployment, Json, eventually, frozen, libpq
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]  # the first test starts everything
+pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 
 RUNBOOK = (CHECKOUT / "docs" / "runbooks" / "async-processing.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"<!-- run ?(\w*) -->\s*```bash\n(.*?)```", RUNBOOK, re.DOTALL)

@@ -8,7 +8,7 @@ import pytest
 from deploy.local.settings import CHECKOUT
 from tests.deployment import Deployment
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]  # the first test starts everything
+pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 
 ACCOUNT = {"SMOKE_EMAIL": "smoke@demo.example", "SMOKE_PASSWORD": "a-password-of-the-pipeline"}
 

@@ -15,7 +15,7 @@ from tests.deployment import CLASSMATES, PASSWORD, Deployment, eventually
 from tests.markers import found_in
 from tests.model_server import KEY
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]
+pytestmark = pytest.mark.timeout(600)
 
 WHO = CLASSMATES[0]
 """Nobody else's runs are in the way."""

@@ -21,7 +21,7 @@ from deploy.local.settings import CHECKOUT
 from tests.attempts import Attempt
 from tests.deployment import ADMIN, Deployment, Json, eventually
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]  # the first test starts everything
+pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 
 DOCUMENT = (CHECKOUT / "docs" / "webhooks.md").read_text(encoding="utf-8")
 COMMANDS = "\n".join(re.findall(r"<!-- run -->\s*```bash\n(.*?)```", DOCUMENT, re.DOTALL))

@@ -5,7 +5,7 @@ import pytest
 from deploy.local.ports import HOST, free_port
 from tests.deployment import START_TIMEOUT_S, Deployment, Server
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("e2e")]  # the first test starts everything
+pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 
 HEAVY = {"openai", "sentence_transformers", "sklearn", "torch", "weaviate"}
 
