@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.errors import body
@@ -20,6 +21,9 @@ _TOO_LONG: Final = (b"431 Request Header Fields Too Large", body("HEADERS_TOO_LA
 class BoundedConnection(HttpToolsProtocol):
     """Closes when request line and headers take more than 10 s or 32 KiB, or a body that was refused goes on for 5 s.
 
+    Trailers are read over: nobody looks for them, and as headers they would come behind all checks. An offer of another
+    protocol is declined by answering in this one.
+
     When the server stops, a connection without a request stays open for a second more: what its client had sent
     already, or was about to send, is answered, with `Connection: close`.
     """
@@ -28,6 +32,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._head_bytes = 0
         self._in_head = True
+        self._declined = b""
         self._refusal = _MALFORMED
         self._deadline: asyncio.TimerHandle | None = None
         self._stopping = False
@@ -41,33 +46,54 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._head_bytes += len(data)  # begun anew where a request ends in these data
-        super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        self._head_bytes += len(data)  # begun anew where a head, a piece of a body or a request ends in these data
+        self._unset_keepalive_if_required()
+        self._feed(data)
+        if self.transport.is_closing():
             return
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refusal = _TOO_LONG
             self.send_400_response("")
-        elif self._deadline is None and self._is_idle():  # blank lines begin no request, and end uvicorn's idle time
+        elif (
+            self._in_head and self._deadline is None and self._is_idle()
+        ):  # blank lines begin no request, and end uvicorn's idle time
             self._close_after(HEAD_TIMEOUT_S)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._close_after(HEAD_TIMEOUT_S)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Raises ValueError, which the parser turns into the refusal, for a head that came in one piece."""
-        self._in_head = False
+        """Raises ValueError, which the parser makes the refusal, for an unclear head, or a long one in one piece."""
         self._close_after(None)
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
             self._refusal = _TOO_LONG
             raise ValueError(MAX_HEAD_BYTES)
+        version = self.parser.get_http_version()
+        if version not in {"1.0", "1.1"} or not self._is_clear(version):
+            raise ValueError(version)
+        tunnel = self.parser.get_method() == b"CONNECT"
+        if self.parser.should_upgrade() and not tunnel:
+            kept = [b"%b: %b\r\n" % (name, value) for name, value in self.headers if name != b"upgrade"]
+            line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version.encode())
+            self._declined = b"".join((line, *kept, b"\r\n"))
+            return
+        self._in_head, self._head_bytes = False, 0
         super().on_headers_complete()
-        if self._stopping:
+        if self._stopping or tunnel:
             self.cycle.keep_alive = False
 
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
-        super().on_message_complete()
+        if not self._declined:
+            super().on_message_complete()
         self._in_head, self._head_bytes = True, 0
         self._close_after(None)
 
@@ -76,7 +102,29 @@ class BoundedConnection(HttpToolsProtocol):
         if not self._in_head and self._is_idle():  # not where the next request is on its way already
             self._close_after(UNREAD_TIMEOUT_S)
 
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
+        except httptools.HttpParserUpgrade as upgrade:
+            # The parser takes all that follows, the body too, for the other protocol.
+            if head := self._declined:
+                self._declined, self.parser = b"", httptools.HttpRequestParser(self)
+                self._feed(head + data[upgrade.args[0] :])
+
+    def _is_clear(self, version: str) -> bool:
+        """Whether everybody on the way sees the same host, and the same end of the body."""
+        names = [name for name, _ in self.headers]
+        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        hosts = names.count(b"host")
+        return (hosts == 1 or (hosts == 0 and version == "1.0")) and codings in ([], [b"chunked"])
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's is plain text
+        cycle: RequestResponseCycle | None = self.cycle
+        if not self._in_head and cycle is not None and cycle.response_started:
+            self.transport.close()  # a second answer would be taken for the next request's
+            return
         status, content = self._refusal
         document = json.dumps(content).encode()
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"

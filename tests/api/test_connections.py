@@ -122,8 +122,15 @@ async def test_a_long_head_is_refused(wire: Wire, head: bytes) -> None:
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: three\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/2.0\r\nHost: a\r\n\r\n",
     ],
-    ids=["TLS", "a header without colon", "two lengths of a kind", "two lengths", "a negative length", "a word"],
+    ids=[
+        *("TLS", "a header without colon", "two lengths of a kind", "two lengths", "a negative length", "a word"),
+        *("a compressed body", "two hosts", "no host", "another version"),
+    ],
 )
 async def test_what_is_not_http_is_refused_in_the_usual_form(wire: Wire, request_: bytes) -> None:
     connection = await wire.open(request_)
@@ -166,6 +173,58 @@ async def test_a_chunked_body_over_the_limit_is_refused_while_it_arrives(wire: W
 
 async def test_a_longer_body_than_declared_is_no_second_request(wire: Wire, learner: Person) -> None:
     connection = await wire.open(post(learner, "Content-Length: 2"), b"{}", b"{}\r\n\r\n")
+    status, headers, _ = await connection.answer()
+    assert (status, headers["connection"]) == (400, "close")
+    assert await connection.is_closed_by_the_server()
+
+
+@pytest.mark.parametrize("trailer", [b"X: 1\r\n" * MAX_HEAD_BYTES, b"X: " + b"x" * MAX_HEAD_BYTES], ids=["many", "one"])
+async def test_endless_trailers_are_refused(wire: Wire, learner: Person, trailer: bytes) -> None:
+    connection = await wire.open(post(learner, "Transfer-Encoding: chunked"), b"2\r\n{}\r\n0\r\n")
+    await asyncio.sleep(0.1)  # until the server has read the body
+    connection.send(trailer)
+    status, _, body = await connection.answer()
+    assert (status, body["error_code"]) == (431, "HEADERS_TOO_LARGE_431")
+
+
+async def test_a_trailer_is_no_header(wire: Wire, learner: Person) -> None:
+    token = learner.headers["Authorization"].encode()
+    head = b"GET /api/v1/me HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n"
+    hidden = await wire.open(head, b"\r\n0\r\nAuthorization: ", token, b"\r\n\r\n")
+    shown = await wire.open(head, b"Authorization: ", token, b"\r\n\r\n0\r\nX: 1\r\n\r\n")
+    assert [(await each.answer())[0] for each in (hidden, shown)] == [401, 200]
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket", "anything"])
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
+async def test_an_offer_of_another_protocol_is_declined_and_the_body_is_read(
+    wire: Wire, learner: Person, protocol: str, *, apart: bool
+) -> None:
+    body = b'{"role_id": "nothing"}'
+    offer = [f"Upgrade: {protocol}", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"]
+    connection = await wire.open(post(learner, *offer, f"Content-Length: {len(body)}"))
+    if apart:
+        await asyncio.sleep(0.1)  # until the server has read the head
+    connection.send(body, GET)
+    first, second = await connection.answer(), await connection.answer()
+    assert (first[0], first[2]["details"][0]["field"]) == (400, "role_id")
+    assert second[0] == 200
+
+
+async def test_what_looks_like_a_request_in_a_body_is_none_beside_an_offer_either(wire: Wire, learner: Person) -> None:
+    inner = GET + b"\r\n"
+    head = [f"{name}: {value}" for name, value in learner.headers.items()]
+    head += ["Host: a", "Connection: Upgrade", "Upgrade: h2c", f"Content-Length: {len(inner)}"]
+    connection = await wire.open("\r\n".join(["GET /api/v1/me HTTP/1.1", *head, "", ""]).encode())
+    await asyncio.sleep(0.1)  # until the server has read the head
+    connection.send(inner, b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    answers = [await connection.answer(), await connection.answer()]
+    assert [status for status, _, _ in answers] == [200, 404]
+    assert await connection.is_closed_by_the_server()
+
+
+async def test_nothing_goes_through_a_tunnel(wire: Wire) -> None:
+    connection = await wire.open(b"CONNECT api.test:443 HTTP/1.1\r\nHost: api.test\r\n\r\n", GET)
     status, headers, _ = await connection.answer()
     assert (status, headers["connection"]) == (400, "close")
     assert await connection.is_closed_by_the_server()
