@@ -31,6 +31,7 @@ class Principals:
         self._ttl_s = ttl_s
         self._clock = clock
         self._cached: dict[Subject, tuple[float, Principal | None]] = {}
+        self._forgotten = 0
 
     async def check(self, principal: Principal) -> None:
         """Raises Unauthenticated unless role, organization and token version are still those of the token."""
@@ -49,6 +50,7 @@ class Principals:
 
     def forget(self, user_id: UUID) -> None:
         """So that a change made by this process counts here at once."""
+        self._forgotten += 1
         found = [subject for subject, (_, known) in self._cached.items() if known and known.user_id == user_id]
         for subject in (user_id, *found):
             self._cached.pop(subject, None)
@@ -58,7 +60,10 @@ class Principals:
         until, current = self._cached.get(subject, (0.0, None))
         if now < until:
             return current
+        forgotten = self._forgotten
         current = await self._load(subject)
+        if forgotten != self._forgotten:  # what was read may be from before the change
+            return current
         if len(self._cached) >= MAX_CACHED:
             self._cached.clear()  # rare, and cheaper to reason about than an eviction order
         self._cached[subject] = (now + self._ttl_s, current)

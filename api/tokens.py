@@ -113,14 +113,24 @@ class Tokens:
             check_lifetime(claims, self.lifetime)
             organization = claims["org"]
             principal = Principal(
-                user_id=UUID(claims["sub"]),
+                user_id=_id(claims["sub"]),
                 role=UserRole(claims["role"]),
-                organization_id=None if organization == PLATFORM else UUID(organization),
-                version=int(claims["ver"]),
+                organization_id=None if organization == PLATFORM else _id(organization),
+                version=claims["ver"],
             )
+            if type(principal.version) is not int:
+                raise refused()
             return principal, claims["exp"]
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
             raise refused() from None
+
+
+def _id(claim: str) -> UUID:
+    """Raises ValueError for the other spellings of an id, such as upper case or braces."""
+    found = UUID(claim)
+    if str(found) != claim:
+        raise ValueError(claim)
+    return found
 
 
 def check_lifetime(claims: dict[str, object], most: timedelta) -> None:

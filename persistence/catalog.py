@@ -48,7 +48,7 @@ WITH latest AS MATERIALIZED (
     )
   ORDER BY a.user_id, a.completed_at DESC, r.id
 )
-SELECT CAST(json_build_array({columns}) AS text)
+SELECT CAST(array_to_json(ARRAY[{columns}]) AS text)
 FROM (
   SELECT id, r.skills FROM latest JOIN recommendations AS r USING (id)
   ORDER BY latest.completed_at DESC, latest.user_id LIMIT :limit

@@ -139,7 +139,6 @@ def _feedback_rows(receipt: FeedbackReceipt, assessment: Assessment, actor: Acto
             {
                 "id": receipt.feedback_id,
                 "recommendation_id": receipt.recommendation_id,
-                "organization_id": assessment.organization_id,
                 "revision": receipt.revision,
                 "credential_id": feedback.credential_id,
                 "submitted_by": actor.id,

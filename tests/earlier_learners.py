@@ -33,8 +33,8 @@ INSERT INTO recommendation_items
     SELECT picked.id, picked.title, row_number() OVER (ORDER BY picked.id) AS place
     FROM (SELECT id, title FROM credential_catalog WHERE n > 0 ORDER BY random() LIMIT 5) AS picked) AS shown;
 INSERT INTO recommendation_feedback
-    (id, recommendation_id, organization_id, revision, credential_id, submitted_by, submitted_by_role, relevance_score)
-  SELECT gen_random_uuid(), earlier.id, %(organization)s, 1, credential_id, user_id, 'student', 1 + floor(random() * 5)
+    (id, recommendation_id, revision, credential_id, submitted_by, submitted_by_role, relevance_score)
+  SELECT gen_random_uuid(), earlier.id, 1, credential_id, user_id, 'student', 1 + floor(random() * 5)
   FROM earlier JOIN recommendation_items ON recommendation_id = earlier.id WHERE position <= 3;
 """
 

@@ -11,7 +11,7 @@ from persistence.tables.base import Base, Created, Document, Id, one_of
 class FeedbackRow(Base):
     """A reaction to a recommendation as its `revision` stood; `credential_id` null means to all of its items.
 
-    `organization_id` is the learner's; null only on what a release before the column wrote while it was replaced.
+    `organization_id` is the learner's, filled by a trigger.
     """
 
     __tablename__ = "recommendation_feedback"

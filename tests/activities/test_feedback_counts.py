@@ -58,7 +58,6 @@ async def a_recommendation(session: AsyncSession, organization_id: UUID, credent
     await session.execute(insert(RecommendationItemRow), rows)
     return {
         "recommendation_id": shown["id"],
-        "organization_id": organization_id,
         "revision": 1,
         "submitted_by": user_id,
         "submitted_by_role": "student",

@@ -180,6 +180,18 @@ async def test_only_those_who_reacted_count_and_never_the_learner(
     assert await earlier(uow_factory, learner) == EarlierLearners()
 
 
+async def test_a_role_may_ask_for_more_skills_than_a_function_has_arguments(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
+) -> None:
+    credentials = await some_credentials(session, 1)
+    await an_earlier_learner(session, learner.organization_id, credentials, {"relevance_score": 3})
+
+    async with uow_factory() as unit:
+        found = await unit.catalog.earlier_learners(learner, ["SQL querying", *(f"Skill {n}" for n in range(150))])
+    assert len(found.scores) == 151
+    assert found.scores["SQL querying"] == [0.4]
+
+
 async def test_newest_first_and_each_learner_once(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
 ) -> None:
