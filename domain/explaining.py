@@ -31,11 +31,15 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """What a result rests on: earlier learners, reactions the confidences are calibrated on, gaps nothing teaches."""
+    """What a result rests on: earlier learners, and reactions that the confidences are calibrated on.
+
+    `untaught` are gaps that nothing in the catalogue works on, `left` those that nothing in the list does.
+    """
 
     neighbours: int
     calibrated_on: int
     untaught: tuple[str, ...]
+    left: tuple[str, ...]
 
 
 def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
@@ -64,6 +68,8 @@ def summary(role: Role, gaps: Sequence[SkillGap], items: Sequence[RecommendedIte
         return f"{sentences[0]} The catalogue has nothing for this that you could start and do not hold already."
     aim = "to close these gaps" if _open(gaps) else "as stretch goals, one level further in the skills that weigh most"
     sentences.append(f"{_counted(len(items), 'credential')} {aim}; start with {items[0].title}.")
+    if basis.left:
+        sentences.append(f"Nothing here works on {_listed(basis.left)} yet: other gaps weigh more.")
     if basis.untaught:
         sentences.append(f"The catalogue has nothing yet for {_listed(basis.untaught)}.")
     sentences += [_reactions(basis.neighbours), _confidence(basis.calibrated_on)]

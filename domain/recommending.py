@@ -84,11 +84,14 @@ def recommend(
     chosen = _choose(paths, ranked, at_most)
     places = [_Place(ranked[id_], _opened(id_, chosen, paths), usable) for id_ in chosen]
     items = tuple(place.item(position, learner.calibration) for position, place in enumerate(places, start=1))
+    missing = [gap.skill for gap in learner.gaps if gap.gap]
     taught = {skill for id_ in paths for skill in usable[id_].skills}
+    listed = {skill for id_ in chosen for skill in usable[id_].skills}
     basis = Basis(
         neighbours=sum(bool(each.reactions) for each, _ in learner.neighbours),
         calibrated_on=learner.calibration.reactions,
-        untaught=tuple(gap.skill for gap in learner.gaps if gap.gap and gap.skill not in taught),
+        untaught=tuple(skill for skill in missing if skill not in taught),
+        left=tuple(skill for skill in missing if skill in taught - listed),
     )
     about = summary(role, learner.gaps, items, basis)
     return Blend(items=items, weights=view.weights, summary=about, calibrated_on=learner.calibration.reactions)

@@ -50,7 +50,7 @@ class WeaviateSettings(BaseSettings):
     grpc_host: str | None = None
     grpc_port: int = Field(default=50051, ge=1, le=65535)
     api_key: SecretStr | None = None
-    deadline_s: float = Field(default=2.0, gt=0, le=30)
+    deadline_s: float = Field(default=1.0, gt=0, le=30)
     write_timeout_s: float = Field(default=60.0, gt=0)
 
     @field_validator("url")

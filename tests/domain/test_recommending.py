@@ -387,6 +387,18 @@ def test_gaps_that_nothing_in_the_catalogue_teaches_are_named() -> None:
     assert "The catalogue has nothing yet for Data visualisation." in result.summary
 
 
+def test_gaps_that_nothing_in_the_list_works_on_are_named() -> None:
+    result = blend(
+        *(credential(name, SQL) for name in "abcde"),
+        credential("z", CHARTS),
+        gaps=[gap(SQL, "0"), gap(CHARTS, "0.79")],
+        similarity=dict.fromkeys("abcde", 0.9) | {"z": 0.1},
+    )
+
+    assert "Z" not in titles(result)
+    assert "Nothing here works on Data visualisation yet: other gaps weigh more." in result.summary
+
+
 def test_what_lies_behind_a_learner_is_no_stretch_goal() -> None:
     levels = [credential(level.value, level=level) for level in CredentialLevel]
 

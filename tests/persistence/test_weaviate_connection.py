@@ -11,6 +11,7 @@ from domain.ports import SearchQuery
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
 from tests.persistence.shelves import MODEL, PROVIDER, towards
 from tests.vector_stores import settings_of_weaviate
+from workflows.catalog_searches import DEADLINE_S
 
 
 async def search(settings: WeaviateSettings) -> None:
@@ -31,6 +32,10 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     settings = WeaviateSettings()
 
     assert (settings.url, settings.grpc_port, settings.api_key) == (None, 50051, None)
+
+
+def test_by_default_people_wait_long_enough_for_the_fallback() -> None:
+    assert WeaviateSettings().deadline_s <= DEADLINE_S / 2
 
 
 def test_the_key_is_never_printed() -> None:
