@@ -11,12 +11,16 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 
 from api.access import MAY_USE, admit
-from api.json_body import FORM, MAX_BYTES, StrictRequest
+from api.json_body import MAX_BYTES, StrictRequest, is_percent_text
 from api.rate_limits import EXEMPT
 from domain.errors import InvalidInput, Problem, TemporarilyUnavailable
 
-LONG_BODIES = {"import_credentials": 20 * MAX_BYTES}
-"""Routes that take more than MAX_BYTES, by name."""
+_CREDENTIALS = 16 * 1024
+BODIES = {
+    "import_credentials": 20 * MAX_BYTES,
+    **dict.fromkeys(("create_token", "refresh_token", "log_out"), _CREDENTIALS),  # open to everybody
+}
+"""Routes that take more or less than MAX_BYTES, by name."""
 
 TOKEN_URL = "/api/v1/auth/token"  # noqa: S105  # a path
 
@@ -34,7 +38,7 @@ class GuardedRoute(APIRoute):
         """Looks the route up in `MAY_USE`: a route that is not there stops the start with KeyError."""
         allowed = MAY_USE[self.name]
         handler = super().get_route_handler()
-        max_bytes = LONG_BODIES.get(self.name, MAX_BYTES)
+        max_bytes = BODIES.get(self.name, MAX_BYTES)
         takes_form = self.body_field is not None and isinstance(self.body_field.field_info, Form)
         takes_json = self.body_field is not None and not takes_form
 
@@ -56,7 +60,7 @@ class GuardedRoute(APIRoute):
                 _check_query(request, self.dependant)
             strict = StrictRequest(request.scope, request.receive, request.app.state.body_timeout_s, max_bytes)
             if takes_form and "content-type" in request.headers:  # FastAPI tells what is missing
-                strict.media_type({FORM})
+                await strict.check_form()
             if takes_json:
                 await strict.json()  # here, because FastAPI would hide its error behind a bare 400
             return await handler(strict)
@@ -67,10 +71,12 @@ class GuardedRoute(APIRoute):
 def _check_query(request: Request, dependant: Dependant) -> None:
     """Of two values of one name readers take different ones; a name that is not known was meant for something."""
     items = request.query_params.multi_items()
-    if len({name for name, _ in items}) < len(items):
+    if not is_percent_text(request.scope["query_string"]):
+        problem = "is not UTF-8"
+    elif len({name for name, _ in items}) < len(items):
         problem = "holds a name twice"
     elif items and not dependant.query_params:
-        problem = "has a field that is not known"
+        problem = "has a field that is not known: none is"
     elif any("\0" in value for _, value in items):
         problem = "holds NUL"
     else:

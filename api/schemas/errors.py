@@ -47,7 +47,7 @@ _DESCRIPTIONS: Final = {
     408: "The body took too long to arrive",
     409: "The state does not allow this, or a request with the same idempotency key is being worked on",
     410: "The person is being erased: nothing more is written about them",
-    413: "The body has more than 1 MiB, or than 20 where a catalogue is imported",
+    413: "The body has more than 1 MiB; than 16 KiB where tokens are given, than 20 MiB where a catalogue is imported",
     415: "The body is not of a type that the route takes, in UTF-8 without encoding",
     422: "The idempotency key came with another body before",
     429: "More requests than the caller may make",

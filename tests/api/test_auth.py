@@ -207,6 +207,23 @@ async def test_a_key_that_the_token_brings_along_is_not_looked_at(api: Api, lear
     assert await _me(api, f"Bearer {_signed(_claims(learner), **headers)}") == 200
 
 
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ("username=a%40example.org&username=b%40example.org&password=x", 400),
+        ("username=a%40example.org&password=x&password=y", 400),
+        ("username=%ED%A0%80&password=x", 400),
+        ("username=a%40example.org&password=" + "x" * 16 * 1024, 413),
+        ("username=a%40example.org&password=%F0%9F%94%91+and+more", 401),
+    ],
+    ids=["two names", "two passwords", "no UTF-8", "a long one", "a usual one"],
+)
+async def test_a_form_is_read_strictly(api: Api, form: str, status: int) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await api.client.post(TOKEN, content=form, headers=headers)
+    assert answer.status_code == status, answer.text
+
+
 def test_a_new_key_signs_and_the_one_before_it_still_counts() -> None:
     old, new = (f"a-key-of-32-bytes-or-more-for-tests-{number}" for number in range(2))
     principal = Principal(user_id=_ID, role=UserRole.STUDENT, organization_id=_ID, version=0)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from api.json_body import MAX_BYTES
-from api.routing import LONG_BODIES
+from api.routing import BODIES
 from tests.api.conftest import Api, Person
 from tests.fakes import RecordingCatalogRuns
 from tests.persistence.catalogues import an_entry, id_of
@@ -209,11 +209,11 @@ async def test_too_much_is_refused_before_all_of_it_has_come(api: Api, admin: Pe
     answer = await api.client.post(IMPORTS, content=chunks(), headers=headers)
 
     assert (answer.status_code, answer.json()["error_code"]) == (413, "PAYLOAD_TOO_LARGE_413")
-    assert sent <= LONG_BODIES["import_credentials"] + MAX_BYTES
+    assert sent <= BODIES["import_credentials"] + MAX_BYTES
 
 
 async def test_a_length_that_is_too_much_is_refused_unread(api: Api, admin: Person) -> None:
-    length = str(LONG_BODIES["import_credentials"] + 1)
+    length = str(BODIES["import_credentials"] + 1)
     answer = await send_csv(api, admin, "key,active\na,false\n", **{"Content-Length": length})
 
     assert answer.status_code == 413

@@ -100,6 +100,8 @@ REFUSED = {
     "a query where none is taken": listed(f"{MARKER}=1", "query", "/me"),
     "a query on a write": Hostile("query", "POST", f"{START}?role_id={ID}", start()),
     "NUL in the query": listed("cursor=%00", "query"),
+    "bytes that are no UTF-8 in the query": listed("cursor=%ED%A0%80", "query"),
+    "a mebibyte of values": Hostile("body", "POST", START, "[" + "[]," * 60_000 + "[]]"),
 }
 
 

@@ -89,6 +89,12 @@ async def test_feedback_is_given_once(api: Api, feedback: Request) -> None:
     assert await given(api, feedback) == 1
 
 
+async def test_a_renewed_token_is_the_same_person(feedback: Request) -> None:
+    renewed = feedback.api.services.tokens.issue(feedback.person.principal)
+    first, second = await feedback.send(), await feedback.send(Authorization=f"Bearer {renewed}")
+    assert (first.json(), second.headers.get(REPLAYED)) == (second.json(), "true")
+
+
 async def test_an_essay_is_reviewed_once(api: Api, learner: Person, runs: RecordingRuns) -> None:
     started = await api.start(learner)
     await api.submit(learner, started)

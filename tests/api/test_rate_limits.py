@@ -38,6 +38,11 @@ def limited(api: Api) -> Limited:
     return client
 
 
+def test_what_is_allowed_by_default() -> None:
+    settings = RateLimitSettings()
+    assert (settings.writes, settings.reads, settings.login) == ("60/minute", "600/minute", "10/minute")
+
+
 async def test_reads_and_writes_are_counted_apart_and_announced(limited: Limited, learner: Person) -> None:
     async with limited(reads="2/minute", writes="5/hour") as client:
         first = await client.get("/api/v1/me", headers=learner.headers)

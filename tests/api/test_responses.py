@@ -25,6 +25,15 @@ async def test_answers_are_stored_and_shown_again_in_the_shape_they_were_sent(ap
     assert sorted(resumed["responses"], key=_question_id) == sorted(sent, key=_question_id)
 
 
+async def test_what_cannot_be_seen_in_an_essay_is_kept(api: Api, learner: Person) -> None:
+    started = await api.start(learner)
+    essay = question_of(started, "text")
+    text = "Zero\u200bwidth, \u202eturned\u202c, a tag \U000e0041\U000e007f, half\u00adway and a mark \ufeff."
+    await api.send(learner, started["assessment_id"], {"question_id": essay["question_id"], "answer": text})
+    resumed = (await api.get(learner, f"/assessments/{started['assessment_id']}/questions")).json()
+    assert [each["answer"] for each in resumed["responses"]] == [text]
+
+
 async def test_an_answer_replaces_the_one_before(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     question = question_of(started, "single")

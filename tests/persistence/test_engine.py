@@ -84,6 +84,12 @@ async def test_a_statement_that_takes_too_long_may_be_tried_again(small: AsyncEn
         await run(small, "SELECT pg_sleep(30)")
 
 
+@pytest.mark.parametrize("state", ["40001", "40P01"], ids=["serialization failure", "deadlock"])
+async def test_what_collides_with_somebody_else_may_be_tried_again(small: AsyncEngine, state: str) -> None:
+    with pytest.raises(StorageUnavailable):
+        await run(small, f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
+
+
 async def test_a_full_pool_may_be_tried_again(small: AsyncEngine) -> None:
     async with small.connect() as taken:
         await taken.execute(text("SELECT 1"))
