@@ -94,10 +94,14 @@ class ImportRow:
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """What the rows of an import say, and what is wrong with some of them."""
+    """What the rows of an import say, and what is wrong with some of them.
+
+    `refused` are credentials whose rows are wrong in themselves: whoever needs them is not wrong for that.
+    """
 
     total: int
     rows: list[ImportRow] = field(default_factory=list)
+    refused: set[UUID] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
     def finish(self) -> None:
@@ -148,11 +152,16 @@ def read_rows(entries: Sequence[object]) -> Reading:
         try:
             row = _row(number, entry)
         except ValueError as error:  # pydantic's are such
-            reading.problems += _problems(number, entry, error)
-            continue
-        if (first := taken.setdefault(row.key, number)) != number:
-            reading.problems.append(Problem("key", f"is that of row {first} too", number, row.key))
-        reading.rows.append(row)
+            places = list(problems_of(error))
+            key = _key(entry, places)
+            reading.problems += _problems(number, key, places)
+            if key is not None:
+                reading.refused.add(derived_id("credential", key))
+        else:
+            key = row.key
+            reading.rows.append(row)
+        if key is not None and (first := taken.setdefault(key, number)) != number:
+            reading.problems.append(Problem("key", f"is that of row {first} too", number, key))
     return reading
 
 
@@ -163,7 +172,7 @@ def judge(reading: Reading, catalogue: Mapping[UUID, Known], skills: frozenset[s
         InvalidInput: with every problem of every row.
     """
     added = {row.id: row for row in reading.rows if row.credential}
-    there = added.keys() | catalogue.keys()
+    there = added.keys() | catalogue.keys() | reading.refused
     for row in reading.rows:
         known = catalogue.get(row.id)
         if known and known.source == FILES:
@@ -199,10 +208,14 @@ def _row(number: int, entry: object) -> ImportRow:
     return ImportRow(number=number, id=credential.id, key=read.key, credential=credential, prerequisites=needed)
 
 
-def _problems(number: int, entry: object, error: ValueError) -> Iterator[Problem]:
-    """A key that is none is not repeated, nor is the name of a column that nobody knows."""
-    places = list(problems_of(error))
+def _key(entry: object, places: Iterable[tuple[str, str]]) -> str | None:
+    """That of a row with problems at these places; None where it has none, or one that is none."""
     key = entry.get("key") if isinstance(entry, dict) and "key" not in {place for place, _ in places} else None
+    return key if isinstance(key, str) else None
+
+
+def _problems(number: int, key: str | None, places: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+    """A key that is none is not repeated, nor is the name of a column that nobody knows."""
     for place, problem in places:
         name, *_ = place.split(".")
         if name in COLUMNS or name == "row":

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.ports import HOST, free_port
-from deploy.local.process import Process, Program, Startable, never
+from deploy.local.process import Process, Program, ProgramFailedError, Startable, never
 
 USER: Final = "microcred"
 START_TIMEOUT_S: Final = 120.0
+STARTS: Final = 3
 STOP_GRACE_S: Final = 20.0
 TEST_KEY: Final = "a-key-for-tests"
 
@@ -53,12 +54,24 @@ class WeaviateServer(Startable):
         }
 
     def start(self, stopping: Callable[[], bool] = never) -> None:
-        """Returns once it answers queries.
+        """Returns once it answers queries. A server that ends is started anew, on other ports of its cluster.
 
         Raises:
             ProgramFailedError: the server did not start; its log says why.
             StopRequestedError: `stopping()` came true first.
         """
+        for _ in range(STARTS - 1):
+            try:
+                self._start(stopping)
+            except ProgramFailedError:  # somebody may have taken a port between the choice and the start
+                if self.process is None or self.process.exit_code is None:
+                    raise
+                self.stop()
+            else:
+                return
+        self._start(stopping)
+
+    def _start(self, stopping: Callable[[], bool]) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         process = self.process = Process(
             Program(

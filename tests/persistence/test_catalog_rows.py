@@ -96,6 +96,17 @@ def test_a_prerequisite_must_be_in_the_catalogue_or_the_import() -> None:
     ]
 
 
+def test_what_needs_a_row_that_is_refused_is_not_wrong_for_that() -> None:
+    refused = an_entry("b", level="expert")
+    ((row, field, _),) = problems(an_entry("a", prerequisites=["b"]), refused)
+    assert (row, field) == (2, "level")
+
+
+def test_a_key_that_occurs_twice_is_named_beside_what_else_is_wrong_with_its_rows() -> None:
+    found = problems(an_entry("a", level="expert"), an_entry("a"), an_entry("a", level="expert"))
+    assert [(row, field) for row, field, _ in found] == [(1, "level"), (2, "key"), (3, "key"), (3, "level")]
+
+
 def test_a_withdrawal_of_what_there_is_not_is_no_prerequisite() -> None:
     assert problems(an_entry("a", prerequisites=["b"]), {"key": "b", "active": False}) == [
         (1, "prerequisites", "b is neither in the catalogue nor in this import")
