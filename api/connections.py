@@ -51,12 +51,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._feed(data)
         if self.transport.is_closing():
             return
+        # Blank lines begin no request, and end uvicorn's idle time.
+        silent = self._in_head and self._deadline is None and self._is_idle()
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refusal = _TOO_LONG
             self.send_400_response("")
-        elif (
-            self._in_head and self._deadline is None and self._is_idle()
-        ):  # blank lines begin no request, and end uvicorn's idle time
+        elif silent:
             self._close_after(HEAD_TIMEOUT_S)
 
     def on_message_begin(self) -> None:
@@ -103,15 +103,24 @@ class BoundedConnection(HttpToolsProtocol):
             self._close_after(UNREAD_TIMEOUT_S)
 
     def _feed(self, data: bytes) -> None:
+        rest: memoryview | None = memoryview(data)
         try:
-            self.parser.feed_data(data)
+            while rest is not None:
+                rest = self._parsed_to_an_offer(rest)
+                if self._declined:
+                    head, self._declined = self._declined, b""
+                    self.parser = httptools.HttpRequestParser(self)
+                    self.parser.feed_data(head)
         except httptools.HttpParserError:
             self.send_400_response("")
-        except httptools.HttpParserUpgrade as upgrade:
-            # The parser takes all that follows, the body too, for the other protocol.
-            if head := self._declined:
-                self._declined, self.parser = b"", httptools.HttpRequestParser(self)
-                self._feed(head + data[upgrade.args[0] :])
+
+    def _parsed_to_an_offer(self, data: memoryview) -> memoryview | None:
+        """What follows the head that offers another protocol: the parser takes it, and the body, for that protocol."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            return data[offer.args[0] :] if self._declined else None
+        return None
 
     def _is_clear(self, version: str) -> bool:
         """Whether everybody on the way sees the same host, and the same end of the body."""

@@ -223,6 +223,12 @@ async def test_what_looks_like_a_request_in_a_body_is_none_beside_an_offer_eithe
     assert await connection.is_closed_by_the_server()
 
 
+async def test_many_offers_at_once_are_all_declined(wire: Wire) -> None:
+    offer = b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    connection = await wire.open(offer * 1_500)
+    assert {(await connection.answer())[0] for _ in range(1_500)} == {404}
+
+
 async def test_nothing_goes_through_a_tunnel(wire: Wire) -> None:
     connection = await wire.open(b"CONNECT api.test:443 HTTP/1.1\r\nHost: api.test\r\n\r\n", GET)
     status, headers, _ = await connection.answer()
