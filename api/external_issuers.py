@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from api.issuer_keys import ALGORITHMS, Fetch, IssuerKeys
 from api.principals import Subject
-from api.tokens import ISSUER, MAX_TOKEN_CHARS, Principal, check_lifetime, refused
+from api.tokens import ISSUER, MAX_TOKEN_CHARS, Principal, canonical_id, check_lifetime, refused
 
 LONGEST: Final = timedelta(hours=24)
 CLOCKS_APART_S: Final = 30
@@ -124,10 +124,7 @@ def _key_id(token: str) -> str:
 def _subject(issuer: ExternalIssuer, claims: Mapping[str, Any]) -> Subject:
     """Raises ValueError for what names nobody."""
     if issuer.subject == "sub":
-        user_id = UUID(claims["sub"])
-        if str(user_id) != claims["sub"]:
-            raise ValueError("sub")
-        return user_id
+        return canonical_id(claims["sub"])
     email = claims.get("email")
     if claims.get("email_verified") is not True or not isinstance(email, str):
         raise ValueError("email")

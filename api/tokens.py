@@ -113,9 +113,9 @@ class Tokens:
             check_lifetime(claims, self.lifetime)
             organization = claims["org"]
             principal = Principal(
-                user_id=_id(claims["sub"]),
+                user_id=canonical_id(claims["sub"]),
                 role=UserRole(claims["role"]),
-                organization_id=None if organization == PLATFORM else _id(organization),
+                organization_id=None if organization == PLATFORM else canonical_id(organization),
                 version=claims["ver"],
             )
             if type(principal.version) is not int:
@@ -125,7 +125,7 @@ class Tokens:
             raise refused() from None
 
 
-def _id(claim: str) -> UUID:
+def canonical_id(claim: str) -> UUID:
     """Raises ValueError for the other spellings of an id, such as upper case or braces."""
     found = UUID(claim)
     if str(found) != claim:

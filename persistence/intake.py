@@ -24,11 +24,7 @@ from persistence.feedback import FeedbackIntake, locked
 from persistence.items import ASKED, asked_items
 from persistence.request_unit import RequestUnit
 from persistence.revising import Revising
-from persistence.tables import (
-    AssessmentRow,
-    RoleRow,
-    UserRow,
-)
+from persistence.tables import AssessmentRow, RoleRow, UserRow
 from persistence.unit_of_work import sessions
 from persistence.views import Actor, Viewer
 

@@ -28,8 +28,8 @@ def _nearest(
     profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
 ) -> tuple[tuple[UUID, float], ...]:
     """Learners without a common skill are not near."""
-    mine = {skill: float(score) for skill, score in sorted(profile.items()) if score is not None}
-    known = {skill: score for skill, score in mine.items() if skill in learners.scores}
+    scored = ((skill, score) for skill, score in sorted(profile.items()) if skill in learners.scores)
+    known = {skill: float(score) for skill, score in scored if score is not None}
     if not known or not learners.ids:
         return ()
     theirs = np.array([learners.scores[skill] for skill in known], dtype=float).T  # None becomes "not a number"

@@ -107,7 +107,11 @@ class World:
         self.credentials = {credential(each).id: _one_skill(credential(each)) for each in self.documents}
         self.uuids = dict(zip(self.ids, self.credentials, strict=True))
         self.names = {uuid: name for name, uuid in self.uuids.items()}
-        self.profiles = {each.learner: _profile(each) for each in self.cases if each.earlier}
+        self.profiles = {
+            each.learner: {skill: float(score) for skill, score in _profile(each).items()}
+            for each in self.cases
+            if each.earlier
+        }
         self.neighbours = {derived_id("learner", each.learner): self._neighbour(each) for each in self.cases}
         self.liked = Counter(each.credential for case in self.cases for each in case.earlier if each.rating >= LIKED)
         self.words = Bm25(each.words for each in self.documents)
@@ -138,14 +142,10 @@ class World:
         others = {learner: each for learner, each in self.profiles.items() if learner != case.learner}
         earlier = EarlierLearners(
             ids=[str(derived_id("learner", each)) for each in others],
-            scores={skill: [_score(each.get(skill)) for each in others.values()] for skill in profile},
+            scores={skill: [each.get(skill) for each in others.values()] for skill in profile},
         )
         found = await KnnNearestLearners().nearest(profile, earlier, NEIGHBOURS)
         return tuple((self.neighbours[each], nearness) for each, nearness in found)
-
-
-def _score(score: Decimal | None) -> float | None:
-    return None if score is None else float(score)
 
 
 async def a_world(documents: Sequence[Document], reactions: Sequence[Reaction], embedder: Embedder) -> World:

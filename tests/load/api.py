@@ -24,7 +24,7 @@ from uuid import uuid4
 import psycopg
 from pydantic import SecretStr
 
-from api.tokens import Principal, Tokens, UserRole
+from api.tokens import Tokens
 from deploy.local.ports import free_port
 from deploy.local.process import ProgramFailedError, last_lines
 from tests.answers import response_to
@@ -137,11 +137,7 @@ class Bench:
         """Those of new students."""
         tokens = Tokens(SecretStr(SECRET), timedelta(hours=1))
         students = workload.add_students(self.shared.postgres.url, count)
-        people = (
-            Principal(user_id=each.id, role=UserRole.STUDENT, organization_id=each.organization_id, version=0)
-            for each in students
-        )
-        return [tokens.issue(each) for each in people]
+        return [tokens.issue(each.principal) for each in students]
 
     async def measure(self, name: str, concurrency: int, requests: Sequence[bytes]) -> list[Answer]:
         """Sends them all, notes the slice and returns the answers in the requests' order."""

@@ -28,7 +28,7 @@ import psycopg
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from api.tokens import Principal, Tokens, UserRole
+from api.tokens import Tokens
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import Process, Program, ProgramFailedError, last_lines, run_to_end
@@ -200,10 +200,7 @@ class Assessments:
 
     async def _prepared(self, student: workload.Student) -> Run:
         http = _http(self._shared.environment["API_URL"])
-        principal = Principal(
-            user_id=student.id, role=UserRole.STUDENT, organization_id=student.organization_id, version=0
-        )
-        http.headers["Authorization"] = f"Bearer {self._tokens.issue(principal)}"
+        http.headers["Authorization"] = f"Bearer {self._tokens.issue(student.principal)}"
         started = await http.post("/assessments/start", json={"role_id": str(workload.ROLE_ID)})
         body = started.raise_for_status().json()
         answers = [response_to(question, self._essay) for question in body["questions"]]

@@ -22,7 +22,7 @@ import httpx
 import psycopg
 from pydantic import SecretStr
 
-from api.tokens import Principal, Tokens, UserRole
+from api.tokens import Tokens
 from deploy.local.process import ProgramFailedError, last_lines
 from tests.answers import response_to
 from tests.load import report, workload
@@ -69,10 +69,7 @@ class Submissions:
         return await _few_at_a_time(self._prepared, students)
 
     async def _prepared(self, student: workload.Student) -> Submission:
-        principal = Principal(
-            user_id=student.id, role=UserRole.STUDENT, organization_id=student.organization_id, version=0
-        )
-        headers = {"Authorization": f"Bearer {self._tokens.issue(principal)}"}
+        headers = {"Authorization": f"Bearer {self._tokens.issue(student.principal)}"}
         role = {"role_id": str(workload.ROLE_ID)}
         started = (await self._http.post("/assessments/start", json=role, headers=headers)).raise_for_status().json()
         *answers, last = (response_to(question, self._essay) for question in started["questions"])

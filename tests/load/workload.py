@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import yaml
 
+from api.tokens import Principal, UserRole
 from domain.identity import derived_id
 
 CONTENT = Path("deploy/content")
@@ -41,6 +42,10 @@ def essay_text() -> str:
 class Student:
     id: UUID
     organization_id: UUID
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(user_id=self.id, role=UserRole.STUDENT, organization_id=self.organization_id, version=0)
 
 
 def add_students(database_url: str, count: int) -> list[Student]:
