@@ -38,6 +38,8 @@ from domain.errors import (
     ModelTimeout,
     ModelUnknown,
     NotFound,
+    TextRefused,
+    TextTooLong,
 )
 
 UNEXPECTED: Final = "UnexpectedError"
@@ -48,6 +50,7 @@ NON_RETRYABLE: Final = (
     *(kind.__name__ for kind in (Conflict, CorruptData, Erased, InvalidAssessmentState, InvalidInput, NotFound)),
     *(kind.__name__ for kind in (ModelBusy, ModelCircuitOpen, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown)),
     *(kind.__name__ for kind in (ModelRequestRefused, ModelNotConfigured, BudgetSpent, AttemptsExceeded)),
+    *(kind.__name__ for kind in (TextRefused, TextTooLong)),
 )
 TIMEOUTS: Final = 2
 """An answer that did not come in time may be paid for all the same, so it is asked for no more often than this."""

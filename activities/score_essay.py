@@ -13,12 +13,20 @@ from temporalio import activity
 
 from activities.essays import essay_of
 from activities.steps import RunInput, record_failure
-from domain.errors import AppError, Conflict, ModelNotConfigured, StorageUnavailable
+from domain.errors import (
+    AppError,
+    Conflict,
+    ExternalServiceError,
+    ModelNotConfigured,
+    StorageUnavailable,
+    TextRefused,
+    TextTooLong,
+)
 from domain.essays import Essay
 from domain.grading import Accepted, Ask, Call, Unscorable, Variant, ask, essay_score, next_call
 from domain.ledger import AnswerKey, Bought, Intent, SpendingLimits
 from domain.ports import GradingModel, JobKey, UnitOfWorkFactory
-from domain.scores import EssayScore
+from domain.scores import DegradedReason, EssayScore
 from domain.steps import Step
 
 LEASE_SLACK_S: Final = 5.0
@@ -28,6 +36,12 @@ LEASE_SLACK_S: Final = 5.0
 KEEP_WITHIN_S: Final = 20.0
 KEEP_AGAIN_S: Final = 0.5
 """How long a reply is tried to be stored, and how often: the activity's time ends 30 s after the call's deadline."""
+
+_UNSCORABLE: Final[dict[type[ExternalServiceError], DegradedReason]] = {
+    TextRefused: DegradedReason.ESSAY_REFUSED_BY_PROVIDER,
+    TextTooLong: DegradedReason.ESSAY_TOO_LONG_FOR_MODEL,
+}
+"""What a provider says of one essay, and what the result then says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +61,16 @@ class EssayOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssayProgress:
-    """`next_call` names the answer to buy next on `again`; `unscorable` leaves the essay to another grader."""
+    """`next_call` names the answer to buy next on `again`; `unscorable` leaves the essay to another grader.
+
+    `reason` is why, on `unscorable`. It is a part of the output, and no type of failure, because workers of an older
+    build ignore members that they do not know and fail on failures that they do not know.
+    """
 
     outcome: EssayOutcome
     needs_review: bool = False
     next_call: str = ""
+    reason: DegradedReason = DegradedReason.ESSAY_ANSWER_REJECTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +125,14 @@ class ScoreEssay:
                 raw = await self._buy(replace(key, call=due), ask(essay, replies, due))
             except Conflict:  # somebody else has just bought it
                 return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
+            except (TextRefused, TextTooLong) as error:
+                return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=_UNSCORABLE[type(error)])
             due = next_call(essay, replies | {due: self._model.read(raw)}, self._grading.samples)
         match due:
             case Accepted():
                 return await self._close(job, essay, due)
-            case Unscorable():
-                return EssayProgress(outcome=EssayOutcome.UNSCORABLE)
+            case Unscorable(reason=reason):
+                return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)
             case Call():
                 return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
 

@@ -85,11 +85,11 @@ def _asked_a_model(missing: Mapping[UUID, DegradedReason]) -> bool:
 
 def _explained(score: EssayScore, reason: DegradedReason, spent: Spent | None) -> EssayScore:
     """With the reason, and with what rejected answers of a model cost before."""
+    score = replace(score, degraded_reason=reason, needs_review=score.needs_review or reason.needs_person)
     if spent is None:
-        return replace(score, degraded_reason=reason)
+        return score
     return replace(
         score,
-        degraded_reason=reason,
         latency_ms=score.latency_ms + spent.latency_ms,
         cost_cents=spent.cost_cents,
     )

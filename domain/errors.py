@@ -170,6 +170,16 @@ class ModelRequestRefused(ExternalServiceError):
     remedy = "Check OPENAI_MODEL and what is set beside it, then restart the workers"
 
 
+class TextRefused(ExternalServiceError):
+    """The provider refuses a text because of its content; the same text would be refused again."""
+
+
+class TextTooLong(ExternalServiceError):
+    """A text does not fit into what the model reads."""
+
+    remedy = "Choose a model that reads more, or set a lower OPENAI_MAX_TOKENS"
+
+
 class BudgetSpent(ExternalServiceError):
     """The organization's budget for the day does not cover another answer."""
 

@@ -17,7 +17,8 @@ from domain.essay_text import TOO_SHORT, readable, text_flags, without_address
 from domain.essays import Essay, essay_points, rate, verify_quotes
 from domain.exact import rounded
 from domain.questions import EssayRubric
-from domain.scores import UNRELATED, CriterionRating, EssayScore, Spent
+from domain.scores import UNRELATED, CriterionRating, DegradedReason, EssayScore, Spent
+from domain.wording import Runs, runs_of, without_runs
 
 TRUSTED: Final = Fraction(9, 10)
 """The confidence of a clean, single answer: a prior, until reviews say how often its levels stand."""
@@ -27,6 +28,8 @@ REVIEW_BELOW: Final = Decimal("0.65")
 """A person looks when any criterion is less sure than this: two of three samples that agree are."""
 ROUNDS: Final = 2
 """The first answer and a corrective one."""
+
+NOT_SHOWN: Final = "This comment is not shown because it repeated confidential grading material."
 
 
 class Variant(StrEnum):
@@ -75,9 +78,13 @@ class Grading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """A model's answer that has not the agreed form: refused, filtered, cut off, no JSON, another shape."""
+    """A reply that is no grading: refused, filtered, cut off, no JSON, another shape.
+
+    `withheld`: the provider's filter or the model refuses this essay. The same request would be refused again.
+    """
 
     problem: str
+    withheld: bool = False
 
 
 Reply: TypeAlias = Grading | Unreadable
@@ -101,7 +108,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unscorable:
-    """The model's answers did not hold, the corrective ones included."""
+    """The model cannot grade the essay, and why: its replies were invalid, or the provider refuses the essay."""
+
+    reason: DegradedReason = DegradedReason.ESSAY_ANSWER_REJECTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +137,7 @@ def judge(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
     """
     if isinstance(reply, Unreadable):
         return Rejected(problems=(Problem("answer", reply.problem),))
+    reply = _without_labelled_wording(reply, rubric, text)
     given = {rating.criterion: rating for rating in reply.ratings}
     if len(given) != len(reply.ratings):
         return Rejected(problems=(Problem("criteria", "rates a criterion twice"),))
@@ -202,7 +212,10 @@ def _sample(
         call = Call(sample, number, variant)
         if call not in replies:
             return call
-        verdict = judge(rubric, text, replies[call])
+        reply = replies[call]
+        if isinstance(reply, Unreadable) and reply.withheld:
+            return Unscorable(reason=DegradedReason.ESSAY_REFUSED_BY_PROVIDER)
+        verdict = judge(rubric, text, reply)
         if isinstance(verdict, Accepted):
             return _less_sure(verdict, CORRECTED) if number else verdict
     return Unscorable()
@@ -219,6 +232,22 @@ def _rating(given: GivenRating, points: Decimal, text: str) -> CriterionRating:
         quotes=verified,
         confidence=rounded(TRUSTED * share),
     )
+
+
+def without_wording(reply: Grading, hidden: Runs) -> Grading:
+    """The reply without the passages of its rationales and its feedback that consist of hidden runs of words."""
+
+    def shown(text: str) -> str:
+        return text and (without_runs(text, hidden) or NOT_SHOWN)
+
+    ratings = tuple(replace(each, rationale=shown(each.rationale)) for each in reply.ratings)
+    return replace(reply, ratings=ratings, feedback=shown(reply.feedback))
+
+
+def _without_labelled_wording(reply: Grading, rubric: EssayRubric, text: str) -> Grading:
+    """Students must not see labelled answers or criterion descriptions. What the essay itself says is no secret."""
+    secrets = [*(anchor.text for anchor in rubric.anchors), *(each.description for each in rubric.criteria)]
+    return without_wording(reply, runs_of(*secrets) - runs_of(text))
 
 
 def _accepted(ratings: tuple[CriterionRating, ...], reply: Grading) -> Accepted:

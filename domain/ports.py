@@ -85,6 +85,7 @@ class GradingModel(Protocol):
             ModelUnavailable, ModelTimeout: a retry may help, after `retry_after_s` where the provider says so.
             ModelCircuitOpen, ModelBusy, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown, ModelRequestRefused: no
                 retry helps now.
+            TextRefused, TextTooLong: the model will never grade this essay.
         """
         ...
 

@@ -15,7 +15,10 @@ class DegradedReason(StrEnum):
     ESSAY_GRADER_KEY_REFUSED = "essay_grader_key_refused"
     ESSAY_GRADER_QUOTA_EXHAUSTED = "essay_grader_quota_exhausted"
     ESSAY_GRADER_MODEL_UNKNOWN = "essay_grader_model_unknown"
+    ESSAY_GRADER_REQUEST_REFUSED = "essay_grader_request_refused"
     ESSAY_ANSWER_REJECTED = "essay_answer_rejected"
+    ESSAY_REFUSED_BY_PROVIDER = "essay_refused_by_provider"
+    ESSAY_TOO_LONG_FOR_MODEL = "essay_too_long_for_model"
     ESSAY_BUDGET_SPENT = "essay_budget_spent"
     ESSAY_ATTEMPTS_EXCEEDED = "essay_attempts_exceeded"
     VECTOR_STORE_FALLBACK = "vector_store_fallback"
@@ -23,8 +26,16 @@ class DegradedReason(StrEnum):
 
     @property
     def heals(self) -> bool:
-        """Whether it may pass by itself; what is not configured stays so until somebody configures it."""
-        return self not in {DegradedReason.ESSAY_GRADER_NOT_CONFIGURED, DegradedReason.ESSAY_ATTEMPTS_EXCEEDED}
+        """Whether a later attempt may succeed."""
+        return not self.needs_person and self not in {
+            DegradedReason.ESSAY_GRADER_NOT_CONFIGURED,
+            DegradedReason.ESSAY_ATTEMPTS_EXCEEDED,
+        }
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether the language model will never grade this essay, so that a reviewer must."""
+        return self in {DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL}
 
     @property
     def of_search(self) -> bool:
@@ -39,11 +50,20 @@ class DegradedReason(StrEnum):
 
 _TEXTS: Final = {
     DegradedReason.ESSAY_GRADER_NOT_CONFIGURED: "No language model is set up, so the local grader read the essays.",
-    DegradedReason.ESSAY_GRADER_LOCAL: "The language model did not answer in time, so the local grader stood in.",
+    DegradedReason.ESSAY_GRADER_LOCAL: "The language model did not answer, so the local grader graded the essays.",
     DegradedReason.ESSAY_GRADER_KEY_REFUSED: "The language model's provider refused the API key: set a valid one.",
     DegradedReason.ESSAY_GRADER_QUOTA_EXHAUSTED: "The account at the language model's provider has no credit left.",
     DegradedReason.ESSAY_GRADER_MODEL_UNKNOWN: "The provider does not know the configured model: check its name.",
+    DegradedReason.ESSAY_GRADER_REQUEST_REFUSED: (
+        "The language model's provider refused the request: check OPENAI_MODEL and the options set with it."
+    ),
     DegradedReason.ESSAY_ANSWER_REJECTED: "The language model's answers did not hold against the rubric or the essay.",
+    DegradedReason.ESSAY_REFUSED_BY_PROVIDER: (
+        "The language model's provider refused the essay because of its content; a reviewer must grade it."
+    ),
+    DegradedReason.ESSAY_TOO_LONG_FOR_MODEL: (
+        "The essay is too long for the language model; a reviewer must grade it."
+    ),
     DegradedReason.ESSAY_BUDGET_SPENT: "The organization's budget for the day is spent; grading goes on tomorrow.",
     DegradedReason.ESSAY_ATTEMPTS_EXCEEDED: "Too many attempts at this role on one day, so the local grader read it.",
     DegradedReason.VECTOR_STORE_FALLBACK: "The vector store failed, so the database searched the catalogue.",

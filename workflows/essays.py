@@ -51,8 +51,7 @@ async def grade(essay: EssayInput, name: str) -> Attempted:
         if progress.outcome is EssayOutcome.SCORED:
             return Attempted()
         if progress.outcome is EssayOutcome.UNSCORABLE:
-            rejected = DegradedReason.ESSAY_ANSWER_REJECTED
-            return Attempted(reason=rejected, failure=rejected.text)
+            return Attempted(reason=progress.reason, failure=progress.reason.text)
         due = progress.next_call
 
 

@@ -59,7 +59,7 @@ FALLBACKS: Final = {
     "ModelTimeout": DegradedReason.ESSAY_GRADER_LOCAL,
     "ModelCircuitOpen": DegradedReason.ESSAY_GRADER_LOCAL,
     "ModelBusy": DegradedReason.ESSAY_GRADER_LOCAL,
-    "ModelRequestRefused": DegradedReason.ESSAY_GRADER_LOCAL,
+    "ModelRequestRefused": DegradedReason.ESSAY_GRADER_REQUEST_REFUSED,
     "AnswerAwaited": DegradedReason.ESSAY_GRADER_LOCAL,
     "ModelNotConfigured": DegradedReason.ESSAY_GRADER_NOT_CONFIGURED,
     "ModelKeyRefused": DegradedReason.ESSAY_GRADER_KEY_REFUSED,

@@ -18,6 +18,7 @@ from domain.essays import Essay, rate
 from domain.grading import Ask, Rejected
 from domain.identity import content_hash
 from domain.questions import Anchor, Criterion, EssayRubric, Level
+from domain.wording import runs_of
 
 Json: TypeAlias = dict[str, Any]
 
@@ -36,6 +37,7 @@ class GraderPrompt:
     """The prompt file, read once. `key` makes markers that no student can guess; `examples` is how many are shown.
 
     `version` is the content hash of everything the model is told but the question, the essay and their marker.
+    `wording` holds the runs of words in the instructions, which a student must not see.
 
     Raises:
         CorruptData: the file has other parts or names than it must have.
@@ -45,6 +47,7 @@ class GraderPrompt:
         self._key = key
         self._examples = examples
         self._question, self._answer, self._again = _parts(file.read_text("utf-8"))
+        self.wording = runs_of(*(part.template for part in (self._question, self._answer, self._again)))
         sample = Ask(essay=_SAMPLE, text=_SAMPLE.text, rejected=_SAMPLE_REJECTED)
         self.version = content_hash([self._messages(sample, "marker"), reply_schema(_SAMPLE.rubric), examples])
 

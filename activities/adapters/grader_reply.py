@@ -1,11 +1,13 @@
 """What a chat completion says. Nothing here raises: a model, or whatever answers in its place, may send anything."""
 
-import json
+import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, NoReturn, TypeAlias
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from activities.adapters.grader_prompt import MARKER_BYTES
+from activities.adapters.reply_json import Json, NotReadable, objects, parse
 from domain.essay_text import readable
 from domain.grading import GivenRating, Grading, Reply, Unreadable
 
@@ -15,21 +17,37 @@ MOST_QUOTES: Final = 10
 MOST_TOKENS: Final = 10_000_000
 """No call takes more: a larger figure is none."""
 
-Json: TypeAlias = dict[str, Any]
+_TEXTS: Final = ("content", "reasoning_content", "reasoning")
+"""The members of a message that may hold the answer. Some servers take it for reasoning."""
+_FILTERED: Final = {
+    *("safety", "recitation", "blocklist", "prohibited_content", "spii"),  # Gemini
+    *("refusal", "guardrail_intervened"),
+}
+"""Reasons to stop that mean `content_filter`."""
+_MARKER: Final = re.compile(
+    rf"(?:(?<!-)-+ ?)?\b[0-9a-f]{{{2 * MARKER_BYTES}}}\b(?: answer (?:begins|ends))?(?: ?-+)?", re.IGNORECASE
+)
 
 
 def _cleaned(value: object) -> object:
-    """Before pydantic sees it, which refuses lone surrogates."""
+    """Clean a text before pydantic sees it, which refuses lone surrogates."""
     return readable(value[:MOST_CHARS]).strip() if isinstance(value, str) else value
 
 
+def _unmarked(text: str) -> str:
+    """Remove the marker that fences the essay in the prompt: whoever knows it could end the fence."""
+    return _MARKER.sub("", text).strip()
+
+
 Text = Annotated[str, BeforeValidator(_cleaned)]
+Remark = Annotated[Text, AfterValidator(_unmarked)]
+"""A text that a student reads."""
 
 
 class _Rating(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    rationale: Text
+    rationale: Remark
     quotes: list[Text]
     level: Text
 
@@ -39,28 +57,31 @@ class _Content(BaseModel):
 
     criteria: dict[Text, _Rating]
     answers_the_question: bool = True
-    feedback: Text
+    feedback: Remark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens; `cached` ones are part of `prompt`. None where the reply does not tell."""
+    """Tokens of a call; None where the reply does not tell.
+
+    `cached` tokens are part of `prompt`. `completion` includes the tokens of thoughts, which cost the same.
+    """
 
     prompt: int | None = None
     cached: int | None = None
     completion: int | None = None
 
 
-class _NotReadable(ValueError):
-    """Its text is a problem of `Unreadable`: a constant, never a part of the reply."""
+class Withheld(NotReadable):
+    """The provider or the model does not answer this essay, and would not answer it the next time."""
 
 
 def read_reply(raw: bytes) -> Reply:
     """The grading in a chat completion, or what is wrong with it. Texts are cleaned and cut."""
     try:
-        return _grading(_content(_json(raw)))
-    except _NotReadable as error:
-        return Unreadable(problem=str(error))
+        return _grading(parse(raw))
+    except NotReadable as error:
+        return Unreadable(problem=str(error), withheld=isinstance(error, Withheld))
 
 
 def is_reply(raw: bytes) -> bool:
@@ -68,51 +89,90 @@ def is_reply(raw: bytes) -> bool:
     if not raw.lstrip().startswith(b"{"):
         return False
     try:
-        envelope = _json(raw)
-    except _NotReadable:
+        envelope = parse(raw)
+    except NotReadable:
         return True
     return isinstance(envelope, dict) and not {"choices", "usage"}.isdisjoint(envelope)
 
 
 def read_usage(raw: bytes) -> Usage:
     try:
-        usage = _member(_json(raw), "usage")
-    except _NotReadable:
+        usage = _member(parse(raw), "usage")
+    except NotReadable:
         return Usage()
     return Usage(
         prompt=_tokens(usage, "prompt_tokens"),
         cached=_tokens(_member(usage, "prompt_tokens_details"), "cached_tokens"),
-        completion=_tokens(usage, "completion_tokens"),
+        completion=_completion(usage),
     )
 
 
-def _content(envelope: Any) -> str:  # noqa: ANN401 - whatever JSON there is
+def _completion(usage: Json) -> int | None:
+    """All tokens that cost what a completion does; None where they cannot be known.
+
+    Some providers count thoughts as a part of `completion_tokens`, some beside them; the total tells which. Without a
+    total, thoughts may or may not be included.
+    """
+    prompt, completion, total = (_tokens(usage, f"{name}_tokens") for name in ("prompt", "completion", "total"))
+    thoughts = _tokens(_member(usage, "completion_tokens_details"), "reasoning_tokens") or 0
+    if prompt is None or completion is None:
+        return completion
+    if total is None and 0 < thoughts <= completion:
+        return None
+    written = completion if total is None else max(completion, total - prompt)
+    return written if thoughts <= written else written + thoughts
+
+
+def _grading(envelope: Any) -> Grading:  # noqa: ANN401 - whatever JSON there is
+    """The only grading in the reply. Several that differ, say one that the essay dictated, are none."""
+    found: dict[Grading, None] = {}
+    problem = NotReadable("is no JSON")
+    for each in objects(_text(envelope), _Content.model_fields):
+        try:
+            found[_validated(each)] = None
+        except NotReadable as error:
+            problem = error
+    if len(found) > 1:
+        raise NotReadable("holds more than one grading")
+    for grading in found:
+        return grading
+    raise problem
+
+
+def _text(envelope: Any) -> str:  # noqa: ANN401 - whatever JSON there is
+    """What the model wrote: its content, or its reasoning where only that holds an object."""
     choices = envelope.get("choices") if isinstance(envelope, dict) else None
     if not isinstance(choices, list) or not choices:
-        raise _NotReadable("holds no answer")
+        raise NotReadable("holds no answer")
     message = _member(choices[0], "message")
-    reason = choices[0].get("finish_reason") if isinstance(choices[0], dict) else None
-    if reason == "content_filter":
-        raise _NotReadable("was withheld by the provider's content filter")
+    reason = str(choices[0].get("finish_reason") if isinstance(choices[0], dict) else "").lower()
+    if reason.startswith("content_filter") or reason in _FILTERED:
+        raise Withheld("was withheld by the provider's content filter")
     if reason == "length":
-        raise _NotReadable("is too long and was cut off")
+        raise NotReadable("is too long and was cut off")
     if message.get("refusal"):
-        raise _NotReadable("is a refusal to grade")
-    content = message.get("content")
-    if not isinstance(content, str) or not content.strip():
-        raise _NotReadable("is empty")
-    return content
+        raise Withheld("is a refusal to grade")
+    texts = [text for name in _TEXTS if (text := _joined(message.get(name))).strip()]
+    if not texts:
+        raise NotReadable("is empty")
+    return next((text for text in texts if "{" in text), texts[0])
 
 
-def _grading(content: str) -> Grading:
-    """Models without a schema like to put marks or remarks around the object."""
-    parsed = _json(
-        content[content.find("{") : content.rfind("}") + 1], parse_constant=_no_number, object_pairs_hook=_unique
-    )
+def _joined(content: object) -> str:
+    """The text of a message's content, which may be a list of parts; parts with thoughts hold no text."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else ""
+    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+def _validated(parsed: Json | NotReadable) -> Grading:
+    if isinstance(parsed, NotReadable):
+        raise parsed
     try:
         read = _Content.model_validate(parsed)
     except ValidationError:
-        raise _NotReadable("has not the form asked for") from None
+        raise NotReadable("has not the form asked for") from None
     return Grading(
         on_topic=read.answers_the_question,
         ratings=tuple(
@@ -126,26 +186,6 @@ def _grading(content: str) -> Grading:
         ),
         feedback=read.feedback,
     )
-
-
-def _json(text: str | bytes, **hooks: Any) -> Any:  # noqa: ANN401 - whatever JSON there is
-    try:
-        return json.loads(text, **hooks)
-    except _NotReadable:
-        raise
-    except (ValueError, RecursionError):
-        raise _NotReadable("is no JSON") from None
-
-
-def _no_number(_: str) -> NoReturn:
-    raise _NotReadable("holds a number that is none")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> Json:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _NotReadable("names something twice")
-    return members
 
 
 def _member(parent: Any, name: str) -> Json:  # noqa: ANN401 - whatever JSON there is

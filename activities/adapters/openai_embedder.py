@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
+from openai import APIStatusError
 from pydantic import BaseModel, Field, ValidationError
 
 from activities.adapters.model_prices import ModelPrice
 from activities.adapters.openai_endpoint import Endpoint, EndpointSettings, request_id_of
-from domain.errors import ModelUnavailable, ModelUnknown
+from activities.adapters.openai_errors import refused_option, wants_less
+from domain.errors import ModelRequestRefused, ModelUnavailable, ModelUnknown
 from domain.ledger import BoughtVectors
 from domain.ports import EmbeddingLedger
 from domain.vectors import DIMENSIONS
@@ -19,6 +21,8 @@ from domain.vectors import DIMENSIONS
 TEXT_BYTES: Final = 8_000
 REQUEST_BYTES: Final = 256_000
 REQUEST_TEXTS: Final = 256
+FEWEST_BYTES: Final = 256
+"""A shorter text is not cut further: every model reads that much."""
 MOST_BYTES: Final = 8 * 1024 * 1024
 """Of a reply, in which a vector takes some 8 KB."""
 
@@ -35,61 +39,8 @@ class OpenAIEmbeddingSettings(EndpointSettings):
     embedding_timeout_s: float = Field(default=10.0, gt=0, le=60)
 
 
-class OpenAIEmbedder:
-    """An Embedder that writes down what each request cost before anybody uses its vectors; `close` it in the end.
-
-    Raises:
-        InvalidInput: there is no API key.
-        ModelUnavailable, ModelTimeout, ModelBusy, ModelCircuitOpen, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown,
-            ModelRequestRefused: as for essays.
-        StorageUnavailable: the cost cannot be written down.
-    """
-
-    provider = "openai"
-
-    def __init__(self, settings: OpenAIEmbeddingSettings, ledger: EmbeddingLedger) -> None:
-        self.model = settings.embedding_model
-        self._ledger = ledger
-        self._endpoint = Endpoint(settings, timeout_s=settings.embedding_timeout_s, most_bytes=MOST_BYTES)
-        self._price = ModelPrice.find(self.model, settings.prices)
-        if self._price is None:
-            log.warning("model_price_unknown", model=self.model)
-
-    async def close(self) -> None:
-        await self._endpoint.close()
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One unit vector a text, of its first 8,000 bytes."""
-        return [vector for batch in _batches(texts) for vector in await self._bought(batch)]
-
-    async def _bought(self, texts: Sequence[str]) -> list[list[float]]:
-        async with self._endpoint.call():
-            raw, request_id = await self._post(texts)
-            reply = _read(raw)
-        await self._ledger.record(self._purchase(len(texts), reply.tokens, request_id))
-        return _vectors(reply, len(texts))
-
-    async def _post(self, texts: Sequence[str]) -> tuple[bytes, str | None]:
-        create = self._endpoint.client.embeddings.with_streaming_response.create
-        async with create(
-            model=self.model, input=list(texts), dimensions=DIMENSIONS, encoding_format="float"
-        ) as response:
-            return await response.read(), request_id_of(response.headers)
-
-    def _purchase(self, texts: int, tokens: int | None, request_id: str | None) -> BoughtVectors:
-        return BoughtVectors(
-            id=uuid4(),
-            provider=self.provider,
-            model=self.model,
-            texts=texts,
-            tokens=tokens,
-            cost_cents=self._price.cents(prompt=tokens, completion=0) if self._price and tokens is not None else None,
-            request_id=request_id,
-        )
-
-
 class _Row(BaseModel):
-    index: int
+    index: int | None = None
     embedding: list[float]
 
 
@@ -104,6 +55,97 @@ class _Reply(BaseModel):
     @property
     def tokens(self) -> int | None:
         return self.usage.prompt_tokens if self.usage else None
+
+
+class OpenAIEmbedder:
+    """An Embedder that writes down what each request cost before anybody uses its vectors; `close` it in the end.
+
+    Raises:
+        InvalidInput: there is no API key.
+        ModelUnavailable, ModelTimeout, ModelBusy, ModelCircuitOpen, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown,
+            ModelRequestRefused, TextRefused: as for essays.
+        StorageUnavailable: the cost cannot be written down.
+    """
+
+    provider = "openai"
+
+    def __init__(self, settings: OpenAIEmbeddingSettings, ledger: EmbeddingLedger) -> None:
+        self.model = settings.embedding_model
+        self._ledger = ledger
+        self._endpoint = Endpoint(settings, timeout_s=settings.embedding_timeout_s, most_bytes=MOST_BYTES)
+        self._fixed_dimensions = False
+        self._price = ModelPrice.find(self.model, settings.prices)
+        if self._price is None:
+            log.warning("model_price_unknown", model=self.model)
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One unit vector a text, of its first 8,000 bytes, or of as many as the endpoint takes."""
+        return [vector for batch in _batches(texts) for vector in await self._embed_batch(batch)]
+
+    async def _embed_batch(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors of a batch; one that is refused for its size is halved until each part is accepted.
+
+        So one long text costs no other text its vector, and is cut itself. A refused request costs nothing.
+        """
+        reply = await self._buy(texts)
+        if reply is not None:
+            return _vectors(reply, len(texts))
+        if len(texts) > 1:
+            middle = len(texts) // 2
+            return [*await self._embed_batch(texts[:middle]), *await self._embed_batch(texts[middle:])]
+        size = len(texts[0].encode())
+        if size <= FEWEST_BYTES:
+            raise ModelRequestRefused(f"The provider refuses even a text of {size} bytes: check OPENAI_EMBEDDING_MODEL")
+        return await self._embed_batch([_beginning(texts[0], size // 2)])
+
+    async def _buy(self, texts: Sequence[str]) -> _Reply | None:
+        """The paid reply; None when the batch is too large or holds a text that is too long."""
+        async with self._endpoint.call():
+            try:
+                raw, request_id = await self._ask(texts)
+            except APIStatusError as error:
+                if wants_less(error):
+                    return None
+                raise
+            reply = _read(raw)
+        await self._ledger.record(self._purchase(len(texts), reply.tokens, request_id))
+        return reply
+
+    async def _ask(self, texts: Sequence[str]) -> tuple[bytes, str | None]:
+        """The reply to the first request that the endpoint does not refuse for its `dimensions`.
+
+        A model that makes vectors of the right length anyway needs none.
+        """
+        while True:
+            options = {} if self._fixed_dimensions else {"dimensions": DIMENSIONS}
+            try:
+                return await self._post(texts, options)
+            except APIStatusError as error:
+                if refused_option(error, options) is None:
+                    raise
+                self._fixed_dimensions = True
+                log.warning("model_option_refused", model=self.model, option="dimensions")
+
+    async def _post(self, texts: Sequence[str], options: dict[str, int]) -> tuple[bytes, str | None]:
+        # The SDK types every option; these are data.
+        create: Any = self._endpoint.client.embeddings.with_streaming_response.create
+        async with create(model=self.model, input=list(texts), encoding_format="float", **options) as response:
+            raw: bytes = await response.read()
+            return raw, request_id_of(response.headers)
+
+    def _purchase(self, texts: int, tokens: int | None, request_id: str | None) -> BoughtVectors:
+        return BoughtVectors(
+            id=uuid4(),
+            provider=self.provider,
+            model=self.model,
+            texts=texts,
+            tokens=tokens,
+            cost_cents=self._price.cents(prompt=tokens, completion=0) if self._price and tokens is not None else None,
+            request_id=request_id,
+        )
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
@@ -121,9 +163,9 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _beginning(text: str) -> str:
-    """What of a text is sent. An empty one is refused, so a blank stands for it."""
-    return text.encode()[:TEXT_BYTES].decode(errors="ignore") or " "
+def _beginning(text: str, size: int = TEXT_BYTES) -> str:
+    """The first bytes of a text. Endpoints refuse an empty one, so a blank takes its place."""
+    return text.encode()[:size].decode(errors="ignore") or " "
 
 
 def _read(raw: bytes) -> _Reply:
@@ -134,10 +176,15 @@ def _read(raw: bytes) -> _Reply:
 
 
 def _vectors(reply: _Reply, number: int) -> list[list[float]]:
-    rows = sorted(reply.data, key=lambda row: row.index)
-    if [row.index for row in rows] != list(range(number)):
+    """One vector a text, in the order of the texts.
+
+    Gemini leaves out an index that is 0, other endpoints leave out all of them and answer in order.
+    """
+    unnumbered = all(row.index is None for row in reply.data)
+    rows = {(place if unnumbered else row.index or 0): row for place, row in enumerate(reply.data)}
+    if len(reply.data) != number or rows.keys() != set(range(number)):
         raise ModelUnavailable("The provider did not answer with one vector a text: check OPENAI_EMBEDDING_MODEL")
-    return [_unit(row.embedding) for row in rows]
+    return [_unit(rows[place].embedding) for place in range(number)]
 
 
 def _unit(vector: Sequence[float]) -> list[float]:

@@ -13,9 +13,9 @@ from activities.adapters.grader_prompt import GraderPrompt, Json, reply_schema
 from activities.adapters.grader_reply import Usage, is_reply, read_reply, read_usage
 from activities.adapters.model_prices import ModelPrice
 from activities.adapters.openai_endpoint import Endpoint, EndpointSettings, request_id_of
-from activities.adapters.openai_errors import refused_option
-from domain.errors import ModelUnavailable
-from domain.grading import Ask, Reply
+from activities.adapters.openai_errors import FORMATS, error_in_reply, refused_option
+from domain.grading import Ask, Grading, Reply, without_wording
+from domain.identity import content_hash
 from domain.ledger import Bought
 
 MOST_BYTES: Final = 256 * 1024
@@ -46,8 +46,9 @@ class OpenAISettings(EndpointSettings):
 class OpenAIEssayGrader:
     """A GradingModel by chat completions; `close` it in the end.
 
-    What the endpoint says it cannot take (the strict schema, JSON mode, a temperature) is left out from then on, by
-    requests that are refused, and so cost nothing, within the same call.
+    Options that the endpoint refuses (the strict schema, JSON mode, a temperature) are left out from then on. A refused
+    request costs nothing and is repeated within the same call. A refused format of the reply is remembered by schema:
+    another question's schema may be accepted.
     """
 
     def __init__(self, settings: OpenAISettings) -> None:
@@ -57,7 +58,7 @@ class OpenAIEssayGrader:
         self._endpoint = Endpoint(settings, timeout_s=settings.timeout_s, most_bytes=MOST_BYTES)
         self._prompt = GraderPrompt(settings.key.encode(), examples=settings.examples)
         self.prompt_version = self._prompt.version
-        self._refused: set[str] = set()
+        self._refused: set[tuple[str, str]] = set()
         self._price = ModelPrice.find(settings.model, settings.prices)
         if self._price is None:
             log.warning("model_price_unknown", model=settings.model)
@@ -77,8 +78,8 @@ class OpenAIEssayGrader:
         started = time.monotonic()
         async with self._endpoint.call():
             raw, request_id = await self._ask(wanted)
-            if not is_reply(raw):  # a gateway's page, say: nothing was bought
-                raise ModelUnavailable("What answered is no language model: check OPENAI_BASE_URL if it goes on")
+            if not is_reply(raw):  # nothing was bought
+                raise error_in_reply(raw)
         usage = read_usage(raw)
         return Bought(
             raw=raw,
@@ -91,7 +92,8 @@ class OpenAIEssayGrader:
         )
 
     def read(self, raw: bytes) -> Reply:
-        return read_reply(raw)
+        reply = read_reply(raw)
+        return without_wording(reply, self._prompt.wording) if isinstance(reply, Grading) else reply
 
     def _cost_cents(self, usage: Usage) -> Decimal | None:
         if self._price is None or usage.prompt is None or usage.completion is None:
@@ -101,34 +103,40 @@ class OpenAIEssayGrader:
     async def _ask(self, wanted: Ask) -> tuple[bytes, str | None]:
         """The reply's bytes and the provider's request id, by the first request that the endpoint does not refuse."""
         messages = self._prompt.messages(wanted)
+        schema = reply_schema(wanted.essay.rubric)
         while True:
-            options = self._options(wanted)
+            options = self._options(schema)
             try:
                 return await self._post(messages, options)
             except APIStatusError as error:
                 option = refused_option(error, options)
                 if option is None:
                     raise
-                self._refused.add(option)
+                self._refused.add(_scope(option, schema))
                 log.warning("model_option_refused", model=self.model, option=option)
 
-    def _options(self, wanted: Ask) -> Json:
+    def _options(self, reply: Json) -> Json:
         """Of each kind of optional part the first that the endpoint has not refused."""
-        schema = {"name": "grading", "strict": True, "schema": reply_schema(wanted.essay.rubric)}
+        schema = {"name": "grading", "strict": True, "schema": reply}
         limit = self._settings.max_tokens
         kinds: tuple[Json, ...] = (
             {"json_schema": {"type": "json_schema", "json_schema": schema}, "json_object": {"type": "json_object"}},
             {"max_completion_tokens": limit, "max_tokens": limit},
             *({name: getattr(self._settings, name)} for name in ("temperature", "seed", "reasoning_effort")),
         )
-        offered = [{name: kind[name] for name in kind if name not in self._refused} for kind in kinds]
+        offered = [{name: kind[name] for name in kind if _scope(name, reply) not in self._refused} for kind in kinds]
         first = [next(iter(kind.items())) for kind in offered if kind]
         return {name: value for name, value in first if value is not None}
 
     async def _post(self, messages: list[Json], options: Json) -> tuple[bytes, str | None]:
-        body = {"response_format" if name.startswith("json_") else name: value for name, value in options.items()}
+        body = {"response_format" if name in FORMATS else name: value for name, value in options.items()}
         # The SDK types every message and option; these are data.
         create: Any = self._endpoint.client.chat.completions.with_streaming_response.create
         async with create(model=self.model, messages=messages, **body) as response:
             raw: bytes = await response.read()
             return raw, request_id_of(response.headers)
+
+
+def _scope(option: str, schema: Json) -> tuple[str, str]:
+    """What a refusal of the option holds for: a format of the reply for one schema, anything else for every request."""
+    return option, content_hash(schema) if option in FORMATS else ""

@@ -23,6 +23,7 @@ from domain.errors import (
     ModelTimeout,
     ModelUnavailable,
     ModelUnknown,
+    TextTooLong,
 )
 from tests.activities.adapters.asks import TEXT, an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
@@ -64,9 +65,9 @@ SHORT_S = 0.3
         (refusal(400, "llama-4 is not a valid model ID"), ModelUnknown),
         (Answer(status=404, body=b'{"error": "model \\"llama-4\\" not found, try pulling it first"}'), ModelUnknown),
         (Answer(status=404, body=b"<html>Not here</html>"), ModelUnknown),
-        (TOO_LONG, ModelRequestRefused),
+        (TOO_LONG, TextTooLong),
         (refusal(400, "Invalid 'messages'."), ModelRequestRefused),
-        (refusal(413, "Request too large."), ModelRequestRefused),
+        (refusal(413, "Request too large."), TextTooLong),
         (Answer(status=307, headers={"location": "/v1/chat/completions"}), ModelRequestRefused),
         (
             Answer(status=422, body=b'{"detail": [{"loc": ["body", "messages"], "msg": "Field required"}]}'),

@@ -139,7 +139,9 @@ async def test_a_paid_reply_is_kept_whatever_it_is(
     bought = await grader.buy(an_ask())
 
     assert bought.raw == answer.body[:MOST_BYTES]
-    assert grader.read(bought.raw) == Unreadable(problem=problem)
+    read = grader.read(bought.raw)
+    assert isinstance(read, Unreadable)
+    assert read.problem == problem
 
 
 @pytest.mark.parametrize("answer", [HTML, Answer(), Answer(body=b'{"error": null}'), Answer(body=b"[]")])

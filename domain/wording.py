@@ -1,0 +1,63 @@
+"""Removes from a model's text the wording that students must not see, such as that of labelled answers."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
+
+RUN_WORDS: Final = 8
+"""Two texts rarely share this many words in a row by chance."""
+GAP: Final = "…"
+
+_WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+"""A word, or one character of a script that writes no spaces between words."""
+
+Runs: TypeAlias = frozenset[tuple[str, ...]]
+
+
+class _Word(NamedTuple):
+    normalized: str
+    start: int
+    end: int
+
+
+@lru_cache(maxsize=64)  # the texts of a question are the same for every essay
+def runs_of(*texts: str) -> Runs:
+    """Every run of `RUN_WORDS` words in the texts, compared without case and compatibility forms."""
+    return frozenset(run for text in texts for run in _runs([word.normalized for word in _words(text)]))
+
+
+def without_runs(text: str, hidden: Runs) -> str:
+    """The text with each passage that consists of hidden runs replaced by "…"; "" when no word is left."""
+    words = list(_words(text))
+    kept: list[str] = []
+    position = 0
+    for first, last in _passages([word.normalized for word in words], hidden):
+        kept += [text[position : words[first].start], GAP]
+        position = words[last].end
+    result = "".join([*kept, text[position:]])
+    return result if _WORD.search(result) else ""
+
+
+def _passages(words: Sequence[str], hidden: Runs) -> Iterator[tuple[int, int]]:
+    """The first and the last word of each longest passage of hidden runs."""
+    first = last = -1
+    for start, run in enumerate(_runs(words)):
+        if run not in hidden:
+            continue
+        if first >= 0 and start > last + 1:
+            yield first, last
+            first = -1
+        first, last = (start if first < 0 else first), start + RUN_WORDS - 1
+    if first >= 0:
+        yield first, last
+
+
+def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return (tuple(words[start : start + RUN_WORDS]) for start in range(len(words) - RUN_WORDS + 1))
+
+
+def _words(text: str) -> Iterator[_Word]:
+    for found in _WORD.finditer(text):
+        yield _Word(unicodedata.normalize("NFKC", found[0]).casefold(), found.start(), found.end())
