@@ -126,7 +126,15 @@ async def test_before_its_time_nothing_is_healed(steps: Steps, assessment: Asses
     assert (plan.healing, plan.essays, plan.evidence) == (True, (), False)
 
 
-@pytest.mark.parametrize("reason", [DegradedReason.ESSAY_GRADER_NOT_CONFIGURED, DegradedReason.ESSAY_ATTEMPTS_EXCEEDED])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        DegradedReason.ESSAY_GRADER_NOT_CONFIGURED,
+        DegradedReason.ESSAY_ATTEMPTS_EXCEEDED,
+        DegradedReason.ESSAY_REFUSED_BY_PROVIDER,
+        DegradedReason.ESSAY_TOO_LONG_FOR_MODEL,
+    ],
+)
 async def test_what_does_not_pass_by_itself_is_left_alone(
     steps: Steps, assessment: Assessment, reason: DegradedReason
 ) -> None:

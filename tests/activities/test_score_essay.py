@@ -13,19 +13,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities.score_essay import EssayInput, EssayOutcome, Grading, ScoreEssay
 from domain.assessments import Assessment
 from domain.errors import (
+    AppError,
     BudgetSpent,
     CorruptData,
     Erased,
     ModelNotConfigured,
     ModelUnavailable,
     StorageUnavailable,
+    TextRefused,
+    TextTooLong,
 )
 from domain.essays import check_essay_score
 from domain.grading import Ask
 from domain.ledger import AnswerKey, Bought, SpendingLimits
 from domain.ports import UnitOfWork, UnitOfWorkFactory
 from domain.questions import EssayRubric
-from domain.scores import EssayScore
+from domain.scores import DegradedReason, EssayScore
 from domain.steps import Step
 from persistence.tables import ModelAnswerRow, ResponseRow, UserRow
 from tests.activities.builders import essays_of, job_row, run_of
@@ -143,6 +146,24 @@ async def test_two_answers_that_do_not_hold_leave_the_essay_unscored_and_no_thir
 
     assert outcomes == [EssayOutcome.AGAIN, EssayOutcome.UNSCORABLE, EssayOutcome.UNSCORABLE]
     assert len(model.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TextRefused("Refused"), DegradedReason.ESSAY_REFUSED_BY_PROVIDER),
+        (TextTooLong("Too long"), DegradedReason.ESSAY_TOO_LONG_FOR_MODEL),
+    ],
+)
+async def test_an_essay_that_the_provider_does_not_take_is_left_with_the_reason(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, wanted: EssayInput, error: AppError, reason: DegradedReason
+) -> None:
+    model = FakeGradingModel(error)
+
+    progress = await ScoreEssay(uow_factory, model, ONE_SAMPLE).score_essay(wanted)
+
+    assert (progress.outcome, progress.reason) == (EssayOutcome.UNSCORABLE, reason)
+    assert [row.status for row in await answers(session)] == ["failed"]
 
 
 async def test_the_next_epoch_buys_rejected_answers_anew(uow_factory: UnitOfWorkFactory, wanted: EssayInput) -> None:

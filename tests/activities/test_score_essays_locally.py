@@ -9,6 +9,7 @@ from activities.score_essays_locally import EssaysInput, EssaysResult, ScoreEssa
 from domain.assessments import Assessment
 from domain.errors import Conflict, CorruptData, ExternalServiceError
 from domain.ports import UnitOfWorkFactory
+from domain.scores import DegradedReason
 from domain.steps import Step
 from persistence.tables import AssessmentRow, AsyncJobRow, QuestionSnapshotRow
 from tests.activities.builders import CountingGrader, essays_of, job_row, left, run_of
@@ -49,6 +50,26 @@ async def test_an_abstention_waits_for_a_person(
     result = await ScoreEssaysLocally(uow_factory, CountingGrader()).score_essays_locally(batch)
 
     assert (result.scored, result.needs_review) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "reviewed"),
+    [
+        (DegradedReason.ESSAY_REFUSED_BY_PROVIDER, 1),
+        (DegradedReason.ESSAY_TOO_LONG_FOR_MODEL, 1),
+        (DegradedReason.ESSAY_GRADER_LOCAL, 0),
+    ],
+)
+async def test_an_essay_that_the_model_will_never_grade_waits_for_a_person_whatever_its_score(
+    uow_factory: UnitOfWorkFactory, batch: EssaysInput, reason: DegradedReason, reviewed: int
+) -> None:
+    first, second = batch.essays
+
+    result = await ScoreEssaysLocally(uow_factory, CountingGrader()).score_essays_locally(
+        replace(batch, essays=(replace(first, reason=reason), second))
+    )
+
+    assert result == EssaysResult(scored=2, needs_review=reviewed)
 
 
 async def test_a_repetition_grades_nothing_and_says_the_same(

@@ -13,6 +13,7 @@ from domain.errors import Problem
 from domain.essay_text import ADDRESSED_TO_GRADER, TOO_SHORT
 from domain.essays import Essay, check_essay_score
 from domain.grading import (
+    NOT_SHOWN,
     REVIEW_BELOW,
     Accepted,
     Call,
@@ -30,7 +31,7 @@ from domain.grading import (
     texts,
 )
 from domain.questions import Anchor
-from domain.scores import UNRELATED, EssayScore, Spent
+from domain.scores import UNRELATED, DegradedReason, EssayScore, Spent
 from tests.domain.builders import an_id, essay
 
 RUBRIC = essay()  # cause: 0, 1, 2, 4; remedy: 0, 1, 3, 6
@@ -198,6 +199,45 @@ def test_two_answers_that_do_not_hold_are_the_end() -> None:
 
     assert len(calls) == 2
     assert answer == Unscorable()
+
+
+def test_a_reply_that_the_provider_withholds_is_not_corrected_and_says_why() -> None:
+    calls, answer = outcome(an_essay(), Unreadable(problem="was withheld", withheld=True))
+
+    assert len(calls) == 1
+    assert answer == Unscorable(reason=DegradedReason.ESSAY_REFUSED_BY_PROVIDER)
+
+
+LABELLED = "the nightly import ran twice so every order has been counted two times since monday"
+
+
+@pytest.mark.parametrize("field", ["rationale", "feedback"])
+def test_the_wording_of_a_labelled_answer_does_not_reach_the_student(field: str) -> None:
+    rubric = replace(RUBRIC, anchors=(Anchor(text=LABELLED, levels=dict.fromkeys(("cause", "remedy"), "Strong")),))
+    written = f"A strong answer says: {LABELLED.upper()}. Say more."
+    reply = grading("Strong")
+    if field == "feedback":
+        reply = replace(reply, feedback=written)
+    else:
+        reply = replace(reply, ratings=(replace(reply.ratings[0], rationale=written), reply.ratings[1]))
+
+    answer = accepted(judge(rubric, TEXT, reply))
+
+    shown = answer.feedback if field == "feedback" else answer.ratings[0].rationale
+    assert shown == "A strong answer says: …. Say more."
+
+
+def test_a_comment_that_is_nothing_but_secret_wording_is_replaced() -> None:
+    rubric = replace(RUBRIC, anchors=(Anchor(text=LABELLED, levels=dict.fromkeys(("cause", "remedy"), "Strong")),))
+
+    assert accepted(judge(rubric, TEXT, grading("Strong", feedback=LABELLED))).feedback == NOT_SHOWN
+
+
+def test_what_the_student_wrote_may_be_repeated_to_the_student() -> None:
+    rubric = replace(RUBRIC, anchors=(Anchor(text=LABELLED, levels=dict.fromkeys(("cause", "remedy"), "Strong")),))
+    text = f"{TEXT} I think {LABELLED}."
+
+    assert accepted(judge(rubric, text, grading("Strong", feedback=LABELLED))).feedback == LABELLED
 
 
 def test_each_sample_has_its_own_corrective_round() -> None:

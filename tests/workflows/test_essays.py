@@ -62,6 +62,15 @@ async def test_answers_that_do_not_hold_leave_the_essay_to_the_local_grader(by_m
     assert await run(by_model) == [(DegradedReason.ESSAY_ANSWER_REJECTED, 2)]
 
 
+@pytest.mark.parametrize("reason", [DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL])
+async def test_an_essay_that_the_model_will_never_grade_says_why_and_is_asked_about_once(
+    by_model: Rehearsal, reason: DegradedReason
+) -> None:
+    by_model.activities.progress = [EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)]
+
+    assert await run(by_model) == [(reason, 1)]
+
+
 async def test_only_the_essays_that_the_model_left_go_to_the_local_grader(rehearsal: Rehearsal) -> None:
     rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], by_model=True)]
     rehearsal.activities.progress = [UNSCORABLE]

@@ -12,6 +12,7 @@ from activities.retrieve_evidence import EvidenceResult
 from activities.score_essay import EssayOutcome, EssayProgress
 from domain.assessments import Healing
 from domain.errors import AppError, Conflict, CorruptData, ModelCircuitOpen, NotFound
+from domain.scores import DegradedReason
 from tests.workflows.scripted import Rehearsal, RevisionHandle
 from tests.workflows.test_essays import failing
 from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST
@@ -113,6 +114,20 @@ async def test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ev
     assert [wanted.epoch for wanted in rehearsal.activities.bought] == list(range(EPOCHS))
     assert outcome.healing is Healing.FINAL
     assert [(end.healing, end.reason) for end in rehearsal.activities.ends] == [(Healing.FINAL, None)]
+
+
+@pytest.mark.parametrize("reason", [DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL])
+async def test_an_essay_that_the_model_will_never_grade_goes_to_a_reviewer_and_is_not_asked_about_again(
+    rehearsal: Rehearsal, reason: DegradedReason
+) -> None:
+    rehearsal.activities.plans = [HEAL]
+    rehearsal.activities.progress = [EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)]
+
+    outcome = await (await rehearsal.revise()).result()
+
+    assert (outcome.revision, outcome.healing) == (2, Healing.NONE)
+    assert [(left.essay, left.reason) for left in rehearsal.activities.left] == [(ESSAY.essay, reason)]
+    assert len(rehearsal.activities.bought) == 1
 
 
 async def test_healing_is_given_up_after_seven_days(rehearsal: Rehearsal) -> None:

@@ -43,6 +43,8 @@ from tests.model_plays import (
     UNKNOWN_MODEL,
     WRONG_KEY,
     Answer,
+    Asked,
+    Rule,
     refusal,
     vectors,
 )
@@ -184,6 +186,107 @@ async def test_after_failures_in_a_row_the_provider_is_left_alone(server: ModelS
 
     assert kinds == [ModelUnavailable, ModelUnavailable, ModelCircuitOpen]
     assert len(server.asked) == 2
+
+
+# What an endpoint does not take.
+
+TOO_LONG_TEXT = refusal(413, "`inputs` must have less than 512 tokens. Given: 900")
+
+
+def at_most(size: int) -> Rule:
+    """An endpoint that refuses a batch that holds a text of more bytes."""
+
+    def rule(asked: Asked) -> Answer:
+        texts = asked.json["input"]
+        return TOO_LONG_TEXT if max(len(text.encode()) for text in texts) > size else vectors(*map(bag_of_words, texts))
+
+    return rule
+
+
+async def test_one_long_text_is_cut_and_costs_no_other_its_vector(
+    server: ModelServer, embedder_of: EmbedderOf, ledger: RecordingLedger
+) -> None:
+    texts = ["first", "é long " * 400, "third", "fourth"]
+    server.vectors = at_most(1_000)
+
+    made = await embedder_of().embed(texts)
+
+    assert [made[place] for place in (0, 2, 3)] == [pytest.approx(bag_of_words(texts[place])) for place in (0, 2, 3)]
+    assert sum(bought.texts for bought in ledger.bought) == len(texts)
+    sent = [asked.json["input"] for asked in server.asked]
+    assert sent == [
+        [text[:3200] for text in texts],
+        texts[:2],
+        texts[:1],
+        [texts[1]],
+        [texts[1].encode()[:1600].decode(errors="ignore")],
+        [texts[1].encode()[:1600][:800].decode(errors="ignore")],
+        texts[2:],
+    ]
+
+
+async def test_an_endpoint_that_refuses_every_text_is_not_asked_for_ever(
+    server: ModelServer, embedder_of: EmbedderOf, ledger: RecordingLedger
+) -> None:
+    server.vectors = lambda _: TOO_LONG_TEXT
+
+    assert type(await error_of(embedder_of(), "a" * TEXT_BYTES)) is ModelRequestRefused
+    assert [len(asked.json["input"][0]) for asked in server.asked] == [8_000, 4_000, 2_000, 1_000, 500, 250]
+    assert ledger.bought == []
+
+
+async def test_a_batch_that_is_too_large_does_not_count_as_a_failure(
+    server: ModelServer, embedder_of: EmbedderOf
+) -> None:
+    server.script(refusal(500, "input (900 tokens) is too large to process. increase the physical batch size"))
+
+    assert len(await embedder_of(circuit_threshold=1).embed(["first", "second", "third"])) == 3
+
+
+async def test_dimensions_that_were_refused_are_not_sent_again(server: ModelServer, embedder_of: EmbedderOf) -> None:
+    embedder = embedder_of()
+    server.script(refusal(400, "dimensions is currently not supported"), vectors(UNIT), vectors(UNIT))
+
+    for _ in range(2):
+        await embedder.embed([TEXT])
+
+    assert ["dimensions" in asked.json for asked in server.asked] == [True, False, False]
+
+
+async def test_a_model_of_other_fixed_dimensions_is_named_as_the_cause(
+    server: ModelServer, embedder_of: EmbedderOf
+) -> None:
+    server.script(refusal(400, "dimensions is currently not supported"), vectors([1.0] * 768))
+
+    assert type(await error_of(embedder_of())) is ModelUnknown
+
+
+@pytest.mark.parametrize(
+    ("indexes", "order"),
+    [([None, 1], [0, 1]), ([1, None], [1, 0]), ([None, None], [0, 1]), ([1, 0], [1, 0])],
+)
+async def test_an_index_that_is_left_out_is_inferred(
+    server: ModelServer, embedder_of: EmbedderOf, indexes: list[int | None], order: list[int]
+) -> None:
+    rows = [
+        {"embedding": bag_of_words(name)} | ({} if index is None else {"index": index})
+        for name, index in zip(["a", "b"], indexes, strict=True)
+    ]
+    server.script(vectors(data=rows))
+
+    made = await embedder_of().embed(["first", "second"])
+
+    assert made == [pytest.approx(bag_of_words("ab"[place])) for place in order]
+
+
+@pytest.mark.parametrize("indexes", [[0, 0], [None, 0], [0, 2], [-1, 0]])
+async def test_vectors_that_cannot_be_told_apart_are_refused(
+    server: ModelServer, embedder_of: EmbedderOf, indexes: list[int | None]
+) -> None:
+    server.script(vectors(data=[{"index": index, "embedding": UNIT} for index in indexes]))
+
+    with pytest.raises(ModelUnavailable):
+        await embedder_of().embed(["first", "second"])
 
 
 # What is written down.

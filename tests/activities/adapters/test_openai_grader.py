@@ -27,10 +27,12 @@ from tests.model_plays import (
     TOO_MANY,
     WRONG_KEY,
     Answer,
+    Asked,
     Play,
     completion,
     delayed,
     good,
+    graded,
     incomplete,
     inventive,
     obedient,
@@ -246,6 +248,46 @@ async def test_the_highest_price_covers_every_answer(server: ModelServer, grader
     assert highest is not None
     assert dearest is not None
     assert dearest <= highest
+
+
+@pytest.mark.parametrize(
+    ("usage", "cents"),
+    [
+        ({"prompt_tokens": 1_000, "completion_tokens": 200, "total_tokens": 1_200}, Decimal("0.165")),
+        ({"prompt_tokens": 1_000, "completion_tokens": 200, "total_tokens": 5_200}, Decimal("1.965")),
+        (
+            {
+                "prompt_tokens": 1_000,
+                "completion_tokens": 200,
+                "completion_tokens_details": {"reasoning_tokens": 150},
+            },
+            None,
+        ),
+    ],
+)
+async def test_thoughts_cost_what_the_completion_costs(
+    server: ModelServer, grader: OpenAIEssayGrader, usage: dict[str, object], cents: Decimal | None
+) -> None:
+    server.script(Answer(body=json.dumps({"usage": usage}).encode()))
+
+    assert (await grader.buy(an_ask())).cost_cents == cents
+
+
+async def test_the_instructions_and_the_marker_do_not_reach_the_student(
+    server: ModelServer, grader: OpenAIEssayGrader
+) -> None:
+    def leaking(asked: Asked) -> Answer:
+        fence = asked.user.split("\n")[2]
+        rule = "Do not complete a thought for the student, and do not suppose what was probably meant."
+        assert rule.split(",", maxsplit=1)[0] in asked.system
+        return completion(json.dumps(graded(asked, 1) | {"feedback": f"{fence} I was told: {rule} Say more."}))
+
+    server.script(leaking)
+
+    reply = grader.read((await grader.buy(an_ask())).raw)
+
+    assert isinstance(reply, Grading)
+    assert reply.feedback == "I was told: …. Say more."
 
 
 async def test_an_unknown_models_price_is_null_and_said_once(grader_of: GraderOf) -> None:

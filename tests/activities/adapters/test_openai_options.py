@@ -8,6 +8,7 @@ from domain.errors import ModelRequestRefused
 from domain.grading import Grading
 from tests.activities.adapters.asks import an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
+from tests.domain.builders import criterion, essay
 from tests.model_plays import Answer, refusal, without
 from tests.model_server import ModelServer
 
@@ -89,6 +90,25 @@ async def test_a_limit_that_is_refused_is_sent_by_its_older_name(server: ModelSe
 
     assert server.asked[-1].json["max_tokens"] == 4_096
     assert "max_completion_tokens" not in server.asked[-1].json
+
+
+async def test_a_schema_that_is_refused_for_one_question_is_sent_for_others(
+    server: ModelServer, grader_of: GraderOf
+) -> None:
+    grader = grader_of()
+    other = an_ask(rubric=essay(criterion("cause")))
+    server.script(refusal(400, "Invalid schema for response_format 'grading'.", param="response_format"))
+    await grader.buy(an_ask())
+
+    await grader.buy(other)
+    await grader.buy(an_ask())
+
+    assert [asked.json["response_format"]["type"] for asked in server.asked] == [
+        "json_schema",
+        "json_object",
+        "json_schema",
+        "json_object",
+    ]
 
 
 async def test_many_calls_at_once_learn_it_together(server: ModelServer, grader_of: GraderOf) -> None:
