@@ -52,7 +52,9 @@ _TEXTS: Final = {
     DegradedReason.ESSAY_GRADER_NOT_CONFIGURED: "No language model is set up, so the local grader read the essays.",
     DegradedReason.ESSAY_GRADER_LOCAL: "The language model did not answer, so the local grader graded the essays.",
     DegradedReason.ESSAY_GRADER_KEY_REFUSED: "The language model's provider refused the API key: set a valid one.",
-    DegradedReason.ESSAY_GRADER_QUOTA_EXHAUSTED: "The account at the language model's provider has no credit left.",
+    DegradedReason.ESSAY_GRADER_QUOTA_EXHAUSTED: (
+        "The account at the language model's provider has no credit or quota left."
+    ),
     DegradedReason.ESSAY_GRADER_MODEL_UNKNOWN: "The provider does not know the configured model: check its name.",
     DegradedReason.ESSAY_GRADER_REQUEST_REFUSED: (
         "The language model's provider refused the request: check OPENAI_MODEL and the options set with it."

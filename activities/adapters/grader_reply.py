@@ -85,14 +85,22 @@ def read_reply(raw: bytes) -> Reply:
 
 
 def is_reply(raw: bytes) -> bool:
-    """Whether it comes from a model at all, however broken: an object with choices or usage, or one that was cut."""
+    """Whether it comes from a model at all, however broken: an object with choices or usage, or one that was cut.
+
+    A router's report that a provider failed before it wrote anything is none.
+    """
     if not raw.lstrip().startswith(b"{"):
         return False
     try:
         envelope = parse(raw)
     except NotReadable:
         return True
-    return isinstance(envelope, dict) and not {"choices", "usage"}.isdisjoint(envelope)
+    match envelope:
+        case {"choices": [{"error": {}}, *_]}:
+            return bool(read_usage(raw).completion)
+        case dict():
+            return not {"choices", "usage"}.isdisjoint(envelope)
+    return False
 
 
 def read_usage(raw: bytes) -> Usage:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from activities.adapters.model_prices import ModelPrice
 from activities.adapters.openai_endpoint import Endpoint, EndpointSettings, request_id_of
-from activities.adapters.openai_errors import refused_option, wants_less
+from activities.adapters.openai_errors import error_in_reply, refused_option, wants_less
 from domain.errors import ModelRequestRefused, ModelUnavailable, ModelUnknown
 from domain.ledger import BoughtVectors
 from domain.ports import EmbeddingLedger
@@ -172,7 +172,7 @@ def _read(raw: bytes) -> _Reply:
     try:
         return _Reply.model_validate_json(raw)
     except ValidationError:  # a gateway's page, say; the error would quote it
-        raise ModelUnavailable("What answered makes no vectors: check OPENAI_BASE_URL if it goes on") from None
+        raise error_in_reply(raw) from None
 
 
 def _vectors(reply: _Reply, number: int) -> list[list[float]]:

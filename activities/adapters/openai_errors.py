@@ -101,7 +101,8 @@ class _Complaint(NamedTuple):
 def is_away(error: BaseException) -> bool:
     """Whether the endpoint did not answer, or only that it cannot; a refusal of any kind is an answer."""
     if isinstance(error, APIStatusError):
-        return error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        refused = isinstance(model_error(error), TextRefused | TextTooLong)
+        return error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR and not refused
     return isinstance(error, TimeoutError | APIConnectionError | httpx2.HTTPError | ModelUnavailable)
 
 
@@ -120,11 +121,10 @@ def model_error(error: APIError | httpx2.HTTPError | TimeoutError) -> ExternalSe
 def error_in_reply(raw: bytes) -> ExternalServiceError:
     """The domain's error for a body that is no reply although its status is 200; some routers report failures so."""
     with suppress(NotReadable):
-        body = parse(raw)
-        found = body.get("error") if isinstance(body, dict) else None
-        code = found.get("code") if isinstance(found, dict) else None
-        if isinstance(code, int) and HTTPStatus.BAD_REQUEST <= code <= 599:  # noqa: PLR2004 - the last status there is
-            return _refusal(code, _complaint(body), {})
+        match parse(raw):
+            case {"error": {"code": int(code)} as error} | {"choices": [{"error": {"code": int(code)} as error}, *_]}:
+                if HTTPStatus.BAD_REQUEST <= code <= 599:  # noqa: PLR2004 - the last status there is
+                    return _refusal(code, _complaint(error), {})
     return ModelUnavailable("What answered is no language model: check OPENAI_BASE_URL if it goes on")
 
 
@@ -175,7 +175,7 @@ def _refusal(status: int, complaint: _Complaint, headers: Mapping[str, str]) -> 
 def _about_account(status: int, complaint: str) -> ExternalServiceError | None:
     """The error where the provider says by its text that the key or the credit is the cause."""
     if status == HTTPStatus.PAYMENT_REQUIRED or _NO_CREDIT.search(complaint):
-        return ModelQuotaExhausted("The account at the language model's provider has no credit left: add some")
+        return ModelQuotaExhausted("The account at the language model's provider has no credit or quota left")
     return ModelKeyRefused(_SET_A_KEY) if _INVALID_KEY.search(complaint) else None
 
 

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from activities.adapters.openai_grader import MOST_BYTES, OpenAIEssayGrader, OpenAISettings
-from domain.errors import ModelCircuitOpen, ModelTimeout, ModelUnavailable, Problem
+from domain.errors import ModelCircuitOpen, ModelTimeout, ModelUnavailable, Problem, TextTooLong
 from domain.grading import Accepted, Grading, Rejected, Unreadable, judge
 from tests.activities.adapters.asks import TEXT, an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
@@ -36,6 +36,7 @@ from tests.model_plays import (
     incomplete,
     inventive,
     obedient,
+    refusal,
     unproven,
     where,
 )
@@ -216,6 +217,15 @@ async def test_refusals_do_not(server: ModelServer, grader_of: GraderOf, answer:
     server.rule = lambda _: answer
 
     assert ModelCircuitOpen not in [type(await error_of(grader)) for _ in range(3)]
+
+
+async def test_an_essay_that_is_too_long_is_no_failure_of_the_endpoint_whatever_the_status(
+    server: ModelServer, grader_of: GraderOf
+) -> None:
+    grader = grader_of(circuit_threshold=1)
+    server.rule = lambda _: refusal(500, "Context size has been exceeded.")
+
+    assert [type(await error_of(grader)) for _ in range(2)] == [TextTooLong, TextTooLong]
 
 
 async def test_a_provider_that_is_back_is_used_again(server: ModelServer, grader_of: GraderOf) -> None:
