@@ -136,16 +136,16 @@ def refused_option(error: APIStatusError, sent: Collection[str]) -> str | None:
     complaint = _complaint(error.body)
     if any(pattern.search(complaint.text) for pattern in (_TOO_LONG, _NO_CREDIT, _INVALID_KEY, _REFUSED_TEXT)):
         return None
+    possible = sent if error.status_code in _OPTION_STATUSES else ()
+    named = next((name for name in possible if name in complaint.named), None)
+    if named is not None:
+        return named
     if error.status_code in _FORMAT_STATUSES and _FORMAT.search(complaint.text):
         return next((name for name in FORMATS if name in sent), None)
-    if error.status_code not in _OPTION_STATUSES:
-        return None
-    return next((name for name in sent if _refuses(complaint, name)), None)
+    return next((name for name in possible if _refuses(complaint, name)), None)
 
 
 def _refuses(complaint: _Complaint, option: str) -> bool:
-    if option in complaint.named:
-        return True
     words = rf"\b{option}\b|{_MATRYOSHKA}" if option == "dimensions" else rf"\b{option}\b"
     return bool(_UNSUPPORTED.search(complaint.text) and re.search(words, complaint.text))
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from domain.assessments import AssessmentStatus, Healing
-from domain.errors import ModelKeyRefused
+from domain.errors import ModelKeyRefused, TextRefused, TextTooLong
 from persistence.tables import EssayScoreRow, ModelAnswerRow
 from tests.fakes import FakeGradingModel
 from tests.workflows.pipeline import ONE_RESULT, Pipeline, history_bytes, outcome
@@ -66,6 +66,23 @@ async def test_a_refused_key_degrades_with_its_own_reason_and_a_retry_heals_it(p
     row = await pipeline.row(assessment)
     assert (row.status, row.revision, row.degraded, row.healing) == ("completed", 2, False, Healing.NONE)
     assert len(model.asked) == 4
+
+
+async def test_an_essay_that_the_provider_refuses_is_graded_locally_waits_for_a_person_and_does_not_heal(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.model = FakeGradingModel(TextRefused("Refused"), TextTooLong("Too long"))
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        done = await outcome(await pipeline.submit(assessment))
+
+    assert done.degraded_reasons == ("essay_refused_by_provider", "essay_too_long_for_model")
+    row = await pipeline.row(assessment)
+    assert (row.degraded, row.healing) == (True, Healing.NONE)
+    async with pipeline.units() as unit:
+        published = await unit.results.published(assessment.id)
+    assert [score.needs_review for score in published.scores.essays] == [True, True]
+    assert len(pipeline.model.asked) == 2
 
 
 async def test_a_person_sees_the_reason_in_words_while_the_run_is_there(pipeline: Pipeline) -> None:

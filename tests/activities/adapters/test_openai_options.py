@@ -9,7 +9,7 @@ from domain.grading import Grading
 from tests.activities.adapters.asks import an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
 from tests.domain.builders import criterion, essay
-from tests.model_plays import Answer, refusal, without
+from tests.model_plays import NO_CREDIT, TOO_LONG, WRONG_KEY, Answer, refusal, without
 from tests.model_server import ModelServer
 
 
@@ -80,6 +80,31 @@ async def test_a_setting_that_is_refused_is_not_sent_again(server: ModelServer, 
 
     assert len(server.asked) == 3
     assert {"temperature", "seed", "reasoning_effort"} - {*server.asked[-1].json} == {name}
+
+
+async def test_a_parameter_that_is_named_comes_before_what_the_message_mentions(
+    server: ModelServer, grader_of: GraderOf
+) -> None:
+    grader = grader_of(temperature=0.2)
+    server.script(refusal(400, "This value is not supported together with response_format.", param="temperature"))
+
+    await grader.buy(an_ask())
+
+    assert "temperature" not in server.asked[1].json
+    assert server.asked[1].json["response_format"]["type"] == "json_schema"
+
+
+@pytest.mark.parametrize("answer", [TOO_LONG, WRONG_KEY, NO_CREDIT, refusal(400, "flagged", param="temperature")])
+async def test_a_refusal_for_another_reason_drops_no_option(
+    server: ModelServer, grader_of: GraderOf, answer: Answer
+) -> None:
+    grader = grader_of(temperature=0.2)
+    server.script(answer)
+    await error_of(grader)
+
+    await grader.buy(an_ask())
+
+    assert {*server.asked[0].json} == {*server.asked[1].json}
 
 
 async def test_a_limit_that_is_refused_is_sent_by_its_older_name(server: ModelServer, grader_of: GraderOf) -> None:
