@@ -24,6 +24,7 @@ _FILTERED: Final = {
     *("refusal", "guardrail_intervened"),
 }
 """Reasons to stop that mean `content_filter`."""
+_CUT_OFF: Final = {"length", "max_tokens", "model_length"}
 _MARKER: Final = re.compile(
     rf"(?:(?<!-)-+ ?)?\b[0-9a-f]{{{2 * MARKER_BYTES}}}\b(?: answer (?:begins|ends))?(?: ?-+)?", re.IGNORECASE
 )
@@ -156,7 +157,7 @@ def _text(envelope: Any) -> str:  # noqa: ANN401 - whatever JSON there is
     reason = str(choices[0].get("finish_reason") if isinstance(choices[0], dict) else "").lower()
     if reason.startswith("content_filter") or reason in _FILTERED:
         raise Withheld("was withheld by the provider's content filter")
-    if reason == "length":
+    if reason in _CUT_OFF:
         raise NotReadable("is too long and was cut off")
     if message.get("refusal"):
         raise Withheld("is a refusal to grade")

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 MOST_OBJECTS: Final = 8
-"""How many beginnings of an object are tried, the last ones; each costs one pass over the text."""
+"""A text with more beginnings of an object is not read: each costs one pass over the text."""
 
 _STRING: Final = r'"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z)'
 _TOKEN: Final = re.compile(rf"{_STRING}|[{{}}]", re.DOTALL)
@@ -47,7 +47,10 @@ def objects(text: str, members: Collection[str]) -> Iterator[Json | NotReadable]
     """
     body = text[thoughts.end() :] if (thoughts := _THOUGHTS.match(text)) else text
     names = "|".join(map(re.escape, members))
-    starts = [found.start() for found in re.finditer(rf'\{{\s*"(?:{names})"\s*:', body)][-MOST_OBJECTS:]
+    starts = [found.start() for found in re.finditer(rf'\{{\s*"(?:{names})"\s*:', body)]
+    if len(starts) > MOST_OBJECTS:
+        yield NotReadable("holds too many objects")
+        return
     position = 0
     for start in starts or [max(0, body.find("{"))]:
         if start < position:  # inside the object before
