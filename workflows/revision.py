@@ -142,7 +142,8 @@ class RevisionWorkflow(Staged):
         epoch = essay.epoch + min(rejections, 1)
         wanted = EssayInput(run=_run(self._id, plan), essay=essay.essay, epoch=epoch)
         attempt = await grade(wanted, "Essay")
-        if attempt.reason is DegradedReason.ESSAY_ANSWER_REJECTED:
+        # An older build, which may have begun this run, takes every reason of an unscorable essay for a rejection.
+        if attempt.reason is DegradedReason.ESSAY_ANSWER_REJECTED or (attempt.reason and attempt.reason.needs_person):
             self._rejections[essay.essay] = rejections + 1
         if attempt.failure is not None:
             self.show(self._progress.stage, last_failure=attempt.failure)
@@ -157,7 +158,7 @@ class RevisionWorkflow(Staged):
             for essay, attempt in zip(essays, attempts, strict=True)
             if attempt.reason is not None and attempt.reason.needs_person
         )
-        # Older builds ignore the reason and try again. The call stays inside: other runs must not record the patch.
+        # Older builds try such an essay again. Runs without one do not record the patch.
         if not left or not workflow.patched("leave-refused-essays-to-a-person"):
             return 0
         scored = await workflow.execute_activity_method(

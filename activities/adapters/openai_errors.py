@@ -35,7 +35,8 @@ LONGEST_WAIT_S: Final = 60.0
 """An essay waits so long for a provider that asks it to; for longer it goes to another grader."""
 
 _NO_CREDIT: Final = re.compile(
-    r"\b(?:insufficient_(?:user_)?quota|billing_hard_limit_reached|billing_not_active|credit_balance_exhausted)\b"
+    r"\b(?:insufficient_(?:user_)?quota|billing_hard_limit_reached|billing_not_active|credit_balance_exhausted"
+    r"|exceeded_current_quota_error|arrearage)\b"
     r"|credit balance is too low|insufficient (?:credit|balance|funds)|(?:not|n't) have any credits"
     r"|used all (?:of its )?available credits|spending limit|inactive subscription|usage limit reached"
     r"|perday|limit: 0\b"  # Gemini's quotas of a day, and of a plan without the model

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
@@ -54,6 +55,18 @@ async def test_a_changed_workflow_is_refused() -> None:
 
 async def test_a_change_behind_a_patch_is_not_refused() -> None:
     await replayer([BehindAPatch]).replay_workflow(read(SEARCH))
+
+
+async def test_a_reason_that_an_older_build_ignored_is_ignored_again() -> None:
+    path = DIRECTORY / "revision-given-up" / "RevisionWorkflow-1.json"
+    without, reason = b'"next_call":""}', b'"next_call":"","reason":"essay_refused_by_provider"}'
+    text = path.read_text(encoding="utf-8")
+    results = {data for data in _payloads(json.loads(text)) if base64.b64decode(data).endswith(without)}
+    assert results
+    for data in results:
+        text = text.replace(data, base64.b64encode(base64.b64decode(data).replace(without, reason)).decode())
+
+    await replayer(REGISTERED).replay_workflow(WorkflowHistory.from_json(path.stem, text))
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name}-{path.stem}")

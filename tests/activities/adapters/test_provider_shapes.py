@@ -70,7 +70,7 @@ async def test_a_complete_reply_is_read_and_its_tokens_are_counted(
 
 
 @pytest.mark.parametrize("shape", shapes("withheld"))
-async def test_a_withheld_reply_is_told_apart_from_one_without_form(
+async def test_a_reply_that_the_provider_withholds_is_marked(
     server: ModelServer, grader_of: GraderOf, shape: dict[str, Any]
 ) -> None:
     grader = grader_of()
