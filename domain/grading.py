@@ -18,7 +18,7 @@ from domain.essays import Essay, essay_points, rate, verify_quotes
 from domain.exact import rounded
 from domain.questions import EssayRubric
 from domain.scores import UNRELATED, CriterionRating, DegradedReason, EssayScore, Spent
-from domain.wording import Runs, runs_of, without_runs
+from domain.wording import Runs, cached_runs_of, runs_of, without_runs
 
 TRUSTED: Final = Fraction(9, 10)
 """The confidence of a clean, single answer: a prior, until reviews say how often its levels stand."""
@@ -247,7 +247,7 @@ def without_wording(reply: Grading, hidden: Runs) -> Grading:
 def _without_labelled_wording(reply: Grading, rubric: EssayRubric, text: str) -> Grading:
     """Students must not see labelled answers or criterion descriptions. What the essay itself says is no secret."""
     secrets = [*(anchor.text for anchor in rubric.anchors), *(each.description for each in rubric.criteria)]
-    return without_wording(reply, runs_of(*secrets) - runs_of(text))
+    return without_wording(reply, cached_runs_of(*secrets) - runs_of(text))
 
 
 def _accepted(ratings: tuple[CriterionRating, ...], reply: Grading) -> Accepted:

@@ -22,10 +22,15 @@ class _Word(NamedTuple):
     end: int
 
 
-@lru_cache(maxsize=64)  # the texts of a question are the same for every essay
 def runs_of(*texts: str) -> Runs:
     """Every run of `RUN_WORDS` words in the texts, compared without case and compatibility forms."""
     return frozenset(run for text in texts for run in _runs([word.normalized for word in _words(text)]))
+
+
+@lru_cache(maxsize=32)
+def cached_runs_of(*texts: str) -> Runs:
+    """As `runs_of`, for texts of a question, which are the same for every essay."""
+    return runs_of(*texts)
 
 
 def without_runs(text: str, hidden: Runs) -> str:
