@@ -69,7 +69,7 @@ def honest_answers() -> list[HonestAnswer]:
 
 
 def own_questions() -> list[Essay]:
-    """The project's essay questions, each as an essay with a text to replace; `rubric_version` is the question's key."""
+    """The essay questions of `deploy/content`, each with a text to replace; `rubric_version` is the question's key."""
     return [
         Essay(
             snapshot_id=uuid5(NAMESPACE, content.key),
