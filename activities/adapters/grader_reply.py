@@ -23,6 +23,12 @@ def _cleaned(value: object) -> object:
     return readable(value[:MOST_CHARS]).strip() if isinstance(value, str) else value
 
 
+def _listed(value: object) -> list[str]:
+    """The texts of a list, or a text alone; anything else is no text that addresses the grader."""
+    texts = value if isinstance(value, list) else [value]
+    return [text for text in texts if isinstance(text, str)]
+
+
 Text = Annotated[str, BeforeValidator(_cleaned)]
 
 
@@ -38,6 +44,7 @@ class _Content(BaseModel):
     model_config = ConfigDict(strict=True)
 
     criteria: dict[Text, _Rating]
+    addresses_grader: Annotated[list[Text], BeforeValidator(_listed)] = []
     answers_the_question: bool = True
     feedback: Text
 
@@ -120,12 +127,17 @@ def _grading(content: str) -> Grading:
                 criterion=key,
                 level=rating.level,
                 rationale=rating.rationale,
-                quotes=tuple(quote for quote in rating.quotes[:MOST_QUOTES] if quote),
+                quotes=_quotes(rating.quotes),
             )
             for key, rating in read.criteria.items()
         ),
         feedback=read.feedback,
+        addresses_grader=_quotes(read.addresses_grader),
     )
+
+
+def _quotes(quotes: list[str]) -> tuple[str, ...]:
+    return tuple(quote for quote in quotes[:MOST_QUOTES] if quote)
 
 
 def _json(text: str | bytes, **hooks: Any) -> Any:  # noqa: ANN401 - whatever JSON there is

@@ -18,6 +18,7 @@ from domain.essay_text import (
     COPIED_PROMPT,
     GIBBERISH,
     HIDDEN_CHARACTERS,
+    LITTLE_OF_ITS_OWN,
     PASTED_RUBRIC,
     REPEATED,
     TOO_SHORT,
@@ -140,7 +141,9 @@ def _read(essay: Essay, model: str) -> _Reading:
     return _Reading(
         essay=essay,
         question=content_hash([model, PROMPT_VERSION, essay.rubric_version, labelled]),
-        texts=(whole, substance(essay.text, essay.prompt, essay.rubric)) if flags else (whole,),
+        texts=(whole, substance(essay.text, essay.prompt, essay.rubric))
+        if LITTLE_OF_ITS_OWN.intersection(flags)
+        else (whole,),
         flags=flags,
     )
 
