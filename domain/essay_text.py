@@ -11,7 +11,7 @@ from domain.gibberish import is_gibberish
 from domain.prompt_injection import has_injection
 from domain.prose import prose
 from domain.questions import Anchor, EssayRubric
-from domain.unicode_text import has_hidden_characters, limit_marks, nfkc
+from domain.unicode_text import has_hidden_characters, latin_length, limit_marks, nfkc
 
 HIDDEN_CHARACTERS: Final = "hidden_characters"
 ADDRESSED_TO_GRADER: Final = "addressed_to_grader"
@@ -92,7 +92,7 @@ def is_too_short(text: str, rubric: EssayRubric, labelled: Sequence[Anchor] = ()
     """Whether it has less than a third of the words of the shortest labelled answer that earned something."""
     earned = _earning_words(rubric, labelled)
     fewest = min(MOST_FEWEST_WORDS, -(-min(earned) // 3)) if earned else USUAL_FEWEST_WORDS
-    return len(_words(text)) < fewest
+    return _count_words(text) < fewest
 
 
 def still_answers(left: str, text: str, rubric: EssayRubric, labelled: Sequence[Anchor] = ()) -> bool:
@@ -100,8 +100,8 @@ def still_answers(left: str, text: str, rubric: EssayRubric, labelled: Sequence[
 
     It has half of the text's words, or as many as the shortest labelled answer that earned something.
     """
-    fewest = min([len(_words(text)) / 2, *_earning_words(rubric, labelled)])
-    return not is_too_short(left, rubric, labelled) and len(_words(left)) >= fewest
+    fewest = min([_count_words(text) / 2, *_earning_words(rubric, labelled)])
+    return not is_too_short(left, rubric, labelled) and _count_words(left) >= fewest
 
 
 def substance(text: str, prompt: str, rubric: EssayRubric) -> str:
@@ -139,7 +139,12 @@ def _words(text: str) -> list[str]:
 
 @lru_cache(maxsize=1024)  # labelled answers are counted for every essay
 def _word_count(text: str) -> int:
-    return len(_words(text))
+    return _count_words(text)
+
+
+def _count_words(text: str) -> int:
+    """The number of words; in scripts without spaces, two Han characters or four others count as a word."""
+    return len(_words(text)) + (latin_length(text) - len(text)) // 4
 
 
 def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:

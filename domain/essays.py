@@ -13,11 +13,12 @@ from domain.essay_text import sentences
 from domain.exact import rounded
 from domain.questions import Anchor, EssayRubric, Item
 from domain.scores import CriterionRating, EssayScore
-from domain.unicode_text import nfkc
+from domain.unicode_text import latin_length, nfkc
 
 MIN_QUOTE_WORDS: Final = 3
 MIN_QUOTE_CHARS: Final = 12
-"""A quote shorter than both is found in any text and proves nothing."""
+"""A quote shorter than both is found in any text and proves nothing. Characters count as `latin_length` counts them: in
+Chinese four can be a clause."""
 
 _MARKS: Final = str.maketrans(
     dict.fromkeys("‘’‚‛′‵´`ʹʼ‹›", "'") | dict.fromkeys("“”„‟″‶«»", '"') | dict.fromkeys("‐‑‒–—―−﹘﹣", "-")
@@ -179,5 +180,5 @@ def _letters(text: str) -> tuple[str, list[int]]:
 
 def _is_evidence(quote: str, body: str) -> bool:
     """A short quote proves something only where it is all there is to quote."""
-    long_enough = len(quote) >= MIN_QUOTE_CHARS or len(quote.split()) >= MIN_QUOTE_WORDS
+    long_enough = latin_length(quote) >= MIN_QUOTE_CHARS or len(quote.split()) >= MIN_QUOTE_WORDS
     return (long_enough and quote in body) or (bool(quote) and quote == body)

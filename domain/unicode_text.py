@@ -1,4 +1,4 @@
-"""Unicode normalization with bounded cost, and hidden characters."""
+"""Unicode normalization with bounded cost, hidden characters, and text length across scripts."""
 
 import re
 import unicodedata
@@ -29,6 +29,10 @@ _HIDDEN: Final = re.compile(
 in reverse. Other uses are legitimate: joiners in Persian, Indic scripts and emoji, a break in a long word, direction
 marks in Hebrew and Arabic or before a Windows path, escape sequences of a terminal, icons in the private use area."""
 
+_HAN: Final = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_SYLLABIC: Final = re.compile("[\u3041-\u30ff\uac00-\ud7af\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]")
+"""Kana, Hangul, Thai, Lao, Tibetan, Burmese and Khmer."""
+
 
 def nfkc(text: str) -> str:
     """The text in NFKC, at most `MAX_NORMALIZED_CHARS` of it, in linear time."""
@@ -41,6 +45,14 @@ def limit_marks(text: str) -> str:
         return text
     runs = groupby(text, _is_mark)
     return "".join(chain.from_iterable(islice(run, MAX_MARKS if marks else None) for marks, run in runs))
+
+
+def latin_length(text: str) -> int:
+    """The length of a text in Latin letters.
+
+    A Han character says about as much as three Latin letters, and one of a syllabic or unspaced script as much as two.
+    """
+    return len(text) + 2 * len(_HAN.findall(text)) + len(_SYLLABIC.findall(text))
 
 
 def has_hidden_characters(text: str) -> bool:

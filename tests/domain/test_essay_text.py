@@ -228,6 +228,24 @@ def test_flags_come_in_their_order() -> None:
     assert set(found) < set(TEXT_FLAGS)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我会先按天汇总订单行再与仪表板的数字比较",
+        "各日の注文行を合計してダッシュボードと比べる",
+        "ฉันรวมแถวคำสั่งซื้อของแต่ละวันแล้วเปรียบเทียบ",
+    ],
+    ids=["Chinese", "Japanese", "Thai"],
+)
+def test_a_sentence_of_a_script_without_spaces_is_not_too_short(text: str) -> None:
+    assert text_flags(text, PROMPT, RUBRIC) == ()
+
+
+@pytest.mark.parametrize("text", ["不知道", "わからない", "ไม่รู้"], ids=["Chinese", "Japanese", "Thai"])
+def test_a_word_of_a_script_without_spaces_is_too_short(text: str) -> None:
+    assert text_flags(text, PROMPT, RUBRIC) == (TOO_SHORT,)
+
+
 def test_where_short_answers_have_earned_something_one_may_be_short() -> None:
     short = Anchor(text="The join doubles orders.", levels={"cause": "Strong"})
 

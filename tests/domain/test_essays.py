@@ -128,6 +128,38 @@ def test_three_short_words_are_evidence() -> None:
     assert verify_quotes("I use it daily.", ["I use it"]) == ("I use it",)
 
 
+@pytest.mark.parametrize(
+    ("text", "quote"),
+    [
+        ("我先重置密码，然后终止所有会话并通知安全团队。", "重置密码"),
+        ("我先重置密码，然后终止所有会话并通知安全团队。", "终止所有会话"),
+        ("まず電話で確認し、パスワードを変更します。", "電話で確認"),
+        ("まず電話で確認し、パスワードを変更します。", "パスワードを変更"),
+        ("ฉันโทรกลับไปยังหมายเลขที่รู้จัก", "โทรกลับ"),
+        ("먼저 세션을 종료하고 비밀번호를 재설정합니다.", "비밀번호를 재설정"),
+        ("ចុចប៊ូតុង ហើយប្តូរពាក្យសម្ងាត់", "ប្តូរពាក្យ"),
+    ],
+    ids=["Chinese 4", "Chinese 6", "Japanese 5", "Japanese 8", "Thai", "Korean", "Khmer"],
+)
+def test_a_clause_of_a_dense_script_is_evidence_although_it_has_few_characters(text: str, quote: str) -> None:
+    assert verify_quotes(text, [quote]) == (quote,)
+
+
+@pytest.mark.parametrize(
+    ("text", "quote"),
+    [
+        ("我先重置密码，然后终止所有会话。", "密码"),
+        ("我先重置密码，然后终止所有会话。", "然后终"),
+        ("確認してください。次に変更します。", "ください"),
+        ("ฉันโทรกลับไปยังหมายเลข", "ฉันโท"),
+        ("Ответ: я звоню и меняю пароль.", "меняю пар"),
+    ],
+    ids=["Chinese 2", "Chinese 3", "Japanese kana", "Thai", "Russian"],
+)
+def test_a_word_of_a_dense_script_proves_nothing(text: str, quote: str) -> None:
+    assert verify_quotes(text, [quote]) == ()
+
+
 def test_kept_quotes_stay_in_order() -> None:
     quotes = ["keep NULL in a", "invented by nobody", "The “left join”"]
     assert verify_quotes("The “left join” must keep NULL in a row", quotes) == (quotes[0], quotes[2])
