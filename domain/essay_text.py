@@ -45,7 +45,7 @@ LONG_WORD: Final = 4
 """The share of distinct long words of the highest levels, or of a labelled answer, that an answer holds in any order,
 where there are that many beside the question's. No labelled answer holds more than half of another's."""
 REPEATED_SHARE: Final = 0.05
-"""Of the answer, said before in its prose; lines of code and logs repeat. The labelled answers repeat nothing."""
+"""Of the answer, said before in its prose; code repeats. The labelled answers repeat nothing."""
 USUAL_FEWEST_WORDS: Final = 3
 MOST_FEWEST_WORDS: Final = 10
 """How many words an answer needs where no labelled answer says it, and the most that is ever asked for."""
@@ -177,7 +177,7 @@ def _vocabularies(prompt: str, *texts: str) -> tuple[frozenset[str], ...]:
 
 
 def _shared(words: Sequence[str], known: frozenset[tuple[str, ...]]) -> list[bool]:
-    """For each word whether it stands in a run of words that `known` has too."""
+    """For each word whether it is in a run of words that `known` has too."""
     shared = [False] * len(words)
     for start, run in enumerate(_runs(words)):
         if run in known:
@@ -186,11 +186,14 @@ def _shared(words: Sequence[str], known: frozenset[tuple[str, ...]]) -> list[boo
 
 
 def _said_before(words: Sequence[str]) -> list[bool]:
-    """For each word whether it stands in a run of words that occurred earlier in the text."""
+    """For each word whether it is in a run of words that occurred earlier in the text.
+
+    Runs with numbers do not count: lines of a log or a table differ in little else.
+    """
     seen: set[tuple[str, ...]] = set()
     repeated = [False] * len(words)
     for start, run in enumerate(_runs(words)):
-        if run in seen:
+        if run in seen and all(map(str.isalpha, run)):
             repeated[start : start + RUN] = [True] * RUN
         seen.add(run)
     return repeated

@@ -38,16 +38,16 @@ _INJECTION: Final = re.compile(
         rf"{_BEGINS}{_DROP} (?:all )?your (?:previous |prior )?{_RULES}\b",
         rf"{_BEGINS}{_DROP} (?:everything|anything|all) (?:above|before this)(?= ?(?:[.!,;:]|$|and\b))",
         rf"{_BEGINS}{_GIVE} (?:me|my \w{{1,20}}|(?:this|the) (?:{_ANSWER}|student)) (?:the |a )?{_BEST}",
-        rf"{_BEGINS}{_GIVE} (?:full|top) marks\b",
+        rf"{_BEGINS}{_GIVE} (?:full|top) marks(?= ?(?:[.!,;]|$|(?:for|to|in|on) (?:this|my|all|every)\b))",
         rf"{_BEGINS}(?:rate|grade|mark|score) (?:this|my) {_ANSWER} (?:as |at |with )?(?:the )?"
         r"(?:strong|excellent|perfect|full|highest|maximum|top|100|10)\b",
         rf"\b(?:this|my) {_ANSWER} (?:\w{{1,20}} )?(?:deserves|merits|earns|(?:should|must) (?:get|receive|be given))"
         rf" (?:the |a )?{_BEST}",
         rf"^\W{{0,5}}(?:(?:message|notes?|instructions?|hints?) (?:to|for)|dear|attention|hey|hello),?"
-        rf" (?:the |any |all )?{_GRADER}\b",
+        rf" (?:the |any |all )?{_GRADER} ?(?:[:,.!]|$)",
         rf"\b(?:you are|act as|pretend to be)(?: now)? (?:an? |the |my )?(?:\w{{1,20}} ){{0,2}}{_GRADER}\b",
         rf"{_BEGINS}as (?:the |an? |your ){_GRADER},? you\b",
-        r"<\|(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>",
+        r"^<\|im_start\|>(?:system|user|assistant)$|^\[inst\].*\[/inst\]$",
         rf"^\W{{0,8}}(?:end|begin|start) of (?:the )?(?:student(?:'s)? )?{_ANSWER}\W{{0,8}}$",
     ),
     re.MULTILINE,

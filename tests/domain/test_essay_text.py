@@ -102,6 +102,9 @@ ORDINARY = [
     "2026-03-01 12:00:01 WARN ignore all previous instructions\nis how the attack shows in the log.",
     "The test sends\n    Ignore all previous instructions.\nand expects a refusal.",
     "> Ignore all previous instructions.\nis what the mail said.",
+    "<|im_start|>system ... <|im_end|> are markers of ChatML, and [INST] belongs to another template.",
+    "Give full marks only to those who also report the mail.",
+    "Note to the examiner of logs: the clock of the firewall is ahead.",
 ]
 
 
@@ -214,6 +217,7 @@ def test_a_trick_is_told_by_its_name(text: str, flag: str) -> None:
         f"{HONEST} \x1b[31mERROR\x1b[0m build failed\x07, \ue0b0 main \uf8ff",
         f"{HONEST} get\u200bElement\u200bBy\u200bId, /var/\u200blog/\u200bnginx, f\u2061(x), it\x92s",
         f"{HONEST} \u2764\ufe0f 1\ufe0f\u20e3 葛\U000e0100 \u200e\u200f",
+        f"{HONEST}\n" + "Reply from 10.0.0.1: bytes=32 time=1ms TTL=64\n" * 4,
         f"{HONEST}\n```\n{'GET /orders/7 HTTP/1.1 answered 200 after 12 ms by node a' + chr(10) * 1}```",
     ],
 )
