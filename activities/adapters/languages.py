@@ -7,9 +7,13 @@ from typing import Final, Protocol
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from domain.essay_text import sentences
+
 CONFIDENT: Final = 0.6
 """The least probability of another language. Of the development set's 302 English answers (code, logs, lists, names)
 none reaches more than 0.41, and its answers in other languages reach 0.72 or more."""
+FEWEST_CHARS: Final = 20
+"""Of a sentence; shorter ones are too short to tell."""
 _ENGLISH: Final = frozenset({"en", "pcm", "zxx"})
 """English, Nigerian Pidgin, and `zxx`: no language, such as keys and hashes."""
 _LETTER: Final = re.compile(r"[^\W\d_]")
@@ -24,16 +28,27 @@ class _Identifier(Protocol):
 
 
 def is_other_language(text: str) -> bool:
-    """Whether most letters are of another script, or the words are of another language than English.
+    """Whether a text is in another language than English: most of its letters, or its words.
 
-    Texts that are too short to tell, such as a list of names or abbreviations, count as English.
+    A text that is too short to tell, such as a list of names or abbreviations, counts as English. So does one with a
+    foreign sentence, if at least half of its letters are in sentences that are clearly English.
     """
     normalized = unicodedata.normalize("NFC", text)
     letters, latin_or_greek = len(_LETTER.findall(normalized)), len(_LATIN_OR_GREEK.findall(normalized))
     if 2 * latin_or_greek < letters:
         return True
     language, probability = _identifier().classify(normalized)
-    return language not in _ENGLISH and probability >= CONFIDENT
+    if language in _ENGLISH or probability < CONFIDENT:
+        return False
+    return 2 * sum(map(_english_letters, sentences(normalized))) < letters
+
+
+def _english_letters(sentence: str) -> int:
+    """The number of letters of a sentence that is clearly English, otherwise 0."""
+    if len(sentence) < FEWEST_CHARS:
+        return 0
+    language, probability = _identifier().classify(sentence)
+    return len(_LETTER.findall(sentence)) if language == "en" and probability >= CONFIDENT else 0
 
 
 @cache
