@@ -10,8 +10,10 @@ import pytest
 from activities.adapters.answers import describe
 from activities.adapters.chunks import chunks
 from activities.adapters.grader_reply import is_reply, read_reply, read_usage
+from activities.adapters.languages import is_other_language
 from activities.adapters.minilm import MiniLMEmbedder
 from activities.adapters.webhook_sender import excerpt
+from domain.essay_text import readable
 from tests.growth import slow_cases
 
 
@@ -28,13 +30,14 @@ def in_form(text: str) -> str:
     "function",
     [
         lambda text: describe([text], np.ones((1, 4))),
+        lambda text: is_other_language(readable(text)),
         lambda text: read_reply(reply(text)),
         lambda text: read_reply(reply(in_form(text))),
         lambda text: read_reply(reply(f"{text}{in_form('Good.')}{text}")),
         lambda text: (read_reply(text.encode()), is_reply(text.encode()), read_usage(text.encode())),
         lambda text: excerpt(text.encode()),
     ],
-    ids=["text features", "reply", "reply in form", "reply with remarks", "raw reply", "webhook excerpt"],
+    ids=["text features", "language", "reply", "reply in form", "reply with remarks", "raw reply", "webhook excerpt"],
 )
 def test_time_grows_with_the_length_of_the_text(function: Callable[[str], object]) -> None:
     assert slow_cases(function) == []
