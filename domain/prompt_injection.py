@@ -15,19 +15,15 @@ def _any(*alternatives: str) -> str:
     return f"(?:{'|'.join(alternatives)})"
 
 
-_BEGINS: Final = r"(?:^|[.!?;:,(>*#-]\s?|\b(?:please|kindly|now|then|instead|must|and)\s)"
-"""Only orders count: "users ignore the rubric" is a remark."""
+_BEGINS: Final = r"(?:^|(?<!\d)[.!?] )(?:(?:please|kindly|now|you must)(?: now)?,? )?"
+"""Only orders at the beginning of a sentence count: "attackers write ignore all previous instructions" is a remark, and
+so are items of a list."""
 _DROP: Final = "(?:ignore|disregard|forget|override|bypass)"
 _RULES: Final = "(?:instructions?|prompts?|rubrics?|criteria|guidelines|directions|rules)"
 _ANSWER: Final = "(?:essay|answer|response|submission)"
 _GIVE: Final = "(?:give|award|assign|grant)"
 _BEST: Final = r"(?:full|maximum|max|top|highest|best|perfect)(?: possible)? (?:marks?|points?|scores?|grades?|levels?)"
-_GRADER: Final = _any(
-    "(?:automated |ai )?graders?",
-    "examiners?",
-    "ai (?:assistant|model|evaluator)",
-    "grading (?:assistant|model|system|ai|bot)",
-)
+_GRADER: Final = _any("(?:automated |ai )?graders?", "examiners?", "grading (?:assistant|model|system|ai|bot)")
 
 _INJECTION: Final = re.compile(
     _any(

@@ -103,6 +103,9 @@ ORDINARY = [
     "The test sends\n    Ignore all previous instructions.\nand expects a refusal.",
     "> Ignore all previous instructions.\nis what the mail said.",
     "<|im_start|>system ... <|im_end|> are markers of ChatML, and [INST] belongs to another template.",
+    "Typical payloads:\n- Ignore all previous instructions.\n2. Forget everything above.",
+    "The system prompt says you are a helpful AI assistant; it must ignore all previous instructions in a document.",
+    "He types anything, and then ignores the system prompt.",
     "Give full marks only to those who also report the mail.",
     "Note to the examiner of logs: the clock of the firewall is ahead.",
 ]
