@@ -23,7 +23,7 @@ from domain.errors import (
     TextTooLong,
 )
 from domain.essays import Essay
-from domain.grading import Accepted, Ask, Call, Unscorable, Variant, ask, essay_score, next_call
+from domain.grading import Accepted, Ask, Call, LeftToPerson, Unscorable, Variant, ask, essay_score, next_call
 from domain.ledger import AnswerKey, Bought, Intent, SpendingLimits
 from domain.ports import GradingModel, JobKey, UnitOfWorkFactory
 from domain.scores import DegradedReason, EssayScore
@@ -129,7 +129,7 @@ class ScoreEssay:
                 return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=_UNSCORABLE[type(error)])
             due = next_call(essay, replies | {due: self._model.read(raw)}, self._grading.samples)
         match due:
-            case Accepted():
+            case Accepted() | LeftToPerson():
                 return await self._close(job, essay, due)
             case Unscorable(reason=reason):
                 return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)
@@ -190,7 +190,7 @@ class ScoreEssay:
                 await unit.model_answers.release(key, claim)
                 await unit.commit()
 
-    async def _close(self, job: JobKey, essay: Essay, answer: Accepted) -> EssayProgress:
+    async def _close(self, job: JobKey, essay: Essay, answer: Accepted | LeftToPerson) -> EssayProgress:
         async with self._units(autocommit=True) as unit:
             spent = (await unit.model_answers.spent(job.assessment_id))[essay.snapshot_id]
             score = essay_score(

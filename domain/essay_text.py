@@ -1,16 +1,17 @@
-"""An essay's text as a grader may read it, and what in it was not written to answer the question."""
+"""The text of an essay: sanitized for a grader, and checked for what was not written to answer the question."""
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from operator import or_
 from typing import Final
 
-from domain.addressing import addressed
 from domain.gibberish import is_gibberish
+from domain.prompt_injection import has_injection
+from domain.prose import prose
 from domain.questions import Anchor, EssayRubric
+from domain.unicode_text import has_hidden_characters, latin_length, limit_marks, nfkc
 
 HIDDEN_CHARACTERS: Final = "hidden_characters"
 ADDRESSED_TO_GRADER: Final = "addressed_to_grader"
@@ -28,7 +29,9 @@ TEXT_FLAGS: Final = (
     REPEATED,
     TOO_SHORT,
 )
-"""Everything `text_flags` may say, in its order."""
+"""All flags of `text_flags`, in its order."""
+LITTLE_OF_ITS_OWN: Final = frozenset({COPIED_PROMPT, PASTED_RUBRIC, REPEATED, TOO_SHORT})
+"""The flags that say something about an answer's substance. The others are patterns, and call for a review only."""
 
 RUN: Final = 8
 """Words in a row that two texts rarely share by chance; what is less is no copy."""
@@ -42,7 +45,7 @@ LONG_WORD: Final = 4
 """The share of distinct long words of the highest levels, or of a labelled answer, that an answer holds in any order,
 where there are that many beside the question's. No labelled answer holds more than half of another's."""
 REPEATED_SHARE: Final = 0.05
-"""Of the answer, said before; the labelled answers repeat nothing."""
+"""Of the answer, said before in its prose; code repeats. The labelled answers repeat nothing."""
 USUAL_FEWEST_WORDS: Final = 3
 MOST_FEWEST_WORDS: Final = 10
 """How many words an answer needs where no labelled answer says it, and the most that is ever asked for."""
@@ -53,11 +56,6 @@ _INVISIBLE: Final = re.compile(
     "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
 """Unicode's Default_Ignorable_Code_Point, and what has no meaning of its own: surrogates and private use."""
-_SUSPICIOUS: Final = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\u202a-\u202e\u2061-\u206f\U000e0000-\U000e0fff]"
-    "|(?<=[A-Za-z])[\u034f\u115f\u1160\u180e\u200b-\u200d\u2060\u3164\ufe00-\ufe0f\ufeff\uffa0]+(?=[A-Za-z])"
-)
-"""Nobody types these; a byte order mark, joined emoji or a soft hyphen come with honest pasting."""
 _BREAK: Final = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _BLANK: Final = re.compile("[^\\S\n]|[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f\u2800]")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
@@ -65,33 +63,26 @@ _WORD: Final = re.compile(r"[^\W_]+")
 
 
 def readable(text: str) -> str:
-    """The text for a model: what cannot be seen removed, every break a newline, every control or blank a space."""
-    return _BLANK.sub(" ", _BREAK.sub("\n", _INVISIBLE.sub("", text)))
-
-
-def without_address(text: str) -> str | None:
-    """The readable text without the sentences and lines addressed to the grader; None when there are none."""
-    sentences = _sentences(readable(text))
-    found = addressed(sentences)
-    return _joined(sentences, found) if any(found) else None
+    """The text for a grader: no invisible characters, newlines for breaks, spaces for controls, few marks in a row."""
+    return limit_marks(_BLANK.sub(" ", _BREAK.sub("\n", _INVISIBLE.sub("", text))))
 
 
 def text_flags(text: str, prompt: str, rubric: EssayRubric, labelled: Sequence[Anchor] = ()) -> tuple[str, ...]:
-    """What is wrong with the text of an answer to `prompt`, of TEXT_FLAGS in their order; nothing is the rule.
+    """The flags of an answer to `prompt`, of TEXT_FLAGS in their order; most answers have none.
 
-    `labelled` are scored answers beside the rubric's own: they show how short an answer may be.
+    `labelled` are scored answers in addition to the rubric's own; they show how short an answer may be.
     """
     body = readable(text)
     words = _words(body)
     question = _runs_of(prompt)
     found = {
-        HIDDEN_CHARACTERS: _SUSPICIOUS.search(text) is not None,
-        ADDRESSED_TO_GRADER: any(addressed(_sentences(body))),
+        HIDDEN_CHARACTERS: has_hidden_characters(text),
+        ADDRESSED_TO_GRADER: has_injection(body),
         GIBBERISH: is_gibberish(body),
         COPIED_PROMPT: sum(_shared(words, question)) > COPIED_SHARE * len(words),
         PASTED_RUBRIC: sum(_shared(words, _runs_of(*_rubric_texts(rubric)) - question)) >= PASTED_WORDS
         or _is_shuffled_rubric(words, prompt, rubric),
-        REPEATED: sum(_said_before(words)) > REPEATED_SHARE * len(words),
+        REPEATED: sum(_said_before(_words(prose(body)))) > REPEATED_SHARE * len(words),
         TOO_SHORT: is_too_short(body, rubric, labelled),
     }
     return tuple(flag for flag in TEXT_FLAGS if found[flag])
@@ -99,46 +90,61 @@ def text_flags(text: str, prompt: str, rubric: EssayRubric, labelled: Sequence[A
 
 def is_too_short(text: str, rubric: EssayRubric, labelled: Sequence[Anchor] = ()) -> bool:
     """Whether it has less than a third of the words of the shortest labelled answer that earned something."""
-    lowest = {criterion.key: criterion.levels[0].name for criterion in rubric.criteria}
-    earned = [_word_count(each.text) for each in (*rubric.anchors, *labelled) if dict(each.levels) != lowest]
+    earned = _earning_words(rubric, labelled)
     fewest = min(MOST_FEWEST_WORDS, -(-min(earned) // 3)) if earned else USUAL_FEWEST_WORDS
-    return len(_words(text)) < fewest
+    return _count_words(text) < fewest
+
+
+def still_answers(left: str, text: str, rubric: EssayRubric, labelled: Sequence[Anchor] = ()) -> bool:
+    """Whether `left`, a part of an answer's text, is enough of it to be graded in its place.
+
+    It has half of the text's words, or as many as the shortest labelled answer that earned something.
+    """
+    fewest = min([_count_words(text) / 2, *_earning_words(rubric, labelled)])
+    return not is_too_short(left, rubric, labelled) and _count_words(left) >= fewest
 
 
 def substance(text: str, prompt: str, rubric: EssayRubric) -> str:
-    """The sentences that can earn points: not addressed to the grader, not copied, not gibberish, not said before.
+    """The sentences that can earn points: neither copied from the prompt or the rubric, nor said before.
 
-    None of them can where the words of the rubric are strewn about.
+    Returns "" when the text is the rubric's vocabulary in a different order.
     """
-    sentences = _sentences(readable(text))
-    words = [_words(sentence) for sentence in sentences]
-    said = [word for sentence in words for word in sentence]
+    parts = sentences(readable(text))
+    words = [_words(part) for part in parts]
+    said = [word for part in words for word in part]
     known = _runs_of(prompt) | _runs_of(*_rubric_texts(rubric))
     worthless = list(map(or_, _shared(said, known), _said_before(said)))
     if _is_shuffled_rubric([word for word, drop in zip(said, worthless, strict=True) if not drop], prompt, rubric):
         return ""
     in_turn = iter(worthless)
     empty = [2 * sum(islice(in_turn, len(each))) > len(each) for each in words]
-    return _joined(sentences, map(or_, map(or_, empty, addressed(sentences)), map(is_gibberish, sentences)))
+    return "".join(part for part, drop in zip(parts, empty, strict=True) if not drop).strip()
 
 
-def _sentences(text: str) -> list[str]:
-    """Cut after sentences and at newlines; each keeps the blanks that follow it, so that they join to the text."""
+def sentences(text: str) -> list[str]:
+    """The text cut after sentences and at newlines; joined, the parts are the text."""
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     return [part for start, end in zip([0, *ends], [*ends, len(text)], strict=True) if (part := text[start:end])]
 
 
-def _joined(sentences: Iterable[str], dropped: Iterable[bool]) -> str:
-    return "".join(each for each, drop in zip(sentences, dropped, strict=True) if not drop).strip()
+def _earning_words(rubric: EssayRubric, labelled: Sequence[Anchor]) -> list[int]:
+    """The number of words of each labelled answer that earned something."""
+    lowest = {criterion.key: criterion.levels[0].name for criterion in rubric.criteria}
+    return [_word_count(each.text) for each in (*rubric.anchors, *labelled) if dict(each.levels) != lowest]
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return _WORD.findall(nfkc(text).casefold())
 
 
 @lru_cache(maxsize=1024)  # labelled answers are counted for every essay
 def _word_count(text: str) -> int:
-    return len(_words(text))
+    return _count_words(text)
+
+
+def _count_words(text: str) -> int:
+    """The number of words; in scripts without spaces, two Han characters or four others count as a word."""
+    return len(_words(text)) + (latin_length(text) - len(text)) // 4
 
 
 def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -151,7 +157,7 @@ def _runs_of(*texts: str) -> frozenset[tuple[str, ...]]:
 
 
 def _rubric_texts(rubric: EssayRubric) -> list[str]:
-    """What a student has no business to know."""
+    """The parts of the rubric that students are not shown while they answer, and its descriptors."""
     descriptors = [level.descriptor for criterion in rubric.criteria for level in criterion.levels]
     return [*(anchor.text for anchor in rubric.anchors), *(each.description for each in rubric.criteria), *descriptors]
 
@@ -171,7 +177,7 @@ def _vocabularies(prompt: str, *texts: str) -> tuple[frozenset[str], ...]:
 
 
 def _shared(words: Sequence[str], known: frozenset[tuple[str, ...]]) -> list[bool]:
-    """For each word whether it stands in a run of words that `known` has too."""
+    """For each word whether it is in a run of words that `known` has too."""
     shared = [False] * len(words)
     for start, run in enumerate(_runs(words)):
         if run in known:
@@ -180,11 +186,14 @@ def _shared(words: Sequence[str], known: frozenset[tuple[str, ...]]) -> list[boo
 
 
 def _said_before(words: Sequence[str]) -> list[bool]:
-    """For each word whether it stands in a run of words that occurred earlier in the text."""
+    """For each word whether it is in a run of words that occurred earlier in the text.
+
+    Runs with numbers do not count: lines of a log or a table differ in little else.
+    """
     seen: set[tuple[str, ...]] = set()
     repeated = [False] * len(words)
     for start, run in enumerate(_runs(words)):
-        if run in seen:
+        if run in seen and all(map(str.isalpha, run)):
             repeated[start : start + RUN] = [True] * RUN
         seen.add(run)
     return repeated

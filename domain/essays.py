@@ -9,13 +9,16 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from domain.errors import CorruptData, InvalidInput, Problem
+from domain.essay_text import sentences
 from domain.exact import rounded
 from domain.questions import Anchor, EssayRubric, Item
 from domain.scores import CriterionRating, EssayScore
+from domain.unicode_text import latin_length, nfkc
 
 MIN_QUOTE_WORDS: Final = 3
 MIN_QUOTE_CHARS: Final = 12
-"""A quote shorter than both is found in any text and proves nothing."""
+"""A quote shorter than both is found in any text and proves nothing. Characters count as `latin_length` counts them: in
+Chinese four can be a clause."""
 
 _MARKS: Final = str.maketrans(
     dict.fromkeys("‘’‚‛′‵´`ʹʼ‹›", "'") | dict.fromkeys("“”„‟″‶«»", '"') | dict.fromkeys("‐‑‒–—―−﹘﹣", "-")
@@ -102,6 +105,26 @@ def verify_quotes(text: str, quotes: Iterable[str]) -> tuple[str, ...]:
     return tuple(quote for quote in quotes if _is_evidence(_normalised(quote), body))
 
 
+def without_quotes(text: str, quotes: Iterable[str]) -> str:
+    """The text without the passages that `quotes` copy; a sentence goes as a whole when they hold half of it."""
+    letters, places = _letters(text)
+    quoted = bytearray(len(text))
+    for quote in quotes:
+        wanted, _ = _letters(quote)
+        end = 0
+        while wanted and (start := letters.find(wanted, end)) >= 0:
+            end = start + len(wanted)
+            first, last = places[start], places[end - 1] + 1
+            quoted[first:last] = b"\1" * (last - first)
+    left, begin = [], 0
+    for sentence in sentences(text):
+        marked = quoted[begin : begin + len(sentence)]
+        begin += len(sentence)
+        if 2 * sum(marked) < len(sentence):
+            left.append("".join(letter for letter, drop in zip(sentence, marked, strict=True) if not drop))
+    return "".join(left).strip()
+
+
 def unanswered_essay(item: Item) -> EssayScore:
     """The score of a text nobody wrote: the lowest level of every criterion, and nothing to review.
 
@@ -141,10 +164,21 @@ def _levels(ratings: Iterable[CriterionRating]) -> dict[str, str]:
 
 
 def _normalised(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text.translate(_MARKS)).split())
+    return " ".join(nfkc(text.translate(_MARKS)).split())
+
+
+def _letters(text: str) -> tuple[str, list[int]]:
+    """The text in NFKD without blanks, and for each of these letters its place in the text."""
+    found = [
+        (letter, place)
+        for place, character in enumerate(text.translate(_MARKS))
+        for letter in unicodedata.normalize("NFKD", character)
+        if not letter.isspace()
+    ]
+    return "".join(letter for letter, _ in found), [place for _, place in found]
 
 
 def _is_evidence(quote: str, body: str) -> bool:
     """A short quote proves something only where it is all there is to quote."""
-    long_enough = len(quote) >= MIN_QUOTE_CHARS or len(quote.split()) >= MIN_QUOTE_WORDS
+    long_enough = latin_length(quote) >= MIN_QUOTE_CHARS or len(quote.split()) >= MIN_QUOTE_WORDS
     return (long_enough and quote in body) or (bool(quote) and quote == body)

@@ -1,6 +1,10 @@
 """Grading by a language model: which answer to ask for next, what an answer is worth, and when to stop asking.
 
 The model gives levels and quotes. Points come from the rubric; quotes count only if the essay holds them.
+
+The model also quotes text that addresses the grader (prompt injection), in whatever language. If the essay holds that
+text, the essay is graded without it too, the lower grade counts, and a person reviews it. If too little is left to
+grade, the person grades.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +17,8 @@ from statistics import median_low
 from typing import Final, NamedTuple, TypeAlias
 
 from domain.errors import InvalidInput, Problem
-from domain.essay_text import TOO_SHORT, readable, text_flags, without_address
-from domain.essays import Essay, essay_points, rate, verify_quotes
+from domain.essay_text import ADDRESSED_TO_GRADER, TEXT_FLAGS, TOO_SHORT, readable, still_answers, text_flags
+from domain.essays import Essay, essay_points, rate, verify_quotes, without_quotes
 from domain.exact import rounded
 from domain.questions import EssayRubric
 from domain.scores import UNRELATED, CriterionRating, DegradedReason, EssayScore, Spent
@@ -33,7 +37,7 @@ NOT_SHOWN: Final = "This comment is not shown because it repeated confidential g
 
 
 class Variant(StrEnum):
-    """The essay as it is, or without the text that addresses the grader."""
+    """The essay as it is, or without the text that addresses the grader, as the model quoted it."""
 
     FULL = "full"
     STRIPPED = "stripped"
@@ -68,12 +72,14 @@ class GivenRating:
 class Grading:
     """A model's answer in the agreed form.
 
-    `feedback` is for the student; `on_topic` is False for a text that deals with something other than the question.
+    `feedback` is for the student; `on_topic` is False for a text that deals with something other than the question;
+    `addresses_grader` are quotes of text that addresses the grader.
     """
 
     ratings: tuple[GivenRating, ...]
     feedback: str
     on_topic: bool = True
+    addresses_grader: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +103,8 @@ class Accepted:
     ratings: tuple[CriterionRating, ...]
     feedback: str
     on_topic: bool = True
+    addressed: bool = False
+    """Whether the essay addresses the grader."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,19 +122,17 @@ class Unscorable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftToPerson:
+    """The essay addresses the grader, and without that text it cannot be graded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """What a model is asked: an essay's `text` in one variant; in the corrective round what was wrong before."""
 
     essay: Essay
     text: str
     rejected: Rejected | None = None
-
-
-def texts(essay: Essay) -> dict[Variant, str]:
-    """What the model is shown of the essay: as it is and, where text addresses the grader, also without that."""
-    stripped = without_address(essay.text)
-    shown = {Variant.FULL: readable(essay.text)}
-    return shown if stripped is None else {**shown, Variant.STRIPPED: stripped}
 
 
 def judge(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
@@ -154,55 +160,141 @@ def judge(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
     return Rejected(problems=unproven) if unproven else _accepted(ratings, reply)
 
 
-def next_call(essay: Essay, replies: Mapping[Call, Reply], samples: int) -> Call | Accepted | Unscorable:
+def next_call(essay: Essay, replies: Mapping[Call, Reply], samples: int) -> Call | Accepted | LeftToPerson | Unscorable:
     """The answer to ask for next; what all of them say when there are enough; or that no answer will do.
 
     `replies` are those bought so far. Each of `samples` (>= 1) answers is asked for in every variant of the text.
     """
-    accepted: list[Accepted] = []
-    for variant, text in texts(essay).items():
-        answers: list[Accepted] = []
-        for sample in range(samples):
-            match _sample(essay.rubric, text, replies, sample, variant):
-                case Accepted() as answer:
-                    answers.append(answer)
-                case undecided:
-                    return undecided
-        accepted.append(_median(essay.rubric, answers))
-    return min(accepted, key=lambda answer: essay_points(essay.rubric, answer.ratings).points)
+    full = _graded(essay, replies, samples, Variant.FULL)
+    addressed = bool(_addressed(essay, replies))
+    match full:
+        case Accepted() if addressed and _points(essay, full):
+            return _with_and_without(essay, replies, samples, full)
+        case Accepted():
+            return replace(full, addressed=addressed)
+        case Unscorable() if addressed:
+            return LeftToPerson()
+        case undecided:
+            return undecided
 
 
 def ask(essay: Essay, replies: Mapping[Call, Reply], call: Call) -> Ask:
     """What to send for a call; the corrective round repeats what was wrong with the first answer."""
-    text = texts(essay)[call.variant]
+    text = _text(essay, replies, call.variant)
     if call.round == 0:
         return Ask(essay=essay, text=text)
     verdict = judge(essay.rubric, text, replies[call._replace(round=0)])
     return Ask(essay=essay, text=text, rejected=verdict if isinstance(verdict, Rejected) else None)
 
 
-def essay_score(essay: Essay, answer: Accepted, spent: Spent, *, model: str, prompt_version: str) -> EssayScore:
-    """The score by the rubric's points; a person looks at whatever is flagged or doubtful."""
-    points, max_points, fraction = essay_points(essay.rubric, answer.ratings)
-    confidences = [Fraction(rating.confidence) for rating in answer.ratings]
+def essay_score(
+    essay: Essay, answer: Accepted | LeftToPerson, spent: Spent, *, model: str, prompt_version: str
+) -> EssayScore:
+    """The score by the rubric's points; a person reviews an essay that is flagged or doubtful."""
     flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
-    flags = flags if answer.on_topic else (*flags, UNRELATED)
-    return EssayScore(
+    ungraded = EssayScore(
         snapshot_id=essay.snapshot_id,
-        points=points,
-        max_points=max_points,
-        fraction=fraction,
-        ratings=answer.ratings,
-        feedback=answer.feedback,
+        points=None,
+        max_points=essay.rubric.max_points,
+        fraction=None,
+        ratings=(),
+        feedback="A reviewer will grade this answer: a part of it is addressed to the grader.",
         model=model,
         prompt_version=prompt_version,
         rubric_version=essay.rubric_version,
-        confidence=rounded(sum(confidences, Fraction(0)) / len(confidences)),
-        needs_review=any(flag != TOO_SHORT for flag in flags) or min(confidences) < REVIEW_BELOW,
-        flags=flags,
+        confidence=Decimal(0),
+        needs_review=True,
+        flags=_with_addressed(flags),
         latency_ms=spent.latency_ms,
         cost_cents=spent.cost_cents,
     )
+    return ungraded if isinstance(answer, LeftToPerson) else _scored(ungraded, essay, answer, flags)
+
+
+def _scored(ungraded: EssayScore, essay: Essay, answer: Accepted, flags: tuple[str, ...]) -> EssayScore:
+    points, _, fraction = essay_points(essay.rubric, answer.ratings)
+    confidences = [Fraction(rating.confidence) for rating in answer.ratings]
+    flags = _with_addressed(flags) if answer.addressed else flags
+    flags = flags if answer.on_topic else (*flags, UNRELATED)
+    return replace(
+        ungraded,
+        points=points,
+        fraction=fraction,
+        ratings=answer.ratings,
+        feedback=answer.feedback,
+        confidence=rounded(sum(confidences, Fraction(0)) / len(confidences)),
+        needs_review=any(flag != TOO_SHORT for flag in flags) or min(confidences) < REVIEW_BELOW,
+        flags=flags,
+    )
+
+
+def _with_addressed(flags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(flag for flag in TEXT_FLAGS if flag in {*flags, ADDRESSED_TO_GRADER})
+
+
+def _graded(
+    essay: Essay, replies: Mapping[Call, Reply], samples: int, variant: Variant
+) -> Call | Accepted | Unscorable:
+    """What the samples of one variant say together, or the call that is missing."""
+    text = _text(essay, replies, variant)
+    answers: list[Accepted] = []
+    for sample in range(samples):
+        match _sample(essay.rubric, text, replies, sample, variant):
+            case Accepted() as answer:
+                answers.append(answer)
+            case undecided:
+                return undecided
+    return _median(essay.rubric, answers)
+
+
+def _with_and_without(
+    essay: Essay, replies: Mapping[Call, Reply], samples: int, full: Accepted
+) -> Call | Accepted | LeftToPerson:
+    """The lower grade of the essay with and without the text that addresses the grader."""
+    left = _text(essay, replies, Variant.STRIPPED)
+    if not still_answers(left, readable(essay.text), essay.rubric, essay.labelled):
+        return LeftToPerson()
+    match _graded(essay, replies, samples, Variant.STRIPPED):
+        case Accepted(on_topic=True) as stripped:
+            lower = min(full, stripped, key=lambda answer: _points(essay, answer))
+            return replace(lower, ratings=_explained(lower, full, stripped), addressed=True)
+        case Call() as call:
+            return call
+        case _:
+            return LeftToPerson()
+
+
+def _explained(lower: Accepted, full: Accepted, stripped: Accepted) -> tuple[CriterionRating, ...]:
+    """The ratings of the lower answer; their rationales name the levels of both."""
+    levels = zip(lower.ratings, full.ratings, stripped.ratings, strict=True)
+    return tuple(
+        replace(
+            rating,
+            rationale=f"{rating.rationale} (Level with the text that addresses the grader: {with_it.level}; "
+            f"without it: {without.level}. The lower grade counts.)",
+        )
+        for rating, with_it, without in levels
+    )
+
+
+def _text(essay: Essay, replies: Mapping[Call, Reply], variant: Variant) -> str:
+    text = readable(essay.text)
+    return text if variant is Variant.FULL else without_quotes(text, _addressed(essay, replies))
+
+
+def _addressed(essay: Essay, replies: Mapping[Call, Reply]) -> tuple[str, ...]:
+    """What the replies about the full text quote as addressed to the grader, as far as the essay holds it.
+
+    It follows from the stored replies alone, so that a retry asks about the same text.
+    """
+    full = sorted(call for call in replies if call.variant is Variant.FULL)
+    gradings = [reply for call in full if isinstance(reply := replies[call], Grading)]
+    quotes = (quote for grading in gradings for quote in grading.addresses_grader)
+    return verify_quotes(readable(essay.text), dict.fromkeys(quotes))
+
+
+def _points(essay: Essay, answer: Accepted) -> Decimal:
+    return essay_points(essay.rubric, answer.ratings).points
 
 
 def _sample(

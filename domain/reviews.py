@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain.essays import essay_points, rate
+from domain.feedback import next_steps, percentage
 from domain.questions import EssayRubric
 from domain.scores import CriterionRating, EssayScore
 
@@ -22,25 +23,29 @@ class Review:
 
 
 def reviewed(rubric: EssayRubric, score: EssayScore, review: Review) -> EssayScore:
-    """The score with the reviewer's levels.
+    """The score with the reviewer's levels; it is neither degraded nor doubtful any more, and its cost stays.
 
-    What the grader said of a criterion stays where its level was confirmed. The comment takes the feedback's place.
-    Nothing is degraded or doubtful any more; what the answers cost stays.
+    The feedback is the reviewer's comment. Without one, a language model's feedback stays if every level was confirmed;
+    otherwise the feedback is built from the levels that the reviewer set.
 
     Raises:
         InvalidInput: the levels do not fit the rubric.
     """
     points = rate(rubric, review.levels)
     before = {rating.criterion: rating for rating in score.ratings}
-    ratings = tuple(_rating(before.get(key), key, review.levels[key], points[key]) for key in points)
+    ratings = tuple(_rating(score, before.get(key), key, review.levels[key], points[key]) for key in points)
     total, max_points, fraction = essay_points(rubric, ratings)
+    confirmed = all(key in before and before[key].level == level for key, level in review.levels.items())
+    rebuilt = (
+        f"A reviewer graded this answer: {percentage(fraction)} of the points.\n{next_steps(rubric, review.levels)}"
+    )
     return replace(
         score,
         points=total,
         max_points=max_points,
         fraction=fraction,
         ratings=ratings,
-        feedback=review.comment or ("A person has graded this answer." if score.points is None else score.feedback),
+        feedback=review.comment or (score.feedback if score.bought and confirmed else rebuilt),
         confidence=Decimal(1),
         needs_review=False,
         degraded_reason=None,
@@ -48,7 +53,12 @@ def reviewed(rubric: EssayRubric, score: EssayScore, review: Review) -> EssaySco
     )
 
 
-def _rating(before: CriterionRating | None, criterion: str, level: str, points: Decimal) -> CriterionRating:
-    if before is not None and before.level == level:
+def _rating(
+    score: EssayScore, before: CriterionRating | None, criterion: str, level: str, points: Decimal
+) -> CriterionRating:
+    """A confirmed level keeps its rationale, except an estimate's, which says nothing about the reviewer's decision."""
+    if before is None or before.level != level:
+        return CriterionRating(criterion=criterion, level=level, points=points, rationale="Set by a reviewer.")
+    if score.bought or score.reviewed:
         return replace(before, confidence=Decimal(1))
-    return CriterionRating(criterion=criterion, level=level, points=points, rationale="Set by a reviewer.")
+    return replace(before, confidence=Decimal(1), rationale="Confirmed by a reviewer.")

@@ -156,6 +156,9 @@ class EssayScore:
 UNRELATED: Final = "unrelated"
 """The flag of a text that deals with something other than its question."""
 
+OTHER_LANGUAGE: Final = "other_language"
+"""The flag of a text that the local grader did not grade because it is not in English."""
+
 LOWERED: Final = "lowered_by_healing"
 """The flag of a score with fewer points than the one that was shown before."""
 

@@ -364,21 +364,25 @@ class FakeGradingModel:
 
     def read(self, raw: bytes) -> Reply:
         try:
-            ratings, feedback = json.loads(raw)
+            ratings, feedback, *addressed = json.loads(raw)
             given = [
                 GivenRating(criterion=key, level=level, rationale=why, quotes=tuple(quotes))
                 for key, level, why, quotes in ratings
             ]
         except (ValueError, TypeError, RecursionError):
             return Unreadable(problem="is none of the fake's")
-        return Grading(ratings=tuple(given), feedback=feedback)
+        return Grading(ratings=tuple(given), feedback=feedback, addresses_grader=tuple(addressed))
 
 
-def graded_raw(wanted: Ask, level: int = 1) -> bytes:
-    """What the fake model says: that level for every criterion, with the essay's first words as the quote."""
+def graded_raw(wanted: Ask, level: int = 1, addressed: str | None = None) -> bytes:
+    """What the fake model says: that level for every criterion, with the essay's first words as the quote.
+
+    `addressed` is what it quotes as addressed to the grader.
+    """
     quotes = [wanted.text[:40]] if level else []
     ratings = [(each.key, each.levels[level].name, "It says so.", quotes) for each in wanted.essay.rubric.criteria]
-    return json.dumps([ratings, "Say how you would check it."]).encode()
+    named = [addressed] if addressed else []
+    return json.dumps([ratings, "Say how you would check it.", *named]).encode()
 
 
 class FakeNearestLearners:

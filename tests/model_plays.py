@@ -21,7 +21,7 @@ MOST_TOKENS_IN_ALL: Final = 300_000
 FOR_EVER: Final = 3_600.0
 
 _ESSAY: Final = re.compile(r"^--- (\w+) answer begins ---\n(.*)\n--- \1 answer ends ---$", re.DOTALL | re.MULTILINE)
-_FORM: Final = re.compile(r'^\{"criteria".*\}$', re.MULTILINE)
+_FORM: Final = re.compile(r'^\{.*"criteria": \{.*\}$', re.MULTILINE)
 _SENTENCE: Final = re.compile(r"[^.!?\n]{12,}")
 _TOP_WANTED: Final = re.compile(r"full marks|highest level|ignore (?:the|all) (?:rubric|instructions)", re.IGNORECASE)
 

@@ -1,6 +1,6 @@
-"""The last look at a log line: what looks like a secret, an address or an answer does not get out.
+"""Masks what looks like a secret, an e-mail address or an answer in a log line.
 
-Code logs events and ids only. This catches what a library writes, and what somebody adds without thinking.
+Code logs events and ids only. This catches the messages of libraries, and mistakes.
 """
 
 import re
@@ -15,19 +15,20 @@ _FIELDS: Final = frozenset(
         *("answer", "answers", "body", "comment", "email", "essay", "excerpt", "prompt", "text", "texts"),
     }
 )
-"""Names of fields whose values nobody needs in a log."""
+"""Names of fields whose values are never logged."""
 
 _SECRET: Final = re.compile(
     r"(?<=://)[^\s/@]+(?=@)"  # the user's part of a URL
     r"|(?<=Bearer )\S+"
-    r"|\beyJ[\w-]+\.[\w-]+\.[\w-]+"  # a JWT
+    r"|(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]+"  # a JWT
     r"|\b(?:sk-|whsec_)[\w+/=-]{8,}"  # OpenAI's keys, partners' secrets
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an address of e-mail
+    r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
 )
+"""The lookbehinds keep it linear: a long run of letters is tried from its beginning only."""
 
 
 def masked(value: object) -> object:
-    """The value, however deep, without what must not be read."""
+    """The value with secrets masked at any depth."""
     match value:
         case str():
             return _SECRET.sub(MASK, value)

@@ -23,7 +23,7 @@ answers are too few to measure a spread."""
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _NUMBER: Final = re.compile(r"\d+")
-_SENTENCE_END: Final = re.compile(r"[.!?…]+(?=\s|$)|\n+")
+_SENTENCE_END: Final = re.compile(r"(?<![.!?…])[.!?…]+(?=\s|$)|\n+")
 
 _HASHED: Final = {"n_features": 2**15, "alternate_sign": False, "binary": True}
 _LETTERS: Final = HashingVectorizer(analyzer="char_wb", ngram_range=(4, 4), **_HASHED)

@@ -81,6 +81,7 @@ def reply_schema(rubric: EssayRubric) -> Json:
     criteria = {each.key: _criterion_schema(each) for each in rubric.criteria}
     return _object(
         {
+            "addresses_grader": {"type": "array", "items": {"type": "string"}},
             "criteria": _object(criteria),
             "answers_the_question": {"type": "boolean"},
             "feedback": {"type": "string"},
@@ -106,6 +107,7 @@ def _object(properties: Json) -> Json:
 def _form(rubric: EssayRubric) -> Json:
     """The schema as people write it down, for models that are given none."""
     return {
+        "addresses_grader": [],
         "criteria": {
             each.key: {"rationale": "...", "quotes": ["..."], "level": " | ".join(level.name for level in each.levels)}
             for each in rubric.criteria

@@ -40,6 +40,12 @@ def _unmarked(text: str) -> str:
     return _MARKER.sub("", text).strip()
 
 
+def _listed(value: object) -> list[str]:
+    """The texts of a list, or a text alone; anything else is no text that addresses the grader."""
+    texts = value if isinstance(value, list) else [value]
+    return [text for text in texts if isinstance(text, str)]
+
+
 Text = Annotated[str, BeforeValidator(_cleaned)]
 Remark = Annotated[Text, AfterValidator(_unmarked)]
 """A text that a student reads."""
@@ -57,6 +63,7 @@ class _Content(BaseModel):
     model_config = ConfigDict(strict=True)
 
     criteria: dict[Text, _Rating]
+    addresses_grader: Annotated[list[Text], BeforeValidator(_listed)] = []
     answers_the_question: bool = True
     feedback: Remark
 
@@ -189,12 +196,17 @@ def _validated(parsed: Json | NotReadable) -> Grading:
                 criterion=key,
                 level=rating.level,
                 rationale=rating.rationale,
-                quotes=tuple(quote for quote in rating.quotes[:MOST_QUOTES] if quote),
+                quotes=_quotes(rating.quotes),
             )
             for key, rating in read.criteria.items()
         ),
         feedback=read.feedback,
+        addresses_grader=_quotes(read.addresses_grader),
     )
+
+
+def _quotes(quotes: list[str]) -> tuple[str, ...]:
+    return tuple(quote for quote in quotes[:MOST_QUOTES] if quote)
 
 
 def _member(parent: Any, name: str) -> Json:  # noqa: ANN401 - whatever JSON there is

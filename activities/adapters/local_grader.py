@@ -6,51 +6,33 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
 from activities.adapters.anchor_fit import Fit, fit, fit_texts, labelled_answers
 from activities.adapters.answers import Matrix
+from activities.adapters.languages import is_other_language
 from activities.adapters.level_process import Estimate
-from domain.essay_text import (
-    ADDRESSED_TO_GRADER,
-    COPIED_PROMPT,
-    GIBBERISH,
-    HIDDEN_CHARACTERS,
-    PASTED_RUBRIC,
-    REPEATED,
-    TOO_SHORT,
-    is_too_short,
-    readable,
-    substance,
-    text_flags,
+from activities.adapters.local_feedback import (
+    abstention_feedback,
+    estimate_feedback,
+    estimate_rationale,
+    not_an_answer_rationale,
 )
+from domain.essay_text import LITTLE_OF_ITS_OWN, TOO_SHORT, is_too_short, readable, substance, text_flags
 from domain.essays import Essay, essay_points
 from domain.identity import content_hash
+from domain.prose import prose
 from domain.questions import Anchor, Criterion
-from domain.scores import UNRELATED, CriterionRating, EssayScore
+from domain.scores import OTHER_LANGUAGE, UNRELATED, CriterionRating, EssayScore
 
-PROMPT_VERSION: Final = "local-3"
+PROMPT_VERSION: Final = "local-4"
 """Changes whenever features, fit or wording do: a score names what made it."""
 REVIEW_BELOW: Final = Decimal("0.6")
 """An essay whose levels are, on average, less likely than this to be right waits for a person."""
 FEWEST_ANCHORS: Final = 4
 """With fewer labelled answers there is nothing to compare with."""
-NOT_AN_ANSWER: Final = Estimate(level=0, confidence=0.9)
-"""The lowest level for want of an answer. Of 800 short answers scored by people, nine in ten of those so judged
-had it; a person looks all the same."""
-
-_FLAGGED: Final = {
-    HIDDEN_CHARACTERS: "It holds characters that cannot be seen.",
-    ADDRESSED_TO_GRADER: "A part of it is addressed to the grader.",
-    GIBBERISH: "A part of it is no words.",
-    COPIED_PROMPT: "Most of it is the question.",
-    PASTED_RUBRIC: "A part of it is the rubric or an example answer.",
-    REPEATED: "It says the same again.",
-    TOO_SHORT: "It is too short.",
-    UNRELATED: "It has little to do with the question.",
-}
 
 
 class LongTextEmbedder(Protocol):
@@ -74,11 +56,18 @@ class _Reading:
     flags: tuple[str, ...]
 
 
+class _Judgement(NamedTuple):
+    """A criterion's estimate; `reason` is the flag TOO_SHORT or UNRELATED where the text counts as no answer."""
+
+    estimate: Estimate
+    reason: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """An estimate per criterion, what it was compared with, and what is wrong with the text, if anything."""
+    """A judgement per criterion, the number of labelled answers behind it, the closest of them, and the flags."""
 
-    estimates: tuple[Estimate, ...]
+    judgements: tuple[_Judgement, ...]
     compared: int
     nearest: Anchor
     similarity: float
@@ -88,9 +77,10 @@ class _Verdict:
 class LocalEssayGrader:
     """An EssayGrader on MiniLM and scikit-learn; equal essays get equal scores.
 
-    It abstains where a question has too few labelled answers. A text with something wrong in it (`text_flags`, or
-    unrelated to the question) is graded with and without that; the lower level stands, and a person looks.
-    `fits_kept` bounds the memory, some hundred KB each.
+    It abstains from essays that are not in English and from questions with too few labelled answers. An answer that is
+    too short, unrelated to the question, or partly copied or repeated is also graded without the copied and repeated
+    text; the lower level counts, and a person reviews it. Other flags change no level. `fits_kept` bounds the memory,
+    some hundred KB each.
     """
 
     def __init__(self, embedder: LongTextEmbedder, fits_kept: int = 256) -> None:
@@ -102,7 +92,7 @@ class LocalEssayGrader:
         """One score an essay, in order. All texts, and the labelled answers not seen before, are embedded at once."""
         started = time.monotonic()
         readings = await asyncio.to_thread(self._read_all, essays)
-        gradable = [reading for reading in readings if len(labelled_answers(reading.essay)) >= FEWEST_ANCHORS]
+        gradable = [reading for reading in readings if _is_gradable(reading)]
         known = {each.question: self._fits[each.question] for each in gradable if each.question in self._fits}
         new = {each.question: each.essay for each in gradable if each.question not in known}
         vectors = await self._embed(
@@ -136,13 +126,21 @@ class LocalEssayGrader:
 def _read(essay: Essay, model: str) -> _Reading:
     flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
     whole = readable(essay.text)
+    if is_other_language(prose(whole) or whole):
+        flags = (*flags, OTHER_LANGUAGE)
     labelled = [[answer.text, dict(answer.levels)] for answer in essay.labelled]
     return _Reading(
         essay=essay,
         question=content_hash([model, PROMPT_VERSION, essay.rubric_version, labelled]),
-        texts=(whole, substance(essay.text, essay.prompt, essay.rubric)) if flags else (whole,),
+        texts=(whole, substance(essay.text, essay.prompt, essay.rubric))
+        if LITTLE_OF_ITS_OWN.intersection(flags)
+        else (whole,),
         flags=flags,
     )
+
+
+def _is_gradable(reading: _Reading) -> bool:
+    return len(labelled_answers(reading.essay)) >= FEWEST_ANCHORS and OTHER_LANGUAGE not in reading.flags
 
 
 def _fit_all(new: Mapping[str, Essay], references: Sequence[Matrix]) -> dict[str, Fit]:
@@ -154,11 +152,11 @@ def _judge_all(readings: Sequence[_Reading], vectors: Sequence[Matrix], fits: Ma
 
 
 def _judge(reading: _Reading, vectors: Matrix, fitted: Fit) -> _Verdict:
-    """With and without what is wrong, the lower level of each criterion."""
+    """The lower level of each criterion, with and without copied and repeated text."""
     ways = [_estimate(reading.essay, text, vector, fitted) for text, vector in zip(reading.texts, vectors, strict=True)]
     nearest, similarity = fitted.nearest(vectors[0])
     return _Verdict(
-        estimates=tuple(min(each, key=lambda estimate: estimate.level) for each in zip(*ways, strict=True)),
+        judgements=tuple(min(each, key=lambda judged: judged.estimate.level) for each in zip(*ways, strict=True)),
         compared=len(fitted.labelled),
         nearest=nearest,
         similarity=similarity,
@@ -166,10 +164,12 @@ def _judge(reading: _Reading, vectors: Matrix, fitted: Fit) -> _Verdict:
     )
 
 
-def _estimate(essay: Essay, text: str, vector: Matrix, fitted: Fit) -> list[Estimate]:
-    if fitted.is_unrelated(vector) or is_too_short(text, essay.rubric, essay.labelled):
-        return [NOT_AN_ANSWER] * len(essay.rubric.criteria)
-    return fitted.estimate(text, vector)
+def _estimate(essay: Essay, text: str, vector: Matrix, fitted: Fit) -> list[_Judgement]:
+    if is_too_short(text, essay.rubric, essay.labelled):
+        return [_Judgement(estimate, TOO_SHORT) for estimate in fitted.not_an_answer]
+    if fitted.is_unrelated(vector):
+        return [_Judgement(estimate, UNRELATED) for estimate in fitted.not_an_answer]
+    return [_Judgement(estimate) for estimate in fitted.estimate(text, vector)]
 
 
 def _score(reading: _Reading, verdict: _Verdict | None) -> EssayScore:
@@ -180,7 +180,7 @@ def _score(reading: _Reading, verdict: _Verdict | None) -> EssayScore:
         max_points=essay.rubric.max_points,
         fraction=None,
         ratings=(),
-        feedback="Nobody has graded this answer yet: it waits for a person.",
+        feedback=abstention_feedback(reading.flags),
         model=f"local-minilm-{reading.question[:8]}",
         prompt_version=PROMPT_VERSION,
         rubric_version=essay.rubric_version,
@@ -192,52 +192,43 @@ def _score(reading: _Reading, verdict: _Verdict | None) -> EssayScore:
 
 
 def _scored(unscored: EssayScore, essay: Essay, verdict: _Verdict) -> EssayScore:
-    criteria = essay.rubric.criteria
     ratings = tuple(
-        _rating(criterion, estimate, verdict) for criterion, estimate in zip(criteria, verdict.estimates, strict=True)
+        _rating(criterion, judgement, verdict)
+        for criterion, judgement in zip(essay.rubric.criteria, verdict.judgements, strict=True)
     )
     points, _, fraction = essay_points(essay.rubric, ratings)
-    confidence = _thousandths(sum(estimate.confidence for estimate in verdict.estimates) / len(ratings))
+    confidence = _thousandths(sum(each.estimate.confidence for each in verdict.judgements) / len(ratings))
+    needs_review = bool(verdict.flags) or confidence < REVIEW_BELOW
     return replace(
         unscored,
         points=points,
         fraction=fraction,
         ratings=ratings,
-        feedback=_feedback(criteria, verdict),
+        feedback=estimate_feedback(
+            essay.rubric,
+            {rating.criterion: rating.level for rating in ratings},
+            fraction,
+            flags=verdict.flags,
+            needs_review=needs_review,
+        ),
         confidence=confidence,
-        needs_review=bool(verdict.flags) or confidence < REVIEW_BELOW,
+        needs_review=needs_review,
         flags=verdict.flags,
     )
 
 
-def _rating(criterion: Criterion, estimate: Estimate, verdict: _Verdict) -> CriterionRating:
-    level = criterion.levels[estimate.level]
+def _rating(criterion: Criterion, judgement: _Judgement, verdict: _Verdict) -> CriterionRating:
+    level = criterion.levels[judgement.estimate.level]
+    supports = verdict.nearest.levels[criterion.key] == level.name
     return CriterionRating(
         criterion=criterion.key,
         level=level.name,
         points=level.points,
-        rationale=(
-            f"Estimated by likeness to {verdict.compared} labelled answers. The closest one, with a similarity of "
-            f"{verdict.similarity:.2f}, is at level {verdict.nearest.levels[criterion.key]}."
-        ),
-        confidence=_thousandths(estimate.confidence),
+        rationale=estimate_rationale(verdict.compared, verdict.similarity, supports=supports)
+        if judgement.reason is None
+        else not_an_answer_rationale(judgement.reason),
+        confidence=_thousandths(judgement.estimate.confidence),
     )
-
-
-def _feedback(criteria: Sequence[Criterion], verdict: _Verdict) -> str:
-    """For the student: what was left out, what each level means and what the next one would take."""
-    parts = ["An estimate by comparison with example answers; nobody has read this answer yet."]
-    if verdict.flags:
-        parts += [" ".join(["A person will look at the text.", *(_FLAGGED[flag] for flag in verdict.flags)])]
-    parts += [_advice(criterion, each.level) for criterion, each in zip(criteria, verdict.estimates, strict=True)]
-    return "\n".join(parts)
-
-
-def _advice(criterion: Criterion, level: int) -> str:
-    reached = f"{criterion.name}: {criterion.levels[level].name}. {criterion.levels[level].descriptor}"
-    if level + 1 == len(criterion.levels):
-        return reached
-    return f"{reached} The next level, {criterion.levels[level + 1].name}: {criterion.levels[level + 1].descriptor}"
 
 
 def _thousandths(value: float) -> Decimal:

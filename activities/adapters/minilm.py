@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 BATCH = 8
-"""Texts a forward pass. Larger ones gain nothing on a CPU and pad short texts to the length of long ones."""
+"""Texts in a forward pass. Larger batches gain nothing on a CPU and pad short texts to the length of long ones."""
 CHUNK_BATCH = 2
-"""The same for an essay's chunks: few, long and of any length, so padding costs more than a forward pass."""
+"""The same for an essay's chunks: few, long and of any length, so padding costs more than a forward pass. Two take
+about 0.2 s on one core, which is how long another call waits."""
 
 Made = TypeVar("Made")
+Vector: TypeAlias = NDArray[np.float32]
 
 
 def _bundled() -> Path | None:
@@ -47,8 +49,8 @@ class MiniLMSettings(BaseSettings):
 class MiniLMEmbedder:
     """An Embedder that also embeds long texts whole. The network is never asked.
 
-    One thread does all the work, so calls queue up and the event loop never waits. `warm` loads the model; without it
-    the first call does.
+    One thread does all the work, a batch of texts at a time: calls take turns between batches, so that a search need
+    not wait for a long essay, and the event loop never waits. `warm` loads the model; without it the first call does.
     """
 
     provider = "sentence-transformers"
@@ -69,11 +71,17 @@ class MiniLMEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One unit vector a text, of its first 256 word pieces: meant for queries and catalogue texts."""
-        return _rows(await self._run(partial(self._encode, list(texts))))
+        return [vector.tolist() for vector in await self._in_batches(texts, BATCH)]
 
     async def embed_long(self, texts: Sequence[str]) -> list[list[float]]:
-        """One unit vector a text, of all of it: the mean of its chunks' vectors, weighted by their length."""
-        return _rows(await self._run(partial(self._encode_long, list(texts))))
+        """One unit vector a text: the mean of its chunks' vectors, weighted by their length.
+
+        Of a very long text the middle is left out (`chunks.MOST_CHUNKS`).
+        """
+        cut = [await self._run(partial(self._cut, text)) for text in texts]
+        vectors = iter(await self._in_batches([chunk.text for parts in cut for chunk in parts], CHUNK_BATCH))
+        means = [_mean(parts, [next(vectors) for _ in parts]) for parts in cut]
+        return [vector.tolist() for vector in _checked(means)]
 
     def close(self) -> None:
         """Lets the call under way finish; later ones are refused."""
@@ -82,19 +90,24 @@ class MiniLMEmbedder:
     async def _run(self, work: Callable[[], Made]) -> Made:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _encode(self, texts: list[str], batch: int = BATCH) -> NDArray[np.float32]:
-        if not texts:
-            return np.empty((0, DIMENSIONS), dtype=np.float32)
+    async def _in_batches(self, texts: Sequence[str], size: int) -> list[Vector]:
+        """A unit vector a text. Texts of like length share a batch; between batches other calls have their turn."""
+        by_length = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+        found: dict[int, Vector] = {}
+        for start in range(0, len(by_length), size):
+            places = by_length[start : start + size]
+            batch = await self._run(partial(self._encode, [texts[place] for place in places]))
+            found |= zip(places, batch, strict=True)
+        return [found[place] for place in range(len(texts))]
+
+    def _encode(self, texts: list[str]) -> list[Vector]:
         vectors = self._transformer().encode(
-            texts, batch_size=batch, show_progress_bar=False, normalize_embeddings=True
+            texts, batch_size=len(texts), show_progress_bar=False, normalize_embeddings=True
         )
         return _checked(np.asarray(vectors, dtype=np.float32))
 
-    def _encode_long(self, texts: list[str]) -> NDArray[np.float32]:
-        tokenizer = self._transformer().tokenizer
-        cut = [chunks(text, tokenizer) for text in texts]
-        vectors = iter(self._encode([chunk.text for parts in cut for chunk in parts], CHUNK_BATCH))
-        return _stacked([_mean(parts, [next(vectors) for _ in parts]) for parts in cut])
+    def _cut(self, text: str) -> list[Chunk]:
+        return chunks(text, self._transformer().tokenizer)
 
     def _transformer(self) -> "SentenceTransformer":
         """The model; only ever called in its own thread."""
@@ -120,21 +133,13 @@ def _load(settings: MiniLMSettings) -> "SentenceTransformer":
     return model
 
 
-def _mean(parts: Sequence[Chunk], vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _mean(parts: Sequence[Chunk], vectors: Sequence[Vector]) -> Vector:
     mean = np.average(vectors, axis=0, weights=[chunk.pieces for chunk in parts])
     return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
 
 
-def _rows(vectors: NDArray[np.float32]) -> list[list[float]]:
-    rows: list[list[float]] = vectors.tolist()
-    return rows
-
-
-def _stacked(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return _checked(np.stack(rows)) if rows else np.empty((0, DIMENSIONS), dtype=np.float32)
-
-
-def _checked(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    if vectors.shape[1:] != (DIMENSIONS,) or not np.isfinite(vectors).all():
-        raise CorruptData("The model made a vector that is none")
-    return vectors
+def _checked(vectors: Iterable[Vector]) -> list[Vector]:
+    checked = list(vectors)
+    if not all(vector.shape == (DIMENSIONS,) and np.isfinite(vector).all() for vector in checked):
+        raise CorruptData("The embedding model made a vector of another size, or with values that are no numbers")
+    return checked

@@ -79,7 +79,12 @@ class ItemScore(Output):
     confidence: float | None = None
     needs_review: bool = False
     reviewed: bool = Field(default=False, description="A person set or confirmed the levels")
-    flags: list[str] | None = None
+    flags: list[str] | None = Field(
+        default=None,
+        description="What a reviewer should look at: hidden_characters, addressed_to_grader, gibberish, copied_prompt, "
+        "pasted_rubric, repeated, too_short, unrelated, other_language (not in English, so the local grader abstained) "
+        "or lowered_by_healing",
+    )
 
 
 class AssessmentResult(Output):

@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 from activities.adapters.anchor_fit import labelled_answers
 from activities.adapters.local_grader import LongTextEmbedder
 from domain.errors import ExternalServiceError, ModelCircuitOpen, ModelUnavailable, Problem
+from domain.essay_text import readable
 from domain.essays import Essay, essay_points
 from domain.grading import (
     ROUNDS,
@@ -22,11 +23,11 @@ from domain.grading import (
     Rejected,
     Reply,
     Unscorable,
+    Variant,
     ask,
     essay_score,
     judge,
     next_call,
-    texts,
 )
 from domain.ledger import Bought
 from domain.ports import GradingModel
@@ -143,11 +144,14 @@ class ModelGrader:
         }
 
     def calls_at_most(self, essays: Sequence[Essay]) -> tuple[int, Decimal | None]:
-        """How many answers grading may buy, and their highest price in cents; None where nobody knows the price."""
+        """How many answers grading may buy at most, and their highest price in cents; None if the price is not known.
+
+        A model may quote text that addresses the grader in any essay, which is then graded without that text too.
+        """
         asked = [
-            Ask(essay=essay, text=text, rejected=rejected)
+            Ask(essay=essay, text=readable(essay.text), rejected=rejected)
             for essay in essays
-            for text in texts(essay).values()
+            for _ in Variant
             for rejected in (None, _everything_wrong(essay))
         ]
         prices = [self._model.highest_price_cents(each) for each in asked]
@@ -206,7 +210,7 @@ def _verdicts(essay: Essay, replies: Mapping[Call, Reply]) -> list[str]:
     """For each sample of each text: `first`, `corrected` or `rejected`; a corrective round that failed is neither."""
     rounds: dict[Call, list[bool]] = defaultdict(list)
     for call in sorted(replies, key=lambda call: call.round):
-        verdict = judge(essay.rubric, texts(essay)[call.variant], replies[call])
+        verdict = judge(essay.rubric, ask(essay, replies, call).text, replies[call])
         rounds[call._replace(round=0)].append(isinstance(verdict, Accepted))
     names = {(True,): "first", (False, True): "corrected", (False,) * ROUNDS: "rejected"}
     return [names[tuple(each)] for each in rounds.values() if tuple(each) in names]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.chunks import CHUNK_PIECES, chunks
+from activities.adapters.chunks import CHUNK_PIECES, MOST_CHUNKS, chunks
 from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
 from domain.errors import CorruptData
 from domain.ports import Embedder
@@ -127,3 +127,30 @@ def test_a_sentence_that_is_too_long_is_cut_within() -> None:
 @pytest.mark.parametrize("text", ["", "one", "One sentence. Another one."])
 def test_a_short_text_is_one_chunk(text: str) -> None:
     assert [chunk.text for chunk in chunks(text, Words())] == [text]
+
+
+def test_of_a_very_long_text_the_beginning_and_the_end_are_read() -> None:
+    cut = chunks(" ".join(f"w{place}" for place in range(100 * CHUNK_PIECES)), Words())
+
+    assert len(cut) == MOST_CHUNKS
+    assert cut[0].text.startswith("w0 ")
+    assert cut[-1].text.endswith(f" w{100 * CHUNK_PIECES - 1}")
+    assert sum(chunk.pieces for chunk in cut) == MOST_CHUNKS * CHUNK_PIECES
+
+
+async def test_the_longest_essay_is_read_in_so_many_chunks_in_any_script(minilm: MiniLMEmbedder) -> None:
+    await minilm.warm()
+
+    assert len(chunks("数据清洗很重要。" * 2_500, minilm._transformer().tokenizer)) == MOST_CHUNKS
+
+
+async def test_a_short_text_does_not_wait_for_a_long_one(minilm: MiniLMEmbedder) -> None:
+    done: list[str] = []
+
+    async def embed(name: str, text: str) -> None:
+        await minilm.embed_long([text])
+        done.append(name)
+
+    await asyncio.gather(embed("long", f"{APPLES} " * 200), embed("short", TAXES))
+
+    assert done == ["short", "long"]

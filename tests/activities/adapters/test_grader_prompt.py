@@ -126,6 +126,13 @@ def test_the_schema_wants_each_criterion_once_and_only_its_own_levels() -> None:
     assert not schema["additionalProperties"]
 
 
+def test_the_schema_asks_for_text_that_addresses_the_grader_before_the_grading() -> None:
+    schema = reply_schema(essay())
+
+    assert [*schema["properties"]] == schema["required"]
+    assert schema["required"][:2] == ["addresses_grader", "criteria"]
+
+
 def test_the_schema_asks_for_the_reasons_before_the_level() -> None:
     cause = reply_schema(essay())["properties"]["criteria"]["properties"]["cause"]
 

@@ -1,0 +1,33 @@
+"""Reading an essay takes time in proportion to its length, whatever it holds."""
+
+from collections.abc import Callable
+
+import pytest
+
+from domain.answers import check_answer
+from domain.essay_text import readable, still_answers, substance, text_flags
+from domain.essays import verify_quotes, without_quotes
+from domain.questions import AnswerFormat, QuestionKind
+from tests.domain.builders import essay
+from tests.growth import slow_cases
+
+RUBRIC = essay()
+PROMPT = "Why did revenue fall, and what do you do about it by noon?"
+TEXT_ANSWER = AnswerFormat(kind=QuestionKind.TEXT)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        readable,
+        lambda text: text_flags(text, PROMPT, RUBRIC),
+        lambda text: substance(text, PROMPT, RUBRIC),
+        lambda text: still_answers(text, text, RUBRIC),
+        lambda text: verify_quotes(text, [text[:2_000], text[-2_000:], "word for word"]),
+        lambda text: without_quotes(text, [text[:2_000], text[-20:], "word for word"]),
+        lambda text: check_answer(TEXT_ANSWER, f"a{text}"[:20_000]),
+    ],
+    ids=["readable", "text_flags", "substance", "still_answers", "verify_quotes", "without_quotes", "check_answer"],
+)
+def test_time_grows_with_the_length_of_the_text(function: Callable[[str], object]) -> None:
+    assert slow_cases(function) == []

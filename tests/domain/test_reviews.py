@@ -1,0 +1,73 @@
+"""A reviewer's levels take the place of a grader's, and the feedback follows them."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import pytest
+
+from domain.reviews import Review, reviewed
+from domain.scores import EssayScore
+from tests.domain.builders import abstention, an_id, criterion, essay, essay_score, rating
+
+RUBRIC: Final = essay(criterion("cause"), criterion("remedy", 0, 1, 3, 6))
+ESTIMATED: Final = {"cause": "Emerging", "remedy": "Proficient"}
+
+
+def graded(model: str, feedback: str = "What the grader said.") -> EssayScore:
+    return essay_score(
+        rating("cause", "Emerging", 1), rating("remedy", "Proficient", 3), model=model, feedback=feedback
+    )
+
+
+def review(levels: Mapping[str, str], comment: str | None = None) -> Review:
+    return Review(id=an_id("review"), snapshot_id=an_id("q"), levels=levels, comment=comment)
+
+
+LOCAL: Final = graded("local-minilm-1", "An automatic estimate. Nobody has read this answer yet.")
+MODEL: Final = graded("gpt-test")
+
+
+@pytest.mark.parametrize("score", [LOCAL, MODEL, abstention()], ids=["local", "model", "abstained"])
+def test_the_reviewers_comment_is_the_feedback(score: EssayScore) -> None:
+    assert reviewed(RUBRIC, score, review(ESTIMATED, "Well argued.")).feedback == "Well argued."
+
+
+@pytest.mark.parametrize("score", [LOCAL, abstention()], ids=["local", "abstained"])
+def test_feedback_of_no_language_model_is_rebuilt_from_the_reviewers_levels(score: EssayScore) -> None:
+    feedback = reviewed(RUBRIC, score, review(ESTIMATED)).feedback
+
+    assert feedback.splitlines() == [
+        "A reviewer graded this answer: 40 % of the points.",
+        "Finds the cause: 25 %. The next level asks for this: Proficient work",
+        "Finds the remedy: 50 %. The next level asks for this: Strong work",
+    ]
+
+
+def test_a_language_models_feedback_stays_when_every_level_is_confirmed() -> None:
+    assert reviewed(RUBRIC, MODEL, review(ESTIMATED)).feedback == "What the grader said."
+
+
+def test_a_language_models_feedback_is_rebuilt_when_a_level_is_changed() -> None:
+    feedback = reviewed(RUBRIC, MODEL, review(ESTIMATED | {"cause": "Strong"})).feedback
+
+    assert "What the grader said." not in feedback
+    assert "Finds the cause: 100 %, the highest level." in feedback
+
+
+def test_a_confirmed_estimate_says_that_a_reviewer_confirmed_it() -> None:
+    score = reviewed(RUBRIC, LOCAL, review(ESTIMATED))
+
+    assert {each.rationale for each in score.ratings} == {"Confirmed by a reviewer."}
+
+
+def test_a_language_models_rationale_stays_where_its_level_is_confirmed() -> None:
+    score = reviewed(RUBRIC, MODEL, review(ESTIMATED | {"cause": "Strong"}))
+
+    assert [each.rationale for each in score.ratings] == ["Set by a reviewer.", "It says so."]
+
+
+@pytest.mark.parametrize("score", [LOCAL, MODEL, abstention()], ids=["local", "model", "abstained"])
+def test_a_later_revision_repeats_a_review_without_a_change(score: EssayScore) -> None:
+    once = reviewed(RUBRIC, score, review(ESTIMATED | {"cause": "Strong"}))
+
+    assert reviewed(RUBRIC, once, review(ESTIMATED | {"cause": "Strong"})) == once

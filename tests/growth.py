@@ -1,0 +1,113 @@
+"""Worst cases for functions that read a user's text, and a check that the time they take grows with its length."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Final
+
+SHORT: Final = 5_000
+LONG: Final = 20_000
+MOST_GROWTH: Final = 4.5
+"""Four times the length may take so many times the time; a quadratic function takes sixteen times."""
+FLOOR_S: Final = 0.05
+"""What takes less for the long text is fast enough, and too short to measure. The quadratic patterns that this check
+was written for took seconds."""
+QUADRATIC_GROWTH: Final = 8
+FEW_REPEATS: Final = 2
+REPEATS: Final = 12
+"""Runs until a ratio between the two bounds is believed, and one above both."""
+
+UNITS: Final = (
+    # words of patterns
+    *(
+        "ignore ",
+        "ignore all previous ",
+        "ignore the ",
+        "give me the highest ",
+        "this answer ",
+        "dear ",
+        "note to the ",
+    ),
+    *("you are a ", "as the ", "end of the ", "kriter", "qwert ", "zxcvb ", "the for ", "error: ", "please\n"),
+    # one word without an end, and runs of digits
+    *("a", "A", "aB", "é", "_", "1", "a1", "ß", "Σ", "a-", "a'", "a."),
+    # characters that normalization expands, reorders or composes
+    *("㌖", "ﷺ", "ﬃ", "\u0344\u0f73", "\uff9e\u0301", "\u0301\u0323", "a\u0301\u0323", "\u1100", "가"),
+    # addresses, tokens and keys
+    *("a@", "@", "a@b.", "a+", "eyJ-", "eyJa.", "sk-", "whsec_", "://", "://a:b", "Bearer "),
+    # quotes, brackets and code
+    *('"', "'", " '", "'a ", "“", "„", "«", "‘", "`", "```\n", "~~~\n```\n", "```a\n", "\\", '\\"'),
+    *("{", "}", "[", "[1,", '{"a":', "}{", "<", "</", "<|im_start|>", "(", ";", "; ", "{ "),
+    # blanks and punctuation
+    *(
+        " ",
+        "\n",
+        "\t",
+        "\r",
+        "\u3000",
+        " \n",
+        ". ",
+        ".\n",
+        ".",
+        "!",
+        "?!",
+        "…",
+        "。",
+        ".a",
+        "-",
+        "--- ",
+        "# ",
+        "> ",
+        "$ ",
+    ),
+    # other scripts and invisible characters
+    *("数", "数据。", "สวัสดี", "한국어 ", "नमस्ते ", "مرحبا "),
+    *("\u200b", "a\u200b", "\ufe0f", "a\ufe0f", "\U000e0041", "\U0001f3f4\U000e0067", "\u202e ", "\u200d\U0001f469"),
+)
+"""Each is repeated until the text is long enough."""
+ENDING: Final = "x"
+"""A pattern that matches a run only as a whole fails when something else ends it."""
+PAIRS: Final = 60
+"""Texts whose halves repeat different units, drawn with a fixed seed."""
+
+
+def worst_cases() -> Iterator[Callable[[int], str]]:
+    """Functions from a length to a text of that length."""
+    for unit in UNITS:
+        yield lambda length, unit=unit: _run(unit, length - 1) + ENDING
+    pairs = random.Random(13)
+    for _ in range(PAIRS):
+        first, second = pairs.sample(UNITS, 2)
+        yield lambda length, first=first, second=second: _run(first, length // 2) + _run(second, length - length // 2)
+    yield lambda length: "kriter" * (length // 12) + "㌖" * (length // 2)
+
+
+def slow_cases(function: Callable[[str], object], *, every: int = 1) -> list[str]:
+    """The beginnings of the worst cases for which the time grows faster than the length; of each `every`-th one."""
+    return [case(40) for case in islice(worst_cases(), 0, None, every) if not _is_linear(function, case)]
+
+
+def _is_linear(function: Callable[[str], object], case: Callable[[int], str]) -> bool:
+    """The CPU time of this thread counts, and the best of several runs: other programs on the machine do not."""
+    short = long = float("inf")
+    for repeat in range(1, REPEATS + 1):
+        long = min(long, _seconds(function, case(LONG)))
+        if long < FLOOR_S:
+            return True
+        short = min(short, _seconds(function, case(SHORT)))
+        if long <= MOST_GROWTH * short:
+            return True
+        if repeat >= FEW_REPEATS and long > QUADRATIC_GROWTH * short:
+            return False
+    return False
+
+
+def _seconds(function: Callable[[str], object], text: str) -> float:
+    started = time.thread_time()
+    function(text)
+    return time.thread_time() - started
+
+
+def _run(unit: str, length: int) -> str:
+    return (unit * (length // len(unit) + 1))[:length]
