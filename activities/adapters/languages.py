@@ -53,6 +53,6 @@ def _english_letters(sentence: str) -> int:
 
 @cache
 def _identifier() -> _Identifier:
-    """The model comes with the package; loading it takes about a second and 100 MB."""
+    """The model comes with the package; loading it takes about a second and 75 MB."""
     identifier: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     return identifier

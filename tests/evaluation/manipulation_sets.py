@@ -59,7 +59,7 @@ def honest_answers() -> list[HonestAnswer]:
     return [
         HonestAnswer(
             kind=group.get("kind") or group["question"],
-            essay=_essay(own.get(group.get("question"), _GENERAL), text),
+            essay=_essay(own[group["question"]] if "question" in group else _GENERAL, text),
             own="question" in group,
         )
         for file in sorted((TEXTS / "honest").glob("*.yaml"))

@@ -45,7 +45,7 @@ def test_a_language_model_is_evaluated_over_http(tmp_path: Path) -> None:
         ran = command(tmp_path, GRADER="openai", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "3 answers to grade, by at most 6 calls for at most 0." in ran.stdout
+    assert "3 answers to grade, by at most 12 calls for at most 0." in ran.stdout
     (run,) = json.loads((tmp_path / "evaluate.json").read_text())["runs"]
     assert run["about"]["answers"] == {"first": 2, "rejected": 1}
     assert (run["overall"]["exact"], run["overall"]["to_review"]) == (0.5, 0.3333)

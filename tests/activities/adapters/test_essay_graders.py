@@ -359,7 +359,7 @@ async def test_an_answer_in_another_language_is_left_to_a_reviewer(local: LocalE
     (score,) = await local.grade([an_essay(text)])
 
     check_essay_score(RUBRIC, score)
-    assert (score.points, score.confidence, score.needs_review) == (None, 0, True)
+    assert (score.points, score.confidence, score.needs_review) == (None, Decimal(0), True)
     assert OTHER_LANGUAGE in score.flags
     assert "for answers in English only" in score.feedback
 
