@@ -140,7 +140,9 @@ async def test_every_problem_of_a_batch_is_named(api: Api, learner: Person) -> N
     ]
 
 
-@pytest.mark.parametrize("changes", [{"submitted_at": "yesterday"}, {"more": 1}], ids=["a wrong field", "an unknown one"])
+@pytest.mark.parametrize(
+    "changes", [{"submitted_at": "yesterday"}, {"more": 1}], ids=["a wrong field", "an unknown one"]
+)
 async def test_a_response_of_the_wrong_shape_is_named_by_its_question(
     api: Api, learner: Person, changes: dict[str, Any]
 ) -> None:
@@ -236,9 +238,7 @@ async def test_an_assessment_without_an_answer_cannot_be_handed_in(
     assert runs.submitted == []
 
 
-async def test_a_refused_hand_in_keeps_the_answers_that_its_batch_would_have_cleared(
-    api: Api, learner: Person
-) -> None:
+async def test_a_refused_hand_in_keeps_the_answers_that_its_batch_would_have_cleared(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     essay = response_to(question_of(started, "text"))
     await api.send(learner, started["assessment_id"], essay)
