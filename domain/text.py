@@ -16,9 +16,14 @@ _INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Z
 
 def is_blank(text: str) -> bool:
     """Whether the text shows nothing: only white space, invisible characters or combining marks without a letter."""
-    return all(
-        character == _BLANK_BRAILLE or unicodedata.category(character) in _INVISIBLE_CATEGORIES
-        for character in _IGNORABLE.sub("", text)
+    return all(map(_is_invisible, text))
+
+
+def _is_invisible(character: str) -> bool:
+    return (
+        unicodedata.category(character) in _INVISIBLE_CATEGORIES
+        or character == _BLANK_BRAILLE
+        or _IGNORABLE.match(character) is not None
     )
 
 
