@@ -6,7 +6,17 @@ from decimal import Decimal
 from typing import Annotated, ClassVar, Final
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from domain.text import is_blank
 
 UUID_FORM: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """Lower-case canonical form."""
@@ -35,6 +45,19 @@ def _moment(value: object) -> object:
 
 
 _DIGITS: Final = re.compile(r"[0-9]{1,9}")
+
+
+def _visible(value: str) -> str:
+    if is_blank(value):
+        raise ValueError("must not be blank")
+    return value
+
+
+VisibleText = Annotated[str, AfterValidator(_visible)]
+"""A text with at least one visible character."""
+
+Comment = Annotated[str | None, AfterValidator(lambda value: None if value is None or is_blank(value) else value)]
+"""A text that may be absent; a blank one counts as absent."""
 
 
 Id = Annotated[UUID, BeforeValidator(_canonical), WithJsonSchema({"type": "string", "format": "uuid"})]

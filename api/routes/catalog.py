@@ -27,7 +27,6 @@ from api.services import Caller, Catalogue, Use
 from api.wire import Id, QueryInput, digits
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
 from domain.ports import Found
-from domain.text import is_blank
 from persistence.catalog_intake import CatalogIntakeUnit
 from persistence.catalog_rows import Reading, read_rows
 from persistence.catalog_views import ImportView
@@ -46,7 +45,7 @@ imports = router(prefix="/catalog/imports", tags=["Catalog"])
 
 
 def _words(value: str) -> str:
-    if is_blank(value) or "\0" in value:
+    if not value.strip() or "\0" in value:
         raise ValueError("must hold a word")
     return value
 
