@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from api.wire import UUID_FORM
 from domain.errors import (
     AppError,
     AssessmentFailed,
@@ -116,7 +117,7 @@ async def _forbidden(request: Request, error: Exception) -> JSONResponse:
 
 def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this type only
-    problems = tuple(_problem(problem) for problem in error.errors())
+    problems = tuple(_problem(problem, error.body) for problem in error.errors()[:MAX_PROBLEMS])
     return JSONResponse(body(InvalidInput.code, "The request is not valid", _problems(problems)), 400)
 
 
@@ -126,11 +127,19 @@ def _http_error(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body(code, message), error.status_code, headers=error.headers)
 
 
-def _problem(found: Mapping[str, Any]) -> Problem:
+def _problem(found: Mapping[str, Any], document: Any) -> Problem:  # noqa: ANN401  # JSON is anything
     place: Sequence[object] = found["loc"]
-    if found["type"] == "extra_forbidden":
-        return Problem(_field(place[:-1]), "has a field that is not known")  # its name is input
-    return Problem(_field(place), str(found["msg"]).removeprefix("Value error, "))
+    problem = str(found["msg"]).removeprefix("Value error, ")
+    return Problem(_field(place), problem, question_id=_question_id(document, place))
+
+
+def _question_id(document: Any, place: Sequence[Any]) -> str | None:  # noqa: ANN401  # JSON is anything
+    """Return the `question_id` of the refused response, if it is a UUID: other input is never repeated."""
+    try:
+        named = document["responses"][place[2]]["question_id"]
+    except (TypeError, LookupError):
+        return None
+    return named if isinstance(named, str) and UUID_FORM.fullmatch(named) else None
 
 
 def _field(place: Sequence[object]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -40,9 +41,18 @@ EXPOSED: Final = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy"
 def _origins(value: str) -> str:
     for origin in origins(value):
         scheme, _, rest = origin.partition("://")
-        if scheme not in {"http", "https"} or not rest or set(rest) & set("/*?#@ "):
+        if scheme not in {"http", "https"} or set(rest) & set("/*?#@ ") or not _names_host(origin):
             raise ValueError("must be origins such as https://app.example.org, separated by commas")
     return value
+
+
+def _names_host(url: str) -> bool:
+    """Whether the URL can be parsed, with its port, and names a host."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _networks(value: str) -> str:

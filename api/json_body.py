@@ -1,12 +1,14 @@
 """Reads a JSON body strictly: what two readers could understand differently is refused.
 
-Numbers with a fraction or an exponent arrive as Decimal, so that an answer is judged as it was written.
+Sizes are checked before parsing: bytes while they arrive, then the number of values. Numbers with a fraction or an
+exponent become Decimal, so that an answer is judged as it was written.
 """
 
 import asyncio
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from email.message import Message as Headers
 from typing import Any, Final, NoReturn, TypeVar
@@ -22,23 +24,37 @@ MAX_BYTES: Final = 1024 * 1024
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 MAX_DEPTH: Final = 32
-MAX_VALUES: Final = 50_000
-"""As far as brackets and commas tell: a mebibyte of empty lists would hold up all other requests for 0.1 s."""
+MAX_VALUES: Final = 200
+"""Pydantic may make an error for each value, which takes up to 0.1 ms."""
 MAX_DIGITS: Final = 15
 """Integers of more digits lose precision in readers that know only doubles."""
 MAX_NUMBER_CHARS: Final = 32
 _SMALLEST_EXPONENT: Final = -30
+_QUOTE: Final = ord('"')
 _NOT_TEXT: Final = re.compile("[\0\ud800-\udfff]")
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[,\[{]', re.DOTALL)
+"""A string, also one that does not end, or a character that precedes a value."""
 
 Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyLimits:
+    """What a route accepts: bytes, and JSON values, where an object with one field counts as two."""
+
+    max_bytes: int = MAX_BYTES
+    max_values: int = MAX_VALUES
+
+
+DEFAULT_LIMITS: Final = BodyLimits()
 
 
 class StrictRequest(Request):
     """A request whose `json()` is strict and whose body is counted, and timed as a whole, while it arrives."""
 
-    def __init__(self, scope: Scope, receive: Receive, timeout_s: float, max_bytes: int = MAX_BYTES) -> None:
-        super().__init__(scope, _counted(receive, timeout_s, max_bytes))
-        self._max_bytes = max_bytes
+    def __init__(self, scope: Scope, receive: Receive, timeout_s: float, limits: BodyLimits = DEFAULT_LIMITS) -> None:
+        super().__init__(scope, _counted(receive, timeout_s, limits.max_bytes))
+        self._limits = limits
 
     async def json(self) -> Any:  # noqa: ANN401  # JSON is anything
         """The parsed body; raises as `parsed` does."""
@@ -50,17 +66,19 @@ class StrictRequest(Request):
         """What the parser of the body's media type makes of it; what may be long is parsed in a thread.
 
         Raises:
-            InvalidInput: the parser refuses the body.
+            InvalidInput: the parser refuses the body, or it is JSON with too many values.
             HTTPException: 408 where the body takes too long; 413 over the route's limit; 415 for other media types,
                 charsets and encodings.
         """
-        parse = parsers[self.media_type(parsers.keys())]
+        media_type = self.media_type(parsers.keys())
         body = await self.body()
-        if self._max_bytes > MAX_BYTES:
-            return await asyncio.to_thread(parse, body)
-        if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
-            _refuse(f"holds more than {MAX_VALUES} values")
-        return parse(body)
+
+        def parse() -> Parsed:
+            if media_type == JSON:
+                check_values(body, self._limits.max_values)
+            return parsers[media_type](body)
+
+        return await asyncio.to_thread(parse) if self._limits.max_bytes > MAX_BYTES else parse()
 
     async def check_form(self) -> None:
         """Raises as `parsed` does, and InvalidInput for a form that two readers could understand differently."""
@@ -78,7 +96,7 @@ class StrictRequest(Request):
 
     def media_type(self, known: Collection[str]) -> str:
         """That of the body, one of `known`; raises as `parsed` does."""
-        return _media_type(self.headers, known, self._max_bytes)
+        return _media_type(self.headers, known, self._limits.max_bytes)
 
 
 def is_percent_text(encoded: bytes) -> bool:
@@ -88,6 +106,24 @@ def is_percent_text(encoded: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def check_values(body: bytes, most: int) -> None:
+    """Refuses a JSON text with more values, without parsing it: every value but the first follows one of `,[{`.
+
+    Raises:
+        InvalidInput: there are more.
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) < most:  # counts those inside strings too
+        return
+    values = strings = 1
+    for token in _TOKEN.finditer(body):
+        if body[token.start()] == _QUOTE:
+            strings += 1
+        else:
+            values += 1
+        if values > most or strings > 2 * most:  # valid JSON has at most two strings for each value
+            _refuse(f"holds more than {most:,} values")
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything

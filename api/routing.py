@@ -11,16 +11,18 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 
 from api.access import MAY_USE, admit
-from api.json_body import MAX_BYTES, StrictRequest, is_percent_text
+from api.json_body import DEFAULT_LIMITS, MAX_BYTES, BodyLimits, StrictRequest, is_percent_text
 from api.rate_limits import EXEMPT
 from domain.errors import InvalidInput, Problem, TemporarilyUnavailable
 
-_CREDENTIALS = 16 * 1024
+_CREDENTIALS = BodyLimits(max_bytes=16 * 1024)
 BODIES = {
-    "import_credentials": 20 * MAX_BYTES,
+    "start_assessment": BodyLimits(max_values=3_000),  # 4 KiB of metadata
+    "submit_responses": BodyLimits(max_values=6_000),  # 200 responses, with twenty choices each
+    "import_credentials": BodyLimits(max_bytes=20 * MAX_BYTES, max_values=500_000),  # 10,000 rows, with 50 values each
     **dict.fromkeys(("create_token", "refresh_token", "log_out"), _CREDENTIALS),  # open to everybody
 }
-"""Routes that take more or less than MAX_BYTES, by name."""
+"""The limits of routes that need others than the default, by name."""
 
 TOKEN_URL = "/api/v1/auth/token"  # noqa: S105  # a path
 
@@ -38,7 +40,7 @@ class GuardedRoute(APIRoute):
         """Looks the route up in `MAY_USE`: a route that is not there stops the start with KeyError."""
         allowed = MAY_USE[self.name]
         handler = super().get_route_handler()
-        max_bytes = BODIES.get(self.name, MAX_BYTES)
+        limits = BODIES.get(self.name, DEFAULT_LIMITS)
         takes_form = self.body_field is not None and isinstance(self.body_field.field_info, Form)
         takes_json = self.body_field is not None and not takes_form
 
@@ -58,7 +60,7 @@ class GuardedRoute(APIRoute):
                 await request.app.state.limits.count(request, self.name)
             if self.name not in EXEMPT:  # probes come as they are configured
                 _check_query(request, self.dependant)
-            strict = StrictRequest(request.scope, request.receive, request.app.state.body_timeout_s, max_bytes)
+            strict = StrictRequest(request.scope, request.receive, request.app.state.body_timeout_s, limits)
             if takes_form and "content-type" in request.headers:  # FastAPI tells what is missing
                 await strict.check_form()
             if takes_json:

@@ -1,11 +1,11 @@
-"""Answers as they go over the wire, and what a student may see of how they are judged."""
+"""Answers as they are sent and shown, and what a student may see of how they are judged."""
 
 import re
 from decimal import Decimal
 from typing import Final, NoReturn, TypeAlias
 
 from domain.errors import InvalidInput, Problem
-from domain.exact import MAX_DIGITS, canonical, is_exact, plain
+from domain.exact import plain, to_exact
 from domain.questions import (
     MAX_ESSAY_CHARS,
     Answer,
@@ -17,6 +17,7 @@ from domain.questions import (
     QuestionKind,
     ScaleRubric,
 )
+from domain.text import is_blank
 
 AnswerJson: TypeAlias = str | int | float | dict[str, list[str]]
 """An answer on the wire: a choice or a text, a number, or {"choices": [...]}."""
@@ -25,14 +26,18 @@ _NOT_STORABLE: Final = re.compile("[\0\ud800-\udfff]")
 """NUL and lone surrogates, which JSON can carry and a database text cannot."""
 
 
-def check_answer(answer_format: AnswerFormat, raw: object) -> Answer:
-    """The answer in `raw`, a JSON value, if it is what the question asks for.
+def check_answer(answer_format: AnswerFormat, raw: object) -> Answer | None:
+    """Check `raw`, a JSON value, against what the question asks for; return None where it clears the answer.
 
-    Several choices come back in the question's order; none of them is an answer too. Word limits are guidance.
+    `None` clears an answer of any kind, and so does a blank text. Several choices are returned in the question's
+    order; an empty list of choices is an answer. Numbers are rounded to 15 significant digits, because a program that
+    calculates with doubles sends 33.333333333333336. Word limits are guidance.
 
     Raises:
-        InvalidInput: it is not; the problem never repeats the input.
+        InvalidInput: it is not what the question asks for; the problem never repeats the input.
     """
+    if raw is None:
+        return None
     match answer_format.kind:
         case QuestionKind.SINGLE | QuestionKind.SCALE:
             return _choice(answer_format, raw)
@@ -98,15 +103,15 @@ def _choices(answer_format: AnswerFormat, raw: object) -> tuple[str, ...]:
 
 
 def _number(answer_format: AnswerFormat, raw: object) -> Decimal:
-    number = _decimal(raw)
-    if not is_exact(number):
-        _refuse(f"must be a finite number of at most {MAX_DIGITS} digits")
+    number = to_exact(_decimal(raw))
+    if number is None:
+        _refuse("must be a number between -1e15 and 1e15")
     if not answer_format.admits(number):
         low, high = answer_format.minimum, answer_format.maximum
         limits = [f"at least {plain(low)}"] if low is not None else []
         limits += [f"at most {plain(high)}"] if high is not None else []
         _refuse(f"must be {' and '.join(limits)}")
-    return canonical(number)
+    return number
 
 
 def _decimal(raw: object) -> Decimal:
@@ -116,17 +121,15 @@ def _decimal(raw: object) -> Decimal:
     return Decimal(repr(raw)) if isinstance(raw, float) else Decimal(raw)
 
 
-def _text(answer_format: AnswerFormat, raw: object) -> str:
+def _text(answer_format: AnswerFormat, raw: object) -> str | None:
     if not isinstance(raw, str):
         _refuse("must be a string")
-    if not raw.strip():
-        _refuse("must not be empty")
     limit = MAX_ESSAY_CHARS if answer_format.max_chars is None else answer_format.max_chars
     if len(raw) > limit:
         _refuse(f"must have at most {limit} characters")
     if _NOT_STORABLE.search(raw):
         _refuse("must not hold NUL characters or lone surrogates")
-    return raw
+    return None if is_blank(raw) else raw
 
 
 def _refuse(problem: str) -> NoReturn:

@@ -60,6 +60,7 @@ class Assessment:
         return now >= self.expires_at
 
     def submit(self) -> "Assessment":
+        """The learner hands it in, or its time is up; at least one question is answered."""
         return self._move(AssessmentStatus.AWAITING_ASYNC, {AssessmentStatus.IN_PROGRESS})
 
     def expire(self, *, answered: bool) -> "Assessment":

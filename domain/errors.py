@@ -23,12 +23,16 @@ class AppError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with one field of the input; of which `row` (from 1) and `key`, where the input is a table."""
+    """One thing wrong with one field of the input.
+
+    `row` (from 1) and `key` say where in an imported table, `question_id` which answer of a batch.
+    """
 
     field: str
     problem: str
     row: int | None = None
     key: str | None = None
+    question_id: str | None = None
 
 
 class InvalidInput(AppError):

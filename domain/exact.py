@@ -20,6 +20,22 @@ def is_exact(value: Decimal) -> bool:
     return -MAX_DIGITS <= value.adjusted() < MAX_DIGITS and _CONTEXT.plus(value) == value
 
 
+def to_exact(value: Decimal) -> Decimal | None:
+    """The nearest exact value, in its canonical form; None for a NaN and for magnitudes of 1e15 and more.
+
+    Keeps 15 significant digits, and turns magnitudes below 1e-15 into 0: both remove the error of calculating with
+    doubles.
+    """
+    if not value.is_finite():
+        return None
+    if value == 0 or value.adjusted() < -MAX_DIGITS:
+        return Decimal(0)
+    if value.adjusted() >= MAX_DIGITS:
+        return None
+    exact = canonical(value)
+    return exact if is_exact(exact) else None  # rounding up may have reached 1e15
+
+
 def canonical(value: Decimal) -> Decimal:
     """The one form of an exact value: 1250.00 and 1.25E+3 become 1250, -0 becomes 0."""
     return _CONTEXT.add(_CONTEXT.normalize(value), Decimal(0))

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain.exact import MAX_DIGITS, PLACES, is_exact, plain
+from domain.text import is_blank
 
 MAX_POINTS: Final = Decimal(999)
 """What an item can be worth at most; the columns hold three digits before the point."""
@@ -38,7 +39,7 @@ def check_places(field: str, value: Decimal, places: int = PLACES) -> None:
 
 
 def check_text(field: str, text: str) -> None:
-    if not text.strip():
+    if is_blank(text):
         raise ValueError(f"{field}: must not be empty")
 
 

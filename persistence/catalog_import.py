@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -66,7 +66,7 @@ class SqlCatalogImports:
             batch = [credential_row(row.credential, SOURCE) for row in written[start : start + BATCH] if row.credential]
             await write(self._session, "credential", CredentialRow, batch)
         await self._withdraw([row.id for row in rows if not row.credential])
-        return await self._record(report, [row.id for row in written], admin)
+        return await self._record(report, reading.detected, [row.id for row in written], admin)
 
     async def view(self, import_id: UUID) -> ImportView:
         return import_view((await self._session.execute(text(IMPORT), {"import_id": import_id})).mappings().one())
@@ -92,7 +92,9 @@ class SqlCatalogImports:
             row = CredentialRow
             await self._session.execute(update(row).where(row.id == func.any(ids)).values(active=False))
 
-    async def _record(self, report: Sequence[RowReport], to_embed: Sequence[UUID], admin: Actor) -> ImportView:
+    async def _record(
+        self, report: Sequence[RowReport], detected: Mapping[str, str] | None, to_embed: Sequence[UUID], admin: Actor
+    ) -> ImportView:
         import_id = uuid4()
         counted = Counter(told.status for told in report)
         counts = {str(outcome): counted[outcome] for outcome in Outcome}
@@ -103,7 +105,7 @@ class SqlCatalogImports:
                 requested_by=admin.id,
                 status="queued" if changed else "succeeded",
                 row_count=len(report),
-                report={"counts": counts, "rows": [encode(told) for told in report]},
+                report={"counts": counts, "rows": [encode(told) for told in report], "detected": detected},
                 credential_ids=to_embed,
                 completed_at=None if changed else func.now(),
             )

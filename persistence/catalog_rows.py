@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
+from heapq import nsmallest
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from domain.errors import InvalidInput, Problem
 from domain.identity import derived_id
 from domain.roles import Credential, CredentialLevel
-from persistence.content_entries import CredentialEntry, Skill, problems_of
+from persistence.content_entries import CredentialEntry, Name, Skill, problems_of
 from persistence.content_rows import FILES
 
 MAX_ROWS: Final = 10_000
@@ -33,6 +34,7 @@ Key = Annotated[
         max_length=128,
         description="The partner's own id: letters, digits and . _ : -",
     ),
+    Name,
 ]
 
 
@@ -51,7 +53,7 @@ class ImportEntry(CredentialEntry):
 
     key: Key
     skills: Annotated[list[Skill], Field(max_length=MAX_NAMES)]
-    level: Annotated[CredentialLevel, Field(strict=False), WithJsonSchema({"enum": list(CredentialLevel)})]
+    level: Annotated[CredentialLevel, Field(strict=False), Name, WithJsonSchema({"enum": list(CredentialLevel)})]
     hours: Annotated[
         Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 99_999})
     ]
@@ -96,10 +98,12 @@ class ImportRow:
 class Reading:
     """What the rows of an import say, and what is wrong with some of them.
 
-    `refused` are credentials whose rows are wrong in themselves: whoever needs them is not wrong for that.
+    `refused` are credentials whose rows are wrong in themselves: whoever needs them is not wrong for that. `detected`
+    says how a CSV was read, for the report.
     """
 
     total: int
+    detected: Mapping[str, str] | None = None
     rows: list[ImportRow] = field(default_factory=list)
     refused: set[UUID] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
@@ -108,12 +112,12 @@ class Reading:
         """Raises InvalidInput if there is anything wrong."""
         if not self.problems:
             return
-        found = sorted(self.problems, key=lambda each: (each.row or 0, each.field, each.problem))
-        bad = len({each.row for each in found})
-        rest = f", {len(found) - REPORTED:,} of them are not named" if len(found) > REPORTED else ""
+        found = len(self.problems)
+        bad = len({each.row for each in self.problems})
+        rest = f", {found - REPORTED:,} of them are not named" if found > REPORTED else ""
+        named = nsmallest(REPORTED, self.problems, key=lambda each: (each.row or 0, each.field, each.problem))
         raise InvalidInput(
-            f"Nothing was imported: {len(found):,} problems in {bad:,} of {self.total:,} rows{rest}",
-            tuple(found[:REPORTED]),
+            f"Nothing was imported: {found:,} problems in {bad:,} of {self.total:,} rows{rest}", tuple(named)
         )
 
 
@@ -137,7 +141,7 @@ class RowReport:
     warnings: tuple[str, ...] = ()
 
 
-def read_rows(entries: Sequence[object]) -> Reading:
+def read_rows(entries: Sequence[object], detected: Mapping[str, str] | None = None) -> Reading:
     """Every entry by itself: CPU only, about a second for 10,000.
 
     Raises:
@@ -146,15 +150,14 @@ def read_rows(entries: Sequence[object]) -> Reading:
     if not 0 < len(entries) <= MAX_ROWS:
         problem = f"must have 1 to {MAX_ROWS:,} rows, not {len(entries):,}"
         raise InvalidInput("The import is not valid", (Problem("credentials", problem),))
-    reading = Reading(total=len(entries))
+    reading = Reading(total=len(entries), detected=detected)
     taken: dict[str, int] = {}
     for number, entry in enumerate(entries, start=1):
         try:
             row = _row(number, entry)
         except ValueError as error:  # pydantic's are such
-            places = list(problems_of(error))
-            key = _key(entry, places)
-            reading.problems += _problems(number, key, places)
+            key = _key(entry)
+            reading.problems += [Problem(place, problem, number, key) for place, problem in problems_of(error)]
             if key is not None:
                 reading.refused.add(derived_id("credential", key))
         else:
@@ -202,26 +205,20 @@ def _row(number: int, entry: object) -> ImportRow:
     if entry.get("active") is False:
         key = Withdrawal.model_validate(entry).key
         return ImportRow(number=number, id=derived_id("credential", key), key=key, credential=None)
+    if not entry.keys() <= set(COLUMNS):  # before pydantic makes an error of each
+        raise ValueError(f"row: has a field that is not known; known are {', '.join(COLUMNS)}")
     read = ImportEntry.model_validate(entry)
     credential = read.credential()
     needed = dict(zip(read.prerequisites, credential.prerequisites, strict=True))
     return ImportRow(number=number, id=credential.id, key=read.key, credential=credential, prerequisites=needed)
 
 
-def _key(entry: object, places: Iterable[tuple[str, str]]) -> str | None:
-    """That of a row with problems at these places; None where it has none, or one that is none."""
-    key = entry.get("key") if isinstance(entry, dict) and "key" not in {place for place, _ in places} else None
-    return key if isinstance(key, str) else None
-
-
-def _problems(number: int, key: str | None, places: Iterable[tuple[str, str]]) -> Iterator[Problem]:
-    """A key that is none is not repeated, nor is the name of a column that nobody knows."""
-    for place, problem in places:
-        name, *_ = place.split(".")
-        if name in COLUMNS or name == "row":
-            yield Problem(place, problem, number, key)
-        else:
-            yield Problem("row", f"has a field that is not known; known are {', '.join(COLUMNS)}", number, key)
+def _key(entry: object) -> str | None:
+    """The valid key of a row that has other problems; an invalid one is not repeated."""
+    try:
+        return Withdrawal.model_validate(entry).key
+    except ValidationError:
+        return None
 
 
 def _circle(added: Mapping[UUID, ImportRow], catalogue: Mapping[UUID, Known]) -> Iterator[Problem]:

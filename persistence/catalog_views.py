@@ -13,7 +13,8 @@ from sqlalchemy import RowMapping
 class ImportView:
     """`counts` are rows by what became of them, `rows` their reports; `pending` entries lack a vector of their text.
 
-    `status` is `queued` while none of its entries has a vector, `running` while some have, `succeeded` once all do.
+    `detected` holds the encoding and the delimiter of a CSV. `status` is `queued` while none of the entries has a
+    vector, `running` while some have, `succeeded` once all do.
     """
 
     id: UUID
@@ -21,6 +22,7 @@ class ImportView:
     pending: int
     counts: Mapping[str, int]
     rows: list[Any]
+    detected: Mapping[str, str] | None
     created_at: datetime
     completed_at: datetime | None
 
@@ -37,6 +39,7 @@ def import_view(row: RowMapping) -> ImportView:
         pending=row["pending"],
         counts=row["report"]["counts"],
         rows=row["report"]["rows"],
+        detected=row["report"].get("detected"),
         created_at=row["created_at"],
         completed_at=row["completed_at"],
     )

@@ -5,7 +5,16 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    TypeAdapter,
+    ValidationError,
+)
 
 from domain.identity import content_hash, derived_id
 from domain.questions import (
@@ -20,13 +29,44 @@ from domain.questions import (
     SingleChoiceRubric,
 )
 from domain.roles import Credential, CredentialLevel, Role, SkillTarget
+from domain.text import normalized_name
 from persistence.documents import encode
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=20_000)]
 Title = Annotated[str, Field(min_length=1, max_length=500)]
-Skill = Annotated[str, Field(min_length=1, max_length=200)]
+_MAX_SKILL_CHARS: Final = 200
+_URL: Final = TypeAdapter(HttpUrl)
+
+
+def stored_name(value: object) -> object:
+    """The normalized name; one that is blank or too long stays as it is, and the checks that follow refuse it."""
+    if isinstance(value, str) and len(value) <= _MAX_SKILL_CHARS:
+        return normalized_name(value) or value
+    return value
+
+
+def _link(value: str) -> str:
+    """Pydantic parses as browsers do; what other parsers read differently is refused too."""
+    if not value.isprintable() or "\\" in value:
+        raise ValueError("must not hold invisible characters or backslashes")
+    try:
+        url = _URL.validate_python(value)
+    except ValidationError:
+        raise ValueError("is not a valid URL") from None
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not hold a user or a password")
+    if not url.port or "" in str(url.host).removesuffix(".").split("."):
+        raise ValueError("is not a valid URL")
+    return value
+
+
+Name = BeforeValidator(stored_name)
+"""Makes names that look alike equal, before their other checks."""
+Skill = Annotated[str, Field(min_length=1, max_length=_MAX_SKILL_CHARS), Name]
 """Titles and skills are indexed, and an index takes 2.7 kB of either."""
+Link = Annotated[str, Field(pattern=r"^https?://[^\s/?#]\S*$", max_length=2_000), AfterValidator(_link)]
+"""An http or https URL that every client can parse, stored as it was written."""
 
 _FORMAT: Final = TypeAdapter(AnswerFormat)
 _RUBRICS: Final[Mapping[QuestionKind, TypeAdapter[Any]]] = {
@@ -119,7 +159,7 @@ class CredentialEntry(Entry):
     level: CredentialLevel
     hours: Decimal
     provider: Text
-    source_uri: Annotated[str, Field(pattern=r"^https?://[^\s/?#]\S*$", max_length=2_000)]
+    source_uri: Link
     prerequisites: list[Slug]
 
     def credential(self) -> Credential:

@@ -29,6 +29,7 @@ from persistence.unit_of_work import sessions
 from persistence.views import Actor, Viewer
 
 _REFUSED: Final = "The request is not valid"
+_NOTHING_ANSWERED: Final = "No question is answered yet: answer at least one before you hand the assessment in"
 
 # Until the commit, one student's starts of a role follow each other, and an erasure waits or is seen. The person's row
 # is locked in share mode, because whoever answers locks an assessment first and its person second.
@@ -84,9 +85,13 @@ WITH opened AS (
 SELECT * FROM opened, (SELECT {", ".join(f"{sql} AS {name}" for name, sql in ASKED.items())} FROM copied) AS asked
 """)  # noqa: S608  # column names of this code
 
-# That an answer was stored shows in the assessment's `updated_at`.
+# The assessment's `updated_at` shows that answers were stored or cleared.
 _STORE: Final = text("""
-WITH touched AS (UPDATE assessments SET updated_at = :now WHERE id = :assessment)
+WITH touched AS (UPDATE assessments SET updated_at = :now WHERE id = :assessment),
+cleared AS (
+  DELETE FROM assessment_responses
+  WHERE assessment_id = :assessment AND question_snapshot_id = ANY(CAST(:cleared AS uuid[]))
+)
 INSERT INTO assessment_responses (id, assessment_id, question_snapshot_id, answer, submitted_at)
 SELECT gen_random_uuid(), :assessment, question_snapshot_id, answer, submitted_at
 FROM json_populate_recordset(NULL::assessment_responses, CAST(:rows AS json))
@@ -106,7 +111,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """An answer as it was sent: `raw` is a JSON value, `claimed_at` the client's clock."""
+    """An answer as it was sent: `raw` is a JSON value (None clears), `claimed_at` the client's clock."""
 
     question_id: UUID
     raw: object
@@ -172,13 +177,13 @@ class Intake:
     async def answer(
         self, assessment_id: UUID, viewer: Viewer, learner: Actor, given: Sequence[Given], *, completed: bool
     ) -> Receipt:
-        """Stores all answers or none, and hands the assessment in when `completed`.
+        """Stores and clears all answers or none, and hands the assessment in when `completed`.
 
         An assessment that has run out is closed instead; the caller commits that too.
 
         Raises:
             NotFound: there is no such assessment, or it is not the viewer's.
-            InvalidAssessmentState: it is not in progress.
+            InvalidAssessmentState: it is not in progress, or is handed in without an answer.
             InvalidInput: some answers are not what their questions ask for; all problems are named.
         """
         before, now, items = await locked(lock_with_items(self._session, assessment_id), viewer)
@@ -188,8 +193,10 @@ class Intake:
         await self._store(assessment_id, check_answers(items, given), given, now)
         if not completed:
             return Receipt(assessment=before)
-        answered = await self._assessments.items(assessment_id)
-        return Receipt(assessment=await self._submit(before, before.submit(), answered, actor=learner.id))
+        items = await self._assessments.items(assessment_id)
+        if not _is_answered(items):
+            raise InvalidAssessmentState(_NOTHING_ANSWERED)
+        return Receipt(assessment=await self._submit(before, before.submit(), items, actor=learner.id))
 
     async def _clear_the_way(self, user_id: UUID, role_id: UUID) -> Assessment | None:
         """Checks that the role may be started now; an attempt that has run out is closed and returned."""
@@ -212,7 +219,7 @@ class Intake:
 
     async def _expire(self, before: Assessment) -> Assessment:
         items = await self._assessments.items(before.id)
-        after = before.expire(answered=any(item.answer is not None for item in items))
+        after = before.expire(answered=_is_answered(items))
         if after.status is AssessmentStatus.AWAITING_ASYNC:
             return await self._submit(before, after, items)
         await self._results.fail(before, after)
@@ -226,7 +233,7 @@ class Intake:
         return after
 
     async def _store(
-        self, assessment_id: UUID, answers: Mapping[UUID, Answer], given: Sequence[Given], now: datetime
+        self, assessment_id: UUID, answers: Mapping[UUID, Answer | None], given: Sequence[Given], now: datetime
     ) -> None:
         rows = [
             {
@@ -235,8 +242,14 @@ class Intake:
                 "submitted_at": sent.claimed_at or now,
             }
             for (snapshot_id, answer), sent in zip(answers.items(), given, strict=True)
+            if answer is not None
         ]
-        parameters = {"assessment": assessment_id, "now": now, "rows": to_json(rows).decode()}
+        parameters = {
+            "assessment": assessment_id,
+            "now": now,
+            "rows": to_json(rows).decode(),
+            "cleared": [snapshot_id for snapshot_id, answer in answers.items() if answer is None],
+        }
         await self._session.execute(_STORE, parameters)
 
 
@@ -261,26 +274,37 @@ def intake_factory(engine: AsyncEngine) -> IntakeFactory:
     return partial(IntakeUnit, sessions(engine))
 
 
-def check_answers(items: Sequence[Item], given: Sequence[Given]) -> dict[UUID, Answer]:
-    """The answers by snapshot, in the order given.
+def check_answers(items: Sequence[Item], given: Sequence[Given]) -> dict[UUID, Answer | None]:
+    """The answers by snapshot, in the order given; None where an answer is cleared.
 
     Raises:
         InvalidInput: naming every answer that is of no question of these, given twice or not what is asked for.
     """
     asked = {item.question.id: item for item in items}
-    answers: dict[UUID, Answer] = {}
+    answers: dict[UUID, Answer | None] = {}
     problems: list[Problem] = []
+
+    def refuse(place: int, field: str, problem: str) -> None:
+        named = str(given[place].question_id)
+        problems.append(Problem(f"responses.{place}.{field}", problem, question_id=named))
+
     for place, sent in enumerate(given):
         item = asked.get(sent.question_id)
         if item is None:
-            problems.append(Problem(f"responses.{place}.question_id", "is not a question of this assessment"))
+            refuse(place, "question_id", "is not a question of this assessment")
         elif item.snapshot_id in answers:
-            problems.append(Problem(f"responses.{place}.question_id", "is answered twice"))
+            refuse(place, "question_id", "is answered twice")
         else:
             try:
                 answers[item.snapshot_id] = check_answer(item.question.answer_format, sent.raw)
             except InvalidInput as error:
-                problems += [Problem(f"responses.{place}.{each.field}", each.problem) for each in error.problems]
+                for each in error.problems:
+                    refuse(place, each.field, each.problem)
     if problems:
         raise InvalidInput(_REFUSED, tuple(problems))
     return answers
+
+
+def _is_answered(items: Sequence[Item]) -> bool:
+    """Whether at least one of the questions has an answer."""
+    return any(item.answer is not None for item in items)

@@ -1,6 +1,5 @@
 """Roles and micro-credentials: read, searched, imported."""
 
-import asyncio
 from functools import partial
 from typing import Annotated, Final
 
@@ -29,7 +28,7 @@ from api.wire import Id, QueryInput, digits
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
 from domain.ports import Found
 from persistence.catalog_intake import CatalogIntakeUnit
-from persistence.catalog_rows import read_rows
+from persistence.catalog_rows import Reading, read_rows
 from persistence.catalog_views import ImportView
 from persistence.views import Actor
 
@@ -143,8 +142,7 @@ async def _by_meaning(catalogue: Catalogue, query: SearchQuery) -> Found | None:
 )
 async def import_credentials(request: StrictRequest, services: Use, caller: Caller, once: Keyed) -> Response:
     """All rows or none, with a report per row; vectors follow by a workflow. See docs/catalog.md."""
-    entries = await request.parsed({JSON: _listed, CSV: parse_csv})
-    reading = await asyncio.to_thread(read_rows, entries)
+    reading = await request.parsed({JSON: _read_json, CSV: _read_csv})
     catalogue = services.catalogue
 
     async def start(_: ImportView) -> None:
@@ -170,8 +168,14 @@ async def read_import(import_id: Id, services: Use) -> ImportResponse:
     return ImportResponse.model_validate(view)
 
 
-def _listed(body: bytes) -> list[object]:
+def _read_csv(body: bytes) -> Reading:
+    table = parse_csv(body)
+    detected = {"encoding": table.detected.encoding, "delimiter": table.detected.delimiter_name}
+    return read_rows(table.rows, detected)
+
+
+def _read_json(body: bytes) -> Reading:
     match parse_json(body):
         case {"credentials": list(entries), **rest} if not rest:
-            return entries
+            return read_rows(entries)
     raise InvalidInput("The request is not valid", (Problem("body", "must be {credentials: [...]}, and nothing else"),))

@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from api.wire import Id, Input, Moment, Number, Output
 from domain.answers import answer_json, public_rubric
@@ -26,15 +26,10 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     return small
 
 
-def _answer(value: object) -> object:
-    if isinstance(value, bool) or value is None or isinstance(value, list):
-        raise ValueError("must be a string, a number or an object")
-    return value
-
-
-ANSWER_SCHEMA: Final = {
+ANSWER_SCHEMA: Final[dict[str, list[dict[str, Any]]]] = {
     "oneOf": [{"type": "string"}, {"type": "number"}, {"type": "object", "additionalProperties": True}]
 }
+SENT_SCHEMA: Final = {"oneOf": [*ANSWER_SCHEMA["oneOf"], {"type": "null"}]}
 
 
 class AssessmentStartRequest(Input):
@@ -46,8 +41,9 @@ class AssessmentStartRequest(Input):
 
 class AssessmentResponseItem(Input):
     question_id: Id
-    answer: Annotated[Any, BeforeValidator(_answer), WithJsonSchema(ANSWER_SCHEMA)] = Field(
-        description='By the question\'s `answer_format`: a choice, `{"choices": [...]}`, a number or a text',
+    answer: Annotated[Any, WithJsonSchema(SENT_SCHEMA)] = Field(
+        description='By the question\'s `answer_format`: a choice, `{"choices": [...]}`, a number or a text. `null`, or'
+        " a text without a visible character, clears the stored answer. Numbers are rounded to 15 significant digits",
         examples=["HAVING"],
     )
     submitted_at: Moment | None = Field(default=None, description="The client's own clock; kept as a claim only")

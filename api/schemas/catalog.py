@@ -79,6 +79,13 @@ class ImportedRow(Output):
     warnings: list[str] = Field(description="What is allowed, and perhaps not meant")
 
 
+class Detected(Output):
+    """How a CSV was read. With `windows-1252`, check that letters with accents came out right."""
+
+    encoding: Literal["utf-8", "utf-16", "windows-1252"]
+    delimiter: Literal["comma", "semicolon", "tab"]
+
+
 class ImportResponse(Output):
     """All rows of an import were taken in. What it added or changed can be found by meaning once it is embedded."""
 
@@ -89,6 +96,7 @@ class ImportResponse(Output):
     pending: int = Field(description="Entries without a vector of their text")
     counts: ImportCounts
     rows: list[ImportedRow]
+    detected: Detected | None = Field(default=None, description="Absent for JSON")
     created_at: Moment
     completed_at: Moment | None = None
 

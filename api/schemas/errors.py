@@ -6,12 +6,16 @@ from api.wire import Output
 
 
 class FieldProblem(Output):
-    """`field` is a dotted path such as `responses.0.answer`; of an import's `row`, from 1, it is a column."""
+    """`field` is a dotted path such as `responses.0.answer`; in an import it is a column of the `row`, from 1.
+
+    `question_id` names the question whose answer is refused.
+    """
 
     field: str
     problem: str
     row: int | None = None
     key: str | None = None
+    question_id: str | None = None
 
 
 class ErrorResponse(Output):

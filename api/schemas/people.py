@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 
 from api.passwords import MAX_BYTES, MIN_CHARS
-from api.wire import Id, Input, Moment, Output
+from api.wire import Id, Input, Moment, Output, VisibleText
 
 MAX_EMAIL_CHARS: Final = 254
 MAX_LOCAL_CHARS: Final = 64
@@ -103,7 +103,7 @@ class FirstAdmin(Input):
 class OrganizationRequest(Input):
     """`admin` becomes the organization's first admin, who makes the accounts of the others."""
 
-    name: str = Field(min_length=1, max_length=128, pattern=r"\S")
+    name: VisibleText = Field(min_length=1, max_length=128, pattern=r"\S")
     admin: FirstAdmin
 
 

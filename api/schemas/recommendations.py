@@ -4,13 +4,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.wire import Id, Input, Moment, Output
+from api.wire import Comment, Id, Input, Moment, Output
 
 
 class RecommendationFeedbackRequest(Input):
     relevance_score: int = Field(ge=1, le=5, examples=[4])
     acceptance_status: Literal["accepted", "rejected", "pending"] | None = None
-    comments: str | None = Field(default=None, max_length=4000)
+    comments: Comment = Field(default=None, max_length=4000)
     submitted_by_role: Literal["student", "advisor"] | None = Field(
         default=None, description="Comes from the token; a body that says otherwise is refused"
     )

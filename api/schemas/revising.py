@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from api.wire import Id, Input, Output
+from api.wire import Comment, Id, Input, Output
 
 
 class ReviewRequest(Input):
@@ -16,7 +16,7 @@ class ReviewRequest(Input):
         examples=[{"diagnosis": "solid", "communication": "clear"}],
     )
     confirm: bool = Field(default=False, description="The levels of the published score stand")
-    comment: str | None = Field(
+    comment: Comment = Field(
         default=None, max_length=4000, description="The student reads it in place of the grader's feedback"
     )
 

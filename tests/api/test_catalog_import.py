@@ -1,5 +1,6 @@
 """Importing over HTTP: JSON and CSV, all rows or none, a report per row, and the run that embeds started afterwards."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -80,6 +81,84 @@ lines",SQL querying|Data cleaning,advanced,12.5,School,https://catalog.example.o
     shown = (await api.get(admin, f"/catalog/credentials/{id_of(key)}")).json()
     assert (shown["description"], shown["skills"]) == ("Two\nlines", ["SQL querying", "Data cleaning"])
     assert (shown["level"], shown["hours"], shown["prerequisites"]) == ("advanced", 12.5, [])
+
+
+@pytest.mark.parametrize(("encoding", "named"), [("utf-8", "utf-8"), ("utf-16", "utf-16"), ("cp1252", "windows-1252")])
+async def test_the_report_says_how_a_table_was_read(
+    api: Api, admin: Person, key: str, encoding: str, named: str
+) -> None:
+    table = (
+        "key;title;description;skills;level;hours;provider;source_uri;;\r\n"
+        f"{key};Café;Für alle;SQL querying;foundation ;7,5;École;https://catalog.example.org/{key};;\r\n;;;;;;;;;\r\n"
+    )
+
+    answer = await api.client.post(
+        IMPORTS, content=table.encode(encoding), headers={"Content-Type": "text/csv"} | admin.headers
+    )
+
+    imported = answer.json()
+    assert imported["counts"]["added"] == 1, answer.text
+    assert imported["detected"] == {"encoding": named, "delimiter": "semicolon"}
+    assert (await api.get(admin, f"/catalog/imports/{imported['import_id']}")).json()["detected"] == imported[
+        "detected"
+    ]
+    shown = (await api.get(admin, f"/catalog/credentials/{id_of(key)}")).json()
+    assert (shown["title"], shown["provider"], shown["hours"]) == ("Café", "École", 7.5)
+
+
+async def test_a_json_import_detects_nothing(api: Api, admin: Person, key: str) -> None:
+    answer = await send(api, admin, an_entry(key))
+
+    assert "detected" not in answer.json()
+
+
+async def test_a_skill_that_looks_alike_is_the_skill_that_roles_target(api: Api, admin: Person, key: str) -> None:
+    answer = await send(api, admin, an_entry(key, skills=["SQL\u00a0querying\u200b"]))
+
+    assert answer.json()["rows"][0]["warnings"] == []
+    shown = (await api.get(admin, f"/catalog/credentials/{id_of(key)}")).json()
+    assert shown["skills"] == ["SQL querying"]
+
+
+@pytest.mark.parametrize("link", ["https://[bad/x", "https://example.org:99999/x"])
+async def test_an_invalid_link_is_refused_by_row(api: Api, admin: Person, key: str, link: str) -> None:
+    answer = await send(api, admin, an_entry(key), an_entry(f"{key}-b", source_uri=link))
+
+    assert answer.status_code == 400
+    assert answer.json()["details"] == [
+        {"field": "source_uri", "problem": "is not a valid URL", "row": 2, "key": f"{key}-b"}
+    ]
+
+
+HUGE = {
+    "a table of one row": ("text/csv", "", "a,"),
+    "a table of blank lines": ("text/csv", "", "\n"),
+    "lists": ("application/json", '{"credentials": [', "[],"),
+    "numbers": ("application/json", '{"credentials": [', "1,"),
+    "objects": ("application/json", '{"credentials": [', '{"a":1},'),
+    "texts": ("application/json", '{"credentials": [', '"",'),
+    "unknown fields": ("application/json", '{"credentials": [{', '"a":1,'),
+}
+
+
+@pytest.mark.parametrize("huge", HUGE.values(), ids=HUGE.keys())
+async def test_a_huge_body_is_refused_while_others_are_answered(
+    api: Api, admin: Person, huge: tuple[str, str, str]
+) -> None:
+    media_type, start, part = huge
+    body = start + part * (20_000_000 // len(part))
+    headers = {"Content-Type": media_type} | admin.headers
+    sending = asyncio.create_task(api.client.post(IMPORTS, content=body, headers=headers))
+    answered = 0
+    while not sending.done():
+        assert (await api.client.get("/healthz")).status_code == 200
+        answered += 1
+        await asyncio.sleep(0)
+
+    refused = sending.result()
+    assert (refused.status_code, refused.json()["error_code"]) == (400, "VALIDATION_400")
+    assert "more than" in refused.json()["details"][0]["problem"]
+    assert answered > 1
 
 
 async def test_one_bad_row_refuses_all_and_names_itself(api: Api, admin: Person, key: str) -> None:
@@ -209,11 +288,11 @@ async def test_too_much_is_refused_before_all_of_it_has_come(api: Api, admin: Pe
     answer = await api.client.post(IMPORTS, content=chunks(), headers=headers)
 
     assert (answer.status_code, answer.json()["error_code"]) == (413, "PAYLOAD_TOO_LARGE_413")
-    assert sent <= BODIES["import_credentials"] + MAX_BYTES
+    assert sent <= BODIES["import_credentials"].max_bytes + MAX_BYTES
 
 
 async def test_a_length_that_is_too_much_is_refused_unread(api: Api, admin: Person) -> None:
-    length = str(BODIES["import_credentials"] + 1)
+    length = str(BODIES["import_credentials"].max_bytes + 1)
     answer = await send_csv(api, admin, "key,active\na,false\n", **{"Content-Length": length})
 
     assert answer.status_code == 413

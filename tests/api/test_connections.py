@@ -104,13 +104,26 @@ def post(person: Person, *lines: str) -> bytes:
         b"GET / HTTP/1.1\r\nHost: api.test\r\n" + b"X: 1\r\n" * MAX_HEAD_BYTES + b"\r\n",
         b"GET /" + b"x" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: api.test\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"x" * 4 * MAX_HEAD_BYTES,
+        b"GET / HTTP/1.1\r\nHost: api.test\r\n" + b"X:\r\n" * 30_000 + b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: api.test\r\nX:" + b" " * 2 * MAX_HEAD_BYTES + b"1\r\n\r\n",
+        b"\r\n" * 2 * MAX_HEAD_BYTES + GET,
     ],
-    ids=["one header", "many headers", "a path", "a head without an end"],
+    ids=[
+        *("one header", "many headers", "a path", "a head without an end"),
+        *("tiny headers", "blanks before a value", "blank lines before the request"),
+    ],
 )
 async def test_a_long_head_is_refused(wire: Wire, head: bytes) -> None:
     connection = await wire.open(head)
     status, _, body = await connection.answer()
     assert (status, body["error_code"]) == (431, "HEADERS_TOO_LARGE_431")
+
+
+async def test_a_head_just_below_the_limit_is_answered(wire: Wire) -> None:
+    line = b"X: 123456\r\n"
+    connection = await wire.open(GET[:-2] + line * ((MAX_HEAD_BYTES - len(GET)) // len(line)) + b"\r\n")
+    status, _, _ = await connection.answer()
+    assert status == 200
 
 
 @pytest.mark.parametrize(

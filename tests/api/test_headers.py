@@ -102,7 +102,19 @@ async def test_allowed_origins_may_call_and_read_what_they_need(api: Api, learne
     assert "Access-Control-Allow-Origin" not in stranger.headers
 
 
-@pytest.mark.parametrize("value", ["*", "https://*.example.org", "app.example.org", "https://app.example.org/", "null"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "*",
+        "https://*.example.org",
+        "app.example.org",
+        "https://app.example.org/",
+        "null",
+        "https://[app",
+        "https://app.example.org:99999",
+        "https://app.example.org:0",
+    ],
+)
 def test_an_origin_that_is_none_stops_the_start(value: str) -> None:
     with pytest.raises(ValidationError, match="origins"):
         HttpSettings(cors_origins=value)

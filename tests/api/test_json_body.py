@@ -1,11 +1,15 @@
 """The strict reader: what stock parsers accept or crash on gets a clean 4xx."""
 
+import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from api.json_body import MAX_BYTES, parse_json
+from api.json_body import MAX_BYTES, MAX_VALUES, check_values, parse_json
+from api.routing import BODIES
 from domain.errors import InvalidInput
 from tests.api.conftest import Api, Person
 
@@ -141,6 +145,99 @@ async def test_nobodys_body_is_not_read(api: Api) -> None:
         "/api/v1/assessments/start", content=body(), headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 401
+
+
+MANY = {
+    "numbers": b"[" + b"1," * 60 + b"1]",
+    "empty lists": b"[" + b"[]," * 40 + b"[]]",
+    "lists in each other": b"[" * 60,
+    "fields": b"{" + b'"a":1,' * 60 + b'"a":1}',
+    "texts without commas between them": b'"a"' * 200 + b",[{" * 20,
+    "empty texts": b'"",' * 60,
+    "values after a text with an escaped quote": b'["\\"",' + b"1," * 60 + b"1]",
+    "values after a text with an escaped backslash": b'["\\\\",' + b"1," * 60 + b"1]",
+}
+
+
+@pytest.mark.parametrize("body", MANY.values(), ids=MANY.keys())
+def test_too_many_values_are_refused_before_parsing(body: bytes) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        check_values(body, 50)
+    assert raised.value.problems[0].problem == "holds more than 50 values"
+
+
+FEW = {
+    "as many as allowed": b"[" + b"1," * 48 + b"1]",
+    "commas and brackets in a text": b'["' + b",[{" * 100 + b'"]',
+    "escaped quotes in a text": b'["' + rb"\",[{" * 100 + b'"]',
+    "a text that does not end": b'["' + b",[{" * 100,
+    "a text that ends in a backslash": b'["' + b",[{" * 100 + b"\\",
+}
+
+
+@pytest.mark.parametrize("body", FEW.values(), ids=FEW.keys())
+def test_characters_inside_a_text_are_no_values(body: bytes) -> None:
+    check_values(body, 50)
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(st.sampled_from('a,[{]}"\\\n')),
+        lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=3), inner, max_size=6),
+        max_leaves=80,
+    )
+)
+def test_every_document_within_the_limit_is_accepted(document: object) -> None:
+    def values(value: object) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return 1 + sum(map(values, inner))
+
+    containers = json.dumps(document).count("[]") + json.dumps(document).count("{}")  # counted as if they held a value
+    check_values(json.dumps(document).encode(), values(document) + containers + 1)
+
+
+ID = "3f0c8a52-9d55-4b5e-8a53-6f0f5a4bb3a1"
+VALUE_LIMITS = {
+    "/assessments/start": BODIES["start_assessment"].max_values,
+    f"/assessments/{ID}/responses": BODIES["submit_responses"].max_values,
+    f"/recommendations/{ID}/feedback": MAX_VALUES,
+}
+
+
+@pytest.mark.parametrize(("path", "most"), VALUE_LIMITS.items())
+async def test_each_route_limits_the_number_of_values(api: Api, learner: Person, path: str, most: int) -> None:
+    body = b'{"many": [' + b"1," * most + b"1]}"
+
+    refused = await api.client.post(f"/api/v1{path}", content=body, headers=_json(learner))
+
+    assert refused.status_code == 400
+    assert refused.json()["details"] == [{"field": "body", "problem": f"holds more than {most:,} values"}]
+
+
+async def test_all_unknown_fields_of_an_object_are_one_problem(api: Api, learner: Person) -> None:
+    unknown = {f"k{number}": 1 for number in range(3_000)}
+    body = {"responses": [{"question_id": ID, "answer": 1, **unknown}], "finished": False}
+
+    refused = await api.client.post(f"/api/v1/assessments/{ID}/responses", json=body, headers=learner.headers)
+    nested = await api.client.post(
+        f"/api/v1/assessments/{ID}/responses", json={"responses": body["responses"]}, headers=learner.headers
+    )
+
+    assert refused.json()["details"] == [{"field": "body", "problem": "has a field that is not known"}]
+    assert nested.json()["details"] == [
+        {"field": "responses.0", "problem": "has a field that is not known", "question_id": ID}
+    ]
+
+
+async def test_200_responses_with_twenty_choices_each_are_within_the_limit(api: Api, learner: Person) -> None:
+    choices = list(map(str, range(20)))
+    response = {"question_id": ID, "answer": {"choices": choices}, "submitted_at": "2026-01-01T10:00:00Z"}
+
+    answer = await api.client.post(
+        f"/api/v1/assessments/{ID}/responses", json={"responses": [response] * 200}, headers=learner.headers
+    )
+
+    assert answer.status_code == 404  # there is no such assessment, and the body was accepted
 
 
 def _json(person: Person) -> dict[str, str]:

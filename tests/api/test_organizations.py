@@ -67,6 +67,7 @@ async def test_without_its_admin_there_is_no_organization(api: Api, platform: Pe
     [
         {"name": ""},
         {"name": "  "},
+        {"name": "\u200b\u3164"},
         {"name": "x" * 129},
         {"name": "a\0b"},
         {"name": 7},

@@ -87,6 +87,16 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 # Review
 
 
+@pytest.mark.parametrize("comment", ["", " \n", "\u200b"])
+async def test_a_blank_comment_of_a_review_is_no_comment(
+    api: Api, advisor: Person, completed: dict[str, Any], comment: str
+) -> None:
+    await review(api, advisor, completed, confirm=True, comment=comment)
+
+    (row,) = await reviews(api, completed)
+    assert row.comment is None
+
+
 async def test_a_review_is_stored_with_its_audit_row_and_the_engine_is_told(
     api: Api, advisor: Person, completed: dict[str, Any], runs: RecordingRuns
 ) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.exact import canonical, is_exact, plain, rounded
+from domain.exact import canonical, is_exact, plain, rounded, to_exact
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,27 @@ def test_numbers_a_double_cannot_carry_are_not(text: str) -> None:
 @given(st.decimals(allow_nan=False, allow_infinity=False).filter(is_exact))
 def test_an_exact_number_survives_a_double(value: Decimal) -> None:
     assert Decimal(repr(float(value))) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "exact"),
+    [
+        ("61.99999999999999", "62"),
+        ("33.333333333333336", "33.3333333333333"),
+        ("1E-16", "0"),
+        ("-0", "0"),
+        ("0E+999999999", "0"),
+        ("1E-999999999", "0"),
+        ("999999999999999", "999999999999999"),
+    ],
+)
+def test_the_nearest_exact_value_has_15_digits(text: str, exact: str) -> None:
+    assert str(to_exact(Decimal(text))) == exact
+
+
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "-Infinity", "1E+15", "999999999999999.9", "1E+999999999"])
+def test_what_is_too_large_or_no_number_has_no_exact_value(text: str) -> None:
+    assert to_exact(Decimal(text)) is None
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False).filter(is_exact))

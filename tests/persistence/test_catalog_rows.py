@@ -41,6 +41,9 @@ def test_hours_may_be_whole() -> None:
         ({"skills": []}, "skills", "at least 1"),
         ({"skills": ["a", "a"]}, "skills", "must not repeat"),
         ({"skills": [" "]}, "skills", "must not be empty"),
+        ({"skills": ["\u200b"]}, "skills", "must not be empty"),
+        ({"skills": ["a b", "a\u00a0b"]}, "skills", "must not repeat"),
+        ({"title": "\u3164"}, "title", "must not be empty"),
         ({"skills": ["s" * 201]}, "skills.0", "at most 200"),
         ({"skills": [str(n) for n in range(51)]}, "skills", "at most 50"),
         ({"skills": "SQL"}, "skills", "valid list"),
@@ -54,6 +57,18 @@ def test_hours_may_be_whole() -> None:
         ({"source_uri": "ftp://example.org/a"}, "source_uri", "pattern"),
         ({"source_uri": "https:///nowhere"}, "source_uri", "pattern"),
         ({"source_uri": "https://example.org/a b"}, "source_uri", "pattern"),
+        ({"source_uri": "https://[bad/x"}, "source_uri", "is not a valid URL"),
+        ({"source_uri": "https://%5Bbad/x"}, "source_uri", "is not a valid URL"),
+        ({"source_uri": "https://example.org:99999/"}, "source_uri", "is not a valid URL"),
+        ({"source_uri": "https://example.org:0/"}, "source_uri", "is not a valid URL"),
+        ({"source_uri": "https://example.org:80a/"}, "source_uri", "is not a valid URL"),
+        ({"source_uri": "https://1.2.3.400/"}, "source_uri", "is not a valid URL"),
+        ({"source_uri": "https://."}, "source_uri", "is not a valid URL"),
+        ({"source_uri": "https://example..org/"}, "source_uri", "is not a valid URL"),
+        ({"source_uri": "https://user:pass@example.org/"}, "source_uri", "user or a password"),
+        ({"source_uri": "https://example.org\\@evil.example/"}, "source_uri", "backslashes"),
+        ({"source_uri": "https://example\u200b.org/"}, "source_uri", "invisible"),
+        ({"source_uri": "https://example.org/\u202egpj"}, "source_uri", "invisible"),
         ({"prerequisites": ["a/b"]}, "prerequisites.0", "pattern"),
         ({"prerequisites": ["ok", "ok"]}, "prerequisites", "must not repeat"),
         ({"prerequisites": ["key"], "key": "key"}, "prerequisites", "must not name itself"),
@@ -66,6 +81,54 @@ def test_what_is_wrong_is_named_by_row_and_field(changes: dict[str, Any], field:
 
     assert (row, found_field) == (2, field)
     assert problem in found
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://example.org",
+        "http://example.org:8080/a?b=c#d",
+        "https://[2001:db8::1]/x",
+        "https://käse.example/ä",
+        "https://example.org./a",
+    ],
+)
+def test_a_link_that_every_client_can_parse_is_stored_as_it_was_written(link: str) -> None:
+    (row,) = read_rows([an_entry("a", source_uri=link)]).rows
+
+    assert row.credential
+    assert row.credential.source_uri == link
+
+
+def test_names_that_look_alike_are_stored_in_one_form() -> None:
+    alike = {
+        "key": "a\u200b ",
+        "level": "foundation ",
+        "skills": ["Cafe\u0301\u00a0service"],
+        "prerequisites": [" b\u00a0"],
+    }
+
+    (row,) = read_rows([an_entry("a") | alike]).rows
+
+    assert row.credential
+    assert (row.key, row.credential.skills, row.credential.level) == ("a", ("Café service",), "foundation")
+    assert row.prerequisites.keys() == {"b"}
+
+
+def test_keys_that_look_alike_are_the_same_key() -> None:
+    entry = an_entry("a")
+
+    assert problems(entry, entry | {"key": " a"}, entry | {"key": "\ufeffa", "level": "expert"}) == [
+        (2, "key", "is that of row 1 too"),
+        (3, "key", "is that of row 1 too"),
+        (3, "level", "Input should be 'foundation', 'intermediate' or 'advanced'"),
+    ]
+
+
+def test_a_row_with_many_unknown_fields_has_one_problem() -> None:
+    found = problems(an_entry("a", hours=0) | {f"k{number}": 1 for number in range(10_000)})
+
+    assert [(row, field) for row, field, _ in found] == [(1, "row")]
 
 
 def test_what_is_missing_is_named() -> None:

@@ -104,6 +104,12 @@ def test_words_that_yaml_takes_for_something_else_stay_words(edited: Edit) -> No
     assert [level.name for level in question.rubric.criteria[0].levels] == ["None", "Yes"]  # type: ignore[union-attr]
 
 
+def test_skills_that_look_alike_are_one_skill(edited: Edit) -> None:
+    content = read_content(edited("credentials.yaml", "skills: [Weaving]", 'skills: ["Weav\u200bing\u00a0"]'))
+
+    assert [credential.skills for credential in content.credentials] == [("Weaving",), ("Weaving",)]
+
+
 def test_the_projects_own_content_is_valid() -> None:
     content = read_content(CONTENT)
 
@@ -172,6 +178,13 @@ WRONG: list[tuple[str, str, str, str, str]] = [
         "Extra inputs are not permitted",
     ),
     ("credentials.yaml", "hours: 6", "hours: 0", "weaving-one: hours", "must be above 0"),
+    (
+        "credentials.yaml",
+        "https://catalog.example.org/credentials/weaving-one",
+        "'https://[bad/x'",
+        "weaving-one: source_uri",
+        "is not a valid URL",
+    ),
     (
         "credentials.yaml",
         "skills: [Weaving]",

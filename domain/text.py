@@ -1,0 +1,36 @@
+"""Unicode text: when a text is blank, and the one form in which names are compared."""
+
+import re
+import unicodedata
+from typing import Final
+
+_IGNORABLE: Final = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's Default_Ignorable_Code_Point: characters that are not displayed, such as a zero-width space."""
+_BLANK_BRAILLE: Final = "\u2800"
+_INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs", "Mc", "Me", "Mn"})
+"""Controls, private use, surrogates, spaces, and combining marks, which need a letter to stand on."""
+
+
+def is_blank(text: str) -> bool:
+    """Whether the text shows nothing: only white space, invisible characters or combining marks without a letter."""
+    return all(map(_is_invisible, text))
+
+
+def _is_invisible(character: str) -> bool:
+    return (
+        unicodedata.category(character) in _INVISIBLE_CATEGORIES
+        or character == _BLANK_BRAILLE
+        or _IGNORABLE.match(character) is not None
+    )
+
+
+def normalized_name(name: str) -> str:
+    """The form in which names are stored and compared, so that names that look alike are equal.
+
+    Removes invisible characters, applies NFKC and turns each run of white space into one space. Callers limit the
+    length first: NFKC takes quadratic time on long runs of combining marks.
+    """
+    return " ".join(unicodedata.normalize("NFKC", _IGNORABLE.sub("", name)).split())
