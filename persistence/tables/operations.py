@@ -21,10 +21,11 @@ from persistence.tables.base import Base, Code, Created, Document, Hash, Id
 
 
 class AuditLogRow(Base):
-    """Append-only by a trigger, opaque ids and codes only; no foreign keys, so it outlives what it speaks of.
+    """Append-only by a trigger. Holds opaque ids and codes only, without foreign keys: rows outlive their subjects.
 
     Sealed afterwards (`audit_seal`): `position` is the row's place in the chain, `hash` its link. `seq` is the order
-    of insertion, with gaps where transactions were rolled back.
+    of insertion, with gaps where transactions were rolled back. Triggers (migration 0010) set `created_at`, leave a
+    new row unsealed and accept a seal only where it continues the chain.
     """
 
     __tablename__ = "audit_logs"
@@ -36,6 +37,8 @@ class AuditLogRow(Base):
         Index("idx_audit_logs_actor", "actor_id", "created_at", "id"),
         Index("idx_audit_logs_unsealed", "seq", postgresql_where=text("hash IS NULL")),
         CheckConstraint("(hash IS NULL) = (position IS NULL)", name="sealed"),
+        CheckConstraint("position > 0", name="position"),
+        CheckConstraint("hash ~ '^[0-9a-f]{64}$'", name="hash"),
     )
 
     id: Mapped[Id]
