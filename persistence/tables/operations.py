@@ -57,11 +57,14 @@ class AuditLogRow(Base):
 
 
 class DeniedRequestsRow(Base):
-    """How many requests of a principal were refused with 403 in the hour from `hour`."""
+    """How many requests of a principal were refused with 403 in the hour from `hour`.
+
+    `user_id` is that of a person or the id of an API key.
+    """
 
     __tablename__ = "denied_requests"
 
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
     hour: Mapped[datetime] = mapped_column(primary_key=True)
     count: Mapped[int]
 
@@ -84,7 +87,10 @@ class MetricSnapshotRow(Base):
 
 
 class IdempotencyKeyRow(Base):
-    """The answer that was given to a key, committed with its effect. A platform admin has no organization."""
+    """The answer that was given to a key, committed with its effect. A platform admin has no organization.
+
+    `user_id` is that of a person or the id of an API key.
+    """
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (
@@ -103,7 +109,7 @@ class IdempotencyKeyRow(Base):
 
     id: Mapped[Id]
     organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID]
     method: Mapped[str] = mapped_column(String(8))
     route: Mapped[str] = mapped_column(String(255))
     key: Mapped[str] = mapped_column(String(255))

@@ -30,7 +30,7 @@ DOCUMENT = (CHECKOUT / "docs" / "webhooks.md").read_text(encoding="utf-8")
 COMMANDS = "\n".join(re.findall(r"<!-- run -->\s*```bash\n(.*?)```", DOCUMENT, re.DOTALL))
 RECEIVER = "".join(re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL))
 
-STAYS = "\n: > onboarded\nwait\n"
+STAYS = '\necho "$API_KEY" > api-key\n: > onboarded\nwait\n'
 """Keeps the receiver, which is the shell's job, until the test is over."""
 
 
@@ -124,6 +124,21 @@ def test_a_result_arrives_signed_once_and_is_worked_on(
     (event,) = arrived()
     assert (event["type"], event["data"]["status"], event["version"]) == ("assessment.completed", "completed", 1)
     assert student.get(event["data"]["links"]["result"].removeprefix("/api/v1")).json()["revision"] == 1
+
+
+def test_the_api_key_of_the_document_reads_the_result_and_no_account(
+    partner: PartnerSide, deployment: Deployment
+) -> None:
+    key = (partner.directory / "api-key").read_text(encoding="utf-8").strip()
+    api, headers = deployment.environment["API_URL"], {"Authorization": f"Bearer {key}"}
+    (event, *_) = [each for each in partner.inbox() if "links" in each["data"]]
+
+    answers = [
+        httpx.get(api + path, headers=headers, trust_env=False)
+        for path in (event["data"]["links"]["result"], "/api/v1/users")
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 403]
 
 
 def test_the_receiver_refuses_what_is_not_signed(partner: PartnerSide) -> None:
