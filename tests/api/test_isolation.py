@@ -220,7 +220,7 @@ async def test_nothing_of_one_organization_reaches_the_other(api: Api, app: Fast
 
 
 async def _organization(api: Api) -> Organization:
-    """With a student, an advisor, an admin and an API key that act, and something of every kind that routes speak of."""
+    """With a student, an advisor, an admin and an API key that act, and something of every kind that routes name."""
     organization = Organization(uuid4(), f"marker{uuid4().hex}")
     async with api.sessions() as session:
         await session.execute(insert(OrganizationRow).values(id=organization.id, name=organization.marker))
