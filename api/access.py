@@ -6,13 +6,14 @@ people of all of them, and the catalogue; what people answered, and what partner
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from fastapi import Request
 
 from api.tokens import Principal, UserRole
 from domain.errors import Forbidden, Unauthenticated
+from persistence.api_keys import KEY_PREFIX
 from persistence.people_views import PeopleViewer
 from persistence.views import Viewer
 
@@ -45,6 +46,9 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "refresh_token": ANYBODY,
     "log_out": ANYBODY,
     "read_me": _ALL,
+    "create_api_key": _ADMINS,
+    "list_api_keys": _ADMINS,
+    "revoke_api_key": _ADMINS,
     "create_organization": _PLATFORM,
     "list_organizations": _PLATFORM,
     "create_user": _EVERY_ADMIN,
@@ -92,6 +96,26 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
 """Route name to callers. A route that is not named here does not start: nothing is open by forgetting."""
 
 
+_RESULTS: Final = "results:read"
+_WEBHOOKS: Final = "webhooks:manage"
+
+SCOPE_OF: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("list_roles", "read_role", "list_credentials", "read_credential"), _RESULTS),
+    **dict.fromkeys(("list_assessments", "read_status", "read_result", "read_scores"), _RESULTS),
+    **dict.fromkeys(("list_revisions", "read_revision"), _RESULTS),
+    **dict.fromkeys(("create_endpoint", "list_endpoints", "read_endpoint", "change_endpoint"), _WEBHOOKS),
+    **dict.fromkeys(("delete_endpoint", "test_endpoint", "rotate_secret", "recover_endpoint"), _WEBHOOKS),
+    **dict.fromkeys(("list_deliveries", "read_delivery", "redeliver"), _WEBHOOKS),
+}
+"""Route name to the scope that an API key needs for it. An API key may use no other route."""
+
+
+def may_use(principal: Principal, route: str) -> bool:
+    if principal.role is UserRole.API_KEY:
+        return SCOPE_OF.get(route) in principal.scopes
+    return caller(principal) in (MAY_USE[route] or ())
+
+
 def caller(principal: Principal) -> Caller:
     if principal.role is UserRole.ADMIN and principal.organization_id is None:
         return Caller.PLATFORM_ADMIN
@@ -99,7 +123,7 @@ def caller(principal: Principal) -> Caller:
 
 
 def sees(principal: Principal) -> Viewer:
-    """A student sees their own assessments; advisors and admins those of their organization."""
+    """A student sees their own assessments; advisors, admins and API keys those of their organization."""
     if principal.organization_id is None:
         raise Forbidden("Your role may not use this route")
     return Viewer(organization_id=principal.organization_id, user_id=_own(principal))
@@ -114,25 +138,32 @@ def _own(principal: Principal) -> UUID | None:
     return principal.user_id if principal.role is UserRole.STUDENT else None
 
 
-async def admit(request: Request, allowed: frozenset[Caller] | None) -> None:
+async def admit(request: Request, route: str) -> None:
     """Puts the caller into `request.state.principal`, before a byte of the body is read.
 
     Raises:
         Unauthenticated: no valid token, or its holder is not who it says any more.
         TemporarilyUnavailable: the token is of another issuer, which cannot be asked for its keys.
-        Forbidden: the caller's role may not use the route.
+        Forbidden: the caller's role, or the scopes of its API key, do not allow the route.
     """
-    if allowed is None:
+    if MAY_USE[route] is ANYBODY:
         return
     services = request.app.state.services
     token = _bearer(request)
-    principal = await services.issuers.principal(token)
-    if principal is None:
-        principal = services.tokens.read(token)
-        await services.principals.check(principal)
+    principal = await _principal(services, token)
     request.state.principal = principal
-    if caller(principal) not in allowed:
+    if not may_use(principal, route):
         raise Forbidden("Your role may not use this route")
+
+
+async def _principal(services: Any, token: str) -> Principal:  # noqa: ANN401  # api.services imports this module
+    if token.startswith(KEY_PREFIX):
+        return cast(Principal, await services.api_keys.principal(token))
+    principal: Principal | None = await services.issuers.principal(token)
+    if principal is None:
+        principal = cast(Principal, services.tokens.read(token))
+        await services.principals.check(principal)
+    return principal
 
 
 def _bearer(request: Request) -> str:

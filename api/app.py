@@ -15,6 +15,7 @@ from starlette.types import Lifespan
 from activities.adapters.webhook_sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api import errors, methods, openapi
+from api.api_keys import ApiKeyPrincipals
 from api.correlation import Correlation
 from api.engine import Runs
 from api.external_issuers import ExternalIssuers
@@ -25,6 +26,7 @@ from api.principals import Principals, Subject
 from api.rate_limits import RateLimits, RateLimitSettings
 from api.request_metrics import Measured, MetricsSettings, RequestMetrics
 from api.routes import (
+    api_keys,
     assessments,
     auth,
     catalog,
@@ -43,6 +45,7 @@ from api.settings import ApiSettings
 from api.surroundings import Surroundings
 from api.tokens import Principal, Tokens
 from domain.webhooks import check_url
+from persistence.api_keys import ApiKeyQueries
 from persistence.audit_queries import AuditQueries, Denials
 from persistence.catalog_intake import catalog_intake_factory
 from persistence.catalog_queries import CatalogQueries
@@ -137,6 +140,7 @@ def assemble(  # noqa: PLR0913  # the parts
         passwords=Passwords(),
         principals=principals,
         issuers=ExternalIssuers(settings.oidc_issuers, fetch, principals.find),
+        api_keys=ApiKeyPrincipals(people.api_keys.use),
         queries=queries,
         intake=intake,
         runs=runs,
@@ -172,7 +176,9 @@ async def _lifespan(
         intake_factory(engine),
         TemporalAssessmentRuns(client),
         partners=partners,
-        people=People(queries=PeopleQueries(engine), intake=people_intake_factory(engine)),
+        people=People(
+            queries=PeopleQueries(engine), intake=people_intake_factory(engine), api_keys=ApiKeyQueries(engine)
+        ),
         catalogue=Catalogue(
             queries=CatalogQueries(engine),
             intake=catalog_intake_factory(engine),
@@ -204,6 +210,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         auth.me,
         organizations.organizations,
         users.users,
+        api_keys.api_keys,
         privacy.privacy,
         privacy.audit_logs,
         catalog.roles,

@@ -18,6 +18,7 @@ TAGS: Final = [
     {"name": "Authentication", "description": "Access tokens by the OAuth2 password form, and rotating refresh tokens"},
     {"name": "Organizations", "description": "Partners"},
     {"name": "People", "description": "Their accounts, and the credentials that people hold already"},
+    {"name": "API keys", "description": "What an organization's machines log in with; see docs/identity.md"},
     {"name": "Audit", "description": "Who did what; rows are only ever added"},
     {"name": "Roles", "description": "Role tracks and their skill targets"},
     {"name": "Assessments", "description": "Start, answer, follow"},

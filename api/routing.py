@@ -38,7 +38,7 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """Looks the route up in `MAY_USE`: a route that is not there stops the start with KeyError."""
-        allowed = MAY_USE[self.name]
+        MAY_USE[self.name]
         handler = super().get_route_handler()
         limits = BODIES.get(self.name, DEFAULT_LIMITS)
         takes_form = self.body_field is not None and isinstance(self.body_field.field_info, Form)
@@ -55,7 +55,7 @@ class GuardedRoute(APIRoute):
 
         async def answered(request: Request) -> Response:
             try:
-                await admit(request, allowed)
+                await admit(request, self.name)
             finally:  # who is refused is counted too: by address, where nobody knows who it is
                 await request.app.state.limits.count(request, self.name)
             if self.name not in EXEMPT:  # probes come as they are configured

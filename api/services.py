@@ -7,6 +7,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.access import sees, sees_people
+from api.api_keys import ApiKeyPrincipals
 from api.engine import Runs
 from api.external_issuers import ExternalIssuers
 from api.passwords import Passwords
@@ -15,6 +16,7 @@ from api.settings import ApiSettings
 from api.surroundings import Surroundings
 from api.tokens import Principal, Tokens
 from domain.ports import CatalogRuns, CatalogSearches, DeliveryRuns, ErasureRuns
+from persistence.api_keys import ApiKeyQueries
 from persistence.audit_queries import AuditQueries, Denials
 from persistence.catalog_intake import CatalogIntakeFactory
 from persistence.catalog_queries import CatalogQueries
@@ -46,6 +48,7 @@ class People:
 
     queries: PeopleQueries
     intake: PeopleIntakeFactory
+    api_keys: ApiKeyQueries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class Services:
     passwords: Passwords
     principals: Principals
     issuers: ExternalIssuers
+    api_keys: ApiKeyPrincipals
     queries: Queries
     intake: IntakeFactory
     runs: Runs

@@ -29,16 +29,22 @@ class UserRole(StrEnum):
     STUDENT = "student"
     ADVISOR = "advisor"
     ADMIN = "admin"
+    API_KEY = "api_key"
+    """No person's role: a machine of the organization, which may use what the scopes of its key name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who is calling. `organization_id` is None for a platform admin; `version` moves when tokens are revoked."""
+    """Who is calling. `organization_id` is None for a platform admin; `version` moves when tokens are revoked.
+
+    For an API key, `user_id` is the id of the key, and `scopes` says what it may be used for.
+    """
 
     user_id: UUID
     role: UserRole
     organization_id: UUID | None
     version: int
+    scopes: frozenset[str] = frozenset()
 
 
 def refused() -> Unauthenticated:

@@ -4,6 +4,7 @@ For the owner of the schema, before the new processes start. It may be repeated,
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from persistence.engine import DatabaseSettings
-from persistence.migrate import upgrade
+from persistence.migrate import MigrationStopped, upgrade
 
 SCRIPT: Final = Path(__file__).parent / "postgres" / "app_role.sql"
 ROLE: Final = "microcred_app"
@@ -30,7 +31,12 @@ class AppRoleSettings(BaseSettings):
 
 
 def migrate(database: DatabaseSettings, role: AppRoleSettings) -> None:
-    """Raises psycopg.errors.InsufficientPrivilege where the owner may not make roles."""
+    """Upgrades the schema, then grants what the app's role may do.
+
+    Raises:
+        MigrationStopped: the schema was not upgraded, because others would have waited for long.
+        psycopg.errors.InsufficientPrivilege: the owner may not make roles.
+    """
     upgrade(database)
     url = database.sqlalchemy_url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url) as connection:
@@ -47,4 +53,7 @@ def _with_password(connection: psycopg.Connection, password: str) -> psycopg.sql
 
 if __name__ == "__main__":
     argparse.ArgumentParser(description=__doc__).parse_args()
-    migrate(DatabaseSettings(), AppRoleSettings())
+    try:
+        migrate(DatabaseSettings(), AppRoleSettings())
+    except MigrationStopped as stopped:
+        sys.exit(str(stopped))

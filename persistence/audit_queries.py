@@ -18,9 +18,13 @@ _users: Final = table_of(UserRow).c
 
 # The person is locked in share mode, so that an erasure is seen or finds the row.
 _COUNT: Final = text("""
+WITH person AS (
+  SELECT id FROM users WHERE id = :user_id AND status NOT IN ('erasing', 'erased') FOR SHARE
+), caller AS (
+  SELECT id FROM person UNION ALL SELECT id FROM api_keys WHERE id = :user_id
+)
 INSERT INTO denied_requests AS denied (user_id, hour, count)
-SELECT id, date_trunc('hour', clock_timestamp(), 'UTC'), 1 FROM users
-WHERE id = :user_id AND status NOT IN ('erasing', 'erased') FOR SHARE
+SELECT id, date_trunc('hour', clock_timestamp(), 'UTC'), 1 FROM caller
 ON CONFLICT (user_id, hour) DO UPDATE SET count = denied.count + 1
 """)
 

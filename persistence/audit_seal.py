@@ -34,7 +34,12 @@ CAST(jsonb_build_array(
   created_at AT TIME ZONE 'UTC') AS text) AS content
 """
 
-_HEAD: Final = text("SELECT position, hash FROM audit_logs WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1")
+# A chain has no more rows than the sequence has given numbers, apart from some that brought a number of their own. A
+# position far above that was not given by a seal, and must not become the head: it might be the highest of its type.
+_IN_CHAIN: Final = """
+position BETWEEN 1 AND pg_sequence_last_value(pg_get_serial_sequence('audit_logs', 'seq')::regclass) + 1000000
+"""
+_HEAD: Final = text(f"SELECT position, hash FROM audit_logs WHERE {_IN_CHAIN} ORDER BY position DESC LIMIT 1")  # noqa: S608  # a condition of this code
 _UNSEALED: Final = text(f"SELECT id, {_CONTENT} FROM audit_logs WHERE hash IS NULL ORDER BY seq LIMIT :limit")  # noqa: S608  # columns of this code
 _SEAL: Final = text("""
 UPDATE audit_logs SET position = link.position, hash = link.hash
@@ -42,19 +47,33 @@ FROM unnest(CAST(:ids AS uuid[]), CAST(:positions AS bigint[]), CAST(:hashes AS 
 WHERE audit_logs.id = link.id
 """)
 _SEALED: Final = text(f"""
-SELECT position, hash, {_CONTENT} FROM audit_logs WHERE position > :after ORDER BY position LIMIT {PAGE}
+SELECT position, hash, {_CONTENT} FROM audit_logs WHERE position > :after AND {_IN_CHAIN} ORDER BY position LIMIT {PAGE}
 """)  # noqa: S608  # columns and a number of this code
+_NOT_IN_CHAIN: Final = text(f"""
+SELECT
+  (SELECT count(*) FROM audit_logs WHERE position IS NOT NULL AND NOT {_IN_CHAIN}) AS outsiders,
+  (SELECT count(*) FROM audit_logs WHERE hash IS NULL) AS unsealed
+""")  # noqa: S608  # a condition of this code
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """How far the chain holds: so many rows, up to this hash. `broken_at`: the first place where it does not."""
+    """How far the chain holds: `rows` rows, up to the hash `head`; `broken_at` is the first position where it does not.
+
+    `outsiders` are rows with a position that no seal can have given them. `unsealed` rows wait for the next seal.
+    """
 
     rows: int
     head: str
     broken_at: int | None = None
+    outsiders: int = 0
+    unsealed: int = 0
+
+    @property
+    def holds(self) -> bool:
+        return self.broken_at is None and self.outsiders == 0
 
 
 class SqlAuditTrail:
@@ -84,14 +103,17 @@ def link(previous: str, position: int, content: str) -> str:
 
 
 async def verify(engine: AsyncEngine) -> Seal:
-    """Reads the whole chain. A changed, missing or exchanged row breaks it at its place."""
-    head, rows = GENESIS, 0
-    async for position, kept, content in _chain(engine):
+    """Reads the whole chain. A changed, missing or exchanged row breaks it at its position."""
+    async with engine.connect() as connection:
+        outsiders, unsealed = (await connection.execute(_NOT_IN_CHAIN)).one()
+    head, rows, broken_at = GENESIS, 0, None
+    async for position, stored, content in _chain(engine):
         expected = link(head, rows + 1, content)
-        if position != rows + 1 or kept != expected:
-            return Seal(rows, head, broken_at=rows + 1)
+        if position != rows + 1 or stored != expected:
+            broken_at = rows + 1
+            break
         head, rows = expected, position
-    return Seal(rows, head)
+    return Seal(rows, head, broken_at, outsiders, unsealed)
 
 
 async def _chain(engine: AsyncEngine) -> AsyncIterator[tuple[int, str, str]]:
@@ -112,11 +134,20 @@ async def main() -> int:
         seal = await verify(engine)
     finally:
         await engine.dispose()
+    sys.stdout.write("".join(f"{line}\n" for line in report(seal)))
+    return 0 if seal.holds else 1
+
+
+def report(seal: Seal) -> list[str]:
+    """The lines that the command prints."""
+    lines = [f"{seal.rows} rows hold, up to {seal.head}; {seal.unsealed} rows wait for the next seal"]
     if seal.broken_at is not None:
-        sys.stdout.write(f"BROKEN at position {seal.broken_at}; {seal.rows} rows before it hold, up to {seal.head}\n")
-        return 1
-    sys.stdout.write(f"{seal.rows} rows hold, up to {seal.head}\n")
-    return 0
+        lines = [f"BROKEN at position {seal.broken_at}; {seal.rows} rows before it hold, up to {seal.head}"]
+    if seal.outsiders:
+        lines.append(
+            f"OUTSIDE the chain: {seal.outsiders} rows with a position below 1 or far above the number of rows"
+        )
+    return lines
 
 
 if __name__ == "__main__":

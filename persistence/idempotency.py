@@ -23,11 +23,16 @@ WHERE organization_id IS NOT DISTINCT FROM CAST(:organization_id AS uuid) AND us
 
 # The person's row is locked in share mode: an erasure either is seen here, or waits and then finds this row.
 _KEEP: Final = text("""
+WITH person AS (
+  SELECT id FROM users WHERE id = :user_id AND status NOT IN ('erasing', 'erased') FOR SHARE
+), caller AS (
+  SELECT id FROM person UNION ALL SELECT id FROM api_keys WHERE id = :user_id
+)
 INSERT INTO idempotency_keys (
   id, organization_id, user_id, method, route, key, request_hash, response_status, response_body, expires_at)
 SELECT gen_random_uuid(), CAST(:organization_id AS uuid), id, :method, :route, :key, :request_hash, :status, :body,
   clock_timestamp() + :kept_for
-FROM users WHERE id = :user_id AND status NOT IN ('erasing', 'erased') FOR SHARE
+FROM caller
 ON CONFLICT ON CONSTRAINT idempotency_keys_key DO UPDATE
 SET request_hash = excluded.request_hash, response_status = excluded.response_status,
   response_body = excluded.response_body, created_at = clock_timestamp(), expires_at = excluded.expires_at
@@ -37,7 +42,10 @@ RETURNING id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedRequest:
-    """Everything but the hash is the key's scope; a platform admin has no organization. `route` is the path called."""
+    """Everything but the hash is the key's scope; a platform admin has no organization. `route` is the path called.
+
+    `user_id` is that of a person or the id of an API key.
+    """
 
     organization_id: UUID | None
     user_id: UUID

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from persistence.api_keys import ApiKeys
 from persistence.people import People
 from persistence.refresh_tokens import RefreshTokens
 from persistence.request_unit import RequestUnit
@@ -18,6 +19,7 @@ class PeopleUnit(RequestUnit):
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         super().__init__(sessions)
         self.people = People(self._session)
+        self.api_keys = ApiKeys(self._session)
         self.refresh_tokens = RefreshTokens(self._session)
 
 

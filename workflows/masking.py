@@ -21,7 +21,7 @@ _SECRET: Final = re.compile(
     r"(?<=://)[^\s/@]+(?=@)"  # the user's part of a URL
     r"|(?<=Bearer )\S+"
     r"|(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]+"  # a JWT
-    r"|\b(?:sk-|whsec_)[\w+/=-]{8,}"  # OpenAI's keys, partners' secrets
+    r"|\b(?:sk-|whsec_|mck_)[\w+/=-]{8,}"  # OpenAI's keys, partners' secrets, our API keys
     r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
 )
 """The lookbehinds keep it linear: a long run of letters is tried from its beginning only."""

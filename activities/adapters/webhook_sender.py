@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Final, Literal, Self
 
@@ -53,6 +54,15 @@ class WebhookSettings(BaseSettings):
         return frozenset(host.strip().lower().rstrip(".") for host in self.own_hosts.split(",")) - {""}
 
 
+@dataclass(slots=True)
+class _Reply:
+    """What has arrived of a response: nothing, the head, or the head and the beginning of the body."""
+
+    code: int | None = None
+    retry_after: str | None = None
+    body: bytearray = field(default_factory=bytearray)
+
+
 class HttpWebhookSender:
     """The port `WebhookSender` over HTTP/1.1. `unseal` opens a stored secret.
 
@@ -75,39 +85,44 @@ class HttpWebhookSender:
         await self._pool.aclose()
 
     async def send(self, message: Message) -> Answer:
+        """The status decides. A body that is late, broken or endless costs nothing but its own text."""
         headers = _headers(message, [self._unseal(secret) for secret in message.secrets])
         started = time.monotonic()
+        reply = _Reply()
+        failure = AttemptOutcome.UNREACHABLE
         try:
             url = check_url(message.url, loopback=self._settings.allow_loopback, own_hosts=self._settings.own)
             async with asyncio.timeout(self._settings.deadline_s):
-                code, asked, body = await self._post(url, headers, message.body)
+                await self._post(url, headers, message.body, reply)
         except (InvalidInput, ForbiddenAddress):
-            return Answer(outcome=AttemptOutcome.FORBIDDEN, latency_ms=_since_ms(started))
+            failure = AttemptOutcome.FORBIDDEN
         except (TimeoutError, httpcore.TimeoutException):
-            return Answer(outcome=AttemptOutcome.TIMED_OUT, latency_ms=_since_ms(started))
+            failure = AttemptOutcome.TIMED_OUT
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
-            return Answer(outcome=AttemptOutcome.UNREACHABLE, latency_ms=_since_ms(started))
+            failure = AttemptOutcome.UNREACHABLE
+        if reply.code is None:
+            return Answer(outcome=failure, latency_ms=_since_ms(started))
         return Answer(
-            outcome=outcome_of(code),
+            outcome=outcome_of(reply.code),
             latency_ms=_since_ms(started),
-            code=code,
-            retry_after_s=retry_after_s(asked, message.sent_at),
-            excerpt=excerpt(body),
+            code=reply.code,
+            retry_after_s=retry_after_s(reply.retry_after, message.sent_at),
+            excerpt=excerpt(reply.body),
         )
 
-    async def _post(self, url: WebhookUrl, headers: dict[str, str], body: bytes) -> tuple[int, str | None, bytes]:
-        """The status, the Retry-After header and the beginning of the body."""
+    async def _post(self, url: WebhookUrl, headers: dict[str, str], body: bytes, reply: _Reply) -> None:
+        """Fills `reply` as the response arrives, so that an error in the body leaves the status in it."""
         target = httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target)
         async with self._pool.stream(
             "POST", target, headers=[("host", url.authority), *headers.items()], content=body
         ) as response:
-            read = bytearray()
+            reply.code = response.status
+            asked = next((value for name, value in response.headers if name.lower() == b"retry-after"), None)
+            reply.retry_after = None if asked is None else asked.decode("latin-1")
             async for part in response.aiter_stream():
-                read += part
-                if len(read) > READ_BYTES:
+                reply.body += part
+                if len(reply.body) > READ_BYTES:
                     break
-        asked = next((value for name, value in response.headers if name.lower() == b"retry-after"), None)
-        return response.status, None if asked is None else asked.decode("latin-1"), bytes(read[:KEPT_BYTES])
 
 
 def _headers(message: Message, secrets: list[str]) -> dict[str, str]:
@@ -122,7 +137,7 @@ def _headers(message: Message, secrets: list[str]) -> dict[str, str]:
     }
 
 
-def excerpt(body: bytes) -> str:
+def excerpt(body: bytes | bytearray) -> str:
     """The text of at most 1 KiB as PostgreSQL can hold it: what is no UTF-8 is replaced, NULs are removed."""
     return body[:KEPT_BYTES].decode(errors="replace").replace("\x00", "")
 

@@ -1,24 +1,48 @@
-"""Runs the migrations on one connection, in one transaction, one process at a time."""
+"""Runs the migrations on one connection, one process at a time, each migration in a transaction of its own."""
+
+import time
 
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from persistence.engine import DatabaseSettings
+from persistence.migrations.locks import MigrationSettings
 from persistence.tables import Base
 
 LOCK = 7_203_118_455_021
 """Any number that nothing else in this database locks."""
+LOOK_AGAIN_S = 0.2
 
 
 def migrate(connection: Connection) -> None:
-    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=True)
+    wait_for_turn(connection)
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        compare_server_default=True,
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
         context.run_migrations()
 
 
+def wait_for_turn(connection: Connection) -> None:
+    """Take the lock for as long as the connection lives.
+
+    Polled, because a statement that waits for the lock has a snapshot, and the process that holds the lock may be
+    building an index concurrently, which waits for all older snapshots.
+    """
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
+        connection.rollback()
+        time.sleep(LOOK_AGAIN_S)
+    connection.commit()
+
+
 settings = context.config.attributes.get("settings") or DatabaseSettings()
-engine = create_engine(settings.sqlalchemy_url, poolclass=NullPool, hide_parameters=True)
-with engine.begin() as connection:
+limits = context.config.attributes.get("limits") or MigrationSettings()
+engine = create_engine(
+    settings.sqlalchemy_url, poolclass=NullPool, hide_parameters=True, connect_args={"options": limits.options}
+)
+with engine.connect() as connection:
     migrate(connection)

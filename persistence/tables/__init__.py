@@ -14,7 +14,7 @@ from persistence.tables.catalog import (
 )
 from persistence.tables.feedback import EssayReviewRow, FeedbackRow
 from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow
-from persistence.tables.people import OrganizationRow, RefreshTokenRow, UserRow
+from persistence.tables.people import ApiKeyRow, OrganizationRow, RefreshTokenRow, UserRow
 from persistence.tables.results import (
     EssayScoreRow,
     ModelAnswerRow,
@@ -33,6 +33,7 @@ from persistence.tables.webhooks import (
 )
 
 __all__ = [
+    "ApiKeyRow",
     "AssessmentRow",
     "AsyncJobRow",
     "AuditLogRow",

@@ -21,10 +21,11 @@ from persistence.tables.base import Base, Code, Created, Document, Hash, Id
 
 
 class AuditLogRow(Base):
-    """Append-only by a trigger, opaque ids and codes only; no foreign keys, so it outlives what it speaks of.
+    """Append-only by a trigger. Holds opaque ids and codes only, without foreign keys: rows outlive their subjects.
 
     Sealed afterwards (`audit_seal`): `position` is the row's place in the chain, `hash` its link. `seq` is the order
-    of insertion, with gaps where transactions were rolled back.
+    of insertion, with gaps where transactions were rolled back. Triggers (migration 0010) set `created_at`, leave a
+    new row unsealed and accept a seal only where it continues the chain.
     """
 
     __tablename__ = "audit_logs"
@@ -36,6 +37,8 @@ class AuditLogRow(Base):
         Index("idx_audit_logs_actor", "actor_id", "created_at", "id"),
         Index("idx_audit_logs_unsealed", "seq", postgresql_where=text("hash IS NULL")),
         CheckConstraint("(hash IS NULL) = (position IS NULL)", name="sealed"),
+        CheckConstraint("position > 0", name="position"),
+        CheckConstraint("hash ~ '^[0-9a-f]{64}$'", name="hash"),
     )
 
     id: Mapped[Id]
@@ -54,11 +57,14 @@ class AuditLogRow(Base):
 
 
 class DeniedRequestsRow(Base):
-    """How many requests of a principal were refused with 403 in the hour from `hour`."""
+    """How many requests of a principal were refused with 403 in the hour from `hour`.
+
+    `user_id` is that of a person or the id of an API key.
+    """
 
     __tablename__ = "denied_requests"
 
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
     hour: Mapped[datetime] = mapped_column(primary_key=True)
     count: Mapped[int]
 
@@ -81,7 +87,10 @@ class MetricSnapshotRow(Base):
 
 
 class IdempotencyKeyRow(Base):
-    """The answer that was given to a key, committed with its effect. A platform admin has no organization."""
+    """The answer that was given to a key, committed with its effect. A platform admin has no organization.
+
+    `user_id` is that of a person or the id of an API key.
+    """
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (
@@ -100,7 +109,7 @@ class IdempotencyKeyRow(Base):
 
     id: Mapped[Id]
     organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID]
     method: Mapped[str] = mapped_column(String(8))
     route: Mapped[str] = mapped_column(String(255))
     key: Mapped[str] = mapped_column(String(255))

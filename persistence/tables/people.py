@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -50,6 +50,27 @@ class UserRow(Base):
     status: Mapped[str] = mapped_column(String(16), server_default="active")
     created_at: Mapped[Created]
     updated_at: Mapped[Updated]
+
+
+class ApiKeyRow(Base):
+    """An organization's API key, by hash. `prefix` is how the key begins, for people to recognize it."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint("cardinality(scopes) > 0", name="scopes"),
+        Index("idx_api_keys_organization", "organization_id", "created_at", "id"),
+    )
+
+    id: Mapped[Id]
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    name: Mapped[str] = mapped_column(String(64))
+    prefix: Mapped[str] = mapped_column(String(16))
+    key_hash: Mapped[Hash] = mapped_column(unique=True)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[Created]
+    expires_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
 
 
 class RefreshTokenRow(Base):

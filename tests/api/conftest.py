@@ -23,6 +23,7 @@ from api.surroundings import Surroundings
 from api.tokens import Principal, UserRole
 from domain.results import Publication
 from domain.webhooks import check_url
+from persistence.api_keys import ApiKeyQueries
 from persistence.audit_queries import AuditQueries, Denials
 from persistence.catalog_intake import catalog_intake_factory
 from persistence.catalog_queries import CatalogQueries
@@ -198,7 +199,7 @@ def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> Webhooks:
 
 
 def people(engine: AsyncEngine) -> People:
-    return People(queries=PeopleQueries(engine), intake=people_intake_factory(engine))
+    return People(queries=PeopleQueries(engine), intake=people_intake_factory(engine), api_keys=ApiKeyQueries(engine))
 
 
 def privacy(engine: AsyncEngine, runs: RecordingErasures) -> Privacy:

@@ -104,6 +104,14 @@ WALKS = {
         (401, 201, 404, 409, 409, 404, 404, 404, 409),
         body=lambda ids: {"credential_id": ids.known["credential"], "earned_at": "2026-01-31"},
     ),
+    "create_api_key": Walk(
+        "POST",
+        "/api/v1/api-keys",
+        (401, 403, 403, 403, 201, 403, 403, 201, 403),
+        body=lambda _: {"name": "a machine", "scopes": ["results:read"]},
+    ),
+    "list_api_keys": Walk("GET", "/api/v1/api-keys", ADMINS),
+    "revoke_api_key": Walk("DELETE", "/api/v1/api-keys/{api_key}", admins(204)),
     "read_me": Walk("GET", "/api/v1/me", ALL),
     "list_roles": Walk("GET", "/api/v1/roles", ALL),
     "read_role": Walk("GET", f"/api/v1/roles/{ROLE_ID}", ALL),
@@ -246,7 +254,7 @@ async def _ids(api: Api, owner: Person) -> Ids:
         "recommendation": str(publication.recommendation_id),
         "credential": str(api.credentials[0]),
     }
-    return Ids(known | await _webhook(api) | await _import(api), started)
+    return Ids(known | await _webhook(api) | await _import(api) | await _api_key(api), started)
 
 
 async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
@@ -270,6 +278,16 @@ async def _webhook(api: Api) -> dict[str, str]:
     endpoint_id = (await api.client.post(path, json=body, headers=headers)).json()["endpoint_id"]
     sent = await api.client.post(f"{path}/{endpoint_id}/test", headers=headers)
     return {"endpoint": endpoint_id, "delivery": sent.json()["delivery_id"]}
+
+
+async def _api_key(api: Api) -> dict[str, str]:
+    """One of the organization, which may have only so many."""
+    headers = (await api.person("admin")).headers
+    walk = WALKS["create_api_key"]
+    known = (await api.client.get(walk.path, headers=headers)).json()["items"]
+    if not known:
+        known = [(await api.client.post(walk.path, json=walk.body(Ids({}, {})), headers=headers)).json()]
+    return {"api_key": known[0]["api_key_id"]}
 
 
 async def _import(api: Api) -> dict[str, str]:

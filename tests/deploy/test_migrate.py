@@ -30,6 +30,11 @@ def test_the_app_reads_and_writes_with_the_newest_password(migrated: str) -> Non
 
 
 def test_the_app_may_change_neither_the_schema_nor_its_version(migrated: str) -> None:
-    for statement in (b"ALTER TABLE organizations ADD extra int", b"DELETE FROM alembic_version"):
+    for statement in (
+        b"ALTER TABLE organizations ADD extra int",
+        b"DELETE FROM alembic_version",
+        b"CREATE TEMPORARY TABLE organizations (id uuid)",
+        b"INSERT INTO audit_logs (id, action, resource_type, position) VALUES (gen_random_uuid(), 'x', 'x', 0)",
+    ):
         with psycopg.connect(migrated) as app, pytest.raises(InsufficientPrivilege):
             app.execute(statement)

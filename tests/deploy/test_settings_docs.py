@@ -19,6 +19,7 @@ from deploy.smoke import SmokeSettings
 from deploy.smoke_account import SmokeAccountSettings
 from persistence.engine import DatabaseSettings
 from persistence.erasure_list import ErasureListSettings
+from persistence.migrations.locks import MigrationSettings
 from persistence.retention import RetentionSettings
 from persistence.sealing import SealingSettings
 from persistence.vectors.weaviate import WeaviateSettings
@@ -35,6 +36,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     EssaySettings,
     HttpSettings,
     MetricsSettings,
+    MigrationSettings,
     MiniLMSettings,
     OpenAIEmbeddingSettings,
     OpenAISettings,

@@ -1,5 +1,6 @@
 """A partner is onboarded by docs/webhooks.md alone: its commands and its receiver work as printed."""
 
+import base64
 import json
 import os
 import re
@@ -10,10 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+from standardwebhooks import Webhook
 
 from deploy.local.ports import HOST, free_port
 from deploy.local.private_files import env_file
@@ -27,7 +30,7 @@ DOCUMENT = (CHECKOUT / "docs" / "webhooks.md").read_text(encoding="utf-8")
 COMMANDS = "\n".join(re.findall(r"<!-- run -->\s*```bash\n(.*?)```", DOCUMENT, re.DOTALL))
 RECEIVER = "".join(re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL))
 
-STAYS = "\n: > onboarded\nwait\n"
+STAYS = '\necho "$API_KEY" > api-key\n: > onboarded\nwait\n'
 """Keeps the receiver, which is the shell's job, until the test is over."""
 
 
@@ -46,7 +49,7 @@ class PartnerSide:
         """The events kept, each with its id and whether it was worked on."""
         with closing(sqlite3.connect(self.directory / "inbox.db")) as database:
             rows = database.execute("SELECT id, body, done FROM inbox ORDER BY rowid").fetchall()
-        return [json.loads(body) | {"id": event_id, "done": bool(done)} for event_id, body, done in rows]
+        return [json.loads(body) | {"id": event_id, "done": done == 1} for event_id, body, done in rows]
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +126,19 @@ def test_a_result_arrives_signed_once_and_is_worked_on(
     assert student.get(event["data"]["links"]["result"].removeprefix("/api/v1")).json()["revision"] == 1
 
 
+def test_the_api_key_of_the_document_reads_results_and_no_accounts(
+    partner: PartnerSide, deployment: Deployment
+) -> None:
+    key = (partner.directory / "api-key").read_text(encoding="utf-8").strip()
+    api, headers = deployment.environment["API_URL"], {"Authorization": f"Bearer {key}"}
+
+    answers = [
+        httpx.get(f"{api}/api/v1{path}", headers=headers, trust_env=False) for path in ("/assessments", "/users")
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 403]
+
+
 def test_the_receiver_refuses_what_is_not_signed(partner: PartnerSide) -> None:
     forged = b'{"type": "forged", "data": {}}'
     headers = {"webhook-id": "forged", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"}
@@ -131,3 +147,68 @@ def test_the_receiver_refuses_what_is_not_signed(partner: PartnerSide) -> None:
 
     assert [answer.status_code for answer in answers] == [401, 401]
     assert "forged" not in {event["type"] for event in partner.inbox()}
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """The document's receiver on its own, without the service that sends."""
+
+    directory: Path
+    url: str
+    webhook: Webhook
+
+    def post(self, event_id: str, body: bytes) -> int:
+        """Sends a body with a signature that holds."""
+        at = datetime.now(UTC)
+        signature = self.webhook.sign(event_id, at, body.decode())
+        headers = {
+            "webhook-id": event_id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": signature,
+        }
+        return httpx.post(self.url, content=body, headers=headers, trust_env=False).status_code
+
+    def states(self) -> dict[str, int]:
+        """`done` by event."""
+        with closing(sqlite3.connect(self.directory / "inbox.db")) as database:
+            return dict(database.execute("SELECT id, done FROM inbox").fetchall())
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Receiver]:
+    (tmp_path / "receiver.py").write_text(RECEIVER, encoding="utf-8")
+    secret, port = f"whsec_{base64.b64encode(bytes(24)).decode()}", free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "receiver:app", "--port", str(port), "--log-level", "warning"],
+        cwd=tmp_path,
+        env={"WEBHOOK_SECRET": secret, "PATH": os.environ["PATH"]},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    receiver = Receiver(tmp_path, f"http://{HOST}:{port}/hooks", Webhook(secret))
+    try:
+        eventually(lambda: _answers(receiver.url))
+        yield receiver
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.post(url, trust_env=False).status_code == 401
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"not JSON", b"", b"[]", b"null", b"{}", b'{"type": "assessment.completed"}', b"[" * 100_000],
+    ids=["text", "empty", "list", "null", "no fields", "no data", "deep"],
+)
+def test_the_receiver_survives_a_signed_body_that_it_cannot_handle(receiver: Receiver, body: bytes) -> None:
+    stored = receiver.post("unusual", body)
+    good = receiver.post("good", b'{"type": "webhook.test", "data": {}}')
+
+    assert (stored, good) == (204, 204)
+    eventually(lambda: receiver.states() == {"unusual": -1, "good": 1})

@@ -7,11 +7,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 from sqlalchemy import make_url, select, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from persistence import audit
-from persistence.audit_seal import GENESIS, Seal, SqlAuditTrail, verify
+from persistence.audit_seal import GENESIS, Seal, SqlAuditTrail, report, verify
 from persistence.engine import create_engine
 from persistence.tables import AuditLogRow
 from persistence.unit_of_work import sessions
@@ -54,12 +54,12 @@ async def tamper(engine: AsyncEngine, statement: str) -> None:
 
 
 async def test_batches_make_one_chain(trail: AsyncEngine) -> None:
-    assert await verify(trail) == Seal(0, GENESIS)
+    assert await verify(trail) == Seal(0, GENESIS, unsealed=ROWS)
 
     assert [await seal(trail, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
     found = await verify(trail)
-    assert (found.rows, found.broken_at) == (ROWS, None)
+    assert (found.rows, found.holds, found.unsealed) == (ROWS, True, 0)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,65 @@ async def test_sealing_twice_at_once_links_each_row_once(trail: AsyncEngine) -> 
     assert positions == list(range(1, ROWS + 1))
 
 
+FORGED = """
+INSERT INTO audit_logs (id, seq, action, resource_type, hash, position, created_at) OVERRIDING SYSTEM VALUE
+SELECT gen_random_uuid(), -1, 'test.forged', 'test', repeat('0', 64), :position, '2020-01-01'
+"""
+
+
+@pytest.mark.parametrize("position", [-(2**63), 0, 1, 2**63 - 1])
+async def test_a_new_row_is_unsealed_and_of_now_whatever_its_writer_says(trail: AsyncEngine, position: int) -> None:
+    """Even where the writer is the owner."""
+    async with trail.begin() as connection:
+        await connection.execute(text(FORGED), {"position": position})
+        row = "SELECT hash, position, created_at > now() - interval '1 hour' FROM audit_logs WHERE seq = -1"
+        written = (await connection.execute(text(row))).one()
+
+    assert tuple(written) == (None, None, True)
+    assert await seal(trail) == ROWS + 1
+    assert (await verify(trail)).holds
+
+
+@pytest.mark.parametrize("position", [-(2**63), 0, 2**63 - 1])
+async def test_rows_that_were_forged_before_are_counted_and_do_not_stop_the_seal(
+    trail: AsyncEngine, position: int
+) -> None:
+    """Before migration 0010 the role of the app could insert them."""
+    await seal(trail, limit=2)
+    async with trail.begin() as connection:
+        for name in ("position", "hash"):
+            await connection.execute(text(f"ALTER TABLE audit_logs DROP CONSTRAINT audit_logs_{name}_check"))
+        await connection.execute(text("ALTER TABLE audit_logs DISABLE TRIGGER USER"))
+        await connection.execute(text(FORGED), {"position": position})
+        await connection.execute(text("ALTER TABLE audit_logs ENABLE TRIGGER USER"))
+
+    assert await seal(trail) == ROWS - 2
+
+    found = await verify(trail)
+    assert (found.rows, found.broken_at, found.outsiders, found.holds) == (ROWS, None, 1, False)
+    assert "OUTSIDE the chain: 1 rows" in report(found)[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE audit_logs SET hash = repeat('0', 64), position = 9223372036854775807 WHERE seq = 3",
+        "UPDATE audit_logs SET hash = repeat('0', 64), position = 3 WHERE seq = 3",
+        "UPDATE audit_logs SET hash = repeat('0', 64), position = 0 WHERE seq = 3",
+        "UPDATE audit_logs SET hash = repeat('0', 64), position = -1 WHERE seq = 3",
+        "UPDATE audit_logs SET hash = 'x', position = 3 WHERE seq = 3",
+    ],
+)
+async def test_a_seal_that_does_not_continue_the_chain_is_refused(trail: AsyncEngine, change: str) -> None:
+    await seal(trail, limit=2)
+    async with trail.connect() as connection:
+        with pytest.raises((ProgrammingError, IntegrityError), match=r"append-only|_check"):
+            await connection.execute(text(change))
+
+    assert await seal(trail) == ROWS - 2
+    assert (await verify(trail)).holds
+
+
 @pytest.fixture
 def alone(databases: Databases) -> Iterator[None]:
     with databases.alone():
@@ -178,12 +237,18 @@ async def test_the_role_of_the_app_adds_and_seals(app: AsyncEngine) -> None:
         await session.commit()
 
     assert await seal(app) == ROWS + 1
-    assert (await verify(app)).broken_at is None
+    assert (await verify(app)).holds
 
 
 @pytest.mark.parametrize(
     "change",
     [
+        "INSERT INTO audit_logs (id, action, resource_type, position) VALUES (gen_random_uuid(), 'x', 'x', 0)",
+        "INSERT INTO audit_logs (id, action, resource_type, hash) VALUES (gen_random_uuid(), 'x', 'x', 'x')",
+        "INSERT INTO audit_logs (id, action, resource_type, created_at) VALUES (gen_random_uuid(), 'x', 'x', now())",
+        "INSERT INTO audit_logs (id, seq, action, resource_type) OVERRIDING SYSTEM VALUE VALUES (NULL, 1, 'x', 'x')",
+        "SELECT setval(pg_get_serial_sequence('audit_logs', 'seq'), 9223372036854775807)",
+        "CREATE TEMPORARY TABLE audit_logs (id uuid)",
         "UPDATE audit_logs SET action = 'test.other'",
         "DELETE FROM audit_logs",
         "TRUNCATE audit_logs",

@@ -18,6 +18,7 @@ from persistence.revising import Judgement, Revising
 from persistence.tables import (
     AssessmentRow,
     AuditLogRow,
+    DeniedRequestsRow,
     IdempotencyKeyRow,
     MetricSnapshotRow,
     ModelAnswerRow,
@@ -291,7 +292,10 @@ async def test_what_was_sent_about_them_is_not_sent_again(
 
 
 async def test_every_table_that_leads_to_a_person_is_known() -> None:
-    """A new one fails here until it is exported, and until somebody has thought of its erasure."""
+    """A new one fails here until it is exported, and until somebody has thought of its erasure.
+
+    Three tables have no foreign key to people: the audit trail, and those whose `user_id` may be an API key's.
+    """
     known = {table_of(row).name for row in HELD}
     reached = {UserRow.__tablename__}
     while True:
@@ -303,7 +307,8 @@ async def test_every_table_that_leads_to_a_person_is_known() -> None:
         if more <= reached:
             break
         reached |= more
-    assert reached | {AuditLogRow.__tablename__} == known
+    without_key = {row.__tablename__ for row in (AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow)}
+    assert reached | without_key == known
 
 
 async def test_a_person_who_comes_back_with_a_restore_is_marked_again(

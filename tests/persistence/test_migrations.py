@@ -26,6 +26,10 @@ INSERT INTO recommendation_feedback (id, recommendation_id, revision, submitted_
 SELECT gen_random_uuid(), r.id, 1, a.user_id, 'student', 4 FROM a, r
 """
 
+FORGED = """
+INSERT INTO audit_logs (id, action, resource_type, hash, position) VALUES (gen_random_uuid(), 'x', 'x', 'x', 0)
+"""
+
 
 @pytest.fixture
 def empty_database(databases: Databases, worker: str) -> Iterator[str]:
@@ -84,3 +88,13 @@ def test_migrating_twice_changes_nothing(empty_database: str) -> None:
     upgrade(settings_of(empty_database))
 
     assert tables(empty_database) == there
+
+
+def test_audit_rows_that_were_forged_before_0010_stop_no_migration(config: Config, empty_database: str) -> None:
+    command.upgrade(config, "0009")
+    with psycopg.connect(empty_database.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(FORGED)
+        command.upgrade(config, "head")
+
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute("ALTER TABLE audit_logs DISABLE TRIGGER USER; " + FORGED)

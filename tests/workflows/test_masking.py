@@ -14,6 +14,7 @@ from workflows.masking import masked
         ("token eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl refused", "token *** refused"),
         ("key sk-proj-0123456789abcdef is wrong", "key *** is wrong"),
         ("secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "secret ***"),
+        ("key mck_4fXq0aTzS8fWkq1mPz3d1y0vJtVb5cLr2n7eXo9u6hA is expired", "key *** is expired"),
         ("no account student@demo.example", "no account ***"),
     ],
 )

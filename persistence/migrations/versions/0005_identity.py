@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from persistence.migrations.locks import create_index
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -10,8 +12,8 @@ depends_on = None
 
 def upgrade() -> None:
     page = ["created_at", "id"]
-    op.create_index("idx_organizations_created_at", "organizations", page)
-    op.create_index("idx_users_created_at", "users", page)
+    create_index("idx_organizations_created_at", "organizations", page)
+    create_index("idx_users_created_at", "users", page)
 
 
 def downgrade() -> None:

@@ -1,6 +1,9 @@
 """What audit, erasure and retention need."""
 
+import sqlalchemy as sa
 from alembic import op
+
+from persistence.migrations.locks import create_index, validate
 
 revision = "0006"
 down_revision = "0005"
@@ -26,12 +29,20 @@ END $$
 def upgrade() -> None:
     op.execute("""
 ALTER TABLE audit_logs
-  ADD COLUMN position BIGINT,
-  ADD CONSTRAINT audit_logs_position_key UNIQUE (position),
-  ADD CONSTRAINT audit_logs_sealed_check CHECK ((hash IS NULL) = (position IS NULL))
+  ADD COLUMN IF NOT EXISTS position BIGINT,
+  DROP CONSTRAINT IF EXISTS audit_logs_sealed_check
 """)
-    op.execute("CREATE INDEX idx_audit_logs_unsealed ON audit_logs (seq) WHERE hash IS NULL")
-    op.execute("CREATE INDEX idx_audit_logs_actor ON audit_logs (actor_id, created_at, id)")
+    op.execute(
+        "ALTER TABLE audit_logs ADD CONSTRAINT audit_logs_sealed_check CHECK ((hash IS NULL) = (position IS NULL))"
+        " NOT VALID"
+    )
+    validate("audit_logs_sealed_check", "audit_logs")
+    create_index("idx_audit_logs_unsealed", "audit_logs", ["seq"], postgresql_where=sa.text("hash IS NULL"))
+    create_index("idx_audit_logs_actor", "audit_logs", ["actor_id", "created_at", "id"])
+    create_index("audit_logs_position_key", "audit_logs", ["position"], unique=True)
+    op.execute(
+        "ALTER TABLE audit_logs ADD CONSTRAINT audit_logs_position_key UNIQUE USING INDEX audit_logs_position_key"
+    )
     op.execute(_APPEND_ONLY)
     op.execute(
         "CREATE TRIGGER audit_logs_append_only BEFORE UPDATE OR DELETE ON audit_logs"

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from persistence.migrations.locks import create_index
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -11,9 +13,9 @@ depends_on = None
 
 def upgrade() -> None:
     page = ["created_at", "id"]
-    op.create_index("idx_assessments_organization_status", "assessments", ["organization_id", "status", *page])
-    op.create_index("idx_assessments_organization_role", "assessments", ["organization_id", "role_id", *page])
-    op.create_index(
+    create_index("idx_assessments_organization_status", "assessments", ["organization_id", "status", *page])
+    create_index("idx_assessments_organization_role", "assessments", ["organization_id", "role_id", *page])
+    create_index(
         "idx_assessments_degraded", "assessments", ["organization_id", *page], postgresql_where=sa.text("degraded")
     )
 

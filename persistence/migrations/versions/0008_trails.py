@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from persistence.migrations.locks import create_index
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -19,9 +21,10 @@ FILTERED = (
 
 def upgrade() -> None:
     for table, column in FILTERED:
-        op.create_index(f"idx_{table}_{column}", table, ["organization_id", column, "created_at", "id"])
+        create_index(f"idx_{table}_{column}", table, ["organization_id", column, "created_at", "id"])
+    create_index("idx_audit_logs_resource_new", "audit_logs", ["resource_id"])
     op.drop_index("idx_audit_logs_resource", "audit_logs")
-    op.create_index("idx_audit_logs_resource", "audit_logs", ["resource_id"])
+    op.execute("ALTER INDEX idx_audit_logs_resource_new RENAME TO idx_audit_logs_resource")
 
 
 def downgrade() -> None:

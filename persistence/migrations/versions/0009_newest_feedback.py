@@ -1,11 +1,13 @@
-"""An organization's newest reactions without a look at everybody's.
+"""Each reaction with the organization of its learner, so that an organization's newest are found by an index.
 
-The column is filled by a trigger, so that the release before fills it too. Feedback waits meanwhile, some ten seconds
-for a million reactions.
+A trigger fills the column of new rows, also for the release before. The rows that were there before are filled in
+batches, and the index is built concurrently, so feedback is accepted meanwhile.
 """
 
 import sqlalchemy as sa
 from alembic import op
+
+from persistence.migrations.locks import create_index, fill_in_batches
 
 revision = "0009"
 down_revision = "0008"
@@ -15,7 +17,7 @@ depends_on = None
 TABLE = "recommendation_feedback"
 
 FILL = """
-CREATE FUNCTION fill_organization_of_feedback() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION fill_organization_of_feedback() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   SELECT a.organization_id INTO NEW.organization_id
   FROM recommendations AS r JOIN assessments AS a ON a.id = r.assessment_id WHERE r.id = NEW.recommendation_id;
@@ -24,20 +26,30 @@ END $$
 """
 
 
+BATCH = sa.text("""
+WITH batch AS MATERIALIZED (
+  SELECT id, recommendation_id FROM recommendation_feedback
+  WHERE id > CAST(:after AS uuid) AND organization_id IS NULL ORDER BY id LIMIT :size
+), filled AS (
+  UPDATE recommendation_feedback AS f SET organization_id = a.organization_id
+  FROM batch JOIN recommendations AS r ON r.id = batch.recommendation_id JOIN assessments AS a ON a.id = r.assessment_id
+  WHERE f.id = batch.id
+)
+SELECT id FROM batch ORDER BY id DESC LIMIT 1
+""")
+
+
 def upgrade() -> None:
-    op.add_column(TABLE, sa.Column("organization_id", sa.Uuid(), sa.ForeignKey("organizations.id")))
+    op.execute(
+        "ALTER TABLE recommendation_feedback ADD COLUMN IF NOT EXISTS organization_id UUID REFERENCES organizations"
+    )
     op.execute(FILL)
     op.execute(
-        "CREATE TRIGGER recommendation_feedback_organization BEFORE INSERT ON recommendation_feedback"
+        "CREATE OR REPLACE TRIGGER recommendation_feedback_organization BEFORE INSERT ON recommendation_feedback"
         " FOR EACH ROW EXECUTE FUNCTION fill_organization_of_feedback()"
     )
-    op.execute(
-        "UPDATE recommendation_feedback AS f SET organization_id = a.organization_id"
-        " FROM recommendations AS r JOIN assessments AS a ON a.id = r.assessment_id WHERE r.id = f.recommendation_id"
-    )
-    op.create_index(
-        "idx_recommendation_feedback_newest", TABLE, ["organization_id", sa.text("submitted_at DESC"), "id"]
-    )
+    fill_in_batches(BATCH)
+    create_index("idx_recommendation_feedback_newest", TABLE, ["organization_id", sa.text("submitted_at DESC"), "id"])
 
 
 def downgrade() -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -26,7 +28,7 @@ from deploy.local.ports import HOST, free_port
 from domain.errors import CorruptData
 from domain.webhooks import AttemptOutcome, Message, WebhookSender
 from tests.fakes import ScriptedSender, answer
-from tests.partners import BOX, Partner, a_secret, answering, dripping, hanging, raw
+from tests.partners import BOX, Partner, Respond, a_secret, answering, dripping, hanging, raw
 
 BODY = '{"text": "Ünïcode, and a NUL: \\u0000"}'.encode()
 SOON = WebhookSettings(allow_loopback=True, deadline_s=1.5, microcred_env="development")
@@ -173,9 +175,85 @@ async def test_an_answer_without_end_is_read_to_a_limit(partner: Partner, sender
     assert (found.outcome, found.excerpt) == (AttemptOutcome.DELIVERED, "x" * 1024)
 
 
+def head(status: int, *lines: str) -> bytes:
+    """The head of a response that promises a body."""
+    return "\r\n".join([f"HTTP/1.1 {status} Whatever", "Retry-After: 7", *lines, "", ""]).encode()
+
+
+def resetting(text: bytes) -> Respond:
+    """These bytes, then a reset of the connection."""
+
+    async def respond(writer: asyncio.StreamWriter) -> None:
+        writer.write(text)
+        await writer.drain()
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    return respond
+
+
+BROKEN_BODIES = {
+    "short": lambda status: raw(head(status, "Content-Length: 10") + b"short"),
+    "reset": lambda status: resetting(head(status, "Content-Length: 10") + b"short"),
+    "slow": lambda status: dripping(head(status)),
+    "never": lambda status: dripping(head(status, "Content-Length: 10"), every_s=60),
+    "endless": lambda status: dripping(head(status) + b"x" * 2 * READ_BYTES),
+    "no chunk": lambda status: raw(head(status, "Transfer-Encoding: chunked") + b"zz\r\n"),
+    "half a chunk": lambda status: raw(head(status, "Transfer-Encoding: chunked") + b"ff\r\nshort"),
+    "no gzip": lambda status: raw(head(status, "Content-Encoding: gzip") + b"plain"),
+}
+
+
+@pytest.mark.parametrize("body", BROKEN_BODIES)
 @pytest.mark.parametrize(
-    "respond", [hanging, dripping(), dripping(b"HTTP/1.1 200 OK\r\n\r\n")], ids=["hangs", "drips head", "drips body"]
+    ("status", "outcome"),
+    [(200, AttemptOutcome.DELIVERED), (410, AttemptOutcome.GONE), (422, AttemptOutcome.REFUSED)],
 )
+async def test_the_status_decides_whatever_becomes_of_the_body(
+    partner: Partner, hasty: HttpWebhookSender, status: int, outcome: AttemptOutcome, body: str
+) -> None:
+    partner.respond = BROKEN_BODIES[body](status)
+
+    found = await hasty.send(a_message(partner.url))
+
+    assert (found.outcome, found.code, found.retry_after_s) == (outcome, status, 7)
+    assert found.excerpt is not None
+    assert len(found.excerpt) <= 1024
+
+
+async def test_what_arrived_of_a_short_body_is_kept(partner: Partner, sender: HttpWebhookSender) -> None:
+    partner.respond = raw(head(500, "Content-Length: 10") + b"short")
+
+    found = await sender.send(a_message(partner.url))
+
+    assert found.excerpt == "short"
+
+
+async def test_a_body_without_end_is_read_until_the_deadline_at_most(
+    partner: Partner, hasty: HttpWebhookSender
+) -> None:
+    partner.respond = dripping(head(200))
+
+    async with asyncio.timeout(10 * SOON.deadline_s):
+        found = await hasty.send(a_message(partner.url))
+
+    assert found.latency_ms >= 1000 * SOON.deadline_s
+    assert hasty._pool.connections == []
+
+
+async def test_a_connection_whose_body_was_broken_is_not_used_again(
+    partner: Partner, sender: HttpWebhookSender
+) -> None:
+    partner.respond = dripping(head(200) + b"x" * 2 * READ_BYTES)
+    await sender.send(a_message(partner.url))
+    partner.respond = answering(204)
+
+    found = await sender.send(a_message(partner.url))
+
+    assert (found.code, partner.connections) == (204, 2)
+
+
+@pytest.mark.parametrize("respond", [hanging, dripping()], ids=["hangs", "drips head"])
 async def test_the_deadline_is_for_all_of_it(partner: Partner, hasty: HttpWebhookSender, respond: Any) -> None:
     partner.respond = respond
 
@@ -205,14 +283,12 @@ async def test_an_address_that_swallows_connections_is_given_up() -> None:
         b"\x00\x01\x02",
         b"HTTP/1.1 200",
         b"HTTP/1.1 abc OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 200_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.0\r\n",
     ],
-    ids=range(10),
+    ids=range(8),
 )
 async def test_what_is_no_http_is_an_answer_too(partner: Partner, sender: HttpWebhookSender, text: bytes) -> None:
     partner.respond = raw(text)
