@@ -1,5 +1,6 @@
 """What holds for every answer: its headers, who may read it in a browser, and how many are made at a time."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
@@ -32,6 +33,10 @@ _PUBLIC: Final = _PAGES | {"/openapi.json"}
 _HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/work"})
 _YEAR_S: Final = 365 * 24 * 3600
 _BUSY: Final = "The service is busy; Retry-After tells when to try again"
+_ENCODED_ASCII: Final = re.compile(rb"%(?:[2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
+"""U+0020 to U+007E. What else is encoded reaches the routes, which refuse it as part of an id."""
+_NEVER: Final = frozenset(b";\\")
+_NOT_CANONICAL: Final = "must not hold encoded ASCII, `;`, a backslash, or empty and dot segments"
 PREFLIGHT_S: Final = 600
 EXPOSED: Final = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotent-Replayed")
 """What scripts of allowed origins may read beside the body."""
@@ -123,6 +128,36 @@ class AnswerHeaders:
         if self._strict_transport and self._proxies.is_https(scope):
             added["Strict-Transport-Security"] = f"max-age={_YEAR_S}"
         return added
+
+
+class CanonicalPath:
+    """Refuses paths that are spelled in another way than this service writes them, before routing.
+
+    The server decodes `%2F` and `%65` before it routes. A proxy may compare the path undecoded, so that its rule for
+    `/api/v1/me` would not be applied to `/api/v1%2Fme`. No path of this service needs an encoded ASCII character.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _is_canonical(scope.get("raw_path") or b""):
+            await self._app(scope, receive, send)
+            return
+        details = [{"field": "path", "problem": _NOT_CANONICAL}]
+        refusal = JSONResponse(body("VALIDATION_400", "The request is not valid", details), 400)
+        await refusal(scope, receive, send)
+
+
+def _is_canonical(raw_path: bytes) -> bool:
+    """Whether the path has no encoded ASCII, no `;`, no backslash, and no empty or dot segments."""
+    segments = raw_path.split(b"/")[1:]
+    return not (
+        _ENCODED_ASCII.search(raw_path)
+        or {b".", b".."} & set(segments)
+        or b"" in segments[:-1]
+        or set(raw_path) & _NEVER
+    )
 
 
 class Bound:
