@@ -1,7 +1,8 @@
 """The one place that says who may use which route, and whose data they see through it.
 
-Students see their own, advisors and admins their organization's. The platform's admins administer organizations, the
-people of all of them, and the catalogue; what people answered, and what partners are sent, is not theirs to see.
+Students see their own data, advisors and admins that of their organization. Platform admins administer organizations,
+the admins of organizations, and the catalogue. They see no other people, no answers, and nothing that is sent to
+partners.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,9 @@ from uuid import UUID
 from fastapi import Request
 
 from api.tokens import Principal, UserRole
-from domain.errors import Forbidden, Unauthenticated
+from domain.errors import Forbidden, PasswordChangeRequired, Unauthenticated
 from persistence.people_views import PeopleViewer
-from persistence.views import Viewer
+from persistence.views import Actor, Viewer
 
 
 class Caller(StrEnum):
@@ -45,6 +46,7 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "refresh_token": ANYBODY,
     "log_out": ANYBODY,
     "read_me": _ALL,
+    "change_own_password": _ALL,
     "create_organization": _PLATFORM,
     "list_organizations": _PLATFORM,
     "create_user": _EVERY_ADMIN,
@@ -54,8 +56,8 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "erase_user": _EVERY_ADMIN,
     "export_user": _ADMINS,
     "list_audit_logs": _EVERY_ADMIN,
-    "list_held_credentials": _ALL,
-    "add_held_credential": _ALL,
+    "list_held_credentials": _ORGANIZATION,
+    "add_held_credential": _ORGANIZATION,
     "list_roles": _ALL,
     "read_role": _ALL,
     "start_assessment": frozenset({Caller.STUDENT}),
@@ -92,10 +94,19 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
 """Route name to callers. A route that is not named here does not start: nothing is open by forgetting."""
 
 
+_BEFORE_PASSWORD_CHANGE: Final = frozenset({"read_me", "change_own_password"})
+"""Routes that ask for a token and may be used with a password that somebody else has set."""
+
+
 def caller(principal: Principal) -> Caller:
     if principal.role is UserRole.ADMIN and principal.organization_id is None:
         return Caller.PLATFORM_ADMIN
     return Caller(principal.role)
+
+
+def actor_of(principal: Principal) -> Actor:
+    """The caller as the audit trail names them; platform admins have a role of their own there."""
+    return Actor(id=principal.user_id, role=caller(principal).value)
 
 
 def sees(principal: Principal) -> Viewer:
@@ -106,8 +117,9 @@ def sees(principal: Principal) -> Viewer:
 
 
 def sees_people(principal: Principal) -> PeopleViewer:
-    """A student sees themselves; advisors and admins their organization's people; platform admins everybody."""
-    return PeopleViewer(organization_id=principal.organization_id, user_id=_own(principal))
+    """A student sees themselves; advisors and admins their organization's people; platform admins all admins."""
+    role = UserRole.ADMIN.value if principal.organization_id is None else None
+    return PeopleViewer(organization_id=principal.organization_id, user_id=_own(principal), role=role)
 
 
 def _own(principal: Principal) -> UUID | None:
@@ -120,6 +132,7 @@ async def admit(request: Request, allowed: frozenset[Caller] | None) -> None:
     Raises:
         Unauthenticated: no valid token, or its holder is not who it says any more.
         TemporarilyUnavailable: the token is of another issuer, which cannot be asked for its keys.
+        PasswordChangeRequired: the caller has to choose a new password before anything else.
         Forbidden: the caller's role may not use the route.
     """
     if allowed is None:
@@ -128,8 +141,10 @@ async def admit(request: Request, allowed: frozenset[Caller] | None) -> None:
     token = _bearer(request)
     principal = await services.issuers.principal(token)
     if principal is None:
-        principal = services.tokens.read(token)
-        await services.principals.check(principal)
+        principal = await services.principals.check(services.tokens.read(token))
+        request.state.principal = principal
+        if principal.must_change_password and request.scope["route"].name not in _BEFORE_PASSWORD_CHANGE:
+            raise PasswordChangeRequired("Choose a new password with POST /api/v1/me/password first")
     request.state.principal = principal
     if caller(principal) not in allowed:
         raise Forbidden("Your role may not use this route")

@@ -19,6 +19,7 @@ _CREDENTIALS = 16 * 1024
 BODIES = {
     "import_credentials": 20 * MAX_BYTES,
     **dict.fromkeys(("create_token", "refresh_token", "log_out"), _CREDENTIALS),  # open to everybody
+    "change_own_password": _CREDENTIALS,
 }
 """Routes that take more or less than MAX_BYTES, by name."""
 
