@@ -33,10 +33,15 @@ _PUBLIC: Final = _PAGES | {"/openapi.json"}
 _HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/work"})
 _YEAR_S: Final = 365 * 24 * 3600
 _BUSY: Final = "The service is busy; Retry-After tells when to try again"
-_ENCODED_ASCII: Final = re.compile(rb"%(?:[2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
-"""U+0020 to U+007E. What else is encoded reaches the routes, which refuse it as part of an id."""
+_NEEDLESSLY_ENCODED: Final = re.compile(rb"%(?:2[5DEF]|3[0-9B]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
+"""Letters, digits, `-._~`, and what divides a path or an encoding: `/`, a backslash, `;` and `%`.
+
+What else is encoded reaches the routes, which refuse it as part of an id.
+"""
 _NEVER: Final = frozenset(b";\\")
-_NOT_CANONICAL: Final = "must not hold encoded ASCII, `;`, a backslash, or empty and dot segments"
+_NOT_CANONICAL: Final = (
+    "must not hold `;`, a backslash, empty or dot segments, or encoded letters, digits, `-._~/`, `%`"
+)
 PREFLIGHT_S: Final = 600
 EXPOSED: Final = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotent-Replayed")
 """What scripts of allowed origins may read beside the body."""
@@ -134,7 +139,7 @@ class CanonicalPath:
     """Refuses paths that are spelled in another way than this service writes them, before routing.
 
     The server decodes `%2F` and `%65` before it routes. A proxy may compare the path undecoded, so that its rule for
-    `/api/v1/me` would not be applied to `/api/v1%2Fme`. No path of this service needs an encoded ASCII character.
+    `/api/v1/me` would not be applied to `/api/v1%2Fme`. No path of this service needs such an encoding.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -150,10 +155,10 @@ class CanonicalPath:
 
 
 def _is_canonical(raw_path: bytes) -> bool:
-    """Whether the path has no encoded ASCII, no `;`, no backslash, and no empty or dot segments."""
+    """Whether the path has no needless encoding, no `;`, no backslash, and no empty or dot segments."""
     segments = raw_path.split(b"/")[1:]
     return not (
-        _ENCODED_ASCII.search(raw_path)
+        _NEEDLESSLY_ENCODED.search(raw_path)
         or {b".", b".."} & set(segments)
         or b"" in segments[:-1]
         or set(raw_path) & _NEVER

@@ -40,6 +40,9 @@ class Principals:
             Unauthenticated: role, organization or token version is not that of the token any more.
         """
         current = await self._current(principal.user_id)
+        if current is not None and current.version < principal.version:  # another process has made a change since
+            self._cached.pop(principal.user_id, None)
+            current = await self._current(principal.user_id)
         if current is None or current != principal:
             raise refused()
         return current

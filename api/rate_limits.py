@@ -56,7 +56,9 @@ Limit = Annotated[str, AfterValidator(_limit)]
 
 
 class RateLimitSettings(BaseSettings):
-    """`RATE_LIMIT_WRITES` and its company.
+    """The variables whose names begin with RATE_LIMIT_.
+
+    RATE_LIMIT_LOGIN is for one account from one address; `LOGINS_AT_LARGE` times as many for either of them alone.
 
     RATE_LIMIT_STORAGE is a Redis or Valkey that API processes share, such as `redis://cache:6379/0`, and needs the
     package `redis` or `valkey`. In memory, each process counts for itself.
@@ -134,9 +136,9 @@ class RateLimits:
         """
         pair = self._pair(request, account)
         await self._take(self._login, pair, request)
-        if not await self._with_storage(lambda limiter: limiter.test(_KNOWN.limit, _KNOWN.name, pair)):
-            return  # a login from here was remembered
-        await self._take(self._logins_at_account, _hashed(account))
+        is_unknown = await self._with_storage(lambda limiter: limiter.test(_KNOWN.limit, _KNOWN.name, pair))
+        if is_unknown:
+            await self._take(self._logins_at_account, _hashed(account))
 
     async def remember_login(self, request: Request, account: str) -> None:
         """Remembers for `KNOWN_DAYS` that the account's owner has logged in from the caller's address."""

@@ -31,16 +31,17 @@ async def create_token(
     response: Response,
 ) -> TokenResponse:
     """OAuth2 password form: the e-mail address as `username`. Wrong address and wrong password are not told apart."""
+    account = None
     address = _normal_address(form.username)
-    if address is not None:
+    if address:
         await limits.count_login(request, address)
-    account = await services.queries.account_by_email(address) if address is not None else None
+        account = await services.queries.account_by_email(address)
     match = await services.passwords.verify(form.password, account.password_hash if account else None)
     refresh_token = None
-    if account is not None and match is not PasswordMatch.WRONG:
+    if account and match is not PasswordMatch.WRONG:
         new_hash = await _new_hash(form.password, services) if match is PasswordMatch.OUTDATED else None
         refresh_token = await _begun(account, services, new_hash)
-    if account is None or address is None or refresh_token is None:
+    if account is None or refresh_token is None:
         raise Unauthenticated("The e-mail address or the password is wrong")
     await limits.remember_login(request, address)
     return _pair(account, refresh_token, services, response)
@@ -130,12 +131,12 @@ def principal_of(holder: Holder) -> Principal:
     )
 
 
-def _normal_address(username: str) -> str | None:
-    """The address in the form in which addresses are compared; None for what is no address."""
+def _normal_address(username: str) -> str:
+    """The address in the form in which addresses are compared; "" for what is no address."""
     try:
         return normalize_email(username.strip(" "))
     except ValueError:
-        return None
+        return ""
 
 
 async def _new_hash(password: str, services: Use) -> str | None:

@@ -340,6 +340,22 @@ async def test_what_changes_while_it_is_read_is_not_remembered() -> None:
         await principals.check(stored)
 
 
+async def test_a_token_that_is_newer_than_what_is_remembered_counts_at_once() -> None:
+    """As after a change of one's password, which another process has answered with new tokens."""
+    stored = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)
+
+    async def load(_: object) -> Principal | None:
+        return stored
+
+    principals = Principals(load, clock=lambda: 0.0)
+    before = await principals.check(stored)
+    stored = replace(stored, version=1)
+
+    assert await principals.check(stored) == stored
+    with pytest.raises(Unauthenticated):
+        await principals.check(before)
+
+
 async def test_what_this_process_changes_counts_in_it_at_once() -> None:
     stored: Principal | None = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)
 
