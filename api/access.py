@@ -1,7 +1,8 @@
 """The one place that says who may use which route, and whose data they see through it.
 
-Students see their own, advisors and admins their organization's. The platform's admins administer organizations, the
-people of all of them, and the catalogue; what people answered, and what partners are sent, is not theirs to see.
+Students see their own data, advisors and admins that of their organization. Platform admins administer organizations,
+the admins of organizations, and the catalogue. They see no other people, no answers, and nothing that is sent to
+partners.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,10 @@ from uuid import UUID
 from fastapi import Request
 
 from api.tokens import Principal, UserRole
-from domain.errors import Forbidden, Unauthenticated
+from domain.errors import Forbidden, PasswordChangeRequired, Unauthenticated
 from persistence.api_keys import KEY_PREFIX
 from persistence.people_views import PeopleViewer
-from persistence.views import Viewer
+from persistence.views import Actor, Viewer
 
 
 class Caller(StrEnum):
@@ -49,6 +50,7 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "create_api_key": _ADMINS,
     "list_api_keys": _ADMINS,
     "revoke_api_key": _ADMINS,
+    "change_own_password": _ALL,
     "create_organization": _PLATFORM,
     "list_organizations": _PLATFORM,
     "create_user": _EVERY_ADMIN,
@@ -58,8 +60,8 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "erase_user": _EVERY_ADMIN,
     "export_user": _ADMINS,
     "list_audit_logs": _EVERY_ADMIN,
-    "list_held_credentials": _ALL,
-    "add_held_credential": _ALL,
+    "list_held_credentials": _ORGANIZATION,
+    "add_held_credential": _ORGANIZATION,
     "list_roles": _ALL,
     "read_role": _ALL,
     "start_assessment": frozenset({Caller.STUDENT}),
@@ -96,6 +98,9 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
 """Route name to callers. A route that is not named here does not start: nothing is open by forgetting."""
 
 
+_BEFORE_PASSWORD_CHANGE: Final = frozenset({"read_me", "change_own_password"})
+"""Routes that ask for a token and may be used with a password that somebody else has set."""
+
 _RESULTS: Final = "results:read"
 _WEBHOOKS: Final = "webhooks:manage"
 
@@ -122,6 +127,11 @@ def caller(principal: Principal) -> Caller:
     return Caller(principal.role)
 
 
+def actor_of(principal: Principal) -> Actor:
+    """The caller as the audit trail names them; platform admins have a role of their own there."""
+    return Actor(id=principal.user_id, role=caller(principal).value)
+
+
 def sees(principal: Principal) -> Viewer:
     """A student sees their own assessments; advisors, admins and API keys those of their organization."""
     if principal.organization_id is None:
@@ -130,8 +140,9 @@ def sees(principal: Principal) -> Viewer:
 
 
 def sees_people(principal: Principal) -> PeopleViewer:
-    """A student sees themselves; advisors and admins their organization's people; platform admins everybody."""
-    return PeopleViewer(organization_id=principal.organization_id, user_id=_own(principal))
+    """A student sees themselves; advisors and admins their organization's people; platform admins all admins."""
+    role = UserRole.ADMIN.value if principal.organization_id is None else None
+    return PeopleViewer(organization_id=principal.organization_id, user_id=_own(principal), role=role)
 
 
 def _own(principal: Principal) -> UUID | None:
@@ -144,6 +155,7 @@ async def admit(request: Request, route: str) -> None:
     Raises:
         Unauthenticated: no valid token, or its holder is not who it says any more.
         TemporarilyUnavailable: the token is of another issuer, which cannot be asked for its keys.
+        PasswordChangeRequired: the caller has to choose a new password before anything else.
         Forbidden: the caller's role, or the scopes of its API key, do not allow the route.
     """
     if MAY_USE[route] is ANYBODY:
@@ -152,6 +164,8 @@ async def admit(request: Request, route: str) -> None:
     token = _bearer(request)
     principal = await _principal(services, token)
     request.state.principal = principal
+    if principal.must_change_password and route not in _BEFORE_PASSWORD_CHANGE:
+        raise PasswordChangeRequired("Choose a new password with POST /api/v1/me/password first")
     if not may_use(principal, route):
         raise Forbidden("Your role may not use this route")
 
@@ -161,8 +175,7 @@ async def _principal(services: Any, token: str) -> Principal:  # noqa: ANN401  #
         return cast(Principal, await services.api_keys.principal(token))
     principal: Principal | None = await services.issuers.principal(token)
     if principal is None:
-        principal = cast(Principal, services.tokens.read(token))
-        await services.principals.check(principal)
+        principal = cast(Principal, await services.principals.check(services.tokens.read(token)))
     return principal
 
 

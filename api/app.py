@@ -19,7 +19,7 @@ from api.api_keys import ApiKeyPrincipals
 from api.correlation import Correlation
 from api.engine import Runs
 from api.external_issuers import ExternalIssuers
-from api.http_border import AnswerHeaders, Bound, HttpSettings, allow_origins
+from api.http_border import AnswerHeaders, Bound, CanonicalPath, HttpSettings, allow_origins
 from api.issuer_keys import Fetch, fetch_keys
 from api.passwords import Passwords
 from api.principals import Principals, Subject
@@ -92,6 +92,7 @@ def build(
     app.state.body_timeout_s = http.api_body_timeout_s
     app.state.request_timeout_s = http.api_request_timeout_s
     app.state.limits = RateLimits(limits or RateLimitSettings(), http.proxies)
+    app.add_middleware(CanonicalPath)
     app.add_middleware(Bound, max_requests=http.api_max_requests)
     app.add_middleware(Correlation, debug=(debugging or DebugSettings()).microcred_debug)
     allow_origins(app, http.origins)

@@ -1,5 +1,6 @@
 """What holds for every answer: its headers, who may read it in a browser, and how many are made at a time."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -33,6 +34,15 @@ _PUBLIC: Final = _PAGES | {"/openapi.json"}
 _HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/work"})
 _YEAR_S: Final = 365 * 24 * 3600
 _BUSY: Final = "The service is busy; Retry-After tells when to try again"
+_NEEDLESSLY_ENCODED: Final = re.compile(rb"%(?:2[5DEF]|3[0-9B]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
+"""Letters, digits, `-._~`, and what divides a path or an encoding: `/`, a backslash, `;` and `%`.
+
+What else is encoded reaches the routes, which refuse it as part of an id.
+"""
+_NEVER: Final = frozenset(b";\\")
+_NOT_CANONICAL: Final = (
+    "must not hold `;`, a backslash, empty or dot segments, or encoded letters, digits, `-._~/`, `%`"
+)
 PREFLIGHT_S: Final = 600
 EXPOSED: Final = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotent-Replayed")
 """What scripts of allowed origins may read beside the body."""
@@ -133,6 +143,36 @@ class AnswerHeaders:
         if self._strict_transport and self._proxies.is_https(scope):
             added["Strict-Transport-Security"] = f"max-age={_YEAR_S}"
         return added
+
+
+class CanonicalPath:
+    """Refuses paths that are spelled in another way than this service writes them, before routing.
+
+    The server decodes `%2F` and `%65` before it routes. A proxy may compare the path undecoded, so that its rule for
+    `/api/v1/me` would not be applied to `/api/v1%2Fme`. No path of this service needs such an encoding.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _is_canonical(scope.get("raw_path") or b""):
+            await self._app(scope, receive, send)
+            return
+        details = [{"field": "path", "problem": _NOT_CANONICAL}]
+        refusal = JSONResponse(body("VALIDATION_400", "The request is not valid", details), 400)
+        await refusal(scope, receive, send)
+
+
+def _is_canonical(raw_path: bytes) -> bool:
+    """Whether the path has no needless encoding, no `;`, no backslash, and no empty or dot segments."""
+    segments = raw_path.split(b"/")[1:]
+    return not (
+        _NEEDLESSLY_ENCODED.search(raw_path)
+        or {b".", b".."} & set(segments)
+        or b"" in segments[:-1]
+        or set(raw_path) & _NEVER
+    )
 
 
 class Bound:

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from api.engine import told, told_all
 from api.errors import answer_to
 from api.services import Caller, Use
-from api.tokens import Principal, keys_of
+from api.tokens import Principal, key_id, keys_of
 from api.wire import Output
 from domain.errors import AppError, InvalidInput, Problem
 from persistence.idempotency import Kept, KeyedRequest
@@ -132,23 +132,24 @@ async def _once(
     ] = None,
 ) -> Once:
     route = cast(APIRoute, request.scope["route"])
-    secret = keys_of(services.settings.jwt_secret)[0]
-    keyed = await _keyed(request, caller, secret) if key is not None else None
+    keys = keys_of(services.settings.jwt_secret)
+    keyed = await _keyed(request, caller, keys) if key is not None else None
     return Once(route.status_code or 200, request.path_params, keyed)
 
 
 Keyed = Annotated[Once, Depends(_once)]
 
 
-async def _keyed(request: Request, caller: Principal, secret: str) -> KeyedRequest:
-    """The hash is a keyed one: a body may hold a password, which nobody is to guess from what is stored."""
+async def _keyed(request: Request, caller: Principal, keys: Sequence[str]) -> KeyedRequest:
+    """The hashes are keyed ones: a body may hold a password, which must not be guessed from what is stored."""
+    body = await request.body()
     return KeyedRequest(
         organization_id=caller.organization_id,
         user_id=caller.user_id,
         method=request.method,
         route=request.url.path,
         key=_read(request.headers.getlist(HEADER)),
-        request_hash=hmac.digest(secret.encode(), await request.body(), "sha256").hex(),
+        request_hashes={key_id(key): hmac.digest(key.encode(), body, "sha256").hex() for key in keys},
     )
 
 

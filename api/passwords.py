@@ -1,18 +1,18 @@
-"""bcrypt off the event loop, a bounded number at a time and a bounded number waiting."""
+"""Hash and check passwords with bcrypt off the event loop, with a bounded number of calls running and waiting."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum, auto
 from functools import partial
 from typing import Final, TypeVar
 
 import bcrypt
 
 from domain.errors import TemporarilyUnavailable
+from domain.passwords import normalize_password, spellings
 
 COST: Final = 12
-MIN_CHARS: Final = 12
-MAX_BYTES: Final = 72
 CONCURRENCY: Final = 2
 PLACES: Final = 16
 """At a quarter of a second each and two at a time, the last in the queue waits two seconds."""
@@ -22,19 +22,22 @@ _NOBODY: Final = b"$2b$12$Ou2GneKUMHBnK0WyjDLzMun2pQfIVLMY1Ej0s5.jfKWMsPY8fM09a"
 Done = TypeVar("Done")
 
 
-class PasswordTooLong(ValueError):
-    """bcrypt reads 72 bytes; what it would drop silently is refused."""
+class PasswordMatch(Enum):
+    """How a password compares with a stored hash."""
+
+    WRONG = auto()
+    RIGHT = auto()
+    OUTDATED = auto()
+    """The password is right, but its hash was made from another spelling than the normal form."""
 
 
 def hash_password(password: str) -> str:
-    """The hash to store; takes about a quarter of a second.
+    """The hash of the password's normal form, to be stored; takes about a quarter of a second.
 
     Raises:
         PasswordTooLong: more than 72 bytes in UTF-8.
     """
-    if len(password.encode()) > MAX_BYTES:
-        raise PasswordTooLong(f"a password has at most {MAX_BYTES} bytes")
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(COST)).decode()
+    return bcrypt.hashpw(normalize_password(password).encode(), bcrypt.gensalt(COST)).decode()
 
 
 class Passwords:
@@ -53,12 +56,18 @@ class Passwords:
         self._free = places
         self._check = check
 
-    async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether the password is the one; False, after the same time, where there is no hash or it cannot match."""
-        raw = password.encode("utf-8", "surrogatepass")
-        possible = password_hash is not None and len(raw) <= MAX_BYTES
-        against = password_hash.encode() if possible and password_hash is not None else _NOBODY
-        return await self._in_turn(partial(self._check, raw[:MAX_BYTES], against)) and possible
+    async def verify(self, password: str, password_hash: str | None) -> PasswordMatch:
+        """Compare the password with the hash; WRONG, after the same time, if there is no hash.
+
+        A password with letters that have two forms in Unicode takes twice as long, with or without an account.
+        """
+        candidates = spellings(password)
+        against = password_hash.encode() if password_hash is not None and candidates else _NOBODY
+        encoded = [each.encode("utf-8", "surrogatepass") for each in candidates or ("",)]
+        matches = [await self._in_turn(partial(self._check, each, against)) for each in encoded]
+        if not any(matches):
+            return PasswordMatch.WRONG
+        return PasswordMatch.RIGHT if matches[0] else PasswordMatch.OUTDATED
 
     async def hash(self, password: str) -> str:
         """The hash to store; raises as `hash_password` does."""

@@ -12,7 +12,7 @@ TTL_S: Final = 30.0
 MAX_CACHED: Final = 10_000
 
 Subject: TypeAlias = UUID | str
-"""A person by our id or by e-mail address."""
+"""A person by our id or by the normal form of an e-mail address."""
 
 
 class Principals:
@@ -33,10 +33,19 @@ class Principals:
         self._cached: dict[Subject, tuple[float, Principal | None]] = {}
         self._forgotten = 0
 
-    async def check(self, principal: Principal) -> None:
-        """Raises Unauthenticated unless role, organization and token version are still those of the token."""
-        if await self._current(principal.user_id) != principal:
+    async def check(self, principal: Principal) -> Principal:
+        """The principal as stored now.
+
+        Raises:
+            Unauthenticated: role, organization or token version is not that of the token any more.
+        """
+        current = await self._current(principal.user_id)
+        if current is not None and current.version < principal.version:  # another process has made a change since
+            self._cached.pop(principal.user_id, None)
+            current = await self._current(principal.user_id)
+        if current is None or current != principal:
             raise refused()
+        return current
 
     async def find(self, subject: Subject) -> Principal:
         """The active person that somebody else vouches for.

@@ -1,14 +1,16 @@
-"""How often one may ask: a user by id, anybody else by address; logins by address and by account."""
+"""Rate limits: users by id, everybody else by address; logins by account and address together, and by each alone."""
 
 import hashlib
 import math
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, cast
+from typing import Annotated, Final, TypeVar, cast
+from uuid import UUID
 
 import structlog
 from fastapi import Depends, Request
-from limits import RateLimitItem, parse
+from limits import RateLimitItem, RateLimitItemPerDay, parse
 from limits.aio.storage import Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
@@ -22,6 +24,9 @@ from domain.errors import TooManyRequests
 
 EXEMPT: Final = frozenset({"healthz", "readyz", "metrics", "work_metrics"})
 LOGIN: Final = "create_token"
+LOGINS_AT_LARGE: Final = 3
+"""Times RATE_LIMIT_LOGIN: logins from one address at all accounts, and from all addresses at one account."""
+KNOWN_DAYS: Final = 30
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MEMORY: Final = "memory://"
 _SCHEMES: Final = frozenset({"memory", *(name + end for name in ("redis", "valkey") for end in ("", "s", "+unix"))})
@@ -30,6 +35,8 @@ _WITHOUT_STORAGE_S: Final = 5.0
 """How long a storage that failed is left alone."""
 
 log = structlog.get_logger(__name__)
+
+Found = TypeVar("Found")
 
 
 def _limit(value: str) -> str:
@@ -49,7 +56,9 @@ Limit = Annotated[str, AfterValidator(_limit)]
 
 
 class RateLimitSettings(BaseSettings):
-    """`RATE_LIMIT_WRITES` and its company.
+    """The variables whose names begin with RATE_LIMIT_.
+
+    RATE_LIMIT_LOGIN is for one account from one address; `LOGINS_AT_LARGE` times as many for either of them alone.
 
     RATE_LIMIT_STORAGE is a Redis or Valkey that API processes share, such as `redis://cache:6379/0`, and needs the
     package `redis` or `valkey`. In memory, each process counts for itself.
@@ -78,6 +87,10 @@ class Policy:
         }
 
 
+_KNOWN: Final = Policy("login_known", RateLimitItemPerDay(1, KNOWN_DAYS))
+"""An account and an address from which its owner has logged in; full once that has happened."""
+
+
 class RateLimits:
     """Counts requests in fixed windows.
 
@@ -88,8 +101,12 @@ class RateLimits:
     def __init__(self, settings: RateLimitSettings, proxies: Proxies, storage: Storage | None = None) -> None:
         self._writes = Policy("writes", parse(settings.writes))
         self._reads = Policy("reads", parse(settings.reads))
-        self._login = Policy("login", parse(settings.login))
-        self._account = Policy("account", parse(settings.login))
+        login = parse(settings.login)
+        wide = type(login)(login.amount * LOGINS_AT_LARGE, login.multiples)
+        self._login = Policy("login", login)
+        self._logins_of_address = Policy("login_address", wide)
+        self._logins_at_account = Policy("login_account", wide)
+        self._password_changes = Policy("password_change", login)
         self._proxies = proxies
         self._own = FixedWindowRateLimiter(Counters())
         self._shared = FixedWindowRateLimiter(storage or _storage(settings.storage.get_secret_value()))
@@ -106,34 +123,62 @@ class RateLimits:
         principal = getattr(request.state, "principal", None)
         who = str(principal.user_id) if principal else self._proxies.caller(request.scope)
         policy = self._reads if request.method in _READING else self._writes
-        await self._take(self._login if route == LOGIN else policy, who, request)
+        await self._take(self._logins_of_address if route == LOGIN else policy, who, request)
 
-    async def count_login(self, account: str) -> None:
-        """Counts an attempt at an account, wherever it comes from.
+    async def count_login(self, request: Request, account: str) -> None:
+        """Counts an attempt at an account, by its normal address: from the caller's address, and from all addresses.
+
+        Attempts from elsewhere do not count where the owner has logged in from the caller's address before. So whoever
+        guesses at other addresses does not lock the owner out.
 
         Raises:
             TooManyRequests: there were too many of them.
         """
-        name = hashlib.sha256(account.strip().lower().encode("utf-8", "surrogatepass")).hexdigest()
-        await self._take(self._account, name)
+        pair = self._pair(request, account)
+        await self._take(self._login, pair, request)
+        is_unknown = await self._with_storage(lambda limiter: limiter.test(_KNOWN.limit, _KNOWN.name, pair))
+        if is_unknown:
+            await self._take(self._logins_at_account, _hashed(account))
+
+    async def remember_login(self, request: Request, account: str) -> None:
+        """Remembers for `KNOWN_DAYS` that the account's owner has logged in from the caller's address."""
+        pair = self._pair(request, account)
+        await self._with_storage(lambda limiter: limiter.clear(_KNOWN.limit, _KNOWN.name, pair))
+        await self._with_storage(lambda limiter: limiter.hit(_KNOWN.limit, _KNOWN.name, pair))
+
+    async def count_password_change(self, user_id: UUID) -> None:
+        """Counts an attempt to change one's own password, which tells whether the current one was right.
+
+        Raises:
+            TooManyRequests: there were too many of them.
+        """
+        await self._take(self._password_changes, str(user_id))
+
+    def _pair(self, request: Request, account: str) -> str:
+        return _hashed(f"{account} {self._proxies.caller(request.scope)}")
 
     async def _take(self, policy: Policy, who: str, request: Request | None = None) -> None:
-        try:
-            taken, reset_at, remaining = await self._hit(policy, who)
-        except StorageError as error:
-            log.warning("rate_limit_storage_away", error_type=type(error.storage_error).__qualname__)
-            self._own_until = time.monotonic() + _WITHOUT_STORAGE_S
-            taken, reset_at, remaining = await self._hit(policy, who)
-        reset_s = max(1, math.ceil(reset_at - time.time()))
+        taken = await self._with_storage(lambda limiter: limiter.hit(policy.limit, policy.name, who))
+        stats = await self._with_storage(lambda limiter: limiter.get_window_stats(policy.limit, policy.name, who))
+        reset_s = max(1, math.ceil(stats.reset_time - time.time()))
         if request is not None:
-            request.state.rate_limit = policy.headers(remaining, reset_s)
+            request.state.rate_limit = policy.headers(stats.remaining, reset_s)
         if not taken:
             raise TooManyRequests("Too many requests; Retry-After tells when to go on", retry_after_s=reset_s)
 
-    async def _hit(self, policy: Policy, who: str) -> tuple[bool, float, int]:
-        limiter = self._own if time.monotonic() < self._own_until else self._shared
-        taken = await limiter.hit(policy.limit, policy.name, who)
-        return taken, *await limiter.get_window_stats(policy.limit, policy.name, who)
+    async def _with_storage(self, call: Callable[[FixedWindowRateLimiter], Awaitable[Found]]) -> Found:
+        """Calls the shared limiter, or this process's own while the shared storage is away."""
+        if time.monotonic() >= self._own_until:
+            try:
+                return await call(self._shared)
+            except StorageError as error:
+                log.warning("rate_limit_storage_away", error_type=type(error.storage_error).__qualname__)
+                self._own_until = time.monotonic() + _WITHOUT_STORAGE_S
+        return await call(self._own)
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def _limits(request: Request) -> RateLimits:

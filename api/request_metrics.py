@@ -14,7 +14,40 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.addresses import networks
 
 BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_FORWARDED: Final = ("x-forwarded-for", "forwarded")
+_PROXY_HEADERS: Final = frozenset(
+    {
+        "cdn-loop",
+        "client-ip",
+        "fastly-client-ip",
+        "forwarded",
+        "proxy-connection",
+        "true-client-ip",
+        "via",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-coming-from",
+        "x-host",
+        "x-original-host",
+        "x-original-uri",
+        "x-original-url",
+        "x-proxyuser-ip",
+        "x-real-ip",
+        "x-remote-addr",
+        "x-remote-ip",
+        "x-rewrite-url",
+        "x-scheme",
+    }
+)
+_PROXY_PREFIXES: Final = (
+    "cf-",
+    "x-amzn-",
+    "x-appengine-",
+    "x-azure-",
+    "x-envoy-",
+    "x-forward",
+    "x-original-forwarded-",
+)
+"""Of headers that proxies, load balancers and CDNs add. No scraper sends one."""
 UNROUTED: Final = "none"
 """The route of what is not there: a label per unknown path would let anybody fill the memory."""
 
@@ -37,15 +70,22 @@ class MetricsSettings(BaseSettings):
     token: SecretStr | None = Field(default=None, min_length=16)
 
     def admit(self, scope: Scope) -> bool:
-        """What a proxy passes on comes from the proxy's address, so by address it is let in never."""
+        """Whether the request brings the token, or comes from one of the networks without passing a proxy.
+
+        A request that a proxy passes on has the proxy's address, so the address of such a request proves nothing.
+        """
         headers = Headers(scope=scope)
         offered = headers.get("authorization", "").removeprefix("Bearer ").encode()
         if self.token and hmac.compare_digest(offered, self.token.get_secret_value().encode()):
             return True
-        if any(name in headers for name in _FORWARDED) or not scope.get("client"):
+        if any(map(_is_of_a_proxy, headers)) or not scope.get("client"):
             return False
         peer = ip_address(scope["client"][0])
         return any(peer in network for network in networks(self.networks))
+
+
+def _is_of_a_proxy(header: str) -> bool:
+    return header in _PROXY_HEADERS or header.startswith(_PROXY_PREFIXES)
 
 
 class RequestMetrics:

@@ -21,6 +21,7 @@ BODIES = {
     "submit_responses": BodyLimits(max_values=6_000),  # 200 responses, with twenty choices each
     "import_credentials": BodyLimits(max_bytes=20 * MAX_BYTES, max_values=500_000),  # 10,000 rows, with 50 values each
     **dict.fromkeys(("create_token", "refresh_token", "log_out"), _CREDENTIALS),  # open to everybody
+    "change_own_password": _CREDENTIALS,
 }
 """The limits of routes that need others than the default, by name."""
 

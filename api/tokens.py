@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -20,8 +20,11 @@ ISSUER: Final = "microcred"
 AUDIENCE: Final = "microcred-api"
 PLATFORM: Final = "platform"
 MAX_TOKEN_CHARS: Final = 4096
+LEEWAY_S: Final = 30
+"""How far the clocks of two machines may be apart: a token may be issued, or begin, so much in the future."""
 MAX_KNOWN: Final = 4096
 """Tokens whose signature is not checked again; a few megabytes."""
+_MAX_SECONDS: Final = 2**53
 _REQUIRED: Final = ("exp", "iat", "aud", "iss", "sub", "role", "org", "ver")
 
 
@@ -38,6 +41,7 @@ class Principal:
     """Who is calling. `organization_id` is None for a platform admin; `version` moves when tokens are revoked.
 
     For an API key, `user_id` is the id of the key, and `scopes` says what it may be used for.
+    `must_change_password` comes from the database, never from a token.
     """
 
     user_id: UUID
@@ -45,6 +49,7 @@ class Principal:
     organization_id: UUID | None
     version: int
     scopes: frozenset[str] = frozenset()
+    must_change_password: bool = field(default=False, compare=False)
 
 
 def refused() -> Unauthenticated:
@@ -114,8 +119,11 @@ class Tokens:
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
+                leeway=LEEWAY_S,  # of `iat` and `nbf`: `read` compares `exp` without it
                 options={"require": list(_REQUIRED), "strict_aud": True},
             )
+            if type(claims["iat"]) is not int or type(claims["exp"]) is not int:
+                raise refused()
             check_lifetime(claims, self.lifetime)
             organization = claims["org"]
             principal = Principal(
@@ -140,7 +148,13 @@ def canonical_id(claim: str) -> UUID:
 
 
 def check_lifetime(claims: dict[str, object], most: timedelta) -> None:
-    """Raises ValueError unless `exp` and `iat` are whole seconds and at most so far apart."""
-    issued, expires = claims["iat"], claims["exp"]
-    if type(issued) is not int or type(expires) is not int or expires - issued > most.total_seconds():
+    """Raises ValueError unless `exp` and `iat` are times, with or without fractions, and at most so far apart."""
+    if _seconds(claims["exp"]) - _seconds(claims["iat"]) > most.total_seconds():
         raise ValueError("exp")
+
+
+def _seconds(claim: object) -> float:
+    """Raises ValueError for what is not a number that a clock can show; a boolean is no number."""
+    if isinstance(claim, bool) or not isinstance(claim, int | float) or not abs(claim) <= _MAX_SECONDS:
+        raise ValueError("seconds")
+    return claim

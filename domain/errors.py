@@ -54,6 +54,12 @@ class Forbidden(AppError):
     code = "FORBIDDEN_403"
 
 
+class PasswordChangeRequired(AppError):
+    """Somebody else has set the caller's password: the caller must choose a new one first."""
+
+    code = "PASSWORD_CHANGE_REQUIRED"
+
+
 class NotFound(AppError):
     """It does not exist, or it is not the caller's to see: the two are not told apart."""
 

@@ -572,10 +572,19 @@ class Deliveries(Protocol):
 class Erasures(Protocol):
     """Forgetting people. Every call may be repeated."""
 
-    async def begin(self, user_id: UUID, *, organization_id: UUID | None, actor_id: UUID, actor_role: str) -> Erasure:
+    async def begin(  # who is erased, and by whom
+        self,
+        user_id: UUID,
+        *,
+        organization_id: UUID | None,
+        role: str | None = None,
+        actor_id: UUID,
+        actor_role: str,
+    ) -> Erasure:
         """From the commit on nothing is written about the person, and no token of theirs is good; with an audit row.
 
-        `organization_id` is that of the people who may be erased, None for everybody. Begun before, it stays so.
+        Only people of `organization_id` and of `role` may be erased; None stands for every one. An erasure that has
+        begun goes on.
 
         Raises:
             NotFound: there is no such person, or they are erased.

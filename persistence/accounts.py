@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.identity import derived_id
+from persistence.email_addresses import has_email
 from persistence.tables import OrganizationRow, UserRow
 
 
@@ -26,6 +27,9 @@ async def ensure_accounts(engine: AsyncEngine, organization: str, name: str, acc
     """Makes the organization of this key and its accounts where they are missing; returns the organization's id.
 
     An existing account keeps its role and organization and gets the password.
+
+    Raises:
+        ValueError: an address is not printable ASCII.
     """
     organization_id = derived_id("organization", organization)
     async with engine.begin() as connection:
@@ -49,6 +53,6 @@ async def _ensure(connection: AsyncConnection, account: Account, organization_id
     await connection.execute(made.on_conflict_do_nothing())
     await connection.execute(
         update(UserRow)
-        .where(UserRow.email == account.email, UserRow.status.in_(("active", "disabled")))
+        .where(has_email(account.email), UserRow.status.in_(("active", "disabled")))
         .values(password_hash=account.password_hash)
     )

@@ -14,7 +14,14 @@ from persistence.tables.base import table_of
 SYSTEM = "system"
 """The role of whoever acts without a person: workflows, commands."""
 
+PLATFORM_ADMIN = "platform_admin"
+
 _INSERT: Final = insert(table_of(AuditLogRow))
+
+
+def role_of(role: str, organization_id: UUID | None) -> str:
+    """The role that the audit trail names: an admin without an organization is a `platform_admin`."""
+    return PLATFORM_ADMIN if organization_id is None else role
 
 
 def correlation_id() -> str | None:

@@ -129,8 +129,16 @@ class SqlErasures:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def begin(self, user_id: UUID, *, organization_id: UUID | None, actor_id: UUID, actor_role: str) -> Erasure:
-        found = PeopleViewer(organization_id=organization_id)
+    async def begin(  # who is erased, and by whom
+        self,
+        user_id: UUID,
+        *,
+        organization_id: UUID | None,
+        role: str | None = None,
+        actor_id: UUID,
+        actor_role: str,
+    ) -> Erasure:
+        found = PeopleViewer(organization_id=organization_id, role=role)
         try:
             person = await locked_person(self._session, user_id, found)
         except Erased:  # asked for before

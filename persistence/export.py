@@ -63,7 +63,7 @@ HELD: Final[Mapping[type[Base], Held]] = {
     UserRow: Held("id = :user_id", frozenset({"password_hash"})),
     RefreshTokenRow: Held(_OWN, frozenset({"token_hash"})),
     LearnerCredentialRow: Held(_OWN),
-    IdempotencyKeyRow: Held(_OWN, frozenset({"request_hash"})),
+    IdempotencyKeyRow: Held(_OWN, frozenset({"request_hash", "hash_key_id"})),
     DeniedRequestsRow: Held(_OWN),
     AssessmentRow: Held(_OWN),
     QuestionSnapshotRow: Held(_ASSESSED, frozenset({"rubric"})),  # it holds the key

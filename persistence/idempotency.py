@@ -1,5 +1,6 @@
 """What was answered to a request with an idempotency key, in the transaction of its effect."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -16,7 +17,7 @@ _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:scope, 0
 
 # A statement of its own: the one that takes the lock does not see what its holder committed last.
 _FIND: Final = text("""
-SELECT request_hash, response_status, response_body FROM idempotency_keys
+SELECT request_hash, hash_key_id, response_status, response_body FROM idempotency_keys
 WHERE organization_id IS NOT DISTINCT FROM CAST(:organization_id AS uuid) AND user_id = :user_id
   AND method = :method AND route = :route AND key = :key AND expires_at > clock_timestamp()
 """)
@@ -29,22 +30,25 @@ WITH person AS (
   SELECT id FROM person UNION ALL SELECT id FROM api_keys WHERE id = :user_id
 )
 INSERT INTO idempotency_keys (
-  id, organization_id, user_id, method, route, key, request_hash, response_status, response_body, expires_at)
-SELECT gen_random_uuid(), CAST(:organization_id AS uuid), id, :method, :route, :key, :request_hash, :status, :body,
-  clock_timestamp() + :kept_for
+  id, organization_id, user_id, method, route, key, request_hash, hash_key_id, response_status, response_body,
+  expires_at)
+SELECT gen_random_uuid(), CAST(:organization_id AS uuid), id, :method, :route, :key, :request_hash, :hash_key_id,
+  :status, :body, clock_timestamp() + :kept_for
 FROM caller
 ON CONFLICT ON CONSTRAINT idempotency_keys_key DO UPDATE
-SET request_hash = excluded.request_hash, response_status = excluded.response_status,
-  response_body = excluded.response_body, created_at = clock_timestamp(), expires_at = excluded.expires_at
+SET request_hash = excluded.request_hash, hash_key_id = excluded.hash_key_id,
+  response_status = excluded.response_status, response_body = excluded.response_body,
+  created_at = clock_timestamp(), expires_at = excluded.expires_at
 RETURNING id
 """)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedRequest:
-    """Everything but the hash is the key's scope; a platform admin has no organization. `route` is the path called.
+    """A request with an idempotency key. Everything but the hashes is the key's scope. `route` is the path called.
 
-    `user_id` is that of a person or the id of an API key.
+    `organization_id` is None for a platform admin; `user_id` is the id of a person or of an API key.
+    `request_hashes` has the body's hash under each key of the installation by the key's id, the current key first.
     """
 
     organization_id: UUID | None
@@ -52,7 +56,7 @@ class KeyedRequest:
     method: str
     route: str
     key: str
-    request_hash: str
+    request_hashes: Mapping[str, str]
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -63,6 +67,16 @@ class KeyedRequest:
             "route": self.route,
             "key": self.key,
         }
+
+    def has_hash(self, stored: str, key_id: str | None) -> bool:
+        """Whether the stored hash is that of this request's body.
+
+        A hash whose key is gone cannot be compared and counts as this body's: the same user sends the same idempotency
+        key to the same route again, and a stored answer has no effect. `key_id` is None for earlier releases.
+        """
+        if key_id is None:
+            return stored in self.request_hashes.values()
+        return self.request_hashes.get(key_id, stored) == stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +106,7 @@ class IdempotencyKeys:
         row = (await self._session.execute(_FIND, request.scope)).one_or_none()
         if row is None:
             return None
-        if row.request_hash != request.request_hash:
+        if not request.has_hash(row.request_hash, row.hash_key_id):
             raise KeyReused("This idempotency key was sent with another body")
         return Kept(status=row.response_status, body=bytes(row.response_body))
 
@@ -102,7 +116,8 @@ class IdempotencyKeys:
         Raises:
             Erased: the caller is being erased.
         """
-        values = {"request_hash": request.request_hash, "status": answer.status, "body": answer.body}
+        key_id, request_hash = next(iter(request.request_hashes.items()))
+        values = {"request_hash": request_hash, "hash_key_id": key_id, "status": answer.status, "body": answer.body}
         kept = await self._session.scalar(_KEEP, request.scope | values | {"kept_for": KEPT_FOR})
         if kept is None:
             raise Erased("The account is being erased")

@@ -10,14 +10,14 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import Conflict, Erased, InvalidInput, NotFound, Problem
+from domain.errors import Conflict, Erased, Forbidden, InvalidInput, NotFound, Problem
 from persistence import audit
 from persistence.people_queries import ORGANIZATION_COLUMNS, USER_COLUMNS, people_of
 from persistence.people_views import HeldView, OrganizationView, PeopleViewer, UserView
 from persistence.refresh_tokens import revoke_all
 from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
-from persistence.views import Actor
+from persistence.views import Account, Actor, Holder
 
 _REFUSED: Final = "The request is not valid"
 
@@ -74,8 +74,11 @@ class People:
     async def change(self, user_id: UUID, viewer: PeopleViewer, admin: Actor, wanted: Mapping[str, str]) -> UserView:
         """Sets `role`, `status` or `password_hash`; each ends the person's sessions and makes their tokens worthless.
 
+        After a new password, the person must choose their own at the next login.
+
         Raises:
             Erased: the person is being erased.
+            Forbidden: a platform admin would change a role.
             Conflict: nobody would be left to administer the organization, or a platform admin would get another role.
         """
         before = await locked_person(self._session, user_id, viewer)
@@ -87,12 +90,58 @@ class People:
             raise Conflict("A platform admin has no other role")
         if after != ("admin", "active"):
             await keep_an_admin(self._session, before)
-        view = await self._update(user_id, changes)
+        if viewer.role is not None and "role" in changes:
+            raise Forbidden("Platform admins do not change roles")
+        reset: dict[str, object] = {"must_change_password": True} if "password_hash" in changes else {}
+        view = await self._update(user_id, {**changes, **reset})
         await revoke_all(self._session, user_id)
         told = {name: value for name, value in changes.items() if name != "password_hash"}
         fields = sorted(name.removesuffix("_hash") for name in changes)
         await self._record(admin, "user.changed", "user", user_id, view.organization_id, fields=fields, **told)
         return view
+
+    async def change_own_password(self, account: Account, password_hash: str) -> Holder:
+        """Sets the password that its owner has chosen, ends all their sessions and makes their tokens worthless.
+
+        Returns:
+            The person as stored now, for whom a new session may be started.
+
+        Raises:
+            Conflict: the account was changed since `account` was read.
+        """
+        changed = (
+            update(_users)
+            .where(
+                _users.c.id == account.user_id,
+                _users.c.status == "active",
+                _users.c.token_version == account.token_version,
+            )
+            .values(
+                password_hash=password_hash,
+                must_change_password=False,
+                token_version=_users.c.token_version + 1,
+                updated_at=func.clock_timestamp(),
+            )
+        )
+        if (await self._session.execute(changed.returning(_users.c.id))).one_or_none() is None:
+            raise Conflict("The account was changed by another request; log in again")
+        await revoke_all(self._session, account.user_id)
+        actor = Actor(id=account.user_id, role=audit.role_of(account.role, account.organization_id))
+        await self._record(actor, "user.changed", "user", actor.id, account.organization_id, fields=["password"])
+        return Holder(
+            user_id=account.user_id,
+            role=account.role,
+            organization_id=account.organization_id,
+            token_version=account.token_version + 1,
+        )
+
+    async def replace_hash(self, account: Account, password_hash: str) -> None:
+        """Stores another hash of the same password, unless the password was changed since `account` was read."""
+        await self._session.execute(
+            update(_users)
+            .where(_users.c.id == account.user_id, _users.c.password_hash == account.password_hash)
+            .values(password_hash=password_hash, updated_at=_users.c.updated_at)
+        )
 
     async def hold(
         self, user_id: UUID, viewer: PeopleViewer, actor: Actor, credential_id: UUID, earned_at: date
@@ -133,7 +182,7 @@ class People:
         await self._record(admin, "user.created", "user", view.user_id, organization_id, role=view.role)
         return view
 
-    async def _update(self, user_id: UUID, changes: Mapping[str, str]) -> UserView:
+    async def _update(self, user_id: UUID, changes: Mapping[str, object]) -> UserView:
         changed = (
             update(_users)
             .where(_users.c.id == user_id)

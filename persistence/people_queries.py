@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, literal, select, tuple_
 
+from persistence.email_addresses import has_email
 from persistence.people_views import HeldView, OrganizationView, PeopleViewer, UserFilter, UserView
 from persistence.queries import Reader, Selected
 from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
@@ -68,12 +69,17 @@ class PeopleQueries(Reader):
 
 
 def people_of(viewer: PeopleViewer) -> Selected:
-    """Organization and person in one place, so that no query can forget the one or the other. Who is erased is gone."""
+    """The people whom the viewer sees: the one place where organization, person and role are compared.
+
+    Erased people are not among them.
+    """
     people = select(*USER_COLUMNS).where(_users.status != "erased")
     if viewer.organization_id is not None:
         people = people.where(_users.organization_id == viewer.organization_id)
     if viewer.user_id is not None:
         people = people.where(_users.id == viewer.user_id)
+    if viewer.role is not None:
+        people = people.where(_users.role == literal(viewer.role, literal_execute=True))  # for the index of admins
     return people
 
 
@@ -82,9 +88,10 @@ def _matching(found: UserFilter) -> list[ColumnElement[bool]]:
         _users.organization_id: found.organization_id,
         _users.role: found.role,
         _users.status: found.status,
-        _users.email: found.email,
     }
     conditions = [column == value for column, value in equal.items() if value is not None]
+    if found.email is not None:
+        conditions.append(has_email(found.email))
     if found.after is not None:
         conditions.append(tuple_(_users.created_at, _users.id) < found.after)
     return conditions

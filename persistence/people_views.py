@@ -7,10 +7,14 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleViewer:
-    """Whose people somebody sees: an organization's, everybody without one, only themselves with `user_id`."""
+    """Whose people somebody sees: one organization's, or with None those of all organizations.
+
+    `user_id` narrows that to one person, `role` to people of one role.
+    """
 
     organization_id: UUID | None
     user_id: UUID | None = None
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

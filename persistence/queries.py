@@ -12,6 +12,7 @@ from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, bindparam, c
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from persistence.email_addresses import has_email
 from persistence.failures import storage_failure
 from persistence.tables import (
     AssessmentRow,
@@ -79,7 +80,8 @@ class Queries(Reader):
             await connection.execute(text("SELECT 1"))
 
     async def account_by_email(self, email: str) -> Account | None:
-        return await self._one(Account, _accounts().where(UserRow.email == email))
+        """The active account with this address; ValueError where the address has no normal form."""
+        return await self._one(Account, _accounts().where(has_email(email)))
 
     async def account(self, user_id: UUID) -> Account | None:
         return await self._one(Account, _accounts().where(UserRow.id == user_id))
@@ -208,6 +210,8 @@ def _accounts() -> Selected:
         UserRow.role,
         UserRow.organization_id,
         UserRow.token_version,
+        UserRow.must_change_password,
+        UserRow.email,
         UserRow.password_hash,
     ).where(UserRow.status == "active")
 

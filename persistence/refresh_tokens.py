@@ -81,7 +81,8 @@ class RefreshTokens:
         """Revokes the token's family; used, revoked and foreign tokens change nothing more."""
         found = await self._locked(token)
         if found is not None:
-            await self._revoke_family(found, "session.ended", actor_id=found.user_id, actor_role=found.role)
+            role = audit.role_of(found.role, found.organization_id)
+            await self._revoke_family(found, "session.ended", actor_id=found.user_id, actor_role=role)
 
     async def _locked(self, token: str) -> Row[Any] | None:
         """The token, read after its person is locked, so that what others did meanwhile is seen."""

@@ -1,6 +1,6 @@
 """What queries take and give: plain values instead of rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -28,13 +28,15 @@ class Holder:
     role: str
     organization_id: UUID | None
     token_version: int
+    must_change_password: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account(Holder):
     """An active person as logins know them."""
 
-    password_hash: str | None
+    email: str
+    password_hash: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
 from api import cursors
+from api.access import actor_of
 from api.engine import ensure_run, live_stage, told
 from api.idempotency import Done, Keyed
 from api.routing import router
@@ -31,7 +32,7 @@ from api.wire import Id, Moment, QueryInput, boolean, digits
 from domain.assessments import AssessmentStatus as State
 from domain.errors import InvalidAssessmentState, NotFound
 from persistence.intake import Given, IntakeUnit
-from persistence.views import Actor, AssessmentFilter, StatusView
+from persistence.views import AssessmentFilter, StatusView
 
 HANDED_IN: Final = "Handed in; the result is being made"
 HAND_IN: Final = "send completed: true to hand the assessment in"
@@ -56,7 +57,7 @@ async def start_assessment(
 
     async def start(unit: IntakeUnit) -> Done:
         started = await unit.intake.start(
-            Actor(id=caller.user_id, role=caller.role),
+            actor_of(caller),
             organization_id=seen.organization_id,
             role_id=wanted.role_id,
             metadata=wanted.metadata,
@@ -132,9 +133,7 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     ]
 
     async def answer(unit: IntakeUnit) -> Done:
-        receipt = await unit.intake.answer(
-            assessment_id, seen, Actor(id=caller.user_id, role=caller.role), given, completed=batch.completed
-        )
+        receipt = await unit.intake.answer(assessment_id, seen, actor_of(caller), given, completed=batch.completed)
         submitted = receipt.assessment.status is State.AWAITING_ASYNC
         tell = [partial(told, services.runs.submit, receipt.assessment)] if submitted else []
         if receipt.expired:

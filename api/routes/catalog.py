@@ -7,6 +7,7 @@ import structlog
 from fastapi import Query, Response
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from api.access import actor_of
 from api.csv_body import CSV, parse_csv
 from api.engine import told
 from api.idempotency import Done, Keyed
@@ -30,7 +31,6 @@ from domain.ports import Found
 from persistence.catalog_intake import CatalogIntakeUnit
 from persistence.catalog_rows import Reading, read_rows
 from persistence.catalog_views import ImportView
-from persistence.views import Actor
 
 FETCHED: Final = 2
 """So many times more hits than are wanted: an index may still hold what Postgres says is withdrawn."""
@@ -61,12 +61,12 @@ class SearchQuery(QueryInput):
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=10, ge=1, le=50)
 
 
-@roles.get("", summary="List role tracks", responses=answers(401))
+@roles.get("", summary="List role tracks", responses=answers(401, 403))
 async def list_roles(services: Use) -> RoleList:
     return RoleList(items=[RoleResponse.model_validate(role) for role in await services.queries.roles()])
 
 
-@roles.get("/{role_id}", summary="Get a role track", responses=answers(400, 401, 404))
+@roles.get("/{role_id}", summary="Get a role track", responses=answers(400, 401, 403, 404))
 async def read_role(role_id: Id, services: Use) -> RoleResponse:
     role = await services.queries.role(role_id)
     if role is None:
@@ -86,7 +86,7 @@ async def list_credentials(query: Annotated[CredentialQuery, Query()], services:
 @credentials.get(
     "/{credential_id}",
     summary="Get a credential",
-    responses=answers(400, 401, 404),
+    responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
 async def read_credential(credential_id: Id, services: Use) -> Credential:
@@ -149,7 +149,7 @@ async def import_credentials(request: StrictRequest, services: Use, caller: Call
         await catalogue.runs.start()
 
     async def add(unit: CatalogIntakeUnit) -> Done:
-        view = await unit.imports.add(reading, Actor(id=caller.user_id, role=caller.role))
+        view = await unit.imports.add(reading, actor_of(caller))
         return Done(answer=ImportResponse.model_validate(view), tell=[partial(told, start, view)])
 
     return await once.do(catalogue.intake, add, again=start)

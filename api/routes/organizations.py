@@ -7,6 +7,7 @@ from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
 from api import cursors
+from api.access import actor_of
 from api.idempotency import Done, Keyed
 from api.routing import router
 from api.schemas.errors import answers
@@ -15,7 +16,6 @@ from api.services import Caller, Use
 from api.wire import QueryInput, digits
 from persistence.people import NewUser
 from persistence.people_intake import PeopleUnit
-from persistence.views import Actor
 
 organizations = router(prefix="/organizations", tags=["Organizations"])
 
@@ -33,7 +33,7 @@ async def create_organization(wanted: OrganizationRequest, services: Use, caller
     first = NewUser(email=wanted.admin.email, role="admin", password_hash=password_hash)
 
     async def create(unit: PeopleUnit) -> Done:
-        made, admin = await unit.people.found(Actor(id=caller.user_id, role=caller.role), wanted.name, first)
+        made, admin = await unit.people.found(actor_of(caller), wanted.name, first)
         return Done(answer=OrganizationWithAdmin(**asdict(made), admin=User.model_validate(admin)))
 
     return await once.do(services.people.intake, create)

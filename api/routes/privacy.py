@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BeforeValidator, Field
 
 from api import cursors
+from api.access import actor_of
 from api.engine import told
 from api.routing import router
 from api.schemas.errors import answers
@@ -14,7 +15,6 @@ from api.schemas.privacy import AuditEntry, AuditList, ErasureAck
 from api.services import Caller, SeenPeople, Use
 from api.wire import Id, Moment, QueryInput, digits
 from persistence.audit_queries import AuditFilter
-from persistence.views import Actor
 
 privacy = router(prefix="/users", tags=["People"])
 audit_logs = router(prefix="/audit-logs", tags=["Audit"])
@@ -34,9 +34,14 @@ async def erase_user(user_id: Id, services: Use, caller: Caller, seen: SeenPeopl
     keeps opaque ids. It cannot be undone, and a backup that is restored is erased again. Calling it again is harmless.
     409 where no admin would be left.
     """
+    actor = actor_of(caller)
     async with services.people.intake() as unit:
         erasure = await unit.erasures.begin(
-            user_id, organization_id=seen.organization_id, actor_id=caller.user_id, actor_role=caller.role
+            user_id,
+            organization_id=seen.organization_id,
+            role=seen.role,
+            actor_id=actor.id,
+            actor_role=actor.role,
         )
         await unit.commit()
     services.principals.forget(user_id)
@@ -57,7 +62,7 @@ async def erase_user(user_id: Id, services: Use, caller: Caller, seen: SeenPeopl
 async def export_user(user_id: Id, services: Use, caller: Caller, seen: SeenPeople) -> StreamingResponse:
     """Without what is no data about them: hashes of secrets, and how questions are to be answered."""
     exports = services.privacy.exports
-    await exports.begin(user_id, seen, Actor(id=caller.user_id, role=caller.role))
+    await exports.begin(user_id, seen, actor_of(caller))
     return StreamingResponse(
         exports.document(user_id),
         media_type="application/json",

@@ -6,6 +6,7 @@ from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
 from api import cursors
+from api.access import actor_of
 from api.idempotency import Done, Keyed
 from api.routing import router
 from api.schemas.errors import answers
@@ -20,7 +21,6 @@ from api.wire import Id, QueryInput, digits
 from domain.errors import InvalidInput, NotFound, Problem
 from persistence.feedback import Feedback as Given
 from persistence.intake import IntakeUnit
-from persistence.views import Actor
 
 recommendations = router(prefix="/recommendations", tags=["Recommendations"])
 
@@ -52,7 +52,7 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     )
 
     async def give(unit: IntakeUnit) -> Done:
-        receipt = await unit.feedback.give(recommendation_id, seen, Actor(id=caller.user_id, role=caller.role), given)
+        receipt = await unit.feedback.give(recommendation_id, seen, actor_of(caller), given)
         return Done(answer=RecommendationFeedbackResponse.model_validate(receipt))
 
     return await once.do(services.intake, give)

@@ -4,6 +4,7 @@ from functools import partial
 
 from fastapi import Response
 
+from api.access import actor_of
 from api.engine import ensure_run, told
 from api.idempotency import Done, Keyed
 from api.routing import router
@@ -13,7 +14,6 @@ from api.services import Caller, Seen, Use
 from api.wire import Id
 from persistence.intake import IntakeUnit
 from persistence.revising import Judgement
-from persistence.views import Actor
 
 revising = router(prefix="/assessments", tags=["Assessments"])
 
@@ -33,9 +33,7 @@ async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     judgement = Judgement(levels=review.levels, comment=review.comment)
 
     async def store(unit: IntakeUnit) -> Done:
-        receipt = await unit.revising.review(
-            assessment_id, question_id, seen, Actor(id=caller.user_id, role=caller.role), judgement
-        )
+        receipt = await unit.revising.review(assessment_id, question_id, seen, actor_of(caller), judgement)
         stored = ReviewResponse(
             review_id=receipt.review_id,
             assessment_id=assessment_id,
@@ -59,7 +57,7 @@ async def retry_healing(assessment_id: Id, services: Use, caller: Caller, seen: 
     """Also after healing was given up or has failed; 409 where nothing is degraded that could heal."""
 
     async def retry(unit: IntakeUnit) -> Done:
-        assessment = await unit.revising.retry(assessment_id, seen, Actor(id=caller.user_id, role=caller.role))
+        assessment = await unit.revising.retry(assessment_id, seen, actor_of(caller))
         due = RetryResponse(assessment_id=assessment_id, revision=assessment.revision, healing="due")
         return Done(answer=due, tell=[partial(told, services.runs.heal_now, assessment)])
 
@@ -78,7 +76,7 @@ async def rerun_assessment(assessment_id: Id, services: Use, caller: Caller, see
     """409 unless it failed; what expired without an answer has nothing to run on."""
 
     async def rerun(unit: IntakeUnit) -> Done:
-        assessment = await unit.revising.rerun(assessment_id, seen, Actor(id=caller.user_id, role=caller.role))
+        assessment = await unit.revising.rerun(assessment_id, seen, actor_of(caller))
         begun = RerunResponse(assessment_id=assessment_id, status="awaiting_async", run=assessment.run)
         return Done(answer=begun, tell=[partial(told, services.runs.submit, assessment)])
 

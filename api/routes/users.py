@@ -7,12 +7,12 @@ from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
 from api import cursors
+from api.access import actor_of
 from api.idempotency import Done, Keyed
 from api.routing import router
 from api.schemas.errors import answers
 from api.schemas.people import (
     EMAIL,
-    MAX_EMAIL_CHARS,
     HeldCredential,
     HeldCredentialList,
     HeldCredentialRequest,
@@ -23,13 +23,13 @@ from api.schemas.people import (
     UserRequest,
 )
 from api.services import Caller, SeenPeople, Use
-from api.tokens import Principal
 from api.wire import Id, QueryInput, digits
-from domain.errors import InvalidInput, NotFound, Problem
+from domain.email_addresses import MAX_CHARS
+from domain.errors import Forbidden, InvalidInput, NotFound, Problem
+from domain.passwords import find_weakness
 from persistence.people import NewUser, no_such_organization
 from persistence.people_intake import PeopleUnit
 from persistence.people_views import PeopleViewer, UserFilter
-from persistence.views import Actor
 
 users = router(prefix="/users", tags=["People"])
 
@@ -42,13 +42,16 @@ users = router(prefix="/users", tags=["People"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def create_user(wanted: UserRequest, services: Use, caller: Caller, seen: SeenPeople, once: Keyed) -> Response:
-    """409 when somebody has the e-mail address already, in whichever organization."""
+    """409 when somebody has the e-mail address already, in whichever organization.
+
+    A platform admin names the organization, and creates its admins only.
+    """
     organization_id = _organization(wanted, seen)
     password_hash = await services.passwords.hash(wanted.password.get_secret_value())
     new = NewUser(email=wanted.email, role=wanted.role, password_hash=password_hash)
 
     async def create(unit: PeopleUnit) -> Done:
-        return Done(answer=User.model_validate(await unit.people.create(organization_id, _actor(caller), new)))
+        return Done(answer=User.model_validate(await unit.people.create(organization_id, actor_of(caller), new)))
 
     return await once.do(services.people.intake, create)
 
@@ -56,7 +59,7 @@ async def create_user(wanted: UserRequest, services: Use, caller: Caller, seen: 
 class UserQuery(QueryInput):
     role: Role | None = None
     status: Literal["active", "disabled", "erasing"] | None = None
-    email: str | None = Field(default=None, max_length=MAX_EMAIL_CHARS, pattern=EMAIL)
+    email: str | None = Field(default=None, max_length=MAX_CHARS, pattern=EMAIL)
     organization_id: Id | None = None
     cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
@@ -64,7 +67,7 @@ class UserQuery(QueryInput):
 
 @users.get("", summary="List accounts", responses=answers(400, 401, 403), response_model_exclude_none=True)
 async def list_users(query: Annotated[UserQuery, Query()], services: Use, seen: SeenPeople) -> UserList:
-    """The organization's, newest first; those of all organizations for the platform's admins."""
+    """The organization's accounts, newest first; for platform admins, the admins of all organizations."""
     found = UserFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
@@ -90,12 +93,17 @@ async def read_user(user_id: Id, services: Use, seen: SeenPeople) -> User:
     response_model_exclude_none=True,
 )
 async def change_user(user_id: Id, change: UserChange, services: Use, caller: Caller, seen: SeenPeople) -> User:
-    """Refresh tokens are worthless at once, access tokens within a minute. 409 where no admin would be left."""
+    """Refresh tokens are worthless at once, access tokens within a minute. 409 where no admin would be left.
+
+    After a new password, the person can only choose their own with `POST /me/password`, until they have done so. One's
+    own password is changed there too. Platform admins change the accounts of admins, and no roles.
+    """
     wanted = change.model_dump(exclude_unset=True, exclude={"password"})
     if "password" in change.model_fields_set:
-        wanted["password_hash"] = await services.passwords.hash(change.password.get_secret_value())
+        password = await _checked_password(user_id, change.password.get_secret_value(), services, caller, seen)
+        wanted["password_hash"] = await services.passwords.hash(password)
     async with services.people.intake() as unit:
-        view = await unit.people.change(user_id, seen, _actor(caller), wanted)
+        view = await unit.people.change(user_id, seen, actor_of(caller), wanted)
         await unit.commit()
     services.principals.forget(user_id)
     return User.model_validate(view)
@@ -137,21 +145,44 @@ async def add_held_credential(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """409 when it is noted already. Learners note their own, advisors and admins those of their people."""
 
     async def add(unit: PeopleUnit) -> Done:
-        view = await unit.people.hold(user_id, seen, _actor(caller), held.credential_id, held.earned_at)
+        view = await unit.people.hold(user_id, seen, actor_of(caller), held.credential_id, held.earned_at)
         return Done(answer=HeldCredential.model_validate(view))
 
     return await once.do(services.people.intake, add)
 
 
-def _actor(caller: Principal) -> Actor:
-    return Actor(id=caller.user_id, role=caller.role)
+async def _checked_password(user_id: UUID, password: str, services: Use, caller: Caller, seen: PeopleViewer) -> str:
+    """The password, if the caller may set it for this account.
+
+    Raises:
+        NotFound: there is no such account, or it is not the caller's to see.
+        InvalidInput: the account is the caller's own, or the password is made of its address.
+    """
+    if user_id == caller.user_id:
+        raise _refused("password", "is changed with POST /me/password where it is one's own")
+    person = await services.people.queries.user(user_id, seen)
+    if person is None:
+        raise NotFound("No such user")
+    if problem := find_weakness(password, person.email):
+        raise _refused("password", problem)
+    return password
+
+
+def _refused(field: str, problem: str) -> InvalidInput:
+    return InvalidInput("The request is not valid", (Problem(field, problem),))
 
 
 def _organization(wanted: UserRequest, seen: PeopleViewer) -> UUID:
-    """Where the account is to be; somebody else's organization looks like one that does not exist."""
+    """Where the account is to be; somebody else's organization looks like one that does not exist.
+
+    Raises:
+        Forbidden: the account's role is none that the caller may create.
+    """
     if seen.organization_id is None:
         if wanted.organization_id is None:
-            raise InvalidInput("The request is not valid", (Problem("organization_id", "is required"),))
+            raise _refused("organization_id", "is required")
+        if wanted.role != seen.role:
+            raise Forbidden("Platform admins create admins of organizations only")
         return wanted.organization_id
     if wanted.organization_id not in (None, seen.organization_id):
         raise no_such_organization()

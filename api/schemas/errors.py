@@ -46,7 +46,8 @@ _EXAMPLES: Final = {
 _DESCRIPTIONS: Final = {
     400: "The input is not valid; `details` names every field",
     401: "No token, or one that is not valid (any more)",
-    403: "The caller's role, or the scopes of its API key, do not allow this route",
+    403: "The caller's role, or the scopes of its API key, do not allow this route; `PASSWORD_CHANGE_REQUIRED`: a new"
+    " password has to be chosen first",
     404: "It does not exist or is not the caller's to see",
     408: "The body took too long to arrive",
     409: "The state does not allow this, or a request with the same idempotency key is being worked on",

@@ -4,18 +4,24 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
-from api.passwords import MAX_BYTES, MIN_CHARS
 from api.wire import Id, Input, Moment, Output, VisibleText
+from domain.email_addresses import MAX_CHARS
+from domain.passwords import MAX_BYTES, MIN_CHARS, TOO_SHORT_OR_LONG, find_weakness
 
-MAX_EMAIL_CHARS: Final = 254
 MAX_LOCAL_CHARS: Final = 64
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL: Final = rf"^[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+)*@({_LABEL}\.)+{_LABEL}$"
 """Addresses in ASCII, without the quoted and bracketed forms that nobody uses."""
-
-_PASSWORD_LENGTH: Final = f"must have at least {MIN_CHARS} characters, and at most {MAX_BYTES} bytes in UTF-8"
 
 Role: TypeAlias = Literal["student", "advisor", "admin"]
 
@@ -26,10 +32,10 @@ def _address(value: str) -> str:
     return value
 
 
-def _of_a_length(value: SecretStr) -> SecretStr:
-    password = value.get_secret_value()
-    if len(password) < MIN_CHARS or len(password.encode()) > MAX_BYTES:
-        raise ValueError(_PASSWORD_LENGTH)
+def _strong(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    """Refuses what is easily guessed, such as the address that was sent with the password."""
+    if problem := find_weakness(value.get_secret_value(), info.data.get("email", "")):
+        raise ValueError(problem)
     return value
 
 
@@ -53,12 +59,12 @@ def _not_to_come(value: date) -> date:
 
 Email = Annotated[
     str,
-    Field(max_length=MAX_EMAIL_CHARS, pattern=EMAIL, examples=["ada@partner.example"]),
+    Field(max_length=MAX_CHARS, pattern=EMAIL, examples=["ada@partner.example"]),
     AfterValidator(_address),
 ]
 Password = Annotated[
     SecretStr,
-    AfterValidator(_of_a_length),
+    AfterValidator(_strong),
     WithJsonSchema(
         {
             "type": "string",
@@ -66,7 +72,8 @@ Password = Annotated[
             "writeOnly": True,
             "minLength": MIN_CHARS,
             "maxLength": MAX_BYTES,
-            "description": f"It {_PASSWORD_LENGTH}",
+            "description": f"It {TOO_SHORT_OR_LONG}, in Unicode's normal form C. It must be more than blanks,"
+            " than a few characters that repeat, and than the account's e-mail address",
         }
     ),
 ]
@@ -93,6 +100,14 @@ class Me(Output):
     user_id: Id
     role: Role
     organization_id: Id | None = None
+    must_change_password: bool | None = Field(
+        default=None, description="True after somebody else has set the password; `POST /me/password` comes first then"
+    )
+
+
+class OwnPasswordChange(Input):
+    current_password: SecretStr = Field(min_length=1, max_length=1024)
+    new_password: Password
 
 
 class FirstAdmin(Input):

@@ -90,6 +90,7 @@ class IdempotencyKeyRow(Base):
     """The answer that was given to a key, committed with its effect. A platform admin has no organization.
 
     `user_id` is that of a person or the id of an API key.
+    `hash_key_id` names the key of `request_hash`; null in rows of releases that did not store it.
     """
 
     __tablename__ = "idempotency_keys"
@@ -114,6 +115,7 @@ class IdempotencyKeyRow(Base):
     route: Mapped[str] = mapped_column(String(255))
     key: Mapped[str] = mapped_column(String(255))
     request_hash: Mapped[Hash]
+    hash_key_id: Mapped[str | None] = mapped_column(String(16))
     response_status: Mapped[int]
     response_body: Mapped[bytes]
     created_at: Mapped[Created]

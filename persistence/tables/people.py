@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, String, Text, false, text
 from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -26,7 +26,10 @@ class OrganizationRow(Base):
 
 
 class UserRow(Base):
-    """A person. `organization_id` null: a platform admin. Erased people stay as blanked rows, so nothing cascades."""
+    """A person. `organization_id` null: a platform admin. Erased people stay as blanked rows, so nothing cascades.
+
+    `must_change_password` is true after an administrator has set the password.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
@@ -37,6 +40,7 @@ class UserRow(Base):
         Index("idx_users_organization", "organization_id", "created_at", "id"),
         Index("idx_users_role", "organization_id", "role", "created_at", "id"),
         Index("idx_users_status", "organization_id", "status", "created_at", "id"),
+        Index("idx_users_admins", "created_at", "id", postgresql_where=text("role = 'admin'")),
         Index("idx_users_erasing", "id", postgresql_where=text("status = 'erasing'")),
     )
 
@@ -44,6 +48,7 @@ class UserRow(Base):
     organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id"))
     email: Mapped[str] = mapped_column(CITEXT, unique=True)
     password_hash: Mapped[str | None] = mapped_column(String(128))
+    must_change_password: Mapped[bool] = mapped_column(server_default=false())
     token_version: Mapped[int] = mapped_column(server_default=text("0"))
     role: Mapped[str] = mapped_column(String(32))
     profile: Mapped[Document | None]

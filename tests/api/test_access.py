@@ -51,7 +51,7 @@ REVIEWERS = (401, 201, 404, 201, 403, 404, 404, 403, 403)
 ORGANIZATION = (401, *(200,) * 7, 403)
 ADMINS = (401, 403, 403, 403, 200, 403, 403, 200, 403)
 EVERY_ADMIN = (401, 403, 403, 403, 200, 403, 403, 200, 200)
-PEOPLE = (401, 200, 404, 200, 200, 404, 404, 404, 200)
+PEOPLE = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 
 
 def admins(status: int, platform: int = 403) -> tuple[int, ...]:
@@ -89,11 +89,11 @@ WALKS = {
         body=lambda _: account(role="student"),
     ),
     "list_users": Walk("GET", "/api/v1/users", EVERY_ADMIN),
-    "read_user": Walk("GET", "/api/v1/users/{user}", admins(200, platform=200)),
+    "read_user": Walk("GET", "/api/v1/users/{user}", admins(200, platform=404)),
     "change_user": Walk(
-        "PATCH", "/api/v1/users/{user}", admins(200, platform=200), body=lambda _: {"status": "active"}
+        "PATCH", "/api/v1/users/{user}", admins(200, platform=404), body=lambda _: {"status": "active"}
     ),
-    "erase_user": Walk("DELETE", "/api/v1/users/{user}", admins(202, platform=202)),
+    "erase_user": Walk("DELETE", "/api/v1/users/{user}", admins(202, platform=404)),
     "export_user": Walk("GET", "/api/v1/users/{user}/export", admins(200)),
     "list_audit_logs": Walk("GET", "/api/v1/audit-logs", EVERY_ADMIN),
     "list_held_credentials": Walk("GET", "/api/v1/users/{user}/credentials", PEOPLE),
@@ -101,7 +101,7 @@ WALKS = {
     "add_held_credential": Walk(
         "POST",
         "/api/v1/users/{user}/credentials",
-        (401, 201, 404, 409, 409, 404, 404, 404, 409),
+        (401, 201, 404, 409, 409, 404, 404, 404, 403),
         body=lambda ids: {"credential_id": ids.known["credential"], "earned_at": "2026-01-31"},
     ),
     "create_api_key": Walk(
@@ -113,6 +113,13 @@ WALKS = {
     "list_api_keys": Walk("GET", "/api/v1/api-keys", ADMINS),
     "revoke_api_key": Walk("DELETE", "/api/v1/api-keys/{api_key}", admins(204)),
     "read_me": Walk("GET", "/api/v1/me", ALL),
+    # None of these people has a password.
+    "change_own_password": Walk(
+        "POST",
+        "/api/v1/me/password",
+        (401, *(409,) * 8),
+        body=lambda _: {"current_password": "x", "new_password": "correct horse battery staple"},
+    ),
     "list_roles": Walk("GET", "/api/v1/roles", ALL),
     "read_role": Walk("GET", f"/api/v1/roles/{ROLE_ID}", ALL),
     "start_assessment": Walk("POST", "/api/v1/assessments/start", STUDENTS, body=lambda _: {"role_id": str(ROLE_ID)}),

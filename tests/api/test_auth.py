@@ -13,10 +13,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
 
-from api.passwords import COST, Passwords, PasswordTooLong, hash_password
+from api.passwords import COST, Passwords, hash_password
 from api.principals import TTL_S, Principals
 from api.tokens import ALGORITHM, AUDIENCE, ISSUER, Principal, Tokens, UserRole, key_id
 from domain.errors import Unauthenticated
+from domain.passwords import PasswordTooLong
 from persistence.tables import UserRow
 from tests.api.conftest import SECRET, Api, Person, client_with
 
@@ -156,6 +157,9 @@ async def test_claims_that_are_right_are_accepted(api: Api, learner: Person) -> 
         {"exp": 1},
         {"exp": True},
         {"iat": 99_999_999_999},
+        {"iat": 10**400},
+        {"exp": 10**400},
+        {"nbf": 99_999_999_999},
         {"aud": "another"},
         {"aud": [AUDIENCE]},
         {"iss": "another"},
@@ -175,6 +179,20 @@ async def test_claims_that_are_right_are_accepted(api: Api, learner: Person) -> 
 )
 async def test_claims_that_are_not_are_refused(api: Api, learner: Person, changes: dict[str, Any]) -> None:
     assert await _me(api, f"Bearer {_signed(_claims(learner, **changes))}") == 401
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+@pytest.mark.parametrize(("ahead_s", "status"), [(1, 200), (25, 200), (120, 401)])
+async def test_clocks_may_be_half_a_minute_apart(
+    api: Api, learner: Person, claim: str, ahead_s: int, status: int
+) -> None:
+    now = int(datetime.now(UTC).timestamp())
+    assert await _me(api, f"Bearer {_signed(_claims(learner, **{claim: now + ahead_s}))}") == status
+
+
+async def test_a_token_of_ours_is_not_prolonged_by_that(api: Api, learner: Person) -> None:
+    now = int(datetime.now(UTC).timestamp())
+    assert await _me(api, f"Bearer {_signed(_claims(learner, iat=now - 60, exp=now - 1))}") == 401
 
 
 @pytest.mark.parametrize("spelled", ["{{{}}}", "urn:uuid:{}", "{} "])
@@ -320,6 +338,22 @@ async def test_what_changes_while_it_is_read_is_not_remembered() -> None:
     await check
     with pytest.raises(Unauthenticated):
         await principals.check(stored)
+
+
+async def test_a_token_that_is_newer_than_what_is_remembered_counts_at_once() -> None:
+    """As after a change of one's password, which another process has answered with new tokens."""
+    stored = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)
+
+    async def load(_: object) -> Principal | None:
+        return stored
+
+    principals = Principals(load, clock=lambda: 0.0)
+    before = await principals.check(stored)
+    stored = replace(stored, version=1)
+
+    assert await principals.check(stored) == stored
+    with pytest.raises(Unauthenticated):
+        await principals.check(before)
 
 
 async def test_what_this_process_changes_counts_in_it_at_once() -> None:

@@ -127,6 +127,15 @@ async def test_a_head_just_below_the_limit_is_answered(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(
+    "target", ["/%68ealthz", "http://api.test/%68ealthz", "/x/..%2fhealthz", "/./healthz", "/x/../healthz", "//healthz"]
+)
+async def test_a_path_in_another_spelling_is_refused(wire: Wire, target: str) -> None:
+    connection = await wire.open(f"GET {target} HTTP/1.1\r\nHost: api.test\r\n\r\n".encode())
+    status, _, body = await connection.answer()
+    assert (status, body["error_code"]) == (400, "VALIDATION_400")
+
+
+@pytest.mark.parametrize(
     "request_",
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",

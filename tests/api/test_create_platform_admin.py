@@ -42,7 +42,14 @@ def test_it_makes_an_admin_of_the_platform_with_an_audit_row(clean_database: str
 
 @pytest.mark.parametrize(
     ("email", "password", "problem"),
-    [("nobody", PASSWORD, "email"), (EMAIL, "short", "password"), (EMAIL, "x" * 73, "password")],
+    [
+        ("nobody", PASSWORD, "email"),
+        ("fİrst@platform.example", PASSWORD, "email"),
+        (EMAIL, "short", "password"),
+        (EMAIL, "x" * 73, "password"),
+        (EMAIL, " " * 12, "password"),
+        (EMAIL, "first@platform", "password"),
+    ],
 )
 def test_what_the_api_would_refuse_it_refuses(clean_database: str, email: str, password: str, problem: str) -> None:
     done = command(clean_database, email, password)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
-from api.external_issuers import ExternalIssuer, ExternalIssuers
+from api.external_issuers import MAX_TOKEN_CHARS, ExternalIssuer, ExternalIssuers
 from api.issuer_keys import APART_S, FRESH_S, KEPT_S, MAX_BYTES, Keys, fetch_keys
 from tests.api.conftest import Api, Person, client_with
 from tests.partners import Partner, Respond, answering, raw
@@ -144,6 +144,18 @@ async def test_an_address_that_names_nobody_is_refused(served: Issuer, api: Api,
         assert await issuer.status(token("a-foreign-id", **claims)) == 401
 
 
+@pytest.mark.parametrize(
+    "email",
+    ["admİn.{}@example.org", "admın.{}@example.org", "ａdmin.{}@example.org", "admin.{}@example.org\u0307", ""],
+    ids=ascii,
+)
+async def test_an_address_outside_ascii_is_nobodys(served: Issuer, api: Api, email: str) -> None:
+    name = uuid4().hex
+    await api.person("admin", email=f"admin.{name}@example.org")
+    async with served.trusted(subject="email") as issuer:
+        assert await issuer.status(token("a-foreign-id", email=email.format(name), email_verified=True)) == 401
+
+
 async def test_an_issuer_vouches_for_its_organization_only(served: Issuer, api: Api) -> None:
     people = [await api.person("admin"), await api.person("admin", elsewhere=True), await api.person("platform_admin")]
     async with served.trusted(organization=str(api.organization_id)) as issuer:
@@ -164,6 +176,10 @@ async def test_who_is_not_active_is_refused(issuer: Issuer, api: Api, status: st
         {"exp": float("inf")},
         {"exp": 99_999_999_999},
         {"exp": 1},
+        {"exp": 10**400, "iat": 0.5},
+        {"exp": True, "iat": False},
+        {"iat": float("nan")},
+        {"iat": "0"},
         {"iat": 99_999_999_999},
         {"nbf": 99_999_999_999},
         {"aud": "another"},
@@ -176,6 +192,38 @@ async def test_who_is_not_active_is_refused(issuer: Issuer, api: Api, status: st
 )
 async def test_claims_that_are_not_right_are_refused(issuer: Issuer, learner: Person, changes: dict[str, Any]) -> None:
     assert await issuer.status(token(learner.id, **changes)) == 401
+
+
+async def test_times_may_have_fractions(issuer: Issuer, learner: Person) -> None:
+    now = time.time()
+    assert await issuer.status(token(learner.id, iat=now - 0.25, nbf=now - 0.25, exp=now + 600.75)) == 200
+
+
+@pytest.mark.parametrize(("ahead_s", "status"), [(25, 200), (120, 401)])
+async def test_the_issuers_clock_may_be_half_a_minute_ahead(
+    issuer: Issuer, learner: Person, ahead_s: int, status: int
+) -> None:
+    now = int(time.time())
+    assert await issuer.status(token(learner.id, iat=now + ahead_s, nbf=now + ahead_s)) == status
+
+
+@pytest.mark.parametrize(("groups", "status"), [(250, 200), (500, 401)])
+async def test_a_token_may_have_16_kibibytes(issuer: Issuer, learner: Person, groups: int, status: int) -> None:
+    long = token(learner.id, groups=[str(uuid4()) for _ in range(groups)])
+    assert (len(long) > 4096, len(long) <= MAX_TOKEN_CHARS) == (True, status == 200)
+    assert await issuer.status(long) == status
+
+
+async def test_a_reset_of_the_password_here_does_not_concern_an_issuers_tokens(
+    issuer: Issuer, api: Api, learner: Person
+) -> None:
+    await api.client.patch(
+        f"/api/v1/users/{learner.id}",
+        json={"password": "correct horse battery staple"},
+        headers=(await api.person("admin")).headers,
+    )
+    headers = {"Authorization": f"Bearer {token(learner.id)}"}
+    assert (await issuer.client.get("/api/v1/roles", headers=headers)).status_code == 200
 
 
 async def test_ids_in_another_spelling_are_refused(issuer: Issuer, learner: Person) -> None:

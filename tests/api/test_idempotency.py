@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
 from domain.scores import DegradedReason
@@ -22,7 +23,7 @@ from persistence.tables import (
     WebhookDeliveryRow,
     WebhookEndpointRow,
 )
-from tests.api.conftest import Api, Person, levels_of, question_of, response_to
+from tests.api.conftest import SECRET, Api, Person, client_with, levels_of, question_of, response_to
 from tests.api.partner import TYPES, URL, Partner
 from tests.builders import ROLE_ID
 from tests.fakes import RecordingDeliveries, RecordingRuns
@@ -176,7 +177,7 @@ async def test_while_a_request_is_worked_on_its_twin_is_told_to_wait(api: Api, f
         method="POST",
         route=f"/api/v1{feedback.path}",
         key=feedback.key.strip('"'),
-        request_hash="",
+        request_hashes={"": ""},
     )
     async with api.unit() as unit:
         await unit.keys.claim(scope)
@@ -193,6 +194,46 @@ async def test_another_body_is_refused(api: Api, feedback: Request, body: dict[s
     answer = await feedback.send()
     assert (answer.status_code, answer.json()["error_code"]) == (422, "IDEMPOTENCY_422")
     assert await given(api, feedback) == 1
+
+
+async def test_a_replay_survives_a_new_secret(api: Api, feedback: Request) -> None:
+    first = await feedback.send()
+
+    for secret in (
+        "a-new-secret-of-32-bytes-or-more-than-that",
+        f"a-new-secret-of-32-bytes-or-more-than-that,{SECRET}",
+    ):
+        again = await _sent_under(api, feedback, secret)
+        assert (again.status_code, again.content, again.headers.get(REPLAYED)) == (201, first.content, "true")
+    assert await given(api, feedback) == 1
+
+
+@pytest.mark.parametrize("key_is_stored", [True, False], ids=["this release's row", "an earlier release's row"])
+async def test_under_a_new_secret_another_body_is_refused_while_the_old_one_is_kept(
+    api: Api, feedback: Request, *, key_is_stored: bool
+) -> None:
+    await feedback.send()
+    if not key_is_stored:
+        async with api.sessions() as session:
+            mine = IdempotencyKeyRow.user_id == feedback.person.id
+            await session.execute(update(IdempotencyKeyRow).where(mine).values(hash_key_id=None))
+            await session.commit()
+    secret = f"a-new-secret-of-32-bytes-or-more-than-that,{SECRET}"
+    same = await _sent_under(api, feedback, secret)
+    feedback.body = {"relevance_score": 5}
+    other = await _sent_under(api, feedback, secret)
+    assert (same.status_code, other.status_code) == (201, 422)
+
+
+async def _sent_under(api: Api, request: Request, secret: str) -> httpx.Response:
+    """The request as another process answers it, whose JWT_SECRET is this one."""
+    settings = api.services.settings.model_copy(update={"jwt_secret": SecretStr(secret)})
+    async with client_with(api, settings=settings) as client:
+        return await client.post(
+            f"/api/v1{request.path}",
+            json=request.body,
+            headers=request.person.headers | {"Idempotency-Key": request.key},
+        )
 
 
 async def test_a_key_counts_for_its_user_and_its_resource_only(api: Api, feedback: Request) -> None:

@@ -89,6 +89,28 @@ async def test_who_scrapes_comes_from_near_or_with_the_token(
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "CF-Connecting-IP",
+        "Client-IP",
+        "Forwarded",
+        "True-Client-IP",
+        "Via",
+        "X-Client-IP",
+        "X-Envoy-External-Address",
+        "X-Forwarded",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Original-Forwarded-For",
+        "X-Real-IP",
+    ],
+)
+async def test_what_a_proxy_passes_on_does_not_come_from_near(api: Api, header: str) -> None:
+    async with scraper(api) as client:
+        assert (await client.get("/metrics", headers={header: "127.0.0.1"})).status_code == 401
+
+
 async def test_networks_are_a_setting(api: Api) -> None:
     async with scraper(api, at="10.1.2.3", networks="10.0.0.0/8") as client:
         assert (await client.get("/metrics")).status_code == 200

@@ -45,9 +45,13 @@ async def test_a_new_organization_has_an_admin_who_can_begin(api: Api, platform:
 async def test_both_are_in_the_organizations_trail(api: Api, platform: Person) -> None:
     organization_id = UUID((await create(api, platform)).json()["organization_id"])
     async with api.sessions() as session:
-        found = select(AuditLogRow.action, AuditLogRow.actor_id).where(AuditLogRow.organization_id == organization_id)
+        row = AuditLogRow
+        found = select(row.action, row.actor_id, row.actor_role).where(row.organization_id == organization_id)
         rows = (await session.execute(found.order_by(AuditLogRow.seq))).all()
-    assert [tuple(row) for row in rows] == [("organization.created", platform.id), ("user.created", platform.id)]
+    assert [tuple(each) for each in rows] == [
+        ("organization.created", platform.id, "platform_admin"),
+        ("user.created", platform.id, "platform_admin"),
+    ]
 
 
 async def test_without_its_admin_there_is_no_organization(api: Api, platform: Person) -> None:

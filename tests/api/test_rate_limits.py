@@ -14,10 +14,12 @@ from api.addresses import Proxies, networks
 from api.app import build
 from api.counters import Counters
 from api.http_border import HttpSettings
-from api.rate_limits import RateLimits, RateLimitSettings
+from api.passwords import hash_password
+from api.rate_limits import LOGINS_AT_LARGE, RateLimits, RateLimitSettings
 from tests.api.conftest import Api, Person
 
 START = "/api/v1/assessments/start"
+PASSWORD = "correct horse battery staple"
 LOGIN = {"username": "nobody@demo.example", "password": "a-wrong-password"}
 
 Limited = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -85,25 +87,61 @@ async def test_a_forbidden_request_is_counted_for_its_user(limited: Limited, lea
 
 
 async def test_logins_are_counted_by_address(limited: Limited) -> None:
-    async with limited(login="2/minute") as client:
+    async with limited(login="1/minute") as client:
         answers = [
             await client.post("/api/v1/auth/token", data=LOGIN | {"username": f"{number}@demo.example"})
-            for number in range(3)
+            for number in range(LOGINS_AT_LARGE + 1)
         ]
-    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert [answer.status_code for answer in answers] == [*[401] * LOGINS_AT_LARGE, 429]
 
 
-async def test_logins_are_counted_by_account_wherever_they_come_from(limited: Limited) -> None:
+async def test_logins_at_an_account_are_counted_by_address(limited: Limited) -> None:
+    spellings = ["nobody@demo.example", "NOBODY@demo.example ", "nobody@Demo.Example"]
     async with limited(proxies="192.0.2.1", login="2/minute") as client:
-        answers = [
-            await client.post(
-                "/api/v1/auth/token",
-                data=LOGIN | {"username": spelled},
-                headers={"X-Forwarded-For": f"198.51.100.{number}"},
-            )
-            for number, spelled in enumerate(["nobody@demo.example", "NOBODY@demo.example ", "nobody@Demo.Example"])
-        ]
+        answers = [await _log_in(client, "198.51.100.1", username=spelled) for spelled in spellings]
+        elsewhere = await _log_in(client, "198.51.100.2")
+        other_account = await _log_in(client, "198.51.100.1", username="somebody@demo.example")
     assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert [elsewhere.status_code, other_account.status_code] == [401, 401]
+    assert answers[0].headers["RateLimit-Policy"] == '"login";q=2;w=60'
+
+
+async def test_guessing_from_many_addresses_is_bounded(limited: Limited) -> None:
+    async with limited(proxies="192.0.2.1", login="1/minute") as client:
+        answers = [await _log_in(client, f"198.51.100.{number}") for number in range(LOGINS_AT_LARGE + 1)]
+    assert [answer.status_code for answer in answers] == [*[401] * LOGINS_AT_LARGE, 429]
+
+
+async def test_who_guesses_elsewhere_does_not_lock_the_owner_out(limited: Limited, api: Api) -> None:
+    owner = await api.person(password_hash=hash_password(PASSWORD))
+    login = {"username": f"{owner.id}@example.org", "password": PASSWORD}
+    async with limited(proxies="192.0.2.1", login="2/minute") as client:
+        before = await _log_in(client, "203.0.113.1", **login)
+        guesses = [
+            await _log_in(client, f"198.51.100.{number}", username=login["username"])
+            for number in range(2 * LOGINS_AT_LARGE + 1)
+        ]
+        after = await _log_in(client, "203.0.113.1", **login)
+        from_a_new_address = await _log_in(client, "203.0.113.2", **login)
+    assert guesses[-1].status_code == 429
+    assert [before.status_code, after.status_code, from_a_new_address.status_code] == [200, 200, 429]
+
+
+async def test_what_is_no_address_is_counted_by_where_it_comes_from(limited: Limited) -> None:
+    async with limited(login="1/minute") as client:
+        answers = [
+            await client.post("/api/v1/auth/token", data=LOGIN | {"username": "advİsor@demo.example"})
+            for _ in range(LOGINS_AT_LARGE + 1)
+        ]
+    assert [answer.status_code for answer in answers] == [*[401] * LOGINS_AT_LARGE, 429]
+
+
+async def test_guesses_at_ones_own_password_are_counted(limited: Limited, api: Api) -> None:
+    person = await api.person(password_hash=hash_password(PASSWORD))
+    body = {"current_password": "a wrong password", "new_password": "another horse battery"}
+    async with limited(login="2/minute") as client:
+        answers = [await client.post("/api/v1/me/password", json=body, headers=person.headers) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [400, 400, 429]
 
 
 async def test_health_is_never_refused(limited: Limited) -> None:
@@ -162,6 +200,10 @@ def test_only_a_trusted_proxy_says_who_calls(peer: str, forwarded: list[str], ca
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     scope: Scope = {"type": "http", "client": (peer, 4711), "headers": headers, "scheme": "http"}
     assert Proxies(networks(TRUSTED)).caller(scope) == caller
+
+
+async def _log_in(client: httpx.AsyncClient, address: str, **form: str) -> httpx.Response:
+    return await client.post("/api/v1/auth/token", data=LOGIN | form, headers={"X-Forwarded-For": address})
 
 
 def _left(answer: httpx.Response) -> str:

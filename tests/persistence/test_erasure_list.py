@@ -38,6 +38,14 @@ def test_there_is_nobody_on_a_list_that_is_not_there(path: Path) -> None:
     assert FileErasureList(path).read() == []
 
 
+@pytest.mark.parametrize("line", ["３f0c8a52-9d55-4b5e-8a53-6f0f5a4bb3a1", "ada@example.org"], ids=ascii)
+def test_what_is_no_id_in_ascii_stops_the_reading(path: Path, line: str) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"ascii|UUID"):
+        FileErasureList(path).read()
+
+
 def test_only_its_owner_reads_it(path: Path) -> None:
     asyncio.run(FileErasureList(path).add(uuid4()))
 

@@ -1,0 +1,19 @@
+"""The form in which e-mail addresses are compared."""
+
+from typing import Final
+
+MAX_CHARS: Final = 254
+
+
+def normalize_email(address: str) -> str:
+    """The address in lower case. Two addresses belong to the same account exactly when their normal forms are equal.
+
+    Only printable ASCII is accepted. Outside ASCII, upper and lower case differ between Python, PostgreSQL and an
+    issuer's directory: U+0130 (capital I with a dot) becomes `i` in one of them and something else in another.
+
+    Raises:
+        ValueError: the address is empty, longer than `MAX_CHARS`, or has a character that is not printable ASCII.
+    """
+    if not 0 < len(address) <= MAX_CHARS or not address.isascii() or not address.isprintable():
+        raise ValueError(f"must be 1 to {MAX_CHARS} printable ASCII characters")
+    return address.lower()
