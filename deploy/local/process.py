@@ -75,12 +75,13 @@ class Startable(ABC):
 class Process:
     """A running program, leader of its own session so that a Ctrl-C in the terminal reaches the supervisor alone."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, append_log: bool = False) -> None:
         """Starts it. Call from the main thread: on Linux a child dies with the thread that started it."""
         self.program = program
+        self.started = time.monotonic()
         program.log.parent.mkdir(parents=True, exist_ok=True)
         launch = [str(os.getpid()), str(int(program.orphan_signal)), program.user or "", *program.command]
-        with program.log.open("wb") as log:
+        with program.log.open("ab" if append_log else "wb") as log:
             self._popen = subprocess.Popen(  # noqa: S603  # the command is the stack's own
                 [sys.executable, "-I", "-S", str(LAUNCH), *launch],
                 stdin=subprocess.DEVNULL,
