@@ -10,8 +10,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
-from deploy.local.plan import Part, Service
-from deploy.local.process import Process, ProgramFailedError, StopRequestedError, last_lines
+from deploy.local.plan import Part, Service, Step
+from deploy.local.process import Process, ProgramFailedError, ProgressLines, StopRequestedError, last_lines
 from deploy.local.restarts import EARLY_EXITS
 
 WATCH_S = 0.1
@@ -99,12 +99,25 @@ class Stack:
             say(f"{part.name:<11}", end="")
             began = time.monotonic()
             try:
-                part.start(self._signals.stopping)
+                part.start(self._reporting(part))
             except (ProgramFailedError, StopRequestedError):
                 say("stopped" if self._signals.stopping() else "failed")
                 raise
             say(f"ready {time.monotonic() - began:6.1f} s   {part.detail}".rstrip())
             self._check()
+
+    def _reporting(self, part: Part) -> Callable[[], bool]:
+        """Tells whether to stop, as a part asks again and again while it starts, and shows the part's progress."""
+        if not isinstance(part, Step):
+            return self._signals.stopping
+        progress = ProgressLines(part.program.log)
+
+        def stopping() -> bool:
+            for line in progress.new():
+                say(f"{line}\n{'':<11}", end="")
+            return self._signals.stopping()
+
+        return stopping
 
     def watch(self, until: Callable[[], bool]) -> None:
         """Returns when `until()`; raises as `start` does."""

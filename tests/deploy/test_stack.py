@@ -58,6 +58,16 @@ def test_a_failing_step_shows_the_end_of_its_log(shell: Shell, capsys: pytest.Ca
     assert "no such table" in shown
 
 
+def test_the_progress_of_a_step_is_shown_while_it_runs(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    script = "echo progress: one of two; echo other; sleep 0.3; echo progress: two of two; sleep 0.3"
+
+    supervise([Step(shell("content", script))], StopSignals(), done)
+
+    shown = capsys.readouterr().out
+    assert shown.startswith("content    one of two\n           two of two\n           ready ")
+    assert "other" not in shown
+
+
 def test_nothing_starts_after_a_failure(shell: Shell, tmp_path: Path) -> None:
     supervise([Step(shell("migrations", "exit 1")), Step(shell("content", "touch seeded"))], StopSignals(), done)
 
