@@ -228,11 +228,3 @@ def test_what_terraform_refers_to_is_declared(kind: str) -> None:
 
     assert {name for _, name in referred} - {name for _, name in declared} == set()
     assert declared
-
-
-def test_actions_are_named_by_what_cannot_be_moved() -> None:
-    texts = [path.read_text(encoding="utf-8") for path in (CHECKOUT / ".github" / "workflows").glob("*.yml")]
-    used = {name for text in texts for name in re.findall(r"uses: ([^.\s]\S*)", text)}
-
-    assert used
-    assert [name for name in sorted(used) if not re.search(r"@[0-9a-f]{40}$", name)] == []
