@@ -9,7 +9,7 @@ SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*,
 
 .DEFAULT_GOAL := help
 .PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks bench-fairness evaluate evaluate-recommendations lint format \
-	check-deploy openapi openapi-check client migration-check seed ci
+	check-deploy lock openapi openapi-check client migration-check seed ci
 
 help: ## list the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,11 @@ check-deploy: .local/check-venv/.installed ## check the files that deploy, by th
 format: $(STAMP) ## format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+lock: ## lock the packages of the image, with hashes (run it when constraints.txt changes)
+	@$(PYTHON) -m venv .local/lock-venv
+	@.local/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet uv==0.13.9
+	@PATH="$(CURDIR)/.local/lock-venv/bin:$$PATH" bash deploy/docker/lock.sh
 
 openapi: $(STAMP) ## write docs/api/openapi.yaml
 	@$(BIN)/python -m api.export_openapi

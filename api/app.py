@@ -14,7 +14,7 @@ from starlette.types import Lifespan
 
 from activities.adapters.webhook_sender import WebhookSettings
 from activities.debugging import DebugSettings
-from api import errors, methods, openapi
+from api import documentation_pages, errors, methods, openapi
 from api.api_keys import ApiKeyPrincipals
 from api.correlation import Correlation
 from api.engine import Runs
@@ -87,6 +87,10 @@ def build(
         generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
         telemetry=_TELEMETRY,
+        title=openapi.TITLE,
+        openapi_url=documentation_pages.DOCUMENT,
+        docs_url=None,
+        redoc_url=None,
     )
     http = http or HttpSettings()
     app.state.body_timeout_s = http.api_body_timeout_s
@@ -106,6 +110,7 @@ def build(
         app.include_router(each, prefix=prefix)
     methods.refuse_others(app, served)
     openapi.install(app)
+    documentation_pages.install(app)
     return app
 
 

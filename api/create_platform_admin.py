@@ -1,10 +1,12 @@
-"""`python -m api.create_platform_admin EMAIL`: an admin of the platform, such as an installation's first person.
+"""`python -m api.create_platform_admin EMAIL` creates an admin of the platform; an installation's first account is one.
 
-The password is read from standard input, so that neither a shell's history nor a list of processes holds it.
+On a terminal it asks for the password twice, without showing it. Otherwise the first line of standard input is the
+password. It is no argument, because a shell's history and the list of processes would show it.
 """
 
 import asyncio
 import sys
+from getpass import getpass
 
 from pydantic import ValidationError
 
@@ -17,7 +19,7 @@ from persistence.people_intake import PeopleIntakeFactory, people_intake_factory
 
 
 async def create(units: PeopleIntakeFactory, wanted: FirstAdmin) -> None:
-    """The account, with its audit row.
+    """Create the account and its audit row.
 
     Raises:
         Conflict: somebody has the address already.
@@ -37,12 +39,25 @@ async def main(email: str, password: str) -> None:
         await engine.dispose()
 
 
+def read_password() -> str:
+    """The password from the terminal, or the first line of standard input where that is no terminal."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass("Password: ")
+    if getpass("Repeat the password: ") != password:
+        sys.exit("The passwords differ. No account was created.")
+    return password
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:  # noqa: PLR2004  # the command and its argument
         sys.exit(__doc__)
     try:
-        asyncio.run(main(sys.argv[1], sys.stdin.readline().rstrip("\n")))
+        asyncio.run(main(sys.argv[1], read_password()))
     except ValidationError as error:
         sys.exit("; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors(include_input=False)))
     except AppError as error:
         sys.exit(error.message)
+    except (EOFError, KeyboardInterrupt):
+        sys.exit("\nNo account was created.")
+    sys.stdout.write(f"Created the platform admin {sys.argv[1]}.\n")

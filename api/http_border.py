@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.addresses import Proxies, networks
+from api.documentation_pages import ASSETS, DOCUMENT, PAGES
 from api.errors import body
 
 _PLAIN: Final = {
@@ -22,15 +23,12 @@ _PLAIN: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _JSON_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-# What FastAPI's pages load; they show the document only, which holds nothing that a user wrote.
+# Swagger UI and ReDoc: they start by a script in the page, and show only the API's document.
 _PAGE_POLICY: Final = (
     "default-src 'none'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none';"
-    " script-src 'unsafe-inline' https://cdn.jsdelivr.net;"
-    " style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com;"
-    " font-src https://fonts.gstatic.com; img-src data: https://fastapi.tiangolo.com https://cdn.redoc.ly"
+    " script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
-_PAGES: Final = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
-_PUBLIC: Final = _PAGES | {"/openapi.json"}
+_PUBLIC: Final = PAGES | {DOCUMENT}
 _HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/work"})
 _YEAR_S: Final = 365 * 24 * 3600
 _BUSY: Final = "The service is busy; Retry-After tells when to try again"
@@ -137,8 +135,8 @@ class AnswerHeaders:
 
     def _added(self, scope: Scope) -> dict[str, str]:
         path = scope["path"]
-        added = _PLAIN | {"Content-Security-Policy": _PAGE_POLICY if path in _PAGES else _JSON_POLICY}
-        if path not in _PUBLIC:
+        added = _PLAIN | {"Content-Security-Policy": _PAGE_POLICY if path in PAGES else _JSON_POLICY}
+        if path not in _PUBLIC and not path.startswith(f"{ASSETS}/"):
             added["Cache-Control"] = "no-store"
         if self._strict_transport and self._proxies.is_https(scope):
             added["Strict-Transport-Security"] = f"max-age={_YEAR_S}"

@@ -14,7 +14,8 @@ Json = dict[str, Any]
 
 COMPOSE: Final = CHECKOUT / "docker-compose.yml"
 DOCKERFILE: Final = CHECKOUT / "deploy" / "docker" / "Dockerfile"
-_VARIABLE: Final = re.compile(r"\$\{(?P<name>\w+)(?::(?P<form>[-+?])(?P<word>[^}]*))?\}")
+_VARIABLE: Final = re.compile(r"\$\{(?P<name>\w+)(?::(?P<form>[-+?])(?P<word>(?:[^${}]|\$\{[^{}]*\})*))?\}")
+"""A word may hold one more variable."""
 
 
 class RefusedError(Exception):
@@ -34,7 +35,9 @@ def services(variables: Mapping[str, str]) -> dict[str, Json]:
 
 def ours(variables: Mapping[str, str]) -> dict[str, Json]:
     """Those that run the project's image."""
-    return {name: each for name, each in services(variables).items() if "build" in each}
+    found = services(variables)
+    images = {each["image"] for each in found.values() if "build" in each}
+    return {name: each for name, each in found.items() if each["image"] in images}
 
 
 def required() -> set[str]:
@@ -80,8 +83,8 @@ def _one(found: re.Match[str], variables: Mapping[str, str]) -> str:
         case "?" if not value:
             raise RefusedError(found["name"])
         case "-":
-            return value or found["word"]
+            return value or str(_filled(found["word"], variables))
         case "+":
-            return found["word"] if value else ""
+            return str(_filled(found["word"], variables)) if value else ""
         case _:
             return value

@@ -4,6 +4,8 @@ Where WEAVIATE_URL names a server, its index is brought to what the database the
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -16,6 +18,9 @@ from persistence.engine import DatabaseSettings, create_engine
 from persistence.vectors.weaviate import Weaviate, WeaviateSettings
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 
+BATCH: Final = 32
+"""Credentials between two reports of progress: some seconds of work."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -27,11 +32,14 @@ async def main() -> None:
         await engine.dispose()
 
 
-async def embed_and_index(artifacts: EmbeddingArtifacts, settings: WeaviateSettings) -> None:
+async def embed_and_index(
+    artifacts: EmbeddingArtifacts, settings: WeaviateSettings, report: Callable[[str], None] = lambda _: None
+) -> None:
     """Afterwards every active credential can be searched, wherever a worker with these settings searches."""
-    await embed_pending(artifacts)
+    await embed_pending(artifacts, report)
     if not settings.url:
         return
+    report("comparing Weaviate's index with the catalogue")
     provider, model = MiniLMEmbedder.provider, MiniLMEmbedder.model
     async with Weaviate(settings) as weaviate:
         writer = WeaviateIndexWriter(weaviate, provider, model)
@@ -41,19 +49,22 @@ async def embed_and_index(artifacts: EmbeddingArtifacts, settings: WeaviateSetti
     log.info("catalog_indexed", rebuilt=not usable, credentials=drift.indexed, mended=drift.total)
 
 
-async def embed_pending(artifacts: EmbeddingArtifacts) -> int:
+async def embed_pending(artifacts: EmbeddingArtifacts, report: Callable[[str], None] = lambda _: None) -> int:
     """How many credentials got a vector; the model is loaded only if there are any."""
+
+    def on_progress(done: int, total: int) -> None:
+        log.info("catalog_embedding", done=done, total=total)
+        report(f"embedded {done} of {total} credentials")
+
     embedder = MiniLMEmbedder(MiniLMSettings())
+    if pending := await artifacts.count_pending(embedder.provider, embedder.model):
+        report(f"loading the model that embeds {pending} credentials")
     try:
-        done = await embed_catalog(artifacts, embedder, on_progress=_progress)
+        done = await embed_catalog(artifacts, embedder, batch=BATCH, on_progress=on_progress)
     finally:
         embedder.close()
     log.info("catalog_embedded", credentials=done)
     return done
-
-
-def _progress(done: int, total: int) -> None:
-    log.info("catalog_embedding", done=done, total=total)
 
 
 if __name__ == "__main__":

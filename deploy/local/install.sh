@@ -1,8 +1,16 @@
 #!/usr/bin/env bash
-# Makes .venv and installs the project with all it needs. Called by make, in the checkout.
+# Makes .venv and installs the project with everything it needs. Called by make, in the checkout.
 # PYTHON: the interpreter to make .venv with. TORCH_INDEX: a package index to take torch from, may be empty.
+#
+# On Linux the default torch needs 4 GB of CUDA libraries that a CPU never uses. The first of these that works is taken:
+#   1. TORCH_INDEX, where it is set
+#   2. PyTorch's index of CPU builds, where it answers within 3 s
+#   3. the default torch without any CUDA package
+#   4. the default torch with the CUDA libraries that it links to, without the compiler triton
+#   5. everything that the default torch requires
 set -Eeuo pipefail  # E: the trap below holds in functions too
 
+cpu_index=https://download.pytorch.org/whl/cpu
 python=.venv/bin/python
 log=.local/logs/install.log
 
@@ -24,6 +32,44 @@ install() {
              /^Installing collected packages/ { print "  Installing"; fflush() }'
 }
 
+everything() {
+    install -e '.[local,dev]'
+}
+
+torch_from() {
+    echo "Taking torch from $1"
+    install --no-deps --index-url "$1" torch
+}
+
+answers() {
+    timeout 3 "$python" -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1])' "$1/torch/" >/dev/null 2>&1
+}
+
+embeds() {
+    "$python" -c 'import asyncio; from activities.adapters import minilm
+asyncio.run(minilm.MiniLMEmbedder(minilm.MiniLMSettings()).warm())' >>"$log" 2>&1
+}
+
+# The libraries that torch requires; not triton and the bindings, which compile and call kernels for a GPU.
+cuda_libraries() {
+    "$python" -c 'import re; from importlib.metadata import requires
+print(*(each.partition(";")[0].strip() for each in requires("torch") if re.match("nvidia-|cuda-toolkit", each)))'
+}
+
+# constraints.txt names every package but those of CUDA: with --no-deps torch cannot ask for them.
+torch_without_cuda() {
+    echo "PyTorch's index of CPU builds does not answer: trying the default torch without CUDA"
+    install --no-deps -r constraints.txt -e .
+    embeds && return
+    echo "It needs its CUDA libraries, some gigabytes. TORCH_INDEX names another index of CPU builds."
+    local libraries
+    read -ra libraries <<<"$(cuda_libraries)"
+    if [[ ${#libraries[@]} -gt 0 ]]; then install "${libraries[@]}"; fi
+    embeds && return
+    echo "It needs all that it requires."
+    everything
+}
+
 failed() {
     echo "The installation failed. The end of $log:"
     tail -n 20 "$log" | sed 's/^/  /'
@@ -36,7 +82,13 @@ trap failed ERR
 echo "Installing into .venv. The first time takes minutes: torch alone is hundreds of megabytes."
 echo "To follow: tail -f $log"
 if [[ -n ${TORCH_INDEX:-} ]]; then
-    echo "Taking torch from $TORCH_INDEX"
-    install --no-deps --index-url "$TORCH_INDEX" torch
+    torch_from "$TORCH_INDEX"
+    everything
+elif [[ $(uname -s) != Linux ]]; then
+    everything  # torch is a CPU build there
+elif answers "$cpu_index"; then
+    torch_from "$cpu_index"
+    everything
+else
+    torch_without_cuda
 fi
-install -e '.[local,dev]'

@@ -13,6 +13,7 @@ from deploy.local.ports import HOST
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.private_files import kept_secrets
 from deploy.local.process import Process, Program, never, run_to_end
+from deploy.local.restarts import Restarts
 from deploy.local.settings import CHECKOUT, StackSettings
 from deploy.local.temporal import TemporalDevServer
 from deploy.local.weaviate import WeaviateServer
@@ -85,11 +86,15 @@ class Step:
 
 @dataclass(slots=True)
 class Service:
-    """A program that runs until the stack stops; without `ready` the next part does not wait for it."""
+    """A program that runs until the stack stops; when its process ends before, the stack starts it again.
+
+    Without `ready` the next part does not wait for it.
+    """
 
     program: Program
     detail: str = ""
     ready: Callable[[], bool] = field(default=lambda: True)
+    restarts: Restarts = field(default_factory=Restarts)
     process: Process | None = None
 
     @property
@@ -99,6 +104,12 @@ class Service:
     def start(self, stopping: Callable[[], bool] = never) -> None:
         self.process = Process(self.program)
         self.process.wait_until(self.ready, timeout_s=SERVICE_TIMEOUT_S, stopping=stopping)
+
+    def restart(self) -> None:
+        """Starts a new process after the last one ended, and appends to its log; does not wait until it is ready."""
+        if self.process is not None:
+            self.process.stop(grace_s=0.0)  # ends child processes that the last one left behind
+        self.process = Process(self.program, append_log=True)
 
     def stop(self, hurry: Callable[[], bool] = never) -> None:
         if self.process is not None:

@@ -15,6 +15,8 @@ from typing import Self
 LAUNCH = Path(__file__).with_name("launch.py")
 POLL_S = 0.05
 KILL_WAIT_S = 10.0
+PROGRESS = "progress: "
+"""Begins the lines of a program's output that the stack shows while it waits for the program."""
 
 
 class StopRequestedError(Exception):
@@ -75,12 +77,13 @@ class Startable(ABC):
 class Process:
     """A running program, leader of its own session so that a Ctrl-C in the terminal reaches the supervisor alone."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, append_log: bool = False) -> None:
         """Starts it. Call from the main thread: on Linux a child dies with the thread that started it."""
         self.program = program
+        self.started = time.monotonic()
         program.log.parent.mkdir(parents=True, exist_ok=True)
         launch = [str(os.getpid()), str(int(program.orphan_signal)), program.user or "", *program.command]
-        with program.log.open("wb") as log:
+        with program.log.open("ab" if append_log else "wb") as log:
             self._popen = subprocess.Popen(  # noqa: S603  # the command is the stack's own
                 [sys.executable, "-I", "-S", str(LAUNCH), *launch],
                 stdin=subprocess.DEVNULL,
@@ -144,6 +147,26 @@ def run_to_end(program: Program, *, timeout_s: float, stopping: Callable[[], boo
         process.wait_until(lambda: process.exit_code == 0, timeout_s=timeout_s, stopping=stopping)
     finally:
         process.stop(grace_s=2.0)
+
+
+class ProgressLines:
+    """The progress lines that a program has written to its log since the last look."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._read = 0
+
+    def new(self) -> list[str]:
+        """Whole new lines, without the marker; nothing while there is no log."""
+        try:
+            with self._log.open("rb") as file:
+                file.seek(self._read)
+                text, newline, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return []
+        self._read += len(text + newline)
+        lines = text.decode(errors="replace").splitlines()
+        return [line.removeprefix(PROGRESS) for line in lines if line.startswith(PROGRESS)]
 
 
 def last_lines(log: Path, count: int = 20) -> list[str]:

@@ -1,13 +1,15 @@
-"""Fills the local stack: content, demo accounts, the catalogue's vectors and index. Again, it changes nothing."""
+"""Fill the local stack: content, demo accounts, the catalogue's vectors and index. Idempotent."""
 
 import asyncio
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from api.passwords import hash_password
 from deploy.local.embed import embed_and_index
+from deploy.local.process import PROGRESS
 from persistence.accounts import Account, ensure_accounts
 from persistence.content import load_content
 from persistence.embeddings import SqlEmbeddingArtifacts
@@ -21,11 +23,19 @@ ROLES: Final = {"STUDENT": "student", "ADVISOR": "advisor", "ADMIN": "admin", "P
 async def main() -> None:
     engine = create_engine(DatabaseSettings())
     try:
+        report("loading roles, questions and credentials")
         await load_content(engine, CONTENT)
+        report("making the demo accounts")
         await ensure_accounts(engine, "demo", "Demo organization", demo_accounts())
-        await embed_and_index(SqlEmbeddingArtifacts(engine), WeaviateSettings())
+        await embed_and_index(SqlEmbeddingArtifacts(engine), WeaviateSettings(), report)
     finally:
         await engine.dispose()
+
+
+def report(text: str) -> None:
+    """Write a line that the stack shows in the terminal while it waits for this program."""
+    sys.stdout.write(f"{PROGRESS}{text}\n")
+    sys.stdout.flush()
 
 
 def demo_accounts() -> list[Account]:

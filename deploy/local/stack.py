@@ -1,4 +1,4 @@
-"""Starts the parts of the stack, watches them, and stops all of them, whatever happens in between."""
+"""Starts the parts of the stack, watches them, starts services again that ended, and stops all of them in the end."""
 
 import fcntl
 import signal
@@ -10,8 +10,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
-from deploy.local.plan import Part
-from deploy.local.process import ProgramFailedError, StopRequestedError, last_lines
+from deploy.local.plan import Part, Service, Step
+from deploy.local.process import Process, ProgramFailedError, ProgressLines, StopRequestedError, last_lines
+from deploy.local.restarts import EARLY_EXITS
 
 WATCH_S = 0.1
 
@@ -85,24 +86,38 @@ class Stack:
     def __init__(self, parts: Sequence[Part], signals: StopSignals) -> None:
         self._parts = parts
         self._signals = signals
+        self._restart_at: dict[str, float] = {}  # by the name of a service whose process ended
 
     def start(self) -> None:
         """Starts one part after the other, a line each.
 
         Raises:
-            ProgramFailedError: a part did not start, or one that had started has ended.
+            ProgramFailedError: a part did not start, or one that had started has ended for good.
             StopRequestedError: a signal asked for the end.
         """
         for part in self._parts:
             say(f"{part.name:<11}", end="")
             began = time.monotonic()
             try:
-                part.start(self._signals.stopping)
+                part.start(self._reporting(part))
             except (ProgramFailedError, StopRequestedError):
                 say("stopped" if self._signals.stopping() else "failed")
                 raise
             say(f"ready {time.monotonic() - began:6.1f} s   {part.detail}".rstrip())
             self._check()
+
+    def _reporting(self, part: Part) -> Callable[[], bool]:
+        """Tells whether to stop, as a part asks again and again while it starts, and shows the part's progress."""
+        if not isinstance(part, Step):
+            return self._signals.stopping
+        progress = ProgressLines(part.program.log)
+
+        def stopping() -> bool:
+            for line in progress.new():
+                say(f"{line}\n{'':<11}", end="")
+            return self._signals.stopping()
+
+        return stopping
 
     def watch(self, until: Callable[[], bool]) -> None:
         """Returns when `until()`; raises as `start` does."""
@@ -119,9 +134,30 @@ class Stack:
                 remaining.callback(part.stop, self._signals.hurry)
 
     def _check(self) -> None:
+        """Starts services again; any other part that ended ends the stack.
+
+        Raises:
+            ProgramFailedError: a server ended, or a service ended right after its start several times in a row.
+        """
         for part in self._parts:
-            if part.process is not None and (code := part.process.exit_code) is not None:
+            if part.process is None or (code := part.process.exit_code) is None:
+                continue
+            if not isinstance(part, Service):
                 raise part.process.failure(f"ended with exit code {code} while the stack was running")
+            if part.name not in self._restart_at:
+                self._schedule_restart(part, part.process, code)
+            elif time.monotonic() >= self._restart_at[part.name]:
+                del self._restart_at[part.name]
+                part.restart()
+                say(f"{part.name} started again")
+
+    def _schedule_restart(self, service: Service, ended: Process, code: int) -> None:
+        now = time.monotonic()
+        pause_s = service.restarts.pause_after(now - ended.started)
+        if pause_s is None:
+            raise ended.failure(f"ended with exit code {code}, {EARLY_EXITS} times in a row soon after its start")
+        say(f"{service.name} ended with exit code {code}; starting it again in {pause_s:g} s")
+        self._restart_at[service.name] = now + pause_s
 
 
 def supervise(parts: Sequence[Part], signals: StopSignals, work: Callable[[Stack], int]) -> int:

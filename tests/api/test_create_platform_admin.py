@@ -1,7 +1,10 @@
 """The command that makes an installation's first account."""
 
+import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -33,6 +36,7 @@ def test_it_makes_an_admin_of_the_platform_with_an_audit_row(clean_database: str
     done = command(clean_database)
 
     assert done.returncode == 0, done.stderr
+    assert done.stdout == f"Created the platform admin {EMAIL}.\n"
     assert people(clean_database) == [(EMAIL, "admin", True)]
     with psycopg.connect(libpq(clean_database)) as connection:
         assert connection.execute("SELECT action, actor_role FROM audit_logs").fetchall() == [
@@ -66,3 +70,48 @@ def test_an_address_that_is_taken_is_refused(clean_database: str) -> None:
     done = command(clean_database)
 
     assert (done.returncode, done.stderr) == (1, "The e-mail address is taken\n")
+
+
+def on_a_terminal(url: str, *lines: str) -> tuple[int, str]:
+    """Run the command on a pseudo-terminal, answer each prompt with a line; returns exit code and what was shown."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api.create_platform_admin", EMAIL],
+        cwd=CHECKOUT,
+        env=stack_environment(url),
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        start_new_session=True,  # without the terminal of whoever runs the tests
+    )
+    os.close(end)
+    shown = b""
+    waiting = list(lines)
+    with suppress(OSError):  # Linux reports the end of a terminal's program as an error
+        while part := os.read(terminal, 1024):
+            shown += part
+            if waiting and shown.endswith(b": "):
+                os.write(terminal, f"{waiting.pop(0)}\n".encode())
+    os.close(terminal)
+    return process.wait(), shown.decode()
+
+
+def test_on_a_terminal_the_password_is_asked_for_twice_and_not_shown(clean_database: str) -> None:
+    code, shown = on_a_terminal(clean_database, PASSWORD, PASSWORD)
+
+    assert code == 0, shown
+    assert [line.strip() for line in shown.splitlines()] == [
+        "Password:",
+        "Repeat the password:",
+        f"Created the platform admin {EMAIL}.",
+    ]
+    assert people(clean_database) == [(EMAIL, "admin", True)]
+
+
+def test_two_different_passwords_create_no_account(clean_database: str) -> None:
+    code, shown = on_a_terminal(clean_database, PASSWORD, f"{PASSWORD}!")
+
+    assert code == 1
+    assert "The passwords differ. No account was created." in shown
+    assert PASSWORD not in shown
+    assert people(clean_database) == []

@@ -1,5 +1,6 @@
 """The headers of every answer, and whose pages may call."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -47,14 +48,26 @@ async def test_no_answer_is_sniffed_framed_or_kept(
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
-async def test_the_pages_may_load_what_they_are_made_of_and_nothing_else(api: Api, path: str) -> None:
+async def test_the_documentation_pages_load_from_the_api_alone(api: Api, path: str) -> None:
     page = await api.client.get(path)
-    policy = page.headers["Content-Security-Policy"]
-    loaded = {part.split("/")[2] for part in page.text.split('"') if part.startswith("https://")}
+    loaded = re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', page.text)
+    answers = {url: await api.client.get(url) for url in loaded}
+
     assert page.status_code == 200
-    assert loaded
-    assert [host for host in loaded if f"https://{host}" not in policy] == []
-    assert policy.startswith("default-src 'none';")
+    assert "https://" not in page.text + page.headers["Content-Security-Policy"]
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none';")
+    assert {url: answer.status_code for url, answer in answers.items()} == dict.fromkeys(loaded, 200)
+    assert any(url.endswith(".js") for url in loaded)
+    assert not any("no-store" in answer.headers.get("Cache-Control", "") for answer in answers.values())
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs/assets/nothing.js", "/docs/assets/../../app.py", "/docs/assets/%2e%2e/core.py"]
+)
+async def test_other_files_are_not_served_with_the_documentation(api: Api, path: str) -> None:
+    answer = await api.client.get(path)
+
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "NOT_FOUND_404")
 
 
 @pytest.mark.parametrize(

@@ -100,11 +100,26 @@ def test_only_the_migrations_know_the_owner_of_the_schema() -> None:
     assert knowing == {"migrate"}
 
 
-def test_the_model_key_is_where_essays_are_bought_and_nowhere_else() -> None:
-    environments = {name: each["environment"] for name, each in compose.ours(WITH_MODEL).items()}
+@pytest.mark.parametrize(
+    ("provider", "holding"), [("", ["worker-llm"]), ("openai", ["worker-llm", "worker-embeddings"])]
+)
+def test_the_model_key_is_where_the_model_is_called_and_nowhere_else(provider: str, holding: list[str]) -> None:
+    started = compose.ours(WITH_MODEL | {"EMBEDDING_PROVIDER": provider})
+    environments = {name: each["environment"] for name, each in started.items()}
 
-    assert [name for name, each in environments.items() if "OPENAI_API_KEY" in each] == ["worker-llm"]
+    assert [name for name, each in environments.items() if each.get("OPENAI_API_KEY")] == holding
     assert environments["worker-assessments"]["ESSAY_GRADER"] == "openai"
+
+
+def test_one_service_builds_the_image_and_the_others_wait_for_it() -> None:
+    services = compose.ours(VARIABLES)
+    builders = [name for name, each in services.items() if "build" in each]
+    others = {name: each for name, each in services.items() if name not in builders}
+
+    assert len(builders) == 1
+    assert len(others) == 6
+    assert {each["pull_policy"] for each in others.values()} == {"never"}
+    assert [name for name, each in others.items() if builders[0] not in each["depends_on"]] == []
 
 
 def test_no_process_is_killed_while_it_finishes_what_it_holds() -> None:
@@ -213,11 +228,3 @@ def test_what_terraform_refers_to_is_declared(kind: str) -> None:
 
     assert {name for _, name in referred} - {name for _, name in declared} == set()
     assert declared
-
-
-def test_actions_are_named_by_what_cannot_be_moved() -> None:
-    texts = [path.read_text(encoding="utf-8") for path in (CHECKOUT / ".github" / "workflows").glob("*.yml")]
-    used = {name for text in texts for name in re.findall(r"uses: ([^.\s]\S*)", text)}
-
-    assert used
-    assert [name for name in sorted(used) if not re.search(r"@[0-9a-f]{40}$", name)] == []

@@ -8,8 +8,9 @@ import pytest
 
 from deploy.local.plan import Service, Step
 from deploy.local.process import Program
+from deploy.local.restarts import Restarts
 from deploy.local.stack import AlreadyRunningError, Stack, StopSignals, locked, supervise
-from tests.processes import remaining
+from tests.processes import remaining, working_below
 
 Shell = Callable[[str, str], Program]
 
@@ -57,17 +58,60 @@ def test_a_failing_step_shows_the_end_of_its_log(shell: Shell, capsys: pytest.Ca
     assert "no such table" in shown
 
 
+def test_the_progress_of_a_step_is_shown_while_it_runs(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    script = "echo progress: one of two; echo other; sleep 0.3; echo progress: two of two; sleep 0.3"
+
+    supervise([Step(shell("content", script))], StopSignals(), done)
+
+    shown = capsys.readouterr().out
+    assert shown.startswith("content    one of two\n           two of two\n           ready ")
+    assert "other" not in shown
+
+
 def test_nothing_starts_after_a_failure(shell: Shell, tmp_path: Path) -> None:
     supervise([Step(shell("migrations", "exit 1")), Step(shell("content", "touch seeded"))], StopSignals(), done)
 
     assert not (tmp_path / "seeded").exists()
 
 
-def test_a_part_that_dies_ends_the_stack_and_is_named(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
-    parts = [Service(shell("worker", "echo out of memory; exit 9")), Service(shell("api", "sleep 60"))]
+def test_a_service_that_ends_soon_after_every_start_ends_the_stack(
+    shell: Shell, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    worker = Service(shell("worker", "echo start >> starts; echo out of memory; exit 9"), restarts=Restarts(0.01))
 
-    assert supervise(parts, StopSignals(), forever) == 1
-    assert "worker ended with exit code 9" in capsys.readouterr().out
+    code = supervise([worker, Service(shell("api", "sleep 60"))], StopSignals(), forever)
+
+    shown = capsys.readouterr().out
+    assert code == 1
+    assert "worker ended with exit code 9, 5 times in a row soon after its start" in shown
+    assert "out of memory" in shown
+    assert len((tmp_path / "starts").read_text().splitlines()) == 5
+
+
+def test_a_service_that_ended_is_started_again_while_the_rest_runs(
+    shell: Shell, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    script = "if test -e died; then echo second; touch again; sleep 60; fi; echo first; touch died; exit 9"
+    worker = Service(shell("worker", script), restarts=Restarts(0.01))
+
+    def until_again(stack: Stack) -> int:
+        stack.watch(until=(tmp_path / "again").exists)
+        return 7
+
+    assert supervise([worker, Service(shell("api", "sleep 60"))], StopSignals(), until_again) == 7
+    assert "worker ended with exit code 9; starting it again in 0.01 s" in capsys.readouterr().out
+    assert worker.program.log.read_text().split() == ["first", "second"]
+
+
+def test_a_restart_ends_what_the_last_process_left_behind(shell: Shell, tmp_path: Path) -> None:
+    script = "if test -e died; then touch again; sleep 60; fi; sleep 77 & touch died; exit 9"
+    worker = Service(shell("worker", script), restarts=Restarts(0.01))
+
+    def count_left(stack: Stack) -> int:
+        stack.watch(until=(tmp_path / "again").exists)
+        return sum("77" in process.cmdline() for process in working_below(tmp_path))
+
+    assert supervise([worker], StopSignals(), count_left) == 0
 
 
 def test_parts_stop_in_reverse_order(shell: Shell, tmp_path: Path) -> None:

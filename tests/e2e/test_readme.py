@@ -42,4 +42,8 @@ def test_the_readmes_commands_work_as_printed(deployment: Deployment, tmp_path: 
 
     assert ran.returncode == 0, ran.stderr
     assert "error_code" not in ran.stdout
-    assert "recommendation_items" in ran.stdout
+    lines = ran.stdout.splitlines()
+    (points,) = (line for line in lines if line.startswith("Points: "))
+    assert float(points.split()[1]) >= 2, "the choice and the number are right"
+    assert any(line.startswith("- ") for line in lines), "no recommendation is shown"
+    assert len(lines) < 20, "the walk ends in a short result"

@@ -18,7 +18,7 @@ intervals are what other answers to the same items might give.
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from activities.adapters.anchor_fit import labelled_answers
 from activities.adapters.local_grader import LocalEssayGrader
 from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
 from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
@@ -43,6 +44,7 @@ from tests.load import report
 COMMAND: Final = "evaluate"
 GRADERS: Final = ("local", "ridge", "openai")
 BAD_INPUT: Final = 2
+EMBEDDED_AT_A_TIME: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ async def evaluate(plan: Plan) -> list[Run]:
         if {*plan.graders} - {"openai"}:
             await minilm.warm()
         for name in plan.graders:
-            opened = _language_model(plan) if name == "openai" else _learner(name, once, items)
+            opened = _language_model(plan) if name == "openai" else _learner(name, once, texts_of(asked.values()))
             async with opened as contender:
                 found += [await _run(contender, plan, protocol, chosen) for protocol, chosen in asked.items()]
     finally:
@@ -128,11 +130,26 @@ def _asked(items: Sequence[LabelledItem], protocol: Protocol) -> list[Question]:
     return [question for chosen in found.values() for question in chosen]
 
 
+def texts_of(asked: Iterable[Sequence[Question]]) -> list[str]:
+    """The answers that are graded or shown in any of the protocols, each once."""
+    essays = (question.essay for chosen in asked for question in chosen)
+    used = (text for essay in essays for text in (essay.text, *(each.text for each in labelled_answers(essay))))
+    return list(dict.fromkeys(used))
+
+
+async def embed(once: OnceEmbedder, texts: Sequence[str]) -> None:
+    """Embeds the texts and reports the progress on standard error."""
+    for begin in range(0, len(texts), EMBEDDED_AT_A_TIME):
+        await once.embed_long(texts[begin : begin + EMBEDDED_AT_A_TIME])
+        done = min(begin + EMBEDDED_AT_A_TIME, len(texts))
+        sys.stderr.write(f"embedded {done} of {len(texts)} answers\n")
+        sys.stderr.flush()
+
+
 @asynccontextmanager
-async def _learner(name: str, once: OnceEmbedder, items: Sequence[LabelledItem]) -> AsyncIterator[Contender]:
-    """What it asks the embedder for is there already, as far as that can be known."""
-    report.say("embedding the answers")
-    await once.embed_long([answer.text for item in items for answer in item.answers])
+async def _learner(name: str, once: OnceEmbedder, texts: Sequence[str]) -> AsyncIterator[Contender]:
+    """A grader that learns from labelled answers, with the vectors of `texts` computed in advance."""
+    await embed(once, texts)
     grader = LocalEssayGrader(once) if name == "local" else RidgeGrader(once)
     about = {"milliseconds to embed an answer, beside those of the table": round(once.ms_a_text, 1)}
     yield Contender(name=name, grader=grader, about=lambda: about)

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -13,8 +13,11 @@ import pytest
 from domain.errors import InvalidInput
 from tests.evaluation.answers import judged_all
 from tests.evaluation.baseline import read
-from tests.evaluation.evaluate import compared, planned
+from tests.evaluation.evaluate import compared, embed, planned, texts_of
+from tests.evaluation.graders import OnceEmbedder
+from tests.evaluation.labelled_sets import read_set
 from tests.evaluation.runs import Run, a_run
+from tests.evaluation.trials import Protocol, questions
 from tests.model_plays import unproven, where
 from tests.model_server import KEY, ModelServer
 
@@ -61,6 +64,44 @@ def test_graders_that_learn_are_evaluated_side_by_side(tmp_path: Path) -> None:
     # With two labelled answers the local grader has no ground; the reference guesses all the same.
     assert (local["overall"]["abstained"], ridge["overall"]["abstained"]) == (1.0, 0.0)
     assert local["overall"]["kappa"] == {"value": None, "low": None, "high": None}
+
+
+class CountingEmbedder:
+    """An embedder that counts texts and gives each a vector of its length."""
+
+    model = "counting"
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    async def embed_long(self, texts: Sequence[str]) -> list[list[float]]:
+        self.calls.append(len(texts))
+        return [[float(len(text))] for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "used"),
+    [
+        (Protocol(shown=2, splits=1, graded=1), 3),
+        (Protocol(shown=1, splits=1), 40),
+        (Protocol(shown=None, graded=1), 40),
+    ],
+)
+def test_only_answers_that_are_graded_or_shown_are_embedded(tmp_path: Path, protocol: Protocol, used: int) -> None:
+    rows = [f"shop,Why?,Names the join.,Answer {each} of many.,{each % 2}" for each in range(40)]
+    (tmp_path / "answers.csv").write_text("\n".join([CSV.splitlines()[0], *rows]))
+    (item,) = read_set(str(tmp_path / "answers.csv"))
+
+    assert len(texts_of([list(questions(item, protocol))])) == used
+
+
+async def test_progress_is_reported_while_answers_are_embedded(capsys: pytest.CaptureFixture[str]) -> None:
+    counting = CountingEmbedder()
+
+    await embed(OnceEmbedder(counting), [f"Answer {each}" for each in range(40)])
+
+    assert counting.calls == [32, 8]
+    assert capsys.readouterr().err.splitlines() == ["embedded 32 of 40 answers", "embedded 40 of 40 answers"]
 
 
 def test_a_language_model_without_a_key_is_refused(tmp_path: Path) -> None:

@@ -53,10 +53,16 @@ class SmallStack:
         )
         return self.process
 
-    def child(self, name: str) -> int:
+    def child(self, name: str, other_than: int | None = None) -> int:
         """The process id of a running part, by the name of its program."""
         deadline = time.monotonic() + READY_WITHIN_S
-        while not (found := [process.pid for process in working_below(self.local) if process.name() == name]):
+        while not (
+            found := [
+                process.pid
+                for process in working_below(self.local)
+                if process.name() == name and process.pid != other_than
+            ]
+        ):
             assert time.monotonic() < deadline, f"no {name} is running"
             time.sleep(0.05)
         return found[0]
@@ -133,15 +139,43 @@ def test_the_stack_starts_again_after_a_kill_of_everything(stack: SmallStack) ->
     assert stack.env_file.exists()
 
 
-@pytest.mark.parametrize("name", ["postgres", "temporal", "sleep"])
-def test_a_child_that_dies_ends_the_stack_and_is_named(stack: SmallStack, name: str) -> None:
+@pytest.mark.parametrize("name", ["postgres", "temporal"])
+def test_a_server_that_dies_ends_the_stack_and_is_named(stack: SmallStack, name: str) -> None:
     process = stack.start()
 
     os.kill(stack.child(name), signal.SIGKILL)
     output, _ = process.communicate(timeout=ENDS_WITHIN_S)
 
     assert process.returncode == 1
-    assert f"{'program' if name == 'sleep' else name} ended with exit code -9" in output
+    assert f"{name} ended with exit code -9" in output
+    assert remaining(stack.local) == []
+
+
+def test_a_service_that_is_killed_starts_again_and_the_stack_goes_on(stack: SmallStack) -> None:
+    process = stack.start()
+    killed = stack.child("sleep")
+
+    os.kill(killed, signal.SIGKILL)
+    started_again = stack.child("sleep", other_than=killed)
+    still_running = process.poll() is None
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=ENDS_WITHIN_S)
+
+    assert started_again != killed
+    assert still_running
+    assert "program ended with exit code -9; starting it again in 0.5 s" in output
+    assert process.returncode == 0
+    assert remaining(stack.local) == []
+
+
+def test_a_service_that_ends_at_once_again_and_again_ends_the_stack(stack: SmallStack) -> None:
+    process = stack.launch("echo the port is taken; exit 3")
+
+    output, _ = process.communicate(timeout=READY_WITHIN_S + ENDS_WITHIN_S)
+
+    assert process.returncode == 1
+    assert "program ended with exit code 3, 5 times in a row soon after its start" in output
+    assert "the port is taken" in output
     assert remaining(stack.local) == []
 
 

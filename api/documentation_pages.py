@@ -1,0 +1,45 @@
+"""Swagger UI at `/docs` and ReDoc at `/redoc`, with scripts and styles from a package instead of another host."""
+
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html, get_swagger_ui_oauth2_redirect_html
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+SWAGGER_UI: Final = "/docs"
+OAUTH2_REDIRECT: Final = f"{SWAGGER_UI}/oauth2-redirect"
+REDOC: Final = "/redoc"
+ASSETS: Final = f"{SWAGGER_UI}/assets"
+DOCUMENT: Final = "/openapi.json"
+PAGES: Final = frozenset({SWAGGER_UI, OAUTH2_REDIRECT, REDOC})
+
+
+def install(app: FastAPI) -> None:
+    """Adds the pages and their files to an app that was made without FastAPI's own pages."""
+    swagger_ui = get_swagger_ui_html(
+        title=f"{app.title}: Swagger UI",
+        openapi_url=DOCUMENT,
+        oauth2_redirect_url=OAUTH2_REDIRECT,
+        swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{ASSETS}/favicon.png",
+    )
+    redoc = get_redoc_html(
+        title=f"{app.title}: ReDoc",
+        openapi_url=DOCUMENT,
+        redoc_js_url=f"{ASSETS}/redoc.standalone.js",
+        redoc_favicon_url=f"{ASSETS}/favicon.png",
+        with_google_fonts=False,
+    )
+    _add_page(app, SWAGGER_UI, swagger_ui)
+    _add_page(app, OAUTH2_REDIRECT, get_swagger_ui_oauth2_redirect_html())
+    _add_page(app, REDOC, redoc)
+    app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="documentation_assets")
+
+
+def _add_page(app: FastAPI, path: str, page: HTMLResponse) -> None:
+    async def show(_: Request) -> HTMLResponse:
+        return page
+
+    app.add_route(path, show, include_in_schema=False)
