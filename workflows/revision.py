@@ -140,6 +140,8 @@ class RevisionWorkflow(Staged):
         attempt = await grade(wanted, "Essay")
         if attempt.reason is DegradedReason.ESSAY_ANSWER_REJECTED:
             self._rejections[essay.essay] = rejections + 1
+        if attempt.reason is DegradedReason.GRADER_FAILED:
+            self._rejections[essay.essay] = EPOCHS
         if attempt.failure is not None:
             self.show(self._progress.stage, last_failure=attempt.failure)
         return attempt
