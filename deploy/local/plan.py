@@ -133,6 +133,7 @@ def plan(settings: StackSettings, local: Path) -> Plan:
     environment = {
         "MICROCRED_ENV": "development",
         "WORKER_RECONCILE_EVERY_S": "30",
+        "WORKER_GRACE_S": "10",  # the stack stops within 20 s, whatever a step does
         "ERASURE_LIST": str(local / "erasures"),
         **LIMITS,
         "WEBHOOK_ALLOW_LOOPBACK": "true",  # receivers on this machine, such as the demo's
