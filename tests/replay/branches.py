@@ -33,6 +33,7 @@ _BY_MODULE: Final = {
         "revision-repeated": "test_an_attempt_that_makes_nothing_better_publishes_nothing_and_is_repeated",
         "revision-evidence-still-degraded": "test_evidence_that_is_still_degraded_is_not_published_again",
         "revision-given-up": "test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ever",
+        "revision-grader-failed": "test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_score",
         "revision-reviewed": "test_a_review_is_published_at_once_and_buys_nothing",
         "revision-reviewed-while-healing": "test_a_review_does_not_hurry_the_healing",
         "revision-stopped": "test_an_error_of_ours_stops_the_healing_with_its_reason",

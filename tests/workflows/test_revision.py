@@ -11,7 +11,7 @@ from activities.begin_revision import EssayToHeal, RevisionPlan
 from activities.retrieve_evidence import EvidenceResult
 from activities.score_essay import EssayOutcome, EssayProgress
 from domain.assessments import Healing
-from domain.errors import AppError, Conflict, CorruptData, ModelCircuitOpen, NotFound
+from domain.errors import AppError, Conflict, CorruptData, GraderFailed, ModelCircuitOpen, NotFound
 from tests.workflows.scripted import Rehearsal, RevisionHandle
 from tests.workflows.test_essays import failing
 from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST
@@ -113,6 +113,17 @@ async def test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ev
     assert [wanted.epoch for wanted in rehearsal.activities.bought] == list(range(EPOCHS))
     assert outcome.healing is Healing.FINAL
     assert [(end.healing, end.reason) for end in rehearsal.activities.ends] == [(Healing.FINAL, None)]
+
+
+async def test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_score(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [HEAL] * 3
+    rehearsal.activities.script["score_essay"] = failing(lambda: GraderFailed("It crashed"))
+
+    outcome = await (await rehearsal.revise()).result()
+
+    assert outcome.healing is Healing.FINAL
+    assert rehearsal.activities.calls.count("score_essay") == 1
+    assert "publish_result" not in rehearsal.activities.calls
 
 
 async def test_healing_is_given_up_after_seven_days(rehearsal: Rehearsal) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,11 @@ from structlog.testing import capture_logs
 from activities.adapters.text_process import ProcessAnalysis
 from deploy.local.settings import CHECKOUT
 from domain.errors import AnalysisFailed
+from domain.essay_reading import read_essay
+from domain.grading import Accepted, Call, Reply, Variant, ask, essay_score, next_call
+from domain.scores import Spent
 from tests.activities.adapters import hostile_functions as hostile
+from tests.domain.test_grading import an_essay, grading
 from tests.processes import alive
 
 POISON = "a" * 40 + "b"
@@ -28,6 +33,20 @@ def analysis() -> Iterator[ProcessAnalysis]:
 
 async def test_the_result_of_the_function_is_returned(analysis: ProcessAnalysis) -> None:
     assert await analysis.run(hostile.length_of, "four") == 4
+
+
+async def test_everything_that_graders_compute_on_a_text_can_run_there(analysis: ProcessAnalysis) -> None:
+    essay = an_essay()
+    first, spent = Call(0, 0, Variant.FULL), Spent(latency_ms=1, cost_cents=Decimal(0))
+    replies: dict[Call, Reply] = {first: grading("Strong")}
+
+    assert await analysis.run(read_essay, essay) == read_essay(essay)
+    assert await analysis.run(next_call, essay, {}, 1) == first
+    assert await analysis.run(ask, essay, {}, first) == ask(essay, {}, first)
+    answer = await analysis.run(next_call, essay, replies, 1)
+    assert isinstance(answer, Accepted)
+    score = await analysis.run(essay_score, essay, answer, spent, model="m", prompt_version="p")
+    assert score == essay_score(essay, answer, spent, model="m", prompt_version="p")
 
 
 async def test_one_process_serves_one_call_after_the_other(analysis: ProcessAnalysis) -> None:
