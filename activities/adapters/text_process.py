@@ -27,7 +27,8 @@ START_S: Final = 60.0
 """For the start of a child on a busy machine."""
 TRIES: Final = 2
 """A second try tells a text that crashes every child from a child that was killed for another reason."""
-MOST_BYTES: Final = 1 << 30
+MOST_BYTES: Final = 256 << 20
+"""Of memory, for a child: it uses 17 MB, and all of them fit into a worker's container."""
 
 _ROOT: Final = Path(__file__).parents[2]
 _PROGRAM: Final = f"from {text_process_child.__name__} import main; main({{}}, {{}})"

@@ -19,8 +19,8 @@ from deploy.local.weaviate import WeaviateServer
 
 STEP_TIMEOUT_S: Final = 300.0
 SERVICE_TIMEOUT_S: Final = 120.0
-SERVICE_GRACE_S: Final = 25.0
-"""A little longer than a worker takes to finish what it holds."""
+SERVICE_GRACE_S: Final = 13.0
+"""A little longer than `WORKER_GRACE_S` below, so that the whole stack stops within 20 s."""
 
 ACCOUNTS: Final = {
     "STUDENT": "student@demo.example",
