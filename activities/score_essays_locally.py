@@ -1,7 +1,9 @@
 """Grades essays without a language model: all that are left of an assessment, in one batch."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -13,6 +15,10 @@ from domain.essays import Essay, ungraded_essay
 from domain.ports import Begun, EssayGrader, JobKey, UnitOfWorkFactory
 from domain.scores import DegradedReason, EssayScore, Spent
 from domain.steps import Step
+
+AT_ONCE: Final = 2
+"""Batches that one worker grades at a time. The model has one thread, so more would only wait for each other while they
+are marked as running; a batch that runs out of time in the queue must not count as lost."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +49,7 @@ class ScoreEssaysLocally:
     def __init__(self, units: UnitOfWorkFactory, grader: EssayGrader) -> None:
         self._units = units
         self._grader = grader
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     @activity.defn
     async def score_essays_locally(self, batch: EssaysInput) -> EssaysResult:
@@ -54,6 +61,10 @@ class ScoreEssaysLocally:
         Raises:
             AttemptLost: the attempt before this one was lost, so this one does not run yet.
         """
+        async with self._turns:
+            return await self._score(batch)
+
+    async def _score(self, batch: EssaysInput) -> EssaysResult:
         jobs = {left.essay: batch.run.job(Step.SCORE_ESSAY, left.essay) for left in batch.essays}
         reasons = {left.essay: left.reason for left in batch.essays}
         begun = await self._begin(jobs)

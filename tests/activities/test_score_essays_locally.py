@@ -1,13 +1,14 @@
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.essays import MOST_LOST
-from activities.score_essays_locally import EssaysInput, EssaysResult, ScoreEssaysLocally
+from activities.score_essays_locally import AT_ONCE, EssaysInput, EssaysResult, ScoreEssaysLocally
 from activities.steps import PAUSE_S
 from domain.assessments import Assessment
 from domain.errors import AttemptLost, Conflict, CorruptData, ExternalServiceError, StorageUnavailable
@@ -16,7 +17,7 @@ from domain.ports import UnitOfWorkFactory
 from domain.scores import DegradedReason, EssayScore
 from domain.steps import Step
 from persistence.tables import AssessmentRow, AsyncJobRow, QuestionSnapshotRow
-from tests.activities.builders import CountingGrader, essays_of, job_row, left, run_of
+from tests.activities.builders import CountingGrader, essays_of, job_row, left, run_of, submitted
 
 
 @pytest.fixture
@@ -199,6 +200,43 @@ async def test_the_attempt_after_a_crash_waits_for_a_random_while(
         await activity.score_essays_locally(batch)
 
     assert 0 <= raised.value.retry_after_s <= PAUSE_S
+
+
+class HangingGrader(CountingGrader):
+    """Never ends; `entered` tells that a batch is in hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = asyncio.Semaphore(0)
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        self.entered.release()
+        await asyncio.Event().wait()
+        return await super().grade(essays)
+
+
+async def test_a_batch_that_waits_for_the_grader_is_not_marked_as_running(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
+) -> None:
+    grader = HangingGrader()
+    activity = ScoreEssaysLocally(uow_factory, grader)
+    others = [await submitted(session) for _ in range(AT_ONCE)]
+    async with asyncio.TaskGroup() as tasks:
+        running = []
+        for other in others:
+            essays = left(await essays_of(uow_factory, other))
+            hung = EssaysInput(run=run_of(other), essays=essays)
+            running.append(tasks.create_task(activity.score_essays_locally(hung)))
+            await grader.entered.acquire()
+        running.append(tasks.create_task(activity.score_essays_locally(batch)))
+        await asyncio.sleep(0.1)
+        for task in running:
+            task.cancel()
+
+    begun = await session.scalars(
+        select(AsyncJobRow.id).where(AsyncJobRow.assessment_id == batch.run.assessment_id, AsyncJobRow.attempts > 0)
+    )
+    assert begun.all() == []
 
 
 async def test_memory_that_runs_out_counts_as_a_crash(uow_factory: UnitOfWorkFactory, batch: EssaysInput) -> None:
