@@ -19,6 +19,7 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 from activities.adapters.embedding_settings import EmbeddingSettings
+from activities.adapters.text_process import ProcessAnalysis
 from activities.adapters.webhook_sender import HttpWebhookSender, WebhookSettings
 from activities.begin_revision import BeginRevision
 from activities.blend_recommendations import BlendRecommendations
@@ -55,6 +56,7 @@ from domain.ports import (
     ErasureList,
     EssayGrader,
     NearestLearners,
+    TextAnalysis,
     UnitOfWorkFactory,
 )
 from domain.privacy import RetentionRule
@@ -215,7 +217,7 @@ class _Options(TypedDict):
     deployment_config: WorkerDeploymentConfig | None
 
 
-ModelLoader: TypeAlias = "Callable[[VectorStores, AsyncExitStack], Awaitable[Models]]"
+ModelLoader: TypeAlias = "Callable[[VectorStores, AsyncExitStack, TextAnalysis], Awaitable[Models]]"
 """Makes the models over the stores of their vectors; what must be closed goes on the stack."""
 
 
@@ -361,42 +363,46 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         async with AsyncExitStack() as running:
+            analysis = ProcessAnalysis()
+            running.callback(analysis.close)
+            workers: list[Worker] = []
             if Queue.ASSESSMENTS in queues:
                 sweep_every = timedelta(seconds=settings.reconcile_every_s)
                 await furnish(client, sweep_every)
                 running.callback(asyncio.create_task(keep_furnished(client, sweep_every)).cancel)
                 runs = TemporalAssessmentRuns(client)
-                await running.enter_async_context(
-                    assessments_worker(
-                        client, units, runs, settings, by_model=essays.by_model, kept_days=RetentionSettings().days
-                    )
+                kept_days = RetentionSettings().days
+                worker = assessments_worker(
+                    client, units, runs, settings, by_model=essays.by_model, kept_days=kept_days
                 )
+                workers.append(await running.enter_async_context(worker))
             if Queue.LLM in queues:
                 # Served without a model as well: runs from before it was taken away must not wait for it.
                 model = load_language_model() if essays.by_model else None
                 if model:
                     running.push_async_callback(model.close)
                 measured = MeasuredModel(model, span) if model else None
-                await running.enter_async_context(
-                    llm_worker(client, ScoreEssay(units, measured, essays.grading), settings)
-                )
+                score_essay = ScoreEssay(units, measured, essays.grading, analysis)
+                workers.append(await running.enter_async_context(llm_worker(client, score_essay, settings)))
             if Queue.EMBEDDINGS in queues:
                 from persistence.vectors.weaviate import WeaviateSettings  # noqa: PLC0415  # only this queue needs it
 
                 stores = VectorStores(engine, WeaviateSettings(), TemporalCatalogRuns(client))
                 running.push_async_callback(stores.close)
-                models = await load(stores, running)
+                models = await load(stores, running, analysis)
                 catalog = stores.embedding(models.catalogue) if models.catalogue else None
-                await running.enter_async_context(embeddings_worker(client, units, models, settings, catalog=catalog))
+                worker = embeddings_worker(client, units, models, settings, catalog=catalog)
+                workers.append(await running.enter_async_context(worker))
             if Queue.WEBHOOKS in queues:
                 sender = HttpWebhookSender(WebhookSettings(), SealingSettings().box().open)
                 running.push_async_callback(sender.aclose)
-                await running.enter_async_context(
-                    webhooks_worker(client, units, MeasuredSender(sender, span), settings)
-                )
+                worker = webhooks_worker(client, units, MeasuredSender(sender, span), settings)
+                workers.append(await running.enter_async_context(worker))
             log.info("worker_ready", queues=sorted(queues))
             await stop.wait()
             log.info("worker_stopping")
+            # All at once: one after the other would take as many times `grace_s` as there are queues.
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
     finally:
         await engine.dispose()
 
@@ -478,7 +484,7 @@ def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
     return OpenAIEmbedder(OpenAIEmbeddingSettings(), MeasuredEmbeddingLedger(ledger))
 
 
-async def load_models(stores: VectorStores, running: AsyncExitStack) -> Models:
+async def load_models(stores: VectorStores, running: AsyncExitStack, analysis: TextAnalysis) -> Models:
     """MiniLM in memory (seconds) and what is built on it; imported here, so that other workers need no torch.
 
     Essays are MiniLM's whoever embeds the catalogue: the local grader costs nothing.
@@ -496,7 +502,7 @@ async def load_models(stores: VectorStores, running: AsyncExitStack) -> Models:
     local = Models(
         embedder=RememberingEmbedder(minilm),
         index=stores.index(minilm.provider, minilm.model),
-        grader=LocalEssayGrader(minilm),
+        grader=LocalEssayGrader(minilm, analysis=analysis),
         nearest=KnnNearestLearners(),
         catalogue=(minilm,),
     )

@@ -1,11 +1,16 @@
 """The essay of an assessment as graders take it."""
 
 from collections.abc import Iterable
+from typing import Final
 from uuid import UUID
 
 from domain.errors import CorruptData
 from domain.essays import Essay
 from domain.questions import EssayRubric, Item
+
+MOST_LOST: Final = 4
+"""Lost attempts after which an essay is left to a person. An attempt is lost when its worker crashed or its time ran
+out. It is fewer than the attempts of `score_essay`, so that the last of those can still record it."""
 
 
 def essay_of(items: Iterable[Item], snapshot_id: UUID) -> Essay:

@@ -21,12 +21,14 @@ from activities.debugging import trace_of
 from domain.errors import (
     AnswerAwaited,
     AppError,
+    AttemptLost,
     AttemptsExceeded,
     BudgetSpent,
     Conflict,
     CorruptData,
     Erased,
     ExternalServiceError,
+    GraderFailed,
     InvalidAssessmentState,
     InvalidInput,
     ModelBusy,
@@ -38,6 +40,7 @@ from domain.errors import (
     ModelTimeout,
     ModelUnknown,
     NotFound,
+    StepGivenUp,
     TextRefused,
     TextTooLong,
 )
@@ -50,7 +53,7 @@ NON_RETRYABLE: Final = (
     *(kind.__name__ for kind in (Conflict, CorruptData, Erased, InvalidAssessmentState, InvalidInput, NotFound)),
     *(kind.__name__ for kind in (ModelBusy, ModelCircuitOpen, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown)),
     *(kind.__name__ for kind in (ModelRequestRefused, ModelNotConfigured, BudgetSpent, AttemptsExceeded)),
-    *(kind.__name__ for kind in (TextRefused, TextTooLong)),
+    *(kind.__name__ for kind in (TextRefused, TextTooLong, GraderFailed, StepGivenUp)),
 )
 TIMEOUTS: Final = 2
 """An answer that did not come in time may be paid for all the same, so it is asked for no more often than this."""
@@ -73,7 +76,7 @@ def translate(error: Exception, attempt: int = 1) -> ApplicationError:
             return error
         case ModelTimeout():
             return _failure(error, error.retry_after_s, non_retryable=attempt >= TIMEOUTS)
-        case ExternalServiceError() | AnswerAwaited():
+        case ExternalServiceError() | AnswerAwaited() | AttemptLost():
             return _failure(error, error.retry_after_s)
         case AppError():
             return ApplicationError(_told(error), type=type(error).__name__)

@@ -2,7 +2,7 @@
 
 from temporalio import activity
 
-from activities.steps import RunInput, record_failure, scores
+from activities.steps import RunInput, attempt, scores
 from domain.ports import UnitOfWork, UnitOfWorkFactory
 from domain.recommendations import Blend, Evidence
 from domain.results import Publication, Result
@@ -18,15 +18,12 @@ class PublishResult:
         """The publication; a repeated call returns the one that was made."""
         key = run.job(Step.PUBLISH_RESULT)
         async with self._units(autocommit=True) as unit:
-            published = await unit.jobs.begin(key, Publication)
+            begun = await unit.jobs.begin(key, Publication)
             await unit.commit()
-        if published is not None:
-            return published
-        try:
+        if begun.output is not None:
+            return begun.output
+        async with attempt(self._units, key):
             return await self._publish(run)
-        except Exception as error:
-            await record_failure(self._units, key, error)
-            raise
 
     async def _publish(self, run: RunInput) -> Publication:
         async with self._units() as unit:

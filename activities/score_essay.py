@@ -9,25 +9,31 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+import structlog
 from temporalio import activity
 
-from activities.essays import essay_of
-from activities.steps import RunInput, record_failure
+from activities.essays import MOST_LOST, essay_of
+from activities.steps import RunInput, attempt
+from activities.text_analysis import IN_PROCESS
 from domain.errors import (
+    AnalysisFailed,
     AppError,
     Conflict,
     ExternalServiceError,
+    GraderFailed,
     ModelNotConfigured,
     StorageUnavailable,
     TextRefused,
     TextTooLong,
 )
-from domain.essays import Essay
+from domain.essays import Essay, ungraded_essay
 from domain.grading import Accepted, Ask, Call, LeftToPerson, Unscorable, Variant, ask, essay_score, next_call
 from domain.ledger import AnswerKey, Bought, Intent, SpendingLimits
-from domain.ports import GradingModel, JobKey, UnitOfWorkFactory
+from domain.ports import GradingModel, JobKey, TextAnalysis, UnitOfWorkFactory
 from domain.scores import DegradedReason, EssayScore
 from domain.steps import Step
+
+log = structlog.get_logger(__name__)
 
 LEASE_SLACK_S: Final = 5.0
 """A claim outlives its call by this much, so that nobody buys what is about to be stored."""
@@ -82,10 +88,20 @@ class Grading:
 
 
 class ScoreEssay:
-    """`model` None refuses every essay, so that runs which expect a model do not wait for one for ever."""
+    """`model` None refuses every essay, so that runs which expect a model do not wait for one for ever.
 
-    def __init__(self, units: UnitOfWorkFactory, model: GradingModel | None, grading: Grading) -> None:
+    Whatever computes on the essay's text runs in `analysis`, where it can be stopped.
+    """
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        model: GradingModel | None,
+        grading: Grading,
+        analysis: TextAnalysis = IN_PROCESS,
+    ) -> None:
         self._units = units
+        self._analysis = analysis
         self._chosen = model
         self._grading = grading
 
@@ -101,33 +117,63 @@ class ScoreEssay:
 
     @activity.defn
     async def score_essay(self, wanted: EssayInput) -> EssayProgress:
-        """Scored, or which answer the next execution is to buy."""
+        """Scored, or which answer the next execution is to buy.
+
+        Raises:
+            GraderFailed: the essay cannot be graded, and an earlier revision has a score of it.
+        """
         job = wanted.run.job(Step.SCORE_ESSAY, wanted.essay)
         async with self._units(autocommit=True) as unit:
-            stored = await unit.jobs.begin(job, EssayScore)
+            begun = await unit.jobs.begin(job, EssayScore)
             await unit.commit()
-        if stored is not None:
-            return _scored(stored)
-        try:
-            return await self._advance(wanted, job)
-        except Exception as error:
-            await record_failure(self._units, job, error)
-            raise
+        if begun.output is not None:
+            return _scored(begun.output)
+        async with attempt(self._units, job):
+            if begun.lost >= MOST_LOST:
+                return await self._give_up(wanted, job)
+            try:
+                progress = await self._advance(wanted, job)
+            except AnalysisFailed:
+                return await self._give_up(wanted, job)
+            if progress.outcome is not EssayOutcome.SCORED:
+                await self._release_job(job)
+            return progress
+
+    async def _give_up(self, wanted: EssayInput, job: JobKey) -> EssayProgress:
+        """Leaves the essay to a person; a score that was published before stays."""
+        log.warning("essay_given_up", essay=str(wanted.essay), revision=wanted.run.revision)
+        if wanted.run.revision > 1:
+            raise GraderFailed(f"Essay {wanted.essay} could not be graded")
+        async with self._units(autocommit=True) as unit:
+            essay = essay_of(await unit.assessments.items(wanted.run.assessment_id), wanted.essay)
+            spent = await unit.model_answers.spent(wanted.run.assessment_id)
+            score = ungraded_essay(essay, spent.get(wanted.essay))
+            await unit.jobs.succeed(job, score)
+            await unit.commit()
+        return _scored(score)
+
+    async def _release_job(self, job: JobKey) -> None:
+        """This execution ended well, so it must not count as a lost attempt when the next one begins."""
+        async with self._units(autocommit=True) as unit:
+            await unit.jobs.release([job])
+            await unit.commit()
 
     async def _advance(self, wanted: EssayInput, job: JobKey) -> EssayProgress:
         essay, key = await self._read(wanted)
         async with self._units(autocommit=True) as unit:
             bought = await unit.model_answers.bought(key)
         replies = {call: self._model.read(raw) for call, raw in bought.items()}
-        due = next_call(essay, replies, self._grading.samples)
+        due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
         if isinstance(due, Call):
+            request = await self._analysis.run(ask, essay, replies, due)
             try:
-                raw = await self._buy(replace(key, call=due), ask(essay, replies, due))
+                raw = await self._buy(replace(key, call=due), request)
             except Conflict:  # somebody else has just bought it
                 return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
             except (TextRefused, TextTooLong) as error:
                 return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=_UNSCORABLE[type(error)])
-            due = next_call(essay, replies | {due: self._model.read(raw)}, self._grading.samples)
+            replies |= {due: self._model.read(raw)}
+            due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
         match due:
             case Accepted() | LeftToPerson():
                 return await self._close(job, essay, due)
@@ -193,9 +239,9 @@ class ScoreEssay:
     async def _close(self, job: JobKey, essay: Essay, answer: Accepted | LeftToPerson) -> EssayProgress:
         async with self._units(autocommit=True) as unit:
             spent = (await unit.model_answers.spent(job.assessment_id))[essay.snapshot_id]
-            score = essay_score(
-                essay, answer, spent, model=self._model.model, prompt_version=self._model.prompt_version
-            )
+        model, prompt_version = self._model.model, self._model.prompt_version
+        score = await self._analysis.run(essay_score, essay, answer, spent, model=model, prompt_version=prompt_version)
+        async with self._units(autocommit=True) as unit:
             await unit.jobs.succeed(job, score)
             await unit.commit()
         return _scored(score)

@@ -1,16 +1,26 @@
 """Grades essays without a language model: all that are left of an assessment, in one batch."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
+import structlog
 from temporalio import activity
 
-from activities.essays import essay_of
-from activities.steps import RunInput, record_failure
-from domain.ports import EssayGrader, JobKey, UnitOfWorkFactory
+from activities.essays import MOST_LOST, essay_of
+from activities.steps import RunInput, attempt, attempt_lost
+from domain.essays import Essay, ungraded_essay
+from domain.ports import Begun, EssayGrader, JobKey, UnitOfWorkFactory
 from domain.scores import DegradedReason, EssayScore, Spent
 from domain.steps import Step
+
+AT_ONCE: Final = 2
+"""Batches that one worker grades at a time. The model has one thread, so more would only wait for each other while they
+are marked as running; a batch that runs out of time in the queue must not count as lost."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,52 +49,97 @@ class ScoreEssaysLocally:
     def __init__(self, units: UnitOfWorkFactory, grader: EssayGrader) -> None:
         self._units = units
         self._grader = grader
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     @activity.defn
     async def score_essays_locally(self, batch: EssaysInput) -> EssaysResult:
-        """Each essay closes its own job; those scored by an earlier attempt are not graded again."""
+        """Grade the essays that have no score yet; each closes its own job.
+
+        Usually that is one batch. After a lost attempt each essay is graded alone, so that the one which crashes the
+        worker is found. It is left to a person after `MOST_LOST` lost attempts.
+
+        Raises:
+            AttemptLost: the attempt before this one was lost, so this one does not run yet.
+        """
+        async with self._turns:
+            return await self._score(batch)
+
+    async def _score(self, batch: EssaysInput) -> EssaysResult:
         jobs = {left.essay: batch.run.job(Step.SCORE_ESSAY, left.essay) for left in batch.essays}
-        scores = await self._stored(jobs)
-        missing = {left.essay: left.reason for left in batch.essays if left.essay not in scores}
-        if missing:
-            scores |= await self._grade(batch.run.assessment_id, jobs, missing)
+        reasons = {left.essay: left.reason for left in batch.essays}
+        begun = await self._begin(jobs)
+        scores = {essay: each.output for essay, each in begun.items() if each.output is not None}
+        missing = [essay for essay in jobs if essay not in scores]
+        if any(begun[essay].lost for essay in missing):
+            await self._release([jobs[essay] for essay in missing])
+            if any(begun[essay].paused for essay in missing):
+                raise attempt_lost(max(begun[essay].lost for essay in missing))
+            for essay in sorted(missing, key=lambda each: begun[each].lost):
+                scores |= await self._grade_alone(batch.run.assessment_id, essay, jobs[essay], reasons[essay])
+        elif missing:
+            scores |= await self._grade(batch.run.assessment_id, {essay: jobs[essay] for essay in missing}, reasons)
         return EssaysResult(scored=len(scores), needs_review=sum(score.needs_review for score in scores.values()))
 
-    async def _stored(self, jobs: Mapping[UUID, JobKey]) -> dict[UUID, EssayScore]:
+    async def _begin(self, jobs: Mapping[UUID, JobKey]) -> dict[UUID, Begun[EssayScore]]:
         async with self._units(autocommit=True) as unit:
-            begun = {essay: await unit.jobs.begin(job, EssayScore) for essay, job in jobs.items()}
+            begun = {essay: await unit.jobs.begin(job, EssayScore, pause=True) for essay, job in jobs.items()}
             await unit.commit()
-        return {essay: score for essay, score in begun.items() if score is not None}
+        return begun
+
+    async def _release(self, jobs: Sequence[JobKey]) -> None:
+        """Only the essay that is being graded may count as lost when the worker crashes."""
+        async with self._units(autocommit=True) as unit:
+            await unit.jobs.release(jobs)
+            await unit.commit()
+
+    async def _grade_alone(
+        self, assessment_id: UUID, essay: UUID, job: JobKey, reason: DegradedReason
+    ) -> dict[UUID, EssayScore]:
+        begun = (await self._begin({essay: job}))[essay]
+        if begun.output is not None:
+            return {essay: begun.output}
+        grader = _NoGrader() if begun.lost >= MOST_LOST else self._grader
+        return await self._grade(assessment_id, {essay: job}, {essay: reason}, grader)
 
     async def _grade(
-        self, assessment_id: UUID, jobs: Mapping[UUID, JobKey], missing: Mapping[UUID, DegradedReason]
+        self,
+        assessment_id: UUID,
+        jobs: Mapping[UUID, JobKey],
+        reasons: Mapping[UUID, DegradedReason],
+        grader: EssayGrader | None = None,
     ) -> dict[UUID, EssayScore]:
-        try:
+        async with attempt(self._units, *jobs.values()):
             async with self._units(autocommit=True) as unit:
                 items = await unit.assessments.items(assessment_id)
                 labelled = await unit.reviews.labelled(assessment_id)
-                spent = await unit.model_answers.spent(assessment_id) if _asked_a_model(missing) else {}
-            essays = [essay_of(items, essay) for essay in missing]
+                spent = await unit.model_answers.spent(assessment_id) if _asked_a_model(reasons.values()) else {}
+            essays = [essay_of(items, essay) for essay in jobs]
             essays = [replace(essay, labelled=labelled.get(essay.rubric_version, ())) for essay in essays]
-            graded = await self._grader.grade(essays)
-            scores = [_explained(score, missing[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
+            graded = await (grader or self._grader).grade(essays)
+            scores = [_explained(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
             async with self._units(autocommit=True) as unit:
                 for score in scores:
                     await unit.jobs.succeed(jobs[score.snapshot_id], score)
                 await unit.commit()
-        except Exception as error:
-            for essay in missing:
-                await record_failure(self._units, jobs[essay], error)
-            raise
         return {score.snapshot_id: score for score in scores}
 
 
-def _asked_a_model(missing: Mapping[UUID, DegradedReason]) -> bool:
-    return any(reason is not DegradedReason.ESSAY_GRADER_NOT_CONFIGURED for reason in missing.values())
+class _NoGrader:
+    """An EssayGrader that leaves every essay to a person."""
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        for essay in essays:
+            log.warning("essay_given_up", essay=str(essay.snapshot_id), lost=MOST_LOST)
+        return [ungraded_essay(essay) for essay in essays]
+
+
+def _asked_a_model(reasons: Iterable[DegradedReason]) -> bool:
+    return any(reason is not DegradedReason.ESSAY_GRADER_NOT_CONFIGURED for reason in reasons)
 
 
 def _explained(score: EssayScore, reason: DegradedReason, spent: Spent | None) -> EssayScore:
-    """With the reason, and with what rejected answers of a model cost before."""
+    """Add the reason, unless the grader gave one, and what rejected answers of a model cost before."""
+    reason = score.degraded_reason or reason
     score = replace(score, degraded_reason=reason, needs_review=score.needs_review or reason.needs_person)
     if spent is None:
         return score

@@ -1,13 +1,18 @@
 """How a step runs: at least once by Temporal, at most one output by `async_jobs`."""
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
+from temporalio import activity
+
 from activities.failures import code_of
-from domain.errors import AppError, Conflict
+from domain.errors import AppError, AttemptLost, Conflict, StepGivenUp, StorageUnavailable
 from domain.essays import unanswered_essay
 from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
 from domain.questions import EssayRubric, Item, QuestionKind, Rubric
@@ -17,6 +22,16 @@ from domain.scores import LOWERED, EssayScore, RuleScores, Spent, healed
 from domain.steps import Step, answered_essays
 
 Output = TypeVar("Output")
+
+MOST_LOST: Final = 20
+"""Lost attempts after which a step that reads no text of users is given up. A poison input cannot reach such a step, so
+the number only ends the retries of a step that crashes every worker."""
+PAUSE_S: Final = 5.0
+LONGEST_PAUSE_S: Final = 30.0
+"""Between a lost attempt and the next one: up to 5 s, doubled with each lost attempt, at most 30 s."""
+RECORD_WITHIN_S: Final = 5.0
+RECORD_EVERY_S: Final = 0.5
+"""How long, and how often, the record of a failed attempt is tried while the database is away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,29 +52,87 @@ async def run_step(
     """The step's stored output, or that of `work`, stored in the transaction that closes the job.
 
     An attempt that repeats a finished step does no work; a failed one leaves its code in the job.
+
+    Raises:
+        AttemptLost: the attempt before this one was lost, so this one does not run yet.
+        StepGivenUp: too many attempts were lost.
     """
     async with units(autocommit=True) as unit:
-        stored = await unit.jobs.begin(key, output)
+        begun = await unit.jobs.begin(key, output, pause=True)
         await unit.commit()
-    if stored is not None:
-        return stored
-    try:
+    if begun.output is not None:
+        return begun.output
+    if begun.paused:
+        raise attempt_lost(begun.lost)
+    async with attempt(units, key):
+        if begun.lost >= MOST_LOST:
+            raise StepGivenUp(f"{begun.lost} attempts at {key.step} crashed their worker or ran out of time")
         made = await work()
         async with units(autocommit=True) as unit:
             await unit.jobs.succeed(key, made)
             await unit.commit()
-    except Exception as error:
-        await record_failure(units, key, error)
-        raise
     return made
 
 
-async def record_failure(units: UnitOfWorkFactory, key: JobKey, error: Exception) -> None:
-    """Best effort: the database may be what failed, and the error at hand matters more."""
-    with contextlib.suppress(AppError, OSError):
-        async with units(autocommit=True) as unit:
-            await unit.jobs.fail(key, code_of(error))
-            await unit.commit()
+def attempt_lost(lost: int) -> AttemptLost:
+    """Delays the attempt by a random pause.
+
+    A crash ends every attempt in the worker, most of which did not cause it. At random times they run apart, so the
+    next crash finds them finished.
+    """
+    pause = min(LONGEST_PAUSE_S, PAUSE_S * 2 ** (lost - 1))
+    return AttemptLost(
+        f"{lost} attempts at this step crashed their worker or ran out of time",
+        retry_after_s=round(random.uniform(0.0, pause), 3),  # noqa: S311  # no secret
+    )
+
+
+@contextlib.asynccontextmanager
+async def attempt(units: UnitOfWorkFactory, *keys: JobKey) -> AsyncIterator[None]:
+    """Records how an attempt at the running jobs fails.
+
+    Without a record the attempt counts as lost. That is right where memory or time ran out. It is wrong where this
+    worker is being stopped, so that is recorded too.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise AttemptLost("The worker ran out of memory", retry_after_s=0.0) from error
+    except asyncio.CancelledError as error:
+        if activity.in_activity() and activity.is_worker_shutdown():
+            await _record_failures(units, keys, error)
+        raise
+    except Exception as error:
+        await _record_failures(units, keys, error)
+        raise
+
+
+async def record_failure(
+    units: UnitOfWorkFactory, key: JobKey, error: BaseException, within_s: float = RECORD_WITHIN_S
+) -> None:
+    """Best effort: the database may be what failed, and the error at hand matters more.
+
+    It is repeated while the database is away, because an attempt without a record counts as lost.
+    """
+    ends = time.monotonic() + within_s
+    while True:
+        try:
+            async with units(autocommit=True) as unit:
+                await unit.jobs.fail(key, code_of(error))
+                await unit.commit()
+        except StorageUnavailable:
+            if time.monotonic() > ends:
+                return
+            await asyncio.sleep(RECORD_EVERY_S)
+        except (AppError, OSError):
+            return
+        else:
+            return
+
+
+async def _record_failures(units: UnitOfWorkFactory, keys: Sequence[JobKey], error: BaseException) -> None:
+    for key in keys:
+        await record_failure(units, key, error)
 
 
 async def scores(

@@ -1,17 +1,19 @@
 """Gauges of the work that waits, read when they are scraped: from Postgres and from Temporal, not from workers."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import asdict
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from domain.errors import AppError, ExternalServiceError
-from persistence.work_queries import WorkQueries, WorkView
+from persistence.work_queries import StepView, WorkQueries, WorkView
 from workflows.backlogs import Backlog, TaskQueues
+
+Found = TypeVar("Found")
 
 _DESCRIBED: Final = {
     "assessments_unfinished": ("assessments_unfinished", "Handed in, without a result"),
@@ -26,15 +28,18 @@ _DESCRIBED: Final = {
 async def registry_of_work(work: WorkQueries, queues: TaskQueues | None) -> CollectorRegistry:
     """What can be had: whoever does not answer in time is reported as down, and has no gauges."""
     registry = CollectorRegistry()
-    waiting, backlogs = await asyncio.gather(_waiting(work), _backlogs(queues))
-    registry.register(FoundWork(waiting, backlogs))
+    waiting, steps, backlogs = await asyncio.gather(_found(work.waiting), _found(work.steps), _backlogs(queues))
+    registry.register(FoundWork(waiting, backlogs, steps or ()))
     return registry
 
 
 class FoundWork(Collector):
-    def __init__(self, waiting: WorkView | None, backlogs: Iterable[Backlog] | None) -> None:
+    def __init__(
+        self, waiting: WorkView | None, backlogs: Iterable[Backlog] | None, steps: Iterable[StepView] = ()
+    ) -> None:
         self._waiting = waiting
         self._backlogs = backlogs
+        self._steps = steps
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("microcred_source_up", "Whether it told how much work waits", labels=["source"])
@@ -45,6 +50,7 @@ class FoundWork(Collector):
             for field, value in asdict(self._waiting).items():
                 name, meaning = _DESCRIBED[field]
                 yield GaugeMetricFamily(f"microcred_{name}", meaning, value=value)
+            yield from _step_families(self._steps)
         if self._backlogs is not None:
             yield from _families(self._backlogs)
 
@@ -59,9 +65,24 @@ def _families(backlogs: Iterable[Backlog]) -> tuple[Metric, Metric]:
     return tasks, oldest
 
 
-async def _waiting(work: WorkQueries) -> WorkView | None:
+def _step_families(steps: Iterable[StepView]) -> tuple[Metric, Metric]:
+    oldest = GaugeMetricFamily(
+        "microcred_step_oldest_seconds", "Age of the oldest hand-in that is held at a step", labels=["step"]
+    )
+    lost = GaugeMetricFamily(
+        "microcred_step_lost_attempts",
+        "Attempts at the open steps that crashed their worker or ran out of time",
+        labels=["step"],
+    )
+    for each in steps:
+        oldest.add_metric([each.step], each.oldest_s)
+        lost.add_metric([each.step], each.lost_attempts)
+    return oldest, lost
+
+
+async def _found(query: Callable[[], Awaitable[Found]]) -> Found | None:
     try:
-        return await work.waiting()
+        return await query()
     except AppError:
         return None
 

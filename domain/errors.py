@@ -214,6 +214,38 @@ class AnswerAwaited(AppError):
         self.retry_after_s = retry_after_s
 
 
+class AnalysisFailed(AppError):
+    """The analysis of a text failed: time limit exceeded, process crashed, out of memory, or an exception."""
+
+    code = "ANALYSIS_500"
+    remedy = "The essay is left to a person; the worker's log names the cause"
+
+
+class AttemptLost(AppError):
+    """The attempt before this one crashed its worker or ran out of time; the step runs again after `retry_after_s`."""
+
+    code = "ATTEMPT_LOST_503"
+    remedy = "The step runs again after a pause"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class GraderFailed(AppError):
+    """Grading an essay crashed the grader or ran out of time too often: it is not tried again, a person grades it."""
+
+    code = "GRADER_FAILED_500"
+    remedy = "Review the essay; the worker's log names the cause"
+
+
+class StepGivenUp(AppError):
+    """A step crashed its worker or ran out of time too often: it is not tried again."""
+
+    code = "STEP_GIVEN_UP_500"
+    remedy = "Look for the cause in the worker's log and its memory limit"
+
+
 class StorageUnavailable(AppError):
     """Our own database is away or overloaded: the same call succeeds later."""
 

@@ -12,7 +12,7 @@ from domain.errors import CorruptData, InvalidInput, Problem
 from domain.essay_text import sentences
 from domain.exact import rounded
 from domain.questions import Anchor, EssayRubric, Item
-from domain.scores import CriterionRating, EssayScore
+from domain.scores import CriterionRating, DegradedReason, EssayScore, Spent
 from domain.unicode_text import latin_length, nfkc
 
 MIN_QUOTE_WORDS: Final = 3
@@ -151,6 +151,26 @@ def unanswered_essay(item: Item) -> EssayScore:
         rubric_version=item.question.version,
         confidence=Decimal(1),
         needs_review=False,
+    )
+
+
+def ungraded_essay(essay: Essay, spent: Spent | None = None) -> EssayScore:
+    """The abstention for an essay that no grader can grade; `spent` is what its model answers cost until then."""
+    return EssayScore(
+        snapshot_id=essay.snapshot_id,
+        points=None,
+        max_points=essay.rubric.max_points,
+        fraction=None,
+        ratings=(),
+        feedback="This answer has not been graded yet. A reviewer will grade it.",
+        model="none",
+        prompt_version="none",
+        rubric_version=essay.rubric_version,
+        confidence=Decimal(0),
+        needs_review=True,
+        degraded_reason=DegradedReason.GRADER_FAILED,
+        latency_ms=spent.latency_ms if spent else 0,
+        cost_cents=spent.cost_cents if spent else Decimal(0),
     )
 
 

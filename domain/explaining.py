@@ -1,4 +1,4 @@
-"""Why a credential is recommended, in plain sentences. Every number is one that ranked it, in two places."""
+"""Why a credential is recommended, in sentences for the student. Every number is one that ranked it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Ranked:
 class Basis:
     """What a result rests on: earlier learners, and reactions that the confidences are calibrated on.
 
-    `untaught` are gaps that nothing in the catalogue works on, `left` those that nothing in the list does.
+    `untaught` are gaps that nothing the learner could start works on, `left` those that only the list does not.
     """
 
     neighbours: int
@@ -43,15 +43,16 @@ class Basis:
 
 
 def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
-    """Which gap, from which level to which, on what evidence; `opens` are titles that need it first."""
-    sentences = [_towards(gap) for gap in ranked.gaps]
+    """Which gap, from which score to which, on what evidence; `opens` are titles that need it first."""
+    sentences = [_score(gap) for gap in ranked.gaps]
+    aim = "covers" if any(gap.gap for gap in ranked.gaps) else "takes you further in"
+    what = {0: "", 1: f" {aim} it"}.get(len(ranked.gaps), f" {aim} these skills")
+    course = f"This {ranked.credential.level} course"
+    match = "" if ranked.similarity is None else f" (catalogue match {ranked.similarity:.2f})"
     if opens:
-        sentences.append(f"It comes first because it is required for {_listed(opens)}.")
-    sentences.append(f"It is taught at {ranked.credential.level} level.")
-    if ranked.similarity is not None:
-        sentences.append(f"Its catalogue text matches with a similarity of {ranked.similarity:.2f}.")
-    elif opens:
-        sentences.append(f"Its own text was not matched; the evidence is that of {_listed(opens)}.")
+        needing = f"is required for {_listed(opens)}, so take it first"
+        what = f"{what} and {needing}" if what else f" {needing}"
+    sentences.append(f"{course}{what}{match}.")
     if ranked.reactions:
         mean = sum(ranked.reactions, Decimal(0)) / len(ranked.reactions)
         people = _counted(len(ranked.reactions), "learner")
@@ -60,18 +61,18 @@ def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
 
 
 def summary(role: Role, gaps: Sequence[SkillGap], items: Sequence[RecommendedItem], basis: Basis) -> str:
-    """The result in a few sentences: where the learner stands, what is recommended, what it rests on."""
+    """The result in a few sentences: the learner's scores, what is recommended, what it rests on."""
     if not gaps:
         return f"The role {role.name} has no skill targets yet, so there is nothing to recommend for it."
     sentences = [_standing(role, gaps)]
     if not items:
         return f"{sentences[0]} The catalogue has nothing for this that you could start and do not hold already."
-    aim = "to close these gaps" if _open(gaps) else "as stretch goals, one level further in the skills that weigh most"
-    sentences.append(f"{_counted(len(items), 'credential')} {aim}; start with {items[0].title}.")
+    aim = "to close these gaps" if _open(gaps) else "to go further"
+    sentences.append(f"We recommend {_counted(len(items), 'credential')} {aim}. Start with {items[0].title}.")
     if basis.left:
-        sentences.append(f"Nothing here works on {_listed(basis.left)} yet: other gaps weigh more.")
+        sentences.append(f"Not covered by this list yet: {_listed(basis.left)}.")
     if basis.untaught:
-        sentences.append(f"The catalogue has nothing yet for {_listed(basis.untaught)}.")
+        sentences.append(f"The catalogue has no course for {_listed(basis.untaught)} that you could start now.")
     sentences += [_reactions(basis.neighbours), _confidence(basis.calibrated_on)]
     return " ".join(sentences)
 
@@ -81,8 +82,8 @@ def _standing(role: Role, gaps: Sequence[SkillGap]) -> str:
     if not missing:
         return f"You reach all {_counted(len(gaps), 'skill target')} of the role {role.name}."
     named = "; ".join(f"{gap.skill} ({_levels(gap)})" for gap in missing[:NAMED_GAPS])
-    of_all = f"{_counted(len(missing), 'gap')} in {_counted(len(gaps), 'skill')}"
-    return f"{of_all} for the role {role.name}, weightiest first: {named}."
+    of_all = f"{len(missing)} of {_counted(len(gaps), 'skill')} {'is' if len(missing) == 1 else 'are'} below the target"
+    return f"{of_all} of the role {role.name}, the most important first: {named}."
 
 
 def _reactions(neighbours: int) -> str:
@@ -97,17 +98,37 @@ def _confidence(calibrated_on: int) -> str:
     return f"Confidences are chances of being liked, calibrated on {calibrated_on} reactions."
 
 
-def _towards(gap: SkillGap) -> str:
-    start = f"It works on {gap.skill}" if gap.gap else f"A stretch goal in {gap.skill}"
+def _score(gap: SkillGap) -> str:
+    scored, target = _percentages(gap)
+    if gap.score is None and gap.gap:
+        return f"No answer showed your level in {gap.skill} yet; the role asks for {target}."
+    if gap.gap:
+        return f"You scored {scored} in {gap.skill}; the role asks for {target}."
     if gap.score is None:
-        return f"{start}: the role needs {gap.target:.2f} and no answer showed your level."
-    shown = f"you stand at {gap.score:.2f} on evidence worth {gap.evidence:.1f} questions"
-    return f"{start}: {shown}, and the role needs {gap.target:.2f}."
+        return f"The role asks for {target} in {gap.skill}, which you reach."
+    return f"You scored {scored} in {gap.skill} and reach the {target} that the role asks for."
 
 
 def _levels(gap: SkillGap) -> str:
-    known = "not shown yet" if gap.score is None else f"{gap.score:.2f}"
-    return f"{known}, needed {gap.target:.2f}"
+    scored, target = _percentages(gap)
+    return f"{scored}, the role asks for {target}" if scored else f"not shown yet, the role asks for {target}"
+
+
+def _percentages(gap: SkillGap) -> tuple[str, str]:
+    """Score and target, the score "" where there is none: whole percent unless rounding hides which one is greater."""
+    if gap.score is None:
+        return "", _percent(gap.target, 0)
+    digits = next((n for n in (0, 1) if _same_order(gap.score, gap.target, n)), 2)
+    return _percent(gap.score, digits), _percent(gap.target, digits)
+
+
+def _same_order(score: Decimal, target: Decimal, digits: int) -> bool:
+    one, other = (round(value * 100, digits) for value in (score, target))
+    return (one < other) == (score < target)
+
+
+def _percent(value: Decimal, digits: int) -> str:
+    return f"{value * 100:.{digits}f} %"
 
 
 def _open(gaps: Sequence[SkillGap]) -> list[SkillGap]:

@@ -1,11 +1,11 @@
 """Ports: what the core needs of the world. Adapters live in activities/adapters and persistence; fakes in tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias, TypeVar
+from typing import Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 from domain.assessments import Assessment
@@ -27,6 +27,7 @@ Vector: TypeAlias = Sequence[float]
 """384 finite floats of Euclidean length 1."""
 
 Output = TypeVar("Output")
+Arguments = ParamSpec("Arguments")
 
 
 class Embedder(Protocol):
@@ -48,6 +49,20 @@ class EmbeddingLedger(Protocol):
 
         Raises:
             StorageUnavailable: the database is away or overloaded.
+        """
+        ...
+
+
+class TextAnalysis(Protocol):
+    """Runs functions over text that users wrote where they can be stopped."""
+
+    async def run(
+        self, function: Callable[Arguments, Output], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Output:
+        """The function's result. The function belongs to a module, and all values can be pickled.
+
+        Raises:
+            AnalysisFailed: the function raised, or every try was stopped by its time limit, a crash or lack of memory.
         """
         ...
 
@@ -345,6 +360,20 @@ class Assessments(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun(Generic[Output]):
+    """How a step's job stood when an attempt began.
+
+    `output` is there when the step has succeeded before. `lost` counts the attempts that ended without a record: their
+    worker crashed, or their time ran out. `paused` means that the attempt must not run now: the one before it was
+    lost, and the job is queued again.
+    """
+
+    output: Output | None = None
+    lost: int = 0
+    paused: bool = False
+
+
 class Jobs(Protocol):
     """`async_jobs`: each step's state and output."""
 
@@ -356,8 +385,15 @@ class Jobs(Protocol):
         """Rows `queued`; what existing ones have put out is forgotten."""
         ...
 
-    async def begin(self, key: JobKey, output: type[Output]) -> Output | None:
-        """Marks an attempt as running, or returns the stored output when the step has succeeded before."""
+    async def begin(self, key: JobKey, output: type[Output], *, pause: bool = False) -> Begun[Output]:
+        """Marks an attempt as running, or returns the stored output when the step has succeeded before.
+
+        A job that is still marked as running counts a lost attempt. With `pause` it is then queued again instead.
+        """
+        ...
+
+    async def release(self, keys: Sequence[JobKey]) -> None:
+        """Puts running jobs back to `queued`: their attempts ended well, and more are needed."""
         ...
 
     async def succeed(self, key: JobKey, output: object) -> None:

@@ -79,13 +79,14 @@ def recommend(
     view = _view(learner, traces)
     usable = {id_: each for id_, each in credentials.items() if each.active and id_ not in learner.held}
     found = [id_ for id_ in view.similarity if id_ in usable and view.leads_on(usable[id_])]
-    paths = {id_: path for id_ in found if (path := _path(id_, usable, learner.held))}
+    passed = learner.held | {id_ for id_, each in credentials.items() if view.is_shown(each)}
+    paths = {id_: path for id_ in found if (path := _path(id_, usable, passed))}
     ranked = {id_: view.rank(usable[id_]) for path in paths.values() for id_ in path}
-    chosen = _choose(paths, ranked, at_most)
+    chosen = _choose_for_all(paths, ranked, at_most, [gap.skill for gap in learner.gaps if gap.gap])
     places = [_Place(ranked[id_], _opened(id_, chosen, paths), usable) for id_ in chosen]
     items = tuple(place.item(position, learner.calibration) for position, place in enumerate(places, start=1))
     missing = [gap.skill for gap in learner.gaps if gap.gap]
-    taught = {skill for id_ in paths for skill in usable[id_].skills}
+    taught = {skill for path in paths.values() for id_ in path for skill in usable[id_].skills}
     listed = {skill for id_ in chosen for skill in usable[id_].skills}
     basis = Basis(
         neighbours=sum(bool(each.reactions) for each, _ in learner.neighbours),
@@ -108,17 +109,28 @@ class _View:
     weights: Mapping[str, float]
 
     def leads_on(self, credential: Credential) -> bool:
-        """Whether it teaches what is needed; to whom has no gap, something beyond where they stand."""
-        gaps = [self.gaps[skill] for skill in credential.skills if self.needs.get(skill)]
+        """Whether it teaches what is needed or, to a learner without a gap, something above the level shown."""
+        return bool(self._taught(credential))
+
+    def is_shown(self, credential: Credential) -> bool:
+        """Whether the answers showed all it teaches: they reach a level above its own in each of its skills."""
+        known = [self.gaps.get(skill) for skill in credential.skills]
         level = LEVELS.index(credential.level)
-        return any(gap.gap or level >= _start(gap) for gap in gaps)
+        return bool(known) and all(gap is not None and level < _start(gap) for gap in known)
+
+    def _taught(self, credential: Credential) -> list[str]:
+        """The skills that it takes the learner further in, the neediest first."""
+        level = LEVELS.index(credential.level)
+        needed = [skill for skill in credential.skills if self.needs.get(skill)]
+        taught = {skill for skill in needed if self.gaps[skill].gap or level >= _start(self.gaps[skill])}
+        return sorted(taught, key=lambda skill: (-self.needs[skill], skill))
 
     def rank(self, credential: Credential) -> Ranked:
-        skills = sorted((s for s in credential.skills if self.needs.get(s)), key=lambda s: (-self.needs[s], s))
+        skills = self._taught(credential)
         cosine = self.similarity.get(credential.id)
         reacted = [(n.reactions[credential.id], near) for n, near in self.neighbours if credential.id in n.reactions]
         features = {
-            "gap_coverage": min(1.0, _need(credential, self.needs)),
+            "gap_coverage": min(1.0, fsum(self.needs[skill] for skill in skills)),
             "similarity": _spread(cosine),
             "level_fit": _level_fit(credential, [(self.gaps[s], self.needs[s]) for s in skills]),
             "neighbours": _shrunk(reacted),
@@ -152,10 +164,6 @@ def _needs(gaps: Sequence[SkillGap]) -> dict[str, float]:
     parts = {gap.skill: float(gap.importance if stretch else gap.need) for gap in gaps}
     total = fsum(parts.values())
     return {skill: part / total for skill, part in parts.items()} if total else {}
-
-
-def _need(credential: Credential, needs: Mapping[str, float]) -> float:
-    return fsum(needs.get(skill, 0.0) for skill in set(credential.skills))
 
 
 def _weights(neighbours: Sequence[tuple[Neighbour, float]]) -> dict[str, float]:
@@ -205,13 +213,16 @@ def _shrunk(reactions: Sequence[tuple[Decimal, float]]) -> float:
     return (liked + PRIOR_STRENGTH * PRIOR_REACTION) / (weight + PRIOR_STRENGTH)
 
 
-def _path(id_: UUID, usable: Mapping[UUID, Credential], held: Collection[UUID]) -> tuple[UUID, ...]:
-    """The credential after all prerequisites the learner lacks; empty if one cannot be had, or they go in a circle."""
+def _path(id_: UUID, usable: Mapping[UUID, Credential], passed: Collection[UUID]) -> tuple[UUID, ...]:
+    """The credential after all prerequisites the learner lacks; empty if one cannot be had, or they go in a circle.
+
+    `passed` are those that need not come first: the learner holds them, or has shown what they teach.
+    """
     path: list[UUID] = []
     under_way: set[UUID] = set()
 
     def add(step: UUID) -> bool:
-        if step in path or step in held:
+        if step in path or (step in passed and step != id_):
             return True
         if step in under_way or step not in usable:
             return False
@@ -240,6 +251,27 @@ def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked
             break
         best = min(fitting, key=lambda id_: (-_merit(id_, fitting[id_], ranked, chosen), id_))
         chosen += fitting[best]
+    return chosen
+
+
+def _choose_for_all(
+    paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked], at_most: int, missing: Sequence[str]
+) -> list[UUID]:
+    """As `_choose`, and the weightiest of the `missing` skills that can be taught is always among what is taught.
+
+    Where the choice would leave it out, the last places go to the best path for it.
+    """
+    chosen = _choose(paths, ranked, at_most)
+    fitting = {id_: path for id_, path in paths.items() if len(path) <= at_most}
+    for skill in missing:
+        teaching = [id_ for id_ in fitting if skill in ranked[id_].credential.skills]
+        if not teaching:
+            continue
+        if any(skill in ranked[id_].credential.skills for id_ in chosen):
+            return chosen
+        best = fitting[min(teaching, key=lambda id_: (-_merit(id_, fitting[id_], ranked, ()), id_))]
+        first = _choose(paths, ranked, at_most - len(best))
+        return first + [step for step in best if step not in first]
     return chosen
 
 

@@ -23,10 +23,11 @@ class DegradedReason(StrEnum):
     ESSAY_ATTEMPTS_EXCEEDED = "essay_attempts_exceeded"
     VECTOR_STORE_FALLBACK = "vector_store_fallback"
     EMBEDDER_FALLBACK = "embedder_fallback"
+    GRADER_FAILED = "grader_failed"
 
     @property
     def heals(self) -> bool:
-        """Whether a later attempt may succeed."""
+        """Whether a later attempt may remove it: not where only an operator or a reviewer can."""
         return not self.needs_person and self not in {
             DegradedReason.ESSAY_GRADER_NOT_CONFIGURED,
             DegradedReason.ESSAY_ATTEMPTS_EXCEEDED,
@@ -34,8 +35,12 @@ class DegradedReason(StrEnum):
 
     @property
     def needs_person(self) -> bool:
-        """Whether the language model will never grade this essay, so that a reviewer must."""
-        return self in {DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL}
+        """Whether no grader will ever grade this essay, so that a reviewer must."""
+        return self in {
+            DegradedReason.ESSAY_REFUSED_BY_PROVIDER,
+            DegradedReason.ESSAY_TOO_LONG_FOR_MODEL,
+            DegradedReason.GRADER_FAILED,
+        }
 
     @property
     def of_search(self) -> bool:
@@ -70,6 +75,7 @@ _TEXTS: Final = {
     DegradedReason.ESSAY_ATTEMPTS_EXCEEDED: "Too many attempts at this role on one day, so the local grader read it.",
     DegradedReason.VECTOR_STORE_FALLBACK: "The vector store failed, so the database searched the catalogue.",
     DegradedReason.EMBEDDER_FALLBACK: "The embedding model could not be used, so the local one searched the catalogue.",
+    DegradedReason.GRADER_FAILED: "An essay could not be graded automatically. A reviewer will grade it.",
 }
 
 
@@ -125,7 +131,8 @@ class EssayScore:
     """A grader's verdict on one essay: the output of the step `score_essay`, whoever graded.
 
     `points` and `fraction` are None when the grader abstained: no evidence for any skill, and a person must review.
-    `model` is the model's name, `local-…` for the local grader, `none` for an unanswered essay. `reviewed`: a person
+    `model` is the model's name, `local-…` for the local grader, `none` for an unanswered essay or one that
+    no grader could grade. `reviewed`: a person
     set or confirmed the levels. `latency_ms` and `cost_cents` add up every answer bought for it, rejected ones too;
     a cost that nobody knows is None.
     """

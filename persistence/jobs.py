@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, literal_column, select, text, update
+from sqlalchemy import Boolean, and_, bindparam, case, func, literal_column, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, Erased, NotFound
-from domain.ports import JobKey
+from domain.ports import Begun, JobKey
 from domain.steps import Step
 from persistence.bulk import insert_rows
 from persistence.documents import decode, encode
@@ -22,20 +22,25 @@ Output = TypeVar("Output")
 _jobs: Final = table_of(AsyncJobRow)
 _DONE: Final = _jobs.c.status == "succeeded"
 
-# A job that succeeded stays as it is and hands back its output; every other one runs again.
+_LOST: Final = _jobs.c.status.in_(("running", "stale"))
+_PAUSED: Final = and_(_LOST, bindparam("pause", type_=Boolean))
+
+# A job that succeeded stays as it is and returns its output; every other one runs again. A job found running was left
+# so by an attempt whose worker crashed or whose time ran out: every other end of an attempt is recorded.
 _BEGIN: Final = (
     insert(_jobs)
     .values(status="running", attempts=1, started_at=func.clock_timestamp())
     .on_conflict_do_update(
         index_elements=["id"],
         set_={
-            "status": case((_DONE, _jobs.c.status), else_="running"),
-            "attempts": case((_DONE, _jobs.c.attempts), else_=_jobs.c.attempts + 1),
-            "started_at": case((_DONE, _jobs.c.started_at), else_=func.clock_timestamp()),
+            "status": case((_DONE, _jobs.c.status), (_PAUSED, "queued"), else_="running"),
+            "attempts": case((or_(_DONE, _PAUSED), _jobs.c.attempts), else_=_jobs.c.attempts + 1),
+            "lost_attempts": case((_LOST, _jobs.c.lost_attempts + 1), else_=_jobs.c.lost_attempts),
+            "started_at": case((or_(_DONE, _PAUSED), _jobs.c.started_at), else_=func.clock_timestamp()),
             "completed_at": case((_DONE, _jobs.c.completed_at), else_=None),
         },
     )
-    .returning(_jobs.c.status, _jobs.c.payload)
+    .returning(_jobs.c.status, _jobs.c.payload, _jobs.c.lost_attempts)
 )
 
 # Assessment and person are locked in share mode: many steps may close at once, but none while a publication clears the
@@ -56,7 +61,20 @@ WITH run AS (
 SELECT erased, current FROM run
 """).bindparams(bindparam("payload", type_=JSONB))
 
-_QUEUED: Final = {"status": "queued", "attempts": 0, "payload": None, "error_payload": None, "completed_at": None}
+_QUEUED: Final = {
+    "status": "queued",
+    "attempts": 0,
+    "lost_attempts": 0,
+    "payload": None,
+    "error_payload": None,
+    "completed_at": None,
+}
+
+_RELEASE: Final = (
+    update(_jobs)
+    .where(_jobs.c.id == func.any(bindparam("ids")), _jobs.c.status == "running")
+    .values(status="queued", completed_at=None)
+)
 
 _FAIL: Final = (
     update(_jobs)
@@ -90,16 +108,20 @@ class SqlJobs:
         rows = [_identity(key) | _QUEUED for key in keys]
         await insert_rows(self._session, {AsyncJobRow: rows}, replace={AsyncJobRow: ("id",)})
 
-    async def begin(self, key: JobKey, output: type[Output]) -> Output | None:
+    async def begin(self, key: JobKey, output: type[Output], *, pause: bool = False) -> Begun[Output]:
         try:
-            row = (await self._session.execute(_BEGIN, _identity(key))).one()
+            row = (await self._session.execute(_BEGIN, _identity(key) | {"pause": pause})).one()
         except IntegrityError:
             raise NotFound(f"Assessment {key.assessment_id} does not exist") from None
         if row.status != "succeeded":
-            return None
+            return Begun(lost=row.lost_attempts, paused=row.status == "queued")
         if row.payload is None:
             raise Conflict(f"Run {key.run} of assessment {key.assessment_id} is published")
-        return decode(output, row.payload)
+        return Begun(output=decode(output, row.payload))
+
+    async def release(self, keys: Sequence[JobKey]) -> None:
+        if keys:
+            await self._session.execute(_RELEASE, {"ids": [key.id for key in keys]})
 
     async def succeed(self, key: JobKey, output: object) -> None:
         row = (

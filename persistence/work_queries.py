@@ -23,6 +23,27 @@ FROM
    FROM webhook_deliveries WHERE status = 'pending') AS deliveries
 """)
 
+# The oldest hand-ins are those that make no progress. Of these a step counts once it has begun; a step that waits for
+# an earlier one has not.
+_STEPS: Final = text("""
+SELECT job_type AS step, max(extract(epoch FROM now() - queued_at))::float8 AS oldest_s,
+  sum(lost_attempts)::int AS lost_attempts
+FROM (
+  SELECT id, run FROM assessments WHERE status = 'awaiting_async' ORDER BY submitted_at LIMIT 100
+) AS oldest JOIN async_jobs AS job ON job.assessment_id = oldest.id AND job.run = oldest.run
+WHERE attempts > 0 AND status <> 'succeeded'
+GROUP BY job_type ORDER BY job_type
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """A step at which hand-ins are held: the age of the oldest in seconds, and how many attempts were lost."""
+
+    step: str
+    oldest_s: float
+    lost_attempts: int
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkView:
@@ -42,3 +63,12 @@ class WorkQueries(Reader):
         async with self._connection() as connection:
             row = (await connection.execute(_WORK)).mappings().one()
         return WorkView(**row)
+
+    async def steps(self) -> list[StepView]:
+        """The steps that have begun and not ended, of the 100 oldest hand-ins without a result.
+
+        Raises StorageUnavailable where the database does not answer.
+        """
+        async with self._connection() as connection:
+            rows = (await connection.execute(_STEPS)).mappings().all()
+        return [StepView(**row) for row in rows]

@@ -67,6 +67,7 @@ FALLBACKS: Final = {
     "ModelUnknown": DegradedReason.ESSAY_GRADER_MODEL_UNKNOWN,
     "BudgetSpent": DegradedReason.ESSAY_BUDGET_SPENT,
     "AttemptsExceeded": DegradedReason.ESSAY_ATTEMPTS_EXCEEDED,
+    "GraderFailed": DegradedReason.GRADER_FAILED,
 }
 """The failures of `score_essay` that the local grader takes over, and what the result then says."""
 

@@ -145,6 +145,8 @@ class RevisionWorkflow(Staged):
         # An older build, which may have begun this run, takes every reason of an unscorable essay for a rejection.
         if attempt.reason is DegradedReason.ESSAY_ANSWER_REJECTED or (attempt.reason and attempt.reason.needs_person):
             self._rejections[essay.essay] = rejections + 1
+        if attempt.reason is DegradedReason.GRADER_FAILED:
+            self._rejections[essay.essay] = EPOCHS
         if attempt.failure is not None:
             self.show(self._progress.stage, last_failure=attempt.failure)
         return attempt

@@ -20,10 +20,13 @@ from activities.adapters.local_feedback import (
     estimate_rationale,
     not_an_answer_rationale,
 )
-from domain.essay_text import LITTLE_OF_ITS_OWN, TOO_SHORT, is_too_short, readable, substance, text_flags
-from domain.essays import Essay, essay_points
+from activities.text_analysis import IN_PROCESS
+from domain.errors import AnalysisFailed
+from domain.essay_reading import read_essay
+from domain.essay_text import TOO_SHORT, is_too_short
+from domain.essays import Essay, essay_points, ungraded_essay
 from domain.identity import content_hash
-from domain.prose import prose
+from domain.ports import TextAnalysis
 from domain.questions import Anchor, Criterion
 from domain.scores import OTHER_LANGUAGE, UNRELATED, CriterionRating, EssayScore
 
@@ -80,18 +83,20 @@ class LocalEssayGrader:
     It abstains from essays that are not in English and from questions with too few labelled answers. An answer that is
     too short, unrelated to the question, or partly copied or repeated is also graded without the copied and repeated
     text; the lower level counts, and a person reviews it. Other flags change no level. `fits_kept` bounds the memory,
-    some hundred KB each.
+    some hundred KB each. `analysis` reads the texts, with a deadline; an essay whose reading fails is left to a person.
     """
 
-    def __init__(self, embedder: LongTextEmbedder, fits_kept: int = 256) -> None:
+    def __init__(self, embedder: LongTextEmbedder, fits_kept: int = 256, analysis: TextAnalysis = IN_PROCESS) -> None:
         self._embedder = embedder
+        self._analysis = analysis
         self._fits_kept = fits_kept
         self._fits: OrderedDict[str, Fit] = OrderedDict()
 
     async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
         """One score an essay, in order. All texts, and the labelled answers not seen before, are embedded at once."""
         started = time.monotonic()
-        readings = await asyncio.to_thread(self._read_all, essays)
+        read = await asyncio.gather(*map(self._read, essays))
+        readings = [reading for reading in read if reading is not None]
         gradable = [reading for reading in readings if _is_gradable(reading)]
         known = {each.question: self._fits[each.question] for each in gradable if each.question in self._fits}
         new = {each.question: each.essay for each in gradable if each.question not in known}
@@ -103,11 +108,23 @@ class LocalEssayGrader:
         verdicts = await asyncio.to_thread(_judge_all, gradable, vectors[: len(gradable)], fits)
         latency_ms = round((time.monotonic() - started) * 1000 / max(1, len(essays)))
         judged = {reading.essay.snapshot_id: verdict for reading, verdict in zip(gradable, verdicts, strict=True)}
-        scores = [_score(reading, judged.get(reading.essay.snapshot_id)) for reading in readings]
+        scores = [
+            ungraded_essay(essay) if reading is None else _score(reading, judged.get(essay.snapshot_id))
+            for essay, reading in zip(essays, read, strict=True)
+        ]
         return [replace(score, latency_ms=latency_ms) for score in scores]
 
-    def _read_all(self, essays: Sequence[Essay]) -> list[_Reading]:
-        return [_read(essay, self._embedder.model) for essay in essays]
+    async def _read(self, essay: Essay) -> _Reading | None:
+        """None where the analysis of the text failed: a person grades that essay, and the others are not held up."""
+        try:
+            reading = await self._analysis.run(read_essay, essay)
+        except AnalysisFailed:
+            return None
+        flags = reading.flags
+        if await asyncio.to_thread(is_other_language, reading.prose):
+            flags = (*flags, OTHER_LANGUAGE)
+        question = _question(essay, self._embedder.model)
+        return _Reading(essay=essay, question=question, texts=reading.texts, flags=flags)
 
     async def _embed(self, batches: Sequence[Sequence[str]]) -> list[Matrix]:
         """The vectors of each list of texts, by one call of the model."""
@@ -123,20 +140,9 @@ class LocalEssayGrader:
             self._fits.popitem(last=False)
 
 
-def _read(essay: Essay, model: str) -> _Reading:
-    flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
-    whole = readable(essay.text)
-    if is_other_language(prose(whole) or whole):
-        flags = (*flags, OTHER_LANGUAGE)
+def _question(essay: Essay, model: str) -> str:
     labelled = [[answer.text, dict(answer.levels)] for answer in essay.labelled]
-    return _Reading(
-        essay=essay,
-        question=content_hash([model, PROMPT_VERSION, essay.rubric_version, labelled]),
-        texts=(whole, substance(essay.text, essay.prompt, essay.rubric))
-        if LITTLE_OF_ITS_OWN.intersection(flags)
-        else (whole,),
-        flags=flags,
-    )
+    return content_hash([model, PROMPT_VERSION, essay.rubric_version, labelled])
 
 
 def _is_gradable(reading: _Reading) -> bool:

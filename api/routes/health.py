@@ -1,14 +1,14 @@
 """Is the process alive, and can it serve."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
 from fastapi import Response
 
 from api.routing import open_router
-from api.schemas.health import Health, QueueState, Readiness, UpOrDown
+from api.schemas.health import Health, QueueState, Readiness, StepState, UpOrDown
 from api.services import Use
 from domain.errors import StorageUnavailable
 from workflows.backlogs import Backlog, offered
@@ -16,6 +16,10 @@ from workflows.policies import Queue
 
 PING_DEADLINE_S: Final = 2.5
 """A little longer than a request waits for a free connection."""
+
+QUEUE_STALLED_S: Final = 60.0
+STEP_STALLED_S: Final = 120.0
+"""Longer than any healthy step takes; a call of a language model ends after 90 s."""
 
 health = open_router(tags=["Health"])
 log = structlog.get_logger(__name__)
@@ -36,6 +40,8 @@ async def readyz(services: Use, response: Response) -> Readiness:
     postgres, seen = await asyncio.gather(_postgres_is_up(services), services.surroundings.look())
     if not postgres:
         response.status_code = 503
+    steps = await _steps(services) if postgres else None
+    queues = None if seen.backlogs is None else {queue: _queue(queue, seen.backlogs) for queue in Queue}
     weaviate = bool(services.settings.weaviate_url)
     return Readiness(
         status="ready" if postgres else "unavailable",
@@ -44,8 +50,23 @@ async def readyz(services: Use, response: Response) -> Readiness:
         vector_store="weaviate" if weaviate else "pgvector",
         vector_store_state=_state(up=seen.weaviate if weaviate else postgres),
         essay_grader=_grader(seen.backlogs or []),
-        queues=None if seen.backlogs is None else {queue: _queue(queue, seen.backlogs) for queue in Queue},
+        queues=queues,
+        steps=steps,
+        stalled=_stalled(queues or {}, steps or {}),
     )
+
+
+async def _steps(services: Use) -> dict[str, StepState] | None:
+    try:
+        found = await services.work.steps()
+    except StorageUnavailable:
+        return None
+    return {each.step: StepState(oldest_s=each.oldest_s, lost_attempts=each.lost_attempts) for each in found}
+
+
+def _stalled(queues: Mapping[Queue, QueueState], steps: Mapping[str, StepState]) -> list[str]:
+    waiting = [str(name) for name, queue in queues.items() if queue.waiting and queue.oldest_s > QUEUE_STALLED_S]
+    return waiting + [name for name, step in steps.items() if step.oldest_s > STEP_STALLED_S]
 
 
 async def _postgres_is_up(services: Use) -> bool:

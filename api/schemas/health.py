@@ -19,6 +19,11 @@ class QueueState(Output):
     oldest_s: float = Field(description="Age of the oldest of them in seconds")
 
 
+class StepState(Output):
+    oldest_s: float = Field(description="Age of the oldest hand-in that is held at the step, in seconds")
+    lost_attempts: int = Field(description="Attempts that crashed their worker or ran out of time")
+
+
 class Readiness(Output):
     """Only Postgres decides readiness; the rest is reported beside it, as it was at most 2 s ago."""
 
@@ -31,3 +36,9 @@ class Readiness(Output):
         description="The models that workers grade essays with, `local` for the local grader; null while none says"
     )
     queues: dict[str, QueueState] | None = Field(description="By name; null where Temporal does not tell in time")
+    steps: dict[str, StepState] | None = Field(
+        description="Steps that have begun and not ended, of the 100 oldest hand-ins; null while Postgres is down"
+    )
+    stalled: list[str] = Field(
+        description="Queues and steps without progress: a task nobody took for 60 s, a step not done after 120 s"
+    )

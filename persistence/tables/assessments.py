@@ -116,7 +116,10 @@ class ResponseRow(Base):
 
 
 class AsyncJobRow(Base):
-    """A step of a run, for one item where it has one: `item` is a snapshot, `payload` the step's output."""
+    """A step of a run, for one item where it has one: `item` is a snapshot, `payload` the step's output.
+
+    `lost_attempts` ended without a record: their worker crashed, or their time ran out.
+    """
 
     __tablename__ = "async_jobs"
     __table_args__ = (
@@ -134,6 +137,7 @@ class AsyncJobRow(Base):
     job_type: Mapped[str] = mapped_column(String(32))
     status: Mapped[str] = mapped_column(String(24))
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    lost_attempts: Mapped[int] = mapped_column(server_default=text("0"))
     payload: Mapped[Document | None]
     error_payload: Mapped[Document | None]
     queued_at: Mapped[Created]

@@ -1,22 +1,25 @@
 """Buying answers: each once, the claim before the call, the reply before it is read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.essays import MOST_LOST
 from activities.score_essay import EssayInput, EssayOutcome, Grading, ScoreEssay
 from domain.assessments import Assessment
 from domain.errors import (
+    AnalysisFailed,
     AppError,
     BudgetSpent,
     CorruptData,
     Erased,
+    GraderFailed,
     ModelNotConfigured,
     ModelUnavailable,
     StorageUnavailable,
@@ -33,6 +36,10 @@ from domain.steps import Step
 from persistence.tables import ModelAnswerRow, ResponseRow, UserRow
 from tests.activities.builders import essays_of, job_row, run_of
 from tests.fakes import FakeGradingModel, graded_raw
+from workflows.policies import FIVE_TIMES
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 UNREADABLE = b"<html>"
 ONE_SAMPLE = Grading(samples=1, limits=SpendingLimits())
@@ -321,3 +328,68 @@ async def _append(session: AsyncSession, essay: UUID, text: str) -> None:
     row = (await session.execute(select(ResponseRow).where(ResponseRow.question_snapshot_id == essay))).scalar_one()
     row.answer = f"{row.answer}{text}"
     await session.flush()
+
+
+class Crash(BaseException):
+    """Ends an attempt without a record, as the death of its worker does."""
+
+
+class FailingAnalysis:
+    """A TextAnalysis that raises at the call of one function."""
+
+    def __init__(self, function: str, error: BaseException) -> None:
+        self.function = function
+        self.error = error
+
+    async def run(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        if function.__name__ == self.function:
+            raise self.error
+        return function(*args, **kwargs)
+
+
+@pytest.mark.parametrize("function", ["next_call", "ask", "essay_score"])
+async def test_an_essay_whose_text_cannot_be_analysed_is_left_to_a_person(
+    uow_factory: UnitOfWorkFactory, wanted: EssayInput, function: str
+) -> None:
+    analysis = FailingAnalysis(function, AnalysisFailed("Stopped"))
+
+    progress = await ScoreEssay(uow_factory, FakeGradingModel(), ONE_SAMPLE, analysis).score_essay(wanted)
+
+    graded = await score(uow_factory, wanted)
+    assert (progress.outcome, progress.needs_review) == (EssayOutcome.SCORED, True)
+    assert (graded.points, graded.degraded_reason) == (None, DegradedReason.GRADER_FAILED)
+    assert (graded.cost_cents != 0) == (function == "essay_score")
+
+
+async def test_an_essay_that_crashes_every_worker_is_left_to_a_person_within_the_attempts_of_the_step(
+    uow_factory: UnitOfWorkFactory, wanted: EssayInput
+) -> None:
+    activity = ScoreEssay(uow_factory, FakeGradingModel(), ONE_SAMPLE, FailingAnalysis("next_call", Crash()))
+    for _ in range(MOST_LOST):
+        with pytest.raises(Crash):
+            await activity.score_essay(wanted)
+
+    await activity.score_essay(wanted)
+
+    assert (await score(uow_factory, wanted)).degraded_reason is DegradedReason.GRADER_FAILED
+    assert FIVE_TIMES.maximum_attempts > MOST_LOST
+
+
+async def test_an_essay_that_cannot_be_analysed_while_healing_keeps_its_published_score(
+    uow_factory: UnitOfWorkFactory, wanted: EssayInput
+) -> None:
+    wanted = replace(wanted, run=replace(wanted.run, revision=2))
+    analysis = FailingAnalysis("next_call", AnalysisFailed("Stopped"))
+
+    with pytest.raises(GraderFailed):
+        await ScoreEssay(uow_factory, FakeGradingModel(), ONE_SAMPLE, analysis).score_essay(wanted)
+
+
+async def test_executions_that_end_well_are_not_counted_as_lost(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, wanted: EssayInput
+) -> None:
+    activity = ScoreEssay(uow_factory, FakeGradingModel(), replace(ONE_SAMPLE, samples=3))
+    while (await activity.score_essay(wanted)).outcome is EssayOutcome.AGAIN:
+        pass
+
+    assert (await job_row(session, wanted.run.job(Step.SCORE_ESSAY, wanted.essay))).lost_attempts == 0

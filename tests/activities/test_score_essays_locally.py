@@ -1,18 +1,23 @@
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.score_essays_locally import EssaysInput, EssaysResult, ScoreEssaysLocally
+from activities.essays import MOST_LOST
+from activities.score_essays_locally import AT_ONCE, EssaysInput, EssaysResult, ScoreEssaysLocally
+from activities.steps import PAUSE_S
 from domain.assessments import Assessment
-from domain.errors import Conflict, CorruptData, ExternalServiceError
+from domain.errors import AttemptLost, Conflict, CorruptData, ExternalServiceError, StorageUnavailable
+from domain.essays import Essay
 from domain.ports import UnitOfWorkFactory
-from domain.scores import DegradedReason
+from domain.scores import DegradedReason, EssayScore
 from domain.steps import Step
 from persistence.tables import AssessmentRow, AsyncJobRow, QuestionSnapshotRow
-from tests.activities.builders import CountingGrader, essays_of, job_row, left, run_of
+from tests.activities.builders import CountingGrader, essays_of, job_row, left, run_of, submitted
 
 
 @pytest.fixture
@@ -142,3 +147,132 @@ async def test_what_is_no_answered_essay_is_not_graded(uow_factory: UnitOfWorkFa
         )
 
     assert grader.batches == []
+
+
+class Crash(BaseException):
+    """Ends an attempt without a record, as the death of its worker does."""
+
+
+class PoisonedGrader(CountingGrader):
+    """Crashes on one essay, alone or in a batch."""
+
+    def __init__(self, poison: UUID) -> None:
+        super().__init__()
+        self.poison = poison
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        graded = await super().grade(essays)
+        if self.poison in self.batches[-1]:
+            raise Crash
+        return graded
+
+
+async def until_graded(activity: ScoreEssaysLocally, batch: EssaysInput) -> EssaysResult:
+    """Repeats the attempt, as Temporal does."""
+    for _ in range(20):
+        try:
+            return await activity.score_essays_locally(batch)
+        except (Crash, AttemptLost):
+            continue
+    raise AssertionError("It is retried for ever")
+
+
+async def stored(units: UnitOfWorkFactory, batch: EssaysInput) -> dict[UUID, EssayScore]:
+    keys = [batch.run.job(Step.SCORE_ESSAY, left.essay) for left in batch.essays]
+    async with units() as unit:
+        scores = await unit.jobs.outputs(keys, EssayScore)
+    return {score.snapshot_id: score for score in scores.values()}
+
+
+async def test_an_essay_that_crashes_every_attempt_is_left_to_a_person(
+    uow_factory: UnitOfWorkFactory, batch: EssaysInput
+) -> None:
+    poison, other = (left.essay for left in batch.essays)
+
+    result = await until_graded(ScoreEssaysLocally(uow_factory, PoisonedGrader(poison)), batch)
+
+    scores = await stored(uow_factory, batch)
+    assert result == EssaysResult(scored=2, needs_review=1)
+    assert (scores[poison].points, scores[poison].degraded_reason) == (None, DegradedReason.GRADER_FAILED)
+    assert scores[other].degraded_reason is DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
+
+
+async def test_one_crashing_essay_costs_the_others_of_its_batch_one_attempt(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
+) -> None:
+    poison = batch.essays[0].essay
+    grader = PoisonedGrader(poison)
+
+    await until_graded(ScoreEssaysLocally(uow_factory, grader), batch)
+
+    assert [row.lost_attempts for row in await jobs(session, batch)] == [MOST_LOST, 1]
+    assert sum(poison in each for each in grader.batches) == MOST_LOST
+
+
+async def test_the_attempt_after_a_crash_waits_for_a_random_while(
+    uow_factory: UnitOfWorkFactory, batch: EssaysInput
+) -> None:
+    activity = ScoreEssaysLocally(uow_factory, PoisonedGrader(batch.essays[0].essay))
+    with pytest.raises(Crash):
+        await activity.score_essays_locally(batch)
+
+    with pytest.raises(AttemptLost) as raised:
+        await activity.score_essays_locally(batch)
+
+    assert 0 <= raised.value.retry_after_s <= PAUSE_S
+
+
+class HangingGrader(CountingGrader):
+    """Never ends; `entered` tells that a batch is in hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = asyncio.Semaphore(0)
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        self.entered.release()
+        await asyncio.Event().wait()
+        return await super().grade(essays)
+
+
+async def test_a_batch_that_waits_for_the_grader_is_not_marked_as_running(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
+) -> None:
+    grader = HangingGrader()
+    activity = ScoreEssaysLocally(uow_factory, grader)
+    others = [await submitted(session) for _ in range(AT_ONCE)]
+    async with asyncio.TaskGroup() as tasks:
+        running = []
+        for other in others:
+            essays = left(await essays_of(uow_factory, other))
+            hung = EssaysInput(run=run_of(other), essays=essays)
+            running.append(tasks.create_task(activity.score_essays_locally(hung)))
+            await grader.entered.acquire()
+        running.append(tasks.create_task(activity.score_essays_locally(batch)))
+        await asyncio.sleep(0.1)
+        for task in running:
+            task.cancel()
+
+    begun = await session.scalars(
+        select(AsyncJobRow.id).where(AsyncJobRow.assessment_id == batch.run.assessment_id, AsyncJobRow.attempts > 0)
+    )
+    assert begun.all() == []
+
+
+async def test_memory_that_runs_out_counts_as_a_crash(uow_factory: UnitOfWorkFactory, batch: EssaysInput) -> None:
+    grader = CountingGrader(*[MemoryError() for _ in range(20)])
+
+    result = await until_graded(ScoreEssaysLocally(uow_factory, grader), batch)
+
+    assert result == EssaysResult(scored=2, needs_review=2)
+
+
+async def test_a_database_that_is_away_is_waited_for_and_no_essay_is_given_up(
+    uow_factory: UnitOfWorkFactory, batch: EssaysInput
+) -> None:
+    activity = ScoreEssaysLocally(uow_factory, CountingGrader(*[StorageUnavailable("Away") for _ in range(10)]))
+    for _ in range(10):
+        with pytest.raises(StorageUnavailable):
+            await activity.score_essays_locally(batch)
+
+    assert await activity.score_essays_locally(batch) == EssaysResult(scored=2, needs_review=0)

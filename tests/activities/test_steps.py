@@ -1,15 +1,17 @@
 """What every step has in common: at least one attempt, at most one output."""
 
+import asyncio
 from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.testing import ActivityEnvironment
 
-from activities.steps import RunInput, record_failure, run_step, scores
+from activities.steps import MOST_LOST, RunInput, record_failure, run_step, scores
 from domain.assessments import Assessment
-from domain.errors import Conflict, Erased, ExternalServiceError, NotFound, StorageUnavailable
+from domain.errors import AttemptLost, Conflict, Erased, ExternalServiceError, NotFound, StepGivenUp, StorageUnavailable
 from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
 from domain.scores import RuleScore, RuleScores
 from domain.steps import Step
@@ -114,7 +116,7 @@ async def test_a_step_of_an_assessment_that_does_not_exist_does_no_work(uow_fact
 
 
 async def test_a_database_that_is_away_does_not_hide_why_an_attempt_failed(assessment: Assessment) -> None:
-    await record_failure(_no_database, run_of(assessment).job(Step.SCORE_RULES), ValueError("The reason"))
+    await record_failure(_no_database, run_of(assessment).job(Step.SCORE_RULES), ValueError("The reason"), within_s=0)
 
 
 async def test_essay_scores_come_in_the_order_of_the_items_and_count_what_nobody_wrote(
@@ -147,3 +149,77 @@ def _unknown() -> RunInput:
 def _no_database(*, autocommit: bool = False) -> UnitOfWork:
     del autocommit
     raise StorageUnavailable("Away")
+
+
+class Crash(BaseException):
+    """Ends an attempt without a record, as the death of its worker does."""
+
+
+async def test_a_step_without_an_item_is_given_up_after_many_lost_attempts(
+    uow_factory: UnitOfWorkFactory, key: JobKey
+) -> None:
+    attempts = 0
+
+    async def crash() -> RuleScores:
+        nonlocal attempts
+        attempts += 1
+        raise Crash
+
+    for _ in range(2 * MOST_LOST):
+        with pytest.raises((Crash, AttemptLost)):
+            await run_step(uow_factory, key, RuleScores, crash)
+
+    with pytest.raises(StepGivenUp):
+        await run_step(uow_factory, key, RuleScores, crash)
+    assert attempts == MOST_LOST
+
+
+async def test_an_attempt_of_a_worker_that_is_being_stopped_is_not_lost(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
+) -> None:
+    environment = ActivityEnvironment()
+    environment.worker_shutdown()
+
+    async def stopped() -> RuleScores:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await environment.run(run_step, uow_factory, key, RuleScores, stopped)
+
+    row = await job_row(session, key)
+    assert (row.status, row.error_payload) == ("failed", {"code": "CancelledError"})
+
+
+async def test_an_attempt_that_ran_out_of_time_is_lost(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
+) -> None:
+    async def timed_out() -> RuleScores:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await ActivityEnvironment().run(run_step, uow_factory, key, RuleScores, timed_out)
+
+    assert (await job_row(session, key)).status == "running"
+
+
+async def test_a_failure_is_recorded_once_the_database_is_back(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
+) -> None:
+    with pytest.raises(StorageUnavailable):
+        await run_step(away_for(uow_factory, calls=3), key, RuleScores, Work(StorageUnavailable("Away")))
+
+    assert (await job_row(session, key)).status == "failed"
+
+
+def away_for(units: UnitOfWorkFactory, *, calls: int) -> UnitOfWorkFactory:
+    """Serves the first transaction, which begins the step, then fails for so many calls."""
+    served = 0
+
+    def make(*, autocommit: bool = False) -> UnitOfWork:
+        nonlocal served
+        served += 1
+        if 1 < served <= 1 + calls:
+            raise StorageUnavailable("Away")
+        return units(autocommit=autocommit)
+
+    return make

@@ -2,13 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.routes.health import QUEUE_STALLED_S, STEP_STALLED_S
 from api.surroundings import Seen, Surroundings
 from persistence.queries import Queries
+from persistence.tables import AsyncJobRow
 from tests.api.conftest import Api, client_with
 from workflows.backlogs import Backlog, offering
 from workflows.policies import Queue
@@ -137,3 +142,37 @@ async def test_many_probes_look_once(asked: tuple[httpx.AsyncClient, list[httpx.
 async def test_a_weaviate_that_cannot_be_reached_is_down() -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         assert not (await Surroundings(None, http, "http://127.0.0.1:9").look()).weaviate
+
+
+async def held(api: Api, *, since_s: float, lost: int = 0) -> None:
+    """Some hand-in's essays have been tried for so long."""
+    learner = await api.person()
+    assessment = await api.start(learner)
+    await api.submit(learner, assessment)
+    values = {
+        "status": "failed",
+        "attempts": 1 + lost,
+        "lost_attempts": lost,
+        "queued_at": datetime.now(UTC) - timedelta(seconds=since_s),
+    }
+    essays = (AsyncJobRow.assessment_id == UUID(assessment["assessment_id"]), AsyncJobRow.job_type == "score_essay")
+    async with api.sessions() as session:
+        await session.execute(update(AsyncJobRow).where(*essays).values(**values))
+        await session.commit()
+
+
+async def test_a_step_that_is_never_done_is_shown_although_its_queue_is_empty(api: Api) -> None:
+    await held(api, since_s=STEP_STALLED_S + 60, lost=2)
+
+    answer = (await readiness(api, Seen(temporal=True, backlogs=[backlog(Queue.EMBEDDINGS, "activity")]))).json()
+
+    assert (answer["status"], answer["stalled"]) == ("ready", ["score_essay"])
+    assert answer["steps"]["score_essay"]["oldest_s"] > STEP_STALLED_S
+    assert answer["steps"]["score_essay"]["lost_attempts"] >= 2
+
+
+async def test_a_queue_whose_tasks_nobody_takes_is_stalled(api: Api) -> None:
+    backlogs = [backlog(Queue.LLM, "activity", 3, QUEUE_STALLED_S + 1), backlog(Queue.WEBHOOKS, "activity", 3, 1.0)]
+
+    assert "llm" in (answer := (await readiness(api, Seen(backlogs=backlogs))).json()["stalled"])
+    assert "webhooks" not in answer

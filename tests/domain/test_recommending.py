@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.calibrating import Calibration
 from domain.recommendations import Blend, Neighbour, Trace
-from domain.recommending import ITEMS, WEIGHTS, Learner, gap_query, recommend
+from domain.recommending import ITEMS, LEVELS, WEIGHTS, Learner, gap_query, recommend
 from domain.roles import Credential, CredentialLevel, Role, SkillTarget
 from domain.skills import SkillGap
 from tests.domain.builders import CLEANING, SQL, an_id
@@ -129,7 +129,7 @@ def test_the_best_of_several_traces_counts() -> None:
 
     result = recommend(ROLE, Learner(gaps=(gap(SQL), gap(CLEANING))), traces, {one.id: one})
 
-    assert "a similarity of 0.60" in result.items[0].rationale
+    assert "(catalogue match 0.60)" in result.items[0].rationale
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_missing_prerequisite_is_recommended_before_what_needs_it() -> None:
     result = blend(needing("a", "z"), needed, similarity={"a": 0.9, "z": 0.1})
 
     assert titles(result) == ["Z", "A"]
-    assert "comes first because it is required for A." in result.items[0].rationale
+    assert "is required for A, so take it first" in result.items[0].rationale
 
 
 def test_a_path_goes_back_over_several_steps_that_were_not_found() -> None:
@@ -314,7 +314,10 @@ def test_a_learner_without_a_gap_gets_stretch_goals_in_what_matters_most() -> No
 
     assert result.items[0].title == "C"
     assert "You reach all 2 skill targets" in result.summary
-    assert "stretch goal" in result.items[0].rationale
+    assert result.items[0].rationale == (
+        "You scored 90 % in Data cleaning and reach the 80 % that the role asks for. "
+        "This advanced course takes you further in it (catalogue match 0.50)."
+    )
 
 
 def test_a_role_without_targets_says_so() -> None:
@@ -335,15 +338,23 @@ def test_the_rationale_says_which_gap_on_what_evidence() -> None:
     crowd = ((neighbour("n", a="5"), 1.0), (neighbour("m", a="4"), 1.0))
 
     assert blend(credential("a"), similarity={"a": 0.62}, neighbours=crowd).items[0].rationale == (
-        "It works on SQL querying: you stand at 0.30 on evidence worth 3.0 questions, and the role needs 0.80. "
-        "It is taught at foundation level. "
-        "Its catalogue text matches with a similarity of 0.62. "
+        "You scored 30 % in SQL querying; the role asks for 80 %. "
+        "This foundation course covers it (catalogue match 0.62). "
         "2 learners with a profile like yours rated it 4.50 of 5 on average."
     )
 
 
 def test_a_skill_nobody_tested_is_named_as_such() -> None:
-    assert "no answer showed your level" in blend(credential("a"), gaps=[gap(score=None)]).items[0].rationale
+    result = blend(credential("a"), gaps=[gap(score=None)])
+
+    assert "No answer showed your level in SQL querying yet; the role asks for 80 %." in result.items[0].rationale
+    assert "SQL querying (not shown yet, the role asks for 80 %)" in result.summary
+
+
+def test_a_score_that_rounds_to_its_target_is_shown_with_the_digits_that_tell_them_apart() -> None:
+    result = blend(credential("a"), gaps=[gap(score="0.7999")])
+
+    assert "You scored 79.99 % in SQL querying; the role asks for 80.00 %." in result.items[0].rationale
 
 
 def test_every_number_of_the_summary_is_in_the_data() -> None:
@@ -351,15 +362,14 @@ def test_every_number_of_the_summary_is_in_the_data() -> None:
         credential("a"), gaps=[gap(SQL, "0.31"), gap(CLEANING, "0.8")], neighbours=((neighbour("n", a="4"), 1.0),)
     )
 
-    assert re.findall(r"\d+(?:\.\d+)?", result.summary) == ["1", "2", "0.31", "0.80", "1", "1"]
+    assert re.findall(r"\d+(?:\.\d+)?", result.summary) == ["1", "2", "31", "80", "1", "1"]
 
 
 def test_a_step_that_was_not_found_has_the_evidence_of_what_it_opens() -> None:
     result = blend(needing("c", "b"), needing("b", "a"), credential("a", CHARTS), found=["c"])
 
     assert [item.evidence for item in result.items] == [(an_id("c"),)] * 3
-    assert "It comes first because it is required for C." in result.items[0].rationale
-    assert "Its own text was not matched; the evidence is that of C." in result.items[0].rationale
+    assert result.items[0].rationale == "This foundation course is required for C, so take it first."
 
 
 def test_what_was_found_is_its_own_evidence() -> None:
@@ -384,7 +394,7 @@ def test_a_low_score_on_thin_evidence_is_needed_less_than_one_on_much() -> None:
 def test_gaps_that_nothing_in_the_catalogue_teaches_are_named() -> None:
     result = blend(credential("a", SQL), gaps=[gap(SQL), gap(CHARTS)])
 
-    assert "The catalogue has nothing yet for Data visualisation." in result.summary
+    assert "The catalogue has no course for Data visualisation that you could start now." in result.summary
 
 
 def test_gaps_that_nothing_in_the_list_works_on_are_named() -> None:
@@ -396,7 +406,21 @@ def test_gaps_that_nothing_in_the_list_works_on_are_named() -> None:
     )
 
     assert "Z" not in titles(result)
-    assert "Nothing here works on Data visualisation yet: other gaps weigh more." in result.summary
+    assert "Not covered by this list yet: Data visualisation." in result.summary
+
+
+def test_the_weightiest_gap_is_worked_on_although_others_match_better() -> None:
+    result = blend(
+        *(credential(name, SQL) for name in "abcde"),
+        credential("z", CHARTS),
+        gaps=[gap(CHARTS, "0"), gap(SQL, "0.1")],
+        similarity=dict.fromkeys("abcde", 0.9) | {"z": 0.0},
+        neighbours=tuple((neighbour(f"n{i}", z="1", a="5", b="5", c="5", d="5", e="5"), 1.0) for i in range(50)),
+    )
+
+    assert titles(result)[-1] == "Z"
+    assert len(titles(result)) == ITEMS
+    assert "Not covered" not in result.summary
 
 
 def test_what_lies_behind_a_learner_is_no_stretch_goal() -> None:
@@ -407,10 +431,41 @@ def test_what_lies_behind_a_learner_is_no_stretch_goal() -> None:
     assert titles(blend(*levels, gaps=[gap(score="0.3", target="0.2")])) == ["Intermediate", "Advanced"]
 
 
-def test_what_a_stretch_goal_needs_first_comes_before_it_at_any_level() -> None:
-    offered = [credential("basics"), needing("beyond", "basics", level=ADVANCED)]
+@pytest.mark.parametrize(
+    ("score", "target", "level", "path"),
+    [
+        ("1", "0.8", FOUNDATION, ["Beyond"]),
+        ("0.9", "0.8", INTERMEDIATE, ["Beyond"]),
+        ("0.5", "0.8", FOUNDATION, ["Beyond"]),  # with a gap, too
+        ("0.3", "0.2", FOUNDATION, ["Beyond"]),
+        ("0.3", "0.8", FOUNDATION, ["Basics", "Beyond"]),
+        ("0.5", "0.8", INTERMEDIATE, ["Basics", "Beyond"]),
+    ],
+)
+def test_a_prerequisite_below_the_level_to_learn_at_counts_as_met(
+    score: str, target: str, level: CredentialLevel, path: list[str]
+) -> None:
+    offered = [credential("basics", level=level), needing("beyond", "basics", level=ADVANCED)]
 
-    assert titles(blend(*offered, gaps=[gap(score="0.9")])) == ["Basics", "Beyond"]
+    assert titles(blend(*offered, gaps=[gap(score=score, target=target)], found=["beyond"])) == path
+
+
+def test_a_prerequisite_that_also_teaches_what_was_not_tested_is_not_met() -> None:
+    offered = [credential("basics", SQL, CHARTS), needing("beyond", "basics", level=ADVANCED)]
+
+    result = blend(*offered, gaps=[gap(score="0.9")])
+
+    assert titles(result) == ["Basics", "Beyond"]
+    assert "further" not in result.items[0].rationale
+
+
+def test_a_course_in_two_skills_is_explained_by_those_it_takes_further() -> None:
+    offered = credential("a", SQL, CLEANING, level=INTERMEDIATE)
+
+    result = blend(offered, gaps=[gap(SQL, "0.9"), gap(CLEANING, "0.3", target="0.2")])
+
+    assert "Data cleaning" in result.items[0].rationale
+    assert "SQL querying" not in result.items[0].rationale
 
 
 @pytest.mark.parametrize(("score", "level"), [("0.3", INTERMEDIATE), ("0.5", ADVANCED), ("0.9", ADVANCED)])
@@ -423,7 +478,7 @@ def test_a_stretch_goal_lies_one_level_beyond_where_the_learner_stands(score: st
 def test_a_target_of_nothing_is_reached_without_any_answer() -> None:
     result = blend(credential("a"), gaps=[gap(score=None, target="0")])
 
-    assert "A stretch goal in SQL querying: the role needs 0.00" in result.items[0].rationale
+    assert "The role asks for 0 % in SQL querying, which you reach." in result.items[0].rationale
 
 
 def test_a_calibrated_confidence_says_what_it_rests_on() -> None:
@@ -444,3 +499,96 @@ def test_more_than_five_can_be_asked_for() -> None:
     result = recommend(ROLE, Learner(gaps=(gap(),)), traces, {each.id: each for each in offered}, at_most=8)
 
     assert len(result.items) == 8
+
+
+SKILLS = (SQL, CLEANING, CHARTS, "Statistics")
+SCORES = st.none() | st.sampled_from(["0", "0.2", "0.4", "0.55", "0.7", "0.7999", "0.85", "1"])
+
+
+@st.composite
+def learners(draw: st.DrawFn) -> tuple[list[SkillGap], list[Credential], list[str]]:
+    """Gaps, the weightiest first; a catalogue; and what the search found of it."""
+    targets, importances = st.sampled_from(["0.2", "0.8"]), st.sampled_from("123")
+    gaps = [gap(skill, draw(SCORES), draw(targets), draw(importances)) for skill in SKILLS]
+    keys = [f"c{number}" for number in range(draw(st.integers(1, 10)))]
+    offered = [
+        credential(
+            key,
+            *draw(st.lists(st.sampled_from(SKILLS), min_size=1, max_size=2, unique=True)),
+            level=draw(st.sampled_from(list(CredentialLevel))),
+            prerequisites=tuple(
+                an_id(each) for each in draw(st.lists(st.sampled_from(keys), max_size=2, unique=True)) if each != key
+            ),
+        )
+        for key in keys
+    ]
+    found = draw(st.lists(st.sampled_from(keys), min_size=1, unique=True))
+    return sorted(gaps, key=lambda each: (-each.need, each.skill)), offered, found
+
+
+def shown_in(credential: Credential, gaps: Mapping[str, SkillGap]) -> bool:
+    """Whether the learner shows in every skill of it a level above its own."""
+    return all(skill in gaps and start(gaps[skill]) > LEVELS.index(credential.level) for skill in credential.skills)
+
+
+def start(of: SkillGap) -> int:
+    """The level that lies above what was shown: scores from 0.4 show foundation, those from 0.7 intermediate."""
+    level = sum((of.score or 0) >= bound for bound in (Decimal("0.4"), Decimal("0.7")))
+    return min(2, level + (of.score is not None and not of.gap))
+
+
+@given(learners())
+def test_nothing_is_recommended_that_the_learner_has_shown(
+    learner: tuple[list[SkillGap], list[Credential], list[str]],
+) -> None:
+    gaps, offered, found = learner
+    by_id, by_skill = {each.id: each for each in offered}, {each.skill: each for each in gaps}
+
+    result = blend(*offered, gaps=gaps, found=found)
+
+    if not any(each.gap for each in gaps):
+        assert not [item.title for item in result.items if shown_in(by_id[item.credential_id], by_skill)]
+    for item in result.items:
+        level = LEVELS.index(by_id[item.credential_id].level)
+        further = [
+            each for each in gaps if "You scored" in item.rationale and f"in {each.skill} and reach" in item.rationale
+        ]
+        assert all(level >= start(each) for each in further)
+
+
+@given(learners())
+def test_the_summary_agrees_with_the_list(learner: tuple[list[SkillGap], list[Credential], list[str]]) -> None:
+    gaps, offered, found = learner
+    by_id = {each.id: each for each in offered}
+
+    result = blend(*offered, gaps=gaps, found=found)
+
+    taught = {skill for item in result.items for skill in by_id[item.credential_id].skills}
+    missing = [each.skill for each in gaps if each.gap]
+    unnamed = sentence(result, "Not covered by this list yet: ") + sentence(result, "The catalogue has no course for ")
+    if result.items:
+        assert f"We recommend {len(result.items)} credential" in result.summary
+        assert f"Start with {result.items[0].title}." in result.summary
+        assert {skill for skill in missing if skill not in taught} == {skill for skill in SKILLS if skill in unnamed}
+    assert "weightiest" not in result.summary
+
+
+@given(learners())
+def test_a_gap_that_a_short_path_could_close_is_left_out_only_for_a_weightier_one(
+    learner: tuple[list[SkillGap], list[Credential], list[str]],
+) -> None:
+    gaps, offered, found = learner
+
+    result = blend(*offered, gaps=gaps, found=found)
+
+    left = sentence(result, "Not covered by this list yet: ")
+    taught = {skill for item in result.items for skill in item.skills}
+    for each in gaps:
+        if each.gap and each.skill in left:
+            alone = blend(*offered, gaps=[each], found=found)
+            assert not alone.items or taught & {weightier.skill for weightier in gaps if weightier.need >= each.need}
+
+
+def sentence(of: Blend, beginning: str) -> str:
+    """The sentence of the summary that begins so, or nothing."""
+    return next((part for part in of.summary.split(". ") if part.startswith(beginning)), "")

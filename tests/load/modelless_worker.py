@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from domain.ports import TextAnalysis
 from tests.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners
 from worker import Models, VectorStores, WorkerSettings, serve
 from workflows.policies import Queue
@@ -16,8 +17,8 @@ class StandIn(FakeEmbedder):
     model = "all-MiniLM-L6-v2"
 
 
-async def stand_ins(stores: VectorStores, running: AsyncExitStack) -> Models:
-    del running
+async def stand_ins(stores: VectorStores, running: AsyncExitStack, analysis: TextAnalysis) -> Models:
+    del running, analysis
     return Models(
         embedder=StandIn(),
         index=stores.index(StandIn.provider, StandIn.model),

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments import Assessment
 from domain.errors import Conflict, Erased, NotFound
-from domain.ports import JobKey, UnitOfWorkFactory
+from domain.ports import Begun, JobKey, UnitOfWorkFactory
 from domain.scores import RuleScore, RuleScores
 from domain.steps import Step, submission_jobs
 from persistence.tables import AssessmentRow, AsyncJobRow, UserRow
@@ -41,11 +41,23 @@ def key(assessment: Assessment) -> JobKey:
     return JobKey(assessment_id=assessment.id, run=1, revision=1, step=Step.SCORE_RULES)
 
 
-async def begin(units: UnitOfWorkFactory, key: JobKey) -> RuleScores | None:
+async def begin(units: UnitOfWorkFactory, key: JobKey, *, pause: bool = False) -> Begun[RuleScores]:
     async with units() as unit:
-        stored = await unit.jobs.begin(key, RuleScores)
+        begun = await unit.jobs.begin(key, RuleScores, pause=pause)
         await unit.commit()
-    return stored
+    return begun
+
+
+async def fail(units: UnitOfWorkFactory, key: JobKey) -> None:
+    async with units() as unit:
+        await unit.jobs.fail(key, "STORAGE_503")
+        await unit.commit()
+
+
+async def release(units: UnitOfWorkFactory, key: JobKey) -> None:
+    async with units() as unit:
+        await unit.jobs.release([key])
+        await unit.commit()
 
 
 async def succeed(units: UnitOfWorkFactory, key: JobKey, output: object = SCORES) -> None:
@@ -101,8 +113,8 @@ async def test_each_attempt_counts(session: AsyncSession, uow_factory: UnitOfWor
         await unit.jobs.enqueue([key])
         await unit.commit()
 
-    assert await begin(uow_factory, key) is None
-    assert await begin(uow_factory, key) is None
+    assert (await begin(uow_factory, key)).output is None
+    assert (await begin(uow_factory, key)).output is None
 
     row = await row_of(session, key)
     assert (row.status, row.attempts, row.started_at is not None) == ("running", 2, True)
@@ -114,10 +126,62 @@ async def test_a_finished_step_hands_back_its_output_and_is_not_run_again(
     await begin(uow_factory, key)
     await succeed(uow_factory, key)
 
-    assert await begin(uow_factory, key) == SCORES
+    assert (await begin(uow_factory, key)).output == SCORES
 
     row = await row_of(session, key)
     assert (row.status, row.attempts, row.completed_at is not None) == ("succeeded", 1, True)
+
+
+async def test_an_attempt_that_left_its_job_running_is_counted_as_lost(
+    uow_factory: UnitOfWorkFactory, key: JobKey
+) -> None:
+    assert [(await begin(uow_factory, key)).lost for _ in range(3)] == [0, 1, 2]
+
+
+async def test_an_attempt_whose_failure_was_recorded_is_not_lost(uow_factory: UnitOfWorkFactory, key: JobKey) -> None:
+    await begin(uow_factory, key)
+    await fail(uow_factory, key)
+
+    assert (await begin(uow_factory, key)).lost == 0
+
+
+async def test_an_attempt_that_released_its_job_is_not_lost(uow_factory: UnitOfWorkFactory, key: JobKey) -> None:
+    await begin(uow_factory, key)
+    await release(uow_factory, key)
+
+    assert (await begin(uow_factory, key)).lost == 0
+
+
+async def test_a_stale_job_counts_a_lost_attempt(uow_factory: UnitOfWorkFactory, key: JobKey) -> None:
+    await begin(uow_factory, key)
+    async with uow_factory() as unit:
+        await unit.jobs.close_stale(older_than_s=-1)
+        await unit.commit()
+
+    assert (await begin(uow_factory, key)).lost == 1
+
+
+async def test_the_attempt_after_a_lost_one_can_be_paused_once(
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
+) -> None:
+    await begin(uow_factory, key, pause=True)
+
+    paused = await begin(uow_factory, key, pause=True)
+    status = (await row_of(session, key)).status
+    resumed = await begin(uow_factory, key, pause=True)
+
+    assert (paused.paused, paused.lost, status) == (True, 1, "queued")
+    assert (resumed.paused, resumed.lost) == (False, 1)
+
+
+async def test_a_restarted_job_has_lost_nothing(uow_factory: UnitOfWorkFactory, key: JobKey) -> None:
+    await begin(uow_factory, key)
+    await begin(uow_factory, key)
+    async with uow_factory() as unit:
+        await unit.jobs.restart([key])
+        await unit.commit()
+
+    assert (await begin(uow_factory, key)).lost == 0
 
 
 async def test_a_failure_is_recorded_by_its_code_until_the_next_attempt(

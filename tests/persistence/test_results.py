@@ -199,7 +199,7 @@ async def test_the_steps_payloads_are_cleared_but_for_the_publications_own(
     )
     assert left.all() == ["publish_result"]
     async with uow_factory() as unit:
-        assert await unit.jobs.begin(keys[1], Publication) == publication
+        assert (await unit.jobs.begin(keys[1], Publication)).output == publication
 
 
 @pytest.mark.parametrize(

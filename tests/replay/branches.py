@@ -37,6 +37,7 @@ _BY_MODULE: Final = {
             "test_an_essay_that_the_model_will_never_grade_goes_to_a_reviewer_and_is_not_asked_about_again"
             "[essay_refused_by_provider]"
         ),
+        "revision-grader-failed": "test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_score",
         "revision-reviewed": "test_a_review_is_published_at_once_and_buys_nothing",
         "revision-reviewed-while-healing": "test_a_review_does_not_hurry_the_healing",
         "revision-stopped": "test_an_error_of_ours_stops_the_healing_with_its_reason",

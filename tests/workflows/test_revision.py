@@ -11,7 +11,7 @@ from activities.begin_revision import EssayToHeal, RevisionPlan
 from activities.retrieve_evidence import EvidenceResult
 from activities.score_essay import EssayOutcome, EssayProgress
 from domain.assessments import Healing
-from domain.errors import AppError, Conflict, CorruptData, ModelCircuitOpen, NotFound
+from domain.errors import AppError, Conflict, CorruptData, GraderFailed, ModelCircuitOpen, NotFound
 from domain.scores import DegradedReason
 from tests.workflows.scripted import Rehearsal, RevisionHandle
 from tests.workflows.test_essays import failing
@@ -128,6 +128,17 @@ async def test_an_essay_that_the_model_will_never_grade_goes_to_a_reviewer_and_i
     assert (outcome.revision, outcome.healing) == (2, Healing.NONE)
     assert [(left.essay, left.reason) for left in rehearsal.activities.left] == [(ESSAY.essay, reason)]
     assert len(rehearsal.activities.bought) == 1
+
+
+async def test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_score(rehearsal: Rehearsal) -> None:
+    rehearsal.activities.plans = [HEAL] * 3
+    rehearsal.activities.script["score_essay"] = failing(lambda: GraderFailed("It crashed"))
+
+    outcome = await (await rehearsal.revise()).result()
+
+    assert outcome.healing is Healing.FINAL
+    assert rehearsal.activities.calls.count("score_essay") == 1
+    assert "publish_result" not in rehearsal.activities.calls
 
 
 async def test_healing_is_given_up_after_seven_days(rehearsal: Rehearsal) -> None:

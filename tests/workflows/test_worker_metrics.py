@@ -30,7 +30,7 @@ from domain.errors import ModelBusy
 from domain.ledger import BoughtVectors
 from domain.results import Publication
 from domain.webhooks import Answer, AttemptOutcome, DeliveryStatus, Message
-from persistence.work_queries import WorkView
+from persistence.work_queries import StepView, WorkView
 from tests.fakes import FakeEmbedder, FakeGradingModel, RecordingLedger, ScriptedSender
 from tests.workflows.measured_run import MeasuredRun
 from tests.workflows.sandbox import STRICT
@@ -164,7 +164,8 @@ def of_api() -> set[str]:
     metrics, waiting = RequestMetrics(), CollectorRegistry()
     metrics.requests.labels("r", 200).inc()
     metrics.duration.labels("r").observe(1)
-    waiting.register(FoundWork(work, [Backlog(queue="q", kind="activity", tasks=0, oldest_s=0, pollers=frozenset())]))
+    backlog = Backlog(queue="q", kind="activity", tasks=0, oldest_s=0, pollers=frozenset())
+    waiting.register(FoundWork(work, [backlog], [StepView(step="s", oldest_s=0, lost_attempts=0)]))
     families = [*metrics.registry.collect(), *waiting.collect()]
     return {sample.name for family in families for sample in family.samples}
 

@@ -1,10 +1,10 @@
 """What every grader of essays promises, and how the local one arrives at its levels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import pytest
 
@@ -12,6 +12,8 @@ from activities.adapters.answers import surface_features
 from activities.adapters.local_feedback import estimate_rationale
 from activities.adapters.local_grader import REVIEW_BELOW, LocalEssayGrader
 from activities.adapters.minilm import MiniLMEmbedder
+from activities.text_analysis import InProcessAnalysis
+from domain.errors import AnalysisFailed
 from domain.essay_text import (
     ADDRESSED_TO_GRADER,
     COPIED_PROMPT,
@@ -24,7 +26,7 @@ from domain.essay_text import (
 from domain.essays import Essay, check_essay_score, rate
 from domain.ports import EssayGrader
 from domain.questions import Anchor, EssayRubric
-from domain.scores import OTHER_LANGUAGE, UNRELATED, EssayScore
+from domain.scores import OTHER_LANGUAGE, UNRELATED, DegradedReason, EssayScore
 from persistence.content_files import read_content
 from tests.domain.builders import an_id, criterion, essay, levels
 from tests.fakes import FakeEmbedder, FakeEssayGrader
@@ -62,6 +64,10 @@ RUBRIC = essay(
 )
 SCORED = labelled(WEAK, FAIR, GOOD, BEST, f"{WEAK} Surely.", f"{FAIR} Surely.", f"{GOOD} Surely.", f"{BEST} Surely.")
 """By people, beside the rubric's own."""
+
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
 def an_essay(
@@ -437,3 +443,28 @@ async def test_the_real_model_finds_an_answer_to_another_question_of_the_same_ro
 
     assert score.flags == (UNRELATED,)
     assert score.points == 0
+
+
+class Poisonable(InProcessAnalysis):
+    """A TextAnalysis that fails on one essay."""
+
+    def __init__(self, poison: Essay) -> None:
+        self.poison = poison
+
+    async def run(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        if self.poison in args:
+            raise AnalysisFailed("Stopped")
+        return await super().run(function, *args, **kwargs)
+
+
+async def test_an_essay_whose_text_cannot_be_analysed_is_left_to_a_person_and_the_others_are_graded() -> None:
+    essays = [an_essay("First"), an_essay("Second"), an_essay("Third")]
+    grader = LocalEssayGrader(FakeEmbedder(), analysis=Poisonable(essays[1]))
+    expected = await LocalEssayGrader(FakeEmbedder()).grade(essays)
+
+    scores = await grader.grade(essays)
+
+    assert timeless([scores[0], scores[2]]) == timeless([expected[0], expected[2]])
+    assert (scores[1].points, scores[1].needs_review) == (None, True)
+    assert scores[1].degraded_reason is DegradedReason.GRADER_FAILED
+    check_essay_score(essays[1].rubric, scores[1])

@@ -1,0 +1,28 @@
+"""What a grader without a language model needs to know of an essay's text; pure, so that it can run in any process."""
+
+from dataclasses import dataclass
+
+from domain.essay_text import LITTLE_OF_ITS_OWN, readable, substance, text_flags
+from domain.essays import Essay
+from domain.prose import prose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EssayReading:
+    """The flags of a text, the texts to grade, and the prose that tells its language.
+
+    `texts` is the whole text and, where a flag says that little of it is the student's own, the rest without that.
+    """
+
+    flags: tuple[str, ...]
+    texts: tuple[str, ...]
+    prose: str
+
+
+def read_essay(essay: Essay) -> EssayReading:
+    flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
+    whole = readable(essay.text)
+    texts = (whole,)
+    if LITTLE_OF_ITS_OWN.intersection(flags):
+        texts = (whole, substance(essay.text, essay.prompt, essay.rubric))
+    return EssayReading(flags=flags, texts=texts, prose=prose(whole) or whole)

@@ -1,0 +1,48 @@
+"""`python -m tests.faults.poisoned_worker`: the real worker with a grader that some texts crash, hang or exhaust."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from domain.essays import Essay
+from domain.ports import TextAnalysis
+from domain.scores import EssayScore
+from tests.fakes import FakeEssayGrader
+from tests.load.modelless_worker import stand_ins
+from worker import Models, VectorStores, WorkerSettings, serve
+from workflows.policies import POLICIES, Queue
+from workflows.process_exit import leave
+
+CRASH: Final = "poison-that-ends-the-process"
+HANG: Final = "poison-that-never-ends"
+MEMORY: Final = "poison-that-takes-all-memory"
+
+STEP_S: Final = 10
+"""In the place of a minute, so that a hanging step is noticed sooner."""
+
+
+class PoisonedGrader(FakeEssayGrader):
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        text = " ".join(essay.text for essay in essays)
+        if CRASH in text:
+            os._exit(1)
+        if HANG in text:
+            await asyncio.Event().wait()
+        if MEMORY in text:
+            raise MemoryError
+        return await super().grade(essays)
+
+
+async def poisoned(stores: VectorStores, running: AsyncExitStack, analysis: TextAnalysis) -> Models:
+    return replace(await stand_ins(stores, running, analysis), grader=PoisonedGrader())
+
+
+if __name__ == "__main__":
+    step = POLICIES["score_essays_locally"]
+    POLICIES["score_essays_locally"] = replace(step, start_to_close=timedelta(seconds=STEP_S))
+    asyncio.run(serve(set(Queue), WorkerSettings(), poisoned))
+    leave(0)
