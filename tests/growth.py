@@ -3,8 +3,9 @@
 import random
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Final, TypeAlias
 
 SHORT: Final = 5_000
 LONG: Final = 20_000
@@ -71,16 +72,18 @@ ENDING: Final = "x"
 PAIRS: Final = 60
 """Texts whose halves repeat different units, drawn with a fixed seed."""
 
+Case: TypeAlias = Callable[[int], str]
+"""From a length to a text of that length."""
 
-def worst_cases() -> Iterator[Callable[[int], str]]:
-    """Functions from a length to a text of that length."""
+
+def worst_cases() -> Iterator[Case]:
     for unit in UNITS:
-        yield lambda length, unit=unit: _run(unit, length - 1) + ENDING
+        yield partial(_repeated, unit)
     pairs = random.Random(13)
     for _ in range(PAIRS):
         first, second = pairs.sample(UNITS, 2)
-        yield lambda length, first=first, second=second: _run(first, length // 2) + _run(second, length - length // 2)
-    yield lambda length: "kriter" * (length // 12) + "㌖" * (length // 2)
+        yield partial(_halves, first, second)
+    yield partial(_halves, "kriter", "㌖")
 
 
 def slow_cases(function: Callable[[str], object], *, every: int = 1) -> list[str]:
@@ -88,7 +91,7 @@ def slow_cases(function: Callable[[str], object], *, every: int = 1) -> list[str
     return [case(40) for case in islice(worst_cases(), 0, None, every) if not _is_linear(function, case)]
 
 
-def _is_linear(function: Callable[[str], object], case: Callable[[int], str]) -> bool:
+def _is_linear(function: Callable[[str], object], case: Case) -> bool:
     """The CPU time of this thread counts, and the best of several runs: other programs on the machine do not."""
     short = long = float("inf")
     for repeat in range(1, REPEATS + 1):
@@ -107,6 +110,14 @@ def _seconds(function: Callable[[str], object], text: str) -> float:
     started = time.thread_time()
     function(text)
     return time.thread_time() - started
+
+
+def _repeated(unit: str, length: int) -> str:
+    return _run(unit, length - len(ENDING)) + ENDING
+
+
+def _halves(first: str, second: str, length: int) -> str:
+    return _run(first, length // 2) + _run(second, length - length // 2)
 
 
 def _run(unit: str, length: int) -> str:

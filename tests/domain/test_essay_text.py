@@ -221,7 +221,7 @@ def test_a_trick_is_told_by_its_name(text: str, flag: str) -> None:
         f"{HONEST} get\u200bElement\u200bBy\u200bId, /var/\u200blog/\u200bnginx, f\u2061(x), it\x92s",
         f"{HONEST} \u2764\ufe0f 1\ufe0f\u20e3 葛\U000e0100 \u200e\u200f",
         f"{HONEST}\n" + "Reply from 10.0.0.1: bytes=32 time=1ms TTL=64\n" * 4,
-        f"{HONEST}\n```\n{'GET /orders/7 HTTP/1.1 answered 200 after 12 ms by node a' + chr(10) * 1}```",
+        f"{HONEST}\n```\n" + "the retry waits for a minute and then sends the request again\n" * 2 + "```",
     ],
 )
 def test_honest_peculiarities_are_no_trick(text: str) -> None:

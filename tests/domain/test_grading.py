@@ -335,7 +335,7 @@ def test_named_text_ends_in_review_and_gains_nothing(full: Reply, stripped: Repl
         assert score.needs_review
         assert ADDRESSED_TO_GRADER in score.flags
         honest = judge(RUBRIC, ask(asked, replies, Call(0, 0, STRIPPED)).text, stripped)
-        assert not score.points or (isinstance(honest, Accepted) and score.points <= scored(asked, honest).points)
+        assert not score.points or score.points <= sum(rating.points for rating in accepted(honest).ratings)
 
 
 # What is asked.
