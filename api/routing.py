@@ -38,8 +38,9 @@ class GuardedRoute(APIRoute):
     """FastAPI reads the body before it solves dependencies; here nobody's body is read before they are admitted."""
 
     def get_route_handler(self) -> Handler:
-        """Looks the route up in `MAY_USE`: a route that is not there stops the start with KeyError."""
-        MAY_USE[self.name]
+        """Raises KeyError for a route that `MAY_USE` does not name, which stops the start."""
+        if self.name not in MAY_USE:
+            raise KeyError(self.name)
         handler = super().get_route_handler()
         limits = BODIES.get(self.name, DEFAULT_LIMITS)
         takes_form = self.body_field is not None and isinstance(self.body_field.field_info, Form)

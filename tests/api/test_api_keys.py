@@ -277,7 +277,7 @@ async def test_the_last_use_is_noted_once_in_a_while(api: Api, admin: Person) ->
 
 
 def holder(**changes: Any) -> ApiKeyHolder:
-    values = {
+    values: dict[str, Any] = {
         "api_key_id": uuid4(),
         "organization_id": uuid4(),
         "scopes": [RESULTS],
