@@ -22,7 +22,5 @@ class EssayReading:
 def read_essay(essay: Essay) -> EssayReading:
     flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
     whole = readable(essay.text)
-    texts = (whole,)
-    if LITTLE_OF_ITS_OWN.intersection(flags):
-        texts = (whole, substance(essay.text, essay.prompt, essay.rubric))
-    return EssayReading(flags=flags, texts=texts, prose=prose(whole) or whole)
+    rest = [substance(essay.text, essay.prompt, essay.rubric)] if LITTLE_OF_ITS_OWN.intersection(flags) else []
+    return EssayReading(flags=flags, texts=(whole, *rest), prose=prose(whole) or whole)
