@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 CLIENT_BIN := .local/client-venv/bin
-SCORING := domain/*,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/*
+SCORING := domain/**,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/**
 
 .DEFAULT_GOAL := help
 .PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks bench-fairness evaluate evaluate-recommendations lint format \
@@ -52,22 +52,22 @@ histories: $(STAMP) ## record the histories of all branches again (tests/replay)
 	@exec $(BIN)/python -m tests.replay.export
 
 bench: $(STAMP) ## measure the pipeline against a do-nothing workflow
-	@exec $(BIN)/python -m tests.load.bench
+	@exec $(BIN)/python -m tests.benchmarks.bench
 
 bench-api: $(STAMP) ## measure the API against a bare endpoint (N=, CONCURRENCY=)
-	@exec $(BIN)/python -m tests.load.api
+	@exec $(BIN)/python -m tests.benchmarks.api
 
 bench-search: $(STAMP) ## measure both stores on a large catalogue (N=, QUERIES=, TEXTS=)
-	@exec $(BIN)/python -m tests.load.search
+	@exec $(BIN)/python -m tests.benchmarks.search
 
 bench-recommending: $(STAMP) ## measure finding and ranking beside many earlier learners (N=, LEARNERS=, STORE=)
-	@exec $(BIN)/python -m tests.load.recommending
+	@exec $(BIN)/python -m tests.benchmarks.recommending
 
 bench-webhooks: $(STAMP) ## measure deliveries against plain requests, and beside dead partners
-	@exec $(BIN)/python -m tests.load.webhooks
+	@exec $(BIN)/python -m tests.benchmarks.webhooks
 
 bench-fairness: $(STAMP) ## measure one submission beside another organization's crowd (N=, SAMPLES=)
-	@exec $(BIN)/python -m tests.load.fairness
+	@exec $(BIN)/python -m tests.benchmarks.fairness
 
 evaluate: $(STAMP) ## measure a grader on labelled answers (DATA=, GRADER=, K=, SPLITS=, BASELINE=update)
 	@exec $(BIN)/python -m tests.evaluation.evaluate

@@ -19,8 +19,15 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 from activities.adapters.embedding_settings import EmbeddingSettings
+from activities.adapters.telemetry.instrumented import (
+    MeasuredEmbedder,
+    MeasuredEmbeddingLedger,
+    MeasuredModel,
+    MeasuredSender,
+)
+from activities.adapters.telemetry.metrics import BUCKETS, MetricsInterceptor
 from activities.adapters.text_process import ProcessAnalysis
-from activities.adapters.webhook_sender import HttpWebhookSender, WebhookSettings
+from activities.adapters.webhooks.sender import HttpWebhookSender, WebhookSettings
 from activities.begin_revision import BeginRevision
 from activities.blend_recommendations import BlendRecommendations
 from activities.catalog_embedding import CatalogEmbedding
@@ -36,8 +43,6 @@ from activities.heartbeats import HeartbeatInterceptor
 from activities.index_catalog import CatalogIndex
 from activities.log_context import LogContextInterceptor
 from activities.mark_failed import MarkFailed
-from activities.measured import MeasuredEmbedder, MeasuredEmbeddingLedger, MeasuredModel, MeasuredSender
-from activities.metrics import BUCKETS, MetricsInterceptor
 from activities.publish_result import PublishResult
 from activities.reconcile import Reconcile
 from activities.retain import Retain
@@ -46,7 +51,7 @@ from activities.score_essay import Grading, ScoreEssay
 from activities.score_essays_locally import ScoreEssaysLocally
 from activities.score_rules import ScoreRules
 from activities.search_catalog import SearchCatalog
-from domain.ledger import SpendingLimits
+from domain.grading.ledger import SpendingLimits
 from domain.ports import (
     AssessmentRuns,
     CatalogRuns,
@@ -60,41 +65,41 @@ from domain.ports import (
     UnitOfWorkFactory,
 )
 from domain.privacy import RetentionRule
-from domain.webhooks import WebhookSender
-from persistence.embedding_ledger import SqlEmbeddingLedger
-from persistence.embeddings import SqlEmbeddingArtifacts
-from persistence.engine import DatabaseSettings, create_engine
+from domain.webhooks.deliveries import WebhookSender
+from persistence.database import DatabaseSettings, create_engine
+from persistence.encryption import SealingSettings
 from persistence.erasure_list import ErasureListSettings, FileErasureList
-from persistence.retention import RetentionSettings
-from persistence.sealing import SealingSettings
+from persistence.repositories.embedding_ledger import SqlEmbeddingLedger
+from persistence.repositories.embeddings import SqlEmbeddingArtifacts
+from persistence.repositories.retention import RetentionSettings
 from persistence.unit_of_work import unit_of_work_factory
 from persistence.vectors.fallback import FallbackIndex
 from persistence.vectors.pgvector import PgVectorIndex
 from workflows.assessment import AssessmentWorkflow
-from workflows.backlogs import LOCAL_GRADER, offering
 from workflows.catalog_embedding import CatalogEmbeddingWorkflow
-from workflows.catalog_runs import TemporalCatalogRuns
 from workflows.catalog_search import CatalogSearchWorkflow
-from workflows.client import connect
-from workflows.delivery_runs import TemporalDeliveryRuns
-from workflows.erasure_runs import TemporalErasureRuns
-from workflows.failure_reason import FailureReasonInterceptor
-from workflows.logs import configure_logging
-from workflows.namespace import furnish, keep_furnished
+from workflows.engine.assessment_runs import TemporalAssessmentRuns
+from workflows.engine.backlogs import LOCAL_GRADER, offering
+from workflows.engine.catalog_runs import TemporalCatalogRuns
+from workflows.engine.client import connect
+from workflows.engine.delivery_runs import TemporalDeliveryRuns
+from workflows.engine.erasure_runs import TemporalErasureRuns
+from workflows.engine.failure_reason import FailureReasonInterceptor
+from workflows.engine.namespace import furnish, keep_furnished
+from workflows.engine.process_exit import run_and_leave
 from workflows.policies import Queue, sibling_queue
-from workflows.process_exit import run_and_leave
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.revision import RevisionWorkflow
-from workflows.runs import TemporalAssessmentRuns
-from workflows.tracing import span, start_tracing, stop_tracing, tracing_is_on
+from workflows.telemetry.logs import configure_logging
+from workflows.telemetry.tracing import span, start_tracing, stop_tracing, tracing_is_on
+from workflows.telemetry.worker_metrics import metrics_runtime
 from workflows.user_erasure import UserErasureWorkflow
 from workflows.webhook_delivery import WebhookDeliveryWorkflow
-from workflows.worker_metrics import metrics_runtime
 
 if TYPE_CHECKING:
-    from activities.adapters.openai_embedder import OpenAIEmbedder
-    from activities.adapters.openai_grader import OpenAIEssayGrader
+    from activities.adapters.openai.embedder import OpenAIEmbedder
+    from activities.adapters.openai.grader import OpenAIEssayGrader
     from persistence.vectors.weaviate import WeaviateSettings
 
 log = structlog.get_logger("worker")
@@ -468,7 +473,7 @@ def load_language_model() -> "OpenAIEssayGrader":
     Raises:
         InvalidInput: there is no OPENAI_API_KEY.
     """
-    from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings  # noqa: PLC0415
+    from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings  # noqa: PLC0415
 
     return OpenAIEssayGrader(OpenAISettings())
 
@@ -479,7 +484,7 @@ def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
     Raises:
         InvalidInput: there is no OPENAI_API_KEY.
     """
-    from activities.adapters.openai_embedder import OpenAIEmbedder, OpenAIEmbeddingSettings  # noqa: PLC0415
+    from activities.adapters.openai.embedder import OpenAIEmbedder, OpenAIEmbeddingSettings  # noqa: PLC0415
 
     return OpenAIEmbedder(OpenAIEmbeddingSettings(), MeasuredEmbeddingLedger(ledger))
 
@@ -492,10 +497,10 @@ async def load_models(stores: VectorStores, running: AsyncExitStack, analysis: T
     Raises:
         InvalidInput: OpenAI is to embed the catalogue, and there is no OPENAI_API_KEY.
     """
+    from activities.adapters.caching import RememberingEmbedder  # noqa: PLC0415
     from activities.adapters.knn import KnnNearestLearners  # noqa: PLC0415
-    from activities.adapters.local_grader import LocalEssayGrader  # noqa: PLC0415
-    from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings  # noqa: PLC0415
-    from activities.adapters.remembering import RememberingEmbedder  # noqa: PLC0415
+    from activities.adapters.local_grader.grader import LocalEssayGrader  # noqa: PLC0415
+    from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings  # noqa: PLC0415
 
     minilm = MiniLMEmbedder(MiniLMSettings())
     await minilm.warm()

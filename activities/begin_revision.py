@@ -5,9 +5,9 @@ from uuid import UUID
 
 from temporalio import activity
 
-from domain.assessments import Assessment, AssessmentStatus, Healing
+from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
+from domain.assessments.steps import revision_jobs
 from domain.ports import UnitOfWork, UnitOfWorkFactory
-from domain.steps import revision_jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.steps import RunInput, run_step
-from domain.calibrating import UNCALIBRATED, calibrate
+from domain.assessments.steps import Step
 from domain.ports import NearestLearners, UnitOfWork, UnitOfWorkFactory
-from domain.recommendations import Blend, EarlierLearners, Evidence, Neighbour
-from domain.recommending import Learner, recommend
-from domain.roles import Credential
-from domain.steps import Step
+from domain.recommending.calibration import UNCALIBRATED, calibrate
+from domain.recommending.ranking import Learner, recommend
+from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour
+from domain.recommending.roles import Credential
 
 NEIGHBOURS = 50
 

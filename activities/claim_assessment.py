@@ -6,10 +6,10 @@ from uuid import UUID
 
 from temporalio import activity
 
-from domain.assessments import Assessment, AssessmentStatus
+from domain.assessments.lifecycle import Assessment, AssessmentStatus
+from domain.assessments.steps import answered_essays, submission_jobs
 from domain.ports import UnitOfWork, UnitOfWorkFactory
-from domain.steps import answered_essays, submission_jobs
-from domain.webhooks import Delivery
+from domain.webhooks.deliveries import Delivery
 
 
 class ClaimOutcome(StrEnum):

@@ -8,7 +8,7 @@ from temporalio import activity
 
 from activities.endpoint_slots import EndpointSlots, come_back_in
 from domain.ports import UnitOfWorkFactory
-from domain.webhooks import Answer, Delivery, DeliveryStatus, Due, WebhookSender, next_wait_s, status_after
+from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Due, WebhookSender, next_wait_s, status_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

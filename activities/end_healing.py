@@ -5,7 +5,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from domain.assessments import AssessmentStatus, Healing
+from domain.assessments.lifecycle import AssessmentStatus, Healing
 from domain.ports import UnitOfWorkFactory
 
 

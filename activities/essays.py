@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
+from domain.assessments.questions import EssayRubric, Item
 from domain.errors import CorruptData
-from domain.essays import Essay
-from domain.questions import EssayRubric, Item
+from domain.grading.rubrics import Essay
 
 MOST_LOST: Final = 4
 """Lost attempts after which an essay is left to a person. An attempt is lost when its worker crashed or its time ran

@@ -12,7 +12,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from activities.score_essay import EssayInput
 from activities.score_essays_locally import EssaysInput
 from activities.steps import RunInput
-from domain.steps import Step
+from domain.assessments.steps import Step
 
 log = structlog.get_logger(__name__)
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from temporalio import activity
 
-from domain.assessments import AssessmentStatus
+from domain.assessments.lifecycle import AssessmentStatus
 from domain.ports import UnitOfWorkFactory
-from domain.webhooks import Delivery
+from domain.webhooks.deliveries import Delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

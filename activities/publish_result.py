@@ -3,10 +3,10 @@
 from temporalio import activity
 
 from activities.steps import RunInput, attempt, scores
+from domain.assessments.results import Publication, Result
+from domain.assessments.steps import Step
 from domain.ports import UnitOfWork, UnitOfWorkFactory
-from domain.recommendations import Blend, Evidence
-from domain.results import Publication, Result
-from domain.steps import Step
+from domain.recommending.recommendations import Blend, Evidence
 
 
 class PublishResult:

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from temporalio import activity
 
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
 from domain.ports import AssessmentRuns, CatalogRuns, DeliveryRuns, ErasureRuns, UnitOfWork, UnitOfWorkFactory
 from domain.privacy import Erasure
-from domain.webhooks import Delivery
+from domain.webhooks.deliveries import Delivery
 
 PAGE = 200
 AT_ONCE = 8

@@ -10,14 +10,14 @@ from temporalio import activity
 
 from activities.phrases import embed_lines
 from activities.steps import RunInput, run_step, scores
+from domain.assessments.steps import Step
 from domain.errors import ExternalServiceError
+from domain.grading.scores import DegradedReason
 from domain.ports import CredentialIndex, Embedder, Found, SearchQuery, UnitOfWork, UnitOfWorkFactory
-from domain.recommendations import Evidence, SearchHit, Trace
-from domain.recommending import gap_query
-from domain.roles import Credential
-from domain.scores import DegradedReason
-from domain.skills import SkillGap, skill_gaps, skill_profile
-from domain.steps import Step
+from domain.recommending.ranking import gap_query
+from domain.recommending.recommendations import Evidence, SearchHit, Trace
+from domain.recommending.roles import Credential
+from domain.recommending.skills import SkillGap, skill_gaps, skill_profile
 
 HITS_PER_GAP = 12
 FETCHED_PER_GAP = 20

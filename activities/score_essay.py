@@ -15,6 +15,7 @@ from temporalio import activity
 from activities.essays import MOST_LOST, essay_of
 from activities.steps import RunInput, attempt
 from activities.text_analysis import IN_PROCESS
+from domain.assessments.steps import Step
 from domain.errors import (
     AnalysisFailed,
     AppError,
@@ -26,12 +27,21 @@ from domain.errors import (
     TextRefused,
     TextTooLong,
 )
-from domain.essays import Essay, ungraded_essay
-from domain.grading import Accepted, Ask, Call, LeftToPerson, Unscorable, Variant, ask, essay_score, next_call
-from domain.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.grading.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.grading.model_grading import (
+    Accepted,
+    Ask,
+    Call,
+    LeftToPerson,
+    Unscorable,
+    Variant,
+    ask,
+    essay_score,
+    next_call,
+)
+from domain.grading.rubrics import Essay, ungraded_essay
+from domain.grading.scores import DegradedReason, EssayScore
 from domain.ports import GradingModel, JobKey, TextAnalysis, UnitOfWorkFactory
-from domain.scores import DegradedReason, EssayScore
-from domain.steps import Step
 
 log = structlog.get_logger(__name__)
 

@@ -11,10 +11,10 @@ from temporalio import activity
 
 from activities.essays import MOST_LOST, essay_of
 from activities.steps import RunInput, attempt, attempt_lost
-from domain.essays import Essay, ungraded_essay
+from domain.assessments.steps import Step
+from domain.grading.rubrics import Essay, ungraded_essay
+from domain.grading.scores import DegradedReason, EssayScore, Spent
 from domain.ports import Begun, EssayGrader, JobKey, UnitOfWorkFactory
-from domain.scores import DegradedReason, EssayScore, Spent
-from domain.steps import Step
 
 AT_ONCE: Final = 2
 """Batches that one worker grades at a time. The model has one thread, so more would only wait for each other while they

@@ -3,10 +3,10 @@
 from temporalio import activity
 
 from activities.steps import RunInput, run_step
+from domain.assessments.steps import Step
+from domain.grading.rules import score_rules
+from domain.grading.scores import RuleScores
 from domain.ports import UnitOfWorkFactory
-from domain.scores import RuleScores
-from domain.scoring import score_rules
-from domain.steps import Step
 
 
 class ScoreRules:

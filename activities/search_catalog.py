@@ -8,8 +8,8 @@ from temporalio import activity
 
 from activities.retrieve_evidence import Searched
 from domain.errors import ExternalServiceError
+from domain.grading.scores import DegradedReason
 from domain.ports import Found, SearchQuery, UnitOfWorkFactory
-from domain.scores import DegradedReason
 
 log = structlog.get_logger(__name__)
 

@@ -12,14 +12,14 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.failures import code_of
+from domain.assessments.questions import EssayRubric, Item, QuestionKind, Rubric
+from domain.assessments.results import Scores
+from domain.assessments.steps import Step, answered_essays
 from domain.errors import AppError, AttemptLost, Conflict, StepGivenUp, StorageUnavailable
-from domain.essays import unanswered_essay
+from domain.grading.reviews import Review, reviewed
+from domain.grading.rubrics import unanswered_essay
+from domain.grading.scores import LOWERED, EssayScore, RuleScores, Spent, healed
 from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
-from domain.questions import EssayRubric, Item, QuestionKind, Rubric
-from domain.results import Scores
-from domain.reviews import Review, reviewed
-from domain.scores import LOWERED, EssayScore, RuleScores, Spent, healed
-from domain.steps import Step, answered_essays
 
 Output = TypeVar("Output")
 

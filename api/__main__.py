@@ -8,11 +8,11 @@ import uvicorn
 from pydantic import ValidationError
 
 from api.app import create_app
-from api.connections import BoundedConnection
+from api.middleware.http_protocol import BoundedConnection
 from api.settings import ApiSettings
-from workflows.logs import configure_logging
-from workflows.process_exit import run_and_leave
-from workflows.tracing import start_tracing, stop_tracing
+from workflows.engine.process_exit import run_and_leave
+from workflows.telemetry.logs import configure_logging
+from workflows.telemetry.tracing import start_tracing, stop_tracing
 
 GRACE_S: Final = 20
 """How long requests in flight may take once the process is told to stop."""
@@ -28,7 +28,7 @@ def serve(settings: ApiSettings) -> int:
             access_log=False,
             log_config=None,
             server_header=False,
-            proxy_headers=False,  # api.addresses reads them, from trusted proxies only
+            proxy_headers=False,  # api.security.client_address reads them, from trusted proxies only
             http=BoundedConnection,
             ws="none",
             timeout_graceful_shutdown=GRACE_S,

@@ -12,19 +12,15 @@ from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.types import Lifespan
 
-from activities.adapters.webhook_sender import WebhookSettings
+from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
-from api import documentation_pages, errors, methods, openapi
-from api.api_keys import ApiKeyPrincipals
-from api.correlation import Correlation
-from api.engine import Runs
-from api.external_issuers import ExternalIssuers
-from api.http_border import AnswerHeaders, Bound, CanonicalPath, HttpSettings, allow_origins
-from api.issuer_keys import Fetch, fetch_keys
-from api.passwords import Passwords
-from api.principals import Principals, Subject
-from api.rate_limits import RateLimits, RateLimitSettings
-from api.request_metrics import Measured, MetricsSettings, RequestMetrics
+from api import documentation_pages, errors, openapi
+from api.dependencies import Catalogue, People, Privacy, Services, Webhooks
+from api.middleware import method_not_allowed
+from api.middleware.correlation import Correlation
+from api.middleware.request_metrics import Measured, MetricsSettings, RequestMetrics
+from api.middleware.responses import AnswerHeaders, Bound, CanonicalPath, HttpSettings, allow_origins
+from api.readiness import Surroundings
 from api.routes import (
     api_keys,
     assessments,
@@ -40,32 +36,37 @@ from api.routes import (
     users,
     webhooks,
 )
-from api.services import Catalogue, People, Privacy, Services, Webhooks
+from api.security.api_keys import ApiKeyPrincipals
+from api.security.external_issuers import ExternalIssuers
+from api.security.issuer_keys import Fetch, fetch_keys
+from api.security.passwords import Passwords
+from api.security.principals import Principals, Subject
+from api.security.rate_limits import RateLimits, RateLimitSettings
+from api.security.tokens import Principal, Tokens
 from api.settings import ApiSettings
-from api.surroundings import Surroundings
-from api.tokens import Principal, Tokens
-from domain.webhooks import check_url
-from persistence.api_keys import ApiKeyQueries
-from persistence.audit_queries import AuditQueries, Denials
+from api.workflow_engine import Runs
+from domain.webhooks.deliveries import check_url
 from persistence.catalog_intake import catalog_intake_factory
-from persistence.catalog_queries import CatalogQueries
-from persistence.engine import DatabaseSettings, RequestDatabaseSettings, create_engine
-from persistence.export import Exports
+from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
+from persistence.encryption import SealingSettings, SecretBox
 from persistence.intake import IntakeFactory, intake_factory
 from persistence.people_intake import people_intake_factory
-from persistence.people_queries import PeopleQueries
-from persistence.queries import Queries
-from persistence.sealing import SealingSettings, SecretBox
+from persistence.queries.assessments import Queries
+from persistence.queries.audit import AuditQueries, Denials
+from persistence.queries.catalog import CatalogQueries
+from persistence.queries.export import Exports
+from persistence.queries.people import PeopleQueries
+from persistence.queries.webhooks import WebhookQueries
+from persistence.queries.work import WorkQueries
+from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.webhook_intake import webhook_intake_factory
-from persistence.webhook_queries import WebhookQueries
-from persistence.work_queries import WorkQueries
-from workflows.catalog_runs import TemporalCatalogRuns
-from workflows.catalog_searches import TemporalCatalogSearches
-from workflows.client import connect
-from workflows.delivery_runs import TemporalDeliveryRuns
-from workflows.erasure_runs import TemporalErasureRuns
-from workflows.runs import TemporalAssessmentRuns
-from workflows.tracing import tracing_is_on
+from workflows.engine.assessment_runs import TemporalAssessmentRuns
+from workflows.engine.catalog_runs import TemporalCatalogRuns
+from workflows.engine.catalog_searches import TemporalCatalogSearches
+from workflows.engine.client import connect
+from workflows.engine.delivery_runs import TemporalDeliveryRuns
+from workflows.engine.erasure_runs import TemporalErasureRuns
+from workflows.telemetry.tracing import tracing_is_on
 
 PREFIX: Final = "/api/v1"
 
@@ -108,7 +109,7 @@ def build(
     served = [(PREFIX, each) for each in _api_routers()] + [("", health.health), ("", metrics.scraped)]
     for prefix, each in served:
         app.include_router(each, prefix=prefix)
-    methods.refuse_others(app, served)
+    method_not_allowed.refuse_others(app, served)
     openapi.install(app)
     documentation_pages.install(app)
     return app

@@ -10,12 +10,12 @@ from getpass import getpass
 
 from pydantic import ValidationError
 
-from api.passwords import hash_password
 from api.schemas.people import FirstAdmin
+from api.security.passwords import hash_password
 from domain.errors import AppError
-from persistence.engine import DatabaseSettings, create_engine
-from persistence.people import NewUser
+from persistence.database import DatabaseSettings, create_engine
 from persistence.people_intake import PeopleIntakeFactory, people_intake_factory
+from persistence.repositories.people import NewUser
 
 
 async def create(units: PeopleIntakeFactory, wanted: FirstAdmin) -> None:

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from api.wire import UUID_FORM
+from api.schemas.base import UUID_FORM
 from domain.errors import (
     AppError,
     AssessmentFailed,
@@ -77,7 +77,7 @@ MAX_PROBLEMS: Final = 50
 
 
 def register(app: FastAPI) -> None:
-    """Installs the handlers; what none of them knows ends in `api.correlation`."""
+    """Installs the handlers; what none of them knows ends in `api.middleware.correlation`."""
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(RequestValidationError, _invalid_request)

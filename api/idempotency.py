@@ -11,13 +11,13 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 
-from api.engine import told, told_all
+from api.dependencies import Caller, Use
 from api.errors import answer_to
-from api.services import Caller, Use
-from api.tokens import Principal, key_id, keys_of
-from api.wire import Output
+from api.schemas.base import Output
+from api.security.tokens import Principal, key_id, keys_of
+from api.workflow_engine import told, told_all
 from domain.errors import AppError, InvalidInput, Problem
-from persistence.idempotency import Kept, KeyedRequest
+from persistence.repositories.idempotency import Kept, KeyedRequest
 from persistence.request_unit import RequestUnit
 
 HEADER: Final = "Idempotency-Key"

@@ -6,9 +6,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from api.external_issuers import ExternalIssuer
-from api.tokens import keys_of
-from persistence.sealing import is_placeholder
+from api.security.external_issuers import ExternalIssuer
+from api.security.tokens import keys_of
+from persistence.encryption import is_placeholder
 
 MIN_SECRET_BYTES: Final = 32
 DEVELOPMENT_SECRET: Final = "microcred-development-secret-never-for-production"  # noqa: S105  # refused outside development

@@ -10,8 +10,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from domain.errors import AppError, ExternalServiceError
-from persistence.work_queries import StepView, WorkQueries, WorkView
-from workflows.backlogs import Backlog, TaskQueues
+from persistence.queries.work import StepView, WorkQueries, WorkView
+from workflows.engine.backlogs import Backlog, TaskQueues
 
 Found = TypeVar("Found")
 

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from persistence.engine import DatabaseSettings
+from persistence.database import DatabaseSettings
 from persistence.migrate import MigrationStopped, upgrade
 
 SCRIPT: Final = Path(__file__).parent / "postgres" / "app_role.sql"

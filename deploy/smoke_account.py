@@ -10,9 +10,9 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from api.passwords import hash_password
-from persistence.accounts import Account, ensure_accounts
-from persistence.engine import DatabaseSettings, create_engine
+from api.security.passwords import hash_password
+from persistence.database import DatabaseSettings, create_engine
+from persistence.repositories.accounts import Account, ensure_accounts
 
 
 class SmokeAccountSettings(BaseSettings):

@@ -8,20 +8,20 @@ from types import TracebackType
 from typing import Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID
 
-from domain.assessments import Assessment
-from domain.calibrating import Tally
-from domain.essays import Essay
-from domain.grading import Ask, Call, Reply
-from domain.identity import derived_id
-from domain.ledger import AnswerKey, Bought, BoughtVectors, Intent, SpendingLimits
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.questions import Anchor, Item
+from domain.assessments.results import Publication, Published, Result
+from domain.grading.ledger import AnswerKey, Bought, BoughtVectors, Intent, SpendingLimits
+from domain.grading.model_grading import Ask, Call, Reply
+from domain.grading.reviews import Review
+from domain.grading.rubrics import Essay
+from domain.grading.scores import DegradedReason, EssayScore, Spent
+from domain.ids import derived_id
 from domain.privacy import Erasure, RetentionRule
-from domain.questions import Anchor, Item
-from domain.recommendations import EarlierLearners, SearchHit
-from domain.results import Publication, Published, Result
-from domain.reviews import Review
-from domain.roles import Credential, Role
-from domain.scores import DegradedReason, EssayScore, Spent
-from domain.webhooks import Answer, Delivery, DeliveryStatus, Due
+from domain.recommending.calibration import Tally
+from domain.recommending.recommendations import EarlierLearners, SearchHit
+from domain.recommending.roles import Credential, Role
+from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Due
 
 Vector: TypeAlias = Sequence[float]
 """384 finite floats of Euclidean length 1."""
@@ -705,7 +705,7 @@ class UnitOfWorkFactory(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogText:
-    """The text of a credential that its vector is made of (`domain.roles.credential_text`), and the text's hash."""
+    """The text of a credential (`domain.recommending.roles.credential_text`), and the text's hash."""
 
     credential_id: UUID
     text: str

@@ -5,7 +5,7 @@ import unicodedata
 from itertools import chain, groupby, islice
 from typing import Final
 
-from domain.questions import MAX_ESSAY_CHARS
+from domain.assessments.questions import MAX_ESSAY_CHARS
 
 MAX_MARKS: Final = 30
 """Combining marks in a row, as in Unicode's Stream-Safe Text Format. Normalization sorts each run of marks in

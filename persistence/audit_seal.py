@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from persistence.engine import DatabaseSettings, create_engine
+from persistence.database import DatabaseSettings, create_engine
 
 GENESIS: Final = "0" * 64
 """Stands where the first row's link would hold the hash before it."""

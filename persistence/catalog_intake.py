@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from persistence.catalog_import import SqlCatalogImports
-from persistence.catalog_views import ImportView
+from persistence.content.catalog_import import SqlCatalogImports
+from persistence.queries.catalog_views import ImportView
 from persistence.request_unit import RequestUnit
 from persistence.unit_of_work import sessions
 

@@ -11,22 +11,22 @@ from pydantic_core import to_json
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from domain.answers import check_answer
-from domain.assessments import Assessment, AssessmentStatus
+from domain.assessments.answers import check_answer
+from domain.assessments.lifecycle import Assessment, AssessmentStatus
+from domain.assessments.questions import Answer, Item
+from domain.assessments.steps import submission_jobs
 from domain.errors import Erased, InvalidAssessmentState, InvalidInput, Problem
 from domain.ports import Assessments, Jobs, Results
-from domain.questions import Answer, Item
-from domain.steps import submission_jobs
-from persistence import audit, mappers
-from persistence.assessments import ERASED, lock_with_items
-from persistence.documents import encode_answer
-from persistence.feedback import FeedbackIntake, locked
-from persistence.items import ASKED, asked_items
+from persistence.queries.views import Actor, Viewer
+from persistence.repositories import audit, mappers
+from persistence.repositories.assessments import ERASED, lock_with_items
+from persistence.repositories.documents import encode_answer
+from persistence.repositories.feedback import FeedbackIntake, locked
+from persistence.repositories.items import ASKED, asked_items
 from persistence.request_unit import RequestUnit
 from persistence.revising import Revising
 from persistence.tables import AssessmentRow, RoleRow, UserRow
 from persistence.unit_of_work import sessions
-from persistence.views import Actor, Viewer
 
 _REFUSED: Final = "The request is not valid"
 _NOTHING_ANSWERED: Final = "No question is answered yet: answer at least one before you hand the assessment in"

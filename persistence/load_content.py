@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from domain.errors import InvalidInput
-from persistence.content import load_content
-from persistence.engine import DatabaseSettings, create_engine
+from persistence.content.loader import load_content
+from persistence.database import DatabaseSettings, create_engine
 
 
 async def main(directory: Path) -> None:

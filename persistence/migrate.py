@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 from sqlalchemy.exc import OperationalError
 
-from persistence.engine import DatabaseSettings
+from persistence.database import DatabaseSettings
 from persistence.migrations.locks import MigrationSettings
 
 RETRY_AFTER_S: Final = 1.0

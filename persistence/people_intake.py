@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from persistence.api_keys import ApiKeys
-from persistence.people import People
-from persistence.refresh_tokens import RefreshTokens
+from persistence.repositories.api_keys import ApiKeys
+from persistence.repositories.people import People
+from persistence.repositories.refresh_tokens import RefreshTokens
 from persistence.request_unit import RequestUnit
 from persistence.unit_of_work import sessions
 

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import audit
-from persistence.engine import DatabaseSettings, create_engine
-from persistence.erasure import SqlErasures
+from persistence.database import DatabaseSettings, create_engine
 from persistence.erasure_list import ErasureListSettings, FileErasureList
+from persistence.repositories import audit
+from persistence.repositories.erasure import SqlErasures
 from persistence.unit_of_work import sessions
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction, async_sessionmaker
 
-from domain.assessments import Assessment
-from domain.webhooks import Delivery
-from persistence.catalog_views import ImportView
-from persistence.idempotency import IdempotencyKeys
+from domain.assessments.lifecycle import Assessment
+from domain.webhooks.deliveries import Delivery
+from persistence.queries.catalog_views import ImportView
+from persistence.repositories.idempotency import IdempotencyKeys
 from persistence.unit_of_work import SqlUnitOfWork
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import CorruptData
-from persistence.engine import DatabaseSettings, create_engine
-from persistence.sealing import SealingSettings, SecretBox
+from persistence.database import DatabaseSettings, create_engine
+from persistence.encryption import SealingSettings, SecretBox
 from persistence.tables import WebhookEndpointRow
 
 

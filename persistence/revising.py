@@ -8,16 +8,16 @@ from uuid import UUID, uuid4
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.assessments import Assessment, AssessmentStatus, Healing
+from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
+from domain.assessments.questions import EssayRubric, Item
+from domain.assessments.steps import submission_jobs
 from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem
-from domain.essays import rate
+from domain.grading.rubrics import rate
 from domain.ports import Assessments, Jobs, Results
-from domain.questions import EssayRubric, Item
-from domain.steps import submission_jobs
-from persistence import audit
-from persistence.feedback import check_standing, locked
+from persistence.queries.views import Actor, Viewer
+from persistence.repositories import audit
+from persistence.repositories.feedback import check_standing, locked
 from persistence.tables import EssayReviewRow
-from persistence.views import Actor, Viewer
 
 _REFUSED: Final = "The request is not valid"
 

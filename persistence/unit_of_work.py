@@ -19,18 +19,18 @@ from domain.ports import (
     Reviews,
     UnitOfWorkFactory,
 )
-from persistence.assessments import SqlAssessments
 from persistence.audit_seal import SqlAuditTrail
-from persistence.catalog import SqlCatalog
-from persistence.catalog_import import SqlCatalogImports
-from persistence.deliveries import SqlDeliveries
-from persistence.erasure import SqlErasures
-from persistence.failures import storage_failure
-from persistence.jobs import SqlJobs
-from persistence.model_answers import SqlModelAnswers
-from persistence.results import SqlResults
-from persistence.retention import SqlRetention
-from persistence.reviews import SqlReviews
+from persistence.content.catalog_import import SqlCatalogImports
+from persistence.database_errors import storage_failure
+from persistence.repositories.assessments import SqlAssessments
+from persistence.repositories.catalog import SqlCatalog
+from persistence.repositories.deliveries import SqlDeliveries
+from persistence.repositories.erasure import SqlErasures
+from persistence.repositories.jobs import SqlJobs
+from persistence.repositories.model_answers import SqlModelAnswers
+from persistence.repositories.results import SqlResults
+from persistence.repositories.retention import SqlRetention
+from persistence.repositories.reviews import SqlReviews
 
 
 class SqlUnitOfWork:

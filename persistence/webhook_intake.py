@@ -7,11 +7,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from domain.webhooks import Delivery
-from persistence.endpoints import Endpoints
-from persistence.redeliveries import Redeliveries
+from domain.webhooks.deliveries import Delivery
+from persistence.encryption import SecretBox
+from persistence.repositories.endpoints import Endpoints
+from persistence.repositories.redeliveries import Redeliveries
 from persistence.request_unit import RequestUnit
-from persistence.sealing import SecretBox
 from persistence.unit_of_work import sessions
 
 

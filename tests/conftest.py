@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from domain.ports import UnitOfWorkFactory
-from persistence.engine import create_engine
+from persistence.database import create_engine
 from persistence.unit_of_work import SqlUnitOfWork
 from persistence.vectors.weaviate import Weaviate
-from tests.databases import Databases, database_server, settings_of
-from tests.vector_stores import none_to_be_had, settings_of_weaviate, weaviate_for_tests
+from tests.support.databases import Databases, database_server, settings_of
+from tests.support.vector_stores import none_to_be_had, settings_of_weaviate, weaviate_for_tests
 
 Server = TypeVar("Server")
 

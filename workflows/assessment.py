@@ -16,11 +16,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.score_essays_locally import EssaysInput, LeftEssay, ScoreEssaysLocally
     from activities.score_rules import ScoreRules
     from activities.steps import RunInput
-    from domain.assessments import AssessmentStatus
-    from domain.results import Publication
-    from domain.scores import DegradedReason
-    from workflows import search_attributes
+    from domain.assessments.lifecycle import AssessmentStatus
+    from domain.assessments.results import Publication
+    from domain.grading.scores import DegradedReason
     from workflows.deliveries import start_deliveries
+    from workflows.engine import search_attributes
     from workflows.essays import all_of, grade
     from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
     from workflows.policies import calling, versioning

@@ -8,8 +8,8 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from domain.webhooks import Delivery
-    from workflows import legends
+    from domain.webhooks.deliveries import Delivery
+    from workflows.engine import static_details
     from workflows.policies import Queue, sibling_queue
     from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, fair, summary, workflow_id
 
@@ -29,7 +29,7 @@ async def _start(delivery: Delivery) -> None:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             static_summary=summary(delivery),
-            static_details=legends.DELIVERY,
+            static_details=static_details.DELIVERY,
             search_attributes=attributes(delivery),
             priority=fair(delivery),
         )

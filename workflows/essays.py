@@ -11,7 +11,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 with workflow.unsafe.imports_passed_through():
     from activities.score_essay import EssayInput, EssayOutcome, ScoreEssay
-    from domain.scores import DegradedReason
+    from domain.grading.scores import DegradedReason
     from workflows.pipeline import told
     from workflows.policies import FALLBACKS, STORAGE_PAUSE, calling
 

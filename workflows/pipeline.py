@@ -12,9 +12,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.publish_result import PublishResult
     from activities.retrieve_evidence import EvidenceResult, RetrieveEvidence
     from activities.steps import RunInput
-    from domain.results import Publication
-    from workflows import search_attributes
+    from domain.assessments.results import Publication
     from workflows.deliveries import start_deliveries
+    from workflows.engine import search_attributes
     from workflows.policies import calling
     from workflows.progress import Stage
 

@@ -16,8 +16,8 @@ from temporalio.common import Priority, RetryPolicy, VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import NON_RETRYABLE
-    from domain.assessments import Assessment
-    from domain.scores import DegradedReason
+    from domain.assessments.lifecycle import Assessment
+    from domain.grading.scores import DegradedReason
 
 
 class Queue(StrEnum):

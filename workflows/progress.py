@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.scores import DegradedReason
+    from domain.grading.scores import DegradedReason
 
 
 TIME: Final = "%Y-%m-%d %H:%M:%S UTC"

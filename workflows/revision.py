@@ -22,9 +22,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.score_essay import EssayInput
     from activities.score_essays_locally import EssaysInput, LeftEssay, ScoreEssaysLocally
     from activities.steps import RunInput
-    from domain.assessments import AssessmentStatus, Healing
-    from domain.scores import DegradedReason
-    from workflows import legends, search_attributes
+    from domain.assessments.lifecycle import AssessmentStatus, Healing
+    from domain.grading.scores import DegradedReason
+    from workflows.engine import search_attributes, static_details
     from workflows.essays import Attempted, grade
     from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
     from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST, HEALING_LONGEST, calling, versioning
@@ -223,7 +223,7 @@ async def start_healing(revision: RevisionInput) -> None:
             id=f"revision-{revision.assessment_id}",
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             static_summary=f"Revise assessment {revision.assessment_id}",
-            static_details=legends.REVISION,
+            static_details=static_details.REVISION,
             search_attributes=info.typed_search_attributes.updated(published),
             priority=info.priority,
         )

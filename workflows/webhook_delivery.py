@@ -10,8 +10,8 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, DeliverWebhook
-    from domain.webhooks import Delivery, DeliveryStatus, scheduled_wait_s
-    from workflows import search_attributes
+    from domain.webhooks.deliveries import Delivery, DeliveryStatus, scheduled_wait_s
+    from workflows.engine import search_attributes
     from workflows.policies import DELIVERY_SCHEDULE_S, calling, versioning
     from workflows.progress import TIME
 

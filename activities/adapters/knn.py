@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
-from domain.recommendations import EarlierLearners
+from domain.recommending.recommendations import EarlierLearners
 
 REACH: Final = 0.25
 """A difference of so much a skill (root mean square) lowers the nearness to about a third."""

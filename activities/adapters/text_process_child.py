@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
 
-import domain.grading  # noqa: F401  # imported at start, so that the first request need not wait for it
+import domain.grading.model_grading  # noqa: F401  # imported at start, so that the first request need not wait for it
 
 LENGTH: Final = struct.Struct("!Q")
 OUT_OF_MEMORY: Final = "MemoryError"

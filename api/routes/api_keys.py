@@ -5,15 +5,15 @@ from datetime import timedelta
 
 from fastapi import Response
 
+from api.dependencies import Caller, Seen, Use
 from api.idempotency import Done, Keyed
-from api.routing import router
+from api.middleware.routing import router
 from api.schemas.api_keys import ApiKey, ApiKeyList, ApiKeyRequest, ApiKeyWithSecret
+from api.schemas.base import Id
 from api.schemas.errors import answers
-from api.services import Caller, Seen, Use
-from api.wire import Id
-from persistence.api_keys import NewApiKey
 from persistence.people_intake import PeopleUnit
-from persistence.views import Actor
+from persistence.queries.views import Actor
+from persistence.repositories.api_keys import NewApiKey
 
 api_keys = router(prefix="/api-keys", tags=["API keys"])
 

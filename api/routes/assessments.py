@@ -7,11 +7,10 @@ from typing import Annotated, Final
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api import cursors
-from api.access import actor_of
-from api.engine import ensure_run, live_stage, told
+from api.dependencies import Caller, Seen, Use
 from api.idempotency import Done, Keyed
-from api.routing import router
+from api.middleware.routing import router
+from api.schemas import cursors
 from api.schemas.assessments import (
     AssessmentList,
     AssessmentQuestions,
@@ -26,13 +25,14 @@ from api.schemas.assessments import (
     Status,
     StoredAnswer,
 )
+from api.schemas.base import Id, Moment, QueryInput, boolean, digits
 from api.schemas.errors import answers
-from api.services import Caller, Seen, Use
-from api.wire import Id, Moment, QueryInput, boolean, digits
-from domain.assessments import AssessmentStatus as State
+from api.security.authorization import actor_of
+from api.workflow_engine import ensure_run, live_stage, told
+from domain.assessments.lifecycle import AssessmentStatus as State
 from domain.errors import InvalidAssessmentState, NotFound
 from persistence.intake import Given, IntakeUnit
-from persistence.views import AssessmentFilter, StatusView
+from persistence.queries.views import AssessmentFilter, StatusView
 
 HANDED_IN: Final = "Handed in; the result is being made"
 HAND_IN: Final = "send completed: true to hand the assessment in"

@@ -6,17 +6,17 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
-from api.passwords import PasswordMatch
-from api.rate_limits import Limits
-from api.routing import open_router, router
+from api.dependencies import Caller, Use
+from api.middleware.routing import open_router, router
 from api.schemas.errors import answers
 from api.schemas.people import Me, OwnPasswordChange, RefreshRequest, TokenResponse
-from api.services import Caller, Use
-from api.tokens import Principal, UserRole
+from api.security.passwords import PasswordMatch
+from api.security.rate_limits import Limits
+from api.security.tokens import Principal, UserRole
 from domain.email_addresses import normalize_email
 from domain.errors import Conflict, InvalidInput, Problem, TemporarilyUnavailable, Unauthenticated
 from domain.passwords import find_weakness, normalize_password, spellings
-from persistence.views import Account, Holder
+from persistence.queries.views import Account, Holder
 
 tokens = open_router(prefix="/auth", tags=["Authentication"])
 me = router(tags=["Authentication"])

@@ -7,12 +7,11 @@ import structlog
 from fastapi import Query, Response
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from api.access import actor_of
-from api.csv_body import CSV, parse_csv
-from api.engine import told
+from api.dependencies import Caller, Catalogue, Use
 from api.idempotency import Done, Keyed
-from api.json_body import JSON, StrictRequest, parse_json
-from api.routing import router
+from api.middleware.routing import router
+from api.middleware.strict_json import JSON, StrictRequest, parse_json
+from api.schemas.base import Id, QueryInput, digits
 from api.schemas.catalog import (
     IMPORT_BODY,
     Credential,
@@ -23,14 +22,15 @@ from api.schemas.catalog import (
     SearchItem,
     SearchResponse,
 )
+from api.schemas.csv_body import CSV, parse_csv
 from api.schemas.errors import answers
-from api.services import Caller, Catalogue, Use
-from api.wire import Id, QueryInput, digits
+from api.security.authorization import actor_of
+from api.workflow_engine import told
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
 from domain.ports import Found
 from persistence.catalog_intake import CatalogIntakeUnit
-from persistence.catalog_rows import Reading, read_rows
-from persistence.catalog_views import ImportView
+from persistence.content.catalog_rows import Reading, read_rows
+from persistence.queries.catalog_views import ImportView
 
 FETCHED: Final = 2
 """So many times more hits than are wanted: an index may still hold what Postgres says is withdrawn."""

@@ -7,11 +7,11 @@ from typing import Final
 import structlog
 from fastapi import Response
 
-from api.routing import open_router
+from api.dependencies import Use
+from api.middleware.routing import open_router
 from api.schemas.health import Health, QueueState, Readiness, StepState, UpOrDown
-from api.services import Use
 from domain.errors import StorageUnavailable
-from workflows.backlogs import Backlog, offered
+from workflows.engine.backlogs import Backlog, offered
 from workflows.policies import Queue
 
 PING_DEADLINE_S: Final = 2.5

@@ -5,10 +5,10 @@ from typing import Any, Final, cast
 from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from api.request_metrics import MetricsSettings, RequestMetrics
-from api.routing import open_router
+from api.dependencies import Use
+from api.middleware.request_metrics import MetricsSettings, RequestMetrics
+from api.middleware.routing import open_router
 from api.schemas.errors import answers
-from api.services import Use
 from api.work_metrics import registry_of_work
 from domain.errors import Unauthenticated
 

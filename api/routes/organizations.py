@@ -6,16 +6,16 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api import cursors
-from api.access import actor_of
+from api.dependencies import Caller, Use
 from api.idempotency import Done, Keyed
-from api.routing import router
+from api.middleware.routing import router
+from api.schemas import cursors
+from api.schemas.base import QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.people import Organization, OrganizationList, OrganizationRequest, OrganizationWithAdmin, User
-from api.services import Caller, Use
-from api.wire import QueryInput, digits
-from persistence.people import NewUser
+from api.security.authorization import actor_of
 from persistence.people_intake import PeopleUnit
+from persistence.repositories.people import NewUser
 
 organizations = router(prefix="/organizations", tags=["Organizations"])
 

@@ -6,15 +6,15 @@ from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import BeforeValidator, Field
 
-from api import cursors
-from api.access import actor_of
-from api.engine import told
-from api.routing import router
+from api.dependencies import Caller, SeenPeople, Use
+from api.middleware.routing import router
+from api.schemas import cursors
+from api.schemas.base import Id, Moment, QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.privacy import AuditEntry, AuditList, ErasureAck
-from api.services import Caller, SeenPeople, Use
-from api.wire import Id, Moment, QueryInput, digits
-from persistence.audit_queries import AuditFilter
+from api.security.authorization import actor_of
+from api.workflow_engine import told
+from persistence.queries.audit import AuditFilter
 
 privacy = router(prefix="/users", tags=["People"])
 audit_logs = router(prefix="/audit-logs", tags=["Audit"])

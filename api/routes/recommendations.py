@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api import cursors
-from api.access import actor_of
+from api.dependencies import Caller, Seen, Use
 from api.idempotency import Done, Keyed
-from api.routing import router
+from api.middleware.routing import router
+from api.schemas import cursors
+from api.schemas.base import Id, QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.recommendations import (
     Feedback,
@@ -16,11 +17,10 @@ from api.schemas.recommendations import (
     RecommendationFeedbackRequest,
     RecommendationFeedbackResponse,
 )
-from api.services import Caller, Seen, Use
-from api.wire import Id, QueryInput, digits
+from api.security.authorization import actor_of
 from domain.errors import InvalidInput, NotFound, Problem
-from persistence.feedback import Feedback as Given
 from persistence.intake import IntakeUnit
+from persistence.repositories.feedback import Feedback as Given
 
 recommendations = router(prefix="/recommendations", tags=["Recommendations"])
 

@@ -7,15 +7,15 @@ from fastapi import Path, Response
 from pydantic import BeforeValidator, Field
 from starlette.responses import JSONResponse
 
-from api.engine import live_stage
-from api.routing import router
+from api.dependencies import Seen, Use
+from api.middleware.routing import router
+from api.schemas.base import Id, digits
 from api.schemas.errors import answers
 from api.schemas.results import AssessmentResult, AssessmentScores, ResultPending, Revision, RevisionList
-from api.services import Seen, Use
-from api.wire import Id, digits
-from domain.assessments import AssessmentStatus
+from api.workflow_engine import live_stage
+from domain.assessments.lifecycle import AssessmentStatus
 from domain.errors import AssessmentFailed, NotFound, RecommendationNotReady
-from persistence.views import PublishedView
+from persistence.queries.views import PublishedView
 
 RETRY_AFTER_S = 1
 PENDING: dict[int | str, dict[str, Any]] = {

@@ -4,14 +4,14 @@ from functools import partial
 
 from fastapi import Response
 
-from api.access import actor_of
-from api.engine import ensure_run, told
+from api.dependencies import Caller, Seen, Use
 from api.idempotency import Done, Keyed
-from api.routing import router
+from api.middleware.routing import router
+from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.schemas.revising import RerunResponse, RetryResponse, ReviewRequest, ReviewResponse
-from api.services import Caller, Seen, Use
-from api.wire import Id
+from api.security.authorization import actor_of
+from api.workflow_engine import ensure_run, told
 from persistence.intake import IntakeUnit
 from persistence.revising import Judgement
 

@@ -6,10 +6,11 @@ from uuid import UUID
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api import cursors
-from api.access import actor_of
+from api.dependencies import Caller, SeenPeople, Use
 from api.idempotency import Done, Keyed
-from api.routing import router
+from api.middleware.routing import router
+from api.schemas import cursors
+from api.schemas.base import Id, QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.people import (
     EMAIL,
@@ -22,14 +23,13 @@ from api.schemas.people import (
     UserList,
     UserRequest,
 )
-from api.services import Caller, SeenPeople, Use
-from api.wire import Id, QueryInput, digits
+from api.security.authorization import actor_of
 from domain.email_addresses import MAX_CHARS
 from domain.errors import Forbidden, InvalidInput, NotFound, Problem
 from domain.passwords import find_weakness
-from persistence.people import NewUser, no_such_organization
 from persistence.people_intake import PeopleUnit
-from persistence.people_views import PeopleViewer, UserFilter
+from persistence.queries.people_views import PeopleViewer, UserFilter
+from persistence.repositories.people import NewUser, no_such_organization
 
 users = router(prefix="/users", tags=["People"])
 

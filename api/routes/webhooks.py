@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api import cursors
-from api.engine import told
+from api.dependencies import Caller, Seen, Use
 from api.idempotency import Done, Keyed
-from api.routing import router
+from api.middleware.routing import router
+from api.schemas import cursors
+from api.schemas.base import Id, Moment, QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.webhooks import (
     Attempt,
@@ -28,15 +29,14 @@ from api.schemas.webhooks import (
     RecoverRequest,
     Sendable,
 )
-from api.services import Caller, Seen, Use
-from api.tokens import Principal
-from api.wire import Id, Moment, QueryInput, digits
+from api.security.tokens import Principal
+from api.workflow_engine import told
 from domain.errors import NotFound
-from domain.webhooks import Delivery
-from persistence.endpoints import Issued, NewEndpoint
-from persistence.views import Actor
+from domain.webhooks.deliveries import Delivery
+from persistence.queries.views import Actor
+from persistence.queries.webhook_views import DeliveryFilter
+from persistence.repositories.endpoints import Issued, NewEndpoint
 from persistence.webhook_intake import WebhookIntakeUnit
-from persistence.webhook_views import DeliveryFilter
 
 endpoints = router(prefix="/webhooks/endpoints", tags=["Webhooks"])
 deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])

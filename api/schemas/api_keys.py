@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
-from api.wire import Id, Input, Moment, Output
+from api.schemas.base import Id, Input, Moment, Output
 
 MAX_DAYS: Final = 366
 DEFAULT_DAYS: Final = 90

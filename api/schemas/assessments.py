@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from api.wire import Id, Input, Moment, Number, Output
-from domain.answers import answer_json, public_rubric
-from domain.questions import AnswerFormat as DomainFormat
-from domain.questions import Item
+from api.schemas.base import Id, Input, Moment, Number, Output
+from domain.assessments.answers import answer_json, public_rubric
+from domain.assessments.questions import AnswerFormat as DomainFormat
+from domain.assessments.questions import Item
 
 MAX_METADATA_BYTES: Final = 4096
 MAX_RESPONSES: Final = 200

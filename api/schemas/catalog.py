@@ -4,8 +4,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from api.wire import Id, Moment, Number, Output
-from persistence.catalog_rows import MAX_ROWS, ImportEntry, Outcome
+from api.schemas.base import Id, Moment, Number, Output
+from persistence.content.catalog_rows import MAX_ROWS, ImportEntry, Outcome
 
 
 class SkillTarget(Output):

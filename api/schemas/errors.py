@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.wire import Output
+from api.schemas.base import Output
 
 
 class FieldProblem(Output):

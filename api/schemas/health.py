@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.wire import Output
+from api.schemas.base import Output
 
 UpOrDown = Literal["up", "down"]
 

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from api.wire import Id, Input, Moment, Output, VisibleText
+from api.schemas.base import Id, Input, Moment, Output, VisibleText
 from domain.email_addresses import MAX_CHARS
 from domain.passwords import MAX_BYTES, MIN_CHARS, TOO_SHORT_OR_LONG, find_weakness
 

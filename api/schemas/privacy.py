@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from api.wire import Id, Moment, Output
+from api.schemas.base import Id, Moment, Output
 
 
 class ErasureAck(Output):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.wire import Comment, Id, Input, Moment, Output
+from api.schemas.base import Comment, Id, Input, Moment, Output
 
 
 class RecommendationFeedbackRequest(Input):

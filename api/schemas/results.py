@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AnyUrl, Field
 
-from api.wire import Id, Moment, Output
+from api.schemas.base import Id, Moment, Output
 
 
 class RecommendationItem(Output):

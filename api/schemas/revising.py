@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from api.wire import Comment, Id, Input, Output
+from api.schemas.base import Comment, Id, Input, Output
 
 
 class ReviewRequest(Input):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from api.wire import Id, Input, Moment, Output
+from api.schemas.base import Id, Input, Moment, Output
 
 MAX_URL_CHARS: Final = 2048
 MAX_RATE: Final = 60_000

@@ -14,7 +14,7 @@ from deploy.local.plan import Plan, plan
 from deploy.local.private_files import env_file, write
 from deploy.local.settings import LOCAL, StackSettings
 from deploy.local.stack import AlreadyRunningError, Stack, StopSignals, locked, say, supervise
-from workflows.process_exit import run_and_leave
+from workflows.engine.process_exit import run_and_leave
 
 AFTER_A_KILL_S = 15.0
 """How long the servers of a stack that was killed may take to give their ports back."""

@@ -15,7 +15,7 @@ import httpx
 import yaml
 
 from deploy.local.demo_partner import Receiver, receiving
-from domain.identity import derived_id
+from domain.ids import derived_id
 
 ANSWERS = Path(__file__).with_name("demo_answers.yaml")
 RESULT_WITHIN_S = 120

@@ -9,12 +9,12 @@ from typing import Final
 
 import structlog
 
-from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
+from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.embed_catalog import embed_catalog
 from activities.index_catalog import CatalogIndex, rebuild, settle
 from domain.ports import EmbeddingArtifacts
-from persistence.embeddings import SqlEmbeddingArtifacts
-from persistence.engine import DatabaseSettings, create_engine
+from persistence.database import DatabaseSettings, create_engine
+from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.vectors.weaviate import Weaviate, WeaviateSettings
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from api.passwords import hash_password
+from api.security.passwords import hash_password
 from deploy.local.embed import embed_and_index
 from deploy.local.process import PROGRESS
-from persistence.accounts import Account, ensure_accounts
-from persistence.content import load_content
-from persistence.embeddings import SqlEmbeddingArtifacts
-from persistence.engine import DatabaseSettings, create_engine
+from persistence.content.loader import load_content
+from persistence.database import DatabaseSettings, create_engine
+from persistence.repositories.accounts import Account, ensure_accounts
+from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.vectors.weaviate import WeaviateSettings
 
 CONTENT: Final = Path(__file__).parents[1] / "content"

@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from persistence.engine import DatabaseSettings
+from persistence.database import DatabaseSettings
 from persistence.migrations.locks import MigrationSettings
 from persistence.tables import Base
 

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.assessments import AssessmentStatus, Healing
-from domain.questions import QuestionKind, QuestionType
+from domain.assessments.lifecycle import AssessmentStatus, Healing
+from domain.assessments.questions import QuestionKind, QuestionType
 from persistence.tables.base import Base, Code, Created, Document, Hash, Id, Updated, one_of
 
 _OPEN = text("status IN ('in_progress', 'awaiting_async')")

@@ -12,8 +12,8 @@ from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Numeric, St
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.questions import QuestionKind, QuestionType
-from domain.roles import CredentialLevel
+from domain.assessments.questions import QuestionKind, QuestionType
+from domain.recommending.roles import CredentialLevel
 from persistence.tables.base import Base, Created, Document, Hash, Id, Ids, Names, Updated, one_of
 
 DIMENSIONS = 384

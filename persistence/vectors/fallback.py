@@ -11,8 +11,8 @@ from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
 from domain.errors import ExternalServiceError
+from domain.grading.scores import DegradedReason
 from domain.ports import CredentialIndex, Found, SearchQuery
-from domain.scores import DegradedReason
 from persistence.vectors.ranking import check_search
 
 FAILURES: Final = 5

@@ -8,8 +8,8 @@ from sqlalchemy import Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.ports import Found, SearchQuery
-from domain.recommendations import SearchHit
-from persistence.failures import storage_errors
+from domain.recommending.recommendations import SearchHit
+from persistence.database_errors import storage_errors
 from persistence.vectors.ranking import WORD_SHARE, check_search, pool_of
 
 FEW: Final = 1_000

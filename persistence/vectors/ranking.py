@@ -5,7 +5,7 @@ from typing import Final
 
 from domain.errors import InvalidInput
 from domain.ports import SearchQuery
-from domain.vectors import check_vector
+from domain.recommending.vectors import check_vector
 
 WORD_SHARE: Final = 0.2
 """The words' part of the fused score; the rest is the cosine's. Each is spread to 0..1 over what was found."""

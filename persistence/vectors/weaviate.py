@@ -23,7 +23,7 @@ from weaviate.outputs.query import Object
 
 from domain.errors import ExternalServiceError
 from domain.ports import Found, SearchQuery
-from domain.recommendations import SearchHit
+from domain.recommending.recommendations import SearchHit
 from persistence.vectors.ranking import WORD_SHARE, check_search
 from persistence.vectors.weaviate_schema import ARTIFACT_ID, SKILLS, WORDS, alias_of
 

@@ -6,7 +6,7 @@ from typing import Final
 from weaviate.classes.config import Configure, DataType, Property, Tokenization, VectorDistances
 from weaviate.collections.classes.config import CollectionConfig
 
-from domain.identity import content_hash
+from domain.ids import content_hash
 
 TITLE: Final = "title"
 DESCRIPTION: Final = "description"

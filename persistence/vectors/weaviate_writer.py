@@ -12,7 +12,7 @@ from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
 from domain.errors import ExternalServiceError, NotFound
 from domain.ports import IndexEntry, Refusal
-from domain.vectors import check_vector
+from domain.recommending.vectors import check_vector
 from persistence.vectors.weaviate import Weaviate, weaviate_errors
 from persistence.vectors.weaviate_schema import (
     ARTIFACT_ID,

@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities.score_essays_locally import EssaysInput, LeftEssay, ScoreEssaysLocally
 from activities.score_rules import ScoreRules
 from activities.steps import RunInput
-from domain.assessments import Assessment
-from domain.essays import Essay
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.steps import answered_essays
+from domain.grading.rubrics import Essay
+from domain.grading.scores import DegradedReason, EssayScore
 from domain.ports import JobKey, UnitOfWorkFactory
-from domain.scores import DegradedReason, EssayScore
-from domain.steps import answered_essays
 from persistence.tables import AsyncJobRow, CredentialRow, EmbeddingArtifactRow, RoleRow
-from tests.builders import ROLE_ID, an_assessment, artifact_id
-from tests.fakes import FakeEmbedder, FakeEssayGrader, IndexedCredential, InMemoryCredentialIndex, bag_of_words
+from tests.support.builders import ROLE_ID, an_assessment, artifact_id
+from tests.support.fakes import FakeEmbedder, FakeEssayGrader, IndexedCredential, InMemoryCredentialIndex, bag_of_words
 
 MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
 

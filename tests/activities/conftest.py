@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
 from tests.activities.builders import submitted
 
 

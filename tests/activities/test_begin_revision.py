@@ -16,15 +16,15 @@ from activities.score_essay import EssayInput, ScoreEssay
 from activities.score_essays_locally import EssaysInput, ScoreEssaysLocally
 from activities.score_rules import ScoreRules
 from activities.steps import RunInput
-from domain.assessments import Assessment, Healing
+from domain.assessments.lifecycle import Assessment, Healing
+from domain.assessments.results import Publication
 from domain.errors import NotFound
+from domain.grading.scores import DegradedReason
 from domain.ports import UnitOfWorkFactory
-from domain.results import Publication
-from domain.scores import DegradedReason
 from persistence.tables import AuditLogRow, EssayReviewRow, EssayScoreRow, ResultRevisionRow, WebhookEventRow
 from tests.activities.builders import an_index, essays_of, left, run_of
 from tests.activities.test_score_essay import ONE_SAMPLE
-from tests.fakes import (
+from tests.support.fakes import (
     FakeEmbedder,
     FakeEssayGrader,
     FakeGradingModel,

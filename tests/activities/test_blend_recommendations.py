@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.blend_recommendations import BlendRecommendations
 from activities.retrieve_evidence import RetrieveEvidence
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.steps import Step
 from domain.errors import Conflict
 from domain.ports import UnitOfWorkFactory
-from domain.recommendations import Blend, EarlierLearners
-from domain.steps import Step
+from domain.recommending.recommendations import Blend, EarlierLearners
 from persistence.tables import CredentialRow, LearnerCredentialRow
 from tests.activities.builders import an_index, job_row, run_of, score_everything
-from tests.fakes import FakeEmbedder, FakeNearestLearners
+from tests.support.fakes import FakeEmbedder, FakeNearestLearners
 
 
 class CountingNearest(FakeNearestLearners):

@@ -5,13 +5,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.claim_assessment import Claim, ClaimAssessment, ClaimInput, ClaimOutcome
-from domain.assessments import Assessment, AssessmentStatus
+from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import Erased, NotFound
-from domain.identity import derived_id
+from domain.ids import derived_id
 from domain.ports import UnitOfWorkFactory
 from persistence.tables import AssessmentRow, AsyncJobRow, AuditLogRow, UserRow, WebhookEventRow
 from tests.activities.builders import MINUTE_AGO, essays_of
-from tests.builders import an_assessment
+from tests.support.builders import an_assessment
 
 
 async def claim(units: UnitOfWorkFactory, assessment: Assessment) -> Claim:

@@ -13,11 +13,11 @@ from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, 
 from activities.endpoint_slots import EndpointSlots
 from domain.errors import StorageUnavailable
 from domain.ports import UnitOfWork, UnitOfWorkFactory
-from domain.webhooks import Answer, Delivery, DeliveryStatus, Message
+from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Message
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
-from tests.builders import an_organization
-from tests.fakes import ScriptedSender, answer
-from tests.partners import a_delivery, an_endpoint
+from tests.support.builders import an_organization
+from tests.support.fakes import ScriptedSender, answer
+from tests.support.partners import a_delivery, an_endpoint
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -10,13 +10,13 @@ from activities.embed_catalog import embed_catalog
 from activities.embedded_index import EmbeddedIndex
 from domain.errors import ExternalServiceError
 from domain.ports import CatalogText, SearchQuery
-from persistence.embeddings import SqlEmbeddingArtifacts
-from persistence.engine import create_engine
+from persistence.database import create_engine
+from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.tables import EmbeddingArtifactRow
 from persistence.vectors.pgvector import PgVectorIndex
-from tests.databases import Databases, settings_of
 from tests.domain.builders import an_id
-from tests.fakes import (
+from tests.support.databases import Databases, settings_of
+from tests.support.fakes import (
     FakeEmbedder,
     InMemoryCredentialIndex,
     InMemoryEmbeddingArtifacts,

@@ -13,17 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from activities.adapters.knn import KnnNearestLearners
 from activities.blend_recommendations import BlendRecommendations
 from activities.retrieve_evidence import RetrieveEvidence
-from domain.assessments import Assessment
-from domain.calibrating import LEAST_REACTIONS, Tally
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.steps import Step
 from domain.ports import UnitOfWork, UnitOfWorkFactory
-from domain.recommendations import Blend
-from domain.recommending import ITEMS
-from domain.steps import Step
+from domain.recommending.calibration import LEAST_REACTIONS, Tally
+from domain.recommending.ranking import ITEMS
+from domain.recommending.recommendations import Blend
 from persistence.tables import FeedbackRow, RecommendationItemRow, RecommendationRow
 from persistence.unit_of_work import SqlUnitOfWork
 from tests.activities.builders import an_index, run_of, score_everything, submitted
-from tests.builders import a_user, an_assessment, an_organization, some_credentials
-from tests.fakes import FakeEmbedder, InMemoryCredentialIndex
+from tests.support.builders import a_user, an_assessment, an_organization, some_credentials
+from tests.support.fakes import FakeEmbedder, InMemoryCredentialIndex
 
 WEIGHTS = {"gap_coverage": 0.75, "similarity": 0.25}
 FEATURES = {"gap_coverage": 0.4, "similarity": 0.8}

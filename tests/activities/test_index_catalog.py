@@ -10,7 +10,7 @@ from activities.index_catalog import CatalogIndex, Drift, fill, mend, publish, r
 from domain.errors import ExternalServiceError, NotFound
 from domain.ports import CatalogText, IndexEntry, Refusal
 from tests.domain.builders import an_id
-from tests.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
+from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
 
 
 def a_text(number: int, words: str = "") -> CatalogText:

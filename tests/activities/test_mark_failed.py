@@ -6,12 +6,12 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.mark_failed import FailureInput, MarkFailed
-from domain.assessments import Assessment, AssessmentStatus
+from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import Erased
 from domain.ports import UnitOfWorkFactory
 from persistence.tables import AssessmentRow, AuditLogRow, UserRow, WebhookEventRow
 from tests.activities.builders import MINUTE_AGO
-from tests.builders import an_assessment
+from tests.support.builders import an_assessment
 
 
 async def mark(units: UnitOfWorkFactory, assessment: Assessment, run: int = 1) -> AssessmentStatus:

@@ -7,10 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from activities.blend_recommendations import BlendRecommendations
 from activities.publish_result import PublishResult
 from activities.retrieve_evidence import RetrieveEvidence
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.steps import Step
 from domain.errors import Conflict, Erased, InvalidAssessmentState
 from domain.ports import UnitOfWorkFactory
-from domain.steps import Step
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,
@@ -23,7 +23,7 @@ from persistence.tables import (
 )
 from persistence.unit_of_work import sessions, unit_of_work_factory
 from tests.activities.builders import an_index, job_row, run_of, score_everything, submitted
-from tests.fakes import FakeEmbedder, FakeNearestLearners
+from tests.support.fakes import FakeEmbedder, FakeNearestLearners
 
 PUBLISHED = {RuleScoreRow: 4, EssayScoreRow: 2, RecommendationRow: 1, ResultRevisionRow: 1, WebhookEventRow: 1}
 

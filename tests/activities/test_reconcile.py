@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.testing import ActivityEnvironment
 
 from activities.reconcile import PAGE, STALE_AFTER_S, Reconcile, Reconciled
+from domain.assessments.steps import Step
 from domain.errors import ExternalServiceError
 from domain.ports import JobKey, UnitOfWorkFactory
 from domain.privacy import Erasure
-from domain.steps import Step
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,
@@ -25,9 +25,9 @@ from persistence.tables import (
     UserRow,
 )
 from tests.activities.builders import MINUTE_AGO, job_row
-from tests.builders import ROLE_ID, a_user, an_assessment, an_organization
-from tests.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns
-from tests.partners import a_delivery, an_endpoint
+from tests.support.builders import ROLE_ID, a_user, an_assessment, an_organization
+from tests.support.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns
+from tests.support.partners import a_delivery, an_endpoint
 
 NOTHING = Reconciled(submitted=0, resumed=0, expired=0, stale_jobs=0)
 UNCLAIMED: dict[str, Any] = {"status": "awaiting_async", "submitted_at": MINUTE_AGO}

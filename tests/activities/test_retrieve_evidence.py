@@ -7,16 +7,16 @@ from sqlalchemy.pool import QueuePool
 
 from activities.retrieve_evidence import RetrieveEvidence, Searched
 from activities.score_rules import ScoreRules
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.steps import Step
 from domain.errors import Conflict, ExternalServiceError, ModelUnavailable, StorageUnavailable
+from domain.grading.scores import DegradedReason
 from domain.ports import Found, SearchQuery, UnitOfWorkFactory
-from domain.recommendations import Evidence
-from domain.scores import DegradedReason
-from domain.steps import Step
+from domain.recommending.recommendations import Evidence
 from persistence.tables import CredentialRow
 from persistence.unit_of_work import sessions, unit_of_work_factory
 from tests.activities.builders import an_index, job_row, run_of, score_everything, searchable_credentials, submitted
-from tests.fakes import FakeEmbedder, InMemoryCredentialIndex
+from tests.support.fakes import FakeEmbedder, InMemoryCredentialIndex
 
 
 async def stored(units: UnitOfWorkFactory, assessment: Assessment) -> Evidence:

@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.essays import MOST_LOST
 from activities.score_essay import EssayInput, EssayOutcome, Grading, ScoreEssay
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.questions import EssayRubric
+from domain.assessments.steps import Step
 from domain.errors import (
     AnalysisFailed,
     AppError,
@@ -26,16 +28,14 @@ from domain.errors import (
     TextRefused,
     TextTooLong,
 )
-from domain.essays import check_essay_score
-from domain.grading import Ask
-from domain.ledger import AnswerKey, Bought, SpendingLimits
+from domain.grading.ledger import AnswerKey, Bought, SpendingLimits
+from domain.grading.model_grading import Ask
+from domain.grading.rubrics import check_essay_score
+from domain.grading.scores import DegradedReason, EssayScore
 from domain.ports import UnitOfWork, UnitOfWorkFactory
-from domain.questions import EssayRubric
-from domain.scores import DegradedReason, EssayScore
-from domain.steps import Step
 from persistence.tables import ModelAnswerRow, ResponseRow, UserRow
 from tests.activities.builders import essays_of, job_row, run_of
-from tests.fakes import FakeGradingModel, graded_raw
+from tests.support.fakes import FakeGradingModel, graded_raw
 from workflows.policies import FIVE_TIMES
 
 P = ParamSpec("P")

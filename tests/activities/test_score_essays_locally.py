@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities.essays import MOST_LOST
 from activities.score_essays_locally import AT_ONCE, EssaysInput, EssaysResult, ScoreEssaysLocally
 from activities.steps import PAUSE_S
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.steps import Step
 from domain.errors import AttemptLost, Conflict, CorruptData, ExternalServiceError, StorageUnavailable
-from domain.essays import Essay
+from domain.grading.rubrics import Essay
+from domain.grading.scores import DegradedReason, EssayScore
 from domain.ports import UnitOfWorkFactory
-from domain.scores import DegradedReason, EssayScore
-from domain.steps import Step
 from persistence.tables import AssessmentRow, AsyncJobRow, QuestionSnapshotRow
 from tests.activities.builders import CountingGrader, essays_of, job_row, left, run_of, submitted
 

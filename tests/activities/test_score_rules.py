@@ -3,11 +3,11 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.score_rules import ScoreRules
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.steps import Step
 from domain.errors import CorruptData
+from domain.grading.scores import RuleScores
 from domain.ports import UnitOfWorkFactory
-from domain.scores import RuleScores
-from domain.steps import Step
 from persistence.tables import QuestionSnapshotRow, ResponseRow
 from tests.activities.builders import job_row, run_of
 

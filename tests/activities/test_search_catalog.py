@@ -11,11 +11,11 @@ from temporalio.testing import ActivityEnvironment
 from activities.retrieve_evidence import Searched
 from activities.search_catalog import CatalogSearchInput, SearchCatalog
 from domain.errors import ExternalServiceError, NotFound
+from domain.grading.scores import DegradedReason
 from domain.ports import Found, UnitOfWorkFactory
-from domain.scores import DegradedReason
 from persistence.tables import CatalogSearchRow
 from tests.domain.builders import an_id
-from tests.fakes import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words
+from tests.support.fakes import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words
 
 NAMES = ("join tables", "plot charts", "lead meetings")
 SEARCHED = Searched(

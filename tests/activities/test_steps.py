@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.testing import ActivityEnvironment
 
 from activities.steps import MOST_LOST, RunInput, record_failure, run_step, scores
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.steps import Step
 from domain.errors import AttemptLost, Conflict, Erased, ExternalServiceError, NotFound, StepGivenUp, StorageUnavailable
+from domain.grading.scores import RuleScore, RuleScores
 from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
-from domain.scores import RuleScore, RuleScores
-from domain.steps import Step
 from persistence.tables import AssessmentRow, ResponseRow, UserRow
 from tests.activities.builders import essays_of, job_row, run_of, score_everything
 

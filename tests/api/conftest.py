@@ -15,34 +15,40 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.issuer_keys import Keys
-from api.rate_limits import RateLimitSettings
-from api.services import Catalogue, People, Privacy, Services, Webhooks
+from api.dependencies import Catalogue, People, Privacy, Services, Webhooks
+from api.readiness import Surroundings
+from api.security.issuer_keys import Keys
+from api.security.rate_limits import RateLimitSettings
+from api.security.tokens import Principal, UserRole
 from api.settings import ApiSettings
-from api.surroundings import Surroundings
-from api.tokens import Principal, UserRole
-from domain.results import Publication
-from domain.webhooks import check_url
-from persistence.api_keys import ApiKeyQueries
-from persistence.audit_queries import AuditQueries, Denials
+from domain.assessments.results import Publication
+from domain.webhooks.deliveries import check_url
 from persistence.catalog_intake import catalog_intake_factory
-from persistence.catalog_queries import CatalogQueries
-from persistence.engine import create_engine
-from persistence.export import Exports
+from persistence.database import create_engine
+from persistence.encryption import DEVELOPMENT_KEY, SecretBox
 from persistence.intake import IntakeUnit, intake_factory
 from persistence.people_intake import people_intake_factory
-from persistence.people_queries import PeopleQueries
-from persistence.queries import Queries
-from persistence.sealing import DEVELOPMENT_KEY, SecretBox
+from persistence.queries.assessments import Queries
+from persistence.queries.audit import AuditQueries, Denials
+from persistence.queries.catalog import CatalogQueries
+from persistence.queries.export import Exports
+from persistence.queries.people import PeopleQueries
+from persistence.queries.webhooks import WebhookQueries
+from persistence.queries.work import WorkQueries
+from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
 from persistence.webhook_intake import webhook_intake_factory
-from persistence.webhook_queries import WebhookQueries
-from persistence.work_queries import WorkQueries
-from tests import answers
-from tests.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
-from tests.databases import Databases, settings_of
-from tests.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns, ScriptedSearches
+from tests.support import answers
+from tests.support.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
+from tests.support.databases import Databases, settings_of
+from tests.support.fakes import (
+    RecordingCatalogRuns,
+    RecordingDeliveries,
+    RecordingErasures,
+    RecordingRuns,
+    ScriptedSearches,
+)
 
 SECRET = "a-secret-for-tests-of-32-bytes-or-more"
 UNLIMITED = RateLimitSettings(writes="100000/minute", reads="100000/minute", login="100000/minute")

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import httpx
 from sqlalchemy import insert, select
 
-from persistence.events import delivery_row
+from persistence.repositories.events import delivery_row
 from persistence.tables import AuditLogRow, WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
 from persistence.tables.base import table_of
 from tests.api.conftest import Api, Person
-from tests.builders import an_organization
+from tests.support.builders import an_organization
 
 URL = "https://partner.example/hooks?tenant=7"
 TYPES = ["assessment.completed", "assessment.failed"]

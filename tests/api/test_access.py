@@ -10,10 +10,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from api.access import MAY_USE, Caller
-from api.routing import router
+from api.middleware.routing import router
+from api.security.authorization import MAY_USE, Caller
 from tests.api.conftest import Api, Person, levels_of, question_of, response_to
-from tests.builders import ROLE_ID
+from tests.support.builders import ROLE_ID
 
 EVERYBODY = ("nobody", "owner", "other", "advisor", "admin", "far_student", "far_advisor", "far_admin", "platform")
 

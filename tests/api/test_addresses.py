@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.passwords import hash_password
-from persistence.accounts import Account, ensure_accounts
+from api.security.passwords import hash_password
+from persistence.repositories.accounts import Account, ensure_accounts
 from persistence.tables import UserRow
 from tests.api.conftest import Api
 

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from api.access import ANYBODY, MAY_USE, SCOPE_OF
-from api.api_keys import ApiKeyPrincipals
+from api.security.api_keys import ApiKeyPrincipals
+from api.security.authorization import ANYBODY, MAY_USE, SCOPE_OF
 from domain.errors import Unauthenticated
-from persistence import api_keys
-from persistence.api_keys import ApiKeyHolder, ApiKeyQueries, hash_of
+from persistence.repositories import api_keys
+from persistence.repositories.api_keys import ApiKeyHolder, ApiKeyQueries, hash_of
 from persistence.tables import ApiKeyRow, AuditLogRow, DeniedRequestsRow, WebhookEndpointRow
 from tests.api.conftest import Api, Person
 from tests.api.partner import Partner

@@ -13,9 +13,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
 
-from api.passwords import COST, Passwords, hash_password
-from api.principals import TTL_S, Principals
-from api.tokens import ALGORITHM, AUDIENCE, ISSUER, Principal, Tokens, UserRole, key_id
+from api.security.passwords import COST, Passwords, hash_password
+from api.security.principals import TTL_S, Principals
+from api.security.tokens import ALGORITHM, AUDIENCE, ISSUER, Principal, Tokens, UserRole, key_id
 from domain.errors import Unauthenticated
 from domain.passwords import PasswordTooLong
 from persistence.tables import UserRow
@@ -292,9 +292,9 @@ def test_a_token_that_counted_expires_too(monkeypatch: pytest.MonkeyPatch) -> No
     token = tokens.issue(principal)
     ends = jwt.decode(token, options={"verify_signature": False})["exp"]
     assert tokens.read(token) == principal
-    monkeypatch.setattr("api.tokens.time.time", lambda: ends - 1)
+    monkeypatch.setattr("api.security.tokens.time.time", lambda: ends - 1)
     assert tokens.read(token) == principal
-    monkeypatch.setattr("api.tokens.time.time", lambda: ends)
+    monkeypatch.setattr("api.security.tokens.time.time", lambda: ends)
     with pytest.raises(Unauthenticated):
         tokens.read(token)
 

@@ -9,12 +9,12 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from domain.recommendations import SearchHit
-from domain.scores import DegradedReason
+from domain.grading.scores import DegradedReason
+from domain.recommending.recommendations import SearchHit
 from persistence.tables import CatalogSearchRow, CredentialRow
 from tests.api.conftest import Api, Person
-from tests.fakes import ScriptedSearches
 from tests.persistence.catalogues import an_entry, import_all
+from tests.support.fakes import ScriptedSearches
 
 SEARCH = "/catalog/search"
 

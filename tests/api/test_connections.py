@@ -12,8 +12,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import build
-from api.connections import MAX_HEAD_BYTES, BoundedConnection
-from api.http_border import HttpSettings
+from api.middleware.http_protocol import MAX_HEAD_BYTES, BoundedConnection
+from api.middleware.responses import HttpSettings
 from deploy.local.ports import HOST, free_port
 from tests.api.conftest import UNLIMITED, Api, Person
 
@@ -173,7 +173,7 @@ async def test_a_body_is_no_head_however_much_of_it_comes_at_once(wire: Wire, le
 async def test_blank_lines_do_not_hold_a_connection(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = await wire.open(GET)
     await connection.answer()
-    monkeypatch.setattr("api.connections.HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("api.middleware.http_protocol.HEAD_TIMEOUT_S", 0.2)
     connection.send(b"\r\n")  # no request begins, and the connection is not idle any more
     assert await connection.is_closed_by_the_server()
 

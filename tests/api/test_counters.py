@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from limits.aio.storage import MemoryStorage, Storage
 
-from api.counters import SWEEP_S, Counters
+from api.security.counters import SWEEP_S, Counters
 
 
 @pytest.mark.parametrize("storage_of", [MemoryStorage, Counters])

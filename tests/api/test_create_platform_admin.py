@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from deploy.local.settings import CHECKOUT
-from tests.deployment import libpq, stack_environment
+from tests.support.deployment import libpq, stack_environment
 
 EMAIL, PASSWORD = "first@platform.example", "correct horse battery"
 

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from api.csv_body import MAX_LINES, MAX_RECORD_CHARS, parse_csv
-from api.json_body import MAX_BYTES
+from api.middleware.strict_json import MAX_BYTES
+from api.schemas.csv_body import MAX_LINES, MAX_RECORD_CHARS, parse_csv
 from domain.errors import InvalidInput
-from persistence.catalog_rows import MAX_ROWS
+from persistence.content.catalog_rows import MAX_ROWS
 
 HEADER = "key,title,description,skills,level,hours,provider,source_uri,prerequisites,active"
 ROW = 'a,"One, two","First line\r\nsecond ""line""",SQL|Data cleaning,foundation,7.5,School,https://x.org/a,b | c,TRUE'

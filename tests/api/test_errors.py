@@ -12,16 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
 from api.app import assemble, build
-from api.correlation import Correlation
+from api.middleware.correlation import Correlation
+from api.readiness import Surroundings
 from api.settings import ApiSettings
-from api.surroundings import Surroundings
-from persistence.engine import create_engine
+from persistence.database import create_engine
 from persistence.intake import intake_factory
-from persistence.queries import Queries
-from persistence.work_queries import WorkQueries
+from persistence.queries.assessments import Queries
+from persistence.queries.work import WorkQueries
 from tests.api.conftest import SECRET, Api, Person, catalogue, no_issuer, people, privacy, webhooks
-from tests.databases import settings_of
-from tests.fakes import RecordingDeliveries, RecordingErasures, RecordingRuns
+from tests.support.databases import settings_of
+from tests.support.fakes import RecordingDeliveries, RecordingErasures, RecordingRuns
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
-from api.external_issuers import MAX_TOKEN_CHARS, ExternalIssuer, ExternalIssuers
-from api.issuer_keys import APART_S, FRESH_S, KEPT_S, MAX_BYTES, Keys, fetch_keys
+from api.security.external_issuers import MAX_TOKEN_CHARS, ExternalIssuer, ExternalIssuers
+from api.security.issuer_keys import APART_S, FRESH_S, KEPT_S, MAX_BYTES, Keys, fetch_keys
 from tests.api.conftest import Api, Person, client_with
-from tests.partners import Partner, Respond, answering, raw
+from tests.support.partners import Partner, Respond, answering, raw
 
 NAME, AUDIENCE = "https://id.example", "microcred"
 RSA = rsa.generate_private_key(65537, 2048)

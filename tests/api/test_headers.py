@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.app import build
-from api.http_border import HttpSettings
+from api.middleware.responses import HttpSettings
 from tests.api.conftest import UNLIMITED, Api, Person
 
 ORIGIN = "https://app.example.org"

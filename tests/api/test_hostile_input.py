@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from tests.api.conftest import Api, Person
-from tests.builders import ROLE_ID
+from tests.support.builders import ROLE_ID
 
 ID = "3f0c8a52-9d55-4b5e-8a53-6f0f5a4bb3a1"
 START = "/assessments/start"

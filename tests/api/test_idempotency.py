@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
-from domain.scores import DegradedReason
-from persistence.idempotency import KeyedRequest
+from domain.grading.scores import DegradedReason
+from persistence.repositories.idempotency import KeyedRequest
 from persistence.tables import (
     AssessmentRow,
     EssayReviewRow,
@@ -25,8 +25,8 @@ from persistence.tables import (
 )
 from tests.api.conftest import SECRET, Api, Person, client_with, levels_of, question_of, response_to
 from tests.api.partner import TYPES, URL, Partner
-from tests.builders import ROLE_ID
-from tests.fakes import RecordingDeliveries, RecordingRuns
+from tests.support.builders import ROLE_ID
+from tests.support.fakes import RecordingDeliveries, RecordingRuns
 
 REPLAYED = "Idempotent-Replayed"
 

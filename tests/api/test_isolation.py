@@ -16,11 +16,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import insert, text
 
-from api.access import MAY_USE, Caller
+from api.security.authorization import MAY_USE, Caller
 from persistence.tables import OrganizationRow
-from tests import answers
 from tests.api.conftest import Api, Person, question_of
-from tests.builders import ROLE_ID
+from tests.support import answers
+from tests.support.builders import ROLE_ID
 
 SEED = 20_240_731
 _OWN_CALLS = re.compile(rb'"route":"[^"]*"')

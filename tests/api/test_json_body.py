@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.json_body import MAX_BYTES, MAX_VALUES, check_values, parse_json
-from api.routing import BODIES
+from api.middleware.routing import BODIES
+from api.middleware.strict_json import MAX_BYTES, MAX_VALUES, check_values, parse_json
 from domain.errors import InvalidInput
 from tests.api.conftest import Api, Person
 

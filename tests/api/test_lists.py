@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Api, Person
-from tests.builders import ROLE_ID
+from tests.support.builders import ROLE_ID
 
 CREDENTIALS = "/catalog/credentials"
 

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from api.app import build
-from api.request_metrics import MetricsSettings
+from api.middleware.request_metrics import MetricsSettings
 from tests.api.conftest import UNLIMITED, Api, Person
 
 Samples = dict[tuple[str, tuple[str, ...]], float]

@@ -13,13 +13,13 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import build
-from api.http_border import HttpSettings
-from persistence.engine import DatabaseSettings, RequestDatabaseSettings, create_engine
+from api.middleware.responses import HttpSettings
+from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.intake import intake_factory
-from persistence.queries import Queries
+from persistence.queries.assessments import Queries
 from persistence.tables import RoleRow, UserRow
 from tests.api.conftest import UNLIMITED, Api, Person, client_with
-from tests.builders import ROLE_ID
+from tests.support.builders import ROLE_ID
 
 START = "/api/v1/assessments/start"
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from api.passwords import hash_password
+from api.security.passwords import hash_password
 from persistence.tables import AuditLogRow, UserRow
 from tests.api.conftest import Api, Person
 

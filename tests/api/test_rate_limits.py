@@ -10,12 +10,12 @@ from limits.errors import StorageError
 from pydantic import ValidationError
 from starlette.types import Scope
 
-from api.addresses import Proxies, networks
 from api.app import build
-from api.counters import Counters
-from api.http_border import HttpSettings
-from api.passwords import hash_password
-from api.rate_limits import LOGINS_AT_LARGE, RateLimits, RateLimitSettings
+from api.middleware.responses import HttpSettings
+from api.security.client_address import Proxies, networks
+from api.security.counters import Counters
+from api.security.passwords import hash_password
+from api.security.rate_limits import LOGINS_AT_LARGE, RateLimits, RateLimitSettings
 from tests.api.conftest import Api, Person
 
 START = "/api/v1/assessments/start"

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.readiness import Seen, Surroundings
 from api.routes.health import QUEUE_STALLED_S, STEP_STALLED_S
-from api.surroundings import Seen, Surroundings
-from persistence.queries import Queries
+from persistence.queries.assessments import Queries
 from persistence.tables import AsyncJobRow
 from tests.api.conftest import Api, client_with
-from workflows.backlogs import Backlog, offering
+from workflows.engine.backlogs import Backlog, offering
 from workflows.policies import Queue
 
 WEAVIATE = "http://weaviate.example"

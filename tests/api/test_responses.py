@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from persistence.tables import AsyncJobRow, AuditLogRow, ResponseRow
 from tests.api.conftest import Api, Person, question_of, response_to
-from tests.fakes import RecordingRuns
+from tests.support.fakes import RecordingRuns
 
 
 async def test_answers_are_stored_and_shown_again_in_the_shape_they_were_sent(api: Api, learner: Person) -> None:

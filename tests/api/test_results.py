@@ -4,7 +4,7 @@ import pytest
 
 from api.schemas.results import AssessmentResult, AssessmentScores
 from tests.api.conftest import Api, Person
-from tests.fakes import RecordingRuns
+from tests.support.fakes import RecordingRuns
 
 
 async def test_the_status_counts_answers(api: Api, learner: Person) -> None:

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from domain.scores import CriterionRating, DegradedReason
-from domain.steps import Step
+from domain.assessments.steps import Step
+from domain.grading.scores import CriterionRating, DegradedReason
 from persistence.tables import AssessmentRow, AsyncJobRow, AuditLogRow, EssayReviewRow, UserRow
 from tests.api.conftest import Api, Person, levels_of, question_of, response_to
-from tests.fakes import RecordingRuns
+from tests.support.fakes import RecordingRuns
 
 DEGRADED = {"degraded_reason": DegradedReason.ESSAY_GRADER_LOCAL}
 

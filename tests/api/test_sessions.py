@@ -8,10 +8,10 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from api.passwords import hash_password
+from api.security.passwords import hash_password
 from persistence.people_intake import PeopleUnit
+from persistence.queries.views import Holder
 from persistence.tables import AuditLogRow, RefreshTokenRow, UserRow
-from persistence.views import Holder
 from tests.api.conftest import Api, Person
 
 PASSWORD = "correct horse battery staple"

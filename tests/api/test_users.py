@@ -11,10 +11,10 @@ import pytest
 import structlog
 from sqlalchemy import select, update
 
-from api.passwords import hash_password
+from api.security.passwords import hash_password
 from persistence.tables import AuditLogRow, UserRow
 from tests.api.conftest import Api, Person
-from tests.builders import an_organization
+from tests.support.builders import an_organization
 
 PASSWORD = "correct horse battery staple"
 

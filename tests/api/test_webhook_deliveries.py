@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import insert, update
 
-from persistence.redeliveries import MAX_RECOVERED
+from persistence.repositories.redeliveries import MAX_RECOVERED
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow
 from tests.api.conftest import Api
 from tests.api.partner import Partner
-from tests.fakes import RecordingDeliveries
+from tests.support.fakes import RecordingDeliveries
 
 LONG_AGO = "2020-01-01T00:00:00Z"
 

@@ -10,11 +10,11 @@ import pytest
 import structlog
 from sqlalchemy import insert, update
 
-from persistence.endpoints import MAX_ENDPOINTS
+from persistence.repositories.endpoints import MAX_ENDPOINTS
 from persistence.tables import WebhookEndpointRow
 from tests.api.conftest import BOX, Api
 from tests.api.partner import TYPES, URL, Partner
-from tests.fakes import RecordingDeliveries
+from tests.support.fakes import RecordingDeliveries
 
 
 @pytest.fixture

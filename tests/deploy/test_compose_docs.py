@@ -7,8 +7,8 @@ from typing import Final
 import yaml
 
 from deploy.local.settings import CHECKOUT
-from tests import compose
-from tests.deployed import WITH_MODEL
+from tests.support import compose
+from tests.support.deployed import WITH_MODEL
 
 SERVICES: Final = compose.services(WITH_MODEL)
 DOCS: Final = "\n".join(path.read_text(encoding="utf-8") for path in sorted((CHECKOUT / "docs").rglob("*.md")))

@@ -13,8 +13,8 @@ from deploy.local.install_weaviate import RELEASE
 from deploy.local.postgres import SETTINGS as POSTGRES_SETTINGS
 from deploy.local.settings import CHECKOUT
 from deploy.local.temporal import DYNAMIC_CONFIG
-from tests import compose
-from tests.deployed import DEPLOY, WITH_MODEL, Deployed, everything, kubernetes, pods, render
+from tests.support import compose
+from tests.support.deployed import DEPLOY, WITH_MODEL, Deployed, everything, kubernetes, pods, render
 from worker import WorkerSettings
 from workflows.policies import Queue
 

@@ -6,7 +6,7 @@ import pytest
 
 from deploy.local.process import ProgramFailedError
 from deploy.local.settings import weaviate_server
-from tests.vector_stores import a_weaviate, none_to_be_had
+from tests.support.vector_stores import a_weaviate, none_to_be_had
 
 
 def program(directory: Path, name: str, script: str) -> Path:

@@ -7,8 +7,8 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from deploy.migrate import ROLE, AppRoleSettings, migrate
-from tests.databases import Databases, settings_of
-from tests.deployment import libpq
+from tests.support.databases import Databases, settings_of
+from tests.support.deployment import libpq
 
 
 @pytest.fixture

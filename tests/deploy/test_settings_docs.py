@@ -4,27 +4,27 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from activities.adapters.embedding_settings import EmbeddingSettings
-from activities.adapters.minilm import MiniLMSettings
-from activities.adapters.openai_embedder import OpenAIEmbeddingSettings
-from activities.adapters.openai_grader import OpenAISettings
-from activities.adapters.webhook_sender import WebhookSettings
+from activities.adapters.minilm.embedder import MiniLMSettings
+from activities.adapters.openai.embedder import OpenAIEmbeddingSettings
+from activities.adapters.openai.grader import OpenAISettings
+from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
-from api.http_border import HttpSettings
-from api.rate_limits import RateLimitSettings
-from api.request_metrics import MetricsSettings
+from api.middleware.request_metrics import MetricsSettings
+from api.middleware.responses import HttpSettings
+from api.security.rate_limits import RateLimitSettings
 from api.settings import ApiSettings
 from deploy.local.settings import CHECKOUT, StackSettings
 from deploy.migrate import AppRoleSettings
 from deploy.smoke import SmokeSettings
 from deploy.smoke_account import SmokeAccountSettings
-from persistence.engine import DatabaseSettings
+from persistence.database import DatabaseSettings
+from persistence.encryption import SealingSettings
 from persistence.erasure_list import ErasureListSettings
 from persistence.migrations.locks import MigrationSettings
-from persistence.retention import RetentionSettings
-from persistence.sealing import SealingSettings
+from persistence.repositories.retention import RetentionSettings
 from persistence.vectors.weaviate import WeaviateSettings
 from worker import EssaySettings, WorkerSettings
-from workflows.tracing import TracingSettings
+from workflows.telemetry.tracing import TracingSettings
 
 SETTINGS: tuple[type[BaseSettings], ...] = (
     ApiSettings,

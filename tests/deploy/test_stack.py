@@ -10,7 +10,7 @@ from deploy.local.plan import Service, Step
 from deploy.local.process import Program
 from deploy.local.restarts import Restarts
 from deploy.local.stack import AlreadyRunningError, Stack, StopSignals, locked, supervise
-from tests.processes import remaining, working_below
+from tests.support.processes import remaining, working_below
 
 Shell = Callable[[str, str], Program]
 

@@ -11,7 +11,7 @@ from deploy.local.settings import CHECKOUT
 
 LOADED = """
 import json, sys
-from workflows.tracing import current_span, plugins, start_tracing
+from workflows.telemetry.tracing import current_span, plugins, start_tracing
 import {module}
 
 start_tracing("test")

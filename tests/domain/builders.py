@@ -6,8 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
-from domain.identity import NAMESPACE
-from domain.questions import (
+from domain.assessments.questions import (
     Answer,
     AnswerFormat,
     Criterion,
@@ -22,7 +21,8 @@ from domain.questions import (
     ScaleRubric,
     SingleChoiceRubric,
 )
-from domain.scores import CriterionRating, EssayScore, RuleScore
+from domain.grading.scores import CriterionRating, EssayScore, RuleScore
+from domain.ids import NAMESPACE
 
 CHOICES = ("red", "green", "blue", "black")
 REASON = "Because the light says so."

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.answers import answer_json, check_answer, public_rubric
+from domain.assessments.answers import answer_json, check_answer, public_rubric
+from domain.assessments.questions import Anchor, Answer, AnswerFormat, QuestionKind, Rubric
 from domain.errors import InvalidInput
-from domain.questions import Anchor, Answer, AnswerFormat, QuestionKind, Rubric
 from tests.domain.builders import CHOICES, REASON, answer_format, essay, multiple, number, question, scale, single
 
 SINGLE, MULTIPLE, NUMBER, SCALE, TEXT = (answer_format(kind) for kind in QuestionKind)

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from domain.assessments import EXPIRED, Assessment, AssessmentStatus, Healing
+from domain.assessments.lifecycle import EXPIRED, Assessment, AssessmentStatus, Healing
 from domain.errors import InvalidAssessmentState
 from tests.domain.builders import an_id
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calibrating import LEAST_REACTIONS, UNCALIBRATED, Calibration, Tally, calibrate
+from domain.recommending.calibration import LEAST_REACTIONS, UNCALIBRATED, Calibration, Tally, calibrate
 
 
 def tallies(share_liked: float, reactions: float = 200, scores: tuple[float, ...] = (0.3, 0.5, 0.7)) -> list[Tally]:

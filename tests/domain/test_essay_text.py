@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.essay_text import (
+from domain.assessments.questions import Anchor
+from domain.grading.essay_text import (
     ADDRESSED_TO_GRADER,
     COPIED_PROMPT,
     GIBBERISH,
@@ -24,7 +25,6 @@ from domain.essay_text import (
     substance,
     text_flags,
 )
-from domain.questions import Anchor
 from domain.unicode_text import MAX_MARKS
 from tests.domain.builders import criterion, essay, levels
 

@@ -6,8 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import CorruptData, InvalidInput
-from domain.essays import check_essay_score, essay_points, rate, unanswered_essay, verify_quotes, without_quotes
-from domain.scores import EssayScore
+from domain.grading.rubrics import (
+    check_essay_score,
+    essay_points,
+    rate,
+    unanswered_essay,
+    verify_quotes,
+    without_quotes,
+)
+from domain.grading.scores import EssayScore
 from tests.domain.builders import abstention, essay, essay_score, item, rating, single
 
 RUBRIC = essay()  # cause: 0, 1, 2, 4; remedy: 0, 1, 3, 6

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.exact import canonical, is_exact, plain, rounded, to_exact
+from domain.decimals import canonical, is_exact, plain, rounded, to_exact
 
 
 @pytest.mark.parametrize(

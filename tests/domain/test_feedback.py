@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from domain.feedback import full_descriptor, next_steps
-from domain.questions import Criterion, EssayRubric, Level
-from persistence.content_files import read_content
+from domain.assessments.questions import Criterion, EssayRubric, Level
+from domain.grading.feedback import full_descriptor, next_steps
+from persistence.content.files import read_content
 from tests.domain.builders import criterion, essay, levels
 
 CONTENT = Path(__file__).parents[2] / "deploy" / "content"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.assessments.questions import Anchor
 from domain.errors import Problem
-from domain.essay_text import ADDRESSED_TO_GRADER, TOO_SHORT
-from domain.essays import Essay, check_essay_score
-from domain.grading import (
+from domain.grading.essay_text import ADDRESSED_TO_GRADER, TOO_SHORT
+from domain.grading.model_grading import (
     NOT_SHOWN,
     REVIEW_BELOW,
     Accepted,
@@ -30,8 +30,8 @@ from domain.grading import (
     judge,
     next_call,
 )
-from domain.questions import Anchor
-from domain.scores import UNRELATED, DegradedReason, EssayScore, Spent
+from domain.grading.rubrics import Essay, check_essay_score
+from domain.grading.scores import UNRELATED, DegradedReason, EssayScore, Spent
 from tests.domain.builders import an_id, essay
 
 RUBRIC = essay()  # cause: 0, 1, 2, 4; remedy: 0, 1, 3, 6

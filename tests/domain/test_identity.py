@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.identity import content_hash, derived_id
+from domain.ids import content_hash, derived_id
 
 
 def test_equal_parts_give_equal_ids() -> None:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from domain.answers import check_answer
-from domain.essay_text import readable, still_answers, substance, text_flags
-from domain.essays import verify_quotes, without_quotes
-from domain.questions import AnswerFormat, QuestionKind
+from domain.assessments.answers import check_answer
+from domain.assessments.questions import AnswerFormat, QuestionKind
+from domain.grading.essay_text import readable, still_answers, substance, text_flags
+from domain.grading.rubrics import verify_quotes, without_quotes
 from tests.domain.builders import essay
-from tests.growth import slow_cases
+from tests.support.growth import slow_cases
 
 RUBRIC = essay()
 PROMPT = "Why did revenue fall, and what do you do about it by noon?"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.questions import Anchor, EssayRubric, Level, QuestionKind, QuestionType
+from domain.assessments.questions import Anchor, EssayRubric, Level, QuestionKind, QuestionType
 from tests.domain.builders import (
     CHOICES,
     answer_format,

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calibrating import Calibration
-from domain.recommendations import Blend, Neighbour, Trace
-from domain.recommending import ITEMS, LEVELS, WEIGHTS, Learner, gap_query, recommend
-from domain.roles import Credential, CredentialLevel, Role, SkillTarget
-from domain.skills import SkillGap
+from domain.recommending.calibration import Calibration
+from domain.recommending.ranking import ITEMS, LEVELS, WEIGHTS, Learner, gap_query, recommend
+from domain.recommending.recommendations import Blend, Neighbour, Trace
+from domain.recommending.roles import Credential, CredentialLevel, Role, SkillTarget
+from domain.recommending.skills import SkillGap
 from tests.domain.builders import CLEANING, SQL, an_id
 
 CHARTS = "Data visualisation"

@@ -3,9 +3,9 @@ from decimal import Decimal
 
 import pytest
 
-from domain.recommendations import Blend, Evidence
-from domain.results import Result
-from domain.scores import DegradedReason, EssayScore
+from domain.assessments.results import Result
+from domain.grading.scores import DegradedReason, EssayScore
+from domain.recommending.recommendations import Blend, Evidence
 from tests.domain.builders import abstention, essay_score
 
 

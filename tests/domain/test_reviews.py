@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from domain.reviews import Review, reviewed
-from domain.scores import EssayScore
+from domain.grading.reviews import Review, reviewed
+from domain.grading.scores import EssayScore
 from tests.domain.builders import abstention, an_id, criterion, essay, essay_score, rating
 
 RUBRIC: Final = essay(criterion("cause"), criterion("remedy", 0, 1, 3, 6))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.roles import Credential, CredentialLevel, Role, SkillTarget, credential_text
+from domain.recommending.roles import Credential, CredentialLevel, Role, SkillTarget, credential_text
 from tests.domain.builders import CLEANING, SQL, an_id
 
 

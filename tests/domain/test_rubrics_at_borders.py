@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from domain.questions import Anchor, AnswerFormat, Rubric
+from domain.assessments.questions import Anchor, AnswerFormat, Rubric
 from tests.domain.builders import essay, multiple, number, scale, single
 
 RUBRIC: TypeAdapter[Rubric] = TypeAdapter(Annotated[Rubric, Field(discriminator="kind")])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.assessments.questions import Answer, MultipleChoiceRubric, RuleRubric
 from domain.errors import CorruptData
-from domain.questions import Answer, MultipleChoiceRubric, RuleRubric
-from domain.scoring import score_rule, score_rules
+from domain.grading.rules import score_rule, score_rules
 from tests.domain.builders import CHOICES, essay, item, multiple, number, scale, single
 
 ZERO, ONE = Decimal(0), Decimal(1)

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.assessments.questions import Item
 from domain.errors import CorruptData, InvalidInput
-from domain.essays import unanswered_essay
-from domain.questions import Item
-from domain.roles import Role, SkillTarget
-from domain.scores import RuleScore
-from domain.scoring import score_rules
-from domain.skills import SkillLevel, skill_gaps, skill_profile
+from domain.grading.rubrics import unanswered_essay
+from domain.grading.rules import score_rules
+from domain.grading.scores import RuleScore
+from domain.recommending.roles import Role, SkillTarget
+from domain.recommending.skills import SkillLevel, skill_gaps, skill_profile
 from tests.domain.builders import (
     CHOICES,
     CLEANING,

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
-from domain.assessments import Assessment, AssessmentStatus
-from domain.steps import Step, answered_essays, submission_jobs
+from domain.assessments.lifecycle import Assessment, AssessmentStatus
+from domain.assessments.steps import Step, answered_essays, submission_jobs
 from tests.domain.builders import an_id, essay, item, single
 
 ITEMS = [

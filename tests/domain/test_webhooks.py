@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidInput
-from domain.networks import is_public
-from domain.webhooks import (
+from domain.webhooks.deliveries import (
     DAY_S,
     JITTER,
     AttemptOutcome,
@@ -25,7 +24,8 @@ from domain.webhooks import (
     signing_secrets,
     status_after,
 )
-from tests.addresses import NOT_PUBLIC, PUBLIC
+from domain.webhooks.ip_ranges import is_public
+from tests.support.addresses import NOT_PUBLIC, PUBLIC
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SCHEDULE_S = (0.0, 5.0, 300.0)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.wording import RUN_WORDS, runs_of, without_runs
+from domain.grading.wording import RUN_WORDS, runs_of, without_runs
 
 SECRET = "one two three four five six seven eight nine ten"
 

@@ -6,11 +6,11 @@ import httpx
 import pytest
 
 from deploy.local.ports import HOST, free_port
-from tests import model_server
-from tests.collector import Collector, collector
-from tests.databases import Databases
-from tests.deployment import Deployment, furnished
-from tests.model_server import ModelServer
+from tests.support import model_server
+from tests.support.collector import Collector, collector
+from tests.support.databases import Databases
+from tests.support.deployment import Deployment, furnished
+from tests.support.model_server import ModelServer
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ import httpx
 import pytest
 import yaml
 
-from domain.identity import derived_id
-from tests.attempts import Attempt, response_to, texts_of
-from tests.databases import CONTENT
-from tests.deployment import (
+from domain.ids import derived_id
+from tests.support.attempts import Attempt, response_to, texts_of
+from tests.support.databases import CONTENT
+from tests.support.deployment import (
     ADVISOR,
     PASSWORD,
     STRANGER,

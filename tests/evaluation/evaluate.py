@@ -26,12 +26,13 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from activities.adapters.anchor_fit import labelled_answers
-from activities.adapters.local_grader import LocalEssayGrader
-from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
-from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
+from activities.adapters.local_grader.anchor_model import labelled_answers
+from activities.adapters.local_grader.grader import LocalEssayGrader
+from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
+from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
 from domain.errors import AppError, InvalidInput
 from domain.ports import EssayGrader
+from tests.benchmarks import report
 from tests.evaluation import baseline
 from tests.evaluation.agreement import Judged
 from tests.evaluation.graders import ModelGrader, OnceEmbedder, RidgeGrader
@@ -39,7 +40,6 @@ from tests.evaluation.labelled_sets import LabelledItem, read_set
 from tests.evaluation.plot import svg
 from tests.evaluation.runs import Run, a_run, plain, tables
 from tests.evaluation.trials import ALL_OTHERS, Protocol, Question, grade, questions
-from tests.load import report
 
 COMMAND: Final = "evaluate"
 GRADERS: Final = ("local", "ridge", "openai")

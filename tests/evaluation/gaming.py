@@ -19,13 +19,13 @@ from uuid import uuid5
 
 import yaml
 
-from activities.adapters.local_grader import LocalEssayGrader
-from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
-from domain.essays import Essay
-from domain.identity import NAMESPACE
-from domain.questions import EssayRubric
-from domain.scores import EssayScore
-from persistence.content_files import read_content
+from activities.adapters.local_grader.grader import LocalEssayGrader
+from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
+from domain.assessments.questions import EssayRubric
+from domain.grading.rubrics import Essay
+from domain.grading.scores import EssayScore
+from domain.ids import NAMESPACE
+from persistence.content.files import read_content
 
 ROOT: Final = Path(__file__).parents[2]
 MOST_GAIN: Final = 0.02

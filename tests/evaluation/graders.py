@@ -10,12 +10,13 @@ from typing import Final
 
 from sklearn.linear_model import Ridge
 
-from activities.adapters.anchor_fit import labelled_answers
-from activities.adapters.local_grader import LongTextEmbedder
+from activities.adapters.local_grader.anchor_model import labelled_answers
+from activities.adapters.local_grader.grader import LongTextEmbedder
+from domain.assessments.questions import Anchor, Criterion
 from domain.errors import ExternalServiceError, ModelCircuitOpen, ModelUnavailable, Problem
-from domain.essay_text import readable
-from domain.essays import Essay, essay_points
-from domain.grading import (
+from domain.grading.essay_text import readable
+from domain.grading.ledger import Bought
+from domain.grading.model_grading import (
     ROUNDS,
     Accepted,
     Ask,
@@ -29,10 +30,9 @@ from domain.grading import (
     judge,
     next_call,
 )
-from domain.ledger import Bought
+from domain.grading.rubrics import Essay, essay_points
+from domain.grading.scores import CriterionRating, EssayScore, Spent
 from domain.ports import GradingModel
-from domain.questions import Anchor, Criterion
-from domain.scores import CriterionRating, EssayScore, Spent
 
 RIDGE_ALPHA: Final = 0.3
 ATTEMPTS: Final = 5

@@ -18,11 +18,11 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import dict_row
 
+from domain.assessments.questions import Anchor, Criterion, EssayRubric, Level, QuestionKind
 from domain.errors import InvalidInput, Problem
-from domain.questions import Anchor, Criterion, EssayRubric, Level, QuestionKind
-from persistence.content_files import read_content
-from persistence.documents import decode, decode_answer
-from persistence.engine import DatabaseSettings
+from persistence.content.files import read_content
+from persistence.database import DatabaseSettings
+from persistence.repositories.documents import decode, decode_answer
 from tests.evaluation.csv_files import Row, refuse, rows_of
 
 CONTENT: Final = Path(__file__).parents[2] / "deploy" / "content"

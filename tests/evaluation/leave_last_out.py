@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from activities.adapters.knn import KnnNearestLearners
 from activities.phrases import embed_lines
-from domain.calibrating import LIKED, Tally, calibrate
-from domain.identity import derived_id
+from domain.ids import derived_id
 from domain.ports import Embedder
-from domain.recommendations import EarlierLearners, Neighbour, Trace
-from domain.recommending import Learner, recommend
-from domain.roles import Credential, Role, SkillTarget, credential_text
-from domain.skills import SkillGap
+from domain.recommending.calibration import LIKED, Tally, calibrate
+from domain.recommending.ranking import Learner, recommend
+from domain.recommending.recommendations import EarlierLearners, Neighbour, Trace
+from domain.recommending.roles import Credential, Role, SkillTarget, credential_text
+from domain.recommending.skills import SkillGap
 from tests.evaluation.bm25 import Bm25
 from tests.evaluation.ranking_metrics import CUT, Estimate, calibration_error, estimate, ndcg
 from tests.evaluation.recommendation_sets import Document, Reaction

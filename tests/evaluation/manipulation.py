@@ -21,19 +21,19 @@ from itertools import cycle, islice
 from typing import Final
 from uuid import uuid5
 
-from activities.adapters.grader_reply import read_reply
-from activities.adapters.local_grader import LocalEssayGrader
-from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
-from domain.essay_text import readable, text_flags
-from domain.essays import Essay
-from domain.grading import Call, Reply, Unscorable, ask, essay_score, next_call
-from domain.identity import NAMESPACE
+from activities.adapters.local_grader.grader import LocalEssayGrader
+from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
+from activities.adapters.openai.grader_reply import read_reply
+from domain.grading.essay_text import readable, text_flags
+from domain.grading.model_grading import Call, Reply, Unscorable, ask, essay_score, next_call
+from domain.grading.rubrics import Essay
+from domain.grading.scores import EssayScore, Spent
+from domain.ids import NAMESPACE
 from domain.ports import EssayGrader
-from domain.scores import EssayScore, Spent
+from tests.benchmarks import report
 from tests.evaluation.graders import OnceEmbedder
 from tests.evaluation.manipulation_sets import Attack, HonestAnswer, attacks, honest_answers
-from tests.load import report
-from tests.model_plays import completion
+from tests.support.model_plays import completion
 
 MOST_HONEST_FLAGGED: Final = 0.01
 MOST_MEAN_GAIN: Final = 0.02

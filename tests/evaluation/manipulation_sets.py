@@ -14,10 +14,10 @@ from uuid import uuid5
 
 import yaml
 
-from domain.essays import Essay
-from domain.identity import NAMESPACE
-from domain.questions import Criterion, EssayRubric, Level
-from persistence.content_files import read_content
+from domain.assessments.questions import Criterion, EssayRubric, Level
+from domain.grading.rubrics import Essay
+from domain.ids import NAMESPACE
+from persistence.content.files import read_content
 from tests.evaluation.labelled_sets import CONTENT
 
 TEXTS: Final = Path(__file__).with_name("grading_texts")

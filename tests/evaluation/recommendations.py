@@ -12,16 +12,16 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
+from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from domain.errors import AppError, InvalidInput
+from tests.benchmarks import report
 from tests.evaluation import leave_last_out, retrieval
 from tests.evaluation.leave_last_out import CalibrationFigures, RecommendingFigures
 from tests.evaluation.ranking_metrics import Estimate
 from tests.evaluation.recommendation_sets import RecommendationSet, read_folder
 from tests.evaluation.retrieval import RetrievalFigures
 from tests.evaluation.runs import plain
-from tests.load import report
-from workflows.process_exit import run_and_leave
+from workflows.engine.process_exit import run_and_leave
 
 COMMAND: Final = "evaluate-recommendations"
 STORES: Final = ("pgvector", "weaviate")

@@ -21,23 +21,23 @@ from activities.phrases import embed_lines
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from domain.errors import InvalidInput
-from domain.identity import content_hash, derived_id
+from domain.ids import content_hash, derived_id
 from domain.ports import CredentialIndex, Embedder, SearchQuery, Vector
-from domain.roles import Credential, CredentialLevel
-from persistence.content_rows import FILES, credential_row, write
-from persistence.embeddings import SqlEmbeddingArtifacts
-from persistence.engine import create_engine
+from domain.recommending.roles import Credential, CredentialLevel
+from persistence.content.rows import FILES, credential_row, write
+from persistence.database import create_engine
 from persistence.migrate import upgrade
+from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.tables import CredentialRow
 from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
-from tests.databases import settings_of
+from tests.benchmarks import report
 from tests.evaluation.bm25 import Bm25
 from tests.evaluation.ranking_metrics import CUT, Estimate, estimate, ndcg, recall
 from tests.evaluation.recommendation_sets import Document, Query
-from tests.load import report
-from tests.vector_stores import settings_of_weaviate, weaviate_for_tests
+from tests.support.databases import settings_of
+from tests.support.vector_stores import settings_of_weaviate, weaviate_for_tests
 
 ANY_SKILL: Final = "general"
 """What a document without skills teaches: every credential of the catalogue teaches something."""

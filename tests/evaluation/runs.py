@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
+from tests.benchmarks.report import table
 from tests.evaluation.agreement import SUREST, Bin, Estimate, Figures, Judged, calibration, figures
-from tests.load.report import table
 
 COLUMNS: Final = (
     "n",

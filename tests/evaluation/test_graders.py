@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
-from domain.essays import Essay
+from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
+from domain.grading.rubrics import Essay
 from tests.evaluation.answers import an_item
 from tests.evaluation.graders import ModelGrader, OnceEmbedder, RidgeGrader
 from tests.evaluation.trials import Protocol, questions
-from tests.model_plays import BROKEN, Play, good, unproven
-from tests.model_server import KEY, ModelServer
+from tests.support.model_plays import BROKEN, Play, good, unproven
+from tests.support.model_server import KEY, ModelServer
 
 
 @pytest.fixture(scope="module")

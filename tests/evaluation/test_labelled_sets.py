@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.assessments.questions import EssayRubric
 from domain.errors import InvalidInput
-from domain.questions import EssayRubric
-from persistence.assessments import SqlAssessments
-from persistence.engine import create_engine
+from persistence.database import create_engine
+from persistence.repositories.assessments import SqlAssessments
 from persistence.tables import EssayReviewRow
-from tests.builders import an_assessment
-from tests.databases import settings_of
 from tests.evaluation.labelled_sets import CONTENT, read_set
+from tests.support.builders import an_assessment
+from tests.support.databases import settings_of
 
 HEADER = "item,question,criterion,answer,human_1,human_2,human_3"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from activities.adapters.local_grader import LocalEssayGrader
-from domain.scores import EssayScore
+from activities.adapters.local_grader.grader import LocalEssayGrader
+from domain.grading.scores import EssayScore
 from tests.evaluation.manipulation import (
     MOST_HONEST_FLAGGED,
     MOST_MEAN_GAIN,
@@ -16,7 +16,7 @@ from tests.evaluation.manipulation import (
     with_text,
 )
 from tests.evaluation.manipulation_sets import DISGUISES, Attack, HonestAnswer, attacks, honest_answers
-from tests.fakes import FakeEmbedder
+from tests.support.fakes import FakeEmbedder
 
 
 @pytest.fixture(scope="module")

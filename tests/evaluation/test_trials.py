@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.scores import CriterionRating, Spent
+from domain.grading.scores import CriterionRating, Spent
 from tests.evaluation.answers import an_item
 from tests.evaluation.graders import unscored
 from tests.evaluation.trials import Protocol, questions

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import numpy as np
 
-from domain.essays import Essay
-from domain.identity import content_hash, derived_id
+from domain.assessments.questions import Anchor, EssayRubric
+from domain.grading.rubrics import Essay
+from domain.grading.scores import EssayScore
+from domain.ids import content_hash, derived_id
 from domain.ports import EssayGrader
-from domain.questions import Anchor, EssayRubric
-from domain.scores import EssayScore
 from tests.evaluation.agreement import Judged
 from tests.evaluation.labelled_sets import LabelledItem
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from deploy.local.ports import free_port
 from deploy.local.process import Startable
-from tests.deployment import START_TIMEOUT_S, Deployment, Server
-from tests.load.api import UNLIMITED, serves
-from tests.load.connections import request_bytes
+from tests.benchmarks.api import UNLIMITED, serves
+from tests.benchmarks.connections import request_bytes
+from tests.support.deployment import START_TIMEOUT_S, Deployment, Server
 
 
 class Apis(Startable):

@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from workflows.process_exit import leave
+from workflows.engine.process_exit import leave
 
 
 @activity.defn

@@ -10,9 +10,9 @@ import pytest
 
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
-from tests.databases import Databases
-from tests.deployment import Deployment, furnished
-from tests.model_server import ModelServer
+from tests.support.databases import Databases
+from tests.support.deployment import Deployment, furnished
+from tests.support.model_server import ModelServer
 
 
 @pytest.fixture(scope="session")

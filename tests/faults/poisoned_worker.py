@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from domain.essays import Essay
+from domain.grading.rubrics import Essay
+from domain.grading.scores import EssayScore
 from domain.ports import TextAnalysis
-from domain.scores import EssayScore
-from tests.fakes import FakeEssayGrader
-from tests.load.modelless_worker import stand_ins
+from tests.benchmarks.modelless_worker import stand_ins
+from tests.support.fakes import FakeEssayGrader
 from worker import Models, VectorStores, WorkerSettings, serve
+from workflows.engine.process_exit import leave
 from workflows.policies import POLICIES, Queue
-from workflows.process_exit import leave
 
 CRASH: Final = "poison-that-ends-the-process"
 HANG: Final = "poison-that-never-ends"

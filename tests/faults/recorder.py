@@ -6,7 +6,7 @@ from uuid import UUID
 
 from deploy.local.ports import HOST
 from deploy.local.process import Startable
-from tests.deployment import START_TIMEOUT_S
+from tests.support.deployment import START_TIMEOUT_S
 
 
 class Recorder(Startable):

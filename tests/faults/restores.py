@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from psycopg.sql import SQL, Identifier
 
-from tests.databases import Databases
-from tests.deployment import Deployment
+from tests.support.databases import Databases
+from tests.support.deployment import Deployment
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from deploy.local.__main__ import run, stay
 from deploy.local.plan import Plan, Service, plan
 from deploy.local.process import Program
 from deploy.local.settings import StackSettings
-from workflows.process_exit import leave
+from workflows.engine.process_exit import leave
 
 PROGRAM = "program"
 

@@ -17,19 +17,19 @@ import pytest
 from pydantic import SecretStr
 
 from api.idempotency import HEADER, REPLAYED
-from api.tokens import Principal, Tokens, UserRole
-from persistence.engine import create_engine
+from api.security.tokens import Principal, Tokens, UserRole
+from persistence.database import create_engine
 from persistence.intake import IntakeUnit
 from persistence.unit_of_work import sessions
-from tests.answers import response_to
-from tests.attempts import ESSAY
-from tests.builders import ROLE_ID, a_result, an_assessment, some_credentials
-from tests.databases import Databases, settings_of
-from tests.deployment import libpq
+from tests.benchmarks import workload
+from tests.benchmarks.connections import Answer, Connection, request_bytes
+from tests.benchmarks.workload import Student
 from tests.faults.apis import Apis
-from tests.load import workload
-from tests.load.connections import Answer, Connection, request_bytes
-from tests.load.workload import Student
+from tests.support.answers import response_to
+from tests.support.attempts import ESSAY
+from tests.support.builders import ROLE_ID, a_result, an_assessment, some_credentials
+from tests.support.databases import Databases, settings_of
+from tests.support.deployment import libpq
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from api.tokens import Principal, Tokens, UserRole
-from domain.identity import derived_id
-from tests.attempts import ROLES
-from tests.databases import Databases
+from api.security.tokens import Principal, Tokens, UserRole
+from domain.ids import derived_id
+from tests.benchmarks import workload
+from tests.benchmarks.connections import Answer, Connection, request_bytes
 from tests.faults.apis import Apis
-from tests.load import workload
-from tests.load.connections import Answer, Connection, request_bytes
+from tests.support.attempts import ROLES
+from tests.support.databases import Databases
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
-from tests.processes import working_below
+from tests.support.processes import working_below
 
 pytestmark = pytest.mark.faults
 

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from tests import model_plays, model_server
-from tests.attempts import ROLES, Attempt
-from tests.deployment import Deployment, eventually
 from tests.faults.injection import assert_done_once
-from tests.model_server import ModelServer
+from tests.support import model_plays, model_server
+from tests.support.attempts import ROLES, Attempt
+from tests.support.deployment import Deployment, eventually
+from tests.support.model_server import ModelServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

@@ -15,13 +15,13 @@ import pytest
 from deploy.local.process import Program, run_to_end
 from deploy.local.settings import CHECKOUT
 from persistence.erasure_list import FileErasureList
-from tests import answers
-from tests.attempts import Attempt
-from tests.databases import Databases
-from tests.deployment import ADMIN, ADVISOR, START_TIMEOUT_S, Deployment, eventually, libpq, stored
 from tests.faults.injection import Gate, closing
 from tests.faults.restores import away, copy
-from tests.markers import forms, found_in, tables_with
+from tests.support import answers
+from tests.support.attempts import Attempt
+from tests.support.databases import Databases
+from tests.support.deployment import ADMIN, ADVISOR, START_TIMEOUT_S, Deployment, eventually, libpq, stored
+from tests.support.markers import forms, found_in, tables_with
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from domain.scores import DegradedReason
-from tests import model_plays, model_server
-from tests.attempts import ROLES, Attempt
-from tests.deployment import ADVISOR, CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
+from domain.grading.scores import DegradedReason
 from tests.faults.injection import CLAIMING_AN_ANSWER, KEEPING_AN_ANSWER, Gate, Moment, closing
-from tests.model_server import ModelServer
+from tests.support import model_plays, model_server
+from tests.support.attempts import ROLES, Attempt
+from tests.support.deployment import ADVISOR, CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
+from tests.support.model_server import ModelServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import pytest
 
-from domain.scores import DegradedReason
-from tests.answers import response_to
-from tests.attempts import ESSAY, ROLES, Attempt
-from tests.databases import Databases
-from tests.deployment import CLASSMATES, STUDENT, Deployment, Server
+from domain.grading.scores import DegradedReason
 from tests.faults.poisoned_worker import CRASH, HANG, MEMORY
+from tests.support.answers import response_to
+from tests.support.attempts import ESSAY, ROLES, Attempt
+from tests.support.databases import Databases
+from tests.support.deployment import CLASSMATES, STUDENT, Deployment, Server
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

@@ -10,7 +10,7 @@ from deploy.local.ports import free_port
 from deploy.local.process import Process, Program
 from deploy.local.settings import CHECKOUT
 from deploy.local.temporal import TemporalDevServer
-from tests.deployment import stack_environment
+from tests.support.deployment import stack_environment
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -27,7 +27,7 @@ def test_sigterm_ends_fifty_workers_with_code_0(tmp_path: Path) -> None:
 def _codes(temporal: TemporalDevServer, directory: Path) -> list[int | None]:
     """The exit codes of some workers that serve at the same time."""
     environment = stack_environment("") | {"TEMPORAL_ADDRESS": temporal.address}
-    command = (sys.executable, "-m", "tests.load.nothing")
+    command = (sys.executable, "-m", "tests.benchmarks.nothing")
     logs = [directory / f"nothing-{number}.log" for number in range(AT_ONCE)]
     processes = [
         Process(Program(name="nothing", command=command, log=log, env=environment, cwd=CHECKOUT)) for log in logs

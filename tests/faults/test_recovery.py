@@ -16,15 +16,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from deploy.local.plan import ACCOUNTS
-from tests import model_server
-from tests.attempts import ROLES, Attempt, response_to
-from tests.databases import Databases
-from tests.deployment import ADMIN, CLASSMATES, STUDENT, Deployment, Json, eventually, kill
 from tests.faults.injection import Gate, assert_done_once, closing
 from tests.faults.recorder import Recorder
 from tests.faults.restores import away, copy
-from tests.model_server import ModelServer
 from tests.persistence.catalogues import an_entry
+from tests.support import model_server
+from tests.support.attempts import ROLES, Attempt, response_to
+from tests.support.databases import Databases
+from tests.support.deployment import ADMIN, CLASSMATES, STUDENT, Deployment, Json, eventually, kill
+from tests.support.model_server import ModelServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.ports import HOST, free_port
-from tests.processes import remaining, working_below
+from tests.support.processes import remaining, working_below
 
 pytestmark = pytest.mark.faults
 

@@ -11,16 +11,17 @@ from uuid import UUID
 import httpx
 import pytest
 
-from activities.adapters.minilm import MiniLMEmbedder
+from activities.adapters.minilm.embedder import MiniLMEmbedder
 from deploy.local.process import Program, run_to_end
 from deploy.local.settings import CHECKOUT
 from deploy.local.weaviate import WeaviateServer
 from persistence.vectors.weaviate import Weaviate
 from persistence.vectors.weaviate_schema import alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
-from tests.attempts import ROLES, Attempt
-from tests.databases import Databases
-from tests.deployment import (
+from tests.faults.injection import Gate, Moment, assert_done_once
+from tests.support.attempts import ROLES, Attempt
+from tests.support.databases import Databases
+from tests.support.deployment import (
     CLASSMATES,
     START_TIMEOUT_S,
     STUDENT,
@@ -30,8 +31,7 @@ from tests.deployment import (
     kill,
     stack_environment,
 )
-from tests.faults.injection import Gate, Moment, assert_done_once
-from tests.vector_stores import a_weaviate, settings_of_weaviate
+from tests.support.vector_stores import a_weaviate, settings_of_weaviate
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

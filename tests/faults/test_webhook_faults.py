@@ -19,11 +19,11 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import Startable
 from deploy.local.temporal import NAMESPACE, TemporalDevServer
-from persistence.events import delivery_row
-from tests.databases import Databases
-from tests.deployment import START_TIMEOUT_S, Server, eventually, kill, libpq, stack_environment, stored
+from persistence.repositories.events import delivery_row
 from tests.faults.recorder import Recorder
-from tests.partners import BOX, a_secret
+from tests.support.databases import Databases
+from tests.support.deployment import START_TIMEOUT_S, Server, eventually, kill, libpq, stack_environment, stored
+from tests.support.partners import BOX, a_secret
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from deploy.local.process import Process
-from tests import model_server
-from tests.attempts import ROLES, Attempt
-from tests.databases import Databases
-from tests.deployment import ADMIN, START_TIMEOUT_S, Deployment, Server, eventually
 from tests.faults.injection import Gate, assert_done_once, closing
 from tests.faults.recorder import Recorder
-from tests.model_server import ModelServer
+from tests.support import model_server
+from tests.support.attempts import ROLES, Attempt
+from tests.support.databases import Databases
+from tests.support.deployment import ADMIN, START_TIMEOUT_S, Deployment, Server, eventually
+from tests.support.model_server import ModelServer
 from workflows.policies import Queue
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]

@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.identity import derived_id
-from persistence.catalog_import import SqlCatalogImports
-from persistence.catalog_rows import read_rows
-from persistence.catalog_views import ImportView
+from domain.ids import derived_id
+from persistence.content.catalog_import import SqlCatalogImports
+from persistence.content.catalog_rows import read_rows
+from persistence.queries.catalog_views import ImportView
+from persistence.queries.views import Actor
 from persistence.tables import CredentialRow
-from persistence.views import Actor
-from tests.builders import a_user
+from tests.support.builders import a_user
 
 SKILL = "SQL querying"
 """A role of the project's content targets it."""

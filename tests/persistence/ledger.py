@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
 from domain.errors import AppError
-from domain.grading import Call, Variant
-from domain.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.grading.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.grading.model_grading import Call, Variant
 from domain.ports import UnitOfWorkFactory
 from persistence.tables import ModelAnswerRow, ModelSpendingRow, QuestionSnapshotRow, UserRow
-from tests.builders import an_assessment
+from tests.support.builders import an_assessment
 
 NO_LIMITS = SpendingLimits()
 PRICE = Decimal("0.4")

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.identity import derived_id
+from domain.assessments.steps import submission_jobs
+from domain.ids import derived_id
 from domain.ports import UnitOfWorkFactory
-from domain.steps import submission_jobs
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,
@@ -33,8 +33,8 @@ from persistence.tables import (
     WebhookDeliveryRow,
     WebhookEventRow,
 )
-from tests.builders import a_result, a_user, an_assessment, an_organization
-from tests.partners import an_endpoint
+from tests.support.builders import a_result, a_user, an_assessment, an_organization
+from tests.support.partners import an_endpoint
 
 NOW = datetime.now(UTC)
 

@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from domain.assessments import Assessment, AssessmentStatus, Healing
+from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.errors import Conflict, Erased, NotFound
 from domain.ports import UnitOfWorkFactory
-from persistence.engine import create_engine
+from persistence.database import create_engine
 from persistence.tables import AssessmentRow, AuditLogRow, UserRow
 from persistence.unit_of_work import unit_of_work_factory
-from tests.builders import a_user, an_assessment, good_answer
-from tests.databases import settings_of
+from tests.support.builders import a_user, an_assessment, good_answer
+from tests.support.databases import settings_of
 
 HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
 

@@ -10,12 +10,12 @@ from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from persistence import audit
 from persistence.audit_seal import GENESIS, Seal, SqlAuditTrail, report, verify
-from persistence.engine import create_engine
+from persistence.database import create_engine
+from persistence.repositories import audit
 from persistence.tables import AuditLogRow
 from persistence.unit_of_work import sessions
-from tests.databases import Databases, settings_of
+from tests.support.databases import Databases, settings_of
 
 ROWS = 5
 

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
 from domain.errors import NotFound
 from domain.ports import UnitOfWork, UnitOfWorkFactory
-from domain.recommendations import EarlierLearners
+from domain.recommending.recommendations import EarlierLearners
 from persistence.tables import (
     CredentialRow,
     FeedbackRow,
@@ -23,7 +23,7 @@ from persistence.tables import (
     RecommendationRow,
 )
 from persistence.unit_of_work import SqlUnitOfWork
-from tests.builders import ROLE_ID, ROLE_KEY, a_user, an_assessment, an_organization, some_credentials
+from tests.support.builders import ROLE_ID, ROLE_KEY, a_user, an_assessment, an_organization, some_credentials
 
 SKILLS = {"SQL querying": "0.4"}
 

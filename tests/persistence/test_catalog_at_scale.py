@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from domain.assessments import Assessment
-from persistence.catalog import MAX_REACTIONS, SqlCatalog
-from tests.builders import an_assessment
-from tests.earlier_learners import add_earlier_learners
+from domain.assessments.lifecycle import Assessment
+from persistence.repositories.catalog import MAX_REACTIONS, SqlCatalog
+from tests.support.builders import an_assessment
+from tests.support.earlier_learners import add_earlier_learners
 
 LEARNERS = 1_000
 ROWS_A_LEARNER = 60

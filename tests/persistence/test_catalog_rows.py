@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidInput, Problem
-from persistence.catalog_rows import MAX_ROWS, REPORTED, judge, read_rows
+from persistence.content.catalog_rows import MAX_ROWS, REPORTED, judge, read_rows
 from tests.persistence.catalogues import SKILL, an_entry
 
 

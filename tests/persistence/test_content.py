@@ -9,11 +9,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.errors import InvalidInput
-from domain.identity import derived_id
-from persistence.content import load_content
-from persistence.engine import create_engine
+from domain.ids import derived_id
+from persistence.content.loader import load_content
+from persistence.database import create_engine
 from persistence.tables import ContentVersionRow, CredentialRow, QuestionRow
-from tests.databases import CONTENT, settings_of
+from tests.support.databases import CONTENT, settings_of
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInput
-from persistence.content_files import read_content
-from tests.databases import CONTENT
+from persistence.content.files import read_content
+from tests.support.databases import CONTENT
 
 ROLES = """
 roles:

@@ -12,14 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
 from domain.ports import CredentialIndex, Found, SearchQuery
-from domain.recommendations import SearchHit
-from persistence.engine import create_engine
+from domain.recommending.recommendations import SearchHit
+from persistence.database import create_engine
 from persistence.tables import EmbeddingArtifactRow
 from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
-from tests.databases import Databases, settings_of
 from tests.domain.builders import CLEANING, SQL, an_id
-from tests.fakes import IndexedCredential
 from tests.persistence.shelves import (
     MODEL,
     PROVIDER,
@@ -30,6 +28,8 @@ from tests.persistence.shelves import (
     credential,
     towards,
 )
+from tests.support.databases import Databases, settings_of
+from tests.support.fakes import IndexedCredential
 
 MANY = [credential(f"many {i}", 40 + i) for i in range(40)]
 

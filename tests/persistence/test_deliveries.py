@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
 from domain.ports import UnitOfWorkFactory
-from domain.webhooks import Answer, Delivery, DeliveryStatus, Due
-from persistence.deliveries import GIVEN_UP_AFTER
-from persistence.engine import create_engine
+from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Due
+from persistence.database import create_engine
+from persistence.repositories.deliveries import GIVEN_UP_AFTER
 from persistence.tables import (
     AuditLogRow,
     UserRow,
@@ -25,10 +25,10 @@ from persistence.tables import (
     WebhookEventRow,
 )
 from persistence.unit_of_work import sessions, unit_of_work_factory
-from tests.builders import an_assessment, an_organization
-from tests.databases import settings_of
-from tests.fakes import answer
-from tests.partners import BOX, a_delivery, an_endpoint, an_event
+from tests.support.builders import an_assessment, an_organization
+from tests.support.databases import settings_of
+from tests.support.fakes import answer
+from tests.support.partners import BOX, a_delivery, an_endpoint, an_event
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.assessments.questions import Answer, QuestionKind
 from domain.errors import CorruptData
-from domain.questions import Answer, QuestionKind
-from domain.recommendations import Blend, Evidence
-from domain.scores import CriterionRating, DegradedReason, EssayScore, RuleScore, RuleScores
-from persistence.documents import decode, decode_answer, encode, encode_answer
-from tests.builders import a_gap, a_recommended_item, a_trace, an_essay_score
+from domain.grading.scores import CriterionRating, DegradedReason, EssayScore, RuleScore, RuleScores
+from domain.recommending.recommendations import Blend, Evidence
+from persistence.repositories.documents import decode, decode_answer, encode, encode_answer
+from tests.support.builders import a_gap, a_recommended_item, a_trace, an_essay_score
 
 MARKER = "a student's own words"
 RATING = CriterionRating(

@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.embed_catalog import embed_catalog
 from domain.errors import InvalidInput
-from domain.identity import content_hash
+from domain.ids import content_hash
 from domain.ports import EmbeddingArtifacts
-from persistence.embeddings import SqlEmbeddingArtifacts
-from persistence.engine import create_engine
+from persistence.database import create_engine
+from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.tables import CredentialRow, EmbeddingArtifactRow
-from tests.databases import Databases, settings_of
-from tests.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, bag_of_words
+from tests.support.databases import Databases, settings_of
+from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, bag_of_words
 
 PROVIDER, MODEL = "fake", "bag-of-words"
 

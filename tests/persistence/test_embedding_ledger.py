@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.ledger import BoughtVectors
-from persistence.embedding_ledger import SqlEmbeddingLedger
-from persistence.engine import create_engine
+from domain.grading.ledger import BoughtVectors
+from persistence.database import create_engine
+from persistence.repositories.embedding_ledger import SqlEmbeddingLedger
 from persistence.tables import MetricSnapshotRow
-from tests.databases import Databases, settings_of
+from tests.support.databases import Databases, settings_of
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.local.ports import free_port
 from domain.errors import StorageUnavailable
-from persistence.engine import DatabaseSettings, create_engine
+from persistence.database import DatabaseSettings, create_engine
 from persistence.unit_of_work import SqlUnitOfWork, sessions
-from tests.databases import settings_of
+from tests.support.databases import settings_of
 
 _WAITING = ("KEEPIDLE", "KEEPINTVL", "KEEPCNT", "USER_TIMEOUT")
 

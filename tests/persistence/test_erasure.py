@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import Conflict, Erased, NotFound
 from domain.ports import UnitOfWorkFactory
 from domain.privacy import Erasure
-from persistence.export import HELD
-from persistence.feedback import Feedback, FeedbackIntake
-from persistence.redeliveries import Redeliveries
+from persistence.queries.export import HELD
+from persistence.queries.views import Actor, Viewer
+from persistence.repositories.feedback import Feedback, FeedbackIntake
+from persistence.repositories.redeliveries import Redeliveries
 from persistence.revising import Judgement, Revising
 from persistence.tables import (
     AssessmentRow,
@@ -27,10 +28,9 @@ from persistence.tables import (
     WebhookDeliveryRow,
 )
 from persistence.tables.base import table_of
-from persistence.views import Actor, Viewer
-from tests.builders import a_user, an_assessment, an_organization, some_credentials
-from tests.markers import TABLES, found_in
 from tests.persistence.people import Marked, a_marked_person, column
+from tests.support.builders import a_user, an_assessment, an_organization, some_credentials
+from tests.support.markers import TABLES, found_in
 
 MARKER, OTHER = "marker-of-the-erased-4417", "marker-of-somebody-else-9052"
 

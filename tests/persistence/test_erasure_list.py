@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.identity import derived_id
-from persistence.accounts import Account, ensure_accounts
-from persistence.engine import create_engine
+from domain.ids import derived_id
+from persistence.database import create_engine
 from persistence.erasure_list import FileErasureList
 from persistence.reapply_erasures import reapply
+from persistence.repositories.accounts import Account, ensure_accounts
 from persistence.tables import UserRow
 from persistence.unit_of_work import sessions, unit_of_work_factory
-from tests.builders import a_user
-from tests.databases import settings_of
+from tests.support.builders import a_user
+from tests.support.databases import settings_of
 
 
 @pytest.fixture

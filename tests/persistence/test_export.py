@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Erased, NotFound
 from domain.ports import UnitOfWorkFactory
-from persistence.export import HELD, Exports
-from persistence.people_views import PeopleViewer
+from persistence.queries.export import HELD, Exports
+from persistence.queries.people_views import PeopleViewer
+from persistence.queries.views import Actor
 from persistence.tables import AuditLogRow
 from persistence.unit_of_work import sessions, unit_of_work_factory
-from persistence.views import Actor
-from tests.builders import some_credentials
 from tests.persistence.people import Marked, a_marked_person
+from tests.support.builders import some_credentials
 
 MARKER, OTHER = "marker-of-the-exported-3316", "marker-of-somebody-else-2207"
 

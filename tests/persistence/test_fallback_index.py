@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
+from domain.grading.scores import DegradedReason
 from domain.ports import Found, SearchQuery
-from domain.scores import DegradedReason
 from persistence.vectors.fallback import FAILURES, FallbackIndex
-from tests.fakes import InMemoryCredentialIndex
 from tests.persistence.shelves import credential, towards
+from tests.support.fakes import InMemoryCredentialIndex
 
 QUERY = SearchQuery(text="anything", vector=towards(0))
 PREFERRED, SPARE = credential("preferred"), credential("spare")

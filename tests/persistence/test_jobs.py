@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.steps import Step, submission_jobs
 from domain.errors import Conflict, Erased, NotFound
+from domain.grading.scores import RuleScore, RuleScores
 from domain.ports import Begun, JobKey, UnitOfWorkFactory
-from domain.scores import RuleScore, RuleScores
-from domain.steps import Step, submission_jobs
 from persistence.tables import AssessmentRow, AsyncJobRow, UserRow
-from tests.builders import an_assessment
+from tests.support.builders import an_assessment
 
 SCORES = RuleScores(
     scores=(

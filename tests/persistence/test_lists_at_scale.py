@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence.engine import create_engine
-from persistence.queries import Queries
-from persistence.views import AssessmentFilter, Viewer
-from persistence.work_queries import WorkQueries, WorkView
-from tests.databases import Databases, settings_of
+from persistence.database import create_engine
+from persistence.queries.assessments import Queries
+from persistence.queries.views import AssessmentFilter, Viewer
+from persistence.queries.work import WorkQueries, WorkView
 from tests.persistence.blocks import BLOCKS, PAGE, blocks_read
+from tests.support.databases import Databases, settings_of
 
 LARGE, SMALL = UUID(int=1), UUID(int=2)
 START = datetime(2025, 1, 1, tzinfo=UTC)

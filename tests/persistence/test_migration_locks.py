@@ -15,7 +15,7 @@ from alembic import command
 
 from persistence.migrate import MigrationStopped, alembic_config, upgrade
 from persistence.migrations.locks import MigrationSettings
-from tests.databases import Databases, settings_of
+from tests.support.databases import Databases, settings_of
 
 WAIT = "1s"
 """How long a write may wait for a lock; the server refuses one that waits longer."""

@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 
 from persistence.migrate import alembic_config, upgrade
-from tests.databases import Databases, settings_of
+from tests.support.databases import Databases, settings_of
 
 TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
 

@@ -10,14 +10,13 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
 from domain.errors import AnswerAwaited, Conflict, Erased, NotFound
-from domain.grading import Call, Variant
-from domain.ledger import AnswerKey, SpendingLimits
+from domain.grading.ledger import AnswerKey, SpendingLimits
+from domain.grading.model_grading import Call, Variant
+from domain.grading.scores import Spent
 from domain.ports import UnitOfWorkFactory
-from domain.scores import Spent
 from persistence.tables import ModelAnswerRow
-from tests.builders import an_assessment
 from tests.persistence.ledger import (
     LEASE_S,
     NOW,
@@ -36,6 +35,7 @@ from tests.persistence.ledger import (
     row_of,
     spending,
 )
+from tests.support.builders import an_assessment
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from domain.ledger import Intent, SpendingLimits
+from domain.grading.ledger import Intent, SpendingLimits
 from persistence.tables import ModelAnswerRow, ModelSpendingRow, UserRow
 from persistence.unit_of_work import unit_of_work_factory
 from tests.persistence.ledger import (

@@ -8,13 +8,12 @@ import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
 from domain.errors import AttemptsExceeded, BudgetSpent
-from domain.ledger import AnswerKey, SpendingLimits
+from domain.grading.ledger import AnswerKey, SpendingLimits
 from domain.ports import UnitOfWorkFactory
-from persistence.model_answers import SMALLEST_CENTS
+from persistence.repositories.model_answers import SMALLEST_CENTS
 from persistence.tables import AssessmentRow, ModelAnswerRow, ModelSpendingRow, RoleRow
-from tests.builders import ROLE_ID, a_user, an_assessment
 from tests.persistence.ledger import (
     NOW,
     PRICE,
@@ -31,6 +30,7 @@ from tests.persistence.ledger import (
     spending,
     yesterday,
 )
+from tests.support.builders import ROLE_ID, a_user, an_assessment
 
 
 @pytest.fixture

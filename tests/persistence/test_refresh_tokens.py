@@ -6,10 +6,10 @@ from uuid import uuid4
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from persistence.refresh_tokens import RefreshTokens
+from persistence.queries.views import Holder
+from persistence.repositories.refresh_tokens import RefreshTokens
 from persistence.tables import UserRow
-from persistence.views import Holder
-from tests.builders import a_user
+from tests.support.builders import a_user
 
 
 async def test_a_login_does_not_wait_for_what_is_written_about_the_person(clean_engine: AsyncEngine) -> None:

@@ -7,11 +7,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import CorruptData
+from persistence.encryption import SecretBox
 from persistence.reseal import reseal
-from persistence.sealing import SecretBox
 from persistence.tables import WebhookEndpointRow
-from tests.builders import an_organization
-from tests.partners import an_endpoint
+from tests.support.builders import an_organization
+from tests.support.partners import an_endpoint
 
 OLD, NEW = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
 SECRETS = ("whsec_Y3VycmVudA==", "whsec_cHJldmlvdXM=")

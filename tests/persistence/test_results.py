@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.assessments import Assessment, AssessmentStatus, Healing
+from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
+from domain.assessments.results import Publication, Result
+from domain.assessments.steps import Step
 from domain.errors import Conflict, CorruptData, NotFound
+from domain.grading.scores import DegradedReason
 from domain.ports import JobKey, UnitOfWorkFactory
-from domain.results import Publication, Result
-from domain.scores import DegradedReason
-from domain.steps import Step
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,
@@ -31,7 +31,7 @@ from persistence.tables import (
     WebhookEndpointRow,
     WebhookEventRow,
 )
-from tests.builders import a_result, an_assessment, some_credentials
+from tests.support.builders import a_result, an_assessment, some_credentials
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ports import UnitOfWorkFactory
 from domain.privacy import RetentionRule
-from persistence.retention import RetentionSettings
+from persistence.repositories.retention import RetentionSettings
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,
@@ -24,8 +24,8 @@ from persistence.tables import (
     WebhookEventRow,
 )
 from persistence.tables.base import table_of
-from tests.builders import some_credentials
 from tests.persistence.people import Marked, a_marked_person
+from tests.support.builders import some_credentials
 
 DAYS = 30
 OLD = datetime.now(UTC) - timedelta(days=DAYS + 1)

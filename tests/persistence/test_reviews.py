@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.questions import EssayRubric, Item
 from domain.ports import UnitOfWorkFactory
-from domain.questions import EssayRubric, Item
-from persistence.assessments import SqlAssessments
-from persistence.reviews import MAX_LABELLED
+from persistence.repositories.assessments import SqlAssessments
+from persistence.repositories.reviews import MAX_LABELLED
 from persistence.tables import EssayReviewRow, QuestionSnapshotRow, ResponseRow, UserRow
-from tests.builders import a_user, an_assessment, an_organization
+from tests.support.builders import a_user, an_assessment, an_organization
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

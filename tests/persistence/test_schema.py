@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tests.builders import a_user, an_assessment
+from tests.support.builders import a_user, an_assessment
 
 COLUMNS = {
     "role_catalog": "id name description skills_profile active created_at",

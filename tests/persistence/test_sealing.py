@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from domain.errors import CorruptData
-from persistence.sealing import DEVELOPMENT_KEY, SealingSettings, SecretBox
+from persistence.encryption import DEVELOPMENT_KEY, SealingSettings, SecretBox
 
 SECRET = "whsec_c29tZSBieXRlcyB0aGF0IG5vYm9keSBzZWVz"
 KEY = "k" * 43

@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence.engine import create_engine
+from persistence.database import create_engine
 from persistence.statement_spans import trace_statements
-from tests.databases import settings_of
+from tests.support.databases import settings_of
 
 MARKER = "marker-5521"
 

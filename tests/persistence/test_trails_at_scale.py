@@ -9,15 +9,15 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence.audit_queries import AuditFilter, AuditQueries
-from persistence.engine import create_engine
-from persistence.people_queries import PeopleQueries
-from persistence.people_views import PeopleViewer, UserFilter
-from persistence.views import Viewer
-from persistence.webhook_queries import WebhookQueries
-from persistence.webhook_views import DeliveryFilter
-from tests.databases import Databases, settings_of
+from persistence.database import create_engine
+from persistence.queries.audit import AuditFilter, AuditQueries
+from persistence.queries.people import PeopleQueries
+from persistence.queries.people_views import PeopleViewer, UserFilter
+from persistence.queries.views import Viewer
+from persistence.queries.webhook_views import DeliveryFilter
+from persistence.queries.webhooks import WebhookQueries
 from tests.persistence.blocks import PAGE, blocks_read
+from tests.support.databases import Databases, settings_of
 
 BLOCKS = 600
 """A delivery's row, its event's, and the way to that through an index: some five for each of a page."""

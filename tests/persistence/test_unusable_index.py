@@ -10,18 +10,18 @@ from weaviate.classes.config import DataType, Property
 
 from activities.embed_catalog import embed_catalog
 from activities.index_catalog import CatalogIndex, rebuild
+from domain.grading.scores import DegradedReason
 from domain.ports import SearchQuery
-from domain.scores import DegradedReason
-from persistence.embeddings import SqlEmbeddingArtifacts
-from persistence.engine import create_engine
+from persistence.database import create_engine
+from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.vectors.fallback import FallbackIndex
 from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex
 from persistence.vectors.weaviate_schema import alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
-from tests.databases import Databases, settings_of
-from tests.fakes import FakeEmbedder, RecordingCatalogRuns, bag_of_words
 from tests.persistence.shelves import PROVIDER, discard
+from tests.support.databases import Databases, settings_of
+from tests.support.fakes import FakeEmbedder, RecordingCatalogRuns, bag_of_words
 
 QUERIES = [SearchQuery(text=words, vector=bag_of_words(words)) for words in ("data", "customer orders")]
 DEADLINE_S = 30.0

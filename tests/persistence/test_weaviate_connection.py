@@ -10,8 +10,8 @@ from domain.errors import ExternalServiceError
 from domain.ports import SearchQuery
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
 from tests.persistence.shelves import MODEL, PROVIDER, towards
-from tests.vector_stores import settings_of_weaviate
-from workflows.catalog_searches import DEADLINE_S
+from tests.support.vector_stores import settings_of_weaviate
+from workflows.engine.catalog_searches import DEADLINE_S
 
 
 async def search(settings: WeaviateSettings) -> None:

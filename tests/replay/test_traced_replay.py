@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from deploy.local.settings import CHECKOUT
-from tests.collector import collector
+from tests.support.collector import collector
 
 # In a process of its own: OpenTelemetry's provider is the process's, once and for all.
 BRANCHES = {"degraded-then-healed", "essays-graded", "webhook-dead-letter"}
@@ -15,7 +15,7 @@ import asyncio
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from workflows.tracing import plugins, start_tracing, stop_tracing
+from workflows.telemetry.tracing import plugins, start_tracing, stop_tracing
 
 start_tracing("replay")
 traced = plugins()
@@ -24,7 +24,7 @@ assert traced
 from tests.replay.histories import all_paths, read
 from tests.workflows.sandbox import STRICT
 from worker import WORKFLOW_INTERCEPTORS, WORKFLOWS
-from workflows.correlation import CorrelationInterceptor
+from workflows.telemetry.correlation import CorrelationInterceptor
 
 async def main():
     replayer = Replayer(

@@ -16,17 +16,17 @@ from temporalio.worker import Worker
 from activities.failures import FailureInterceptor
 from deploy.local.ports import free_port
 from deploy.local.temporal import TemporalDevServer, time_skipping_server
-from persistence.engine import create_engine
+from persistence.database import create_engine
 from persistence.unit_of_work import sessions, unit_of_work_factory
 from tests.activities.builders import an_index
-from tests.databases import Databases, settings_of
-from tests.fakes import InMemoryCredentialIndex
+from tests.support.databases import Databases, settings_of
+from tests.support.fakes import InMemoryCredentialIndex
 from tests.workflows.pipeline import MARKED, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.scripted import Rehearsal, ScriptedActivities
 from worker import WORKFLOW_INTERCEPTORS
-from workflows import search_attributes
 from workflows.assessment import AssessmentWorkflow
+from workflows.engine import search_attributes
 from workflows.policies import Queue
 from workflows.revision import RevisionWorkflow
 

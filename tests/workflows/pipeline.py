@@ -13,11 +13,11 @@ from temporalio.api.history.v1 import History
 from temporalio.client import Client
 
 from activities.score_essay import Grading, ScoreEssay
-from domain.assessments import Assessment
-from domain.ledger import SpendingLimits
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.steps import submission_jobs
+from domain.grading.ledger import SpendingLimits
 from domain.ports import CredentialIndex, EssayGrader, GradingModel, UnitOfWorkFactory
-from domain.steps import submission_jobs
-from persistence.assessments import SqlAssessments
+from persistence.repositories.assessments import SqlAssessments
 from persistence.tables import (
     EssayScoreRow,
     QuestionSnapshotRow,
@@ -26,14 +26,14 @@ from persistence.tables import (
     ResultRevisionRow,
     RuleScoreRow,
 )
-from tests.builders import a_user, an_assessment, answer_all
-from tests.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners, RecordingErasureList
+from tests.support.builders import a_user, an_assessment, answer_all
+from tests.support.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners, RecordingErasureList
 from tests.workflows.scripted import Handle, RevisionHandle
 from worker import Models, WorkerSettings, assessments_worker, embeddings_worker, llm_worker
 from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
+from workflows.engine.assessment_runs import TemporalAssessmentRuns, revision_workflow_id, workflow_id
 from workflows.policies import Queue
 from workflows.revision import RevisionOutcome, RevisionWorkflow
-from workflows.runs import TemporalAssessmentRuns, revision_workflow_id, workflow_id
 
 MARKER = "marker-7d1f"
 """In everything that a learner wrote, that identifies one, or that a question says."""

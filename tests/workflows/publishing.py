@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.webhooks import Delivery
+    from domain.webhooks.deliveries import Delivery
     from workflows.deliveries import start_deliveries
 
 

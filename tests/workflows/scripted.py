@@ -18,9 +18,9 @@ from activities.retrieve_evidence import EvidenceResult
 from activities.score_essay import EssayInput, EssayOutcome, EssayProgress
 from activities.score_essays_locally import EssaysInput, EssaysResult, LeftEssay
 from activities.steps import RunInput
-from domain.assessments import AssessmentStatus, Healing
-from domain.identity import derived_id
-from domain.results import Publication
+from domain.assessments.lifecycle import AssessmentStatus, Healing
+from domain.assessments.results import Publication
+from domain.ids import derived_id
 from workflows.assessment import AssessmentInput, AssessmentOutcome, AssessmentWorkflow
 from workflows.revision import RevisionInput, RevisionOutcome, RevisionWorkflow
 

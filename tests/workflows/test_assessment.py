@@ -9,7 +9,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from activities.claim_assessment import Claim, ClaimOutcome
-from domain.assessments import AssessmentStatus
+from domain.assessments.lifecycle import AssessmentStatus
 from domain.errors import Conflict, CorruptData, NotFound, StorageUnavailable
 from tests.workflows.pipeline import history_bytes
 from tests.workflows.scripted import Rehearsal

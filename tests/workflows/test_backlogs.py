@@ -9,7 +9,7 @@ from temporalio.worker import Worker
 
 from domain.errors import ExternalServiceError
 from tests.workflows.waiting import eventually
-from workflows.backlogs import TaskQueues, offered, offering
+from workflows.engine.backlogs import TaskQueues, offered, offering
 
 
 @activity.defn

@@ -19,14 +19,14 @@ from activities.index_catalog import CatalogIndex, Drift
 from domain.errors import ExternalServiceError, ModelCircuitOpen, ModelKeyRefused, ModelTimeout
 from domain.ports import CatalogText, Embedder
 from tests.domain.builders import an_id
-from tests.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
+from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
 from tests.workflows.pipeline import history_bytes
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S
 from workflows.catalog_embedding import BATCH, CatalogEmbedded, CatalogEmbeddingInput, CatalogEmbeddingWorkflow
-from workflows.catalog_runs import WORKFLOW_ID, TemporalCatalogRuns
+from workflows.engine.catalog_runs import WORKFLOW_ID, TemporalCatalogRuns
+from workflows.engine.schedules import ensure_catalog_embedding
 from workflows.policies import Queue
-from workflows.schedules import ensure_catalog_embedding
 
 MARKER = "xylophone"
 

@@ -9,10 +9,10 @@ from temporalio.client import Client
 
 from deploy.local.ports import HOST, free_port
 from domain.errors import ExternalServiceError
-from persistence.catalog_queries import CatalogQueries
+from persistence.queries.catalog import CatalogQueries
 from tests.workflows.pipeline import Pipeline
-from workflows.catalog_searches import TemporalCatalogSearches
-from workflows.client import connect
+from workflows.engine.catalog_searches import TemporalCatalogSearches
+from workflows.engine.client import connect
 from workflows.policies import Queue
 
 GENEROUS_S = 60

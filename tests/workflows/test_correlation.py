@@ -12,7 +12,7 @@ from temporalio.worker import Worker
 
 from tests.workflows.correlated import Child, Waiting
 from tests.workflows.sandbox import STRICT
-from workflows.correlation import FIELD, CorrelationInterceptor
+from workflows.telemetry.correlation import FIELD, CorrelationInterceptor
 
 
 @activity.defn

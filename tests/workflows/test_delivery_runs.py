@@ -10,11 +10,11 @@ from temporalio.client import Client, WorkflowHandle
 
 from deploy.local.ports import HOST, free_port
 from domain.errors import ExternalServiceError
-from domain.webhooks import Delivery
+from domain.webhooks.deliveries import Delivery
 from tests.workflows.waiting import eventually
-from workflows import search_attributes
-from workflows.client import connect
-from workflows.delivery_runs import TemporalDeliveryRuns
+from workflows.engine import search_attributes
+from workflows.engine.client import connect
+from workflows.engine.delivery_runs import TemporalDeliveryRuns
 from workflows.policies import Queue
 from workflows.webhook_delivery import DeliveryResult, WebhookDeliveryWorkflow, workflow_id
 

@@ -10,7 +10,7 @@ from temporalio.client import WorkflowFailureError
 from activities.score_essay import EssayOutcome, EssayProgress
 from domain import errors
 from domain.errors import AppError, CorruptData, ModelTimeout, ModelUnavailable, StorageUnavailable
-from domain.scores import DegradedReason
+from domain.grading.scores import DegradedReason
 from tests.workflows.scripted import Rehearsal
 from workflows.policies import FALLBACKS, POLICIES, STORAGE_PAUSE
 

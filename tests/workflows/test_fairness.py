@@ -17,7 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from deploy.local.ports import free_port
 from deploy.local.temporal import DYNAMIC_CONFIG, TemporalDevServer
-from domain.identity import derived_id
+from domain.ids import derived_id
 from tests.workflows.waiting import eventually
 from workflows.policies import turn_of
 

@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import select
 
-from domain.assessments import AssessmentStatus, Healing
+from domain.assessments.lifecycle import AssessmentStatus, Healing
 from domain.errors import ModelKeyRefused, TextRefused, TextTooLong
 from persistence.tables import EssayScoreRow, ModelAnswerRow
-from tests.fakes import FakeGradingModel
+from tests.support.fakes import FakeGradingModel
 from tests.workflows.pipeline import ONE_RESULT, Pipeline, history_bytes, outcome
 
 MAX_EVENTS = 60

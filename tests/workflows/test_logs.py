@@ -8,7 +8,7 @@ from deploy.local.settings import CHECKOUT
 
 PROGRAM = """
 import logging, structlog
-from workflows.logs import configure_logging
+from workflows.telemetry.logs import configure_logging
 
 configure_logging("test")
 structlog.get_logger("api.app").info("ours", assessment_id="1", answer="MARKER", said="mail MARKER@demo.example")

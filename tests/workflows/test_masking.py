@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflows.masking import masked
+from workflows.telemetry.masking import masked
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from sqlalchemy import func, insert, select, update
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from domain.assessments import Assessment, AssessmentStatus
+from domain.assessments.lifecycle import Assessment, AssessmentStatus
+from domain.assessments.steps import Step
 from domain.errors import ExternalServiceError, StorageUnavailable
-from domain.essays import Essay
+from domain.grading.rubrics import Essay
+from domain.grading.scores import EssayScore
 from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
-from domain.scores import EssayScore
-from domain.steps import Step
 from persistence.tables import AsyncJobRow, UserRow
-from tests.fakes import FakeEssayGrader
+from tests.support.fakes import FakeEssayGrader
 from tests.workflows.pipeline import MARKER, ONE_RESULT, Pipeline, history_bytes, outcome
 from tests.workflows.scripted import Handle
 from tests.workflows.waiting import eventually

@@ -15,7 +15,7 @@ from temporalio.common import RetryPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.score_essay import Grading, ScoreEssay
-from domain.ledger import SpendingLimits
+from domain.grading.ledger import SpendingLimits
 from domain.ports import UnitOfWorkFactory
 from tests.workflows.waiting import eventually
 from worker import WorkerSettings, llm_worker

@@ -12,20 +12,20 @@ from temporalio.worker import Worker
 
 from activities.failures import FailureInterceptor
 from activities.reconcile import Reconcile, Reconciled
-from domain.assessments import Assessment, AssessmentStatus
+from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import ExternalServiceError
-from persistence.engine import create_engine
+from persistence.database import create_engine
 from persistence.unit_of_work import sessions, unit_of_work_factory
 from tests.activities.builders import an_index
-from tests.databases import settings_of
-from tests.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns
+from tests.support.databases import settings_of
+from tests.support.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns
 from tests.workflows.pipeline import ONE_RESULT, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
 from worker import WORKFLOW_INTERCEPTORS
+from workflows.engine.assessment_runs import workflow_id
 from workflows.policies import Queue
 from workflows.reconciliation import ReconciliationWorkflow
-from workflows.runs import workflow_id
 
 MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
 

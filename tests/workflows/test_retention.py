@@ -17,9 +17,9 @@ from domain.errors import StorageUnavailable
 from domain.privacy import RetentionRule
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
+from workflows.engine.schedules import ensure_retention
 from workflows.policies import Queue
 from workflows.retention import RetentionWorkflow
-from workflows.schedules import ensure_retention
 
 DAY = timedelta(days=1)
 

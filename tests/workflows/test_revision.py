@@ -10,9 +10,9 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from activities.begin_revision import EssayToHeal, RevisionPlan
 from activities.retrieve_evidence import EvidenceResult
 from activities.score_essay import EssayOutcome, EssayProgress
-from domain.assessments import Healing
+from domain.assessments.lifecycle import Healing
 from domain.errors import AppError, Conflict, CorruptData, GraderFailed, ModelCircuitOpen, NotFound
-from domain.scores import DegradedReason
+from domain.grading.scores import DegradedReason
 from tests.workflows.scripted import Rehearsal, RevisionHandle
 from tests.workflows.test_essays import failing
 from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST

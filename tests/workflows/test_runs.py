@@ -13,17 +13,17 @@ from temporalio.worker import Worker
 
 from activities.failures import FailureInterceptor
 from deploy.local.ports import HOST, free_port
-from domain.assessments import Assessment, AssessmentStatus
+from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import ExternalServiceError
 from tests.workflows.scripted import ScriptedActivities
 from tests.workflows.waiting import eventually
-from workflows import search_attributes
 from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
-from workflows.client import connect
-from workflows.engine_calls import LIVE_PAGE
+from workflows.engine import search_attributes
+from workflows.engine.assessment_runs import TemporalAssessmentRuns, workflow_id
+from workflows.engine.calls import LIVE_PAGE
+from workflows.engine.client import connect
 from workflows.policies import Queue
 from workflows.progress import Progress, Stage
-from workflows.runs import TemporalAssessmentRuns, workflow_id
 
 Handle = WorkflowHandle[AssessmentWorkflow, AssessmentOutcome]
 GENEROUS_S = 30

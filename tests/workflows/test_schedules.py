@@ -13,7 +13,7 @@ from temporalio.client import (
 )
 
 from tests.workflows.waiting import eventually
-from workflows.schedules import ensure_reconciliation, sweeps
+from workflows.engine.schedules import ensure_reconciliation, sweeps
 
 # Nothing of it happens while a test runs.
 DAY = timedelta(days=1)

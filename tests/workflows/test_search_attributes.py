@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from tests.workflows.waiting import eventually
-from workflows.search_attributes import TYPES, register
+from workflows.engine.search_attributes import TYPES, register
 
 
 @pytest.fixture

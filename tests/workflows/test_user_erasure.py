@@ -14,26 +14,26 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 
-from domain.assessments import Assessment
+from domain.assessments.lifecycle import Assessment
 from domain.errors import ModelKeyRefused
-from domain.essays import Essay
-from domain.grading import Ask
-from domain.ledger import Bought
+from domain.grading.ledger import Bought
+from domain.grading.model_grading import Ask
+from domain.grading.rubrics import Essay
+from domain.grading.scores import EssayScore
 from domain.privacy import Erasure
-from domain.scores import EssayScore
-from domain.webhooks import Answer, AttemptOutcome, Message
-from persistence.export import Exports
+from domain.webhooks.deliveries import Answer, AttemptOutcome, Message
+from persistence.queries.export import Exports
 from persistence.tables import UserRow, WebhookDeliveryRow, WebhookEventRow
-from tests.fakes import FakeEssayGrader, FakeGradingModel, ScriptedSender
-from tests.partners import an_endpoint
+from tests.support.fakes import FakeEssayGrader, FakeGradingModel, ScriptedSender
+from tests.support.partners import an_endpoint
 from tests.workflows.pipeline import MARKED, Pipeline, outcome
 from tests.workflows.waiting import PATIENCE_S, eventually
 from worker import WorkerSettings, webhooks_worker
-from workflows import search_attributes
-from workflows.erasure_runs import TemporalErasureRuns, workflow_id
+from workflows.engine import search_attributes
+from workflows.engine.assessment_runs import revision_workflow_id
+from workflows.engine.assessment_runs import workflow_id as assessment_workflow_id
+from workflows.engine.erasure_runs import TemporalErasureRuns, workflow_id
 from workflows.policies import Queue
-from workflows.runs import revision_workflow_id
-from workflows.runs import workflow_id as assessment_workflow_id
 from workflows.user_erasure import ErasureResult, UserErasureWorkflow
 
 CANCELED, TERMINATED = WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TERMINATED

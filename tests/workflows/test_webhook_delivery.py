@@ -22,20 +22,20 @@ from activities.endpoint_slots import EndpointSlots
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
 from domain.ports import UnitOfWorkFactory
-from domain.webhooks import DAY_S, JITTER, Answer, AttemptOutcome, Delivery, DeliveryStatus
-from persistence.engine import create_engine
+from domain.webhooks.deliveries import DAY_S, JITTER, Answer, AttemptOutcome, Delivery, DeliveryStatus
+from persistence.database import create_engine
 from persistence.tables import AuditLogRow, WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from persistence.unit_of_work import sessions, unit_of_work_factory
-from tests.builders import an_organization
-from tests.databases import settings_of
-from tests.fakes import ScriptedSender, answer
-from tests.partners import BOX, a_delivery, an_endpoint
+from tests.support.builders import an_organization
+from tests.support.databases import settings_of
+from tests.support.fakes import ScriptedSender, answer
+from tests.support.partners import BOX, a_delivery, an_endpoint
 from tests.workflows.publishing import Publishing
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
-from workflows import search_attributes
-from workflows.delivery_runs import TemporalDeliveryRuns
-from workflows.failure_reason import FailureReasonInterceptor
+from workflows.engine import search_attributes
+from workflows.engine.delivery_runs import TemporalDeliveryRuns
+from workflows.engine.failure_reason import FailureReasonInterceptor
 from workflows.policies import DELIVERY_SCHEDULE_S, Queue
 from workflows.webhook_delivery import DeliveryResult, WebhookDeliveryWorkflow, attributes, workflow_id
 

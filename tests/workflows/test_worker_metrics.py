@@ -16,27 +16,32 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from activities.adapters.telemetry.instrumented import (
+    MeasuredEmbedder,
+    MeasuredEmbeddingLedger,
+    MeasuredModel,
+    MeasuredSender,
+)
+from activities.adapters.telemetry.metrics import BUCKETS, MetricsInterceptor
 from activities.deliver_webhook import AttemptResult
 from activities.failures import FailureInterceptor
 from activities.mark_failed import FailureInput, FailureResult
-from activities.measured import MeasuredEmbedder, MeasuredEmbeddingLedger, MeasuredModel, MeasuredSender
-from activities.metrics import BUCKETS, MetricsInterceptor
-from api.request_metrics import RequestMetrics
+from api.middleware.request_metrics import RequestMetrics
 from api.work_metrics import FoundWork
 from deploy.local.ports import HOST, free_port
 from deploy.local.settings import CHECKOUT
-from domain.assessments import AssessmentStatus
+from domain.assessments.lifecycle import AssessmentStatus
+from domain.assessments.results import Publication
 from domain.errors import ModelBusy
-from domain.ledger import BoughtVectors
-from domain.results import Publication
-from domain.webhooks import Answer, AttemptOutcome, DeliveryStatus, Message
-from persistence.work_queries import StepView, WorkView
-from tests.fakes import FakeEmbedder, FakeGradingModel, RecordingLedger, ScriptedSender
+from domain.grading.ledger import BoughtVectors
+from domain.webhooks.deliveries import Answer, AttemptOutcome, DeliveryStatus, Message
+from persistence.queries.work import StepView, WorkView
+from tests.support.fakes import FakeEmbedder, FakeGradingModel, RecordingLedger, ScriptedSender
 from tests.workflows.measured_run import MeasuredRun
 from tests.workflows.sandbox import STRICT
-from workflows.backlogs import Backlog
-from workflows.tracing import span
-from workflows.worker_metrics import metrics_runtime
+from workflows.engine.backlogs import Backlog
+from workflows.telemetry.tracing import span
+from workflows.telemetry.worker_metrics import metrics_runtime
 
 OBSERVABILITY = CHECKOUT / "deploy" / "observability"
 METRIC = re.compile(r"\b(?:microcred|temporal|process)_[a-z_]+")

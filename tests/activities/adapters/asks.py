@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from domain.assessments.questions import Anchor, EssayRubric
 from domain.errors import AppError
-from domain.essays import Essay
-from domain.grading import Ask
+from domain.grading.model_grading import Ask
+from domain.grading.rubrics import Essay
 from domain.ports import GradingModel
-from domain.questions import Anchor, EssayRubric
 from tests.domain.builders import an_id, essay
 
 TEXT = "The revenue fell because the join doubles orders. I would repair the join, and then count again."

@@ -3,11 +3,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
-from activities.adapters.openai_embedder import OpenAIEmbedder, OpenAIEmbeddingSettings
-from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
-from tests.fakes import RecordingLedger
-from tests.model_server import KEY, ModelServer
+from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
+from activities.adapters.openai.embedder import OpenAIEmbedder, OpenAIEmbeddingSettings
+from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
+from tests.support.fakes import RecordingLedger
+from tests.support.model_server import KEY, ModelServer
 
 GraderOf: TypeAlias = Callable[..., OpenAIEssayGrader]
 EmbedderOf: TypeAlias = Callable[..., OpenAIEmbedder]

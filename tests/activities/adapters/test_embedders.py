@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.chunks import CHUNK_PIECES, MOST_CHUNKS, chunks
-from activities.adapters.minilm import MiniLMEmbedder, MiniLMSettings
+from activities.adapters.minilm.chunks import CHUNK_PIECES, MOST_CHUNKS, chunks
+from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from domain.errors import CorruptData
 from domain.ports import Embedder
-from domain.vectors import DIMENSIONS
+from domain.recommending.vectors import DIMENSIONS
 from tests.activities.adapters.conftest import EmbedderOf
-from tests.fakes import FakeEmbedder
+from tests.support.fakes import FakeEmbedder
 
 APPLES = "Apples grow on trees in the orchard."
 PEARS = "Pears grow on trees in the orchard."

@@ -8,13 +8,14 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import pytest
 
-from activities.adapters.answers import surface_features
-from activities.adapters.local_feedback import estimate_rationale
-from activities.adapters.local_grader import REVIEW_BELOW, LocalEssayGrader
-from activities.adapters.minilm import MiniLMEmbedder
+from activities.adapters.local_grader.feedback import estimate_rationale
+from activities.adapters.local_grader.grader import REVIEW_BELOW, LocalEssayGrader
+from activities.adapters.local_grader.text_features import surface_features
+from activities.adapters.minilm.embedder import MiniLMEmbedder
 from activities.text_analysis import InProcessAnalysis
+from domain.assessments.questions import Anchor, EssayRubric
 from domain.errors import AnalysisFailed
-from domain.essay_text import (
+from domain.grading.essay_text import (
     ADDRESSED_TO_GRADER,
     COPIED_PROMPT,
     GIBBERISH,
@@ -23,13 +24,12 @@ from domain.essay_text import (
     REPEATED,
     TOO_SHORT,
 )
-from domain.essays import Essay, check_essay_score, rate
+from domain.grading.rubrics import Essay, check_essay_score, rate
+from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, DegradedReason, EssayScore
 from domain.ports import EssayGrader
-from domain.questions import Anchor, EssayRubric
-from domain.scores import OTHER_LANGUAGE, UNRELATED, DegradedReason, EssayScore
-from persistence.content_files import read_content
+from persistence.content.files import read_content
 from tests.domain.builders import an_id, criterion, essay, levels
-from tests.fakes import FakeEmbedder, FakeEssayGrader
+from tests.support.fakes import FakeEmbedder, FakeEssayGrader
 
 CONTENT = Path(__file__).parents[3] / "deploy" / "content"
 PROMPT = "The shop's revenue fell last week. How do you find out why?"
@@ -238,7 +238,7 @@ async def test_a_pattern_asks_for_a_review_and_changes_no_grade(
 ) -> None:
     text = f"{GOOD} {trick}"
     (flagged,) = await local.grade([an_essay(text)])
-    monkeypatch.setattr("activities.adapters.local_grader.text_flags", lambda *_: ())
+    monkeypatch.setattr("activities.adapters.local_grader.grader.text_flags", lambda *_: ())
     (unflagged,) = await local.grade([an_essay(text)])
 
     assert (flagged.flags, flagged.needs_review) == ((flag,), True)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.grader_prompt import PROMPT_FILE, GraderPrompt, reply_schema
+from activities.adapters.openai.grader_prompt import PROMPT_FILE, GraderPrompt, reply_schema
 from domain.errors import CorruptData, Problem
-from domain.grading import Ask, Rejected
+from domain.grading.model_grading import Ask, Rejected
 from tests.activities.adapters.asks import PROMPT, TEXT, an_ask, anchors
 from tests.domain.builders import criterion, essay
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.grader_reply import MOST_CHARS, MOST_QUOTES, Usage, read_reply, read_usage
-from domain.grading import GivenRating, Grading, Unreadable
+from activities.adapters.openai.grader_reply import MOST_CHARS, MOST_QUOTES, Usage, read_reply, read_usage
+from domain.grading.model_grading import GivenRating, Grading, Unreadable
 
 RATING = {"rationale": "It names one.", "quotes": ["the join doubles orders"], "level": "Strong"}
 CONTENT = {"criteria": {"cause": RATING, "remedy": {**RATING, "level": "Missing", "quotes": []}}, "feedback": "Well."}

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
+from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
 from domain.errors import ModelUnavailable, Problem
-from domain.grading import Accepted, Grading, Rejected, Unreadable, judge
+from domain.grading.model_grading import Accepted, Grading, Rejected, Unreadable, judge
 from domain.ports import GradingModel
 from tests.activities.adapters.asks import an_ask
-from tests.fakes import FakeGradingModel
-from tests.model_plays import OVERLOADED
-from tests.model_server import KEY, ModelServer
+from tests.support.fakes import FakeGradingModel
+from tests.support.model_plays import OVERLOADED
+from tests.support.model_server import KEY, ModelServer
 
 
 @pytest.fixture(params=["fake", "openai"])

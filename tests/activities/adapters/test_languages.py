@@ -2,7 +2,7 @@
 
 import pytest
 
-from activities.adapters.languages import is_other_language
+from activities.adapters.local_grader.languages import is_other_language
 from tests.evaluation.labelled_sets import project_anchors
 from tests.evaluation.manipulation_sets import HonestAnswer, honest_answers
 

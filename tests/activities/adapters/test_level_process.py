@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.level_process import LevelProcess, Matrix, fit_levels
+from activities.adapters.local_grader.gaussian_process import LevelProcess, Matrix, fit_levels
 
 POINTS = np.array([[0.0, 1.0], [0.2, 1.1], [1.0, 0.1], [1.1, 0.0], [2.0, 0.4], [2.1, 0.5]])
 LEVELS = np.array([0.0, 0.0, 1.0, 1.0, 2.0, 2.0])

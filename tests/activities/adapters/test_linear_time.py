@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from activities.adapters.answers import describe
-from activities.adapters.chunks import chunks
-from activities.adapters.grader_reply import is_reply, read_reply, read_usage
-from activities.adapters.languages import is_other_language
-from activities.adapters.minilm import MiniLMEmbedder
-from activities.adapters.webhook_sender import excerpt
-from domain.essay_text import readable
-from tests.growth import slow_cases
+from activities.adapters.local_grader.languages import is_other_language
+from activities.adapters.local_grader.text_features import describe
+from activities.adapters.minilm.chunks import chunks
+from activities.adapters.minilm.embedder import MiniLMEmbedder
+from activities.adapters.openai.grader_reply import is_reply, read_reply, read_usage
+from activities.adapters.webhooks.sender import excerpt
+from domain.grading.essay_text import readable
+from tests.support.growth import slow_cases
 
 
 def reply(content: object) -> bytes:

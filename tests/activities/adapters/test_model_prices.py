@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from activities.adapters.model_prices import TABLE, ModelPrice
+from activities.adapters.openai.model_prices import TABLE, ModelPrice
 
 PRICE = ModelPrice(input=Decimal("0.75"), cached_input=Decimal("0.075"), output=Decimal("4.50"))
 TOKENS = st.integers(min_value=0, max_value=10_000_000)

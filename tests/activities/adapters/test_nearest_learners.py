@@ -7,9 +7,9 @@ import pytest
 
 from activities.adapters.knn import KnnNearestLearners
 from domain.ports import NearestLearners
-from domain.recommendations import EarlierLearners
+from domain.recommending.recommendations import EarlierLearners
 from tests.domain.builders import CLEANING, SQL, an_id
-from tests.fakes import FakeNearestLearners
+from tests.support.fakes import FakeNearestLearners
 
 PROFILE = {SQL: Decimal("0.5"), CLEANING: Decimal("0.5")}
 

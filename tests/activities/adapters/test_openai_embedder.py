@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from activities.adapters.openai_embedder import (
+from activities.adapters.openai.embedder import (
     REQUEST_TEXTS,
     TEXT_BYTES,
     OpenAIEmbedder,
@@ -29,8 +29,8 @@ from domain.errors import (
     StorageUnavailable,
 )
 from tests.activities.adapters.conftest import EmbedderOf
-from tests.fakes import RecordingLedger, bag_of_words
-from tests.model_plays import (
+from tests.support.fakes import RecordingLedger, bag_of_words
+from tests.support.model_plays import (
     BROKEN,
     DRIP,
     EMBEDDING_MODEL,
@@ -48,7 +48,7 @@ from tests.model_plays import (
     refusal,
     vectors,
 )
-from tests.model_server import KEY, ModelServer
+from tests.support.model_server import KEY, ModelServer
 
 TEXT = "A catalogue text about joins, xylophone."
 SHORT_S = 0.3

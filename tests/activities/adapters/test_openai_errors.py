@@ -11,8 +11,8 @@ import pytest
 from openai import APITimeoutError
 from structlog.testing import capture_logs
 
-from activities.adapters.openai_errors import model_error
-from activities.adapters.openai_grader import OpenAIEssayGrader
+from activities.adapters.openai.errors import model_error
+from activities.adapters.openai.grader import OpenAIEssayGrader
 from domain.errors import (
     AppError,
     ExternalServiceError,
@@ -27,7 +27,7 @@ from domain.errors import (
 )
 from tests.activities.adapters.asks import TEXT, an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
-from tests.model_plays import (
+from tests.support.model_plays import (
     BROKEN,
     DRIP,
     HANG,
@@ -43,7 +43,7 @@ from tests.model_plays import (
     completion,
     refusal,
 )
-from tests.model_server import KEY, ModelServer
+from tests.support.model_server import KEY, ModelServer
 
 SHORT_S = 0.3
 

@@ -7,12 +7,12 @@ from decimal import Decimal
 import pytest
 from structlog.testing import capture_logs
 
-from activities.adapters.openai_grader import MOST_BYTES, OpenAIEssayGrader, OpenAISettings
+from activities.adapters.openai.grader import MOST_BYTES, OpenAIEssayGrader, OpenAISettings
 from domain.errors import ModelCircuitOpen, ModelTimeout, ModelUnavailable, Problem, TextTooLong
-from domain.grading import Accepted, Grading, Rejected, Unreadable, judge
+from domain.grading.model_grading import Accepted, Grading, Rejected, Unreadable, judge
 from tests.activities.adapters.asks import TEXT, an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
-from tests.model_plays import (
+from tests.support.model_plays import (
     BROKEN,
     CUT_OFF,
     FILTERED,
@@ -40,7 +40,7 @@ from tests.model_plays import (
     unproven,
     where,
 )
-from tests.model_server import KEY, ModelServer
+from tests.support.model_server import KEY, ModelServer
 
 SHORT_S = 0.3
 

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from domain.errors import ModelRequestRefused
-from domain.grading import Grading
+from domain.grading.model_grading import Grading
 from tests.activities.adapters.asks import an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
 from tests.domain.builders import criterion, essay
-from tests.model_plays import NO_CREDIT, TOO_LONG, WRONG_KEY, Answer, refusal, without
-from tests.model_server import ModelServer
+from tests.support.model_plays import NO_CREDIT, TOO_LONG, WRONG_KEY, Answer, refusal, without
+from tests.support.model_server import ModelServer
 
 
 @pytest.mark.parametrize(

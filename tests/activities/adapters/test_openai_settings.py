@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from activities.adapters.openai_grader import OpenAIEssayGrader, OpenAISettings
+from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
 from domain.errors import InvalidInput
-from tests.model_server import KEY
+from tests.support.model_server import KEY
 
 
 @pytest.fixture

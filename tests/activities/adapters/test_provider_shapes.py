@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from activities.adapters.grader_reply import Usage, read_usage
+from activities.adapters.openai.grader_reply import Usage, read_usage
 from domain import errors
 from domain.errors import ExternalServiceError
-from domain.grading import Grading, Unreadable
+from domain.grading.model_grading import Grading, Unreadable
 from tests.activities.adapters.asks import an_ask, error_of
 from tests.activities.adapters.conftest import EmbedderOf, GraderOf
 from tests.activities.adapters.provider_shapes import GRADING, providers, shapes
-from tests.fakes import RecordingLedger, bag_of_words
-from tests.model_plays import Answer, completion
-from tests.model_server import ModelServer
+from tests.support.fakes import RecordingLedger, bag_of_words
+from tests.support.model_plays import Answer, completion
+from tests.support.model_server import ModelServer
 
 TEXTS = ("first text", "second text", "third text")
 

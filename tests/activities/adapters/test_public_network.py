@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 import httpcore
 import pytest
 
-from activities.adapters.public_network import ForbiddenAddress, PublicNetwork, SystemResolver
+from activities.adapters.webhooks.public_network import ForbiddenAddress, PublicNetwork, SystemResolver
 from deploy.local.ports import HOST, free_port
-from tests.addresses import NOT_PUBLIC, PUBLIC
+from tests.support.addresses import NOT_PUBLIC, PUBLIC
 
 V4, V6 = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
 

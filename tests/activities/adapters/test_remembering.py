@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from activities.adapters.remembering import RememberingEmbedder
-from tests.fakes import FakeEmbedder
+from activities.adapters.caching import RememberingEmbedder
+from tests.support.fakes import FakeEmbedder
 
 
 class CountingEmbedder(FakeEmbedder):

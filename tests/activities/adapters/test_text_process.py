@@ -14,12 +14,12 @@ from structlog.testing import capture_logs
 from activities.adapters.text_process import ProcessAnalysis
 from deploy.local.settings import CHECKOUT
 from domain.errors import AnalysisFailed
-from domain.essay_reading import read_essay
-from domain.grading import Accepted, Call, Reply, Variant, ask, essay_score, next_call
-from domain.scores import Spent
+from domain.grading.essay_reading import read_essay
+from domain.grading.model_grading import Accepted, Call, Reply, Variant, ask, essay_score, next_call
+from domain.grading.scores import Spent
 from tests.activities.adapters import hostile_functions as hostile
 from tests.domain.test_grading import an_essay, grading
-from tests.processes import alive
+from tests.support.processes import alive
 
 POISON = "a" * 40 + "b"
 

@@ -22,13 +22,13 @@ from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 from standardwebhooks import Webhook
 
-from activities.adapters.public_network import PublicNetwork
-from activities.adapters.webhook_sender import READ_BYTES, HttpWebhookSender, WebhookSettings
+from activities.adapters.webhooks.public_network import PublicNetwork
+from activities.adapters.webhooks.sender import READ_BYTES, HttpWebhookSender, WebhookSettings
 from deploy.local.ports import HOST, free_port
 from domain.errors import CorruptData
-from domain.webhooks import AttemptOutcome, Message, WebhookSender
-from tests.fakes import ScriptedSender, answer
-from tests.partners import BOX, Partner, Respond, a_secret, answering, dripping, hanging, raw
+from domain.webhooks.deliveries import AttemptOutcome, Message, WebhookSender
+from tests.support.fakes import ScriptedSender, answer
+from tests.support.partners import BOX, Partner, Respond, a_secret, answering, dripping, hanging, raw
 
 BODY = '{"text": "Ünïcode, and a NUL: \\u0000"}'.encode()
 SOON = WebhookSettings(allow_loopback=True, deadline_s=1.5, microcred_env="development")

@@ -1,0 +1,1 @@
+"""Essay grading without a language model."""

@@ -1,0 +1,79 @@
+"""The texts of the local grader: feedback for students and rationales for reviewers.
+
+The grader estimates levels from similar answers and does not understand the text. So the feedback says what the next
+level asks for, and never what the answer does.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from domain.assessments.questions import EssayRubric
+from domain.grading.essay_text import (
+    ADDRESSED_TO_GRADER,
+    COPIED_PROMPT,
+    GIBBERISH,
+    HIDDEN_CHARACTERS,
+    PASTED_RUBRIC,
+    REPEATED,
+    TOO_SHORT,
+)
+from domain.grading.feedback import next_steps, percentage
+from domain.grading.scores import OTHER_LANGUAGE, UNRELATED
+
+CLOSE: Final = 0.8
+"""Cosine. Of the project's labelled answers, one as close as this has the same level twice as often as the others."""
+FAR: Final = 0.5
+"""Cosine. 97 % of the project's labelled answers have one that is closer."""
+
+NOT_GRADED: Final = "This answer has not been graded yet. A reviewer will grade it."
+_REASONS: Final[Mapping[str, str]] = {
+    HIDDEN_CHARACTERS: "it contains invisible characters",
+    ADDRESSED_TO_GRADER: "a part of it seems to be addressed to the grader",
+    GIBBERISH: "a part of it does not consist of words",
+    COPIED_PROMPT: "a large part of it repeats the question",
+    PASTED_RUBRIC: "a part of it matches an example answer or the grading guide",
+    REPEATED: "it repeats itself",
+    TOO_SHORT: "it is very short",
+    UNRELATED: "it may not answer the question",
+}
+
+
+def abstention_feedback(flags: Sequence[str]) -> str:
+    if OTHER_LANGUAGE in flags:
+        return f"{NOT_GRADED} The automatic estimate is available for answers in English only."
+    return NOT_GRADED
+
+
+def estimate_feedback(
+    rubric: EssayRubric, levels: Mapping[str, str], fraction: Decimal, *, flags: Sequence[str], needs_review: bool
+) -> str:
+    """What the estimate is, whether a reviewer will check it, and what the next level of each criterion asks for."""
+    lines = [
+        f"Automatic estimate: {percentage(fraction)} of the points. It comes from a comparison with example answers."
+    ]
+    reasons = " and ".join(_REASONS[flag] for flag in flags if flag in _REASONS)
+    if needs_review:
+        lines += [
+            f"A reviewer will check this answer because {reasons}."
+            if reasons
+            else "A reviewer will check this estimate."
+        ]
+    return "\n".join([*lines, next_steps(rubric, levels)])
+
+
+def estimate_rationale(compared: int, similarity: float, *, supports: bool) -> str:
+    """`similarity` is that of the closest labelled answer; `supports` is whether that answer has the same level."""
+    basis = f"Estimated by comparing wording, meaning and length with {compared} labelled answers to this question."
+    if similarity >= CLOSE and supports:
+        return f"{basis} The closest of them has the same level (similarity {percentage(Decimal(similarity))})."
+    if similarity < FAR:
+        return f"{basis} None of them is similar to this answer, so the estimate is uncertain."
+    return basis
+
+
+def not_an_answer_rationale(reason: str) -> str:
+    """`reason` is the flag TOO_SHORT or UNRELATED."""
+    if reason == TOO_SHORT:
+        return "The lowest level: too little text is left when copied and repeated passages are not counted."
+    return "The lowest level: the text has little in common with any labelled answer to this question."

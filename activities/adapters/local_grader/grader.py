@@ -1,0 +1,241 @@
+"""Grades essays without a language model, by likeness to the labelled answers of their question."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+
+from activities.adapters.local_grader.anchor_model import Fit, fit, fit_texts, labelled_answers
+from activities.adapters.local_grader.feedback import (
+    abstention_feedback,
+    estimate_feedback,
+    estimate_rationale,
+    not_an_answer_rationale,
+)
+from activities.adapters.local_grader.gaussian_process import Estimate
+from activities.adapters.local_grader.languages import is_other_language
+from activities.adapters.local_grader.text_features import Matrix
+from activities.text_analysis import IN_PROCESS
+from domain.assessments.questions import Anchor, Criterion
+from domain.errors import AnalysisFailed
+from domain.grading.essay_reading import read_essay
+from domain.grading.essay_text import TOO_SHORT, is_too_short
+from domain.grading.rubrics import Essay, essay_points, ungraded_essay
+from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, CriterionRating, EssayScore
+from domain.ids import content_hash
+from domain.ports import TextAnalysis
+
+PROMPT_VERSION: Final = "local-4"
+"""Changes whenever features, fit or wording do: a score names what made it."""
+REVIEW_BELOW: Final = Decimal("0.6")
+"""An essay whose levels are, on average, less likely than this to be right waits for a person."""
+FEWEST_ANCHORS: Final = 4
+"""With fewer labelled answers there is nothing to compare with."""
+
+
+class LongTextEmbedder(Protocol):
+    """What the grader needs of a model: whole texts to unit vectors."""
+
+    model: str
+
+    async def embed_long(self, texts: Sequence[str]) -> list[list[float]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """An essay as it is graded: `texts` are the whole of it and, where something is wrong, what is left without that.
+
+    `question` is the hash of all that its fit depends on.
+    """
+
+    essay: Essay
+    question: str
+    texts: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
+class _Judgement(NamedTuple):
+    """A criterion's estimate; `reason` is the flag TOO_SHORT or UNRELATED where the text counts as no answer."""
+
+    estimate: Estimate
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """A judgement per criterion, the number of labelled answers behind it, the closest of them, and the flags."""
+
+    judgements: tuple[_Judgement, ...]
+    compared: int
+    nearest: Anchor
+    similarity: float
+    flags: tuple[str, ...]
+
+
+class LocalEssayGrader:
+    """An EssayGrader on MiniLM and scikit-learn; equal essays get equal scores.
+
+    It abstains from essays that are not in English and from questions with too few labelled answers. An answer that is
+    too short, unrelated to the question, or partly copied or repeated is also graded without the copied and repeated
+    text; the lower level counts, and a person reviews it. Other flags change no level. `fits_kept` bounds the memory,
+    some hundred KB each. `analysis` reads the texts, with a deadline; an essay whose reading fails is left to a person.
+    """
+
+    def __init__(self, embedder: LongTextEmbedder, fits_kept: int = 256, analysis: TextAnalysis = IN_PROCESS) -> None:
+        self._embedder = embedder
+        self._analysis = analysis
+        self._fits_kept = fits_kept
+        self._fits: OrderedDict[str, Fit] = OrderedDict()
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        """One score an essay, in order. All texts, and the labelled answers not seen before, are embedded at once."""
+        started = time.monotonic()
+        read = await asyncio.gather(*map(self._read, essays))
+        readings = [reading for reading in read if reading is not None]
+        gradable = [reading for reading in readings if _is_gradable(reading)]
+        known = {each.question: self._fits[each.question] for each in gradable if each.question in self._fits}
+        new = {each.question: each.essay for each in gradable if each.question not in known}
+        vectors = await self._embed(
+            [*(reading.texts for reading in gradable), *(fit_texts(essay) for essay in new.values())]
+        )
+        fits = known | await asyncio.to_thread(_fit_all, new, vectors[len(gradable) :])
+        self._keep(fits)
+        verdicts = await asyncio.to_thread(_judge_all, gradable, vectors[: len(gradable)], fits)
+        latency_ms = round((time.monotonic() - started) * 1000 / max(1, len(essays)))
+        judged = {reading.essay.snapshot_id: verdict for reading, verdict in zip(gradable, verdicts, strict=True)}
+        scores = [
+            ungraded_essay(essay) if reading is None else _score(reading, judged.get(essay.snapshot_id))
+            for essay, reading in zip(essays, read, strict=True)
+        ]
+        return [replace(score, latency_ms=latency_ms) for score in scores]
+
+    async def _read(self, essay: Essay) -> _Reading | None:
+        """None where the analysis of the text failed: a person grades that essay, and the others are not held up."""
+        try:
+            reading = await self._analysis.run(read_essay, essay)
+        except AnalysisFailed:
+            return None
+        flags = reading.flags
+        if await asyncio.to_thread(is_other_language, reading.prose):
+            flags = (*flags, OTHER_LANGUAGE)
+        question = _question(essay, self._embedder.model)
+        return _Reading(essay=essay, question=question, texts=reading.texts, flags=flags)
+
+    async def _embed(self, batches: Sequence[Sequence[str]]) -> list[Matrix]:
+        """The vectors of each list of texts, by one call of the model."""
+        vectors = iter(await self._embedder.embed_long([text for batch in batches for text in batch]))
+        return [np.array([next(vectors) for _ in batch], dtype=np.float64) for batch in batches]
+
+    def _keep(self, fits: Mapping[str, Fit]) -> None:
+        """The fits used last are kept; the rest would have to be made again."""
+        for question, each in fits.items():
+            self._fits[question] = each
+            self._fits.move_to_end(question)
+        while len(self._fits) > self._fits_kept:
+            self._fits.popitem(last=False)
+
+
+def _question(essay: Essay, model: str) -> str:
+    labelled = [[answer.text, dict(answer.levels)] for answer in essay.labelled]
+    return content_hash([model, PROMPT_VERSION, essay.rubric_version, labelled])
+
+
+def _is_gradable(reading: _Reading) -> bool:
+    return len(labelled_answers(reading.essay)) >= FEWEST_ANCHORS and OTHER_LANGUAGE not in reading.flags
+
+
+def _fit_all(new: Mapping[str, Essay], references: Sequence[Matrix]) -> dict[str, Fit]:
+    return {question: fit(essay, vectors) for (question, essay), vectors in zip(new.items(), references, strict=True)}
+
+
+def _judge_all(readings: Sequence[_Reading], vectors: Sequence[Matrix], fits: Mapping[str, Fit]) -> list[_Verdict]:
+    return [_judge(reading, rows, fits[reading.question]) for reading, rows in zip(readings, vectors, strict=True)]
+
+
+def _judge(reading: _Reading, vectors: Matrix, fitted: Fit) -> _Verdict:
+    """The lower level of each criterion, with and without copied and repeated text."""
+    ways = [_estimate(reading.essay, text, vector, fitted) for text, vector in zip(reading.texts, vectors, strict=True)]
+    nearest, similarity = fitted.nearest(vectors[0])
+    return _Verdict(
+        judgements=tuple(min(each, key=lambda judged: judged.estimate.level) for each in zip(*ways, strict=True)),
+        compared=len(fitted.labelled),
+        nearest=nearest,
+        similarity=similarity,
+        flags=(*reading.flags, UNRELATED) if fitted.is_unrelated(vectors[0]) else reading.flags,
+    )
+
+
+def _estimate(essay: Essay, text: str, vector: Matrix, fitted: Fit) -> list[_Judgement]:
+    if is_too_short(text, essay.rubric, essay.labelled):
+        return [_Judgement(estimate, TOO_SHORT) for estimate in fitted.not_an_answer]
+    if fitted.is_unrelated(vector):
+        return [_Judgement(estimate, UNRELATED) for estimate in fitted.not_an_answer]
+    return [_Judgement(estimate) for estimate in fitted.estimate(text, vector)]
+
+
+def _score(reading: _Reading, verdict: _Verdict | None) -> EssayScore:
+    essay = reading.essay
+    unscored = EssayScore(
+        snapshot_id=essay.snapshot_id,
+        points=None,
+        max_points=essay.rubric.max_points,
+        fraction=None,
+        ratings=(),
+        feedback=abstention_feedback(reading.flags),
+        model=f"local-minilm-{reading.question[:8]}",
+        prompt_version=PROMPT_VERSION,
+        rubric_version=essay.rubric_version,
+        confidence=Decimal(0),
+        needs_review=True,
+        flags=reading.flags,
+    )
+    return unscored if verdict is None else _scored(unscored, essay, verdict)
+
+
+def _scored(unscored: EssayScore, essay: Essay, verdict: _Verdict) -> EssayScore:
+    ratings = tuple(
+        _rating(criterion, judgement, verdict)
+        for criterion, judgement in zip(essay.rubric.criteria, verdict.judgements, strict=True)
+    )
+    points, _, fraction = essay_points(essay.rubric, ratings)
+    confidence = _thousandths(sum(each.estimate.confidence for each in verdict.judgements) / len(ratings))
+    needs_review = bool(verdict.flags) or confidence < REVIEW_BELOW
+    return replace(
+        unscored,
+        points=points,
+        fraction=fraction,
+        ratings=ratings,
+        feedback=estimate_feedback(
+            essay.rubric,
+            {rating.criterion: rating.level for rating in ratings},
+            fraction,
+            flags=verdict.flags,
+            needs_review=needs_review,
+        ),
+        confidence=confidence,
+        needs_review=needs_review,
+        flags=verdict.flags,
+    )
+
+
+def _rating(criterion: Criterion, judgement: _Judgement, verdict: _Verdict) -> CriterionRating:
+    level = criterion.levels[judgement.estimate.level]
+    supports = verdict.nearest.levels[criterion.key] == level.name
+    return CriterionRating(
+        criterion=criterion.key,
+        level=level.name,
+        points=level.points,
+        rationale=estimate_rationale(verdict.compared, verdict.similarity, supports=supports)
+        if judgement.reason is None
+        else not_an_answer_rationale(judgement.reason),
+        confidence=_thousandths(judgement.estimate.confidence),
+    )
+
+
+def _thousandths(value: float) -> Decimal:
+    return Decimal(round(value * 1000)).scaleb(-3)

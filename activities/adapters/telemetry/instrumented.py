@@ -1,0 +1,120 @@
+"""Ports whose calls leave the house, measured and traced: what was asked of whom, how long it took, what it cost."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from typing import Protocol, TypeAlias
+
+from temporalio import activity
+
+from activities.adapters.telemetry.metrics import MODEL_CALL, MODEL_COST, MODEL_TOKENS, WEBHOOK_REQUEST, count
+from domain.grading.ledger import Bought, BoughtVectors
+from domain.grading.model_grading import Ask, Reply
+from domain.ports import Embedder, EmbeddingLedger, GradingModel
+from domain.webhooks.deliveries import Answer, Message, WebhookSender
+
+
+class Span(Protocol):
+    def set_attribute(self, key: str, value: str | int, /) -> None: ...
+
+
+Spans: TypeAlias = Callable[[str, Mapping[str, str | int]], AbstractContextManager[Span]]
+"""Opens a span by its name and attributes."""
+
+
+class MeasuredModel:
+    """A GradingModel."""
+
+    def __init__(self, model: GradingModel, spans: Spans) -> None:
+        self.model = model.model
+        self.prompt_version = model.prompt_version
+        self.deadline_s = model.deadline_s
+        self._model = model
+        self._spans = spans
+
+    def highest_price_cents(self, wanted: Ask) -> Decimal | None:
+        return self._model.highest_price_cents(wanted)
+
+    async def buy(self, wanted: Ask) -> Bought:
+        about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self.model}
+        with self._spans(f"chat {self.model}", about) as span, _timed(MODEL_CALL, model=self.model):
+            bought = await self._model.buy(wanted)
+            span.set_attribute("gen_ai.usage.input_tokens", bought.prompt_tokens or 0)
+            span.set_attribute("gen_ai.usage.output_tokens", bought.completion_tokens or 0)
+        count(MODEL_TOKENS, (bought.prompt_tokens or 0) - (bought.cached_tokens or 0), model=self.model, kind="prompt")
+        count(MODEL_TOKENS, bought.cached_tokens or 0, model=self.model, kind="cached")
+        count(MODEL_TOKENS, bought.completion_tokens or 0, model=self.model, kind="completion")
+        _spend(bought.cost_cents, self.model)
+        return bought
+
+    def read(self, raw: bytes) -> Reply:
+        return self._model.read(raw)
+
+
+class MeasuredEmbedder:
+    """An Embedder that is asked over the network."""
+
+    def __init__(self, embedder: Embedder, spans: Spans) -> None:
+        self.provider = embedder.provider
+        self.model = embedder.model
+        self._embedder = embedder
+        self._spans = spans
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        about = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": self.model}
+        with self._spans(f"embeddings {self.model}", about), _timed(MODEL_CALL, model=self.model):
+            return await self._embedder.embed(texts)
+
+
+class MeasuredEmbeddingLedger:
+    """An EmbeddingLedger."""
+
+    def __init__(self, ledger: EmbeddingLedger) -> None:
+        self._ledger = ledger
+
+    async def record(self, bought: BoughtVectors) -> None:
+        await self._ledger.record(bought)
+        count(MODEL_TOKENS, bought.tokens or 0, model=bought.model, kind="prompt")
+        _spend(bought.cost_cents, bought.model)
+
+
+class MeasuredSender:
+    """A WebhookSender. Not even the host is told: a partner's URL may hold a secret."""
+
+    def __init__(self, sender: WebhookSender, spans: Spans) -> None:
+        self._sender = sender
+        self._spans = spans
+
+    async def send(self, message: Message) -> Answer:
+        with self._spans("POST webhook", {"webhook.id": str(message.event_id)}) as span:
+            answer = await self._sender.send(message)
+            span.set_attribute("webhook.outcome", answer.outcome)
+            span.set_attribute("http.response.status_code", answer.code or 0)
+        _observe(WEBHOOK_REQUEST, answer.latency_ms / 1000, outcome=answer.outcome)
+        return answer
+
+
+@contextmanager
+def _timed(name: str, **labels: str) -> Iterator[None]:
+    """`outcome` becomes `ok`, or the error's type."""
+    started, outcome = time.monotonic(), "ok"
+    try:
+        yield
+    except BaseException as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        _observe(name, time.monotonic() - started, outcome=outcome, **labels)
+
+
+def _observe(name: str, seconds: float, **labels: str) -> None:
+    histogram = activity.metric_meter().create_histogram_timedelta(name)
+    histogram.record(timedelta(seconds=seconds), {key: str(value) for key, value in labels.items()})
+
+
+def _spend(cents: Decimal | None, model: str) -> None:
+    """What nobody knows the price of is not 0: the calls are counted all the same."""
+    if cents is not None:
+        activity.metric_meter().create_histogram_float(MODEL_COST).record(float(cents), {"model": model})

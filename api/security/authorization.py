@@ -1,0 +1,187 @@
+"""The one place that says who may use which route, and whose data they see through it.
+
+Students see their own data, advisors and admins that of their organization. Platform admins administer organizations,
+the admins of organizations, and the catalogue. They see no other people, no answers, and nothing that is sent to
+partners.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final, cast
+from uuid import UUID
+
+from fastapi import Request
+
+from api.security.tokens import Principal, UserRole
+from domain.errors import Forbidden, PasswordChangeRequired, Unauthenticated
+from persistence.queries.people_views import PeopleViewer
+from persistence.queries.views import Actor, Viewer
+from persistence.repositories.api_keys import KEY_PREFIX
+
+
+class Caller(StrEnum):
+    """A role as routes know it: an admin without organization is the platform's."""
+
+    STUDENT = "student"
+    ADVISOR = "advisor"
+    ADMIN = "admin"
+    PLATFORM_ADMIN = "platform_admin"
+
+
+_ALL: Final = frozenset(Caller)
+_ORGANIZATION: Final = frozenset({Caller.STUDENT, Caller.ADVISOR, Caller.ADMIN})
+_ADVISERS: Final = frozenset({Caller.ADVISOR, Caller.ADMIN})
+_ADMINS: Final = frozenset({Caller.ADMIN})
+_PLATFORM: Final = frozenset({Caller.PLATFORM_ADMIN})
+_EVERY_ADMIN: Final = _ADMINS | _PLATFORM
+
+ANYBODY: Final[frozenset[Caller] | None] = None
+"""No token is asked for."""
+
+MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
+    "healthz": ANYBODY,
+    "readyz": ANYBODY,
+    "metrics": ANYBODY,  # who may scrape is a setting: api.middleware.request_metrics
+    "work_metrics": ANYBODY,
+    "create_token": ANYBODY,
+    "refresh_token": ANYBODY,
+    "log_out": ANYBODY,
+    "read_me": _ALL,
+    "create_api_key": _ADMINS,
+    "list_api_keys": _ADMINS,
+    "revoke_api_key": _ADMINS,
+    "change_own_password": _ALL,
+    "create_organization": _PLATFORM,
+    "list_organizations": _PLATFORM,
+    "create_user": _EVERY_ADMIN,
+    "list_users": _EVERY_ADMIN,
+    "read_user": _EVERY_ADMIN,
+    "change_user": _EVERY_ADMIN,
+    "erase_user": _EVERY_ADMIN,
+    "export_user": _ADMINS,
+    "list_audit_logs": _EVERY_ADMIN,
+    "list_held_credentials": _ORGANIZATION,
+    "add_held_credential": _ORGANIZATION,
+    "list_roles": _ALL,
+    "read_role": _ALL,
+    "start_assessment": frozenset({Caller.STUDENT}),
+    "list_assessments": _ORGANIZATION,
+    "read_questions": frozenset({Caller.STUDENT}),
+    "submit_responses": frozenset({Caller.STUDENT}),
+    "read_status": _ORGANIZATION,
+    "read_result": _ORGANIZATION,
+    "read_scores": _ORGANIZATION,
+    "list_revisions": _ORGANIZATION,
+    "read_revision": _ORGANIZATION,
+    "review_essay": _ADVISERS,
+    "retry_healing": _ADVISERS,
+    "rerun_assessment": _ADMINS,
+    "give_feedback": frozenset({Caller.STUDENT, Caller.ADVISOR}),
+    "list_feedback": _ADVISERS,
+    "list_credentials": _ALL,
+    "read_credential": _ALL,
+    "search_credentials": _ALL,
+    "import_credentials": _PLATFORM,
+    "read_import": _PLATFORM,
+    "create_endpoint": _ADMINS,
+    "list_endpoints": _ADMINS,
+    "read_endpoint": _ADMINS,
+    "change_endpoint": _ADMINS,
+    "delete_endpoint": _ADMINS,
+    "test_endpoint": _ADMINS,
+    "rotate_secret": _ADMINS,
+    "recover_endpoint": _ADMINS,
+    "list_deliveries": _ADMINS,
+    "read_delivery": _ADMINS,
+    "redeliver": _ADMINS,
+}
+"""Route name to callers. A route that is not named here does not start: nothing is open by forgetting."""
+
+
+_BEFORE_PASSWORD_CHANGE: Final = frozenset({"read_me", "change_own_password"})
+"""Routes that ask for a token and may be used with a password that somebody else has set."""
+
+_RESULTS: Final = "results:read"
+_WEBHOOKS: Final = "webhooks:manage"
+
+SCOPE_OF: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("list_roles", "read_role", "list_credentials", "read_credential"), _RESULTS),
+    **dict.fromkeys(("list_assessments", "read_status", "read_result", "read_scores"), _RESULTS),
+    **dict.fromkeys(("list_revisions", "read_revision"), _RESULTS),
+    **dict.fromkeys(("create_endpoint", "list_endpoints", "read_endpoint", "change_endpoint"), _WEBHOOKS),
+    **dict.fromkeys(("delete_endpoint", "test_endpoint", "rotate_secret", "recover_endpoint"), _WEBHOOKS),
+    **dict.fromkeys(("list_deliveries", "read_delivery", "redeliver"), _WEBHOOKS),
+}
+"""Route name to the scope that an API key needs for it. An API key may use no other route."""
+
+
+def may_use(principal: Principal, route: str) -> bool:
+    if principal.role is UserRole.API_KEY:
+        return SCOPE_OF.get(route) in principal.scopes
+    return caller(principal) in (MAY_USE[route] or ())
+
+
+def caller(principal: Principal) -> Caller:
+    if principal.role is UserRole.ADMIN and principal.organization_id is None:
+        return Caller.PLATFORM_ADMIN
+    return Caller(principal.role)
+
+
+def actor_of(principal: Principal) -> Actor:
+    """The caller as the audit trail names them; platform admins have a role of their own there."""
+    return Actor(id=principal.user_id, role=caller(principal).value)
+
+
+def sees(principal: Principal) -> Viewer:
+    """A student sees their own assessments; advisors, admins and API keys those of their organization."""
+    if principal.organization_id is None:
+        raise Forbidden("Your role may not use this route")
+    return Viewer(organization_id=principal.organization_id, user_id=_own(principal))
+
+
+def sees_people(principal: Principal) -> PeopleViewer:
+    """A student sees themselves; advisors and admins their organization's people; platform admins all admins."""
+    role = UserRole.ADMIN.value if principal.organization_id is None else None
+    return PeopleViewer(organization_id=principal.organization_id, user_id=_own(principal), role=role)
+
+
+def _own(principal: Principal) -> UUID | None:
+    return principal.user_id if principal.role is UserRole.STUDENT else None
+
+
+async def admit(request: Request, route: str) -> None:
+    """Puts the caller into `request.state.principal`, before a byte of the body is read.
+
+    Raises:
+        Unauthenticated: no valid token, or its holder is not who it says any more.
+        TemporarilyUnavailable: the token is of another issuer, which cannot be asked for its keys.
+        PasswordChangeRequired: the caller has to choose a new password before anything else.
+        Forbidden: the caller's role, or the scopes of its API key, do not allow the route.
+    """
+    if MAY_USE[route] is ANYBODY:
+        return
+    services = request.app.state.services
+    token = _bearer(request)
+    principal = await _principal(services, token)
+    request.state.principal = principal
+    if principal.must_change_password and route not in _BEFORE_PASSWORD_CHANGE:
+        raise PasswordChangeRequired("Choose a new password with POST /api/v1/me/password first")
+    if not may_use(principal, route):
+        raise Forbidden("Your role may not use this route")
+
+
+async def _principal(services: Any, token: str) -> Principal:  # noqa: ANN401  # api.services imports this module
+    if token.startswith(KEY_PREFIX):
+        return cast(Principal, await services.api_keys.principal(token))
+    principal: Principal | None = await services.issuers.principal(token)
+    if principal is None:
+        principal = cast(Principal, await services.principals.check(services.tokens.read(token)))
+    return principal
+
+
+def _bearer(request: Request) -> str:
+    given = request.headers.getlist("authorization")  # of two, a proxy may have looked at the other
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("A valid bearer token is required")
+    return token.strip()

@@ -1,0 +1,106 @@
+"""An issuer's public keys: fetched seldom, replaced without a restart, kept through its outages."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+import httpx
+import jwt
+import structlog
+
+from api.security.tokens import refused
+from domain.errors import TemporarilyUnavailable
+
+ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+FRESH_S: Final = 600.0
+KEPT_S: Final = 24 * 3600.0
+"""An issuer that cannot be asked is trusted for so long; then its people are told to come back later."""
+APART_S: Final = 30.0
+"""Between two questions to one issuer, whatever keys are asked for."""
+DEADLINE_S: Final = 3.0
+MAX_BYTES: Final = 256 * 1024
+
+Keys: TypeAlias = Mapping[str, jwt.PyJWK]
+Fetch: TypeAlias = Callable[[str], Awaitable[Keys]]
+
+log = structlog.get_logger(__name__)
+
+
+class IssuerKeys:
+    """The keys of one issuer. Many callers share one question, and those whose key is known do not wait for it."""
+
+    def __init__(
+        self, issuer: str, fetch: Callable[[], Awaitable[Keys]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._issuer = issuer
+        self._fetch = fetch
+        self._clock = clock
+        self._keys: Keys = {}
+        self._fetched_at = self._asked_at = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
+
+    async def find(self, kid: str) -> jwt.PyJWK:
+        """The key of this id.
+
+        Raises:
+            Unauthenticated: the issuer has no such key.
+            TemporarilyUnavailable: the issuer did not answer when it was asked last.
+        """
+        key = self._known(kid)
+        if (key is None or self._age() >= FRESH_S) and self._clock() - self._asked_at >= APART_S:
+            self._asked_at = self._clock()
+            self._asking = asyncio.create_task(self._ask())
+        if key is None and self._asking is not None:
+            await asyncio.shield(self._asking)
+            key = self._known(kid)
+        if key is not None:
+            return key
+        if self._fetched_at < self._asked_at:
+            raise TemporarilyUnavailable("The token's issuer cannot be asked for its keys")
+        raise refused()
+
+    def _age(self) -> float:
+        return self._clock() - self._fetched_at
+
+    def _known(self, kid: str) -> jwt.PyJWK | None:
+        return self._keys.get(kid) if self._age() < KEPT_S else None
+
+    async def _ask(self) -> None:
+        try:
+            self._keys = await self._fetch()
+            self._fetched_at = self._clock()
+        except (httpx.HTTPError, TimeoutError, ValueError, RecursionError) as error:
+            log.warning("issuer_keys_unavailable", issuer=self._issuer, error_type=type(error).__qualname__)
+
+
+async def fetch_keys(client: httpx.AsyncClient, url: str) -> Keys:
+    """The signature keys at a JWKS address that are of an algorithm in ALGORITHMS, by their ids.
+
+    Raises:
+        httpx.HTTPError, TimeoutError: it cannot be had.
+        ValueError: it is no JWKS document, or longer than MAX_BYTES.
+    """
+    body = bytearray()
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    async with asyncio.timeout(DEADLINE_S), client.stream("GET", url, headers=headers) as response:
+        response.raise_for_status()
+        async for part in response.aiter_raw():
+            body += part
+            if len(body) > MAX_BYTES:
+                raise ValueError("too long")
+    document = json.loads(body)
+    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+        raise ValueError("no JWKS document")  # noqa: TRY004  # it is the value that is wrong
+    found = (_key(each) for each in document["keys"])
+    return {key.key_id: key for key in found if key is not None and isinstance(key.key_id, str)}
+
+
+def _key(jwk: Any) -> jwt.PyJWK | None:  # noqa: ANN401  # JSON is anything
+    """None for what is no key, not for signatures, or of an algorithm that is not allowed."""
+    try:
+        key = jwt.PyJWK(jwk)
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+        return None
+    return key if key.public_key_use in (None, "sig") and key.algorithm_name in ALGORITHMS else None

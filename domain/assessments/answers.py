@@ -1,0 +1,136 @@
+"""Answers as they are sent and shown, and what a student may see of how they are judged."""
+
+import re
+from decimal import Decimal
+from typing import Final, NoReturn, TypeAlias
+
+from domain.assessments.questions import (
+    MAX_ESSAY_CHARS,
+    Answer,
+    AnswerFormat,
+    Criterion,
+    EssayRubric,
+    MultipleChoiceRubric,
+    Question,
+    QuestionKind,
+    ScaleRubric,
+)
+from domain.decimals import plain, to_exact
+from domain.errors import InvalidInput, Problem
+from domain.text import is_blank
+
+AnswerJson: TypeAlias = str | int | float | dict[str, list[str]]
+"""An answer on the wire: a choice or a text, a number, or {"choices": [...]}."""
+
+_NOT_STORABLE: Final = re.compile("[\0\ud800-\udfff]")
+"""NUL and lone surrogates, which JSON can carry and a database text cannot."""
+
+
+def check_answer(answer_format: AnswerFormat, raw: object) -> Answer | None:
+    """Check `raw`, a JSON value, against what the question asks for; return None where it clears the answer.
+
+    `None` clears an answer of any kind, and so does a blank text. Several choices are returned in the question's
+    order; an empty list of choices is an answer. Numbers are rounded to 15 significant digits, because a program that
+    calculates with doubles sends 33.333333333333336. Word limits are guidance.
+
+    Raises:
+        InvalidInput: it is not what the question asks for; the problem never repeats the input.
+    """
+    if raw is None:
+        return None
+    match answer_format.kind:
+        case QuestionKind.SINGLE | QuestionKind.SCALE:
+            return _choice(answer_format, raw)
+        case QuestionKind.MULTIPLE:
+            return _choices(answer_format, raw)
+        case QuestionKind.NUMBER:
+            return _number(answer_format, raw)
+        case QuestionKind.TEXT:
+            return _text(answer_format, raw)
+
+
+def answer_json(answer: Answer) -> AnswerJson:
+    """A checked answer in the shape in which it was sent; `check_answer` takes it back unchanged."""
+    match answer:
+        case Decimal():
+            return int(answer) if answer == answer.to_integral_value() else float(answer)
+        case tuple():
+            return {"choices": list(answer)}
+        case str():
+            return answer
+
+
+def public_rubric(question: Question) -> dict[str, object]:
+    """How the answer will be judged: points, and for essays criteria and levels, but nothing that gives it away."""
+    match question.rubric:
+        case EssayRubric() as rubric:
+            criteria = [_public_criterion(criterion) for criterion in rubric.criteria]
+            return {"kind": rubric.kind, "points": rubric.max_points, "criteria": criteria}
+        case ScaleRubric() as rubric:
+            return {"kind": rubric.kind}
+        case MultipleChoiceRubric() as rubric:
+            return {"kind": rubric.kind, "points": rubric.points, "penalty": rubric.penalty}
+        case rubric:
+            return {"kind": rubric.kind, "points": rubric.points}
+
+
+def _public_criterion(criterion: Criterion) -> dict[str, object]:
+    levels = [
+        {"name": level.name, "points": level.points, "descriptor": level.descriptor} for level in criterion.levels
+    ]
+    return {"key": criterion.key, "name": criterion.name, "description": criterion.description, "levels": levels}
+
+
+def _choice(answer_format: AnswerFormat, raw: object) -> str:
+    if not isinstance(raw, str):
+        _refuse("must be a string, one of the choices")
+    if raw not in answer_format.choices:
+        _refuse("must be one of the choices")
+    return raw
+
+
+def _choices(answer_format: AnswerFormat, raw: object) -> tuple[str, ...]:
+    match raw:
+        case {"choices": list() as chosen, **others} if not others:
+            pass
+        case _:
+            _refuse('must be an object {"choices": [...]}')
+    if any(choice not in answer_format.choices for choice in chosen):
+        _refuse("must hold only choices that are offered")
+    if len(set(chosen)) != len(chosen):
+        _refuse("must not hold a choice twice")
+    return tuple(choice for choice in answer_format.choices if choice in chosen)
+
+
+def _number(answer_format: AnswerFormat, raw: object) -> Decimal:
+    number = to_exact(_decimal(raw))
+    if number is None:
+        _refuse("must be a number between -1e15 and 1e15")
+    if not answer_format.admits(number):
+        low, high = answer_format.minimum, answer_format.maximum
+        limits = [f"at least {plain(low)}"] if low is not None else []
+        limits += [f"at most {plain(high)}"] if high is not None else []
+        _refuse(f"must be {' and '.join(limits)}")
+    return number
+
+
+def _decimal(raw: object) -> Decimal:
+    """Floats count as their shortest text: 0.1 is a tenth."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
+        _refuse("must be a number")
+    return Decimal(repr(raw)) if isinstance(raw, float) else Decimal(raw)
+
+
+def _text(answer_format: AnswerFormat, raw: object) -> str | None:
+    if not isinstance(raw, str):
+        _refuse("must be a string")
+    limit = MAX_ESSAY_CHARS if answer_format.max_chars is None else answer_format.max_chars
+    if len(raw) > limit:
+        _refuse(f"must have at most {limit} characters")
+    if _NOT_STORABLE.search(raw):
+        _refuse("must not hold NUL characters or lone surrogates")
+    return None if is_blank(raw) else raw
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise InvalidInput("The answer is not what the question asks for", (Problem("answer", problem),))

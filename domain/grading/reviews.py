@@ -1,0 +1,64 @@
+"""A person's judgement of an essay: it always wins over a grader's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from uuid import UUID
+
+from domain.assessments.questions import EssayRubric
+from domain.grading.feedback import next_steps, percentage
+from domain.grading.rubrics import essay_points, rate
+from domain.grading.scores import CriterionRating, EssayScore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """The levels that a reviewer set or confirmed, by criterion; `published_revision` None until a result says so."""
+
+    id: UUID
+    snapshot_id: UUID
+    levels: Mapping[str, str]
+    comment: str | None = None
+    published_revision: int | None = None
+
+
+def reviewed(rubric: EssayRubric, score: EssayScore, review: Review) -> EssayScore:
+    """The score with the reviewer's levels; it is neither degraded nor doubtful any more, and its cost stays.
+
+    The feedback is the reviewer's comment. Without one, a language model's feedback stays if every level was confirmed;
+    otherwise the feedback is built from the levels that the reviewer set.
+
+    Raises:
+        InvalidInput: the levels do not fit the rubric.
+    """
+    points = rate(rubric, review.levels)
+    before = {rating.criterion: rating for rating in score.ratings}
+    ratings = tuple(_rating(score, before.get(key), key, review.levels[key], points[key]) for key in points)
+    total, max_points, fraction = essay_points(rubric, ratings)
+    confirmed = all(key in before and before[key].level == level for key, level in review.levels.items())
+    rebuilt = (
+        f"A reviewer graded this answer: {percentage(fraction)} of the points.\n{next_steps(rubric, review.levels)}"
+    )
+    return replace(
+        score,
+        points=total,
+        max_points=max_points,
+        fraction=fraction,
+        ratings=ratings,
+        feedback=review.comment or (score.feedback if score.bought and confirmed else rebuilt),
+        confidence=Decimal(1),
+        needs_review=False,
+        degraded_reason=None,
+        reviewed=True,
+    )
+
+
+def _rating(
+    score: EssayScore, before: CriterionRating | None, criterion: str, level: str, points: Decimal
+) -> CriterionRating:
+    """A confirmed level keeps its rationale, except an estimate's, which says nothing about the reviewer's decision."""
+    if before is None or before.level != level:
+        return CriterionRating(criterion=criterion, level=level, points=points, rationale="Set by a reviewer.")
+    if score.bought or score.reviewed:
+        return replace(before, confidence=Decimal(1))
+    return replace(before, confidence=Decimal(1), rationale="Confirmed by a reviewer.")

@@ -1,0 +1,204 @@
+"""Rubric arithmetic: a grader gives levels and quotes; points and what counts as evidence are decided here."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from domain.assessments.questions import Anchor, EssayRubric, Item
+from domain.decimals import rounded
+from domain.errors import CorruptData, InvalidInput, Problem
+from domain.grading.essay_text import sentences
+from domain.grading.scores import CriterionRating, DegradedReason, EssayScore, Spent
+from domain.unicode_text import latin_length, nfkc
+
+MIN_QUOTE_WORDS: Final = 3
+MIN_QUOTE_CHARS: Final = 12
+"""A quote shorter than both is found in any text and proves nothing. Characters count as `latin_length` counts them: in
+Chinese four can be a clause."""
+
+_MARKS: Final = str.maketrans(
+    dict.fromkeys("‘’‚‛′‵´`ʹʼ‹›", "'") | dict.fromkeys("“”„‟″‶«»", '"') | dict.fromkeys("‐‑‒–—―−﹘﹣", "-")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Essay:
+    """An essay to grade: the text (never empty), the question it answers and the rubric that judges it.
+
+    `labelled` are answers of others to the same question with the levels that people gave them.
+    """
+
+    snapshot_id: UUID
+    prompt: str
+    rubric: EssayRubric
+    rubric_version: str
+    text: str
+    labelled: tuple[Anchor, ...] = ()
+
+
+class EssayPoints(NamedTuple):
+    """Points of `max_points`, and their share 0..1 in four places."""
+
+    points: Decimal
+    max_points: Decimal
+    fraction: Decimal
+
+
+def rate(rubric: EssayRubric, levels: Mapping[str, str]) -> dict[str, Decimal]:
+    """Points per criterion, in the rubric's order, for level names per criterion key.
+
+    Raises:
+        InvalidInput: a criterion is missing or unknown, or a level is; one problem each, naming the criterion.
+    """
+    known = {criterion.key: {level.name: level.points for level in criterion.levels} for criterion in rubric.criteria}
+    problems = [Problem(key, "needs a level") for key in known if key not in levels]
+    problems += [
+        Problem(key, f"must be one of {', '.join(known[key])}" if key in known else "is no criterion of the rubric")
+        for key, level in levels.items()
+        if level not in known.get(key, ())
+    ]
+    if problems:
+        raise InvalidInput("The levels do not fit the rubric", tuple(problems))
+    return {key: points[levels[key]] for key, points in known.items()}
+
+
+def essay_points(rubric: EssayRubric, ratings: Iterable[CriterionRating]) -> EssayPoints:
+    """The essay's points, from the ratings' levels alone.
+
+    Raises:
+        InvalidInput: as `rate`, or a criterion was rated twice.
+    """
+    points = sum(rate(rubric, _levels(ratings)).values(), Decimal(0))
+    return EssayPoints(points, rubric.max_points, rounded(Fraction(points) / Fraction(rubric.max_points)))
+
+
+def check_essay_score(rubric: EssayRubric, score: EssayScore) -> None:
+    """Holds a grader to the rubric: every criterion rated once, on a known level, with the rubric's points.
+
+    An abstention has neither points nor ratings that count, and must wait for a person.
+
+    Raises:
+        InvalidInput: the score breaks one of these.
+    """
+    if score.points is None:
+        if score.fraction is not None or not score.needs_review:
+            raise InvalidInput("An abstention has no fraction and needs a review")
+        return
+    given = {rating.criterion: rating.points for rating in score.ratings}
+    if given != rate(rubric, _levels(score.ratings)):
+        raise InvalidInput("The ratings' points are not the rubric's")
+    if (score.points, score.max_points, score.fraction) != essay_points(rubric, score.ratings):
+        raise InvalidInput("The score's points are not those of its ratings")
+
+
+def verify_quotes(text: str, quotes: Iterable[str]) -> tuple[str, ...]:
+    """The quotes that `text` holds and that are long enough to prove something, or all of it, as they were given.
+
+    Both sides are compared after Unicode normalisation (NFKC), with one kind of quotation mark and dash and single
+    spaces. Case counts: a grader copies, it does not rephrase.
+    """
+    body = _normalised(text)
+    return tuple(quote for quote in quotes if _is_evidence(_normalised(quote), body))
+
+
+def without_quotes(text: str, quotes: Iterable[str]) -> str:
+    """The text without the passages that `quotes` copy; a sentence goes as a whole when they hold half of it."""
+    letters, places = _letters(text)
+    quoted = bytearray(len(text))
+    for quote in quotes:
+        wanted, _ = _letters(quote)
+        end = 0
+        while wanted and (start := letters.find(wanted, end)) >= 0:
+            end = start + len(wanted)
+            first, last = places[start], places[end - 1] + 1
+            quoted[first:last] = b"\1" * (last - first)
+    left, begin = [], 0
+    for sentence in sentences(text):
+        marked = quoted[begin : begin + len(sentence)]
+        begin += len(sentence)
+        if 2 * sum(marked) < len(sentence):
+            left.append("".join(letter for letter, drop in zip(sentence, marked, strict=True) if not drop))
+    return "".join(left).strip()
+
+
+def unanswered_essay(item: Item) -> EssayScore:
+    """The score of a text nobody wrote: the lowest level of every criterion, and nothing to review.
+
+    Raises:
+        CorruptData: the item is no text.
+    """
+    rubric = item.question.rubric
+    if not isinstance(rubric, EssayRubric):
+        raise CorruptData(f"Item {item.snapshot_id} is no text")
+    return EssayScore(
+        snapshot_id=item.snapshot_id,
+        points=Decimal(0),
+        max_points=rubric.max_points,
+        fraction=Decimal(0),
+        ratings=tuple(
+            CriterionRating(
+                criterion=criterion.key, level=criterion.levels[0].name, points=Decimal(0), rationale="Not answered."
+            )
+            for criterion in rubric.criteria
+        ),
+        feedback="Not answered, so it gives no points.",
+        model="none",
+        prompt_version="none",
+        rubric_version=item.question.version,
+        confidence=Decimal(1),
+        needs_review=False,
+    )
+
+
+def ungraded_essay(essay: Essay, spent: Spent | None = None) -> EssayScore:
+    """The abstention for an essay that no grader can grade; `spent` is what its model answers cost until then."""
+    return EssayScore(
+        snapshot_id=essay.snapshot_id,
+        points=None,
+        max_points=essay.rubric.max_points,
+        fraction=None,
+        ratings=(),
+        feedback="This answer has not been graded yet. A reviewer will grade it.",
+        model="none",
+        prompt_version="none",
+        rubric_version=essay.rubric_version,
+        confidence=Decimal(0),
+        needs_review=True,
+        degraded_reason=DegradedReason.GRADER_FAILED,
+        latency_ms=spent.latency_ms if spent else 0,
+        cost_cents=spent.cost_cents if spent else Decimal(0),
+    )
+
+
+def _levels(ratings: Iterable[CriterionRating]) -> dict[str, str]:
+    levels: dict[str, str] = {}
+    for rating in ratings:
+        if rating.criterion in levels:
+            raise InvalidInput("A criterion is rated twice", (Problem(rating.criterion, "is rated twice"),))
+        levels[rating.criterion] = rating.level
+    return levels
+
+
+def _normalised(text: str) -> str:
+    return " ".join(nfkc(text.translate(_MARKS)).split())
+
+
+def _letters(text: str) -> tuple[str, list[int]]:
+    """The text in NFKD without blanks, and for each of these letters its place in the text."""
+    found = [
+        (letter, place)
+        for place, character in enumerate(text.translate(_MARKS))
+        for letter in unicodedata.normalize("NFKD", character)
+        if not letter.isspace()
+    ]
+    return "".join(letter for letter, _ in found), [place for _, place in found]
+
+
+def _is_evidence(quote: str, body: str) -> bool:
+    """A short quote proves something only where it is all there is to quote."""
+    long_enough = latin_length(quote) >= MIN_QUOTE_CHARS or len(quote.split()) >= MIN_QUOTE_WORDS
+    return (long_enough and quote in body) or (bool(quote) and quote == body)

@@ -1,0 +1,1 @@
+"""Skills, ranking, calibration and explanations of recommended credentials."""

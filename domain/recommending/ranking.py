@@ -1,0 +1,316 @@
+"""From gaps, evidence and neighbours to a ranked list of credentials. Pure arithmetic; equal input, equal output."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import fsum
+from typing import Final
+from uuid import UUID
+
+from domain.recommending.calibration import UNCALIBRATED, Calibration
+from domain.recommending.explanations import Basis, Ranked, rationale, summary
+from domain.recommending.recommendations import Blend, Neighbour, RecommendedItem, Trace
+from domain.recommending.roles import Credential, CredentialLevel, Role
+from domain.recommending.skills import SkillGap
+
+ITEMS: Final = 5
+
+WEIGHTS: Final[Mapping[str, float]] = {
+    "gap_coverage": 0.31,  # what the learner came for
+    "similarity": 0.19,  # the text is evidence that it teaches this part of the skill
+    "level_fit": 0.15,  # too easy or too hard is not finished
+    "neighbours": 0.35,  # at most, where near learners reacted much
+}
+NEIGHBOURS_HALF: Final = 2.0
+"""Neighbours, counted by nearness, at which their weight reaches half of its most."""
+PRIOR_REACTION: Final = 0.5
+"""What is assumed of a credential nobody reacted to: the middle of the scale."""
+PRIOR_STRENGTH: Final = 1.0
+"""How many reactions that assumption is worth: one enthusiast like the learner moves it half of the way."""
+
+SIMILARITY_RANGE: Final = (0.15, 0.75)
+"""MiniLM's cosines of a skill's description with unrelated and with closely matching texts."""
+
+LEVELS: Final = tuple(CredentialLevel)
+LEVEL_BOUNDS: Final = (Decimal("0.4"), Decimal("0.7"))
+"""Scores from which intermediate and advanced are the level to learn at."""
+LEVEL_STEP: Final = 0.5
+"""A level off halves the fit."""
+
+RELEVANCE: Final = 0.85
+"""The part of maximal marginal relevance that counts merit; the rest counts being unlike what is chosen already."""
+OTHER_LEVEL: Final = 0.5
+"""Two credentials of one skill on different levels are half as alike as two on the same."""
+
+
+def gap_query(gap: SkillGap) -> str:
+    """What is searched for a gap, a line each: the skill, and what being able to do it means."""
+    return f"{gap.skill}\n{gap.description}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner:
+    """Whom to recommend to.
+
+    `gaps` has every skill of the role, met ones too; `held` the credentials the learner has; `neighbours` earlier
+    learners with their nearness 0..1; `calibration` what scores have meant so far.
+    """
+
+    gaps: tuple[SkillGap, ...]
+    held: frozenset[UUID] = frozenset()
+    neighbours: tuple[tuple[Neighbour, float], ...] = ()
+    calibration: Calibration = UNCALIBRATED
+
+
+def recommend(
+    role: Role,
+    learner: Learner,
+    traces: Iterable[Trace],
+    credentials: Mapping[UUID, Credential],
+    *,
+    at_most: int = ITEMS,
+) -> Blend:
+    """At most so many credentials, in the order to take them.
+
+    Only what was found (`traces`) is a candidate, and only what is in `credentials`: the active ones among those found
+    and, transitively, their prerequisites. An item's confidence is what the learner's calibration makes of its blended
+    score 0..1: the score itself while there are too few reactions to calibrate on.
+    """
+    view = _view(learner, traces)
+    usable = {id_: each for id_, each in credentials.items() if each.active and id_ not in learner.held}
+    found = [id_ for id_ in view.similarity if id_ in usable and view.leads_on(usable[id_])]
+    passed = learner.held | {id_ for id_, each in credentials.items() if view.is_shown(each)}
+    paths = {id_: path for id_ in found if (path := _path(id_, usable, passed))}
+    ranked = {id_: view.rank(usable[id_]) for path in paths.values() for id_ in path}
+    chosen = _choose_for_all(paths, ranked, at_most, [gap.skill for gap in learner.gaps if gap.gap])
+    places = [_Place(ranked[id_], _opened(id_, chosen, paths), usable) for id_ in chosen]
+    items = tuple(place.item(position, learner.calibration) for position, place in enumerate(places, start=1))
+    missing = [gap.skill for gap in learner.gaps if gap.gap]
+    taught = {skill for path in paths.values() for id_ in path for skill in usable[id_].skills}
+    listed = {skill for id_ in chosen for skill in usable[id_].skills}
+    basis = Basis(
+        neighbours=sum(bool(each.reactions) for each, _ in learner.neighbours),
+        calibrated_on=learner.calibration.reactions,
+        untaught=tuple(skill for skill in missing if skill not in taught),
+        left=tuple(skill for skill in missing if skill in taught - listed),
+    )
+    about = summary(role, learner.gaps, items, basis)
+    return Blend(items=items, weights=view.weights, summary=about, calibrated_on=learner.calibration.reactions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """The learner as the ranking sees them: per skill its gap and share of the need, per credential what is known."""
+
+    gaps: Mapping[str, SkillGap]
+    needs: Mapping[str, float]
+    similarity: Mapping[UUID, float]
+    neighbours: Sequence[tuple[Neighbour, float]]
+    weights: Mapping[str, float]
+
+    def leads_on(self, credential: Credential) -> bool:
+        """Whether it teaches what is needed or, to a learner without a gap, something above the level shown."""
+        return bool(self._taught(credential))
+
+    def is_shown(self, credential: Credential) -> bool:
+        """Whether the answers showed all it teaches: they reach a level above its own in each of its skills."""
+        known = [self.gaps.get(skill) for skill in credential.skills]
+        level = LEVELS.index(credential.level)
+        return bool(known) and all(gap is not None and level < _start(gap) for gap in known)
+
+    def _taught(self, credential: Credential) -> list[str]:
+        """The skills that it takes the learner further in, the neediest first."""
+        level = LEVELS.index(credential.level)
+        needed = [skill for skill in credential.skills if self.needs.get(skill)]
+        taught = {skill for skill in needed if self.gaps[skill].gap or level >= _start(self.gaps[skill])}
+        return sorted(taught, key=lambda skill: (-self.needs[skill], skill))
+
+    def rank(self, credential: Credential) -> Ranked:
+        skills = self._taught(credential)
+        cosine = self.similarity.get(credential.id)
+        reacted = [(n.reactions[credential.id], near) for n, near in self.neighbours if credential.id in n.reactions]
+        features = {
+            "gap_coverage": min(1.0, fsum(self.needs[skill] for skill in skills)),
+            "similarity": _spread(cosine),
+            "level_fit": _level_fit(credential, [(self.gaps[s], self.needs[s]) for s in skills]),
+            "neighbours": _shrunk(reacted),
+        }
+        return Ranked(
+            credential=credential,
+            gaps=tuple(self.gaps[s] for s in skills),
+            features={name: round(value, 6) for name, value in features.items()},
+            score=round(fsum(self.weights[name] * value for name, value in features.items()), 6),
+            similarity=cosine,
+            reactions=tuple(reaction for reaction, _ in reacted),
+        )
+
+
+def _view(learner: Learner, traces: Iterable[Trace]) -> _View:
+    similarity: dict[UUID, float] = {}
+    for trace in traces:
+        similarity[trace.credential_id] = max(trace.similarity, similarity.get(trace.credential_id, -1.0))
+    return _View(
+        gaps={gap.skill: gap for gap in learner.gaps},
+        needs=_needs(learner.gaps),
+        similarity=similarity,
+        neighbours=learner.neighbours,
+        weights=_weights(learner.neighbours),
+    )
+
+
+def _needs(gaps: Sequence[SkillGap]) -> dict[str, float]:
+    """Each skill's share of all need; without any gap its share of the importance (stretch)."""
+    stretch = not any(gap.gap for gap in gaps)
+    parts = {gap.skill: float(gap.importance if stretch else gap.need) for gap in gaps}
+    total = fsum(parts.values())
+    return {skill: part / total for skill, part in parts.items()} if total else {}
+
+
+def _weights(neighbours: Sequence[tuple[Neighbour, float]]) -> dict[str, float]:
+    """The base weights, with the neighbours' grown with the evidence and the others' share of the rest."""
+    evidence = fsum(nearness for neighbour, nearness in neighbours if neighbour.reactions)
+    theirs = WEIGHTS["neighbours"] * evidence / (evidence + NEIGHBOURS_HALF)
+    rest = (1 - theirs) / (1 - WEIGHTS["neighbours"])
+    return {name: round(theirs if name == "neighbours" else weight * rest, 6) for name, weight in WEIGHTS.items()}
+
+
+def _spread(cosine: float | None) -> float:
+    """A cosine on 0..1 between unrelated and closely matching; 0 for what was not found."""
+    low, high = SIMILARITY_RANGE
+    return 0.0 if cosine is None else min(1.0, max(0.0, (cosine - low) / (high - low)))
+
+
+def _level_fit(credential: Credential, gaps: Sequence[tuple[SkillGap, float]]) -> float:
+    """1 for the level at which the learner stands; half as much a level off, half again beyond the target's level.
+
+    Where the target is reached the next level is the one to learn at.
+    """
+    level = LEVELS.index(credential.level)
+    total = fsum(need for _, need in gaps)
+    return fsum(need * _one_level_fit(level, gap) for gap, need in gaps) / total if total else 0.0
+
+
+def _one_level_fit(level: int, gap: SkillGap) -> float:
+    beyond = max(0, level - _level_of(gap.target)) if gap.gap else 0
+    return LEVEL_STEP ** (abs(level - _start(gap)) + beyond)
+
+
+def _start(gap: SkillGap) -> int:
+    """The level to learn at: where the learner stands, or the next one where the target is reached."""
+    reached = gap.score is not None and not gap.gap
+    return min(_level_of(gap.score) + reached, len(LEVELS) - 1)
+
+
+def _level_of(score: Decimal | None) -> int:
+    """The level to learn at with this score; nobody knows is where everybody starts."""
+    return sum((score or Decimal(0)) >= bound for bound in LEVEL_BOUNDS)
+
+
+def _shrunk(reactions: Sequence[tuple[Decimal, float]]) -> float:
+    """The mean reaction by nearness on 0..1, drawn towards the middle while there are few."""
+    weight = fsum(nearness for _, nearness in reactions)
+    liked = fsum(float(reaction - 1) / 4 * nearness for reaction, nearness in reactions)
+    return (liked + PRIOR_STRENGTH * PRIOR_REACTION) / (weight + PRIOR_STRENGTH)
+
+
+def _path(id_: UUID, usable: Mapping[UUID, Credential], passed: Collection[UUID]) -> tuple[UUID, ...]:
+    """The credential after all prerequisites the learner lacks; empty if one cannot be had, or they go in a circle.
+
+    `passed` are those that need not come first: the learner holds them, or has shown what they teach.
+    """
+    path: list[UUID] = []
+    under_way: set[UUID] = set()
+
+    def add(step: UUID) -> bool:
+        if step in path or (step in passed and step != id_):
+            return True
+        if step in under_way or step not in usable:
+            return False
+        under_way.add(step)
+        if not all(add(earlier) for earlier in sorted(usable[step].prerequisites)):
+            return False
+        path.append(step)
+        return True
+
+    return tuple(path) if add(id_) else ()
+
+
+def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked], at_most: int) -> list[UUID]:
+    """Maximal marginal relevance over whole paths; a path that no longer fits is passed over.
+
+    A path counts as its steps do on average, those that are chosen already left out: each takes a place of the list.
+    """
+    chosen: list[UUID] = []
+    while len(chosen) < at_most:
+        fitting = {
+            id_: rest
+            for id_, path in paths.items()
+            if id_ not in chosen and len(rest := [step for step in path if step not in chosen]) <= at_most - len(chosen)
+        }
+        if not fitting:
+            break
+        best = min(fitting, key=lambda id_: (-_merit(id_, fitting[id_], ranked, chosen), id_))
+        chosen += fitting[best]
+    return chosen
+
+
+def _choose_for_all(
+    paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked], at_most: int, missing: Sequence[str]
+) -> list[UUID]:
+    """As `_choose`, and the weightiest of the `missing` skills that can be taught is always among what is taught.
+
+    Where the choice would leave it out, the last places go to the best path for it.
+    """
+    chosen = _choose(paths, ranked, at_most)
+    fitting = {id_: path for id_, path in paths.items() if len(path) <= at_most}
+    for skill in missing:
+        teaching = [id_ for id_ in fitting if skill in ranked[id_].credential.skills]
+        if not teaching:
+            continue
+        if any(skill in ranked[id_].credential.skills for id_ in chosen):
+            return chosen
+        best = fitting[min(teaching, key=lambda id_: (-_merit(id_, fitting[id_], ranked, ()), id_))]
+        first = _choose(paths, ranked, at_most - len(best))
+        return first + [step for step in best if step not in first]
+    return chosen
+
+
+def _merit(id_: UUID, steps: Sequence[UUID], ranked: Mapping[UUID, Ranked], chosen: Sequence[UUID]) -> float:
+    alike = max((_likeness(ranked[id_].credential, ranked[other].credential) for other in chosen), default=0.0)
+    worth = fsum(ranked[step].score for step in steps) / len(steps)
+    return round(RELEVANCE * worth - (1 - RELEVANCE) * alike, 9)
+
+
+def _likeness(one: Credential, other: Credential) -> float:
+    """The overlap of their skills (Jaccard), less for different levels."""
+    mine, theirs = set(one.skills), set(other.skills)
+    overlap = len(mine & theirs) / len(mine | theirs) if mine | theirs else 1.0
+    return overlap if one.level is other.level else overlap * OTHER_LEVEL
+
+
+def _opened(id_: UUID, chosen: Sequence[UUID], paths: Mapping[UUID, tuple[UUID, ...]]) -> tuple[UUID, ...]:
+    """What was found, is recommended and has the credential on its path."""
+    return tuple(later for later in chosen if later != id_ and id_ in paths.get(later, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A chosen credential and what it opens."""
+
+    ranked: Ranked
+    opens: tuple[UUID, ...]
+    credentials: Mapping[UUID, Credential]
+
+    def item(self, position: int, calibration: Calibration) -> RecommendedItem:
+        credential = self.ranked.credential
+        titles = [self.credentials[id_].title for id_ in self.opens]
+        return RecommendedItem(
+            credential_id=credential.id,
+            title=credential.title,
+            position=position,
+            confidence=round(min(1.0, max(0.0, calibration.chance(self.ranked.score))), 3),
+            rationale=rationale(self.ranked, opens=titles),
+            skills=credential.skills,
+            features=self.ranked.features,
+            evidence=self.opens if self.ranked.similarity is None else (credential.id,),
+        )

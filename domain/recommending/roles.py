@@ -1,0 +1,83 @@
+"""Role tracks, the skills they target and the micro-credentials that teach them."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from domain.validation import check_names, check_positive, check_range, check_text, check_unique
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillTarget:
+    """A skill a role needs: `target` 0..1 is the level, `importance` > 0 its relative weight among the role's."""
+
+    skill: str
+    description: str
+    target: Decimal
+    importance: Decimal
+
+    def __post_init__(self) -> None:
+        check_text("skill", self.skill)
+        check_range("target", self.target, 0, 1)
+        check_positive("importance", self.importance, 999)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    id: UUID
+    key: str
+    name: str
+    description: str
+    skills: tuple[SkillTarget, ...]
+    prerequisites: tuple[UUID, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_text("name", self.name)
+        check_names("skills", (target.skill for target in self.skills))
+        _check_prerequisites(self.id, self.prerequisites)
+
+
+class CredentialLevel(StrEnum):
+    FOUNDATION = "foundation"
+    INTERMEDIATE = "intermediate"
+    ADVANCED = "advanced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A micro-credential of the catalogue. `version` is the content hash of all but ids and `active`."""
+
+    id: UUID
+    key: str
+    title: str
+    description: str
+    skills: tuple[str, ...]
+    level: CredentialLevel
+    hours: Decimal
+    provider: str
+    source_uri: str
+    prerequisites: tuple[UUID, ...] = ()
+    version: str
+    active: bool = True
+
+    def __post_init__(self) -> None:
+        check_text("title", self.title)
+        check_names("skills", self.skills)
+        check_positive("hours", self.hours, 99_999, places=2)
+        _check_prerequisites(self.id, self.prerequisites)
+
+
+def _check_prerequisites(own: UUID, prerequisites: tuple[UUID, ...]) -> None:
+    check_unique("prerequisites", prerequisites)
+    if own in prerequisites:
+        raise ValueError("prerequisites: must not name itself")
+
+
+def credential_text(credential: Credential) -> str:
+    """What is embedded of a credential, a line for its title and one for the rest, each for itself.
+
+    `content_hash` of it is the catalogue's `text_hash`.
+    """
+    lines = (credential.title, f"{credential.description} Skills: {', '.join(credential.skills)}.")
+    return "\n".join(" ".join(line.split()) for line in lines)

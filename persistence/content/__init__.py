@@ -1,0 +1,1 @@
+"""Loading roles, questions and credentials from files and imports."""

@@ -1,0 +1,1 @@
+"""Reads for the API: one statement each, returning plain values."""

@@ -1,0 +1,316 @@
+"""Reads for screens: one statement each, explicit columns, plain views instead of rows, no transaction to hold."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, bindparam, cast, func, select, text, tuple_
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from persistence.database_errors import storage_failure
+from persistence.queries.views import (
+    Account,
+    AssessmentFilter,
+    AssessmentView,
+    CredentialView,
+    FeedbackView,
+    PublishedView,
+    RevisionView,
+    RoleView,
+    StatusView,
+    Viewer,
+)
+from persistence.repositories.email_addresses import has_email
+from persistence.tables import (
+    AssessmentRow,
+    CredentialRow,
+    EmbeddingArtifactRow,
+    FeedbackRow,
+    QuestionSnapshotRow,
+    RecommendationRow,
+    ResponseRow,
+    ResultRevisionRow,
+    RoleRow,
+    UserRow,
+)
+
+View = TypeVar("View")
+
+Selected: TypeAlias = Select[*tuple[Any, ...]]
+
+
+class Reader:
+    """Each call takes a connection for one statement in autocommit, so that reading costs one round trip."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            if failure := storage_failure(error):
+                raise failure from None
+            raise
+
+    async def _all(
+        self, view: type[View], statement: Selected, parameters: Mapping[str, object] | None = None
+    ) -> list[View]:
+        async with self._connection() as connection:
+            rows = await connection.execute(statement, parameters)
+        return [view(**row) for row in rows.mappings()]
+
+    async def _one(
+        self, view: type[View], statement: Selected, parameters: Mapping[str, object] | None = None
+    ) -> View | None:
+        found = await self._all(view, statement, parameters)
+        return found[0] if found else None
+
+
+class Queries(Reader):
+    async def ping(self) -> None:
+        async with self._connection() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def account_by_email(self, email: str) -> Account | None:
+        """The active account with this address; ValueError where the address has no normal form."""
+        return await self._one(Account, _accounts().where(has_email(email)))
+
+    async def account(self, user_id: UUID) -> Account | None:
+        return await self._one(Account, _accounts().where(UserRow.id == user_id))
+
+    async def roles(self) -> list[RoleView]:
+        return await self._all(RoleView, _roles().order_by(RoleRow.name, RoleRow.id))
+
+    async def role(self, role_id: UUID) -> RoleView | None:
+        return await self._one(RoleView, _roles().where(RoleRow.id == role_id))
+
+    async def status(self, assessment_id: UUID, viewer: Viewer) -> StatusView | None:
+        return await self._one(
+            StatusView, _status(own=viewer.user_id is not None), {"assessment_id": assessment_id, **asdict(viewer)}
+        )
+
+    async def assessments(self, viewer: Viewer, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
+        """Newest first, at most `limit`."""
+        statement = (
+            select(*_assessment_columns())
+            .where(*seen_by(viewer), *_matching(found))
+            .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
+            .limit(limit)
+        )
+        return await self._all(AssessmentView, statement)
+
+    async def published(
+        self, assessment_id: UUID, viewer: Viewer, *, revision: int | None = None
+    ) -> PublishedView | None:
+        """The current result, or the one of an earlier `revision`."""
+        statement = _published(own=viewer.user_id is not None, current=revision is None)
+        wanted = {"assessment_id": assessment_id, "revision": revision, **asdict(viewer)}
+        return await self._one(PublishedView, statement, wanted)
+
+    async def revisions(self, assessment_id: UUID, viewer: Viewer) -> list[RevisionView]:
+        """Oldest first; empty also where there is no such assessment."""
+        statement = (
+            select(ResultRevisionRow.revision, ResultRevisionRow.created_at.label("published_at"))
+            .join(AssessmentRow, AssessmentRow.id == ResultRevisionRow.assessment_id)
+            .where(AssessmentRow.id == assessment_id, *seen_by(viewer))
+            .order_by(ResultRevisionRow.revision)
+        )
+        return await self._all(RevisionView, statement)
+
+    async def is_recommended(self, recommendation_id: UUID, viewer: Viewer) -> bool:
+        """Whether there is such a recommendation, and it is the viewer's to see."""
+        statement = (
+            select(RecommendationRow.id)
+            .join(AssessmentRow, AssessmentRow.id == RecommendationRow.assessment_id)
+            .where(RecommendationRow.id == recommendation_id, *seen_by(viewer))
+        )
+        async with self._connection() as connection:
+            return await connection.scalar(statement) is not None
+
+    async def feedback(
+        self, recommendation_id: UUID, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[FeedbackView]:
+        """Newest first, at most `limit`."""
+        said = FeedbackRow
+        statement = _feedback().where(said.recommendation_id == recommendation_id)
+        if after is not None:
+            statement = statement.where(tuple_(said.submitted_at, said.id) < after)
+        newest = statement.order_by(said.submitted_at.desc(), said.id.desc())
+        return await self._all(FeedbackView, newest.limit(limit))
+
+    async def credentials(self, role_id: UUID | None, *, page: int, page_size: int) -> tuple[list[CredentialView], int]:
+        """A page of the active credentials by title, and how many there are in all."""
+        matching = _teaches(role_id)
+        statement = active_credentials().where(*matching).order_by(CredentialRow.title, CredentialRow.id)
+        total = select(func.count().label("total")).where(CredentialRow.active, *matching)
+        async with self._connection() as connection:
+            found = await connection.execute(statement.limit(page_size).offset((page - 1) * page_size))
+            count = await connection.execute(total)
+        return [CredentialView(**row) for row in found.mappings()], count.scalar_one()
+
+    async def credential(self, credential_id: UUID) -> CredentialView | None:
+        return await self._one(CredentialView, active_credentials().where(CredentialRow.id == credential_id))
+
+
+# What is asked most often is built once: building a statement takes longer than the rest of such a request.
+@cache
+def _status(*, own: bool) -> Selected:
+    responses = select(func.count()).where(ResponseRow.assessment_id == AssessmentRow.id)
+    snapshots = select(func.count()).where(QuestionSnapshotRow.assessment_id == AssessmentRow.id)
+    return select(
+        *_assessment_columns(),
+        responses.scalar_subquery().label("answered"),
+        snapshots.scalar_subquery().label("total"),
+    ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+
+
+@cache
+def _published(*, own: bool, current: bool) -> Selected:
+    wanted = AssessmentRow.revision if current else bindparam("revision", type_=Integer)
+    return (
+        select(
+            AssessmentRow.status,
+            AssessmentRow.failure_reason,
+            AssessmentRow.revision,
+            cast(ResultRevisionRow.document, Text).label("document"),
+        )
+        .outerjoin(
+            ResultRevisionRow,
+            (ResultRevisionRow.assessment_id == AssessmentRow.id) & (ResultRevisionRow.revision == wanted),
+        )
+        .where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+    )
+
+
+def _feedback() -> Selected:
+    return select(
+        FeedbackRow.id.label("feedback_id"),
+        FeedbackRow.revision,
+        FeedbackRow.credential_id,
+        FeedbackRow.submitted_by,
+        FeedbackRow.submitted_by_role,
+        FeedbackRow.relevance_score,
+        FeedbackRow.acceptance_status,
+        FeedbackRow.comments,
+        FeedbackRow.submitted_at.label("created_at"),
+    )
+
+
+def _accounts() -> Selected:
+    return select(
+        UserRow.id.label("user_id"),
+        UserRow.role,
+        UserRow.organization_id,
+        UserRow.token_version,
+        UserRow.must_change_password,
+        UserRow.email,
+        UserRow.password_hash,
+    ).where(UserRow.status == "active")
+
+
+def _roles() -> Selected:
+    return select(
+        RoleRow.id,
+        RoleRow.key,
+        RoleRow.name,
+        RoleRow.description,
+        RoleRow.skills_profile.label("skills"),
+        RoleRow.prerequisites,
+    ).where(RoleRow.active)
+
+
+def _assessment_columns() -> tuple[ColumnElement[Any], ...]:
+    row = AssessmentRow
+    return (
+        row.id.label("assessment_id"),
+        row.user_id.expression,
+        row.role_id.expression,
+        row.status.expression,
+        row.degraded.expression,
+        row.needs_review.expression,
+        row.healing.expression,
+        row.revision.expression,
+        row.failure_reason.expression,
+        row.created_at.expression,
+        row.started_at.expression,
+        row.expires_at.expression,
+        row.completed_at.expression,
+        row.updated_at.label("last_updated_at"),
+    )
+
+
+def seen_by(viewer: Viewer) -> tuple[ColumnElement[bool], ...]:
+    """Organization and person in one place, so that no query can forget the one or the other."""
+    return _seen(viewer.organization_id, viewer.user_id)
+
+
+def _seen(organization: object, person: object) -> tuple[ColumnElement[bool], ...]:
+    theirs = AssessmentRow.organization_id == organization
+    return (theirs,) if person is None else (theirs, AssessmentRow.user_id == person)
+
+
+def _seen_by_parameters(*, own: bool) -> tuple[ColumnElement[bool], ...]:
+    """The same with the fields of a Viewer as parameters."""
+    return _seen(bindparam("organization_id"), bindparam("user_id") if own else None)
+
+
+def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
+    row = AssessmentRow
+    equal = {
+        row.status: found.status,
+        row.role_id: found.role_id,
+        row.user_id: found.user_id,
+        row.degraded: found.degraded,
+        row.needs_review: found.needs_review,
+    }
+    conditions = [column == value for column, value in equal.items() if value is not None]
+    if found.since is not None:
+        conditions.append(row.created_at >= found.since)
+    if found.after is not None:
+        conditions.append(tuple_(row.created_at, row.id) < found.after)
+    return conditions
+
+
+def active_credentials() -> Selected:
+    """With the newest artifact of each text, which is the one its search uses."""
+    artifact = (
+        select(EmbeddingArtifactRow.id)
+        .where(
+            EmbeddingArtifactRow.entity_type == "credential",
+            EmbeddingArtifactRow.entity_id == CredentialRow.id,
+            EmbeddingArtifactRow.text_hash == CredentialRow.text_hash,
+        )
+        .order_by(EmbeddingArtifactRow.created_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return select(
+        CredentialRow.id,
+        CredentialRow.title,
+        CredentialRow.description,
+        CredentialRow.skills,
+        CredentialRow.provider,
+        CredentialRow.level,
+        CredentialRow.hours,
+        CredentialRow.source_uri,
+        CredentialRow.prerequisites,
+        cast(artifact, Text).label("embedding_vector_ref"),
+    ).where(CredentialRow.active)
+
+
+def _teaches(role_id: UUID | None) -> tuple[ColumnElement[bool], ...]:
+    """Credentials that teach a skill the role targets; none for a role that does not exist."""
+    if role_id is None:
+        return ()
+    targets = select(func.jsonb_array_elements(RoleRow.skills_profile).op("->>")("skill")).where(
+        RoleRow.id == role_id, RoleRow.active
+    )
+    return (CredentialRow.skills.op("&&")(func.array(targets.scalar_subquery(), type_=ARRAY(Text))),)

@@ -1,0 +1,118 @@
+"""Reading the audit trail, and counting what it has no rows for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, or_, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from persistence.database_errors import storage_errors
+from persistence.queries.assessments import Reader
+from persistence.tables import AuditLogRow, UserRow
+from persistence.tables.base import table_of
+
+_logs: Final = table_of(AuditLogRow).c
+_users: Final = table_of(UserRow).c
+
+# The person is locked in share mode, so that an erasure is seen or finds the row.
+_COUNT: Final = text("""
+WITH person AS (
+  SELECT id FROM users WHERE id = :user_id AND status NOT IN ('erasing', 'erased') FOR SHARE
+), caller AS (
+  SELECT id FROM person UNION ALL SELECT id FROM api_keys WHERE id = :user_id
+)
+INSERT INTO denied_requests AS denied (user_id, hour, count)
+SELECT id, date_trunc('hour', clock_timestamp(), 'UTC'), 1 FROM caller
+ON CONFLICT (user_id, hour) DO UPDATE SET count = denied.count + 1
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditView:
+    """`position` and `hash` are the row's link in the chain, None until it is sealed."""
+
+    audit_id: UUID
+    organization_id: UUID | None
+    actor_id: UUID | None
+    actor_role: str | None
+    action: str
+    resource_type: str
+    resource_id: UUID | None
+    correlation_id: str | None
+    details: Any
+    position: int | None
+    hash: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """All that is set must hold. `after` is the (created_at, id) of the last row of the page before."""
+
+    action: str | None = None
+    resource_type: str | None = None
+    resource_id: UUID | None = None
+    actor_id: UUID | None = None
+    since: datetime | None = None
+    after: tuple[datetime, UUID] | None = None
+
+
+class AuditQueries(Reader):
+    async def logs(self, organization_id: UUID | None, found: AuditFilter, limit: int) -> list[AuditView]:
+        """An organization's, or with None the platform's: of no organization, or by a platform admin. Newest first."""
+        statement = (
+            select(
+                _logs.id.label("audit_id"),
+                _logs.organization_id,
+                _logs.actor_id,
+                _logs.actor_role,
+                _logs.action,
+                _logs.resource_type,
+                _logs.resource_id,
+                _logs.correlation_id,
+                _logs.metadata.label("details"),
+                _logs.position,
+                _logs.hash,
+                _logs.created_at,
+            )
+            .where(_of(organization_id), *_matching(found))
+            .order_by(_logs.created_at.desc(), _logs.id.desc())
+            .limit(limit)
+        )
+        return await self._all(AuditView, statement)
+
+
+class Denials:
+    """How often a principal was refused with 403, by the hour: one row, however often."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def count(self, user_id: UUID) -> None:
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                await connection.execute(_COUNT, {"user_id": user_id})
+
+
+def _of(organization_id: UUID | None) -> ColumnElement[bool]:
+    if organization_id is not None:
+        return _logs.organization_id == organization_id
+    platform_admins = select(_users.id).where(_users.organization_id.is_(None))
+    return or_(_logs.organization_id.is_(None), _logs.actor_id.in_(platform_admins))
+
+
+def _matching(found: AuditFilter) -> list[ColumnElement[bool]]:
+    equal: dict[ColumnElement[Any], object] = {
+        _logs.action: found.action,
+        _logs.resource_type: found.resource_type,
+        _logs.resource_id: found.resource_id,
+        _logs.actor_id: found.actor_id,
+    }
+    conditions = [column == value for column, value in equal.items() if value is not None]
+    if found.since is not None:
+        conditions.append(_logs.created_at >= found.since)
+    if found.after is not None:
+        conditions.append(tuple_(_logs.created_at, _logs.id) < found.after)
+    return conditions

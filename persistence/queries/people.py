@@ -1,0 +1,97 @@
+"""Reads for screens about organizations and people. Password hashes are in none of them."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, literal, select, tuple_
+
+from persistence.queries.assessments import Reader, Selected
+from persistence.queries.people_views import HeldView, OrganizationView, PeopleViewer, UserFilter, UserView
+from persistence.repositories.email_addresses import has_email
+from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
+from persistence.tables.base import table_of
+
+_organizations: Final = table_of(OrganizationRow).c
+_users: Final = table_of(UserRow).c
+_held: Final = table_of(LearnerCredentialRow).c
+_credentials: Final = table_of(CredentialRow).c
+
+ORGANIZATION_COLUMNS: Final = (
+    _organizations.id.label("organization_id"),
+    _organizations.name,
+    _organizations.created_at,
+)
+"""The columns of an OrganizationView."""
+
+USER_COLUMNS: Final = (
+    _users.id.label("user_id"),
+    _users.organization_id,
+    _users.email,
+    _users.role,
+    _users.status,
+    _users.created_at,
+    _users.updated_at,
+)
+"""The columns of a UserView."""
+
+
+class PeopleQueries(Reader):
+    async def organizations(self, after: tuple[datetime, UUID] | None, limit: int) -> list[OrganizationView]:
+        """Newest first, at most `limit`."""
+        statement = select(*ORGANIZATION_COLUMNS).order_by(_organizations.created_at.desc(), _organizations.id.desc())
+        if after is not None:
+            statement = statement.where(tuple_(_organizations.created_at, _organizations.id) < after)
+        return await self._all(OrganizationView, statement.limit(limit))
+
+    async def users(self, viewer: PeopleViewer, found: UserFilter, limit: int) -> list[UserView]:
+        """Newest first, at most `limit`."""
+        statement = (
+            people_of(viewer).where(*_matching(found)).order_by(_users.created_at.desc(), _users.id.desc()).limit(limit)
+        )
+        return await self._all(UserView, statement)
+
+    async def user(self, user_id: UUID, viewer: PeopleViewer) -> UserView | None:
+        return await self._one(UserView, people_of(viewer).where(_users.id == user_id))
+
+    async def held(self, user_id: UUID, after: tuple[datetime, UUID] | None, limit: int) -> list[HeldView]:
+        """What the person holds; the newest entry first, at most `limit`."""
+        statement = (
+            select(_held.credential_id, _credentials.title, _held.earned_at, _held.created_at)
+            .join(CredentialRow, _credentials.id == _held.credential_id)
+            .where(_held.user_id == user_id)
+            .order_by(_held.created_at.desc(), _held.credential_id.desc())
+            .limit(limit)
+        )
+        if after is not None:
+            statement = statement.where(tuple_(_held.created_at, _held.credential_id) < after)
+        return await self._all(HeldView, statement)
+
+
+def people_of(viewer: PeopleViewer) -> Selected:
+    """The people whom the viewer sees: the one place where organization, person and role are compared.
+
+    Erased people are not among them.
+    """
+    people = select(*USER_COLUMNS).where(_users.status != "erased")
+    if viewer.organization_id is not None:
+        people = people.where(_users.organization_id == viewer.organization_id)
+    if viewer.user_id is not None:
+        people = people.where(_users.id == viewer.user_id)
+    if viewer.role is not None:
+        people = people.where(_users.role == literal(viewer.role, literal_execute=True))  # for the index of admins
+    return people
+
+
+def _matching(found: UserFilter) -> list[ColumnElement[bool]]:
+    equal: dict[ColumnElement[Any], object] = {
+        _users.organization_id: found.organization_id,
+        _users.role: found.role,
+        _users.status: found.status,
+    }
+    conditions = [column == value for column, value in equal.items() if value is not None]
+    if found.email is not None:
+        conditions.append(has_email(found.email))
+    if found.after is not None:
+        conditions.append(tuple_(_users.created_at, _users.id) < found.after)
+    return conditions

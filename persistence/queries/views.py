@@ -1,0 +1,139 @@
+"""What queries take and give: plain values instead of rows."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from domain.assessments.lifecycle import Assessment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Whose assessments somebody sees: those of one organization, or only the learner's own with `user_id`."""
+
+    organization_id: UUID
+    user_id: UUID | None = None
+
+    def sees(self, assessment: Assessment) -> bool:
+        return assessment.organization_id == self.organization_id and self.user_id in (None, assessment.user_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """An active person as tokens know them. `organization_id` None: a platform admin."""
+
+    user_id: UUID
+    role: str
+    organization_id: UUID | None
+    token_version: int
+    must_change_password: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account(Holder):
+    """An active person as logins know them."""
+
+    email: str
+    password_hash: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssessmentView:
+    assessment_id: UUID
+    user_id: UUID
+    role_id: UUID
+    status: str
+    degraded: bool
+    needs_review: bool
+    healing: str
+    revision: int
+    failure_reason: str | None
+    created_at: datetime
+    started_at: datetime
+    expires_at: datetime
+    completed_at: datetime | None
+    last_updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusView(AssessmentView):
+    answered: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedView:
+    """`document` is the published result as JSON text, None while there is none."""
+
+    status: str
+    failure_reason: str | None
+    revision: int
+    document: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionView:
+    revision: int
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleView:
+    """`skills` is a list of {skill, description, target, importance}."""
+
+    id: UUID
+    key: str
+    name: str
+    description: str
+    skills: Any
+    prerequisites: list[UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackView:
+    feedback_id: UUID
+    revision: int
+    credential_id: UUID | None
+    submitted_by: UUID
+    submitted_by_role: str
+    relevance_score: int
+    acceptance_status: str | None
+    comments: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialView:
+    id: UUID
+    title: str
+    description: str
+    skills: list[str]
+    provider: str
+    level: str
+    hours: Decimal
+    source_uri: str
+    prerequisites: list[UUID]
+    embedding_vector_ref: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssessmentFilter:
+    """All that is set must hold. `after` is the (created_at, id) of the last row of the page before."""
+
+    status: str | None = None
+    role_id: UUID | None = None
+    user_id: UUID | None = None
+    degraded: bool | None = None
+    needs_review: bool | None = None
+    since: datetime | None = None
+    after: tuple[datetime, UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who writes; `role` as the audit trail names it."""
+
+    id: UUID
+    role: str

@@ -1,0 +1,108 @@
+"""Reads for screens about endpoints and what was sent to them. Secrets are in none of them."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, tuple_
+
+from persistence.queries.assessments import Reader, Selected
+from persistence.queries.views import Viewer
+from persistence.queries.webhook_views import AttemptView, DeliveryFilter, DeliveryView, EndpointView, SentDeliveryView
+from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
+from persistence.tables.base import table_of
+
+_endpoints: Final = table_of(WebhookEndpointRow).c
+_events: Final = table_of(WebhookEventRow).c
+_deliveries: Final = table_of(WebhookDeliveryRow).c
+_attempts: Final = table_of(WebhookAttemptRow).c
+
+ENDPOINT_COLUMNS: Final = (
+    _endpoints.id.label("endpoint_id"),
+    _endpoints.url,
+    _endpoints.event_types,
+    _endpoints.enabled,
+    _endpoints.rate_limit_per_minute,
+    _endpoints.failing_since,
+    _endpoints.previous_secret_until,
+    _endpoints.created_at,
+    _endpoints.updated_at,
+)
+"""The columns of an EndpointView."""
+
+
+class WebhookQueries(Reader):
+    async def endpoints(self, viewer: Viewer) -> list[EndpointView]:
+        """The organization's, oldest first."""
+        mine = endpoints_of(viewer).order_by(_endpoints.created_at, _endpoints.id)
+        return await self._all(EndpointView, mine)
+
+    async def endpoint(self, endpoint_id: UUID, viewer: Viewer) -> EndpointView | None:
+        return await self._one(EndpointView, endpoints_of(viewer).where(_endpoints.id == endpoint_id))
+
+    async def deliveries(self, viewer: Viewer, found: DeliveryFilter, limit: int) -> list[DeliveryView]:
+        """Newest first, at most `limit`; those of deleted endpoints too."""
+        statement = (
+            _deliveries_of(viewer)
+            .where(*_matching(found))
+            .order_by(_deliveries.created_at.desc(), _deliveries.id.desc())
+            .limit(limit)
+        )
+        return await self._all(DeliveryView, statement)
+
+    async def delivery(self, delivery_id: UUID, viewer: Viewer) -> SentDeliveryView | None:
+        statement = _deliveries_of(viewer).add_columns(_events.body).where(_deliveries.id == delivery_id)
+        return await self._one(SentDeliveryView, statement)
+
+    async def attempts(self, delivery_id: UUID) -> list[AttemptView]:
+        """In the order in which they were made."""
+        statement = select(
+            _attempts.n,
+            _attempts.outcome,
+            _attempts.response_code,
+            _attempts.response_excerpt,
+            _attempts.latency_ms,
+            _attempts.started_at,
+        ).where(_attempts.delivery_id == delivery_id)
+        return await self._all(AttemptView, statement.order_by(_attempts.n))
+
+
+def endpoints_of(viewer: Viewer) -> Selected:
+    """The organization's endpoints that are not deleted."""
+    return select(*ENDPOINT_COLUMNS).where(
+        _endpoints.organization_id == viewer.organization_id, _endpoints.deleted_at.is_(None)
+    )
+
+
+def _deliveries_of(viewer: Viewer) -> Selected:
+    return (
+        select(
+            _deliveries.id.label("delivery_id"),
+            _deliveries.event_id,
+            _deliveries.endpoint_id,
+            _events.event_type,
+            _deliveries.n,
+            _deliveries.status,
+            _deliveries.attempts,
+            _deliveries.response_code,
+            _deliveries.last_attempt_at,
+            _deliveries.next_attempt_at,
+            _deliveries.completed_at,
+            _deliveries.created_at,
+        )
+        .join(WebhookEventRow, _events.id == _deliveries.event_id)
+        .where(_deliveries.organization_id == viewer.organization_id)
+    )
+
+
+def _matching(found: DeliveryFilter) -> list[ColumnElement[bool]]:
+    equal: dict[ColumnElement[Any], object] = {
+        _deliveries.endpoint_id: found.endpoint_id,
+        _deliveries.status: found.status,
+        _events.event_type: found.event_type,
+    }
+    conditions = [column == value for column, value in equal.items() if value is not None]
+    if found.since is not None:
+        conditions.append(_deliveries.created_at >= found.since)
+    if found.after is not None:
+        conditions.append(tuple_(_deliveries.created_at, _deliveries.id) < found.after)
+    return conditions

@@ -1,0 +1,74 @@
+"""How much work waits, and how long: the numbers that operators watch, in one statement over partial indexes."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import text
+
+from persistence.queries.assessments import Reader
+
+_WORK: Final = text("""
+SELECT
+  unfinished.number AS assessments_unfinished,
+  unfinished.age_s AS oldest_unfinished_s,
+  (SELECT count(*) FROM assessments WHERE healing = 'due') AS assessments_healing,
+  (SELECT count(*) FROM assessments JOIN essay_scores ON assessment_id = assessments.id
+   WHERE needs_review AND response_payload @> '{"needs_review": true}') AS essays_awaiting_review,
+  deliveries.number AS deliveries_pending,
+  deliveries.late_s AS oldest_delivery_late_s
+FROM
+  (SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(submitted_at)), 0)::float8 AS age_s
+   FROM assessments WHERE status = 'awaiting_async') AS unfinished,
+  (SELECT count(*) AS number, greatest(extract(epoch FROM now() - min(next_attempt_at)), 0)::float8 AS late_s
+   FROM webhook_deliveries WHERE status = 'pending') AS deliveries
+""")
+
+# The oldest hand-ins are those that make no progress. Of these a step counts once it has begun; a step that waits for
+# an earlier one has not.
+_STEPS: Final = text("""
+SELECT job_type AS step, max(extract(epoch FROM now() - queued_at))::float8 AS oldest_s,
+  sum(lost_attempts)::int AS lost_attempts
+FROM (
+  SELECT id, run FROM assessments WHERE status = 'awaiting_async' ORDER BY submitted_at LIMIT 100
+) AS oldest JOIN async_jobs AS job ON job.assessment_id = oldest.id AND job.run = oldest.run
+WHERE attempts > 0 AND status <> 'succeeded'
+GROUP BY job_type ORDER BY job_type
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """A step at which hand-ins are held: the age of the oldest in seconds, and how many attempts were lost."""
+
+    step: str
+    oldest_s: float
+    lost_attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkView:
+    """Seconds are ages: of the oldest hand-in without a result, and by which the oldest delivery is overdue."""
+
+    assessments_unfinished: int
+    oldest_unfinished_s: float
+    assessments_healing: int
+    essays_awaiting_review: int
+    deliveries_pending: int
+    oldest_delivery_late_s: float
+
+
+class WorkQueries(Reader):
+    async def waiting(self) -> WorkView:
+        """Raises StorageUnavailable where the database does not answer."""
+        async with self._connection() as connection:
+            row = (await connection.execute(_WORK)).mappings().one()
+        return WorkView(**row)
+
+    async def steps(self) -> list[StepView]:
+        """The steps that have begun and not ended, of the 100 oldest hand-ins without a result.
+
+        Raises StorageUnavailable where the database does not answer.
+        """
+        async with self._connection() as connection:
+            rows = (await connection.execute(_STEPS)).mappings().all()
+        return [StepView(**row) for row in rows]

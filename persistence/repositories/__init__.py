@@ -1,0 +1,1 @@
+"""Reads and writes inside a transaction, one module per aggregate."""

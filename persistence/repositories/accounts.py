@@ -1,0 +1,58 @@
+"""Organizations and accounts that a command makes, such as those of the demo."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.ids import derived_id
+from persistence.repositories.email_addresses import has_email
+from persistence.tables import OrganizationRow, UserRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """`role` is student, advisor or admin; `platform` makes an admin without organization."""
+
+    email: str
+    password_hash: str
+    role: str
+    platform: bool = False
+
+
+async def ensure_accounts(engine: AsyncEngine, organization: str, name: str, accounts: Sequence[Account]) -> UUID:
+    """Makes the organization of this key and its accounts where they are missing; returns the organization's id.
+
+    An existing account keeps its role and organization and gets the password.
+
+    Raises:
+        ValueError: an address is not printable ASCII.
+    """
+    organization_id = derived_id("organization", organization)
+    async with engine.begin() as connection:
+        await connection.execute(
+            insert(OrganizationRow).values(id=organization_id, name=name).on_conflict_do_nothing(index_elements=["id"])
+        )
+        for account in accounts:
+            await _ensure(connection, account, None if account.platform else organization_id)
+    return organization_id
+
+
+async def _ensure(connection: AsyncConnection, account: Account, organization_id: UUID | None) -> None:
+    """Somebody who was erased has their id and no address: they are not made again."""
+    made = insert(UserRow).values(
+        id=derived_id("user", account.email),
+        email=account.email,
+        password_hash=account.password_hash,
+        role=account.role,
+        organization_id=organization_id,
+    )
+    await connection.execute(made.on_conflict_do_nothing())
+    await connection.execute(
+        update(UserRow)
+        .where(has_email(account.email), UserRow.status.in_(("active", "disabled")))
+        .values(password_hash=account.password_hash)
+    )

@@ -1,0 +1,235 @@
+"""The repository of assessments: every transition is one conditional statement that writes its audit row too."""
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid4
+
+from pydantic_core import to_json
+from sqlalchemy import RowMapping, Select, TextClause, bindparam, func, literal_column, select, text, true
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
+from domain.assessments.questions import Item
+from domain.errors import Conflict, Erased, NotFound
+from domain.ids import derived_id
+from persistence.repositories import mappers
+from persistence.repositories.audit import correlation_id
+from persistence.repositories.items import ASKED, asked_items, read_items
+from persistence.tables import AssessmentRow, QuestionSnapshotRow, UserRow
+from persistence.tables.base import table_of
+
+ERASED: Final = frozenset({"erasing", "erased"})
+_FIRST: Final = UUID(int=0)
+_HEALED: Final = "assessment.healing_"
+
+_assessments: Final = table_of(AssessmentRow)
+_snapshots: Final = table_of(QuestionSnapshotRow)
+_users: Final = table_of(UserRow)
+
+_ASSESSMENT: Final = select(*mappers.ASSESSMENT_COLUMNS).where(_assessments.c.id == bindparam("assessment_id"))
+
+# The person's row is locked too, so that an erasure either is seen here or waits until this is done. The clock is read
+# outside the locking select, hence after the wait for the lock.
+_LOCKED: Final = (
+    _ASSESSMENT.add_columns(_users.c.status.label("person"))
+    .join(_users, _users.c.id == _assessments.c.user_id)
+    .with_for_update(of=_assessments)
+    .suffix_with("FOR SHARE OF users")
+    .subquery()
+)
+_LOCK: Final = select(_LOCKED, func.clock_timestamp().label("now"))
+_ASKED: Final = (
+    select(*(literal_column(sql).label(name) for name, sql in ASKED.items()))
+    .where(_snapshots.c.assessment_id == bindparam("assessment_id"))
+    .subquery()
+)
+_LOCK_WITH_ITEMS: Final = _LOCK.add_columns(_ASKED).join_from(_LOCKED, _ASKED, true())
+
+_TRANSITION: Final = text("""
+WITH moved AS (
+  UPDATE assessments SET
+    status = :status, run = :run, revision = :revision, degraded = :degraded, healing = :healing,
+    claimed_at = :claimed_at, completed_at = :completed_at, failure_reason = :failure_reason,
+    needs_review = coalesce(CAST(:needs_review AS boolean), needs_review),
+    submitted_at = CASE WHEN :submits THEN clock_timestamp() ELSE submitted_at END,
+    updated_at = clock_timestamp()
+  WHERE id = :id AND status = :from_status AND run = :from_run AND revision = :from_revision
+    AND healing = :from_healing AND claimed_at IS NOT DISTINCT FROM :from_claimed_at
+  RETURNING id, organization_id, submitted_at, updated_at
+), noted AS (
+  INSERT INTO audit_logs (
+    id, organization_id, actor_id, actor_role, action, resource_type, resource_id, correlation_id, metadata)
+  SELECT :audit_id, organization_id, CAST(:actor AS uuid),
+    coalesce((SELECT role FROM users WHERE users.id = CAST(:actor AS uuid)), 'system'),
+    :action, 'assessment', id, :correlation_id, CAST(:details AS jsonb)
+  FROM moved
+  ON CONFLICT (id) DO NOTHING
+)
+SELECT submitted_at, updated_at AS at FROM moved
+""")
+
+# Statuses are literals, so that the partial indexes serve the pages.
+_PAGE: Final = f"""
+SELECT {", ".join(mappers.ASSESSMENT)} FROM assessments
+WHERE {{condition}} AND id > :after
+  AND NOT EXISTS (SELECT FROM users WHERE users.id = user_id AND users.status IN ('erasing', 'erased'))
+ORDER BY id LIMIT :limit
+"""  # noqa: S608  # column names of this code
+_UNCLAIMED: Final = text(
+    _PAGE.format(
+        condition="status = 'awaiting_async' AND claimed_at IS NULL"
+        " AND submitted_at <= now() - make_interval(secs => :older_than_s)"
+    )
+)
+_UNFINISHED: Final = text(
+    _PAGE.format(
+        condition="status IN ('in_progress', 'awaiting_async') AND (status = 'in_progress' AND expires_at > now()"
+        " OR status = 'awaiting_async' AND claimed_at IS NOT NULL)"
+    )
+)
+_DUE: Final = text(_PAGE.format(condition="status = 'in_progress' AND expires_at <= now()"))
+_HEALING: Final = text(_PAGE.format(condition="healing = 'due'"))
+
+
+class Moved(NamedTuple):
+    """When the assessment was submitted, if it was, and when this transition happened."""
+
+    submitted_at: datetime | None
+    at: datetime
+
+
+class SqlAssessments:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def lock(self, assessment_id: UUID) -> tuple[Assessment, datetime]:
+        row = await _lock(self._session, _LOCK, assessment_id)
+        return mappers.assessment(row), row["now"]
+
+    async def save(self, before: Assessment, after: Assessment, *, actor: UUID | None = None) -> None:
+        await transition(self._session, before, after, actor=actor)
+
+    async def get(self, assessment_id: UUID) -> Assessment:
+        row = (await self._session.execute(_ASSESSMENT, {"assessment_id": assessment_id})).mappings().one_or_none()
+        if row is None:
+            raise NotFound(f"Assessment {assessment_id} does not exist")
+        return mappers.assessment(row)
+
+    async def items(self, assessment_id: UUID) -> tuple[Item, ...]:
+        return await read_items(self._session, assessment_id)
+
+    async def unclaimed(self, *, older_than_s: float, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
+        return await self._page(_UNCLAIMED, after, limit, older_than_s=older_than_s)
+
+    async def unfinished(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
+        return await self._page(_UNFINISHED, after, limit)
+
+    async def due(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
+        return await self._page(_DUE, after, limit)
+
+    async def healing(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
+        return await self._page(_HEALING, after, limit)
+
+    async def _page(
+        self, statement: TextClause, after: UUID | None, limit: int, **condition: float
+    ) -> tuple[Assessment, ...]:
+        rows = await self._session.execute(statement, {"after": after or _FIRST, "limit": limit, **condition})
+        return tuple(mappers.assessment(row) for row in rows.mappings())
+
+
+async def lock_with_items(session: AsyncSession, assessment_id: UUID) -> tuple[Assessment, datetime, tuple[Item, ...]]:
+    """As `Assessments.lock`, and what the assessment asks, without answers: those may be older than the lock."""
+    row = await _lock(session, _LOCK_WITH_ITEMS, assessment_id)
+    return mappers.assessment(row), row["now"], await asked_items(session, row)
+
+
+async def _lock(session: AsyncSession, statement: Select[Any], assessment_id: UUID) -> RowMapping:
+    rows = await session.execute(statement, {"assessment_id": assessment_id})
+    row: RowMapping | None = rows.mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"Assessment {assessment_id} does not exist")
+    if row["person"] in ERASED:
+        raise Erased(f"Assessment {assessment_id} belongs to somebody who is erased")
+    return row
+
+
+async def transition(
+    session: AsyncSession,
+    before: Assessment,
+    after: Assessment,
+    *,
+    actor: UUID | None = None,
+    needs_review: bool | None = None,
+) -> Moved:
+    """Writes a transition with its audit row.
+
+    Raises:
+        Conflict: the row is no longer what `before` says.
+    """
+    action = action_of(before, after)
+    details = {"run": after.run, "revision": after.revision, "reason": after.failure_reason}
+    row = (
+        await session.execute(
+            _TRANSITION,
+            _columns(before, after)
+            | {
+                "needs_review": needs_review,
+                "audit_id": _audit_id(after, action),
+                "actor": actor,
+                "action": action,
+                "correlation_id": correlation_id(),
+                "details": to_json(details).decode(),
+            },
+        )
+    ).one_or_none()
+    if row is None:
+        raise Conflict(f"Assessment {before.id} was changed by somebody else")
+    return Moved(submitted_at=row.submitted_at, at=row.at)
+
+
+def _columns(before: Assessment, after: Assessment) -> dict[str, Any]:
+    awaiting = AssessmentStatus.AWAITING_ASYNC
+    return {
+        "id": before.id,
+        "status": after.status.value,
+        "run": after.run,
+        "revision": after.revision,
+        "degraded": after.degraded,
+        "healing": after.healing.value,
+        "claimed_at": after.claimed_at,
+        "completed_at": after.completed_at,
+        "failure_reason": after.failure_reason,
+        "submits": after.status is awaiting and before.status is not awaiting,
+        "from_status": before.status.value,
+        "from_run": before.run,
+        "from_revision": before.revision,
+        "from_healing": before.healing.value,
+        "from_claimed_at": before.claimed_at,
+    }
+
+
+def action_of(before: Assessment, after: Assessment) -> str:
+    """The audit trail's name for a transition."""
+    match before.status, after.status:
+        case AssessmentStatus.FAILED, AssessmentStatus.AWAITING_ASYNC:
+            return "assessment.rerun"
+        case AssessmentStatus.IN_PROGRESS, AssessmentStatus.AWAITING_ASYNC:
+            return "assessment.submitted"
+        case AssessmentStatus.AWAITING_ASYNC, AssessmentStatus.AWAITING_ASYNC:
+            return "assessment.claimed"
+        case AssessmentStatus.COMPLETED, AssessmentStatus.COMPLETED if after.revision > before.revision:
+            return "assessment.updated"
+        case AssessmentStatus.COMPLETED, AssessmentStatus.COMPLETED:
+            return f"{_HEALED}{Healing(after.healing)}"
+        case _:
+            return f"assessment.{after.status}"
+
+
+def _audit_id(after: Assessment, action: str) -> UUID:
+    """Healing may stop and start again many times within one revision; everything else happens once."""
+    return uuid4() if action.startswith(_HEALED) else revision_id(after, f"audit:{action}")
+
+
+def revision_id(assessment: Assessment, kind: str, part: object = None) -> UUID:
+    """The id of what belongs to one revision of one run, so that a retry writes the same row."""
+    return derived_id(kind, assessment.id, assessment.run, assessment.revision, part)

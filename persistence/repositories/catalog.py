@@ -1,0 +1,181 @@
+"""Roles, credentials and earlier learners, as the recommender reads them."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import cache
+from typing import Final
+from uuid import UUID
+
+from pydantic_core import from_json
+from sqlalchemy import TextClause, bindparam, delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.assessments.lifecycle import Assessment
+from domain.errors import NotFound
+from domain.recommending.calibration import LIKED, Tally
+from domain.recommending.recommendations import EarlierLearners
+from domain.recommending.roles import Credential, Role
+from persistence.repositories import mappers
+from persistence.tables import CatalogSearchRow, CredentialRow, LearnerCredentialRow, RoleRow
+from persistence.tables.base import table_of
+
+MAX_LEARNERS: Final = 5_000
+
+_roles: Final = table_of(RoleRow).c
+_credentials: Final = table_of(CredentialRow).c
+_held: Final = table_of(LearnerCredentialRow).c
+
+_ROLE: Final = select(*mappers.ROLE_COLUMNS).where(_roles.id == bindparam("role_id"))
+_CREDENTIALS: Final = select(*mappers.CREDENTIAL_COLUMNS).where(
+    _credentials.active, _credentials.id == func.any(bindparam("ids"))
+)
+_HELD: Final = select(_held.credential_id).where(_held.user_id == bindparam("user_id"))
+
+# Each learner's newest recommendation that they reacted to. All of it is one document in columns: thousands of rows or
+# objects cost more to make than the tables to read.
+#
+# The reactions are looked for by EXISTS, and only those of the nearest are read: joined, the planner takes the two ways
+# from a reaction to its learner for independent, expects a row, and compares each of them with each learner.
+_EARLIER: Final = """
+WITH latest AS MATERIALIZED (
+  SELECT DISTINCT ON (a.user_id) a.user_id, a.completed_at, r.id
+  FROM assessments AS a JOIN recommendations AS r ON r.assessment_id = a.id
+  WHERE a.role_id = :role_id AND a.revision > 0 AND a.user_id <> :user_id
+    AND (:everywhere OR a.organization_id = :organization_id)
+    AND EXISTS (
+      SELECT FROM recommendation_feedback AS f WHERE f.recommendation_id = r.id AND f.submitted_by = a.user_id
+    )
+  ORDER BY a.user_id, a.completed_at DESC, r.id
+)
+SELECT CAST(array_to_json(ARRAY[{columns}]) AS text)
+FROM (
+  SELECT id, r.skills FROM latest JOIN recommendations AS r USING (id)
+  ORDER BY latest.completed_at DESC, latest.user_id LIMIT :limit
+) AS learner
+"""
+
+# What was said of one credential counts before what was said of all of them, and the later word before the earlier.
+_REACTIONS: Final = text("""
+SELECT DISTINCT ON (f.recommendation_id, about.credential_id) f.recommendation_id, about.credential_id, said.rating
+FROM recommendation_feedback AS f
+JOIN recommendations AS r ON r.id = f.recommendation_id
+JOIN assessments AS a ON a.id = r.assessment_id AND a.user_id = f.submitted_by
+CROSS JOIN LATERAL (
+  SELECT CASE f.acceptance_status WHEN 'accepted' THEN 5 WHEN 'rejected' THEN 1 ELSE f.relevance_score END AS rating
+) AS said
+CROSS JOIN LATERAL (
+  SELECT f.credential_id WHERE f.credential_id IS NOT NULL
+  UNION ALL
+  SELECT i.credential_id FROM recommendation_items AS i
+  WHERE f.credential_id IS NULL AND i.recommendation_id = f.recommendation_id
+) AS about(credential_id)
+WHERE f.recommendation_id = ANY(:recommendations) AND said.rating IS NOT NULL
+ORDER BY f.recommendation_id, about.credential_id, f.credential_id IS NULL, f.submitted_at DESC, f.id
+""")
+
+MAX_REACTIONS: Final = 2_000
+
+# Of the newest reactions of learners to what they were shown: what stood in another revision was shown with another
+# score. As above, what was said of one credential counts before what was said of all of them, and the last word counts.
+# Each organization's newest are read by their index: the cost does not grow with what was ever said.
+_TALLIES: Final = text("""
+WITH said AS (
+  SELECT newest.* FROM organizations AS o CROSS JOIN LATERAL (
+    SELECT f.id, f.recommendation_id, f.credential_id, f.submitted_at, r.metrics -> 'blend_weights' AS weights,
+      CASE f.acceptance_status WHEN 'accepted' THEN 5 WHEN 'rejected' THEN 1 ELSE f.relevance_score END AS rating
+    FROM recommendation_feedback AS f
+    JOIN recommendations AS r ON r.id = f.recommendation_id AND r.revision = f.revision
+    WHERE f.organization_id = o.id AND f.submitted_by_role = 'student'
+    ORDER BY f.submitted_at DESC, f.id LIMIT :limit
+  ) AS newest
+  WHERE :everywhere OR o.id = :organization_id
+  ORDER BY submitted_at DESC, id LIMIT :limit
+), shown AS (
+  SELECT DISTINCT ON (said.recommendation_id, i.credential_id) said.rating,
+    CASE WHEN said.credential_id IS NULL THEN (
+      SELECT 1.0 / count(*) FROM recommendation_items AS each WHERE each.recommendation_id = said.recommendation_id
+    ) ELSE 1 END AS reactions, (
+      SELECT sum(CAST(weight.value AS float8) * CAST(i.features ->> weight.key AS float8))
+      FROM jsonb_each_text(said.weights) AS weight
+    ) AS score
+  FROM said
+  JOIN recommendation_items AS i ON i.recommendation_id = said.recommendation_id
+    AND (said.credential_id IS NULL OR i.credential_id = said.credential_id)
+  WHERE said.rating IS NOT NULL
+  ORDER BY said.recommendation_id, i.credential_id, said.credential_id IS NULL, said.submitted_at DESC, said.id
+)
+SELECT CAST(avg(score) AS float8) AS score, CAST(sum(reactions) AS float8) AS reactions,
+  CAST(coalesce(sum(reactions) FILTER (WHERE rating >= :liked), 0) AS float8) AS liked
+FROM shown WHERE score IS NOT NULL GROUP BY round(CAST(score AS numeric), 2) ORDER BY 1
+""")
+
+
+@cache
+def _earlier(skills: int) -> TextClause:
+    """With so many skills' scores."""
+    scores = [f"json_agg(CAST(skills ->> CAST(:skill_{place} AS text) AS numeric))" for place in range(skills)]
+    return text(_EARLIER.format(columns=", ".join(["json_agg(id)", *scores])))
+
+
+class SqlCatalog:
+    """`all_organizations` lets learners of every organization count as neighbours."""
+
+    def __init__(self, session: AsyncSession, *, all_organizations: bool = False) -> None:
+        self._session = session
+        self._all_organizations = all_organizations
+
+    async def role(self, role_id: UUID) -> Role:
+        row = (await self._session.execute(_ROLE, {"role_id": role_id})).one_or_none()
+        if row is None:
+            raise NotFound(f"Role {role_id} does not exist")
+        return mappers.role(row)
+
+    async def credentials(self, ids: Sequence[UUID]) -> dict[UUID, Credential]:
+        if not ids:
+            return {}
+        rows = await self._session.execute(_CREDENTIALS, {"ids": sorted(set(ids))})
+        return {row["id"]: mappers.credential(row) for row in rows.mappings()}
+
+    async def held(self, user_id: UUID) -> frozenset[UUID]:
+        return frozenset((await self._session.execute(_HELD, {"user_id": user_id})).scalars())
+
+    async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
+        wanted = {
+            **{f"skill_{place}": skill for place, skill in enumerate(skills)},
+            "role_id": assessment.role_id,
+            "user_id": assessment.user_id,
+            "organization_id": assessment.organization_id,
+            "everywhere": self._all_organizations,
+            "limit": MAX_LEARNERS,
+        }
+        ids, *scores = from_json(await self._session.scalar(_earlier(len(skills)), wanted))
+        return EarlierLearners(ids=ids, scores=dict(zip(skills, scores, strict=True))) if ids else EarlierLearners()
+
+    async def reactions(self, recommendations: Sequence[UUID]) -> dict[UUID, dict[UUID, Decimal]]:
+        found = defaultdict[UUID, dict[UUID, Decimal]](dict)
+        for row in await self._session.execute(_REACTIONS, {"recommendations": list(recommendations)}):
+            found[row.recommendation_id][row.credential_id] = Decimal(row.rating)
+        return dict(found)
+
+    async def take_words(self, search_id: UUID) -> str:
+        taken = delete(CatalogSearchRow).where(CatalogSearchRow.id == search_id).returning(CatalogSearchRow.words)
+        words = await self._session.scalar(taken)
+        if words is None:
+            raise NotFound(f"Nobody searches under {search_id}")
+        return words
+
+    async def tallies(self, assessment: Assessment) -> tuple[Tally, ...]:
+        rows = await self._session.execute(
+            _TALLIES,
+            {
+                "organization_id": assessment.organization_id,
+                "everywhere": self._all_organizations,
+                "limit": MAX_REACTIONS,
+                "liked": LIKED,
+            },
+        )
+        return tuple(
+            Tally(score=round(row.score, 6), reactions=round(row.reactions, 6), liked=round(row.liked, 6))
+            for row in rows
+        )

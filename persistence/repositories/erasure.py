@@ -1,0 +1,206 @@
+"""Forgetting a person: what they wrote and what was written about them goes; ids, codes and sums without them stay.
+
+An erasure first commits `users.status = 'erasing'`, from when on every write about the person is refused (`Erased`);
+only then is anything deleted, so nothing can come back behind it. Every statement may be repeated.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import Erased, NotFound
+from domain.privacy import Erasure
+from domain.webhooks.deliveries import Delivery
+from persistence.queries.people_views import PeopleViewer
+from persistence.repositories import audit
+from persistence.repositories.people import keep_an_admin, locked_person
+from persistence.repositories.refresh_tokens import revoke_all
+
+_FIRST: Final = UUID(int=0)
+
+_PERSON: Final = text("SELECT id, organization_id FROM users WHERE id = :user_id")
+_MARK: Final = text("""
+UPDATE users SET status = 'erasing', token_version = token_version + 1, updated_at = clock_timestamp()
+WHERE id = :user_id AND status NOT IN ('erasing', 'erased')
+RETURNING organization_id
+""")
+_BEGUN: Final = text("SELECT FROM users WHERE id = :user_id AND status IN ('erasing', 'erased')")
+_UNFINISHED: Final = text(
+    "SELECT id, organization_id FROM users WHERE status = 'erasing' AND id > :after ORDER BY id LIMIT :limit"
+)
+_ASSESSMENTS: Final = text(
+    "SELECT id FROM assessments WHERE user_id = :user_id AND id > :after ORDER BY id LIMIT :limit"
+)
+_PENDING: Final = text("""
+SELECT delivery.id, delivery.organization_id, delivery.event_id, delivery.endpoint_id, delivery.n
+FROM webhook_deliveries AS delivery JOIN webhook_events AS event ON event.id = delivery.event_id
+WHERE event.assessment_id = ANY(:ids) AND delivery.status = 'pending'
+""")
+
+# What is open ends, with the audit row of its transition.
+_END: Final = text("""
+WITH ended AS (
+  UPDATE assessments SET
+    status = CASE WHEN status = 'completed' THEN status ELSE 'failed' END,
+    failure_reason = CASE WHEN status = 'completed' THEN failure_reason ELSE 'erased' END,
+    healing = CASE WHEN healing = 'due' THEN 'stopped' ELSE healing END,
+    updated_at = clock_timestamp()
+  WHERE id = ANY(:ids) AND (status IN ('in_progress', 'awaiting_async') OR healing = 'due')
+  RETURNING id, organization_id, status, run, revision
+)
+INSERT INTO audit_logs (id, organization_id, actor_role, action, resource_type, resource_id, correlation_id, metadata)
+SELECT gen_random_uuid(), organization_id, 'system',
+  CASE WHEN status = 'completed' THEN 'assessment.healing_stopped' ELSE 'assessment.failed' END,
+  'assessment', id, :correlation_id, jsonb_build_object('run', run, 'revision', revision, 'reason', 'erased')
+FROM ended
+""")
+_CANCEL: Final = text("""
+WITH cancelled AS (
+  UPDATE webhook_deliveries AS delivery
+  SET status = 'cancelled', next_attempt_at = NULL, turn_at = NULL, completed_at = clock_timestamp()
+  FROM webhook_events AS event
+  WHERE event.id = delivery.event_id AND event.assessment_id = ANY(:ids) AND delivery.status = 'pending'
+  RETURNING delivery.id, delivery.organization_id, delivery.attempts
+)
+INSERT INTO audit_logs (id, organization_id, actor_role, action, resource_type, resource_id, correlation_id, metadata)
+SELECT gen_random_uuid(), organization_id, 'system', 'webhook_delivery.cancelled', 'webhook_delivery', id,
+  :correlation_id, jsonb_build_object('reason', 'erased', 'attempts', attempts)
+FROM cancelled
+""")
+
+# Model answers stay as bought, without what they say. Items, traces and feedback go with the recommendation. Questions
+# stay as they were asked, metrics as numbers.
+_FORGET: Final = tuple(
+    map(
+        text,
+        (
+            "UPDATE assessments SET metadata = NULL WHERE id = ANY(:ids) AND metadata IS NOT NULL",
+            """UPDATE async_jobs SET payload = NULL,
+  status = CASE WHEN status IN ('queued', 'running') THEN 'stale' ELSE status END,
+  completed_at = coalesce(completed_at, clock_timestamp())
+WHERE assessment_id = ANY(:ids)""",
+            "DELETE FROM assessment_responses WHERE assessment_id = ANY(:ids)",
+            "UPDATE model_answers SET raw_reply = NULL, request_id = NULL WHERE assessment_id = ANY(:ids)",
+            "DELETE FROM rule_scores WHERE assessment_id = ANY(:ids)",
+            "DELETE FROM essay_scores WHERE assessment_id = ANY(:ids)",
+            "DELETE FROM essay_reviews WHERE assessment_id = ANY(:ids)",
+            "DELETE FROM result_revisions WHERE assessment_id = ANY(:ids)",
+            "DELETE FROM recommendations WHERE assessment_id = ANY(:ids)",
+            """UPDATE webhook_attempts SET response_excerpt = NULL WHERE delivery_id IN (
+  SELECT delivery.id FROM webhook_deliveries AS delivery JOIN webhook_events AS event ON event.id = delivery.event_id
+  WHERE event.assessment_id = ANY(:ids))""",
+            "UPDATE webhook_events SET payload = '{}', body = '' WHERE assessment_id = ANY(:ids)",
+        ),
+    )
+)
+
+# What an advisor decided about another's essay belongs to that learner's result and goes with the learner; an opinion
+# goes with its author. Answers kept for replays to others, such as to whoever made the account, may name the person.
+_FORGET_ACCOUNT: Final = tuple(
+    map(
+        text,
+        (
+            "UPDATE recommendation_feedback SET comments = NULL WHERE submitted_by = :user_id",
+            "DELETE FROM refresh_tokens WHERE user_id = :user_id",
+            "DELETE FROM learner_credentials WHERE user_id = :user_id",
+            "DELETE FROM denied_requests WHERE user_id = :user_id",
+            "DELETE FROM idempotency_keys WHERE user_id = :user_id",
+            """UPDATE idempotency_keys SET response_status = 410,
+  response_body = convert_to('{"error_code":"ERASED_410","message":"The person is erased"}', 'UTF8')
+WHERE position(convert_to(CAST(:user_id AS text), 'UTF8') IN response_body) > 0
+  OR position(convert_to((SELECT CAST(email AS text) FROM users WHERE id = :user_id), 'UTF8') IN response_body) > 0""",
+            """UPDATE users SET email = id || '@erased.invalid', password_hash = NULL, profile = NULL,
+  updated_at = clock_timestamp()
+WHERE id = :user_id AND status = 'erasing'""",
+        ),
+    )
+)
+
+_FINISH: Final = text("""
+UPDATE users SET status = 'erased', updated_at = clock_timestamp() WHERE id = :user_id AND status = 'erasing'
+RETURNING organization_id
+""")
+
+
+class SqlErasures:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def begin(  # who is erased, and by whom
+        self,
+        user_id: UUID,
+        *,
+        organization_id: UUID | None,
+        role: str | None = None,
+        actor_id: UUID,
+        actor_role: str,
+    ) -> Erasure:
+        found = PeopleViewer(organization_id=organization_id, role=role)
+        try:
+            person = await locked_person(self._session, user_id, found)
+        except Erased:  # asked for before
+            return Erasure(**(await self._session.execute(_PERSON, {"user_id": user_id})).mappings().one())
+        await keep_an_admin(self._session, person)
+        await self.mark(user_id, actor_id=actor_id, actor_role=actor_role)
+        await revoke_all(self._session, user_id)
+        return Erasure(id=user_id, organization_id=person.organization_id)
+
+    async def mark(self, user_id: UUID, *, actor_id: UUID | None, actor_role: str) -> bool:
+        """From its commit on nothing is written about the person; False where that was so before."""
+        row = (await self._session.execute(_MARK, {"user_id": user_id})).one_or_none()
+        if row is not None:
+            await self._note("user.erasing", user_id, row.organization_id, actor_id, actor_role)
+        return row is not None
+
+    async def confirm(self, user_id: UUID) -> None:
+        if (await self._session.execute(_BEGUN, {"user_id": user_id})).one_or_none() is None:
+            raise NotFound(f"No erasure of user {user_id} has begun")
+
+    async def unfinished(self, *, after: UUID | None, limit: int) -> tuple[Erasure, ...]:
+        rows = await self._session.execute(_UNFINISHED, {"after": after or _FIRST, "limit": limit})
+        return tuple(Erasure(**row) for row in rows.mappings())
+
+    async def assessments(self, user_id: UUID, *, after: UUID | None, limit: int) -> tuple[UUID, ...]:
+        page = {"user_id": user_id, "after": after or _FIRST, "limit": limit}
+        return tuple(await self._session.scalars(_ASSESSMENTS, page))
+
+    async def pending_deliveries(self, assessment_ids: Sequence[UUID]) -> tuple[Delivery, ...]:
+        rows = await self._session.execute(_PENDING, {"ids": list(assessment_ids)})
+        return tuple(Delivery(**row) for row in rows.mappings())
+
+    async def forget_assessments(self, assessment_ids: Sequence[UUID]) -> None:
+        these: dict[str, Any] = {"ids": list(assessment_ids)}
+        for statement in (_END, _CANCEL):
+            await self._session.execute(statement, these | {"correlation_id": audit.correlation_id()})
+        for statement in _FORGET:
+            await self._session.execute(statement, these)
+
+    async def forget_account(self, user_id: UUID) -> None:
+        for statement in _FORGET_ACCOUNT:
+            await self._session.execute(statement, {"user_id": user_id})
+
+    async def finish(self, user_id: UUID) -> None:
+        row = (await self._session.execute(_FINISH, {"user_id": user_id})).one_or_none()
+        if row is not None:
+            await self._note("user.erased", user_id, row.organization_id)
+
+    async def _note(
+        self,
+        action: str,
+        user_id: UUID,
+        organization_id: UUID | None,
+        actor_id: UUID | None = None,
+        actor_role: str = audit.SYSTEM,
+    ) -> None:
+        await audit.record(
+            self._session,
+            action,
+            "user",
+            user_id,
+            organization_id=organization_id,
+            actor_id=actor_id,
+            actor_role=actor_role,
+        )

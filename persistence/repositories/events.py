@@ -1,0 +1,139 @@
+"""Events for partners: one row with the bytes that every attempt sends, and a delivery per endpoint that wants it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from pydantic_core import to_json
+from sqlalchemy import any_, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.assessments.lifecycle import Assessment
+from domain.ids import derived_id
+from domain.webhooks.deliveries import Delivery
+from persistence.repositories.assessments import revision_id
+from persistence.repositories.bulk import Rows
+from persistence.tables import WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
+from persistence.tables.base import table_of
+
+PAYLOAD_VERSION: Final = 1
+
+_endpoints: Final = table_of(WebhookEndpointRow).c
+
+_SUBSCRIBED: Final = (
+    select(_endpoints.id)
+    .where(
+        _endpoints.organization_id == bindparam("organization_id"),
+        _endpoints.enabled,
+        bindparam("event_type") == any_(_endpoints.event_types),
+    )
+    .order_by(_endpoints.id)
+)
+
+
+class EventType(StrEnum):
+    COMPLETED = "assessment.completed"
+    FAILED = "assessment.failed"
+    UPDATED = "assessment.updated"
+    TEST = "webhook.test"
+
+
+def event_id(event_type: EventType, assessment: Assessment) -> UUID:
+    """One event of a type per revision of a run."""
+    return revision_id(assessment, f"event:{event_type}")
+
+
+async def event_rows(
+    session: AsyncSession, event_type: EventType, assessment: Assessment, now: datetime, data: Mapping[str, Any]
+) -> Rows:
+    """The rows of one event about an assessment as it stands after its transition."""
+    found = await session.execute(
+        _SUBSCRIBED, {"organization_id": assessment.organization_id, "event_type": event_type.value}
+    )
+    endpoints = found.scalars().all()
+    event = _event(
+        event_id(event_type, assessment),
+        assessment.organization_id,
+        event_type,
+        now,
+        _about(assessment, data),
+        assessment_id=assessment.id,
+        status="pending" if endpoints else "unsubscribed",
+    )
+    return {
+        WebhookEventRow: [event],
+        WebhookDeliveryRow: [
+            delivery_row(assessment.organization_id, event["id"], endpoint_id) for endpoint_id in endpoints
+        ],
+    }
+
+
+def deliveries_in(rows: Rows) -> tuple[Delivery, ...]:
+    """The deliveries among the rows."""
+    names = ("id", "organization_id", "event_id", "endpoint_id", "n")
+    return tuple(Delivery(**{name: row[name] for name in names}) for row in rows.get(WebhookDeliveryRow, ()))
+
+
+def trial_rows(organization_id: UUID, endpoint_id: UUID, now: datetime) -> Rows:
+    """The rows of a `webhook.test` that goes to one endpoint, whatever that subscribes to."""
+    event = _event(uuid4(), organization_id, EventType.TEST, now, {"endpoint_id": endpoint_id})
+    return {WebhookEventRow: [event], WebhookDeliveryRow: [delivery_row(organization_id, event["id"], endpoint_id)]}
+
+
+def delivery_row(organization_id: UUID, event_id: UUID, endpoint_id: UUID, n: int = 1) -> dict[str, Any]:
+    """The `n`-th delivery of an event to an endpoint, not begun."""
+    return {
+        "id": derived_id("delivery", event_id, endpoint_id, n),
+        "organization_id": organization_id,
+        "event_id": event_id,
+        "endpoint_id": endpoint_id,
+        "n": n,
+        "status": "pending",
+        "attempts": 0,
+    }
+
+
+def _event(  # noqa: PLR0913  # the columns of an event
+    own_id: UUID,
+    organization_id: UUID,
+    event_type: EventType,
+    now: datetime,
+    data: Mapping[str, Any],
+    *,
+    assessment_id: UUID | None = None,
+    status: str = "pending",
+) -> dict[str, Any]:
+    payload = {"version": PAYLOAD_VERSION, "type": event_type, "timestamp": now, "data": data}
+    return {
+        "id": own_id,
+        "organization_id": organization_id,
+        "assessment_id": assessment_id,
+        "event_type": event_type,
+        "payload": payload,
+        "body": _as_bytea(to_json(payload)),
+        "status": status,
+        "attempts": 0,
+        "created_at": now,
+    }
+
+
+def _about(assessment: Assessment, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Thin: what happened to what, and where to read more."""
+    path = f"/api/v1/assessments/{assessment.id}"
+    return {
+        "assessment_id": assessment.id,
+        "user_id": assessment.user_id,
+        "role_id": assessment.role_id,
+        "status": assessment.status,
+        "revision": assessment.revision,
+        "degraded": assessment.degraded,
+        **data,
+        "links": {"status": path, "result": f"{path}/result"},
+    }
+
+
+def _as_bytea(body: bytes) -> str:
+    """PostgreSQL's text form of bytes."""
+    return f"\\x{body.hex()}"

@@ -1,0 +1,86 @@
+"""An assessment's items. A question's version is a content hash, so each is fetched and decoded once a process.
+
+Rubrics with their anchors are tens of kilobytes an assessment, and every step reads its items.
+"""
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import RowMapping, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.assessments.questions import Item, Question
+from persistence.repositories import mappers
+from persistence.tables import QuestionSnapshotRow, ResponseRow
+from persistence.tables.base import table_of
+
+MAX_KNOWN: Final = 2_000
+"""Decoded questions kept; a few megabytes."""
+
+_snapshots: Final = table_of(QuestionSnapshotRow).c
+_responses: Final = table_of(ResponseRow).c
+
+_ANSWERS: Final = (
+    select(_snapshots.id, _snapshots.question_id, _snapshots.version, _snapshots.kind, _responses.answer)
+    .join_from(
+        table_of(QuestionSnapshotRow),
+        table_of(ResponseRow),
+        # The assessment is named twice, so that one walk through an index finds all its answers.
+        (_responses.question_snapshot_id == _snapshots.id) & (_responses.assessment_id == bindparam("assessment_id")),
+        isouter=True,
+    )
+    .where(_snapshots.assessment_id == bindparam("assessment_id"))
+    .order_by(_snapshots.position)
+)
+_QUESTIONS: Final = select(
+    _snapshots.question_id,
+    _snapshots.prompt,
+    _snapshots.answer_format,
+    _snapshots.rubric,
+    _snapshots.weight,
+    _snapshots.version,
+).where(_snapshots.id == func.any(bindparam("ids")))
+
+ASKED: Final = {
+    "snapshot_ids": "array_agg(id ORDER BY position)",
+    "question_ids": "array_agg(question_id ORDER BY position)",
+    "versions": "array_agg(version ORDER BY position)",
+}
+"""Columns over an assessment's snapshots: what it asks, which never changes, in one row."""
+
+Wording: TypeAlias = tuple[UUID, str]
+"""A question's id and version."""
+
+_known: Final[dict[Wording, Question]] = {}
+
+
+async def read_items(session: AsyncSession, assessment_id: UUID) -> tuple[Item, ...]:
+    """Every question of the assessment in its order, with its answer if it has one."""
+    rows = (await session.execute(_ANSWERS, {"assessment_id": assessment_id})).all()
+    known = await _questions(session, {row.id: (row.question_id, row.version) for row in rows})
+    return tuple(
+        Item(snapshot_id=row.id, question=known[row.question_id, row.version], answer=mappers.answer(row))
+        for row in rows
+    )
+
+
+async def asked_items(session: AsyncSession, row: RowMapping) -> tuple[Item, ...]:
+    """The items of a row that holds the columns `ASKED`, without answers."""
+    wordings = zip(row["question_ids"] or (), row["versions"] or (), strict=True)
+    asked = dict(zip(row["snapshot_ids"] or (), wordings, strict=True))
+    known = await _questions(session, asked)
+    return tuple(Item(snapshot_id=snapshot, question=known[wording]) for snapshot, wording in asked.items())
+
+
+async def _questions(session: AsyncSession, asked: Mapping[UUID, Wording]) -> dict[Wording, Question]:
+    """The questions by wording; what this process does not know yet is fetched by snapshot, and kept."""
+    known = {wording: _known[wording] for wording in asked.values() if wording in _known}
+    if unknown := [snapshot for snapshot, wording in asked.items() if wording not in known]:
+        rows = await session.execute(_QUESTIONS, {"ids": unknown})
+        learned = {(row.question_id, row.version): mappers.question(row) for row in rows}
+        if len(_known) + len(learned) > MAX_KNOWN:
+            _known.clear()
+        _known.update(learned)
+        known |= learned
+    return known

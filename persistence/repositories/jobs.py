@@ -1,0 +1,177 @@
+"""`async_jobs`: what is queued, runs and failed, and each step's output until it is published."""
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Boolean, and_, bindparam, case, func, literal_column, or_, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.assessments.steps import Step
+from domain.errors import Conflict, Erased, NotFound
+from domain.ports import Begun, JobKey
+from persistence.repositories.bulk import insert_rows
+from persistence.repositories.documents import decode, encode
+from persistence.tables import AsyncJobRow
+from persistence.tables.base import table_of
+
+Output = TypeVar("Output")
+
+_jobs: Final = table_of(AsyncJobRow)
+_DONE: Final = _jobs.c.status == "succeeded"
+
+_LOST: Final = _jobs.c.status.in_(("running", "stale"))
+_PAUSED: Final = and_(_LOST, bindparam("pause", type_=Boolean))
+
+# A job that succeeded stays as it is and returns its output; every other one runs again. A job found running was left
+# so by an attempt whose worker crashed or whose time ran out: every other end of an attempt is recorded.
+_BEGIN: Final = (
+    insert(_jobs)
+    .values(status="running", attempts=1, started_at=func.clock_timestamp())
+    .on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            "status": case((_DONE, _jobs.c.status), (_PAUSED, "queued"), else_="running"),
+            "attempts": case((or_(_DONE, _PAUSED), _jobs.c.attempts), else_=_jobs.c.attempts + 1),
+            "lost_attempts": case((_LOST, _jobs.c.lost_attempts + 1), else_=_jobs.c.lost_attempts),
+            "started_at": case((or_(_DONE, _PAUSED), _jobs.c.started_at), else_=func.clock_timestamp()),
+            "completed_at": case((_DONE, _jobs.c.completed_at), else_=None),
+        },
+    )
+    .returning(_jobs.c.status, _jobs.c.payload, _jobs.c.lost_attempts)
+)
+
+# Assessment and person are locked in share mode: many steps may close at once, but none while a publication clears the
+# payloads or an erasure begins. An output that is there already stays: what was built on it must not move.
+_SUCCEED: Final = text("""
+WITH run AS (
+  SELECT users.status IN ('erasing', 'erased') AS erased,
+    a.run = :run AND a.status IN ('awaiting_async', 'completed')
+      AND a.revision = CAST(:revision AS integer) - CASE WHEN :publishes THEN 0 ELSE 1 END AS current
+  FROM assessments AS a JOIN users ON users.id = a.user_id
+  WHERE a.id = :assessment_id
+  FOR SHARE
+), closed AS (
+  UPDATE async_jobs SET status = 'succeeded', payload = :payload, error_payload = NULL,
+    completed_at = clock_timestamp()
+  FROM run WHERE id = :id AND status <> 'succeeded' AND run.current AND NOT run.erased
+)
+SELECT erased, current FROM run
+""").bindparams(bindparam("payload", type_=JSONB))
+
+_QUEUED: Final = {
+    "status": "queued",
+    "attempts": 0,
+    "lost_attempts": 0,
+    "payload": None,
+    "error_payload": None,
+    "completed_at": None,
+}
+
+_RELEASE: Final = (
+    update(_jobs)
+    .where(_jobs.c.id == func.any(bindparam("ids")), _jobs.c.status == "running")
+    .values(status="queued", completed_at=None)
+)
+
+_FAIL: Final = (
+    update(_jobs)
+    .where(_jobs.c.id == bindparam("job_id"), _jobs.c.status == "running")
+    .values(status="failed", error_payload=bindparam("error"), completed_at=func.clock_timestamp())
+)
+
+_OUTPUTS: Final = select(_jobs.c.id, _jobs.c.payload).where(
+    _jobs.c.id == func.any(bindparam("ids")), _jobs.c.status == "succeeded"
+)
+
+_CLOSE_STALE: Final = (
+    update(_jobs)
+    .where(
+        _jobs.c.status == literal_column("'running'"),
+        _jobs.c.started_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, bindparam("older_than_s")),
+    )
+    .values(status="stale", completed_at=func.clock_timestamp())
+)
+
+
+class SqlJobs:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def enqueue(self, keys: Sequence[JobKey]) -> None:
+        rows = [_identity(key) | {"status": "queued", "attempts": 0} for key in keys]
+        await insert_rows(self._session, {AsyncJobRow: rows}, skip_existing=True)
+
+    async def restart(self, keys: Sequence[JobKey]) -> None:
+        rows = [_identity(key) | _QUEUED for key in keys]
+        await insert_rows(self._session, {AsyncJobRow: rows}, replace={AsyncJobRow: ("id",)})
+
+    async def begin(self, key: JobKey, output: type[Output], *, pause: bool = False) -> Begun[Output]:
+        try:
+            row = (await self._session.execute(_BEGIN, _identity(key) | {"pause": pause})).one()
+        except IntegrityError:
+            raise NotFound(f"Assessment {key.assessment_id} does not exist") from None
+        if row.status != "succeeded":
+            return Begun(lost=row.lost_attempts, paused=row.status == "queued")
+        if row.payload is None:
+            raise Conflict(f"Run {key.run} of assessment {key.assessment_id} is published")
+        return Begun(output=decode(output, row.payload))
+
+    async def release(self, keys: Sequence[JobKey]) -> None:
+        if keys:
+            await self._session.execute(_RELEASE, {"ids": [key.id for key in keys]})
+
+    async def succeed(self, key: JobKey, output: object) -> None:
+        row = (
+            await self._session.execute(
+                _SUCCEED,
+                {
+                    "id": key.id,
+                    "assessment_id": key.assessment_id,
+                    "run": key.run,
+                    "revision": key.revision,
+                    # Publishing is the one step that closes after the revision it makes is there.
+                    "publishes": key.step == Step.PUBLISH_RESULT,
+                    "payload": encode(output),
+                },
+            )
+        ).one_or_none()
+        if row is None:
+            raise NotFound(f"Assessment {key.assessment_id} does not exist")
+        if row.erased:
+            raise Erased(f"Assessment {key.assessment_id} belongs to somebody who is erased")
+        if not row.current:
+            raise Conflict(f"Run {key.run} of assessment {key.assessment_id} is over")
+
+    async def fail(self, key: JobKey, code: str) -> None:
+        await self._session.execute(_FAIL, {"job_id": key.id, "error": {"code": code}})
+
+    async def output(self, key: JobKey, output: type[Output]) -> Output:
+        found = await self.outputs([key], output)
+        if key not in found:
+            raise Conflict(f"Step {key.step} of assessment {key.assessment_id} has no output")
+        return found[key]
+
+    async def outputs(self, keys: Sequence[JobKey], output: type[Output]) -> dict[JobKey, Output]:
+        if not keys:
+            return {}
+        rows = await self._session.execute(_OUTPUTS, {"ids": [key.id for key in keys]})
+        payloads: dict[UUID, Any] = {row.id: row.payload for row in rows if row.payload is not None}
+        return {key: decode(output, payloads[key.id]) for key in keys if key.id in payloads}
+
+    async def close_stale(self, *, older_than_s: float) -> int:
+        closed = await self._session.execute(_CLOSE_STALE.returning(_jobs.c.id), {"older_than_s": older_than_s})
+        return len(closed.all())
+
+
+def _identity(key: JobKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "assessment_id": key.assessment_id,
+        "run": key.run,
+        "revision": key.revision,
+        "item": key.item,
+        "job_type": str(key.step),
+    }

@@ -1,0 +1,104 @@
+"""Rows to domain values. A row is what a statement selected: columns by name, no live objects."""
+
+from typing import Any, TypeAlias
+
+from sqlalchemy import Row, RowMapping
+
+from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
+from domain.assessments.questions import Answer, Question, QuestionKind
+from domain.errors import CorruptData
+from domain.recommending.roles import Credential, CredentialLevel, Role, SkillTarget
+from persistence.repositories.documents import decode, decode_answer
+from persistence.tables import AssessmentRow, CredentialRow, RoleRow
+from persistence.tables.base import table_of
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+
+ASSESSMENT = (
+    "id",
+    "user_id",
+    "organization_id",
+    "role_id",
+    "status",
+    "run",
+    "revision",
+    "expires_at",
+    "claimed_at",
+    "completed_at",
+    "failure_reason",
+    "degraded",
+    "healing",
+)
+ASSESSMENT_COLUMNS = tuple(table_of(AssessmentRow).c[name] for name in ASSESSMENT)
+
+CREDENTIAL_COLUMNS = tuple(
+    table_of(CredentialRow).c[name]
+    for name in (
+        "id",
+        "key",
+        "title",
+        "description",
+        "skills",
+        "level",
+        "hours",
+        "provider",
+        "source_uri",
+        "prerequisites",
+        "version",
+        "active",
+    )
+)
+
+ROLE_COLUMNS = tuple(
+    table_of(RoleRow).c[name] for name in ("id", "key", "name", "description", "skills_profile", "prerequisites")
+)
+
+
+def assessment(row: RowMapping) -> Assessment:
+    """From a row that holds ASSESSMENT_COLUMNS, and maybe more."""
+    values: dict[str, Any] = {name: row[name] for name in ASSESSMENT}
+    values |= {"status": AssessmentStatus(row["status"]), "healing": Healing(row["healing"])}
+    return Assessment(**values)
+
+
+def question(row: AnyRow) -> Question:
+    """From a snapshot's columns."""
+    values = {
+        "id": row.question_id,
+        "prompt": row.prompt,
+        "answer_format": row.answer_format,
+        "rubric": row.rubric,
+        "weight": row.weight,
+        "version": row.version,
+    }
+    return decode(Question, values)
+
+
+def answer(row: AnyRow) -> Answer | None:
+    """From the columns `id`, `kind` and `answer`; SQL's null is no answer, because nobody can answer null."""
+    try:
+        return None if row.answer is None else decode_answer(QuestionKind(row.kind), row.answer)
+    except CorruptData as error:
+        raise CorruptData(f"The answer to item {row.id}: {error.message}") from None
+
+
+def credential(row: RowMapping) -> Credential:
+    """From a row that holds CREDENTIAL_COLUMNS, and maybe more."""
+    values: dict[str, Any] = {column.key: row[column.key] for column in CREDENTIAL_COLUMNS}
+    values |= {
+        "skills": tuple(row["skills"]),
+        "prerequisites": tuple(row["prerequisites"]),
+        "level": CredentialLevel(row["level"]),
+    }
+    return Credential(**values)
+
+
+def role(row: AnyRow) -> Role:
+    return Role(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        description=row.description,
+        skills=decode(tuple[SkillTarget, ...], row.skills_profile),
+        prerequisites=tuple(row.prerequisites),
+    )

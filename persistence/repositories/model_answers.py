@@ -1,0 +1,243 @@
+"""The ledger of model answers, and what an organization spends on them by the UTC day of the database's clock.
+
+Everything that writes locks in one order: the person, the answer, the day's spending.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, case, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import AnswerAwaited, AttemptsExceeded, BudgetSpent, Conflict, Erased, NotFound
+from domain.grading.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.grading.model_grading import Call, Variant
+from domain.grading.scores import Spent
+from persistence.repositories.mappers import AnyRow
+from persistence.tables import ModelAnswerRow, ModelSpendingRow
+from persistence.tables.base import table_of
+
+SMALLEST_CENTS: Final = Decimal("0.000001")
+"""What a call of unknown price reserves: something, so that a spent budget stops it too."""
+
+_answers: Final = table_of(ModelAnswerRow)
+_spending: Final = table_of(ModelSpendingRow)
+_ANSWERED: Final = _answers.c.status == "answered"
+
+_BOUGHT: Final = select(_answers.c.sample, _answers.c.round, _answers.c.variant, _answers.c.raw_reply).where(
+    _ANSWERED,
+    _answers.c.assessment_id == bindparam("assessment_id"),
+    _answers.c.question_snapshot_id == bindparam("snapshot_id"),
+    _answers.c.rubric_hash == bindparam("rubric_version"),
+    _answers.c.prompt_hash == bindparam("prompt_version"),
+    _answers.c.model == bindparam("model"),
+    _answers.c.epoch == bindparam("epoch"),
+)
+
+# The answer's row is made where it is missing and locked in any case, by an update that changes nothing. The clock is
+# read after the wait for the lock. `attempt` counts the student's assessments of the role that day up to this one.
+_HOLD: Final = text("""
+WITH learner AS (
+  SELECT assessments.id, user_id, assessments.organization_id, role_id, submitted_at,
+    users.status IN ('erasing', 'erased') AS erased
+  FROM assessments JOIN users ON users.id = assessments.user_id
+  WHERE assessments.id = :assessment_id
+  FOR SHARE OF users
+), held AS (
+  INSERT INTO model_answers AS answer (
+    id, assessment_id, question_snapshot_id, rubric_hash, prompt_hash, model, sample, round, epoch, variant, status)
+  SELECT :id, learner.id, :snapshot_id, :rubric_version, :prompt_version, :model, :sample, :round, :epoch, :variant,
+    'intended'
+  FROM learner WHERE NOT erased
+  ON CONFLICT (id) DO UPDATE SET status = answer.status
+  RETURNING status, lease_until, reserved_cents, clock_timestamp() AS now
+)
+SELECT learner.organization_id, learner.erased, held.status, held.reserved_cents,
+  CAST(extract(epoch FROM held.lease_until - held.now) AS float8) AS lease_left_s,
+  CAST(held.now AT TIME ZONE 'UTC' AS date) AS today,
+  CAST(extract(epoch FROM date_trunc('day', held.now, 'UTC') + interval '24 hours' - held.now) AS float8) AS day_left_s,
+  (SELECT count(*) FROM assessments AS other
+    WHERE other.user_id = learner.user_id AND other.role_id = learner.role_id
+      AND other.submitted_at >= date_trunc('day', learner.submitted_at, 'UTC')
+      AND (other.submitted_at, other.id) <= (learner.submitted_at, learner.id)) AS attempt
+FROM learner LEFT JOIN held ON true
+""")
+
+# No row where the budget does not allow it; the caller then rolls the claim back.
+_CLAIM: Final = text("""
+WITH claimed AS (
+  UPDATE model_answers SET status = 'intended', lease_until = clock_timestamp() + make_interval(secs => :lease_s),
+    reserved_cents = :cents, reserved_on = :today
+  WHERE id = :id
+  RETURNING lease_until
+)
+INSERT INTO model_spending AS spending (organization_id, day, cents)
+SELECT :organization_id, :today, :cents
+WHERE CAST(:budget AS numeric) IS NULL OR :cents <= CAST(:budget AS numeric)
+ON CONFLICT (organization_id, day) DO UPDATE SET cents = spending.cents + excluded.cents
+WHERE CAST(:budget AS numeric) IS NULL OR spending.cents + excluded.cents <= CAST(:budget AS numeric)
+RETURNING (SELECT lease_until FROM claimed)
+""")
+
+_GIVE_BACK: Final = (
+    update(_spending)
+    .where(
+        _answers.c.id == bindparam("answer"),
+        _spending.c.organization_id == bindparam("organization"),
+        _spending.c.day == _answers.c.reserved_on,
+    )
+    .values(cents=_spending.c.cents - _answers.c.reserved_cents)
+)
+
+_KEEP: Final = text("""
+WITH learner AS (
+  SELECT assessments.organization_id, users.status IN ('erasing', 'erased') AS erased
+  FROM assessments JOIN users ON users.id = assessments.user_id
+  WHERE assessments.id = :assessment_id
+  FOR SHARE OF users
+), held AS (
+  SELECT answer.id, answer.reserved_cents, answer.reserved_on, learner.organization_id
+  FROM model_answers AS answer CROSS JOIN learner
+  WHERE answer.id = :id AND answer.status <> 'answered' AND NOT learner.erased
+  FOR UPDATE OF answer
+), kept AS (
+  UPDATE model_answers AS answer SET status = 'answered', lease_until = NULL, reserved_cents = 0,
+    raw_reply = :raw, request_id = :request_id, latency_ms = :latency_ms, prompt_tokens = :prompt_tokens,
+    cached_tokens = :cached_tokens, completion_tokens = :completion_tokens, cost_cents = :cost_cents,
+    answered_at = clock_timestamp()
+  FROM held WHERE answer.id = held.id
+), booked AS (
+  UPDATE model_spending AS spending
+  SET cents = spending.cents - held.reserved_cents + coalesce(CAST(:cost_cents AS numeric), 0)
+  FROM held WHERE spending.organization_id = held.organization_id AND spending.day = held.reserved_on
+)
+SELECT learner.erased, answer.id AS intended, answer.raw_reply FROM learner
+LEFT JOIN model_answers AS answer ON answer.id = :id  -- as it was before
+""")
+
+_RELEASE: Final = text("""
+WITH held AS (
+  SELECT answer.id, answer.reserved_cents, answer.reserved_on, assessments.organization_id
+  FROM model_answers AS answer JOIN assessments ON assessments.id = answer.assessment_id
+  WHERE answer.id = :id AND answer.status = 'intended' AND answer.lease_until = :claim
+  FOR UPDATE OF answer
+), freed AS (
+  UPDATE model_answers AS answer SET status = 'failed', lease_until = NULL, reserved_cents = 0
+  FROM held WHERE answer.id = held.id
+)
+UPDATE model_spending AS spending SET cents = spending.cents - held.reserved_cents
+FROM held WHERE spending.organization_id = held.organization_id AND spending.day = held.reserved_on
+""")
+
+_EPOCHS: Final = (
+    select(_answers.c.question_snapshot_id, func.max(_answers.c.epoch).label("epoch"))
+    .where(_answers.c.assessment_id == bindparam("assessment_id"))
+    .group_by(_answers.c.question_snapshot_id)
+)
+
+# One unknown price makes the sum unknown.
+_SPENT: Final = (
+    select(
+        _answers.c.question_snapshot_id,
+        func.sum(_answers.c.latency_ms).label("latency_ms"),
+        case((func.count() == func.count(_answers.c.cost_cents), func.sum(_answers.c.cost_cents))).label("cost_cents"),
+    )
+    .where(_ANSWERED, _answers.c.assessment_id == bindparam("assessment_id"))
+    .group_by(_answers.c.question_snapshot_id)
+)
+
+
+class SqlModelAnswers:
+    """`intend` takes a transaction, which is rolled back where it raises; all others are one statement each."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def bought(self, key: AnswerKey) -> dict[Call, bytes]:
+        rows = await self._session.execute(_BOUGHT, _question(key))
+        # What was let go of since says nothing, but it is not bought again.
+        return {Call(row.sample, row.round, Variant(row.variant)): row.raw_reply or b"" for row in rows}
+
+    async def intend(self, intent: Intent, limits: SpendingLimits) -> datetime:
+        held = await self._hold(intent.key)
+        if limits.attempts_per_day is not None and held.attempt > limits.attempts_per_day:
+            raise AttemptsExceeded(f"Assessment {intent.key.assessment_id} is attempt {held.attempt} of its day")
+        if held.reserved_cents:  # by a claim that has lapsed, perhaps on another day
+            await self._session.execute(_GIVE_BACK, {"answer": intent.key.id, "organization": held.organization_id})
+        price = intent.highest_price_cents
+        claim = {
+            "id": intent.key.id,
+            "lease_s": intent.lease_s,
+            "organization_id": held.organization_id,
+            "today": held.today,
+            "cents": SMALLEST_CENTS if price is None else price,
+            "budget": limits.budget_cents_per_day,
+        }
+        lapses: datetime | None = (await self._session.execute(_CLAIM, claim)).scalar_one_or_none()
+        if lapses is None:
+            raise BudgetSpent(
+                f"The budget of organization {held.organization_id} for {held.today} is spent",
+                retry_after_s=held.day_left_s,
+            )
+        return lapses
+
+    async def keep(self, key: AnswerKey, answer: Bought) -> bytes:
+        reply: dict[str, Any] = {
+            "raw": answer.raw,
+            "request_id": answer.request_id,
+            "latency_ms": answer.latency_ms,
+            "prompt_tokens": answer.prompt_tokens,
+            "cached_tokens": answer.cached_tokens,
+            "completion_tokens": answer.completion_tokens,
+            "cost_cents": answer.cost_cents,
+        }
+        row = (
+            await self._session.execute(_KEEP, {"id": key.id, "assessment_id": key.assessment_id, **reply})
+        ).one_or_none()
+        if row is not None and row.erased:
+            raise _erased(key)
+        if row is None or not row.intended:
+            raise NotFound(f"Nobody has claimed answer {key.id}")
+        return answer.raw if row.raw_reply is None else bytes(row.raw_reply)
+
+    async def release(self, key: AnswerKey, claim: datetime) -> None:
+        await self._session.execute(_RELEASE, {"id": key.id, "claim": claim})
+
+    async def epochs(self, assessment_id: UUID) -> dict[UUID, int]:
+        rows = await self._session.execute(_EPOCHS, {"assessment_id": assessment_id})
+        return {row.question_snapshot_id: row.epoch for row in rows}
+
+    async def spent(self, assessment_id: UUID) -> dict[UUID, Spent]:
+        rows = await self._session.execute(_SPENT, {"assessment_id": assessment_id})
+        return {row.question_snapshot_id: Spent(latency_ms=row.latency_ms, cost_cents=row.cost_cents) for row in rows}
+
+    async def _hold(self, key: AnswerKey) -> AnyRow:
+        """Locks the answer's row; refuses where there is nothing to buy or somebody else is buying it."""
+        call = {"id": key.id, "sample": key.call.sample, "round": key.call.round, "variant": key.call.variant.value}
+        held = (await self._session.execute(_HOLD, _question(key) | call)).one_or_none()
+        if held is None:
+            raise NotFound(f"Assessment {key.assessment_id} does not exist")
+        if held.erased:
+            raise _erased(key)
+        if held.status == "answered":
+            raise Conflict(f"Answer {key.id} is there")
+        if held.lease_left_s is not None and held.lease_left_s > 0:
+            raise AnswerAwaited(f"Answer {key.id} is being bought", retry_after_s=held.lease_left_s)
+        return held
+
+
+def _question(key: AnswerKey) -> dict[str, Any]:
+    return {
+        "assessment_id": key.assessment_id,
+        "snapshot_id": key.snapshot_id,
+        "rubric_version": key.rubric_version,
+        "prompt_version": key.prompt_version,
+        "model": key.model,
+        "epoch": key.epoch,
+    }
+
+
+def _erased(key: AnswerKey) -> Erased:
+    return Erased(f"Assessment {key.assessment_id} belongs to somebody who is erased")

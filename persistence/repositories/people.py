@@ -1,0 +1,248 @@
+"""What admins write about organizations and people, each act with its audit row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import Conflict, Erased, Forbidden, InvalidInput, NotFound, Problem
+from persistence.queries.people import ORGANIZATION_COLUMNS, USER_COLUMNS, people_of
+from persistence.queries.people_views import HeldView, OrganizationView, PeopleViewer, UserView
+from persistence.queries.views import Account, Actor, Holder
+from persistence.repositories import audit
+from persistence.repositories.refresh_tokens import revoke_all
+from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
+from persistence.tables.base import table_of
+
+_REFUSED: Final = "The request is not valid"
+
+_organizations: Final = table_of(OrganizationRow)
+_users: Final = table_of(UserRow)
+_held: Final = table_of(LearnerCredentialRow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    email: str
+    role: str
+    password_hash: str = field(repr=False)
+
+
+class People:
+    """Writes of one transaction; the caller commits. Who is not the viewer's to see, or is gone, raises NotFound."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def found(self, admin: Actor, name: str, first: NewUser) -> tuple[OrganizationView, UserView]:
+        """A new organization with its first person.
+
+        Raises:
+            Conflict: somebody has the address already.
+        """
+        made = insert(_organizations).values(id=uuid4(), name=name).returning(*ORGANIZATION_COLUMNS)
+        organization = OrganizationView(**(await self._session.execute(made)).mappings().one())
+        organization_id = organization.organization_id
+        await self._record(admin, "organization.created", "organization", organization_id, organization_id)
+        return organization, await self._insert(organization_id, admin, first)
+
+    async def create(self, organization_id: UUID, admin: Actor, wanted: NewUser) -> UserView:
+        """A person of the organization.
+
+        Raises:
+            InvalidInput: there is no such organization.
+            Conflict: somebody has the address already.
+        """
+        there = select(_organizations.c.id).where(_organizations.c.id == organization_id)
+        if await self._session.scalar(there) is None:
+            raise no_such_organization()
+        return await self._insert(organization_id, admin, wanted)
+
+    async def create_platform_admin(self, wanted: NewUser) -> UserView:
+        """An admin without organization, whom nobody who has an account makes.
+
+        Raises:
+            Conflict: somebody has the address already.
+        """
+        return await self._insert(None, None, wanted)
+
+    async def change(self, user_id: UUID, viewer: PeopleViewer, admin: Actor, wanted: Mapping[str, str]) -> UserView:
+        """Sets `role`, `status` or `password_hash`; each ends the person's sessions and makes their tokens worthless.
+
+        After a new password, the person must choose their own at the next login.
+
+        Raises:
+            Erased: the person is being erased.
+            Forbidden: a platform admin would change a role.
+            Conflict: nobody would be left to administer the organization, or a platform admin would get another role.
+        """
+        before = await locked_person(self._session, user_id, viewer)
+        changes = {name: value for name, value in wanted.items() if getattr(before, name, None) != value}
+        if not changes:
+            return before
+        after = (changes.get("role", before.role), changes.get("status", before.status))
+        if before.organization_id is None and after[0] != "admin":
+            raise Conflict("A platform admin has no other role")
+        if after != ("admin", "active"):
+            await keep_an_admin(self._session, before)
+        if viewer.role is not None and "role" in changes:
+            raise Forbidden("Platform admins do not change roles")
+        reset: dict[str, object] = {"must_change_password": True} if "password_hash" in changes else {}
+        view = await self._update(user_id, {**changes, **reset})
+        await revoke_all(self._session, user_id)
+        told = {name: value for name, value in changes.items() if name != "password_hash"}
+        fields = sorted(name.removesuffix("_hash") for name in changes)
+        await self._record(admin, "user.changed", "user", user_id, view.organization_id, fields=fields, **told)
+        return view
+
+    async def change_own_password(self, account: Account, password_hash: str) -> Holder:
+        """Sets the password that its owner has chosen, ends all their sessions and makes their tokens worthless.
+
+        Returns:
+            The person as stored now, for whom a new session may be started.
+
+        Raises:
+            Conflict: the account was changed since `account` was read.
+        """
+        changed = (
+            update(_users)
+            .where(
+                _users.c.id == account.user_id,
+                _users.c.status == "active",
+                _users.c.token_version == account.token_version,
+            )
+            .values(
+                password_hash=password_hash,
+                must_change_password=False,
+                token_version=_users.c.token_version + 1,
+                updated_at=func.clock_timestamp(),
+            )
+        )
+        if (await self._session.execute(changed.returning(_users.c.id))).one_or_none() is None:
+            raise Conflict("The account was changed by another request; log in again")
+        await revoke_all(self._session, account.user_id)
+        actor = Actor(id=account.user_id, role=audit.role_of(account.role, account.organization_id))
+        await self._record(actor, "user.changed", "user", actor.id, account.organization_id, fields=["password"])
+        return Holder(
+            user_id=account.user_id,
+            role=account.role,
+            organization_id=account.organization_id,
+            token_version=account.token_version + 1,
+        )
+
+    async def replace_hash(self, account: Account, password_hash: str) -> None:
+        """Stores another hash of the same password, unless the password was changed since `account` was read."""
+        await self._session.execute(
+            update(_users)
+            .where(_users.c.id == account.user_id, _users.c.password_hash == account.password_hash)
+            .values(password_hash=password_hash, updated_at=_users.c.updated_at)
+        )
+
+    async def hold(
+        self, user_id: UUID, viewer: PeopleViewer, actor: Actor, credential_id: UUID, earned_at: date
+    ) -> HeldView:
+        """Notes that the person holds a credential of the catalogue, withdrawn ones included.
+
+        Raises:
+            Erased: the person is being erased.
+            InvalidInput: there is no such credential.
+            Conflict: they hold it already.
+        """
+        person = await locked_person(self._session, user_id, viewer, shared=True)
+        title = await self._session.scalar(select(CredentialRow.title).where(CredentialRow.id == credential_id))
+        if title is None:
+            raise InvalidInput(_REFUSED, (Problem("credential_id", "does not name a credential"),))
+        made = upsert(_held).values(user_id=user_id, credential_id=credential_id, earned_at=earned_at)
+        created_at = await self._session.scalar(made.on_conflict_do_nothing().returning(_held.c.created_at))
+        if created_at is None:
+            raise Conflict("The credential is held already")
+        await self._record(
+            actor, "user.credential_added", "user", user_id, person.organization_id, credential_id=credential_id
+        )
+        return HeldView(credential_id=credential_id, title=title, earned_at=earned_at, created_at=created_at)
+
+    async def _insert(self, organization_id: UUID | None, admin: Actor | None, wanted: NewUser) -> UserView:
+        made = upsert(_users).values(
+            id=uuid4(),
+            organization_id=organization_id,
+            email=wanted.email,
+            role=wanted.role,
+            password_hash=wanted.password_hash,
+        )
+        statement = made.on_conflict_do_nothing(index_elements=["email"]).returning(*USER_COLUMNS)
+        row = (await self._session.execute(statement)).mappings().one_or_none()
+        if row is None:
+            raise Conflict("The e-mail address is taken")
+        view = UserView(**row)
+        await self._record(admin, "user.created", "user", view.user_id, organization_id, role=view.role)
+        return view
+
+    async def _update(self, user_id: UUID, changes: Mapping[str, object]) -> UserView:
+        changed = (
+            update(_users)
+            .where(_users.c.id == user_id)
+            .values(**changes, token_version=_users.c.token_version + 1, updated_at=func.clock_timestamp())
+        )
+        return UserView(**(await self._session.execute(changed.returning(*USER_COLUMNS))).mappings().one())
+
+    async def _record(
+        self, actor: Actor | None, action: str, kind: str, about: UUID, organization_id: UUID | None, **details: object
+    ) -> None:
+        """`actor` None is a command."""
+        await audit.record(
+            self._session,
+            action,
+            kind,
+            about,
+            organization_id=organization_id,
+            actor_id=actor.id if actor else None,
+            actor_role=actor.role if actor else audit.SYSTEM,
+            details=details or None,
+        )
+
+
+def no_such_organization() -> InvalidInput:
+    return InvalidInput(_REFUSED, (Problem("organization_id", "does not name an organization"),))
+
+
+async def locked_person(
+    session: AsyncSession, user_id: UUID, viewer: PeopleViewer, *, shared: bool = False
+) -> UserView:
+    """The person, whom nobody else changes until the transaction ends; `shared` with those who change nothing either.
+
+    Raises:
+        NotFound: there is none, or they are not the viewer's.
+        Erased: they are being erased.
+    """
+    wanted = people_of(viewer).where(_users.c.id == user_id).with_for_update(read=shared, key_share=not shared)
+    row = (await session.execute(wanted)).mappings().one_or_none()
+    if row is None:
+        raise NotFound("No such user")
+    if row["status"] == "erasing":
+        raise Erased("The account is being erased")
+    return UserView(**row)
+
+
+async def keep_an_admin(session: AsyncSession, leaving: UserView) -> None:
+    """Lets one admin after the other go, and never the last active one of an organization, or of the platform.
+
+    Raises:
+        Conflict: there is no other.
+    """
+    if (leaving.role, leaving.status) != ("admin", "active"):
+        return
+    turn = func.hashtextextended(f"admins/{leaving.organization_id}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(turn)))
+    others = select(_users.c.id).where(
+        _users.c.organization_id.is_not_distinct_from(leaving.organization_id),
+        _users.c.role == "admin",
+        _users.c.status == "active",
+        _users.c.id != leaving.user_id,
+    )
+    if await session.scalar(others.limit(1)) is None:
+        raise Conflict("The last admin cannot be disabled or get another role")

@@ -1,0 +1,172 @@
+"""Sending again, and for the first time: what an admin asks to be delivered now."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import Conflict, NotFound
+from domain.webhooks.deliveries import Delivery
+from persistence.queries.views import Actor, Viewer
+from persistence.queries.webhook_views import EndpointView
+from persistence.repositories.bulk import Rows, insert_rows
+from persistence.repositories.endpoints import locked_endpoint, note
+from persistence.repositories.events import deliveries_in, delivery_row, trial_rows
+from persistence.tables import WebhookDeliveryRow
+from persistence.tables.base import table_of
+
+MAX_RECOVERED: Final = 200
+"""A call; the next call takes the next ones."""
+
+_deliveries: Final = table_of(WebhookDeliveryRow)
+
+# Also what happened while the endpoint was disabled, of which there is no delivery at all.
+_MISSED: Final = text("""
+SELECT event.id, coalesce(max(delivery.n), 0) + 1 AS n
+FROM webhook_events AS event
+LEFT JOIN webhook_deliveries AS delivery ON delivery.event_id = event.id AND delivery.endpoint_id = :endpoint_id
+LEFT JOIN assessments AS assessment ON assessment.id = event.assessment_id
+LEFT JOIN users AS person ON person.id = assessment.user_id
+WHERE event.organization_id = :organization_id AND event.event_type = ANY(:event_types)
+  AND coalesce(person.status NOT IN ('erasing', 'erased'), true)
+  AND event.created_at >= :since AND event.created_at < coalesce(CAST(:until AS timestamptz), 'infinity')
+GROUP BY event.id
+HAVING coalesce(bool_and(delivery.status IN ('dead_letter', 'cancelled')), true)
+ORDER BY event.created_at, event.id
+LIMIT :limit
+""")
+
+
+_FORGOTTEN: Final = text("""
+SELECT users.status IN ('erasing', 'erased')
+FROM webhook_events AS event
+JOIN assessments ON assessments.id = event.assessment_id
+JOIN users ON users.id = assessments.user_id
+WHERE event.id = :event_id
+FOR SHARE OF users
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redelivered:
+    """`waiting`: it was pending anyway and only has to be told not to wait any longer."""
+
+    delivery: Delivery
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """`more`: there are more events than one call takes."""
+
+    deliveries: tuple[Delivery, ...]
+    more: bool
+
+
+class Redeliveries:
+    """Writes of one transaction; the caller commits, and tells the engine afterwards."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def test(self, endpoint_id: UUID, viewer: Viewer, admin: Actor) -> Delivery:
+        """A `webhook.test` for this endpoint.
+
+        Raises:
+            NotFound: there is no such endpoint, or it is not the viewer's.
+            Conflict: it is disabled.
+        """
+        await self._enabled(endpoint_id, viewer)
+        now = (await self._session.scalars(select(func.clock_timestamp()))).one()
+        rows = trial_rows(viewer.organization_id, endpoint_id, now)
+        await insert_rows(self._session, rows)
+        (delivery,) = deliveries_in(rows)
+        await note(self._session, "tested", endpoint_id, viewer, admin, event_id=delivery.event_id)
+        return delivery
+
+    async def redeliver(self, delivery_id: UUID, viewer: Viewer, admin: Actor) -> Redelivered:
+        """The pending delivery of the same event to the same endpoint, or the next one if there is none.
+
+        Raises:
+            NotFound: there is no such delivery, or it is not the viewer's.
+            Conflict: its endpoint is disabled or deleted, or the person it speaks of is erased.
+        """
+        event_id, endpoint_id = await self._sent(delivery_id, viewer)
+        if await self._session.scalar(_FORGOTTEN, {"event_id": event_id}):
+            raise Conflict("The person whom this delivery speaks of is erased")
+        try:
+            await self._enabled(endpoint_id, viewer)
+        except NotFound:
+            raise Conflict("The endpoint of this delivery has been deleted") from None
+        latest = (
+            select(_deliveries.c.n, _deliveries.c.status)
+            .where(_deliveries.c.event_id == event_id, _deliveries.c.endpoint_id == endpoint_id)
+            .order_by(_deliveries.c.n.desc())
+            .limit(1)
+        )
+        n, status = (await self._session.execute(latest)).one()
+        waiting = status == "pending"
+        row = delivery_row(viewer.organization_id, event_id, endpoint_id, n if waiting else n + 1)
+        rows: Rows = {WebhookDeliveryRow: [row]}
+        if not waiting:
+            await insert_rows(self._session, rows)
+        (delivery,) = deliveries_in(rows)
+        await note(self._session, "redelivered", endpoint_id, viewer, admin, event_id=event_id, n=delivery.n)
+        return Redelivered(delivery=delivery, waiting=waiting)
+
+    async def recover(
+        self, endpoint_id: UUID, viewer: Viewer, admin: Actor, *, since: datetime, until: datetime | None
+    ) -> Recovered:
+        """Another delivery of every event from `since` to before `until` that did not reach the endpoint.
+
+        Of the types it subscribes to now; oldest first, at most MAX_RECOVERED. What is pending is left alone.
+
+        Raises:
+            NotFound: there is no such endpoint, or it is not the viewer's.
+            Conflict: it is disabled.
+        """
+        endpoint = await self._enabled(endpoint_id, viewer)
+        missed = await self._session.execute(
+            _MISSED,
+            {
+                "endpoint_id": endpoint_id,
+                "organization_id": viewer.organization_id,
+                "event_types": endpoint.event_types,
+                "since": since,
+                "until": until,
+                "limit": MAX_RECOVERED + 1,
+            },
+        )
+        rows = [delivery_row(viewer.organization_id, event_id, endpoint_id, n) for event_id, n in missed]
+        taken: Rows = {WebhookDeliveryRow: rows[:MAX_RECOVERED]}
+        await insert_rows(self._session, taken)
+        recovered = Recovered(deliveries=deliveries_in(taken), more=len(rows) > MAX_RECOVERED)
+        about = {"since": since, "until": until, "events": len(recovered.deliveries)}
+        await note(self._session, "recovered", endpoint_id, viewer, admin, **about)
+        return recovered
+
+    async def pending(self, delivery_id: UUID) -> Delivery | None:
+        """The delivery; None where nothing of it is left to do."""
+        columns = (_deliveries.c[name] for name in ("id", "organization_id", "event_id", "endpoint_id", "n"))
+        wanted = select(*columns).where(_deliveries.c.id == delivery_id, _deliveries.c.status == "pending")
+        row = (await self._session.execute(wanted)).mappings().one_or_none()
+        return Delivery(**row) if row else None
+
+    async def _enabled(self, endpoint_id: UUID, viewer: Viewer) -> EndpointView:
+        endpoint = await locked_endpoint(self._session, endpoint_id, viewer)
+        if not endpoint.enabled:
+            raise Conflict("The endpoint is disabled; enable it first")
+        return endpoint
+
+    async def _sent(self, delivery_id: UUID, viewer: Viewer) -> tuple[UUID, UUID]:
+        """Its event and its endpoint."""
+        sent = select(_deliveries.c.event_id, _deliveries.c.endpoint_id).where(
+            _deliveries.c.id == delivery_id, _deliveries.c.organization_id == viewer.organization_id
+        )
+        row = (await self._session.execute(sent)).one_or_none()
+        if row is None:
+            raise NotFound("No such delivery")
+        return row.event_id, row.endpoint_id

@@ -1,0 +1,152 @@
+"""Refresh tokens: each works once, and one that comes back used ends the whole family that began with its login."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, and_, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from persistence.queries.views import Holder
+from persistence.repositories import audit
+from persistence.tables import RefreshTokenRow, UserRow
+from persistence.tables.base import table_of
+
+TOKEN_BYTES: Final = 32
+
+_tokens: Final = table_of(RefreshTokenRow)
+_users: Final = table_of(UserRow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshed:
+    """Who holds the token that was given, as stored now, and the token that takes its place."""
+
+    holder: Holder
+    token: str = field(repr=False)
+
+
+class RefreshTokens:
+    """Writes of one transaction; the caller commits. Only hashes are stored.
+
+    Each call locks the person first: a family has one history, and none is begun while its person is being changed.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def start(self, holder: Holder, lifetime: timedelta) -> str | None:
+        """The first token of a new family, which ends after `lifetime`; None when the person is not so any more."""
+        token = _new_token()
+        person = (
+            select(func.gen_random_uuid(), _users.c.id, literal(uuid4()), literal(_hash(token)), func.now() + lifetime)
+            .where(
+                _users.c.id == holder.user_id,
+                _users.c.status == "active",
+                _users.c.token_version == holder.token_version,
+            )
+            .with_for_update(read=True)  # beside whoever else writes about the person
+        )
+        columns = ["id", "user_id", "family", "token_hash", "expires_at"]
+        made = await self._session.execute(insert(_tokens).from_select(columns, person).returning(_tokens.c.id))
+        return token if made.one_or_none() else None
+
+    async def rotate(self, token: str) -> Refreshed | None:
+        """Uses the token up. None for what is used, revoked, run out or none of ours; commit that too.
+
+        A used one revokes its family: of two who hold the same token one has stolen it, and which one is not known.
+        """
+        found = await self._locked(token)
+        if found is None:
+            return None
+        if found.used_at is not None:
+            await self._revoke_family(found, "session.reused", actor_id=None, actor_role=audit.SYSTEM)
+            return None
+        if not found.good:
+            return None
+        return Refreshed(
+            holder=Holder(
+                user_id=found.user_id,
+                role=found.role,
+                organization_id=found.organization_id,
+                token_version=found.token_version,
+            ),
+            token=await self._replace(found.id, found.user_id, found.family, found.expires_at),
+        )
+
+    async def end(self, token: str) -> None:
+        """Revokes the token's family; used, revoked and foreign tokens change nothing more."""
+        found = await self._locked(token)
+        if found is not None:
+            role = audit.role_of(found.role, found.organization_id)
+            await self._revoke_family(found, "session.ended", actor_id=found.user_id, actor_role=role)
+
+    async def _locked(self, token: str) -> Row[Any] | None:
+        """The token, read after its person is locked, so that what others did meanwhile is seen."""
+        mine = _tokens.c.token_hash == _hash(token)
+        person = select(_users.c.id).join(_tokens, _tokens.c.user_id == _users.c.id).where(mine)
+        if await self._session.scalar(person.with_for_update(of=_users, key_share=True)) is None:
+            return None
+        good = and_(
+            _tokens.c.revoked_at.is_(None),
+            _tokens.c.expires_at > func.clock_timestamp(),
+            _users.c.status == "active",
+        )
+        statement = (
+            select(_tokens, _users.c.role, _users.c.organization_id, _users.c.token_version, good.label("good"))
+            .join(_users, _users.c.id == _tokens.c.user_id)
+            .where(mine)
+        )
+        return (await self._session.execute(statement)).one()
+
+    async def _replace(self, token_id: UUID, user_id: UUID, family: UUID, expires_at: datetime) -> str:
+        token = _new_token()
+        used = update(_tokens).where(_tokens.c.id == token_id).values(used_at=func.clock_timestamp())
+        await self._session.execute(used)
+        await self._session.execute(
+            insert(_tokens).values(
+                id=uuid4(), user_id=user_id, family=family, token_hash=_hash(token), expires_at=expires_at
+            )
+        )
+        return token
+
+    async def _revoke_family(self, found: Row[Any], action: str, *, actor_id: UUID | None, actor_role: str) -> None:
+        """With an audit row the first time."""
+        revoked = (
+            update(_tokens)
+            .where(_tokens.c.family == found.family, _tokens.c.revoked_at.is_(None))
+            .values(revoked_at=func.clock_timestamp())
+            .returning(_tokens.c.id)
+        )
+        if (await self._session.scalars(revoked)).all():
+            await audit.record(
+                self._session,
+                action,
+                "session",
+                found.family,
+                organization_id=found.organization_id,
+                actor_id=actor_id,
+                actor_role=actor_role,
+                details={"user_id": found.user_id},
+            )
+
+
+async def revoke_all(session: AsyncSession, user_id: UUID) -> None:
+    """Ends every family of a person whom the caller has locked."""
+    await session.execute(
+        update(_tokens)
+        .where(_tokens.c.user_id == user_id, _tokens.c.revoked_at.is_(None))
+        .values(revoked_at=func.clock_timestamp())
+    )
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def _hash(token: str) -> str:
+    """Plain SHA-256, because the token itself is random."""
+    return hashlib.sha256(token.encode()).hexdigest()

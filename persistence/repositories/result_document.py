@@ -1,0 +1,149 @@
+"""A published result as `result_revisions` keeps it and the API serves it: plain JSON, in the contract's shape."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.results import Metrics, Result
+from domain.errors import CorruptData
+from domain.grading.scores import CriterionRating, EssayScore, RuleScore
+from domain.ids import derived_id
+from domain.recommending.recommendations import RecommendedItem, Trace
+from persistence.repositories.assessments import revision_id
+
+
+def traces_by_id(assessment: Assessment, result: Result) -> dict[UUID, Trace]:
+    """In the order they were found."""
+    return {
+        revision_id(assessment, "trace", place): trace for place, trace in enumerate(result.evidence.traces, start=1)
+    }
+
+
+def evidence_of(item: RecommendedItem, traces: Mapping[UUID, Trace]) -> list[UUID]:
+    """The ids of the traces that speak for the item: its own, or those of what it opens."""
+    speak = item.evidence or (item.credential_id,)
+    return [trace_id for trace_id, trace in traces.items() if trace.credential_id in speak]
+
+
+def recommendation_id(assessment: Assessment) -> UUID:
+    """The same through all revisions."""
+    return derived_id("recommendation", assessment.id)
+
+
+def result_document(
+    assessment: Assessment, result: Result, metrics: Metrics, questions: Mapping[UUID, UUID]
+) -> dict[str, Any]:
+    """`assessment` as published; `questions` maps every snapshot to its question, in the assessment's order.
+
+    Raises:
+        CorruptData: the scores are not those of the assessment's items.
+    """
+    traces = traces_by_id(assessment, result)
+    scores = {score.snapshot_id: _rule_score(score) for score in result.rule_scores}
+    scores |= {score.snapshot_id: _essay_score(score) for score in result.essay_scores}
+    if scores.keys() != questions.keys():
+        raise CorruptData(f"The scores of assessment {assessment.id} are not those of its items")
+    return {
+        "assessment_id": assessment.id,
+        "recommendation_id": recommendation_id(assessment),
+        "revision": assessment.revision,
+        "summary": result.blend.summary,
+        "confidence_basis": result.blend.confidence_basis,
+        "recommendation_items": [_item(item, evidence_of(item, traces)) for item in result.blend.items],
+        "traces": [_trace(trace_id, trace, result) for trace_id, trace in traces.items()],
+        "metrics": _metrics(metrics),
+        "degraded": assessment.degraded,
+        "degraded_reasons": result.degraded_reasons,
+        "completed_at": assessment.completed_at,
+        "skills": [
+            {
+                "skill": gap.skill,
+                "score": _number(gap.score),
+                "target": _number(gap.target),
+                "gap": _number(gap.gap),
+                "evidence": _number(gap.evidence),
+            }
+            for gap in result.evidence.gaps
+        ],
+        "scores": [{"question_id": question, **scores[snapshot]} for snapshot, question in questions.items()],
+    }
+
+
+def _item(item: RecommendedItem, evidence: list[UUID]) -> dict[str, Any]:
+    return {
+        "credential_id": item.credential_id,
+        "title": item.title,
+        "position": item.position,
+        "confidence": item.confidence,
+        "rationale": item.rationale,
+        "skills": item.skills,
+        "source_trace_ids": evidence,
+    }
+
+
+def _trace(trace_id: UUID, trace: Trace, result: Result) -> dict[str, Any]:
+    return {
+        "trace_id": trace_id,
+        "credential_id": trace.credential_id,
+        "skill": trace.skill,
+        "source_uri": trace.source_uri,
+        "snippet": trace.snippet,
+        "similarity": trace.similarity,
+        "embedding_provider": result.evidence.embedding_provider,
+    }
+
+
+def _metrics(metrics: Metrics) -> dict[str, Any]:
+    return {
+        "total_latency_ms": metrics.total_latency_ms,
+        "token_cost_cents": _number(metrics.token_cost_cents),
+        "cost_complete": metrics.cost_complete,
+        "gpt_latency_ms": metrics.gpt_latency_ms,
+        "rag_latency_ms": metrics.rag_latency_ms,
+    }
+
+
+def _rule_score(score: RuleScore) -> dict[str, Any]:
+    return {
+        "points": _number(score.points),
+        "max_points": _number(score.max_points),
+        "fraction": _number(score.fraction),
+        "explanation": score.explanation,
+        "rule": score.rule,
+        "needs_review": False,
+    }
+
+
+def _essay_score(score: EssayScore) -> dict[str, Any]:
+    return {
+        "points": _number(score.points),
+        "max_points": _number(score.max_points),
+        "fraction": _number(score.fraction),
+        "criteria": [_rating(rating) for rating in score.ratings],
+        "feedback": score.feedback,
+        "model": score.model,
+        "prompt_version": score.prompt_version,
+        "rubric_version": score.rubric_version,
+        "confidence": _number(score.confidence),
+        "needs_review": score.needs_review,
+        "reviewed": score.reviewed,
+        "flags": score.flags,
+    }
+
+
+def _rating(rating: CriterionRating) -> dict[str, Any]:
+    return {
+        "criterion": rating.criterion,
+        "level": rating.level,
+        "points": _number(rating.points),
+        "rationale": rating.rationale,
+        "quotes": rating.quotes,
+        "confidence": _number(rating.confidence),
+    }
+
+
+def _number(value: Decimal | None) -> float | None:
+    """As JSON has numbers; exact decimals have at most 15 digits, which a double keeps."""
+    return None if value is None else float(value)

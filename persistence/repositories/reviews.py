@@ -1,0 +1,104 @@
+"""What people made of essays. A review is never changed: the newest of an item counts."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.questions import Anchor, QuestionKind
+from domain.grading.reviews import Review
+from persistence.repositories import mappers
+from persistence.repositories.documents import decode_answer
+from persistence.tables import EssayReviewRow
+from persistence.tables.base import table_of
+
+MAX_LABELLED: Final = 64
+"""Reviewed answers of a question that others are graded by: the newest ones."""
+_FIRST: Final = UUID(int=0)
+
+_reviews: Final = table_of(EssayReviewRow)
+
+_OF: Final = (
+    select(
+        _reviews.c.id,
+        _reviews.c.question_snapshot_id,
+        _reviews.c.levels,
+        _reviews.c.comment,
+        _reviews.c.published_revision,
+    )
+    .where(_reviews.c.assessment_id == bindparam("assessment_id"))
+    .order_by(_reviews.c.created_at, _reviews.c.id)
+)
+_PUBLISHED: Final = (
+    update(_reviews)
+    .where(_reviews.c.id == func.any(bindparam("reviews")), _reviews.c.published_revision.is_(None))
+    .values(published_revision=bindparam("in_revision"))
+)
+_UNPUBLISHED: Final = text(f"""
+SELECT {", ".join(mappers.ASSESSMENT)} FROM assessments
+WHERE id IN (
+    SELECT assessment_id FROM essay_reviews WHERE published_revision IS NULL AND assessment_id > :after
+  )
+  AND status = 'completed' AND healing <> 'stopped'
+  AND NOT EXISTS (SELECT FROM users WHERE users.id = user_id AND users.status IN ('erasing', 'erased'))
+ORDER BY id LIMIT :limit
+""")  # noqa: S608  # column names of this code
+
+# A learner's own answers are left out: a grader that learned from them would repeat the reviewer.
+_LABELLED: Final = text("""
+WITH newest AS (
+  SELECT DISTINCT ON (review.question_snapshot_id)
+    snapshot.version, review.id, review.created_at, review.levels, response.answer
+  FROM assessments AS own
+  JOIN assessment_question_snapshots AS asked ON asked.assessment_id = own.id AND asked.kind = 'text'
+  JOIN assessment_question_snapshots AS snapshot ON snapshot.version = asked.version
+  JOIN essay_reviews AS review ON review.question_snapshot_id = snapshot.id
+  JOIN assessments AS other ON other.id = review.assessment_id
+  JOIN users ON users.id = other.user_id
+  JOIN assessment_responses AS response ON response.question_snapshot_id = snapshot.id
+  WHERE own.id = :assessment_id AND other.organization_id = own.organization_id AND other.user_id <> own.user_id
+    AND users.status NOT IN ('erasing', 'erased')
+  ORDER BY review.question_snapshot_id, review.created_at DESC, review.id DESC
+), ranked AS (
+  SELECT *, row_number() OVER (PARTITION BY version ORDER BY created_at DESC, id DESC) AS age FROM newest
+)
+SELECT version, levels, answer FROM ranked WHERE age <= :most ORDER BY version, age DESC
+""")
+
+
+class SqlReviews:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def of(self, assessment_id: UUID) -> tuple[Review, ...]:
+        rows = await self._session.execute(_OF, {"assessment_id": assessment_id})
+        return tuple(
+            Review(
+                id=row.id,
+                snapshot_id=row.question_snapshot_id,
+                levels=row.levels,
+                comment=row.comment,
+                published_revision=row.published_revision,
+            )
+            for row in rows
+        )
+
+    async def published(self, reviews: Sequence[UUID], revision: int) -> None:
+        if reviews:
+            await self._session.execute(_PUBLISHED, {"reviews": list(reviews), "in_revision": revision})
+
+    async def unpublished(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
+        rows = await self._session.execute(_UNPUBLISHED, {"after": after or _FIRST, "limit": limit})
+        return tuple(mappers.assessment(row) for row in rows.mappings())
+
+    async def labelled(self, assessment_id: UUID) -> dict[str, tuple[Anchor, ...]]:
+        rows = await self._session.execute(_LABELLED, {"assessment_id": assessment_id, "most": MAX_LABELLED})
+        found = defaultdict[str, list[Anchor]](list)
+        for row in rows:
+            answer = decode_answer(QuestionKind.TEXT, row.answer)
+            found[row.version].append(Anchor(text=str(answer), levels=row.levels))
+        return {version: tuple(anchors) for version, anchors in found.items()}

@@ -1,0 +1,408 @@
+"""`make bench`: the pipeline beside a workflow of the same shape that does nothing, on the same servers in one run.
+
+The lanes: `nothing` is the floor, `pipeline` the product with fakes behind the models' ports, `with model` the product
+as it is, `by API` the pipeline with a language model behind HTTP that answers at once, which shows what lies around the
+call, and `by API, slow` the same with answers after 2 s and 40 assessments in flight, for the memory. In `API hangs`
+and `API away` the product's calls time out after 2 s or find no server, and the local grader stands in. Every
+assessment has ten items, two of them essays of 250 words. Latency runs from the request that submits (for the floor:
+the signal) to the end of the run. N sets the assessments a measurement, CONCURRENCY how many at a time (a list).
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psutil
+import psycopg
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from api.security.tokens import Tokens
+from deploy.local.ports import free_port
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.process import Process, Program, ProgramFailedError, last_lines, run_to_end
+from deploy.local.temporal import TemporalDevServer
+from tests.benchmarks import report, workload
+from tests.benchmarks.nothing import QUEUE, Nothing, NothingWorkflow
+from tests.support import model_plays, model_server
+from tests.support.answers import response_to
+from tests.support.model_server import ModelServer
+from workflows.engine.assessment_runs import workflow_id
+from workflows.engine.client import connect
+from workflows.engine.process_exit import run_and_leave
+
+N = int(os.environ.get("N", "96"))
+CONCURRENCY = [int(each) for each in os.environ.get("CONCURRENCY", "1,16").split(",")]
+SECRET = "a-secret-of-the-benchmark-which-guards-nothing"
+READY_WITHIN_S = 180
+SLOW = 40
+"""Assessments whose essays are in flight at once, where memory is measured."""
+HANGING_S = 2
+"""How long a call may take where none is answered; it is made twice at most."""
+
+MODELLESS = ("-m", "tests.benchmarks.modelless_worker")
+
+Run = Callable[[], Awaitable[str]]
+"""Submits one prepared run, waits for its end and returns its workflow's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Milliseconds, CPU seconds and counts are per assessment."""
+
+    lane: str
+    concurrency: int
+    p50_ms: float
+    p95_ms: float
+    per_second: float
+    cpu_ms: float
+    cpu_ms_by_process: dict[str, float]
+    sql_statements: float
+    history_events: int
+    history_bytes: int
+
+
+@dataclass
+class Servers:
+    """What all lanes share, and the processes whose CPU counts."""
+
+    postgres: EmbeddedPostgres
+    temporal: TemporalDevServer
+    directory: Path
+    environment: dict[str, str]
+    processes: dict[str, Process]
+
+    def program(self, name: str, *arguments: str, **more: str) -> Program:
+        return Program(
+            name=name,
+            command=(sys.executable, *arguments),
+            log=self.directory / f"{name}.log",
+            env=self.environment | more,
+            cwd=Path.cwd(),
+        )
+
+    @contextmanager
+    def running(self, name: str, *arguments: str, ready: str | None = None, **more: str) -> Iterator[None]:
+        """A process under measurement; `ready` is a log line that says it serves, `more` its own environment."""
+        program = self.program(name, *arguments, **more)
+        process = self.processes[name] = Process(program)
+        try:
+            process.wait_until(lambda: ready is None or ready in program.log.read_text(), timeout_s=READY_WITHIN_S)
+            yield
+        finally:
+            del self.processes[name]
+            process.stop(grace_s=30)
+
+    def cpu_s(self) -> dict[str, float]:
+        return {name: sum(_cpu_s(each) for each in _family(process)) for name, process in self.processes.items()}
+
+    def peak_mb(self) -> dict[str, float]:
+        return {name: sum(_peak_mb(each) for each in _family(process)) for name, process in self.processes.items()}
+
+    def statements(self) -> int:
+        with psycopg.connect(self.postgres.url.replace("+psycopg", "")) as connection:
+            row = connection.execute(
+                "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements"
+                " WHERE query !~* '^(begin|commit|rollback|set|show|select pg_catalog)'"
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+
+def _family(process: Process) -> list[psutil.Process]:
+    parent = psutil.Process(process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """0 for one that has just ended, as PostgreSQL's helpers do."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
+
+
+def _peak_mb(process: psutil.Process) -> float:
+    """The high-water mark where the kernel tells it, else what is resident now; shared pages count in each process."""
+    status = Path(f"/proc/{process.pid}/status")
+    if not process.is_running():
+        return 0.0
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return float(process.memory_info().rss) / 2**20
+
+
+@contextmanager
+def servers(directory: Path) -> Iterator[Servers]:
+    temporal = TemporalDevServer(directory / "runs.db", free_port(), None, log=directory / "temporal.log")
+    postgres = EmbeddedPostgres(directory / "postgres", free_port())
+    with postgres:
+        _count_statements(postgres.url.replace("+psycopg", ""))
+    with postgres, temporal:
+        port = free_port()
+        environment = dict(os.environ) | {
+            "MICROCRED_ENV": "development",
+            "HF_HUB_OFFLINE": "1",
+            "JWT_SECRET": SECRET,
+            "TOKEN_MINUTES": "60",
+            "DATABASE_URL": postgres.url,
+            "TEMPORAL_ADDRESS": temporal.address,
+            "API_PORT": str(port),
+            "API_URL": f"http://127.0.0.1:{port}",
+            **{f"RATE_LIMIT_{what}": "1000000/minute" for what in ("WRITES", "READS", "LOGIN")},
+        }
+        os.environ.update(environment)
+        shared = Servers(postgres, temporal, directory, environment, {})
+        if postgres.process and temporal.process:
+            shared.processes |= {"postgres": postgres.process, "temporal": temporal.process}
+        workload.write_content(directory / "content")
+        for name, *arguments in (
+            ("migrations", "-m", "persistence.migrate"),
+            ("content", "-m", "persistence.load_content", str(directory / "content")),
+            ("embed", "-m", "deploy.local.embed"),
+        ):
+            run_to_end(shared.program(name, *arguments), timeout_s=READY_WITHIN_S)
+        yield shared
+
+
+def _count_statements(url: str) -> None:
+    """From the server's next start on."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+
+
+class Assessments:
+    """Prepares and submits assessments over HTTP."""
+
+    def __init__(self, shared: Servers, client: Client) -> None:
+        self._shared = shared
+        self._client = client
+        self._tokens = Tokens(SecretStr(SECRET), timedelta(hours=1))
+        self._essay = workload.essay_text()
+
+    async def prepare(self, count: int) -> list[Run]:
+        students = await asyncio.to_thread(workload.add_students, self._shared.postgres.url, count)
+        return [await self._prepared(student) for student in students]
+
+    async def _prepared(self, student: workload.Student) -> Run:
+        http = _http(self._shared.environment["API_URL"])
+        http.headers["Authorization"] = f"Bearer {self._tokens.issue(student.principal)}"
+        started = await http.post("/assessments/start", json={"role_id": str(workload.ROLE_ID)})
+        body = started.raise_for_status().json()
+        answers = [response_to(question, self._essay) for question in body["questions"]]
+        path = f"/assessments/{body['assessment_id']}/responses"
+        (await http.post(path, json={"responses": answers[:-1]})).raise_for_status()
+
+        async def submit() -> str:
+            (await http.post(path, json={"responses": answers[-1:], "completed": True})).raise_for_status()
+            run = workflow_id(body["assessment_id"])
+            await self._client.get_workflow_handle(run).result()
+            return run
+
+        return submit
+
+
+def _http(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60, trust_env=False)
+
+
+async def prepare_nothing(client: Client, count: int) -> list[Run]:
+    async def prepared() -> Run:
+        handle = await client.start_workflow(
+            NothingWorkflow.run, Nothing(id=uuid4()), id=f"nothing-{uuid4()}", task_queue=QUEUE
+        )
+
+        async def submit() -> str:
+            await handle.signal(NothingWorkflow.submit)
+            await handle.result()
+            return handle.id
+
+        return submit
+
+    return [await prepared() for _ in range(count)]
+
+
+async def measure(lane: str, concurrency: int, runs: Sequence[Run], shared: Servers, client: Client) -> Measurement:
+    slots = asyncio.Semaphore(concurrency)
+    latencies_ms: list[float] = []
+
+    async def one(run: Run) -> str:
+        async with slots:
+            started = time.perf_counter()
+            finished = await run()
+            latencies_ms.append((time.perf_counter() - started) * 1000)
+            return finished
+
+    statements, cpu, started = shared.statements(), shared.cpu_s(), time.perf_counter()
+    ids = await asyncio.gather(*(one(run) for run in runs))
+    seconds = time.perf_counter() - started
+    await asyncio.sleep(0.2)  # what the servers still write of the last run
+    count = len(runs)
+    spent = {name: (now - cpu.get(name, 0.0)) * 1000 / count for name, now in shared.cpu_s().items()}
+    history = await client.get_workflow_handle(ids[-1]).fetch_history()
+    return Measurement(
+        lane=lane,
+        concurrency=concurrency,
+        p50_ms=statistics.median(latencies_ms),
+        p95_ms=statistics.quantiles(latencies_ms, n=20)[-1],
+        per_second=count / seconds,
+        cpu_ms=sum(spent.values()),
+        cpu_ms_by_process=spent,
+        sql_statements=(shared.statements() - statements) / count,
+        history_events=len(history.events),
+        history_bytes=sum(event.ByteSize() for event in history.events),
+    )
+
+
+@asynccontextmanager
+async def lane(
+    name: str, shared: Servers, *arguments: str, ready: str, **more: str
+) -> AsyncIterator[Callable[[int, Sequence[Run], Client], Awaitable[Measurement]]]:
+    with shared.running("worker", *arguments, ready=ready, **more):
+
+        async def measured(concurrency: int, runs: Sequence[Run], client: Client) -> Measurement:
+            found = await measure(name, concurrency, runs, shared, client)
+            report.say(f"  {name}, {concurrency} at a time: {found.p50_ms:.0f} ms, {found.per_second:.1f} a second")
+            return found
+
+        yield measured
+        PEAKS[name] = shared.peak_mb()
+
+
+PEAKS: dict[str, dict[str, float]] = {}
+"""Peak memory in MB by lane and process."""
+
+
+async def bench(shared: Servers) -> list[Measurement]:
+    client = await connect()
+    found: list[Measurement] = []
+    async with lane("nothing", shared, "-m", "tests.benchmarks.nothing", ready="serving") as measured:
+        await asyncio.gather(*(run() for run in await prepare_nothing(client, 8)))
+        found += [await measured(each, await prepare_nothing(client, N), client) for each in CONCURRENCY]
+    with shared.running("api", "-m", "api"):
+        await until_ready(shared.environment["API_URL"])
+        assessments = Assessments(shared, client)
+        for name, program in (("pipeline", MODELLESS), ("with model", ("worker.py",))):
+            async with lane(name, shared, *program, ready="worker_ready") as measured:
+                await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm
+                found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+        found += await by_api(shared, client, assessments)
+    return found
+
+
+async def by_api(shared: Servers, client: Client, assessments: Assessments) -> list[Measurement]:
+    """The server's own CPU is not counted: it runs in this process."""
+    found: list[Measurement] = []
+    with ModelServer() as provider:
+        more = {"OPENAI_API_KEY": model_server.KEY, "OPENAI_BASE_URL": provider.base_url}
+        async with lane("by API", shared, *MODELLESS, ready="worker_ready", **more) as measured:
+            await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm
+            found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+        provider.rule = model_plays.delayed(2.0)
+        async with lane("by API, slow", shared, *MODELLESS, ready="worker_ready", **more) as measured:
+            await asyncio.gather(*(run() for run in await assessments.prepare(SLOW)))
+        found += await without_answers(shared, client, assessments, provider, more)
+    return found
+
+
+async def without_answers(
+    shared: Servers, client: Client, assessments: Assessments, provider: ModelServer, more: dict[str, str]
+) -> list[Measurement]:
+    """How long a student waits for the local grader. Last, because what is degraded would heal beside other lanes."""
+    found: list[Measurement] = []
+    provider.rule = lambda _: model_plays.HANG
+    hanging = more | {"OPENAI_TIMEOUT_S": str(HANGING_S)}
+    async with lane("API hangs", shared, "worker.py", ready="worker_ready", **hanging) as measured:
+        found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+    provider.refuse_connections()
+    async with lane("API away", shared, "worker.py", ready="worker_ready", **more) as measured:
+        found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+    return found
+
+
+async def until_ready(url: str) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(READY_WITHIN_S):
+        while True:
+            try:
+                if (await http.get(f"{url}/readyz")).status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                await asyncio.sleep(0.1)
+
+
+def show(found: Sequence[Measurement]) -> None:
+    floor = {each.concurrency: each for each in found if each.lane == "nothing"}
+    columns = ["lane @ concurrency", "p50 ms", "x floor", "p95 ms", "per s", "of floor", "CPU ms", "x floor"]
+    rows = [
+        [
+            f"{each.lane} @ {each.concurrency}",
+            each.p50_ms,
+            each.p50_ms / floor[each.concurrency].p50_ms,
+            each.p95_ms,
+            each.per_second,
+            each.per_second / floor[each.concurrency].per_second,
+            each.cpu_ms,
+            each.cpu_ms / floor[each.concurrency].cpu_ms,
+        ]
+        for each in found
+    ]
+    report.say("\n" + report.table(columns, rows))
+    processes = sorted({name for each in found for name in each.cpu_ms_by_process})
+    rows = [
+        [
+            f"{each.lane} @ {each.concurrency}",
+            *(each.cpu_ms_by_process.get(name, 0.0) for name in processes),
+            each.sql_statements,
+            each.history_events,
+            each.history_bytes,
+        ]
+        for each in found
+    ]
+    columns = ["per assessment", *(f"{name} CPU ms" for name in processes), "SQL", "events", "bytes"]
+    report.say("\n" + report.table(columns, rows))
+    rows = [[name, *(peaks.get(process, 0.0) for process in processes)] for name, peaks in PEAKS.items()]
+    report.say("\n" + report.table(["peak memory, MB", *processes], rows))
+    report.say("\n" + "\n".join(around_the_calls(found)))
+
+
+def around_the_calls(found: Sequence[Measurement]) -> list[str]:
+    """What the essays' calls cost beyond the pipeline without any, in all processes but the provider's."""
+    cpu_ms = {(each.lane, each.concurrency): each.cpu_ms for each in found}
+    lines = []
+    for each in CONCURRENCY:
+        beyond_ms = (cpu_ms["by API", each] - cpu_ms["pipeline", each]) / workload.ESSAYS
+        lines.append(f"Around the call for an essay, {each} assessments at a time: {beyond_ms:.0f} ms CPU")
+    beyond_mb = PEAKS["by API, slow"]["worker"] - PEAKS["pipeline"]["worker"]
+    return [*lines, f"A worker with {SLOW} assessments' essays in flight: {beyond_mb:.0f} MB beyond one that has none"]
+
+
+def main() -> int:
+    report.say(f"bench: {N} assessments a measurement, concurrency {CONCURRENCY}")
+    with tempfile.TemporaryDirectory(prefix="microcred-bench-") as directory, servers(Path(directory)) as shared:
+        try:
+            found = asyncio.run(bench(shared))
+        except ProgramFailedError as error:
+            report.say("\n".join([str(error), *last_lines(error.log)]))
+            return 1
+    show(found)
+    figures: dict[str, Any] = {"n": N, "measurements": [asdict(each) for each in found], "peak_mb": PEAKS}
+    report.say(f"\nWritten to {report.write('bench', figures)}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_and_leave(main)

@@ -1,0 +1,173 @@
+"""`make bench-recommending`: the two steps that find and rank credentials, as the worker runs them.
+
+One learner after the other, on a real PostgreSQL (and, with STORE=weaviate, a real Weaviate) with N credentials and
+LEARNERS earlier ones who reacted to what they were shown. A step is timed whole: the mark in `async_jobs`, the reads,
+the search, the arithmetic, the output stored. `anew` embeds the queries of the gaps each time; `remembered` is the
+worker, which keeps the vectors of the queries that it was asked last. RUNS sets the learners a lane.
+"""
+
+import asyncio
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from activities.adapters.caching import RememberingEmbedder
+from activities.adapters.knn import KnnNearestLearners
+from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
+from activities.blend_recommendations import BlendRecommendations
+from activities.embed_catalog import embed_catalog
+from activities.index_catalog import CatalogIndex, rebuild
+from activities.retrieve_evidence import RetrieveEvidence
+from deploy.local.ports import free_port
+from deploy.local.postgres import EmbeddedPostgres
+from domain.assessments.lifecycle import Assessment
+from domain.ports import CredentialIndex, Embedder, UnitOfWorkFactory
+from persistence.content.loader import load_content
+from persistence.content.rows import FILES, credential_row, write
+from persistence.database import create_engine
+from persistence.migrate import upgrade
+from persistence.repositories.embeddings import SqlEmbeddingArtifacts
+from persistence.tables import CredentialRow
+from persistence.unit_of_work import unit_of_work_factory
+from persistence.vectors.pgvector import PgVectorIndex
+from persistence.vectors.weaviate import Weaviate, WeaviateIndex
+from persistence.vectors.weaviate_writer import WeaviateIndexWriter
+from tests.activities.builders import run_of, score_everything, submitted
+from tests.benchmarks import report
+from tests.benchmarks.search_texts import varied
+from tests.support.builders import a_user, an_organization
+from tests.support.databases import CONTENT, settings_of
+from tests.support.earlier_learners import add_earlier_learners
+from tests.support.vector_stores import a_weaviate, settings_of_weaviate
+from workflows.engine.process_exit import run_and_leave
+
+N: Final = int(os.environ.get("N", "200"))
+LEARNERS: Final = int(os.environ.get("LEARNERS", "5000"))
+RUNS: Final = int(os.environ.get("RUNS", "60"))
+STORE: Final = os.environ.get("STORE") or "pgvector"
+WARM: Final = 5
+ITEMS: Final = 10
+MADE_BY: Final = (MiniLMEmbedder.provider, MiniLMEmbedder.model)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Milliseconds a learner, of both steps together but for `retrieve_p50_ms` and `blend_p50_ms`."""
+
+    queries: str
+    p50_ms: float
+    p95_ms: float
+    cpu_ms: float
+    retrieve_p50_ms: float
+    blend_p50_ms: float
+
+
+async def fill(engine: AsyncEngine, url: str, embedder: Embedder) -> UUID:
+    """The catalogue with its vectors and the earlier learners; returns their organization."""
+    await load_content(engine, CONTENT)
+    async with AsyncSession(engine) as session:
+        await write(session, "credential", CredentialRow, [credential_row(each, FILES) for each in varied(N)])
+        organization = await an_organization(session)
+        await session.commit()
+    await embed_catalog(SqlEmbeddingArtifacts(engine), embedder)
+    add_earlier_learners(url, LEARNERS, organization)
+    return organization
+
+
+@asynccontextmanager
+async def index(engine: AsyncEngine, running: ExitStack, directory: Path) -> AsyncIterator[CredentialIndex]:
+    if STORE == "pgvector":
+        yield PgVectorIndex(engine, *MADE_BY)
+        return
+    server = running.enter_context(a_weaviate(directory))
+    async with Weaviate(settings_of_weaviate(server.client_environment)) as weaviate:
+        writer = WeaviateIndexWriter(weaviate, *MADE_BY)
+        provider, model = MADE_BY
+        await rebuild(
+            CatalogIndex(artifacts=SqlEmbeddingArtifacts(engine), writer=writer, provider=provider, model=model)
+        )
+        yield WeaviateIndex(weaviate, *MADE_BY)
+
+
+async def measure(
+    queries: str, engine: AsyncEngine, retrieve: RetrieveEvidence, blend: BlendRecommendations, organization: UUID
+) -> Measurement:
+    units = unit_of_work_factory(engine)
+    retrieved, blended, cpu_s = [], [], 0.0
+    for number in range(WARM + RUNS):
+        run = run_of(await scored(engine, units, organization))
+        times, cpu = [time.perf_counter()], time.process_time()
+        for step in (retrieve.retrieve_evidence, blend.blend_recommendations):
+            await step(run)
+            times.append(time.perf_counter())
+        if number >= WARM:
+            cpu_s += time.process_time() - cpu
+            retrieved.append((times[1] - times[0]) * 1000)
+            blended.append((times[2] - times[1]) * 1000)
+    both = list(map(sum, zip(retrieved, blended, strict=True)))
+    return Measurement(
+        queries=queries,
+        p50_ms=statistics.median(both),
+        p95_ms=statistics.quantiles(both, n=20)[-1],
+        cpu_ms=cpu_s * 1000 / RUNS,
+        retrieve_p50_ms=statistics.median(retrieved),
+        blend_p50_ms=statistics.median(blended),
+    )
+
+
+async def scored(engine: AsyncEngine, units: UnitOfWorkFactory, organization: UUID) -> Assessment:
+    """Submitted by somebody new, and with the scores from which the steps begin."""
+    async with AsyncSession(engine) as session:
+        assessment = await submitted(session, user_id=await a_user(session, organization), items=ITEMS)
+        await session.commit()
+    await score_everything(units, assessment)
+    return assessment
+
+
+async def run(url: str, running: ExitStack, directory: Path) -> list[Measurement]:
+    settings = settings_of(url)
+    await asyncio.to_thread(upgrade, settings)
+    engine, minilm = create_engine(settings), MiniLMEmbedder(MiniLMSettings())
+    try:
+        await minilm.warm()
+        organization = await fill(engine, url, minilm)
+        units = unit_of_work_factory(engine)
+        blend = BlendRecommendations(units, KnnNearestLearners())
+        async with index(engine, running, directory) as store:
+            found = [
+                await measure(queries, engine, RetrieveEvidence(units, embedder, store), blend, organization)
+                for queries, embedder in (("anew", minilm), ("remembered", RememberingEmbedder(minilm)))
+            ]
+    finally:
+        minilm.close()
+        await engine.dispose()
+    return found
+
+
+def main() -> int:
+    if STORE not in {"pgvector", "weaviate"}:
+        report.say(f"STORE must be pgvector or weaviate, and is {STORE}")
+        return 2
+    report.say(f"recommending: {N} credentials in {STORE}, {LEARNERS} earlier learners, {RUNS} learners a lane")
+    with tempfile.TemporaryDirectory(prefix="microcred-recommending-") as directory, ExitStack() as running:
+        path = Path(directory)
+        postgres = running.enter_context(EmbeddedPostgres(path / "postgres", free_port()))
+        found = asyncio.run(run(postgres.url, running, path))
+    columns = ["queries", "p50 ms", "p95 ms", "CPU ms", "retrieve p50", "blend p50"]
+    report.say("\n" + report.table(columns, [list(asdict(each).values()) for each in found]))
+    figures = {"n": N, "learners": LEARNERS, "store": STORE, "measurements": [asdict(each) for each in found]}
+    report.say(f"\nWritten to {report.write('recommending', figures)}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_and_leave(main)

@@ -1,0 +1,1 @@
+"""Temporal seen from outside workflows: client, starting runs, schedules, namespace set-up."""

@@ -1,0 +1,32 @@
+"""The one way to a Temporal client: settings from TEMPORAL_ADDRESS and the like, payloads through pydantic."""
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
+from temporalio.service import RetryConfig
+
+from workflows.telemetry.correlation import CorrelationInterceptor
+from workflows.telemetry.tracing import plugins
+
+
+async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Client:
+    """A client by the environment's settings (`temporalio.envconfig`), which names requests and traces in its messages.
+
+    `lazy` does not connect before the first call and gives up soon: for a process that must work without Temporal.
+
+    Raises:
+        RuntimeError: the server cannot be reached (not when lazy).
+    """
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "127.0.0.1:7233")
+    retries = RetryConfig(initial_interval_millis=50, max_elapsed_time_millis=800, max_retries=2) if lazy else None
+    return await Client.connect(
+        **config,
+        data_converter=pydantic_data_converter,
+        interceptors=[CorrelationInterceptor()],
+        plugins=plugins(),
+        lazy=lazy,
+        retry_config=retries,
+        runtime=runtime,
+    )

@@ -1,0 +1,125 @@
+"""Starts erasures, and ends the runs about those who are erased."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.common import (
+    Priority,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.privacy import Erasure
+from domain.webhooks.deliveries import Delivery
+from workflows import webhook_delivery
+from workflows.engine import assessment_runs, search_attributes, static_details
+from workflows.engine.calls import DEADLINE_S, EngineCalls
+from workflows.policies import Queue
+from workflows.user_erasure import UserErasureWorkflow
+
+AT_ONCE: Final = 8
+TERMINATED_AFTER_S: Final = 30.0
+"""A run that does not end by itself when it is cancelled, such as one that is stuck, is not waited for any longer."""
+
+
+class TemporalErasureRuns:
+    """The ports `ErasureRuns` and `LiveRuns` over a (lazy) Temporal client."""
+
+    def __init__(
+        self,
+        client: Client,
+        queue: str = Queue.ASSESSMENTS,
+        deadline_s: float = DEADLINE_S,
+        terminated_after_s: float = TERMINATED_AFTER_S,
+    ) -> None:
+        self._client = client
+        self._queue = queue
+        self._deadline = timedelta(seconds=deadline_s)
+        self._terminated_after_s = terminated_after_s
+        self._calls = EngineCalls(client, deadline_s)
+
+    async def start(self, erasure: Erasure) -> None:
+        await self._calls.make(lambda: self._start(erasure))
+
+    async def live(self, erasures: Sequence[Erasure]) -> frozenset[UUID]:
+        running = await self._calls.running([workflow_id(erasure.id) for erasure in erasures])
+        return frozenset(erasure.id for erasure in erasures if workflow_id(erasure.id) in running)
+
+    async def stop(self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery]) -> None:
+        """One kind after the other, because a run of each may start one of the next in its last moment."""
+        await self._stop_all(map(assessment_runs.workflow_id, assessment_ids))
+        await self._stop_all(map(assessment_runs.revision_workflow_id, assessment_ids))
+        await self._stop_all(map(webhook_delivery.workflow_id, deliveries))
+
+    async def _stop_all(self, ids: Iterable[str]) -> None:
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(id_: str) -> None:
+            async with turns:
+                await self._stop(self._client.get_workflow_handle(id_))
+
+        await asyncio.gather(*map(in_turn, ids))
+
+    async def _stop(self, run: WorkflowHandle[object, object]) -> None:
+        if not await self._told(lambda: run.cancel(rpc_timeout=self._deadline)):
+            return
+        try:
+            async with asyncio.timeout(self._terminated_after_s):
+                while await self._is_running(run):  # noqa: ASYNC110  # the server sends no word of it
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            await self._told(lambda: run.terminate(reason="The person is erased", rpc_timeout=self._deadline))
+
+    async def _is_running(self, run: WorkflowHandle[object, object]) -> bool:
+        running = False
+
+        async def look() -> None:
+            nonlocal running
+            running = (await run.describe(rpc_timeout=self._deadline)).status is WorkflowExecutionStatus.RUNNING
+
+        return await self._told(look) and running
+
+    async def _told(self, call: Callable[[], Awaitable[None]]) -> bool:
+        """False where there is no such run, or it has ended."""
+        there = True
+
+        async def made() -> None:
+            nonlocal there
+            try:
+                await call()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                there = False
+
+        await self._calls.make(made)
+        return there
+
+    async def _start(self, erasure: Erasure) -> None:
+        organization = str(erasure.organization_id or "platform")
+        await self._client.start_workflow(
+            UserErasureWorkflow.run,
+            erasure,
+            id=workflow_id(erasure.id),
+            task_queue=self._queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"Erase user {erasure.id}",
+            static_details=static_details.ERASURE,
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(search_attributes.ORGANIZATION_ID, organization)]
+            ),
+            priority=Priority(fairness_key=organization),
+            rpc_timeout=self._deadline,
+        )
+
+
+def workflow_id(user_id: UUID) -> str:
+    return f"erase-{user_id}"

@@ -1,0 +1,98 @@
+"""The Schedules, created or brought up to date at every worker's start."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.catalog_embedding import CatalogEmbeddingInput, CatalogEmbeddingWorkflow
+from workflows.engine import static_details
+from workflows.policies import Queue
+from workflows.reconciliation import ReconciliationWorkflow
+from workflows.retention import RetentionWorkflow
+
+SWEEP: Final = "reconciliation"
+
+
+async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
+    """One sweep at a time: a tick that finds the last one running is skipped."""
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            ReconciliationWorkflow.run,
+            id=SWEEP,
+            task_queue=queue,
+            static_summary="Starts what should be running",
+            static_details=static_details.RECONCILIATION,
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
+    )
+    await _ensure(client, SWEEP, schedule)
+
+
+async def sweeps(client: Client) -> bool:
+    """Whether the Schedule of reconciliation is there, paused or not."""
+    try:
+        await client.get_schedule_handle(SWEEP).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+async def ensure_catalog_embedding(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
+    """The index is built anew from time to time, whatever it looks like."""
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            CatalogEmbeddingWorkflow.run,
+            CatalogEmbeddingInput(rebuild=True),
+            id="catalog-embedding-weekly",
+            task_queue=queue,
+            static_summary="Embeds the catalogue and rebuilds its index",
+            static_details=static_details.CATALOG_EMBEDDING,
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    )
+    await _ensure(client, "catalog-embedding-weekly", schedule)
+
+
+async def ensure_retention(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
+    """What is missed while no worker runs, the next day does."""
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            RetentionWorkflow.run,
+            id="retention",
+            task_queue=queue,
+            static_summary="Lets go of what is old",
+            static_details=static_details.RETENTION,
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    )
+    await _ensure(client, "retention", schedule)
+
+
+async def _ensure(client: Client, id_: str, schedule: Schedule) -> None:
+    try:
+        await client.create_schedule(id_, schedule)
+    except ScheduleAlreadyRunningError:
+        # A pause or a note that an operator set stays.
+        def update(current: ScheduleUpdateInput) -> ScheduleUpdate:
+            schedule.state = current.description.schedule.state
+            return ScheduleUpdate(schedule=schedule)
+
+        await client.get_schedule_handle(id_).update(update)
