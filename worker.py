@@ -20,10 +20,10 @@ from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, Wo
 
 from activities.adapters.embedding_settings import EmbeddingSettings
 from activities.adapters.telemetry.instrumented import (
-    MeasuredEmbedder,
-    MeasuredEmbeddingLedger,
-    MeasuredModel,
-    MeasuredSender,
+    InstrumentedEmbedder,
+    InstrumentedEmbeddingLedger,
+    InstrumentedModel,
+    InstrumentedSender,
 )
 from activities.adapters.telemetry.metrics import BUCKETS, MetricsInterceptor
 from activities.adapters.text_process import ProcessAnalysis
@@ -36,7 +36,7 @@ from activities.debugging import DebugSettings
 from activities.deliver_webhook import DeliverWebhook
 from activities.embedded_index import EmbeddedIndex
 from activities.end_healing import EndHealing
-from activities.endpoint_slots import EndpointSlots
+from activities.endpoint_slots import EndpointConcurrencyLimiter
 from activities.erase_user import EraseUser
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
@@ -79,13 +79,13 @@ from workflows.assessment import AssessmentWorkflow
 from workflows.catalog_embedding import CatalogEmbeddingWorkflow
 from workflows.catalog_search import CatalogSearchWorkflow
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
-from workflows.engine.backlogs import LOCAL_GRADER, offering
+from workflows.engine.backlogs import LOCAL_GRADER, worker_identity
 from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.client import connect
 from workflows.engine.delivery_runs import TemporalDeliveryRuns
 from workflows.engine.erasure_runs import TemporalErasureRuns
 from workflows.engine.failure_reason import FailureReasonInterceptor
-from workflows.engine.namespace import furnish, keep_furnished
+from workflows.engine.namespace import provision, watch
 from workflows.engine.process_exit import run_and_leave
 from workflows.policies import Queue, sibling_queue
 from workflows.reconciliation import ReconciliationWorkflow
@@ -275,7 +275,7 @@ def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, que
         client,
         task_queue=queue,
         activities=[essays.score_essay],
-        identity=offering(essays.model_name or LOCAL_GRADER),
+        identity=worker_identity(essays.model_name or LOCAL_GRADER),
         max_task_queue_activities_per_second=settings.llm_rps,
         **_options(settings, settings.llm_slots),
     )
@@ -314,7 +314,7 @@ def webhooks_worker(
     queue: str = Queue.WEBHOOKS,
 ) -> Worker:
     """Deliveries to partners, workflows and requests: their slowness stays here."""
-    deliver = DeliverWebhook(units, sender, EndpointSlots(settings.webhooks_slots_per_endpoint))
+    deliver = DeliverWebhook(units, sender, EndpointConcurrencyLimiter(settings.webhooks_slots_per_endpoint))
     return Worker(
         client,
         task_queue=queue,
@@ -373,8 +373,8 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
             workers: list[Worker] = []
             if Queue.ASSESSMENTS in queues:
                 sweep_every = timedelta(seconds=settings.reconcile_every_s)
-                await furnish(client, sweep_every)
-                running.callback(asyncio.create_task(keep_furnished(client, sweep_every)).cancel)
+                await provision(client, sweep_every)
+                running.callback(asyncio.create_task(watch(client, sweep_every)).cancel)
                 runs = TemporalAssessmentRuns(client)
                 kept_days = RetentionSettings().days
                 worker = assessments_worker(
@@ -386,7 +386,7 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
                 model = load_language_model() if essays.by_model else None
                 if model:
                     running.push_async_callback(model.close)
-                measured = MeasuredModel(model, span) if model else None
+                measured = InstrumentedModel(model, span) if model else None
                 score_essay = ScoreEssay(units, measured, essays.grading, analysis)
                 workers.append(await running.enter_async_context(llm_worker(client, score_essay, settings)))
             if Queue.EMBEDDINGS in queues:
@@ -401,7 +401,7 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
             if Queue.WEBHOOKS in queues:
                 sender = HttpWebhookSender(WebhookSettings(), SealingSettings().box().open)
                 running.push_async_callback(sender.aclose)
-                worker = webhooks_worker(client, units, MeasuredSender(sender, span), settings)
+                worker = webhooks_worker(client, units, InstrumentedSender(sender, span), settings)
                 workers.append(await running.enter_async_context(worker))
             log.info("worker_ready", queues=sorted(queues))
             await stop.wait()
@@ -486,7 +486,7 @@ def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
     """
     from activities.adapters.openai.embedder import OpenAIEmbedder, OpenAIEmbeddingSettings  # noqa: PLC0415
 
-    return OpenAIEmbedder(OpenAIEmbeddingSettings(), MeasuredEmbeddingLedger(ledger))
+    return OpenAIEmbedder(OpenAIEmbeddingSettings(), InstrumentedEmbeddingLedger(ledger))
 
 
 async def load_models(stores: VectorStores, running: AsyncExitStack, analysis: TextAnalysis) -> Models:
@@ -497,7 +497,7 @@ async def load_models(stores: VectorStores, running: AsyncExitStack, analysis: T
     Raises:
         InvalidInput: OpenAI is to embed the catalogue, and there is no OPENAI_API_KEY.
     """
-    from activities.adapters.caching import RememberingEmbedder  # noqa: PLC0415
+    from activities.adapters.caching import CachingEmbedder  # noqa: PLC0415
     from activities.adapters.knn import KnnNearestLearners  # noqa: PLC0415
     from activities.adapters.local_grader.grader import LocalEssayGrader  # noqa: PLC0415
     from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings  # noqa: PLC0415
@@ -505,7 +505,7 @@ async def load_models(stores: VectorStores, running: AsyncExitStack, analysis: T
     minilm = MiniLMEmbedder(MiniLMSettings())
     await minilm.warm()
     local = Models(
-        embedder=RememberingEmbedder(minilm),
+        embedder=CachingEmbedder(minilm),
         index=stores.index(minilm.provider, minilm.model),
         grader=LocalEssayGrader(minilm, analysis=analysis),
         nearest=KnnNearestLearners(),
@@ -515,10 +515,10 @@ async def load_models(stores: VectorStores, running: AsyncExitStack, analysis: T
         return local
     openai = load_openai_embedder(stores.ledger)
     running.push_async_callback(openai.close)
-    measured = MeasuredEmbedder(openai, span)
+    measured = InstrumentedEmbedder(openai, span)
     return replace(
         local,
-        embedder=RememberingEmbedder(measured),
+        embedder=CachingEmbedder(measured),
         index=stores.once_embedded(openai.provider, openai.model),
         catalogue=(measured, minilm),
         standby=Searched(embedder=local.embedder, index=stores.pgvector(minilm.provider, minilm.model)),

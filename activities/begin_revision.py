@@ -11,7 +11,7 @@ from domain.ports import UnitOfWork, UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RevisionWish:
+class RevisionRequest:
     """`heal`: degraded parts are to be tried again now; what people reviewed is always published."""
 
     assessment_id: UUID
@@ -19,7 +19,7 @@ class RevisionWish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EssayToHeal:
+class EssayToRegrade:
     """`epoch` is the one its last answers were asked for in."""
 
     essay: UUID
@@ -36,7 +36,7 @@ class RevisionPlan:
     run: int = 0
     revision: int = 0
     reviews: bool = False
-    essays: tuple[EssayToHeal, ...] = ()
+    essays: tuple[EssayToRegrade, ...] = ()
     evidence: bool = False
     healing: bool = False
 
@@ -46,7 +46,7 @@ class BeginRevision:
         self._units = units
 
     @activity.defn
-    async def begin_revision(self, wish: RevisionWish) -> RevisionPlan:
+    async def begin_revision(self, wish: RevisionRequest) -> RevisionPlan:
         """Reviews first, so that nobody waits for a model to see what a person decided; then healing.
 
         The steps of the revision start afresh: an earlier attempt at it published nothing, and the answers it bought
@@ -75,6 +75,8 @@ async def _plan(unit: UnitOfWork, assessment: Assessment, *, heal: bool) -> Revi
     essays = [essay for essay in published.scores.essays if essay.degraded_reason and essay.degraded_reason.heals]
     return replace(
         plan,
-        essays=tuple(EssayToHeal(essay=essay.snapshot_id, epoch=epochs.get(essay.snapshot_id, 0)) for essay in essays),
+        essays=tuple(
+            EssayToRegrade(essay=essay.snapshot_id, epoch=epochs.get(essay.snapshot_id, 0)) for essay in essays
+        ),
         evidence=any(reason.of_search for reason in published.degraded_reasons),
     )

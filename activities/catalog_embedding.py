@@ -10,7 +10,7 @@ from enum import StrEnum
 from temporalio import activity
 
 from activities.embed_catalog import embed_catalog
-from activities.index_catalog import CatalogIndex, Drift, fill, publish, settle
+from activities.index_catalog import CatalogIndex, IndexDiff, converge, fill, publish
 from domain.errors import ExternalServiceError, NotFound
 from domain.ports import Embedder, EmbeddingArtifacts
 
@@ -43,7 +43,7 @@ class Mended:
     """How a live index differed from Postgres before it was mended."""
 
     state: IndexState
-    drift: Drift = field(default_factory=Drift)
+    drift: IndexDiff = field(default_factory=IndexDiff)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +82,18 @@ class CatalogEmbedding:
             return Mended(state=IndexState.NOT_CONFIGURED)
         if not await self._index.writer.is_usable(at_least=0):
             return Mended(state=IndexState.UNUSABLE)
-        return Mended(state=IndexState.LIVE, drift=await settle(self._index))
+        return Mended(state=IndexState.LIVE, drift=await converge(self._index))
 
     @activity.defn
     async def begin_build(self) -> Build:
         return Build(name=await self._kept().writer.begin())
 
     @activity.defn
-    async def fill_build(self, build: Build) -> Drift:
+    async def fill_build(self, build: Build) -> IndexDiff:
         return await fill(self._kept(), build.name)
 
     @activity.defn
-    async def publish_build(self, build: Build) -> Drift:
+    async def publish_build(self, build: Build) -> IndexDiff:
         return await publish(self._kept(), build.name)
 
     def _kept(self) -> CatalogIndex:

@@ -6,9 +6,17 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.endpoint_slots import EndpointSlots, come_back_in
+from activities.endpoint_slots import EndpointConcurrencyLimiter, retry_later
 from domain.ports import UnitOfWorkFactory
-from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Due, WebhookSender, next_wait_s, status_after
+from domain.webhooks.deliveries import (
+    Answer,
+    Delivery,
+    DeliveryStatus,
+    DueAttempt,
+    WebhookSender,
+    next_wait_s,
+    status_after,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +52,7 @@ class CloseInput:
 class DeliverWebhook:
     """`slots` belong to the worker: all its requests share them."""
 
-    def __init__(self, units: UnitOfWorkFactory, sender: WebhookSender, slots: EndpointSlots) -> None:
+    def __init__(self, units: UnitOfWorkFactory, sender: WebhookSender, slots: EndpointConcurrencyLimiter) -> None:
         self._units = units
         self._sender = sender
         self._slots = slots
@@ -64,7 +72,7 @@ class DeliverWebhook:
             if due.message is None:
                 return await self._cancelled(attempt.delivery, due)
             if due.turn_in_s:
-                raise come_back_in(due.turn_in_s, "EndpointPaced")
+                raise retry_later(due.turn_in_s, "EndpointPaced")
             answer = await self._sender.send(due.message)
         return await self._recorded(attempt, now, answer)
 
@@ -73,13 +81,13 @@ class DeliverWebhook:
         """Ends a pending delivery as a dead letter; returns what the delivery is then, if it was not pending."""
         return await self._close(close.delivery_id, DeliveryStatus.DEAD_LETTER, close.reason)
 
-    async def _due(self, attempt: AttemptInput, now: datetime) -> Due:
+    async def _due(self, attempt: AttemptInput, now: datetime) -> DueAttempt:
         async with self._units(autocommit=True) as unit:
             due = await unit.deliveries.due(attempt.delivery.id, attempt.attempt, now)
             await unit.commit()
         return due
 
-    async def _cancelled(self, delivery: Delivery, due: Due) -> AttemptResult:
+    async def _cancelled(self, delivery: Delivery, due: DueAttempt) -> AttemptResult:
         """The endpoint is disabled or deleted, or the person the event speaks of is being erased."""
         status = await self._close(delivery.id, DeliveryStatus.CANCELLED, "not_allowed")
         return AttemptResult(status=status, attempts=due.attempts, code=due.code)
@@ -102,5 +110,5 @@ class DeliverWebhook:
         return AttemptResult(status=status, attempts=attempt.attempt, code=answer.code, wait_s=waits_s)
 
 
-def _known(due: Due) -> AttemptResult:
+def _known(due: DueAttempt) -> AttemptResult:
     return AttemptResult(status=due.status, attempts=due.attempts, code=due.code, wait_s=due.next_in_s or 0.0)

@@ -29,7 +29,7 @@ class _Line:
     turn: float = 0.0
 
 
-class EndpointSlots:
+class EndpointConcurrencyLimiter:
     """Keeps a partner that hangs from holding what all others need.
 
     `at_once` is for endpoints that answer within a second; slower ones have fewer slots, in proportion. Who finds no
@@ -51,7 +51,7 @@ class EndpointSlots:
         """
         line = self._lines.setdefault(endpoint_id, _Line())
         if len(line.began) >= self._room(line):
-            raise come_back_in(self._turn_in_s(line), "EndpointBusy")
+            raise retry_later(self._turn_in_s(line), "EndpointBusy")
         ticket, began = object(), self._clock()
         line.began[ticket] = began
         try:
@@ -70,7 +70,7 @@ class EndpointSlots:
         return min(max(line.turn - now, SHORTEST_S), LONGEST_S)
 
 
-def come_back_in(delay_s: float, kind: str) -> ApplicationError:
+def retry_later(delay_s: float, kind: str) -> ApplicationError:
     """The refusal of an attempt that makes no request: nothing is wrong, it is only not its turn."""
     return ApplicationError(
         "The endpoint takes no more requests at the moment",

@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
+class IndexDiff:
     """How an index differed from Postgres: entries it lacked, held of an older text, or held too much; as it is mended.
 
     `refused` counts the entries that the index did not take; `indexed` those it holds in the end.
@@ -56,7 +56,7 @@ class CatalogIndex:
         return await self.writer.is_usable(math.ceil(expected * WHOLE_SHARE))
 
 
-async def mend(catalog: CatalogIndex, build: str | None = None, on_progress: Progress | None = None) -> Drift:
+async def mend(catalog: CatalogIndex, build: str | None = None, on_progress: Progress | None = None) -> IndexDiff:
     """Brings the live index, or a build, to what Postgres holds now; equal ones cost two reads.
 
     Raises:
@@ -76,7 +76,7 @@ async def mend(catalog: CatalogIndex, build: str | None = None, on_progress: Pro
             on_progress(len(wanted) - len(lacking) + start + len(batch), len(wanted))
     missing = sum(id_ not in held for id_ in lacking)
     stale = len(lacking) - missing
-    return Drift(missing=missing, stale=stale, extra=len(extra), refused=refused, indexed=len(wanted) - refused)
+    return IndexDiff(missing=missing, stale=stale, extra=len(extra), refused=refused, indexed=len(wanted) - refused)
 
 
 async def _put(catalog: CatalogIndex, artifact_ids: Sequence[UUID], build: str | None) -> int:
@@ -84,7 +84,7 @@ async def _put(catalog: CatalogIndex, artifact_ids: Sequence[UUID], build: str |
     return len(await catalog.writer.upsert(await catalog.artifacts.entries(artifact_ids), build))
 
 
-async def settle(catalog: CatalogIndex, build: str | None = None, on_progress: Progress | None = None) -> Drift:
+async def converge(catalog: CatalogIndex, build: str | None = None, on_progress: Progress | None = None) -> IndexDiff:
     """Mends until nothing differs any more, and returns how it differed at first."""
     first = drift = await mend(catalog, build, on_progress)
     for _ in range(ROUNDS):
@@ -94,33 +94,33 @@ async def settle(catalog: CatalogIndex, build: str | None = None, on_progress: P
     return replace(first, refused=drift.refused, indexed=drift.indexed)
 
 
-async def publish(catalog: CatalogIndex, build: str) -> Drift:
+async def publish(catalog: CatalogIndex, build: str) -> IndexDiff:
     """Makes a build that was filled the live index, then catches up with what changed meanwhile: nothing is lost.
 
     Raises:
         NotFound: the build is gone.
     """
     await catalog.writer.finish(build)
-    drift = await settle(catalog)
+    drift = await converge(catalog)
     log.info("index_rebuilt", entries=drift.indexed, refused=drift.refused)
     return drift
 
 
-async def rebuild(catalog: CatalogIndex, on_progress: Progress | None = None) -> Drift:
+async def rebuild(catalog: CatalogIndex, on_progress: Progress | None = None) -> IndexDiff:
     """A new index from Postgres, in one go."""
     build = await catalog.writer.begin()
     await fill(catalog, build, on_progress)
     return await publish(catalog, build)
 
 
-async def fill(catalog: CatalogIndex, build: str, on_progress: Progress | None = None) -> Drift:
+async def fill(catalog: CatalogIndex, build: str, on_progress: Progress | None = None) -> IndexDiff:
     """Puts all there is into a build; repeated, it goes on where it stopped.
 
     Raises:
         ExternalServiceError: the index took too little of it for a live one.
         NotFound: the build is gone.
     """
-    drift = await settle(catalog, build, on_progress)
+    drift = await converge(catalog, build, on_progress)
     if drift.refused > (1 - WHOLE_SHARE) * (drift.indexed + drift.refused):
         raise ExternalServiceError("The index refuses its entries: see Weaviate's log")
     return drift

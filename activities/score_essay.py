@@ -27,11 +27,11 @@ from domain.errors import (
     TextRefused,
     TextTooLong,
 )
-from domain.grading.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.grading.ledger import Completion, CompletionKey, Reservation, SpendingLimits
 from domain.grading.model_grading import (
     Accepted,
-    Ask,
     Call,
+    GradingRequest,
     LeftToPerson,
     Unscorable,
     Variant,
@@ -192,11 +192,11 @@ class ScoreEssay:
             case Call():
                 return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
 
-    async def _read(self, wanted: EssayInput) -> tuple[Essay, AnswerKey]:
+    async def _read(self, wanted: EssayInput) -> tuple[Essay, CompletionKey]:
         async with self._units(autocommit=True) as unit:
             items = await unit.assessments.items(wanted.run.assessment_id)
         essay = essay_of(items, wanted.essay)
-        key = AnswerKey(
+        key = CompletionKey(
             assessment_id=wanted.run.assessment_id,
             snapshot_id=wanted.essay,
             rubric_version=essay.rubric_version,
@@ -207,9 +207,9 @@ class ScoreEssay:
         )
         return essay, key
 
-    async def _buy(self, key: AnswerKey, wanted: Ask) -> bytes:
+    async def _buy(self, key: CompletionKey, wanted: GradingRequest) -> bytes:
         """Claimed before the call, stored before it is read; a call that fails gives its claim up."""
-        intent = Intent(
+        intent = Reservation(
             key=key,
             lease_s=self._model.deadline_s + LEASE_SLACK_S,
             highest_price_cents=self._model.highest_price_cents(wanted),
@@ -224,7 +224,7 @@ class ScoreEssay:
             raise
         return await asyncio.shield(self._keep(key, bought))
 
-    async def _keep(self, key: AnswerKey, bought: Bought) -> bytes:
+    async def _keep(self, key: CompletionKey, bought: Completion) -> bytes:
         """What is paid for is not given up because the database is away for a moment, or the call was cancelled."""
         ends = time.monotonic() + KEEP_WITHIN_S
         while True:
@@ -239,7 +239,7 @@ class ScoreEssay:
             else:
                 return kept
 
-    async def _release(self, key: AnswerKey, claim: datetime) -> None:
+    async def _release(self, key: CompletionKey, claim: datetime) -> None:
         """Best effort: what is not released lapses with its lease."""
         with contextlib.suppress(AppError, OSError):
             async with self._units(autocommit=True) as unit:

@@ -20,7 +20,7 @@ from api.middleware import method_not_allowed
 from api.middleware.correlation import Correlation
 from api.middleware.request_metrics import Measured, MetricsSettings, RequestMetrics
 from api.middleware.responses import AnswerHeaders, Bound, CanonicalPath, HttpSettings, allow_origins
-from api.readiness import Surroundings
+from api.readiness import Readiness
 from api.routes import (
     api_keys,
     assessments,
@@ -48,7 +48,7 @@ from api.workflow_engine import Runs
 from domain.webhooks.deliveries import check_url
 from persistence.catalog_intake import catalog_intake_factory
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
-from persistence.encryption import SealingSettings, SecretBox
+from persistence.encryption import SealingSettings, SecretCipher
 from persistence.intake import IntakeFactory, intake_factory
 from persistence.people_intake import people_intake_factory
 from persistence.queries.assessments import Queries
@@ -133,7 +133,7 @@ def assemble(  # noqa: PLR0913  # the parts
     privacy: Privacy,
     work: WorkQueries,
     fetch: Fetch,
-    surroundings: Surroundings,
+    surroundings: Readiness,
 ) -> Services:
     async def stored(subject: Subject) -> Principal | None:
         find = queries.account(subject) if isinstance(subject, UUID) else queries.account_by_email(subject)
@@ -162,7 +162,7 @@ def assemble(  # noqa: PLR0913  # the parts
 
 @asynccontextmanager
 async def _lifespan(
-    settings: ApiSettings, database: DatabaseSettings, box: SecretBox, sending: WebhookSettings, app: FastAPI
+    settings: ApiSettings, database: DatabaseSettings, box: SecretCipher, sending: WebhookSettings, app: FastAPI
 ) -> AsyncIterator[None]:
     engine = create_engine(database)
     if tracing_is_on():
@@ -200,7 +200,7 @@ async def _lifespan(
         ),
         work=WorkQueries(engine),
         fetch=partial(fetch_keys, http),
-        surroundings=Surroundings(client, http, settings.weaviate_url),
+        surroundings=Readiness(client, http, settings.weaviate_url),
     )
     app.state.services = services
     try:

@@ -6,9 +6,9 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from api.readiness import Surroundings
+from api.readiness import Readiness
 from api.security.api_keys import ApiKeyPrincipals
-from api.security.authorization import sees, sees_people
+from api.security.authorization import people_scope_for, sees
 from api.security.external_issuers import ExternalIssuers
 from api.security.passwords import Passwords
 from api.security.principals import Principals
@@ -24,8 +24,8 @@ from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.export import Exports
 from persistence.queries.people import PeopleQueries
-from persistence.queries.people_views import PeopleViewer
-from persistence.queries.views import Viewer
+from persistence.queries.people_views import PeopleScope
+from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
@@ -87,7 +87,7 @@ class Services:
     catalogue: Catalogue
     privacy: Privacy
     work: WorkQueries
-    surroundings: Surroundings
+    surroundings: Readiness
 
 
 async def _services(request: Request) -> Services:
@@ -98,17 +98,17 @@ async def _principal(request: Request) -> Principal:
     return cast(Principal, request.state.principal)
 
 
-async def _viewer(request: Request) -> Viewer:
+async def _viewer(request: Request) -> AccessScope:
     return sees(request.state.principal)
 
 
-async def _people_viewer(request: Request) -> PeopleViewer:
-    return sees_people(request.state.principal)
+async def _people_viewer(request: Request) -> PeopleScope:
+    return people_scope_for(request.state.principal)
 
 
-Use = Annotated[Services, Depends(_services)]
+ServicesDep = Annotated[Services, Depends(_services)]
 Caller = Annotated[Principal, Depends(_principal)]
-Seen = Annotated[Viewer, Depends(_viewer)]
+ScopeDep = Annotated[AccessScope, Depends(_viewer)]
 """What the caller sees: every query about assessments takes one."""
-SeenPeople = Annotated[PeopleViewer, Depends(_people_viewer)]
+PeopleScopeDep = Annotated[PeopleScope, Depends(_people_viewer)]
 """Whom the caller sees: every query about people takes one."""

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 
-from api.dependencies import Caller, Use
+from api.dependencies import Caller, ServicesDep
 from api.errors import answer_to
 from api.schemas.base import Output
 from api.security.tokens import Principal, key_id, keys_of
-from api.workflow_engine import told, told_all
+from api.workflow_engine import notify_all, told
 from domain.errors import AppError, InvalidInput, Problem
-from persistence.repositories.idempotency import Kept, KeyedRequest
+from persistence.repositories.idempotency import KeyedRequest, StoredResponse
 from persistence.request_unit import RequestUnit
 
 HEADER: Final = "Idempotency-Key"
@@ -26,13 +26,13 @@ MAX_CHARS: Final = 255
 _KEY: Final = re.compile(r'"(?P<quoted>([ !#-\[\]-~]|\\["\\])*)"|(?P<bare>[!#-~][ !#-~]*)')
 
 Unit = TypeVar("Unit", bound=RequestUnit)
-Answer: TypeAlias = Output | AppError | Kept
+Answer: TypeAlias = Output | AppError | StoredResponse
 Again: TypeAlias = Callable[[Any], Awaitable[None]]
 """A start or a signal that changes nothing when it is repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class CommandResult:
     """What an effect has come to. An error that is raised undoes the effect, an error as `answer` does not.
 
     `tell` is told to the engine after the commit; `unheard` is the answer where the engine did not take it.
@@ -40,10 +40,10 @@ class Done:
 
     answer: Answer
     tell: Sequence[Callable[[], Awaitable[bool]]] = ()
-    unheard: Output | None = None
+    response_if_engine_down: Output | None = None
 
 
-class Once:
+class IdempotentCommand:
     """One request: its effect and its answer are committed together, with a key or without."""
 
     def __init__(self, status: int, path_ids: Mapping[str, Any], keyed: KeyedRequest | None) -> None:
@@ -54,7 +54,7 @@ class Once:
     async def do(
         self,
         open_unit: Callable[[], Unit],
-        effect: Callable[[Unit], Awaitable[Done]],
+        effect: Callable[[Unit], Awaitable[CommandResult]],
         *,
         again: Again | None = None,
     ) -> Response:
@@ -73,14 +73,14 @@ class Once:
                 await unit.commit()
             else:
                 done = await self._repeat(unit, kept, again)
-        if await told_all(done.tell) or done.unheard is None:
+        if await notify_all(done.tell) or done.response_if_engine_down is None:
             return self._response(done.answer)
         async with open_unit() as unit:
-            await self._keep(unit, done.unheard)
+            await self._keep(unit, done.response_if_engine_down)
             await unit.commit()
-        return self._response(done.unheard)
+        return self._response(done.response_if_engine_down)
 
-    async def _attempt(self, unit: Unit, effect: Callable[[Unit], Awaitable[Done]]) -> Done:
+    async def _attempt(self, unit: Unit, effect: Callable[[Unit], Awaitable[CommandResult]]) -> CommandResult:
         if self._keyed is None:
             return await effect(unit)
         try:
@@ -89,24 +89,24 @@ class Once:
         except AppError as error:
             if answer_to(error).status_code >= 500:  # noqa: PLR2004  # ours, and gone when it is tried again
                 raise
-            return Done(answer=error)
+            return CommandResult(answer=error)
 
-    async def _repeat(self, unit: Unit, kept: Kept, again: Again | None) -> Done:
+    async def _repeat(self, unit: Unit, kept: StoredResponse, again: Again | None) -> CommandResult:
         subject = None
         if again is not None and kept.status < 400:  # noqa: PLR2004  # there is an effect to speak of
             subject = await unit.subject({**self._path_ids, **json.loads(kept.body)})
-        return Done(answer=kept, tell=[partial(told, again, subject)] if again and subject else ())
+        return CommandResult(answer=kept, tell=[partial(told, again, subject)] if again and subject else ())
 
     async def _keep(self, unit: Unit, answer: Answer) -> None:
         if self._keyed is not None:
             response = self._response(answer, secrets=False)
-            await unit.keys.keep(self._keyed, Kept(status=response.status_code, body=bytes(response.body)))
+            await unit.keys.keep(self._keyed, StoredResponse(status=response.status_code, body=bytes(response.body)))
 
     def _response(self, answer: Answer, *, secrets: bool = True) -> Response:
         match answer:
             case AppError():
                 return answer_to(answer)
-            case Kept():
+            case StoredResponse():
                 return _json(answer.body, answer.status, {REPLAYED: "true"})
             case _:
                 hidden = set() if secrets else set(answer.shown_once)
@@ -120,7 +120,7 @@ def _json(document: str | bytes, status: int, headers: Mapping[str, str] | None 
 async def _once(
     request: Request,
     caller: Caller,
-    services: Use,
+    services: ServicesDep,
     key: Annotated[
         str | None,
         Header(
@@ -130,14 +130,14 @@ async def _once(
             examples=['"2d7b9c1e-start"'],
         ),
     ] = None,
-) -> Once:
+) -> IdempotentCommand:
     route = cast(APIRoute, request.scope["route"])
     keys = keys_of(services.settings.jwt_secret)
     keyed = await _keyed(request, caller, keys) if key is not None else None
-    return Once(route.status_code or 200, request.path_params, keyed)
+    return IdempotentCommand(route.status_code or 200, request.path_params, keyed)
 
 
-Keyed = Annotated[Once, Depends(_once)]
+IdempotencyDep = Annotated[IdempotentCommand, Depends(_once)]
 
 
 async def _keyed(request: Request, caller: Principal, keys: Sequence[str]) -> KeyedRequest:

@@ -25,7 +25,7 @@ class Seen:
     weaviate: bool = False
 
 
-class Surroundings:
+class Readiness:
     """Looks at most every KEPT_S, for DEADLINE_S at most, however many ask: probes must not become load."""
 
     def __init__(self, client: Client | None, http: httpx.AsyncClient, weaviate_url: str | None) -> None:

@@ -49,7 +49,7 @@ async def told(call: Callable[[Subject], Awaitable[None]], subject: Subject) -> 
     return True
 
 
-async def told_all(calls: Iterable[Callable[[], Awaitable[bool]]]) -> bool:
+async def notify_all(calls: Iterable[Callable[[], Awaitable[bool]]]) -> bool:
     """Makes the calls, a few at a time: whether the engine took all of them."""
     turns = asyncio.Semaphore(CALLS_AT_A_TIME)
 

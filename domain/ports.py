@@ -11,8 +11,8 @@ from uuid import UUID
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import Anchor, Item
 from domain.assessments.results import Publication, Published, Result
-from domain.grading.ledger import AnswerKey, Bought, BoughtVectors, Intent, SpendingLimits
-from domain.grading.model_grading import Ask, Call, Reply
+from domain.grading.ledger import Completion, CompletionKey, EmbeddingPurchase, Reservation, SpendingLimits
+from domain.grading.model_grading import Call, GradingRequest, Reply
 from domain.grading.reviews import Review
 from domain.grading.rubrics import Essay
 from domain.grading.scores import DegradedReason, EssayScore, Spent
@@ -21,7 +21,7 @@ from domain.privacy import Erasure, RetentionRule
 from domain.recommending.calibration import Tally
 from domain.recommending.recommendations import EarlierLearners, SearchHit
 from domain.recommending.roles import Credential, Role
-from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Due
+from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, DueAttempt
 
 Vector: TypeAlias = Sequence[float]
 """384 finite floats of Euclidean length 1."""
@@ -44,7 +44,7 @@ class Embedder(Protocol):
 class EmbeddingLedger(Protocol):
     """What paid vectors cost. They serve whoever searches, so they belong to no assessment and no organization."""
 
-    async def record(self, bought: BoughtVectors) -> None:
+    async def record(self, bought: EmbeddingPurchase) -> None:
         """Keeps a purchase, once however often it is called.
 
         Raises:
@@ -89,11 +89,11 @@ class GradingModel(Protocol):
     prompt_version: str
     deadline_s: float
 
-    def highest_price_cents(self, wanted: Ask) -> Decimal | None:
+    def highest_price_cents(self, wanted: GradingRequest) -> Decimal | None:
         """What the call costs at most; None where nobody knows the model's price."""
         ...
 
-    async def buy(self, wanted: Ask) -> Bought:
+    async def buy(self, wanted: GradingRequest) -> Completion:
         """One answer, by one request that is the same for equal `wanted`.
 
         Raises:
@@ -152,7 +152,7 @@ class IndexEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class RejectedEntry:
     """An entry that the index did not take, and why; the others of its batch are kept."""
 
     credential_id: UUID
@@ -174,7 +174,7 @@ class CredentialIndexWriter(Protocol):
         """Starts an empty build and returns its name."""
         ...
 
-    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[Refusal, ...]:
+    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[RejectedEntry, ...]:
         """Puts the entries in, each in the place of what the index holds of the credential."""
         ...
 
@@ -429,11 +429,11 @@ class Jobs(Protocol):
 class ModelAnswers(Protocol):
     """The ledger. An answer that is there is never bought again."""
 
-    async def bought(self, key: AnswerKey) -> dict[Call, bytes]:
+    async def bought(self, key: CompletionKey) -> dict[Call, bytes]:
         """The raw replies for the key's essay, versions, model and epoch, whichever call it names."""
         ...
 
-    async def intend(self, intent: Intent, limits: SpendingLimits) -> datetime:
+    async def intend(self, intent: Reservation, limits: SpendingLimits) -> datetime:
         """Claims a call before it is made and reserves its highest price; a failed or lapsed claim is taken over.
 
         Returns when the claim lapses, which tells it from every other one.
@@ -446,7 +446,7 @@ class ModelAnswers(Protocol):
         """
         ...
 
-    async def keep(self, key: AnswerKey, answer: Bought) -> bytes:
+    async def keep(self, key: CompletionKey, answer: Completion) -> bytes:
         """Stores a reply, with the real price instead of the reserved one. The first one kept stays, and is returned.
 
         Raises:
@@ -454,7 +454,7 @@ class ModelAnswers(Protocol):
         """
         ...
 
-    async def release(self, key: AnswerKey, claim: datetime) -> None:
+    async def release(self, key: CompletionKey, claim: datetime) -> None:
         """Gives up the claim of a call that failed, and what it had reserved; another's claim is left alone."""
         ...
 
@@ -575,7 +575,7 @@ class Results(Protocol):
 class Deliveries(Protocol):
     """Deliveries to partners and the attempts at them. Each call is one statement."""
 
-    async def due(self, delivery_id: UUID, attempt: int, now: datetime) -> Due:
+    async def due(self, delivery_id: UUID, attempt: int, now: datetime) -> DueAttempt:
         """What the delivery's `attempt`-th request (from 1) sends at `now`; takes a turn where there is a rate limit.
 
         Raises:

@@ -20,7 +20,7 @@ _PLACEHOLDER: Final = re.compile(
 MIN_DISTINCT: Final = 8
 
 
-class SecretBox:
+class SecretCipher:
     """Fernet (AES-128-CBC with HMAC-SHA256) under several keys, so that keys can be replaced while it is in use.
 
     A key is 32 random bytes as 43 characters of URL-safe base64. The first one seals, all open.
@@ -94,5 +94,5 @@ class SealingSettings(BaseSettings):
             raise ValueError("WEBHOOK_SECRET_KEYS must be random: one of them is a placeholder")
         return self
 
-    def box(self) -> SecretBox:
-        return SecretBox(_keys(self.webhook_secret_keys))
+    def box(self) -> SecretCipher:
+        return SecretCipher(_keys(self.webhook_secret_keys))

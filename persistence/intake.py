@@ -17,7 +17,7 @@ from domain.assessments.questions import Answer, Item
 from domain.assessments.steps import submission_jobs
 from domain.errors import Erased, InvalidAssessmentState, InvalidInput, Problem
 from domain.ports import Assessments, Jobs, Results
-from persistence.queries.views import Actor, Viewer
+from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit, mappers
 from persistence.repositories.assessments import ERASED, lock_with_items
 from persistence.repositories.documents import encode_answer
@@ -110,7 +110,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class SubmittedAnswer:
     """An answer as it was sent: `raw` is a JSON value (None clears), `claimed_at` the client's clock."""
 
     question_id: UUID
@@ -119,7 +119,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class SubmissionReceipt:
     """The assessment after the answers; `expired` when it ran out before, so that none of them was stored."""
 
     assessment: Assessment
@@ -156,7 +156,7 @@ class Intake:
             None,
         }:
             raise Erased("The account is being erased")
-        closed = await self._clear_the_way(learner.id, role_id)
+        closed = await self._close_expired_attempt(learner.id, role_id)
         parameters = {
             "id": uuid4(),
             "user": learner.id,
@@ -175,8 +175,14 @@ class Intake:
         return Started(assessment=mappers.assessment(row), items=items, closed=closed)
 
     async def answer(
-        self, assessment_id: UUID, viewer: Viewer, learner: Actor, given: Sequence[Given], *, completed: bool
-    ) -> Receipt:
+        self,
+        assessment_id: UUID,
+        viewer: AccessScope,
+        learner: Actor,
+        given: Sequence[SubmittedAnswer],
+        *,
+        completed: bool,
+    ) -> SubmissionReceipt:
         """Stores and clears all answers or none, and hands the assessment in when `completed`.
 
         An assessment that has run out is closed instead; the caller commits that too.
@@ -188,17 +194,17 @@ class Intake:
         """
         before, now, items = await locked(lock_with_items(self._session, assessment_id), viewer)
         if before.status is AssessmentStatus.IN_PROGRESS and before.is_due(now):
-            return Receipt(assessment=await self._expire(before), expired=True)
+            return SubmissionReceipt(assessment=await self._expire(before), expired=True)
         before.check_open(now)
         await self._store(assessment_id, check_answers(items, given), given, now)
         if not completed:
-            return Receipt(assessment=before)
+            return SubmissionReceipt(assessment=before)
         items = await self._assessments.items(assessment_id)
         if not _is_answered(items):
             raise InvalidAssessmentState(_NOTHING_ANSWERED)
-        return Receipt(assessment=await self._submit(before, before.submit(), items, actor=learner.id))
+        return SubmissionReceipt(assessment=await self._submit(before, before.submit(), items, actor=learner.id))
 
-    async def _clear_the_way(self, user_id: UUID, role_id: UUID) -> Assessment | None:
+    async def _close_expired_attempt(self, user_id: UUID, role_id: UUID) -> Assessment | None:
         """Checks that the role may be started now; an attempt that has run out is closed and returned."""
         role = (await self._session.execute(_ROLE, {"user": user_id, "role": role_id})).one_or_none()
         if role is None:
@@ -233,7 +239,11 @@ class Intake:
         return after
 
     async def _store(
-        self, assessment_id: UUID, answers: Mapping[UUID, Answer | None], given: Sequence[Given], now: datetime
+        self,
+        assessment_id: UUID,
+        answers: Mapping[UUID, Answer | None],
+        given: Sequence[SubmittedAnswer],
+        now: datetime,
     ) -> None:
         rows = [
             {
@@ -274,7 +284,7 @@ def intake_factory(engine: AsyncEngine) -> IntakeFactory:
     return partial(IntakeUnit, sessions(engine))
 
 
-def check_answers(items: Sequence[Item], given: Sequence[Given]) -> dict[UUID, Answer | None]:
+def check_answers(items: Sequence[Item], given: Sequence[SubmittedAnswer]) -> dict[UUID, Answer | None]:
     """The answers by snapshot, in the order given; None where an answer is cleared.
 
     Raises:

@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import CorruptData
 from persistence.database import DatabaseSettings, create_engine
-from persistence.encryption import SealingSettings, SecretBox
+from persistence.encryption import SealingSettings, SecretCipher
 from persistence.tables import WebhookEndpointRow
 
 
-async def reseal(session: AsyncSession, box: SecretBox) -> int:
+async def reseal(session: AsyncSession, box: SecretCipher) -> int:
     """Partners' endpoints that have a secret; deliveries go on meanwhile.
 
     Raises:

@@ -14,7 +14,7 @@ from domain.assessments.steps import submission_jobs
 from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem
 from domain.grading.rubrics import rate
 from domain.ports import Assessments, Jobs, Results
-from persistence.queries.views import Actor, Viewer
+from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
 from persistence.repositories.feedback import check_standing, locked
 from persistence.tables import EssayReviewRow
@@ -50,7 +50,7 @@ class Revising:
         self._results = results
 
     async def review(
-        self, assessment_id: UUID, question_id: UUID, viewer: Viewer, reviewer: Actor, judgement: Judgement
+        self, assessment_id: UUID, question_id: UUID, viewer: AccessScope, reviewer: Actor, judgement: Judgement
     ) -> ReviewReceipt:
         """Stores a person's levels for an essay, with the audit row; the next revision holds them.
 
@@ -86,7 +86,7 @@ class Revising:
         await self._note(receipt, reviewer, question_id, confirmed=judgement.levels is None)
         return receipt
 
-    async def retry(self, assessment_id: UUID, viewer: Viewer, actor: Actor) -> Assessment:
+    async def retry(self, assessment_id: UUID, viewer: AccessScope, actor: Actor) -> Assessment:
         """Makes healing due where it was given up or has failed.
 
         Raises:
@@ -98,7 +98,7 @@ class Revising:
             await self._assessments.save(before, after, actor=actor.id)
         return after
 
-    async def rerun(self, assessment_id: UUID, viewer: Viewer, actor: Actor) -> Assessment:
+    async def rerun(self, assessment_id: UUID, viewer: AccessScope, actor: Actor) -> Assessment:
         """Opens another run of a failed assessment, with its jobs.
 
         Raises:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from domain.webhooks.deliveries import Delivery
-from persistence.encryption import SecretBox
+from persistence.encryption import SecretCipher
 from persistence.repositories.endpoints import Endpoints
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.request_unit import RequestUnit
@@ -18,7 +18,7 @@ from persistence.unit_of_work import sessions
 class WebhookIntakeUnit(RequestUnit):
     """A unit of work with the writes about endpoints and deliveries."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], box: SecretBox) -> None:
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], box: SecretCipher) -> None:
         super().__init__(sessions)
         self.endpoints = Endpoints(self._session, box)
         self.redeliveries = Redeliveries(self._session)
@@ -31,5 +31,5 @@ class WebhookIntakeUnit(RequestUnit):
 WebhookIntakeFactory: TypeAlias = Callable[[], WebhookIntakeUnit]
 
 
-def webhook_intake_factory(engine: AsyncEngine, box: SecretBox) -> WebhookIntakeFactory:
+def webhook_intake_factory(engine: AsyncEngine, box: SecretCipher) -> WebhookIntakeFactory:
     return partial(WebhookIntakeUnit, sessions(engine), box)

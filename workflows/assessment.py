@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.engine import search_attributes
     from workflows.essays import all_of, grade
     from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
-    from workflows.policies import calling, versioning
+    from workflows.policies import activity_options, versioning
     from workflows.progress import Stage, Staged
     from workflows.revision import RevisionInput, start_healing
 
@@ -103,7 +103,7 @@ class AssessmentWorkflow(Staged):
             claim = await workflow.execute_activity_method(
                 ClaimAssessment.claim_assessment,
                 ClaimInput(assessment_id=assessment.assessment_id),
-                **calling("claim_assessment", "Take up the assessment"),
+                **activity_options("claim_assessment", "Take up the assessment"),
             )
             if claim.outcome is not ClaimOutcome.NOT_DUE:
                 return claim
@@ -120,7 +120,9 @@ class AssessmentWorkflow(Staged):
         self.show(Stage.SCORING, essays_total=len(claim.essays))
         await all_of(
             workflow.execute_activity_method(
-                ScoreRules.score_rules, run, **calling("score_rules", "Score choices, numbers and profile answers")
+                ScoreRules.score_rules,
+                run,
+                **activity_options("score_rules", "Score choices, numbers and profile answers"),
             ),
             self._score_essays(run, claim),
         )
@@ -154,7 +156,7 @@ class AssessmentWorkflow(Staged):
         scored = await workflow.execute_activity_method(
             ScoreEssaysLocally.score_essays_locally,
             EssaysInput(run=run, essays=left),
-            **calling("score_essays_locally", f"Grade {len(left)} essay(s) with the local grader"),
+            **activity_options("score_essays_locally", f"Grade {len(left)} essay(s) with the local grader"),
         )
         self.show(self._progress.stage, essays_scored=self._progress.essays_scored + scored.scored)
 
@@ -172,7 +174,7 @@ class AssessmentWorkflow(Staged):
             failed = await workflow.execute_activity_method(
                 MarkFailed.mark_failed,
                 FailureInput(assessment_id=self._assessment.assessment_id, run=run_number, reason=reason),
-                **calling("mark_failed", f"Record the failure: {reason}"),
+                **activity_options("mark_failed", f"Record the failure: {reason}"),
             )
             await start_deliveries(failed.deliveries)
         raise ApplicationError(

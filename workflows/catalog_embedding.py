@@ -7,8 +7,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.catalog_embedding import Build, CatalogEmbedding, EmbedInput, IndexState
-    from activities.index_catalog import Drift
-    from workflows.policies import calling, versioning
+    from activities.index_catalog import IndexDiff
+    from workflows.policies import activity_options, versioning
 
 BATCH = 512
 """Texts an activity embeds: some ten seconds' work, and two dozen events for 10,000 texts."""
@@ -26,7 +26,7 @@ class CatalogEmbedded:
     """How many texts were embedded, how the index differed when it was looked at first, and what it holds now."""
 
     embedded: int
-    drift: Drift
+    drift: IndexDiff
     indexed: int
 
 
@@ -61,7 +61,7 @@ class CatalogEmbeddingWorkflow:
         await self._embed()
         self._show("Comparing the index with Postgres")
         mended = await workflow.execute_activity_method(
-            CatalogEmbedding.mend_index, **calling("mend_index", "Bring the index to what Postgres holds")
+            CatalogEmbedding.mend_index, **activity_options("mend_index", "Bring the index to what Postgres holds")
         )
         indexed = mended.drift.indexed
         if mended.state is IndexState.UNUSABLE or (rebuild and mended.state is IndexState.LIVE):
@@ -74,7 +74,7 @@ class CatalogEmbeddingWorkflow:
             embedded = await workflow.execute_activity_method(
                 CatalogEmbedding.embed_texts,
                 EmbedInput(at_most=BATCH),
-                **calling("embed_texts", f"Embed the next {BATCH} texts"),
+                **activity_options("embed_texts", f"Embed the next {BATCH} texts"),
             )
             self._embedded += embedded.done
             left = embedded.left
@@ -85,7 +85,7 @@ class CatalogEmbeddingWorkflow:
         while True:
             self._show("Rebuilding the index")
             build = await workflow.execute_activity_method(
-                CatalogEmbedding.begin_build, **calling("begin_build", "Start an empty index")
+                CatalogEmbedding.begin_build, **activity_options("begin_build", "Start an empty index")
             )
             try:
                 return (await self._filled(build)).indexed
@@ -93,13 +93,13 @@ class CatalogEmbeddingWorkflow:
                 if not (isinstance(error.cause, ApplicationError) and error.cause.type == "NotFound"):
                     raise
 
-    async def _filled(self, build: Build) -> Drift:
+    async def _filled(self, build: Build) -> IndexDiff:
         filled = await workflow.execute_activity_method(
-            CatalogEmbedding.fill_build, build, **calling("fill_build", f"Fill {build.name}")
+            CatalogEmbedding.fill_build, build, **activity_options("fill_build", f"Fill {build.name}")
         )
         self._show(f"Filled with {filled.indexed:,} entries")
         return await workflow.execute_activity_method(
-            CatalogEmbedding.publish_build, build, **calling("publish_build", f"Put {build.name} live")
+            CatalogEmbedding.publish_build, build, **activity_options("publish_build", f"Put {build.name} live")
         )
 
     def _show(self, state: str) -> None:

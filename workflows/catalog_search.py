@@ -5,7 +5,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.search_catalog import CatalogSearchInput, SearchCatalog
     from domain.ports import Found
-    from workflows.policies import calling, versioning
+    from workflows.policies import activity_options, versioning
 
 
 @workflow.defn(versioning_behavior=versioning("CatalogSearchWorkflow"))
@@ -18,5 +18,5 @@ class CatalogSearchWorkflow:
     @workflow.run
     async def run(self, wanted: CatalogSearchInput) -> Found:
         return await workflow.execute_activity_method(
-            SearchCatalog.search_catalog, wanted, **calling("search_catalog", "Embed the query and search")
+            SearchCatalog.search_catalog, wanted, **activity_options("search_catalog", "Embed the query and search")
         )

@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.score_essay import EssayInput, EssayOutcome, ScoreEssay
     from domain.grading.scores import DegradedReason
     from workflows.pipeline import told
-    from workflows.policies import FALLBACKS, STORAGE_PAUSE, calling
+    from workflows.policies import FALLBACKS, STORAGE_PAUSE, activity_options
 
 
 Graded = TypeVar("Graded")
@@ -41,7 +41,7 @@ async def grade(essay: EssayInput, name: str) -> Attempted:
     while True:
         try:
             progress = await workflow.execute_activity_method(
-                ScoreEssay.score_essay, essay, **calling("score_essay", f"{name} by the language model: {due}")
+                ScoreEssay.score_essay, essay, **activity_options("score_essay", f"{name} by the language model: {due}")
             )
         except ActivityError as error:
             if _of_storage(error):

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.assessments.results import Publication
     from workflows.deliveries import start_deliveries
     from workflows.engine import search_attributes
-    from workflows.policies import calling
+    from workflows.policies import activity_options
     from workflows.progress import Stage
 
 UNRECORDED: Final = frozenset({"NotFound", "Erased", "Conflict"})
@@ -27,7 +27,7 @@ async def retrieve(run: RunInput) -> EvidenceResult:
     return await workflow.execute_activity_method(
         RetrieveEvidence.retrieve_evidence,
         run,
-        **calling("retrieve_evidence", "Search the catalogue for every skill gap"),
+        **activity_options("retrieve_evidence", "Search the catalogue for every skill gap"),
     )
 
 
@@ -35,11 +35,13 @@ async def recommend_and_publish(run: RunInput, show: Callable[[Stage], None]) ->
     """Ranks what was retrieved, publishes the revision and has partners told."""
     show(Stage.RECOMMENDING)
     await workflow.execute_activity_method(
-        BlendRecommendations.blend_recommendations, run, **calling("blend_recommendations", "Rank what was found")
+        BlendRecommendations.blend_recommendations,
+        run,
+        **activity_options("blend_recommendations", "Rank what was found"),
     )
     show(Stage.PUBLISHING)
     publication = await workflow.execute_activity_method(
-        PublishResult.publish_result, run, **calling("publish_result", f"Publish revision {run.revision}")
+        PublishResult.publish_result, run, **activity_options("publish_result", f"Publish revision {run.revision}")
     )
     workflow.upsert_search_attributes(_attributes(publication))
     await start_deliveries(publication.deliveries)

@@ -204,7 +204,7 @@ def versioning(workflow_type: str) -> VersioningBehavior:
     return VERSIONING[workflow_type] if _VERSIONED else VersioningBehavior.UNSPECIFIED
 
 
-def calling(activity: str, summary: str) -> workflow.ActivityConfig:
+def activity_options(activity: str, summary: str) -> workflow.ActivityConfig:
     """The options of an activity, by its name; `summary` is what the Web UI shows beside it."""
     policy = POLICIES[activity]
     return workflow.ActivityConfig(

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.reconcile import Reconcile, Reconciled
-    from workflows.policies import calling, versioning
+    from workflows.policies import activity_options, versioning
 
 
 @workflow.defn(versioning_behavior=versioning("ReconciliationWorkflow"))
@@ -15,5 +15,5 @@ class ReconciliationWorkflow:
     async def run(self) -> Reconciled:
         workflow.set_current_details("Comparing what Postgres holds with what runs")
         return await workflow.execute_activity_method(
-            Reconcile.reconcile, **calling("reconcile", "Start what should be running")
+            Reconcile.reconcile, **activity_options("reconcile", "Start what should be running")
         )

@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.retain import Retain, RetainInput
     from domain.privacy import RetentionRule
-    from workflows.policies import calling, versioning
+    from workflows.policies import activity_options, versioning
 
 
 @workflow.defn(versioning_behavior=versioning("RetentionWorkflow"))
@@ -21,7 +21,9 @@ class RetentionWorkflow:
         for rule in RetentionRule:
             workflow.set_current_details(_details(gone, rule))
             gone[rule.value] = await workflow.execute_activity_method(
-                Retain.retain, RetainInput(rule=rule), **calling("retain", f"Let go of old {rule.replace('_', ' ')}")
+                Retain.retain,
+                RetainInput(rule=rule),
+                **activity_options("retain", f"Let go of old {rule.replace('_', ' ')}"),
             )
         workflow.set_current_details(_details(gone))
         return gone

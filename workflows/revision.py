@@ -17,7 +17,7 @@ from temporalio.exceptions import (
 )
 
 with workflow.unsafe.imports_passed_through():
-    from activities.begin_revision import BeginRevision, EssayToHeal, RevisionPlan, RevisionWish
+    from activities.begin_revision import BeginRevision, EssayToRegrade, RevisionPlan, RevisionRequest
     from activities.end_healing import EndHealing, HealingEnd
     from activities.score_essay import EssayInput
     from activities.score_essays_locally import EssaysInput, LeftEssay, ScoreEssaysLocally
@@ -27,7 +27,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows.engine import search_attributes, static_details
     from workflows.essays import Attempted, grade
     from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
-    from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST, HEALING_LONGEST, calling, versioning
+    from workflows.policies import (
+        EPOCHS,
+        HEALING_ENDS_AFTER,
+        HEALING_FIRST,
+        HEALING_LONGEST,
+        activity_options,
+        versioning,
+    )
     from workflows.progress import REVISION_STAGES, Stage, Staged
 
 
@@ -83,8 +90,8 @@ class RevisionWorkflow(Staged):
                 heal, self._woken = self._at_once or workflow.now() >= self._next_heal, False
                 plan = await workflow.execute_activity_method(
                     BeginRevision.begin_revision,
-                    RevisionWish(assessment_id=revision.assessment_id, heal=heal),
-                    **calling("begin_revision", "See what is to be improved"),
+                    RevisionRequest(assessment_id=revision.assessment_id, heal=heal),
+                    **activity_options("begin_revision", "See what is to be improved"),
                 )
                 if plan.reviews:
                     await self._publish(plan)
@@ -136,7 +143,7 @@ class RevisionWorkflow(Staged):
         self._put_off(max((attempt.retry_after_s for attempt in attempts), default=0.0))
         return True
 
-    async def _grade(self, plan: RevisionPlan, essay: EssayToHeal) -> Attempted:
+    async def _grade(self, plan: RevisionPlan, essay: EssayToRegrade) -> Attempted:
         rejections = self._rejections.get(essay.essay, 0)
         # The first attempt reads back what the last epoch bought; only then is anything bought anew.
         epoch = essay.epoch + min(rejections, 1)
@@ -152,7 +159,7 @@ class RevisionWorkflow(Staged):
         return attempt
 
     async def _leave_to_person(
-        self, plan: RevisionPlan, essays: Sequence[EssayToHeal], attempts: Sequence[Attempted]
+        self, plan: RevisionPlan, essays: Sequence[EssayToRegrade], attempts: Sequence[Attempted]
     ) -> int:
         """Scores locally, with a review, the essays that the model will never grade; how many they are."""
         left = tuple(
@@ -166,7 +173,7 @@ class RevisionWorkflow(Staged):
         scored = await workflow.execute_activity_method(
             ScoreEssaysLocally.score_essays_locally,
             EssaysInput(run=_run(self._id, plan), essays=left),
-            **calling("score_essays_locally", f"Leave {len(left)} essay(s) to a reviewer"),
+            **activity_options("score_essays_locally", f"Leave {len(left)} essay(s) to a reviewer"),
         )
         return scored.scored
 
@@ -204,7 +211,7 @@ class RevisionWorkflow(Staged):
         return await workflow.execute_activity_method(
             EndHealing.end_healing,
             HealingEnd(assessment_id=self._id, healing=healing, reason=reason),
-            **calling("end_healing", f"Record that healing is {healing}"),
+            **activity_options("end_healing", f"Record that healing is {healing}"),
         )
 
     def _finish(self, healing: Healing) -> RevisionOutcome:

@@ -8,7 +8,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.erase_user import EraseUser
     from domain.privacy import Erasure
-    from workflows.policies import calling, versioning
+    from workflows.policies import activity_options, versioning
 
 
 _STEPS: Final = ("end what runs about the person", "erase what is held", "note it on the erasure list")
@@ -32,15 +32,15 @@ class UserErasureWorkflow:
     async def run(self, erasure: Erasure) -> ErasureResult:
         _show(0)
         await workflow.execute_activity_method(
-            EraseUser.stop_runs, erasure, **calling("stop_runs", "End every run about the person")
+            EraseUser.stop_runs, erasure, **activity_options("stop_runs", "End every run about the person")
         )
         _show(1)
         erased = await workflow.execute_activity_method(
-            EraseUser.erase_records, erasure, **calling("erase_records", "Delete or blank what is held")
+            EraseUser.erase_records, erasure, **activity_options("erase_records", "Delete or blank what is held")
         )
         _show(2)
         await workflow.execute_activity_method(
-            EraseUser.finish_erasure, erasure, **calling("finish_erasure", "Note it on the erasure list")
+            EraseUser.finish_erasure, erasure, **activity_options("finish_erasure", "Note it on the erasure list")
         )
         _show(len(_STEPS))
         return ErasureResult(assessments=erased)

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, DeliverWebhook
     from domain.webhooks.deliveries import Delivery, DeliveryStatus, scheduled_wait_s
     from workflows.engine import search_attributes
-    from workflows.policies import DELIVERY_SCHEDULE_S, calling, versioning
+    from workflows.policies import DELIVERY_SCHEDULE_S, activity_options, versioning
     from workflows.progress import TIME
 
 ATTEMPTS = len(DELIVERY_SCHEDULE_S)
@@ -72,7 +72,7 @@ class WebhookDeliveryWorkflow:
                 attempt=number,
                 then_wait_s=scheduled_wait_s(DELIVERY_SCHEDULE_S, number, chance),
             ),
-            **calling("deliver_webhook", f"Attempt {number} of {ATTEMPTS}"),
+            **activity_options("deliver_webhook", f"Attempt {number} of {ATTEMPTS}"),
         )
 
     async def _wait(self, done: AttemptResult) -> None:
@@ -90,7 +90,7 @@ class WebhookDeliveryWorkflow:
         return await workflow.execute_activity_method(
             DeliverWebhook.close_delivery,
             CloseInput(delivery_id=delivery.id, reason="given_up"),
-            **calling("close_delivery", "Give up"),
+            **activity_options("close_delivery", "Give up"),
         )
 
     def _end(self, result: DeliveryResult) -> DeliveryResult:

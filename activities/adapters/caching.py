@@ -9,7 +9,7 @@ KEPT = 4_096
 """Texts remembered, at most; some 15 MB of vectors."""
 
 
-class RememberingEmbedder:
+class CachingEmbedder:
     """Another Embedder's vectors, made once while the text is among the last `kept` asked for."""
 
     def __init__(self, embedder: Embedder, kept: int = KEPT) -> None:

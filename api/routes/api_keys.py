@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from fastapi import Response
 
-from api.dependencies import Caller, Seen, Use
-from api.idempotency import Done, Keyed
+from api.dependencies import Caller, ScopeDep, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas.api_keys import ApiKey, ApiKeyList, ApiKeyRequest, ApiKeyWithSecret
 from api.schemas.base import Id
@@ -25,26 +25,28 @@ api_keys = router(prefix="/api-keys", tags=["API keys"])
     summary="Create an API key",
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def create_api_key(wanted: ApiKeyRequest, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
+async def create_api_key(
+    wanted: ApiKeyRequest, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+) -> Response:
     """The answer shows the key; only its hash is stored, and it is never shown again."""
     new = NewApiKey(name=wanted.name, scopes=tuple(wanted.scopes), lifetime=timedelta(days=wanted.expires_in_days))
 
-    async def create(unit: PeopleUnit) -> Done:
+    async def create(unit: PeopleUnit) -> CommandResult:
         issued = await unit.api_keys.create(seen, Actor(id=caller.user_id, role=caller.role), new)
-        return Done(answer=ApiKeyWithSecret(**asdict(issued.view), key=issued.key))
+        return CommandResult(answer=ApiKeyWithSecret(**asdict(issued.view), key=issued.key))
 
     return await once.do(services.people.intake, create)
 
 
 @api_keys.get("", summary="List API keys", responses=answers(401, 403), response_model_exclude_none=True)
-async def list_api_keys(services: Use, seen: Seen) -> ApiKeyList:
+async def list_api_keys(services: ServicesDep, seen: ScopeDep) -> ApiKeyList:
     """Expired keys are listed until they are revoked."""
     views = await services.people.api_keys.keys(seen)
     return ApiKeyList(items=[ApiKey.model_validate(view) for view in views])
 
 
 @api_keys.delete("/{api_key_id}", status_code=204, summary="Revoke an API key", responses=answers(400, 401, 403, 404))
-async def revoke_api_key(api_key_id: Id, services: Use, caller: Caller, seen: Seen) -> None:
+async def revoke_api_key(api_key_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep) -> None:
     """Refused at once by the process that answers this, within a minute by every other one."""
     async with services.people.intake() as unit:
         await unit.api_keys.revoke(api_key_id, seen, Actor(id=caller.user_id, role=caller.role))

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, Seen, Use
-from api.idempotency import Done, Keyed
+from api.dependencies import Caller, ScopeDep, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
 from api.schemas.assessments import (
@@ -31,7 +31,7 @@ from api.security.authorization import actor_of
 from api.workflow_engine import ensure_run, live_stage, told
 from domain.assessments.lifecycle import AssessmentStatus as State
 from domain.errors import InvalidAssessmentState, NotFound
-from persistence.intake import Given, IntakeUnit
+from persistence.intake import IntakeUnit, SubmittedAnswer
 from persistence.queries.views import AssessmentFilter, StatusView
 
 HANDED_IN: Final = "Handed in; the result is being made"
@@ -50,12 +50,12 @@ assessments = router(prefix="/assessments", tags=["Assessments"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def start_assessment(
-    wanted: AssessmentStartRequest, services: Use, caller: Caller, seen: Seen, once: Keyed
+    wanted: AssessmentStartRequest, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
 ) -> Response:
     """One assessment a role is open at a time: starting another answers 409 with `details.assessment_id` to resume."""
     run = partial(ensure_run, services.runs)
 
-    async def start(unit: IntakeUnit) -> Done:
+    async def start(unit: IntakeUnit) -> CommandResult:
         started = await unit.intake.start(
             actor_of(caller),
             organization_id=seen.organization_id,
@@ -70,7 +70,7 @@ async def start_assessment(
             questions=[QuestionSnapshot.of(item) for item in started.items],
         )
         both = (started.closed, started.assessment)
-        return Done(answer=opened, tell=[partial(told, run, each) for each in both if each])
+        return CommandResult(answer=opened, tell=[partial(told, run, each) for each in both if each])
 
     return await once.do(services.intake, start, again=run)
 
@@ -87,7 +87,9 @@ class AssessmentQuery(QueryInput):
 
 
 @assessments.get("", summary="List assessments", responses=answers(400, 401, 403), response_model_exclude_none=True)
-async def list_assessments(query: Annotated[AssessmentQuery, Query()], services: Use, seen: Seen) -> AssessmentList:
+async def list_assessments(
+    query: Annotated[AssessmentQuery, Query()], services: ServicesDep, seen: ScopeDep
+) -> AssessmentList:
     """A student's own; the organization's for advisors and admins. Newest first."""
     found = AssessmentFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
@@ -103,7 +105,7 @@ async def list_assessments(query: Annotated[AssessmentQuery, Query()], services:
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
-async def read_questions(assessment_id: Id, services: Use, seen: Seen) -> AssessmentQuestions:
+async def read_questions(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> AssessmentQuestions:
     view = await _status(assessment_id, services, seen)
     async with services.intake() as unit:
         items = await unit.assessments.items(assessment_id)
@@ -125,19 +127,25 @@ async def read_questions(assessment_id: Id, services: Use, seen: Seen) -> Assess
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    assessment_id: Id, batch: AssessmentResponseBatch, services: Use, caller: Caller, seen: Seen, once: Keyed
+    assessment_id: Id,
+    batch: AssessmentResponseBatch,
+    services: ServicesDep,
+    caller: Caller,
+    seen: ScopeDep,
+    once: IdempotencyDep,
 ) -> Response:
     """Stores all answers or none. An answer replaces the one before it until `completed` hands the assessment in."""
     given = [
-        Given(question_id=item.question_id, raw=item.answer, claimed_at=item.submitted_at) for item in batch.responses
+        SubmittedAnswer(question_id=item.question_id, raw=item.answer, claimed_at=item.submitted_at)
+        for item in batch.responses
     ]
 
-    async def answer(unit: IntakeUnit) -> Done:
+    async def answer(unit: IntakeUnit) -> CommandResult:
         receipt = await unit.intake.answer(assessment_id, seen, actor_of(caller), given, completed=batch.completed)
         submitted = receipt.assessment.status is State.AWAITING_ASYNC
         tell = [partial(told, services.runs.submit, receipt.assessment)] if submitted else []
         if receipt.expired:
-            return Done(
+            return CommandResult(
                 answer=InvalidAssessmentState("Assessment has expired, answers are no longer accepted"), tell=tell
             )
         ack = AssessmentSubmissionAck(
@@ -146,7 +154,7 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             async_job_enqueued=submitted,
             message=HANDED_IN if submitted else f"{len(given)} answers stored; {HAND_IN}",
         )
-        return Done(answer=ack, tell=tell, unheard=ack.model_copy(update={"message": UNHEARD}))
+        return CommandResult(answer=ack, tell=tell, response_if_engine_down=ack.model_copy(update={"message": UNHEARD}))
 
     return await once.do(services.intake, answer, again=partial(ensure_run, services.runs))
 
@@ -158,7 +166,7 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
-async def read_status(assessment_id: Id, services: Use, seen: Seen) -> AssessmentStatus:
+async def read_status(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> AssessmentStatus:
     view = await _status(assessment_id, services, seen)
     waiting = view.status == State.AWAITING_ASYNC
     return AssessmentStatus(
@@ -177,7 +185,7 @@ async def read_status(assessment_id: Id, services: Use, seen: Seen) -> Assessmen
     )
 
 
-async def _status(assessment_id: Id, services: Use, seen: Seen) -> StatusView:
+async def _status(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> StatusView:
     view = await services.queries.status(assessment_id, seen)
     if view is None:
         raise NotFound("No such assessment")

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
-from api.dependencies import Caller, Use
+from api.dependencies import Caller, ServicesDep
 from api.middleware.routing import open_router, router
 from api.schemas.errors import answers
 from api.schemas.people import Me, OwnPasswordChange, RefreshRequest, TokenResponse
@@ -26,7 +26,7 @@ me = router(tags=["Authentication"])
 async def create_token(
     request: Request,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
-    services: Use,
+    services: ServicesDep,
     limits: Limits,
     response: Response,
 ) -> TokenResponse:
@@ -48,7 +48,7 @@ async def create_token(
 
 
 @tokens.post("/refresh", summary="Get the next pair of tokens", responses=answers(400, 401, 413, 415))
-async def refresh_token(given: RefreshRequest, services: Use, response: Response) -> TokenResponse:
+async def refresh_token(given: RefreshRequest, services: ServicesDep, response: Response) -> TokenResponse:
     """A refresh token works once. Sent a second time, also at the same moment, it ends the session it belongs to.
 
     Refreshing does not prolong a session beyond its time.
@@ -62,7 +62,7 @@ async def refresh_token(given: RefreshRequest, services: Use, response: Response
 
 
 @tokens.post("/logout", status_code=204, summary="Log out", responses=answers(400, 413, 415))
-async def log_out(given: RefreshRequest, services: Use, response: Response) -> None:
+async def log_out(given: RefreshRequest, services: ServicesDep, response: Response) -> None:
     """Ends the session of the refresh token, whether or not it is one. Its access token runs out by itself, soon."""
     response.headers["Cache-Control"] = "no-store"
     async with services.people.intake() as unit:
@@ -82,7 +82,7 @@ async def read_me(caller: Caller) -> Me:
 
 @me.post("/me/password", summary="Change one's own password", responses=answers(400, 401, 409, 413, 415))
 async def change_own_password(
-    change: OwnPasswordChange, services: Use, caller: Caller, limits: Limits, response: Response
+    change: OwnPasswordChange, services: ServicesDep, caller: Caller, limits: Limits, response: Response
 ) -> TokenResponse:
     """Ends all sessions of the caller and answers the tokens of a new one.
 
@@ -139,7 +139,7 @@ def _normal_address(username: str) -> str:
         return ""
 
 
-async def _new_hash(password: str, services: Use) -> str | None:
+async def _new_hash(password: str, services: ServicesDep) -> str | None:
     """The hash of the password's normal form; None where it has to wait for the next login."""
     try:
         return await services.passwords.hash(password)
@@ -147,7 +147,7 @@ async def _new_hash(password: str, services: Use) -> str | None:
         return None
 
 
-async def _begun(account: Account, services: Use, new_hash: str | None) -> str | None:
+async def _begun(account: Account, services: ServicesDep, new_hash: str | None) -> str | None:
     """The refresh token of a new session; None if the account was changed while the password was checked."""
     async with services.people.intake() as unit:
         if new_hash is not None:
@@ -157,7 +157,7 @@ async def _begun(account: Account, services: Use, new_hash: str | None) -> str |
     return token
 
 
-def _pair(holder: Holder, refresh_token: str, services: Use, response: Response) -> TokenResponse:
+def _pair(holder: Holder, refresh_token: str, services: ServicesDep, response: Response) -> TokenResponse:
     response.headers["Cache-Control"] = "no-store"
     return TokenResponse(
         access_token=services.tokens.issue(principal_of(holder)),

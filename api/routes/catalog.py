@@ -7,8 +7,8 @@ import structlog
 from fastapi import Query, Response
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from api.dependencies import Caller, Catalogue, Use
-from api.idempotency import Done, Keyed
+from api.dependencies import Caller, Catalogue, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.middleware.strict_json import JSON, StrictRequest, parse_json
 from api.schemas.base import Id, QueryInput, digits
@@ -62,12 +62,12 @@ class SearchQuery(QueryInput):
 
 
 @roles.get("", summary="List role tracks", responses=answers(401, 403))
-async def list_roles(services: Use) -> RoleList:
+async def list_roles(services: ServicesDep) -> RoleList:
     return RoleList(items=[RoleResponse.model_validate(role) for role in await services.queries.roles()])
 
 
 @roles.get("/{role_id}", summary="Get a role track", responses=answers(400, 401, 403, 404))
-async def read_role(role_id: Id, services: Use) -> RoleResponse:
+async def read_role(role_id: Id, services: ServicesDep) -> RoleResponse:
     role = await services.queries.role(role_id)
     if role is None:
         raise NotFound("No such role")
@@ -77,7 +77,7 @@ async def read_role(role_id: Id, services: Use) -> RoleResponse:
 @credentials.get(
     "", summary="List credential catalog entries", responses=answers(400, 401, 403), response_model_exclude_none=True
 )
-async def list_credentials(query: Annotated[CredentialQuery, Query()], services: Use) -> CredentialList:
+async def list_credentials(query: Annotated[CredentialQuery, Query()], services: ServicesDep) -> CredentialList:
     found, total = await services.queries.credentials(query.role_id, page=query.page, page_size=query.page_size)
     items = [Credential.model_validate(credential) for credential in found]
     return CredentialList(items=items, page=query.page, page_size=query.page_size, total=total)
@@ -89,7 +89,7 @@ async def list_credentials(query: Annotated[CredentialQuery, Query()], services:
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
-async def read_credential(credential_id: Id, services: Use) -> Credential:
+async def read_credential(credential_id: Id, services: ServicesDep) -> Credential:
     credential = await services.queries.credential(credential_id)
     if credential is None:
         raise NotFound("No such credential")
@@ -102,7 +102,7 @@ async def read_credential(credential_id: Id, services: Use) -> Credential:
     responses=answers(400, 401, 403),
     response_model_exclude_none=True,
 )
-async def search_credentials(query: Annotated[SearchQuery, Query()], services: Use) -> SearchResponse:
+async def search_credentials(query: Annotated[SearchQuery, Query()], services: ServicesDep) -> SearchResponse:
     """A worker embeds the query; where none answers within two seconds, words alone are searched for."""
     catalogue = services.catalogue
     found = await _by_meaning(catalogue, query)
@@ -140,7 +140,9 @@ async def _by_meaning(catalogue: Catalogue, query: SearchQuery) -> Found | None:
     responses=answers(400, 401, 403, 409, 413, 415, 422),
     openapi_extra=IMPORT_BODY,
 )
-async def import_credentials(request: StrictRequest, services: Use, caller: Caller, once: Keyed) -> Response:
+async def import_credentials(
+    request: StrictRequest, services: ServicesDep, caller: Caller, once: IdempotencyDep
+) -> Response:
     """All rows or none, with a report per row; vectors follow by a workflow. See docs/catalog.md."""
     reading = await request.parsed({JSON: _read_json, CSV: _read_csv})
     catalogue = services.catalogue
@@ -148,9 +150,9 @@ async def import_credentials(request: StrictRequest, services: Use, caller: Call
     async def start(_: ImportView) -> None:
         await catalogue.runs.start()
 
-    async def add(unit: CatalogIntakeUnit) -> Done:
+    async def add(unit: CatalogIntakeUnit) -> CommandResult:
         view = await unit.imports.add(reading, actor_of(caller))
-        return Done(answer=ImportResponse.model_validate(view), tell=[partial(told, start, view)])
+        return CommandResult(answer=ImportResponse.model_validate(view), tell=[partial(told, start, view)])
 
     return await once.do(catalogue.intake, add, again=start)
 
@@ -161,7 +163,7 @@ async def import_credentials(request: StrictRequest, services: Use, caller: Call
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
-async def read_import(import_id: Id, services: Use) -> ImportResponse:
+async def read_import(import_id: Id, services: ServicesDep) -> ImportResponse:
     view = await services.catalogue.queries.import_(import_id)
     if view is None:
         raise NotFound("No such import")

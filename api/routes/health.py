@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from fastapi import Response
 
-from api.dependencies import Use
+from api.dependencies import ServicesDep
 from api.middleware.routing import open_router
 from api.schemas.health import Health, QueueState, Readiness, StepState, UpOrDown
 from domain.errors import StorageUnavailable
@@ -35,7 +35,7 @@ async def healthz() -> Health:
     summary="Can it serve",
     responses={503: {"model": Readiness, "description": "Postgres is away; nothing can be served"}},
 )
-async def readyz(services: Use, response: Response) -> Readiness:
+async def readyz(services: ServicesDep, response: Response) -> Readiness:
     """503 only without Postgres: without Temporal or workers answers are still taken, and runs catch up later."""
     postgres, seen = await asyncio.gather(_postgres_is_up(services), services.surroundings.look())
     if not postgres:
@@ -56,7 +56,7 @@ async def readyz(services: Use, response: Response) -> Readiness:
     )
 
 
-async def _steps(services: Use) -> dict[str, StepState] | None:
+async def _steps(services: ServicesDep) -> dict[str, StepState] | None:
     try:
         found = await services.work.steps()
     except StorageUnavailable:
@@ -69,7 +69,7 @@ def _stalled(queues: Mapping[Queue, QueueState], steps: Mapping[str, StepState])
     return waiting + [name for name, step in steps.items() if step.oldest_s > STEP_STALLED_S]
 
 
-async def _postgres_is_up(services: Use) -> bool:
+async def _postgres_is_up(services: ServicesDep) -> bool:
     """One that hangs is as away as one that is gone; the ping is left alone then, for cancelling it would hang too."""
     ping = asyncio.create_task(services.queries.ping())
     answered, _ = await asyncio.wait({ping}, timeout=PING_DEADLINE_S)

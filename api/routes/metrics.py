@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from api.dependencies import Use
+from api.dependencies import ServicesDep
 from api.middleware.request_metrics import MetricsSettings, RequestMetrics
 from api.middleware.routing import open_router
 from api.schemas.errors import answers
@@ -28,7 +28,7 @@ async def metrics(request: Request) -> Response:
 
 
 @scraped.get("/metrics/work", summary="The work that waits, in numbers", response_class=Response, responses=_ANSWERS)
-async def work_metrics(request: Request, services: Use) -> Response:
+async def work_metrics(request: Request, services: ServicesDep) -> Response:
     """Queues, unfinished assessments, essays to review, deliveries: the same whichever process answers."""
     _admit(request)
     return _text(await registry_of_work(services.work, services.surroundings.queues))

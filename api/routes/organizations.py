@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, Use
-from api.idempotency import Done, Keyed
+from api.dependencies import Caller, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
 from api.schemas.base import QueryInput, digits
@@ -27,14 +27,16 @@ organizations = router(prefix="/organizations", tags=["Organizations"])
     summary="Create an organization with its first admin",
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def create_organization(wanted: OrganizationRequest, services: Use, caller: Caller, once: Keyed) -> Response:
+async def create_organization(
+    wanted: OrganizationRequest, services: ServicesDep, caller: Caller, once: IdempotencyDep
+) -> Response:
     """409 when somebody has the admin's e-mail address already."""
     password_hash = await services.passwords.hash(wanted.admin.password.get_secret_value())
     first = NewUser(email=wanted.admin.email, role="admin", password_hash=password_hash)
 
-    async def create(unit: PeopleUnit) -> Done:
+    async def create(unit: PeopleUnit) -> CommandResult:
         made, admin = await unit.people.found(actor_of(caller), wanted.name, first)
-        return Done(answer=OrganizationWithAdmin(**asdict(made), admin=User.model_validate(admin)))
+        return CommandResult(answer=OrganizationWithAdmin(**asdict(made), admin=User.model_validate(admin)))
 
     return await once.do(services.people.intake, create)
 
@@ -45,7 +47,7 @@ class OrganizationQuery(QueryInput):
 
 
 @organizations.get("", summary="List organizations", responses=answers(400, 401, 403), response_model_exclude_none=True)
-async def list_organizations(query: Annotated[OrganizationQuery, Query()], services: Use) -> OrganizationList:
+async def list_organizations(query: Annotated[OrganizationQuery, Query()], services: ServicesDep) -> OrganizationList:
     """Newest first."""
     after = cursors.decode(query.cursor) if query.cursor else None
     views = await services.people.queries.organizations(after, query.limit + 1)

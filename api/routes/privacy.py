@@ -6,7 +6,7 @@ from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, SeenPeople, Use
+from api.dependencies import Caller, PeopleScopeDep, ServicesDep
 from api.middleware.routing import router
 from api.schemas import cursors
 from api.schemas.base import Id, Moment, QueryInput, digits
@@ -27,7 +27,7 @@ audit_logs = router(prefix="/audit-logs", tags=["Audit"])
     response_description="Nothing is written about the person any more; what is held goes now",
     responses=answers(400, 401, 403, 404, 409),
 )
-async def erase_user(user_id: Id, services: Use, caller: Caller, seen: SeenPeople) -> ErasureAck:
+async def erase_user(user_id: Id, services: ServicesDep, caller: Caller, seen: PeopleScopeDep) -> ErasureAck:
     """Their tokens are worthless at once for every write, and for reads within 30 seconds in every process.
 
     Answers, results, feedback, sessions, the profile and the e-mail address are deleted or blanked; the audit trail
@@ -59,7 +59,7 @@ async def erase_user(user_id: Id, services: Use, caller: Caller, seen: SeenPeopl
         **answers(400, 401, 403, 404, 410),
     },
 )
-async def export_user(user_id: Id, services: Use, caller: Caller, seen: SeenPeople) -> StreamingResponse:
+async def export_user(user_id: Id, services: ServicesDep, caller: Caller, seen: PeopleScopeDep) -> StreamingResponse:
     """Without what is no data about them: hashes of secrets, and how questions are to be answered."""
     exports = services.privacy.exports
     await exports.begin(user_id, seen, actor_of(caller))
@@ -81,7 +81,7 @@ class AuditQuery(QueryInput):
 
 
 @audit_logs.get("", summary="The audit trail", responses=answers(400, 401, 403), response_model_exclude_none=True)
-async def list_audit_logs(query: Annotated[AuditQuery, Query()], services: Use, caller: Caller) -> AuditList:
+async def list_audit_logs(query: Annotated[AuditQuery, Query()], services: ServicesDep, caller: Caller) -> AuditList:
     """The organization's, newest first; for the platform's admins what they did, and what is of no organization."""
     found = AuditFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None

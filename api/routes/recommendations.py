@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, Seen, Use
-from api.idempotency import Done, Keyed
+from api.dependencies import Caller, ScopeDep, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
 from api.schemas.base import Id, QueryInput, digits
@@ -20,7 +20,7 @@ from api.schemas.recommendations import (
 from api.security.authorization import actor_of
 from domain.errors import InvalidInput, NotFound, Problem
 from persistence.intake import IntakeUnit
-from persistence.repositories.feedback import Feedback as Given
+from persistence.repositories.feedback import Feedback as SubmittedAnswer
 
 recommendations = router(prefix="/recommendations", tags=["Recommendations"])
 
@@ -36,24 +36,24 @@ recommendations = router(prefix="/recommendations", tags=["Recommendations"])
 async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     recommendation_id: Id,
     feedback: RecommendationFeedbackRequest,
-    services: Use,
+    services: ServicesDep,
     caller: Caller,
-    seen: Seen,
-    once: Keyed,
+    seen: ScopeDep,
+    once: IdempotencyDep,
 ) -> Response:
     """Every feedback is kept, with the revision it speaks of; `credential_id` narrows it to one recommended item."""
     if feedback.submitted_by_role not in (None, caller.role.value):
         raise InvalidInput("The request is not valid", (Problem("submitted_by_role", "is not the caller's role"),))
-    given = Given(
+    given = SubmittedAnswer(
         relevance_score=feedback.relevance_score,
         acceptance_status=feedback.acceptance_status,
         comments=feedback.comments,
         credential_id=feedback.credential_id,
     )
 
-    async def give(unit: IntakeUnit) -> Done:
+    async def give(unit: IntakeUnit) -> CommandResult:
         receipt = await unit.feedback.give(recommendation_id, seen, actor_of(caller), given)
-        return Done(answer=RecommendationFeedbackResponse.model_validate(receipt))
+        return CommandResult(answer=RecommendationFeedbackResponse.model_validate(receipt))
 
     return await once.do(services.intake, give)
 
@@ -70,7 +70,7 @@ class FeedbackQuery(QueryInput):
     response_model_exclude_none=True,
 )
 async def list_feedback(
-    recommendation_id: Id, query: Annotated[FeedbackQuery, Query()], services: Use, seen: Seen
+    recommendation_id: Id, query: Annotated[FeedbackQuery, Query()], services: ServicesDep, seen: ScopeDep
 ) -> FeedbackList:
     """Newest first; all that was said, of earlier revisions too."""
     if not await services.queries.is_recommended(recommendation_id, seen):

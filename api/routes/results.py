@@ -7,7 +7,7 @@ from fastapi import Path, Response
 from pydantic import BeforeValidator, Field
 from starlette.responses import JSONResponse
 
-from api.dependencies import Seen, Use
+from api.dependencies import ScopeDep, ServicesDep
 from api.middleware.routing import router
 from api.schemas.base import Id, digits
 from api.schemas.errors import answers
@@ -36,7 +36,7 @@ results = router(prefix="/assessments", tags=["Assessments", "Recommendations"])
     response_description="Recommendation ready",
     responses={**answers(400, 401, 403, 404, 409), **PENDING},
 )
-async def read_result(assessment_id: Id, services: Use, seen: Seen) -> Response:
+async def read_result(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> Response:
     """The stored document as it is. Before there is one: 202 with Retry-After, or 409 when none will come."""
     view = _published(await services.queries.published(assessment_id, seen))
     return await _pending(assessment_id, services) if view.document is None else _document(view.document)
@@ -48,7 +48,7 @@ async def read_result(assessment_id: Id, services: Use, seen: Seen) -> Response:
     summary="Every item's verdict",
     responses={**answers(400, 401, 403, 404, 409), **PENDING},
 )
-async def read_scores(assessment_id: Id, services: Use, seen: Seen) -> Response:
+async def read_scores(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> Response:
     """Points with explanations; for essays levels, quotes, model and versions."""
     view = _published(await services.queries.published(assessment_id, seen))
     if view.document is None:
@@ -58,7 +58,7 @@ async def read_scores(assessment_id: Id, services: Use, seen: Seen) -> Response:
 
 
 @results.get("/{assessment_id}/revisions", summary="Every result ever published", responses=answers(400, 401, 403, 404))
-async def list_revisions(assessment_id: Id, services: Use, seen: Seen) -> RevisionList:
+async def list_revisions(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> RevisionList:
     """Oldest first; empty before the first result."""
     revisions = await services.queries.revisions(assessment_id, seen)
     if not revisions and await services.queries.status(assessment_id, seen) is None:
@@ -73,7 +73,10 @@ async def list_revisions(assessment_id: Id, services: Use, seen: Seen) -> Revisi
     responses=answers(400, 401, 403, 404),
 )
 async def read_revision(
-    assessment_id: Id, revision: Annotated[int, Field(ge=1), BeforeValidator(digits), Path()], services: Use, seen: Seen
+    assessment_id: Id,
+    revision: Annotated[int, Field(ge=1), BeforeValidator(digits), Path()],
+    services: ServicesDep,
+    seen: ScopeDep,
 ) -> Response:
     view = await services.queries.published(assessment_id, seen, revision=revision)
     if view is None or view.document is None:
@@ -97,7 +100,7 @@ def _document(document: str) -> Response:
     return Response(document, media_type="application/json")
 
 
-async def _pending(assessment_id: Id, services: Use) -> Response:
+async def _pending(assessment_id: Id, services: ServicesDep) -> Response:
     stage = await live_stage(services.runs, assessment_id)
     pending = ResultPending(assessment_id=assessment_id, status="awaiting_async", stage=stage)
     return JSONResponse(

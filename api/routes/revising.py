@@ -4,8 +4,8 @@ from functools import partial
 
 from fastapi import Response
 
-from api.dependencies import Caller, Seen, Use
-from api.idempotency import Done, Keyed
+from api.dependencies import Caller, ScopeDep, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas.base import Id
 from api.schemas.errors import answers
@@ -27,12 +27,18 @@ revising = router(prefix="/assessments", tags=["Assessments"])
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    assessment_id: Id, question_id: Id, review: ReviewRequest, services: Use, caller: Caller, seen: Seen, once: Keyed
+    assessment_id: Id,
+    question_id: Id,
+    review: ReviewRequest,
+    services: ServicesDep,
+    caller: Caller,
+    seen: ScopeDep,
+    once: IdempotencyDep,
 ) -> Response:
     """A person's levels always win over a grader's, and no later grading overwrites them; the newest review counts."""
     judgement = Judgement(levels=review.levels, comment=review.comment)
 
-    async def store(unit: IntakeUnit) -> Done:
+    async def store(unit: IntakeUnit) -> CommandResult:
         receipt = await unit.revising.review(assessment_id, question_id, seen, actor_of(caller), judgement)
         stored = ReviewResponse(
             review_id=receipt.review_id,
@@ -40,7 +46,7 @@ async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             question_id=question_id,
             revision=receipt.assessment.revision,
         )
-        return Done(answer=stored, tell=[partial(told, services.runs.reviewed, receipt.assessment)])
+        return CommandResult(answer=stored, tell=[partial(told, services.runs.reviewed, receipt.assessment)])
 
     return await once.do(services.intake, store, again=services.runs.reviewed)
 
@@ -53,13 +59,15 @@ async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     response_description="Healing is under way",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def retry_healing(assessment_id: Id, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
+async def retry_healing(
+    assessment_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+) -> Response:
     """Also after healing was given up or has failed; 409 where nothing is degraded that could heal."""
 
-    async def retry(unit: IntakeUnit) -> Done:
+    async def retry(unit: IntakeUnit) -> CommandResult:
         assessment = await unit.revising.retry(assessment_id, seen, actor_of(caller))
         due = RetryResponse(assessment_id=assessment_id, revision=assessment.revision, healing="due")
-        return Done(answer=due, tell=[partial(told, services.runs.heal_now, assessment)])
+        return CommandResult(answer=due, tell=[partial(told, services.runs.heal_now, assessment)])
 
     return await once.do(services.intake, retry, again=services.runs.heal_now)
 
@@ -72,12 +80,14 @@ async def retry_healing(assessment_id: Id, services: Use, caller: Caller, seen: 
     response_description="The result is being made",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def rerun_assessment(assessment_id: Id, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
+async def rerun_assessment(
+    assessment_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+) -> Response:
     """409 unless it failed; what expired without an answer has nothing to run on."""
 
-    async def rerun(unit: IntakeUnit) -> Done:
+    async def rerun(unit: IntakeUnit) -> CommandResult:
         assessment = await unit.revising.rerun(assessment_id, seen, actor_of(caller))
         begun = RerunResponse(assessment_id=assessment_id, status="awaiting_async", run=assessment.run)
-        return Done(answer=begun, tell=[partial(told, services.runs.submit, assessment)])
+        return CommandResult(answer=begun, tell=[partial(told, services.runs.submit, assessment)])
 
     return await once.do(services.intake, rerun, again=partial(ensure_run, services.runs))

@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, SeenPeople, Use
-from api.idempotency import Done, Keyed
+from api.dependencies import Caller, PeopleScopeDep, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
 from api.schemas.base import Id, QueryInput, digits
@@ -28,7 +28,7 @@ from domain.email_addresses import MAX_CHARS
 from domain.errors import Forbidden, InvalidInput, NotFound, Problem
 from domain.passwords import find_weakness
 from persistence.people_intake import PeopleUnit
-from persistence.queries.people_views import PeopleViewer, UserFilter
+from persistence.queries.people_views import PeopleScope, UserFilter
 from persistence.repositories.people import NewUser, no_such_organization
 
 users = router(prefix="/users", tags=["People"])
@@ -41,7 +41,9 @@ users = router(prefix="/users", tags=["People"])
     summary="Create an account",
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def create_user(wanted: UserRequest, services: Use, caller: Caller, seen: SeenPeople, once: Keyed) -> Response:
+async def create_user(
+    wanted: UserRequest, services: ServicesDep, caller: Caller, seen: PeopleScopeDep, once: IdempotencyDep
+) -> Response:
     """409 when somebody has the e-mail address already, in whichever organization.
 
     A platform admin names the organization, and creates its admins only.
@@ -50,8 +52,10 @@ async def create_user(wanted: UserRequest, services: Use, caller: Caller, seen: 
     password_hash = await services.passwords.hash(wanted.password.get_secret_value())
     new = NewUser(email=wanted.email, role=wanted.role, password_hash=password_hash)
 
-    async def create(unit: PeopleUnit) -> Done:
-        return Done(answer=User.model_validate(await unit.people.create(organization_id, actor_of(caller), new)))
+    async def create(unit: PeopleUnit) -> CommandResult:
+        return CommandResult(
+            answer=User.model_validate(await unit.people.create(organization_id, actor_of(caller), new))
+        )
 
     return await once.do(services.people.intake, create)
 
@@ -66,7 +70,7 @@ class UserQuery(QueryInput):
 
 
 @users.get("", summary="List accounts", responses=answers(400, 401, 403), response_model_exclude_none=True)
-async def list_users(query: Annotated[UserQuery, Query()], services: Use, seen: SeenPeople) -> UserList:
+async def list_users(query: Annotated[UserQuery, Query()], services: ServicesDep, seen: PeopleScopeDep) -> UserList:
     """The organization's accounts, newest first; for platform admins, the admins of all organizations."""
     found = UserFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
@@ -79,7 +83,7 @@ async def list_users(query: Annotated[UserQuery, Query()], services: Use, seen: 
 @users.get(
     "/{user_id}", summary="Read an account", responses=answers(400, 401, 403, 404), response_model_exclude_none=True
 )
-async def read_user(user_id: Id, services: Use, seen: SeenPeople) -> User:
+async def read_user(user_id: Id, services: ServicesDep, seen: PeopleScopeDep) -> User:
     view = await services.people.queries.user(user_id, seen)
     if view is None:
         raise NotFound("No such user")
@@ -92,7 +96,9 @@ async def read_user(user_id: Id, services: Use, seen: SeenPeople) -> User:
     responses=answers(400, 401, 403, 404, 409, 410, 413, 415),
     response_model_exclude_none=True,
 )
-async def change_user(user_id: Id, change: UserChange, services: Use, caller: Caller, seen: SeenPeople) -> User:
+async def change_user(
+    user_id: Id, change: UserChange, services: ServicesDep, caller: Caller, seen: PeopleScopeDep
+) -> User:
     """Refresh tokens are worthless at once, access tokens within a minute. 409 where no admin would be left.
 
     After a new password, the person can only choose their own with `POST /me/password`, until they have done so. One's
@@ -121,7 +127,7 @@ class HeldQuery(QueryInput):
     response_model_exclude_none=True,
 )
 async def list_held_credentials(
-    user_id: Id, query: Annotated[HeldQuery, Query()], services: Use, seen: SeenPeople
+    user_id: Id, query: Annotated[HeldQuery, Query()], services: ServicesDep, seen: PeopleScopeDep
 ) -> HeldCredentialList:
     """What is not recommended any more, because they have it."""
     if await services.people.queries.user(user_id, seen) is None:
@@ -140,18 +146,25 @@ async def list_held_credentials(
     responses=answers(400, 401, 403, 404, 409, 410, 413, 415, 422),
 )
 async def add_held_credential(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    user_id: Id, held: HeldCredentialRequest, services: Use, caller: Caller, seen: SeenPeople, once: Keyed
+    user_id: Id,
+    held: HeldCredentialRequest,
+    services: ServicesDep,
+    caller: Caller,
+    seen: PeopleScopeDep,
+    once: IdempotencyDep,
 ) -> Response:
     """409 when it is noted already. Learners note their own, advisors and admins those of their people."""
 
-    async def add(unit: PeopleUnit) -> Done:
+    async def add(unit: PeopleUnit) -> CommandResult:
         view = await unit.people.hold(user_id, seen, actor_of(caller), held.credential_id, held.earned_at)
-        return Done(answer=HeldCredential.model_validate(view))
+        return CommandResult(answer=HeldCredential.model_validate(view))
 
     return await once.do(services.people.intake, add)
 
 
-async def _checked_password(user_id: UUID, password: str, services: Use, caller: Caller, seen: PeopleViewer) -> str:
+async def _checked_password(
+    user_id: UUID, password: str, services: ServicesDep, caller: Caller, seen: PeopleScope
+) -> str:
     """The password, if the caller may set it for this account.
 
     Raises:
@@ -172,7 +185,7 @@ def _refused(field: str, problem: str) -> InvalidInput:
     return InvalidInput("The request is not valid", (Problem(field, problem),))
 
 
-def _organization(wanted: UserRequest, seen: PeopleViewer) -> UUID:
+def _organization(wanted: UserRequest, seen: PeopleScope) -> UUID:
     """Where the account is to be; somebody else's organization looks like one that does not exist.
 
     Raises:

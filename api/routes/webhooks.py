@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, Seen, Use
-from api.idempotency import Done, Keyed
+from api.dependencies import Caller, ScopeDep, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
 from api.schemas.base import Id, Moment, QueryInput, digits
@@ -49,19 +49,21 @@ deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])
     summary="Register an endpoint",
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def create_endpoint(wanted: EndpointRequest, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
+async def create_endpoint(
+    wanted: EndpointRequest, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+) -> Response:
     """The answer shows the secret that signs; it is stored encrypted and never shown again."""
     services.webhooks.check_url(wanted.url)
     new = NewEndpoint(**wanted.model_dump() | {"event_types": tuple(wanted.event_types)})
 
-    async def create(unit: WebhookIntakeUnit) -> Done:
-        return Done(answer=_with_secret(await unit.endpoints.create(seen, _actor(caller), new)))
+    async def create(unit: WebhookIntakeUnit) -> CommandResult:
+        return CommandResult(answer=_with_secret(await unit.endpoints.create(seen, _actor(caller), new)))
 
     return await once.do(services.webhooks.intake, create)
 
 
 @endpoints.get("", summary="List endpoints", responses=answers(401, 403), response_model_exclude_none=True)
-async def list_endpoints(services: Use, seen: Seen) -> EndpointList:
+async def list_endpoints(services: ServicesDep, seen: ScopeDep) -> EndpointList:
     views = await services.webhooks.queries.endpoints(seen)
     return EndpointList(items=[Endpoint.model_validate(view) for view in views])
 
@@ -72,7 +74,7 @@ async def list_endpoints(services: Use, seen: Seen) -> EndpointList:
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
-async def read_endpoint(endpoint_id: Id, services: Use, seen: Seen) -> Endpoint:
+async def read_endpoint(endpoint_id: Id, services: ServicesDep, seen: ScopeDep) -> Endpoint:
     view = await services.webhooks.queries.endpoint(endpoint_id, seen)
     if view is None:
         raise NotFound("No such endpoint")
@@ -86,7 +88,7 @@ async def read_endpoint(endpoint_id: Id, services: Use, seen: Seen) -> Endpoint:
     response_model_exclude_none=True,
 )
 async def change_endpoint(
-    endpoint_id: Id, change: EndpointChange, services: Use, caller: Caller, seen: Seen
+    endpoint_id: Id, change: EndpointChange, services: ServicesDep, caller: Caller, seen: ScopeDep
 ) -> Endpoint:
     """A disabled endpoint is sent nothing; what happens meanwhile is not lost: enable it, then recover."""
     wanted = change.model_dump(exclude_unset=True)
@@ -101,7 +103,7 @@ async def change_endpoint(
 @endpoints.delete(
     "/{endpoint_id}", status_code=204, summary="Delete an endpoint", responses=answers(400, 401, 403, 404)
 )
-async def delete_endpoint(endpoint_id: Id, services: Use, caller: Caller, seen: Seen) -> None:
+async def delete_endpoint(endpoint_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep) -> None:
     """Its secrets are erased and its pending deliveries cancelled. The delivery log keeps what was sent to it."""
     async with services.webhooks.intake() as unit:
         await unit.endpoints.delete(endpoint_id, seen, _actor(caller))
@@ -115,13 +117,15 @@ async def delete_endpoint(endpoint_id: Id, services: Use, caller: Caller, seen: 
     summary="Send a test event",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def test_endpoint(endpoint_id: Id, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
+async def test_endpoint(
+    endpoint_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+) -> Response:
     """A `webhook.test` event for this endpoint alone, delivered as any other event is."""
     start = services.webhooks.runs.start
 
-    async def send(unit: WebhookIntakeUnit) -> Done:
+    async def send(unit: WebhookIntakeUnit) -> CommandResult:
         delivery = await unit.redeliveries.test(endpoint_id, seen, _actor(caller))
-        return Done(answer=_started(delivery), tell=[partial(told, start, delivery)])
+        return CommandResult(answer=_started(delivery), tell=[partial(told, start, delivery)])
 
     return await once.do(services.webhooks.intake, send, again=start)
 
@@ -132,11 +136,13 @@ async def test_endpoint(endpoint_id: Id, services: Use, caller: Caller, seen: Se
     summary="Replace the secret",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def rotate_secret(endpoint_id: Id, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
+async def rotate_secret(
+    endpoint_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+) -> Response:
     """Both secrets sign for 24 hours. Rotated again before that, the oldest of the three stops at once."""
 
-    async def rotate(unit: WebhookIntakeUnit) -> Done:
-        return Done(answer=_with_secret(await unit.endpoints.rotate(endpoint_id, seen, _actor(caller))))
+    async def rotate(unit: WebhookIntakeUnit) -> CommandResult:
+        return CommandResult(answer=_with_secret(await unit.endpoints.rotate(endpoint_id, seen, _actor(caller))))
 
     return await once.do(services.webhooks.intake, rotate)
 
@@ -149,7 +155,7 @@ async def rotate_secret(endpoint_id: Id, services: Use, caller: Caller, seen: Se
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    endpoint_id: Id, wanted: RecoverRequest, services: Use, caller: Caller, seen: Seen, once: Keyed
+    endpoint_id: Id, wanted: RecoverRequest, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
 ) -> Response:
     """Dead letters, cancelled deliveries and what happened while the endpoint was disabled; oldest first, 200 a call.
 
@@ -157,12 +163,12 @@ async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """
     start = services.webhooks.runs.start
 
-    async def recover(unit: WebhookIntakeUnit) -> Done:
+    async def recover(unit: WebhookIntakeUnit) -> CommandResult:
         recovered = await unit.redeliveries.recover(
             endpoint_id, seen, _actor(caller), since=wanted.since, until=wanted.until
         )
         ack = RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
-        return Done(answer=ack, tell=[partial(told, start, each) for each in recovered.deliveries])
+        return CommandResult(answer=ack, tell=[partial(told, start, each) for each in recovered.deliveries])
 
     return await once.do(services.webhooks.intake, recover)
 
@@ -177,7 +183,9 @@ class DeliveryQuery(QueryInput):
 
 
 @deliveries.get("", summary="The delivery log", responses=answers(400, 401, 403), response_model_exclude_none=True)
-async def list_deliveries(query: Annotated[DeliveryQuery, Query()], services: Use, seen: Seen) -> DeliveryList:
+async def list_deliveries(
+    query: Annotated[DeliveryQuery, Query()], services: ServicesDep, seen: ScopeDep
+) -> DeliveryList:
     """Newest first; deliveries to deleted endpoints stay in it."""
     found = DeliveryFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
@@ -193,7 +201,7 @@ async def list_deliveries(query: Annotated[DeliveryQuery, Query()], services: Us
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
-async def read_delivery(delivery_id: Id, services: Use, seen: Seen) -> DeliveryDetail:
+async def read_delivery(delivery_id: Id, services: ServicesDep, seen: ScopeDep) -> DeliveryDetail:
     view = await services.webhooks.queries.delivery(delivery_id, seen)
     if view is None:
         raise NotFound("No such delivery")
@@ -211,14 +219,16 @@ async def read_delivery(delivery_id: Id, services: Use, seen: Seen) -> DeliveryD
     summary="Deliver an event once more",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def redeliver(delivery_id: Id, services: Use, caller: Caller, seen: Seen, once: Keyed) -> Response:
+async def redeliver(
+    delivery_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+) -> Response:
     """A pending delivery is attempted now; otherwise the event is delivered anew, with the same id and bytes."""
     runs = services.webhooks.runs
 
-    async def send(unit: WebhookIntakeUnit) -> Done:
+    async def send(unit: WebhookIntakeUnit) -> CommandResult:
         sent = await unit.redeliveries.redeliver(delivery_id, seen, _actor(caller))
         call = runs.redeliver_now if sent.waiting else runs.start
-        return Done(answer=_started(sent.delivery), tell=[partial(told, call, sent.delivery)])
+        return CommandResult(answer=_started(sent.delivery), tell=[partial(told, call, sent.delivery)])
 
     return await once.do(services.webhooks.intake, send, again=runs.start)
 

@@ -14,8 +14,8 @@ from fastapi import Request
 
 from api.security.tokens import Principal, UserRole
 from domain.errors import Forbidden, PasswordChangeRequired, Unauthenticated
-from persistence.queries.people_views import PeopleViewer
-from persistence.queries.views import Actor, Viewer
+from persistence.queries.people_views import PeopleScope
+from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.api_keys import KEY_PREFIX
 
 
@@ -132,17 +132,17 @@ def actor_of(principal: Principal) -> Actor:
     return Actor(id=principal.user_id, role=caller(principal).value)
 
 
-def sees(principal: Principal) -> Viewer:
+def sees(principal: Principal) -> AccessScope:
     """A student sees their own assessments; advisors, admins and API keys those of their organization."""
     if principal.organization_id is None:
         raise Forbidden("Your role may not use this route")
-    return Viewer(organization_id=principal.organization_id, user_id=_own(principal))
+    return AccessScope(organization_id=principal.organization_id, user_id=_own(principal))
 
 
-def sees_people(principal: Principal) -> PeopleViewer:
+def people_scope_for(principal: Principal) -> PeopleScope:
     """A student sees themselves; advisors and admins their organization's people; platform admins all admins."""
     role = UserRole.ADMIN.value if principal.organization_id is None else None
-    return PeopleViewer(organization_id=principal.organization_id, user_id=_own(principal), role=role)
+    return PeopleScope(organization_id=principal.organization_id, user_id=_own(principal), role=role)
 
 
 def _own(principal: Principal) -> UUID | None:

@@ -11,7 +11,7 @@ import structlog
 
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.embed_catalog import embed_catalog
-from activities.index_catalog import CatalogIndex, rebuild, settle
+from activities.index_catalog import CatalogIndex, rebuild, converge
 from domain.ports import EmbeddingArtifacts
 from persistence.database import DatabaseSettings, create_engine
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
@@ -45,7 +45,7 @@ async def embed_and_index(
         writer = WeaviateIndexWriter(weaviate, provider, model)
         catalog = CatalogIndex(artifacts=artifacts, writer=writer, provider=provider, model=model)
         usable = await writer.is_usable(at_least=0)
-        drift = await settle(catalog) if usable else await rebuild(catalog)
+        drift = await converge(catalog) if usable else await rebuild(catalog)
     log.info("catalog_indexed", rebuilt=not usable, credentials=drift.indexed, mended=drift.total)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.grading.essay_text import LITTLE_OF_ITS_OWN, readable, substance, text_flags
+from domain.grading.essay_text import LITTLE_OF_ITS_OWN, gradable_text, sanitize, text_flags
 from domain.grading.prose import prose
 from domain.grading.rubrics import Essay
 
@@ -21,6 +21,6 @@ class EssayReading:
 
 def read_essay(essay: Essay) -> EssayReading:
     flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
-    whole = readable(essay.text)
-    rest = [substance(essay.text, essay.prompt, essay.rubric)] if LITTLE_OF_ITS_OWN.intersection(flags) else []
+    whole = sanitize(essay.text)
+    rest = [gradable_text(essay.text, essay.prompt, essay.rubric)] if LITTLE_OF_ITS_OWN.intersection(flags) else []
     return EssayReading(flags=flags, texts=(whole, *rest), prose=prose(whole) or whole)

@@ -62,7 +62,7 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 _WORD: Final = re.compile(r"[^\W_]+")
 
 
-def readable(text: str) -> str:
+def sanitize(text: str) -> str:
     """The text for a grader: no invisible characters, newlines for breaks, spaces for controls, few marks in a row."""
     return limit_marks(_BLANK.sub(" ", _BREAK.sub("\n", _INVISIBLE.sub("", text))))
 
@@ -72,7 +72,7 @@ def text_flags(text: str, prompt: str, rubric: EssayRubric, labelled: Sequence[A
 
     `labelled` are scored answers in addition to the rubric's own; they show how short an answer may be.
     """
-    body = readable(text)
+    body = sanitize(text)
     words = _words(body)
     question = _runs_of(prompt)
     found = {
@@ -104,12 +104,12 @@ def still_answers(left: str, text: str, rubric: EssayRubric, labelled: Sequence[
     return not is_too_short(left, rubric, labelled) and _count_words(left) >= fewest
 
 
-def substance(text: str, prompt: str, rubric: EssayRubric) -> str:
+def gradable_text(text: str, prompt: str, rubric: EssayRubric) -> str:
     """The sentences that can earn points: neither copied from the prompt or the rubric, nor said before.
 
     Returns "" when the text is the rubric's vocabulary in a different order.
     """
-    parts = sentences(readable(text))
+    parts = sentences(sanitize(text))
     words = [_words(part) for part in parts]
     said = [word for part in words for word in part]
     known = _runs_of(prompt) | _runs_of(*_rubric_texts(rubric))

@@ -9,7 +9,7 @@ from domain.ids import derived_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerKey:
+class CompletionKey:
     """What an answer is bought for, once. The epoch moves when rejected answers are to be bought anew by healing.
 
     `rubric_version` and `prompt_version` are content hashes: another rubric or prompt asks another question.
@@ -30,7 +30,7 @@ class AnswerKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bought:
+class Completion:
     """A provider's reply, raw, with what it cost.
 
     Tokens are None where the reply does not tell them; `cached_tokens` are part of `prompt_tokens`. `cost_cents` is
@@ -55,19 +55,19 @@ class SpendingLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
+class Reservation:
     """A call about to be made: nobody else makes it for `lease_s` seconds.
 
     `highest_price_cents` is reserved from the organization's budget until the real price is known.
     """
 
-    key: AnswerKey
+    key: CompletionKey
     lease_s: float
     highest_price_cents: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BoughtVectors:
+class EmbeddingPurchase:
     """What one paid request for vectors cost; `id` is that of the purchase, and nobody else's.
 
     `tokens` is None where the reply does not tell them, `cost_cents` where nobody knows the price.

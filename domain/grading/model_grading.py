@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, TypeAlias
 from domain.assessments.questions import EssayRubric
 from domain.decimals import rounded
 from domain.errors import InvalidInput, Problem
-from domain.grading.essay_text import ADDRESSED_TO_GRADER, TEXT_FLAGS, TOO_SHORT, readable, still_answers, text_flags
+from domain.grading.essay_text import ADDRESSED_TO_GRADER, TEXT_FLAGS, TOO_SHORT, sanitize, still_answers, text_flags
 from domain.grading.rubrics import Essay, essay_points, rate, verify_quotes, without_quotes
 from domain.grading.scores import UNRELATED, CriterionRating, DegradedReason, EssayScore, Spent
 from domain.grading.wording import Runs, cached_runs_of, runs_of, without_runs
@@ -59,7 +59,7 @@ class Call(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivenRating:
+class RawRating:
     """What a model says of one criterion; nothing of it is checked yet."""
 
     criterion: str
@@ -76,7 +76,7 @@ class Grading:
     `addresses_grader` are quotes of text that addresses the grader.
     """
 
-    ratings: tuple[GivenRating, ...]
+    ratings: tuple[RawRating, ...]
     feedback: str
     on_topic: bool = True
     addresses_grader: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ class LeftToPerson:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class GradingRequest:
     """What a model is asked: an essay's `text` in one variant; in the corrective round what was wrong before."""
 
     essay: Essay
@@ -178,13 +178,13 @@ def next_call(essay: Essay, replies: Mapping[Call, Reply], samples: int) -> Call
             return undecided
 
 
-def ask(essay: Essay, replies: Mapping[Call, Reply], call: Call) -> Ask:
+def ask(essay: Essay, replies: Mapping[Call, Reply], call: Call) -> GradingRequest:
     """What to send for a call; the corrective round repeats what was wrong with the first answer."""
     text = _text(essay, replies, call.variant)
     if call.round == 0:
-        return Ask(essay=essay, text=text)
+        return GradingRequest(essay=essay, text=text)
     verdict = judge(essay.rubric, text, replies[call._replace(round=0)])
-    return Ask(essay=essay, text=text, rejected=verdict if isinstance(verdict, Rejected) else None)
+    return GradingRequest(essay=essay, text=text, rejected=verdict if isinstance(verdict, Rejected) else None)
 
 
 def essay_score(
@@ -252,7 +252,7 @@ def _with_and_without(
 ) -> Call | Accepted | LeftToPerson:
     """The lower grade of the essay with and without the text that addresses the grader."""
     left = _text(essay, replies, Variant.STRIPPED)
-    if not still_answers(left, readable(essay.text), essay.rubric, essay.labelled):
+    if not still_answers(left, sanitize(essay.text), essay.rubric, essay.labelled):
         return LeftToPerson()
     match _graded(essay, replies, samples, Variant.STRIPPED):
         case Accepted(on_topic=True) as stripped:
@@ -278,7 +278,7 @@ def _explained(lower: Accepted, full: Accepted, stripped: Accepted) -> tuple[Cri
 
 
 def _text(essay: Essay, replies: Mapping[Call, Reply], variant: Variant) -> str:
-    text = readable(essay.text)
+    text = sanitize(essay.text)
     return text if variant is Variant.FULL else without_quotes(text, _addressed(essay, replies))
 
 
@@ -290,7 +290,7 @@ def _addressed(essay: Essay, replies: Mapping[Call, Reply]) -> tuple[str, ...]:
     full = sorted(call for call in replies if call.variant is Variant.FULL)
     gradings = [reply for call in full if isinstance(reply := replies[call], Grading)]
     quotes = (quote for grading in gradings for quote in grading.addresses_grader)
-    return verify_quotes(readable(essay.text), dict.fromkeys(quotes))
+    return verify_quotes(sanitize(essay.text), dict.fromkeys(quotes))
 
 
 def _points(essay: Essay, answer: Accepted) -> Decimal:
@@ -313,7 +313,7 @@ def _sample(
     return Unscorable()
 
 
-def _rating(given: GivenRating, points: Decimal, text: str) -> CriterionRating:
+def _rating(given: RawRating, points: Decimal, text: str) -> CriterionRating:
     verified = verify_quotes(text, given.quotes)
     share = Fraction(len(verified), len(given.quotes)) if given.quotes else Fraction(1)
     return CriterionRating(

@@ -87,7 +87,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class DueAttempt:
     """A delivery as its next attempt finds it.
 
     `message` is None where nothing may be sent to this endpoint about this person. `turn_in_s` (>= 0) is how long the

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence.database_errors import storage_failure
 from persistence.queries.views import (
+    AccessScope,
     Account,
     AssessmentFilter,
     AssessmentView,
@@ -23,7 +24,6 @@ from persistence.queries.views import (
     RevisionView,
     RoleView,
     StatusView,
-    Viewer,
 )
 from persistence.repositories.email_addresses import has_email
 from persistence.tables import (
@@ -92,12 +92,12 @@ class Queries(Reader):
     async def role(self, role_id: UUID) -> RoleView | None:
         return await self._one(RoleView, _roles().where(RoleRow.id == role_id))
 
-    async def status(self, assessment_id: UUID, viewer: Viewer) -> StatusView | None:
+    async def status(self, assessment_id: UUID, viewer: AccessScope) -> StatusView | None:
         return await self._one(
             StatusView, _status(own=viewer.user_id is not None), {"assessment_id": assessment_id, **asdict(viewer)}
         )
 
-    async def assessments(self, viewer: Viewer, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
+    async def assessments(self, viewer: AccessScope, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
         """Newest first, at most `limit`."""
         statement = (
             select(*_assessment_columns())
@@ -108,14 +108,14 @@ class Queries(Reader):
         return await self._all(AssessmentView, statement)
 
     async def published(
-        self, assessment_id: UUID, viewer: Viewer, *, revision: int | None = None
+        self, assessment_id: UUID, viewer: AccessScope, *, revision: int | None = None
     ) -> PublishedView | None:
         """The current result, or the one of an earlier `revision`."""
         statement = _published(own=viewer.user_id is not None, current=revision is None)
         wanted = {"assessment_id": assessment_id, "revision": revision, **asdict(viewer)}
         return await self._one(PublishedView, statement, wanted)
 
-    async def revisions(self, assessment_id: UUID, viewer: Viewer) -> list[RevisionView]:
+    async def revisions(self, assessment_id: UUID, viewer: AccessScope) -> list[RevisionView]:
         """Oldest first; empty also where there is no such assessment."""
         statement = (
             select(ResultRevisionRow.revision, ResultRevisionRow.created_at.label("published_at"))
@@ -125,7 +125,7 @@ class Queries(Reader):
         )
         return await self._all(RevisionView, statement)
 
-    async def is_recommended(self, recommendation_id: UUID, viewer: Viewer) -> bool:
+    async def is_recommended(self, recommendation_id: UUID, viewer: AccessScope) -> bool:
         """Whether there is such a recommendation, and it is the viewer's to see."""
         statement = (
             select(RecommendationRow.id)
@@ -247,7 +247,7 @@ def _assessment_columns() -> tuple[ColumnElement[Any], ...]:
     )
 
 
-def seen_by(viewer: Viewer) -> tuple[ColumnElement[bool], ...]:
+def seen_by(viewer: AccessScope) -> tuple[ColumnElement[bool], ...]:
     """Organization and person in one place, so that no query can forget the one or the other."""
     return _seen(viewer.organization_id, viewer.user_id)
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.database_errors import storage_errors
 from persistence.queries.assessments import Reader
-from persistence.queries.people_views import PeopleViewer
+from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Actor
 from persistence.repositories import audit
 from persistence.repositories.people import locked_person
@@ -96,7 +96,7 @@ class Exports(Reader):
         super().__init__(engine)
         self._sessions = sessions(engine)
 
-    async def begin(self, user_id: UUID, viewer: PeopleViewer, admin: Actor) -> None:
+    async def begin(self, user_id: UUID, viewer: PeopleScope, admin: Actor) -> None:
         """The audit row of an export, committed before any of it is read.
 
         Raises:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, literal, select, tuple_
 
 from persistence.queries.assessments import Reader, Selected
-from persistence.queries.people_views import HeldView, OrganizationView, PeopleViewer, UserFilter, UserView
+from persistence.queries.people_views import HeldView, OrganizationView, PeopleScope, UserFilter, UserView
 from persistence.repositories.email_addresses import has_email
 from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
@@ -44,14 +44,14 @@ class PeopleQueries(Reader):
             statement = statement.where(tuple_(_organizations.created_at, _organizations.id) < after)
         return await self._all(OrganizationView, statement.limit(limit))
 
-    async def users(self, viewer: PeopleViewer, found: UserFilter, limit: int) -> list[UserView]:
+    async def users(self, viewer: PeopleScope, found: UserFilter, limit: int) -> list[UserView]:
         """Newest first, at most `limit`."""
         statement = (
             people_of(viewer).where(*_matching(found)).order_by(_users.created_at.desc(), _users.id.desc()).limit(limit)
         )
         return await self._all(UserView, statement)
 
-    async def user(self, user_id: UUID, viewer: PeopleViewer) -> UserView | None:
+    async def user(self, user_id: UUID, viewer: PeopleScope) -> UserView | None:
         return await self._one(UserView, people_of(viewer).where(_users.id == user_id))
 
     async def held(self, user_id: UUID, after: tuple[datetime, UUID] | None, limit: int) -> list[HeldView]:
@@ -68,7 +68,7 @@ class PeopleQueries(Reader):
         return await self._all(HeldView, statement)
 
 
-def people_of(viewer: PeopleViewer) -> Selected:
+def people_of(viewer: PeopleScope) -> Selected:
     """The people whom the viewer sees: the one place where organization, person and role are compared.
 
     Erased people are not among them.

@@ -6,7 +6,7 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PeopleViewer:
+class PeopleScope:
     """Whose people somebody sees: one organization's, or with None those of all organizations.
 
     `user_id` narrows that to one person, `role` to people of one role.

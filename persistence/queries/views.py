@@ -10,7 +10,7 @@ from domain.assessments.lifecycle import Assessment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Viewer:
+class AccessScope:
     """Whose assessments somebody sees: those of one organization, or only the learner's own with `user_id`."""
 
     organization_id: UUID

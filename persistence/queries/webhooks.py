@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, tuple_
 
 from persistence.queries.assessments import Reader, Selected
-from persistence.queries.views import Viewer
+from persistence.queries.views import AccessScope
 from persistence.queries.webhook_views import AttemptView, DeliveryFilter, DeliveryView, EndpointView, SentDeliveryView
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
 from persistence.tables.base import table_of
@@ -31,15 +31,15 @@ ENDPOINT_COLUMNS: Final = (
 
 
 class WebhookQueries(Reader):
-    async def endpoints(self, viewer: Viewer) -> list[EndpointView]:
+    async def endpoints(self, viewer: AccessScope) -> list[EndpointView]:
         """The organization's, oldest first."""
         mine = endpoints_of(viewer).order_by(_endpoints.created_at, _endpoints.id)
         return await self._all(EndpointView, mine)
 
-    async def endpoint(self, endpoint_id: UUID, viewer: Viewer) -> EndpointView | None:
+    async def endpoint(self, endpoint_id: UUID, viewer: AccessScope) -> EndpointView | None:
         return await self._one(EndpointView, endpoints_of(viewer).where(_endpoints.id == endpoint_id))
 
-    async def deliveries(self, viewer: Viewer, found: DeliveryFilter, limit: int) -> list[DeliveryView]:
+    async def deliveries(self, viewer: AccessScope, found: DeliveryFilter, limit: int) -> list[DeliveryView]:
         """Newest first, at most `limit`; those of deleted endpoints too."""
         statement = (
             _deliveries_of(viewer)
@@ -49,7 +49,7 @@ class WebhookQueries(Reader):
         )
         return await self._all(DeliveryView, statement)
 
-    async def delivery(self, delivery_id: UUID, viewer: Viewer) -> SentDeliveryView | None:
+    async def delivery(self, delivery_id: UUID, viewer: AccessScope) -> SentDeliveryView | None:
         statement = _deliveries_of(viewer).add_columns(_events.body).where(_deliveries.id == delivery_id)
         return await self._one(SentDeliveryView, statement)
 
@@ -66,14 +66,14 @@ class WebhookQueries(Reader):
         return await self._all(AttemptView, statement.order_by(_attempts.n))
 
 
-def endpoints_of(viewer: Viewer) -> Selected:
+def endpoints_of(viewer: AccessScope) -> Selected:
     """The organization's endpoints that are not deleted."""
     return select(*ENDPOINT_COLUMNS).where(
         _endpoints.organization_id == viewer.organization_id, _endpoints.deleted_at.is_(None)
     )
 
 
-def _deliveries_of(viewer: Viewer) -> Selected:
+def _deliveries_of(viewer: AccessScope) -> Selected:
     return (
         select(
             _deliveries.id.label("delivery_id"),

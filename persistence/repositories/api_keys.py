@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, NotFound
 from persistence.queries.assessments import Reader, Selected
-from persistence.queries.views import Actor, Viewer
+from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
 from persistence.tables import ApiKeyRow, OrganizationRow
 from persistence.tables.base import table_of
@@ -99,7 +99,7 @@ class ApiKeys:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def create(self, viewer: Viewer, admin: Actor, wanted: NewApiKey) -> IssuedApiKey:
+    async def create(self, viewer: AccessScope, admin: Actor, wanted: NewApiKey) -> IssuedApiKey:
         """Raises Conflict where the organization has as many keys as it may."""
         await self._check_room(viewer.organization_id)
         key = KEY_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
@@ -116,7 +116,7 @@ class ApiKeys:
         await self._record("api_key.created", view.api_key_id, viewer, admin, scopes=view.scopes)
         return IssuedApiKey(view=view, key=key)
 
-    async def revoke(self, api_key_id: UUID, viewer: Viewer, admin: Actor) -> None:
+    async def revoke(self, api_key_id: UUID, viewer: AccessScope, admin: Actor) -> None:
         """Raises NotFound: there is no such key, it is revoked already, or it is not the viewer's."""
         revoked = update(_keys).where(_keys.c.id == api_key_id, *_of(viewer)).values(revoked_at=func.clock_timestamp())
         if await self._session.scalar(revoked.returning(_keys.c.id)) is None:
@@ -132,7 +132,9 @@ class ApiKeys:
         if (await self._session.scalar(taken) or 0) >= MAX_KEYS:
             raise Conflict(f"An organization has at most {MAX_KEYS} API keys; revoke one that is not used any more")
 
-    async def _record(self, action: str, api_key_id: UUID, viewer: Viewer, admin: Actor, **details: object) -> None:
+    async def _record(
+        self, action: str, api_key_id: UUID, viewer: AccessScope, admin: Actor, **details: object
+    ) -> None:
         await audit.record(
             self._session,
             action,
@@ -146,7 +148,7 @@ class ApiKeys:
 
 
 class ApiKeyQueries(Reader):
-    async def keys(self, viewer: Viewer) -> list[ApiKeyView]:
+    async def keys(self, viewer: AccessScope) -> list[ApiKeyView]:
         """The organization's keys that are not revoked, oldest first."""
         mine: Selected = select(*_COLUMNS).where(*_of(viewer))
         return await self._all(ApiKeyView, mine.order_by(_keys.c.created_at, _keys.c.id))
@@ -159,5 +161,5 @@ class ApiKeyQueries(Reader):
         return None if row is None else ApiKeyHolder(**row)
 
 
-def _of(viewer: Viewer) -> tuple[ColumnElement[bool], ...]:
+def _of(viewer: AccessScope) -> tuple[ColumnElement[bool], ...]:
     return _keys.c.organization_id == viewer.organization_id, _keys.c.revoked_at.is_(None)

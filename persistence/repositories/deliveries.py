@@ -14,7 +14,7 @@ from domain.webhooks.deliveries import (
     AttemptOutcome,
     Delivery,
     DeliveryStatus,
-    Due,
+    DueAttempt,
     Message,
     signing_secrets,
     status_after,
@@ -128,13 +128,13 @@ class SqlDeliveries:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def due(self, delivery_id: UUID, attempt: int, now: datetime) -> Due:
+    async def due(self, delivery_id: UUID, attempt: int, now: datetime) -> DueAttempt:
         rows = await self._session.execute(_DUE, {"delivery_id": delivery_id, "attempt": attempt})
         row = rows.mappings().one_or_none()
         if row is None:
             raise NotFound(f"Delivery {delivery_id} does not exist")
         next_at = row["next_attempt_at"]
-        return Due(
+        return DueAttempt(
             status=DeliveryStatus(row["status"]),
             attempts=row["attempts"],
             code=row["response_code"],

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.grading.ledger import BoughtVectors
+from domain.grading.ledger import EmbeddingPurchase
 from domain.ids import derived_id
 from persistence.database_errors import storage_errors
 from persistence.tables import MetricSnapshotRow
@@ -17,7 +17,7 @@ class SqlEmbeddingLedger:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def record(self, bought: BoughtVectors) -> None:
+    async def record(self, bought: EmbeddingPurchase) -> None:
         rows = _rows(bought)
         if not rows:
             return
@@ -26,7 +26,7 @@ class SqlEmbeddingLedger:
                 await connection.execute(insert(MetricSnapshotRow).on_conflict_do_nothing(), rows)
 
 
-def _rows(bought: BoughtVectors) -> list[dict[str, Any]]:
+def _rows(bought: EmbeddingPurchase) -> list[dict[str, Any]]:
     """What nobody knows has no row."""
     context = {
         "provider": bought.provider,

@@ -12,8 +12,8 @@ from sqlalchemy import Insert, Update, func, insert, literal, select, text, upda
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, NotFound
-from persistence.encryption import SecretBox
-from persistence.queries.views import Actor, Viewer
+from persistence.encryption import SecretCipher
+from persistence.queries.views import AccessScope, Actor
 from persistence.queries.webhook_views import EndpointView
 from persistence.queries.webhooks import ENDPOINT_COLUMNS, endpoints_of
 from persistence.repositories import audit
@@ -65,11 +65,11 @@ class Endpoints:
     What is not the viewer's, is deleted or does not exist raises NotFound.
     """
 
-    def __init__(self, session: AsyncSession, box: SecretBox) -> None:
+    def __init__(self, session: AsyncSession, box: SecretCipher) -> None:
         self._session = session
         self._box = box
 
-    async def create(self, viewer: Viewer, admin: Actor, wanted: NewEndpoint) -> Issued:
+    async def create(self, viewer: AccessScope, admin: Actor, wanted: NewEndpoint) -> Issued:
         """Registers an endpoint of the viewer's organization.
 
         Raises:
@@ -91,7 +91,7 @@ class Endpoints:
         return Issued(endpoint=view, secret=secret)
 
     async def change(
-        self, endpoint_id: UUID, viewer: Viewer, admin: Actor, wanted: Mapping[str, object]
+        self, endpoint_id: UUID, viewer: AccessScope, admin: Actor, wanted: Mapping[str, object]
     ) -> EndpointView:
         """Sets columns of an EndpointView. Enabled again, or at another address, its failures are forgotten."""
         before = await locked_endpoint(self._session, endpoint_id, viewer)
@@ -104,7 +104,7 @@ class Endpoints:
         await note(self._session, action, endpoint_id, viewer, admin, fields=sorted(changes))
         return view
 
-    async def rotate(self, endpoint_id: UUID, viewer: Viewer, admin: Actor) -> Issued:
+    async def rotate(self, endpoint_id: UUID, viewer: AccessScope, admin: Actor) -> Issued:
         """A new secret. The one it replaces signs too for 24 h; one that was replaced before stops at once."""
         await locked_endpoint(self._session, endpoint_id, viewer)
         secret = _new_secret()
@@ -117,7 +117,7 @@ class Endpoints:
         await note(self._session, "secret_rotated", endpoint_id, viewer, admin)
         return Issued(endpoint=view, secret=secret)
 
-    async def delete(self, endpoint_id: UUID, viewer: Viewer, admin: Actor) -> None:
+    async def delete(self, endpoint_id: UUID, viewer: AccessScope, admin: Actor) -> None:
         """The secrets go and what was pending is cancelled; the row stays for the log, and nobody finds it any more.
 
         Deliveries are locked before the endpoint, in the order of whoever records an attempt.
@@ -151,7 +151,7 @@ class Endpoints:
             changed.values(**columns, updated_at=func.clock_timestamp()).returning(*ENDPOINT_COLUMNS)
         )
 
-    async def _cancel_pending(self, endpoint_id: UUID, viewer: Viewer, admin: Actor) -> int:
+    async def _cancel_pending(self, endpoint_id: UUID, viewer: AccessScope, admin: Actor) -> int:
         """How many; their runs find out when they wake up."""
         cancelled = await self._session.scalars(
             _CANCEL,
@@ -169,7 +169,7 @@ class Endpoints:
         return EndpointView(**(await self._session.execute(statement)).mappings().one())
 
 
-async def locked_endpoint(session: AsyncSession, endpoint_id: UUID, viewer: Viewer) -> EndpointView:
+async def locked_endpoint(session: AsyncSession, endpoint_id: UUID, viewer: AccessScope) -> EndpointView:
     """The endpoint, which nobody else changes or sends again to until the transaction ends.
 
     Raises:
@@ -183,7 +183,7 @@ async def locked_endpoint(session: AsyncSession, endpoint_id: UUID, viewer: View
 
 
 async def note(
-    session: AsyncSession, action: str, endpoint_id: UUID, viewer: Viewer, admin: Actor, **details: object
+    session: AsyncSession, action: str, endpoint_id: UUID, viewer: AccessScope, admin: Actor, **details: object
 ) -> None:
     """The audit row of an act; never the address, which may hold a secret."""
     await audit.record(

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import Erased, NotFound
 from domain.privacy import Erasure
 from domain.webhooks.deliveries import Delivery
-from persistence.queries.people_views import PeopleViewer
+from persistence.queries.people_views import PeopleScope
 from persistence.repositories import audit
 from persistence.repositories.people import keep_an_admin, locked_person
 from persistence.repositories.refresh_tokens import revoke_all
@@ -138,7 +138,7 @@ class SqlErasures:
         actor_id: UUID,
         actor_role: str,
     ) -> Erasure:
-        found = PeopleViewer(organization_id=organization_id, role=role)
+        found = PeopleScope(organization_id=organization_id, role=role)
         try:
             person = await locked_person(self._session, user_id, found)
         except Erased:  # asked for before

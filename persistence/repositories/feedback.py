@@ -15,7 +15,7 @@ from domain.errors import Erased, InvalidInput, NotFound, Problem
 from domain.ids import derived_id
 from domain.ports import Assessments
 from persistence.queries.assessments import seen_by
-from persistence.queries.views import Actor, Viewer
+from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
 from persistence.repositories.assessments import ERASED
 from persistence.repositories.bulk import Rows, insert_rows
@@ -57,7 +57,9 @@ class FeedbackIntake:
         self._session = session
         self._assessments = assessments
 
-    async def give(self, recommendation_id: UUID, viewer: Viewer, actor: Actor, feedback: Feedback) -> FeedbackReceipt:
+    async def give(
+        self, recommendation_id: UUID, viewer: AccessScope, actor: Actor, feedback: Feedback
+    ) -> FeedbackReceipt:
         """Adds a reaction to the current revision, with its audit row and its satisfaction metric.
 
         Raises:
@@ -87,7 +89,7 @@ class FeedbackIntake:
         )
         return receipt
 
-    async def _recommended(self, recommendation_id: UUID, viewer: Viewer) -> tuple[Assessment, datetime]:
+    async def _recommended(self, recommendation_id: UUID, viewer: AccessScope) -> tuple[Assessment, datetime]:
         owner = (
             select(AssessmentRow.id)
             .join(RecommendationRow, RecommendationRow.assessment_id == AssessmentRow.id)
@@ -111,7 +113,7 @@ class FeedbackIntake:
             )
 
 
-async def locked(lock: Awaitable[tuple[Assessment, *Rest]], viewer: Viewer) -> tuple[Assessment, *Rest]:
+async def locked(lock: Awaitable[tuple[Assessment, *Rest]], viewer: AccessScope) -> tuple[Assessment, *Rest]:
     """What the lock gives; an assessment that is not the viewer's, not there or being erased look the same."""
     try:
         found = await lock

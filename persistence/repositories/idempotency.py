@@ -80,7 +80,7 @@ class KeyedRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class StoredResponse:
     """An answer as it was given, without the secrets that are shown once."""
 
     status: int
@@ -93,7 +93,7 @@ class IdempotencyKeys:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def claim(self, request: KeyedRequest) -> Kept | None:
+    async def claim(self, request: KeyedRequest) -> StoredResponse | None:
         """What was answered before; None where the effect is this transaction's to make.
 
         Raises:
@@ -108,9 +108,9 @@ class IdempotencyKeys:
             return None
         if not request.has_hash(row.request_hash, row.hash_key_id):
             raise KeyReused("This idempotency key was sent with another body")
-        return Kept(status=row.response_status, body=bytes(row.response_body))
+        return StoredResponse(status=row.response_status, body=bytes(row.response_body))
 
-    async def keep(self, request: KeyedRequest, answer: Kept) -> None:
+    async def keep(self, request: KeyedRequest, answer: StoredResponse) -> None:
         """Replaces what an expired key of the same scope has left.
 
         Raises:

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import AnswerAwaited, AttemptsExceeded, BudgetSpent, Conflict, Erased, NotFound
-from domain.grading.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.grading.ledger import Completion, CompletionKey, Reservation, SpendingLimits
 from domain.grading.model_grading import Call, Variant
 from domain.grading.scores import Spent
 from persistence.repositories.mappers import AnyRow
@@ -155,12 +155,12 @@ class SqlModelAnswers:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def bought(self, key: AnswerKey) -> dict[Call, bytes]:
+    async def bought(self, key: CompletionKey) -> dict[Call, bytes]:
         rows = await self._session.execute(_BOUGHT, _question(key))
         # What was let go of since says nothing, but it is not bought again.
         return {Call(row.sample, row.round, Variant(row.variant)): row.raw_reply or b"" for row in rows}
 
-    async def intend(self, intent: Intent, limits: SpendingLimits) -> datetime:
+    async def intend(self, intent: Reservation, limits: SpendingLimits) -> datetime:
         held = await self._hold(intent.key)
         if limits.attempts_per_day is not None and held.attempt > limits.attempts_per_day:
             raise AttemptsExceeded(f"Assessment {intent.key.assessment_id} is attempt {held.attempt} of its day")
@@ -183,7 +183,7 @@ class SqlModelAnswers:
             )
         return lapses
 
-    async def keep(self, key: AnswerKey, answer: Bought) -> bytes:
+    async def keep(self, key: CompletionKey, answer: Completion) -> bytes:
         reply: dict[str, Any] = {
             "raw": answer.raw,
             "request_id": answer.request_id,
@@ -202,7 +202,7 @@ class SqlModelAnswers:
             raise NotFound(f"Nobody has claimed answer {key.id}")
         return answer.raw if row.raw_reply is None else bytes(row.raw_reply)
 
-    async def release(self, key: AnswerKey, claim: datetime) -> None:
+    async def release(self, key: CompletionKey, claim: datetime) -> None:
         await self._session.execute(_RELEASE, {"id": key.id, "claim": claim})
 
     async def epochs(self, assessment_id: UUID) -> dict[UUID, int]:
@@ -213,7 +213,7 @@ class SqlModelAnswers:
         rows = await self._session.execute(_SPENT, {"assessment_id": assessment_id})
         return {row.question_snapshot_id: Spent(latency_ms=row.latency_ms, cost_cents=row.cost_cents) for row in rows}
 
-    async def _hold(self, key: AnswerKey) -> AnyRow:
+    async def _hold(self, key: CompletionKey) -> AnyRow:
         """Locks the answer's row; refuses where there is nothing to buy or somebody else is buying it."""
         call = {"id": key.id, "sample": key.call.sample, "round": key.call.round, "variant": key.call.variant.value}
         held = (await self._session.execute(_HOLD, _question(key) | call)).one_or_none()
@@ -228,7 +228,7 @@ class SqlModelAnswers:
         return held
 
 
-def _question(key: AnswerKey) -> dict[str, Any]:
+def _question(key: CompletionKey) -> dict[str, Any]:
     return {
         "assessment_id": key.assessment_id,
         "snapshot_id": key.snapshot_id,
@@ -239,5 +239,5 @@ def _question(key: AnswerKey) -> dict[str, Any]:
     }
 
 
-def _erased(key: AnswerKey) -> Erased:
+def _erased(key: CompletionKey) -> Erased:
     return Erased(f"Assessment {key.assessment_id} belongs to somebody who is erased")

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, Erased, Forbidden, InvalidInput, NotFound, Problem
 from persistence.queries.people import ORGANIZATION_COLUMNS, USER_COLUMNS, people_of
-from persistence.queries.people_views import HeldView, OrganizationView, PeopleViewer, UserView
+from persistence.queries.people_views import HeldView, OrganizationView, PeopleScope, UserView
 from persistence.queries.views import Account, Actor, Holder
 from persistence.repositories import audit
 from persistence.repositories.refresh_tokens import revoke_all
@@ -71,7 +71,7 @@ class People:
         """
         return await self._insert(None, None, wanted)
 
-    async def change(self, user_id: UUID, viewer: PeopleViewer, admin: Actor, wanted: Mapping[str, str]) -> UserView:
+    async def change(self, user_id: UUID, viewer: PeopleScope, admin: Actor, wanted: Mapping[str, str]) -> UserView:
         """Sets `role`, `status` or `password_hash`; each ends the person's sessions and makes their tokens worthless.
 
         After a new password, the person must choose their own at the next login.
@@ -144,7 +144,7 @@ class People:
         )
 
     async def hold(
-        self, user_id: UUID, viewer: PeopleViewer, actor: Actor, credential_id: UUID, earned_at: date
+        self, user_id: UUID, viewer: PeopleScope, actor: Actor, credential_id: UUID, earned_at: date
     ) -> HeldView:
         """Notes that the person holds a credential of the catalogue, withdrawn ones included.
 
@@ -210,9 +210,7 @@ def no_such_organization() -> InvalidInput:
     return InvalidInput(_REFUSED, (Problem("organization_id", "does not name an organization"),))
 
 
-async def locked_person(
-    session: AsyncSession, user_id: UUID, viewer: PeopleViewer, *, shared: bool = False
-) -> UserView:
+async def locked_person(session: AsyncSession, user_id: UUID, viewer: PeopleScope, *, shared: bool = False) -> UserView:
     """The person, whom nobody else changes until the transaction ends; `shared` with those who change nothing either.
 
     Raises:

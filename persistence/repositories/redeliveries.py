@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, NotFound
 from domain.webhooks.deliveries import Delivery
-from persistence.queries.views import Actor, Viewer
+from persistence.queries.views import AccessScope, Actor
 from persistence.queries.webhook_views import EndpointView
 from persistence.repositories.bulk import Rows, insert_rows
 from persistence.repositories.endpoints import locked_endpoint, note
@@ -72,7 +72,7 @@ class Redeliveries:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def test(self, endpoint_id: UUID, viewer: Viewer, admin: Actor) -> Delivery:
+    async def test(self, endpoint_id: UUID, viewer: AccessScope, admin: Actor) -> Delivery:
         """A `webhook.test` for this endpoint.
 
         Raises:
@@ -87,7 +87,7 @@ class Redeliveries:
         await note(self._session, "tested", endpoint_id, viewer, admin, event_id=delivery.event_id)
         return delivery
 
-    async def redeliver(self, delivery_id: UUID, viewer: Viewer, admin: Actor) -> Redelivered:
+    async def redeliver(self, delivery_id: UUID, viewer: AccessScope, admin: Actor) -> Redelivered:
         """The pending delivery of the same event to the same endpoint, or the next one if there is none.
 
         Raises:
@@ -118,7 +118,7 @@ class Redeliveries:
         return Redelivered(delivery=delivery, waiting=waiting)
 
     async def recover(
-        self, endpoint_id: UUID, viewer: Viewer, admin: Actor, *, since: datetime, until: datetime | None
+        self, endpoint_id: UUID, viewer: AccessScope, admin: Actor, *, since: datetime, until: datetime | None
     ) -> Recovered:
         """Another delivery of every event from `since` to before `until` that did not reach the endpoint.
 
@@ -155,13 +155,13 @@ class Redeliveries:
         row = (await self._session.execute(wanted)).mappings().one_or_none()
         return Delivery(**row) if row else None
 
-    async def _enabled(self, endpoint_id: UUID, viewer: Viewer) -> EndpointView:
+    async def _enabled(self, endpoint_id: UUID, viewer: AccessScope) -> EndpointView:
         endpoint = await locked_endpoint(self._session, endpoint_id, viewer)
         if not endpoint.enabled:
             raise Conflict("The endpoint is disabled; enable it first")
         return endpoint
 
-    async def _sent(self, delivery_id: UUID, viewer: Viewer) -> tuple[UUID, UUID]:
+    async def _sent(self, delivery_id: UUID, viewer: AccessScope) -> tuple[UUID, UUID]:
         """Its event and its endpoint."""
         sent = select(_deliveries.c.event_id, _deliveries.c.endpoint_id).where(
             _deliveries.c.id == delivery_id, _deliveries.c.organization_id == viewer.organization_id

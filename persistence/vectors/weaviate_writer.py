@@ -11,7 +11,7 @@ from weaviate.collections import CollectionAsync
 from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
 from domain.errors import ExternalServiceError, NotFound
-from domain.ports import IndexEntry, Refusal
+from domain.ports import IndexEntry, RejectedEntry
 from domain.recommending.vectors import check_vector
 from persistence.vectors.weaviate import Weaviate, weaviate_errors
 from persistence.vectors.weaviate_schema import (
@@ -45,12 +45,12 @@ class WeaviateIndexWriter:
         log.info("index_build_begun", build=build)
         return build
 
-    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[Refusal, ...]:
+    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[RejectedEntry, ...]:
         for entry in entries:
             check_vector(entry.vector)
         with weaviate_errors():
             collection = await self._collection(build)
-            refused: list[Refusal] = []
+            refused: list[RejectedEntry] = []
             for start in range(0, len(entries), BATCH):
                 refused += await _insert(collection, entries[start : start + BATCH])
         for each in refused:
@@ -114,7 +114,7 @@ class WeaviateIndexWriter:
                 await client.collections.delete(name)
 
 
-async def _insert(collection: CollectionAsync[Any, Any], entries: Sequence[IndexEntry]) -> list[Refusal]:
+async def _insert(collection: CollectionAsync[Any, Any], entries: Sequence[IndexEntry]) -> list[RejectedEntry]:
     objects = [
         DataObject(
             uuid=entry.credential_id,
@@ -131,5 +131,5 @@ async def _insert(collection: CollectionAsync[Any, Any], entries: Sequence[Index
     try:
         errors = (await collection.data.insert_many(objects)).errors
     except WeaviateInsertManyAllFailedError as error:
-        return [Refusal(credential_id=entry.credential_id, problem=error.message) for entry in entries]
-    return [Refusal(credential_id=entries[n].credential_id, problem=each.message) for n, each in errors.items()]
+        return [RejectedEntry(credential_id=entry.credential_id, problem=error.message) for entry in entries]
+    return [RejectedEntry(credential_id=entries[n].credential_id, problem=each.message) for n, each in errors.items()]

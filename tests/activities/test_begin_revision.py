@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.begin_revision import BeginRevision, EssayToHeal, RevisionPlan, RevisionWish
+from activities.begin_revision import BeginRevision, EssayToRegrade, RevisionPlan, RevisionRequest
 from activities.blend_recommendations import BlendRecommendations
 from activities.end_healing import EndHealing, HealingEnd
 from activities.publish_result import PublishResult
@@ -62,7 +62,7 @@ class Steps:
         return await PublishResult(self._units).publish_result(run)
 
     async def begin(self, assessment: Assessment, *, heal: bool = True) -> RevisionPlan:
-        return await BeginRevision(self._units).begin_revision(RevisionWish(assessment_id=assessment.id, heal=heal))
+        return await BeginRevision(self._units).begin_revision(RevisionRequest(assessment_id=assessment.id, heal=heal))
 
     async def grade(self, assessment: Assessment, plan: RevisionPlan, essay: UUID, level: int = 1) -> None:
         class Grader(FakeGradingModel):
@@ -149,7 +149,7 @@ async def test_an_assessment_without_a_result_has_nothing_to_revise(steps: Steps
 
 async def test_an_assessment_that_does_not_exist_is_told(steps: Steps, assessment: Assessment) -> None:
     with pytest.raises(NotFound):
-        await BeginRevision(steps._units).begin_revision(RevisionWish(assessment_id=uuid4(), heal=True))
+        await BeginRevision(steps._units).begin_revision(RevisionRequest(assessment_id=uuid4(), heal=True))
     del assessment
 
 
@@ -218,7 +218,7 @@ async def test_the_epoch_of_the_last_answers_is_told(steps: Steps, assessment: A
     wanted = EssayInput(run=run_in(assessment, plan), essay=essay, epoch=2)
     await ScoreEssay(steps._units, FakeGradingModel(b"rejected"), ONE_SAMPLE).score_essay(wanted)
 
-    assert EssayToHeal(essay=essay, epoch=2) in (await steps.begin(assessment)).essays
+    assert EssayToRegrade(essay=essay, epoch=2) in (await steps.begin(assessment)).essays
 
 
 async def test_a_review_comes_before_healing_and_wins_over_it(

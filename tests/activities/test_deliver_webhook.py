@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, DeliverWebhook
-from activities.endpoint_slots import EndpointSlots
+from activities.endpoint_slots import EndpointConcurrencyLimiter
 from domain.errors import StorageUnavailable
 from domain.ports import UnitOfWork, UnitOfWorkFactory
 from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Message
@@ -35,7 +35,7 @@ def sender() -> ScriptedSender:
 
 @pytest.fixture
 def deliver(uow_factory: UnitOfWorkFactory, sender: ScriptedSender) -> DeliverWebhook:
-    return DeliverWebhook(uow_factory, sender, EndpointSlots(1))
+    return DeliverWebhook(uow_factory, sender, EndpointConcurrencyLimiter(1))
 
 
 async def run(
@@ -194,7 +194,7 @@ async def test_what_could_not_be_recorded_is_sent_again_as_it_was(
 ) -> None:
     units = CutOffUnits(uow_factory)
     sender = CutOffSender(units)
-    deliver = DeliverWebhook(units, sender, EndpointSlots(1))
+    deliver = DeliverWebhook(units, sender, EndpointConcurrencyLimiter(1))
     with pytest.raises(StorageUnavailable):
         await run(deliver, delivery)
     units.away = False
@@ -226,6 +226,6 @@ async def test_of_two_attempts_of_one_number_the_first_one_counts(
     uow_factory: UnitOfWorkFactory, delivery: Delivery
 ) -> None:
     sender = RacingSender([answer(500), answer(200)])
-    sender.delivery, sender.deliver = delivery, DeliverWebhook(uow_factory, sender, EndpointSlots(2))
+    sender.delivery, sender.deliver = delivery, DeliverWebhook(uow_factory, sender, EndpointConcurrencyLimiter(2))
 
     assert (await run(sender.deliver, delivery)).status is DeliveryStatus.DELIVERED

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.endpoint_slots import LONGEST_S, SHORTEST_S, EndpointSlots
+from activities.endpoint_slots import LONGEST_S, SHORTEST_S, EndpointConcurrencyLimiter
 
 ENDPOINT, OTHER = uuid4(), uuid4()
 
@@ -27,32 +27,32 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def slots(clock: Clock) -> EndpointSlots:
-    return EndpointSlots(2, clock)
+def slots(clock: Clock) -> EndpointConcurrencyLimiter:
+    return EndpointConcurrencyLimiter(2, clock)
 
 
 @pytest.fixture
-def full(slots: EndpointSlots) -> Iterator[ExitStack]:
+def full(slots: EndpointConcurrencyLimiter) -> Iterator[ExitStack]:
     with ExitStack() as held:
         for _ in range(2):
             held.enter_context(slots.held(ENDPOINT))
         yield held
 
 
-def refusal(slots: EndpointSlots) -> ApplicationError:
+def refusal(slots: EndpointConcurrencyLimiter) -> ApplicationError:
     with pytest.raises(ApplicationError) as refused, slots.held(ENDPOINT):
         pass
     return refused.value
 
 
-def delay_s(slots: EndpointSlots) -> float:
+def delay_s(slots: EndpointConcurrencyLimiter) -> float:
     delay = refusal(slots).next_retry_delay
     assert delay is not None
     return delay.total_seconds()
 
 
 @pytest.mark.usefixtures("full")
-def test_a_full_endpoint_refuses_as_something_expected(slots: EndpointSlots) -> None:
+def test_a_full_endpoint_refuses_as_something_expected(slots: EndpointConcurrencyLimiter) -> None:
     refused = refusal(slots)
 
     assert (refused.type, refused.category) == ("EndpointBusy", ApplicationErrorCategory.BENIGN)
@@ -60,12 +60,12 @@ def test_a_full_endpoint_refuses_as_something_expected(slots: EndpointSlots) -> 
 
 
 @pytest.mark.usefixtures("full")
-def test_a_full_endpoint_leaves_room_to_all_others(slots: EndpointSlots) -> None:
+def test_a_full_endpoint_leaves_room_to_all_others(slots: EndpointConcurrencyLimiter) -> None:
     with slots.held(OTHER):
         pass
 
 
-def test_who_leaves_makes_room(slots: EndpointSlots, full: ExitStack) -> None:
+def test_who_leaves_makes_room(slots: EndpointConcurrencyLimiter, full: ExitStack) -> None:
     full.close()
 
     with slots.held(ENDPOINT):
@@ -73,18 +73,18 @@ def test_who_leaves_makes_room(slots: EndpointSlots, full: ExitStack) -> None:
 
 
 @pytest.mark.usefixtures("full")
-def test_those_who_wait_come_one_after_the_other(slots: EndpointSlots, clock: Clock) -> None:
+def test_those_who_wait_come_one_after_the_other(slots: EndpointConcurrencyLimiter, clock: Clock) -> None:
     clock.now += 1
 
     assert [delay_s(slots) for _ in range(4)] == [0.5, 1.0, 1.5, 2.0]
 
 
 @pytest.mark.usefixtures("full")
-def test_nobody_comes_again_at_once(slots: EndpointSlots) -> None:
+def test_nobody_comes_again_at_once(slots: EndpointConcurrencyLimiter) -> None:
     assert delay_s(slots) >= SHORTEST_S
 
 
-def test_a_slow_endpoint_is_asked_less_often(slots: EndpointSlots, clock: Clock, full: ExitStack) -> None:
+def test_a_slow_endpoint_is_asked_less_often(slots: EndpointConcurrencyLimiter, clock: Clock, full: ExitStack) -> None:
     quick = delay_s(slots)
     clock.now += 15
     full.close()
@@ -93,21 +93,21 @@ def test_a_slow_endpoint_is_asked_less_often(slots: EndpointSlots, clock: Clock,
 
 
 @pytest.mark.usefixtures("full")
-def test_requests_that_do_not_end_count_before_they_do(slots: EndpointSlots, clock: Clock) -> None:
+def test_requests_that_do_not_end_count_before_they_do(slots: EndpointConcurrencyLimiter, clock: Clock) -> None:
     clock.now += 10
 
     assert delay_s(slots) == 5  # of two slots that are held for ten seconds each, one is free every five
 
 
 @pytest.mark.usefixtures("full")
-def test_nobody_is_sent_away_for_ever(slots: EndpointSlots, clock: Clock) -> None:
+def test_nobody_is_sent_away_for_ever(slots: EndpointConcurrencyLimiter, clock: Clock) -> None:
     clock.now += 15
 
     assert max(delay_s(slots) for _ in range(1000)) == LONGEST_S
 
 
 def test_a_slow_endpoint_has_fewer_slots(clock: Clock) -> None:
-    slots = EndpointSlots(10, clock)
+    slots = EndpointConcurrencyLimiter(10, clock)
     with ExitStack() as held:
         for _ in range(10):
             held.enter_context(slots.held(ENDPOINT))
@@ -118,7 +118,7 @@ def test_a_slow_endpoint_has_fewer_slots(clock: Clock) -> None:
 
 
 def test_an_endpoint_that_recovers_has_its_slots_again(clock: Clock) -> None:
-    slots = EndpointSlots(10, clock)
+    slots = EndpointConcurrencyLimiter(10, clock)
     with slots.held(ENDPOINT):
         clock.now += 15
     for _ in range(20):

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from activities.embed_catalog import embed_catalog
-from activities.index_catalog import CatalogIndex, Drift, fill, mend, publish, rebuild, settle
+from activities.index_catalog import CatalogIndex, IndexDiff, converge, fill, mend, publish, rebuild
 from domain.errors import ExternalServiceError, NotFound
-from domain.ports import CatalogText, IndexEntry, Refusal
+from domain.ports import CatalogText, IndexEntry, RejectedEntry
 from tests.domain.builders import an_id
 from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
 
@@ -74,7 +74,7 @@ async def test_an_equal_index_is_left_alone() -> None:
     catalog = await a_catalog()
     await rebuild(catalog)
 
-    assert await mend(catalog) == Drift(indexed=3)
+    assert await mend(catalog) == IndexDiff(indexed=3)
 
 
 async def test_drift_is_counted_and_mended() -> None:
@@ -84,7 +84,7 @@ async def test_drift_is_counted_and_mended() -> None:
     await change(catalog, 7, "New")
     withdraw(catalog, 2)
 
-    assert await settle(catalog) == Drift(missing=1, stale=1, extra=1, indexed=4)
+    assert await converge(catalog) == IndexDiff(missing=1, stale=1, extra=1, indexed=4)
     assert await is_equal(catalog)
 
 
@@ -175,7 +175,7 @@ class InterruptedWriter(InMemoryIndexWriter):
         super().__init__()
         self.left = after
 
-    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[Refusal, ...]:
+    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[RejectedEntry, ...]:
         if 0 <= self.left < len(entries):
             self.left = -1
             raise ExternalServiceError("Weaviate failed")

@@ -28,8 +28,8 @@ from domain.errors import (
     TextRefused,
     TextTooLong,
 )
-from domain.grading.ledger import AnswerKey, Bought, SpendingLimits
-from domain.grading.model_grading import Ask
+from domain.grading.ledger import Completion, CompletionKey, SpendingLimits
+from domain.grading.model_grading import GradingRequest
 from domain.grading.rubrics import check_essay_score
 from domain.grading.scores import DegradedReason, EssayScore
 from domain.ports import UnitOfWork, UnitOfWorkFactory
@@ -209,7 +209,7 @@ async def test_a_reply_outlives_a_database_that_is_away_for_a_moment(
         unit = uow_factory(autocommit=autocommit)
         keep = unit.model_answers.keep
 
-        async def hesitant(key: AnswerKey, answer: Bought) -> bytes:
+        async def hesitant(key: CompletionKey, answer: Completion) -> bytes:
             if away:
                 raise away.pop()
             return await keep(key, answer)
@@ -233,7 +233,7 @@ async def test_the_claim_is_committed_before_the_call(
     seen: list[str] = []
 
     class Watching(FakeGradingModel):
-        async def buy(self, wanted: Ask) -> Bought:
+        async def buy(self, wanted: GradingRequest) -> Completion:
             seen.extend(row.status for row in await answers(session))
             return await super().buy(wanted)
 
@@ -283,7 +283,7 @@ async def test_text_that_the_model_names_is_graded_with_and_without_and_the_lowe
     await _append(session, wanted.essay, f"\n\n{attack}")
 
     class Obedient(FakeGradingModel):
-        async def buy(self, wanted: Ask) -> Bought:
+        async def buy(self, wanted: GradingRequest) -> Completion:
             reply = graded_raw(wanted, level=2, addressed=attack) if attack in wanted.text else graded_raw(wanted)
             self.script = [reply]
             return await super().buy(wanted)
@@ -311,7 +311,7 @@ async def test_an_answer_that_is_all_addressed_to_the_grader_is_left_to_a_person
     )
 
     class Obedient(FakeGradingModel):
-        async def buy(self, wanted: Ask) -> Bought:
+        async def buy(self, wanted: GradingRequest) -> Completion:
             self.script = [graded_raw(wanted, level=2, addressed=attack)]
             return await super().buy(wanted)
 

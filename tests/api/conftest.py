@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
 from api.dependencies import Catalogue, People, Privacy, Services, Webhooks
-from api.readiness import Surroundings
+from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
 from api.security.tokens import Principal, UserRole
@@ -25,7 +25,7 @@ from domain.assessments.results import Publication
 from domain.webhooks.deliveries import check_url
 from persistence.catalog_intake import catalog_intake_factory
 from persistence.database import create_engine
-from persistence.encryption import DEVELOPMENT_KEY, SecretBox
+from persistence.encryption import DEVELOPMENT_KEY, SecretCipher
 from persistence.intake import IntakeUnit, intake_factory
 from persistence.people_intake import people_intake_factory
 from persistence.queries.assessments import Queries
@@ -52,7 +52,7 @@ from tests.support.fakes import (
 
 SECRET = "a-secret-for-tests-of-32-bytes-or-more"
 UNLIMITED = RateLimitSettings(writes="100000/minute", reads="100000/minute", login="100000/minute")
-BOX = SecretBox([DEVELOPMENT_KEY])
+BOX = SecretCipher([DEVELOPMENT_KEY])
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def app(
         privacy=privacy(api_engine, all_erasures),
         work=WorkQueries(api_engine),
         fetch=no_issuer,
-        surroundings=Surroundings(None, httpx.AsyncClient(), None),
+        surroundings=Readiness(None, httpx.AsyncClient(), None),
     )
     app.state.services = services
     yield app

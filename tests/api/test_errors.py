@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from api.app import assemble, build
 from api.middleware.correlation import Correlation
-from api.readiness import Surroundings
+from api.readiness import Readiness
 from api.settings import ApiSettings
 from persistence.database import create_engine
 from persistence.intake import intake_factory
@@ -168,7 +168,7 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         privacy=privacy(engine, RecordingErasures()),
         work=WorkQueries(engine),
         fetch=no_issuer,
-        surroundings=Surroundings(None, httpx.AsyncClient(), None),
+        surroundings=Readiness(None, httpx.AsyncClient(), None),
     )
     app: FastAPI = build()
     app.state.services = services

@@ -10,18 +10,18 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.readiness import Seen, Surroundings
+from api.readiness import Readiness, Seen
 from api.routes.health import QUEUE_STALLED_S, STEP_STALLED_S
 from persistence.queries.assessments import Queries
 from persistence.tables import AsyncJobRow
 from tests.api.conftest import Api, client_with
-from workflows.engine.backlogs import Backlog, offering
+from workflows.engine.backlogs import Backlog, worker_identity
 from workflows.policies import Queue
 
 WEAVIATE = "http://weaviate.example"
 
 
-class Scripted(Surroundings):
+class Scripted(Readiness):
     """Has seen what a test says."""
 
     def __init__(self, seen: Seen) -> None:
@@ -111,7 +111,7 @@ async def test_a_queue_that_nobody_serves_is_told_with_all_that_waits_in_it(api:
     ("offers", "named"), [(("local",), "local"), (("gpt-5", "gpt-5"), "gpt-5"), (("gpt-6", "gpt-5"), "gpt-5, gpt-6")]
 )
 async def test_it_names_what_the_workers_of_the_model_grade_with(api: Api, offers: tuple[str, ...], named: str) -> None:
-    workers = [f"{place}{offering(each)}" for place, each in enumerate(offers)]
+    workers = [f"{place}{worker_identity(each)}" for place, each in enumerate(offers)]
 
     answer = await readiness(api, Seen(temporal=True, backlogs=[backlog(Queue.LLM, "activity", 0, 0.0, *workers)]))
 
@@ -133,7 +133,7 @@ async def asked() -> AsyncIterator[tuple[httpx.AsyncClient, list[httpx.Request]]
 
 async def test_many_probes_look_once(asked: tuple[httpx.AsyncClient, list[httpx.Request]]) -> None:
     http, requests = asked
-    surroundings = Surroundings(None, http, f"{WEAVIATE}/")
+    surroundings = Readiness(None, http, f"{WEAVIATE}/")
 
     assert [(await surroundings.look()).weaviate for _ in range(5)] == [True] * 5
     assert [str(each.url) for each in requests] == [f"{WEAVIATE}/v1/.well-known/ready"]
@@ -141,7 +141,7 @@ async def test_many_probes_look_once(asked: tuple[httpx.AsyncClient, list[httpx.
 
 async def test_a_weaviate_that_cannot_be_reached_is_down() -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
-        assert not (await Surroundings(None, http, "http://127.0.0.1:9").look()).weaviate
+        assert not (await Readiness(None, http, "http://127.0.0.1:9").look()).weaviate
 
 
 async def held(api: Api, *, since_s: float, lost: int = 0) -> None:

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from activities.adapters.caching import RememberingEmbedder
+from activities.adapters.caching import CachingEmbedder
 from activities.adapters.knn import KnnNearestLearners
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.blend_recommendations import BlendRecommendations
@@ -145,7 +145,7 @@ async def run(url: str, running: ExitStack, directory: Path) -> list[Measurement
         async with index(engine, running, directory) as store:
             found = [
                 await measure(queries, engine, RetrieveEvidence(units, embedder, store), blend, organization)
-                for queries, embedder in (("anew", minilm), ("remembered", RememberingEmbedder(minilm)))
+                for queries, embedder in (("anew", minilm), ("remembered", CachingEmbedder(minilm)))
             ]
     finally:
         minilm.close()

@@ -20,9 +20,9 @@ from domain.grading.essay_text import (
     REPEATED,
     TEXT_FLAGS,
     TOO_SHORT,
-    readable,
+    gradable_text,
+    sanitize,
     still_answers,
-    substance,
     text_flags,
 )
 from domain.unicode_text import MAX_MARKS
@@ -113,15 +113,15 @@ ORDINARY = [
 
 @given(st.text(max_size=300))
 def test_a_readable_text_has_no_control_but_newlines_and_stays_as_it_is(text: str) -> None:
-    body = readable(text)
+    body = sanitize(text)
 
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ue000-\uf8ff]", body)
-    assert readable(body) == body
+    assert sanitize(body) == body
 
 
 @given(st.text(string.ascii_letters + string.digits + string.punctuation + "äßéñłж数 \n", max_size=300))
 def test_what_can_be_seen_is_kept(text: str) -> None:
-    assert readable(text) == text
+    assert sanitize(text) == text
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_what_can_be_seen_is_kept(text: str) -> None:
     ],
 )
 def test_what_cannot_be_seen_is_removed_or_becomes_a_blank(text: str, body: str) -> None:
-    assert readable(text) == body
+    assert sanitize(text) == body
 
 
 @given(st.text("a\u0301\u0323\u0344\u0f73\uff9e ", max_size=300))
 def test_marks_in_a_row_are_limited(text: str) -> None:
-    body = unicodedata.normalize("NFKC", readable(text))
+    body = unicodedata.normalize("NFKC", sanitize(text))
 
     assert (
         max((len(run) for run in re.findall("[\u0300-\u036f\u0f71-\u0f74\u3099]+", body)), default=0) <= 2 * MAX_MARKS
@@ -272,20 +272,20 @@ def test_where_short_answers_have_earned_something_one_may_be_short() -> None:
 def test_the_substance_is_the_answer_without_the_trick(trick: str) -> None:
     answer = "First I look. By noon I write that, and then I count the rows per order."
 
-    assert substance(f"{answer} {trick}", PROMPT, RUBRIC) == answer
+    assert gradable_text(f"{answer} {trick}", PROMPT, RUBRIC) == answer
 
 
 def test_the_rubric_in_any_order_has_no_substance() -> None:
-    assert substance(f"{HONEST} {', '.join(sorted(set(STRONG.split())))}", PROMPT, RUBRIC) == ""
+    assert gradable_text(f"{HONEST} {', '.join(sorted(set(STRONG.split())))}", PROMPT, RUBRIC) == ""
 
 
 def test_an_honest_answer_is_all_substance() -> None:
-    assert substance(HONEST, PROMPT, RUBRIC) == HONEST
+    assert gradable_text(HONEST, PROMPT, RUBRIC) == HONEST
 
 
 @given(st.text(max_size=200))
 def test_the_substance_is_made_of_the_text(text: str) -> None:
-    assert set(substance(text, PROMPT, RUBRIC).split()) <= set(readable(text).split())
+    assert set(gradable_text(text, PROMPT, RUBRIC).split()) <= set(sanitize(text).split())
 
 
 def words(number: int) -> str:

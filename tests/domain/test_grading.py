@@ -17,9 +17,9 @@ from domain.grading.model_grading import (
     REVIEW_BELOW,
     Accepted,
     Call,
-    GivenRating,
     Grading,
     LeftToPerson,
+    RawRating,
     Rejected,
     Reply,
     Unreadable,
@@ -47,9 +47,9 @@ LEVELS = st.sampled_from([*NAMES, "strong", "", "Best"])
 QUOTES = st.lists(st.sampled_from([QUOTE, "Then I count again", "Nobody wrote this.", "join", ""]), max_size=4)
 
 
-def given_ratings(criteria: st.SearchStrategy[str]) -> st.SearchStrategy[GivenRating]:
+def given_ratings(criteria: st.SearchStrategy[str]) -> st.SearchStrategy[RawRating]:
     return st.builds(
-        GivenRating, criterion=criteria, level=LEVELS, rationale=st.text(max_size=5), quotes=QUOTES.map(tuple)
+        RawRating, criterion=criteria, level=LEVELS, rationale=st.text(max_size=5), quotes=QUOTES.map(tuple)
     )
 
 
@@ -69,8 +69,8 @@ def an_essay(text: str = TEXT, **changes: Any) -> Essay:
     return Essay(snapshot_id=an_id("essay"), text=text, **values)
 
 
-def rated(criterion: str, level: str, *quotes: str) -> GivenRating:
-    return GivenRating(criterion=criterion, level=level, rationale=f"It is {level}.", quotes=quotes)
+def rated(criterion: str, level: str, *quotes: str) -> RawRating:
+    return RawRating(criterion=criterion, level=level, rationale=f"It is {level}.", quotes=quotes)
 
 
 def grading(cause: str, remedy: str = "Missing", feedback: str = "Say more.") -> Grading:

@@ -6,7 +6,7 @@ import pytest
 
 from domain.assessments.answers import check_answer
 from domain.assessments.questions import AnswerFormat, QuestionKind
-from domain.grading.essay_text import readable, still_answers, substance, text_flags
+from domain.grading.essay_text import gradable_text, sanitize, still_answers, text_flags
 from domain.grading.rubrics import verify_quotes, without_quotes
 from tests.domain.builders import essay
 from tests.support.growth import slow_cases
@@ -19,9 +19,9 @@ TEXT_ANSWER = AnswerFormat(kind=QuestionKind.TEXT)
 @pytest.mark.parametrize(
     "function",
     [
-        readable,
+        sanitize,
         lambda text: text_flags(text, PROMPT, RUBRIC),
-        lambda text: substance(text, PROMPT, RUBRIC),
+        lambda text: gradable_text(text, PROMPT, RUBRIC),
         lambda text: still_answers(text, text, RUBRIC),
         lambda text: verify_quotes(text, [text[:2_000], text[-2_000:], "word for word"]),
         lambda text: without_quotes(text, [text[:2_000], text[-20:], "word for word"]),

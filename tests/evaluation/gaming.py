@@ -79,7 +79,7 @@ class Outcome:
 Trick = Callable[[Case, random.Random], str]
 
 
-class RememberingEmbedder:
+class CachingEmbedder:
     """MiniLM that reads a text once: leaving one out leaves the others the same."""
 
     model = MiniLMEmbedder.model
@@ -202,7 +202,7 @@ async def main(every: int) -> int:
     worked = []
     sys.stdout.write(f"{'trick':34}{'mean gain':>10}{'gaining':>9}{'flagged':>9}\n")
     try:
-        async for each in play(LocalEssayGrader(RememberingEmbedder(embedder)), cases()[::every]):
+        async for each in play(LocalEssayGrader(CachingEmbedder(embedder)), cases()[::every]):
             worked += [each.trick] * (not each.as_it_should)
             sys.stdout.write(f"{each.trick:34}{each.gain:>+10.3f}{each.gaining:>9.0%}{each.flagged:>9.1%}\n")
             sys.stdout.flush()

@@ -14,13 +14,13 @@ from activities.adapters.local_grader.anchor_model import labelled_answers
 from activities.adapters.local_grader.grader import LongTextEmbedder
 from domain.assessments.questions import Anchor, Criterion
 from domain.errors import ExternalServiceError, ModelCircuitOpen, ModelUnavailable, Problem
-from domain.grading.essay_text import readable
-from domain.grading.ledger import Bought
+from domain.grading.essay_text import sanitize
+from domain.grading.ledger import Completion
 from domain.grading.model_grading import (
     ROUNDS,
     Accepted,
-    Ask,
     Call,
+    GradingRequest,
     Rejected,
     Reply,
     Unscorable,
@@ -149,7 +149,7 @@ class ModelGrader:
         A model may quote text that addresses the grader in any essay, which is then graded without that text too.
         """
         asked = [
-            Ask(essay=essay, text=readable(essay.text), rejected=rejected)
+            GradingRequest(essay=essay, text=sanitize(essay.text), rejected=rejected)
             for essay in essays
             for _ in Variant
             for rejected in (None, _everything_wrong(essay))
@@ -162,7 +162,7 @@ class ModelGrader:
         return await asyncio.gather(*(self._grade(essay) for essay in essays))
 
     async def _grade(self, essay: Essay) -> EssayScore:
-        bought: dict[Call, Bought] = {}
+        bought: dict[Call, Completion] = {}
         replies: dict[Call, Reply] = {}
         async with self._slots:
             try:
@@ -178,7 +178,7 @@ class ModelGrader:
             return essay_score(essay, due, spent, model=self._model.model, prompt_version=self._model.prompt_version)
         return unscored(essay, self._model.model, spent)
 
-    async def _buy(self, wanted: Ask) -> Bought:
+    async def _buy(self, wanted: GradingRequest) -> Completion:
         for attempt in range(1, ATTEMPTS):
             try:
                 return await self._model.buy(wanted)
@@ -216,7 +216,7 @@ def _verdicts(essay: Essay, replies: Mapping[Call, Reply]) -> list[str]:
     return [names[tuple(each)] for each in rounds.values() if tuple(each) in names]
 
 
-def _spent(bought: Sequence[Bought]) -> Spent:
+def _spent(bought: Sequence[Completion]) -> Spent:
     costs = [each.cost_cents for each in bought]
     known = [cost for cost in costs if cost is not None]
     return Spent(

@@ -24,7 +24,7 @@ from uuid import uuid5
 from activities.adapters.local_grader.grader import LocalEssayGrader
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.adapters.openai.grader_reply import read_reply
-from domain.grading.essay_text import readable, text_flags
+from domain.grading.essay_text import sanitize, text_flags
 from domain.grading.model_grading import Call, Reply, Unscorable, ask, essay_score, next_call
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore, Spent
@@ -104,7 +104,7 @@ def graded_by_obedient_model(essay: Essay, attack: str) -> EssayScore:
 
     The model sees the sanitized text only. Where that does not hold the attack, the reply is that for an honest answer.
     """
-    visible = readable(attack).strip()
+    visible = sanitize(attack).strip()
     replies: dict[Call, Reply] = {}
     while isinstance(due := next_call(essay, replies, samples=1), Call):
         text = ask(essay, replies, due).text

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.errors import AppError
-from domain.grading.ledger import AnswerKey, Bought, Intent, SpendingLimits
+from domain.grading.ledger import Completion, CompletionKey, Reservation, SpendingLimits
 from domain.grading.model_grading import Call, Variant
 from domain.ports import UnitOfWorkFactory
 from persistence.tables import ModelAnswerRow, ModelSpendingRow, QuestionSnapshotRow, UserRow
@@ -24,7 +24,7 @@ TODAY, YESTERDAY = 0, -1
 """Days as `spending` counts them."""
 
 
-async def a_key(session: AsyncSession, assessment: Assessment) -> AnswerKey:
+async def a_key(session: AsyncSession, assessment: Assessment) -> CompletionKey:
     """The first answer for the first essay."""
     snapshot_id = await session.scalar(
         select(QuestionSnapshotRow.id)
@@ -32,7 +32,7 @@ async def a_key(session: AsyncSession, assessment: Assessment) -> AnswerKey:
         .order_by(QuestionSnapshotRow.position)
     )
     assert snapshot_id
-    return AnswerKey(
+    return CompletionKey(
         assessment_id=assessment.id,
         snapshot_id=snapshot_id,
         rubric_version="r" * 64,
@@ -43,7 +43,7 @@ async def a_key(session: AsyncSession, assessment: Assessment) -> AnswerKey:
     )
 
 
-def a_reply(**changes: Any) -> Bought:
+def a_reply(**changes: Any) -> Completion:
     values: dict[str, Any] = {
         "raw": b'{"levels": []}',
         "request_id": "req-1",
@@ -53,32 +53,32 @@ def a_reply(**changes: Any) -> Bought:
         "completion_tokens": 210,
         "cost_cents": Decimal("0.123456"),
     }
-    return Bought(**(values | changes))
+    return Completion(**(values | changes))
 
 
 async def intend(
     units: UnitOfWorkFactory,
-    key: AnswerKey,
+    key: CompletionKey,
     limits: SpendingLimits = NO_LIMITS,
     price: Decimal | None = PRICE,
     lease_s: float = LEASE_S,
 ) -> datetime:
     """When the claim lapses."""
-    intent = Intent(key=key, lease_s=lease_s, highest_price_cents=price)
+    intent = Reservation(key=key, lease_s=lease_s, highest_price_cents=price)
     async with units() as unit:
         claim = await unit.model_answers.intend(intent, limits)
         await unit.commit()
     return claim
 
 
-async def keep(units: UnitOfWorkFactory, key: AnswerKey, reply: Bought) -> bytes:
+async def keep(units: UnitOfWorkFactory, key: CompletionKey, reply: Completion) -> bytes:
     async with units() as unit:
         kept = await unit.model_answers.keep(key, reply)
         await unit.commit()
     return kept
 
 
-async def release(units: UnitOfWorkFactory, key: AnswerKey, claim: datetime | None = None) -> None:
+async def release(units: UnitOfWorkFactory, key: CompletionKey, claim: datetime | None = None) -> None:
     """By whoever holds the claim at the moment, or as the one whose claim lapses then."""
     async with units() as unit:
         held = await unit.model_answers._session.scalar(  # type: ignore[attr-defined]  # the SQL one
@@ -88,17 +88,17 @@ async def release(units: UnitOfWorkFactory, key: AnswerKey, claim: datetime | No
         await unit.commit()
 
 
-async def buy(units: UnitOfWorkFactory, key: AnswerKey, **reply: Any) -> None:
+async def buy(units: UnitOfWorkFactory, key: CompletionKey, **reply: Any) -> None:
     await intend(units, key)
     await keep(units, key, a_reply(**reply))
 
 
-async def bought(units: UnitOfWorkFactory, key: AnswerKey) -> dict[Call, bytes]:
+async def bought(units: UnitOfWorkFactory, key: CompletionKey) -> dict[Call, bytes]:
     async with units() as unit:
         return await unit.model_answers.bought(key)
 
 
-async def row_of(session: AsyncSession, key: AnswerKey) -> ModelAnswerRow:
+async def row_of(session: AsyncSession, key: CompletionKey) -> ModelAnswerRow:
     found = await session.execute(
         select(ModelAnswerRow).where(ModelAnswerRow.id == key.id), execution_options={"populate_existing": True}
     )
@@ -125,7 +125,7 @@ async def clock(session: AsyncSession) -> datetime:
     return now
 
 
-async def change(session: AsyncSession, key: AnswerKey, **columns: Any) -> None:
+async def change(session: AsyncSession, key: CompletionKey, **columns: Any) -> None:
     await session.execute(update(ModelAnswerRow).where(ModelAnswerRow.id == key.id).values(**columns))
 
 
@@ -133,7 +133,7 @@ async def erase(session: AsyncSession, assessment: Assessment) -> None:
     await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
 
 
-async def committed_key(engine: AsyncEngine) -> AnswerKey:
+async def committed_key(engine: AsyncEngine) -> CompletionKey:
     async with AsyncSession(engine, expire_on_commit=False) as session:
         assessment = await an_assessment(session, status="awaiting_async", submitted_at=NOW, items=2)
         await session.commit()

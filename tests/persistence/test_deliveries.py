@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
 from domain.ports import UnitOfWorkFactory
-from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Due
+from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, DueAttempt
 from persistence.database import create_engine
 from persistence.repositories.deliveries import GIVEN_UP_AFTER
 from persistence.tables import (
@@ -46,7 +46,7 @@ class Ledger:
     async def delivery(self, **columns: Any) -> Delivery:
         return await a_delivery(self.session, self.endpoint_id, self.organization_id, **columns)
 
-    async def due(self, delivery: Delivery, attempt: int = 1, now: datetime = NOW) -> Due:
+    async def due(self, delivery: Delivery, attempt: int = 1, now: datetime = NOW) -> DueAttempt:
         async with self.units(autocommit=True) as unit:
             due = await unit.deliveries.due(delivery.id, attempt, now)
             await unit.commit()

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.grading.ledger import BoughtVectors
+from domain.grading.ledger import EmbeddingPurchase
 from persistence.database import create_engine
 from persistence.repositories.embedding_ledger import SqlEmbeddingLedger
 from persistence.tables import MetricSnapshotRow
@@ -25,9 +25,9 @@ async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngi
         await engine.dispose()
 
 
-def a_purchase() -> BoughtVectors:
+def a_purchase() -> EmbeddingPurchase:
     """A request of its own, told from others by its number at the provider."""
-    return BoughtVectors(
+    return EmbeddingPurchase(
         id=uuid4(),
         provider="openai",
         model="text-embedding-3-small",
@@ -38,7 +38,7 @@ def a_purchase() -> BoughtVectors:
     )
 
 
-async def kept(database: AsyncEngine, bought: BoughtVectors) -> dict[str, tuple[object, ...]]:
+async def kept(database: AsyncEngine, bought: EmbeddingPurchase) -> dict[str, tuple[object, ...]]:
     columns = (MetricSnapshotRow.value, MetricSnapshotRow.assessment_id, MetricSnapshotRow.context)
     of_request = MetricSnapshotRow.context["request_id"].astext == bought.request_id
     async with database.connect() as connection:

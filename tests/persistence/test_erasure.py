@@ -12,7 +12,7 @@ from domain.errors import Conflict, Erased, NotFound
 from domain.ports import UnitOfWorkFactory
 from domain.privacy import Erasure
 from persistence.queries.export import HELD
-from persistence.queries.views import Actor, Viewer
+from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.feedback import Feedback, FeedbackIntake
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.revising import Judgement, Revising
@@ -260,7 +260,7 @@ async def test_who_is_being_erased_writes_nothing_about_others(
     session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
 ) -> None:
     advisor = Actor(id=await a_user(session, person.organization_id, role="advisor", status="erasing"), role="advisor")
-    viewer = Viewer(organization_id=person.organization_id)
+    viewer = AccessScope(organization_id=person.organization_id)
     recommendation_id = await session.scalar(text("SELECT id FROM recommendations"))
     feedback = Feedback(relevance_score=3, acceptance_status=None, comments="late", credential_id=None)
     assert isinstance(recommendation_id, UUID)
@@ -279,7 +279,7 @@ async def test_what_was_sent_about_them_is_not_sent_again(
 ) -> None:
     await erase(uow_factory, person)
     admin = Actor(id=person.admin_id, role="admin")
-    viewer = Viewer(organization_id=person.organization_id)
+    viewer = AccessScope(organization_id=person.organization_id)
     delivery_id, endpoint_id = (await session.execute(text("SELECT id, endpoint_id FROM webhook_deliveries"))).one()
 
     with pytest.raises(Conflict):

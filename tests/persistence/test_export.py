@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.errors import Erased, NotFound
 from domain.ports import UnitOfWorkFactory
 from persistence.queries.export import HELD, Exports
-from persistence.queries.people_views import PeopleViewer
+from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Actor
 from persistence.tables import AuditLogRow
 from persistence.unit_of_work import sessions, unit_of_work_factory
@@ -64,7 +64,7 @@ async def test_nobody_elses_and_no_secret_is_in_it(clean_engine: AsyncEngine, pe
 
 async def test_an_export_leaves_an_audit_row(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     person = people[0]
-    viewer = PeopleViewer(organization_id=person.organization_id)
+    viewer = PeopleScope(organization_id=person.organization_id)
     await Exports(clean_engine).begin(person.id, viewer, Actor(id=person.admin_id, role="admin"))
 
     async with sessions(clean_engine)() as session:
@@ -74,7 +74,7 @@ async def test_an_export_leaves_an_audit_row(clean_engine: AsyncEngine, people: 
 
 async def test_only_the_organizations_people_are_exported(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     person, other = people
-    viewer = PeopleViewer(organization_id=other.organization_id)
+    viewer = PeopleScope(organization_id=other.organization_id)
     with pytest.raises(NotFound):
         await Exports(clean_engine).begin(person.id, viewer, Actor(id=other.admin_id, role="admin"))
 
@@ -84,6 +84,6 @@ async def test_who_is_being_erased_is_not_exported(clean_engine: AsyncEngine, pe
     async with unit_of_work_factory(clean_engine)() as unit:
         await unit.erasures.begin(person.id, **person.viewer)
         await unit.commit()
-    viewer = PeopleViewer(organization_id=person.organization_id)
+    viewer = PeopleScope(organization_id=person.organization_id)
     with pytest.raises(Erased):
         await Exports(clean_engine).begin(person.id, viewer, Actor(id=person.admin_id, role="admin"))

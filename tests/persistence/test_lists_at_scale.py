@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.database import create_engine
 from persistence.queries.assessments import Queries
-from persistence.queries.views import AssessmentFilter, Viewer
+from persistence.queries.views import AccessScope, AssessmentFilter
 from persistence.queries.work import WorkQueries, WorkView
 from tests.persistence.blocks import BLOCKS, PAGE, blocks_read
 from tests.support.databases import Databases, settings_of
 
 LARGE, SMALL = UUID(int=1), UUID(int=2)
 START = datetime(2025, 1, 1, tzinfo=UTC)
-EVERYBODY, LEARNER = Viewer(organization_id=LARGE), Viewer(organization_id=LARGE, user_id=UUID(int=1_000_002))
+EVERYBODY, LEARNER = AccessScope(organization_id=LARGE), AccessScope(organization_id=LARGE, user_id=UUID(int=1_000_002))
 
 _PEOPLE = """
 INSERT INTO organizations (id, name)
@@ -66,7 +66,7 @@ async def rare_role(engine: AsyncEngine) -> UUID:
     return UUID(str(found.scalar_one()))
 
 
-async def read(engine: AsyncEngine, viewer: Viewer, found: AssessmentFilter) -> tuple[int, int]:
+async def read(engine: AsyncEngine, viewer: AccessScope, found: AssessmentFilter) -> tuple[int, int]:
     return await blocks_read(engine, lambda: Queries(engine).assessments(viewer, found, PAGE))
 
 
@@ -83,7 +83,7 @@ FILTERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("viewer", "name"), [*product((EVERYBODY, LEARNER), FILTERS)])
-async def test_a_page_reads_few_blocks(crowded: AsyncEngine, viewer: Viewer, name: str) -> None:
+async def test_a_page_reads_few_blocks(crowded: AsyncEngine, viewer: AccessScope, name: str) -> None:
     rows, blocks = await read(crowded, viewer, AssessmentFilter(**FILTERS[name]))
 
     assert rows > 0 or viewer is LEARNER

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.errors import AnswerAwaited, Conflict, Erased, NotFound
-from domain.grading.ledger import AnswerKey, SpendingLimits
+from domain.grading.ledger import CompletionKey, SpendingLimits
 from domain.grading.model_grading import Call, Variant
 from domain.grading.scores import Spent
 from domain.ports import UnitOfWorkFactory
@@ -44,12 +44,12 @@ async def assessment(session: AsyncSession) -> Assessment:
 
 
 @pytest.fixture
-async def key(session: AsyncSession, assessment: Assessment) -> AnswerKey:
+async def key(session: AsyncSession, assessment: Assessment) -> CompletionKey:
     return await a_key(session, assessment)
 
 
 async def test_a_claim_is_written_with_its_lease_before_the_call(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: CompletionKey
 ) -> None:
     before = await clock(session)
 
@@ -65,7 +65,7 @@ async def test_a_claim_is_written_with_its_lease_before_the_call(
 
 
 async def test_a_kept_reply_is_read_back_as_it_was(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: CompletionKey
 ) -> None:
     reply = a_reply(raw=b"\x00\xff not even text")
     await intend(uow_factory, key)
@@ -79,13 +79,13 @@ async def test_a_kept_reply_is_read_back_as_it_was(
     assert (row.prompt_tokens, row.cached_tokens, row.completion_tokens) == (900, 800, 210)
 
 
-async def test_a_claim_is_no_answer_yet(uow_factory: UnitOfWorkFactory, key: AnswerKey) -> None:
+async def test_a_claim_is_no_answer_yet(uow_factory: UnitOfWorkFactory, key: CompletionKey) -> None:
     await intend(uow_factory, key)
 
     assert await bought(uow_factory, key) == {}
 
 
-async def test_what_is_bought_is_told_by_call(uow_factory: UnitOfWorkFactory, key: AnswerKey) -> None:
+async def test_what_is_bought_is_told_by_call(uow_factory: UnitOfWorkFactory, key: CompletionKey) -> None:
     calls = [Call(0, 0, Variant.FULL), Call(0, 1, Variant.FULL), Call(1, 0, Variant.STRIPPED)]
     for place, call in enumerate(calls):
         await buy(uow_factory, replace(key, call=call), raw=bytes([place]))
@@ -99,7 +99,7 @@ async def test_what_is_bought_is_told_by_call(uow_factory: UnitOfWorkFactory, ke
     ids=lambda other: next(iter(other)),
 )
 async def test_another_rubric_prompt_model_or_epoch_is_another_answer(
-    uow_factory: UnitOfWorkFactory, key: AnswerKey, other: dict[str, Any]
+    uow_factory: UnitOfWorkFactory, key: CompletionKey, other: dict[str, Any]
 ) -> None:
     await buy(uow_factory, key)
     another = replace(key, **other)
@@ -109,7 +109,7 @@ async def test_another_rubric_prompt_model_or_epoch_is_another_answer(
 
 
 async def test_an_answer_that_is_there_is_not_bought_again(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await buy(uow_factory, key)
 
@@ -120,7 +120,7 @@ async def test_an_answer_that_is_there_is_not_bought_again(
 
 
 async def test_a_live_claim_is_awaited_for_what_remains_of_its_lease(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await intend(uow_factory, key)
     await change(session, key, lease_until=func.clock_timestamp() + timedelta(seconds=30))
@@ -133,7 +133,7 @@ async def test_a_live_claim_is_awaited_for_what_remains_of_its_lease(
 
 
 async def test_a_released_claim_is_taken_over_at_once(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await intend(uow_factory, key)
     await release(uow_factory, key)
@@ -148,7 +148,7 @@ async def test_a_released_claim_is_taken_over_at_once(
 
 
 async def test_a_lapsed_claim_is_taken_over_without_reserving_twice(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await intend(uow_factory, key)
     await change(session, key, lease_until=NOW - timedelta(minutes=1))
@@ -162,7 +162,7 @@ async def test_a_lapsed_claim_is_taken_over_without_reserving_twice(
 
 
 async def test_releasing_what_is_answered_or_was_never_claimed_changes_nothing(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await buy(uow_factory, key)
 
@@ -174,7 +174,7 @@ async def test_releasing_what_is_answered_or_was_never_claimed_changes_nothing(
 
 
 async def test_a_claim_that_was_taken_over_is_not_released_by_whoever_lost_it(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     lost = await intend(uow_factory, key, lease_s=0.0)
     await intend(uow_factory, key)
@@ -186,7 +186,7 @@ async def test_a_claim_that_was_taken_over_is_not_released_by_whoever_lost_it(
 
 
 async def test_the_first_reply_kept_stays(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await buy(uow_factory, key)
 
@@ -198,7 +198,7 @@ async def test_the_first_reply_kept_stays(
 
 
 async def test_a_reply_that_comes_after_its_claim_was_released_is_kept_and_booked(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await intend(uow_factory, key)
     await release(uow_factory, key)
@@ -209,18 +209,18 @@ async def test_a_reply_that_comes_after_its_claim_was_released_is_kept_and_booke
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
-async def test_a_reply_that_nobody_claimed_is_a_fault(uow_factory: UnitOfWorkFactory, key: AnswerKey) -> None:
+async def test_a_reply_that_nobody_claimed_is_a_fault(uow_factory: UnitOfWorkFactory, key: CompletionKey) -> None:
     with pytest.raises(NotFound):
         await keep(uow_factory, key, a_reply())
 
 
-async def test_an_assessment_that_is_not_there_buys_nothing(uow_factory: UnitOfWorkFactory, key: AnswerKey) -> None:
+async def test_an_assessment_that_is_not_there_buys_nothing(uow_factory: UnitOfWorkFactory, key: CompletionKey) -> None:
     with pytest.raises(NotFound):
         await intend(uow_factory, replace(key, assessment_id=uuid4()))
 
 
 async def test_nothing_is_bought_for_somebody_being_erased(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await erase(session, assessment)
 
@@ -232,7 +232,7 @@ async def test_nothing_is_bought_for_somebody_being_erased(
 
 
 async def test_nothing_is_kept_of_somebody_being_erased(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await intend(uow_factory, key)
     await erase(session, assessment)
@@ -247,7 +247,7 @@ async def test_nothing_is_kept_of_somebody_being_erased(
 
 
 async def test_what_an_essay_took_adds_every_answer_up(
-    uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     corrected = replace(key, call=Call(0, 1, Variant.FULL))
     await buy(uow_factory, key, latency_ms=1000, cost_cents=Decimal("0.1"))
@@ -261,7 +261,7 @@ async def test_what_an_essay_took_adds_every_answer_up(
 
 
 async def test_one_unknown_cost_makes_the_sum_unknown(
-    uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await buy(uow_factory, key)
     await buy(uow_factory, replace(key, epoch=1), cost_cents=None)
@@ -271,7 +271,7 @@ async def test_one_unknown_cost_makes_the_sum_unknown(
 
 
 async def test_the_highest_epoch_is_that_of_any_claim(
-    uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     async with uow_factory() as unit:
         assert await unit.model_answers.epochs(assessment.id) == {}
@@ -284,7 +284,7 @@ async def test_the_highest_epoch_is_that_of_any_claim(
 
 
 async def test_a_reply_that_was_let_go_of_says_nothing_and_is_not_bought_again(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: CompletionKey
 ) -> None:
     await intend(uow_factory, key)
     await keep(uow_factory, key, a_reply())

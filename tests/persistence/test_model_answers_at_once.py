@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from domain.grading.ledger import Intent, SpendingLimits
+from domain.grading.ledger import Reservation, SpendingLimits
 from persistence.tables import ModelAnswerRow, ModelSpendingRow, UserRow
 from persistence.unit_of_work import unit_of_work_factory
 from tests.persistence.ledger import (
@@ -45,7 +45,7 @@ async def test_of_two_that_want_one_thing_at_once_one_gets_it(
     limits = SpendingLimits(budget_cents_per_day=budget)
 
     async with units() as unit:
-        await unit.model_answers.intend(Intent(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), limits)
+        await unit.model_answers.intend(Reservation(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), limits)
         second = asyncio.create_task(outcome(intend(units, replace(key, **other), limits)))
         await until_blocked(clean_engine)
         await unit.commit()
@@ -83,7 +83,7 @@ async def test_a_claim_that_is_rolled_back_leaves_the_way_free(clean_engine: Asy
     key = await committed_key(clean_engine)
 
     async with units() as unit:
-        await unit.model_answers.intend(Intent(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), NO_LIMITS)
+        await unit.model_answers.intend(Reservation(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), NO_LIMITS)
         second = asyncio.create_task(outcome(intend(units, key)))
         await until_blocked(clean_engine)
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.errors import AttemptsExceeded, BudgetSpent
-from domain.grading.ledger import AnswerKey, SpendingLimits
+from domain.grading.ledger import CompletionKey, SpendingLimits
 from domain.ports import UnitOfWorkFactory
 from persistence.repositories.model_answers import SMALLEST_CENTS
 from persistence.tables import AssessmentRow, ModelAnswerRow, ModelSpendingRow, RoleRow
@@ -39,12 +39,12 @@ async def assessment(session: AsyncSession) -> Assessment:
 
 
 @pytest.fixture
-async def key(session: AsyncSession, assessment: Assessment) -> AnswerKey:
+async def key(session: AsyncSession, assessment: Assessment) -> CompletionKey:
     return await a_key(session, assessment)
 
 
 async def test_the_real_price_takes_the_place_of_the_reserved_one(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await intend(uow_factory, key)
     assert await spending(session, assessment) == {TODAY: PRICE}
@@ -56,7 +56,7 @@ async def test_the_real_price_takes_the_place_of_the_reserved_one(
 
 
 async def test_amounts_are_exact(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     for epoch in range(10):
         await buy(uow_factory, replace(key, epoch=epoch), cost_cents=Decimal("0.1"))
@@ -65,7 +65,7 @@ async def test_amounts_are_exact(
 
 
 async def test_a_price_that_turns_out_unknown_gives_the_reservation_back(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await intend(uow_factory, key)
 
@@ -76,7 +76,7 @@ async def test_a_price_that_turns_out_unknown_gives_the_reservation_back(
 
 
 async def test_the_last_of_the_budget_may_be_spent_and_not_more(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     limits = SpendingLimits(budget_cents_per_day=2 * PRICE)
     await intend(uow_factory, key, limits)
@@ -92,7 +92,7 @@ async def test_the_last_of_the_budget_may_be_spent_and_not_more(
 
 
 async def test_one_call_above_the_whole_budget_is_refused(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     with pytest.raises(BudgetSpent):
         await intend(uow_factory, key, SpendingLimits(budget_cents_per_day=PRICE - SMALLEST_CENTS))
@@ -102,7 +102,7 @@ async def test_one_call_above_the_whole_budget_is_refused(
 
 @pytest.mark.parametrize(("budget", "allowed"), [(SMALLEST_CENTS, True), (Decimal(0), False)])
 async def test_a_call_of_unknown_price_is_made_while_something_of_the_budget_is_left(
-    uow_factory: UnitOfWorkFactory, key: AnswerKey, budget: Decimal, *, allowed: bool
+    uow_factory: UnitOfWorkFactory, key: CompletionKey, budget: Decimal, *, allowed: bool
 ) -> None:
     refused = False
     try:
@@ -114,7 +114,7 @@ async def test_a_call_of_unknown_price_is_made_while_something_of_the_budget_is_
 
 
 async def test_the_next_day_waits_until_midnight_by_utc(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: CompletionKey
 ) -> None:
     before = await clock(session)
 
@@ -129,7 +129,7 @@ async def test_the_next_day_waits_until_midnight_by_utc(
 
 
 async def test_what_was_spent_yesterday_leaves_todays_budget_alone(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     spent = {"organization_id": assessment.organization_id, "day": yesterday(), "cents": Decimal(500)}
     await session.execute(insert(ModelSpendingRow).values(**spent))
@@ -139,14 +139,14 @@ async def test_what_was_spent_yesterday_leaves_todays_budget_alone(
     assert await spending(session, assessment) == {YESTERDAY: Decimal(500), TODAY: PRICE}
 
 
-async def claimed_yesterday(session: AsyncSession, units: UnitOfWorkFactory, key: AnswerKey) -> None:
+async def claimed_yesterday(session: AsyncSession, units: UnitOfWorkFactory, key: CompletionKey) -> None:
     await intend(units, key)
     await change(session, key, reserved_on=yesterday(), lease_until=NOW - timedelta(hours=1))
     await session.execute(update(ModelSpendingRow).values(day=yesterday()))
 
 
 async def test_a_claim_of_yesterday_that_is_taken_over_counts_today(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await claimed_yesterday(session, uow_factory, key)
 
@@ -156,7 +156,7 @@ async def test_a_claim_of_yesterday_that_is_taken_over_counts_today(
 
 
 async def test_a_reply_is_booked_on_the_day_of_its_claim(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     await claimed_yesterday(session, uow_factory, key)
 
@@ -166,7 +166,7 @@ async def test_a_reply_is_booked_on_the_day_of_its_claim(
 
 
 async def test_organizations_spend_apart(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: AnswerKey
+    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
 ) -> None:
     limits = SpendingLimits(budget_cents_per_day=PRICE)
     other = await an_assessment(session, status="awaiting_async", submitted_at=NOW, items=3)
@@ -180,7 +180,7 @@ async def test_organizations_spend_apart(
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-async def attempts(session: AsyncSession, *times: datetime) -> list[AnswerKey]:
+async def attempts(session: AsyncSession, *times: datetime) -> list[CompletionKey]:
     """The keys of one student's assessments of one role, submitted at those times."""
     user_id = await a_user(session)
     return [
@@ -192,7 +192,7 @@ async def attempts(session: AsyncSession, *times: datetime) -> list[AnswerKey]:
     ]
 
 
-async def allowed(units: UnitOfWorkFactory, keys: list[AnswerKey], limit: int | None = 2) -> list[bool]:
+async def allowed(units: UnitOfWorkFactory, keys: list[CompletionKey], limit: int | None = 2) -> list[bool]:
     found = []
     for key in keys:
         found.append(True)

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import CorruptData
-from persistence.encryption import SecretBox
+from persistence.encryption import SecretCipher
 from persistence.reseal import reseal
 from persistence.tables import WebhookEndpointRow
 from tests.support.builders import an_organization
@@ -18,27 +18,27 @@ SECRETS = ("whsec_Y3VycmVudA==", "whsec_cHJldmlvdXM=")
 
 
 async def test_both_secrets_open_with_the_new_key_alone(session: AsyncSession) -> None:
-    current, previous = (SecretBox([OLD]).seal(each) for each in SECRETS)
+    current, previous = (SecretCipher([OLD]).seal(each) for each in SECRETS)
     endpoint_id = await an_endpoint(session, secret=current, previous_secret=previous)
 
-    resealed = await reseal(session, SecretBox([NEW, OLD]))
+    resealed = await reseal(session, SecretCipher([NEW, OLD]))
     await session.flush()
 
     row = await session.get_one(WebhookEndpointRow, endpoint_id, populate_existing=True)
     assert row.previous_secret
     assert resealed == 1
-    assert tuple(map(SecretBox([NEW]).open, (row.secret, row.previous_secret))) == SECRETS
+    assert tuple(map(SecretCipher([NEW]).open, (row.secret, row.previous_secret))) == SECRETS
 
 
 async def test_a_deleted_endpoint_has_nothing_to_seal(session: AsyncSession) -> None:
     await an_endpoint(session, organization_id=await an_organization(session), secret=b"", enabled=False)
 
-    assert await reseal(session, SecretBox([NEW])) == 0
+    assert await reseal(session, SecretCipher([NEW])) == 0
     assert await session.scalar(select(func.max(func.length(WebhookEndpointRow.secret)))) == 0
 
 
 async def test_a_secret_under_an_unknown_key_stops_it(session: AsyncSession) -> None:
-    await an_endpoint(session, secret=SecretBox([OLD]).seal(SECRETS[0]))
+    await an_endpoint(session, secret=SecretCipher([OLD]).seal(SECRETS[0]))
 
     with pytest.raises(CorruptData, match="WEBHOOK_SECRET_KEYS"):
-        await reseal(session, SecretBox([NEW]))
+        await reseal(session, SecretCipher([NEW]))

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from domain.errors import CorruptData
-from persistence.encryption import DEVELOPMENT_KEY, SealingSettings, SecretBox
+from persistence.encryption import DEVELOPMENT_KEY, SealingSettings, SecretCipher
 
 SECRET = "whsec_c29tZSBieXRlcyB0aGF0IG5vYm9keSBzZWVz"
 KEY = "k" * 43
@@ -25,7 +25,7 @@ def a_key() -> str:
 
 
 def test_what_is_sealed_opens_and_shows_nothing() -> None:
-    box = SecretBox([a_key()])
+    box = SecretCipher([a_key()])
 
     sealed = box.seal(SECRET)
 
@@ -36,15 +36,15 @@ def test_what_is_sealed_opens_and_shows_nothing() -> None:
 
 def test_an_old_key_still_opens_and_the_first_one_seals() -> None:
     old, new = a_key(), a_key()
-    both = SecretBox([new, old])
+    both = SecretCipher([new, old])
 
-    assert both.open(SecretBox([old]).seal(SECRET)) == SECRET
-    assert SecretBox([new]).open(both.seal(SECRET)) == SECRET
+    assert both.open(SecretCipher([old]).seal(SECRET)) == SECRET
+    assert SecretCipher([new]).open(both.seal(SECRET)) == SECRET
 
 
 @pytest.mark.parametrize("harm", [lambda sealed: sealed[:-1], lambda sealed: b"A" + sealed[1:], lambda _: b""])
 def test_what_is_not_whole_is_corrupt(harm: Callable[[bytes], bytes]) -> None:
-    box = SecretBox([a_key()])
+    box = SecretCipher([a_key()])
 
     with pytest.raises(CorruptData):
         box.open(harm(box.seal(SECRET)))
@@ -52,7 +52,7 @@ def test_what_is_not_whole_is_corrupt(harm: Callable[[bytes], bytes]) -> None:
 
 def test_a_foreign_key_does_not_open() -> None:
     with pytest.raises(CorruptData, match="WEBHOOK_SECRET_KEYS"):
-        SecretBox([a_key()]).open(SecretBox([a_key()]).seal(SECRET))
+        SecretCipher([a_key()]).open(SecretCipher([a_key()]).seal(SECRET))
 
 
 @pytest.mark.parametrize("padding", ["", "="])
@@ -62,8 +62,8 @@ def test_keys_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, padding
 
     box = SealingSettings().box()
 
-    assert SecretBox([first]).open(box.seal(SECRET)) == SECRET
-    assert box.open(SecretBox([second]).seal(SECRET)) == SECRET
+    assert SecretCipher([first]).open(box.seal(SECRET)) == SECRET
+    assert box.open(SecretCipher([second]).seal(SECRET)) == SECRET
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_published_key_is_for_development_only(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setenv("MICROCRED_ENV", "development")
 
-    assert SealingSettings().box().open(SecretBox([DEVELOPMENT_KEY]).seal(SECRET)) == SECRET
+    assert SealingSettings().box().open(SecretCipher([DEVELOPMENT_KEY]).seal(SECRET)) == SECRET
 
 
 @pytest.mark.parametrize("keys", [KEY, f"{KEY},{RANDOM}", "changeme" * 5 + "abc"])

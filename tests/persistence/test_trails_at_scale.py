@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from persistence.database import create_engine
 from persistence.queries.audit import AuditFilter, AuditQueries
 from persistence.queries.people import PeopleQueries
-from persistence.queries.people_views import PeopleViewer, UserFilter
-from persistence.queries.views import Viewer
+from persistence.queries.people_views import PeopleScope, UserFilter
+from persistence.queries.views import AccessScope
 from persistence.queries.webhook_views import DeliveryFilter
 from persistence.queries.webhooks import WebhookQueries
 from tests.persistence.blocks import PAGE, blocks_read
@@ -94,7 +94,7 @@ async def test_a_page_of_the_audit_trail_reads_few_blocks(crowded: AsyncEngine, 
     ids=str,
 )
 async def test_a_page_of_the_delivery_log_reads_few_blocks(crowded: AsyncEngine, found: dict[str, Any]) -> None:
-    viewer, log = Viewer(organization_id=LARGE), WebhookQueries(crowded)
+    viewer, log = AccessScope(organization_id=LARGE), WebhookQueries(crowded)
     _, blocks = await blocks_read(crowded, lambda: log.deliveries(viewer, DeliveryFilter(**found), PAGE))
     assert blocks <= BLOCKS
 
@@ -103,6 +103,6 @@ async def test_a_page_of_the_delivery_log_reads_few_blocks(crowded: AsyncEngine,
     "found", [{}, {"role": "admin"}, {"status": "disabled"}, {"email": "7@partner.example"}], ids=str
 )
 async def test_a_page_of_people_reads_few_blocks(crowded: AsyncEngine, found: dict[str, Any]) -> None:
-    viewer, people = PeopleViewer(organization_id=LARGE), PeopleQueries(crowded)
+    viewer, people = PeopleScope(organization_id=LARGE), PeopleQueries(crowded)
     _, blocks = await blocks_read(crowded, lambda: people.users(viewer, UserFilter(**found), PAGE))
     assert blocks <= BLOCKS

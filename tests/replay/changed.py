@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.search_catalog import CatalogSearchInput, SearchCatalog
     from domain.ports import Found
-    from workflows.policies import calling
+    from workflows.policies import activity_options
 
 
 @workflow.defn(name="CatalogSearchWorkflow")
@@ -33,5 +33,5 @@ class BehindAPatch:
 
 async def _search(wanted: CatalogSearchInput) -> Found:
     return await workflow.execute_activity_method(
-        SearchCatalog.search_catalog, wanted, **calling("search_catalog", "Embed the query and search")
+        SearchCatalog.search_catalog, wanted, **activity_options("search_catalog", "Embed the query and search")
     )

@@ -12,12 +12,12 @@ from uuid import UUID
 
 from domain.assessments.lifecycle import Assessment
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, StorageUnavailable
-from domain.grading.ledger import Bought, BoughtVectors
-from domain.grading.model_grading import Ask, GivenRating, Grading, Reply, Unreadable
+from domain.grading.ledger import Completion, EmbeddingPurchase
+from domain.grading.model_grading import Grading, GradingRequest, RawRating, Reply, Unreadable
 from domain.grading.rubrics import Essay, essay_points
 from domain.grading.scores import CriterionRating, DegradedReason, EssayScore
 from domain.ids import derived_id
-from domain.ports import CatalogText, Found, IndexEntry, Refusal, SearchQuery, Vector
+from domain.ports import CatalogText, Found, IndexEntry, RejectedEntry, SearchQuery, Vector
 from domain.privacy import Erasure
 from domain.recommending.recommendations import EarlierLearners, SearchHit
 from domain.recommending.vectors import DIMENSIONS, check_vector
@@ -176,10 +176,10 @@ class FakeEmbedder:
 class RecordingLedger:
     """The port `EmbeddingLedger`; `down` makes it fail as a database that is away does."""
 
-    bought: list[BoughtVectors] = field(default_factory=list)
+    bought: list[EmbeddingPurchase] = field(default_factory=list)
     down: bool = False
 
-    async def record(self, bought: BoughtVectors) -> None:
+    async def record(self, bought: EmbeddingPurchase) -> None:
         if self.down:
             raise StorageUnavailable("The database does not answer")
         self.bought.append(bought)
@@ -263,13 +263,13 @@ class InMemoryIndexWriter:
         self.indexes[build := f"build {self._begun}"] = {}
         return build
 
-    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[Refusal, ...]:
+    async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[RejectedEntry, ...]:
         for entry in entries:
             check_vector(entry.vector)
         taken = {entry.credential_id: entry for entry in entries if entry.credential_id not in self.refuses}
         self._index(build).update(taken)
         refused = [entry.credential_id for entry in entries if entry.credential_id not in taken]
-        return tuple(Refusal(credential_id=each, problem="unwanted") for each in refused)
+        return tuple(RejectedEntry(credential_id=each, problem="unwanted") for each in refused)
 
     async def delete(self, credential_ids: Sequence[UUID], build: str | None = None) -> None:
         for each in credential_ids:
@@ -340,19 +340,19 @@ class FakeGradingModel:
 
     def __init__(self, *script: Exception | bytes, price_cents: Decimal | None = Decimal("0.25")) -> None:
         self.script = list(script)
-        self.asked: list[Ask] = []
+        self.asked: list[GradingRequest] = []
         self._price_cents = price_cents
 
-    def highest_price_cents(self, wanted: Ask) -> Decimal | None:
+    def highest_price_cents(self, wanted: GradingRequest) -> Decimal | None:
         del wanted
         return self._price_cents
 
-    async def buy(self, wanted: Ask) -> Bought:
+    async def buy(self, wanted: GradingRequest) -> Completion:
         self.asked.append(wanted)
         play = self.script.pop(0) if self.script else graded_raw(wanted)
         if isinstance(play, Exception):
             raise play
-        return Bought(
+        return Completion(
             raw=play,
             request_id=f"fake-{len(self.asked)}",
             latency_ms=7,
@@ -366,7 +366,7 @@ class FakeGradingModel:
         try:
             ratings, feedback, *addressed = json.loads(raw)
             given = [
-                GivenRating(criterion=key, level=level, rationale=why, quotes=tuple(quotes))
+                RawRating(criterion=key, level=level, rationale=why, quotes=tuple(quotes))
                 for key, level, why, quotes in ratings
             ]
         except (ValueError, TypeError, RecursionError):
@@ -374,7 +374,7 @@ class FakeGradingModel:
         return Grading(ratings=tuple(given), feedback=feedback, addresses_grader=tuple(addressed))
 
 
-def graded_raw(wanted: Ask, level: int = 1, addressed: str | None = None) -> bytes:
+def graded_raw(wanted: GradingRequest, level: int = 1, addressed: str | None = None) -> bytes:
     """What the fake model says: that level for every criterion, with the essay's first words as the quote.
 
     `addressed` is what it quotes as addressed to the grader.

@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.local.ports import HOST
 from domain.webhooks.deliveries import Delivery
-from persistence.encryption import DEVELOPMENT_KEY, SecretBox
+from persistence.encryption import DEVELOPMENT_KEY, SecretCipher
 from persistence.repositories.events import delivery_row
 from persistence.tables import WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
 from tests.support.builders import an_organization
 
-BOX = SecretBox([DEVELOPMENT_KEY])
+BOX = SecretCipher([DEVELOPMENT_KEY])
 
 
 @dataclass(frozen=True, slots=True)

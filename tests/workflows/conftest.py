@@ -23,7 +23,7 @@ from tests.support.databases import Databases, settings_of
 from tests.support.fakes import InMemoryCredentialIndex
 from tests.workflows.pipeline import MARKED, Pipeline
 from tests.workflows.sandbox import STRICT
-from tests.workflows.scripted import Rehearsal, ScriptedActivities
+from tests.workflows.scripted import ScriptedActivities, WorkflowHarness
 from worker import WORKFLOW_INTERCEPTORS
 from workflows.assessment import AssessmentWorkflow
 from workflows.engine import search_attributes
@@ -46,7 +46,7 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture
-async def rehearsal(environment: WorkflowEnvironment) -> AsyncIterator[Rehearsal]:
+async def rehearsal(environment: WorkflowEnvironment) -> AsyncIterator[WorkflowHarness]:
     activities, suffix = ScriptedActivities(), f"-{uuid4()}"
     async with (
         Worker(
@@ -70,7 +70,7 @@ async def rehearsal(environment: WorkflowEnvironment) -> AsyncIterator[Rehearsal
             interceptors=[FailureInterceptor()],
         ),
     ):
-        yield Rehearsal(environment, activities, Queue.ASSESSMENTS + suffix)
+        yield WorkflowHarness(environment, activities, Queue.ASSESSMENTS + suffix)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
-from activities.begin_revision import RevisionPlan, RevisionWish
+from activities.begin_revision import RevisionPlan, RevisionRequest
 from activities.claim_assessment import Claim, ClaimInput, ClaimOutcome
 from activities.end_healing import HealingEnd
 from activities.mark_failed import FailureInput, FailureResult
@@ -40,7 +40,7 @@ class ScriptedActivities:
     bought: list[EssayInput] = field(default_factory=list)
     progress: list[EssayProgress] = field(default_factory=list)
     left: list[LeftEssay] = field(default_factory=list)
-    wishes: list[RevisionWish] = field(default_factory=list)
+    wishes: list[RevisionRequest] = field(default_factory=list)
     plans: list[RevisionPlan] = field(default_factory=list)
     ends: list[HealingEnd] = field(default_factory=list)
     evidence: EvidenceResult = field(default=EvidenceResult(gaps=3, traces=30, degraded_reasons=()))
@@ -74,7 +74,7 @@ class ScriptedActivities:
         return self.progress.pop(0) if self.progress else SCORED
 
     @activity.defn
-    async def begin_revision(self, wish: RevisionWish) -> RevisionPlan:
+    async def begin_revision(self, wish: RevisionRequest) -> RevisionPlan:
         """What `plans` holds next, and in the end that nothing is to be done."""
         self.wishes.append(wish)
         self._call("begin_revision")
@@ -145,7 +145,7 @@ def go_on(essays: tuple[UUID, ...] = ()) -> Claim:
 
 
 @dataclass
-class Rehearsal:
+class WorkflowHarness:
     """A running worker of scripted activities, and the way to start a run on it."""
 
     environment: WorkflowEnvironment

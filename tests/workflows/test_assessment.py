@@ -12,7 +12,7 @@ from activities.claim_assessment import Claim, ClaimOutcome
 from domain.assessments.lifecycle import AssessmentStatus
 from domain.errors import Conflict, CorruptData, NotFound, StorageUnavailable
 from tests.workflows.pipeline import history_bytes
-from tests.workflows.scripted import Rehearsal
+from tests.workflows.scripted import WorkflowHarness
 from workflows.assessment import AssessmentWorkflow
 from workflows.progress import Progress, Stage, checklist
 
@@ -30,7 +30,7 @@ def failing(error: Exception, times: int = 1_000_000) -> Callable[[], None]:
     return act
 
 
-async def test_a_submitted_assessment_goes_through_every_step_once(rehearsal: Rehearsal) -> None:
+async def test_a_submitted_assessment_goes_through_every_step_once(rehearsal: WorkflowHarness) -> None:
     handle = await rehearsal.start()
 
     outcome = await handle.result()
@@ -48,14 +48,14 @@ async def test_a_submitted_assessment_goes_through_every_step_once(rehearsal: Re
     )
 
 
-async def test_evidence_waits_for_all_scores(rehearsal: Rehearsal) -> None:
+async def test_evidence_waits_for_all_scores(rehearsal: WorkflowHarness) -> None:
     await (await rehearsal.start()).result()
 
     order = rehearsal.activities.calls
     assert order.index("retrieve_evidence") > max(order.index("score_rules"), order.index("score_essays_locally"))
 
 
-async def test_an_assessment_without_essays_calls_no_grader(rehearsal: Rehearsal) -> None:
+async def test_an_assessment_without_essays_calls_no_grader(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], essays=())]
 
     await (await rehearsal.start()).result()
@@ -63,7 +63,7 @@ async def test_an_assessment_without_essays_calls_no_grader(rehearsal: Rehearsal
     assert "score_essays_locally" not in rehearsal.activities.calls
 
 
-async def test_nothing_runs_before_the_submission(rehearsal: Rehearsal) -> None:
+async def test_nothing_runs_before_the_submission(rehearsal: WorkflowHarness) -> None:
     handle = await rehearsal.start(submit=False)
 
     progress = await handle.query(AssessmentWorkflow.progress)
@@ -74,7 +74,7 @@ async def test_nothing_runs_before_the_submission(rehearsal: Rehearsal) -> None:
     await handle.result()
 
 
-async def test_expiry_takes_up_the_assessment_without_a_submission(rehearsal: Rehearsal) -> None:
+async def test_expiry_takes_up_the_assessment_without_a_submission(rehearsal: WorkflowHarness) -> None:
     handle = await rehearsal.start(submit=False, expires_in=timedelta(hours=72))
 
     outcome = await handle.result()
@@ -82,7 +82,7 @@ async def test_expiry_takes_up_the_assessment_without_a_submission(rehearsal: Re
     assert outcome.revision == 1
 
 
-async def test_a_claim_that_is_not_due_waits_for_the_databases_clock(rehearsal: Rehearsal) -> None:
+async def test_a_claim_that_is_not_due_waits_for_the_databases_clock(rehearsal: WorkflowHarness) -> None:
     not_due = Claim(outcome=ClaimOutcome.NOT_DUE, status=AssessmentStatus.IN_PROGRESS, wait_s=600)
     rehearsal.activities.claims = [not_due, not_due, FINISHED]
     before = await rehearsal.environment.get_current_time()
@@ -93,7 +93,7 @@ async def test_a_claim_that_is_not_due_waits_for_the_databases_clock(rehearsal: 
     assert rehearsal.activities.calls == ["claim_assessment"] * 3
 
 
-async def test_a_run_of_a_finished_assessment_ends_at_once(rehearsal: Rehearsal) -> None:
+async def test_a_run_of_a_finished_assessment_ends_at_once(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.claims = [FINISHED]
 
     outcome = await (await rehearsal.start()).result()
@@ -102,7 +102,7 @@ async def test_a_run_of_a_finished_assessment_ends_at_once(rehearsal: Rehearsal)
     assert rehearsal.activities.calls == ["claim_assessment"]
 
 
-async def test_a_second_submission_changes_nothing(rehearsal: Rehearsal) -> None:
+async def test_a_second_submission_changes_nothing(rehearsal: WorkflowHarness) -> None:
     handle = await rehearsal.start()
     await handle.signal(AssessmentWorkflow.submit)
 
@@ -111,7 +111,7 @@ async def test_a_second_submission_changes_nothing(rehearsal: Rehearsal) -> None
     assert rehearsal.activities.calls.count("publish_result") == 1
 
 
-async def test_our_own_infrastructure_is_retried_until_it_works(rehearsal: Rehearsal) -> None:
+async def test_our_own_infrastructure_is_retried_until_it_works(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.script["score_rules"] = failing(StorageUnavailable("Postgres is away"), times=12)
 
     outcome = await (await rehearsal.start()).result()
@@ -124,7 +124,7 @@ async def test_our_own_infrastructure_is_retried_until_it_works(rehearsal: Rehea
     ("error", "reason"), [(CorruptData("No output"), "CorruptData"), (ZeroDivisionError("42"), "UnexpectedError")]
 )
 async def test_what_no_retry_can_mend_is_recorded_and_fails_the_run(
-    rehearsal: Rehearsal, error: Exception, reason: str
+    rehearsal: WorkflowHarness, error: Exception, reason: str
 ) -> None:
     rehearsal.activities.script["blend_recommendations"] = failing(error)
 
@@ -137,7 +137,9 @@ async def test_what_no_retry_can_mend_is_recorded_and_fails_the_run(
     assert [(each.run, each.reason) for each in rehearsal.activities.failures] == [(1, reason)]
 
 
-async def test_an_assessment_that_postgres_does_not_know_ends_with_an_error_and_no_write(rehearsal: Rehearsal) -> None:
+async def test_an_assessment_that_postgres_does_not_know_ends_with_an_error_and_no_write(
+    rehearsal: WorkflowHarness,
+) -> None:
     rehearsal.activities.script["claim_assessment"] = failing(NotFound("No such assessment"))
 
     with pytest.raises(WorkflowFailureError):
@@ -146,7 +148,7 @@ async def test_an_assessment_that_postgres_does_not_know_ends_with_an_error_and_
     assert rehearsal.activities.failures == []
 
 
-async def test_a_run_that_is_ahead_of_its_row_ends_with_an_error_and_no_write(rehearsal: Rehearsal) -> None:
+async def test_a_run_that_is_ahead_of_its_row_ends_with_an_error_and_no_write(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.script["blend_recommendations"] = failing(Conflict("No evidence"))
 
     with pytest.raises(WorkflowFailureError):
@@ -155,7 +157,7 @@ async def test_a_run_that_is_ahead_of_its_row_ends_with_an_error_and_no_write(re
     assert rehearsal.activities.failures == []
 
 
-async def test_a_failure_keeps_the_data_at_hand_out_of_the_history(rehearsal: Rehearsal) -> None:
+async def test_a_failure_keeps_the_data_at_hand_out_of_the_history(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.script["blend_recommendations"] = failing(ValueError("MARKER-essay-text"))
     handle = await rehearsal.start()
 
@@ -165,7 +167,7 @@ async def test_a_failure_keeps_the_data_at_hand_out_of_the_history(rehearsal: Re
     assert b"MARKER" not in await history_bytes(handle)
 
 
-async def test_progress_counts_essays_and_names_degraded_parts(rehearsal: Rehearsal) -> None:
+async def test_progress_counts_essays_and_names_degraded_parts(rehearsal: WorkflowHarness) -> None:
     handle = await rehearsal.start()
     await handle.result()
 

@@ -15,7 +15,7 @@ from temporalio.worker import Worker
 from activities.catalog_embedding import CatalogEmbedding, EmbedInput
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
-from activities.index_catalog import CatalogIndex, Drift
+from activities.index_catalog import CatalogIndex, IndexDiff
 from domain.errors import ExternalServiceError, ModelCircuitOpen, ModelKeyRefused, ModelTimeout
 from domain.ports import CatalogText, Embedder
 from tests.domain.builders import an_id
@@ -105,7 +105,7 @@ def catalogue(temporal_client: Client) -> Catalogue:
 async def test_the_first_run_embeds_all_and_builds_the_index(catalogue: Catalogue) -> None:
     result = await catalogue.run()
 
-    assert result == CatalogEmbedded(embedded=10, drift=Drift(), indexed=10)
+    assert result == CatalogEmbedded(embedded=10, drift=IndexDiff(), indexed=10)
     assert await catalogue.is_equal()
 
 
@@ -115,7 +115,7 @@ async def test_a_later_run_embeds_what_is_new_and_mends_the_index(catalogue: Cat
 
     result = await catalogue.run()
 
-    assert result == CatalogEmbedded(embedded=1, drift=Drift(missing=1, extra=2, indexed=9), indexed=9)
+    assert result == CatalogEmbedded(embedded=1, drift=IndexDiff(missing=1, extra=2, indexed=9), indexed=9)
     assert await catalogue.is_equal()
 
 
@@ -133,7 +133,7 @@ async def test_a_rebuild_reports_the_drift_that_it_found(catalogue: Catalogue) -
 async def test_without_a_second_store_the_texts_are_embedded(catalogue: Catalogue) -> None:
     catalogue.writer = None
 
-    assert await catalogue.run(rebuild=True) == CatalogEmbedded(embedded=10, drift=Drift(), indexed=0)
+    assert await catalogue.run(rebuild=True) == CatalogEmbedded(embedded=10, drift=IndexDiff(), indexed=0)
 
 
 async def test_many_texts_are_embedded_in_steps(catalogue: Catalogue) -> None:

@@ -11,7 +11,7 @@ from activities.score_essay import EssayOutcome, EssayProgress
 from domain import errors
 from domain.errors import AppError, CorruptData, ModelTimeout, ModelUnavailable, StorageUnavailable
 from domain.grading.scores import DegradedReason
-from tests.workflows.scripted import Rehearsal
+from tests.workflows.scripted import WorkflowHarness
 from workflows.policies import FALLBACKS, POLICIES, STORAGE_PAUSE
 
 AGAIN = EssayProgress(outcome=EssayOutcome.AGAIN, next_call="sample 1, corrective round")
@@ -19,7 +19,7 @@ UNSCORABLE = EssayProgress(outcome=EssayOutcome.UNSCORABLE)
 
 
 @pytest.fixture
-def by_model(rehearsal: Rehearsal) -> Rehearsal:
+def by_model(rehearsal: WorkflowHarness) -> WorkflowHarness:
     """One essay, and a language model to grade it."""
     activities = rehearsal.activities
     activities.essays = activities.essays[:1]
@@ -38,25 +38,25 @@ def failing(error: Callable[[], Exception], times: int = 1_000_000) -> Callable[
     return act
 
 
-async def run(rehearsal: Rehearsal) -> list[tuple[DegradedReason, int]]:
+async def run(rehearsal: WorkflowHarness) -> list[tuple[DegradedReason, int]]:
     """Why the local grader was called, and how often the model was."""
     await (await rehearsal.start()).result()
     return [(left.reason, rehearsal.activities.calls.count("score_essay")) for left in rehearsal.activities.left]
 
 
-async def test_what_the_model_graded_does_not_go_to_the_local_grader(by_model: Rehearsal) -> None:
+async def test_what_the_model_graded_does_not_go_to_the_local_grader(by_model: WorkflowHarness) -> None:
     assert await run(by_model) == []
     assert by_model.activities.calls.count("score_essay") == 1
 
 
-async def test_every_answer_is_bought_by_an_execution_of_its_own(by_model: Rehearsal) -> None:
+async def test_every_answer_is_bought_by_an_execution_of_its_own(by_model: WorkflowHarness) -> None:
     by_model.activities.progress = [AGAIN, AGAIN]
 
     assert await run(by_model) == []
     assert by_model.activities.calls.count("score_essay") == 3
 
 
-async def test_answers_that_do_not_hold_leave_the_essay_to_the_local_grader(by_model: Rehearsal) -> None:
+async def test_answers_that_do_not_hold_leave_the_essay_to_the_local_grader(by_model: WorkflowHarness) -> None:
     by_model.activities.progress = [AGAIN, UNSCORABLE]
 
     assert await run(by_model) == [(DegradedReason.ESSAY_ANSWER_REJECTED, 2)]
@@ -64,14 +64,14 @@ async def test_answers_that_do_not_hold_leave_the_essay_to_the_local_grader(by_m
 
 @pytest.mark.parametrize("reason", [DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL])
 async def test_an_essay_that_the_model_will_never_grade_says_why_and_is_asked_about_once(
-    by_model: Rehearsal, reason: DegradedReason
+    by_model: WorkflowHarness, reason: DegradedReason
 ) -> None:
     by_model.activities.progress = [EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)]
 
     assert await run(by_model) == [(reason, 1)]
 
 
-async def test_only_the_essays_that_the_model_left_go_to_the_local_grader(rehearsal: Rehearsal) -> None:
+async def test_only_the_essays_that_the_model_left_go_to_the_local_grader(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], by_model=True)]
     rehearsal.activities.progress = [UNSCORABLE]
 
@@ -82,27 +82,27 @@ async def test_only_the_essays_that_the_model_left_go_to_the_local_grader(rehear
     assert left[0] in rehearsal.activities.essays
 
 
-async def test_a_provider_that_is_away_is_asked_five_times(by_model: Rehearsal) -> None:
+async def test_a_provider_that_is_away_is_asked_five_times(by_model: WorkflowHarness) -> None:
     by_model.activities.script["score_essay"] = failing(lambda: ModelUnavailable("Away"))
 
     assert await run(by_model) == [(DegradedReason.ESSAY_GRADER_LOCAL, 5)]
 
 
-async def test_a_provider_that_does_not_answer_in_time_is_asked_twice(by_model: Rehearsal) -> None:
+async def test_a_provider_that_does_not_answer_in_time_is_asked_twice(by_model: WorkflowHarness) -> None:
     by_model.activities.script["score_essay"] = failing(lambda: ModelTimeout("No answer within 60 s"))
 
     assert await run(by_model) == [(DegradedReason.ESSAY_GRADER_LOCAL, 2)]
 
 
 @pytest.mark.parametrize("name", sorted(set(FALLBACKS) - {"ModelUnavailable", "ModelTimeout", "AnswerAwaited"}))
-async def test_what_no_retry_mends_is_asked_once_and_told_apart(by_model: Rehearsal, name: str) -> None:
+async def test_what_no_retry_mends_is_asked_once_and_told_apart(by_model: WorkflowHarness, name: str) -> None:
     kind: type[AppError] = getattr(errors, name)
     by_model.activities.script["score_essay"] = failing(lambda: kind("Refused"))
 
     assert await run(by_model) == [(FALLBACKS[name], 1)]
 
 
-async def test_a_wait_that_the_provider_asks_for_is_kept(by_model: Rehearsal) -> None:
+async def test_a_wait_that_the_provider_asks_for_is_kept(by_model: WorkflowHarness) -> None:
     by_model.activities.script["score_essay"] = failing(lambda: ModelUnavailable("Busy", retry_after_s=50), times=2)
     before = await by_model.environment.get_current_time()
 
@@ -111,7 +111,7 @@ async def test_a_wait_that_the_provider_asks_for_is_kept(by_model: Rehearsal) ->
     assert await by_model.environment.get_current_time() - before >= timedelta(seconds=100)
 
 
-async def test_our_own_database_is_waited_for_and_nothing_degrades(by_model: Rehearsal) -> None:
+async def test_our_own_database_is_waited_for_and_nothing_degrades(by_model: WorkflowHarness) -> None:
     by_model.activities.script["score_essay"] = failing(lambda: StorageUnavailable("Postgres is away"), times=12)
     before = await by_model.environment.get_current_time()
 
@@ -120,7 +120,7 @@ async def test_our_own_database_is_waited_for_and_nothing_degrades(by_model: Reh
     assert await by_model.environment.get_current_time() - before >= 2 * STORAGE_PAUSE
 
 
-async def test_a_bug_fails_the_run_instead_of_hiding_behind_the_local_grader(by_model: Rehearsal) -> None:
+async def test_a_bug_fails_the_run_instead_of_hiding_behind_the_local_grader(by_model: WorkflowHarness) -> None:
     by_model.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"))
 
     with pytest.raises(WorkflowFailureError):
@@ -129,7 +129,7 @@ async def test_a_bug_fails_the_run_instead_of_hiding_behind_the_local_grader(by_
     assert [failure.reason for failure in by_model.activities.failures] == ["CorruptData"]
 
 
-async def test_a_failed_essay_lets_the_others_end_before_the_run_fails(rehearsal: Rehearsal) -> None:
+async def test_a_failed_essay_lets_the_others_end_before_the_run_fails(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], by_model=True)]
     rehearsal.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"), times=1)
 

@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from domain.errors import CorruptData, ModelCircuitOpen
-from tests.workflows.scripted import Rehearsal
+from tests.workflows.scripted import WorkflowHarness
 from tests.workflows.test_essays import failing
 from tests.workflows.test_revision import HEAL
 from workflows.progress import REVISION_STAGES, STAGES, Progress, Stage, checklist
@@ -34,7 +34,7 @@ def test_a_revision_that_waits_says_what_failed_last_and_when_it_is_tried_again(
     assert "signal `retry_degraded`" in shown
 
 
-async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(rehearsal: Rehearsal) -> None:
+async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [HEAL] * 2
     rehearsal.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Left alone"), times=1)
     handle = await rehearsal.revise()
@@ -45,7 +45,7 @@ async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(
     assert (progress.last_failure or "").startswith("score_essay: ModelCircuitOpen: EXTERNAL_SERVICE_502: Left alone. ")
 
 
-async def test_a_healing_that_failed_says_how_it_goes_on(rehearsal: Rehearsal) -> None:
+async def test_a_healing_that_failed_says_how_it_goes_on(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [HEAL]
     rehearsal.activities.script["publish_result"] = failing(lambda: CorruptData("Bad row"))
 

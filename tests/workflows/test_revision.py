@@ -7,18 +7,18 @@ from uuid import uuid4
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
-from activities.begin_revision import EssayToHeal, RevisionPlan
+from activities.begin_revision import EssayToRegrade, RevisionPlan
 from activities.retrieve_evidence import EvidenceResult
 from activities.score_essay import EssayOutcome, EssayProgress
 from domain.assessments.lifecycle import Healing
 from domain.errors import AppError, Conflict, CorruptData, GraderFailed, ModelCircuitOpen, NotFound
 from domain.grading.scores import DegradedReason
-from tests.workflows.scripted import Rehearsal, RevisionHandle
+from tests.workflows.scripted import RevisionHandle, WorkflowHarness
 from tests.workflows.test_essays import failing
 from workflows.policies import EPOCHS, HEALING_ENDS_AFTER, HEALING_FIRST
 from workflows.revision import RevisionWorkflow
 
-ESSAY = EssayToHeal(essay=uuid4(), epoch=0)
+ESSAY = EssayToRegrade(essay=uuid4(), epoch=0)
 WAITING = RevisionPlan(run=1, revision=2, healing=True)
 HEAL = RevisionPlan(run=1, revision=2, healing=True, essays=(ESSAY,))
 REVIEW = RevisionPlan(run=1, revision=2, reviews=True)
@@ -26,7 +26,7 @@ DEGRADED = EvidenceResult(gaps=3, traces=30, degraded_reasons=("vector_store_fal
 UNSCORABLE = EssayProgress(outcome=EssayOutcome.UNSCORABLE)
 
 
-async def test_a_degraded_essay_is_graded_after_the_first_pause_and_published(rehearsal: Rehearsal) -> None:
+async def test_a_degraded_essay_is_graded_after_the_first_pause_and_published(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [HEAL]
     before = await rehearsal.environment.get_current_time()
 
@@ -38,8 +38,8 @@ async def test_a_degraded_essay_is_graded_after_the_first_pause_and_published(re
     assert rehearsal.activities.calls.count("publish_result") == 1
 
 
-async def test_essays_are_graded_one_after_the_other(rehearsal: Rehearsal) -> None:
-    rehearsal.activities.plans = [replace(HEAL, essays=(ESSAY, EssayToHeal(essay=uuid4(), epoch=0)))]
+async def test_essays_are_graded_one_after_the_other(rehearsal: WorkflowHarness) -> None:
+    rehearsal.activities.plans = [replace(HEAL, essays=(ESSAY, EssayToRegrade(essay=uuid4(), epoch=0)))]
 
     handle = await rehearsal.revise()
     await handle.result()
@@ -58,7 +58,7 @@ async def test_essays_are_graded_one_after_the_other(rehearsal: Rehearsal) -> No
     assert first_completed < scheduled[1]
 
 
-async def test_a_wait_that_the_provider_asked_for_comes_before_the_first_attempt(rehearsal: Rehearsal) -> None:
+async def test_a_wait_that_the_provider_asked_for_comes_before_the_first_attempt(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [HEAL]
     before = await rehearsal.environment.get_current_time()
 
@@ -67,7 +67,7 @@ async def test_a_wait_that_the_provider_asked_for_comes_before_the_first_attempt
     assert await rehearsal.environment.get_current_time() - before >= timedelta(hours=2)
 
 
-async def test_the_signal_heals_at_once(rehearsal: Rehearsal) -> None:
+async def test_the_signal_heals_at_once(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [HEAL]
 
     await (await rehearsal.revise(signal="retry_degraded", retry_after_s=10**6)).result()
@@ -75,7 +75,9 @@ async def test_the_signal_heals_at_once(rehearsal: Rehearsal) -> None:
     assert [wish.heal for wish in rehearsal.activities.wishes] == [True, False]
 
 
-async def test_an_attempt_that_makes_nothing_better_publishes_nothing_and_is_repeated(rehearsal: Rehearsal) -> None:
+async def test_an_attempt_that_makes_nothing_better_publishes_nothing_and_is_repeated(
+    rehearsal: WorkflowHarness,
+) -> None:
     rehearsal.activities.plans = [HEAL] * 3
     rehearsal.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Open"), times=2)
     before = await rehearsal.environment.get_current_time()
@@ -87,7 +89,7 @@ async def test_an_attempt_that_makes_nothing_better_publishes_nothing_and_is_rep
     assert await rehearsal.environment.get_current_time() - before >= (1 + 2 + 4) * HEALING_FIRST
 
 
-async def test_evidence_that_is_still_degraded_is_not_published_again(rehearsal: Rehearsal) -> None:
+async def test_evidence_that_is_still_degraded_is_not_published_again(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [RevisionPlan(run=1, revision=2, healing=True, evidence=True)]
     rehearsal.activities.evidence = DEGRADED
 
@@ -97,14 +99,14 @@ async def test_evidence_that_is_still_degraded_is_not_published_again(rehearsal:
     assert "publish_result" not in rehearsal.activities.calls
 
 
-async def test_a_healed_essay_is_published_even_if_the_evidence_is_still_degraded(rehearsal: Rehearsal) -> None:
+async def test_a_healed_essay_is_published_even_if_the_evidence_is_still_degraded(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [RevisionPlan(run=1, revision=2, healing=True, essays=(ESSAY,), evidence=True)]
     rehearsal.activities.evidence = DEGRADED
 
     assert (await (await rehearsal.revise()).result()).revision == 2
 
 
-async def test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ever(rehearsal: Rehearsal) -> None:
+async def test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ever(rehearsal: WorkflowHarness) -> None:
     epochs = [0, 0, 1, 2, 3, 4]  # the last that was bought, as the ledger tells it
     rehearsal.activities.plans = [replace(HEAL, essays=(replace(ESSAY, epoch=epoch),)) for epoch in epochs]
     rehearsal.activities.progress = [UNSCORABLE] * 10
@@ -118,7 +120,7 @@ async def test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ev
 
 @pytest.mark.parametrize("reason", [DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL])
 async def test_an_essay_that_the_model_will_never_grade_goes_to_a_reviewer_and_is_not_asked_about_again(
-    rehearsal: Rehearsal, reason: DegradedReason
+    rehearsal: WorkflowHarness, reason: DegradedReason
 ) -> None:
     rehearsal.activities.plans = [HEAL]
     rehearsal.activities.progress = [EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)]
@@ -130,7 +132,7 @@ async def test_an_essay_that_the_model_will_never_grade_goes_to_a_reviewer_and_i
     assert len(rehearsal.activities.bought) == 1
 
 
-async def test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_score(rehearsal: Rehearsal) -> None:
+async def test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_score(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [HEAL] * 3
     rehearsal.activities.script["score_essay"] = failing(lambda: GraderFailed("It crashed"))
 
@@ -141,7 +143,7 @@ async def test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_sco
     assert "publish_result" not in rehearsal.activities.calls
 
 
-async def test_healing_is_given_up_after_seven_days(rehearsal: Rehearsal) -> None:
+async def test_healing_is_given_up_after_seven_days(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [HEAL] * 1000
     rehearsal.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Open"))
     before = await rehearsal.environment.get_current_time()
@@ -154,7 +156,7 @@ async def test_healing_is_given_up_after_seven_days(rehearsal: Rehearsal) -> Non
     assert len((await handle.fetch_history()).events) < 5_000
 
 
-async def test_a_review_is_published_at_once_and_buys_nothing(rehearsal: Rehearsal) -> None:
+async def test_a_review_is_published_at_once_and_buys_nothing(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [REVIEW]
 
     outcome = await (await rehearsal.revise(signal="reviewed", retry_after_s=10**6)).result()
@@ -163,7 +165,7 @@ async def test_a_review_is_published_at_once_and_buys_nothing(rehearsal: Rehears
     assert rehearsal.activities.calls.count("publish_result") == 1
 
 
-async def test_a_review_does_not_hurry_the_healing(rehearsal: Rehearsal) -> None:
+async def test_a_review_does_not_hurry_the_healing(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [REVIEW, WAITING, HEAL]
     before = await rehearsal.environment.get_current_time()
 
@@ -173,7 +175,7 @@ async def test_a_review_does_not_hurry_the_healing(rehearsal: Rehearsal) -> None
     assert await rehearsal.environment.get_current_time() - before >= timedelta(hours=1)
 
 
-async def test_an_error_of_ours_stops_the_healing_with_its_reason(rehearsal: Rehearsal) -> None:
+async def test_an_error_of_ours_stops_the_healing_with_its_reason(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.plans = [HEAL]
     rehearsal.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"))
 
@@ -187,7 +189,7 @@ async def test_an_error_of_ours_stops_the_healing_with_its_reason(rehearsal: Reh
 
 @pytest.mark.parametrize("error", [NotFound, Conflict])
 async def test_a_result_that_postgres_does_not_have_ends_the_run_without_a_record(
-    rehearsal: Rehearsal, error: type[AppError]
+    rehearsal: WorkflowHarness, error: type[AppError]
 ) -> None:
     rehearsal.activities.script["begin_revision"] = failing(lambda: error("No such revision"))
 
@@ -197,14 +199,14 @@ async def test_a_result_that_postgres_does_not_have_ends_the_run_without_a_recor
     assert rehearsal.activities.ends == []
 
 
-async def test_the_page_of_a_waiting_run_says_when_it_goes_on(rehearsal: Rehearsal) -> None:
+async def test_the_page_of_a_waiting_run_says_when_it_goes_on(rehearsal: WorkflowHarness) -> None:
     handle = await rehearsal.revise()
 
     assert (await handle.query(RevisionWorkflow.progress)).last_failure is None
     await handle.result()
 
 
-async def test_the_run_of_a_degraded_assessment_starts_its_healer(rehearsal: Rehearsal) -> None:
+async def test_the_run_of_a_degraded_assessment_starts_its_healer(rehearsal: WorkflowHarness) -> None:
     rehearsal.activities.heals = True
     rehearsal.activities.plans = [HEAL]
 

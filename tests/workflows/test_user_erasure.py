@@ -16,8 +16,8 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 
 from domain.assessments.lifecycle import Assessment
 from domain.errors import ModelKeyRefused
-from domain.grading.ledger import Bought
-from domain.grading.model_grading import Ask
+from domain.grading.ledger import Completion
+from domain.grading.model_grading import GradingRequest
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
 from domain.privacy import Erasure
@@ -58,7 +58,7 @@ class HeldModel(FakeGradingModel):
         super().__init__()
         self.reached, self.free = asyncio.Event(), asyncio.Event()
 
-    async def buy(self, wanted: Ask) -> Bought:
+    async def buy(self, wanted: GradingRequest) -> Completion:
         self.reached.set()
         await self.free.wait()
         return await super().buy(wanted)

@@ -18,7 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.deliver_webhook import DeliverWebhook
-from activities.endpoint_slots import EndpointSlots
+from activities.endpoint_slots import EndpointConcurrencyLimiter
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
 from domain.ports import UnitOfWorkFactory
@@ -60,7 +60,7 @@ class Post:
         return TemporalDeliveryRuns(self.environment.client, Queue.WEBHOOKS + self.suffix, deadline_s=PATIENCE_S)
 
     def workers(self) -> tuple[Worker, Worker]:
-        deliver = DeliverWebhook(self.units, self.sender, EndpointSlots(10))
+        deliver = DeliverWebhook(self.units, self.sender, EndpointConcurrencyLimiter(10))
         return (
             Worker(
                 self.environment.client,

@@ -17,10 +17,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from activities.adapters.telemetry.instrumented import (
-    MeasuredEmbedder,
-    MeasuredEmbeddingLedger,
-    MeasuredModel,
-    MeasuredSender,
+    InstrumentedEmbedder,
+    InstrumentedEmbeddingLedger,
+    InstrumentedModel,
+    InstrumentedSender,
 )
 from activities.adapters.telemetry.metrics import BUCKETS, MetricsInterceptor
 from activities.deliver_webhook import AttemptResult
@@ -33,7 +33,7 @@ from deploy.local.settings import CHECKOUT
 from domain.assessments.lifecycle import AssessmentStatus
 from domain.assessments.results import Publication
 from domain.errors import ModelBusy
-from domain.grading.ledger import BoughtVectors
+from domain.grading.ledger import EmbeddingPurchase
 from domain.webhooks.deliveries import Answer, AttemptOutcome, DeliveryStatus, Message
 from persistence.queries.work import StepView, WorkView
 from tests.support.fakes import FakeEmbedder, FakeGradingModel, RecordingLedger, ScriptedSender
@@ -74,13 +74,13 @@ async def deliver_webhook() -> AttemptResult:
 async def ask_model() -> None:
     """An answer for 0.25 cents, vectors whose price nobody knows, and a refusal."""
     wanted: Any = None
-    model = MeasuredModel(FakeGradingModel(b"{}", ModelBusy("busy")), span)
+    model = InstrumentedModel(FakeGradingModel(b"{}", ModelBusy("busy")), span)
     await model.buy(wanted)
-    await MeasuredEmbedder(FakeEmbedder(), span).embed(["a text"])
-    bought = BoughtVectors(
+    await InstrumentedEmbedder(FakeEmbedder(), span).embed(["a text"])
+    bought = EmbeddingPurchase(
         id=uuid4(), provider="openai", model="vectors", texts=1, tokens=7, cost_cents=None, request_id=None
     )
-    await MeasuredEmbeddingLedger(RecordingLedger()).record(bought)
+    await InstrumentedEmbeddingLedger(RecordingLedger()).record(bought)
     await model.buy(wanted)
 
 
@@ -88,7 +88,7 @@ async def ask_model() -> None:
 async def ask_partner() -> None:
     sender = ScriptedSender([Answer(outcome=AttemptOutcome.REFUSED, latency_ms=20, code=500)])
     now = datetime(2026, 1, 31, tzinfo=UTC)
-    await MeasuredSender(sender, span).send(
+    await InstrumentedSender(sender, span).send(
         Message(event_id=UUID(int=3), url="https://partner.example", body=b"", secrets=(), sent_at=now)
     )
 

@@ -77,7 +77,7 @@ class TaskQueues:
         )
 
 
-def offering(what: str) -> str:
+def worker_identity(what: str) -> str:
     """A worker's identity that also says, to the Web UI and to `offered`, what it works with."""
     return f"{os.getpid()}@{socket.gethostname()} {what}"
 

@@ -14,7 +14,7 @@ from workflows.policies import CATALOGUE_REBUILT_EVERY, RETENTION_EVERY
 log = structlog.get_logger(__name__)
 
 
-async def furnish(client: Client, sweep_every: timedelta) -> None:
+async def provision(client: Client, sweep_every: timedelta) -> None:
     """Search attributes and Schedules; the sweep comes last, so that where it is, the others are too."""
     await search_attributes.register(client)
     await ensure_catalog_embedding(client, CATALOGUE_REBUILT_EVERY)
@@ -22,13 +22,13 @@ async def furnish(client: Client, sweep_every: timedelta) -> None:
     await ensure_reconciliation(client, sweep_every)
 
 
-async def keep_furnished(client: Client, sweep_every: timedelta) -> NoReturn:
+async def watch(client: Client, sweep_every: timedelta) -> NoReturn:
     """Looks as often as it sweeps: a worker outlives a server whose database was emptied, and polls the new one."""
     while True:
         await asyncio.sleep(sweep_every.total_seconds())
         try:
             if not await sweeps(client):
                 log.warning("engine_lost_its_data")
-                await furnish(client, sweep_every)
+                await provision(client, sweep_every)
         except Exception as error:  # noqa: BLE001  # the engine is away: the next look will tell
             log.warning("engine_not_looked_at", error=type(error).__name__)

@@ -13,7 +13,7 @@ from activities.adapters.openai.endpoint import Endpoint, EndpointSettings, requ
 from activities.adapters.openai.errors import error_in_reply, refused_option, wants_less
 from activities.adapters.openai.model_prices import ModelPrice
 from domain.errors import ModelRequestRefused, ModelUnavailable, ModelUnknown
-from domain.grading.ledger import BoughtVectors
+from domain.grading.ledger import EmbeddingPurchase
 from domain.ports import EmbeddingLedger
 from domain.recommending.vectors import DIMENSIONS
 
@@ -136,8 +136,8 @@ class OpenAIEmbedder:
             raw: bytes = await response.read()
             return raw, request_id_of(response.headers)
 
-    def _purchase(self, texts: int, tokens: int | None, request_id: str | None) -> BoughtVectors:
-        return BoughtVectors(
+    def _purchase(self, texts: int, tokens: int | None, request_id: str | None) -> EmbeddingPurchase:
+        return EmbeddingPurchase(
             id=uuid4(),
             provider=self.provider,
             model=self.model,

@@ -14,8 +14,8 @@ from activities.adapters.openai.errors import FORMATS, error_in_reply, refused_o
 from activities.adapters.openai.grader_prompt import GraderPrompt, Json, reply_schema
 from activities.adapters.openai.grader_reply import Usage, is_reply, read_reply, read_usage
 from activities.adapters.openai.model_prices import ModelPrice
-from domain.grading.ledger import Bought
-from domain.grading.model_grading import Ask, Grading, Reply, without_wording
+from domain.grading.ledger import Completion
+from domain.grading.model_grading import Grading, GradingRequest, Reply, without_wording
 from domain.ids import content_hash
 
 MOST_BYTES: Final = 256 * 1024
@@ -66,7 +66,7 @@ class OpenAIEssayGrader:
     async def close(self) -> None:
         await self._endpoint.close()
 
-    def highest_price_cents(self, wanted: Ask) -> Decimal | None:
+    def highest_price_cents(self, wanted: GradingRequest) -> Decimal | None:
         if self._price is None:
             return None
         told = [*self._prompt.messages(wanted), reply_schema(wanted.essay.rubric)]
@@ -74,14 +74,14 @@ class OpenAIEssayGrader:
         prompt = len(json.dumps(told, ensure_ascii=False).encode()) + FRAMING_TOKENS
         return self._price.cents(prompt=prompt, completion=self._settings.max_tokens)
 
-    async def buy(self, wanted: Ask) -> Bought:
+    async def buy(self, wanted: GradingRequest) -> Completion:
         started = time.monotonic()
         async with self._endpoint.call():
             raw, request_id = await self._ask(wanted)
             if not is_reply(raw):  # nothing was bought
                 raise error_in_reply(raw)
         usage = read_usage(raw)
-        return Bought(
+        return Completion(
             raw=raw,
             request_id=request_id,
             latency_ms=round((time.monotonic() - started) * 1000),
@@ -100,7 +100,7 @@ class OpenAIEssayGrader:
             return None
         return self._price.cents(prompt=usage.prompt, cached=usage.cached or 0, completion=usage.completion)
 
-    async def _ask(self, wanted: Ask) -> tuple[bytes, str | None]:
+    async def _ask(self, wanted: GradingRequest) -> tuple[bytes, str | None]:
         """The reply's bytes and the provider's request id, by the first request that the endpoint does not refuse."""
         messages = self._prompt.messages(wanted)
         schema = reply_schema(wanted.essay.rubric)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain.assessments.questions import Anchor, Criterion, EssayRubric, Level
 from domain.errors import CorruptData, Problem
-from domain.grading.model_grading import Ask, Rejected
+from domain.grading.model_grading import GradingRequest, Rejected
 from domain.grading.rubrics import Essay, rate
 from domain.grading.wording import runs_of
 from domain.ids import content_hash
@@ -48,14 +48,14 @@ class GraderPrompt:
         self._examples = examples
         self._question, self._answer, self._again = _parts(file.read_text("utf-8"))
         self.wording = runs_of(*(part.template for part in (self._question, self._answer, self._again)))
-        sample = Ask(essay=_SAMPLE, text=_SAMPLE.text, rejected=_SAMPLE_REJECTED)
+        sample = GradingRequest(essay=_SAMPLE, text=_SAMPLE.text, rejected=_SAMPLE_REJECTED)
         self.version = content_hash([self._messages(sample, "marker"), reply_schema(_SAMPLE.rubric), examples])
 
-    def messages(self, wanted: Ask) -> list[Json]:
+    def messages(self, wanted: GradingRequest) -> list[Json]:
         """The same for equal `wanted`."""
         return self._messages(wanted, self._marker(wanted))
 
-    def _messages(self, wanted: Ask, marker: str) -> list[Json]:
+    def _messages(self, wanted: GradingRequest, marker: str) -> list[Json]:
         rubric = wanted.essay.rubric
         question = self._question.substitute(
             form=json.dumps(_form(rubric), ensure_ascii=False),
@@ -68,7 +68,7 @@ class GraderPrompt:
             answer += "\n" + self._again.substitute(problems=_problems(rubric, wanted.rejected.problems))
         return [{"role": "system", "content": question}, {"role": "user", "content": answer}]
 
-    def _marker(self, wanted: Ask) -> str:
+    def _marker(self, wanted: GradingRequest) -> str:
         """Follows from the snapshot, so that a retry sends the same; what the essay holds already is no marker."""
         name = wanted.essay.snapshot_id.bytes
         while (marker := hmac.digest(self._key, name, hashlib.sha256)[:MARKER_BYTES].hex()) in wanted.text:

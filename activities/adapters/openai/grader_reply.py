@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 
 from activities.adapters.openai.grader_prompt import MARKER_BYTES
 from activities.adapters.openai.reply_json import Json, NotReadable, objects, parse
-from domain.grading.essay_text import readable
-from domain.grading.model_grading import GivenRating, Grading, Reply, Unreadable
+from domain.grading.essay_text import sanitize
+from domain.grading.model_grading import Grading, RawRating, Reply, Unreadable
 
 MOST_CHARS: Final = 2_000
 """Of a rationale, a quote or the feedback; the rest is cut off."""
@@ -32,7 +32,7 @@ _MARKER: Final = re.compile(
 
 def _cleaned(value: object) -> object:
     """Clean a text before pydantic sees it, which refuses lone surrogates."""
-    return readable(value[:MOST_CHARS]).strip() if isinstance(value, str) else value
+    return sanitize(value[:MOST_CHARS]).strip() if isinstance(value, str) else value
 
 
 def _unmarked(text: str) -> str:
@@ -192,7 +192,7 @@ def _validated(parsed: Json | NotReadable) -> Grading:
     return Grading(
         on_topic=read.answers_the_question,
         ratings=tuple(
-            GivenRating(
+            RawRating(
                 criterion=key,
                 level=rating.level,
                 rationale=rating.rationale,

@@ -10,8 +10,8 @@ from typing import Protocol, TypeAlias
 from temporalio import activity
 
 from activities.adapters.telemetry.metrics import MODEL_CALL, MODEL_COST, MODEL_TOKENS, WEBHOOK_REQUEST, count
-from domain.grading.ledger import Bought, BoughtVectors
-from domain.grading.model_grading import Ask, Reply
+from domain.grading.ledger import Completion, EmbeddingPurchase
+from domain.grading.model_grading import GradingRequest, Reply
 from domain.ports import Embedder, EmbeddingLedger, GradingModel
 from domain.webhooks.deliveries import Answer, Message, WebhookSender
 
@@ -24,7 +24,7 @@ Spans: TypeAlias = Callable[[str, Mapping[str, str | int]], AbstractContextManag
 """Opens a span by its name and attributes."""
 
 
-class MeasuredModel:
+class InstrumentedModel:
     """A GradingModel."""
 
     def __init__(self, model: GradingModel, spans: Spans) -> None:
@@ -34,10 +34,10 @@ class MeasuredModel:
         self._model = model
         self._spans = spans
 
-    def highest_price_cents(self, wanted: Ask) -> Decimal | None:
+    def highest_price_cents(self, wanted: GradingRequest) -> Decimal | None:
         return self._model.highest_price_cents(wanted)
 
-    async def buy(self, wanted: Ask) -> Bought:
+    async def buy(self, wanted: GradingRequest) -> Completion:
         about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self.model}
         with self._spans(f"chat {self.model}", about) as span, _timed(MODEL_CALL, model=self.model):
             bought = await self._model.buy(wanted)
@@ -53,7 +53,7 @@ class MeasuredModel:
         return self._model.read(raw)
 
 
-class MeasuredEmbedder:
+class InstrumentedEmbedder:
     """An Embedder that is asked over the network."""
 
     def __init__(self, embedder: Embedder, spans: Spans) -> None:
@@ -68,19 +68,19 @@ class MeasuredEmbedder:
             return await self._embedder.embed(texts)
 
 
-class MeasuredEmbeddingLedger:
+class InstrumentedEmbeddingLedger:
     """An EmbeddingLedger."""
 
     def __init__(self, ledger: EmbeddingLedger) -> None:
         self._ledger = ledger
 
-    async def record(self, bought: BoughtVectors) -> None:
+    async def record(self, bought: EmbeddingPurchase) -> None:
         await self._ledger.record(bought)
         count(MODEL_TOKENS, bought.tokens or 0, model=bought.model, kind="prompt")
         _spend(bought.cost_cents, bought.model)
 
 
-class MeasuredSender:
+class InstrumentedSender:
     """A WebhookSender. Not even the host is told: a partner's URL may hold a secret."""
 
     def __init__(self, sender: WebhookSender, spans: Spans) -> None:

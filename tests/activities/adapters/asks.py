@@ -6,7 +6,7 @@ import pytest
 
 from domain.assessments.questions import Anchor, EssayRubric
 from domain.errors import AppError
-from domain.grading.model_grading import Ask
+from domain.grading.model_grading import GradingRequest
 from domain.grading.rubrics import Essay
 from domain.ports import GradingModel
 from tests.domain.builders import an_id, essay
@@ -24,9 +24,11 @@ def anchors(number: int) -> tuple[Anchor, ...]:
     )
 
 
-def an_ask(text: str = TEXT, *, name: str = "essay", rubric: EssayRubric | None = None, **changes: Any) -> Ask:
+def an_ask(
+    text: str = TEXT, *, name: str = "essay", rubric: EssayRubric | None = None, **changes: Any
+) -> GradingRequest:
     asked = Essay(snapshot_id=an_id(name), prompt=PROMPT, rubric=rubric or essay(), rubric_version="v" * 64, text=text)
-    return Ask(essay=asked, text=text, **changes)
+    return GradingRequest(essay=asked, text=text, **changes)
 
 
 async def error_of(model: GradingModel, text: str = TEXT) -> AppError:

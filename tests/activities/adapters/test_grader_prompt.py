@@ -7,7 +7,7 @@ import pytest
 
 from activities.adapters.openai.grader_prompt import PROMPT_FILE, GraderPrompt, reply_schema
 from domain.errors import CorruptData, Problem
-from domain.grading.model_grading import Ask, Rejected
+from domain.grading.model_grading import GradingRequest, Rejected
 from tests.activities.adapters.asks import PROMPT, TEXT, an_ask, anchors
 from tests.domain.builders import criterion, essay
 
@@ -19,7 +19,7 @@ def prompt() -> GraderPrompt:
     return GraderPrompt(KEY, examples=4)
 
 
-def told(prompt: GraderPrompt, wanted: Ask) -> tuple[str, str]:
+def told(prompt: GraderPrompt, wanted: GradingRequest) -> tuple[str, str]:
     """What the system and what the user says."""
     system, user = prompt.messages(wanted)
     assert [system["role"], user["role"]] == ["system", "user"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.adapters.openai.grader_reply import MOST_CHARS, MOST_QUOTES, Usage, read_reply, read_usage
-from domain.grading.model_grading import GivenRating, Grading, Unreadable
+from domain.grading.model_grading import Grading, RawRating, Unreadable
 
 RATING = {"rationale": "It names one.", "quotes": ["the join doubles orders"], "level": "Strong"}
 CONTENT = {"criteria": {"cause": RATING, "remedy": {**RATING, "level": "Missing", "quotes": []}}, "feedback": "Well."}
@@ -43,10 +43,10 @@ def grading(reply: bytes) -> Grading:
 def test_a_grading_is_read_in_its_order() -> None:
     assert grading(raw(CONTENT)) == Grading(
         ratings=(
-            GivenRating(
+            RawRating(
                 criterion="cause", level="Strong", rationale="It names one.", quotes=("the join doubles orders",)
             ),
-            GivenRating(criterion="remedy", level="Missing", rationale="It names one.", quotes=()),
+            RawRating(criterion="remedy", level="Missing", rationale="It names one.", quotes=()),
         ),
         feedback="Well.",
     )

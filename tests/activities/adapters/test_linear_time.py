@@ -13,7 +13,7 @@ from activities.adapters.minilm.chunks import chunks
 from activities.adapters.minilm.embedder import MiniLMEmbedder
 from activities.adapters.openai.grader_reply import is_reply, read_reply, read_usage
 from activities.adapters.webhooks.sender import excerpt
-from domain.grading.essay_text import readable
+from domain.grading.essay_text import sanitize
 from tests.support.growth import slow_cases
 
 
@@ -30,7 +30,7 @@ def in_form(text: str) -> str:
     "function",
     [
         lambda text: describe([text], np.ones((1, 4))),
-        lambda text: is_other_language(readable(text)),
+        lambda text: is_other_language(sanitize(text)),
         lambda text: read_reply(reply(text)),
         lambda text: read_reply(reply(in_form(text))),
         lambda text: read_reply(reply(f"{text}{in_form('Good.')}{text}")),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from activities.adapters.caching import RememberingEmbedder
+from activities.adapters.caching import CachingEmbedder
 from tests.support.fakes import FakeEmbedder
 
 
@@ -18,7 +18,7 @@ class CountingEmbedder(FakeEmbedder):
 
 async def test_a_text_is_embedded_once() -> None:
     inner = CountingEmbedder()
-    embedder = RememberingEmbedder(inner)
+    embedder = CachingEmbedder(inner)
 
     await embedder.embed(["joins", "charts", "joins"])
     await embedder.embed(["charts"])
@@ -27,7 +27,7 @@ async def test_a_text_is_embedded_once() -> None:
 
 
 async def test_vectors_come_in_the_order_of_the_texts() -> None:
-    embedder = RememberingEmbedder(FakeEmbedder())
+    embedder = CachingEmbedder(FakeEmbedder())
     await embedder.embed(["charts"])
 
     assert await embedder.embed(["joins", "charts"]) == await FakeEmbedder().embed(["joins", "charts"])
@@ -35,7 +35,7 @@ async def test_vectors_come_in_the_order_of_the_texts() -> None:
 
 async def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:
     inner = CountingEmbedder()
-    embedder = RememberingEmbedder(inner, kept=2)
+    embedder = CachingEmbedder(inner, kept=2)
     await embedder.embed(["a", "b"])
     await embedder.embed(["a"])
 
@@ -46,6 +46,6 @@ async def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:
 
 
 async def test_more_texts_than_are_kept_are_all_answered() -> None:
-    embedder = RememberingEmbedder(FakeEmbedder(), kept=1)
+    embedder = CachingEmbedder(FakeEmbedder(), kept=1)
 
     assert len(await embedder.embed(["a", "b", "c"])) == 3
