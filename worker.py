@@ -56,13 +56,13 @@ from domain.ports import (
     AssessmentRuns,
     CatalogRuns,
     CredentialIndex,
+    Database,
     Embedder,
     EmbeddingLedger,
     ErasureList,
     EssayGrader,
     NearestLearners,
     TextAnalysis,
-    UnitOfWorkFactory,
 )
 from domain.privacy import RetentionRule
 from domain.webhooks.deliveries import WebhookSender
@@ -72,7 +72,7 @@ from persistence.erasure_list import ErasureListSettings, FileErasureList
 from persistence.repositories.embedding_ledger import SqlEmbeddingLedger
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.repositories.retention import RetentionSettings
-from persistence.unit_of_work import unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase
 from persistence.vectors.fallback import FallbackIndex
 from persistence.vectors.pgvector import PgVectorIndex
 from workflows.assessment import AssessmentWorkflow
@@ -228,7 +228,7 @@ ModelLoader: TypeAlias = "Callable[[VectorStores, AsyncExitStack, TextAnalysis],
 
 def assessments_worker(  # noqa: PLR0913  # what the activities need
     client: Client,
-    units: UnitOfWorkFactory,
+    database: Database,
     runs: AssessmentRuns,
     settings: WorkerSettings,
     queue: str = Queue.ASSESSMENTS,
@@ -242,24 +242,24 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
     `erased` is the list of the settings unless given; `kept_days` is how long what is kept, for ever where not given.
     """
     erasure_runs = TemporalErasureRuns(client, queue)
-    erase = EraseUser(units, erasure_runs, erased or FileErasureList(ErasureListSettings().erasure_list))
+    erase = EraseUser(database, erasure_runs, erased or FileErasureList(ErasureListSettings().erasure_list))
     delivery_runs = TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))
     return Worker(
         client,
         task_queue=queue,
         workflows=WORKFLOWS[Queue.ASSESSMENTS],
         activities=[
-            ClaimAssessment(units, by_model=by_model).claim_assessment,
-            BeginRevision(units).begin_revision,
-            EndHealing(units).end_healing,
-            ScoreRules(units).score_rules,
-            PublishResult(units).publish_result,
-            MarkFailed(units).mark_failed,
-            Reconcile(units, runs, delivery_runs, erasure_runs, TemporalCatalogRuns(client, queue)).reconcile,
+            ClaimAssessment(database, by_model=by_model).claim_assessment,
+            BeginRevision(database).begin_revision,
+            EndHealing(database).end_healing,
+            ScoreRules(database).score_rules,
+            PublishResult(database).publish_result,
+            MarkFailed(database).mark_failed,
+            Reconcile(database, runs, delivery_runs, erasure_runs, TemporalCatalogRuns(client, queue)).reconcile,
             erase.stop_runs,
             erase.erase_records,
             erase.finish_erasure,
-            Retain(units, kept_days or {}).retain,
+            Retain(database, kept_days or {}).retain,
         ],
         **_options(settings, settings.assessments_slots),
     )
@@ -283,7 +283,7 @@ def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, que
 
 def embeddings_worker(  # noqa: PLR0913  # what the activities need
     client: Client,
-    units: UnitOfWorkFactory,
+    database: Database,
     models: Models,
     settings: WorkerSettings,
     queue: str = Queue.EMBEDDINGS,
@@ -296,10 +296,10 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
         client,
         task_queue=queue,
         activities=[
-            ScoreEssaysLocally(units, models.grader).score_essays_locally,
-            RetrieveEvidence(units, models.embedder, models.index, models.standby).retrieve_evidence,
-            SearchCatalog(units, searched, models.standby).search_catalog,
-            BlendRecommendations(units, models.nearest).blend_recommendations,
+            ScoreEssaysLocally(database, models.grader).score_essays_locally,
+            RetrieveEvidence(database, models.embedder, models.index, models.standby).retrieve_evidence,
+            SearchCatalog(database, searched, models.standby).search_catalog,
+            BlendRecommendations(database, models.nearest).blend_recommendations,
             *(_steps_of(catalog) if catalog else ()),
         ],
         **_options(settings, settings.embeddings_slots),
@@ -308,13 +308,13 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
 
 def webhooks_worker(
     client: Client,
-    units: UnitOfWorkFactory,
+    database: Database,
     sender: WebhookSender,
     settings: WorkerSettings,
     queue: str = Queue.WEBHOOKS,
 ) -> Worker:
     """Deliveries to partners, workflows and requests: their slowness stays here."""
-    deliver = DeliverWebhook(units, sender, EndpointConcurrencyLimiter(settings.webhooks_slots_per_endpoint))
+    deliver = DeliverWebhook(database, sender, EndpointConcurrencyLimiter(settings.webhooks_slots_per_endpoint))
     return Worker(
         client,
         task_queue=queue,
@@ -362,7 +362,7 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
         from persistence.statement_spans import trace_statements  # noqa: PLC0415  # imports OpenTelemetry
 
         trace_statements(engine)
-    units = unit_of_work_factory(engine, all_organizations=settings.knn_scope == "all")
+    database = SqlDatabase(engine, all_organizations=settings.knn_scope == "all")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -378,7 +378,7 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
                 runs = TemporalAssessmentRuns(client)
                 kept_days = RetentionSettings().days
                 worker = assessments_worker(
-                    client, units, runs, settings, by_model=essays.by_model, kept_days=kept_days
+                    client, database, runs, settings, by_model=essays.by_model, kept_days=kept_days
                 )
                 workers.append(await running.enter_async_context(worker))
             if Queue.LLM in queues:
@@ -387,7 +387,7 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
                 if model:
                     running.push_async_callback(model.close)
                 measured = InstrumentedModel(model, span) if model else None
-                score_essay = ScoreEssay(units, measured, essays.grading, analysis)
+                score_essay = ScoreEssay(database, measured, essays.grading, analysis)
                 workers.append(await running.enter_async_context(llm_worker(client, score_essay, settings)))
             if Queue.EMBEDDINGS in queues:
                 from persistence.vectors.weaviate import WeaviateSettings  # noqa: PLC0415  # only this queue needs it
@@ -396,12 +396,12 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
                 running.push_async_callback(stores.close)
                 models = await load(stores, running, analysis)
                 catalog = stores.embedding(models.catalogue) if models.catalogue else None
-                worker = embeddings_worker(client, units, models, settings, catalog=catalog)
+                worker = embeddings_worker(client, database, models, settings, catalog=catalog)
                 workers.append(await running.enter_async_context(worker))
             if Queue.WEBHOOKS in queues:
                 sender = HttpWebhookSender(WebhookSettings(), SealingSettings().box().open)
                 running.push_async_callback(sender.aclose)
-                worker = webhooks_worker(client, units, InstrumentedSender(sender, span), settings)
+                worker = webhooks_worker(client, database, InstrumentedSender(sender, span), settings)
                 workers.append(await running.enter_async_context(worker))
             log.info("worker_ready", queues=sorted(queues))
             await stop.wait()

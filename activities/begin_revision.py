@@ -7,7 +7,7 @@ from temporalio import activity
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.steps import revision_jobs
-from domain.ports import UnitOfWork, UnitOfWorkFactory
+from domain.ports import Database, Repositories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,8 @@ class RevisionPlan:
 
 
 class BeginRevision:
-    def __init__(self, units: UnitOfWorkFactory) -> None:
-        self._units = units
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @activity.defn
     async def begin_revision(self, wish: RevisionRequest) -> RevisionPlan:
@@ -52,26 +52,26 @@ class BeginRevision:
         The steps of the revision start afresh: an earlier attempt at it published nothing, and the answers it bought
         are in the ledger.
         """
-        async with self._units() as unit:
-            assessment, _ = await unit.assessments.lock(wish.assessment_id)
+        async with self._database.transaction() as uow:
+            assessment, _ = await uow.assessments.lock(wish.assessment_id)
             if assessment.status is not AssessmentStatus.COMPLETED:
                 return RevisionPlan()
-            plan = await _plan(unit, assessment, heal=wish.heal)
+            plan = await _plan(uow, assessment, heal=wish.heal)
             if plan.reviews or plan.essays or plan.evidence:
-                await unit.jobs.restart(revision_jobs(assessment, (each.essay for each in plan.essays)))
-            await unit.commit()
+                await uow.jobs.restart(revision_jobs(assessment, (each.essay for each in plan.essays)))
+            await uow.commit()
         return plan
 
 
-async def _plan(unit: UnitOfWork, assessment: Assessment, *, heal: bool) -> RevisionPlan:
+async def _plan(uow: Repositories, assessment: Assessment, *, heal: bool) -> RevisionPlan:
     waiting = assessment.healing is Healing.DUE
     plan = RevisionPlan(run=assessment.run, revision=assessment.revision + 1, healing=waiting)
-    if any(review.published_revision is None for review in await unit.reviews.of(assessment.id)):
+    if any(review.published_revision is None for review in await uow.reviews.of(assessment.id)):
         return replace(plan, reviews=True)
     if not (waiting and heal):
         return plan
-    published = await unit.results.published(assessment.id)
-    epochs = await unit.model_answers.epochs(assessment.id)
+    published = await uow.results.published(assessment.id)
+    epochs = await uow.model_answers.epochs(assessment.id)
     essays = [essay for essay in published.scores.essays if essay.degraded_reason and essay.degraded_reason.heals]
     return replace(
         plan,

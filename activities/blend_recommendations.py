@@ -8,7 +8,7 @@ from temporalio import activity
 
 from activities.steps import RunInput, run_step
 from domain.assessments.steps import Step
-from domain.ports import NearestLearners, UnitOfWork, UnitOfWorkFactory
+from domain.ports import Database, NearestLearners, Repositories
 from domain.recommending.calibration import UNCALIBRATED, calibrate
 from domain.recommending.ranking import Learner, recommend
 from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour
@@ -18,8 +18,8 @@ NEIGHBOURS = 50
 
 
 class BlendRecommendations:
-    def __init__(self, units: UnitOfWorkFactory, nearest: NearestLearners) -> None:
-        self._units = units
+    def __init__(self, database: Database, nearest: NearestLearners) -> None:
+        self._database = database
         self._nearest = nearest
 
     @activity.defn
@@ -29,18 +29,18 @@ class BlendRecommendations:
         async def work() -> Blend:
             return await self._blend(run)
 
-        return len((await run_step(self._units, run.job(Step.BLEND_RECOMMENDATIONS), Blend, work)).items)
+        return len((await run_step(self._database, run.job(Step.BLEND_RECOMMENDATIONS), Blend, work)).items)
 
     async def _blend(self, run: RunInput) -> Blend:
-        async with self._units(autocommit=True) as unit:
-            evidence = await unit.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
-            assessment = await unit.assessments.get(run.assessment_id)
-            role = await unit.catalog.role(assessment.role_id)
-            held = await unit.catalog.held(assessment.user_id)
-            credentials = await _with_prerequisites(unit, {trace.credential_id for trace in evidence.traces})
+        async with self._database.statement() as uow:
+            evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
+            assessment = await uow.assessments.get(run.assessment_id)
+            role = await uow.catalog.role(assessment.role_id)
+            held = await uow.catalog.held(assessment.user_id)
+            credentials = await _with_prerequisites(uow, {trace.credential_id for trace in evidence.traces})
             profile = {gap.skill: gap.score for gap in evidence.gaps}
-            earlier = await unit.catalog.earlier_learners(assessment, list(profile))
-            calibration = calibrate(await unit.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
+            earlier = await uow.catalog.earlier_learners(assessment, list(profile))
+            calibration = calibrate(await uow.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
         neighbours = await self._neighbours(profile, earlier) if earlier.ids else ()
         learner = Learner(gaps=evidence.gaps, held=held, neighbours=neighbours, calibration=calibration)
         return recommend(role, learner, evidence.traces, credentials)
@@ -50,20 +50,20 @@ class BlendRecommendations:
     ) -> tuple[tuple[Neighbour, float], ...]:
         """The nearest, with what they made of what was recommended to them."""
         nearest = await self._nearest.nearest(profile, earlier, NEIGHBOURS)
-        async with self._units(autocommit=True) as unit:
-            reactions = await unit.catalog.reactions([learner for learner, _ in nearest])
+        async with self._database.statement() as uow:
+            reactions = await uow.catalog.reactions([learner for learner, _ in nearest])
         return tuple(
             (Neighbour(id=learner, reactions=reactions.get(learner, {})), nearness) for learner, nearness in nearest
         )
 
 
-async def _with_prerequisites(unit: UnitOfWork, wanted: Iterable[UUID]) -> dict[UUID, Credential]:
+async def _with_prerequisites(uow: Repositories, wanted: Iterable[UUID]) -> dict[UUID, Credential]:
     """The active credentials among `wanted` and, transitively, their prerequisites; one query a level."""
     found: dict[UUID, Credential] = {}
     asked = set[UUID]()
     missing = set(wanted)
     while missing:
         asked |= missing
-        found |= await unit.catalog.credentials(sorted(missing))
+        found |= await uow.catalog.credentials(sorted(missing))
         missing = {step for credential in found.values() for step in credential.prerequisites} - asked
     return found

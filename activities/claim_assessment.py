@@ -8,7 +8,7 @@ from temporalio import activity
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.steps import answered_essays, submission_jobs
-from domain.ports import UnitOfWork, UnitOfWorkFactory
+from domain.ports import Database, Repositories
 from domain.webhooks.deliveries import Delivery
 
 
@@ -42,29 +42,29 @@ class Claim:
 
 
 class ClaimAssessment:
-    def __init__(self, units: UnitOfWorkFactory, *, by_model: bool = False) -> None:
-        self._units = units
+    def __init__(self, database: Database, *, by_model: bool = False) -> None:
+        self._database = database
         self._by_model = by_model
 
     @activity.defn
     async def claim_assessment(self, claim: ClaimInput) -> Claim:
         """Idempotent, whoever claimed before; on expiry it submits what exists or fails the assessment."""
-        async with self._units() as unit:
-            assessment, now = await unit.assessments.lock(claim.assessment_id)
+        async with self._database.transaction() as uow:
+            assessment, now = await uow.assessments.lock(claim.assessment_id)
             deliveries: tuple[Delivery, ...] = ()
             if assessment.status is AssessmentStatus.IN_PROGRESS:
                 if not assessment.is_due(now):
                     wait_s = (assessment.expires_at - now).total_seconds()
                     return Claim(outcome=ClaimOutcome.NOT_DUE, status=assessment.status, wait_s=wait_s)
-                assessment, deliveries = await _expire(unit, assessment)
+                assessment, deliveries = await _expire(uow, assessment)
             if assessment.status is not AssessmentStatus.AWAITING_ASYNC:
-                await unit.commit()
+                await uow.commit()
                 return Claim(outcome=ClaimOutcome.FINISHED, status=assessment.status, deliveries=deliveries)
             claimed = assessment.claim(now)
             if claimed is not assessment:
-                await unit.assessments.save(assessment, claimed)
-            essays = answered_essays(await unit.assessments.items(assessment.id))
-            await unit.commit()
+                await uow.assessments.save(assessment, claimed)
+            essays = answered_essays(await uow.assessments.items(assessment.id))
+            await uow.commit()
         return Claim(
             outcome=ClaimOutcome.GO_ON,
             status=claimed.status,
@@ -75,11 +75,11 @@ class ClaimAssessment:
         )
 
 
-async def _expire(unit: UnitOfWork, assessment: Assessment) -> tuple[Assessment, tuple[Delivery, ...]]:
-    items = await unit.assessments.items(assessment.id)
+async def _expire(uow: Repositories, assessment: Assessment) -> tuple[Assessment, tuple[Delivery, ...]]:
+    items = await uow.assessments.items(assessment.id)
     expired = assessment.expire(answered=any(item.answer is not None for item in items))
     if expired.status is AssessmentStatus.FAILED:
-        return expired, await unit.results.fail(assessment, expired)
-    await unit.assessments.save(assessment, expired)
-    await unit.jobs.enqueue(submission_jobs(expired, items))
+        return expired, await uow.results.fail(assessment, expired)
+    await uow.assessments.save(assessment, expired)
+    await uow.jobs.enqueue(submission_jobs(expired, items))
     return expired, ()

@@ -7,7 +7,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.endpoint_slots import EndpointConcurrencyLimiter, retry_later
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from domain.webhooks.deliveries import (
     Answer,
     Delivery,
@@ -52,8 +52,8 @@ class CloseInput:
 class DeliverWebhook:
     """`slots` belong to the worker: all its requests share them."""
 
-    def __init__(self, units: UnitOfWorkFactory, sender: WebhookSender, slots: EndpointConcurrencyLimiter) -> None:
-        self._units = units
+    def __init__(self, database: Database, sender: WebhookSender, slots: EndpointConcurrencyLimiter) -> None:
+        self._database = database
         self._sender = sender
         self._slots = slots
 
@@ -82,10 +82,8 @@ class DeliverWebhook:
         return await self._close(close.delivery_id, DeliveryStatus.DEAD_LETTER, close.reason)
 
     async def _due(self, attempt: AttemptInput, now: datetime) -> DueAttempt:
-        async with self._units(autocommit=True) as unit:
-            due = await unit.deliveries.due(attempt.delivery.id, attempt.attempt, now)
-            await unit.commit()
-        return due
+        async with self._database.statement() as uow:
+            return await uow.deliveries.due(attempt.delivery.id, attempt.attempt, now)
 
     async def _cancelled(self, delivery: Delivery, due: DueAttempt) -> AttemptResult:
         """The endpoint is disabled or deleted, or the person the event speaks of is being erased."""
@@ -93,16 +91,13 @@ class DeliverWebhook:
         return AttemptResult(status=status, attempts=due.attempts, code=due.code)
 
     async def _close(self, delivery_id: UUID, status: DeliveryStatus, reason: str) -> DeliveryStatus:
-        async with self._units(autocommit=True) as unit:
-            closed = await unit.deliveries.close(delivery_id, status, reason)
-            await unit.commit()
-        return closed
+        async with self._database.statement() as uow:
+            return await uow.deliveries.close(delivery_id, status, reason)
 
     async def _recorded(self, attempt: AttemptInput, now: datetime, answer: Answer) -> AttemptResult:
         wait_s = next_wait_s(attempt.then_wait_s, answer.retry_after_s)
-        async with self._units(autocommit=True) as unit:
-            written = await unit.deliveries.record(attempt.delivery.id, attempt.attempt, now, answer, wait_s)
-            await unit.commit()
+        async with self._database.statement() as uow:
+            written = await uow.deliveries.record(attempt.delivery.id, attempt.attempt, now, answer, wait_s)
         if not written:  # another attempt, given up for lost, was on record first
             return _known(await self._due(attempt, now))
         status = status_after(answer.outcome, wait_s)

@@ -6,7 +6,7 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.assessments.lifecycle import AssessmentStatus, Healing
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +19,8 @@ class HealingEnd:
 
 
 class EndHealing:
-    def __init__(self, units: UnitOfWorkFactory) -> None:
-        self._units = units
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @activity.defn
     async def end_healing(self, end: HealingEnd) -> Healing:
@@ -28,13 +28,13 @@ class EndHealing:
 
         A review that cannot be published stops too, whether or not anything was to be healed.
         """
-        async with self._units() as unit:
-            assessment, _ = await unit.assessments.lock(end.assessment_id)
+        async with self._database.transaction() as uow:
+            assessment, _ = await uow.assessments.lock(end.assessment_id)
             over = (
                 {Healing.STOPPED} if end.healing is Healing.STOPPED else {Healing.NONE, Healing.FINAL, Healing.STOPPED}
             )
             if assessment.status is not AssessmentStatus.COMPLETED or assessment.healing in over:
                 return assessment.healing
-            await unit.assessments.save(assessment, assessment.end_healing(end.healing, end.reason))
-            await unit.commit()
+            await uow.assessments.save(assessment, assessment.end_healing(end.healing, end.reason))
+            await uow.commit()
         return end.healing

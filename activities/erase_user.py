@@ -2,7 +2,7 @@
 
 from temporalio import activity
 
-from domain.ports import ErasureList, LiveRuns, UnitOfWorkFactory
+from domain.ports import Database, ErasureList, LiveRuns
 from domain.privacy import Erasure
 
 PAGE = 50
@@ -10,8 +10,8 @@ PAGE = 50
 
 
 class EraseUser:
-    def __init__(self, units: UnitOfWorkFactory, runs: LiveRuns, erased: ErasureList) -> None:
-        self._units = units
+    def __init__(self, database: Database, runs: LiveRuns, erased: ErasureList) -> None:
+        self._database = database
         self._runs = runs
         self._erased = erased
 
@@ -25,9 +25,9 @@ class EraseUser:
         stopped = 0
         after = None
         while True:
-            async with self._units(autocommit=True) as unit:
-                page = await unit.erasures.assessments(erasure.id, after=after, limit=PAGE)
-                deliveries = await unit.erasures.pending_deliveries(page)
+            async with self._database.statement() as uow:
+                page = await uow.erasures.assessments(erasure.id, after=after, limit=PAGE)
+                deliveries = await uow.erasures.pending_deliveries(page)
             if not page:
                 return stopped
             await self._runs.stop(page, deliveries)
@@ -41,17 +41,17 @@ class EraseUser:
         erased = 0
         after = None
         while True:
-            async with self._units() as unit:
-                page = await unit.erasures.assessments(erasure.id, after=after, limit=PAGE)
-                await unit.erasures.forget_assessments(page)
-                await unit.commit()
+            async with self._database.transaction() as uow:
+                page = await uow.erasures.assessments(erasure.id, after=after, limit=PAGE)
+                await uow.erasures.forget_assessments(page)
+                await uow.commit()
             if not page:
                 break
             erased += len(page)
             after = page[-1]
-        async with self._units() as unit:
-            await unit.erasures.forget_account(erasure.id)
-            await unit.commit()
+        async with self._database.transaction() as uow:
+            await uow.erasures.forget_account(erasure.id)
+            await uow.commit()
         return erased
 
     @activity.defn
@@ -59,11 +59,11 @@ class EraseUser:
         """Notes the person on the erasure list, then says that it is done."""
         await self._confirm(erasure)
         await self._erased.add(erasure.id)
-        async with self._units() as unit:
-            await unit.erasures.finish(erasure.id)
-            await unit.commit()
+        async with self._database.transaction() as uow:
+            await uow.erasures.finish(erasure.id)
+            await uow.commit()
 
     async def _confirm(self, erasure: Erasure) -> None:
         """A database that was restored to before the request would go on writing about the person behind this."""
-        async with self._units(autocommit=True) as unit:
-            await unit.erasures.confirm(erasure.id)
+        async with self._database.statement() as uow:
+            await uow.erasures.confirm(erasure.id)

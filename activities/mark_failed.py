@@ -6,7 +6,7 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.assessments.lifecycle import AssessmentStatus
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from domain.webhooks.deliveries import Delivery
 
 
@@ -28,8 +28,8 @@ class FailureResult:
 
 
 class MarkFailed:
-    def __init__(self, units: UnitOfWorkFactory) -> None:
-        self._units = units
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @activity.defn
     async def mark_failed(self, failure: FailureInput) -> FailureResult:
@@ -37,13 +37,13 @@ class MarkFailed:
 
         An assessment in progress fails only when it is due, which is when even its expiry could not be written.
         """
-        async with self._units() as unit:
-            assessment, now = await unit.assessments.lock(failure.assessment_id)
+        async with self._database.transaction() as uow:
+            assessment, now = await uow.assessments.lock(failure.assessment_id)
             lost = failure.run == 0 and assessment.status is AssessmentStatus.IN_PROGRESS and assessment.is_due(now)
             unfinished = lost or assessment.status is AssessmentStatus.AWAITING_ASYNC
             if not unfinished or failure.run not in {0, assessment.run}:
                 return FailureResult(status=assessment.status)
             failed = assessment.fail(failure.reason)
-            deliveries = await unit.results.fail(assessment, failed)
-            await unit.commit()
+            deliveries = await uow.results.fail(assessment, failed)
+            await uow.commit()
         return FailureResult(status=failed.status, deliveries=deliveries)

@@ -5,49 +5,48 @@ from temporalio import activity
 from activities.steps import RunInput, attempt, scores
 from domain.assessments.results import Publication, Result
 from domain.assessments.steps import Step
-from domain.ports import UnitOfWork, UnitOfWorkFactory
+from domain.ports import Database, Repositories
 from domain.recommending.recommendations import Blend, Evidence
 
 
 class PublishResult:
-    def __init__(self, units: UnitOfWorkFactory) -> None:
-        self._units = units
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @activity.defn
     async def publish_result(self, run: RunInput) -> Publication:
         """The publication; a repeated call returns the one that was made."""
         key = run.job(Step.PUBLISH_RESULT)
-        async with self._units(autocommit=True) as unit:
-            begun = await unit.jobs.begin(key, Publication)
-            await unit.commit()
+        async with self._database.statement() as uow:
+            begun = await uow.jobs.begin(key, Publication)
         if begun.output is not None:
             return begun.output
-        async with attempt(self._units, key):
+        async with attempt(self._database, key):
             return await self._publish(run)
 
     async def _publish(self, run: RunInput) -> Publication:
-        async with self._units() as unit:
-            assessment, now = await unit.assessments.lock(run.assessment_id)
+        async with self._database.transaction() as uow:
+            assessment, now = await uow.assessments.lock(run.assessment_id)
             if (assessment.run, assessment.revision) == (run.run, run.revision):
                 # An attempt that was given up for lost published while this one waited for the lock.
-                return await unit.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
-            result = await _result(unit, run)
-            publication = await unit.results.publish(assessment, now, result)
-            await unit.reviews.published(result.evidence.reviews, run.revision)
-            await unit.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
-            await unit.commit()
+                return await uow.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
+            result = await _result(uow, run)
+            publication = await uow.results.publish(assessment, now, result)
+            await uow.reviews.published(result.evidence.reviews, run.revision)
+            await uow.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
+            await uow.commit()
         return publication
 
 
-async def _result(unit: UnitOfWork, run: RunInput) -> Result:
-    items = await unit.assessments.items(run.assessment_id)
-    evidence = await unit.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
+async def _result(uow: Repositories, run: RunInput) -> Result:
+    items = await uow.assessments.items(run.assessment_id)
+    evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
     # A review that came after the gaps were computed makes the next revision: ranking and scores must agree.
-    scored = await scores(unit, run, items, evidence.reviews)
+    scored = await scores(uow, run, items, evidence.reviews)
     return Result(
         rule_scores=scored.rules,
         essay_scores=scored.essays,
         evidence=evidence,
-        blend=await unit.jobs.output(run.job(Step.BLEND_RECOMMENDATIONS), Blend),
+        blend=await uow.jobs.output(run.job(Step.BLEND_RECOMMENDATIONS), Blend),
         lowered=scored.lowered,
     )

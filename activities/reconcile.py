@@ -9,7 +9,7 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.assessments.lifecycle import Assessment
-from domain.ports import AssessmentRuns, CatalogRuns, DeliveryRuns, ErasureRuns, UnitOfWork, UnitOfWorkFactory
+from domain.ports import AssessmentRuns, CatalogRuns, Database, DeliveryRuns, ErasureRuns, Repositories
 from domain.privacy import Erasure
 from domain.webhooks.deliveries import Delivery
 
@@ -23,7 +23,7 @@ SEALED_AT_ONCE = 1000
 
 Subject = TypeVar("Subject", Assessment, Delivery, Erasure)
 
-Page = Callable[[UnitOfWork, UUID | None], Awaitable[tuple[Subject, ...]]]
+Page = Callable[[Repositories, UUID | None], Awaitable[tuple[Subject, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,13 @@ class Reconciled:
 class Reconcile:
     def __init__(
         self,
-        units: UnitOfWorkFactory,
+        database: Database,
         runs: AssessmentRuns,
         delivery_runs: DeliveryRuns,
         erasure_runs: ErasureRuns,
         catalog_runs: CatalogRuns,
     ) -> None:
-        self._units = units
+        self._database = database
         self._runs = runs
         self._delivery_runs = delivery_runs
         self._erasure_runs = erasure_runs
@@ -99,8 +99,8 @@ class Reconcile:
         return done
 
     async def _read(self, read: Page[Subject], after: UUID | None) -> tuple[Subject, ...]:
-        async with self._units(autocommit=True) as unit:
-            return await read(unit, after)
+        async with self._database.statement() as uow:
+            return await read(uow, after)
 
     async def _submit_all(self, page: tuple[Assessment, ...]) -> int:
         """Signal-with-start, whether or not a run is alive: a second signal changes nothing."""
@@ -142,56 +142,53 @@ class Reconcile:
 
     async def _embed_imports(self) -> int:
         """One run for all of them. It is started before any is closed, so each has had one started for it."""
-        async with self._units(autocommit=True) as unit:
-            unfinished = await unit.catalog_imports.unfinished(older_than_s=UNEMBEDDED_AFTER_S)
+        async with self._database.statement() as uow:
+            unfinished = await uow.catalog_imports.unfinished(older_than_s=UNEMBEDDED_AFTER_S)
         if unfinished:
             await self._catalog_runs.start()
-            async with self._units(autocommit=True) as unit:
-                await unit.catalog_imports.close_embedded(older_than_s=UNEMBEDDED_AFTER_S)
-                await unit.commit()
+            async with self._database.statement() as uow:
+                await uow.catalog_imports.close_embedded(older_than_s=UNEMBEDDED_AFTER_S)
         return unfinished
 
     async def _close_stale(self) -> int:
-        async with self._units(autocommit=True) as unit:
-            closed = await unit.jobs.close_stale(older_than_s=STALE_AFTER_S)
-            await unit.commit()
-        return closed
+        async with self._database.statement() as uow:
+            return await uow.jobs.close_stale(older_than_s=STALE_AFTER_S)
 
     async def _seal(self) -> int:
         """Links what was written to the audit trail since the last sweep."""
         sealed = 0
         while True:
-            async with self._units() as unit:
-                batch = await unit.audit.seal(limit=SEALED_AT_ONCE)
-                await unit.commit()
+            async with self._database.transaction() as uow:
+                batch = await uow.audit.seal(limit=SEALED_AT_ONCE)
+                await uow.commit()
             sealed += batch
             if batch < SEALED_AT_ONCE:
                 return sealed
 
 
-def _unclaimed(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return unit.assessments.unclaimed(older_than_s=UNCLAIMED_AFTER_S, after=after, limit=PAGE)
+def _unclaimed(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
+    return uow.assessments.unclaimed(older_than_s=UNCLAIMED_AFTER_S, after=after, limit=PAGE)
 
 
-def _unfinished(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return unit.assessments.unfinished(after=after, limit=PAGE)
+def _unfinished(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
+    return uow.assessments.unfinished(after=after, limit=PAGE)
 
 
-def _due(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return unit.assessments.due(after=after, limit=PAGE)
+def _due(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
+    return uow.assessments.due(after=after, limit=PAGE)
 
 
-def _degraded(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return unit.assessments.healing(after=after, limit=PAGE)
+def _degraded(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
+    return uow.assessments.healing(after=after, limit=PAGE)
 
 
-def _reviewed(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return unit.reviews.unpublished(after=after, limit=PAGE)
+def _reviewed(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
+    return uow.reviews.unpublished(after=after, limit=PAGE)
 
 
-def _undelivered(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Delivery, ...]]:
-    return unit.deliveries.pending(older_than_s=UNDELIVERED_AFTER_S, after=after, limit=PAGE)
+def _undelivered(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Delivery, ...]]:
+    return uow.deliveries.pending(older_than_s=UNDELIVERED_AFTER_S, after=after, limit=PAGE)
 
 
-def _erasing(unit: UnitOfWork, after: UUID | None) -> Awaitable[tuple[Erasure, ...]]:
-    return unit.erasures.unfinished(after=after, limit=PAGE)
+def _erasing(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Erasure, ...]]:
+    return uow.erasures.unfinished(after=after, limit=PAGE)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from domain.privacy import RetentionRule
 
 BATCH = 500
@@ -19,8 +19,8 @@ class RetainInput:
 class Retain:
     """`days` is the age by rule; a rule that is not in it keeps everything."""
 
-    def __init__(self, units: UnitOfWorkFactory, days: Mapping[RetentionRule, int], batch: int = BATCH) -> None:
-        self._units = units
+    def __init__(self, database: Database, days: Mapping[RetentionRule, int], batch: int = BATCH) -> None:
+        self._database = database
         self._days = days
         self._batch = batch
 
@@ -32,9 +32,8 @@ class Retain:
             return 0
         gone = 0
         while True:
-            async with self._units(autocommit=True) as unit:
-                batch = await unit.retention.apply(wanted.rule, days=days, limit=self._batch)
-                await unit.commit()
+            async with self._database.statement() as uow:
+                batch = await uow.retention.apply(wanted.rule, days=days, limit=self._batch)
             if not batch:
                 return gone
             gone += batch

@@ -13,7 +13,7 @@ from activities.steps import RunInput, run_step, scores
 from domain.assessments.steps import Step
 from domain.errors import ExternalServiceError
 from domain.grading.scores import DegradedReason
-from domain.ports import CredentialIndex, Embedder, Found, SearchQuery, UnitOfWork, UnitOfWorkFactory
+from domain.ports import CredentialIndex, Database, Embedder, Found, Repositories, SearchQuery
 from domain.recommending.ranking import gap_query
 from domain.recommending.recommendations import Evidence, SearchHit, Trace
 from domain.recommending.roles import Credential
@@ -46,9 +46,9 @@ class RetrieveEvidence:
     """`standby` takes over where the model does not answer, or the catalogue has no vectors of it yet."""
 
     def __init__(
-        self, units: UnitOfWorkFactory, embedder: Embedder, index: CredentialIndex, standby: Searched | None = None
+        self, database: Database, embedder: Embedder, index: CredentialIndex, standby: Searched | None = None
     ) -> None:
-        self._units = units
+        self._database = database
         self._searched = Searched(embedder=embedder, index=index)
         self._standby = standby
 
@@ -57,17 +57,17 @@ class RetrieveEvidence:
         async def work() -> Evidence:
             return await self._retrieve(run)
 
-        evidence = await run_step(self._units, run.job(Step.RETRIEVE_EVIDENCE), Evidence, work)
+        evidence = await run_step(self._database, run.job(Step.RETRIEVE_EVIDENCE), Evidence, work)
         reasons = (evidence.degraded_reason,) if evidence.degraded_reason else ()
         return EvidenceResult(gaps=len(evidence.gaps), traces=len(evidence.traces), degraded_reasons=reasons)
 
     async def _retrieve(self, run: RunInput) -> Evidence:
         started = time.monotonic()
-        async with self._units(autocommit=True) as unit:
-            gaps, reviews = await _gaps(unit, run)
+        async with self._database.statement() as uow:
+            gaps, reviews = await _gaps(uow, run)
         found, embedder = await self._search(gaps)
-        async with self._units(autocommit=True) as unit:
-            credentials = await unit.catalog.credentials([hit.credential_id for hits in found.hits for hit in hits])
+        async with self._database.statement() as uow:
+            credentials = await uow.catalog.credentials([hit.credential_id for hits in found.hits for hit in hits])
         return Evidence(
             gaps=gaps,
             traces=_traces(gaps, found.hits, credentials),
@@ -100,12 +100,12 @@ async def _found(searched: Searched, gaps: Sequence[SkillGap]) -> Found:
     return await searched.index.search(queries, limit=FETCHED_PER_GAP)
 
 
-async def _gaps(unit: UnitOfWork, run: RunInput) -> tuple[tuple[SkillGap, ...], tuple[UUID, ...]]:
+async def _gaps(uow: Repositories, run: RunInput) -> tuple[tuple[SkillGap, ...], tuple[UUID, ...]]:
     """The learner's gaps from the scores of this run, and the reviews that these take in."""
-    assessment = await unit.assessments.get(run.assessment_id)
-    items = await unit.assessments.items(run.assessment_id)
-    scored = await scores(unit, run, items)
-    role = await unit.catalog.role(assessment.role_id)
+    assessment = await uow.assessments.get(run.assessment_id)
+    items = await uow.assessments.items(run.assessment_id)
+    scored = await scores(uow, run, items)
+    role = await uow.catalog.role(assessment.role_id)
     return skill_gaps(role, skill_profile(items, scored.rules, scored.essays)), scored.reviews
 
 

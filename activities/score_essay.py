@@ -41,7 +41,7 @@ from domain.grading.model_grading import (
 )
 from domain.grading.rubrics import Essay, ungraded_essay
 from domain.grading.scores import DegradedReason, EssayScore
-from domain.ports import GradingModel, JobKey, TextAnalysis, UnitOfWorkFactory
+from domain.ports import Database, GradingModel, JobKey, TextAnalysis
 
 log = structlog.get_logger(__name__)
 
@@ -105,12 +105,12 @@ class ScoreEssay:
 
     def __init__(
         self,
-        units: UnitOfWorkFactory,
+        database: Database,
         model: GradingModel | None,
         grading: Grading,
         analysis: TextAnalysis = IN_PROCESS,
     ) -> None:
-        self._units = units
+        self._database = database
         self._analysis = analysis
         self._chosen = model
         self._grading = grading
@@ -133,12 +133,11 @@ class ScoreEssay:
             GraderFailed: the essay cannot be graded, and an earlier revision has a score of it.
         """
         job = wanted.run.job(Step.SCORE_ESSAY, wanted.essay)
-        async with self._units(autocommit=True) as unit:
-            begun = await unit.jobs.begin(job, EssayScore)
-            await unit.commit()
+        async with self._database.statement() as uow:
+            begun = await uow.jobs.begin(job, EssayScore)
         if begun.output is not None:
             return _scored(begun.output)
-        async with attempt(self._units, job):
+        async with attempt(self._database, job):
             if begun.lost >= MOST_LOST:
                 return await self._give_up(wanted, job)
             try:
@@ -154,24 +153,22 @@ class ScoreEssay:
         log.warning("essay_given_up", essay=str(wanted.essay), revision=wanted.run.revision)
         if wanted.run.revision > 1:
             raise GraderFailed(f"Essay {wanted.essay} could not be graded")
-        async with self._units(autocommit=True) as unit:
-            essay = essay_of(await unit.assessments.items(wanted.run.assessment_id), wanted.essay)
-            spent = await unit.model_answers.spent(wanted.run.assessment_id)
+        async with self._database.statement() as uow:
+            essay = essay_of(await uow.assessments.items(wanted.run.assessment_id), wanted.essay)
+            spent = await uow.model_answers.spent(wanted.run.assessment_id)
             score = ungraded_essay(essay, spent.get(wanted.essay))
-            await unit.jobs.succeed(job, score)
-            await unit.commit()
+            await uow.jobs.succeed(job, score)
         return _scored(score)
 
     async def _release_job(self, job: JobKey) -> None:
         """This execution ended well, so it must not count as a lost attempt when the next one begins."""
-        async with self._units(autocommit=True) as unit:
-            await unit.jobs.release([job])
-            await unit.commit()
+        async with self._database.statement() as uow:
+            await uow.jobs.release([job])
 
     async def _advance(self, wanted: EssayInput, job: JobKey) -> EssayProgress:
         essay, key = await self._read(wanted)
-        async with self._units(autocommit=True) as unit:
-            bought = await unit.model_answers.bought(key)
+        async with self._database.statement() as uow:
+            bought = await uow.model_answers.bought(key)
         replies = {call: self._model.read(raw) for call, raw in bought.items()}
         due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
         if isinstance(due, Call):
@@ -193,8 +190,8 @@ class ScoreEssay:
                 return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
 
     async def _read(self, wanted: EssayInput) -> tuple[Essay, CompletionKey]:
-        async with self._units(autocommit=True) as unit:
-            items = await unit.assessments.items(wanted.run.assessment_id)
+        async with self._database.statement() as uow:
+            items = await uow.assessments.items(wanted.run.assessment_id)
         essay = essay_of(items, wanted.essay)
         key = CompletionKey(
             assessment_id=wanted.run.assessment_id,
@@ -214,9 +211,9 @@ class ScoreEssay:
             lease_s=self._model.deadline_s + LEASE_SLACK_S,
             highest_price_cents=self._model.highest_price_cents(wanted),
         )
-        async with self._units() as unit:
-            claim = await unit.model_answers.intend(intent, self._grading.limits)
-            await unit.commit()
+        async with self._database.transaction() as uow:
+            claim = await uow.model_answers.intend(intent, self._grading.limits)
+            await uow.commit()
         try:
             bought = await self._model.buy(wanted)
         except (Exception, asyncio.CancelledError):
@@ -229,9 +226,8 @@ class ScoreEssay:
         ends = time.monotonic() + KEEP_WITHIN_S
         while True:
             try:
-                async with self._units(autocommit=True) as unit:
-                    kept = await unit.model_answers.keep(key, bought)
-                    await unit.commit()
+                async with self._database.statement() as uow:
+                    kept = await uow.model_answers.keep(key, bought)
             except StorageUnavailable:
                 if time.monotonic() > ends:
                     raise
@@ -242,18 +238,16 @@ class ScoreEssay:
     async def _release(self, key: CompletionKey, claim: datetime) -> None:
         """Best effort: what is not released lapses with its lease."""
         with contextlib.suppress(AppError, OSError):
-            async with self._units(autocommit=True) as unit:
-                await unit.model_answers.release(key, claim)
-                await unit.commit()
+            async with self._database.statement() as uow:
+                await uow.model_answers.release(key, claim)
 
     async def _close(self, job: JobKey, essay: Essay, answer: Accepted | LeftToPerson) -> EssayProgress:
-        async with self._units(autocommit=True) as unit:
-            spent = (await unit.model_answers.spent(job.assessment_id))[essay.snapshot_id]
+        async with self._database.statement() as uow:
+            spent = (await uow.model_answers.spent(job.assessment_id))[essay.snapshot_id]
         model, prompt_version = self._model.model, self._model.prompt_version
         score = await self._analysis.run(essay_score, essay, answer, spent, model=model, prompt_version=prompt_version)
-        async with self._units(autocommit=True) as unit:
-            await unit.jobs.succeed(job, score)
-            await unit.commit()
+        async with self._database.statement() as uow:
+            await uow.jobs.succeed(job, score)
         return _scored(score)
 
 

@@ -14,7 +14,7 @@ from activities.steps import RunInput, attempt, attempt_lost
 from domain.assessments.steps import Step
 from domain.grading.rubrics import Essay, ungraded_essay
 from domain.grading.scores import DegradedReason, EssayScore, Spent
-from domain.ports import Begun, EssayGrader, JobKey, UnitOfWorkFactory
+from domain.ports import Begun, Database, EssayGrader, JobKey
 
 AT_ONCE: Final = 2
 """Batches that one worker grades at a time. The model has one thread, so more would only wait for each other while they
@@ -46,8 +46,8 @@ class EssaysResult:
 
 
 class ScoreEssaysLocally:
-    def __init__(self, units: UnitOfWorkFactory, grader: EssayGrader) -> None:
-        self._units = units
+    def __init__(self, database: Database, grader: EssayGrader) -> None:
+        self._database = database
         self._grader = grader
         self._turns = asyncio.Semaphore(AT_ONCE)
 
@@ -81,16 +81,15 @@ class ScoreEssaysLocally:
         return EssaysResult(scored=len(scores), needs_review=sum(score.needs_review for score in scores.values()))
 
     async def _begin(self, jobs: Mapping[UUID, JobKey]) -> dict[UUID, Begun[EssayScore]]:
-        async with self._units(autocommit=True) as unit:
-            begun = {essay: await unit.jobs.begin(job, EssayScore, pause=True) for essay, job in jobs.items()}
-            await unit.commit()
+        async with self._database.transaction() as uow:
+            begun = {essay: await uow.jobs.begin(job, EssayScore, pause=True) for essay, job in jobs.items()}
+            await uow.commit()
         return begun
 
     async def _release(self, jobs: Sequence[JobKey]) -> None:
         """Only the essay that is being graded may count as lost when the worker crashes."""
-        async with self._units(autocommit=True) as unit:
-            await unit.jobs.release(jobs)
-            await unit.commit()
+        async with self._database.statement() as uow:
+            await uow.jobs.release(jobs)
 
     async def _grade_alone(
         self, assessment_id: UUID, essay: UUID, job: JobKey, reason: DegradedReason
@@ -108,19 +107,19 @@ class ScoreEssaysLocally:
         reasons: Mapping[UUID, DegradedReason],
         grader: EssayGrader | None = None,
     ) -> dict[UUID, EssayScore]:
-        async with attempt(self._units, *jobs.values()):
-            async with self._units(autocommit=True) as unit:
-                items = await unit.assessments.items(assessment_id)
-                labelled = await unit.reviews.labelled(assessment_id)
-                spent = await unit.model_answers.spent(assessment_id) if _asked_a_model(reasons.values()) else {}
+        async with attempt(self._database, *jobs.values()):
+            async with self._database.statement() as uow:
+                items = await uow.assessments.items(assessment_id)
+                labelled = await uow.reviews.labelled(assessment_id)
+                spent = await uow.model_answers.spent(assessment_id) if _asked_a_model(reasons.values()) else {}
             essays = [essay_of(items, essay) for essay in jobs]
             essays = [replace(essay, labelled=labelled.get(essay.rubric_version, ())) for essay in essays]
             graded = await (grader or self._grader).grade(essays)
             scores = [_explained(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
-            async with self._units(autocommit=True) as unit:
+            async with self._database.transaction() as uow:
                 for score in scores:
-                    await unit.jobs.succeed(jobs[score.snapshot_id], score)
-                await unit.commit()
+                    await uow.jobs.succeed(jobs[score.snapshot_id], score)
+                await uow.commit()
         return {score.snapshot_id: score for score in scores}
 
 

@@ -6,20 +6,20 @@ from activities.steps import RunInput, run_step
 from domain.assessments.steps import Step
 from domain.grading.rules import score_rules
 from domain.grading.scores import RuleScores
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 
 
 class ScoreRules:
-    def __init__(self, units: UnitOfWorkFactory) -> None:
-        self._units = units
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @activity.defn
     async def score_rules(self, run: RunInput) -> int:
         """How many items were scored."""
 
         async def work() -> RuleScores:
-            async with self._units(autocommit=True) as unit:
-                items = await unit.assessments.items(run.assessment_id)
+            async with self._database.statement() as uow:
+                items = await uow.assessments.items(run.assessment_id)
             return score_rules(items)
 
-        return len((await run_step(self._units, run.job(Step.SCORE_RULES), RuleScores, work)).scores)
+        return len((await run_step(self._database, run.job(Step.SCORE_RULES), RuleScores, work)).scores)

@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.retrieve_evidence import Searched
 from domain.errors import ExternalServiceError
 from domain.grading.scores import DegradedReason
-from domain.ports import Found, SearchQuery, UnitOfWorkFactory
+from domain.ports import Database, Found, SearchQuery
 
 log = structlog.get_logger(__name__)
 
@@ -25,17 +25,16 @@ class CatalogSearchInput:
 class SearchCatalog:
     """`standby` takes over where the model does not answer, or the catalogue has no vectors of it yet."""
 
-    def __init__(self, units: UnitOfWorkFactory, searched: Searched, standby: Searched | None = None) -> None:
-        self._units = units
+    def __init__(self, database: Database, searched: Searched, standby: Searched | None = None) -> None:
+        self._database = database
         self._searched = searched
         self._standby = standby
 
     @activity.defn
     async def search_catalog(self, wanted: CatalogSearchInput) -> Found:
         """The hits of the one query; NotFound where its words were taken or forgotten already."""
-        async with self._units(autocommit=True) as unit:
-            words = await unit.catalog.take_words(wanted.search_id)
-            await unit.commit()
+        async with self._database.statement() as uow:
+            words = await uow.catalog.take_words(wanted.search_id)
         try:
             return await _found(self._searched, words, wanted.limit)
         except ExternalServiceError as error:

@@ -19,7 +19,7 @@ from domain.errors import AppError, AttemptLost, Conflict, StepGivenUp, StorageU
 from domain.grading.reviews import Review, reviewed
 from domain.grading.rubrics import unanswered_essay
 from domain.grading.scores import LOWERED, EssayScore, RuleScores, Spent, healed
-from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
+from domain.ports import Database, JobKey, Repositories
 
 Output = TypeVar("Output")
 
@@ -47,7 +47,7 @@ class RunInput:
 
 
 async def run_step(
-    units: UnitOfWorkFactory, key: JobKey, output: type[Output], work: Callable[[], Awaitable[Output]]
+    database: Database, key: JobKey, output: type[Output], work: Callable[[], Awaitable[Output]]
 ) -> Output:
     """The step's stored output, or that of `work`, stored in the transaction that closes the job.
 
@@ -57,20 +57,18 @@ async def run_step(
         AttemptLost: the attempt before this one was lost, so this one does not run yet.
         StepGivenUp: too many attempts were lost.
     """
-    async with units(autocommit=True) as unit:
-        begun = await unit.jobs.begin(key, output, pause=True)
-        await unit.commit()
+    async with database.statement() as uow:
+        begun = await uow.jobs.begin(key, output, pause=True)
     if begun.output is not None:
         return begun.output
     if begun.paused:
         raise attempt_lost(begun.lost)
-    async with attempt(units, key):
+    async with attempt(database, key):
         if begun.lost >= MOST_LOST:
             raise StepGivenUp(f"{begun.lost} attempts at {key.step} crashed their worker or ran out of time")
         made = await work()
-        async with units(autocommit=True) as unit:
-            await unit.jobs.succeed(key, made)
-            await unit.commit()
+        async with database.statement() as uow:
+            await uow.jobs.succeed(key, made)
     return made
 
 
@@ -88,7 +86,7 @@ def attempt_lost(lost: int) -> AttemptLost:
 
 
 @contextlib.asynccontextmanager
-async def attempt(units: UnitOfWorkFactory, *keys: JobKey) -> AsyncIterator[None]:
+async def attempt(database: Database, *keys: JobKey) -> AsyncIterator[None]:
     """Records how an attempt at the running jobs fails.
 
     Without a record the attempt counts as lost. That is right where memory or time ran out. It is wrong where this
@@ -100,15 +98,15 @@ async def attempt(units: UnitOfWorkFactory, *keys: JobKey) -> AsyncIterator[None
         raise AttemptLost("The worker ran out of memory", retry_after_s=0.0) from error
     except asyncio.CancelledError as error:
         if activity.in_activity() and activity.is_worker_shutdown():
-            await _record_failures(units, keys, error)
+            await _record_failures(database, keys, error)
         raise
     except Exception as error:
-        await _record_failures(units, keys, error)
+        await _record_failures(database, keys, error)
         raise
 
 
 async def record_failure(
-    units: UnitOfWorkFactory, key: JobKey, error: BaseException, within_s: float = RECORD_WITHIN_S
+    database: Database, key: JobKey, error: BaseException, within_s: float = RECORD_WITHIN_S
 ) -> None:
     """Best effort: the database may be what failed, and the error at hand matters more.
 
@@ -117,9 +115,8 @@ async def record_failure(
     ends = time.monotonic() + within_s
     while True:
         try:
-            async with units(autocommit=True) as unit:
-                await unit.jobs.fail(key, code_of(error))
-                await unit.commit()
+            async with database.statement() as uow:
+                await uow.jobs.fail(key, code_of(error))
         except StorageUnavailable:
             if time.monotonic() > ends:
                 return
@@ -130,13 +127,13 @@ async def record_failure(
             return
 
 
-async def _record_failures(units: UnitOfWorkFactory, keys: Sequence[JobKey], error: BaseException) -> None:
+async def _record_failures(database: Database, keys: Sequence[JobKey], error: BaseException) -> None:
     for key in keys:
-        await record_failure(units, key, error)
+        await record_failure(database, key, error)
 
 
 async def scores(
-    unit: UnitOfWork, run: RunInput, items: Sequence[Item], reviews: Collection[UUID] | None = None
+    uow: Repositories, run: RunInput, items: Sequence[Item], reviews: Collection[UUID] | None = None
 ) -> Scores:
     """Every item's score as the run sees it, with the given reviews or, for None, all there are.
 
@@ -147,16 +144,16 @@ async def scores(
         Conflict: an item has no score.
     """
     written = answered_essays(items)
-    graded = await unit.jobs.outputs([run.job(Step.SCORE_ESSAY, essay) for essay in written], EssayScore)
+    graded = await uow.jobs.outputs([run.job(Step.SCORE_ESSAY, essay) for essay in written], EssayScore)
     fresh = {score.snapshot_id: score for score in graded.values()}
     if run.revision == 1:
-        rules = await unit.jobs.output(run.job(Step.SCORE_RULES), RuleScores)
+        rules = await uow.jobs.output(run.job(Step.SCORE_RULES), RuleScores)
         return Scores(rules=rules.scores, essays=_essays(items, fresh))
-    published = (await unit.results.published(run.assessment_id)).scores
+    published = (await uow.results.published(run.assessment_id)).scores
     before = {score.snapshot_id: score for score in published.essays}
     anew = {essay: healed(before[essay], score) for essay, score in fresh.items()}
-    spent = await unit.model_answers.spent(run.assessment_id)
-    used = [each for each in await unit.reviews.of(run.assessment_id) if reviews is None or each.id in reviews]
+    spent = await uow.model_answers.spent(run.assessment_id)
+    used = [each for each in await uow.reviews.of(run.assessment_id) if reviews is None or each.id in reviews]
     newest = {review.snapshot_id: review for review in used}
     rubrics = {item.snapshot_id: item.question.rubric for item in items}
     return Scores(

@@ -18,16 +18,16 @@ from persistence.people_intake import PeopleIntakeFactory, people_intake_factory
 from persistence.repositories.people import NewUser
 
 
-async def create(units: PeopleIntakeFactory, wanted: FirstAdmin) -> None:
+async def create(open_unit: PeopleIntakeFactory, wanted: FirstAdmin) -> None:
     """Create the account and its audit row.
 
     Raises:
         Conflict: somebody has the address already.
     """
     password_hash = await asyncio.to_thread(hash_password, wanted.password.get_secret_value())
-    async with units() as unit:
-        await unit.people.create_platform_admin(NewUser(email=wanted.email, role="admin", password_hash=password_hash))
-        await unit.commit()
+    async with open_unit() as uow:
+        await uow.people.create_platform_admin(NewUser(email=wanted.email, role="admin", password_hash=password_hash))
+        await uow.commit()
 
 
 async def main(email: str, password: str) -> None:

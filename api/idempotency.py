@@ -65,42 +65,42 @@ class IdempotentCommand:
             KeyReused: the key came with another body.
             AppError: what the effect raises; with a key, what is the client's fault is stored and answered instead.
         """
-        async with open_unit() as unit:
-            kept = await unit.keys.claim(self._keyed) if self._keyed else None
+        async with open_unit() as uow:
+            kept = await uow.keys.claim(self._keyed) if self._keyed else None
             if kept is None:
-                done = await self._attempt(unit, effect)
-                await self._keep(unit, done.answer)
-                await unit.commit()
+                done = await self._attempt(uow, effect)
+                await self._keep(uow, done.answer)
+                await uow.commit()
             else:
-                done = await self._repeat(unit, kept, again)
+                done = await self._repeat(uow, kept, again)
         if await notify_all(done.tell) or done.response_if_engine_down is None:
             return self._response(done.answer)
-        async with open_unit() as unit:
-            await self._keep(unit, done.response_if_engine_down)
-            await unit.commit()
+        async with open_unit() as uow:
+            await self._keep(uow, done.response_if_engine_down)
+            await uow.commit()
         return self._response(done.response_if_engine_down)
 
-    async def _attempt(self, unit: Unit, effect: Callable[[Unit], Awaitable[CommandResult]]) -> CommandResult:
+    async def _attempt(self, uow: Unit, effect: Callable[[Unit], Awaitable[CommandResult]]) -> CommandResult:
         if self._keyed is None:
-            return await effect(unit)
+            return await effect(uow)
         try:
-            async with unit.savepoint():
-                return await effect(unit)
+            async with uow.savepoint():
+                return await effect(uow)
         except AppError as error:
             if answer_to(error).status_code >= 500:  # noqa: PLR2004  # ours, and gone when it is tried again
                 raise
             return CommandResult(answer=error)
 
-    async def _repeat(self, unit: Unit, kept: StoredResponse, again: Again | None) -> CommandResult:
+    async def _repeat(self, uow: Unit, kept: StoredResponse, again: Again | None) -> CommandResult:
         subject = None
         if again is not None and kept.status < 400:  # noqa: PLR2004  # there is an effect to speak of
-            subject = await unit.subject({**self._path_ids, **json.loads(kept.body)})
+            subject = await uow.subject({**self._path_ids, **json.loads(kept.body)})
         return CommandResult(answer=kept, tell=[partial(told, again, subject)] if again and subject else ())
 
-    async def _keep(self, unit: Unit, answer: Answer) -> None:
+    async def _keep(self, uow: Unit, answer: Answer) -> None:
         if self._keyed is not None:
             response = self._response(answer, secrets=False)
-            await unit.keys.keep(self._keyed, StoredResponse(status=response.status_code, body=bytes(response.body)))
+            await uow.keys.keep(self._keyed, StoredResponse(status=response.status_code, body=bytes(response.body)))
 
     def _response(self, answer: Answer, *, secrets: bool = True) -> Response:
         match answer:

@@ -1,11 +1,11 @@
 """Ports: what the core needs of the world. Adapters live in activities/adapters and persistence; fakes in tests."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from types import TracebackType
-from typing import Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar
+from typing import Generic, ParamSpec, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from domain.assessments.lifecycle import Assessment
@@ -669,8 +669,8 @@ class Retention(Protocol):
         ...
 
 
-class UnitOfWork(Protocol):
-    """One transaction. Nothing is kept unless `commit` is called; never open across a network call."""
+class Repositories(Protocol):
+    """Everything that can be read and written in the database."""
 
     assessments: Assessments
     jobs: Jobs
@@ -684,23 +684,30 @@ class UnitOfWork(Protocol):
     audit: AuditTrail
     retention: Retention
 
-    async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+class UnitOfWork(Repositories, Protocol):
+    """A transaction. Nothing is kept unless `commit` is called."""
 
     async def commit(self) -> None: ...
 
 
-class UnitOfWorkFactory(Protocol):
-    """Opens units of work.
+class Database(Protocol):
+    """Opens connections to the database. Never hold one open across a network call.
 
-    `autocommit` is for reads, and for writes that are one statement: each statement stands for itself, which saves
-    the round trips around it.
+    Raises:
+        StorageUnavailable: the database is away or overloaded, instead of the driver's error.
     """
 
-    def __call__(self, *, autocommit: bool = False) -> UnitOfWork: ...
+    def transaction(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Open a transaction. Leaving the block without `commit` rolls everything back."""
+        ...
+
+    def statement(self) -> AbstractAsyncContextManager[Repositories]:
+        """Open a connection in autocommit, for reads or one writing statement.
+
+        It saves the round trips of a transaction. A second write could be lost alone, so tests refuse it.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from domain.ports import (
     Results,
     Retention,
     Reviews,
-    UnitOfWorkFactory,
 )
 from persistence.audit_seal import SqlAuditTrail
 from persistence.content.catalog_import import SqlCatalogImports
@@ -73,11 +72,16 @@ def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     return async_sessionmaker(engine, autoflush=False, expire_on_commit=False)
 
 
-def unit_of_work_factory(engine: AsyncEngine, *, all_organizations: bool = False) -> UnitOfWorkFactory:
-    transaction = sessions(engine)
-    statement = sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
+class SqlDatabase:
+    """The Database of an engine. `all_organizations` lets reads of earlier learners cross organizations."""
 
-    def open_unit(*, autocommit: bool = False) -> SqlUnitOfWork:
-        return SqlUnitOfWork(statement if autocommit else transaction, all_organizations=all_organizations)
+    def __init__(self, engine: AsyncEngine, *, all_organizations: bool = False) -> None:
+        self._transactions = sessions(engine)
+        self._statements = sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
+        self._all_organizations = all_organizations
 
-    return open_unit
+    def transaction(self) -> SqlUnitOfWork:
+        return SqlUnitOfWork(self._transactions, all_organizations=self._all_organizations)
+
+    def statement(self) -> SqlUnitOfWork:
+        return SqlUnitOfWork(self._statements, all_organizations=self._all_organizations)

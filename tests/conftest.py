@@ -1,6 +1,6 @@
 """Databases for every layer's tests, and Weaviate.
 
-`uow_factory` and `session_factory` work in one transaction that is rolled back after the test; what must really commit
+`database` and `session_factory` work in one transaction that is rolled back after the test; what must really commit
 (locks between connections, a server process) takes `clean_database`, a fresh copy of its own.
 """
 
@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.database import create_engine
-from persistence.unit_of_work import SqlUnitOfWork
 from persistence.vectors.weaviate import Weaviate
 from tests.support.databases import Databases, database_server, settings_of
+from tests.support.rolled_back_database import RolledBackDatabase
 from tests.support.vector_stores import none_to_be_had, settings_of_weaviate, weaviate_for_tests
 
 Server = TypeVar("Server")
@@ -100,18 +100,14 @@ async def session_factory(engine: AsyncEngine) -> AsyncIterator[async_sessionmak
 
 @pytest.fixture
 async def session(session_factory: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
-    """For arranging and looking; what it writes is seen by `uow_factory` without a commit."""
+    """For arranging and looking; what it writes is seen by `database` without a commit."""
     async with session_factory() as session:
         yield session
 
 
 @pytest.fixture
-def uow_factory(session_factory: async_sessionmaker[AsyncSession]) -> UnitOfWorkFactory:
-    def open_unit(*, autocommit: bool = False) -> SqlUnitOfWork:
-        del autocommit  # everything stays in the test's transaction
-        return SqlUnitOfWork(session_factory)
-
-    return open_unit
+def database(session_factory: async_sessionmaker[AsyncSession]) -> Database:
+    return RolledBackDatabase(session_factory)
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ async def create_api_key(
     """The answer shows the key; only its hash is stored, and it is never shown again."""
     new = NewApiKey(name=wanted.name, scopes=tuple(wanted.scopes), lifetime=timedelta(days=wanted.expires_in_days))
 
-    async def create(unit: PeopleUnit) -> CommandResult:
-        issued = await unit.api_keys.create(seen, Actor(id=caller.user_id, role=caller.role), new)
+    async def create(uow: PeopleUnit) -> CommandResult:
+        issued = await uow.api_keys.create(seen, Actor(id=caller.user_id, role=caller.role), new)
         return CommandResult(answer=ApiKeyWithSecret(**asdict(issued.view), key=issued.key))
 
     return await once.do(services.people.intake, create)
@@ -48,7 +48,7 @@ async def list_api_keys(services: ServicesDep, seen: ScopeDep) -> ApiKeyList:
 @api_keys.delete("/{api_key_id}", status_code=204, summary="Revoke an API key", responses=answers(400, 401, 403, 404))
 async def revoke_api_key(api_key_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep) -> None:
     """Refused at once by the process that answers this, within a minute by every other one."""
-    async with services.people.intake() as unit:
-        await unit.api_keys.revoke(api_key_id, seen, Actor(id=caller.user_id, role=caller.role))
-        await unit.commit()
+    async with services.people.intake() as uow:
+        await uow.api_keys.revoke(api_key_id, seen, Actor(id=caller.user_id, role=caller.role))
+        await uow.commit()
     services.api_keys.forget()

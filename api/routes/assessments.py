@@ -55,8 +55,8 @@ async def start_assessment(
     """One assessment a role is open at a time: starting another answers 409 with `details.assessment_id` to resume."""
     run = partial(ensure_run, services.runs)
 
-    async def start(unit: IntakeUnit) -> CommandResult:
-        started = await unit.intake.start(
+    async def start(uow: IntakeUnit) -> CommandResult:
+        started = await uow.intake.start(
             actor_of(caller),
             organization_id=seen.organization_id,
             role_id=wanted.role_id,
@@ -107,8 +107,8 @@ async def list_assessments(
 )
 async def read_questions(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> AssessmentQuestions:
     view = await _status(assessment_id, services, seen)
-    async with services.intake() as unit:
-        items = await unit.assessments.items(assessment_id)
+    async with services.intake() as uow:
+        items = await uow.assessments.items(assessment_id)
     return AssessmentQuestions(
         assessment_id=assessment_id,
         status=view.status,
@@ -140,8 +140,8 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         for item in batch.responses
     ]
 
-    async def answer(unit: IntakeUnit) -> CommandResult:
-        receipt = await unit.intake.answer(assessment_id, seen, actor_of(caller), given, completed=batch.completed)
+    async def answer(uow: IntakeUnit) -> CommandResult:
+        receipt = await uow.intake.answer(assessment_id, seen, actor_of(caller), given, completed=batch.completed)
         submitted = receipt.assessment.status is State.AWAITING_ASYNC
         tell = [partial(told, services.runs.submit, receipt.assessment)] if submitted else []
         if receipt.expired:

@@ -53,9 +53,9 @@ async def refresh_token(given: RefreshRequest, services: ServicesDep, response: 
 
     Refreshing does not prolong a session beyond its time.
     """
-    async with services.people.intake() as unit:
-        refreshed = await unit.refresh_tokens.rotate(given.refresh_token)
-        await unit.commit()  # of a refusal too: it may have revoked the family
+    async with services.people.intake() as uow:
+        refreshed = await uow.refresh_tokens.rotate(given.refresh_token)
+        await uow.commit()  # of a refusal too: it may have revoked the family
     if refreshed is None:
         raise Unauthenticated("A valid refresh token is required")
     return _pair(refreshed.holder, refreshed.token, services, response)
@@ -65,9 +65,9 @@ async def refresh_token(given: RefreshRequest, services: ServicesDep, response: 
 async def log_out(given: RefreshRequest, services: ServicesDep, response: Response) -> None:
     """Ends the session of the refresh token, whether or not it is one. Its access token runs out by itself, soon."""
     response.headers["Cache-Control"] = "no-store"
-    async with services.people.intake() as unit:
-        await unit.refresh_tokens.end(given.refresh_token)
-        await unit.commit()
+    async with services.people.intake() as uow:
+        await uow.refresh_tokens.end(given.refresh_token)
+        await uow.commit()
 
 
 @me.get("/me", summary="Who am I", responses=answers(401), response_model_exclude_none=True)
@@ -98,10 +98,10 @@ async def change_own_password(
         raise _refused("current_password", "is not the current password")
     _check_new_password(current, new, account.email)
     password_hash = await services.passwords.hash(new)
-    async with services.people.intake() as unit:
-        holder = await unit.people.change_own_password(account, password_hash)
-        refresh_token = await unit.refresh_tokens.start(holder, timedelta(days=services.settings.refresh_days))
-        await unit.commit()
+    async with services.people.intake() as uow:
+        holder = await uow.people.change_own_password(account, password_hash)
+        refresh_token = await uow.refresh_tokens.start(holder, timedelta(days=services.settings.refresh_days))
+        await uow.commit()
     services.principals.forget(caller.user_id)
     if refresh_token is None:
         raise Conflict("The account was changed by another request; log in again")
@@ -149,11 +149,11 @@ async def _new_hash(password: str, services: ServicesDep) -> str | None:
 
 async def _begun(account: Account, services: ServicesDep, new_hash: str | None) -> str | None:
     """The refresh token of a new session; None if the account was changed while the password was checked."""
-    async with services.people.intake() as unit:
+    async with services.people.intake() as uow:
         if new_hash is not None:
-            await unit.people.replace_hash(account, new_hash)
-        token = await unit.refresh_tokens.start(account, timedelta(days=services.settings.refresh_days))
-        await unit.commit()
+            await uow.people.replace_hash(account, new_hash)
+        token = await uow.refresh_tokens.start(account, timedelta(days=services.settings.refresh_days))
+        await uow.commit()
     return token
 
 

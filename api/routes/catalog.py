@@ -150,8 +150,8 @@ async def import_credentials(
     async def start(_: ImportView) -> None:
         await catalogue.runs.start()
 
-    async def add(unit: CatalogIntakeUnit) -> CommandResult:
-        view = await unit.imports.add(reading, actor_of(caller))
+    async def add(uow: CatalogIntakeUnit) -> CommandResult:
+        view = await uow.imports.add(reading, actor_of(caller))
         return CommandResult(answer=ImportResponse.model_validate(view), tell=[partial(told, start, view)])
 
     return await once.do(catalogue.intake, add, again=start)

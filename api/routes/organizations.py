@@ -34,8 +34,8 @@ async def create_organization(
     password_hash = await services.passwords.hash(wanted.admin.password.get_secret_value())
     first = NewUser(email=wanted.admin.email, role="admin", password_hash=password_hash)
 
-    async def create(unit: PeopleUnit) -> CommandResult:
-        made, admin = await unit.people.found(actor_of(caller), wanted.name, first)
+    async def create(uow: PeopleUnit) -> CommandResult:
+        made, admin = await uow.people.found(actor_of(caller), wanted.name, first)
         return CommandResult(answer=OrganizationWithAdmin(**asdict(made), admin=User.model_validate(admin)))
 
     return await once.do(services.people.intake, create)

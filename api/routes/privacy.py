@@ -35,15 +35,15 @@ async def erase_user(user_id: Id, services: ServicesDep, caller: Caller, seen: P
     409 where no admin would be left.
     """
     actor = actor_of(caller)
-    async with services.people.intake() as unit:
-        erasure = await unit.erasures.begin(
+    async with services.people.intake() as uow:
+        erasure = await uow.erasures.begin(
             user_id,
             organization_id=seen.organization_id,
             role=seen.role,
             actor_id=actor.id,
             actor_role=actor.role,
         )
-        await unit.commit()
+        await uow.commit()
     services.principals.forget(user_id)
     await told(services.privacy.runs.start, erasure)
     return ErasureAck(user_id=user_id, status="erasing")

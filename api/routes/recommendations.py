@@ -51,8 +51,8 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         credential_id=feedback.credential_id,
     )
 
-    async def give(unit: IntakeUnit) -> CommandResult:
-        receipt = await unit.feedback.give(recommendation_id, seen, actor_of(caller), given)
+    async def give(uow: IntakeUnit) -> CommandResult:
+        receipt = await uow.feedback.give(recommendation_id, seen, actor_of(caller), given)
         return CommandResult(answer=RecommendationFeedbackResponse.model_validate(receipt))
 
     return await once.do(services.intake, give)

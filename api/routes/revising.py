@@ -38,8 +38,8 @@ async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """A person's levels always win over a grader's, and no later grading overwrites them; the newest review counts."""
     judgement = Judgement(levels=review.levels, comment=review.comment)
 
-    async def store(unit: IntakeUnit) -> CommandResult:
-        receipt = await unit.revising.review(assessment_id, question_id, seen, actor_of(caller), judgement)
+    async def store(uow: IntakeUnit) -> CommandResult:
+        receipt = await uow.revising.review(assessment_id, question_id, seen, actor_of(caller), judgement)
         stored = ReviewResponse(
             review_id=receipt.review_id,
             assessment_id=assessment_id,
@@ -64,8 +64,8 @@ async def retry_healing(
 ) -> Response:
     """Also after healing was given up or has failed; 409 where nothing is degraded that could heal."""
 
-    async def retry(unit: IntakeUnit) -> CommandResult:
-        assessment = await unit.revising.retry(assessment_id, seen, actor_of(caller))
+    async def retry(uow: IntakeUnit) -> CommandResult:
+        assessment = await uow.revising.retry(assessment_id, seen, actor_of(caller))
         due = RetryResponse(assessment_id=assessment_id, revision=assessment.revision, healing="due")
         return CommandResult(answer=due, tell=[partial(told, services.runs.heal_now, assessment)])
 
@@ -85,8 +85,8 @@ async def rerun_assessment(
 ) -> Response:
     """409 unless it failed; what expired without an answer has nothing to run on."""
 
-    async def rerun(unit: IntakeUnit) -> CommandResult:
-        assessment = await unit.revising.rerun(assessment_id, seen, actor_of(caller))
+    async def rerun(uow: IntakeUnit) -> CommandResult:
+        assessment = await uow.revising.rerun(assessment_id, seen, actor_of(caller))
         begun = RerunResponse(assessment_id=assessment_id, status="awaiting_async", run=assessment.run)
         return CommandResult(answer=begun, tell=[partial(told, services.runs.submit, assessment)])
 

@@ -52,9 +52,9 @@ async def create_user(
     password_hash = await services.passwords.hash(wanted.password.get_secret_value())
     new = NewUser(email=wanted.email, role=wanted.role, password_hash=password_hash)
 
-    async def create(unit: PeopleUnit) -> CommandResult:
+    async def create(uow: PeopleUnit) -> CommandResult:
         return CommandResult(
-            answer=User.model_validate(await unit.people.create(organization_id, actor_of(caller), new))
+            answer=User.model_validate(await uow.people.create(organization_id, actor_of(caller), new))
         )
 
     return await once.do(services.people.intake, create)
@@ -108,9 +108,9 @@ async def change_user(
     if "password" in change.model_fields_set:
         password = await _checked_password(user_id, change.password.get_secret_value(), services, caller, seen)
         wanted["password_hash"] = await services.passwords.hash(password)
-    async with services.people.intake() as unit:
-        view = await unit.people.change(user_id, seen, actor_of(caller), wanted)
-        await unit.commit()
+    async with services.people.intake() as uow:
+        view = await uow.people.change(user_id, seen, actor_of(caller), wanted)
+        await uow.commit()
     services.principals.forget(user_id)
     return User.model_validate(view)
 
@@ -155,8 +155,8 @@ async def add_held_credential(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 ) -> Response:
     """409 when it is noted already. Learners note their own, advisors and admins those of their people."""
 
-    async def add(unit: PeopleUnit) -> CommandResult:
-        view = await unit.people.hold(user_id, seen, actor_of(caller), held.credential_id, held.earned_at)
+    async def add(uow: PeopleUnit) -> CommandResult:
+        view = await uow.people.hold(user_id, seen, actor_of(caller), held.credential_id, held.earned_at)
         return CommandResult(answer=HeldCredential.model_validate(view))
 
     return await once.do(services.people.intake, add)

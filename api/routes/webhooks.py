@@ -56,8 +56,8 @@ async def create_endpoint(
     services.webhooks.check_url(wanted.url)
     new = NewEndpoint(**wanted.model_dump() | {"event_types": tuple(wanted.event_types)})
 
-    async def create(unit: WebhookIntakeUnit) -> CommandResult:
-        return CommandResult(answer=_with_secret(await unit.endpoints.create(seen, _actor(caller), new)))
+    async def create(uow: WebhookIntakeUnit) -> CommandResult:
+        return CommandResult(answer=_with_secret(await uow.endpoints.create(seen, _actor(caller), new)))
 
     return await once.do(services.webhooks.intake, create)
 
@@ -94,9 +94,9 @@ async def change_endpoint(
     wanted = change.model_dump(exclude_unset=True)
     if "url" in wanted:
         services.webhooks.check_url(change.url)
-    async with services.webhooks.intake() as unit:
-        view = await unit.endpoints.change(endpoint_id, seen, _actor(caller), wanted)
-        await unit.commit()
+    async with services.webhooks.intake() as uow:
+        view = await uow.endpoints.change(endpoint_id, seen, _actor(caller), wanted)
+        await uow.commit()
     return Endpoint.model_validate(view)
 
 
@@ -105,9 +105,9 @@ async def change_endpoint(
 )
 async def delete_endpoint(endpoint_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep) -> None:
     """Its secrets are erased and its pending deliveries cancelled. The delivery log keeps what was sent to it."""
-    async with services.webhooks.intake() as unit:
-        await unit.endpoints.delete(endpoint_id, seen, _actor(caller))
-        await unit.commit()
+    async with services.webhooks.intake() as uow:
+        await uow.endpoints.delete(endpoint_id, seen, _actor(caller))
+        await uow.commit()
 
 
 @endpoints.post(
@@ -123,8 +123,8 @@ async def test_endpoint(
     """A `webhook.test` event for this endpoint alone, delivered as any other event is."""
     start = services.webhooks.runs.start
 
-    async def send(unit: WebhookIntakeUnit) -> CommandResult:
-        delivery = await unit.redeliveries.test(endpoint_id, seen, _actor(caller))
+    async def send(uow: WebhookIntakeUnit) -> CommandResult:
+        delivery = await uow.redeliveries.test(endpoint_id, seen, _actor(caller))
         return CommandResult(answer=_started(delivery), tell=[partial(told, start, delivery)])
 
     return await once.do(services.webhooks.intake, send, again=start)
@@ -141,8 +141,8 @@ async def rotate_secret(
 ) -> Response:
     """Both secrets sign for 24 hours. Rotated again before that, the oldest of the three stops at once."""
 
-    async def rotate(unit: WebhookIntakeUnit) -> CommandResult:
-        return CommandResult(answer=_with_secret(await unit.endpoints.rotate(endpoint_id, seen, _actor(caller))))
+    async def rotate(uow: WebhookIntakeUnit) -> CommandResult:
+        return CommandResult(answer=_with_secret(await uow.endpoints.rotate(endpoint_id, seen, _actor(caller))))
 
     return await once.do(services.webhooks.intake, rotate)
 
@@ -163,8 +163,8 @@ async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """
     start = services.webhooks.runs.start
 
-    async def recover(unit: WebhookIntakeUnit) -> CommandResult:
-        recovered = await unit.redeliveries.recover(
+    async def recover(uow: WebhookIntakeUnit) -> CommandResult:
+        recovered = await uow.redeliveries.recover(
             endpoint_id, seen, _actor(caller), since=wanted.since, until=wanted.until
         )
         ack = RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
@@ -225,8 +225,8 @@ async def redeliver(
     """A pending delivery is attempted now; otherwise the event is delivered anew, with the same id and bytes."""
     runs = services.webhooks.runs
 
-    async def send(unit: WebhookIntakeUnit) -> CommandResult:
-        sent = await unit.redeliveries.redeliver(delivery_id, seen, _actor(caller))
+    async def send(uow: WebhookIntakeUnit) -> CommandResult:
+        sent = await uow.redeliveries.redeliver(delivery_id, seen, _actor(caller))
         call = runs.redeliver_now if sent.waiting else runs.start
         return CommandResult(answer=_started(sent.delivery), tell=[partial(told, call, sent.delivery)])
 

@@ -1,7 +1,7 @@
 """Reads a table of credentials as CSV: every row as JSON would have it, so that one set of rules judges both.
 
 The table has a header (RFC 4180). `api.schemas.csv_format` detects encoding and separator. Names in one cell are
-separated by `|`. White space around a value is dropped, and so are blank rows and columns at the end, which spreadsheets
+separated by `|`. White space around a value is dropped. So are blank rows and columns at the end, which spreadsheets
 add. An empty cell says nothing. The body is read line by line, so that its limits apply before it takes memory.
 """
 

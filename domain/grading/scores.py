@@ -31,16 +31,13 @@ class DegradedReason(StrEnum):
         return not self.needs_person and self not in {
             DegradedReason.ESSAY_GRADER_NOT_CONFIGURED,
             DegradedReason.ESSAY_ATTEMPTS_EXCEEDED,
+            DegradedReason.GRADER_FAILED,
         }
 
     @property
     def needs_person(self) -> bool:
-        """Whether no grader will ever grade this essay, so that a reviewer must."""
-        return self in {
-            DegradedReason.ESSAY_REFUSED_BY_PROVIDER,
-            DegradedReason.ESSAY_TOO_LONG_FOR_MODEL,
-            DegradedReason.GRADER_FAILED,
-        }
+        """Whether the language model will never grade this essay, so that a reviewer must."""
+        return self in {DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL}
 
     @property
     def of_search(self) -> bool:

@@ -15,7 +15,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import answered_essays
 from domain.grading.rubrics import Essay
 from domain.grading.scores import DegradedReason, EssayScore
-from domain.ports import JobKey, UnitOfWorkFactory
+from domain.ports import Database, JobKey
 from persistence.tables import AsyncJobRow, CredentialRow, EmbeddingArtifactRow, RoleRow
 from tests.support.builders import ROLE_ID, an_assessment, artifact_id
 from tests.support.fakes import FakeEmbedder, FakeEssayGrader, IndexedCredential, InMemoryCredentialIndex, bag_of_words
@@ -34,17 +34,17 @@ def run_of(assessment: Assessment) -> RunInput:
     return RunInput(assessment_id=assessment.id, run=assessment.run, revision=assessment.revision + 1)
 
 
-async def essays_of(units: UnitOfWorkFactory, assessment: Assessment) -> tuple[UUID, ...]:
-    async with units() as unit:
-        return answered_essays(await unit.assessments.items(assessment.id))
+async def essays_of(database: Database, assessment: Assessment) -> tuple[UUID, ...]:
+    async with database.transaction() as uow:
+        return answered_essays(await uow.assessments.items(assessment.id))
 
 
-async def score_everything(units: UnitOfWorkFactory, assessment: Assessment) -> None:
+async def score_everything(database: Database, assessment: Assessment) -> None:
     """What must be there before evidence can be looked for."""
     run = run_of(assessment)
-    await ScoreRules(units).score_rules(run)
-    batch = EssaysInput(run=run, essays=left(await essays_of(units, assessment)))
-    await ScoreEssaysLocally(units, FakeEssayGrader()).score_essays_locally(batch)
+    await ScoreRules(database).score_rules(run)
+    batch = EssaysInput(run=run, essays=left(await essays_of(database, assessment)))
+    await ScoreEssaysLocally(database, FakeEssayGrader()).score_essays_locally(batch)
 
 
 def left(

@@ -20,7 +20,7 @@ from domain.assessments.lifecycle import Assessment, Healing
 from domain.assessments.results import Publication
 from domain.errors import NotFound
 from domain.grading.scores import DegradedReason
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.tables import AuditLogRow, EssayReviewRow, EssayScoreRow, ResultRevisionRow, WebhookEventRow
 from tests.activities.builders import an_index, essays_of, left, run_of
 from tests.activities.test_score_essay import ONE_SAMPLE
@@ -39,30 +39,32 @@ LOCAL = DegradedReason.ESSAY_GRADER_LOCAL
 class Steps:
     """The activities of a revision, called one after the other."""
 
-    def __init__(self, session: AsyncSession, units: UnitOfWorkFactory) -> None:
+    def __init__(self, session: AsyncSession, database: Database) -> None:
         self._session = session
-        self._units = units
+        self._database = database
         self._index: InMemoryCredentialIndex | None = None
 
     async def first(self, assessment: Assessment, reason: DegradedReason = LOCAL) -> Publication:
         """A published result whose essays the local grader read."""
         run = run_of(assessment)
-        await ScoreRules(self._units).score_rules(run)
-        batch = EssaysInput(run=run, essays=left(await essays_of(self._units, assessment), reason))
-        await ScoreEssaysLocally(self._units, FakeEssayGrader()).score_essays_locally(batch)
+        await ScoreRules(self._database).score_rules(run)
+        batch = EssaysInput(run=run, essays=left(await essays_of(self._database, assessment), reason))
+        await ScoreEssaysLocally(self._database, FakeEssayGrader()).score_essays_locally(batch)
         return await self.publish(run)
 
     async def evidence(self, run: RunInput) -> None:
         self._index = self._index or await an_index(self._session)
-        await RetrieveEvidence(self._units, FakeEmbedder(), self._index).retrieve_evidence(run)
+        await RetrieveEvidence(self._database, FakeEmbedder(), self._index).retrieve_evidence(run)
 
     async def publish(self, run: RunInput) -> Publication:
         await self.evidence(run)
-        await BlendRecommendations(self._units, FakeNearestLearners()).blend_recommendations(run)
-        return await PublishResult(self._units).publish_result(run)
+        await BlendRecommendations(self._database, FakeNearestLearners()).blend_recommendations(run)
+        return await PublishResult(self._database).publish_result(run)
 
     async def begin(self, assessment: Assessment, *, heal: bool = True) -> RevisionPlan:
-        return await BeginRevision(self._units).begin_revision(RevisionRequest(assessment_id=assessment.id, heal=heal))
+        return await BeginRevision(self._database).begin_revision(
+            RevisionRequest(assessment_id=assessment.id, heal=heal)
+        )
 
     async def grade(self, assessment: Assessment, plan: RevisionPlan, essay: UUID, level: int = 1) -> None:
         class Grader(FakeGradingModel):
@@ -71,12 +73,12 @@ class Steps:
                 return await super().buy(wanted)
 
         wanted = EssayInput(run=run_in(assessment, plan), essay=essay)
-        await ScoreEssay(self._units, Grader(), ONE_SAMPLE).score_essay(wanted)
+        await ScoreEssay(self._database, Grader(), ONE_SAMPLE).score_essay(wanted)
 
     async def review(self, assessment: Assessment, essay: UUID, level: int) -> None:
         """Somebody sets that level, by its place, for every criterion."""
-        async with self._units() as unit:
-            items = {item.snapshot_id: item for item in await unit.assessments.items(assessment.id)}
+        async with self._database.transaction() as uow:
+            items = {item.snapshot_id: item for item in await uow.assessments.items(assessment.id)}
         criteria = items[essay].question.rubric.criteria  # type: ignore[union-attr]  # a text
         row = {
             "id": uuid4(),
@@ -93,8 +95,8 @@ def run_in(assessment: Assessment, plan: RevisionPlan) -> RunInput:
 
 
 @pytest.fixture
-def steps(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> Steps:
-    return Steps(session, uow_factory)
+def steps(session: AsyncSession, database: Database) -> Steps:
+    return Steps(session, database)
 
 
 async def shown(session: AsyncSession, assessment: Assessment) -> dict[UUID, EssayScoreRow]:
@@ -106,7 +108,7 @@ async def shown(session: AsyncSession, assessment: Assessment) -> dict[UUID, Ess
 
 
 async def test_essays_that_a_failing_model_left_are_to_be_healed(
-    uow_factory: UnitOfWorkFactory, steps: Steps, assessment: Assessment
+    database: Database, steps: Steps, assessment: Assessment
 ) -> None:
     publication = await steps.first(assessment)
 
@@ -115,7 +117,7 @@ async def test_essays_that_a_failing_model_left_are_to_be_healed(
     assert publication.heals
     assert plan.healing
     assert plan.revision == 2
-    assert {each.essay for each in plan.essays} == set(await essays_of(uow_factory, assessment))
+    assert {each.essay for each in plan.essays} == set(await essays_of(database, assessment))
 
 
 async def test_before_its_time_nothing_is_healed(steps: Steps, assessment: Assessment) -> None:
@@ -149,7 +151,7 @@ async def test_an_assessment_without_a_result_has_nothing_to_revise(steps: Steps
 
 async def test_an_assessment_that_does_not_exist_is_told(steps: Steps, assessment: Assessment) -> None:
     with pytest.raises(NotFound):
-        await BeginRevision(steps._units).begin_revision(RevisionRequest(assessment_id=uuid4(), heal=True))
+        await BeginRevision(steps._database).begin_revision(RevisionRequest(assessment_id=uuid4(), heal=True))
     del assessment
 
 
@@ -216,7 +218,7 @@ async def test_the_epoch_of_the_last_answers_is_told(steps: Steps, assessment: A
     plan = await steps.begin(assessment)
     essay = plan.essays[0].essay
     wanted = EssayInput(run=run_in(assessment, plan), essay=essay, epoch=2)
-    await ScoreEssay(steps._units, FakeGradingModel(b"rejected"), ONE_SAMPLE).score_essay(wanted)
+    await ScoreEssay(steps._database, FakeGradingModel(b"rejected"), ONE_SAMPLE).score_essay(wanted)
 
     assert EssayToRegrade(essay=essay, epoch=2) in (await steps.begin(assessment)).essays
 
@@ -242,7 +244,7 @@ async def test_a_review_comes_before_healing_and_wins_over_it(
 
 
 async def test_a_review_that_comes_after_the_gaps_makes_the_next_revision(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, steps: Steps, assessment: Assessment
+    session: AsyncSession, database: Database, steps: Steps, assessment: Assessment
 ) -> None:
     await steps.first(assessment)
     first, second = (each.essay for each in (await steps.begin(assessment)).essays)
@@ -256,18 +258,18 @@ async def test_a_review_that_comes_after_the_gaps_makes_the_next_revision(
     rows = await shown(session, assessment)
     assert [rows[each].response_payload["reviewed"] for each in (first, second)] == [True, False]
     assert (await steps.begin(assessment)).reviews
-    del uow_factory
+    del database
 
 
 async def test_a_revision_costs_what_was_paid_for_rejected_answers_too(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, steps: Steps, assessment: Assessment
+    session: AsyncSession, database: Database, steps: Steps, assessment: Assessment
 ) -> None:
     await steps.first(assessment)
     plan = await steps.begin(assessment)
     healed, rejected = (each.essay for each in plan.essays)
     await steps.grade(assessment, plan, healed)
     wanted = EssayInput(run=run_in(assessment, plan), essay=rejected)
-    await ScoreEssay(uow_factory, FakeGradingModel(b"rejected"), ONE_SAMPLE).score_essay(wanted)
+    await ScoreEssay(database, FakeGradingModel(b"rejected"), ONE_SAMPLE).score_essay(wanted)
 
     await steps.publish(run_in(assessment, plan))
 
@@ -287,28 +289,26 @@ async def test_every_revision_is_kept(session: AsyncSession, steps: Steps, asses
 
 
 async def test_healing_that_is_given_up_stays_so_and_is_audited(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, steps: Steps, assessment: Assessment
+    session: AsyncSession, database: Database, steps: Steps, assessment: Assessment
 ) -> None:
     await steps.first(assessment)
     end = HealingEnd(assessment_id=assessment.id, healing=Healing.FINAL)
 
-    assert await EndHealing(uow_factory).end_healing(end) is Healing.FINAL
-    assert await EndHealing(uow_factory).end_healing(end) is Healing.FINAL
+    assert await EndHealing(database).end_healing(end) is Healing.FINAL
+    assert await EndHealing(database).end_healing(end) is Healing.FINAL
 
     assert not (await steps.begin(assessment)).healing
     actions = (await session.scalars(select(AuditLogRow.action))).all()
     assert actions.count("assessment.healing_final") == 1
 
 
-async def test_healing_that_an_error_stopped_says_why(
-    uow_factory: UnitOfWorkFactory, steps: Steps, assessment: Assessment
-) -> None:
+async def test_healing_that_an_error_stopped_says_why(database: Database, steps: Steps, assessment: Assessment) -> None:
     await steps.first(assessment)
 
-    await EndHealing(uow_factory).end_healing(
+    await EndHealing(database).end_healing(
         HealingEnd(assessment_id=assessment.id, healing=Healing.STOPPED, reason="CorruptData")
     )
 
-    async with uow_factory() as unit:
-        after = await unit.assessments.get(assessment.id)
+    async with database.transaction() as uow:
+        after = await uow.assessments.get(assessment.id)
     assert (after.status, after.healing, after.failure_reason) == ("completed", Healing.STOPPED, "CorruptData")

@@ -8,14 +8,14 @@ from activities.claim_assessment import Claim, ClaimAssessment, ClaimInput, Clai
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import Erased, NotFound
 from domain.ids import derived_id
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.tables import AssessmentRow, AsyncJobRow, AuditLogRow, UserRow, WebhookEventRow
 from tests.activities.builders import MINUTE_AGO, essays_of
 from tests.support.builders import an_assessment
 
 
-async def claim(units: UnitOfWorkFactory, assessment: Assessment) -> Claim:
-    return await ClaimAssessment(units).claim_assessment(ClaimInput(assessment_id=assessment.id))
+async def claim(database: Database, assessment: Assessment) -> Claim:
+    return await ClaimAssessment(database).claim_assessment(ClaimInput(assessment_id=assessment.id))
 
 
 async def row_of(session: AsyncSession, assessment: Assessment) -> AssessmentRow:
@@ -29,53 +29,49 @@ async def audited(session: AsyncSession, assessment: Assessment) -> list[str]:
 
 
 async def test_a_submitted_assessment_is_taken_up_with_its_answered_essays(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
+    session: AsyncSession, database: Database
 ) -> None:
     assessment = await an_assessment(session, status="awaiting_async", submitted_at=MINUTE_AGO)
 
-    claimed = await claim(uow_factory, assessment)
+    claimed = await claim(database, assessment)
 
     assert claimed == Claim(
         outcome=ClaimOutcome.GO_ON,
         status=AssessmentStatus.AWAITING_ASYNC,
         run=1,
         revision=1,
-        essays=await essays_of(uow_factory, assessment),
+        essays=await essays_of(database, assessment),
     )
     assert (await row_of(session, assessment)).claimed_at is not None
 
 
-async def test_claiming_again_says_the_same_and_keeps_the_first_time(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_claiming_again_says_the_same_and_keeps_the_first_time(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session, status="awaiting_async", submitted_at=MINUTE_AGO)
-    first = await claim(uow_factory, assessment)
+    first = await claim(database, assessment)
     at = (await row_of(session, assessment)).claimed_at
 
-    assert await claim(uow_factory, assessment) == first
+    assert await claim(database, assessment) == first
 
     assert (await row_of(session, assessment)).claimed_at == at
     assert await audited(session, assessment) == ["assessment.claimed"]
 
 
 async def test_before_the_expiry_there_are_seconds_left_and_nothing_changes(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
+    session: AsyncSession, database: Database
 ) -> None:
     assessment = await an_assessment(session, expires_at=datetime.now(UTC) + timedelta(hours=1))
 
-    waiting = await claim(uow_factory, assessment)
+    waiting = await claim(database, assessment)
 
     assert waiting.outcome is ClaimOutcome.NOT_DUE
     assert 3000 < waiting.wait_s <= 3600
     assert (await row_of(session, assessment)).status == "in_progress"
 
 
-async def test_expiry_submits_what_was_answered_and_queues_its_steps(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_expiry_submits_what_was_answered_and_queues_its_steps(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session, expires_at=MINUTE_AGO)
 
-    claimed = await claim(uow_factory, assessment)
+    claimed = await claim(database, assessment)
 
     row = await row_of(session, assessment)
     jobs = await session.execute(
@@ -96,11 +92,11 @@ async def test_expiry_submits_what_was_answered_and_queues_its_steps(
 
 
 async def test_expiry_without_an_answer_fails_the_assessment_and_tells_partners(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
+    session: AsyncSession, database: Database
 ) -> None:
     assessment = await an_assessment(session, answered=False, expires_at=MINUTE_AGO)
 
-    claimed = await claim(uow_factory, assessment)
+    claimed = await claim(database, assessment)
 
     row = await row_of(session, assessment)
     events = await session.scalars(
@@ -112,35 +108,33 @@ async def test_expiry_without_an_answer_fails_the_assessment_and_tells_partners(
 
 
 @pytest.mark.parametrize("answered", [True, False])
-async def test_an_expiry_happens_once(session: AsyncSession, uow_factory: UnitOfWorkFactory, *, answered: bool) -> None:
+async def test_an_expiry_happens_once(session: AsyncSession, database: Database, *, answered: bool) -> None:
     assessment = await an_assessment(session, answered=answered, expires_at=MINUTE_AGO)
-    first = await claim(uow_factory, assessment)
+    first = await claim(database, assessment)
     after = await audited(session, assessment)
 
-    assert await claim(uow_factory, assessment) == first
+    assert await claim(database, assessment) == first
 
     assert await audited(session, assessment) == after
 
 
-async def test_a_finished_assessment_is_left_alone(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_a_finished_assessment_is_left_alone(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session, status="failed", failure_reason="CorruptData")
 
-    assert await claim(uow_factory, assessment) == Claim(outcome=ClaimOutcome.FINISHED, status=AssessmentStatus.FAILED)
+    assert await claim(database, assessment) == Claim(outcome=ClaimOutcome.FINISHED, status=AssessmentStatus.FAILED)
     assert await audited(session, assessment) == []
 
 
-async def test_an_assessment_of_an_erased_person_is_not_taken_up(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_an_assessment_of_an_erased_person_is_not_taken_up(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session, status="awaiting_async", submitted_at=MINUTE_AGO)
     await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
 
     with pytest.raises(Erased):
-        await claim(uow_factory, assessment)
+        await claim(database, assessment)
 
     assert (await row_of(session, assessment)).claimed_at is None
 
 
-async def test_an_assessment_that_does_not_exist_is_not_found(uow_factory: UnitOfWorkFactory) -> None:
+async def test_an_assessment_that_does_not_exist_is_not_found(database: Database) -> None:
     with pytest.raises(NotFound):
-        await ClaimAssessment(uow_factory).claim_assessment(ClaimInput(assessment_id=derived_id("nothing")))
+        await ClaimAssessment(database).claim_assessment(ClaimInput(assessment_id=derived_id("nothing")))

@@ -12,11 +12,11 @@ from temporalio.testing import ActivityEnvironment
 from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, DeliverWebhook
 from activities.endpoint_slots import EndpointConcurrencyLimiter
 from domain.errors import StorageUnavailable
-from domain.ports import UnitOfWork, UnitOfWorkFactory
+from domain.ports import Database
 from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Message
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from tests.support.builders import an_organization
-from tests.support.fakes import ScriptedSender, answer
+from tests.support.fakes import FailingDatabase, ScriptedSender, answer
 from tests.support.partners import a_delivery, an_endpoint
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -34,8 +34,8 @@ def sender() -> ScriptedSender:
 
 
 @pytest.fixture
-def deliver(uow_factory: UnitOfWorkFactory, sender: ScriptedSender) -> DeliverWebhook:
-    return DeliverWebhook(uow_factory, sender, EndpointConcurrencyLimiter(1))
+def deliver(database: Database, sender: ScriptedSender) -> DeliverWebhook:
+    return DeliverWebhook(database, sender, EndpointConcurrencyLimiter(1))
 
 
 async def run(
@@ -169,35 +169,24 @@ async def test_giving_up_is_a_dead_letter(session: AsyncSession, deliver: Delive
 class CutOffSender(ScriptedSender):
     """The database is away once the partner has answered."""
 
-    def __init__(self, units: "CutOffUnits") -> None:
+    def __init__(self, database: FailingDatabase) -> None:
         super().__init__()
-        self.units = units
+        self.database = database
 
     async def send(self, message: Message) -> Answer:
-        self.units.away = not self.sent
+        self.database.away = not self.sent
         return await super().send(message)
 
 
-class CutOffUnits:
-    def __init__(self, units: UnitOfWorkFactory) -> None:
-        self.units = units
-        self.away = False
-
-    def __call__(self, *, autocommit: bool = False) -> UnitOfWork:
-        if self.away:
-            raise StorageUnavailable("Away")
-        return self.units(autocommit=autocommit)
-
-
 async def test_what_could_not_be_recorded_is_sent_again_as_it_was(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, delivery: Delivery
+    session: AsyncSession, database: Database, delivery: Delivery
 ) -> None:
-    units = CutOffUnits(uow_factory)
-    sender = CutOffSender(units)
-    deliver = DeliverWebhook(units, sender, EndpointConcurrencyLimiter(1))
+    failing = FailingDatabase(database)
+    sender = CutOffSender(failing)
+    deliver = DeliverWebhook(failing, sender, EndpointConcurrencyLimiter(1))
     with pytest.raises(StorageUnavailable):
         await run(deliver, delivery)
-    units.away = False
+    failing.away = False
 
     assert (await run(deliver, delivery)).status is DeliveryStatus.DELIVERED
 
@@ -222,10 +211,8 @@ class RacingSender(ScriptedSender):
         return found
 
 
-async def test_of_two_attempts_of_one_number_the_first_one_counts(
-    uow_factory: UnitOfWorkFactory, delivery: Delivery
-) -> None:
+async def test_of_two_attempts_of_one_number_the_first_one_counts(database: Database, delivery: Delivery) -> None:
     sender = RacingSender([answer(500), answer(200)])
-    sender.delivery, sender.deliver = delivery, DeliverWebhook(uow_factory, sender, EndpointConcurrencyLimiter(2))
+    sender.delivery, sender.deliver = delivery, DeliverWebhook(database, sender, EndpointConcurrencyLimiter(2))
 
     assert (await run(sender.deliver, delivery)).status is DeliveryStatus.DELIVERED

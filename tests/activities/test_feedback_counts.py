@@ -1,8 +1,7 @@
 """What earlier learners made of their recommendations changes the next learner's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,15 +14,15 @@ from activities.blend_recommendations import BlendRecommendations
 from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
-from domain.ports import UnitOfWork, UnitOfWorkFactory
+from domain.ports import Database
 from domain.recommending.calibration import LEAST_REACTIONS, Tally
 from domain.recommending.ranking import ITEMS
 from domain.recommending.recommendations import Blend
 from persistence.tables import FeedbackRow, RecommendationItemRow, RecommendationRow
-from persistence.unit_of_work import SqlUnitOfWork
 from tests.activities.builders import an_index, run_of, score_everything, submitted
 from tests.support.builders import a_user, an_assessment, an_organization, some_credentials
 from tests.support.fakes import FakeEmbedder, InMemoryCredentialIndex
+from tests.support.rolled_back_database import RolledBackDatabase
 
 WEIGHTS = {"gap_coverage": 0.75, "similarity": 0.25}
 FEATURES = {"gap_coverage": 0.4, "similarity": 0.8}
@@ -70,28 +69,26 @@ async def say(session: AsyncSession, of: dict[str, Any], **said: Any) -> None:
     )
 
 
-async def tallies(units: Callable[[], UnitOfWork], assessment: Assessment) -> tuple[Tally, ...]:
-    async with units() as unit:
-        return await unit.catalog.tallies(assessment)
+async def tallies(database: Database, assessment: Assessment) -> tuple[Tally, ...]:
+    async with database.transaction() as uow:
+        return await uow.catalog.tallies(assessment)
 
 
 async def blended(
-    session: AsyncSession, units: UnitOfWorkFactory, organization_id: UUID, index: InMemoryCredentialIndex
+    session: AsyncSession, database: Database, organization_id: UUID, index: InMemoryCredentialIndex
 ) -> Blend:
     """For a new learner of the organization, who answers everything right but essays."""
     learner = await submitted(session, user_id=await a_user(session, organization_id))
-    await score_everything(units, learner)
-    await RetrieveEvidence(units, FakeEmbedder(), index).retrieve_evidence(run_of(learner))
-    await BlendRecommendations(units, KnnNearestLearners()).blend_recommendations(run_of(learner))
-    async with units() as unit:
-        return await unit.jobs.output(run_of(learner).job(Step.BLEND_RECOMMENDATIONS), Blend)
+    await score_everything(database, learner)
+    await RetrieveEvidence(database, FakeEmbedder(), index).retrieve_evidence(run_of(learner))
+    await BlendRecommendations(database, KnnNearestLearners()).blend_recommendations(run_of(learner))
+    async with database.transaction() as uow:
+        return await uow.jobs.output(run_of(learner).job(Step.BLEND_RECOMMENDATIONS), Blend)
 
 
-async def test_what_many_rejected_sinks_for_the_next_learner(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_what_many_rejected_sinks_for_the_next_learner(session: AsyncSession, database: Database) -> None:
     organization_id, index = await an_organization(session), await an_index(session)
-    before = await blended(session, uow_factory, organization_id, index)
+    before = await blended(session, database, organization_id, index)
     # A prerequisite stays before what needs it, whatever is thought of it.
     disliked = next(item for item in before.items if item.evidence == (item.credential_id,))
     others = [item.credential_id for item in before.items if item != disliked]
@@ -101,7 +98,7 @@ async def test_what_many_rejected_sinks_for_the_next_learner(
         for each in others:
             await say(session, shown, credential_id=each, acceptance_status="accepted", relevance_score=5)
 
-    after = await blended(session, uow_factory, organization_id, index)
+    after = await blended(session, database, organization_id, index)
 
     assert after.weights["neighbours"] > before.weights["neighbours"] == 0
     places = {item.credential_id: item.position for item in after.items}
@@ -110,27 +107,27 @@ async def test_what_many_rejected_sinks_for_the_next_learner(
 
 
 async def test_a_reaction_is_counted_with_the_score_that_was_shown(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     credentials = await some_credentials(session, 2)
     shown = await a_recommendation(session, assessment.organization_id, credentials)
     await say(session, shown, credential_id=credentials[0], relevance_score=4)
     await say(session, shown, credential_id=credentials[1], relevance_score=5, acceptance_status="rejected")
 
-    assert await tallies(uow_factory, assessment) == (Tally(score=SCORE, reactions=2.0, liked=1.0),)
+    assert await tallies(database, assessment) == (Tally(score=SCORE, reactions=2.0, liked=1.0),)
 
 
 async def test_a_reaction_to_a_whole_list_counts_once(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     shown = await a_recommendation(session, assessment.organization_id, await some_credentials(session, 4))
     await say(session, shown, relevance_score=5)
 
-    assert await tallies(uow_factory, assessment) == (Tally(score=SCORE, reactions=1.0, liked=1.0),)
+    assert await tallies(database, assessment) == (Tally(score=SCORE, reactions=1.0, liked=1.0),)
 
 
 async def test_the_last_word_on_a_credential_counts(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     (credential,) = await some_credentials(session, 1)
     shown = await a_recommendation(session, assessment.organization_id, [credential])
@@ -139,17 +136,17 @@ async def test_the_last_word_on_a_credential_counts(
     await say(session, shown, credential_id=credential, relevance_score=5, submitted_at=later)
     await say(session, shown, relevance_score=1, submitted_at=later)
 
-    assert await tallies(uow_factory, assessment) == (Tally(score=SCORE, reactions=1.0, liked=1.0),)
+    assert await tallies(database, assessment) == (Tally(score=SCORE, reactions=1.0, liked=1.0),)
 
 
 @pytest.mark.parametrize("other", [{"revision": 2}, {"submitted_by_role": "advisor"}])
 async def test_reactions_of_others_and_to_other_revisions_do_not_count(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, other: dict[str, Any]
+    session: AsyncSession, database: Database, assessment: Assessment, other: dict[str, Any]
 ) -> None:
     shown = await a_recommendation(session, assessment.organization_id, await some_credentials(session, 1))
     await say(session, shown, relevance_score=5, **other)
 
-    assert await tallies(uow_factory, assessment) == ()
+    assert await tallies(database, assessment) == ()
 
 
 async def test_reactions_in_other_organizations_count_only_when_told_so(
@@ -160,6 +157,6 @@ async def test_reactions_in_other_organizations_count_only_when_told_so(
         session, await a_recommendation(session, elsewhere, await some_credentials(session, 1)), relevance_score=5
     )
 
-    assert await tallies(partial(SqlUnitOfWork, session_factory), assessment) == ()
-    everywhere = partial(SqlUnitOfWork, session_factory, all_organizations=True)
+    assert await tallies(RolledBackDatabase(session_factory), assessment) == ()
+    everywhere = RolledBackDatabase(session_factory, all_organizations=True)
     assert await tallies(everywhere, assessment) == (Tally(score=SCORE, reactions=1.0, liked=1.0),)

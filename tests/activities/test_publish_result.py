@@ -10,7 +10,7 @@ from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
 from domain.errors import Conflict, Erased, InvalidAssessmentState
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,
@@ -21,7 +21,7 @@ from persistence.tables import (
     UserRow,
     WebhookEventRow,
 )
-from persistence.unit_of_work import sessions, unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase, sessions
 from tests.activities.builders import an_index, job_row, run_of, score_everything, submitted
 from tests.support.fakes import FakeEmbedder, FakeNearestLearners
 
@@ -37,25 +37,23 @@ async def rows(session: AsyncSession, assessment: Assessment) -> dict[type, int]
     }
 
 
-async def prepare(session: AsyncSession, units: UnitOfWorkFactory, assessment: Assessment) -> None:
+async def prepare(session: AsyncSession, database: Database, assessment: Assessment) -> None:
     """Runs every step before the publication."""
     index = await an_index(session)
     await session.commit()
-    await score_everything(units, assessment)
-    await RetrieveEvidence(units, FakeEmbedder(), index).retrieve_evidence(run_of(assessment))
-    await BlendRecommendations(units, FakeNearestLearners()).blend_recommendations(run_of(assessment))
+    await score_everything(database, assessment)
+    await RetrieveEvidence(database, FakeEmbedder(), index).retrieve_evidence(run_of(assessment))
+    await BlendRecommendations(database, FakeNearestLearners()).blend_recommendations(run_of(assessment))
 
 
 @pytest.fixture
-async def ready(session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment) -> Assessment:
-    await prepare(session, uow_factory, assessment)
+async def ready(session: AsyncSession, database: Database, assessment: Assessment) -> Assessment:
+    await prepare(session, database, assessment)
     return assessment
 
 
-async def test_the_outputs_become_the_result(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, ready: Assessment
-) -> None:
-    publication = await PublishResult(uow_factory).publish_result(run_of(ready))
+async def test_the_outputs_become_the_result(session: AsyncSession, database: Database, ready: Assessment) -> None:
+    publication = await PublishResult(database).publish_result(run_of(ready))
 
     assert (publication.revision, publication.degraded_reasons) == (1, ("essay_grader_not_configured",))
     assert await rows(session, ready) == PUBLISHED
@@ -63,9 +61,9 @@ async def test_the_outputs_become_the_result(
 
 
 async def test_publishing_clears_what_the_steps_left(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, ready: Assessment
+    session: AsyncSession, database: Database, ready: Assessment
 ) -> None:
-    await PublishResult(uow_factory).publish_result(run_of(ready))
+    await PublishResult(database).publish_result(run_of(ready))
 
     kept = await session.scalars(
         select(AsyncJobRow.job_type).where(AsyncJobRow.assessment_id == ready.id, AsyncJobRow.payload.is_not(None))
@@ -74,9 +72,9 @@ async def test_publishing_clears_what_the_steps_left(
 
 
 async def test_publishing_again_returns_the_first_publication(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, ready: Assessment
+    session: AsyncSession, database: Database, ready: Assessment
 ) -> None:
-    activity = PublishResult(uow_factory)
+    activity = PublishResult(database)
     first = await activity.publish_result(run_of(ready))
 
     assert await activity.publish_result(run_of(ready)) == first
@@ -85,11 +83,11 @@ async def test_publishing_again_returns_the_first_publication(
 
 
 async def test_overlapping_attempts_make_one_publication(clean_engine: AsyncEngine) -> None:
-    units = unit_of_work_factory(clean_engine)
+    database = SqlDatabase(clean_engine)
     async with sessions(clean_engine)() as session:
         assessment = await submitted(session)
-        await prepare(session, units, assessment)
-        activity = PublishResult(units)
+        await prepare(session, database, assessment)
+        activity = PublishResult(database)
 
         first, second = await asyncio.gather(*(activity.publish_result(run_of(assessment)) for _ in range(2)))
 
@@ -98,12 +96,12 @@ async def test_overlapping_attempts_make_one_publication(clean_engine: AsyncEngi
 
 
 async def test_a_step_without_an_output_publishes_nothing(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    await score_everything(uow_factory, assessment)
+    await score_everything(database, assessment)
 
     with pytest.raises(Conflict):
-        await PublishResult(uow_factory).publish_result(run_of(assessment))
+        await PublishResult(database).publish_result(run_of(assessment))
 
     row = await job_row(session, run_of(assessment).job(Step.PUBLISH_RESULT))
     assert (row.status, row.error_payload) == ("failed", {"code": "CONFLICT_409"})
@@ -111,12 +109,12 @@ async def test_a_step_without_an_output_publishes_nothing(
 
 
 async def test_the_attempt_after_a_failed_one_publishes(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    activity = PublishResult(uow_factory)
+    activity = PublishResult(database)
     with pytest.raises(Conflict):
         await activity.publish_result(run_of(assessment))
-    await prepare(session, uow_factory, assessment)
+    await prepare(session, database, assessment)
 
     await activity.publish_result(run_of(assessment))
 
@@ -125,34 +123,34 @@ async def test_the_attempt_after_a_failed_one_publishes(
 
 
 async def test_a_run_that_failed_publishes_nothing(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, ready: Assessment
+    session: AsyncSession, database: Database, ready: Assessment
 ) -> None:
     over = {"status": "failed", "failure_reason": "CorruptData"}
     await session.execute(update(AssessmentRow).where(AssessmentRow.id == ready.id).values(**over))
 
     with pytest.raises(InvalidAssessmentState):
-        await PublishResult(uow_factory).publish_result(run_of(ready))
+        await PublishResult(database).publish_result(run_of(ready))
 
     assert not any((await rows(session, ready)).values())
 
 
 async def test_a_run_that_another_one_followed_publishes_nothing(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, ready: Assessment
+    session: AsyncSession, database: Database, ready: Assessment
 ) -> None:
     await session.execute(update(AssessmentRow).where(AssessmentRow.id == ready.id).values(run=2))
 
     with pytest.raises(Conflict):
-        await PublishResult(uow_factory).publish_result(run_of(ready))
+        await PublishResult(database).publish_result(run_of(ready))
 
     assert not any((await rows(session, ready)).values())
 
 
 async def test_nothing_is_published_about_a_person_who_is_being_erased(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, ready: Assessment
+    session: AsyncSession, database: Database, ready: Assessment
 ) -> None:
     await session.execute(update(UserRow).where(UserRow.id == ready.user_id).values(status="erasing"))
 
     with pytest.raises(Erased):
-        await PublishResult(uow_factory).publish_result(run_of(ready))
+        await PublishResult(database).publish_result(run_of(ready))
 
     assert not any((await rows(session, ready)).values())

@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.reconcile import PAGE, STALE_AFTER_S, Reconcile, Reconciled
 from domain.assessments.steps import Step
 from domain.errors import ExternalServiceError
-from domain.ports import JobKey, UnitOfWorkFactory
+from domain.ports import Database, JobKey
 from domain.privacy import Erasure
 from persistence.tables import (
     AssessmentRow,
@@ -67,13 +67,13 @@ def catalog_runs() -> RecordingCatalogRuns:
 
 @pytest.fixture
 def reconcile(
-    uow_factory: UnitOfWorkFactory,
+    database: Database,
     runs: PagedRuns,
     deliveries: RecordingDeliveries,
     erasures: RecordingErasures,
     catalog_runs: RecordingCatalogRuns,
 ) -> Reconcile:
-    return Reconcile(uow_factory, runs, deliveries, erasures, catalog_runs)
+    return Reconcile(database, runs, deliveries, erasures, catalog_runs)
 
 
 async def sweep(reconcile: Reconcile) -> Reconciled:
@@ -204,15 +204,15 @@ async def test_a_sweep_reaches_beyond_the_first_page(
 
 
 async def test_jobs_that_run_for_longer_than_any_policy_allows_are_closed(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, reconcile: Reconcile, runs: PagedRuns
+    session: AsyncSession, database: Database, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     assessment = await an_assessment(session, **CLAIMED)
     await runs.start(assessment)
     old, new = (JobKey(assessment_id=assessment.id, run=1, revision=1, step=step) for step in (Step.SCORE_RULES, "x"))
-    async with uow_factory() as unit:
+    async with database.transaction() as uow:
         for key in (old, new):
-            await unit.jobs.begin(key, object)
-        await unit.commit()
+            await uow.jobs.begin(key, object)
+        await uow.commit()
     long_ago = datetime.now(UTC) - timedelta(seconds=STALE_AFTER_S + 60)
     await session.execute(update(AsyncJobRow).where(AsyncJobRow.id == old.id).values(started_at=long_ago))
 
@@ -269,12 +269,12 @@ async def test_an_erasure_that_nobody_works_on_is_started(
 
 
 async def test_what_was_written_to_the_audit_trail_is_sealed(
-    session: AsyncSession, reconcile: Reconcile, uow_factory: UnitOfWorkFactory
+    session: AsyncSession, reconcile: Reconcile, database: Database
 ) -> None:
     assessment = await an_assessment(session)
-    async with uow_factory() as unit:
-        await unit.assessments.save(assessment, assessment.submit())
-        await unit.commit()
+    async with database.transaction() as uow:
+        await uow.assessments.save(assessment, assessment.submit())
+        await uow.commit()
 
     await sweep(reconcile)
 

@@ -16,14 +16,12 @@ class Batches:
 
     found: list[int]
     asked: list[tuple[RetentionRule, int, int]] = field(default_factory=list)
-    committed: int = 0
 
     @property
     def retention(self) -> Self:
         return self
 
-    def __call__(self, *, autocommit: bool = False) -> Self:
-        assert autocommit  # a batch is one statement, and locks for no longer
+    def statement(self) -> Self:
         return self
 
     async def __aenter__(self) -> Self:
@@ -31,32 +29,28 @@ class Batches:
 
     async def __aexit__(self, *_: object) -> None: ...
 
-    async def commit(self) -> None:
-        self.committed += 1
-
     async def apply(self, rule: RetentionRule, *, days: int, limit: int) -> int:
         self.asked.append((rule, days, limit))
         return self.found.pop(0)
 
 
-async def retain(units: Batches, days: dict[RetentionRule, int]) -> int:
-    activity = Retain(units, days, batch=10)  # type: ignore[arg-type]  # as much of it as this needs
+async def retain(database: Batches, days: dict[RetentionRule, int]) -> int:
+    activity = Retain(database, days, batch=10)  # type: ignore[arg-type]  # as much of it as this needs
     gone: int = await ActivityEnvironment().run(activity.retain, RetainInput(rule=RetentionRule.JOBS))
     return gone
 
 
 async def test_batches_follow_each_other_until_one_is_empty() -> None:
-    units = Batches([10, 10, 3, 0])
+    database = Batches([10, 10, 3, 0])
 
-    assert await retain(units, {RetentionRule.JOBS: 90}) == 23
+    assert await retain(database, {RetentionRule.JOBS: 90}) == 23
 
-    assert units.asked == [(RetentionRule.JOBS, 90, 10)] * 4
-    assert units.committed == 4
+    assert database.asked == [(RetentionRule.JOBS, 90, 10)] * 4
 
 
 @pytest.mark.parametrize("days", [{}, {RetentionRule.DENIALS: 1}])
 async def test_a_rule_without_an_age_keeps_everything(days: dict[RetentionRule, int]) -> None:
-    units = Batches([])
+    database = Batches([])
 
-    assert await retain(units, days) == 0
-    assert units.asked == []
+    assert await retain(database, days) == 0
+    assert database.asked == []

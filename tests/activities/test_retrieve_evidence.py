@@ -11,29 +11,29 @@ from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
 from domain.errors import Conflict, ExternalServiceError, ModelUnavailable, StorageUnavailable
 from domain.grading.scores import DegradedReason
-from domain.ports import Found, SearchQuery, UnitOfWorkFactory
+from domain.ports import Database, Found, SearchQuery
 from domain.recommending.recommendations import Evidence
 from persistence.tables import CredentialRow
-from persistence.unit_of_work import sessions, unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase, sessions
 from tests.activities.builders import an_index, job_row, run_of, score_everything, searchable_credentials, submitted
 from tests.support.fakes import FakeEmbedder, InMemoryCredentialIndex
 
 
-async def stored(units: UnitOfWorkFactory, assessment: Assessment) -> Evidence:
-    async with units() as unit:
-        return await unit.jobs.output(run_of(assessment).job(Step.RETRIEVE_EVIDENCE), Evidence)
+async def stored(database: Database, assessment: Assessment) -> Evidence:
+    async with database.transaction() as uow:
+        return await uow.jobs.output(run_of(assessment).job(Step.RETRIEVE_EVIDENCE), Evidence)
 
 
 async def test_every_gap_is_searched_for_and_every_hit_leaves_a_trace(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    await score_everything(uow_factory, assessment)
+    await score_everything(database, assessment)
 
-    result = await RetrieveEvidence(uow_factory, FakeEmbedder(), await an_index(session)).retrieve_evidence(
+    result = await RetrieveEvidence(database, FakeEmbedder(), await an_index(session)).retrieve_evidence(
         run_of(assessment)
     )
 
-    evidence = await stored(uow_factory, assessment)
+    evidence = await stored(database, assessment)
     skills = {gap.skill for gap in evidence.gaps}
     assert (result.gaps, result.traces) == (len(evidence.gaps), len(evidence.traces))
     assert evidence.traces
@@ -42,11 +42,11 @@ async def test_every_gap_is_searched_for_and_every_hit_leaves_a_trace(
 
 
 async def test_all_gaps_are_embedded_in_one_batch_and_a_repetition_embeds_nothing(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    await score_everything(uow_factory, assessment)
+    await score_everything(database, assessment)
     embedder = FakeEmbedder()
-    activity = RetrieveEvidence(uow_factory, embedder, await an_index(session))
+    activity = RetrieveEvidence(database, embedder, await an_index(session))
 
     first = await activity.retrieve_evidence(run_of(assessment))
 
@@ -55,28 +55,26 @@ async def test_all_gaps_are_embedded_in_one_batch_and_a_repetition_embeds_nothin
 
 
 async def test_a_hit_on_a_credential_that_was_withdrawn_does_not_count(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    await score_everything(uow_factory, assessment)
+    await score_everything(database, assessment)
     credentials = await searchable_credentials(session)
     withdrawn = credentials[0].id
     await session.execute(update(CredentialRow).where(CredentialRow.id == withdrawn).values(active=False))
 
-    await RetrieveEvidence(uow_factory, FakeEmbedder(), InMemoryCredentialIndex(credentials)).retrieve_evidence(
+    await RetrieveEvidence(database, FakeEmbedder(), InMemoryCredentialIndex(credentials)).retrieve_evidence(
         run_of(assessment)
     )
 
-    found = {trace.credential_id for trace in (await stored(uow_factory, assessment)).traces}
+    found = {trace.credential_id for trace in (await stored(database, assessment)).traces}
     assert found
     assert withdrawn not in found
 
 
-async def test_without_a_single_hit_there_are_gaps_and_no_traces(
-    uow_factory: UnitOfWorkFactory, assessment: Assessment
-) -> None:
-    await score_everything(uow_factory, assessment)
+async def test_without_a_single_hit_there_are_gaps_and_no_traces(database: Database, assessment: Assessment) -> None:
+    await score_everything(database, assessment)
 
-    result = await RetrieveEvidence(uow_factory, FakeEmbedder(), InMemoryCredentialIndex([])).retrieve_evidence(
+    result = await RetrieveEvidence(database, FakeEmbedder(), InMemoryCredentialIndex([])).retrieve_evidence(
         run_of(assessment)
     )
 
@@ -85,13 +83,13 @@ async def test_without_a_single_hit_there_are_gaps_and_no_traces(
 
 
 async def test_evidence_needs_the_score_of_every_essay(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    await ScoreRules(uow_factory).score_rules(run_of(assessment))
+    await ScoreRules(database).score_rules(run_of(assessment))
     embedder = FakeEmbedder()
 
     with pytest.raises(Conflict):
-        await RetrieveEvidence(uow_factory, embedder, await an_index(session)).retrieve_evidence(run_of(assessment))
+        await RetrieveEvidence(database, embedder, await an_index(session)).retrieve_evidence(run_of(assessment))
 
     row = await job_row(session, run_of(assessment).job(Step.RETRIEVE_EVIDENCE))
     assert (row.status, row.error_payload) == ("failed", {"code": "CONFLICT_409"})
@@ -99,7 +97,7 @@ async def test_evidence_needs_the_score_of_every_essay(
 
 
 async def test_no_transaction_is_open_while_the_model_or_the_index_works(clean_engine: AsyncEngine) -> None:
-    units, pool = unit_of_work_factory(clean_engine), clean_engine.pool
+    database, pool = SqlDatabase(clean_engine), clean_engine.pool
     assert isinstance(pool, QueuePool)
     checked_out = pool.checkedout
     in_use: list[int] = []
@@ -118,9 +116,9 @@ async def test_no_transaction_is_open_while_the_model_or_the_index_works(clean_e
         assessment = await submitted(session)
         index = Index(await searchable_credentials(session))
         await session.commit()
-    await score_everything(units, assessment)
+    await score_everything(database, assessment)
 
-    await RetrieveEvidence(units, Embedder(), index).retrieve_evidence(run_of(assessment))
+    await RetrieveEvidence(database, Embedder(), index).retrieve_evidence(run_of(assessment))
 
     assert in_use == [0, 0]
 
@@ -157,15 +155,15 @@ async def standby(session: AsyncSession) -> Searched:
 
 
 async def test_while_the_model_answers_its_standby_is_not_asked(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    await score_everything(uow_factory, assessment)
+    await score_everything(database, assessment)
     spare = await standby(session)
     unasked = Searched(embedder=Paid(ModelUnavailable("away")), index=spare.index)
 
-    result = await RetrieveEvidence(uow_factory, Paid(), spare.index, unasked).retrieve_evidence(run_of(assessment))
+    result = await RetrieveEvidence(database, Paid(), spare.index, unasked).retrieve_evidence(run_of(assessment))
 
-    evidence = await stored(uow_factory, assessment)
+    evidence = await stored(database, assessment)
     assert result.degraded_reasons == ()
     assert (evidence.embedding_provider, evidence.embedding_model) == ("openai", "text-embedding-3-small")
 
@@ -179,35 +177,35 @@ async def test_while_the_model_answers_its_standby_is_not_asked(
 )
 async def test_where_the_model_or_its_vectors_are_missing_the_standby_searches_by_its_own_and_says_so(
     session: AsyncSession,
-    uow_factory: UnitOfWorkFactory,
+    database: Database,
     assessment: Assessment,
     embedder: Paid,
     index: InMemoryCredentialIndex,
 ) -> None:
-    await score_everything(uow_factory, assessment)
-    activity = RetrieveEvidence(uow_factory, embedder, index, await standby(session))
+    await score_everything(database, assessment)
+    activity = RetrieveEvidence(database, embedder, index, await standby(session))
 
     result = await activity.retrieve_evidence(run_of(assessment))
 
-    evidence = await stored(uow_factory, assessment)
+    evidence = await stored(database, assessment)
     assert result.degraded_reasons == (DegradedReason.EMBEDDER_FALLBACK,)
     assert evidence.traces
     assert (evidence.embedding_provider, evidence.embedding_model) == ("fake", "bag-of-words")
 
 
-async def test_without_a_standby_the_failure_is_told(uow_factory: UnitOfWorkFactory, assessment: Assessment) -> None:
-    await score_everything(uow_factory, assessment)
+async def test_without_a_standby_the_failure_is_told(database: Database, assessment: Assessment) -> None:
+    await score_everything(database, assessment)
     embedder = Paid(ModelUnavailable("away"))
 
     with pytest.raises(ModelUnavailable):
-        await RetrieveEvidence(uow_factory, embedder, InMemoryCredentialIndex([])).retrieve_evidence(run_of(assessment))
+        await RetrieveEvidence(database, embedder, InMemoryCredentialIndex([])).retrieve_evidence(run_of(assessment))
 
 
 async def test_our_own_database_has_no_standby(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    await score_everything(uow_factory, assessment)
-    activity = RetrieveEvidence(uow_factory, Paid(), Unsearchable(StorageUnavailable("away")), await standby(session))
+    await score_everything(database, assessment)
+    activity = RetrieveEvidence(database, Paid(), Unsearchable(StorageUnavailable("away")), await standby(session))
 
     with pytest.raises(StorageUnavailable):
         await activity.retrieve_evidence(run_of(assessment))

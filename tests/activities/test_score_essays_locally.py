@@ -15,14 +15,14 @@ from domain.assessments.steps import Step
 from domain.errors import AttemptLost, Conflict, CorruptData, ExternalServiceError, StorageUnavailable
 from domain.grading.rubrics import Essay
 from domain.grading.scores import DegradedReason, EssayScore
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.tables import AssessmentRow, AsyncJobRow, QuestionSnapshotRow
 from tests.activities.builders import CountingGrader, essays_of, job_row, left, run_of, submitted
 
 
 @pytest.fixture
-async def batch(uow_factory: UnitOfWorkFactory, assessment: Assessment) -> EssaysInput:
-    return EssaysInput(run=run_of(assessment), essays=left(await essays_of(uow_factory, assessment)))
+async def batch(database: Database, assessment: Assessment) -> EssaysInput:
+    return EssaysInput(run=run_of(assessment), essays=left(await essays_of(database, assessment)))
 
 
 async def jobs(session: AsyncSession, batch: EssaysInput) -> list[AsyncJobRow]:
@@ -36,23 +36,21 @@ async def without_anchors(session: AsyncSession, essay: UUID) -> None:
 
 
 async def test_all_essays_are_graded_in_one_batch_and_each_closes_its_job(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
+    session: AsyncSession, database: Database, batch: EssaysInput
 ) -> None:
     grader = CountingGrader()
 
-    result = await ScoreEssaysLocally(uow_factory, grader).score_essays_locally(batch)
+    result = await ScoreEssaysLocally(database, grader).score_essays_locally(batch)
 
     assert result == EssaysResult(scored=2, needs_review=0)
     assert grader.batches == [[left.essay for left in batch.essays]]
     assert [row.status for row in await jobs(session, batch)] == ["succeeded", "succeeded"]
 
 
-async def test_an_abstention_waits_for_a_person(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
-) -> None:
+async def test_an_abstention_waits_for_a_person(session: AsyncSession, database: Database, batch: EssaysInput) -> None:
     await without_anchors(session, batch.essays[0].essay)
 
-    result = await ScoreEssaysLocally(uow_factory, CountingGrader()).score_essays_locally(batch)
+    result = await ScoreEssaysLocally(database, CountingGrader()).score_essays_locally(batch)
 
     assert (result.scored, result.needs_review) == (2, 1)
 
@@ -66,31 +64,29 @@ async def test_an_abstention_waits_for_a_person(
     ],
 )
 async def test_an_essay_that_the_model_will_never_grade_waits_for_a_person_whatever_its_score(
-    uow_factory: UnitOfWorkFactory, batch: EssaysInput, reason: DegradedReason, reviewed: int
+    database: Database, batch: EssaysInput, reason: DegradedReason, reviewed: int
 ) -> None:
     first, second = batch.essays
 
-    result = await ScoreEssaysLocally(uow_factory, CountingGrader()).score_essays_locally(
+    result = await ScoreEssaysLocally(database, CountingGrader()).score_essays_locally(
         replace(batch, essays=(replace(first, reason=reason), second))
     )
 
     assert result == EssaysResult(scored=2, needs_review=reviewed)
 
 
-async def test_a_repetition_grades_nothing_and_says_the_same(
-    uow_factory: UnitOfWorkFactory, batch: EssaysInput
-) -> None:
+async def test_a_repetition_grades_nothing_and_says_the_same(database: Database, batch: EssaysInput) -> None:
     grader = CountingGrader()
-    activity = ScoreEssaysLocally(uow_factory, grader)
+    activity = ScoreEssaysLocally(database, grader)
 
     assert await activity.score_essays_locally(batch) == await activity.score_essays_locally(batch)
 
     assert len(grader.batches) == 1
 
 
-async def test_only_essays_without_a_score_are_graded(uow_factory: UnitOfWorkFactory, batch: EssaysInput) -> None:
+async def test_only_essays_without_a_score_are_graded(database: Database, batch: EssaysInput) -> None:
     grader = CountingGrader()
-    activity = ScoreEssaysLocally(uow_factory, grader)
+    activity = ScoreEssaysLocally(database, grader)
     first, second = batch.essays
     await activity.score_essays_locally(replace(batch, essays=(first,)))
 
@@ -100,9 +96,9 @@ async def test_only_essays_without_a_score_are_graded(uow_factory: UnitOfWorkFac
 
 
 async def test_a_failed_batch_leaves_its_code_in_every_open_job(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
+    session: AsyncSession, database: Database, batch: EssaysInput
 ) -> None:
-    activity = ScoreEssaysLocally(uow_factory, CountingGrader(ExternalServiceError("Away")))
+    activity = ScoreEssaysLocally(database, CountingGrader(ExternalServiceError("Away")))
 
     with pytest.raises(ExternalServiceError):
         await activity.score_essays_locally(batch)
@@ -112,9 +108,9 @@ async def test_a_failed_batch_leaves_its_code_in_every_open_job(
 
 
 async def test_the_attempt_after_a_failed_one_grades_the_batch(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
+    session: AsyncSession, database: Database, batch: EssaysInput
 ) -> None:
-    activity = ScoreEssaysLocally(uow_factory, CountingGrader(ExternalServiceError("Away")))
+    activity = ScoreEssaysLocally(database, CountingGrader(ExternalServiceError("Away")))
     with pytest.raises(ExternalServiceError):
         await activity.score_essays_locally(batch)
 
@@ -125,24 +121,24 @@ async def test_the_attempt_after_a_failed_one_grades_the_batch(
 
 
 async def test_grades_of_a_run_that_is_over_are_not_stored(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
+    session: AsyncSession, database: Database, batch: EssaysInput
 ) -> None:
     over = {"status": "failed", "failure_reason": "CorruptData"}
     await session.execute(update(AssessmentRow).where(AssessmentRow.id == batch.run.assessment_id).values(**over))
 
     with pytest.raises(Conflict):
-        await ScoreEssaysLocally(uow_factory, CountingGrader()).score_essays_locally(batch)
+        await ScoreEssaysLocally(database, CountingGrader()).score_essays_locally(batch)
 
     assert [(row.status, row.payload) for row in await jobs(session, batch)] == [("failed", None)] * 2
 
 
-async def test_what_is_no_answered_essay_is_not_graded(uow_factory: UnitOfWorkFactory, batch: EssaysInput) -> None:
-    async with uow_factory() as unit:
-        items = await unit.assessments.items(batch.run.assessment_id)
+async def test_what_is_no_answered_essay_is_not_graded(database: Database, batch: EssaysInput) -> None:
+    async with database.transaction() as uow:
+        items = await uow.assessments.items(batch.run.assessment_id)
     grader = CountingGrader()
 
     with pytest.raises(CorruptData):
-        await ScoreEssaysLocally(uow_factory, grader).score_essays_locally(
+        await ScoreEssaysLocally(database, grader).score_essays_locally(
             replace(batch, essays=left([items[0].snapshot_id]))
         )
 
@@ -177,42 +173,38 @@ async def until_graded(activity: ScoreEssaysLocally, batch: EssaysInput) -> Essa
     raise AssertionError("It is retried for ever")
 
 
-async def stored(units: UnitOfWorkFactory, batch: EssaysInput) -> dict[UUID, EssayScore]:
+async def stored(database: Database, batch: EssaysInput) -> dict[UUID, EssayScore]:
     keys = [batch.run.job(Step.SCORE_ESSAY, left.essay) for left in batch.essays]
-    async with units() as unit:
-        scores = await unit.jobs.outputs(keys, EssayScore)
+    async with database.transaction() as uow:
+        scores = await uow.jobs.outputs(keys, EssayScore)
     return {score.snapshot_id: score for score in scores.values()}
 
 
-async def test_an_essay_that_crashes_every_attempt_is_left_to_a_person(
-    uow_factory: UnitOfWorkFactory, batch: EssaysInput
-) -> None:
+async def test_an_essay_that_crashes_every_attempt_is_left_to_a_person(database: Database, batch: EssaysInput) -> None:
     poison, other = (left.essay for left in batch.essays)
 
-    result = await until_graded(ScoreEssaysLocally(uow_factory, PoisonedGrader(poison)), batch)
+    result = await until_graded(ScoreEssaysLocally(database, PoisonedGrader(poison)), batch)
 
-    scores = await stored(uow_factory, batch)
+    scores = await stored(database, batch)
     assert result == EssaysResult(scored=2, needs_review=1)
     assert (scores[poison].points, scores[poison].degraded_reason) == (None, DegradedReason.GRADER_FAILED)
     assert scores[other].degraded_reason is DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
 
 
 async def test_one_crashing_essay_costs_the_others_of_its_batch_one_attempt(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
+    session: AsyncSession, database: Database, batch: EssaysInput
 ) -> None:
     poison = batch.essays[0].essay
     grader = PoisonedGrader(poison)
 
-    await until_graded(ScoreEssaysLocally(uow_factory, grader), batch)
+    await until_graded(ScoreEssaysLocally(database, grader), batch)
 
     assert [row.lost_attempts for row in await jobs(session, batch)] == [MOST_LOST, 1]
     assert sum(poison in each for each in grader.batches) == MOST_LOST
 
 
-async def test_the_attempt_after_a_crash_waits_for_a_random_while(
-    uow_factory: UnitOfWorkFactory, batch: EssaysInput
-) -> None:
-    activity = ScoreEssaysLocally(uow_factory, PoisonedGrader(batch.essays[0].essay))
+async def test_the_attempt_after_a_crash_waits_for_a_random_while(database: Database, batch: EssaysInput) -> None:
+    activity = ScoreEssaysLocally(database, PoisonedGrader(batch.essays[0].essay))
     with pytest.raises(Crash):
         await activity.score_essays_locally(batch)
 
@@ -236,15 +228,15 @@ class HangingGrader(CountingGrader):
 
 
 async def test_a_batch_that_waits_for_the_grader_is_not_marked_as_running(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, batch: EssaysInput
+    session: AsyncSession, database: Database, batch: EssaysInput
 ) -> None:
     grader = HangingGrader()
-    activity = ScoreEssaysLocally(uow_factory, grader)
+    activity = ScoreEssaysLocally(database, grader)
     others = [await submitted(session) for _ in range(AT_ONCE)]
     async with asyncio.TaskGroup() as tasks:
         running = []
         for other in others:
-            essays = left(await essays_of(uow_factory, other))
+            essays = left(await essays_of(database, other))
             hung = EssaysInput(run=run_of(other), essays=essays)
             running.append(tasks.create_task(activity.score_essays_locally(hung)))
             await grader.entered.acquire()
@@ -259,18 +251,18 @@ async def test_a_batch_that_waits_for_the_grader_is_not_marked_as_running(
     assert begun.all() == []
 
 
-async def test_memory_that_runs_out_counts_as_a_crash(uow_factory: UnitOfWorkFactory, batch: EssaysInput) -> None:
+async def test_memory_that_runs_out_counts_as_a_crash(database: Database, batch: EssaysInput) -> None:
     grader = CountingGrader(*[MemoryError() for _ in range(20)])
 
-    result = await until_graded(ScoreEssaysLocally(uow_factory, grader), batch)
+    result = await until_graded(ScoreEssaysLocally(database, grader), batch)
 
     assert result == EssaysResult(scored=2, needs_review=2)
 
 
 async def test_a_database_that_is_away_is_waited_for_and_no_essay_is_given_up(
-    uow_factory: UnitOfWorkFactory, batch: EssaysInput
+    database: Database, batch: EssaysInput
 ) -> None:
-    activity = ScoreEssaysLocally(uow_factory, CountingGrader(*[StorageUnavailable("Away") for _ in range(10)]))
+    activity = ScoreEssaysLocally(database, CountingGrader(*[StorageUnavailable("Away") for _ in range(10)]))
     for _ in range(10):
         with pytest.raises(StorageUnavailable):
             await activity.score_essays_locally(batch)

@@ -7,41 +7,41 @@ from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
 from domain.errors import CorruptData
 from domain.grading.scores import RuleScores
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.tables import QuestionSnapshotRow, ResponseRow
 from tests.activities.builders import job_row, run_of
 
 
-async def stored(units: UnitOfWorkFactory, assessment: Assessment) -> RuleScores:
-    async with units() as unit:
-        return await unit.jobs.output(run_of(assessment).job(Step.SCORE_RULES), RuleScores)
+async def stored(database: Database, assessment: Assessment) -> RuleScores:
+    async with database.transaction() as uow:
+        return await uow.jobs.output(run_of(assessment).job(Step.SCORE_RULES), RuleScores)
 
 
-async def test_every_item_but_the_essays_has_one_score(uow_factory: UnitOfWorkFactory, assessment: Assessment) -> None:
-    count = await ScoreRules(uow_factory).score_rules(run_of(assessment))
+async def test_every_item_but_the_essays_has_one_score(database: Database, assessment: Assessment) -> None:
+    count = await ScoreRules(database).score_rules(run_of(assessment))
 
-    async with uow_factory() as unit:
-        items = await unit.assessments.items(assessment.id)
-    scores = (await stored(uow_factory, assessment)).scores
+    async with database.transaction() as uow:
+        items = await uow.assessments.items(assessment.id)
+    scores = (await stored(database, assessment)).scores
     assert count == 4
     assert [score.snapshot_id for score in scores] == [item.snapshot_id for item in items[:4]]
 
 
 async def test_scoring_again_returns_what_was_scored_first(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    activity, run = ScoreRules(uow_factory), run_of(assessment)
+    activity, run = ScoreRules(database), run_of(assessment)
     first_count = await activity.score_rules(run)
-    first = await stored(uow_factory, assessment)
+    first = await stored(database, assessment)
     await session.execute(delete(ResponseRow).where(ResponseRow.assessment_id == assessment.id))
 
     assert await activity.score_rules(run) == first_count
 
-    assert await stored(uow_factory, assessment) == first
+    assert await stored(database, assessment) == first
 
 
 async def test_a_stored_answer_that_is_none_fails_the_attempt_without_being_quoted(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     first = (
         await session.execute(
@@ -58,7 +58,7 @@ async def test_a_stored_answer_that_is_none_fails_the_attempt_without_being_quot
     assert len(first) == 1
 
     with pytest.raises(CorruptData) as failure:
-        await ScoreRules(uow_factory).score_rules(run_of(assessment))
+        await ScoreRules(database).score_rules(run_of(assessment))
 
     assert "MARKER" not in str(failure.value)
     row = await job_row(session, run_of(assessment).job(Step.SCORE_RULES))

@@ -12,7 +12,7 @@ from activities.retrieve_evidence import Searched
 from activities.search_catalog import CatalogSearchInput, SearchCatalog
 from domain.errors import ExternalServiceError, NotFound
 from domain.grading.scores import DegradedReason
-from domain.ports import Found, UnitOfWorkFactory
+from domain.ports import Database, Found
 from persistence.tables import CatalogSearchRow
 from tests.domain.builders import an_id
 from tests.support.fakes import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words
@@ -49,37 +49,33 @@ async def search(activity: SearchCatalog, search_id: UUID, limit: int = 2) -> Fo
     return found
 
 
-async def test_the_nearest_come_first(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
-    found = await search(SearchCatalog(uow_factory, SEARCHED), await kept(session))
+async def test_the_nearest_come_first(session: AsyncSession, database: Database) -> None:
+    found = await search(SearchCatalog(database, SEARCHED), await kept(session))
 
     assert found.hits[0][0].credential_id == an_id("plot charts")
     assert len(found.hits[0]) == 2
     assert found.degraded_reason is None
 
 
-async def test_words_are_taken_once(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_words_are_taken_once(session: AsyncSession, database: Database) -> None:
     search_id = await kept(session)
-    await search(SearchCatalog(uow_factory, SEARCHED), search_id)
+    await search(SearchCatalog(database, SEARCHED), search_id)
 
     with pytest.raises(NotFound):
-        await search(SearchCatalog(uow_factory, SEARCHED), search_id)
+        await search(SearchCatalog(database, SEARCHED), search_id)
 
 
-async def test_a_standby_serves_where_the_model_does_not_answer(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_a_standby_serves_where_the_model_does_not_answer(session: AsyncSession, database: Database) -> None:
     silent = Searched(embedder=SilentEmbedder(), index=SEARCHED.index)
 
-    found = await search(SearchCatalog(uow_factory, silent, SEARCHED), await kept(session))
+    found = await search(SearchCatalog(database, silent, SEARCHED), await kept(session))
 
     assert found.hits[0][0].credential_id == an_id("plot charts")
     assert found.degraded_reason is DegradedReason.EMBEDDER_FALLBACK
 
 
-async def test_without_a_standby_the_failure_is_the_answer(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_without_a_standby_the_failure_is_the_answer(session: AsyncSession, database: Database) -> None:
     silent = Searched(embedder=SilentEmbedder(), index=SEARCHED.index)
 
     with pytest.raises(ExternalServiceError):
-        await search(SearchCatalog(uow_factory, silent), await kept(session))
+        await search(SearchCatalog(database, silent), await kept(session))

@@ -14,9 +14,10 @@ from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
 from domain.errors import AttemptLost, Conflict, Erased, ExternalServiceError, NotFound, StepGivenUp, StorageUnavailable
 from domain.grading.scores import RuleScore, RuleScores
-from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
+from domain.ports import Database, JobKey
 from persistence.tables import AssessmentRow, ResponseRow, UserRow
 from tests.activities.builders import essays_of, job_row, run_of, score_everything
+from tests.support.fakes import FailingDatabase
 
 
 class Work:
@@ -47,36 +48,32 @@ def key(assessment: Assessment) -> JobKey:
     return run_of(assessment).job(Step.SCORE_RULES)
 
 
-async def test_a_repeated_step_returns_the_stored_output_without_working_again(
-    uow_factory: UnitOfWorkFactory, key: JobKey
-) -> None:
+async def test_a_repeated_step_returns_the_stored_output_without_working_again(database: Database, key: JobKey) -> None:
     work = Work()
 
-    first = await run_step(uow_factory, key, RuleScores, work)
-    second = await run_step(uow_factory, key, RuleScores, work)
+    first = await run_step(database, key, RuleScores, work)
+    second = await run_step(database, key, RuleScores, work)
 
     assert second == first
     assert work.done == 1
 
 
-async def test_a_failed_attempt_leaves_its_code(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
-) -> None:
+async def test_a_failed_attempt_leaves_its_code(session: AsyncSession, database: Database, key: JobKey) -> None:
     with pytest.raises(ExternalServiceError):
-        await run_step(uow_factory, key, RuleScores, Work(ExternalServiceError("Away")))
+        await run_step(database, key, RuleScores, Work(ExternalServiceError("Away")))
 
     row = await job_row(session, key)
     assert (row.status, row.error_payload, row.payload) == ("failed", {"code": "EXTERNAL_SERVICE_502"}, None)
 
 
 async def test_the_attempt_after_a_failed_one_opens_the_job_again(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
+    session: AsyncSession, database: Database, key: JobKey
 ) -> None:
     work = Work(ExternalServiceError("Away"))
     with pytest.raises(ExternalServiceError):
-        await run_step(uow_factory, key, RuleScores, work)
+        await run_step(database, key, RuleScores, work)
 
-    await run_step(uow_factory, key, RuleScores, work)
+    await run_step(database, key, RuleScores, work)
 
     row = await job_row(session, key)
     assert (row.status, row.attempts, row.error_payload) == ("succeeded", 2, None)
@@ -84,80 +81,77 @@ async def test_the_attempt_after_a_failed_one_opens_the_job_again(
 
 @pytest.mark.parametrize("columns", [{"status": "failed", "failure_reason": "CorruptData"}, {"run": 2}])
 async def test_a_step_of_a_run_that_is_over_stores_nothing(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey, columns: dict[str, object]
+    session: AsyncSession, database: Database, key: JobKey, columns: dict[str, object]
 ) -> None:
     await session.execute(update(AssessmentRow).where(AssessmentRow.id == key.assessment_id).values(**columns))
 
     with pytest.raises(Conflict):
-        await run_step(uow_factory, key, RuleScores, Work())
+        await run_step(database, key, RuleScores, Work())
 
     row = await job_row(session, key)
     assert (row.status, row.payload) == ("failed", None)
 
 
 async def test_nothing_is_stored_about_a_person_who_is_being_erased(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: JobKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: JobKey
 ) -> None:
     await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
 
     with pytest.raises(Erased):
-        await run_step(uow_factory, key, RuleScores, Work())
+        await run_step(database, key, RuleScores, Work())
 
     assert (await job_row(session, key)).payload is None
 
 
-async def test_a_step_of_an_assessment_that_does_not_exist_does_no_work(uow_factory: UnitOfWorkFactory) -> None:
+async def test_a_step_of_an_assessment_that_does_not_exist_does_no_work(database: Database) -> None:
     work = Work()
 
     with pytest.raises(NotFound):
-        await run_step(uow_factory, _unknown().job(Step.SCORE_RULES), RuleScores, work)
+        await run_step(database, _unknown().job(Step.SCORE_RULES), RuleScores, work)
 
     assert work.done == 0
 
 
-async def test_a_database_that_is_away_does_not_hide_why_an_attempt_failed(assessment: Assessment) -> None:
-    await record_failure(_no_database, run_of(assessment).job(Step.SCORE_RULES), ValueError("The reason"), within_s=0)
+async def test_a_database_that_is_away_does_not_hide_why_an_attempt_failed(
+    database: Database, assessment: Assessment
+) -> None:
+    away = FailingDatabase(database, away=True)
+
+    await record_failure(away, run_of(assessment).job(Step.SCORE_RULES), ValueError("The reason"), within_s=0)
 
 
 async def test_essay_scores_come_in_the_order_of_the_items_and_count_what_nobody_wrote(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    first, second = await essays_of(uow_factory, assessment)
+    first, second = await essays_of(database, assessment)
     await session.execute(delete(ResponseRow).where(ResponseRow.question_snapshot_id == first))
-    await score_everything(uow_factory, assessment)
+    await score_everything(database, assessment)
 
-    async with uow_factory() as unit:
-        items = await unit.assessments.items(assessment.id)
-        scored = await scores(unit, run_of(assessment), items)
+    async with database.transaction() as uow:
+        items = await uow.assessments.items(assessment.id)
+        scored = await scores(uow, run_of(assessment), items)
 
     assert [(score.snapshot_id, score.model) for score in scored.essays] == [(first, "none"), (second, "local-fake")]
 
 
 async def test_essay_scores_are_not_had_before_every_essay_is_graded(
-    uow_factory: UnitOfWorkFactory, assessment: Assessment
+    database: Database, assessment: Assessment
 ) -> None:
-    async with uow_factory() as unit:
-        items = await unit.assessments.items(assessment.id)
+    async with database.transaction() as uow:
+        items = await uow.assessments.items(assessment.id)
         with pytest.raises(Conflict):
-            await scores(unit, run_of(assessment), items)
+            await scores(uow, run_of(assessment), items)
 
 
 def _unknown() -> RunInput:
     return RunInput(assessment_id=uuid4(), run=1, revision=1)
 
 
-def _no_database(*, autocommit: bool = False) -> UnitOfWork:
-    del autocommit
-    raise StorageUnavailable("Away")
-
-
 class Crash(BaseException):
     """Ends an attempt without a record, as the death of its worker does."""
 
 
-async def test_a_step_without_an_item_is_given_up_after_many_lost_attempts(
-    uow_factory: UnitOfWorkFactory, key: JobKey
-) -> None:
+async def test_a_step_without_an_item_is_given_up_after_many_lost_attempts(database: Database, key: JobKey) -> None:
     attempts = 0
 
     async def crash() -> RuleScores:
@@ -167,15 +161,15 @@ async def test_a_step_without_an_item_is_given_up_after_many_lost_attempts(
 
     for _ in range(2 * MOST_LOST):
         with pytest.raises((Crash, AttemptLost)):
-            await run_step(uow_factory, key, RuleScores, crash)
+            await run_step(database, key, RuleScores, crash)
 
     with pytest.raises(StepGivenUp):
-        await run_step(uow_factory, key, RuleScores, crash)
+        await run_step(database, key, RuleScores, crash)
     assert attempts == MOST_LOST
 
 
 async def test_an_attempt_of_a_worker_that_is_being_stopped_is_not_lost(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
+    session: AsyncSession, database: Database, key: JobKey
 ) -> None:
     environment = ActivityEnvironment()
     environment.worker_shutdown()
@@ -184,42 +178,31 @@ async def test_an_attempt_of_a_worker_that_is_being_stopped_is_not_lost(
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await environment.run(run_step, uow_factory, key, RuleScores, stopped)
+        await environment.run(run_step, database, key, RuleScores, stopped)
 
     row = await job_row(session, key)
     assert (row.status, row.error_payload) == ("failed", {"code": "CancelledError"})
 
 
-async def test_an_attempt_that_ran_out_of_time_is_lost(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
-) -> None:
+async def test_an_attempt_that_ran_out_of_time_is_lost(session: AsyncSession, database: Database, key: JobKey) -> None:
     async def timed_out() -> RuleScores:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await ActivityEnvironment().run(run_step, uow_factory, key, RuleScores, timed_out)
+        await ActivityEnvironment().run(run_step, database, key, RuleScores, timed_out)
 
     assert (await job_row(session, key)).status == "running"
 
 
 async def test_a_failure_is_recorded_once_the_database_is_back(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: JobKey
+    session: AsyncSession, database: Database, key: JobKey
 ) -> None:
     with pytest.raises(StorageUnavailable):
-        await run_step(away_for(uow_factory, calls=3), key, RuleScores, Work(StorageUnavailable("Away")))
+        await run_step(away_for(database, calls=3), key, RuleScores, Work(StorageUnavailable("Away")))
 
     assert (await job_row(session, key)).status == "failed"
 
 
-def away_for(units: UnitOfWorkFactory, *, calls: int) -> UnitOfWorkFactory:
-    """Serves the first transaction, which begins the step, then fails for so many calls."""
-    served = 0
-
-    def make(*, autocommit: bool = False) -> UnitOfWork:
-        nonlocal served
-        served += 1
-        if 1 < served <= 1 + calls:
-            raise StorageUnavailable("Away")
-        return units(autocommit=autocommit)
-
-    return make
+def away_for(database: Database, *, calls: int) -> Database:
+    """Serves the first connection, which begins the step, then fails for `calls` connections."""
+    return FailingDatabase(database, [False, *[True] * calls])

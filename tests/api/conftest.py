@@ -115,11 +115,11 @@ class Api:
 
     async def publish(self, assessment_id: str, **essay: Any) -> Publication:
         """What the worker does with a submitted assessment, in short."""
-        async with self.unit() as unit:
-            assessment, now = await unit.assessments.lock(UUID(assessment_id))
-            items = await unit.assessments.items(assessment.id)
-            publication = await unit.results.publish(assessment, now, a_result(items, self.credentials, **essay))
-            await unit.commit()
+        async with self.uow() as uow:
+            assessment, now = await uow.assessments.lock(UUID(assessment_id))
+            items = await uow.assessments.items(assessment.id)
+            publication = await uow.results.publish(assessment, now, a_result(items, self.credentials, **essay))
+            await uow.commit()
         return publication
 
     async def completed(self, learner: Person, **essay: Any) -> Publication:
@@ -138,7 +138,7 @@ class Api:
             found = select(WebhookEventRow.event_type).where(WebhookEventRow.assessment_id == UUID(assessment_id))
             return list(await session.scalars(found))
 
-    def unit(self) -> IntakeUnit:
+    def uow(self) -> IntakeUnit:
         return IntakeUnit(self.sessions)
 
 

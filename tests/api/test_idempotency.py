@@ -179,8 +179,8 @@ async def test_while_a_request_is_worked_on_its_twin_is_told_to_wait(api: Api, f
         key=feedback.key.strip('"'),
         request_hashes={"": ""},
     )
-    async with api.unit() as unit:
-        await unit.keys.claim(scope)
+    async with api.uow() as uow:
+        await uow.keys.claim(scope)
         twin = await feedback.send()
     assert (twin.status_code, twin.json()["error_code"]) == (409, "IDEMPOTENCY_409")
     assert twin.headers["Retry-After"] == "1"

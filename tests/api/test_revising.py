@@ -138,8 +138,8 @@ async def test_a_review_is_published_even_where_an_error_had_stopped_later_revis
 ) -> None:
     await api.set(completed["assessment_id"], healing="stopped", failure_reason="CORRUPT_DATA_500")
     await review(api, advisor, completed, confirm=True)
-    async with api.unit() as unit:
-        found = await unit.reviews.unpublished(after=None, limit=200)
+    async with api.uow() as uow:
+        found = await uow.reviews.unpublished(after=None, limit=200)
     assert UUID(completed["assessment_id"]) in {assessment.id for assessment in found}
 
 

@@ -151,8 +151,8 @@ async def test_no_session_begins_for_an_account_that_has_changed_since_its_passw
         user_id=person.id, role="student", organization_id=person.principal.organization_id, token_version=0
     )
     await change(api, person, **changed)
-    async with PeopleUnit(api.sessions) as unit:
-        assert await unit.refresh_tokens.start(holder, timedelta(days=1)) is None
+    async with PeopleUnit(api.sessions) as uow:
+        assert await uow.refresh_tokens.start(holder, timedelta(days=1)) is None
 
 
 async def test_only_hashes_are_stored(api: Api, person: Person) -> None:

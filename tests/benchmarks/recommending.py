@@ -30,14 +30,14 @@ from activities.retrieve_evidence import RetrieveEvidence
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from domain.assessments.lifecycle import Assessment
-from domain.ports import CredentialIndex, Embedder, UnitOfWorkFactory
+from domain.ports import CredentialIndex, Database, Embedder
 from persistence.content.loader import load_content
 from persistence.content.rows import FILES, credential_row, write
 from persistence.database import create_engine
 from persistence.migrate import upgrade
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.tables import CredentialRow
-from persistence.unit_of_work import unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase
 from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
@@ -101,10 +101,10 @@ async def index(engine: AsyncEngine, running: ExitStack, directory: Path) -> Asy
 async def measure(
     queries: str, engine: AsyncEngine, retrieve: RetrieveEvidence, blend: BlendRecommendations, organization: UUID
 ) -> Measurement:
-    units = unit_of_work_factory(engine)
+    database = SqlDatabase(engine)
     retrieved, blended, cpu_s = [], [], 0.0
     for number in range(WARM + RUNS):
-        run = run_of(await scored(engine, units, organization))
+        run = run_of(await scored(engine, database, organization))
         times, cpu = [time.perf_counter()], time.process_time()
         for step in (retrieve.retrieve_evidence, blend.blend_recommendations):
             await step(run)
@@ -124,12 +124,12 @@ async def measure(
     )
 
 
-async def scored(engine: AsyncEngine, units: UnitOfWorkFactory, organization: UUID) -> Assessment:
+async def scored(engine: AsyncEngine, database: Database, organization: UUID) -> Assessment:
     """Submitted by somebody new, and with the scores from which the steps begin."""
     async with AsyncSession(engine) as session:
         assessment = await submitted(session, user_id=await a_user(session, organization), items=ITEMS)
         await session.commit()
-    await score_everything(units, assessment)
+    await score_everything(database, assessment)
     return assessment
 
 
@@ -140,11 +140,11 @@ async def run(url: str, running: ExitStack, directory: Path) -> list[Measurement
     try:
         await minilm.warm()
         organization = await fill(engine, url, minilm)
-        units = unit_of_work_factory(engine)
-        blend = BlendRecommendations(units, KnnNearestLearners())
+        database = SqlDatabase(engine)
+        blend = BlendRecommendations(database, KnnNearestLearners())
         async with index(engine, running, directory) as store:
             found = [
-                await measure(queries, engine, RetrieveEvidence(units, embedder, store), blend, organization)
+                await measure(queries, engine, RetrieveEvidence(database, embedder, store), blend, organization)
                 for queries, embedder in (("anew", minilm), ("remembered", CachingEmbedder(minilm)))
             ]
     finally:

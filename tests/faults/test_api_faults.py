@@ -187,11 +187,11 @@ async def _with_results(url: str, students: list[Student]) -> list[tuple[Student
         await session.commit()
     published: list[UUID] = []
     for assessment in assessments:
-        async with IntakeUnit(made) as unit:
-            locked, now = await unit.assessments.lock(assessment.id)
-            items = await unit.assessments.items(assessment.id)
-            publication = await unit.results.publish(locked, now, a_result(items, credentials))
-            await unit.commit()
+        async with IntakeUnit(made) as uow:
+            locked, now = await uow.assessments.lock(assessment.id)
+            items = await uow.assessments.items(assessment.id)
+            publication = await uow.results.publish(locked, now, a_result(items, credentials))
+            await uow.commit()
         published.append(publication.recommendation_id)
     await engine.dispose()
     return list(zip(students, published, strict=True))

@@ -12,7 +12,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.errors import AppError
 from domain.grading.ledger import Completion, CompletionKey, Reservation, SpendingLimits
 from domain.grading.model_grading import Call, Variant
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.tables import ModelAnswerRow, ModelSpendingRow, QuestionSnapshotRow, UserRow
 from tests.support.builders import an_assessment
 
@@ -57,7 +57,7 @@ def a_reply(**changes: Any) -> Completion:
 
 
 async def intend(
-    units: UnitOfWorkFactory,
+    database: Database,
     key: CompletionKey,
     limits: SpendingLimits = NO_LIMITS,
     price: Decimal | None = PRICE,
@@ -65,37 +65,37 @@ async def intend(
 ) -> datetime:
     """When the claim lapses."""
     intent = Reservation(key=key, lease_s=lease_s, highest_price_cents=price)
-    async with units() as unit:
-        claim = await unit.model_answers.intend(intent, limits)
-        await unit.commit()
+    async with database.transaction() as uow:
+        claim = await uow.model_answers.intend(intent, limits)
+        await uow.commit()
     return claim
 
 
-async def keep(units: UnitOfWorkFactory, key: CompletionKey, reply: Completion) -> bytes:
-    async with units() as unit:
-        kept = await unit.model_answers.keep(key, reply)
-        await unit.commit()
+async def keep(database: Database, key: CompletionKey, reply: Completion) -> bytes:
+    async with database.transaction() as uow:
+        kept = await uow.model_answers.keep(key, reply)
+        await uow.commit()
     return kept
 
 
-async def release(units: UnitOfWorkFactory, key: CompletionKey, claim: datetime | None = None) -> None:
+async def release(database: Database, key: CompletionKey, claim: datetime | None = None) -> None:
     """By whoever holds the claim at the moment, or as the one whose claim lapses then."""
-    async with units() as unit:
-        held = await unit.model_answers._session.scalar(  # type: ignore[attr-defined]  # the SQL one
+    async with database.transaction() as uow:
+        held = await uow.model_answers._session.scalar(  # type: ignore[attr-defined]  # the SQL one
             select(ModelAnswerRow.lease_until).where(ModelAnswerRow.id == key.id)
         )
-        await unit.model_answers.release(key, claim or held or NOW)
-        await unit.commit()
+        await uow.model_answers.release(key, claim or held or NOW)
+        await uow.commit()
 
 
-async def buy(units: UnitOfWorkFactory, key: CompletionKey, **reply: Any) -> None:
-    await intend(units, key)
-    await keep(units, key, a_reply(**reply))
+async def buy(database: Database, key: CompletionKey, **reply: Any) -> None:
+    await intend(database, key)
+    await keep(database, key, a_reply(**reply))
 
 
-async def bought(units: UnitOfWorkFactory, key: CompletionKey) -> dict[Call, bytes]:
-    async with units() as unit:
-        return await unit.model_answers.bought(key)
+async def bought(database: Database, key: CompletionKey) -> dict[Call, bytes]:
+    async with database.transaction() as uow:
+        return await uow.model_answers.bought(key)
 
 
 async def row_of(session: AsyncSession, key: CompletionKey) -> ModelAnswerRow:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.steps import submission_jobs
 from domain.ids import derived_id
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,
@@ -54,9 +54,7 @@ class Marked:
         return {"organization_id": self.organization_id, "actor_id": self.admin_id, "actor_role": "admin"}
 
 
-async def a_marked_person(
-    session: AsyncSession, units: UnitOfWorkFactory, credentials: list[UUID], marker: str
-) -> Marked:
+async def a_marked_person(session: AsyncSession, database: Database, credentials: list[UUID], marker: str) -> Marked:
     """A student with a degraded result, reviewed, with feedback, and with a delivery that is pending."""
     organization_id = await an_organization(session)
     admin_id = await a_user(session, organization_id, role="admin")
@@ -67,12 +65,12 @@ async def a_marked_person(
         session, user_id=user_id, status="awaiting_async", submitted_at=NOW, details={"note": marker}
     )
     await session.commit()  # so that the unit of work sees it; the fixtures' own sessions end a savepoint only
-    async with units() as unit:
-        locked, now = await unit.assessments.lock(assessment.id)
-        items = await unit.assessments.items(assessment.id)
-        await unit.jobs.enqueue(submission_jobs(locked, items))
-        await unit.results.publish(locked, now, a_result(items, credentials, feedback=marker))
-        await unit.commit()
+    async with database.transaction() as uow:
+        locked, now = await uow.assessments.lock(assessment.id)
+        items = await uow.assessments.items(assessment.id)
+        await uow.jobs.enqueue(submission_jobs(locked, items))
+        await uow.results.publish(locked, now, a_result(items, credentials, feedback=marker))
+        await uow.commit()
     person = Marked(user_id, organization_id, admin_id, assessment.id, marker)
     await _mark_assessment(session, person)
     await _mark_account(session, person, email, credentials[0])

@@ -12,74 +12,70 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.errors import Conflict, Erased, NotFound
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.database import create_engine
 from persistence.tables import AssessmentRow, AuditLogRow, UserRow
-from persistence.unit_of_work import unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase
 from tests.support.builders import a_user, an_assessment, good_answer
 from tests.support.databases import settings_of
 
 HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 
-async def save(units: UnitOfWorkFactory, before: Assessment, after: Assessment, actor: UUID | None = None) -> None:
-    async with units() as unit:
-        await unit.assessments.save(before, after, actor=actor)
-        await unit.commit()
+async def save(database: Database, before: Assessment, after: Assessment, actor: UUID | None = None) -> None:
+    async with database.transaction() as uow:
+        await uow.assessments.save(before, after, actor=actor)
+        await uow.commit()
 
 
 async def awaiting(session: AsyncSession, **columns: Any) -> Assessment:
     return await an_assessment(session, status="awaiting_async", submitted_at=HOUR_AGO, **columns)
 
 
-async def test_an_assessment_is_locked_with_the_databases_clock(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_an_assessment_is_locked_with_the_databases_clock(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session)
 
-    async with uow_factory() as unit:
-        locked, now = await unit.assessments.lock(assessment.id)
+    async with database.transaction() as uow:
+        locked, now = await uow.assessments.lock(assessment.id)
 
     assert locked == assessment
     assert now.tzinfo is not None
 
 
-async def test_what_does_not_exist_cannot_be_locked(uow_factory: UnitOfWorkFactory) -> None:
-    async with uow_factory() as unit:
+async def test_what_does_not_exist_cannot_be_locked(database: Database) -> None:
+    async with database.transaction() as uow:
         with pytest.raises(NotFound):
-            await unit.assessments.lock(uuid4())
+            await uow.assessments.lock(uuid4())
 
 
 @pytest.mark.parametrize("status", ["erasing", "erased"])
-async def test_nobody_writes_about_an_erased_person(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, status: str
-) -> None:
+async def test_nobody_writes_about_an_erased_person(session: AsyncSession, database: Database, status: str) -> None:
     assessment = await an_assessment(session)
     await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status=status))
 
-    async with uow_factory() as unit:
+    async with database.transaction() as uow:
         with pytest.raises(Erased):
-            await unit.assessments.lock(assessment.id)
+            await uow.assessments.lock(assessment.id)
 
 
 async def test_a_second_connection_waits_for_the_lock_and_sees_what_was_committed(clean_database: str) -> None:
     engine = create_engine(settings_of(clean_database))
-    units = unit_of_work_factory(engine)
+    database = SqlDatabase(engine)
     async with AsyncSession(engine) as session:
         assessment = await an_assessment(session)
         await session.commit()
 
     async def status_after_waiting() -> AssessmentStatus:
-        async with units() as unit:
-            locked, _ = await unit.assessments.lock(assessment.id)
+        async with database.transaction() as uow:
+            locked, _ = await uow.assessments.lock(assessment.id)
             return locked.status
 
-    async with units() as unit:
-        locked, _ = await unit.assessments.lock(assessment.id)
+    async with database.transaction() as uow:
+        locked, _ = await uow.assessments.lock(assessment.id)
         second = asyncio.create_task(status_after_waiting())
         await until_blocked(engine)
-        await unit.assessments.save(locked, locked.submit())
-        await unit.commit()
+        await uow.assessments.save(locked, locked.submit())
+        await uow.commit()
 
     assert await second is AssessmentStatus.AWAITING_ASYNC
     await engine.dispose()
@@ -87,7 +83,7 @@ async def test_a_second_connection_waits_for_the_lock_and_sees_what_was_committe
 
 async def test_an_erasure_waits_for_the_lock(clean_database: str) -> None:
     engine = create_engine(settings_of(clean_database))
-    units = unit_of_work_factory(engine)
+    database = SqlDatabase(engine)
     async with AsyncSession(engine) as session:
         assessment = await an_assessment(session)
         await session.commit()
@@ -96,22 +92,20 @@ async def test_an_erasure_waits_for_the_lock(clean_database: str) -> None:
         async with engine.begin() as connection:
             await connection.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
 
-    async with units() as unit:
-        await unit.assessments.lock(assessment.id)
+    async with database.transaction() as uow:
+        await uow.assessments.lock(assessment.id)
         erasure = asyncio.create_task(erase())
         await until_blocked(engine)
         assert not erasure.done()
-        await unit.commit()
+        await uow.commit()
     await erasure
     await engine.dispose()
 
 
-async def test_submitting_sets_the_time_and_leaves_an_audit_row(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_submitting_sets_the_time_and_leaves_an_audit_row(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session)
 
-    await save(uow_factory, assessment, assessment.submit(), actor=assessment.user_id)
+    await save(database, assessment, assessment.submit(), actor=assessment.user_id)
 
     row = (await session.execute(select(AssessmentRow).where(AssessmentRow.id == assessment.id))).scalar_one()
     audit = (await session.execute(select(AuditLogRow).where(AuditLogRow.resource_id == assessment.id))).scalar_one()
@@ -124,41 +118,37 @@ async def test_submitting_sets_the_time_and_leaves_an_audit_row(
     )
 
 
-async def test_the_system_acts_without_a_person(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_the_system_acts_without_a_person(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session)
 
-    await save(uow_factory, assessment, assessment.fail("expired"))
+    await save(database, assessment, assessment.fail("expired"))
 
     audit = (await session.execute(select(AuditLogRow).where(AuditLogRow.resource_id == assessment.id))).scalar_one()
     assert (audit.action, audit.actor_id, audit.actor_role) == ("assessment.failed", None, "system")
     assert audit.details == {"run": 1, "revision": 0, "reason": "expired"}
 
 
-async def test_a_transition_of_what_has_changed_is_refused(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_a_transition_of_what_has_changed_is_refused(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session)
-    await save(uow_factory, assessment, assessment.submit())
+    await save(database, assessment, assessment.submit())
 
     with pytest.raises(Conflict):
-        await save(uow_factory, assessment, assessment.fail("late"))
+        await save(database, assessment, assessment.fail("late"))
 
-    async with uow_factory() as unit:
-        assert (await unit.assessments.get(assessment.id)).status is AssessmentStatus.AWAITING_ASYNC
+    async with database.transaction() as uow:
+        assert (await uow.assessments.get(assessment.id)).status is AssessmentStatus.AWAITING_ASYNC
 
 
-async def test_every_transition_comes_back_as_it_was_saved(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_every_transition_comes_back_as_it_was_saved(session: AsyncSession, database: Database) -> None:
     before = await awaiting(session)
     claimed = before.claim(datetime.now(UTC))
     failed = claimed.fail("bad_data")
     again = failed.rerun()
 
     for old, new in ((before, claimed), (claimed, failed), (failed, again)):
-        await save(uow_factory, old, new)
-        async with uow_factory() as unit:
-            assert await unit.assessments.get(before.id) == new
+        await save(database, old, new)
+        async with database.transaction() as uow:
+            assert await uow.assessments.get(before.id) == new
 
     actions = await session.scalars(
         select(AuditLogRow.action).where(AuditLogRow.resource_id == before.id).order_by(AuditLogRow.seq)
@@ -167,81 +157,79 @@ async def test_every_transition_comes_back_as_it_was_saved(
 
 
 async def test_healing_that_stops_again_and_again_leaves_a_row_each_time(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
+    session: AsyncSession, database: Database
 ) -> None:
     due = await an_assessment(session, status="completed", revision=1, healing="due")
     stopped = due.end_healing(Healing.STOPPED, "corrupt_data")
 
     for _ in range(2):
-        await save(uow_factory, due, stopped)
-        await save(uow_factory, stopped, stopped.retry_healing())
+        await save(database, due, stopped)
+        await save(database, stopped, stopped.retry_healing())
 
     actions = await session.scalars(select(AuditLogRow.action).where(AuditLogRow.resource_id == due.id))
     assert sorted(actions) == ["assessment.healing_due"] * 2 + ["assessment.healing_stopped"] * 2
 
 
-async def test_items_come_in_order_with_their_answers(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_items_come_in_order_with_their_answers(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session, items=9)
 
-    async with uow_factory() as unit:
-        items = await unit.assessments.items(assessment.id)
+    async with database.transaction() as uow:
+        items = await uow.assessments.items(assessment.id)
 
     assert len(items) == 9
     assert [item.answer for item in items] == [good_answer(item) for item in items]
 
 
-async def test_unanswered_items_are_there_too(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_unanswered_items_are_there_too(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session, answered=False)
 
-    async with uow_factory() as unit:
-        assert {item.answer for item in await unit.assessments.items(assessment.id)} == {None}
+    async with database.transaction() as uow:
+        assert {item.answer for item in await uow.assessments.items(assessment.id)} == {None}
 
 
-async def test_each_page_of_reconciliation_finds_its_own(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_each_page_of_reconciliation_finds_its_own(session: AsyncSession, database: Database) -> None:
     submitted = await awaiting(session)
     claimed = await awaiting(session, claimed_at=HOUR_AGO)
     open_ = await an_assessment(session)
     due = await an_assessment(session, expires_at=HOUR_AGO)
     await an_assessment(session, status="failed", failure_reason="expired")
 
-    async with uow_factory() as unit:
-        unclaimed = await unit.assessments.unclaimed(older_than_s=15, after=None, limit=10)
-        unfinished = await unit.assessments.unfinished(after=None, limit=10)
-        expired = await unit.assessments.due(after=None, limit=10)
+    async with database.transaction() as uow:
+        unclaimed = await uow.assessments.unclaimed(older_than_s=15, after=None, limit=10)
+        unfinished = await uow.assessments.unfinished(after=None, limit=10)
+        expired = await uow.assessments.due(after=None, limit=10)
 
     assert unclaimed == (submitted,)
     assert set(unfinished) == {claimed, open_}
     assert expired == (due,)
 
 
-async def test_pages_go_on_by_id(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_pages_go_on_by_id(session: AsyncSession, database: Database) -> None:
     ids = sorted([(await an_assessment(session, items=2)).id for _ in range(3)])
 
-    async with uow_factory() as unit:
-        first = await unit.assessments.unfinished(after=None, limit=2)
-        second = await unit.assessments.unfinished(after=first[-1].id, limit=2)
+    async with database.transaction() as uow:
+        first = await uow.assessments.unfinished(after=None, limit=2)
+        second = await uow.assessments.unfinished(after=first[-1].id, limit=2)
 
     assert [assessment.id for assessment in (*first, *second)] == ids
 
 
-async def test_people_being_erased_are_nobody_to_reconcile(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_people_being_erased_are_nobody_to_reconcile(session: AsyncSession, database: Database) -> None:
     await an_assessment(session, user_id=await a_user(session, status="erasing"))
 
-    async with uow_factory() as unit:
-        assert await unit.assessments.unfinished(after=None, limit=10) == ()
+    async with database.transaction() as uow:
+        assert await uow.assessments.unfinished(after=None, limit=10) == ()
 
 
-async def test_an_uncommitted_unit_leaves_nothing(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_an_uncommitted_unit_leaves_nothing(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session)
     await session.commit()
 
-    async with uow_factory() as unit:
-        await unit.assessments.save(assessment, replace(assessment, status=AssessmentStatus.AWAITING_ASYNC))
+    async with database.transaction() as uow:
+        await uow.assessments.save(assessment, replace(assessment, status=AssessmentStatus.AWAITING_ASYNC))
 
-    async with uow_factory() as unit:
-        assert await unit.assessments.get(assessment.id) == assessment
+    async with database.transaction() as uow:
+        assert await uow.assessments.get(assessment.id) == assessment
 
 
 async def until_blocked(engine: AsyncEngine) -> None:

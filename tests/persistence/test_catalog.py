@@ -1,9 +1,7 @@
 """What the recommender reads: roles, active credentials, what a learner holds, and what earlier learners thought."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from domain.assessments.lifecycle import Assessment
 from domain.errors import NotFound
-from domain.ports import UnitOfWork, UnitOfWorkFactory
+from domain.ports import Database
 from domain.recommending.recommendations import EarlierLearners
 from persistence.tables import (
     CredentialRow,
@@ -22,8 +20,8 @@ from persistence.tables import (
     RecommendationItemRow,
     RecommendationRow,
 )
-from persistence.unit_of_work import SqlUnitOfWork
 from tests.support.builders import ROLE_ID, ROLE_KEY, a_user, an_assessment, an_organization, some_credentials
+from tests.support.rolled_back_database import RolledBackDatabase
 
 SKILLS = {"SQL querying": "0.4"}
 
@@ -88,60 +86,56 @@ async def an_earlier_learner(
     return user_id
 
 
-async def earlier(units: Callable[[], UnitOfWork], learner: Assessment) -> EarlierLearners:
-    async with units() as unit:
-        return await unit.catalog.earlier_learners(learner, ["SQL querying", "Data cleaning"])
+async def earlier(database: Database, learner: Assessment) -> EarlierLearners:
+    async with database.transaction() as uow:
+        return await uow.catalog.earlier_learners(learner, ["SQL querying", "Data cleaning"])
 
 
-async def reactions(units: Callable[[], UnitOfWork], learner: Assessment) -> list[dict[UUID, Decimal]]:
+async def reactions(database: Database, learner: Assessment) -> list[dict[UUID, Decimal]]:
     """Of each earlier learner, in their order."""
-    found = await earlier(units, learner)
-    async with units() as unit:
-        told = await unit.catalog.reactions([UUID(each) for each in found.ids])
+    found = await earlier(database, learner)
+    async with database.transaction() as uow:
+        told = await uow.catalog.reactions([UUID(each) for each in found.ids])
     return [told[UUID(each)] for each in found.ids]
 
 
-async def test_a_role_has_its_targets(uow_factory: UnitOfWorkFactory) -> None:
-    async with uow_factory() as unit:
-        role = await unit.catalog.role(ROLE_ID)
+async def test_a_role_has_its_targets(database: Database) -> None:
+    async with database.transaction() as uow:
+        role = await uow.catalog.role(ROLE_ID)
 
     assert role.key == ROLE_KEY
     assert "SQL querying" in {target.skill for target in role.skills}
 
 
-async def test_an_unknown_role_is_not_found(uow_factory: UnitOfWorkFactory) -> None:
-    async with uow_factory() as unit:
+async def test_an_unknown_role_is_not_found(database: Database) -> None:
+    async with database.transaction() as uow:
         with pytest.raises(NotFound):
-            await unit.catalog.role(uuid4())
+            await uow.catalog.role(uuid4())
 
 
-async def test_withdrawn_and_unknown_credentials_are_left_out(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_withdrawn_and_unknown_credentials_are_left_out(session: AsyncSession, database: Database) -> None:
     active, withdrawn = await some_credentials(session, 2)
     await session.execute(update(CredentialRow).where(CredentialRow.id == withdrawn).values(active=False))
 
-    async with uow_factory() as unit:
-        found = await unit.catalog.credentials([active, withdrawn, uuid4()])
+    async with database.transaction() as uow:
+        found = await uow.catalog.credentials([active, withdrawn, uuid4()])
 
     assert found.keys() == {active}
     assert found[active].id == active
 
 
-async def test_credentials_that_a_learner_holds(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
-) -> None:
+async def test_credentials_that_a_learner_holds(session: AsyncSession, database: Database, learner: Assessment) -> None:
     held, _ = await some_credentials(session, 2)
     await session.execute(
         insert(LearnerCredentialRow).values(user_id=learner.user_id, credential_id=held, earned_at=date(2026, 1, 2))
     )
 
-    async with uow_factory() as unit:
-        assert await unit.catalog.held(learner.user_id) == {held}
+    async with database.transaction() as uow:
+        assert await uow.catalog.held(learner.user_id) == {held}
 
 
 async def test_reactions_to_a_whole_recommendation_count_for_its_items_and_named_ones_come_first(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
+    session: AsyncSession, database: Database, learner: Assessment
 ) -> None:
     accepted, rejected, other = credentials = await some_credentials(session, 3)
     await an_earlier_learner(
@@ -153,22 +147,22 @@ async def test_reactions_to_a_whole_recommendation_count_for_its_items_and_named
         {"relevance_score": 4, "acceptance_status": "pending"},
     )
 
-    found = await earlier(uow_factory, learner)
+    found = await earlier(database, learner)
     assert found.scores == {"SQL querying": [0.4], "Data cleaning": [None]}
-    assert await reactions(uow_factory, learner) == [{accepted: Decimal(5), rejected: Decimal(1), other: Decimal(4)}]
+    assert await reactions(database, learner) == [{accepted: Decimal(5), rejected: Decimal(1), other: Decimal(4)}]
 
 
-async def test_the_last_word_counts(session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment) -> None:
+async def test_the_last_word_counts(session: AsyncSession, database: Database, learner: Assessment) -> None:
     credentials = await some_credentials(session, 1)
     await an_earlier_learner(
         session, learner.organization_id, credentials, {"relevance_score": 2}, {"relevance_score": 5}
     )
 
-    assert await reactions(uow_factory, learner) == [{credentials[0]: Decimal(5)}]
+    assert await reactions(database, learner) == [{credentials[0]: Decimal(5)}]
 
 
 async def test_only_those_who_reacted_count_and_never_the_learner(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
+    session: AsyncSession, database: Database, learner: Assessment
 ) -> None:
     credentials = await some_credentials(session, 1)
     await an_earlier_learner(session, learner.organization_id, credentials)
@@ -177,23 +171,23 @@ async def test_only_those_who_reacted_count_and_never_the_learner(
     advisor = await a_user(session, learner.organization_id, role="advisor")
     await an_earlier_learner(session, learner.organization_id, credentials, rated | {"submitted_by": advisor})
 
-    assert await earlier(uow_factory, learner) == EarlierLearners()
+    assert await earlier(database, learner) == EarlierLearners()
 
 
 async def test_a_role_may_ask_for_more_skills_than_a_function_has_arguments(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
+    session: AsyncSession, database: Database, learner: Assessment
 ) -> None:
     credentials = await some_credentials(session, 1)
     await an_earlier_learner(session, learner.organization_id, credentials, {"relevance_score": 3})
 
-    async with uow_factory() as unit:
-        found = await unit.catalog.earlier_learners(learner, ["SQL querying", *(f"Skill {n}" for n in range(150))])
+    async with database.transaction() as uow:
+        found = await uow.catalog.earlier_learners(learner, ["SQL querying", *(f"Skill {n}" for n in range(150))])
     assert len(found.scores) == 151
     assert found.scores["SQL querying"] == [0.4]
 
 
 async def test_newest_first_and_each_learner_once(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, learner: Assessment
+    session: AsyncSession, database: Database, learner: Assessment
 ) -> None:
     credentials = await some_credentials(session, 1)
     place = learner.organization_id
@@ -201,7 +195,7 @@ async def test_newest_first_and_each_learner_once(
     newer = await an_earlier_learner(session, place, credentials, {"relevance_score": 2}, hours_ago=9)
     await an_earlier_learner(session, place, credentials, {"relevance_score": 4}, hours_ago=2, user_id=newer)
 
-    assert await reactions(uow_factory, learner) == [{credentials[0]: Decimal(4)}, {credentials[0]: Decimal(3)}]
+    assert await reactions(database, learner) == [{credentials[0]: Decimal(4)}, {credentials[0]: Decimal(3)}]
 
 
 async def test_other_organizations_count_only_when_told_so(
@@ -210,6 +204,6 @@ async def test_other_organizations_count_only_when_told_so(
     credentials = await some_credentials(session, 1)
     await an_earlier_learner(session, await an_organization(session), credentials, {"relevance_score": 5})
 
-    assert await earlier(partial(SqlUnitOfWork, session_factory), learner) == EarlierLearners()
-    everywhere = partial(SqlUnitOfWork, session_factory, all_organizations=True)
+    assert await earlier(RolledBackDatabase(session_factory), learner) == EarlierLearners()
+    everywhere = RolledBackDatabase(session_factory, all_organizations=True)
     assert len((await earlier(everywhere, learner)).ids) == 1

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, DueAttempt
 from persistence.database import create_engine
 from persistence.repositories.deliveries import GIVEN_UP_AFTER
@@ -24,7 +24,7 @@ from persistence.tables import (
     WebhookEndpointRow,
     WebhookEventRow,
 )
-from persistence.unit_of_work import sessions, unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.builders import an_assessment, an_organization
 from tests.support.databases import settings_of
 from tests.support.fakes import answer
@@ -39,7 +39,7 @@ class Ledger:
     """One organization with an endpoint, and the calls of the repository, each in its own unit of work."""
 
     session: AsyncSession
-    units: UnitOfWorkFactory
+    database: Database
     organization_id: UUID
     endpoint_id: UUID
 
@@ -47,24 +47,18 @@ class Ledger:
         return await a_delivery(self.session, self.endpoint_id, self.organization_id, **columns)
 
     async def due(self, delivery: Delivery, attempt: int = 1, now: datetime = NOW) -> DueAttempt:
-        async with self.units(autocommit=True) as unit:
-            due = await unit.deliveries.due(delivery.id, attempt, now)
-            await unit.commit()
-        return due
+        async with self.database.statement() as uow:
+            return await uow.deliveries.due(delivery.id, attempt, now)
 
     async def record(
         self, delivery: Delivery, attempt: int, found: Answer, wait_s: float | None = 5.0, now: datetime = NOW
     ) -> bool:
-        async with self.units(autocommit=True) as unit:
-            written = await unit.deliveries.record(delivery.id, attempt, now, found, wait_s)
-            await unit.commit()
-        return written
+        async with self.database.statement() as uow:
+            return await uow.deliveries.record(delivery.id, attempt, now, found, wait_s)
 
     async def close(self, delivery_id: UUID, status: DeliveryStatus) -> DeliveryStatus:
-        async with self.units(autocommit=True) as unit:
-            closed = await unit.deliveries.close(delivery_id, status, "given_up")
-            await unit.commit()
-        return closed
+        async with self.database.statement() as uow:
+            return await uow.deliveries.close(delivery_id, status, "given_up")
 
     async def row(self, table: Any, id_: UUID) -> Any:
         found = await self.session.execute(
@@ -83,10 +77,10 @@ class Ledger:
 
 
 @pytest.fixture
-async def ledger(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> Ledger:
+async def ledger(session: AsyncSession, database: Database) -> Ledger:
     organization_id = await an_organization(session)
     endpoint_id = await an_endpoint(session, organization_id=organization_id)
-    return Ledger(session, uow_factory, organization_id, endpoint_id)
+    return Ledger(session, database, organization_id, endpoint_id)
 
 
 async def test_a_request_sends_the_events_bytes_to_the_endpoint(ledger: Ledger) -> None:
@@ -295,8 +289,8 @@ async def test_pending_ones_are_read_by_pages(ledger: Ledger) -> None:
     await ledger.delivery(created_at=datetime.now(UTC))
 
     async def page(after: UUID | None) -> tuple[Delivery, ...]:
-        async with ledger.units(autocommit=True) as unit:
-            return await unit.deliveries.pending(older_than_s=15, after=after, limit=2)
+        async with ledger.database.statement() as uow:
+            return await uow.deliveries.pending(older_than_s=15, after=after, limit=2)
 
     assert await page(None) == tuple(deliveries[:2])
     assert await page(deliveries[1].id) == (deliveries[2],)
@@ -310,7 +304,7 @@ async def committed(clean_database: str) -> AsyncIterator[Ledger]:
         organization_id = await an_organization(session)
         endpoint_id = await an_endpoint(session, organization_id=organization_id)
         await session.commit()
-        yield Ledger(session, unit_of_work_factory(engine), organization_id, endpoint_id)
+        yield Ledger(session, SqlDatabase(engine), organization_id, endpoint_id)
     await engine.dispose()
 
 

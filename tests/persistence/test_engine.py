@@ -74,9 +74,9 @@ async def small(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 async def run(engine: AsyncEngine, statement: str, **values: object) -> None:
-    unit = SqlUnitOfWork(sessions(engine))
-    async with unit:
-        await unit._session.execute(text(statement), values)
+    uow = SqlUnitOfWork(sessions(engine))
+    async with uow:
+        await uow._session.execute(text(statement), values)
 
 
 async def test_a_statement_that_takes_too_long_may_be_tried_again(small: AsyncEngine) -> None:

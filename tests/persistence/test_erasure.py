@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, Erased, NotFound
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from domain.privacy import Erasure
 from persistence.queries.export import HELD
 from persistence.queries.views import AccessScope, Actor
@@ -41,25 +41,25 @@ async def credentials(session: AsyncSession) -> list[UUID]:
 
 
 @pytest.fixture
-async def person(session: AsyncSession, uow_factory: UnitOfWorkFactory, credentials: list[UUID]) -> Marked:
-    return await a_marked_person(session, uow_factory, credentials, MARKER)
+async def person(session: AsyncSession, database: Database, credentials: list[UUID]) -> Marked:
+    return await a_marked_person(session, database, credentials, MARKER)
 
 
-async def begin(units: UnitOfWorkFactory, person: Marked) -> Erasure:
-    async with units() as unit:
-        erasure = await unit.erasures.begin(person.id, **person.viewer)
-        await unit.commit()
+async def begin(database: Database, person: Marked) -> Erasure:
+    async with database.transaction() as uow:
+        erasure = await uow.erasures.begin(person.id, **person.viewer)
+        await uow.commit()
     return erasure
 
 
-async def erase(units: UnitOfWorkFactory, person: Marked) -> None:
-    await begin(units, person)
-    async with units() as unit:
-        page = await unit.erasures.assessments(person.id, after=None, limit=10)
-        await unit.erasures.forget_assessments(page)
-        await unit.erasures.forget_account(person.id)
-        await unit.erasures.finish(person.id)
-        await unit.commit()
+async def erase(database: Database, person: Marked) -> None:
+    await begin(database, person)
+    async with database.transaction() as uow:
+        page = await uow.erasures.assessments(person.id, after=None, limit=10)
+        await uow.erasures.forget_assessments(page)
+        await uow.erasures.forget_account(person.id)
+        await uow.erasures.finish(person.id)
+        await uow.commit()
 
 
 async def stored(session: AsyncSession) -> dict[str, list[str]]:
@@ -77,65 +77,59 @@ def with_marker(rows: dict[str, list[str]], marker: str) -> dict[str, list[str]]
 
 
 async def test_nothing_that_a_person_wrote_is_left_in_any_table(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
+    session: AsyncSession, database: Database, person: Marked
 ) -> None:
     assert len(with_marker(await stored(session), MARKER)) >= 15
 
-    await erase(uow_factory, person)
+    await erase(database, person)
 
     assert with_marker(await stored(session), MARKER) == {}
 
 
 async def test_nobody_else_loses_anything(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked, credentials: list[UUID]
+    session: AsyncSession, database: Database, person: Marked, credentials: list[UUID]
 ) -> None:
-    await a_marked_person(session, uow_factory, credentials, OTHER)
+    await a_marked_person(session, database, credentials, OTHER)
     before = with_marker(await stored(session), OTHER)
 
-    await erase(uow_factory, person)
+    await erase(database, person)
 
     assert with_marker(await stored(session), OTHER) == before
 
 
 async def test_ids_and_numbers_without_the_person_stay(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
+    session: AsyncSession, database: Database, person: Marked
 ) -> None:
     async def counts() -> list[int | None]:
         columns = [MetricSnapshotRow.assessment_id, QuestionSnapshotRow.assessment_id, ModelAnswerRow.assessment_id]
         return [await session.scalar(select(func.count()).where(column == person.assessment_id)) for column in columns]
 
     before = await counts()
-    await erase(uow_factory, person)
+    await erase(database, person)
 
     assert await counts() == before
     assert await session.scalar(select(AssessmentRow.revision).where(AssessmentRow.id == person.assessment_id)) == 1
 
 
-async def test_a_bought_answer_stays_bought(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
-) -> None:
-    await erase(uow_factory, person)
+async def test_a_bought_answer_stays_bought(session: AsyncSession, database: Database, person: Marked) -> None:
+    await erase(database, person)
 
     answer = select(ModelAnswerRow.status, ModelAnswerRow.raw_reply)
     row = (await session.execute(answer.where(ModelAnswerRow.assessment_id == person.assessment_id))).one()
     assert tuple(row) == ("answered", None)
 
 
-async def test_the_account_stays_as_a_blank_row(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
-) -> None:
-    await erase(uow_factory, person)
+async def test_the_account_stays_as_a_blank_row(session: AsyncSession, database: Database, person: Marked) -> None:
+    await erase(database, person)
 
     kept = {name: await column(session, person, name) for name in ("status", "email", "password_hash", "profile")}
     blank = {"password_hash": None, "profile": None}
     assert kept == blank | {"status": "erased", "email": f"{person.id}@erased.invalid"}
 
 
-async def test_what_is_open_ends_with_an_audit_row(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
-) -> None:
+async def test_what_is_open_ends_with_an_audit_row(session: AsyncSession, database: Database, person: Marked) -> None:
     other = await an_assessment(session, user_id=person.id)
-    await erase(uow_factory, person)
+    await erase(database, person)
 
     rows = select(AuditLogRow.action, AuditLogRow.details["reason"].astext).where(
         AuditLogRow.resource_id.in_([other.id, person.assessment_id]), AuditLogRow.details["reason"].astext == "erased"
@@ -148,19 +142,17 @@ async def test_what_is_open_ends_with_an_audit_row(
     assert {tuple(row) for row in await session.execute(statuses)} == {("failed", "none"), ("completed", "stopped")}
 
 
-async def test_pending_deliveries_are_cancelled(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
-) -> None:
-    await erase(uow_factory, person)
+async def test_pending_deliveries_are_cancelled(session: AsyncSession, database: Database, person: Marked) -> None:
+    await erase(database, person)
 
     deliveries = select(WebhookDeliveryRow.status).where(WebhookDeliveryRow.organization_id == person.organization_id)
     assert list(await session.scalars(deliveries)) == ["cancelled"]
 
 
 async def test_an_answer_kept_for_its_replay_to_somebody_else_no_longer_names_the_person(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
+    session: AsyncSession, database: Database, person: Marked
 ) -> None:
-    await erase(uow_factory, person)
+    await erase(database, person)
 
     kept = select(IdempotencyKeyRow.response_status, IdempotencyKeyRow.response_body).where(
         IdempotencyKeyRow.user_id == person.admin_id
@@ -170,9 +162,9 @@ async def test_an_answer_kept_for_its_replay_to_somebody_else_no_longer_names_th
 
 
 async def test_the_audit_trail_says_who_began_it_and_that_it_is_done(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
+    session: AsyncSession, database: Database, person: Marked
 ) -> None:
-    await erase(uow_factory, person)
+    await erase(database, person)
 
     rows = select(AuditLogRow.action, AuditLogRow.actor_id).where(AuditLogRow.resource_id == person.id)
     assert [tuple(row) for row in await session.execute(rows.order_by(AuditLogRow.seq))] == [
@@ -182,74 +174,72 @@ async def test_the_audit_trail_says_who_began_it_and_that_it_is_done(
 
 
 async def test_erasing_what_is_erased_changes_nothing(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
+    session: AsyncSession, database: Database, person: Marked
 ) -> None:
-    await erase(uow_factory, person)
+    await erase(database, person)
     before = await stored(session)
 
-    async with uow_factory() as unit:
-        page = await unit.erasures.assessments(person.id, after=None, limit=10)
-        await unit.erasures.forget_assessments(page)
-        await unit.erasures.forget_account(person.id)
-        await unit.erasures.finish(person.id)
-        await unit.commit()
+    async with database.transaction() as uow:
+        page = await uow.erasures.assessments(person.id, after=None, limit=10)
+        await uow.erasures.forget_assessments(page)
+        await uow.erasures.forget_account(person.id)
+        await uow.erasures.finish(person.id)
+        await uow.commit()
 
     assert await stored(session) == before
 
 
-async def test_beginning_twice_is_beginning_once(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
-) -> None:
-    first = await begin(uow_factory, person)
+async def test_beginning_twice_is_beginning_once(session: AsyncSession, database: Database, person: Marked) -> None:
+    first = await begin(database, person)
     version = await column(session, person, "token_version")
 
-    assert await begin(uow_factory, person) == first
+    assert await begin(database, person) == first
 
     assert await column(session, person, "token_version") == version == 1
     begun = select(func.count()).where(AuditLogRow.resource_id == person.id, AuditLogRow.action == "user.erasing")
     assert await session.scalar(begun) == 1
 
 
-async def test_who_is_begun_and_not_finished_can_be_found(uow_factory: UnitOfWorkFactory, person: Marked) -> None:
-    erasure = await begin(uow_factory, person)
-    async with uow_factory() as unit:
-        assert await unit.erasures.unfinished(after=None, limit=10) == (erasure,)
-        assert await unit.erasures.unfinished(after=person.id, limit=10) == ()
-        await unit.erasures.finish(person.id)
-        assert await unit.erasures.unfinished(after=None, limit=10) == ()
+async def test_who_is_begun_and_not_finished_can_be_found(database: Database, person: Marked) -> None:
+    erasure = await begin(database, person)
+    async with database.transaction() as uow:
+        assert await uow.erasures.unfinished(after=None, limit=10) == (erasure,)
+        assert await uow.erasures.unfinished(after=person.id, limit=10) == ()
+        await uow.erasures.finish(person.id)
+        assert await uow.erasures.unfinished(after=None, limit=10) == ()
 
 
 @pytest.mark.parametrize("whose", ["elsewhere", "nobody", "erased"])
 async def test_only_the_organizations_people_can_be_erased(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked, whose: str
+    session: AsyncSession, database: Database, person: Marked, whose: str
 ) -> None:
     ids = {
         "elsewhere": await a_user(session),
         "nobody": uuid4(),
         "erased": await a_user(session, person.organization_id, status="erased"),
     }
-    async with uow_factory() as unit:
+    async with database.transaction() as uow:
         with pytest.raises(NotFound):
-            await unit.erasures.begin(ids[whose], **person.viewer)
+            await uow.erasures.begin(ids[whose], **person.viewer)
 
 
-async def test_the_last_admin_is_not_erased(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_the_last_admin_is_not_erased(session: AsyncSession, database: Database) -> None:
     organization_id = await an_organization(session)
     admin_id = await a_user(session, organization_id, role="admin")
-    async with uow_factory() as unit:
+    async with database.transaction() as uow:
         with pytest.raises(Conflict):
-            await unit.erasures.begin(admin_id, organization_id=organization_id, actor_id=admin_id, actor_role="admin")
+            await uow.erasures.begin(admin_id, organization_id=organization_id, actor_id=admin_id, actor_role="admin")
 
 
 async def test_what_an_advisor_said_about_others_is_their_opinion_and_goes_with_them(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
+    session: AsyncSession, database: Database, person: Marked
 ) -> None:
     advisor_id = await a_user(session, person.organization_id, role="advisor")
     await session.execute(text("UPDATE recommendation_feedback SET submitted_by = :advisor"), {"advisor": advisor_id})
-    async with uow_factory() as unit:
-        await unit.erasures.begin(advisor_id, **person.viewer)
-        await unit.erasures.forget_account(advisor_id)
-        await unit.commit()
+    async with database.transaction() as uow:
+        await uow.erasures.begin(advisor_id, **person.viewer)
+        await uow.erasures.forget_account(advisor_id)
+        await uow.commit()
 
     left = with_marker(await stored(session), MARKER)
     assert "recommendation_feedback" not in left
@@ -257,27 +247,27 @@ async def test_what_an_advisor_said_about_others_is_their_opinion_and_goes_with_
 
 
 async def test_who_is_being_erased_writes_nothing_about_others(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
+    session: AsyncSession, database: Database, person: Marked
 ) -> None:
     advisor = Actor(id=await a_user(session, person.organization_id, role="advisor", status="erasing"), role="advisor")
     viewer = AccessScope(organization_id=person.organization_id)
     recommendation_id = await session.scalar(text("SELECT id FROM recommendations"))
     feedback = Feedback(relevance_score=3, acceptance_status=None, comments="late", credential_id=None)
     assert isinstance(recommendation_id, UUID)
-    async with uow_factory() as unit:
-        given = FeedbackIntake(session, unit.assessments).give(recommendation_id, viewer, advisor, feedback)
+    async with database.transaction() as uow:
+        given = FeedbackIntake(session, uow.assessments).give(recommendation_id, viewer, advisor, feedback)
         with pytest.raises(Erased):
             await given
-        revising = Revising(session, unit.assessments, unit.jobs, unit.results)
+        revising = Revising(session, uow.assessments, uow.jobs, uow.results)
         judgement = Judgement(levels=None, comment="late")
         with pytest.raises(Erased):
             await revising.review(person.assessment_id, uuid4(), viewer, advisor, judgement)
 
 
 async def test_what_was_sent_about_them_is_not_sent_again(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
+    session: AsyncSession, database: Database, person: Marked
 ) -> None:
-    await erase(uow_factory, person)
+    await erase(database, person)
     admin = Actor(id=person.admin_id, role="admin")
     viewer = AccessScope(organization_id=person.organization_id)
     delivery_id, endpoint_id = (await session.execute(text("SELECT id, endpoint_id FROM webhook_deliveries"))).one()
@@ -312,13 +302,13 @@ async def test_every_table_that_leads_to_a_person_is_known() -> None:
 
 
 async def test_a_person_who_comes_back_with_a_restore_is_marked_again(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked
+    session: AsyncSession, database: Database, person: Marked
 ) -> None:
-    await erase(uow_factory, person)
+    await erase(database, person)
     await session.execute(update(UserRow).where(UserRow.id == person.id).values(status="active", email="back@x.org"))
 
-    async with uow_factory() as unit:
+    async with database.transaction() as uow:
         erasure = Erasure(id=person.id, organization_id=person.organization_id)
-        assert await unit.erasures.unfinished(after=None, limit=10) == ()
-        await unit.erasures.begin(person.id, **person.viewer)
-        assert await unit.erasures.unfinished(after=None, limit=10) == (erasure,)
+        assert await uow.erasures.unfinished(after=None, limit=10) == ()
+        await uow.erasures.begin(person.id, **person.viewer)
+        assert await uow.erasures.unfinished(after=None, limit=10) == (erasure,)

@@ -16,7 +16,7 @@ from persistence.erasure_list import FileErasureList
 from persistence.reapply_erasures import reapply
 from persistence.repositories.accounts import Account, ensure_accounts
 from persistence.tables import UserRow
-from persistence.unit_of_work import sessions, unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.builders import a_user
 from tests.support.databases import settings_of
 
@@ -99,11 +99,11 @@ async def test_an_account_of_the_demo_that_was_erased_is_not_made_again(restored
     account = Account(email="student@demo.example", password_hash="secret", role="student")
     await ensure_accounts(restored, "demo", "Demo", [account])
     user_id = derived_id("user", account.email)
-    async with unit_of_work_factory(restored)() as unit:
-        await unit.erasures.begin(user_id, organization_id=None, actor_id=user_id, actor_role="student")
-        await unit.erasures.forget_account(user_id)
-        await unit.erasures.finish(user_id)
-        await unit.commit()
+    async with SqlDatabase(restored).transaction() as uow:
+        await uow.erasures.begin(user_id, organization_id=None, actor_id=user_id, actor_role="student")
+        await uow.erasures.forget_account(user_id)
+        await uow.erasures.finish(user_id)
+        await uow.commit()
 
     await ensure_accounts(restored, "demo", "Demo", [account])
 

@@ -9,12 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Erased, NotFound
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.queries.export import HELD, Exports
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Actor
 from persistence.tables import AuditLogRow
-from persistence.unit_of_work import sessions, unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase, sessions
 from tests.persistence.people import Marked, a_marked_person
 from tests.support.builders import some_credentials
 
@@ -24,16 +24,16 @@ MARKER, OTHER = "marker-of-the-exported-3316", "marker-of-somebody-else-2207"
 @pytest.fixture
 async def people(clean_engine: AsyncEngine) -> list[Marked]:
     """Somebody, and somebody else of another organization."""
-    units = unit_of_work_factory(clean_engine)
+    database = SqlDatabase(clean_engine)
     async with sessions(clean_engine)() as session:
         credentials = await some_credentials(session)
         await session.commit()
-    return [await _committed(clean_engine, units, credentials, marker) for marker in (MARKER, OTHER)]
+    return [await _committed(clean_engine, database, credentials, marker) for marker in (MARKER, OTHER)]
 
 
-async def _committed(engine: AsyncEngine, units: UnitOfWorkFactory, credentials: list[UUID], marker: str) -> Marked:
+async def _committed(engine: AsyncEngine, database: Database, credentials: list[UUID], marker: str) -> Marked:
     async with sessions(engine)() as session:
-        person = await a_marked_person(session, units, credentials, marker)
+        person = await a_marked_person(session, database, credentials, marker)
         await session.commit()
     return person
 
@@ -81,9 +81,9 @@ async def test_only_the_organizations_people_are_exported(clean_engine: AsyncEng
 
 async def test_who_is_being_erased_is_not_exported(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     person = people[0]
-    async with unit_of_work_factory(clean_engine)() as unit:
-        await unit.erasures.begin(person.id, **person.viewer)
-        await unit.commit()
+    async with SqlDatabase(clean_engine).transaction() as uow:
+        await uow.erasures.begin(person.id, **person.viewer)
+        await uow.commit()
     viewer = PeopleScope(organization_id=person.organization_id)
     with pytest.raises(Erased):
         await Exports(clean_engine).begin(person.id, viewer, Actor(id=person.admin_id, role="admin"))

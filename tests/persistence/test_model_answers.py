@@ -15,7 +15,7 @@ from domain.errors import AnswerAwaited, Conflict, Erased, NotFound
 from domain.grading.ledger import CompletionKey, SpendingLimits
 from domain.grading.model_grading import Call, Variant
 from domain.grading.scores import Spent
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.tables import ModelAnswerRow
 from tests.persistence.ledger import (
     LEASE_S,
@@ -49,11 +49,11 @@ async def key(session: AsyncSession, assessment: Assessment) -> CompletionKey:
 
 
 async def test_a_claim_is_written_with_its_lease_before_the_call(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: CompletionKey
+    session: AsyncSession, database: Database, key: CompletionKey
 ) -> None:
     before = await clock(session)
 
-    await intend(uow_factory, key)
+    await intend(database, key)
 
     row = await row_of(session, key)
     after = await clock(session)
@@ -65,32 +65,32 @@ async def test_a_claim_is_written_with_its_lease_before_the_call(
 
 
 async def test_a_kept_reply_is_read_back_as_it_was(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: CompletionKey
+    session: AsyncSession, database: Database, key: CompletionKey
 ) -> None:
     reply = a_reply(raw=b"\x00\xff not even text")
-    await intend(uow_factory, key)
+    await intend(database, key)
 
-    await keep(uow_factory, key, reply)
+    await keep(database, key, reply)
 
-    assert await bought(uow_factory, key) == {key.call: reply.raw}
+    assert await bought(database, key) == {key.call: reply.raw}
     row = await row_of(session, key)
     assert (row.status, row.lease_until, row.answered_at is not None) == ("answered", None, True)
     assert (row.request_id, row.latency_ms, row.cost_cents) == ("req-1", 1200, Decimal("0.123456"))
     assert (row.prompt_tokens, row.cached_tokens, row.completion_tokens) == (900, 800, 210)
 
 
-async def test_a_claim_is_no_answer_yet(uow_factory: UnitOfWorkFactory, key: CompletionKey) -> None:
-    await intend(uow_factory, key)
+async def test_a_claim_is_no_answer_yet(database: Database, key: CompletionKey) -> None:
+    await intend(database, key)
 
-    assert await bought(uow_factory, key) == {}
+    assert await bought(database, key) == {}
 
 
-async def test_what_is_bought_is_told_by_call(uow_factory: UnitOfWorkFactory, key: CompletionKey) -> None:
+async def test_what_is_bought_is_told_by_call(database: Database, key: CompletionKey) -> None:
     calls = [Call(0, 0, Variant.FULL), Call(0, 1, Variant.FULL), Call(1, 0, Variant.STRIPPED)]
     for place, call in enumerate(calls):
-        await buy(uow_factory, replace(key, call=call), raw=bytes([place]))
+        await buy(database, replace(key, call=call), raw=bytes([place]))
 
-    assert await bought(uow_factory, key) == {call: bytes([place]) for place, call in enumerate(calls)}
+    assert await bought(database, key) == {call: bytes([place]) for place, call in enumerate(calls)}
 
 
 @pytest.mark.parametrize(
@@ -99,61 +99,61 @@ async def test_what_is_bought_is_told_by_call(uow_factory: UnitOfWorkFactory, ke
     ids=lambda other: next(iter(other)),
 )
 async def test_another_rubric_prompt_model_or_epoch_is_another_answer(
-    uow_factory: UnitOfWorkFactory, key: CompletionKey, other: dict[str, Any]
+    database: Database, key: CompletionKey, other: dict[str, Any]
 ) -> None:
-    await buy(uow_factory, key)
+    await buy(database, key)
     another = replace(key, **other)
 
-    assert await bought(uow_factory, another) == {}
-    await buy(uow_factory, another)
+    assert await bought(database, another) == {}
+    await buy(database, another)
 
 
 async def test_an_answer_that_is_there_is_not_bought_again(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await buy(uow_factory, key)
+    await buy(database, key)
 
     with pytest.raises(Conflict):
-        await intend(uow_factory, key)
+        await intend(database, key)
 
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
 async def test_a_live_claim_is_awaited_for_what_remains_of_its_lease(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(uow_factory, key)
+    await intend(database, key)
     await change(session, key, lease_until=func.clock_timestamp() + timedelta(seconds=30))
 
     with pytest.raises(AnswerAwaited) as refused:
-        await intend(uow_factory, key)
+        await intend(database, key)
 
     assert 0 < refused.value.retry_after_s <= 30
     assert await spending(session, assessment) == {TODAY: PRICE}
 
 
 async def test_a_released_claim_is_taken_over_at_once(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(uow_factory, key)
-    await release(uow_factory, key)
+    await intend(database, key)
+    await release(database, key)
     failed = await row_of(session, key)
     assert (failed.status, failed.lease_until, failed.reserved_cents) == ("failed", None, Decimal(0))
     assert await spending(session, assessment) == {TODAY: Decimal(0)}
 
-    await intend(uow_factory, key)
+    await intend(database, key)
 
     assert (await row_of(session, key)).status == "intended"
     assert await spending(session, assessment) == {TODAY: PRICE}
 
 
 async def test_a_lapsed_claim_is_taken_over_without_reserving_twice(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(uow_factory, key)
+    await intend(database, key)
     await change(session, key, lease_until=NOW - timedelta(minutes=1))
 
-    await intend(uow_factory, key, SpendingLimits(budget_cents_per_day=PRICE))
+    await intend(database, key, SpendingLimits(budget_cents_per_day=PRICE))
 
     row = await row_of(session, key)
     assert row.lease_until
@@ -162,134 +162,134 @@ async def test_a_lapsed_claim_is_taken_over_without_reserving_twice(
 
 
 async def test_releasing_what_is_answered_or_was_never_claimed_changes_nothing(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await buy(uow_factory, key)
+    await buy(database, key)
 
-    await release(uow_factory, key)
-    await release(uow_factory, replace(key, epoch=1))
+    await release(database, key)
+    await release(database, replace(key, epoch=1))
 
     assert (await row_of(session, key)).status == "answered"
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
 async def test_a_claim_that_was_taken_over_is_not_released_by_whoever_lost_it(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    lost = await intend(uow_factory, key, lease_s=0.0)
-    await intend(uow_factory, key)
+    lost = await intend(database, key, lease_s=0.0)
+    await intend(database, key)
 
-    await release(uow_factory, key, lost)
+    await release(database, key, lost)
 
     assert (await row_of(session, key)).status == "intended"
     assert await spending(session, assessment) == {TODAY: PRICE}
 
 
 async def test_the_first_reply_kept_stays(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await buy(uow_factory, key)
+    await buy(database, key)
 
-    kept = await keep(uow_factory, key, a_reply(raw=b"late", cost_cents=Decimal(7)))
+    kept = await keep(database, key, a_reply(raw=b"late", cost_cents=Decimal(7)))
 
     assert kept == a_reply().raw
-    assert await bought(uow_factory, key) == {key.call: a_reply().raw}
+    assert await bought(database, key) == {key.call: a_reply().raw}
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
 async def test_a_reply_that_comes_after_its_claim_was_released_is_kept_and_booked(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(uow_factory, key)
-    await release(uow_factory, key)
+    await intend(database, key)
+    await release(database, key)
 
-    await keep(uow_factory, key, a_reply())
+    await keep(database, key, a_reply())
 
-    assert await bought(uow_factory, key) == {key.call: a_reply().raw}
+    assert await bought(database, key) == {key.call: a_reply().raw}
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
-async def test_a_reply_that_nobody_claimed_is_a_fault(uow_factory: UnitOfWorkFactory, key: CompletionKey) -> None:
+async def test_a_reply_that_nobody_claimed_is_a_fault(database: Database, key: CompletionKey) -> None:
     with pytest.raises(NotFound):
-        await keep(uow_factory, key, a_reply())
+        await keep(database, key, a_reply())
 
 
-async def test_an_assessment_that_is_not_there_buys_nothing(uow_factory: UnitOfWorkFactory, key: CompletionKey) -> None:
+async def test_an_assessment_that_is_not_there_buys_nothing(database: Database, key: CompletionKey) -> None:
     with pytest.raises(NotFound):
-        await intend(uow_factory, replace(key, assessment_id=uuid4()))
+        await intend(database, replace(key, assessment_id=uuid4()))
 
 
 async def test_nothing_is_bought_for_somebody_being_erased(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await erase(session, assessment)
 
     with pytest.raises(Erased):
-        await intend(uow_factory, key)
+        await intend(database, key)
 
     assert await spending(session, assessment) == {}
     assert await session.scalar(select(func.count()).select_from(ModelAnswerRow)) == 0
 
 
 async def test_nothing_is_kept_of_somebody_being_erased(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(uow_factory, key)
+    await intend(database, key)
     await erase(session, assessment)
 
-    async with uow_factory() as unit:
+    async with database.transaction() as uow:
         with pytest.raises(Erased):
-            await unit.model_answers.keep(key, a_reply())
-        await unit.commit()
+            await uow.model_answers.keep(key, a_reply())
+        await uow.commit()
 
     assert (await row_of(session, key)).raw_reply is None
     assert await spending(session, assessment) == {TODAY: PRICE}
 
 
 async def test_what_an_essay_took_adds_every_answer_up(
-    uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     corrected = replace(key, call=Call(0, 1, Variant.FULL))
-    await buy(uow_factory, key, latency_ms=1000, cost_cents=Decimal("0.1"))
-    await buy(uow_factory, corrected, latency_ms=500, cost_cents=Decimal("0.2"))
-    await intend(uow_factory, replace(key, epoch=1))
+    await buy(database, key, latency_ms=1000, cost_cents=Decimal("0.1"))
+    await buy(database, corrected, latency_ms=500, cost_cents=Decimal("0.2"))
+    await intend(database, replace(key, epoch=1))
 
-    async with uow_factory() as unit:
-        spent = await unit.model_answers.spent(assessment.id)
+    async with database.transaction() as uow:
+        spent = await uow.model_answers.spent(assessment.id)
 
     assert spent == {key.snapshot_id: Spent(latency_ms=1500, cost_cents=Decimal("0.3"))}
 
 
 async def test_one_unknown_cost_makes_the_sum_unknown(
-    uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await buy(uow_factory, key)
-    await buy(uow_factory, replace(key, epoch=1), cost_cents=None)
+    await buy(database, key)
+    await buy(database, replace(key, epoch=1), cost_cents=None)
 
-    async with uow_factory() as unit:
-        assert (await unit.model_answers.spent(assessment.id))[key.snapshot_id].cost_cents is None
+    async with database.transaction() as uow:
+        assert (await uow.model_answers.spent(assessment.id))[key.snapshot_id].cost_cents is None
 
 
 async def test_the_highest_epoch_is_that_of_any_claim(
-    uow_factory: UnitOfWorkFactory, assessment: Assessment, key: CompletionKey
+    database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    async with uow_factory() as unit:
-        assert await unit.model_answers.epochs(assessment.id) == {}
-    await buy(uow_factory, key)
-    await intend(uow_factory, replace(key, epoch=2))
-    await release(uow_factory, replace(key, epoch=2))
+    async with database.transaction() as uow:
+        assert await uow.model_answers.epochs(assessment.id) == {}
+    await buy(database, key)
+    await intend(database, replace(key, epoch=2))
+    await release(database, replace(key, epoch=2))
 
-    async with uow_factory() as unit:
-        assert await unit.model_answers.epochs(assessment.id) == {key.snapshot_id: 2}
+    async with database.transaction() as uow:
+        assert await uow.model_answers.epochs(assessment.id) == {key.snapshot_id: 2}
 
 
 async def test_a_reply_that_was_let_go_of_says_nothing_and_is_not_bought_again(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, key: CompletionKey
+    session: AsyncSession, database: Database, key: CompletionKey
 ) -> None:
-    await intend(uow_factory, key)
-    await keep(uow_factory, key, a_reply())
+    await intend(database, key)
+    await keep(database, key, a_reply())
     await session.execute(update(ModelAnswerRow).values(raw_reply=None))
 
-    assert await bought(uow_factory, key) == {key.call: b""}
+    assert await bought(database, key) == {key.call: b""}
     with pytest.raises(Conflict):
-        await intend(uow_factory, key)
+        await intend(database, key)

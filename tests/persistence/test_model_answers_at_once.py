@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.grading.ledger import Reservation, SpendingLimits
 from persistence.tables import ModelAnswerRow, ModelSpendingRow, UserRow
-from persistence.unit_of_work import unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase
 from tests.persistence.ledger import (
     LEASE_S,
     NO_LIMITS,
@@ -40,38 +40,38 @@ from tests.persistence.test_assessments import until_blocked
 async def test_of_two_that_want_one_thing_at_once_one_gets_it(
     clean_engine: AsyncEngine, budget: Decimal | None, other: dict[str, Any], loser: str
 ) -> None:
-    units = unit_of_work_factory(clean_engine)
+    database = SqlDatabase(clean_engine)
     key = await committed_key(clean_engine)
     limits = SpendingLimits(budget_cents_per_day=budget)
 
-    async with units() as unit:
-        await unit.model_answers.intend(Reservation(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), limits)
-        second = asyncio.create_task(outcome(intend(units, replace(key, **other), limits)))
+    async with database.transaction() as uow:
+        await uow.model_answers.intend(Reservation(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), limits)
+        second = asyncio.create_task(outcome(intend(database, replace(key, **other), limits)))
         await until_blocked(clean_engine)
-        await unit.commit()
+        await uow.commit()
 
     assert await second == loser
 
 
 async def test_many_at_once_never_spend_more_than_the_budget(clean_engine: AsyncEngine) -> None:
-    units = unit_of_work_factory(clean_engine)
+    database = SqlDatabase(clean_engine)
     key = await committed_key(clean_engine)
     limits = SpendingLimits(budget_cents_per_day=5 * PRICE)
 
-    outcomes = await asyncio.gather(*(outcome(intend(units, replace(key, epoch=each), limits)) for each in range(8)))
+    outcomes = await asyncio.gather(*(outcome(intend(database, replace(key, epoch=each), limits)) for each in range(8)))
 
     assert sorted(outcomes) == ["BudgetSpent"] * 3 + ["done"] * 5
 
 
 async def test_of_many_that_take_a_lapsed_claim_over_one_gets_it(clean_engine: AsyncEngine) -> None:
-    units = unit_of_work_factory(clean_engine)
+    database = SqlDatabase(clean_engine)
     key = await committed_key(clean_engine)
-    await intend(units, key)
+    await intend(database, key)
     async with AsyncSession(clean_engine) as session:
         await change(session, key, lease_until=NOW - timedelta(minutes=1))
         await session.commit()
 
-    outcomes = await asyncio.gather(*(outcome(intend(units, key)) for _ in range(6)))
+    outcomes = await asyncio.gather(*(outcome(intend(database, key)) for _ in range(6)))
 
     assert sorted(outcomes) == ["AnswerAwaited"] * 5 + ["done"]
     async with AsyncSession(clean_engine) as session:
@@ -79,24 +79,24 @@ async def test_of_many_that_take_a_lapsed_claim_over_one_gets_it(clean_engine: A
 
 
 async def test_a_claim_that_is_rolled_back_leaves_the_way_free(clean_engine: AsyncEngine) -> None:
-    units = unit_of_work_factory(clean_engine)
+    database = SqlDatabase(clean_engine)
     key = await committed_key(clean_engine)
 
-    async with units() as unit:
-        await unit.model_answers.intend(Reservation(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), NO_LIMITS)
-        second = asyncio.create_task(outcome(intend(units, key)))
+    async with database.transaction() as uow:
+        await uow.model_answers.intend(Reservation(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), NO_LIMITS)
+        second = asyncio.create_task(outcome(intend(database, key)))
         await until_blocked(clean_engine)
 
     assert await second == "done"
 
 
 async def test_a_claim_waits_for_an_erasure_and_sees_it(clean_engine: AsyncEngine) -> None:
-    units = unit_of_work_factory(clean_engine)
+    database = SqlDatabase(clean_engine)
     key = await committed_key(clean_engine)
 
     async with AsyncSession(clean_engine) as session:
         await session.execute(update(UserRow).values(status="erasing"))
-        claim = asyncio.create_task(outcome(intend(units, key)))
+        claim = asyncio.create_task(outcome(intend(database, key)))
         await until_blocked(clean_engine)
         await session.commit()
 
@@ -104,7 +104,7 @@ async def test_a_claim_waits_for_an_erasure_and_sees_it(clean_engine: AsyncEngin
 
 
 async def test_whatever_happens_the_spending_is_what_was_paid_and_what_is_reserved(clean_engine: AsyncEngine) -> None:
-    units = unit_of_work_factory(clean_engine)
+    database = SqlDatabase(clean_engine)
     key = await committed_key(clean_engine)
     limits = SpendingLimits(budget_cents_per_day=Decimal(9))
     happened = set[str]()
@@ -116,9 +116,9 @@ async def test_whatever_happens_the_spending_is_what_was_paid_and_what_is_reserv
             reply = a_reply(cost_cents=random.choice([None, Decimal("0.333333"), Decimal(2)]))
             lease_s, price = random.choice([0.0, LEASE_S]), random.choice([None, PRICE, Decimal("1.3")])
             acts: list[Callable[[], Awaitable[object]]] = [
-                partial(intend, units, each, limits, price, lease_s),
-                partial(keep, units, each, reply),
-                partial(release, units, each),
+                partial(intend, database, each, limits, price, lease_s),
+                partial(keep, database, each, reply),
+                partial(release, database, each),
             ]
             act = random.choice(acts)
             happened.add(await outcome(act()))

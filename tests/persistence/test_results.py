@@ -15,7 +15,7 @@ from domain.assessments.results import Publication, Result
 from domain.assessments.steps import Step
 from domain.errors import Conflict, CorruptData, NotFound
 from domain.grading.scores import DegradedReason
-from domain.ports import JobKey, UnitOfWorkFactory
+from domain.ports import Database, JobKey
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,
@@ -40,17 +40,17 @@ async def assessment(session: AsyncSession) -> Assessment:
     return await an_assessment(session, status="awaiting_async", submitted_at=submitted_at, claimed_at=submitted_at)
 
 
-async def publish(units: UnitOfWorkFactory, assessment: Assessment, result: Result) -> Publication:
-    async with units() as unit:
-        _, now = await unit.assessments.lock(assessment.id)
-        publication = await unit.results.publish(assessment, now, result)
-        await unit.commit()
+async def publish(database: Database, assessment: Assessment, result: Result) -> Publication:
+    async with database.transaction() as uow:
+        _, now = await uow.assessments.lock(assessment.id)
+        publication = await uow.results.publish(assessment, now, result)
+        await uow.commit()
     return publication
 
 
-async def result_of(session: AsyncSession, units: UnitOfWorkFactory, assessment: Assessment, **essay: Any) -> Result:
-    async with units() as unit:
-        items = await unit.assessments.items(assessment.id)
+async def result_of(session: AsyncSession, database: Database, assessment: Assessment, **essay: Any) -> Result:
+    async with database.transaction() as uow:
+        items = await uow.assessments.items(assessment.id)
     return a_result(items, await some_credentials(session), **essay)
 
 
@@ -70,12 +70,10 @@ async def count(session: AsyncSession, table: type, *conditions: Any) -> int:
     return int(await session.scalar(select(func.count()).select_from(table).where(*conditions)) or 0)
 
 
-async def test_a_result_is_published_whole(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
-) -> None:
-    result = await result_of(session, uow_factory, assessment)
+async def test_a_result_is_published_whole(session: AsyncSession, database: Database, assessment: Assessment) -> None:
+    result = await result_of(session, database, assessment)
 
-    publication = await publish(uow_factory, assessment, result)
+    publication = await publish(database, assessment, result)
 
     of_assessment = {
         row: row.assessment_id == assessment.id for row in (RuleScoreRow, EssayScoreRow, ResultRevisionRow)
@@ -94,16 +92,16 @@ async def test_a_result_is_published_whole(
         "recommendation_items": 3,
         "rag_traces": 3,
     }
-    async with uow_factory() as unit:
-        after = await unit.assessments.get(assessment.id)
+    async with database.transaction() as uow:
+        after = await uow.assessments.get(assessment.id)
     assert (after.status, after.revision, after.healing) == (AssessmentStatus.COMPLETED, 1, Healing.NONE)
     assert after.completed_at is not None
 
 
 async def test_items_name_the_traces_that_speak_for_them(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    publication = await publish(uow_factory, assessment, await result_of(session, uow_factory, assessment))
+    publication = await publish(database, assessment, await result_of(session, database, assessment))
 
     pairs = await session.execute(
         select(RecommendationItemRow.credential_id, RagTraceRow.credential_id)
@@ -116,16 +114,16 @@ async def test_items_name_the_traces_that_speak_for_them(
 
 
 async def test_the_revision_is_what_the_api_serves(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    result = await result_of(session, uow_factory, assessment)
-    publication = await publish(uow_factory, assessment, result)
+    result = await result_of(session, database, assessment)
+    publication = await publish(database, assessment, result)
 
     document = await session.scalar(
         select(ResultRevisionRow.document).where(ResultRevisionRow.assessment_id == assessment.id)
     )
-    async with uow_factory() as unit:
-        items = await unit.assessments.items(assessment.id)
+    async with database.transaction() as uow:
+        items = await uow.assessments.items(assessment.id)
     assert [score["question_id"] for score in document["scores"]] == [str(item.question.id) for item in items]
     assert document["recommendation_id"] == str(publication.recommendation_id)
     assert document["skills"] == [{"skill": "SQL querying", "score": 0.5, "target": 0.8, "gap": 0.3, "evidence": 3.0}]
@@ -135,10 +133,10 @@ async def test_the_revision_is_what_the_api_serves(
 
 
 async def test_costs_add_up_and_an_unknown_one_is_said_to_be_missing(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    result = await result_of(session, uow_factory, assessment, model="gpt-test", cost_cents=Decimal("0.000125"))
-    await publish(uow_factory, assessment, result)
+    result = await result_of(session, database, assessment, model="gpt-test", cost_cents=Decimal("0.000125"))
+    await publish(database, assessment, result)
 
     rows = await session.execute(
         select(MetricSnapshotRow.metric_type, func.sum(MetricSnapshotRow.value))
@@ -152,54 +150,52 @@ async def test_costs_add_up_and_an_unknown_one_is_said_to_be_missing(
 
 
 async def test_publishing_again_is_refused_and_changes_nothing(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    result = await result_of(session, uow_factory, assessment)
-    first = await publish(uow_factory, assessment, result)
+    result = await result_of(session, database, assessment)
+    first = await publish(database, assessment, result)
 
     with pytest.raises(Conflict):
-        await publish(uow_factory, assessment, result)
+        await publish(database, assessment, result)
 
-    async with uow_factory() as unit:
-        _, now = await unit.assessments.lock(assessment.id)
+    async with database.transaction() as uow:
+        _, now = await uow.assessments.lock(assessment.id)
         with pytest.raises(Conflict):
-            await unit.results.publish(assessment, now, result)
-        assert (await unit.assessments.get(assessment.id)).revision == first.revision
+            await uow.results.publish(assessment, now, result)
+        assert (await uow.assessments.get(assessment.id)).revision == first.revision
     assert await count(session, ResultRevisionRow, ResultRevisionRow.assessment_id == assessment.id) == 1
     assert await count(session, WebhookEventRow, WebhookEventRow.assessment_id == assessment.id) == 1
 
 
-async def test_nothing_is_published_before_the_first_result(
-    uow_factory: UnitOfWorkFactory, assessment: Assessment
-) -> None:
-    async with uow_factory() as unit:
+async def test_nothing_is_published_before_the_first_result(database: Database, assessment: Assessment) -> None:
+    async with database.transaction() as uow:
         with pytest.raises(NotFound):
-            await unit.results.published(assessment.id)
+            await uow.results.published(assessment.id)
 
 
 async def test_the_steps_payloads_are_cleared_but_for_the_publications_own(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    result = await result_of(session, uow_factory, assessment)
+    result = await result_of(session, database, assessment)
     keys = [
         JobKey(assessment_id=assessment.id, run=1, revision=1, step=step)
         for step in (Step.SCORE_RULES, Step.PUBLISH_RESULT)
     ]
-    async with uow_factory() as unit:
+    async with database.transaction() as uow:
         for key in keys:
-            await unit.jobs.begin(key, Result)
-        await unit.jobs.succeed(keys[0], result)
-        locked, now = await unit.assessments.lock(assessment.id)
-        publication = await unit.results.publish(locked, now, result)
-        await unit.jobs.succeed(keys[1], publication)
-        await unit.commit()
+            await uow.jobs.begin(key, Result)
+        await uow.jobs.succeed(keys[0], result)
+        locked, now = await uow.assessments.lock(assessment.id)
+        publication = await uow.results.publish(locked, now, result)
+        await uow.jobs.succeed(keys[1], publication)
+        await uow.commit()
 
     left = await session.scalars(
         select(AsyncJobRow.job_type).where(AsyncJobRow.assessment_id == assessment.id, AsyncJobRow.payload.is_not(None))
     )
     assert left.all() == ["publish_result"]
-    async with uow_factory() as unit:
-        assert (await unit.jobs.begin(keys[1], Publication)).output == publication
+    async with database.transaction() as uow:
+        assert (await uow.jobs.begin(keys[1], Publication)).output == publication
 
 
 @pytest.mark.parametrize(
@@ -211,14 +207,14 @@ async def test_the_steps_payloads_are_cleared_but_for_the_publications_own(
 )
 async def test_only_what_may_pass_is_due_for_healing(
     session: AsyncSession,
-    uow_factory: UnitOfWorkFactory,
+    database: Database,
     assessment: Assessment,
     reason: DegradedReason,
     healing: Healing,
 ) -> None:
-    result = await result_of(session, uow_factory, assessment, degraded_reason=reason, needs_review=True)
+    result = await result_of(session, database, assessment, degraded_reason=reason, needs_review=True)
 
-    publication = await publish(uow_factory, assessment, result)
+    publication = await publish(database, assessment, result)
 
     row = (await session.execute(select(AssessmentRow).where(AssessmentRow.id == assessment.id))).scalar_one()
     recommendation = (
@@ -230,7 +226,7 @@ async def test_only_what_may_pass_is_due_for_healing(
 
 
 async def test_an_event_is_delivered_to_the_endpoints_that_want_it(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     wanted = await an_endpoint(session, assessment.organization_id)
     await an_endpoint(session, assessment.organization_id, enabled=False)
@@ -238,7 +234,7 @@ async def test_an_event_is_delivered_to_the_endpoints_that_want_it(
     other = await an_assessment(session)
     await an_endpoint(session, other.organization_id)
 
-    publication = await publish(uow_factory, assessment, await result_of(session, uow_factory, assessment))
+    publication = await publish(database, assessment, await result_of(session, database, assessment))
 
     deliveries = (await session.execute(select(WebhookDeliveryRow))).scalars().all()
     assert [(row.endpoint_id, row.event_id, row.n, row.status) for row in deliveries] == [
@@ -250,9 +246,9 @@ async def test_an_event_is_delivered_to_the_endpoints_that_want_it(
 
 
 async def test_an_events_bytes_are_its_payload_and_hold_no_result(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    await publish(uow_factory, assessment, await result_of(session, uow_factory, assessment))
+    await publish(database, assessment, await result_of(session, database, assessment))
 
     event = (await session.execute(select(WebhookEventRow))).scalar_one()
     assert json.loads(event.body) == event.payload
@@ -271,13 +267,13 @@ async def test_an_events_bytes_are_its_payload_and_hold_no_result(
 
 
 async def test_a_failure_is_one_transition_with_audit_row_and_event(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     endpoint_id = await an_endpoint(session, assessment.organization_id)
 
-    async with uow_factory() as unit:
-        await unit.results.fail(assessment, assessment.fail("bad_data"))
-        await unit.commit()
+    async with database.transaction() as uow:
+        await uow.results.fail(assessment, assessment.fail("bad_data"))
+        await uow.commit()
 
     event = (await session.execute(select(WebhookEventRow))).scalar_one()
     delivery = (await session.execute(select(WebhookDeliveryRow))).scalar_one()
@@ -287,42 +283,40 @@ async def test_a_failure_is_one_transition_with_audit_row_and_event(
     assert actions.all() == ["assessment.failed"]
 
 
-async def test_a_failure_leaves_no_job_open(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
-) -> None:
+async def test_a_failure_leaves_no_job_open(session: AsyncSession, database: Database, assessment: Assessment) -> None:
     key = JobKey(assessment_id=assessment.id, run=1, revision=1, step=Step.PUBLISH_RESULT)
-    async with uow_factory() as unit:
-        await unit.jobs.enqueue([key])
-        await unit.results.fail(assessment, assessment.fail("bad_data"))
-        await unit.commit()
+    async with database.transaction() as uow:
+        await uow.jobs.enqueue([key])
+        await uow.results.fail(assessment, assessment.fail("bad_data"))
+        await uow.commit()
 
     status = await session.scalar(select(AsyncJobRow.status).where(AsyncJobRow.id == key.id))
     assert status == "stale"
 
 
 async def test_a_second_failure_is_a_new_event(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     failed = assessment.fail("bad_data")
     again = failed.rerun()
-    async with uow_factory() as unit:
-        await unit.results.fail(assessment, failed)
-        await unit.assessments.save(failed, again)
-        await unit.results.fail(again, again.fail("bad_data"))
-        await unit.commit()
+    async with database.transaction() as uow:
+        await uow.results.fail(assessment, failed)
+        await uow.assessments.save(failed, again)
+        await uow.results.fail(again, again.fail("bad_data"))
+        await uow.commit()
 
     assert await count(session, WebhookEventRow, WebhookEventRow.assessment_id == assessment.id) == 2
 
 
 async def test_a_later_revision_replaces_the_evidence_and_keeps_the_history(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    result = await result_of(session, uow_factory, assessment)
-    first = await publish(uow_factory, assessment, result)
-    async with uow_factory() as unit:
-        again = await unit.assessments.get(assessment.id)
+    result = await result_of(session, database, assessment)
+    first = await publish(database, assessment, result)
+    async with database.transaction() as uow:
+        again = await uow.assessments.get(assessment.id)
 
-    second = await publish(uow_factory, again, result)
+    second = await publish(database, again, result)
 
     assert (second.revision, second.recommendation_id) == (2, first.recommendation_id)
     assert await count(session, RecommendationRow, RecommendationRow.id == first.recommendation_id) == 1
@@ -335,9 +329,9 @@ async def test_a_later_revision_replaces_the_evidence_and_keeps_the_history(
 
 
 async def test_scores_of_other_items_are_not_published(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, assessment: Assessment
+    session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
-    result = await result_of(session, uow_factory, await an_assessment(session))
+    result = await result_of(session, database, await an_assessment(session))
 
     with pytest.raises(CorruptData):
-        await publish(uow_factory, assessment, result)
+        await publish(database, assessment, result)

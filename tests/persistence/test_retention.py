@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from domain.privacy import RetentionRule
 from persistence.repositories.retention import RetentionSettings
 from persistence.tables import (
@@ -33,17 +33,17 @@ YOUNG = datetime.now(UTC) - timedelta(days=DAYS - 1)
 
 
 @pytest.fixture
-async def person(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> Marked:
-    person = await a_marked_person(session, uow_factory, await some_credentials(session), "kept-1")
+async def person(session: AsyncSession, database: Database) -> Marked:
+    person = await a_marked_person(session, database, await some_credentials(session), "kept-1")
     await session.execute(update(AssessmentRow).values(healing="none"))
     await session.execute(update(WebhookDeliveryRow).values(status="delivered"))
     return person
 
 
-async def apply(units: UnitOfWorkFactory, rule: RetentionRule, days: int = DAYS, limit: int = 1000) -> int:
-    async with units() as unit:
-        gone = await unit.retention.apply(rule, days=days, limit=limit)
-        await unit.commit()
+async def apply(database: Database, rule: RetentionRule, days: int = DAYS, limit: int = 1000) -> int:
+    async with database.transaction() as uow:
+        gone = await uow.retention.apply(rule, days=days, limit=limit)
+        await uow.commit()
     return gone
 
 
@@ -64,47 +64,47 @@ AGED: list[tuple[RetentionRule, type[Base], str]] = [
 @pytest.mark.usefixtures("person")
 @pytest.mark.parametrize(("rule", "row", "column"), AGED)
 async def test_rows_go_once_they_are_old(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, rule: RetentionRule, row: type[Base], column: str
+    session: AsyncSession, database: Database, rule: RetentionRule, row: type[Base], column: str
 ) -> None:
     there = await count(session, row)
     await session.execute(update(row).values({column: YOUNG}))
-    assert await apply(uow_factory, rule) == 0
+    assert await apply(database, rule) == 0
 
     await session.execute(update(row).values({column: OLD}))
-    assert await apply(uow_factory, rule) == there > 0
+    assert await apply(database, rule) == there > 0
 
     assert await count(session, row) == 0
 
 
 @pytest.mark.usefixtures("person")
-async def test_a_batch_is_no_larger_than_it_may_be(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_a_batch_is_no_larger_than_it_may_be(session: AsyncSession, database: Database) -> None:
     await session.execute(update(IdempotencyKeyRow).values(expires_at=OLD))
 
-    assert [await apply(uow_factory, RetentionRule.IDEMPOTENCY_KEYS, limit=1) for _ in range(3)] == [1, 1, 0]
+    assert [await apply(database, RetentionRule.IDEMPOTENCY_KEYS, limit=1) for _ in range(3)] == [1, 1, 0]
 
 
 @pytest.mark.usefixtures("person")
-async def test_an_event_with_a_pending_delivery_stays(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_an_event_with_a_pending_delivery_stays(session: AsyncSession, database: Database) -> None:
     await session.execute(update(WebhookEventRow).values(created_at=OLD))
     await session.execute(update(WebhookDeliveryRow).values(status="pending"))
 
-    assert await apply(uow_factory, RetentionRule.WEBHOOK_EVENTS) == 0
+    assert await apply(database, RetentionRule.WEBHOOK_EVENTS) == 0
 
 
 @pytest.mark.usefixtures("person")
-async def test_what_a_healing_may_need_stays(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_what_a_healing_may_need_stays(session: AsyncSession, database: Database) -> None:
     await _age(session)
     await session.execute(update(AssessmentRow).values(healing="due"))
 
     rules = [RetentionRule.JOBS, RetentionRule.MODEL_REPLIES, RetentionRule.ANSWERS]
-    assert [await apply(uow_factory, rule) for rule in rules] == [0, 0, 0]
+    assert [await apply(database, rule) for rule in rules] == [0, 0, 0]
 
 
 @pytest.mark.usefixtures("person")
-async def test_a_raw_reply_goes_and_its_purchase_stays(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_a_raw_reply_goes_and_its_purchase_stays(session: AsyncSession, database: Database) -> None:
     await _age(session)
 
-    assert [await apply(uow_factory, RetentionRule.MODEL_REPLIES) for _ in range(2)] == [1, 0]
+    assert [await apply(database, RetentionRule.MODEL_REPLIES) for _ in range(2)] == [1, 0]
 
     row = (await session.execute(select(ModelAnswerRow.status, ModelAnswerRow.raw_reply))).one()
     assert tuple(row) == ("answered", None)
@@ -112,12 +112,12 @@ async def test_a_raw_reply_goes_and_its_purchase_stays(session: AsyncSession, uo
 
 @pytest.mark.parametrize(("own", "setting"), [(None, DAYS), (DAYS, 0)])
 async def test_answers_go_by_the_organizations_own_age_before_the_setting(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked, own: int | None, setting: int
+    session: AsyncSession, database: Database, person: Marked, own: int | None, setting: int
 ) -> None:
     await _age(session)
     await _keep_answers(session, person, own)
 
-    assert await apply(uow_factory, RetentionRule.ANSWERS, days=setting) > 0
+    assert await apply(database, RetentionRule.ANSWERS, days=setting) > 0
 
     assert await count(session, ResponseRow) == 0
     assert await session.scalar(select(ModelAnswerRow.raw_reply)) is None
@@ -125,12 +125,12 @@ async def test_answers_go_by_the_organizations_own_age_before_the_setting(
 
 @pytest.mark.parametrize(("own", "setting"), [(None, 0), (9 * DAYS, DAYS)])
 async def test_answers_stay_where_neither_lets_them_go(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: Marked, own: int | None, setting: int
+    session: AsyncSession, database: Database, person: Marked, own: int | None, setting: int
 ) -> None:
     await _age(session)
     await _keep_answers(session, person, own)
 
-    assert await apply(uow_factory, RetentionRule.ANSWERS, days=setting) == 0
+    assert await apply(database, RetentionRule.ANSWERS, days=setting) == 0
 
 
 def test_0_keeps_for_ever() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import EssayRubric, Item
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from persistence.repositories.assessments import SqlAssessments
 from persistence.repositories.reviews import MAX_LABELLED
 from persistence.tables import EssayReviewRow, QuestionSnapshotRow, ResponseRow, UserRow
@@ -61,22 +61,22 @@ def _response_to(item: Item) -> ColumnElement[bool]:
     return ResponseRow.question_snapshot_id == item.snapshot_id
 
 
-async def labelled(units: UnitOfWorkFactory, session: AsyncSession, assessment: Assessment) -> Sequence[str]:
+async def labelled(database: Database, session: AsyncSession, assessment: Assessment) -> Sequence[str]:
     """The texts that the first essay of the assessment may be graded by."""
     version = (await essays(session, assessment))[0].question.version
-    async with units() as unit:
-        return [anchor.text for anchor in (await unit.reviews.labelled(assessment.id)).get(version, ())]
+    async with database.transaction() as uow:
+        return [anchor.text for anchor in (await uow.reviews.labelled(assessment.id)).get(version, ())]
 
 
-async def test_the_last_review_of_an_item_is_the_newest(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_the_last_review_of_an_item_is_the_newest(session: AsyncSession, database: Database) -> None:
     assessment = await a_completed(session)
     first, second = await essays(session, assessment)
     newest = await a_review(session, assessment, first, created_at=NOON + timedelta(minutes=1), comment="Better.")
     await a_review(session, assessment, first)
     only = await a_review(session, assessment, second, published_revision=1)
 
-    async with uow_factory() as unit:
-        found = {review.snapshot_id: review for review in await unit.reviews.of(assessment.id)}
+    async with database.transaction() as uow:
+        found = {review.snapshot_id: review for review in await uow.reviews.of(assessment.id)}
 
     assert {snapshot_id: review.id for snapshot_id, review in found.items()} == {
         first.snapshot_id: newest,
@@ -91,18 +91,16 @@ async def test_the_last_review_of_an_item_is_the_newest(session: AsyncSession, u
     ]
 
 
-async def test_reviews_of_another_assessment_are_not_this_ones(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_reviews_of_another_assessment_are_not_this_ones(session: AsyncSession, database: Database) -> None:
     assessment, other = await a_completed(session), await a_completed(session)
     await a_review(session, other, (await essays(session, other))[0])
 
-    async with uow_factory() as unit:
-        assert await unit.reviews.of(assessment.id) == ()
+    async with database.transaction() as uow:
+        assert await uow.reviews.of(assessment.id) == ()
 
 
 async def test_a_publication_marks_what_it_stands_on_and_no_revision_has_yet(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
+    session: AsyncSession, database: Database
 ) -> None:
     assessment, other = await a_completed(session), await a_completed(session)
     item = (await essays(session, assessment))[0]
@@ -110,9 +108,9 @@ async def test_a_publication_marks_what_it_stands_on_and_no_revision_has_yet(
     old = await a_review(session, assessment, item, published_revision=2)
     overtaken, new, later = [await a_review(session, assessment, item) for _ in range(3)]
 
-    async with uow_factory() as unit:
-        await unit.reviews.published([old, overtaken, new], 3)
-        await unit.commit()
+    async with database.transaction() as uow:
+        await uow.reviews.published([old, overtaken, new], 3)
+        await uow.commit()
 
     rows = await session.execute(select(EssayReviewRow.id, EssayReviewRow.published_revision))
     assert {row.id: row.published_revision for row in rows} == {
@@ -125,7 +123,7 @@ async def test_a_publication_marks_what_it_stands_on_and_no_revision_has_yet(
 
 
 async def test_completed_assessments_with_an_unpublished_review_come_by_id(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
+    session: AsyncSession, database: Database
 ) -> None:
     waiting = sorted([await a_completed(session) for _ in range(3)], key=lambda each: each.id)
     for each in waiting:
@@ -134,9 +132,9 @@ async def test_completed_assessments_with_an_unpublished_review_come_by_id(
     published = await a_completed(session)
     await a_review(session, published, (await essays(session, published))[0], published_revision=2)
 
-    async with uow_factory() as unit:
-        first = await unit.reviews.unpublished(after=None, limit=2)
-        second = await unit.reviews.unpublished(after=first[-1].id, limit=2)
+    async with database.transaction() as uow:
+        first = await uow.reviews.unpublished(after=None, limit=2)
+        second = await uow.reviews.unpublished(after=first[-1].id, limit=2)
 
     assert [*first, *second] == waiting
 
@@ -147,27 +145,25 @@ async def test_completed_assessments_with_an_unpublished_review_come_by_id(
     ids=["the person is being erased", "there is no result", "an error has stopped it"],
 )
 async def test_what_cannot_be_published_is_nothing_to_reconcile(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, person: str, columns: dict[str, Any]
+    session: AsyncSession, database: Database, person: str, columns: dict[str, Any]
 ) -> None:
     assessment = await a_completed(session, **columns)
     await a_review(session, assessment, (await essays(session, assessment))[0])
     await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status=person))
 
-    async with uow_factory() as unit:
-        assert await unit.reviews.unpublished(after=None, limit=10) == ()
+    async with database.transaction() as uow:
+        assert await uow.reviews.unpublished(after=None, limit=10) == ()
 
 
-async def test_reviewed_answers_of_others_are_labelled_oldest_first(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_reviewed_answers_of_others_are_labelled_oldest_first(session: AsyncSession, database: Database) -> None:
     organization_id = await an_organization(session)
     assessment, *others = [await a_completed(session, organization_id) for _ in range(3)]
     await label(session, others[0], "the later one", minutes=5)
     await label(session, others[1], "the earlier one")
 
     item = (await essays(session, assessment))[0]
-    async with uow_factory() as unit:
-        found = await unit.reviews.labelled(assessment.id)
+    async with database.transaction() as uow:
+        found = await uow.reviews.labelled(assessment.id)
 
     assert {version: [anchor.text for anchor in anchors] for version, anchors in found.items()} == {
         item.question.version: ["the earlier one", "the later one"]
@@ -176,7 +172,7 @@ async def test_reviewed_answers_of_others_are_labelled_oldest_first(
 
 
 async def test_a_later_review_of_an_answer_takes_the_place_of_the_earlier(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
+    session: AsyncSession, database: Database
 ) -> None:
     organization_id = await an_organization(session)
     assessment, other = [await a_completed(session, organization_id) for _ in range(2)]
@@ -186,62 +182,58 @@ async def test_a_later_review_of_an_answer_takes_the_place_of_the_earlier(
     highest = {criterion.key: criterion.levels[-1].name for criterion in item.question.rubric.criteria}
     await a_review(session, other, item, levels=highest, created_at=NOON + timedelta(minutes=1))
 
-    async with uow_factory() as unit:
-        (anchor,) = (await unit.reviews.labelled(assessment.id))[item.question.version]
+    async with database.transaction() as uow:
+        (anchor,) = (await uow.reviews.labelled(assessment.id))[item.question.version]
 
     assert (anchor.text, anchor.levels) == ("reviewed twice", highest)
 
 
-async def test_only_the_newest_labels_are_kept(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_only_the_newest_labels_are_kept(session: AsyncSession, database: Database) -> None:
     organization_id = await an_organization(session)
     assessment = await a_completed(session, organization_id)
     for minute in range(MAX_LABELLED + 2):
         await label(session, await a_completed(session, organization_id, items=2), f"answer {minute}", minute)
 
-    assert await labelled(uow_factory, session, assessment) == [f"answer {each}" for each in range(2, MAX_LABELLED + 2)]
+    assert await labelled(database, session, assessment) == [f"answer {each}" for each in range(2, MAX_LABELLED + 2)]
 
 
-async def test_a_learners_own_answers_are_no_labels_for_them(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
-) -> None:
+async def test_a_learners_own_answers_are_no_labels_for_them(session: AsyncSession, database: Database) -> None:
     assessment = await a_completed(session)
     earlier = await a_completed(session, user_id=assessment.user_id)
     await label(session, assessment, "this one")
     await label(session, earlier, "an earlier attempt")
 
-    assert await labelled(uow_factory, session, assessment) == []
+    assert await labelled(database, session, assessment) == []
 
 
-async def test_labels_stay_in_the_organization(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_labels_stay_in_the_organization(session: AsyncSession, database: Database) -> None:
     assessment = await a_completed(session)
     await label(session, await a_completed(session), "of another partner")
 
-    assert await labelled(uow_factory, session, assessment) == []
+    assert await labelled(database, session, assessment) == []
 
 
 @pytest.mark.parametrize("status", ["erasing", "erased"])
-async def test_answers_of_the_erased_are_no_labels(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory, status: str
-) -> None:
+async def test_answers_of_the_erased_are_no_labels(session: AsyncSession, database: Database, status: str) -> None:
     organization_id = await an_organization(session)
     assessment, other = [await a_completed(session, organization_id) for _ in range(2)]
     await label(session, other, "to be forgotten")
     await session.execute(update(UserRow).where(UserRow.id == other.user_id).values(status=status))
 
-    assert await labelled(uow_factory, session, assessment) == []
+    assert await labelled(database, session, assessment) == []
 
 
-async def test_a_deleted_answer_is_no_label(session: AsyncSession, uow_factory: UnitOfWorkFactory) -> None:
+async def test_a_deleted_answer_is_no_label(session: AsyncSession, database: Database) -> None:
     organization_id = await an_organization(session)
     assessment, other = [await a_completed(session, organization_id) for _ in range(2)]
     await label(session, other, "to be forgotten")
     await session.execute(delete(ResponseRow).where(_response_to((await essays(session, other))[0])))
 
-    assert await labelled(uow_factory, session, assessment) == []
+    assert await labelled(database, session, assessment) == []
 
 
 async def test_answers_to_another_version_of_the_question_are_no_labels(
-    session: AsyncSession, uow_factory: UnitOfWorkFactory
+    session: AsyncSession, database: Database
 ) -> None:
     organization_id = await an_organization(session)
     assessment, other = [await a_completed(session, organization_id) for _ in range(2)]
@@ -251,4 +243,4 @@ async def test_answers_to_another_version_of_the_question_are_no_labels(
         update(QuestionSnapshotRow).where(QuestionSnapshotRow.id == item.snapshot_id).values(version="v" * 64)
     )
 
-    assert await labelled(uow_factory, session, assessment) == []
+    assert await labelled(database, session, assessment) == []

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from operator import mul
@@ -17,11 +18,42 @@ from domain.grading.model_grading import Grading, GradingRequest, RawRating, Rep
 from domain.grading.rubrics import Essay, essay_points
 from domain.grading.scores import CriterionRating, DegradedReason, EssayScore
 from domain.ids import derived_id
-from domain.ports import CatalogText, Found, IndexEntry, RejectedEntry, SearchQuery, Vector
+from domain.ports import (
+    CatalogText,
+    Database,
+    Found,
+    IndexEntry,
+    RejectedEntry,
+    Repositories,
+    SearchQuery,
+    UnitOfWork,
+    Vector,
+)
 from domain.privacy import Erasure
 from domain.recommending.recommendations import EarlierLearners, SearchHit
 from domain.recommending.vectors import DIMENSIONS, check_vector
 from domain.webhooks.deliveries import Answer, Delivery, Message, outcome_of
+
+
+@dataclass
+class FailingDatabase:
+    """A Database that fails for each next connection that `failures` names, and then while it is `away`."""
+
+    database: Database
+    failures: list[bool] = field(default_factory=list)
+    away: bool = False
+
+    def transaction(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        self._check()
+        return self.database.transaction()
+
+    def statement(self) -> AbstractAsyncContextManager[Repositories]:
+        self._check()
+        return self.database.statement()
+
+    def _check(self) -> None:
+        if self.failures.pop(0) if self.failures else self.away:
+            raise StorageUnavailable("Away")
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ Case: TypeAlias = Callable[[int], str]
 
 
 def worst_cases() -> Iterator[Case]:
-    for unit in UNITS:
-        yield partial(_repeated, unit)
+    for uow in UNITS:
+        yield partial(_repeated, uow)
     pairs = random.Random(13)
     for _ in range(PAIRS):
         first, second = pairs.sample(UNITS, 2)
@@ -112,13 +112,13 @@ def _seconds(function: Callable[[str], object], text: str) -> float:
     return time.thread_time() - started
 
 
-def _repeated(unit: str, length: int) -> str:
-    return _run(unit, length - len(ENDING)) + ENDING
+def _repeated(uow: str, length: int) -> str:
+    return _run(uow, length - len(ENDING)) + ENDING
 
 
 def _halves(first: str, second: str, length: int) -> str:
     return _run(first, length // 2) + _run(second, length - length // 2)
 
 
-def _run(unit: str, length: int) -> str:
-    return (unit * (length // len(unit) + 1))[:length]
+def _run(uow: str, length: int) -> str:
+    return (uow * (length // len(uow) + 1))[:length]

@@ -17,7 +17,7 @@ from activities.failures import FailureInterceptor
 from deploy.local.ports import free_port
 from deploy.local.temporal import TemporalDevServer, time_skipping_server
 from persistence.database import create_engine
-from persistence.unit_of_work import sessions, unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase, sessions
 from tests.activities.builders import an_index
 from tests.support.databases import Databases, settings_of
 from tests.support.fakes import InMemoryCredentialIndex
@@ -139,7 +139,7 @@ async def pipeline(
     pipeline = Pipeline(
         client=temporal_client,
         sessions=sessions(pipeline_engine),
-        units=unit_of_work_factory(pipeline_engine),
+        database=SqlDatabase(pipeline_engine),
         index=pipeline_index,
     )
     yield pipeline

@@ -16,7 +16,7 @@ from activities.score_essay import Grading, ScoreEssay
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import submission_jobs
 from domain.grading.ledger import SpendingLimits
-from domain.ports import CredentialIndex, EssayGrader, GradingModel, UnitOfWorkFactory
+from domain.ports import CredentialIndex, Database, EssayGrader, GradingModel
 from persistence.repositories.assessments import SqlAssessments
 from persistence.tables import (
     EssayScoreRow,
@@ -48,7 +48,7 @@ _MARKED_TEXTS = frozenset({"choices", "correct", "description", "descriptor", "e
 class Pipeline:
     client: Client
     sessions: async_sessionmaker[AsyncSession]
-    units: UnitOfWorkFactory
+    database: Database
     index: CredentialIndex
     grader: EssayGrader = field(default_factory=FakeEssayGrader)
     model: GradingModel | None = None
@@ -61,8 +61,8 @@ class Pipeline:
         return TemporalAssessmentRuns(self.client, Queue.ASSESSMENTS + self.suffix, deadline_s=PATIENCE_S)
 
     @asynccontextmanager
-    async def workers(self, units: UnitOfWorkFactory | None = None, *, grace_s: int = 5) -> AsyncIterator[None]:
-        units = units or self.units
+    async def workers(self, database: Database | None = None, *, grace_s: int = 5) -> AsyncIterator[None]:
+        database = database or self.database
         settings = WorkerSettings(grace_s=grace_s)
         models = Models(embedder=FakeEmbedder(), index=self.index, grader=self.grader, nearest=FakeNearestLearners())
         queues = (Queue.ASSESSMENTS + self.suffix, Queue.EMBEDDINGS + self.suffix, Queue.LLM + self.suffix)
@@ -71,18 +71,18 @@ class Pipeline:
             for worker in (
                 assessments_worker(
                     self.client,
-                    units,
+                    database,
                     self.runs,
                     settings,
                     queues[0],
                     by_model=by_model,
                     erased=RecordingErasureList(self.erased),
                 ),
-                embeddings_worker(self.client, units, models, settings, queues[1]),
+                embeddings_worker(self.client, database, models, settings, queues[1]),
             ):
                 await running.enter_async_context(worker)
             if self.model is not None:
-                score = ScoreEssay(units, self.model, Grading(samples=1, limits=SpendingLimits()))
+                score = ScoreEssay(database, self.model, Grading(samples=1, limits=SpendingLimits()))
                 await running.enter_async_context(llm_worker(self.client, score, settings, queues[2]))
             yield
 
@@ -110,12 +110,12 @@ class Pipeline:
 
     async def _hand_in(self, assessment: Assessment, move: Callable[[Assessment], Assessment]) -> Handle:
         """As the API does it: first what is decided, then who works on it."""
-        async with self.units() as unit:
-            before, _ = await unit.assessments.lock(assessment.id)
+        async with self.database.transaction() as uow:
+            before, _ = await uow.assessments.lock(assessment.id)
             after = move(before)
-            await unit.assessments.save(before, after)
-            await unit.jobs.enqueue(submission_jobs(after, await unit.assessments.items(after.id)))
-            await unit.commit()
+            await uow.assessments.save(before, after)
+            await uow.jobs.enqueue(submission_jobs(after, await uow.assessments.items(after.id)))
+            await uow.commit()
         return await self.signal(after)
 
     async def signal(self, assessment: Assessment) -> Handle:

@@ -79,8 +79,8 @@ async def test_an_essay_that_the_provider_refuses_is_graded_locally_waits_for_a_
     assert done.degraded_reasons == ("essay_refused_by_provider", "essay_too_long_for_model")
     row = await pipeline.row(assessment)
     assert (row.degraded, row.healing) == (True, Healing.NONE)
-    async with pipeline.units() as unit:
-        published = await unit.results.published(assessment.id)
+    async with pipeline.database.transaction() as uow:
+        published = await uow.results.published(assessment.id)
     assert [score.needs_review for score in published.scores.essays] == [True, True]
     assert len(pipeline.model.asked) == 2
 
@@ -104,6 +104,6 @@ async def test_what_an_essay_says_reaches_the_model_whole(graded: Pipeline) -> N
         await outcome(await graded.submit(assessment))
 
     assert isinstance(graded.model, FakeGradingModel)
-    async with graded.units() as unit:
-        written = {str(item.answer) for item in await unit.assessments.items(assessment.id)}
+    async with graded.database.transaction() as uow:
+        written = {str(item.answer) for item in await uow.assessments.items(assessment.id)}
     assert {each.text for each in graded.model.asked} <= written

@@ -15,12 +15,12 @@ from temporalio.exceptions import ApplicationError
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.steps import Step
-from domain.errors import ExternalServiceError, StorageUnavailable
+from domain.errors import ExternalServiceError
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
-from domain.ports import JobKey, UnitOfWork, UnitOfWorkFactory
+from domain.ports import JobKey
 from persistence.tables import AsyncJobRow, UserRow
-from tests.support.fakes import FakeEssayGrader
+from tests.support.fakes import FailingDatabase, FakeEssayGrader
 from tests.workflows.pipeline import MARKER, ONE_RESULT, Pipeline, history_bytes, outcome
 from tests.workflows.scripted import Handle
 from tests.workflows.waiting import eventually
@@ -176,12 +176,12 @@ async def test_a_model_that_is_away_for_a_while_delays_the_result(pipeline: Pipe
 
 
 async def test_a_database_that_is_away_for_a_while_delays_the_result(pipeline: Pipeline) -> None:
-    units = Unavailable(pipeline.units, times=4)
+    database = FailingDatabase(pipeline.database, [True] * 4)
     assessment = await pipeline.assessment()
-    async with pipeline.workers(units):
+    async with pipeline.workers(database):
         assert await outcome(await pipeline.submit(assessment)) == COMPLETED
 
-    assert units.left == 0
+    assert not database.failures
     assert await pipeline.published(assessment) == ONE_RESULT
 
 
@@ -264,17 +264,3 @@ async def test_what_was_told_would_be_found(pipeline: Pipeline, logged: Callable
     assert str(assessment.organization_id).encode() in recorded  # a search attribute
     assert "'event': 'activity_failed'" in logs  # structlog
     assert "completing activity as failed" in logs  # logging
-
-
-class Unavailable:
-    """A database that is away the first `times` that somebody asks for a transaction."""
-
-    def __init__(self, units: UnitOfWorkFactory, times: int) -> None:
-        self._units = units
-        self.left = times
-
-    def __call__(self, *, autocommit: bool = False) -> UnitOfWork:
-        if self.left:
-            self.left -= 1
-            raise StorageUnavailable("The database did not serve the call")
-        return self._units(autocommit=autocommit)

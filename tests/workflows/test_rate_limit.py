@@ -16,7 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.score_essay import Grading, ScoreEssay
 from domain.grading.ledger import SpendingLimits
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from tests.workflows.waiting import eventually
 from worker import WorkerSettings, llm_worker
 
@@ -54,7 +54,7 @@ async def test_the_server_holds_back_what_free_slots_could_take(temporal_client:
         held_back = told.stats.rate_limiting_active and told.stats.approximate_backlog_count > CALLS // 2
         return round(limit.requests_per_second, 3), limit.rate_limit_source, held_back
 
-    nothing_to_read = cast(UnitOfWorkFactory, None)  # what is let through may fail
+    nothing_to_read = cast(Database, None)  # what is let through may fail
     essays = ScoreEssay(nothing_to_read, None, Grading(samples=1, limits=SpendingLimits()))
     caller = Worker(
         temporal_client, task_queue=f"{queue}-c", workflows=[ManyCalls], workflow_runner=UnsandboxedWorkflowRunner()

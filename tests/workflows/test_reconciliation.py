@@ -15,7 +15,7 @@ from activities.reconcile import Reconcile, Reconciled
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import ExternalServiceError
 from persistence.database import create_engine
-from persistence.unit_of_work import sessions, unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase, sessions
 from tests.activities.builders import an_index
 from tests.support.databases import settings_of
 from tests.support.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns
@@ -38,9 +38,7 @@ async def alone(temporal_client: Client, clean_database: str, logged: Callable[[
     async with sessions(engine)() as session:
         index = await an_index(session)
         await session.commit()
-    pipeline = Pipeline(
-        client=temporal_client, sessions=sessions(engine), units=unit_of_work_factory(engine), index=index
-    )
+    pipeline = Pipeline(client=temporal_client, sessions=sessions(engine), database=SqlDatabase(engine), index=index)
     yield pipeline
     assert await pipeline.leaks() == []
     await engine.dispose()
@@ -113,7 +111,7 @@ async def sweep_with(environment: WorkflowEnvironment, pipeline: Pipeline, runs:
         workflow_runner=STRICT,
         activities=[
             Reconcile(
-                pipeline.units, runs, RecordingDeliveries(), RecordingErasures(), RecordingCatalogRuns()
+                pipeline.database, runs, RecordingDeliveries(), RecordingErasures(), RecordingCatalogRuns()
             ).reconcile
         ],
         interceptors=[FailureInterceptor(), *WORKFLOW_INTERCEPTORS],

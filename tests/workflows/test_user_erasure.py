@@ -66,14 +66,14 @@ class HeldModel(FakeGradingModel):
 
 async def erase(pipeline: Pipeline, assessment: Assessment) -> ErasureResult:
     """As the API does it: first what is decided, then who works on it."""
-    async with pipeline.units() as unit:
-        erasure = await unit.erasures.begin(
+    async with pipeline.database.transaction() as uow:
+        erasure = await uow.erasures.begin(
             assessment.user_id,
             organization_id=assessment.organization_id,
             actor_id=assessment.user_id,
             actor_role="student",
         )
-        await unit.commit()
+        await uow.commit()
     return await run(pipeline, erasure)
 
 
@@ -217,7 +217,7 @@ class HeldSender(ScriptedSender):
 async def sender(pipeline: Pipeline) -> AsyncIterator[HeldSender]:
     sender = HeldSender()
     queue = Queue.WEBHOOKS + pipeline.suffix
-    async with webhooks_worker(pipeline.client, pipeline.units, sender, WorkerSettings(grace_s=5), queue):
+    async with webhooks_worker(pipeline.client, pipeline.database, sender, WorkerSettings(grace_s=5), queue):
         yield sender
 
 
@@ -240,8 +240,8 @@ async def test_a_delivery_in_flight_ends(
         await erase(pipeline, assessment)
         sender.free.set()
 
-    async with pipeline.units() as unit:
-        assert await unit.erasures.pending_deliveries([assessment.id]) == ()
+    async with pipeline.database.transaction() as uow:
+        assert await uow.erasures.pending_deliveries([assessment.id]) == ()
     assert await attempts(pipeline, assessment) == [answers]
     await assert_forgotten(pipeline, pipeline_engine, assessment)
 

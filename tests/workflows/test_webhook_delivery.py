@@ -21,11 +21,11 @@ from activities.deliver_webhook import DeliverWebhook
 from activities.endpoint_slots import EndpointConcurrencyLimiter
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
-from domain.ports import UnitOfWorkFactory
+from domain.ports import Database
 from domain.webhooks.deliveries import DAY_S, JITTER, Answer, AttemptOutcome, Delivery, DeliveryStatus
 from persistence.database import create_engine
 from persistence.tables import AuditLogRow, WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
-from persistence.unit_of_work import sessions, unit_of_work_factory
+from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.builders import an_organization
 from tests.support.databases import settings_of
 from tests.support.fakes import ScriptedSender, answer
@@ -49,7 +49,7 @@ class Post:
 
     environment: WorkflowEnvironment
     session: AsyncSession
-    units: UnitOfWorkFactory
+    database: Database
     organization_id: UUID
     endpoint_id: UUID
     sender: ScriptedSender = field(default_factory=ScriptedSender)
@@ -60,7 +60,7 @@ class Post:
         return TemporalDeliveryRuns(self.environment.client, Queue.WEBHOOKS + self.suffix, deadline_s=PATIENCE_S)
 
     def workers(self) -> tuple[Worker, Worker]:
-        deliver = DeliverWebhook(self.units, self.sender, EndpointConcurrencyLimiter(10))
+        deliver = DeliverWebhook(self.database, self.sender, EndpointConcurrencyLimiter(10))
         return (
             Worker(
                 self.environment.client,
@@ -149,7 +149,7 @@ async def post(environment: WorkflowEnvironment, clean_database: str) -> AsyncIt
     async with sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))() as session:
         organization_id = await an_organization(session)
         endpoint_id = await an_endpoint(session, organization_id=organization_id)
-        post = Post(environment, session, unit_of_work_factory(engine), organization_id, endpoint_id)
+        post = Post(environment, session, SqlDatabase(engine), organization_id, endpoint_id)
         webhooks, publishing = post.workers()
         async with webhooks, publishing:
             yield post

@@ -238,7 +238,7 @@ async def test_a_pattern_asks_for_a_review_and_changes_no_grade(
 ) -> None:
     text = f"{GOOD} {trick}"
     (flagged,) = await local.grade([an_essay(text)])
-    monkeypatch.setattr("activities.adapters.local_grader.grader.text_flags", lambda *_: ())
+    monkeypatch.setattr("domain.grading.essay_reading.text_flags", lambda *_: ())
     (unflagged,) = await local.grade([an_essay(text)])
 
     assert (flagged.flags, flagged.needs_review) == ((flag,), True)
