@@ -51,20 +51,13 @@ from activities.score_essay import Grading, ScoreEssay
 from activities.score_essays_locally import ScoreEssaysLocally
 from activities.score_rules import ScoreRules
 from activities.search_catalog import SearchCatalog
+from domain.assessments.ports import AssessmentRuns
+from domain.database import Database
 from domain.grading.ledger import SpendingLimits
-from domain.ports import (
-    AssessmentRuns,
-    CatalogRuns,
-    CredentialIndex,
-    Database,
-    Embedder,
-    EmbeddingLedger,
-    ErasureList,
-    EssayGrader,
-    NearestLearners,
-    TextAnalysis,
-)
+from domain.grading.ports import EssayGrader, TextAnalysis
 from domain.privacy import RetentionRule
+from domain.privacy_ports import ErasureList
+from domain.recommending.ports import CatalogRuns, CredentialIndex, Embedder, EmbeddingLedger, NearestLearners
 from domain.webhooks.deliveries import WebhookSender
 from persistence.database import DatabaseSettings, create_engine
 from persistence.encryption import SealingSettings

@@ -7,7 +7,7 @@ from temporalio import activity
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.steps import revision_jobs
-from domain.ports import Database, Repositories
+from domain.database import Database, Repositories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,9 @@ from temporalio import activity
 
 from activities.steps import RunInput, run_step
 from domain.assessments.steps import Step
-from domain.ports import Database, NearestLearners, Repositories
+from domain.database import Database, Repositories
 from domain.recommending.calibration import UNCALIBRATED, calibrate
+from domain.recommending.ports import NearestLearners
 from domain.recommending.ranking import Learner, recommend
 from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour
 from domain.recommending.roles import Credential

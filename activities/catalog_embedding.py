@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.embed_catalog import embed_catalog
 from activities.index_catalog import CatalogIndex, IndexDiff, converge, fill, publish
 from domain.errors import ExternalServiceError, NotFound
-from domain.ports import Embedder, EmbeddingArtifacts
+from domain.recommending.ports import Embedder, EmbeddingArtifacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

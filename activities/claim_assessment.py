@@ -8,7 +8,7 @@ from temporalio import activity
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.steps import answered_essays, submission_jobs
-from domain.ports import Database, Repositories
+from domain.database import Database, Repositories
 from domain.webhooks.deliveries import Delivery
 
 

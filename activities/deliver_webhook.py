@@ -7,7 +7,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.endpoint_slots import EndpointConcurrencyLimiter, retry_later
-from domain.ports import Database
+from domain.database import Database
 from domain.webhooks.deliveries import (
     Answer,
     Delivery,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from activities.phrases import embed_lines
-from domain.ports import Embedder, EmbeddingArtifacts
+from domain.recommending.ports import Embedder, EmbeddingArtifacts
 
 
 async def embed_catalog(

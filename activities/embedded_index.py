@@ -8,7 +8,7 @@ import structlog
 
 from activities.index_catalog import WHOLE_SHARE
 from domain.errors import ExternalServiceError
-from domain.ports import CatalogRuns, CredentialIndex, EmbeddingArtifacts, Found, SearchQuery
+from domain.recommending.ports import CatalogRuns, CredentialIndex, EmbeddingArtifacts, Found, SearchQuery
 
 ASKED_EVERY_S: Final = 30.0
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.assessments.lifecycle import AssessmentStatus, Healing
-from domain.ports import Database
+from domain.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

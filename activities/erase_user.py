@@ -2,8 +2,10 @@
 
 from temporalio import activity
 
-from domain.ports import Database, ErasureList, LiveRuns
+from domain.assessments.ports import LiveRuns
+from domain.database import Database
 from domain.privacy import Erasure
+from domain.privacy_ports import ErasureList
 
 PAGE = 50
 """Assessments of one transaction."""

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from domain.errors import ExternalServiceError
-from domain.ports import CredentialIndexWriter, EmbeddingArtifacts
+from domain.recommending.ports import CredentialIndexWriter, EmbeddingArtifacts
 
 BATCH: Final = 256
 ROUNDS: Final = 5

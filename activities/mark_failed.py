@@ -6,7 +6,7 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.assessments.lifecycle import AssessmentStatus
-from domain.ports import Database
+from domain.database import Database
 from domain.webhooks.deliveries import Delivery
 
 

@@ -7,7 +7,7 @@ of both finds more than the vector of the text as a whole (docs/recommending.md)
 import math
 from collections.abc import Sequence
 
-from domain.ports import Embedder, Vector
+from domain.recommending.ports import Embedder, Vector
 
 
 async def embed_lines(embedder: Embedder, texts: Sequence[str]) -> list[Vector]:

@@ -5,7 +5,7 @@ from temporalio import activity
 from activities.steps import RunInput, attempt, scores
 from domain.assessments.results import Publication, Result
 from domain.assessments.steps import Step
-from domain.ports import Database, Repositories
+from domain.database import Database, Repositories
 from domain.recommending.recommendations import Blend, Evidence
 
 

@@ -9,9 +9,13 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.assessments.lifecycle import Assessment
-from domain.ports import AssessmentRuns, CatalogRuns, Database, DeliveryRuns, ErasureRuns, Repositories
+from domain.assessments.ports import AssessmentRuns
+from domain.database import Database, Repositories
 from domain.privacy import Erasure
+from domain.privacy_ports import ErasureRuns
+from domain.recommending.ports import CatalogRuns
 from domain.webhooks.deliveries import Delivery
+from domain.webhooks.ports import DeliveryRuns
 
 PAGE = 200
 AT_ONCE = 8

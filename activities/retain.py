@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from domain.ports import Database
+from domain.database import Database
 from domain.privacy import RetentionRule
 
 BATCH = 500

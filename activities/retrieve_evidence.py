@@ -11,9 +11,10 @@ from temporalio import activity
 from activities.phrases import embed_lines
 from activities.steps import RunInput, run_step, scores
 from domain.assessments.steps import Step
+from domain.database import Database, Repositories
 from domain.errors import ExternalServiceError
 from domain.grading.scores import DegradedReason
-from domain.ports import CredentialIndex, Database, Embedder, Found, Repositories, SearchQuery
+from domain.recommending.ports import CredentialIndex, Embedder, Found, SearchQuery
 from domain.recommending.ranking import gap_query
 from domain.recommending.recommendations import Evidence, SearchHit, Trace
 from domain.recommending.roles import Credential

@@ -15,7 +15,9 @@ from temporalio import activity
 from activities.essays import MOST_LOST, essay_of
 from activities.steps import RunInput, attempt
 from activities.text_analysis import IN_PROCESS
+from domain.assessments.ports import JobKey
 from domain.assessments.steps import Step
+from domain.database import Database
 from domain.errors import (
     AnalysisFailed,
     AppError,
@@ -39,9 +41,9 @@ from domain.grading.model_grading import (
     essay_score,
     next_call,
 )
+from domain.grading.ports import GradingModel, TextAnalysis
 from domain.grading.rubrics import Essay, ungraded_essay
 from domain.grading.scores import DegradedReason, EssayScore
-from domain.ports import Database, GradingModel, JobKey, TextAnalysis
 
 log = structlog.get_logger(__name__)
 

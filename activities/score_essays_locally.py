@@ -11,10 +11,12 @@ from temporalio import activity
 
 from activities.essays import MOST_LOST, essay_of
 from activities.steps import RunInput, attempt, attempt_lost
+from domain.assessments.ports import Begun, JobKey
 from domain.assessments.steps import Step
+from domain.database import Database
+from domain.grading.ports import EssayGrader
 from domain.grading.rubrics import Essay, ungraded_essay
 from domain.grading.scores import DegradedReason, EssayScore, Spent
-from domain.ports import Begun, Database, EssayGrader, JobKey
 
 AT_ONCE: Final = 2
 """Batches that one worker grades at a time. The model has one thread, so more would only wait for each other while they

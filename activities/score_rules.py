@@ -4,9 +4,9 @@ from temporalio import activity
 
 from activities.steps import RunInput, run_step
 from domain.assessments.steps import Step
+from domain.database import Database
 from domain.grading.rules import score_rules
 from domain.grading.scores import RuleScores
-from domain.ports import Database
 
 
 class ScoreRules:

@@ -7,9 +7,10 @@ import structlog
 from temporalio import activity
 
 from activities.retrieve_evidence import Searched
+from domain.database import Database
 from domain.errors import ExternalServiceError
 from domain.grading.scores import DegradedReason
-from domain.ports import Database, Found, SearchQuery
+from domain.recommending.ports import Found, SearchQuery
 
 log = structlog.get_logger(__name__)
 

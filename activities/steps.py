@@ -12,14 +12,15 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.failures import code_of
+from domain.assessments.ports import JobKey
 from domain.assessments.questions import EssayRubric, Item, QuestionKind, Rubric
 from domain.assessments.results import Scores
 from domain.assessments.steps import Step, answered_essays
+from domain.database import Database, Repositories
 from domain.errors import AppError, AttemptLost, Conflict, StepGivenUp, StorageUnavailable
 from domain.grading.reviews import Review, reviewed
 from domain.grading.rubrics import unanswered_essay
 from domain.grading.scores import LOWERED, EssayScore, RuleScores, Spent, healed
-from domain.ports import Database, JobKey, Repositories
 
 Output = TypeVar("Output")
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
-from domain.ports import AssessmentRuns
+from domain.assessments.ports import AssessmentRuns
 from domain.privacy import Erasure
 from domain.webhooks.deliveries import Delivery
 from persistence.queries.catalog_views import ImportView

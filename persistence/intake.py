@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from domain.assessments.answers import check_answer
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
+from domain.assessments.ports import Assessments, Jobs, Results
 from domain.assessments.questions import Answer, Item
 from domain.assessments.steps import submission_jobs
 from domain.errors import Erased, InvalidAssessmentState, InvalidInput, Problem
-from domain.ports import Assessments, Jobs, Results
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit, mappers
 from persistence.repositories.assessments import ERASED, lock_with_items

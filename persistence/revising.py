@@ -9,11 +9,11 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
+from domain.assessments.ports import Assessments, Jobs, Results
 from domain.assessments.questions import EssayRubric, Item
 from domain.assessments.steps import submission_jobs
 from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem
 from domain.grading.rubrics import rate
-from domain.ports import Assessments, Jobs, Results
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
 from persistence.repositories.feedback import check_standing, locked

@@ -5,19 +5,11 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from domain.ports import (
-    Assessments,
-    AuditTrail,
-    Catalog,
-    CatalogImports,
-    Deliveries,
-    Erasures,
-    Jobs,
-    ModelAnswers,
-    Results,
-    Retention,
-    Reviews,
-)
+from domain.assessments.ports import Assessments, Jobs, Results
+from domain.grading.ports import ModelAnswers, Reviews
+from domain.privacy_ports import AuditTrail, Erasures, Retention
+from domain.recommending.ports import Catalog, CatalogImports
+from domain.webhooks.ports import Deliveries
 from persistence.audit_seal import SqlAuditTrail
 from persistence.content.catalog_import import SqlCatalogImports
 from persistence.database_errors import storage_failure

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from domain.ports import Database
+from domain.database import Database
 from persistence.database import create_engine
 from persistence.vectors.weaviate import Weaviate
 from tests.support.databases import Databases, database_server, settings_of

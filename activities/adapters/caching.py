@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from domain.ports import Embedder
+from domain.recommending.ports import Embedder
 
 KEPT = 4_096
 """Texts remembered, at most; some 15 MB of vectors."""

@@ -27,7 +27,7 @@ from api.schemas.errors import answers
 from api.security.authorization import actor_of
 from api.workflow_engine import told
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
-from domain.ports import Found
+from domain.recommending.ports import Found
 from persistence.catalog_intake import CatalogIntakeUnit
 from persistence.content.catalog_rows import Reading, read_rows
 from persistence.queries.catalog_views import ImportView

@@ -12,7 +12,7 @@ import structlog
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.embed_catalog import embed_catalog
 from activities.index_catalog import CatalogIndex, converge, rebuild
-from domain.ports import EmbeddingArtifacts
+from domain.recommending.ports import EmbeddingArtifacts
 from persistence.database import DatabaseSettings, create_engine
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.vectors.weaviate import Weaviate, WeaviateSettings

@@ -5,8 +5,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain.assessments.lifecycle import Assessment
+from domain.assessments.ports import JobKey
 from domain.assessments.questions import Item, QuestionKind
-from domain.ports import JobKey
 
 
 class Step(StrEnum):

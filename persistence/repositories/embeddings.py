@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.ids import derived_id
-from domain.ports import CatalogText, IndexEntry, Vector
+from domain.recommending.ports import CatalogText, IndexEntry, Vector
 from domain.recommending.roles import credential_text
 from domain.recommending.vectors import check_vector
 from persistence.database_errors import storage_errors

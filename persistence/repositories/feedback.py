@@ -11,9 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
+from domain.assessments.ports import Assessments
 from domain.errors import Erased, InvalidInput, NotFound, Problem
 from domain.ids import derived_id
-from domain.ports import Assessments
 from persistence.queries.assessments import seen_by
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit

@@ -9,9 +9,9 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.assessments.ports import Begun, JobKey
 from domain.assessments.steps import Step
 from domain.errors import Conflict, Erased, NotFound
-from domain.ports import Begun, JobKey
 from persistence.repositories.bulk import insert_rows
 from persistence.repositories.documents import decode, encode
 from persistence.tables import AsyncJobRow

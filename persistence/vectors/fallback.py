@@ -12,7 +12,7 @@ from purgatory.domain.model import OpenedState
 
 from domain.errors import ExternalServiceError
 from domain.grading.scores import DegradedReason
-from domain.ports import CredentialIndex, Found, SearchQuery
+from domain.recommending.ports import CredentialIndex, Found, SearchQuery
 from persistence.vectors.ranking import check_search
 
 FAILURES: Final = 5

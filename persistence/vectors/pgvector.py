@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.ports import Found, SearchQuery
+from domain.recommending.ports import Found, SearchQuery
 from domain.recommending.recommendations import SearchHit
 from persistence.database_errors import storage_errors
 from persistence.vectors.ranking import WORD_SHARE, check_search, pool_of

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from domain.errors import InvalidInput
-from domain.ports import SearchQuery
+from domain.recommending.ports import SearchQuery
 from domain.recommending.vectors import check_vector
 
 WORD_SHARE: Final = 0.2

@@ -22,7 +22,7 @@ from weaviate.exceptions import WeaviateBaseError
 from weaviate.outputs.query import Object
 
 from domain.errors import ExternalServiceError
-from domain.ports import Found, SearchQuery
+from domain.recommending.ports import Found, SearchQuery
 from domain.recommending.recommendations import SearchHit
 from persistence.vectors.ranking import WORD_SHARE, check_search
 from persistence.vectors.weaviate_schema import ARTIFACT_ID, SKILLS, WORDS, alias_of

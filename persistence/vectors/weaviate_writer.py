@@ -11,7 +11,7 @@ from weaviate.collections import CollectionAsync
 from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
 from domain.errors import ExternalServiceError, NotFound
-from domain.ports import IndexEntry, RejectedEntry
+from domain.recommending.ports import IndexEntry, RejectedEntry
 from domain.recommending.vectors import check_vector
 from persistence.vectors.weaviate import Weaviate, weaviate_errors
 from persistence.vectors.weaviate_schema import (

@@ -12,10 +12,11 @@ from activities.score_essays_locally import EssaysInput, LeftEssay, ScoreEssaysL
 from activities.score_rules import ScoreRules
 from activities.steps import RunInput
 from domain.assessments.lifecycle import Assessment
+from domain.assessments.ports import JobKey
 from domain.assessments.steps import answered_essays
+from domain.database import Database
 from domain.grading.rubrics import Essay
 from domain.grading.scores import DegradedReason, EssayScore
-from domain.ports import Database, JobKey
 from persistence.tables import AsyncJobRow, CredentialRow, EmbeddingArtifactRow, RoleRow
 from tests.support.builders import ROLE_ID, an_assessment, artifact_id
 from tests.support.fakes import FakeEmbedder, FakeEssayGrader, IndexedCredential, InMemoryCredentialIndex, bag_of_words

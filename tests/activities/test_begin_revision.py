@@ -18,9 +18,9 @@ from activities.score_rules import ScoreRules
 from activities.steps import RunInput
 from domain.assessments.lifecycle import Assessment, Healing
 from domain.assessments.results import Publication
+from domain.database import Database
 from domain.errors import NotFound
 from domain.grading.scores import DegradedReason
-from domain.ports import Database
 from persistence.tables import AuditLogRow, EssayReviewRow, EssayScoreRow, ResultRevisionRow, WebhookEventRow
 from tests.activities.builders import an_index, essays_of, left, run_of
 from tests.activities.test_score_essay import ONE_SAMPLE

@@ -11,8 +11,8 @@ from activities.blend_recommendations import BlendRecommendations
 from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
+from domain.database import Database
 from domain.errors import Conflict
-from domain.ports import Database
 from domain.recommending.recommendations import Blend, EarlierLearners
 from persistence.tables import CredentialRow, LearnerCredentialRow
 from tests.activities.builders import an_index, job_row, run_of, score_everything

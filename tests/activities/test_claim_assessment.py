@@ -6,9 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.claim_assessment import Claim, ClaimAssessment, ClaimInput, ClaimOutcome
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
+from domain.database import Database
 from domain.errors import Erased, NotFound
 from domain.ids import derived_id
-from domain.ports import Database
 from persistence.tables import AssessmentRow, AsyncJobRow, AuditLogRow, UserRow, WebhookEventRow
 from tests.activities.builders import MINUTE_AGO, essays_of
 from tests.support.builders import an_assessment

@@ -11,8 +11,8 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, DeliverWebhook
 from activities.endpoint_slots import EndpointConcurrencyLimiter
+from domain.database import Database
 from domain.errors import StorageUnavailable
-from domain.ports import Database
 from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Message
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from tests.support.builders import an_organization

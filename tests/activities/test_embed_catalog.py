@@ -2,7 +2,7 @@ import pytest
 
 from activities.embed_catalog import embed_catalog
 from domain.errors import ExternalServiceError
-from domain.ports import CatalogText
+from domain.recommending.ports import CatalogText
 from tests.domain.builders import an_id
 from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activities.embed_catalog import embed_catalog
 from activities.embedded_index import EmbeddedIndex
 from domain.errors import ExternalServiceError
-from domain.ports import CatalogText, SearchQuery
+from domain.recommending.ports import CatalogText, SearchQuery
 from persistence.database import create_engine
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.tables import EmbeddingArtifactRow

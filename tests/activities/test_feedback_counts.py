@@ -14,7 +14,7 @@ from activities.blend_recommendations import BlendRecommendations
 from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
-from domain.ports import Database
+from domain.database import Database
 from domain.recommending.calibration import LEAST_REACTIONS, Tally
 from domain.recommending.ranking import ITEMS
 from domain.recommending.recommendations import Blend

@@ -8,7 +8,7 @@ import pytest
 from activities.embed_catalog import embed_catalog
 from activities.index_catalog import CatalogIndex, IndexDiff, converge, fill, mend, publish, rebuild
 from domain.errors import ExternalServiceError, NotFound
-from domain.ports import CatalogText, IndexEntry, RejectedEntry
+from domain.recommending.ports import CatalogText, IndexEntry, RejectedEntry
 from tests.domain.builders import an_id
 from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
 

@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.mark_failed import FailureInput, MarkFailed
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
+from domain.database import Database
 from domain.errors import Erased
-from domain.ports import Database
 from persistence.tables import AssessmentRow, AuditLogRow, UserRow, WebhookEventRow
 from tests.activities.builders import MINUTE_AGO
 from tests.support.builders import an_assessment

@@ -9,8 +9,8 @@ from activities.publish_result import PublishResult
 from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
+from domain.database import Database
 from domain.errors import Conflict, Erased, InvalidAssessmentState
-from domain.ports import Database
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,

@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.testing import ActivityEnvironment
 
 from activities.reconcile import PAGE, STALE_AFTER_S, Reconcile, Reconciled
+from domain.assessments.ports import JobKey
 from domain.assessments.steps import Step
+from domain.database import Database
 from domain.errors import ExternalServiceError
-from domain.ports import Database, JobKey
 from domain.privacy import Erasure
 from persistence.tables import (
     AssessmentRow,

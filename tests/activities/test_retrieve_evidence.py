@@ -9,9 +9,10 @@ from activities.retrieve_evidence import RetrieveEvidence, Searched
 from activities.score_rules import ScoreRules
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
+from domain.database import Database
 from domain.errors import Conflict, ExternalServiceError, ModelUnavailable, StorageUnavailable
 from domain.grading.scores import DegradedReason
-from domain.ports import Database, Found, SearchQuery
+from domain.recommending.ports import Found, SearchQuery
 from domain.recommending.recommendations import Evidence
 from persistence.tables import CredentialRow
 from persistence.unit_of_work import SqlDatabase, sessions

@@ -16,6 +16,7 @@ from activities.score_essay import EssayInput, EssayOutcome, Grading, ScoreEssay
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import EssayRubric
 from domain.assessments.steps import Step
+from domain.database import Database, Repositories
 from domain.errors import (
     AnalysisFailed,
     AppError,
@@ -33,7 +34,6 @@ from domain.grading.ledger import Completion, CompletionKey, SpendingLimits
 from domain.grading.model_grading import GradingRequest
 from domain.grading.rubrics import check_essay_score
 from domain.grading.scores import DegradedReason, EssayScore
-from domain.ports import Database, Repositories
 from persistence.tables import ModelAnswerRow, ResponseRow, UserRow
 from tests.activities.builders import essays_of, job_row, run_of
 from tests.support.fakes import FailingDatabase, FakeGradingModel, graded_raw

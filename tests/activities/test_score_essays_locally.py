@@ -12,10 +12,10 @@ from activities.score_essays_locally import AT_ONCE, EssaysInput, EssaysResult, 
 from activities.steps import PAUSE_S
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
+from domain.database import Database
 from domain.errors import AttemptLost, Conflict, CorruptData, ExternalServiceError, StorageUnavailable
 from domain.grading.rubrics import Essay
 from domain.grading.scores import DegradedReason, EssayScore
-from domain.ports import Database
 from persistence.tables import AssessmentRow, AsyncJobRow, QuestionSnapshotRow
 from tests.activities.builders import CountingGrader, essays_of, job_row, left, run_of, submitted
 

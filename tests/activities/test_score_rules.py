@@ -5,9 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities.score_rules import ScoreRules
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
+from domain.database import Database
 from domain.errors import CorruptData
 from domain.grading.scores import RuleScores
-from domain.ports import Database
 from persistence.tables import QuestionSnapshotRow, ResponseRow
 from tests.activities.builders import job_row, run_of
 

@@ -10,9 +10,10 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.retrieve_evidence import Searched
 from activities.search_catalog import CatalogSearchInput, SearchCatalog
+from domain.database import Database
 from domain.errors import ExternalServiceError, NotFound
 from domain.grading.scores import DegradedReason
-from domain.ports import Database, Found
+from domain.recommending.ports import Found
 from persistence.tables import CatalogSearchRow
 from tests.domain.builders import an_id
 from tests.support.fakes import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words

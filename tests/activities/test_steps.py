@@ -11,10 +11,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.steps import MOST_LOST, RunInput, record_failure, run_step, scores
 from domain.assessments.lifecycle import Assessment
+from domain.assessments.ports import JobKey
 from domain.assessments.steps import Step
+from domain.database import Database
 from domain.errors import AttemptLost, Conflict, Erased, ExternalServiceError, NotFound, StepGivenUp, StorageUnavailable
 from domain.grading.scores import RuleScore, RuleScores
-from domain.ports import Database, JobKey
 from persistence.tables import AssessmentRow, ResponseRow, UserRow
 from tests.activities.builders import essays_of, job_row, run_of, score_everything
 from tests.support.fakes import FailingDatabase

@@ -27,7 +27,7 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.temporal import NAMESPACE, TemporalDevServer
 from domain.ids import content_hash
-from domain.ports import Embedder
+from domain.recommending.ports import Embedder
 from domain.recommending.roles import Credential, credential_text
 from persistence.database import create_engine
 from persistence.migrate import upgrade

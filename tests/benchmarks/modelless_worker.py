@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from domain.ports import TextAnalysis
+from domain.grading.ports import TextAnalysis
 from tests.support.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners
 from worker import Models, VectorStores, WorkerSettings, serve
 from workflows.engine.process_exit import leave

@@ -30,7 +30,8 @@ from activities.retrieve_evidence import RetrieveEvidence
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from domain.assessments.lifecycle import Assessment
-from domain.ports import CredentialIndex, Database, Embedder
+from domain.database import Database
+from domain.recommending.ports import CredentialIndex, Embedder
 from persistence.content.loader import load_content
 from persistence.content.rows import FILES, credential_row, write
 from persistence.database import create_engine

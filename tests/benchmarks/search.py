@@ -31,7 +31,7 @@ from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import Process
 from deploy.local.weaviate import WeaviateServer
 from domain.ids import content_hash, derived_id
-from domain.ports import CatalogText, CredentialIndex, SearchQuery
+from domain.recommending.ports import CatalogText, CredentialIndex, SearchQuery
 from domain.recommending.recommendations import SearchHit
 from domain.recommending.roles import Credential, credential_text
 from persistence.content.files import read_content

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deploy.local.settings import LOCAL
 from domain.ids import derived_id
-from domain.ports import Embedder
+from domain.recommending.ports import Embedder
 from domain.recommending.roles import Credential, CredentialLevel, credential_text
 from domain.recommending.vectors import DIMENSIONS
 from persistence.content.files import read_content

@@ -31,7 +31,7 @@ from activities.adapters.local_grader.grader import LocalEssayGrader
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
 from domain.errors import AppError, InvalidInput
-from domain.ports import EssayGrader
+from domain.grading.ports import EssayGrader
 from tests.benchmarks import report
 from tests.evaluation import baseline
 from tests.evaluation.agreement import Judged

@@ -30,9 +30,9 @@ from domain.grading.model_grading import (
     judge,
     next_call,
 )
+from domain.grading.ports import GradingModel
 from domain.grading.rubrics import Essay, essay_points
 from domain.grading.scores import CriterionRating, EssayScore, Spent
-from domain.ports import GradingModel
 
 RIDGE_ALPHA: Final = 0.3
 ATTEMPTS: Final = 5

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from activities.adapters.knn import KnnNearestLearners
 from activities.phrases import embed_lines
 from domain.ids import derived_id
-from domain.ports import Embedder
 from domain.recommending.calibration import LIKED, Tally, calibrate
+from domain.recommending.ports import Embedder
 from domain.recommending.ranking import Learner, recommend
 from domain.recommending.recommendations import EarlierLearners, Neighbour, Trace
 from domain.recommending.roles import Credential, Role, SkillTarget, credential_text

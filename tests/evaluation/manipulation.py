@@ -26,10 +26,10 @@ from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.adapters.openai.grader_reply import read_reply
 from domain.grading.essay_text import sanitize, text_flags
 from domain.grading.model_grading import Call, Reply, Unscorable, ask, essay_score, next_call
+from domain.grading.ports import EssayGrader
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore, Spent
 from domain.ids import NAMESPACE
-from domain.ports import EssayGrader
 from tests.benchmarks import report
 from tests.evaluation.graders import OnceEmbedder
 from tests.evaluation.manipulation_sets import Attack, HonestAnswer, attacks, honest_answers

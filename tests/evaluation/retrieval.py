@@ -22,7 +22,7 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from domain.errors import InvalidInput
 from domain.ids import content_hash, derived_id
-from domain.ports import CredentialIndex, Embedder, SearchQuery, Vector
+from domain.recommending.ports import CredentialIndex, Embedder, SearchQuery, Vector
 from domain.recommending.roles import Credential, CredentialLevel
 from persistence.content.rows import FILES, credential_row, write
 from persistence.database import create_engine

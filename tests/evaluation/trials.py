@@ -8,10 +8,10 @@ from uuid import UUID
 import numpy as np
 
 from domain.assessments.questions import Anchor, EssayRubric
+from domain.grading.ports import EssayGrader
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
 from domain.ids import content_hash, derived_id
-from domain.ports import EssayGrader
 from tests.evaluation.agreement import Judged
 from tests.evaluation.labelled_sets import LabelledItem
 

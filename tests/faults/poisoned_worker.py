@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from domain.grading.ports import TextAnalysis
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
-from domain.ports import TextAnalysis
 from tests.benchmarks.modelless_worker import stand_ins
 from tests.support.fakes import FakeEssayGrader
 from worker import Models, VectorStores, WorkerSettings, serve

@@ -9,10 +9,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.assessments.lifecycle import Assessment
+from domain.database import Database
 from domain.errors import AppError
 from domain.grading.ledger import Completion, CompletionKey, Reservation, SpendingLimits
 from domain.grading.model_grading import Call, Variant
-from domain.ports import Database
 from persistence.tables import ModelAnswerRow, ModelSpendingRow, QuestionSnapshotRow, UserRow
 from tests.support.builders import an_assessment
 

@@ -9,8 +9,8 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.steps import submission_jobs
+from domain.database import Database
 from domain.ids import derived_id
-from domain.ports import Database
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.ports import CredentialIndex, IndexEntry
+from domain.recommending.ports import CredentialIndex, IndexEntry
 from persistence.tables import CredentialRow, EmbeddingArtifactRow
 from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex

@@ -11,8 +11,8 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
+from domain.database import Database
 from domain.errors import Conflict, Erased, NotFound
-from domain.ports import Database
 from persistence.database import create_engine
 from persistence.tables import AssessmentRow, AuditLogRow, UserRow
 from persistence.unit_of_work import SqlDatabase

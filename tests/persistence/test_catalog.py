@@ -10,8 +10,8 @@ from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from domain.assessments.lifecycle import Assessment
+from domain.database import Database
 from domain.errors import NotFound
-from domain.ports import Database
 from domain.recommending.recommendations import EarlierLearners
 from persistence.tables import (
     CredentialRow,

@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
-from domain.ports import CredentialIndex, Found, SearchQuery
+from domain.recommending.ports import CredentialIndex, Found, SearchQuery
 from domain.recommending.recommendations import SearchHit
 from persistence.database import create_engine
 from persistence.tables import EmbeddingArtifactRow

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.database import Database
 from domain.errors import NotFound
-from domain.ports import Database
 from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, DueAttempt
 from persistence.database import create_engine
 from persistence.repositories.deliveries import GIVEN_UP_AFTER

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activities.embed_catalog import embed_catalog
 from domain.errors import InvalidInput
 from domain.ids import content_hash
-from domain.ports import EmbeddingArtifacts
+from domain.recommending.ports import EmbeddingArtifacts
 from persistence.database import create_engine
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.tables import CredentialRow, EmbeddingArtifactRow

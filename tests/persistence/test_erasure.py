@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.database import Database
 from domain.errors import Conflict, Erased, NotFound
-from domain.ports import Database
 from domain.privacy import Erasure
 from persistence.queries.export import HELD
 from persistence.queries.views import AccessScope, Actor

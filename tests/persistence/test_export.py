@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.database import Database
 from domain.errors import Erased, NotFound
-from domain.ports import Database
 from persistence.queries.export import HELD, Exports
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Actor

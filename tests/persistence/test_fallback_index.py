@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
 from domain.grading.scores import DegradedReason
-from domain.ports import Found, SearchQuery
+from domain.recommending.ports import Found, SearchQuery
 from persistence.vectors.fallback import FAILURES, FallbackIndex
 from tests.persistence.shelves import credential, towards
 from tests.support.fakes import InMemoryCredentialIndex

@@ -11,7 +11,7 @@ import pytest
 from weaviate.classes.config import DataType, Property
 
 from domain.errors import InvalidInput, NotFound
-from domain.ports import CredentialIndexWriter, IndexEntry, SearchQuery
+from domain.recommending.ports import CredentialIndexWriter, IndexEntry, SearchQuery
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex
 from persistence.vectors.weaviate_schema import PROPERTIES, VECTORS, alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter

@@ -10,10 +10,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
+from domain.assessments.ports import Begun, JobKey
 from domain.assessments.steps import Step, submission_jobs
+from domain.database import Database
 from domain.errors import Conflict, Erased, NotFound
 from domain.grading.scores import RuleScore, RuleScores
-from domain.ports import Begun, Database, JobKey
 from persistence.tables import AssessmentRow, AsyncJobRow, UserRow
 from tests.support.builders import an_assessment
 

@@ -11,11 +11,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
+from domain.database import Database
 from domain.errors import AnswerAwaited, Conflict, Erased, NotFound
 from domain.grading.ledger import CompletionKey, SpendingLimits
 from domain.grading.model_grading import Call, Variant
 from domain.grading.scores import Spent
-from domain.ports import Database
 from persistence.tables import ModelAnswerRow
 from tests.persistence.ledger import (
     LEASE_S,

@@ -9,9 +9,9 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
+from domain.database import Database
 from domain.errors import AttemptsExceeded, BudgetSpent
 from domain.grading.ledger import CompletionKey, SpendingLimits
-from domain.ports import Database
 from persistence.repositories.model_answers import SMALLEST_CENTS
 from persistence.tables import AssessmentRow, ModelAnswerRow, ModelSpendingRow, RoleRow
 from tests.persistence.ledger import (

@@ -11,11 +11,12 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
+from domain.assessments.ports import JobKey
 from domain.assessments.results import Publication, Result
 from domain.assessments.steps import Step
+from domain.database import Database
 from domain.errors import Conflict, CorruptData, NotFound
 from domain.grading.scores import DegradedReason
-from domain.ports import Database, JobKey
 from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,

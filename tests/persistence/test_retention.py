@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.ports import Database
+from domain.database import Database
 from domain.privacy import RetentionRule
 from persistence.repositories.retention import RetentionSettings
 from persistence.tables import (

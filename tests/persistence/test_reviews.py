@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import EssayRubric, Item
-from domain.ports import Database
+from domain.database import Database
 from persistence.repositories.assessments import SqlAssessments
 from persistence.repositories.reviews import MAX_LABELLED
 from persistence.tables import EssayReviewRow, QuestionSnapshotRow, ResponseRow, UserRow

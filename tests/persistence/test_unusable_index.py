@@ -11,7 +11,7 @@ from weaviate.classes.config import DataType, Property
 from activities.embed_catalog import embed_catalog
 from activities.index_catalog import CatalogIndex, rebuild
 from domain.grading.scores import DegradedReason
-from domain.ports import SearchQuery
+from domain.recommending.ports import SearchQuery
 from persistence.database import create_engine
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.vectors.fallback import FallbackIndex

@@ -7,7 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from deploy.local.ports import free_port
 from domain.errors import ExternalServiceError
-from domain.ports import SearchQuery
+from domain.recommending.ports import SearchQuery
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
 from tests.persistence.shelves import MODEL, PROVIDER, towards
 from tests.support.vector_stores import settings_of_weaviate

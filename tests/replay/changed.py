@@ -6,7 +6,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.search_catalog import CatalogSearchInput, SearchCatalog
-    from domain.ports import Found
+    from domain.recommending.ports import Found
     from workflows.policies import activity_options
 
 

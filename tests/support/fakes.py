@@ -12,24 +12,15 @@ from typing import Any
 from uuid import UUID
 
 from domain.assessments.lifecycle import Assessment
+from domain.database import Database, Repositories, UnitOfWork
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, StorageUnavailable
 from domain.grading.ledger import Completion, EmbeddingPurchase
 from domain.grading.model_grading import Grading, GradingRequest, RawRating, Reply, Unreadable
 from domain.grading.rubrics import Essay, essay_points
 from domain.grading.scores import CriterionRating, DegradedReason, EssayScore
 from domain.ids import derived_id
-from domain.ports import (
-    CatalogText,
-    Database,
-    Found,
-    IndexEntry,
-    RejectedEntry,
-    Repositories,
-    SearchQuery,
-    UnitOfWork,
-    Vector,
-)
 from domain.privacy import Erasure
+from domain.recommending.ports import CatalogText, Found, IndexEntry, RejectedEntry, SearchQuery, Vector
 from domain.recommending.recommendations import EarlierLearners, SearchHit
 from domain.recommending.vectors import DIMENSIONS, check_vector
 from domain.webhooks.deliveries import Answer, Delivery, Message, outcome_of

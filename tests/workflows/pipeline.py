@@ -15,8 +15,10 @@ from temporalio.client import Client
 from activities.score_essay import Grading, ScoreEssay
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import submission_jobs
+from domain.database import Database
 from domain.grading.ledger import SpendingLimits
-from domain.ports import CredentialIndex, Database, EssayGrader, GradingModel
+from domain.grading.ports import EssayGrader, GradingModel
+from domain.recommending.ports import CredentialIndex
 from persistence.repositories.assessments import SqlAssessments
 from persistence.tables import (
     EssayScoreRow,

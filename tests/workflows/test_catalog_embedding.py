@@ -17,7 +17,7 @@ from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
 from activities.index_catalog import CatalogIndex, IndexDiff
 from domain.errors import ExternalServiceError, ModelCircuitOpen, ModelKeyRefused, ModelTimeout
-from domain.ports import CatalogText, Embedder
+from domain.recommending.ports import CatalogText, Embedder
 from tests.domain.builders import an_id
 from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
 from tests.workflows.pipeline import history_bytes

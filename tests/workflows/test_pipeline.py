@@ -14,11 +14,11 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
+from domain.assessments.ports import JobKey
 from domain.assessments.steps import Step
 from domain.errors import ExternalServiceError
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
-from domain.ports import JobKey
 from persistence.tables import AsyncJobRow, UserRow
 from tests.support.fakes import FailingDatabase, FakeEssayGrader
 from tests.workflows.pipeline import MARKER, ONE_RESULT, Pipeline, history_bytes, outcome

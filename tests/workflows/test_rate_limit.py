@@ -15,8 +15,8 @@ from temporalio.common import RetryPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.score_essay import Grading, ScoreEssay
+from domain.database import Database
 from domain.grading.ledger import SpendingLimits
-from domain.ports import Database
 from tests.workflows.waiting import eventually
 from worker import WorkerSettings, llm_worker
 

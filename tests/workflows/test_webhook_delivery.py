@@ -21,7 +21,7 @@ from activities.deliver_webhook import DeliverWebhook
 from activities.endpoint_slots import EndpointConcurrencyLimiter
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
-from domain.ports import Database
+from domain.database import Database
 from domain.webhooks.deliveries import DAY_S, JITTER, Answer, AttemptOutcome, Delivery, DeliveryStatus
 from persistence.database import create_engine
 from persistence.tables import AuditLogRow, WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow

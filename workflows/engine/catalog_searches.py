@@ -8,7 +8,7 @@ from temporalio.client import Client, WorkflowFailureError
 
 from activities.search_catalog import CatalogSearchInput
 from domain.errors import ExternalServiceError
-from domain.ports import Found
+from domain.recommending.ports import Found
 from workflows.catalog_search import CatalogSearchWorkflow
 from workflows.engine.calls import EngineCalls
 from workflows.policies import Queue

@@ -25,10 +25,10 @@ from domain.assessments.questions import Anchor, Criterion
 from domain.errors import AnalysisFailed
 from domain.grading.essay_reading import read_essay
 from domain.grading.essay_text import TOO_SHORT, is_too_short
+from domain.grading.ports import TextAnalysis
 from domain.grading.rubrics import Essay, essay_points, ungraded_essay
 from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, CriterionRating, EssayScore
 from domain.ids import content_hash
-from domain.ports import TextAnalysis
 
 PROMPT_VERSION: Final = "local-4"
 """Changes whenever features, fit or wording do: a score names what made it."""

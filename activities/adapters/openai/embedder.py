@@ -14,7 +14,7 @@ from activities.adapters.openai.errors import error_in_reply, refused_option, wa
 from activities.adapters.openai.model_prices import ModelPrice
 from domain.errors import ModelRequestRefused, ModelUnavailable, ModelUnknown
 from domain.grading.ledger import EmbeddingPurchase
-from domain.ports import EmbeddingLedger
+from domain.recommending.ports import EmbeddingLedger
 from domain.recommending.vectors import DIMENSIONS
 
 # A token is a byte at least. The models read 8,192 tokens of a text and 300,000 of a request.

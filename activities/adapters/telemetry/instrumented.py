@@ -12,7 +12,8 @@ from temporalio import activity
 from activities.adapters.telemetry.metrics import MODEL_CALL, MODEL_COST, MODEL_TOKENS, WEBHOOK_REQUEST, count
 from domain.grading.ledger import Completion, EmbeddingPurchase
 from domain.grading.model_grading import GradingRequest, Reply
-from domain.ports import Embedder, EmbeddingLedger, GradingModel
+from domain.grading.ports import GradingModel
+from domain.recommending.ports import Embedder, EmbeddingLedger
 from domain.webhooks.deliveries import Answer, Message, WebhookSender
 
 

@@ -7,8 +7,8 @@ import pytest
 from domain.assessments.questions import Anchor, EssayRubric
 from domain.errors import AppError
 from domain.grading.model_grading import GradingRequest
+from domain.grading.ports import GradingModel
 from domain.grading.rubrics import Essay
-from domain.ports import GradingModel
 from tests.domain.builders import an_id, essay
 
 TEXT = "The revenue fell because the join doubles orders. I would repair the join, and then count again."

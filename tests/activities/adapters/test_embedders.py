@@ -9,7 +9,7 @@ import pytest
 from activities.adapters.minilm.chunks import CHUNK_PIECES, MOST_CHUNKS, chunks
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from domain.errors import CorruptData
-from domain.ports import Embedder
+from domain.recommending.ports import Embedder
 from domain.recommending.vectors import DIMENSIONS
 from tests.activities.adapters.conftest import EmbedderOf
 from tests.support.fakes import FakeEmbedder

@@ -24,9 +24,9 @@ from domain.grading.essay_text import (
     REPEATED,
     TOO_SHORT,
 )
+from domain.grading.ports import EssayGrader
 from domain.grading.rubrics import Essay, check_essay_score, rate
 from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, DegradedReason, EssayScore
-from domain.ports import EssayGrader
 from persistence.content.files import read_content
 from tests.domain.builders import an_id, criterion, essay, levels
 from tests.support.fakes import FakeEmbedder, FakeEssayGrader

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
 from domain.errors import ModelUnavailable, Problem
 from domain.grading.model_grading import Accepted, Grading, Rejected, Unreadable, judge
-from domain.ports import GradingModel
+from domain.grading.ports import GradingModel
 from tests.activities.adapters.asks import an_ask
 from tests.support.fakes import FakeGradingModel
 from tests.support.model_plays import OVERLOADED

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from activities.adapters.knn import KnnNearestLearners
-from domain.ports import NearestLearners
+from domain.recommending.ports import NearestLearners
 from domain.recommending.recommendations import EarlierLearners
 from tests.domain.builders import CLEANING, SQL, an_id
 from tests.support.fakes import FakeNearestLearners

@@ -1,0 +1,51 @@
+"""The database as activities use it: a transaction or a single statement over all repositories."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from domain.assessments.ports import Assessments, Jobs, Results
+from domain.grading.ports import ModelAnswers, Reviews
+from domain.privacy_ports import AuditTrail, Erasures, Retention
+from domain.recommending.ports import Catalog, CatalogImports
+from domain.webhooks.ports import Deliveries
+
+
+class Repositories(Protocol):
+    """Everything that can be read and written in the database."""
+
+    assessments: Assessments
+    jobs: Jobs
+    model_answers: ModelAnswers
+    reviews: Reviews
+    catalog: Catalog
+    catalog_imports: CatalogImports
+    results: Results
+    deliveries: Deliveries
+    erasures: Erasures
+    audit: AuditTrail
+    retention: Retention
+
+
+class UnitOfWork(Repositories, Protocol):
+    """A transaction. Nothing is kept unless `commit` is called."""
+
+    async def commit(self) -> None: ...
+
+
+class Database(Protocol):
+    """Opens connections to the database. Never hold one open across a network call.
+
+    Raises:
+        StorageUnavailable: the database is away or overloaded, instead of the driver's error.
+    """
+
+    def transaction(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Open a transaction. Leaving the block without `commit` rolls everything back."""
+        ...
+
+    def statement(self) -> AbstractAsyncContextManager[Repositories]:
+        """Open a connection in autocommit, for reads or one writing statement.
+
+        It saves the round trips of a transaction. A second write could be lost alone, so tests refuse it.
+        """
+        ...
