@@ -6,6 +6,7 @@ partners.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final, cast
 from uuid import UUID
@@ -174,9 +175,9 @@ async def _principal(services: Any, token: str) -> Principal:  # noqa: ANN401  #
     if token.startswith(KEY_PREFIX):
         return cast(Principal, await services.api_keys.principal(token))
     principal: Principal | None = await services.issuers.principal(token)
-    if principal is None:
-        principal = cast(Principal, await services.principals.check(services.tokens.read(token)))
-    return principal
+    if principal is not None:
+        return replace(principal, must_change_password=False)  # the password here is not what let them in
+    return cast(Principal, await services.principals.check(services.tokens.read(token)))
 
 
 def _bearer(request: Request) -> str:
