@@ -46,11 +46,8 @@ from api.security.tokens import Principal, Tokens
 from api.settings import ApiSettings
 from api.workflow_engine import Runs
 from domain.webhooks.deliveries import check_url
-from persistence.catalog_intake import catalog_intake_factory
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.encryption import SealingSettings, SecretCipher
-from persistence.intake import IntakeFactory, intake_factory
-from persistence.people_intake import people_intake_factory
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
@@ -59,7 +56,7 @@ from persistence.queries.people import PeopleQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
-from persistence.webhook_intake import webhook_intake_factory
+from persistence.request_unit import RequestDatabase
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
 from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.catalog_searches import TemporalCatalogSearches
@@ -124,7 +121,7 @@ def create_app() -> FastAPI:
 def assemble(  # noqa: PLR0913  # the parts
     settings: ApiSettings,
     queries: Queries,
-    intake: IntakeFactory,
+    database: RequestDatabase,
     runs: Runs,
     *,
     partners: Webhooks,
@@ -149,7 +146,7 @@ def assemble(  # noqa: PLR0913  # the parts
         issuers=ExternalIssuers(settings.oidc_issuers, fetch, principals.find),
         api_keys=ApiKeyPrincipals(people.api_keys.use),
         queries=queries,
-        intake=intake,
+        database=database,
         runs=runs,
         webhooks=partners,
         people=people,
@@ -172,7 +169,6 @@ async def _lifespan(
     client = await connect(lazy=True)
     partners = Webhooks(
         queries=WebhookQueries(engine),
-        intake=webhook_intake_factory(engine, box),
         runs=TemporalDeliveryRuns(client),
         check_url=partial(check_url, loopback=sending.allow_loopback, own_hosts=sending.own),
     )
@@ -180,15 +176,12 @@ async def _lifespan(
     services = assemble(
         settings,
         Queries(engine),
-        intake_factory(engine),
+        RequestDatabase(engine, box),
         TemporalAssessmentRuns(client),
         partners=partners,
-        people=People(
-            queries=PeopleQueries(engine), intake=people_intake_factory(engine), api_keys=ApiKeyQueries(engine)
-        ),
+        people=People(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine)),
         catalogue=Catalogue(
             queries=CatalogQueries(engine),
-            intake=catalog_intake_factory(engine),
             runs=TemporalCatalogRuns(client),
             searches=TemporalCatalogSearches(client),
         ),

@@ -18,9 +18,6 @@ from api.workflow_engine import Runs
 from domain.privacy_ports import ErasureRuns
 from domain.recommending.ports import CatalogRuns, CatalogSearches
 from domain.webhooks.ports import DeliveryRuns
-from persistence.catalog_intake import CatalogIntakeFactory
-from persistence.intake import IntakeFactory
-from persistence.people_intake import PeopleIntakeFactory
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
@@ -31,7 +28,7 @@ from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
-from persistence.webhook_intake import WebhookIntakeFactory
+from persistence.request_unit import RequestDatabase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +36,6 @@ class Webhooks:
     """What the routes about webhooks work with; `check_url` raises InvalidInput for what must not be called."""
 
     queries: WebhookQueries
-    intake: WebhookIntakeFactory
     runs: DeliveryRuns
     check_url: Callable[[str], object]
 
@@ -49,7 +45,6 @@ class People:
     """What the routes about organizations, people and their sessions work with."""
 
     queries: PeopleQueries
-    intake: PeopleIntakeFactory
     api_keys: ApiKeyQueries
 
 
@@ -68,7 +63,6 @@ class Catalogue:
     """What the routes that search and import work with."""
 
     queries: CatalogQueries
-    intake: CatalogIntakeFactory
     runs: CatalogRuns
     searches: CatalogSearches
 
@@ -82,7 +76,7 @@ class Services:
     issuers: ExternalIssuers
     api_keys: ApiKeyPrincipals
     queries: Queries
-    intake: IntakeFactory
+    database: RequestDatabase
     runs: Runs
     webhooks: Webhooks
     people: People

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
@@ -18,14 +18,13 @@ from api.security.tokens import Principal, key_id, keys_of
 from api.workflow_engine import notify_all, told
 from domain.errors import AppError, InvalidInput, Problem
 from persistence.repositories.idempotency import KeyedRequest, StoredResponse
-from persistence.request_unit import RequestUnit
+from persistence.request_unit import RequestDatabase, RequestUnitOfWork
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
 MAX_CHARS: Final = 255
 _KEY: Final = re.compile(r'"(?P<quoted>([ !#-\[\]-~]|\\["\\])*)"|(?P<bare>[!#-~][ !#-~]*)')
 
-Unit = TypeVar("Unit", bound=RequestUnit)
 Answer: TypeAlias = Output | AppError | StoredResponse
 Again: TypeAlias = Callable[[Any], Awaitable[None]]
 """A start or a signal that changes nothing when it is repeated."""
@@ -43,6 +42,9 @@ class CommandResult:
     response_if_engine_down: Output | None = None
 
 
+Effect: TypeAlias = Callable[[RequestUnitOfWork], Awaitable[CommandResult]]
+
+
 class IdempotentCommand:
     """One request: its effect and its answer are committed together, with a key or without."""
 
@@ -53,8 +55,8 @@ class IdempotentCommand:
 
     async def do(
         self,
-        open_unit: Callable[[], Unit],
-        effect: Callable[[Unit], Awaitable[CommandResult]],
+        database: RequestDatabase,
+        effect: Effect,
         *,
         again: Again | None = None,
     ) -> Response:
@@ -65,7 +67,7 @@ class IdempotentCommand:
             KeyReused: the key came with another body.
             AppError: what the effect raises; with a key, what is the client's fault is stored and answered instead.
         """
-        async with open_unit() as uow:
+        async with database.transaction() as uow:
             kept = await uow.keys.claim(self._keyed) if self._keyed else None
             if kept is None:
                 done = await self._attempt(uow, effect)
@@ -75,12 +77,12 @@ class IdempotentCommand:
                 done = await self._repeat(uow, kept, again)
         if await notify_all(done.tell) or done.response_if_engine_down is None:
             return self._response(done.answer)
-        async with open_unit() as uow:
+        async with database.transaction() as uow:
             await self._keep(uow, done.response_if_engine_down)
             await uow.commit()
         return self._response(done.response_if_engine_down)
 
-    async def _attempt(self, uow: Unit, effect: Callable[[Unit], Awaitable[CommandResult]]) -> CommandResult:
+    async def _attempt(self, uow: RequestUnitOfWork, effect: Effect) -> CommandResult:
         if self._keyed is None:
             return await effect(uow)
         try:
@@ -91,13 +93,13 @@ class IdempotentCommand:
                 raise
             return CommandResult(answer=error)
 
-    async def _repeat(self, uow: Unit, kept: StoredResponse, again: Again | None) -> CommandResult:
+    async def _repeat(self, uow: RequestUnitOfWork, kept: StoredResponse, again: Again | None) -> CommandResult:
         subject = None
         if again is not None and kept.status < 400:  # noqa: PLR2004  # there is an effect to speak of
             subject = await uow.subject({**self._path_ids, **json.loads(kept.body)})
         return CommandResult(answer=kept, tell=[partial(told, again, subject)] if again and subject else ())
 
-    async def _keep(self, uow: Unit, answer: Answer) -> None:
+    async def _keep(self, uow: RequestUnitOfWork, answer: Answer) -> None:
         if self._keyed is not None:
             response = self._response(answer, secrets=False)
             await uow.keys.keep(self._keyed, StoredResponse(status=response.status_code, body=bytes(response.body)))

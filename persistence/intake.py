@@ -1,15 +1,14 @@
 """What students write: starting an assessment and answering it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from pydantic_core import to_json
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.answers import check_answer
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
@@ -21,12 +20,9 @@ from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit, mappers
 from persistence.repositories.assessments import ERASED, lock_with_items
 from persistence.repositories.documents import encode_answer
-from persistence.repositories.feedback import FeedbackIntake, locked
+from persistence.repositories.feedback import locked
 from persistence.repositories.items import ASKED, asked_items
-from persistence.request_unit import RequestUnit
-from persistence.revising import Revising
 from persistence.tables import AssessmentRow, RoleRow, UserRow
-from persistence.unit_of_work import sessions
 
 _REFUSED: Final = "The request is not valid"
 _NOTHING_ANSWERED: Final = "No question is answered yet: answer at least one before you hand the assessment in"
@@ -261,27 +257,6 @@ class Intake:
             "cleared": [snapshot_id for snapshot_id, answer in answers.items() if answer is None],
         }
         await self._session.execute(_STORE, parameters)
-
-
-class IntakeUnit(RequestUnit):
-    """A unit of work with the writes of the API."""
-
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
-        super().__init__(sessions)
-        self.intake = Intake(self._session, self.assessments, self.jobs, self.results)
-        self.feedback = FeedbackIntake(self._session, self.assessments)
-        self.revising = Revising(self._session, self.assessments, self.jobs, self.results)
-
-    async def subject(self, ids: Mapping[str, str]) -> Assessment | None:
-        """The assessment as it is now."""
-        return await self.assessments.get(UUID(ids["assessment_id"])) if "assessment_id" in ids else None
-
-
-IntakeFactory: TypeAlias = Callable[[], IntakeUnit]
-
-
-def intake_factory(engine: AsyncEngine) -> IntakeFactory:
-    return partial(IntakeUnit, sessions(engine))
 
 
 def check_answers(items: Sequence[Item], given: Sequence[SubmittedAnswer]) -> dict[UUID, Answer | None]:

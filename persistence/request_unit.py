@@ -1,27 +1,76 @@
 """The unit of work of a request that writes."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction, async_sessionmaker
 
 from domain.assessments.lifecycle import Assessment
 from domain.webhooks.deliveries import Delivery
+from persistence.content.catalog_import import SqlCatalogImports
+from persistence.encryption import SecretCipher
+from persistence.intake import Intake
 from persistence.queries.catalog_views import ImportView
+from persistence.repositories.api_keys import ApiKeys
+from persistence.repositories.endpoints import Endpoints
+from persistence.repositories.feedback import FeedbackIntake
 from persistence.repositories.idempotency import IdempotencyKeys
-from persistence.unit_of_work import SqlUnitOfWork
+from persistence.repositories.people import People
+from persistence.repositories.redeliveries import Redeliveries
+from persistence.repositories.refresh_tokens import RefreshTokens
+from persistence.revising import Revising
+from persistence.unit_of_work import SqlUnitOfWork, sessions
 
 
-class RequestUnit(SqlUnitOfWork):
-    """A unit of work that knows which requests were answered before."""
+class RequestUnitOfWork(SqlUnitOfWork):
+    """A transaction with the repositories that only requests write to."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], cipher: SecretCipher | None = None) -> None:
         super().__init__(sessions)
+        self._cipher = cipher
         self.keys = IdempotencyKeys(self._session)
+        self.intake = Intake(self._session, self.assessments, self.jobs, self.results)
+        self.feedback = FeedbackIntake(self._session, self.assessments)
+        self.revising = Revising(self._session, self.assessments, self.jobs, self.results)
+        self.people = People(self._session)
+        self.api_keys = ApiKeys(self._session)
+        self.refresh_tokens = RefreshTokens(self._session)
+        self.redeliveries = Redeliveries(self._session)
+        self.imports = SqlCatalogImports(self._session)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        if self._cipher is None:
+            raise RuntimeError("This process has no cipher for the secrets of webhook endpoints")
+        return Endpoints(self._session, self._cipher)
 
     def savepoint(self) -> AsyncSessionTransaction:
-        """Opened with `async with`; an error inside undoes what was done inside, and nothing else."""
+        """Open a savepoint with `async with`. An error inside the block undoes the block only."""
         return self._session.begin_nested()
 
-    async def subject(self, ids: Mapping[str, str]) -> Assessment | Delivery | ImportView | None:  # noqa: ARG002  # for others
-        """What the engine is told of when an answer with these ids is given again; None if nothing."""
-        return None
+    async def subject(self, ids: Mapping[str, str]) -> Assessment | Delivery | ImportView | None:
+        """Return what a workflow call is about: the assessment, pending delivery or import that the ids name.
+
+        `ids` are the ids of the request's path and of its response. The result is None where no call is needed.
+        """
+        match ids:
+            case {"assessment_id": assessment_id}:
+                return await self.assessments.get(UUID(assessment_id))
+            case {"delivery_id": delivery_id}:
+                return await self.redeliveries.pending(UUID(delivery_id))
+            case {"import_id": import_id}:
+                return await self.imports.view(UUID(import_id))
+            case _:
+                return None
+
+
+class RequestDatabase:
+    """The database as requests use it. `cipher` seals the secrets of webhook endpoints."""
+
+    def __init__(self, engine: AsyncEngine, cipher: SecretCipher | None = None) -> None:
+        self._sessions = sessions(engine)
+        self._cipher = cipher
+
+    def transaction(self) -> RequestUnitOfWork:
+        """Open a transaction. Leaving the block without `commit` rolls everything back."""
+        return RequestUnitOfWork(self._sessions, self._cipher)

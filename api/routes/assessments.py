@@ -31,8 +31,9 @@ from api.security.authorization import actor_of
 from api.workflow_engine import ensure_run, live_stage, told
 from domain.assessments.lifecycle import AssessmentStatus as State
 from domain.errors import InvalidAssessmentState, NotFound
-from persistence.intake import IntakeUnit, SubmittedAnswer
+from persistence.intake import SubmittedAnswer
 from persistence.queries.views import AssessmentFilter, StatusView
+from persistence.request_unit import RequestUnitOfWork
 
 HANDED_IN: Final = "Handed in; the result is being made"
 HAND_IN: Final = "send completed: true to hand the assessment in"
@@ -55,7 +56,7 @@ async def start_assessment(
     """One assessment a role is open at a time: starting another answers 409 with `details.assessment_id` to resume."""
     run = partial(ensure_run, services.runs)
 
-    async def start(uow: IntakeUnit) -> CommandResult:
+    async def start(uow: RequestUnitOfWork) -> CommandResult:
         started = await uow.intake.start(
             actor_of(caller),
             organization_id=seen.organization_id,
@@ -72,7 +73,7 @@ async def start_assessment(
         both = (started.closed, started.assessment)
         return CommandResult(answer=opened, tell=[partial(told, run, each) for each in both if each])
 
-    return await once.do(services.intake, start, again=run)
+    return await once.do(services.database, start, again=run)
 
 
 class AssessmentQuery(QueryInput):
@@ -107,7 +108,7 @@ async def list_assessments(
 )
 async def read_questions(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> AssessmentQuestions:
     view = await _status(assessment_id, services, seen)
-    async with services.intake() as uow:
+    async with services.database.transaction() as uow:
         items = await uow.assessments.items(assessment_id)
     return AssessmentQuestions(
         assessment_id=assessment_id,
@@ -140,7 +141,7 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         for item in batch.responses
     ]
 
-    async def answer(uow: IntakeUnit) -> CommandResult:
+    async def answer(uow: RequestUnitOfWork) -> CommandResult:
         receipt = await uow.intake.answer(assessment_id, seen, actor_of(caller), given, completed=batch.completed)
         submitted = receipt.assessment.status is State.AWAITING_ASYNC
         tell = [partial(told, services.runs.submit, receipt.assessment)] if submitted else []
@@ -156,7 +157,7 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         )
         return CommandResult(answer=ack, tell=tell, response_if_engine_down=ack.model_copy(update={"message": UNHEARD}))
 
-    return await once.do(services.intake, answer, again=partial(ensure_run, services.runs))
+    return await once.do(services.database, answer, again=partial(ensure_run, services.runs))
 
 
 @assessments.get(

@@ -53,7 +53,7 @@ async def refresh_token(given: RefreshRequest, services: ServicesDep, response: 
 
     Refreshing does not prolong a session beyond its time.
     """
-    async with services.people.intake() as uow:
+    async with services.database.transaction() as uow:
         refreshed = await uow.refresh_tokens.rotate(given.refresh_token)
         await uow.commit()  # of a refusal too: it may have revoked the family
     if refreshed is None:
@@ -65,7 +65,7 @@ async def refresh_token(given: RefreshRequest, services: ServicesDep, response: 
 async def log_out(given: RefreshRequest, services: ServicesDep, response: Response) -> None:
     """Ends the session of the refresh token, whether or not it is one. Its access token runs out by itself, soon."""
     response.headers["Cache-Control"] = "no-store"
-    async with services.people.intake() as uow:
+    async with services.database.transaction() as uow:
         await uow.refresh_tokens.end(given.refresh_token)
         await uow.commit()
 
@@ -98,7 +98,7 @@ async def change_own_password(
         raise _refused("current_password", "is not the current password")
     _check_new_password(current, new, account.email)
     password_hash = await services.passwords.hash(new)
-    async with services.people.intake() as uow:
+    async with services.database.transaction() as uow:
         holder = await uow.people.change_own_password(account, password_hash)
         refresh_token = await uow.refresh_tokens.start(holder, timedelta(days=services.settings.refresh_days))
         await uow.commit()
@@ -149,7 +149,7 @@ async def _new_hash(password: str, services: ServicesDep) -> str | None:
 
 async def _begun(account: Account, services: ServicesDep, new_hash: str | None) -> str | None:
     """The refresh token of a new session; None if the account was changed while the password was checked."""
-    async with services.people.intake() as uow:
+    async with services.database.transaction() as uow:
         if new_hash is not None:
             await uow.people.replace_hash(account, new_hash)
         token = await uow.refresh_tokens.start(account, timedelta(days=services.settings.refresh_days))

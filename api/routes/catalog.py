@@ -28,9 +28,9 @@ from api.security.authorization import actor_of
 from api.workflow_engine import told
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
 from domain.recommending.ports import Found
-from persistence.catalog_intake import CatalogIntakeUnit
 from persistence.content.catalog_rows import Reading, read_rows
 from persistence.queries.catalog_views import ImportView
+from persistence.request_unit import RequestUnitOfWork
 
 FETCHED: Final = 2
 """So many times more hits than are wanted: an index may still hold what Postgres says is withdrawn."""
@@ -150,11 +150,11 @@ async def import_credentials(
     async def start(_: ImportView) -> None:
         await catalogue.runs.start()
 
-    async def add(uow: CatalogIntakeUnit) -> CommandResult:
+    async def add(uow: RequestUnitOfWork) -> CommandResult:
         view = await uow.imports.add(reading, actor_of(caller))
         return CommandResult(answer=ImportResponse.model_validate(view), tell=[partial(told, start, view)])
 
-    return await once.do(catalogue.intake, add, again=start)
+    return await once.do(services.database, add, again=start)
 
 
 @imports.get(

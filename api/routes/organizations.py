@@ -14,8 +14,8 @@ from api.schemas.base import QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.people import Organization, OrganizationList, OrganizationRequest, OrganizationWithAdmin, User
 from api.security.authorization import actor_of
-from persistence.people_intake import PeopleUnit
 from persistence.repositories.people import NewUser
+from persistence.request_unit import RequestUnitOfWork
 
 organizations = router(prefix="/organizations", tags=["Organizations"])
 
@@ -34,11 +34,11 @@ async def create_organization(
     password_hash = await services.passwords.hash(wanted.admin.password.get_secret_value())
     first = NewUser(email=wanted.admin.email, role="admin", password_hash=password_hash)
 
-    async def create(uow: PeopleUnit) -> CommandResult:
+    async def create(uow: RequestUnitOfWork) -> CommandResult:
         made, admin = await uow.people.found(actor_of(caller), wanted.name, first)
         return CommandResult(answer=OrganizationWithAdmin(**asdict(made), admin=User.model_validate(admin)))
 
-    return await once.do(services.people.intake, create)
+    return await once.do(services.database, create)
 
 
 class OrganizationQuery(QueryInput):

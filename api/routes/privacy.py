@@ -35,7 +35,7 @@ async def erase_user(user_id: Id, services: ServicesDep, caller: Caller, seen: P
     409 where no admin would be left.
     """
     actor = actor_of(caller)
-    async with services.people.intake() as uow:
+    async with services.database.transaction() as uow:
         erasure = await uow.erasures.begin(
             user_id,
             organization_id=seen.organization_id,

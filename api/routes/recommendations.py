@@ -19,8 +19,8 @@ from api.schemas.recommendations import (
 )
 from api.security.authorization import actor_of
 from domain.errors import InvalidInput, NotFound, Problem
-from persistence.intake import IntakeUnit
 from persistence.repositories.feedback import Feedback as SubmittedAnswer
+from persistence.request_unit import RequestUnitOfWork
 
 recommendations = router(prefix="/recommendations", tags=["Recommendations"])
 
@@ -51,11 +51,11 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         credential_id=feedback.credential_id,
     )
 
-    async def give(uow: IntakeUnit) -> CommandResult:
+    async def give(uow: RequestUnitOfWork) -> CommandResult:
         receipt = await uow.feedback.give(recommendation_id, seen, actor_of(caller), given)
         return CommandResult(answer=RecommendationFeedbackResponse.model_validate(receipt))
 
-    return await once.do(services.intake, give)
+    return await once.do(services.database, give)
 
 
 class FeedbackQuery(QueryInput):

@@ -12,7 +12,7 @@ from api.schemas.errors import answers
 from api.schemas.revising import RerunResponse, RetryResponse, ReviewRequest, ReviewResponse
 from api.security.authorization import actor_of
 from api.workflow_engine import ensure_run, told
-from persistence.intake import IntakeUnit
+from persistence.request_unit import RequestUnitOfWork
 from persistence.revising import Judgement
 
 revising = router(prefix="/assessments", tags=["Assessments"])
@@ -38,7 +38,7 @@ async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """A person's levels always win over a grader's, and no later grading overwrites them; the newest review counts."""
     judgement = Judgement(levels=review.levels, comment=review.comment)
 
-    async def store(uow: IntakeUnit) -> CommandResult:
+    async def store(uow: RequestUnitOfWork) -> CommandResult:
         receipt = await uow.revising.review(assessment_id, question_id, seen, actor_of(caller), judgement)
         stored = ReviewResponse(
             review_id=receipt.review_id,
@@ -48,7 +48,7 @@ async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         )
         return CommandResult(answer=stored, tell=[partial(told, services.runs.reviewed, receipt.assessment)])
 
-    return await once.do(services.intake, store, again=services.runs.reviewed)
+    return await once.do(services.database, store, again=services.runs.reviewed)
 
 
 @revising.post(
@@ -64,12 +64,12 @@ async def retry_healing(
 ) -> Response:
     """Also after healing was given up or has failed; 409 where nothing is degraded that could heal."""
 
-    async def retry(uow: IntakeUnit) -> CommandResult:
+    async def retry(uow: RequestUnitOfWork) -> CommandResult:
         assessment = await uow.revising.retry(assessment_id, seen, actor_of(caller))
         due = RetryResponse(assessment_id=assessment_id, revision=assessment.revision, healing="due")
         return CommandResult(answer=due, tell=[partial(told, services.runs.heal_now, assessment)])
 
-    return await once.do(services.intake, retry, again=services.runs.heal_now)
+    return await once.do(services.database, retry, again=services.runs.heal_now)
 
 
 @revising.post(
@@ -85,9 +85,9 @@ async def rerun_assessment(
 ) -> Response:
     """409 unless it failed; what expired without an answer has nothing to run on."""
 
-    async def rerun(uow: IntakeUnit) -> CommandResult:
+    async def rerun(uow: RequestUnitOfWork) -> CommandResult:
         assessment = await uow.revising.rerun(assessment_id, seen, actor_of(caller))
         begun = RerunResponse(assessment_id=assessment_id, status="awaiting_async", run=assessment.run)
         return CommandResult(answer=begun, tell=[partial(told, services.runs.submit, assessment)])
 
-    return await once.do(services.intake, rerun, again=partial(ensure_run, services.runs))
+    return await once.do(services.database, rerun, again=partial(ensure_run, services.runs))

@@ -27,9 +27,9 @@ from api.security.authorization import actor_of
 from domain.email_addresses import MAX_CHARS
 from domain.errors import Forbidden, InvalidInput, NotFound, Problem
 from domain.passwords import find_weakness
-from persistence.people_intake import PeopleUnit
 from persistence.queries.people_views import PeopleScope, UserFilter
 from persistence.repositories.people import NewUser, no_such_organization
+from persistence.request_unit import RequestUnitOfWork
 
 users = router(prefix="/users", tags=["People"])
 
@@ -52,12 +52,12 @@ async def create_user(
     password_hash = await services.passwords.hash(wanted.password.get_secret_value())
     new = NewUser(email=wanted.email, role=wanted.role, password_hash=password_hash)
 
-    async def create(uow: PeopleUnit) -> CommandResult:
+    async def create(uow: RequestUnitOfWork) -> CommandResult:
         return CommandResult(
             answer=User.model_validate(await uow.people.create(organization_id, actor_of(caller), new))
         )
 
-    return await once.do(services.people.intake, create)
+    return await once.do(services.database, create)
 
 
 class UserQuery(QueryInput):
@@ -108,7 +108,7 @@ async def change_user(
     if "password" in change.model_fields_set:
         password = await _checked_password(user_id, change.password.get_secret_value(), services, caller, seen)
         wanted["password_hash"] = await services.passwords.hash(password)
-    async with services.people.intake() as uow:
+    async with services.database.transaction() as uow:
         view = await uow.people.change(user_id, seen, actor_of(caller), wanted)
         await uow.commit()
     services.principals.forget(user_id)
@@ -155,11 +155,11 @@ async def add_held_credential(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 ) -> Response:
     """409 when it is noted already. Learners note their own, advisors and admins those of their people."""
 
-    async def add(uow: PeopleUnit) -> CommandResult:
+    async def add(uow: RequestUnitOfWork) -> CommandResult:
         view = await uow.people.hold(user_id, seen, actor_of(caller), held.credential_id, held.earned_at)
         return CommandResult(answer=HeldCredential.model_validate(view))
 
-    return await once.do(services.people.intake, add)
+    return await once.do(services.database, add)
 
 
 async def _checked_password(

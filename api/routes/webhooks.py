@@ -36,7 +36,7 @@ from domain.webhooks.deliveries import Delivery
 from persistence.queries.views import Actor
 from persistence.queries.webhook_views import DeliveryFilter
 from persistence.repositories.endpoints import Issued, NewEndpoint
-from persistence.webhook_intake import WebhookIntakeUnit
+from persistence.request_unit import RequestUnitOfWork
 
 endpoints = router(prefix="/webhooks/endpoints", tags=["Webhooks"])
 deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])
@@ -56,10 +56,10 @@ async def create_endpoint(
     services.webhooks.check_url(wanted.url)
     new = NewEndpoint(**wanted.model_dump() | {"event_types": tuple(wanted.event_types)})
 
-    async def create(uow: WebhookIntakeUnit) -> CommandResult:
+    async def create(uow: RequestUnitOfWork) -> CommandResult:
         return CommandResult(answer=_with_secret(await uow.endpoints.create(seen, _actor(caller), new)))
 
-    return await once.do(services.webhooks.intake, create)
+    return await once.do(services.database, create)
 
 
 @endpoints.get("", summary="List endpoints", responses=answers(401, 403), response_model_exclude_none=True)
@@ -94,7 +94,7 @@ async def change_endpoint(
     wanted = change.model_dump(exclude_unset=True)
     if "url" in wanted:
         services.webhooks.check_url(change.url)
-    async with services.webhooks.intake() as uow:
+    async with services.database.transaction() as uow:
         view = await uow.endpoints.change(endpoint_id, seen, _actor(caller), wanted)
         await uow.commit()
     return Endpoint.model_validate(view)
@@ -105,7 +105,7 @@ async def change_endpoint(
 )
 async def delete_endpoint(endpoint_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep) -> None:
     """Its secrets are erased and its pending deliveries cancelled. The delivery log keeps what was sent to it."""
-    async with services.webhooks.intake() as uow:
+    async with services.database.transaction() as uow:
         await uow.endpoints.delete(endpoint_id, seen, _actor(caller))
         await uow.commit()
 
@@ -123,11 +123,11 @@ async def test_endpoint(
     """A `webhook.test` event for this endpoint alone, delivered as any other event is."""
     start = services.webhooks.runs.start
 
-    async def send(uow: WebhookIntakeUnit) -> CommandResult:
+    async def send(uow: RequestUnitOfWork) -> CommandResult:
         delivery = await uow.redeliveries.test(endpoint_id, seen, _actor(caller))
         return CommandResult(answer=_started(delivery), tell=[partial(told, start, delivery)])
 
-    return await once.do(services.webhooks.intake, send, again=start)
+    return await once.do(services.database, send, again=start)
 
 
 @endpoints.post(
@@ -141,10 +141,10 @@ async def rotate_secret(
 ) -> Response:
     """Both secrets sign for 24 hours. Rotated again before that, the oldest of the three stops at once."""
 
-    async def rotate(uow: WebhookIntakeUnit) -> CommandResult:
+    async def rotate(uow: RequestUnitOfWork) -> CommandResult:
         return CommandResult(answer=_with_secret(await uow.endpoints.rotate(endpoint_id, seen, _actor(caller))))
 
-    return await once.do(services.webhooks.intake, rotate)
+    return await once.do(services.database, rotate)
 
 
 @endpoints.post(
@@ -163,14 +163,14 @@ async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """
     start = services.webhooks.runs.start
 
-    async def recover(uow: WebhookIntakeUnit) -> CommandResult:
+    async def recover(uow: RequestUnitOfWork) -> CommandResult:
         recovered = await uow.redeliveries.recover(
             endpoint_id, seen, _actor(caller), since=wanted.since, until=wanted.until
         )
         ack = RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
         return CommandResult(answer=ack, tell=[partial(told, start, each) for each in recovered.deliveries])
 
-    return await once.do(services.webhooks.intake, recover)
+    return await once.do(services.database, recover)
 
 
 class DeliveryQuery(QueryInput):
@@ -225,12 +225,12 @@ async def redeliver(
     """A pending delivery is attempted now; otherwise the event is delivered anew, with the same id and bytes."""
     runs = services.webhooks.runs
 
-    async def send(uow: WebhookIntakeUnit) -> CommandResult:
+    async def send(uow: RequestUnitOfWork) -> CommandResult:
         sent = await uow.redeliveries.redeliver(delivery_id, seen, _actor(caller))
         call = runs.redeliver_now if sent.waiting else runs.start
         return CommandResult(answer=_started(sent.delivery), tell=[partial(told, call, sent.delivery)])
 
-    return await once.do(services.webhooks.intake, send, again=runs.start)
+    return await once.do(services.database, send, again=runs.start)
 
 
 def _actor(caller: Principal) -> Actor:

@@ -23,11 +23,8 @@ from api.security.tokens import Principal, UserRole
 from api.settings import ApiSettings
 from domain.assessments.results import Publication
 from domain.webhooks.deliveries import check_url
-from persistence.catalog_intake import catalog_intake_factory
 from persistence.database import create_engine
 from persistence.encryption import DEVELOPMENT_KEY, SecretCipher
-from persistence.intake import IntakeUnit, intake_factory
-from persistence.people_intake import people_intake_factory
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
@@ -36,9 +33,9 @@ from persistence.queries.people import PeopleQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
+from persistence.request_unit import RequestDatabase, RequestUnitOfWork
 from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
-from persistence.webhook_intake import webhook_intake_factory
 from tests.support import answers
 from tests.support.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
 from tests.support.databases import Databases, settings_of
@@ -138,8 +135,8 @@ class Api:
             found = select(WebhookEventRow.event_type).where(WebhookEventRow.assessment_id == UUID(assessment_id))
             return list(await session.scalars(found))
 
-    def uow(self) -> IntakeUnit:
-        return IntakeUnit(self.sessions)
+    def uow(self) -> RequestUnitOfWork:
+        return self.services.database.transaction()
 
 
 @asynccontextmanager
@@ -198,14 +195,13 @@ def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> Webhooks:
     """As in production: no loopback, and not this service."""
     return Webhooks(
         queries=WebhookQueries(engine),
-        intake=webhook_intake_factory(engine, BOX),
         runs=runs,
         check_url=partial(check_url, loopback=False, own_hosts={"api.example.org"}),
     )
 
 
 def people(engine: AsyncEngine) -> People:
-    return People(queries=PeopleQueries(engine), intake=people_intake_factory(engine), api_keys=ApiKeyQueries(engine))
+    return People(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine))
 
 
 def privacy(engine: AsyncEngine, runs: RecordingErasures) -> Privacy:
@@ -215,7 +211,6 @@ def privacy(engine: AsyncEngine, runs: RecordingErasures) -> Privacy:
 def catalogue(engine: AsyncEngine) -> Catalogue:
     return Catalogue(
         queries=CatalogQueries(engine),
-        intake=catalog_intake_factory(engine),
         runs=RecordingCatalogRuns(),
         searches=ScriptedSearches(),
     )
@@ -237,7 +232,7 @@ def app(
     services = assemble(
         settings,
         Queries(api_engine),
-        intake_factory(api_engine),
+        RequestDatabase(api_engine, BOX),
         all_runs,
         partners=webhooks(api_engine, all_deliveries),
         people=people(api_engine),
