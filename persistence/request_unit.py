@@ -9,16 +9,16 @@ from domain.assessments.lifecycle import Assessment
 from domain.webhooks.deliveries import Delivery
 from persistence.content.catalog_import import SqlCatalogImports
 from persistence.encryption import SecretCipher
-from persistence.intake import Intake
 from persistence.queries.catalog_views import ImportView
 from persistence.repositories.api_keys import ApiKeys
 from persistence.repositories.endpoints import Endpoints
-from persistence.repositories.feedback import FeedbackIntake
+from persistence.repositories.feedback import SubmittedFeedback
 from persistence.repositories.idempotency import IdempotencyKeys
 from persistence.repositories.people import People
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.repositories.refresh_tokens import RefreshTokens
-from persistence.revising import Revising
+from persistence.repositories.student_assessments import StudentAssessments
+from persistence.repositories.submitted_reviews import SubmittedReviews
 from persistence.unit_of_work import SqlUnitOfWork, sessions
 
 
@@ -29,9 +29,9 @@ class RequestUnitOfWork(SqlUnitOfWork):
         super().__init__(sessions)
         self._cipher = cipher
         self.keys = IdempotencyKeys(self._session)
-        self.intake = Intake(self._session, self.assessments, self.jobs, self.results)
-        self.feedback = FeedbackIntake(self._session, self.assessments)
-        self.revising = Revising(self._session, self.assessments, self.jobs, self.results)
+        self.student_assessments = StudentAssessments(self._session)
+        self.submitted_reviews = SubmittedReviews(self._session)
+        self.feedback = SubmittedFeedback(self._session)
         self.people = People(self._session)
         self.api_keys = ApiKeys(self._session)
         self.refresh_tokens = RefreshTokens(self._session)

@@ -28,11 +28,13 @@ from api.schemas.assessments import (
 from api.schemas.base import Id, Moment, QueryInput, boolean, digits
 from api.schemas.errors import answers
 from api.security.authorization import actor_of
+from api.services.assessments import AssessmentService
+from api.services.submitted_answers import SubmittedAnswer
 from api.workflow_engine import ensure_run, live_stage, told
 from domain.assessments.lifecycle import AssessmentStatus as State
 from domain.errors import InvalidAssessmentState, NotFound
-from persistence.intake import SubmittedAnswer
 from persistence.queries.views import AssessmentFilter, StatusView
+from persistence.repositories.student_assessments import NewAssessment
 from persistence.request_unit import RequestUnitOfWork
 
 HANDED_IN: Final = "Handed in; the result is being made"
@@ -55,15 +57,15 @@ async def start_assessment(
 ) -> Response:
     """One assessment a role is open at a time: starting another answers 409 with `details.assessment_id` to resume."""
     run = partial(ensure_run, services.runs)
+    new = NewAssessment(
+        organization_id=seen.organization_id,
+        role_id=wanted.role_id,
+        metadata=wanted.metadata,
+        duration=timedelta(hours=services.settings.assessment_hours),
+    )
 
     async def start(uow: RequestUnitOfWork) -> CommandResult:
-        started = await uow.intake.start(
-            actor_of(caller),
-            organization_id=seen.organization_id,
-            role_id=wanted.role_id,
-            metadata=wanted.metadata,
-            duration=timedelta(hours=services.settings.assessment_hours),
-        )
+        started = await AssessmentService(uow).start(new, actor_of(caller))
         opened = AssessmentStartResponse(
             assessment_id=started.assessment.id,
             status="in_progress",
@@ -142,7 +144,8 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     ]
 
     async def answer(uow: RequestUnitOfWork) -> CommandResult:
-        receipt = await uow.intake.answer(assessment_id, seen, actor_of(caller), given, completed=batch.completed)
+        service = AssessmentService(uow)
+        receipt = await service.submit(assessment_id, seen, actor_of(caller), given, completed=batch.completed)
         submitted = receipt.assessment.status is State.AWAITING_ASYNC
         tell = [partial(told, services.runs.submit, receipt.assessment)] if submitted else []
         if receipt.expired:

@@ -18,8 +18,9 @@ from api.schemas.recommendations import (
     RecommendationFeedbackResponse,
 )
 from api.security.authorization import actor_of
+from api.services.feedback import FeedbackService
 from domain.errors import InvalidInput, NotFound, Problem
-from persistence.repositories.feedback import Feedback as SubmittedAnswer
+from persistence.repositories.feedback import NewFeedback
 from persistence.request_unit import RequestUnitOfWork
 
 recommendations = router(prefix="/recommendations", tags=["Recommendations"])
@@ -44,7 +45,7 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """Every feedback is kept, with the revision it speaks of; `credential_id` narrows it to one recommended item."""
     if feedback.submitted_by_role not in (None, caller.role.value):
         raise InvalidInput("The request is not valid", (Problem("submitted_by_role", "is not the caller's role"),))
-    given = SubmittedAnswer(
+    given = NewFeedback(
         relevance_score=feedback.relevance_score,
         acceptance_status=feedback.acceptance_status,
         comments=feedback.comments,
@@ -52,7 +53,7 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     )
 
     async def give(uow: RequestUnitOfWork) -> CommandResult:
-        receipt = await uow.feedback.give(recommendation_id, seen, actor_of(caller), given)
+        receipt = await FeedbackService(uow).give(recommendation_id, seen, actor_of(caller), given)
         return CommandResult(answer=RecommendationFeedbackResponse.model_validate(receipt))
 
     return await once.do(services.database, give)

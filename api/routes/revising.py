@@ -11,9 +11,9 @@ from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.schemas.revising import RerunResponse, RetryResponse, ReviewRequest, ReviewResponse
 from api.security.authorization import actor_of
+from api.services.reviews import Judgement, ReviewService
 from api.workflow_engine import ensure_run, told
 from persistence.request_unit import RequestUnitOfWork
-from persistence.revising import Judgement
 
 revising = router(prefix="/assessments", tags=["Assessments"])
 
@@ -39,7 +39,7 @@ async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     judgement = Judgement(levels=review.levels, comment=review.comment)
 
     async def store(uow: RequestUnitOfWork) -> CommandResult:
-        receipt = await uow.revising.review(assessment_id, question_id, seen, actor_of(caller), judgement)
+        receipt = await ReviewService(uow).review(assessment_id, question_id, seen, actor_of(caller), judgement)
         stored = ReviewResponse(
             review_id=receipt.review_id,
             assessment_id=assessment_id,
@@ -65,7 +65,7 @@ async def retry_healing(
     """Also after healing was given up or has failed; 409 where nothing is degraded that could heal."""
 
     async def retry(uow: RequestUnitOfWork) -> CommandResult:
-        assessment = await uow.revising.retry(assessment_id, seen, actor_of(caller))
+        assessment = await ReviewService(uow).heal_now(assessment_id, seen, actor_of(caller))
         due = RetryResponse(assessment_id=assessment_id, revision=assessment.revision, healing="due")
         return CommandResult(answer=due, tell=[partial(told, services.runs.heal_now, assessment)])
 
@@ -86,7 +86,7 @@ async def rerun_assessment(
     """409 unless it failed; what expired without an answer has nothing to run on."""
 
     async def rerun(uow: RequestUnitOfWork) -> CommandResult:
-        assessment = await uow.revising.rerun(assessment_id, seen, actor_of(caller))
+        assessment = await ReviewService(uow).rerun(assessment_id, seen, actor_of(caller))
         begun = RerunResponse(assessment_id=assessment_id, status="awaiting_async", run=assessment.run)
         return CommandResult(answer=begun, tell=[partial(told, services.runs.submit, assessment)])
 
