@@ -32,7 +32,7 @@ from api.routes import (
     privacy,
     recommendations,
     results,
-    revising,
+    reviews,
     users,
     webhooks,
 )
@@ -56,7 +56,7 @@ from persistence.queries.people import PeopleQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
-from persistence.request_unit import RequestDatabase
+from persistence.request_database import RequestDatabase
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
 from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.catalog_searches import TemporalCatalogSearches
@@ -216,7 +216,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         catalog.roles,
         assessments.assessments,
         results.results,
-        revising.revising,
+        reviews.reviews,
         recommendations.recommendations,
         catalog.credentials,
         catalog.searches,

@@ -15,7 +15,7 @@ from api.security.passwords import hash_password
 from domain.errors import AppError
 from persistence.database import DatabaseSettings, create_engine
 from persistence.repositories.people import NewUser
-from persistence.request_unit import RequestDatabase
+from persistence.request_database import RequestDatabase
 
 
 async def create(database: RequestDatabase, wanted: FirstAdmin) -> None:

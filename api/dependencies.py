@@ -28,7 +28,7 @@ from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
-from persistence.request_unit import RequestDatabase
+from persistence.request_database import RequestDatabase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

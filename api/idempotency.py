@@ -18,7 +18,7 @@ from api.security.tokens import Principal, key_id, keys_of
 from api.workflow_engine import notify_all, told
 from domain.errors import AppError, InvalidInput, Problem
 from persistence.repositories.idempotency import KeyedRequest, StoredResponse
-from persistence.request_unit import RequestDatabase, RequestUnitOfWork
+from persistence.request_database import RequestDatabase, RequestUnitOfWork
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"

@@ -13,7 +13,7 @@ from api.schemas.base import Id
 from api.schemas.errors import answers
 from persistence.queries.views import Actor
 from persistence.repositories.api_keys import NewApiKey
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 api_keys = router(prefix="/api-keys", tags=["API keys"])
 

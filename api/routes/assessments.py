@@ -35,7 +35,7 @@ from domain.assessments.lifecycle import AssessmentStatus as State
 from domain.errors import InvalidAssessmentState, NotFound
 from persistence.queries.views import AssessmentFilter, StatusView
 from persistence.repositories.student_assessments import NewAssessment
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 HANDED_IN: Final = "Handed in; the result is being made"
 HAND_IN: Final = "send completed: true to hand the assessment in"

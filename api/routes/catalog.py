@@ -30,7 +30,7 @@ from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
 from domain.recommending.ports import Found
 from persistence.content.catalog_rows import Reading, read_rows
 from persistence.queries.catalog_views import ImportView
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 FETCHED: Final = 2
 """So many times more hits than are wanted: an index may still hold what Postgres says is withdrawn."""

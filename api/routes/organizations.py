@@ -15,7 +15,7 @@ from api.schemas.errors import answers
 from api.schemas.people import Organization, OrganizationList, OrganizationRequest, OrganizationWithAdmin, User
 from api.security.authorization import actor_of
 from persistence.repositories.people import NewUser
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 organizations = router(prefix="/organizations", tags=["Organizations"])
 

@@ -21,7 +21,7 @@ from api.security.authorization import actor_of
 from api.services.feedback import FeedbackService
 from domain.errors import InvalidInput, NotFound, Problem
 from persistence.repositories.feedback import NewFeedback
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 recommendations = router(prefix="/recommendations", tags=["Recommendations"])
 

@@ -29,7 +29,7 @@ from domain.errors import Forbidden, InvalidInput, NotFound, Problem
 from domain.passwords import find_weakness
 from persistence.queries.people_views import PeopleScope, UserFilter
 from persistence.repositories.people import NewUser, no_such_organization
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 users = router(prefix="/users", tags=["People"])
 

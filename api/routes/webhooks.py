@@ -36,7 +36,7 @@ from domain.webhooks.deliveries import Delivery
 from persistence.queries.views import Actor
 from persistence.queries.webhook_views import DeliveryFilter
 from persistence.repositories.endpoints import Issued, NewEndpoint
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 endpoints = router(prefix="/webhooks/endpoints", tags=["Webhooks"])
 deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])

@@ -13,7 +13,7 @@ from domain.assessments.submission import expire, is_answered, submit
 from domain.errors import InvalidAssessmentState, InvalidInput, Problem
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.student_assessments import NewAssessment
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 _NOTHING_ANSWERED: Final = "No question is answered yet: answer at least one before you hand the assessment in"
 

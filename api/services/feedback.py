@@ -6,7 +6,7 @@ from api.services.visibility import lock_visible
 from domain.errors import InvalidInput, NotFound, Problem
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.feedback import FeedbackReceipt, NewFeedback
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 
 class FeedbackService:

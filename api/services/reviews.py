@@ -12,7 +12,7 @@ from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Proble
 from domain.grading.rubrics import rate
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.submitted_reviews import SubmittedReview
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

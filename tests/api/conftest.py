@@ -33,7 +33,7 @@ from persistence.queries.people import PeopleQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
-from persistence.request_unit import RequestDatabase, RequestUnitOfWork
+from persistence.request_database import RequestDatabase, RequestUnitOfWork
 from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
 from tests.support import answers

@@ -18,7 +18,7 @@ from api.settings import ApiSettings
 from persistence.database import create_engine
 from persistence.queries.assessments import Queries
 from persistence.queries.work import WorkQueries
-from persistence.request_unit import RequestDatabase
+from persistence.request_database import RequestDatabase
 from tests.api.conftest import SECRET, Api, Person, catalogue, no_issuer, people, privacy, webhooks
 from tests.support.databases import settings_of
 from tests.support.fakes import RecordingDeliveries, RecordingErasures, RecordingRuns

@@ -16,7 +16,7 @@ from api.app import build
 from api.middleware.responses import HttpSettings
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.queries.assessments import Queries
-from persistence.request_unit import RequestDatabase
+from persistence.request_database import RequestDatabase
 from persistence.tables import RoleRow, UserRow
 from tests.api.conftest import UNLIMITED, Api, Person, client_with
 from tests.support.builders import ROLE_ID

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from api.idempotency import HEADER, REPLAYED
 from api.security.tokens import Principal, Tokens, UserRole
 from persistence.database import create_engine
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 from persistence.unit_of_work import sessions
 from tests.benchmarks import workload
 from tests.benchmarks.connections import Answer, Connection, request_bytes

@@ -17,7 +17,7 @@ from persistence.queries.export import HELD
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.feedback import NewFeedback
 from persistence.repositories.redeliveries import Redeliveries
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 from persistence.tables import (
     AssessmentRow,
     AuditLogRow,

@@ -13,12 +13,12 @@ from api.schemas.revising import RerunResponse, RetryResponse, ReviewRequest, Re
 from api.security.authorization import actor_of
 from api.services.reviews import Judgement, ReviewService
 from api.workflow_engine import ensure_run, told
-from persistence.request_unit import RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
-revising = router(prefix="/assessments", tags=["Assessments"])
+reviews = router(prefix="/assessments", tags=["Assessments"])
 
 
-@revising.post(
+@reviews.post(
     "/{assessment_id}/items/{question_id}/review",
     status_code=202,
     summary="Set or confirm an essay's levels",
@@ -51,7 +51,7 @@ async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     return await once.do(services.database, store, again=services.runs.reviewed)
 
 
-@revising.post(
+@reviews.post(
     "/{assessment_id}/retry",
     status_code=202,
     summary="Heal a degraded result now",
@@ -72,7 +72,7 @@ async def retry_healing(
     return await once.do(services.database, retry, again=services.runs.heal_now)
 
 
-@revising.post(
+@reviews.post(
     "/{assessment_id}/rerun",
     status_code=202,
     summary="Run a failed assessment again",
