@@ -1,4 +1,4 @@
-"""The composition root of the API: routes in `build`, the real parts in `create_app`."""
+"""The composition root of the API. `build` adds the routes, `create_app` the real dependencies."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from starlette.types import Lifespan
 from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api import documentation_pages, errors, openapi
-from api.dependencies import Catalogue, People, Privacy, Services, Webhooks
+from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
 from api.middleware import method_not_allowed
 from api.middleware.correlation import Correlation
 from api.middleware.request_metrics import Measured, MetricsSettings, RequestMetrics
@@ -69,7 +69,7 @@ PREFIX: Final = "/api/v1"
 
 
 _TELEMETRY: Final = TelemetryConfig(metrics=False, logs=False, operation_spans=False)
-"""Of FastAPI's own: a span per request, once `start_tracing` has set a provider. Its logs would quote exceptions."""
+"""FastAPI's own telemetry: a span per request after `start_tracing`. Its logs are off: they quote exceptions."""
 
 
 def build(
@@ -79,7 +79,7 @@ def build(
     debugging: DebugSettings | None = None,
     may_scrape: MetricsSettings | None = None,
 ) -> FastAPI:
-    """Routes, errors and middleware; `app.state.services` is set by the lifespan, or by a test."""
+    """Build the app with routes, errors and middleware. The lifespan, or a test, sets `app.state.services`."""
     app = FastAPI(
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
@@ -113,7 +113,7 @@ def build(
 
 
 def create_app() -> FastAPI:
-    """The app by the environment's settings, for `uvicorn --factory`; a weak secret stops it here."""
+    """Create the app from the environment's settings, for `uvicorn --factory`. A weak secret stops the start."""
     parts = (ApiSettings(), RequestDatabaseSettings(), SealingSettings().box(), WebhookSettings())
     return build(partial(_lifespan, *parts))
 
@@ -124,13 +124,13 @@ def assemble(  # noqa: PLR0913  # the parts
     database: RequestDatabase,
     runs: Runs,
     *,
-    partners: Webhooks,
-    people: People,
-    catalogue: Catalogue,
-    privacy: Privacy,
+    partners: WebhookServices,
+    people: PeopleServices,
+    catalog: CatalogServices,
+    privacy: PrivacyServices,
     work: WorkQueries,
     fetch: Fetch,
-    surroundings: Readiness,
+    readiness: Readiness,
 ) -> Services:
     async def stored(subject: Subject) -> Principal | None:
         find = queries.account(subject) if isinstance(subject, UUID) else queries.account_by_email(subject)
@@ -150,10 +150,10 @@ def assemble(  # noqa: PLR0913  # the parts
         runs=runs,
         webhooks=partners,
         people=people,
-        catalogue=catalogue,
+        catalog=catalog,
         privacy=privacy,
         work=work,
-        surroundings=surroundings,
+        readiness=readiness,
     )
 
 
@@ -167,7 +167,7 @@ async def _lifespan(
 
         trace_statements(engine)
     client = await connect(lazy=True)
-    partners = Webhooks(
+    partners = WebhookServices(
         queries=WebhookQueries(engine),
         runs=TemporalDeliveryRuns(client),
         check_url=partial(check_url, loopback=sending.allow_loopback, own_hosts=sending.own),
@@ -179,13 +179,13 @@ async def _lifespan(
         RequestDatabase(engine, box),
         TemporalAssessmentRuns(client),
         partners=partners,
-        people=People(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine)),
-        catalogue=Catalogue(
+        people=PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine)),
+        catalog=CatalogServices(
             queries=CatalogQueries(engine),
             runs=TemporalCatalogRuns(client),
             searches=TemporalCatalogSearches(client),
         ),
-        privacy=Privacy(
+        privacy=PrivacyServices(
             audit=AuditQueries(engine),
             denials=Denials(engine),
             exports=Exports(engine),
@@ -193,7 +193,7 @@ async def _lifespan(
         ),
         work=WorkQueries(engine),
         fetch=partial(fetch_keys, http),
-        surroundings=Readiness(client, http, settings.weaviate_url),
+        readiness=Readiness(client, http, settings.weaviate_url),
     )
     app.state.services = services
     try:

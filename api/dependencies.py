@@ -1,4 +1,4 @@
-"""What routes work with, put together by the composition root and read from the app's state."""
+"""Dependencies of routes. The composition root builds them and stores them in the app's state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ from persistence.request_database import RequestDatabase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhooks:
-    """What the routes about webhooks work with; `check_url` raises InvalidInput for what must not be called."""
+class WebhookServices:
+    """Dependencies of webhook routes. `check_url` raises InvalidInput for a URL that must not be called."""
 
     queries: WebhookQueries
     runs: DeliveryRuns
@@ -41,16 +41,16 @@ class Webhooks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class People:
-    """What the routes about organizations, people and their sessions work with."""
+class PeopleServices:
+    """Dependencies of the routes of organizations, users and their sessions."""
 
     queries: PeopleQueries
     api_keys: ApiKeyQueries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Privacy:
-    """What the routes about erasure, export and the audit trail work with."""
+class PrivacyServices:
+    """Dependencies of the routes of erasure, export and the audit trail."""
 
     audit: AuditQueries
     denials: Denials
@@ -59,8 +59,8 @@ class Privacy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Catalogue:
-    """What the routes that search and import work with."""
+class CatalogServices:
+    """Dependencies of catalog search and import."""
 
     queries: CatalogQueries
     runs: CatalogRuns
@@ -78,12 +78,12 @@ class Services:
     queries: Queries
     database: RequestDatabase
     runs: Runs
-    webhooks: Webhooks
-    people: People
-    catalogue: Catalogue
-    privacy: Privacy
+    webhooks: WebhookServices
+    people: PeopleServices
+    catalog: CatalogServices
+    privacy: PrivacyServices
     work: WorkQueries
-    surroundings: Readiness
+    readiness: Readiness
 
 
 async def _services(request: Request) -> Services:
@@ -94,17 +94,17 @@ async def _principal(request: Request) -> Principal:
     return cast(Principal, request.state.principal)
 
 
-async def _viewer(request: Request) -> AccessScope:
+async def _scope(request: Request) -> AccessScope:
     return sees(request.state.principal)
 
 
-async def _people_viewer(request: Request) -> PeopleScope:
+async def _people_scope(request: Request) -> PeopleScope:
     return people_scope_for(request.state.principal)
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
-Caller = Annotated[Principal, Depends(_principal)]
-ScopeDep = Annotated[AccessScope, Depends(_viewer)]
-"""What the caller sees: every query about assessments takes one."""
-PeopleScopeDep = Annotated[PeopleScope, Depends(_people_viewer)]
-"""Whom the caller sees: every query about people takes one."""
+PrincipalDep = Annotated[Principal, Depends(_principal)]
+ScopeDep = Annotated[AccessScope, Depends(_scope)]
+"""The assessments that the principal may see. Every query about assessments takes a scope."""
+PeopleScopeDep = Annotated[PeopleScope, Depends(_people_scope)]
+"""The users that the principal may see. Every query about users takes a scope."""

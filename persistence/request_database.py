@@ -48,10 +48,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
         """Open a savepoint with `async with`. An error inside the block undoes the block only."""
         return self._session.begin_nested()
 
-    async def subject(self, ids: Mapping[str, str]) -> Assessment | Delivery | ImportView | None:
-        """Return what a workflow call is about: the assessment, pending delivery or import that the ids name.
+    async def workflow_subject(self, ids: Mapping[str, str]) -> Assessment | Delivery | ImportView | None:
+        """Read the assessment, pending delivery or import that a workflow call concerns. None: no call is needed.
 
-        `ids` are the ids of the request's path and of its response. The result is None where no call is needed.
+        `ids` come from the request's path and from its response.
         """
         match ids:
             case {"assessment_id": assessment_id}:

@@ -1,4 +1,4 @@
-"""Partners: the platform's admins make them, with their first admin."""
+"""Organizations. Platform admins create them with their first admin."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, ServicesDep
+from api.dependencies import PrincipalDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
@@ -28,21 +28,21 @@ organizations = router(prefix="/organizations", tags=["Organizations"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def create_organization(
-    wanted: OrganizationRequest, services: ServicesDep, caller: Caller, once: IdempotencyDep
+    wanted: OrganizationRequest, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
 ) -> Response:
-    """409 when somebody has the admin's e-mail address already."""
+    """409 if an account already has the admin's e-mail address."""
     password_hash = await services.passwords.hash(wanted.admin.password.get_secret_value())
     first = NewUser(email=wanted.admin.email, role="admin", password_hash=password_hash)
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        made, admin = await uow.people.found(actor_of(caller), wanted.name, first)
-        return CommandResult(answer=OrganizationWithAdmin(**asdict(made), admin=User.model_validate(admin)))
+        made, admin = await uow.people.found(actor_of(principal), wanted.name, first)
+        return CommandResult(response=OrganizationWithAdmin(**asdict(made), admin=User.model_validate(admin)))
 
-    return await once.do(services.database, create)
+    return await command.execute(services.database, create)
 
 
 class OrganizationQuery(QueryInput):
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 

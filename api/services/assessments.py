@@ -15,7 +15,7 @@ from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.student_assessments import NewAssessment
 from persistence.request_database import RequestUnitOfWork
 
-_NOTHING_ANSWERED: Final = "No question is answered yet: answer at least one before you hand the assessment in"
+_NOTHING_ANSWERED: Final = "No question is answered yet: answer at least one before you submit the assessment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,7 @@ def _essay(items: tuple[Item, ...], question_id: UUID) -> tuple[Item, EssayRubri
     if item is None:
         raise NotFound("No such question")
     if not isinstance(item.question.rubric, EssayRubric):
-        raise InvalidAssessmentState("Only essays are reviewed; this question is judged by a rule")
+        raise InvalidAssessmentState("Only essays are reviewed; this question is scored by a rule")
     if item.answer is None:
         raise InvalidAssessmentState("The essay was not answered, there is nothing to review")
     return item, item.question.rubric
@@ -120,6 +120,6 @@ def _check_levels(rubric: EssayRubric, levels: Mapping[str, str]) -> None:
     else:
         problems = ()
     if levels.keys() - known:
-        problems += (Problem("levels", "names what is no criterion of the rubric"),)
+        problems += (Problem("levels", "names a criterion that is not in the rubric"),)
     if problems:
         raise InvalidInput("The request is not valid", problems)

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.dependencies import Catalogue, People, Privacy, Services, Webhooks
+from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
 from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
@@ -191,25 +191,25 @@ def all_erasures() -> RecordingErasures:
     return RecordingErasures()
 
 
-def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> Webhooks:
+def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> WebhookServices:
     """As in production: no loopback, and not this service."""
-    return Webhooks(
+    return WebhookServices(
         queries=WebhookQueries(engine),
         runs=runs,
         check_url=partial(check_url, loopback=False, own_hosts={"api.example.org"}),
     )
 
 
-def people(engine: AsyncEngine) -> People:
-    return People(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine))
+def people(engine: AsyncEngine) -> PeopleServices:
+    return PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine))
 
 
-def privacy(engine: AsyncEngine, runs: RecordingErasures) -> Privacy:
-    return Privacy(audit=AuditQueries(engine), denials=Denials(engine), exports=Exports(engine), runs=runs)
+def privacy(engine: AsyncEngine, runs: RecordingErasures) -> PrivacyServices:
+    return PrivacyServices(audit=AuditQueries(engine), denials=Denials(engine), exports=Exports(engine), runs=runs)
 
 
-def catalogue(engine: AsyncEngine) -> Catalogue:
-    return Catalogue(
+def catalog(engine: AsyncEngine) -> CatalogServices:
+    return CatalogServices(
         queries=CatalogQueries(engine),
         runs=RecordingCatalogRuns(),
         searches=ScriptedSearches(),
@@ -236,11 +236,11 @@ def app(
         all_runs,
         partners=webhooks(api_engine, all_deliveries),
         people=people(api_engine),
-        catalogue=catalogue(api_engine),
+        catalog=catalog(api_engine),
         privacy=privacy(api_engine, all_erasures),
         work=WorkQueries(api_engine),
         fetch=no_issuer,
-        surroundings=Readiness(None, httpx.AsyncClient(), None),
+        readiness=Readiness(None, httpx.AsyncClient(), None),
     )
     app.state.services = services
     yield app

@@ -19,7 +19,7 @@ from persistence.database import create_engine
 from persistence.queries.assessments import Queries
 from persistence.queries.work import WorkQueries
 from persistence.request_database import RequestDatabase
-from tests.api.conftest import SECRET, Api, Person, catalogue, no_issuer, people, privacy, webhooks
+from tests.api.conftest import SECRET, Api, Person, catalog, no_issuer, people, privacy, webhooks
 from tests.support.databases import settings_of
 from tests.support.fakes import RecordingDeliveries, RecordingErasures, RecordingRuns
 
@@ -164,11 +164,11 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         RecordingRuns(),
         partners=webhooks(engine, RecordingDeliveries()),
         people=people(engine),
-        catalogue=catalogue(engine),
+        catalog=catalog(engine),
         privacy=privacy(engine, RecordingErasures()),
         work=WorkQueries(engine),
         fetch=no_issuer,
-        surroundings=Readiness(None, httpx.AsyncClient(), None),
+        readiness=Readiness(None, httpx.AsyncClient(), None),
     )
     app: FastAPI = build()
     app.state.services = services

@@ -316,7 +316,7 @@ async def test_a_replay_starts_what_a_crash_left_unstarted(api: Api, learner: Pe
     first = await request.send()
     runs.down = False
     again = await request.send()
-    assert "could not be told" in first.json()["message"]
+    assert "unavailable" in first.json()["message"]
     assert again.content == first.content
     assert [str(each) for each in runs.submitted] == [started["assessment_id"]]
 

@@ -80,7 +80,7 @@ async def test_an_engine_that_is_away_loses_nothing_and_the_message_says_so(
     runs.down = True
     acknowledged = await api.submit(learner, started)
     assert acknowledged["async_job_enqueued"] is True
-    assert "could not be told" in acknowledged["message"]
+    assert "unavailable" in acknowledged["message"]
     assert (await api.get(learner, f"/assessments/{started['assessment_id']}")).json()["status"] == "awaiting_async"
 
 
