@@ -26,10 +26,10 @@ api_keys = router(prefix="/api-keys", tags=["API keys"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def create_api_key(
-    wanted: ApiKeyRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
+    body: ApiKeyRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
 ) -> Response:
     """Only this response shows the key. The database stores its hash."""
-    new = NewApiKey(name=wanted.name, scopes=tuple(wanted.scopes), lifetime=timedelta(days=wanted.expires_in_days))
+    new = NewApiKey(name=body.name, scopes=tuple(body.scopes), lifetime=timedelta(days=body.expires_in_days))
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
         issued = await uow.api_keys.create(scope, Actor(id=principal.user_id, role=principal.role), new)

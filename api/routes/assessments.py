@@ -55,7 +55,7 @@ assessments = router(prefix="/assessments", tags=["Assessments"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def start_assessment(
-    wanted: AssessmentStartRequest,
+    body: AssessmentStartRequest,
     services: ServicesDep,
     principal: PrincipalDep,
     scope: ScopeDep,
@@ -65,8 +65,8 @@ async def start_assessment(
     run = partial(ensure_run, services.runs)
     new = NewAssessment(
         organization_id=scope.organization_id,
-        role_id=wanted.role_id,
-        metadata=wanted.metadata,
+        role_id=body.role_id,
+        metadata=body.metadata,
         duration=timedelta(hours=services.settings.assessment_hours),
     )
 
@@ -78,8 +78,10 @@ async def start_assessment(
             expires_at=started.assessment.expires_at,
             questions=[QuestionSnapshot.of(item) for item in started.items],
         )
-        both = (started.closed, started.assessment)
-        return CommandResult(response=opened, after_commit=[partial(notify_engine, run, each) for each in both if each])
+        changed = (started.closed, started.assessment)
+        return CommandResult(
+            response=opened, after_commit=[partial(notify_engine, run, each) for each in changed if each]
+        )
 
     return await command.execute(services.database, start, on_replay=run)
 
@@ -100,10 +102,10 @@ async def list_assessments(
     query: Annotated[AssessmentQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> AssessmentList:
     """List a student's own assessments, or for advisors and admins those of the organization. Newest first."""
-    found = AssessmentFilter(
+    filters = AssessmentFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
-    views = await services.queries.assessments(scope, found, query.limit + 1)
+    views = await services.queries.assessments(scope, filters, query.limit + 1)
     page, next_cursor = cursors.page(views, query.limit, lambda last: last.assessment_id)
     return AssessmentList(items=[AssessmentSummary.model_validate(view) for view in page], next_cursor=next_cursor)
 
@@ -144,14 +146,16 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     command: IdempotencyDep,
 ) -> Response:
     """Store all answers or none. A new answer replaces the stored one. `completed` submits the assessment."""
-    given = [
+    submitted_answers = [
         SubmittedAnswer(question_id=item.question_id, raw=item.answer, claimed_at=item.submitted_at)
         for item in batch.responses
     ]
 
-    async def response(uow: RequestUnitOfWork) -> CommandResult:
+    async def submit(uow: RequestUnitOfWork) -> CommandResult:
         service = AssessmentService(uow)
-        receipt = await service.submit(assessment_id, scope, actor_of(principal), given, completed=batch.completed)
+        receipt = await service.submit(
+            assessment_id, scope, actor_of(principal), submitted_answers, completed=batch.completed
+        )
         submitted = receipt.assessment.status is State.AWAITING_ASYNC
         after_commit = [partial(notify_engine, services.runs.submit, receipt.assessment)] if submitted else []
         if receipt.expired:
@@ -163,7 +167,7 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             assessment_id=assessment_id,
             status="awaiting_async" if submitted else "in_progress",
             async_job_enqueued=submitted,
-            message=SUBMITTED if submitted else f"{len(given)} answers stored; {HOW_TO_SUBMIT}",
+            message=SUBMITTED if submitted else f"{len(submitted_answers)} answers stored; {HOW_TO_SUBMIT}",
         )
         return CommandResult(
             response=ack,
@@ -171,7 +175,7 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             response_if_engine_down=ack.model_copy(update={"message": SUBMITTED_ENGINE_DOWN}),
         )
 
-    return await command.execute(services.database, response, on_replay=partial(ensure_run, services.runs))
+    return await command.execute(services.database, submit, on_replay=partial(ensure_run, services.runs))
 
 
 @assessments.get(

@@ -48,13 +48,13 @@ async def create_token(
 
 
 @tokens.post("/refresh", summary="Get the next pair of tokens", responses=answers(400, 401, 413, 415))
-async def refresh_token(given: RefreshRequest, services: ServicesDep, response: Response) -> TokenResponse:
+async def refresh_token(body: RefreshRequest, services: ServicesDep, response: Response) -> TokenResponse:
     """A refresh token works once. A second use, also a concurrent one, ends its session.
 
     Refreshing does not extend the lifetime of the session.
     """
     async with services.database.transaction() as uow:
-        refreshed = await uow.refresh_tokens.rotate(given.refresh_token)
+        refreshed = await uow.refresh_tokens.rotate(body.refresh_token)
         await uow.commit()  # also after a refusal, which may have revoked the session
     if refreshed is None:
         raise Unauthenticated("A valid refresh token is required")
@@ -62,11 +62,11 @@ async def refresh_token(given: RefreshRequest, services: ServicesDep, response: 
 
 
 @tokens.post("/logout", status_code=204, summary="Log out", responses=answers(400, 413, 415))
-async def log_out(given: RefreshRequest, services: ServicesDep, response: Response) -> None:
+async def log_out(body: RefreshRequest, services: ServicesDep, response: Response) -> None:
     """End the session of the refresh token. An invalid token is ignored. The access token is valid until it expires."""
     response.headers["Cache-Control"] = "no-store"
     async with services.database.transaction() as uow:
-        await uow.refresh_tokens.end(given.refresh_token)
+        await uow.refresh_tokens.end(body.refresh_token)
         await uow.commit()
 
 
@@ -95,7 +95,7 @@ async def change_own_password(
         raise Conflict("The account has no password here")
     current, new = change.current_password.get_secret_value(), change.new_password.get_secret_value()
     if await services.passwords.verify(current, account.password_hash) is PasswordMatch.WRONG:
-        raise _refused("current_password", "is not the current password")
+        raise _invalid("current_password", "is not the current password")
     _check_new_password(current, new, account.email)
     password_hash = await services.passwords.hash(new)
     async with services.database.transaction() as uow:
@@ -114,10 +114,10 @@ def _check_new_password(current: str, new: str, email: str) -> None:
     if problem is None and normalize_password(new) in spellings(current):
         problem = "must not be the current password"
     if problem is not None:
-        raise _refused("new_password", problem)
+        raise _invalid("new_password", problem)
 
 
-def _refused(field: str, problem: str) -> InvalidInput:
+def _invalid(field: str, problem: str) -> InvalidInput:
     return InvalidInput("The request is not valid", (Problem(field, problem),))
 
 

@@ -28,15 +28,15 @@ organizations = router(prefix="/organizations", tags=["Organizations"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def create_organization(
-    wanted: OrganizationRequest, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
+    body: OrganizationRequest, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
 ) -> Response:
     """409 if an account already has the admin's e-mail address."""
-    password_hash = await services.passwords.hash(wanted.admin.password.get_secret_value())
-    first = NewUser(email=wanted.admin.email, role="admin", password_hash=password_hash)
+    password_hash = await services.passwords.hash(body.admin.password.get_secret_value())
+    first = NewUser(email=body.admin.email, role="admin", password_hash=password_hash)
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        made, admin = await uow.people.found(actor_of(principal), wanted.name, first)
-        return CommandResult(response=OrganizationWithAdmin(**asdict(made), admin=User.model_validate(admin)))
+        organization, admin = await uow.people.found(actor_of(principal), body.name, first)
+        return CommandResult(response=OrganizationWithAdmin(**asdict(organization), admin=User.model_validate(admin)))
 
     return await command.execute(services.database, create)
 

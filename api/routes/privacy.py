@@ -87,9 +87,9 @@ async def list_audit_logs(
     query: Annotated[AuditQuery, Query()], services: ServicesDep, principal: PrincipalDep
 ) -> AuditList:
     """Entries of the organization, newest first. Platform admins read their acts and entries without organization."""
-    found = AuditFilter(
+    filters = AuditFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
-    views = await services.privacy.audit.logs(principal.organization_id, found, query.limit + 1)
+    views = await services.privacy.audit.logs(principal.organization_id, filters, query.limit + 1)
     page, next_cursor = cursors.page(views, query.limit, lambda last: last.audit_id)
     return AuditList(items=[AuditEntry.model_validate(view) for view in page], next_cursor=next_cursor)

@@ -45,7 +45,7 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """Each feedback is stored with the current revision. `credential_id` limits it to one recommended item."""
     if feedback.submitted_by_role not in (None, principal.role.value):
         raise InvalidInput("The request is not valid", (Problem("submitted_by_role", "is not the caller's role"),))
-    given = NewFeedback(
+    new = NewFeedback(
         relevance_score=feedback.relevance_score,
         acceptance_status=feedback.acceptance_status,
         comments=feedback.comments,
@@ -53,7 +53,7 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     )
 
     async def give(uow: RequestUnitOfWork) -> CommandResult:
-        receipt = await FeedbackService(uow).give(recommendation_id, scope, actor_of(principal), given)
+        receipt = await FeedbackService(uow).give(recommendation_id, scope, actor_of(principal), new)
         return CommandResult(response=RecommendationFeedbackResponse.model_validate(receipt))
 
     return await command.execute(services.database, give)

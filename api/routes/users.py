@@ -42,15 +42,15 @@ users = router(prefix="/users", tags=["People"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def create_user(
-    wanted: UserRequest, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep, command: IdempotencyDep
+    body: UserRequest, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep, command: IdempotencyDep
 ) -> Response:
     """409 if an account of any organization already has the e-mail address.
 
     A platform admin must name the organization and can create only admins.
     """
-    organization_id = _organization(wanted, scope)
-    password_hash = await services.passwords.hash(wanted.password.get_secret_value())
-    new = NewUser(email=wanted.email, role=wanted.role, password_hash=password_hash)
+    organization_id = _organization(body, scope)
+    password_hash = await services.passwords.hash(body.password.get_secret_value())
+    new = NewUser(email=body.email, role=body.role, password_hash=password_hash)
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
         return CommandResult(
@@ -72,10 +72,10 @@ class UserQuery(QueryInput):
 @users.get("", summary="List accounts", responses=answers(400, 401, 403), response_model_exclude_none=True)
 async def list_users(query: Annotated[UserQuery, Query()], services: ServicesDep, scope: PeopleScopeDep) -> UserList:
     """List the organization's accounts, or for platform admins the admins of all organizations. Newest first."""
-    found = UserFilter(
+    filters = UserFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
-    views = await services.people.queries.users(scope, found, query.limit + 1)
+    views = await services.people.queries.users(scope, filters, query.limit + 1)
     page, next_cursor = cursors.page(views, query.limit, lambda last: last.user_id)
     return UserList(items=[User.model_validate(view) for view in page], next_cursor=next_cursor)
 
@@ -104,12 +104,12 @@ async def change_user(
     After a new password, the user must choose another one with `POST /me/password` before any other request. Users
     change their own password there too. Platform admins can change accounts of admins but not their roles.
     """
-    wanted = change.model_dump(exclude_unset=True, exclude={"password"})
+    changes = change.model_dump(exclude_unset=True, exclude={"password"})
     if "password" in change.model_fields_set:
         password = await _checked_password(user_id, change.password.get_secret_value(), services, principal, scope)
-        wanted["password_hash"] = await services.passwords.hash(password)
+        changes["password_hash"] = await services.passwords.hash(password)
     async with services.database.transaction() as uow:
-        view = await uow.people.change(user_id, scope, actor_of(principal), wanted)
+        view = await uow.people.change(user_id, scope, actor_of(principal), changes)
         await uow.commit()
     services.principals.forget(user_id)
     return User.model_validate(view)
@@ -172,31 +172,31 @@ async def _checked_password(
         InvalidInput: the account is the principal's own, or the password contains its e-mail address.
     """
     if user_id == principal.user_id:
-        raise _refused("password", "must be changed with POST /me/password for your own account")
+        raise _invalid("password", "must be changed with POST /me/password for your own account")
     person = await services.people.queries.user(user_id, scope)
     if person is None:
         raise NotFound("No such user")
     if problem := find_weakness(password, person.email):
-        raise _refused("password", problem)
+        raise _invalid("password", problem)
     return password
 
 
-def _refused(field: str, problem: str) -> InvalidInput:
+def _invalid(field: str, problem: str) -> InvalidInput:
     return InvalidInput("The request is not valid", (Problem(field, problem),))
 
 
-def _organization(wanted: UserRequest, scope: PeopleScope) -> UUID:
+def _organization(body: UserRequest, scope: PeopleScope) -> UUID:
     """Return the new account's organization. One outside the scope looks like one that does not exist.
 
     Raises:
         Forbidden: a platform admin requested a role other than admin.
     """
     if scope.organization_id is None:
-        if wanted.organization_id is None:
-            raise _refused("organization_id", "is required")
-        if wanted.role != scope.role:
+        if body.organization_id is None:
+            raise _invalid("organization_id", "is required")
+        if body.role != scope.role:
             raise Forbidden("Platform admins create admins of organizations only")
-        return wanted.organization_id
-    if wanted.organization_id not in (None, scope.organization_id):
+        return body.organization_id
+    if body.organization_id not in (None, scope.organization_id):
         raise no_such_organization()
     return scope.organization_id

@@ -50,11 +50,11 @@ deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def create_endpoint(
-    wanted: EndpointRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
+    body: EndpointRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
 ) -> Response:
     """Only this response shows the signing secret. The database stores it encrypted."""
-    services.webhooks.check_url(wanted.url)
-    new = NewEndpoint(**wanted.model_dump() | {"event_types": tuple(wanted.event_types)})
+    services.webhooks.check_url(body.url)
+    new = NewEndpoint(**body.model_dump() | {"event_types": tuple(body.event_types)})
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
         return CommandResult(response=_with_secret(await uow.endpoints.create(scope, _actor(principal), new)))
@@ -91,11 +91,11 @@ async def change_endpoint(
     endpoint_id: Id, change: EndpointChange, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> Endpoint:
     """A disabled endpoint receives nothing. Enable it and call `recover` to receive the events it missed."""
-    wanted = change.model_dump(exclude_unset=True)
-    if "url" in wanted:
+    changes = change.model_dump(exclude_unset=True)
+    if "url" in changes:
         services.webhooks.check_url(change.url)
     async with services.database.transaction() as uow:
-        view = await uow.endpoints.change(endpoint_id, scope, _actor(principal), wanted)
+        view = await uow.endpoints.change(endpoint_id, scope, _actor(principal), changes)
         await uow.commit()
     return Endpoint.model_validate(view)
 
@@ -156,7 +156,7 @@ async def rotate_secret(
 )
 async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     endpoint_id: Id,
-    wanted: RecoverRequest,
+    body: RecoverRequest,
     services: ServicesDep,
     principal: PrincipalDep,
     scope: ScopeDep,
@@ -171,7 +171,7 @@ async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 
     async def recover(uow: RequestUnitOfWork) -> CommandResult:
         recovered = await uow.redeliveries.recover(
-            endpoint_id, scope, _actor(principal), since=wanted.since, until=wanted.until
+            endpoint_id, scope, _actor(principal), since=body.since, until=body.until
         )
         ack = RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
         return CommandResult(
@@ -195,10 +195,10 @@ async def list_deliveries(
     query: Annotated[DeliveryQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> DeliveryList:
     """Newest first, including deliveries to deleted endpoints."""
-    found = DeliveryFilter(
+    filters = DeliveryFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
-    views = await services.webhooks.queries.deliveries(scope, found, query.limit + 1)
+    views = await services.webhooks.queries.deliveries(scope, filters, query.limit + 1)
     page, next_cursor = cursors.page(views, query.limit, lambda last: last.delivery_id)
     return DeliveryList(items=[DeliverySummary.model_validate(view) for view in page], next_cursor=next_cursor)
 
