@@ -159,7 +159,11 @@ def assemble(  # noqa: PLR0913  # the parts
 
 @asynccontextmanager
 async def _lifespan(
-    settings: ApiSettings, database: DatabaseSettings, box: SecretCipher, sending: WebhookSettings, app: FastAPI
+    settings: ApiSettings,
+    database: DatabaseSettings,
+    cipher: SecretCipher,
+    webhook_settings: WebhookSettings,
+    app: FastAPI,
 ) -> AsyncIterator[None]:
     engine = create_engine(database)
     if tracing_is_on():
@@ -170,13 +174,13 @@ async def _lifespan(
     partners = WebhookServices(
         queries=WebhookQueries(engine),
         runs=TemporalDeliveryRuns(client),
-        check_url=partial(check_url, loopback=sending.allow_loopback, own_hosts=sending.own),
+        check_url=partial(check_url, loopback=webhook_settings.allow_loopback, own_hosts=webhook_settings.own),
     )
     http = httpx.AsyncClient()
     services = assemble(
         settings,
         Queries(engine),
-        RequestDatabase(engine, box),
+        RequestDatabase(engine, cipher),
         TemporalAssessmentRuns(client),
         partners=partners,
         people=PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine)),
