@@ -1,4 +1,4 @@
-"""The real app over ASGI on a database of its own, a recording engine, and people of two organizations."""
+"""The real app over ASGI with its own database, a recording engine and users of two organizations."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -61,7 +61,7 @@ class Person:
 
 @dataclass
 class Api:
-    """The app's client and what tests arrange behind its back."""
+    """The app's client and helpers that arrange data in its database."""
 
     client: httpx.AsyncClient
     services: Services
@@ -111,7 +111,7 @@ class Api:
         return await self.client.get(f"/api/v1{path}", params=query, headers=person.headers)
 
     async def publish(self, assessment_id: str, **essay: Any) -> Publication:
-        """What the worker does with a submitted assessment, in short."""
+        """Publish a result as the worker does."""
         async with self.uow() as uow:
             assessment, now = await uow.assessments.lock(UUID(assessment_id))
             items = await uow.assessments.items(assessment.id)
@@ -158,13 +158,13 @@ def question_of(started: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def levels_of(question: dict[str, Any], place: int = 0) -> dict[str, str]:
-    """A level for every criterion of an essay, the lowest unless told otherwise."""
+    """Return a level for each criterion of an essay; by default the lowest."""
     return {criterion["key"]: criterion["levels"][place]["name"] for criterion in question["rubric"]["criteria"]}
 
 
 @pytest.fixture(scope="session")
 def api_database(databases: Databases, worker: str) -> Iterator[str]:
-    """Requests commit; nobody else shares what they leave."""
+    """A database of its own, because requests commit."""
     with databases.new(f"{worker}_api") as url:
         yield url
 
@@ -217,7 +217,7 @@ def catalog(engine: AsyncEngine) -> CatalogServices:
 
 
 async def no_issuer(url: str) -> Keys:
-    raise AssertionError(f"nobody is asked for keys at {url}")
+    raise AssertionError(f"unexpected request for keys at {url}")
 
 
 @pytest.fixture(scope="session")
@@ -260,15 +260,15 @@ async def api(app: FastAPI, api_engine: AsyncEngine) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def runs(all_runs: RecordingRuns) -> Iterator[RecordingRuns]:
-    """The engine as this test finds it: up, and told nothing yet."""
+    """The recorded calls to the engine of assessments, empty and available at the start of the test."""
     all_runs.__init__()  # type: ignore[misc]  # the app holds this very object
     yield all_runs
     all_runs.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture
-def told(all_deliveries: RecordingDeliveries) -> Iterator[RecordingDeliveries]:
-    """The engine of deliveries, as `runs` is that of assessments."""
+def delivery_runs(all_deliveries: RecordingDeliveries) -> Iterator[RecordingDeliveries]:
+    """The recorded calls to the engine of deliveries, as `runs` for assessments."""
     all_deliveries.__init__()  # type: ignore[misc]  # the app holds this very object
     yield all_deliveries
     all_deliveries.__init__()  # type: ignore[misc]
