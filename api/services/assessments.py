@@ -7,9 +7,9 @@ from uuid import UUID
 
 from api.services.submitted_answers import SubmittedAnswer, check_answers
 from api.services.visibility import lock_visible
+from domain.assessments import submission
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.questions import Item
-from domain.assessments.submission import expire, is_answered, submit
 from domain.errors import InvalidAssessmentState, InvalidInput, Problem
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.student_assessments import NewAssessment
@@ -77,7 +77,7 @@ class AssessmentService:
         lock = self._uow.student_assessments.lock_with_items(assessment_id)
         before, now, items = await lock_visible(lock, scope)
         if before.status is AssessmentStatus.IN_PROGRESS and before.is_due(now):
-            after, _ = await expire(self._uow, before)
+            after, _ = await submission.expire(self._uow, before)
             return SubmissionReceipt(assessment=after, expired=True)
         before.check_open(now)
         answers = check_answers(items, submitted)
@@ -89,10 +89,10 @@ class AssessmentService:
         if not completed:
             return SubmissionReceipt(assessment=before)
         items = await self._uow.assessments.items(assessment_id)
-        if not is_answered(items):
+        if not submission.is_answered(items):
             raise InvalidAssessmentState(_NOTHING_ANSWERED)
         after = before.submit()
-        await submit(self._uow, before, after, items, actor=student.id)
+        await submission.submit(self._uow, before, after, items, actor=student.id)
         return SubmissionReceipt(assessment=after)
 
     async def _close_expired_attempt(self, user_id: UUID, role_id: UUID) -> Assessment | None:
@@ -112,7 +112,7 @@ class AssessmentService:
             raise InvalidAssessmentState(
                 "An assessment of this role is open already", details={"assessment_id": str(before.id)}
             )
-        after, _ = await expire(self._uow, before)
+        after, _ = await submission.expire(self._uow, before)
         return after
 
 

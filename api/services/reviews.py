@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from api.services.visibility import lock_visible
+from domain.assessments import submission
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.questions import EssayRubric, Item
-from domain.assessments.submission import submit
 from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem
 from domain.grading.rubrics import rate
 from persistence.queries.views import AccessScope, Actor
@@ -88,7 +88,9 @@ class ReviewService:
         """
         before, _ = await lock_visible(self._uow.assessments.lock(assessment_id), scope)
         after = before.rerun()
-        await submit(self._uow, before, after, await self._uow.assessments.items(assessment_id), actor=actor.id)
+        await submission.submit(
+            self._uow, before, after, await self._uow.assessments.items(assessment_id), actor=actor.id
+        )
         return after
 
     async def _published_levels(self, assessment_id: UUID, snapshot_id: UUID) -> dict[str, str]:
