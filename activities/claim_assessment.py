@@ -6,9 +6,10 @@ from uuid import UUID
 
 from temporalio import activity
 
-from domain.assessments.lifecycle import Assessment, AssessmentStatus
-from domain.assessments.steps import answered_essays, submission_jobs
-from domain.database import Database, Repositories
+from domain.assessments.lifecycle import AssessmentStatus
+from domain.assessments.steps import answered_essays
+from domain.assessments.submission import expire
+from domain.database import Database
 from domain.webhooks.deliveries import Delivery
 
 
@@ -56,7 +57,7 @@ class ClaimAssessment:
                 if not assessment.is_due(now):
                     wait_s = (assessment.expires_at - now).total_seconds()
                     return Claim(outcome=ClaimOutcome.NOT_DUE, status=assessment.status, wait_s=wait_s)
-                assessment, deliveries = await _expire(uow, assessment)
+                assessment, deliveries = await expire(uow, assessment)
             if assessment.status is not AssessmentStatus.AWAITING_ASYNC:
                 await uow.commit()
                 return Claim(outcome=ClaimOutcome.FINISHED, status=assessment.status, deliveries=deliveries)
@@ -73,13 +74,3 @@ class ClaimAssessment:
             essays=essays,
             by_model=self._by_model,
         )
-
-
-async def _expire(uow: Repositories, assessment: Assessment) -> tuple[Assessment, tuple[Delivery, ...]]:
-    items = await uow.assessments.items(assessment.id)
-    expired = assessment.expire(answered=any(item.answer is not None for item in items))
-    if expired.status is AssessmentStatus.FAILED:
-        return expired, await uow.results.fail(assessment, expired)
-    await uow.assessments.save(assessment, expired)
-    await uow.jobs.enqueue(submission_jobs(expired, items))
-    return expired, ()

@@ -1,4 +1,4 @@
-"""The composition root of the API: routes in `build`, the real parts in `create_app`."""
+"""The composition root of the API. `build` adds the routes, `create_app` the real dependencies."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from starlette.types import Lifespan
 from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api import documentation_pages, errors, openapi
-from api.dependencies import Catalogue, People, Privacy, Services, Webhooks
+from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
 from api.middleware import method_not_allowed
 from api.middleware.correlation import Correlation
 from api.middleware.request_metrics import Measured, MetricsSettings, RequestMetrics
@@ -32,7 +32,7 @@ from api.routes import (
     privacy,
     recommendations,
     results,
-    revising,
+    reviews,
     users,
     webhooks,
 )
@@ -46,11 +46,8 @@ from api.security.tokens import Principal, Tokens
 from api.settings import ApiSettings
 from api.workflow_engine import Runs
 from domain.webhooks.deliveries import check_url
-from persistence.catalog_intake import catalog_intake_factory
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.encryption import SealingSettings, SecretCipher
-from persistence.intake import IntakeFactory, intake_factory
-from persistence.people_intake import people_intake_factory
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
@@ -59,7 +56,7 @@ from persistence.queries.people import PeopleQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
-from persistence.webhook_intake import webhook_intake_factory
+from persistence.request_database import RequestDatabase
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
 from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.catalog_searches import TemporalCatalogSearches
@@ -72,7 +69,7 @@ PREFIX: Final = "/api/v1"
 
 
 _TELEMETRY: Final = TelemetryConfig(metrics=False, logs=False, operation_spans=False)
-"""Of FastAPI's own: a span per request, once `start_tracing` has set a provider. Its logs would quote exceptions."""
+"""FastAPI's own telemetry: a span per request after `start_tracing`. Its logs are off: they quote exceptions."""
 
 
 def build(
@@ -82,7 +79,7 @@ def build(
     debugging: DebugSettings | None = None,
     may_scrape: MetricsSettings | None = None,
 ) -> FastAPI:
-    """Routes, errors and middleware; `app.state.services` is set by the lifespan, or by a test."""
+    """Build the app with routes, errors and middleware. The lifespan, or a test, sets `app.state.services`."""
     app = FastAPI(
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
@@ -116,7 +113,7 @@ def build(
 
 
 def create_app() -> FastAPI:
-    """The app by the environment's settings, for `uvicorn --factory`; a weak secret stops it here."""
+    """Create the app from the environment's settings, for `uvicorn --factory`. A weak secret stops the start."""
     parts = (ApiSettings(), RequestDatabaseSettings(), SealingSettings().box(), WebhookSettings())
     return build(partial(_lifespan, *parts))
 
@@ -124,16 +121,16 @@ def create_app() -> FastAPI:
 def assemble(  # noqa: PLR0913  # the parts
     settings: ApiSettings,
     queries: Queries,
-    intake: IntakeFactory,
+    database: RequestDatabase,
     runs: Runs,
     *,
-    partners: Webhooks,
-    people: People,
-    catalogue: Catalogue,
-    privacy: Privacy,
+    partners: WebhookServices,
+    people: PeopleServices,
+    catalog: CatalogServices,
+    privacy: PrivacyServices,
     work: WorkQueries,
     fetch: Fetch,
-    surroundings: Readiness,
+    readiness: Readiness,
 ) -> Services:
     async def stored(subject: Subject) -> Principal | None:
         find = queries.account(subject) if isinstance(subject, UUID) else queries.account_by_email(subject)
@@ -149,20 +146,24 @@ def assemble(  # noqa: PLR0913  # the parts
         issuers=ExternalIssuers(settings.oidc_issuers, fetch, principals.find),
         api_keys=ApiKeyPrincipals(people.api_keys.use),
         queries=queries,
-        intake=intake,
+        database=database,
         runs=runs,
         webhooks=partners,
         people=people,
-        catalogue=catalogue,
+        catalog=catalog,
         privacy=privacy,
         work=work,
-        surroundings=surroundings,
+        readiness=readiness,
     )
 
 
 @asynccontextmanager
 async def _lifespan(
-    settings: ApiSettings, database: DatabaseSettings, box: SecretCipher, sending: WebhookSettings, app: FastAPI
+    settings: ApiSettings,
+    database: DatabaseSettings,
+    cipher: SecretCipher,
+    webhook_settings: WebhookSettings,
+    app: FastAPI,
 ) -> AsyncIterator[None]:
     engine = create_engine(database)
     if tracing_is_on():
@@ -170,29 +171,25 @@ async def _lifespan(
 
         trace_statements(engine)
     client = await connect(lazy=True)
-    partners = Webhooks(
+    partners = WebhookServices(
         queries=WebhookQueries(engine),
-        intake=webhook_intake_factory(engine, box),
         runs=TemporalDeliveryRuns(client),
-        check_url=partial(check_url, loopback=sending.allow_loopback, own_hosts=sending.own),
+        check_url=partial(check_url, loopback=webhook_settings.allow_loopback, own_hosts=webhook_settings.own),
     )
     http = httpx.AsyncClient()
     services = assemble(
         settings,
         Queries(engine),
-        intake_factory(engine),
+        RequestDatabase(engine, cipher),
         TemporalAssessmentRuns(client),
         partners=partners,
-        people=People(
-            queries=PeopleQueries(engine), intake=people_intake_factory(engine), api_keys=ApiKeyQueries(engine)
-        ),
-        catalogue=Catalogue(
+        people=PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine)),
+        catalog=CatalogServices(
             queries=CatalogQueries(engine),
-            intake=catalog_intake_factory(engine),
             runs=TemporalCatalogRuns(client),
             searches=TemporalCatalogSearches(client),
         ),
-        privacy=Privacy(
+        privacy=PrivacyServices(
             audit=AuditQueries(engine),
             denials=Denials(engine),
             exports=Exports(engine),
@@ -200,7 +197,7 @@ async def _lifespan(
         ),
         work=WorkQueries(engine),
         fetch=partial(fetch_keys, http),
-        surroundings=Readiness(client, http, settings.weaviate_url),
+        readiness=Readiness(client, http, settings.weaviate_url),
     )
     app.state.services = services
     try:
@@ -223,7 +220,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         catalog.roles,
         assessments.assessments,
         results.results,
-        revising.revising,
+        reviews.reviews,
         recommendations.recommendations,
         catalog.credentials,
         catalog.searches,

@@ -14,18 +14,18 @@ from api.schemas.people import FirstAdmin
 from api.security.passwords import hash_password
 from domain.errors import AppError
 from persistence.database import DatabaseSettings, create_engine
-from persistence.people_intake import PeopleIntakeFactory, people_intake_factory
 from persistence.repositories.people import NewUser
+from persistence.request_database import RequestDatabase
 
 
-async def create(open_unit: PeopleIntakeFactory, wanted: FirstAdmin) -> None:
+async def create(database: RequestDatabase, wanted: FirstAdmin) -> None:
     """Create the account and its audit row.
 
     Raises:
         Conflict: somebody has the address already.
     """
     password_hash = await asyncio.to_thread(hash_password, wanted.password.get_secret_value())
-    async with open_unit() as uow:
+    async with database.transaction() as uow:
         await uow.people.create_platform_admin(NewUser(email=wanted.email, role="admin", password_hash=password_hash))
         await uow.commit()
 
@@ -34,7 +34,7 @@ async def main(email: str, password: str) -> None:
     wanted = FirstAdmin.model_validate({"email": email, "password": password})
     engine = create_engine(DatabaseSettings(application_name="microcred-command"))
     try:
-        await create(people_intake_factory(engine), wanted)
+        await create(RequestDatabase(engine), wanted)
     finally:
         await engine.dispose()
 

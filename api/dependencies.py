@@ -1,4 +1,4 @@
-"""What routes work with, put together by the composition root and read from the app's state."""
+"""Dependencies of routes. The composition root builds them and stores them in the app's state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +18,6 @@ from api.workflow_engine import Runs
 from domain.privacy_ports import ErasureRuns
 from domain.recommending.ports import CatalogRuns, CatalogSearches
 from domain.webhooks.ports import DeliveryRuns
-from persistence.catalog_intake import CatalogIntakeFactory
-from persistence.intake import IntakeFactory
-from persistence.people_intake import PeopleIntakeFactory
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
@@ -31,31 +28,29 @@ from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
-from persistence.webhook_intake import WebhookIntakeFactory
+from persistence.request_database import RequestDatabase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhooks:
-    """What the routes about webhooks work with; `check_url` raises InvalidInput for what must not be called."""
+class WebhookServices:
+    """Dependencies of webhook routes. `check_url` raises InvalidInput for a URL that must not be called."""
 
     queries: WebhookQueries
-    intake: WebhookIntakeFactory
     runs: DeliveryRuns
     check_url: Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class People:
-    """What the routes about organizations, people and their sessions work with."""
+class PeopleServices:
+    """Dependencies of the routes of organizations, users and their sessions."""
 
     queries: PeopleQueries
-    intake: PeopleIntakeFactory
     api_keys: ApiKeyQueries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Privacy:
-    """What the routes about erasure, export and the audit trail work with."""
+class PrivacyServices:
+    """Dependencies of the routes of erasure, export and the audit trail."""
 
     audit: AuditQueries
     denials: Denials
@@ -64,11 +59,10 @@ class Privacy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Catalogue:
-    """What the routes that search and import work with."""
+class CatalogServices:
+    """Dependencies of catalog search and import."""
 
     queries: CatalogQueries
-    intake: CatalogIntakeFactory
     runs: CatalogRuns
     searches: CatalogSearches
 
@@ -82,14 +76,14 @@ class Services:
     issuers: ExternalIssuers
     api_keys: ApiKeyPrincipals
     queries: Queries
-    intake: IntakeFactory
+    database: RequestDatabase
     runs: Runs
-    webhooks: Webhooks
-    people: People
-    catalogue: Catalogue
-    privacy: Privacy
+    webhooks: WebhookServices
+    people: PeopleServices
+    catalog: CatalogServices
+    privacy: PrivacyServices
     work: WorkQueries
-    surroundings: Readiness
+    readiness: Readiness
 
 
 async def _services(request: Request) -> Services:
@@ -100,17 +94,17 @@ async def _principal(request: Request) -> Principal:
     return cast(Principal, request.state.principal)
 
 
-async def _viewer(request: Request) -> AccessScope:
+async def _scope(request: Request) -> AccessScope:
     return sees(request.state.principal)
 
 
-async def _people_viewer(request: Request) -> PeopleScope:
+async def _people_scope(request: Request) -> PeopleScope:
     return people_scope_for(request.state.principal)
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
-Caller = Annotated[Principal, Depends(_principal)]
-ScopeDep = Annotated[AccessScope, Depends(_viewer)]
-"""What the caller sees: every query about assessments takes one."""
-PeopleScopeDep = Annotated[PeopleScope, Depends(_people_viewer)]
-"""Whom the caller sees: every query about people takes one."""
+PrincipalDep = Annotated[Principal, Depends(_principal)]
+ScopeDep = Annotated[AccessScope, Depends(_scope)]
+"""The assessments that the principal may see. Every query about assessments takes a scope."""
+PeopleScopeDep = Annotated[PeopleScope, Depends(_people_scope)]
+"""The users that the principal may see. Every query about users takes a scope."""

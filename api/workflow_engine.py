@@ -1,4 +1,4 @@
-"""Talking to the engine, which may be away: what it does not hear, reconciliation repeats."""
+"""Calls to the workflow engine. If it is unavailable, reconciliation repeats them later."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -13,32 +13,34 @@ from domain.privacy import Erasure
 from domain.webhooks.deliveries import Delivery
 from persistence.queries.catalog_views import ImportView
 
-CALLS_AT_A_TIME: Final = 16
+MAX_CONCURRENT_CALLS: Final = 16
 
 log = structlog.get_logger(__name__)
 
-Subject = TypeVar("Subject", bound=Assessment | Delivery | Erasure | ImportView)
-"""What runs are about."""
+WorkflowSubject = TypeVar("WorkflowSubject", bound=Assessment | Delivery | Erasure | ImportView)
+"""The entity that a workflow processes."""
 
 
 class LiveProgress(Protocol):
-    """Where a run is, as its `progress` query tells."""
+    """The result of a workflow's `progress` query."""
 
     @property
     def stage(self) -> str: ...
 
 
 class Runs(AssessmentRuns, Protocol):
-    """The engine as the API needs it: it also tells the live stage, or None where it does not within 300 ms."""
+    """The workflow engine as the API uses it."""
 
-    async def progress(self, assessment_id: UUID) -> LiveProgress | None: ...
+    async def progress(self, assessment_id: UUID) -> LiveProgress | None:
+        """Query the progress of a run; None without an answer within 300 ms."""
+        ...
 
 
-async def told(call: Callable[[Subject], Awaitable[None]], subject: Subject) -> bool:
-    """Whether the engine took the call. The commit stands either way, so nothing may change the answer any more."""
+async def notify_engine(call: Callable[[WorkflowSubject], Awaitable[None]], subject: WorkflowSubject) -> bool:
+    """Make a call and return whether it succeeded. A failure is logged only, because the transaction is committed."""
     try:
         await call(subject)
-    except Exception as error:  # noqa: BLE001  # the client's work is stored; only the log is left to tell
+    except Exception as error:  # noqa: BLE001  # any failure must leave the committed request successful
         log.warning(
             "engine_not_told",
             subject=type(subject).__qualname__.lower(),
@@ -50,18 +52,18 @@ async def told(call: Callable[[Subject], Awaitable[None]], subject: Subject) -> 
 
 
 async def notify_all(calls: Iterable[Callable[[], Awaitable[bool]]]) -> bool:
-    """Makes the calls, a few at a time: whether the engine took all of them."""
-    turns = asyncio.Semaphore(CALLS_AT_A_TIME)
+    """Make the calls, at most 16 at a time, and return whether all of them succeeded."""
+    slots = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
 
-    async def in_turn(call: Callable[[], Awaitable[bool]]) -> bool:
-        async with turns:
+    async def limited(call: Callable[[], Awaitable[bool]]) -> bool:
+        async with slots:
             return await call()
 
-    return all(await asyncio.gather(*map(in_turn, calls)))
+    return all(await asyncio.gather(*map(limited, calls)))
 
 
 async def ensure_run(runs: Runs, assessment: Assessment) -> None:
-    """Starts the run of what is open or handed in; for anything else there is nothing to run."""
+    """Start the run of an open or submitted assessment. Other assessments need no run."""
     match assessment.status:
         case AssessmentStatus.IN_PROGRESS:
             await runs.start(assessment)
@@ -72,10 +74,10 @@ async def ensure_run(runs: Runs, assessment: Assessment) -> None:
 
 
 async def live_stage(runs: Runs, assessment_id: UUID) -> str | None:
-    """Where the run is, if the engine says so; its absence changes nothing else of an answer."""
+    """Return the stage of a run; None if the engine does not report it."""
     try:
         progress = await runs.progress(assessment_id)
-    except Exception as error:  # noqa: BLE001  # the answer stands on what is stored
+    except Exception as error:  # noqa: BLE001  # the stage is optional; the response contains stored data
         log.warning("stage_not_known", assessment_id=str(assessment_id), error_type=type(error).__qualname__)
         return None
     return str(progress.stage) if progress else None

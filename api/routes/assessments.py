@@ -1,4 +1,4 @@
-"""Starting, answering and following an assessment."""
+"""Start an assessment, submit answers, read its status."""
 
 from datetime import timedelta
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, ScopeDep, ServicesDep
+from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
@@ -28,15 +28,20 @@ from api.schemas.assessments import (
 from api.schemas.base import Id, Moment, QueryInput, boolean, digits
 from api.schemas.errors import answers
 from api.security.authorization import actor_of
-from api.workflow_engine import ensure_run, live_stage, told
+from api.services.assessments import AssessmentService
+from api.services.submitted_answers import SubmittedAnswer
+from api.workflow_engine import ensure_run, live_stage, notify_engine
 from domain.assessments.lifecycle import AssessmentStatus as State
 from domain.errors import InvalidAssessmentState, NotFound
-from persistence.intake import IntakeUnit, SubmittedAnswer
 from persistence.queries.views import AssessmentFilter, StatusView
+from persistence.repositories.student_assessments import NewAssessment
+from persistence.request_database import RequestUnitOfWork
 
-HANDED_IN: Final = "Handed in; the result is being made"
-HAND_IN: Final = "send completed: true to hand the assessment in"
-UNHEARD: Final = "Handed in and stored; the engine could not be told yet and takes it up within a minute of its return"
+SUBMITTED: Final = "Submitted; the result is being prepared"
+HOW_TO_SUBMIT: Final = "send completed: true to submit the assessment"
+SUBMITTED_ENGINE_DOWN: Final = (
+    "Submitted and stored. The workflow engine is unavailable; processing starts within a minute after it recovers."
+)
 
 assessments = router(prefix="/assessments", tags=["Assessments"])
 
@@ -50,29 +55,35 @@ assessments = router(prefix="/assessments", tags=["Assessments"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def start_assessment(
-    wanted: AssessmentStartRequest, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+    body: AssessmentStartRequest,
+    services: ServicesDep,
+    principal: PrincipalDep,
+    scope: ScopeDep,
+    command: IdempotencyDep,
 ) -> Response:
-    """One assessment a role is open at a time: starting another answers 409 with `details.assessment_id` to resume."""
+    """A student has at most one open assessment of a role. 409 names it in `details.assessment_id`."""
     run = partial(ensure_run, services.runs)
+    new = NewAssessment(
+        organization_id=scope.organization_id,
+        role_id=body.role_id,
+        metadata=body.metadata,
+        duration=timedelta(hours=services.settings.assessment_hours),
+    )
 
-    async def start(uow: IntakeUnit) -> CommandResult:
-        started = await uow.intake.start(
-            actor_of(caller),
-            organization_id=seen.organization_id,
-            role_id=wanted.role_id,
-            metadata=wanted.metadata,
-            duration=timedelta(hours=services.settings.assessment_hours),
-        )
+    async def start(uow: RequestUnitOfWork) -> CommandResult:
+        started = await AssessmentService(uow).start(new, actor_of(principal))
         opened = AssessmentStartResponse(
             assessment_id=started.assessment.id,
             status="in_progress",
             expires_at=started.assessment.expires_at,
             questions=[QuestionSnapshot.of(item) for item in started.items],
         )
-        both = (started.closed, started.assessment)
-        return CommandResult(answer=opened, tell=[partial(told, run, each) for each in both if each])
+        changed = (started.closed, started.assessment)
+        return CommandResult(
+            response=opened, after_commit=[partial(notify_engine, run, each) for each in changed if each]
+        )
 
-    return await once.do(services.intake, start, again=run)
+    return await command.execute(services.database, start, on_replay=run)
 
 
 class AssessmentQuery(QueryInput):
@@ -82,32 +93,32 @@ class AssessmentQuery(QueryInput):
     degraded: Annotated[bool | None, BeforeValidator(boolean)] = None
     needs_review: Annotated[bool | None, BeforeValidator(boolean)] = None
     since: Moment | None = Field(default=None, description="Started at this time or later")
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
 @assessments.get("", summary="List assessments", responses=answers(400, 401, 403), response_model_exclude_none=True)
 async def list_assessments(
-    query: Annotated[AssessmentQuery, Query()], services: ServicesDep, seen: ScopeDep
+    query: Annotated[AssessmentQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> AssessmentList:
-    """A student's own; the organization's for advisors and admins. Newest first."""
-    found = AssessmentFilter(
+    """List a student's own assessments, or for advisors and admins those of the organization. Newest first."""
+    filters = AssessmentFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
-    views = await services.queries.assessments(seen, found, query.limit + 1)
+    views = await services.queries.assessments(scope, filters, query.limit + 1)
     page, next_cursor = cursors.page(views, query.limit, lambda last: last.assessment_id)
     return AssessmentList(items=[AssessmentSummary.model_validate(view) for view in page], next_cursor=next_cursor)
 
 
 @assessments.get(
     "/{assessment_id}/questions",
-    summary="Resume: the questions and the answers stored so far",
+    summary="Resume: read the questions and the stored answers",
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
-async def read_questions(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> AssessmentQuestions:
-    view = await _status(assessment_id, services, seen)
-    async with services.intake() as uow:
+async def read_questions(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> AssessmentQuestions:
+    view = await _status(assessment_id, services, scope)
+    async with services.database.transaction() as uow:
         items = await uow.assessments.items(assessment_id)
     return AssessmentQuestions(
         assessment_id=assessment_id,
@@ -130,33 +141,41 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     assessment_id: Id,
     batch: AssessmentResponseBatch,
     services: ServicesDep,
-    caller: Caller,
-    seen: ScopeDep,
-    once: IdempotencyDep,
+    principal: PrincipalDep,
+    scope: ScopeDep,
+    command: IdempotencyDep,
 ) -> Response:
-    """Stores all answers or none. An answer replaces the one before it until `completed` hands the assessment in."""
-    given = [
+    """Store all answers or none. A new answer replaces the stored one. `completed` submits the assessment."""
+    submitted_answers = [
         SubmittedAnswer(question_id=item.question_id, raw=item.answer, claimed_at=item.submitted_at)
         for item in batch.responses
     ]
 
-    async def answer(uow: IntakeUnit) -> CommandResult:
-        receipt = await uow.intake.answer(assessment_id, seen, actor_of(caller), given, completed=batch.completed)
+    async def submit(uow: RequestUnitOfWork) -> CommandResult:
+        service = AssessmentService(uow)
+        receipt = await service.submit(
+            assessment_id, scope, actor_of(principal), submitted_answers, completed=batch.completed
+        )
         submitted = receipt.assessment.status is State.AWAITING_ASYNC
-        tell = [partial(told, services.runs.submit, receipt.assessment)] if submitted else []
+        after_commit = [partial(notify_engine, services.runs.submit, receipt.assessment)] if submitted else []
         if receipt.expired:
             return CommandResult(
-                answer=InvalidAssessmentState("Assessment has expired, answers are no longer accepted"), tell=tell
+                response=InvalidAssessmentState("Assessment has expired, answers are no longer accepted"),
+                after_commit=after_commit,
             )
         ack = AssessmentSubmissionAck(
             assessment_id=assessment_id,
             status="awaiting_async" if submitted else "in_progress",
             async_job_enqueued=submitted,
-            message=HANDED_IN if submitted else f"{len(given)} answers stored; {HAND_IN}",
+            message=SUBMITTED if submitted else f"{len(submitted_answers)} answers stored; {HOW_TO_SUBMIT}",
         )
-        return CommandResult(answer=ack, tell=tell, response_if_engine_down=ack.model_copy(update={"message": UNHEARD}))
+        return CommandResult(
+            response=ack,
+            after_commit=after_commit,
+            response_if_engine_down=ack.model_copy(update={"message": SUBMITTED_ENGINE_DOWN}),
+        )
 
-    return await once.do(services.intake, answer, again=partial(ensure_run, services.runs))
+    return await command.execute(services.database, submit, on_replay=partial(ensure_run, services.runs))
 
 
 @assessments.get(
@@ -166,8 +185,8 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
-async def read_status(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> AssessmentStatus:
-    view = await _status(assessment_id, services, seen)
+async def read_status(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> AssessmentStatus:
+    view = await _status(assessment_id, services, scope)
     waiting = view.status == State.AWAITING_ASYNC
     return AssessmentStatus(
         assessment_id=view.assessment_id,
@@ -185,8 +204,8 @@ async def read_status(assessment_id: Id, services: ServicesDep, seen: ScopeDep) 
     )
 
 
-async def _status(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> StatusView:
-    view = await services.queries.status(assessment_id, seen)
+async def _status(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> StatusView:
+    view = await services.queries.status(assessment_id, scope)
     if view is None:
         raise NotFound("No such assessment")
     return view

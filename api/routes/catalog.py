@@ -1,4 +1,4 @@
-"""Roles and micro-credentials: read, searched, imported."""
+"""Read, search and import roles and micro-credentials."""
 
 from functools import partial
 from typing import Annotated, Final
@@ -7,7 +7,7 @@ import structlog
 from fastapi import Query, Response
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from api.dependencies import Caller, Catalogue, ServicesDep
+from api.dependencies import CatalogServices, PrincipalDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.middleware.strict_json import JSON, StrictRequest, parse_json
@@ -25,15 +25,15 @@ from api.schemas.catalog import (
 from api.schemas.csv_body import CSV, parse_csv
 from api.schemas.errors import answers
 from api.security.authorization import actor_of
-from api.workflow_engine import told
+from api.workflow_engine import notify_engine
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
 from domain.recommending.ports import Found
-from persistence.catalog_intake import CatalogIntakeUnit
 from persistence.content.catalog_rows import Reading, read_rows
 from persistence.queries.catalog_views import ImportView
+from persistence.request_database import RequestUnitOfWork
 
 FETCHED: Final = 2
-"""So many times more hits than are wanted: an index may still hold what Postgres says is withdrawn."""
+"""Hits fetched per hit wanted, because the index may still contain credentials that Postgres lists as withdrawn."""
 WORDS_ONLY: Final = "words_only"
 
 log = structlog.get_logger(__name__)
@@ -46,18 +46,18 @@ imports = router(prefix="/catalog/imports", tags=["Catalog"])
 
 def _words(value: str) -> str:
     if not value.strip() or "\0" in value:
-        raise ValueError("must hold a word")
+        raise ValueError("must contain a word")
     return value
 
 
 class CredentialQuery(QueryInput):
-    role_id: Id | None = Field(default=None, description="Keeps credentials that teach a skill the role targets")
+    role_id: Id | None = Field(default=None, description="Only credentials that teach a target skill of the role")
     page: Annotated[int, BeforeValidator(digits)] = Field(default=1, ge=1, le=100_000)
     page_size: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=10, le=100)
 
 
 class SearchQuery(QueryInput):
-    q: Annotated[str, AfterValidator(_words)] = Field(min_length=1, max_length=500, description="In anybody's words")
+    q: Annotated[str, AfterValidator(_words)] = Field(min_length=1, max_length=500, description="Free text")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=10, ge=1, le=50)
 
 
@@ -103,16 +103,16 @@ async def read_credential(credential_id: Id, services: ServicesDep) -> Credentia
     response_model_exclude_none=True,
 )
 async def search_credentials(query: Annotated[SearchQuery, Query()], services: ServicesDep) -> SearchResponse:
-    """A worker embeds the query; where none answers within two seconds, words alone are searched for."""
-    catalogue = services.catalogue
-    found = await _by_meaning(catalogue, query)
+    """A worker embeds the query. Without a worker's response within two seconds, the search uses keywords only."""
+    catalog = services.catalog
+    found = await _by_meaning(catalog, query)
     if found is None:
-        shown = await catalogue.queries.active(await catalogue.queries.by_words(query.q, query.limit))
+        shown = await catalog.queries.active(await catalog.queries.by_words(query.q, query.limit))
         items = [SearchItem(credential=Credential.model_validate(each)) for each in shown]
         return SearchResponse(items=items, degraded=True, degraded_reason=WORDS_ONLY)
     (hits,) = found.hits
     similarity = {hit.credential_id: hit.similarity for hit in hits}
-    shown = (await catalogue.queries.active(list(similarity)))[: query.limit]
+    shown = (await catalog.queries.active(list(similarity)))[: query.limit]
     return SearchResponse(
         items=[
             SearchItem(credential=Credential.model_validate(each), similarity=similarity[each.id]) for each in shown
@@ -122,13 +122,13 @@ async def search_credentials(query: Annotated[SearchQuery, Query()], services: S
     )
 
 
-async def _by_meaning(catalogue: Catalogue, query: SearchQuery) -> Found | None:
-    search_id = await catalogue.queries.keep_words(query.q)
+async def _by_meaning(catalog: CatalogServices, query: SearchQuery) -> Found | None:
+    search_id = await catalog.queries.keep_words(query.q)
     try:
-        return await catalogue.searches.search(search_id, limit=FETCHED * query.limit)
+        return await catalog.searches.search(search_id, limit=FETCHED * query.limit)
     except ExternalServiceError:
         log.warning("search_by_words_only", search_id=str(search_id))
-        await catalogue.queries.forget_words(search_id)
+        await catalog.queries.forget_words(search_id)
         return None
 
 
@@ -141,20 +141,22 @@ async def _by_meaning(catalogue: Catalogue, query: SearchQuery) -> Found | None:
     openapi_extra=IMPORT_BODY,
 )
 async def import_credentials(
-    request: StrictRequest, services: ServicesDep, caller: Caller, once: IdempotencyDep
+    request: StrictRequest, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
 ) -> Response:
-    """All rows or none, with a report per row; vectors follow by a workflow. See docs/catalog.md."""
+    """Import all rows or none, with a report per row. A workflow embeds them afterwards. See docs/catalog.md."""
     reading = await request.parsed({JSON: _read_json, CSV: _read_csv})
-    catalogue = services.catalogue
+    catalog = services.catalog
 
     async def start(_: ImportView) -> None:
-        await catalogue.runs.start()
+        await catalog.runs.start()
 
-    async def add(uow: CatalogIntakeUnit) -> CommandResult:
-        view = await uow.imports.add(reading, actor_of(caller))
-        return CommandResult(answer=ImportResponse.model_validate(view), tell=[partial(told, start, view)])
+    async def add(uow: RequestUnitOfWork) -> CommandResult:
+        view = await uow.imports.add(reading, actor_of(principal))
+        return CommandResult(
+            response=ImportResponse.model_validate(view), after_commit=[partial(notify_engine, start, view)]
+        )
 
-    return await once.do(catalogue.intake, add, again=start)
+    return await command.execute(services.database, add, on_replay=start)
 
 
 @imports.get(
@@ -164,7 +166,7 @@ async def import_credentials(
     response_model_exclude_none=True,
 )
 async def read_import(import_id: Id, services: ServicesDep) -> ImportResponse:
-    view = await services.catalogue.queries.import_(import_id)
+    view = await services.catalog.queries.import_(import_id)
     if view is None:
         raise NotFound("No such import")
     return ImportResponse.model_validate(view)
@@ -180,4 +182,6 @@ def _read_json(body: bytes) -> Reading:
     match parse_json(body):
         case {"credentials": list(entries), **rest} if not rest:
             return read_rows(entries)
-    raise InvalidInput("The request is not valid", (Problem("body", "must be {credentials: [...]}, and nothing else"),))
+    raise InvalidInput(
+        "The request is not valid", (Problem("body", "must be {credentials: [...]} without other fields"),)
+    )

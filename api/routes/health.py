@@ -1,4 +1,4 @@
-"""Is the process alive, and can it serve."""
+"""Liveness and readiness."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -15,41 +15,41 @@ from workflows.engine.backlogs import Backlog, offered
 from workflows.policies import Queue
 
 PING_DEADLINE_S: Final = 2.5
-"""A little longer than a request waits for a free connection."""
+"""Slightly longer than a request waits for a free connection."""
 
 QUEUE_STALLED_S: Final = 60.0
 STEP_STALLED_S: Final = 120.0
-"""Longer than any healthy step takes; a call of a language model ends after 90 s."""
+"""Longer than any healthy step. The timeout of a language model call is 90 s."""
 
 health = open_router(tags=["Health"])
 log = structlog.get_logger(__name__)
 
 
-@health.get("/healthz", summary="Is the process alive")
+@health.get("/healthz", summary="Check liveness")
 async def healthz() -> Health:
     return Health()
 
 
 @health.get(
     "/readyz",
-    summary="Can it serve",
-    responses={503: {"model": Readiness, "description": "Postgres is away; nothing can be served"}},
+    summary="Check readiness",
+    responses={503: {"model": Readiness, "description": "Postgres is unavailable; the API cannot serve requests"}},
 )
 async def readyz(services: ServicesDep, response: Response) -> Readiness:
-    """503 only without Postgres: without Temporal or workers answers are still taken, and runs catch up later."""
-    postgres, seen = await asyncio.gather(_postgres_is_up(services), services.surroundings.look())
+    """503 only without Postgres. Without Temporal or workers the API still stores answers, and runs start later."""
+    postgres, probed = await asyncio.gather(_postgres_is_up(services), services.readiness.look())
     if not postgres:
         response.status_code = 503
     steps = await _steps(services) if postgres else None
-    queues = None if seen.backlogs is None else {queue: _queue(queue, seen.backlogs) for queue in Queue}
+    queues = None if probed.backlogs is None else {queue: _queue(queue, probed.backlogs) for queue in Queue}
     weaviate = bool(services.settings.weaviate_url)
     return Readiness(
         status="ready" if postgres else "unavailable",
         postgres=_state(up=postgres),
-        temporal=_state(up=seen.temporal),
+        temporal=_state(up=probed.temporal),
         vector_store="weaviate" if weaviate else "pgvector",
-        vector_store_state=_state(up=seen.weaviate if weaviate else postgres),
-        essay_grader=_grader(seen.backlogs or []),
+        vector_store_state=_state(up=probed.weaviate if weaviate else postgres),
+        essay_grader=_grader(probed.backlogs or []),
         queues=queues,
         steps=steps,
         stalled=_stalled(queues or {}, steps or {}),
@@ -70,11 +70,11 @@ def _stalled(queues: Mapping[Queue, QueueState], steps: Mapping[str, StepState])
 
 
 async def _postgres_is_up(services: ServicesDep) -> bool:
-    """One that hangs is as away as one that is gone; the ping is left alone then, for cancelling it would hang too."""
+    """Ping Postgres. A timeout counts as down. The ping is not cancelled, because the cancellation could hang."""
     ping = asyncio.create_task(services.queries.ping())
     answered, _ = await asyncio.wait({ping}, timeout=PING_DEADLINE_S)
     if not answered:
-        ping.add_done_callback(_told)
+        ping.add_done_callback(_retrieve_exception)
         return False
     try:
         ping.result()
@@ -83,8 +83,8 @@ async def _postgres_is_up(services: ServicesDep) -> bool:
     return True
 
 
-def _told(ping: "asyncio.Task[None]") -> None:
-    """So that asyncio does not complain of a failure that nobody waits for any more."""
+def _retrieve_exception(ping: "asyncio.Task[None]") -> None:
+    """Retrieve the exception, so that asyncio does not log it as unhandled."""
     if not ping.cancelled():
         ping.exception()
 
@@ -99,7 +99,7 @@ def _grader(backlogs: Sequence[Backlog]) -> str | None:
 
 
 def _queue(queue: Queue, backlogs: Sequence[Backlog]) -> QueueState:
-    """Of its workflows and activities together: one worker serves both."""
+    """Add up the backlogs of workflows and activities, because one worker serves both."""
     own = [each for each in backlogs if each.queue == queue]
     return QueueState(
         served=any(each.pollers for each in own),

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: each process's own numbers, and those of the whole, which one process is asked for."""
+"""Metrics for Prometheus: those of each process, and those of the whole system, scraped from one process."""
 
 from typing import Any, Final, cast
 
@@ -20,18 +20,18 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@scraped.get("/metrics", summary="This process in numbers", response_class=Response, responses=_ANSWERS)
+@scraped.get("/metrics", summary="Metrics of this process", response_class=Response, responses=_ANSWERS)
 async def metrics(request: Request) -> Response:
-    """Requests by route, their errors and durations, memory and CPU. By METRICS_NETWORKS, or with METRICS_TOKEN."""
+    """Requests by route, errors, durations, memory and CPU. Access by METRICS_NETWORKS or with METRICS_TOKEN."""
     _admit(request)
     return _text(cast(RequestMetrics, request.app.state.metrics).registry)
 
 
-@scraped.get("/metrics/work", summary="The work that waits, in numbers", response_class=Response, responses=_ANSWERS)
+@scraped.get("/metrics/work", summary="Metrics of pending work", response_class=Response, responses=_ANSWERS)
 async def work_metrics(request: Request, services: ServicesDep) -> Response:
-    """Queues, unfinished assessments, essays to review, deliveries: the same whichever process answers."""
+    """Queues, unfinished assessments, essays to review, deliveries. Every process returns the same values."""
     _admit(request)
-    return _text(await registry_of_work(services.work, services.surroundings.queues))
+    return _text(await registry_of_work(services.work, services.readiness.queues))
 
 
 def _text(registry: CollectorRegistry) -> Response:

@@ -1,4 +1,4 @@
-"""Partners: the platform's admins make them, with their first admin."""
+"""Organizations. Platform admins create them with their first admin."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, ServicesDep
+from api.dependencies import PrincipalDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
@@ -14,8 +14,8 @@ from api.schemas.base import QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.people import Organization, OrganizationList, OrganizationRequest, OrganizationWithAdmin, User
 from api.security.authorization import actor_of
-from persistence.people_intake import PeopleUnit
 from persistence.repositories.people import NewUser
+from persistence.request_database import RequestUnitOfWork
 
 organizations = router(prefix="/organizations", tags=["Organizations"])
 
@@ -28,21 +28,21 @@ organizations = router(prefix="/organizations", tags=["Organizations"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def create_organization(
-    wanted: OrganizationRequest, services: ServicesDep, caller: Caller, once: IdempotencyDep
+    body: OrganizationRequest, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
 ) -> Response:
-    """409 when somebody has the admin's e-mail address already."""
-    password_hash = await services.passwords.hash(wanted.admin.password.get_secret_value())
-    first = NewUser(email=wanted.admin.email, role="admin", password_hash=password_hash)
+    """409 if an account already has the admin's e-mail address."""
+    password_hash = await services.passwords.hash(body.admin.password.get_secret_value())
+    first = NewUser(email=body.admin.email, role="admin", password_hash=password_hash)
 
-    async def create(uow: PeopleUnit) -> CommandResult:
-        made, admin = await uow.people.found(actor_of(caller), wanted.name, first)
-        return CommandResult(answer=OrganizationWithAdmin(**asdict(made), admin=User.model_validate(admin)))
+    async def create(uow: RequestUnitOfWork) -> CommandResult:
+        organization, admin = await uow.people.found(actor_of(principal), body.name, first)
+        return CommandResult(response=OrganizationWithAdmin(**asdict(organization), admin=User.model_validate(admin)))
 
-    return await once.do(services.people.intake, create)
+    return await command.execute(services.database, create)
 
 
 class OrganizationQuery(QueryInput):
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 

@@ -1,4 +1,4 @@
-"""Forgetting people, telling what is held about them, and who did what."""
+"""Erase a user, export a user's data, read the audit trail."""
 
 from typing import Annotated
 
@@ -6,14 +6,14 @@ from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, PeopleScopeDep, ServicesDep
+from api.dependencies import PeopleScopeDep, PrincipalDep, ServicesDep
 from api.middleware.routing import router
 from api.schemas import cursors
 from api.schemas.base import Id, Moment, QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.privacy import AuditEntry, AuditList, ErasureAck
 from api.security.authorization import actor_of
-from api.workflow_engine import told
+from api.workflow_engine import notify_engine
 from persistence.queries.audit import AuditFilter
 
 privacy = router(prefix="/users", tags=["People"])
@@ -23,46 +23,48 @@ audit_logs = router(prefix="/audit-logs", tags=["Audit"])
 @privacy.delete(
     "/{user_id}",
     status_code=202,
-    summary="Erase a person",
-    response_description="Nothing is written about the person any more; what is held goes now",
+    summary="Erase a user",
+    response_description="New writes about the user are refused; stored data is being deleted",
     responses=answers(400, 401, 403, 404, 409),
 )
-async def erase_user(user_id: Id, services: ServicesDep, caller: Caller, seen: PeopleScopeDep) -> ErasureAck:
-    """Their tokens are worthless at once for every write, and for reads within 30 seconds in every process.
+async def erase_user(user_id: Id, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep) -> ErasureAck:
+    """The user's tokens become invalid at once for writes, and within 30 seconds for reads.
 
-    Answers, results, feedback, sessions, the profile and the e-mail address are deleted or blanked; the audit trail
-    keeps opaque ids. It cannot be undone, and a backup that is restored is erased again. Calling it again is harmless.
-    409 where no admin would be left.
+    Answers, results, feedback, sessions, the profile and the e-mail address are deleted or blanked. The audit trail
+    contains only opaque ids. The erasure cannot be undone and is repeated after a backup is restored. The request is
+    idempotent. 409 if no admin would remain.
     """
-    actor = actor_of(caller)
-    async with services.people.intake() as uow:
+    actor = actor_of(principal)
+    async with services.database.transaction() as uow:
         erasure = await uow.erasures.begin(
             user_id,
-            organization_id=seen.organization_id,
-            role=seen.role,
+            organization_id=scope.organization_id,
+            role=scope.role,
             actor_id=actor.id,
             actor_role=actor.role,
         )
         await uow.commit()
     services.principals.forget(user_id)
-    await told(services.privacy.runs.start, erasure)
+    await notify_engine(services.privacy.runs.start, erasure)
     return ErasureAck(user_id=user_id, status="erasing")
 
 
 @privacy.get(
     "/{user_id}/export",
-    summary="Everything held about a person",
+    summary="Export the data of a user",
     response_class=StreamingResponse,
-    response_description="A list of rows by table",
+    response_description="Lists of rows by table",
     responses={
         200: {"content": {"application/json": {"schema": {"type": "object", "additionalProperties": True}}}},
         **answers(400, 401, 403, 404, 410),
     },
 )
-async def export_user(user_id: Id, services: ServicesDep, caller: Caller, seen: PeopleScopeDep) -> StreamingResponse:
-    """Without what is no data about them: hashes of secrets, and how questions are to be answered."""
+async def export_user(
+    user_id: Id, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
+) -> StreamingResponse:
+    """The export excludes hashes of secrets and the rubrics of questions."""
     exports = services.privacy.exports
-    await exports.begin(user_id, seen, actor_of(caller))
+    await exports.begin(user_id, scope, actor_of(principal))
     return StreamingResponse(
         exports.document(user_id),
         media_type="application/json",
@@ -76,16 +78,18 @@ class AuditQuery(QueryInput):
     resource_id: Id | None = None
     actor_id: Id | None = None
     since: Moment | None = Field(default=None, description="Created at this time or later")
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
-@audit_logs.get("", summary="The audit trail", responses=answers(400, 401, 403), response_model_exclude_none=True)
-async def list_audit_logs(query: Annotated[AuditQuery, Query()], services: ServicesDep, caller: Caller) -> AuditList:
-    """The organization's, newest first; for the platform's admins what they did, and what is of no organization."""
-    found = AuditFilter(
+@audit_logs.get("", summary="Read the audit trail", responses=answers(400, 401, 403), response_model_exclude_none=True)
+async def list_audit_logs(
+    query: Annotated[AuditQuery, Query()], services: ServicesDep, principal: PrincipalDep
+) -> AuditList:
+    """Entries of the organization, newest first. Platform admins read their acts and entries without organization."""
+    filters = AuditFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
-    views = await services.privacy.audit.logs(caller.organization_id, found, query.limit + 1)
+    views = await services.privacy.audit.logs(principal.organization_id, filters, query.limit + 1)
     page, next_cursor = cursors.page(views, query.limit, lambda last: last.audit_id)
     return AuditList(items=[AuditEntry.model_validate(view) for view in page], next_cursor=next_cursor)

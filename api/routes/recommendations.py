@@ -1,11 +1,11 @@
-"""What people make of a recommendation."""
+"""Give and read feedback on a recommendation."""
 
 from typing import Annotated
 
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, ScopeDep, ServicesDep
+from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
@@ -18,9 +18,10 @@ from api.schemas.recommendations import (
     RecommendationFeedbackResponse,
 )
 from api.security.authorization import actor_of
+from api.services.feedback import FeedbackService
 from domain.errors import InvalidInput, NotFound, Problem
-from persistence.intake import IntakeUnit
-from persistence.repositories.feedback import Feedback as SubmittedAnswer
+from persistence.repositories.feedback import NewFeedback
+from persistence.request_database import RequestUnitOfWork
 
 recommendations = router(prefix="/recommendations", tags=["Recommendations"])
 
@@ -37,43 +38,43 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     recommendation_id: Id,
     feedback: RecommendationFeedbackRequest,
     services: ServicesDep,
-    caller: Caller,
-    seen: ScopeDep,
-    once: IdempotencyDep,
+    principal: PrincipalDep,
+    scope: ScopeDep,
+    command: IdempotencyDep,
 ) -> Response:
-    """Every feedback is kept, with the revision it speaks of; `credential_id` narrows it to one recommended item."""
-    if feedback.submitted_by_role not in (None, caller.role.value):
+    """Each feedback is stored with the current revision. `credential_id` limits it to one recommended item."""
+    if feedback.submitted_by_role not in (None, principal.role.value):
         raise InvalidInput("The request is not valid", (Problem("submitted_by_role", "is not the caller's role"),))
-    given = SubmittedAnswer(
+    new = NewFeedback(
         relevance_score=feedback.relevance_score,
         acceptance_status=feedback.acceptance_status,
         comments=feedback.comments,
         credential_id=feedback.credential_id,
     )
 
-    async def give(uow: IntakeUnit) -> CommandResult:
-        receipt = await uow.feedback.give(recommendation_id, seen, actor_of(caller), given)
-        return CommandResult(answer=RecommendationFeedbackResponse.model_validate(receipt))
+    async def give(uow: RequestUnitOfWork) -> CommandResult:
+        receipt = await FeedbackService(uow).give(recommendation_id, scope, actor_of(principal), new)
+        return CommandResult(response=RecommendationFeedbackResponse.model_validate(receipt))
 
-    return await once.do(services.intake, give)
+    return await command.execute(services.database, give)
 
 
 class FeedbackQuery(QueryInput):
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
 @recommendations.get(
     "/{recommendation_id}/feedback",
-    summary="Read what was made of a recommendation",
+    summary="List the feedback on a recommendation",
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
 async def list_feedback(
-    recommendation_id: Id, query: Annotated[FeedbackQuery, Query()], services: ServicesDep, seen: ScopeDep
+    recommendation_id: Id, query: Annotated[FeedbackQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> FeedbackList:
-    """Newest first; all that was said, of earlier revisions too."""
-    if not await services.queries.is_recommended(recommendation_id, seen):
+    """Newest first, with feedback on earlier revisions."""
+    if not await services.queries.is_recommended(recommendation_id, scope):
         raise NotFound("No such recommendation")
     after = cursors.decode(query.cursor) if query.cursor else None
     views = await services.queries.feedback(recommendation_id, after, query.limit + 1)

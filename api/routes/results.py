@@ -1,4 +1,4 @@
-"""What came out: the result, its scores and every revision of it."""
+"""Read the result, its scores and its revisions."""
 
 import json
 from typing import Annotated, Any
@@ -36,32 +36,36 @@ results = router(prefix="/assessments", tags=["Assessments", "Recommendations"])
     response_description="Recommendation ready",
     responses={**answers(400, 401, 403, 404, 409), **PENDING},
 )
-async def read_result(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> Response:
-    """The stored document as it is. Before there is one: 202 with Retry-After, or 409 when none will come."""
-    view = _published(await services.queries.published(assessment_id, seen))
+async def read_result(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
+    """The published result. 202 with Retry-After while it is prepared; 409 if the assessment is open or failed."""
+    view = _published(await services.queries.published(assessment_id, scope))
     return await _pending(assessment_id, services) if view.document is None else _document(view.document)
 
 
 @results.get(
     "/{assessment_id}/scores",
     response_model=AssessmentScores,
-    summary="Every item's verdict",
+    summary="Read the score of each item",
     responses={**answers(400, 401, 403, 404, 409), **PENDING},
 )
-async def read_scores(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> Response:
-    """Points with explanations; for essays levels, quotes, model and versions."""
-    view = _published(await services.queries.published(assessment_id, seen))
+async def read_scores(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
+    """Points with explanations. Essays also have levels, quotes, the model and its versions."""
+    view = _published(await services.queries.published(assessment_id, scope))
     if view.document is None:
         return await _pending(assessment_id, services)
     document = json.loads(view.document)
     return JSONResponse({key: document[key] for key in AssessmentScores.model_fields})
 
 
-@results.get("/{assessment_id}/revisions", summary="Every result ever published", responses=answers(400, 401, 403, 404))
-async def list_revisions(assessment_id: Id, services: ServicesDep, seen: ScopeDep) -> RevisionList:
+@results.get(
+    "/{assessment_id}/revisions",
+    summary="List all published revisions of the result",
+    responses=answers(400, 401, 403, 404),
+)
+async def list_revisions(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> RevisionList:
     """Oldest first; empty before the first result."""
-    revisions = await services.queries.revisions(assessment_id, seen)
-    if not revisions and await services.queries.status(assessment_id, seen) is None:
+    revisions = await services.queries.revisions(assessment_id, scope)
+    if not revisions and await services.queries.status(assessment_id, scope) is None:
         raise NotFound("No such assessment")
     return RevisionList(assessment_id=assessment_id, items=[Revision.model_validate(each) for each in revisions])
 
@@ -69,16 +73,16 @@ async def list_revisions(assessment_id: Id, services: ServicesDep, seen: ScopeDe
 @results.get(
     "/{assessment_id}/revisions/{revision}",
     response_model=AssessmentResult,
-    summary="An earlier result",
+    summary="Read a revision of the result",
     responses=answers(400, 401, 403, 404),
 )
 async def read_revision(
     assessment_id: Id,
     revision: Annotated[int, Field(ge=1), BeforeValidator(digits), Path()],
     services: ServicesDep,
-    seen: ScopeDep,
+    scope: ScopeDep,
 ) -> Response:
-    view = await services.queries.published(assessment_id, seen, revision=revision)
+    view = await services.queries.published(assessment_id, scope, revision=revision)
     if view is None or view.document is None:
         raise NotFound("No such result")
     return _document(view.document)
@@ -89,7 +93,7 @@ def _published(view: PublishedView | None) -> PublishedView:
         raise NotFound("No such assessment")
     match view.status:
         case AssessmentStatus.IN_PROGRESS:
-            raise RecommendationNotReady("The assessment has not been handed in")
+            raise RecommendationNotReady("The assessment has not been submitted")
         case AssessmentStatus.FAILED:
             raise AssessmentFailed("The assessment failed", details={"reason": view.failure_reason})
         case _:

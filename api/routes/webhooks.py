@@ -1,4 +1,4 @@
-"""Partners' endpoints, and the log of what was sent to them."""
+"""Webhook endpoints of partners, and their delivery log."""
 
 from dataclasses import asdict
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import Caller, ScopeDep, ServicesDep
+from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
@@ -30,13 +30,13 @@ from api.schemas.webhooks import (
     Sendable,
 )
 from api.security.tokens import Principal
-from api.workflow_engine import told
+from api.workflow_engine import notify_engine
 from domain.errors import NotFound
 from domain.webhooks.deliveries import Delivery
 from persistence.queries.views import Actor
 from persistence.queries.webhook_views import DeliveryFilter
 from persistence.repositories.endpoints import Issued, NewEndpoint
-from persistence.webhook_intake import WebhookIntakeUnit
+from persistence.request_database import RequestUnitOfWork
 
 endpoints = router(prefix="/webhooks/endpoints", tags=["Webhooks"])
 deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])
@@ -50,21 +50,21 @@ deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def create_endpoint(
-    wanted: EndpointRequest, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+    body: EndpointRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
 ) -> Response:
-    """The answer shows the secret that signs; it is stored encrypted and never shown again."""
-    services.webhooks.check_url(wanted.url)
-    new = NewEndpoint(**wanted.model_dump() | {"event_types": tuple(wanted.event_types)})
+    """Only this response shows the signing secret. The database stores it encrypted."""
+    services.webhooks.check_url(body.url)
+    new = NewEndpoint(**body.model_dump() | {"event_types": tuple(body.event_types)})
 
-    async def create(uow: WebhookIntakeUnit) -> CommandResult:
-        return CommandResult(answer=_with_secret(await uow.endpoints.create(seen, _actor(caller), new)))
+    async def create(uow: RequestUnitOfWork) -> CommandResult:
+        return CommandResult(response=_with_secret(await uow.endpoints.create(scope, _actor(principal), new)))
 
-    return await once.do(services.webhooks.intake, create)
+    return await command.execute(services.database, create)
 
 
 @endpoints.get("", summary="List endpoints", responses=answers(401, 403), response_model_exclude_none=True)
-async def list_endpoints(services: ServicesDep, seen: ScopeDep) -> EndpointList:
-    views = await services.webhooks.queries.endpoints(seen)
+async def list_endpoints(services: ServicesDep, scope: ScopeDep) -> EndpointList:
+    views = await services.webhooks.queries.endpoints(scope)
     return EndpointList(items=[Endpoint.model_validate(view) for view in views])
 
 
@@ -74,8 +74,8 @@ async def list_endpoints(services: ServicesDep, seen: ScopeDep) -> EndpointList:
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
-async def read_endpoint(endpoint_id: Id, services: ServicesDep, seen: ScopeDep) -> Endpoint:
-    view = await services.webhooks.queries.endpoint(endpoint_id, seen)
+async def read_endpoint(endpoint_id: Id, services: ServicesDep, scope: ScopeDep) -> Endpoint:
+    view = await services.webhooks.queries.endpoint(endpoint_id, scope)
     if view is None:
         raise NotFound("No such endpoint")
     return Endpoint.model_validate(view)
@@ -88,14 +88,14 @@ async def read_endpoint(endpoint_id: Id, services: ServicesDep, seen: ScopeDep) 
     response_model_exclude_none=True,
 )
 async def change_endpoint(
-    endpoint_id: Id, change: EndpointChange, services: ServicesDep, caller: Caller, seen: ScopeDep
+    endpoint_id: Id, change: EndpointChange, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> Endpoint:
-    """A disabled endpoint is sent nothing; what happens meanwhile is not lost: enable it, then recover."""
-    wanted = change.model_dump(exclude_unset=True)
-    if "url" in wanted:
+    """A disabled endpoint receives nothing. Enable it and call `recover` to receive the events it missed."""
+    changes = change.model_dump(exclude_unset=True)
+    if "url" in changes:
         services.webhooks.check_url(change.url)
-    async with services.webhooks.intake() as uow:
-        view = await uow.endpoints.change(endpoint_id, seen, _actor(caller), wanted)
+    async with services.database.transaction() as uow:
+        view = await uow.endpoints.change(endpoint_id, scope, _actor(principal), changes)
         await uow.commit()
     return Endpoint.model_validate(view)
 
@@ -103,10 +103,10 @@ async def change_endpoint(
 @endpoints.delete(
     "/{endpoint_id}", status_code=204, summary="Delete an endpoint", responses=answers(400, 401, 403, 404)
 )
-async def delete_endpoint(endpoint_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep) -> None:
-    """Its secrets are erased and its pending deliveries cancelled. The delivery log keeps what was sent to it."""
-    async with services.webhooks.intake() as uow:
-        await uow.endpoints.delete(endpoint_id, seen, _actor(caller))
+async def delete_endpoint(endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep) -> None:
+    """Erases the endpoint's secrets and cancels its pending deliveries. The delivery log remains."""
+    async with services.database.transaction() as uow:
+        await uow.endpoints.delete(endpoint_id, scope, _actor(principal))
         await uow.commit()
 
 
@@ -118,16 +118,16 @@ async def delete_endpoint(endpoint_id: Id, services: ServicesDep, caller: Caller
     responses=answers(400, 401, 403, 404, 409, 422),
 )
 async def test_endpoint(
-    endpoint_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+    endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
 ) -> Response:
-    """A `webhook.test` event for this endpoint alone, delivered as any other event is."""
+    """Deliver a `webhook.test` event to this endpoint only, like any other event."""
     start = services.webhooks.runs.start
 
-    async def send(uow: WebhookIntakeUnit) -> CommandResult:
-        delivery = await uow.redeliveries.test(endpoint_id, seen, _actor(caller))
-        return CommandResult(answer=_started(delivery), tell=[partial(told, start, delivery)])
+    async def send(uow: RequestUnitOfWork) -> CommandResult:
+        delivery = await uow.redeliveries.test(endpoint_id, scope, _actor(principal))
+        return CommandResult(response=_started(delivery), after_commit=[partial(notify_engine, start, delivery)])
 
-    return await once.do(services.webhooks.intake, send, again=start)
+    return await command.execute(services.database, send, on_replay=start)
 
 
 @endpoints.post(
@@ -137,40 +137,48 @@ async def test_endpoint(
     responses=answers(400, 401, 403, 404, 409, 422),
 )
 async def rotate_secret(
-    endpoint_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+    endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
 ) -> Response:
-    """Both secrets sign for 24 hours. Rotated again before that, the oldest of the three stops at once."""
+    """Both secrets sign for 24 hours. After another rotation in that time, the oldest secret stops at once."""
 
-    async def rotate(uow: WebhookIntakeUnit) -> CommandResult:
-        return CommandResult(answer=_with_secret(await uow.endpoints.rotate(endpoint_id, seen, _actor(caller))))
+    async def rotate(uow: RequestUnitOfWork) -> CommandResult:
+        return CommandResult(response=_with_secret(await uow.endpoints.rotate(endpoint_id, scope, _actor(principal))))
 
-    return await once.do(services.webhooks.intake, rotate)
+    return await command.execute(services.database, rotate)
 
 
 @endpoints.post(
     "/{endpoint_id}/recover",
     status_code=202,
     response_model=RecoverAck,
-    summary="Deliver again whatever has not arrived since a time",
+    summary="Deliver again all failed or missed events since a time",
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    endpoint_id: Id, wanted: RecoverRequest, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+    endpoint_id: Id,
+    body: RecoverRequest,
+    services: ServicesDep,
+    principal: PrincipalDep,
+    scope: ScopeDep,
+    command: IdempotencyDep,
 ) -> Response:
-    """Dead letters, cancelled deliveries and what happened while the endpoint was disabled; oldest first, 200 a call.
+    """Redeliver dead letters, cancelled deliveries and events missed while disabled; oldest first, 200 per request.
 
-    Of the event types that the endpoint subscribes to. What is pending is left alone, so calling again is harmless.
+    Includes only event types that the endpoint subscribes to. Pending deliveries do not change, so a repeated request
+    has no further effect on them.
     """
     start = services.webhooks.runs.start
 
-    async def recover(uow: WebhookIntakeUnit) -> CommandResult:
+    async def recover(uow: RequestUnitOfWork) -> CommandResult:
         recovered = await uow.redeliveries.recover(
-            endpoint_id, seen, _actor(caller), since=wanted.since, until=wanted.until
+            endpoint_id, scope, _actor(principal), since=body.since, until=body.until
         )
         ack = RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
-        return CommandResult(answer=ack, tell=[partial(told, start, each) for each in recovered.deliveries])
+        return CommandResult(
+            response=ack, after_commit=[partial(notify_engine, start, each) for each in recovered.deliveries]
+        )
 
-    return await once.do(services.webhooks.intake, recover)
+    return await command.execute(services.database, recover)
 
 
 class DeliveryQuery(QueryInput):
@@ -178,31 +186,31 @@ class DeliveryQuery(QueryInput):
     status: DeliveryStatus | None = None
     event_type: Sendable | None = None
     since: Moment | None = Field(default=None, description="Created at this time or later")
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
-@deliveries.get("", summary="The delivery log", responses=answers(400, 401, 403), response_model_exclude_none=True)
+@deliveries.get("", summary="List deliveries", responses=answers(400, 401, 403), response_model_exclude_none=True)
 async def list_deliveries(
-    query: Annotated[DeliveryQuery, Query()], services: ServicesDep, seen: ScopeDep
+    query: Annotated[DeliveryQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> DeliveryList:
-    """Newest first; deliveries to deleted endpoints stay in it."""
-    found = DeliveryFilter(
+    """Newest first, including deliveries to deleted endpoints."""
+    filters = DeliveryFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
-    views = await services.webhooks.queries.deliveries(seen, found, query.limit + 1)
+    views = await services.webhooks.queries.deliveries(scope, filters, query.limit + 1)
     page, next_cursor = cursors.page(views, query.limit, lambda last: last.delivery_id)
     return DeliveryList(items=[DeliverySummary.model_validate(view) for view in page], next_cursor=next_cursor)
 
 
 @deliveries.get(
     "/{delivery_id}",
-    summary="One delivery with its attempts",
+    summary="Read a delivery with its attempts",
     responses=answers(400, 401, 403, 404),
     response_model_exclude_none=True,
 )
-async def read_delivery(delivery_id: Id, services: ServicesDep, seen: ScopeDep) -> DeliveryDetail:
-    view = await services.webhooks.queries.delivery(delivery_id, seen)
+async def read_delivery(delivery_id: Id, services: ServicesDep, scope: ScopeDep) -> DeliveryDetail:
+    view = await services.webhooks.queries.delivery(delivery_id, scope)
     if view is None:
         raise NotFound("No such delivery")
     attempts = await services.webhooks.queries.attempts(delivery_id)
@@ -216,25 +224,27 @@ async def read_delivery(delivery_id: Id, services: ServicesDep, seen: ScopeDep) 
     "/{delivery_id}/redeliver",
     status_code=202,
     response_model=DeliveryStarted,
-    summary="Deliver an event once more",
+    summary="Deliver an event again",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
 async def redeliver(
-    delivery_id: Id, services: ServicesDep, caller: Caller, seen: ScopeDep, once: IdempotencyDep
+    delivery_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
 ) -> Response:
-    """A pending delivery is attempted now; otherwise the event is delivered anew, with the same id and bytes."""
+    """Attempt a pending delivery now. Otherwise create another delivery with the same event id and the same bytes."""
     runs = services.webhooks.runs
 
-    async def send(uow: WebhookIntakeUnit) -> CommandResult:
-        sent = await uow.redeliveries.redeliver(delivery_id, seen, _actor(caller))
+    async def send(uow: RequestUnitOfWork) -> CommandResult:
+        sent = await uow.redeliveries.redeliver(delivery_id, scope, _actor(principal))
         call = runs.redeliver_now if sent.waiting else runs.start
-        return CommandResult(answer=_started(sent.delivery), tell=[partial(told, call, sent.delivery)])
+        return CommandResult(
+            response=_started(sent.delivery), after_commit=[partial(notify_engine, call, sent.delivery)]
+        )
 
-    return await once.do(services.webhooks.intake, send, again=runs.start)
+    return await command.execute(services.database, send, on_replay=runs.start)
 
 
-def _actor(caller: Principal) -> Actor:
-    return Actor(id=caller.user_id, role=caller.role)
+def _actor(principal: Principal) -> Actor:
+    return Actor(id=principal.user_id, role=principal.role)
 
 
 def _with_secret(issued: Issued) -> EndpointWithSecret:

@@ -15,6 +15,7 @@ from persistence.queries.people import ORGANIZATION_COLUMNS, USER_COLUMNS, peopl
 from persistence.queries.people_views import HeldView, OrganizationView, PeopleScope, UserView
 from persistence.queries.views import Account, Actor, Holder
 from persistence.repositories import audit
+from persistence.repositories.assessments import ERASED
 from persistence.repositories.refresh_tokens import revoke_all
 from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
@@ -165,6 +166,18 @@ class People:
             actor, "user.credential_added", "user", user_id, person.organization_id, credential_id=credential_id
         )
         return HeldView(credential_id=credential_id, title=title, earned_at=earned_at, created_at=created_at)
+
+    async def lock_author(self, user_id: UUID) -> None:
+        """Lock the account that writes about another user in share mode until the transaction ends.
+
+        An erasure of the author then is either seen here or finds what the author wrote.
+
+        Raises:
+            Erased: the author is being erased.
+        """
+        status = select(_users.c.status).where(_users.c.id == user_id).with_for_update(read=True)
+        if await self._session.scalar(status) in ERASED:
+            raise Erased("The account is being erased")
 
     async def _insert(self, organization_id: UUID | None, admin: Actor | None, wanted: NewUser) -> UserView:
         made = upsert(_users).values(

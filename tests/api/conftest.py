@@ -1,4 +1,4 @@
-"""The real app over ASGI on a database of its own, a recording engine, and people of two organizations."""
+"""The real app over ASGI with its own database, a recording engine and users of two organizations."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.dependencies import Catalogue, People, Privacy, Services, Webhooks
+from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
 from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
@@ -23,11 +23,8 @@ from api.security.tokens import Principal, UserRole
 from api.settings import ApiSettings
 from domain.assessments.results import Publication
 from domain.webhooks.deliveries import check_url
-from persistence.catalog_intake import catalog_intake_factory
 from persistence.database import create_engine
 from persistence.encryption import DEVELOPMENT_KEY, SecretCipher
-from persistence.intake import IntakeUnit, intake_factory
-from persistence.people_intake import people_intake_factory
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
@@ -36,9 +33,9 @@ from persistence.queries.people import PeopleQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
+from persistence.request_database import RequestDatabase, RequestUnitOfWork
 from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
-from persistence.webhook_intake import webhook_intake_factory
 from tests.support import answers
 from tests.support.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
 from tests.support.databases import Databases, settings_of
@@ -64,7 +61,7 @@ class Person:
 
 @dataclass
 class Api:
-    """The app's client and what tests arrange behind its back."""
+    """The app's client and helpers that arrange data in its database."""
 
     client: httpx.AsyncClient
     services: Services
@@ -114,7 +111,7 @@ class Api:
         return await self.client.get(f"/api/v1{path}", params=query, headers=person.headers)
 
     async def publish(self, assessment_id: str, **essay: Any) -> Publication:
-        """What the worker does with a submitted assessment, in short."""
+        """Publish a result as the worker does."""
         async with self.uow() as uow:
             assessment, now = await uow.assessments.lock(UUID(assessment_id))
             items = await uow.assessments.items(assessment.id)
@@ -138,8 +135,8 @@ class Api:
             found = select(WebhookEventRow.event_type).where(WebhookEventRow.assessment_id == UUID(assessment_id))
             return list(await session.scalars(found))
 
-    def uow(self) -> IntakeUnit:
-        return IntakeUnit(self.sessions)
+    def uow(self) -> RequestUnitOfWork:
+        return self.services.database.transaction()
 
 
 @asynccontextmanager
@@ -161,13 +158,13 @@ def question_of(started: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def levels_of(question: dict[str, Any], place: int = 0) -> dict[str, str]:
-    """A level for every criterion of an essay, the lowest unless told otherwise."""
+    """Return a level for each criterion of an essay; by default the lowest."""
     return {criterion["key"]: criterion["levels"][place]["name"] for criterion in question["rubric"]["criteria"]}
 
 
 @pytest.fixture(scope="session")
 def api_database(databases: Databases, worker: str) -> Iterator[str]:
-    """Requests commit; nobody else shares what they leave."""
+    """A database of its own, because requests commit."""
     with databases.new(f"{worker}_api") as url:
         yield url
 
@@ -194,35 +191,33 @@ def all_erasures() -> RecordingErasures:
     return RecordingErasures()
 
 
-def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> Webhooks:
+def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> WebhookServices:
     """As in production: no loopback, and not this service."""
-    return Webhooks(
+    return WebhookServices(
         queries=WebhookQueries(engine),
-        intake=webhook_intake_factory(engine, BOX),
         runs=runs,
         check_url=partial(check_url, loopback=False, own_hosts={"api.example.org"}),
     )
 
 
-def people(engine: AsyncEngine) -> People:
-    return People(queries=PeopleQueries(engine), intake=people_intake_factory(engine), api_keys=ApiKeyQueries(engine))
+def people(engine: AsyncEngine) -> PeopleServices:
+    return PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine))
 
 
-def privacy(engine: AsyncEngine, runs: RecordingErasures) -> Privacy:
-    return Privacy(audit=AuditQueries(engine), denials=Denials(engine), exports=Exports(engine), runs=runs)
+def privacy(engine: AsyncEngine, runs: RecordingErasures) -> PrivacyServices:
+    return PrivacyServices(audit=AuditQueries(engine), denials=Denials(engine), exports=Exports(engine), runs=runs)
 
 
-def catalogue(engine: AsyncEngine) -> Catalogue:
-    return Catalogue(
+def catalog(engine: AsyncEngine) -> CatalogServices:
+    return CatalogServices(
         queries=CatalogQueries(engine),
-        intake=catalog_intake_factory(engine),
         runs=RecordingCatalogRuns(),
         searches=ScriptedSearches(),
     )
 
 
 async def no_issuer(url: str) -> Keys:
-    raise AssertionError(f"nobody is asked for keys at {url}")
+    raise AssertionError(f"unexpected request for keys at {url}")
 
 
 @pytest.fixture(scope="session")
@@ -237,15 +232,15 @@ def app(
     services = assemble(
         settings,
         Queries(api_engine),
-        intake_factory(api_engine),
+        RequestDatabase(api_engine, BOX),
         all_runs,
         partners=webhooks(api_engine, all_deliveries),
         people=people(api_engine),
-        catalogue=catalogue(api_engine),
+        catalog=catalog(api_engine),
         privacy=privacy(api_engine, all_erasures),
         work=WorkQueries(api_engine),
         fetch=no_issuer,
-        surroundings=Readiness(None, httpx.AsyncClient(), None),
+        readiness=Readiness(None, httpx.AsyncClient(), None),
     )
     app.state.services = services
     yield app
@@ -265,15 +260,15 @@ async def api(app: FastAPI, api_engine: AsyncEngine) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def runs(all_runs: RecordingRuns) -> Iterator[RecordingRuns]:
-    """The engine as this test finds it: up, and told nothing yet."""
+    """The recorded calls to the engine of assessments, empty and available at the start of the test."""
     all_runs.__init__()  # type: ignore[misc]  # the app holds this very object
     yield all_runs
     all_runs.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture
-def told(all_deliveries: RecordingDeliveries) -> Iterator[RecordingDeliveries]:
-    """The engine of deliveries, as `runs` is that of assessments."""
+def delivery_runs(all_deliveries: RecordingDeliveries) -> Iterator[RecordingDeliveries]:
+    """The recorded calls to the engine of deliveries, as `runs` for assessments."""
     all_deliveries.__init__()  # type: ignore[misc]  # the app holds this very object
     yield all_deliveries
     all_deliveries.__init__()  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""An organization of its own with an admin, so that nobody else's events come to its endpoints."""
+"""An organization with an admin, whose endpoints receive only its own events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

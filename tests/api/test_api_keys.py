@@ -72,7 +72,7 @@ async def audited(api: Api, api_key_id: str) -> list[tuple[str, str | None]]:
 
 @pytest.fixture
 async def admin(api: Api) -> Person:
-    """Of an organization of their own, so that nobody else's keys are in the list."""
+    """An admin of a new organization, which has no other keys."""
     return (await Partner.of(api)).admin
 
 

@@ -27,7 +27,7 @@ async def admin(api: Api) -> Person:
 @pytest.fixture
 def runs(api: Api) -> Iterator[RecordingCatalogRuns]:
     """The engine as this test finds it: up, and told nothing yet."""
-    runs = api.services.catalogue.runs
+    runs = api.services.catalog.runs
     assert isinstance(runs, RecordingCatalogRuns)
     runs.starts, runs.down = 0, False
     yield runs

@@ -22,7 +22,7 @@ SEARCH = "/catalog/search"
 @pytest.fixture
 def searches(api: Api) -> Iterator[ScriptedSearches]:
     """The engine, which does not answer until told otherwise."""
-    searches = api.services.catalogue.searches
+    searches = api.services.catalog.searches
     assert isinstance(searches, ScriptedSearches)
     searches.__init__()  # type: ignore[misc]  # the app holds this very object
     yield searches

@@ -16,10 +16,10 @@ from api.middleware.correlation import Correlation
 from api.readiness import Readiness
 from api.settings import ApiSettings
 from persistence.database import create_engine
-from persistence.intake import intake_factory
 from persistence.queries.assessments import Queries
 from persistence.queries.work import WorkQueries
-from tests.api.conftest import SECRET, Api, Person, catalogue, no_issuer, people, privacy, webhooks
+from persistence.request_database import RequestDatabase
+from tests.api.conftest import SECRET, Api, Person, catalog, no_issuer, people, privacy, webhooks
 from tests.support.databases import settings_of
 from tests.support.fakes import RecordingDeliveries, RecordingErasures, RecordingRuns
 
@@ -160,15 +160,15 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
     services = assemble(
         ApiSettings(jwt_secret=SecretStr(SECRET)),
         Queries(engine),
-        intake_factory(engine),
+        RequestDatabase(engine),
         RecordingRuns(),
         partners=webhooks(engine, RecordingDeliveries()),
         people=people(engine),
-        catalogue=catalogue(engine),
+        catalog=catalog(engine),
         privacy=privacy(engine, RecordingErasures()),
         work=WorkQueries(engine),
         fetch=no_issuer,
-        surroundings=Readiness(None, httpx.AsyncClient(), None),
+        readiness=Readiness(None, httpx.AsyncClient(), None),
     )
     app: FastAPI = build()
     app.state.services = services

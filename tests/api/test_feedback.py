@@ -15,7 +15,7 @@ async def _give(api: Api, person: Person, recommendation_id: object, **feedback:
     )
 
 
-async def test_feedback_leaves_its_row_its_audit_row_and_its_metric(api: Api, learner: Person) -> None:
+async def test_feedback_is_stored_with_its_audit_row_and_metric(api: Api, learner: Person) -> None:
     publication = await api.completed(learner)
     answer = await _give(
         api,
@@ -59,14 +59,14 @@ async def test_feedback_leaves_its_row_its_audit_row_and_its_metric(api: Api, le
     assert metric == 4
 
 
-async def test_every_feedback_is_kept(api: Api, learner: Person) -> None:
+async def test_all_feedback_is_stored(api: Api, learner: Person) -> None:
     publication = await api.completed(learner)
     for score in (2, 5):
         await _give(api, learner, publication.recommendation_id, relevance_score=score)
     assert await _count(api, publication.recommendation_id) == 2
 
 
-async def test_an_advisor_speaks_as_an_advisor(api: Api, learner: Person) -> None:
+async def test_feedback_of_an_advisor_has_the_role_advisor(api: Api, learner: Person) -> None:
     publication = await api.completed(learner)
     advisor = await api.person("advisor")
     claimed = await _give(api, advisor, publication.recommendation_id, relevance_score=3, submitted_by_role="student")
@@ -75,7 +75,7 @@ async def test_an_advisor_speaks_as_an_advisor(api: Api, learner: Person) -> Non
     assert claimed.json()["details"][0]["field"] == "submitted_by_role"
 
 
-async def test_advisors_and_admins_read_what_was_said(api: Api, learner: Person) -> None:
+async def test_advisors_and_admins_read_feedback(api: Api, learner: Person) -> None:
     publication = await api.completed(learner)
     said = {"relevance_score": 2, "comments": "Too easy.", "acceptance_status": "rejected"}
     await _give(api, learner, publication.recommendation_id, **said, credential_id=str(api.credentials[0]))
@@ -87,7 +87,7 @@ async def test_advisors_and_admins_read_what_was_said(api: Api, learner: Person)
         assert (read["credential_id"], read["revision"]) == (str(api.credentials[0]), 1)
 
 
-async def test_what_was_said_comes_in_pages_the_newest_first(api: Api, learner: Person) -> None:
+async def test_feedback_is_listed_in_pages_newest_first(api: Api, learner: Person) -> None:
     publication = await api.completed(learner)
     for score in (1, 2, 3):
         await _give(api, learner, publication.recommendation_id, relevance_score=score)
@@ -98,7 +98,7 @@ async def test_what_was_said_comes_in_pages_the_newest_first(api: Api, learner: 
     assert "next_cursor" not in rest
 
 
-async def test_nothing_said_is_an_empty_list(api: Api, learner: Person) -> None:
+async def test_without_feedback_the_list_is_empty(api: Api, learner: Person) -> None:
     publication = await api.completed(learner)
     answer = await api.get(await api.person("advisor"), f"/recommendations/{publication.recommendation_id}/feedback")
     assert (answer.status_code, answer.json()) == (200, {"items": []})

@@ -1,4 +1,4 @@
-"""Idempotency-Key: one effect, and the first answer again."""
+"""Idempotency-Key: one effect, and replays of the first response."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ REPLAYED = "Idempotent-Replayed"
 
 @dataclass
 class Request:
-    """One that can be sent again."""
+    """A request that can be repeated."""
 
     api: Api
     person: Person
@@ -47,7 +47,7 @@ class Request:
         )
 
     async def send_twice(self) -> httpx.Response:
-        """The first answer, once it is known that the second is the same."""
+        """Send the request twice, check that both responses are equal, and return the first."""
         first, second = await self.send(), await self.send()
         assert (first.status_code, first.content) == (second.status_code, second.content)
         assert (first.headers.get(REPLAYED), second.headers.get(REPLAYED)) == (None, "true")
@@ -76,7 +76,7 @@ async def test_a_start_happens_once(api: Api, learner: Person, runs: RecordingRu
     assert [str(each) for each in runs.started] == [answer.json()["assessment_id"]] * 2
 
 
-async def test_answers_are_handed_in_once(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_answers_are_submitted_once(api: Api, learner: Person, runs: RecordingRuns) -> None:
     started = await api.start(learner)
     body = {"responses": [response_to(question) for question in started["questions"]], "completed": True}
     answer = await Request(api, learner, f"/assessments/{started['assessment_id']}/responses", body).send_twice()
@@ -90,7 +90,7 @@ async def test_feedback_is_given_once(api: Api, feedback: Request) -> None:
     assert await given(api, feedback) == 1
 
 
-async def test_a_renewed_token_is_the_same_person(feedback: Request) -> None:
+async def test_a_renewed_token_is_the_same_user(feedback: Request) -> None:
     renewed = feedback.api.services.tokens.issue(feedback.person.principal)
     first, second = await feedback.send(), await feedback.send(Authorization=f"Bearer {renewed}")
     assert (first.json(), second.headers.get(REPLAYED)) == (second.json(), "true")
@@ -108,7 +108,7 @@ async def test_an_essay_is_reviewed_once(api: Api, learner: Person, runs: Record
     assert [str(each) for each in runs.revised] == [started["assessment_id"]] * 2
 
 
-async def test_healing_and_running_again_are_asked_for_once(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_retry_and_rerun_happen_once(api: Api, learner: Person, runs: RecordingRuns) -> None:
     degraded = str((await api.completed(learner, degraded_reason=DegradedReason.ESSAY_GRADER_LOCAL)).assessment_id)
     failed = (await api.start(await api.person()))["assessment_id"]
     await api.set(failed, status="failed", failure_reason="bug")
@@ -120,7 +120,7 @@ async def test_healing_and_running_again_are_asked_for_once(api: Api, learner: P
     assert [str(each) for each in runs.submitted[-2:]] == [failed] * 2
 
 
-async def test_an_endpoint_is_made_once_and_its_secret_shown_once(api: Api) -> None:
+async def test_an_endpoint_is_created_once_and_its_secret_shown_once(api: Api) -> None:
     partner = await Partner.of(api)
     request = Request(api, partner.admin, "/webhooks/endpoints", {"url": URL, "event_types": TYPES})
     first, second = await request.send(), await request.send()
@@ -142,7 +142,7 @@ async def test_a_secret_is_rotated_once_and_shown_once(api: Api) -> None:
     assert first.json()["secret"].encode() not in await stored_bodies(api, partner.admin)
 
 
-async def test_deliveries_are_sent_once(api: Api, told: RecordingDeliveries) -> None:
+async def test_deliveries_are_sent_once(api: Api, delivery_runs: RecordingDeliveries) -> None:
     partner = await Partner.of(api)
     endpoint_id = (await partner.register())["endpoint_id"]
     await partner.events(endpoint_id, "dead_letter", minutes_ago=60)
@@ -154,10 +154,10 @@ async def test_deliveries_are_sent_once(api: Api, told: RecordingDeliveries) -> 
     recovered = await recover.send_twice()
     assert recovered.json()["redelivered"] == 1
     assert await count(api, WebhookDeliveryRow, WebhookDeliveryRow.endpoint_id == endpoint_id) == 3
-    assert [str(each.id) for each in told.started[:2]] == [test.json()["delivery_id"]] * 2
+    assert [str(each.id) for each in delivery_runs.started[:2]] == [test.json()["delivery_id"]] * 2
 
 
-async def test_twins_have_one_effect(api: Api, feedback: Request) -> None:
+async def test_concurrent_requests_with_one_key_have_one_effect(api: Api, feedback: Request) -> None:
     answers = await asyncio.gather(*(feedback.send() for _ in range(12)))
     assert await given(api, feedback) == 1
     done = [answer for answer in answers if answer.status_code == 201]
@@ -170,7 +170,7 @@ async def test_twins_have_one_effect(api: Api, feedback: Request) -> None:
     }
 
 
-async def test_while_a_request_is_worked_on_its_twin_is_told_to_wait(api: Api, feedback: Request) -> None:
+async def test_a_request_whose_key_is_in_use_is_409_with_retry_after(api: Api, feedback: Request) -> None:
     scope = KeyedRequest(
         organization_id=feedback.person.principal.organization_id,
         user_id=feedback.person.id,
@@ -209,7 +209,7 @@ async def test_a_replay_survives_a_new_secret(api: Api, feedback: Request) -> No
 
 
 @pytest.mark.parametrize("key_is_stored", [True, False], ids=["this release's row", "an earlier release's row"])
-async def test_under_a_new_secret_another_body_is_refused_while_the_old_one_is_kept(
+async def test_under_a_new_secret_another_body_is_refused_while_the_old_secret_is_configured(
     api: Api, feedback: Request, *, key_is_stored: bool
 ) -> None:
     await feedback.send()
@@ -226,7 +226,7 @@ async def test_under_a_new_secret_another_body_is_refused_while_the_old_one_is_k
 
 
 async def _sent_under(api: Api, request: Request, secret: str) -> httpx.Response:
-    """The request as another process answers it, whose JWT_SECRET is this one."""
+    """Send the request to another process with this JWT_SECRET."""
     settings = api.services.settings.model_copy(update={"jwt_secret": SecretStr(secret)})
     async with client_with(api, settings=settings) as client:
         return await client.post(
@@ -236,7 +236,7 @@ async def _sent_under(api: Api, request: Request, secret: str) -> httpx.Response
         )
 
 
-async def test_a_key_counts_for_its_user_and_its_resource_only(api: Api, feedback: Request) -> None:
+async def test_a_key_is_scoped_to_its_user_and_resource(api: Api, feedback: Request) -> None:
     other = await api.person()
     theirs = (await api.completed(other)).recommendation_id
     mine = (await api.completed(feedback.person)).recommendation_id
@@ -259,7 +259,7 @@ async def test_quoted_and_bare_are_the_same_key(feedback: Request) -> None:
 @pytest.mark.parametrize(
     "key", ["", '""', '"open', 'shut"', "x" * 256, f'"{"x" * 256}"', "t\tab", "ümlaut", '"a" "b"', '"a\\b"']
 )
-async def test_what_is_no_key_is_refused(api: Api, feedback: Request, key: str) -> None:
+async def test_an_invalid_key_is_refused(api: Api, feedback: Request, key: str) -> None:
     sent = feedback.person.headers | {"Idempotency-Key": key}
     headers = {name.encode(): value.encode("latin-1") for name, value in sent.items()}
     answer = await api.client.post(f"/api/v1{feedback.path}", json=feedback.body, headers=headers)
@@ -268,7 +268,7 @@ async def test_what_is_no_key_is_refused(api: Api, feedback: Request, key: str) 
 
 
 @pytest.mark.parametrize("key", ["x", "x" * 255, f'"{"x" * 255}"', "~!#$ %", '"with \\" and \\\\"'])
-async def test_what_is_a_key_is_taken(feedback: Request, key: str) -> None:
+async def test_a_valid_key_is_accepted(feedback: Request, key: str) -> None:
     feedback.key = key
     await feedback.send_twice()
 
@@ -279,7 +279,7 @@ async def test_two_keys_are_refused(api: Api, feedback: Request) -> None:
     assert answer.status_code == 400
 
 
-async def test_what_an_effect_refuses_stays_refused(api: Api, learner: Person) -> None:
+async def test_a_client_error_of_the_effect_is_replayed(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     request = Request(api, learner, "/assessments/start", {"role_id": str(ROLE_ID)})
     refused = await request.send_twice()
@@ -288,7 +288,7 @@ async def test_what_an_effect_refuses_stays_refused(api: Api, learner: Person) -
     assert (await request.send()).content == refused.content
 
 
-async def test_answers_that_came_too_late_stay_too_late(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_the_refusal_of_an_expired_assessment_is_replayed(api: Api, learner: Person, runs: RecordingRuns) -> None:
     started = await api.start(learner)
     await api.send(learner, started["assessment_id"], response_to(started["questions"][0]))
     await api.set(started["assessment_id"], expires_at=datetime.now(UTC) - timedelta(seconds=1))
@@ -300,7 +300,7 @@ async def test_answers_that_came_too_late_stay_too_late(api: Api, learner: Perso
     assert [str(each) for each in runs.submitted] == [started["assessment_id"]]
 
 
-async def test_what_was_refused_before_the_effect_may_be_corrected(api: Api, feedback: Request) -> None:
+async def test_a_request_refused_before_its_effect_may_be_corrected(api: Api, feedback: Request) -> None:
     right, feedback.body = feedback.body, {"relevance_score": 6}
     assert (await feedback.send()).status_code == 400
     feedback.body = right
@@ -308,7 +308,9 @@ async def test_what_was_refused_before_the_effect_may_be_corrected(api: Api, fee
     assert await given(api, feedback) == 1
 
 
-async def test_a_replay_starts_what_a_crash_left_unstarted(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_a_replay_starts_the_run_that_a_crash_left_unstarted(
+    api: Api, learner: Person, runs: RecordingRuns
+) -> None:
     started = await api.start(learner)
     body = {"responses": [response_to(question) for question in started["questions"]], "completed": True}
     request = Request(api, learner, f"/assessments/{started['assessment_id']}/responses", body)
@@ -316,12 +318,12 @@ async def test_a_replay_starts_what_a_crash_left_unstarted(api: Api, learner: Pe
     first = await request.send()
     runs.down = False
     again = await request.send()
-    assert "could not be told" in first.json()["message"]
+    assert "unavailable" in first.json()["message"]
     assert again.content == first.content
     assert [str(each) for each in runs.submitted] == [started["assessment_id"]]
 
 
-async def test_a_replay_starts_nothing_that_has_ended(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_a_replay_does_not_start_a_finished_run(api: Api, learner: Person, runs: RecordingRuns) -> None:
     request = Request(api, learner, "/assessments/start", {"role_id": str(ROLE_ID)})
     started = (await request.send()).json()
     await api.submit(learner, started)
@@ -331,7 +333,7 @@ async def test_a_replay_starts_nothing_that_has_ended(api: Api, learner: Person,
     assert (runs.started, runs.submitted) == before
 
 
-async def test_a_replay_needs_the_same_right(api: Api, feedback: Request) -> None:
+async def test_a_replay_needs_the_same_permission(api: Api, feedback: Request) -> None:
     await feedback.send()
     anonymous = await api.client.post(
         f"/api/v1{feedback.path}", json=feedback.body, headers={"Idempotency-Key": feedback.key}
@@ -353,7 +355,7 @@ async def test_after_24_hours_a_key_is_new(api: Api, feedback: Request) -> None:
     assert await count(api, IdempotencyKeyRow, mine) == 1
 
 
-async def test_nothing_is_kept_of_somebody_who_is_being_erased(api: Api, feedback: Request) -> None:
+async def test_no_key_is_stored_for_a_user_being_erased(api: Api, feedback: Request) -> None:
     reviewer = await api.person("advisor")
     feedback.person = reviewer
     await api.get(reviewer, "/me")  # so that this process still takes the token
@@ -366,7 +368,7 @@ async def test_nothing_is_kept_of_somebody_who_is_being_erased(api: Api, feedbac
     assert await count(api, IdempotencyKeyRow, IdempotencyKeyRow.user_id == reviewer.id) == 0
 
 
-async def test_without_a_key_nothing_is_kept(api: Api, feedback: Request) -> None:
+async def test_without_a_key_no_response_is_stored(api: Api, feedback: Request) -> None:
     await api.client.post(f"/api/v1{feedback.path}", json=feedback.body, headers=feedback.person.headers)
     assert await count(api, IdempotencyKeyRow, IdempotencyKeyRow.user_id == feedback.person.id) == 0
 

@@ -31,18 +31,18 @@ KEYS = ("the-same-key-of-both", "another-key-of-both")
 
 @dataclass
 class Organization:
-    """Its people, its ids by the names that parameters have, and the text that stands in all it wrote."""
+    """An organization: its users, its ids by parameter name, and the text that marks everything it wrote."""
 
     id: UUID
     marker: str
     actors: list[Person] = field(default_factory=list)
     ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     seen: dict[str, str] = field(default_factory=dict)
-    """The ids in what it was told, with the last request that told them."""
+    """The ids in responses to it, with the last request that returned each."""
 
     @property
     def private(self) -> set[str]:
-        """Ids that nobody else may use."""
+        """Ids that only this organization may use."""
         return {each for name, ids in self.ids.items() if name != "question_id" for each in ids}
 
 
@@ -190,7 +190,7 @@ class Mixture:
         )
 
     def _remember(self, ours: Organization, answer: httpx.Response) -> None:
-        """Where its lists go on, and what it has made."""
+        """Remember cursors and created ids."""
         body = answer.json() if answer.content else {}
         if "next_cursor" in body:
             self.chooser.cursors.append(body["next_cursor"])
@@ -214,7 +214,7 @@ async def test_nothing_of_one_organization_reaches_the_other(api: Api, app: Fast
             break
         await mixture.send()
 
-    assert readable - mixture.told.keys() == set()  # each of them told somebody something
+    assert readable - mixture.told.keys() == set()  # each operation returned data at least once
     for ours, theirs in (both, both[::-1]):
         kept = await _kept_ids(api, theirs.id)
         assert {id_: ours.seen[id_] for id_ in ours.seen.keys() & (kept | theirs.private)} == {}

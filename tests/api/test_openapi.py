@@ -107,7 +107,7 @@ def test_every_example_is_one(document: dict[str, Any]) -> None:
 
 
 def examples(node: Any) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Each with its schema: those of schemas themselves, and those that stand beside one."""
+    """Yield each example with its schema: examples inside a schema, and examples next to one."""
     if isinstance(node, dict):
         if isinstance(node.get("examples"), list):
             yield from ((node, example) for example in node["examples"])

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import build
 from api.middleware.responses import HttpSettings
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
-from persistence.intake import intake_factory
 from persistence.queries.assessments import Queries
+from persistence.request_database import RequestDatabase
 from persistence.tables import RoleRow, UserRow
 from tests.api.conftest import UNLIMITED, Api, Person, client_with
 from tests.support.builders import ROLE_ID
@@ -35,7 +35,7 @@ async def small(api_database: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def narrow(api: Api, small: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_with(api, queries=Queries(small), intake=intake_factory(small)) as client:
+    async with client_with(api, queries=Queries(small), database=RequestDatabase(small)) as client:
         yield client
 
 

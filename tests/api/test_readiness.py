@@ -33,7 +33,7 @@ class Scripted(Readiness):
 
 async def readiness(api: Api, seen: Seen, weaviate_url: str | None = None) -> httpx.Response:
     settings = api.services.settings.model_copy(update={"weaviate_url": weaviate_url})
-    async with client_with(api, settings=settings, surroundings=Scripted(seen)) as client:
+    async with client_with(api, settings=settings, readiness=Scripted(seen)) as client:
         return await client.get("/readyz")
 
 
@@ -67,7 +67,7 @@ async def test_a_postgres_that_hangs_is_down(api: Api, engine: AsyncEngine) -> N
         async def ping(self) -> None:
             await hung.wait()
 
-    async with client_with(api, queries=Hanging(engine), surroundings=Scripted(Seen())) as client:
+    async with client_with(api, queries=Hanging(engine), readiness=Scripted(Seen())) as client:
         answer = await client.get("/readyz")
     hung.set()
 
@@ -133,9 +133,9 @@ async def asked() -> AsyncIterator[tuple[httpx.AsyncClient, list[httpx.Request]]
 
 async def test_many_probes_look_once(asked: tuple[httpx.AsyncClient, list[httpx.Request]]) -> None:
     http, requests = asked
-    surroundings = Readiness(None, http, f"{WEAVIATE}/")
+    readiness = Readiness(None, http, f"{WEAVIATE}/")
 
-    assert [(await surroundings.look()).weaviate for _ in range(5)] == [True] * 5
+    assert [(await readiness.look()).weaviate for _ in range(5)] == [True] * 5
     assert [str(each.url) for each in requests] == [f"{WEAVIATE}/v1/.well-known/ready"]
 
 

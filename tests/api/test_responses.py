@@ -25,7 +25,7 @@ async def test_answers_are_stored_and_shown_again_in_the_shape_they_were_sent(ap
     assert sorted(resumed["responses"], key=_question_id) == sorted(sent, key=_question_id)
 
 
-async def test_what_cannot_be_seen_in_an_essay_is_kept(api: Api, learner: Person) -> None:
+async def test_invisible_characters_of_an_essay_are_stored(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     essay = question_of(started, "text")
     text = "Zero\u200bwidth, \u202eturned\u202c, a tag \U000e0041\U000e007f, half\u00adway and a mark \ufeff."
@@ -34,7 +34,7 @@ async def test_what_cannot_be_seen_in_an_essay_is_kept(api: Api, learner: Person
     assert [each["answer"] for each in resumed["responses"]] == [text]
 
 
-async def test_an_answer_replaces_the_one_before(api: Api, learner: Person) -> None:
+async def test_an_answer_replaces_the_previous_one(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     question = question_of(started, "single")
     for choice in question["choices"][:2]:
@@ -57,7 +57,7 @@ async def test_numbers_are_stored_as_they_were_written(api: Api, learner: Person
     assert float(stored) == float(number)
 
 
-async def test_handing_in_queues_a_job_a_step_and_one_an_essay(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_submitting_queues_a_job_per_step_and_per_essay(api: Api, learner: Person, runs: RecordingRuns) -> None:
     started = await api.start(learner)
     acknowledged = await api.submit(learner, started)
     assert acknowledged["status"] == "awaiting_async"
@@ -73,14 +73,14 @@ async def test_handing_in_queues_a_job_a_step_and_one_an_essay(api: Api, learner
     }
 
 
-async def test_an_engine_that_is_away_loses_nothing_and_the_message_says_so(
+async def test_with_the_engine_unavailable_the_submission_is_stored_and_the_message_says_so(
     api: Api, learner: Person, runs: RecordingRuns
 ) -> None:
     started = await api.start(learner)
     runs.down = True
     acknowledged = await api.submit(learner, started)
     assert acknowledged["async_job_enqueued"] is True
-    assert "could not be told" in acknowledged["message"]
+    assert "unavailable" in acknowledged["message"]
     assert (await api.get(learner, f"/assessments/{started['assessment_id']}")).json()["status"] == "awaiting_async"
 
 
@@ -224,7 +224,7 @@ async def test_a_refused_batch_clears_nothing(api: Api, learner: Person) -> None
 
 
 @pytest.mark.parametrize("empty", [None, "", "\u200b\u2060"])
-async def test_an_assessment_without_an_answer_cannot_be_handed_in(
+async def test_an_assessment_without_an_answer_cannot_be_submitted(
     api: Api, learner: Person, runs: RecordingRuns, empty: str | None
 ) -> None:
     started = await api.start(learner)
@@ -238,7 +238,7 @@ async def test_an_assessment_without_an_answer_cannot_be_handed_in(
     assert runs.submitted == []
 
 
-async def test_a_refused_hand_in_keeps_the_answers_that_its_batch_would_have_cleared(api: Api, learner: Person) -> None:
+async def test_a_refused_submission_clears_no_answers(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     essay = response_to(question_of(started, "text"))
     await api.send(learner, started["assessment_id"], essay)
@@ -249,7 +249,7 @@ async def test_a_refused_hand_in_keeps_the_answers_that_its_batch_would_have_cle
     assert await _answers(api, learner, started) == [essay["answer"]]
 
 
-async def test_an_answer_stored_before_is_enough_to_hand_in(api: Api, learner: Person) -> None:
+async def test_one_stored_answer_is_enough_to_submit(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     essay, single = (response_to(question_of(started, kind)) for kind in ("text", "single"))
     await api.send(learner, started["assessment_id"], single)
@@ -259,7 +259,7 @@ async def test_an_answer_stored_before_is_enough_to_hand_in(api: Api, learner: P
     assert handed_in.json()["status"] == "awaiting_async"
 
 
-async def test_an_empty_hand_in_is_refused_again_with_its_idempotency_key_and_accepted_with_another(
+async def test_an_empty_submission_is_refused_again_with_its_idempotency_key_and_accepted_with_another(
     api: Api, learner: Person
 ) -> None:
     started = await api.start(learner)
@@ -275,7 +275,7 @@ async def test_an_empty_hand_in_is_refused_again_with_its_idempotency_key_and_ac
     assert await send({"responses": [essay], "completed": True}, "b") == 202
 
 
-async def test_clearing_and_handing_in_at_once_never_hands_in_an_assessment_without_an_answer(
+async def test_concurrent_clearing_and_submitting_never_submits_an_assessment_without_an_answer(
     api: Api, learner: Person
 ) -> None:
     started = await api.start(learner)
@@ -325,14 +325,14 @@ async def test_a_time_without_offset_or_that_does_not_exist_is_refused(
     assert [problem["field"] for problem in refused.json()["details"]] == ["responses.0.submitted_at"]
 
 
-async def test_the_clients_clock_decides_nothing(api: Api, learner: Person) -> None:
+async def test_the_clients_clock_does_not_affect_expiry(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     await api.set(started["assessment_id"], expires_at=datetime.now(UTC) - timedelta(seconds=1))
     sent = response_to(question_of(started, "text")) | {"submitted_at": "2020-01-01T00:00:00Z"}
     assert (await api.send(learner, started["assessment_id"], sent)).status_code == 409
 
 
-async def test_after_handing_in_nothing_changes(api: Api, learner: Person) -> None:
+async def test_a_submitted_assessment_refuses_answers(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     await api.submit(learner, started)
     changed = {"question_id": question_of(started, "text")["question_id"], "answer": "Something else."}
@@ -342,9 +342,7 @@ async def test_after_handing_in_nothing_changes(api: Api, learner: Person) -> No
     assert changed not in resumed["responses"]
 
 
-async def test_handing_in_from_several_connections_at_once_is_one_submission(
-    api: Api, learner: Person, runs: RecordingRuns
-) -> None:
+async def test_concurrent_submissions_count_once(api: Api, learner: Person, runs: RecordingRuns) -> None:
     started = await api.start(learner)
     responses = [response_to(question) for question in started["questions"]]
     answers = await asyncio.gather(
@@ -361,7 +359,7 @@ async def test_handing_in_from_several_connections_at_once_is_one_submission(
     assert submissions == 1
 
 
-async def test_expiry_is_noticed_without_the_engine_and_submits_what_is_there(
+async def test_an_expired_assessment_is_submitted_with_its_answers_without_the_engine(
     api: Api, learner: Person, runs: RecordingRuns
 ) -> None:
     started = await api.start(learner)

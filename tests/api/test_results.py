@@ -15,7 +15,9 @@ async def test_the_status_counts_answers(api: Api, learner: Person) -> None:
     assert "stage" not in view
 
 
-async def test_the_live_stage_is_added_when_the_engine_tells_it(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_the_live_stage_is_added_when_the_engine_reports_it(
+    api: Api, learner: Person, runs: RecordingRuns
+) -> None:
     started = await api.start(learner)
     await api.submit(learner, started)
     path = f"/assessments/{started['assessment_id']}"
@@ -25,7 +27,9 @@ async def test_the_live_stage_is_added_when_the_engine_tells_it(api: Api, learne
     assert telling == silent | {"stage": "scoring"}
 
 
-async def test_an_engine_that_fails_to_tell_changes_nothing(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_a_failing_stage_query_does_not_change_the_response(
+    api: Api, learner: Person, runs: RecordingRuns
+) -> None:
     started = await api.start(learner)
     await api.submit(learner, started)
     runs.down = True
@@ -34,7 +38,7 @@ async def test_an_engine_that_fails_to_tell_changes_nothing(api: Api, learner: P
     assert (await api.get(learner, f"{path}/result")).status_code == 202
 
 
-async def test_storing_an_answer_moves_last_updated_at(api: Api, learner: Person) -> None:
+async def test_storing_an_answer_updates_last_updated_at(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     path = f"/assessments/{started['assessment_id']}"
     before = (await api.get(learner, path)).json()["last_updated_at"]
@@ -43,14 +47,14 @@ async def test_storing_an_answer_moves_last_updated_at(api: Api, learner: Person
 
 
 @pytest.mark.parametrize("what", ["result", "scores"])
-async def test_before_handing_in_there_is_no_result(api: Api, learner: Person, what: str) -> None:
+async def test_before_submission_there_is_no_result(api: Api, learner: Person, what: str) -> None:
     started = await api.start(learner)
     answer = await api.get(learner, f"/assessments/{started['assessment_id']}/{what}")
     assert (answer.status_code, answer.json()["error_code"]) == (409, "RESULT_NOT_SUBMITTED")
 
 
 @pytest.mark.parametrize("what", ["result", "scores"])
-async def test_a_result_in_the_making_is_202_with_retry_after(
+async def test_a_result_in_preparation_is_202_with_retry_after(
     api: Api, learner: Person, runs: RecordingRuns, what: str
 ) -> None:
     started = await api.start(learner)
@@ -66,7 +70,7 @@ async def test_a_result_in_the_making_is_202_with_retry_after(
     }
 
 
-async def test_a_failed_assessment_says_why(api: Api, learner: Person) -> None:
+async def test_a_failed_assessment_returns_its_reason(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     await api.set(started["assessment_id"], status="failed", failure_reason="CORRUPT_DATA_500")
     answer = await api.get(learner, f"/assessments/{started['assessment_id']}/result")
@@ -74,7 +78,7 @@ async def test_a_failed_assessment_says_why(api: Api, learner: Person) -> None:
     assert answer.json()["details"] == {"reason": "CORRUPT_DATA_500"}
 
 
-async def test_the_result_is_what_the_document_promises(api: Api, learner: Person) -> None:
+async def test_the_result_matches_the_openapi_document(api: Api, learner: Person) -> None:
     publication = await api.completed(learner)
     answer = await api.get(learner, f"/assessments/{publication.assessment_id}/result")
     assert answer.status_code == 200
@@ -97,7 +101,7 @@ async def test_scores_are_those_of_every_question_in_order(api: Api, learner: Pe
     assert [str(score.question_id) for score in scores.scores] == asked
 
 
-async def test_every_revision_is_kept(api: Api, learner: Person) -> None:
+async def test_all_revisions_are_stored(api: Api, learner: Person) -> None:
     publication = await api.completed(learner)
     path = f"/assessments/{publication.assessment_id}"
     listed = (await api.get(learner, f"{path}/revisions")).json()
@@ -108,7 +112,7 @@ async def test_every_revision_is_kept(api: Api, learner: Person) -> None:
 
 
 @pytest.mark.parametrize("revision", ["0", "-1", "1.0", "one", "9" * 30, "٣"])
-async def test_a_revision_that_is_no_number_is_refused(api: Api, learner: Person, revision: str) -> None:
+async def test_a_revision_that_is_not_a_number_is_refused(api: Api, learner: Person, revision: str) -> None:
     publication = await api.completed(learner)
     answer = await api.get(learner, f"/assessments/{publication.assessment_id}/revisions/{revision}")
     assert (answer.status_code, answer.json()["details"][0]["field"]) == (400, "revision")

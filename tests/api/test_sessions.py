@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import func, select, update
 
 from api.security.passwords import hash_password
-from persistence.people_intake import PeopleUnit
 from persistence.queries.views import Holder
 from persistence.tables import AuditLogRow, RefreshTokenRow, UserRow
 from tests.api.conftest import Api, Person
@@ -151,7 +150,7 @@ async def test_no_session_begins_for_an_account_that_has_changed_since_its_passw
         user_id=person.id, role="student", organization_id=person.principal.organization_id, token_version=0
     )
     await change(api, person, **changed)
-    async with PeopleUnit(api.sessions) as uow:
+    async with api.uow() as uow:
         assert await uow.refresh_tokens.start(holder, timedelta(days=1)) is None
 
 

@@ -33,7 +33,7 @@ async def test_the_run_is_started_once_the_assessment_is_committed(
     assert [str(each) for each in runs.started] == [started["assessment_id"]]
 
 
-async def test_an_engine_that_is_away_does_not_change_the_answer(
+async def test_an_unavailable_engine_does_not_change_the_response(
     api: Api, learner: Person, runs: RecordingRuns
 ) -> None:
     runs.down = True
@@ -59,7 +59,7 @@ async def test_starting_is_audited_with_the_request_id(api: Api, learner: Person
 
 
 @pytest.mark.parametrize("role_id", [NOWHERE, "data-analyst", str(ROLE_ID).upper(), f"{{{ROLE_ID}}}", 7, None])
-async def test_a_role_that_is_none_is_refused_by_field(api: Api, learner: Person, role_id: object) -> None:
+async def test_an_invalid_role_is_refused_by_field(api: Api, learner: Person, role_id: object) -> None:
     answer = await api.client.post(START, json={"role_id": role_id}, headers=learner.headers)
     assert answer.status_code == 400
     assert answer.json()["error_code"] == "VALIDATION_400"
@@ -106,7 +106,9 @@ async def test_starting_and_answering_at_once_do_not_block_each_other(api: Api, 
     assert [answer.status_code for answer in answers] == [409] * 4 + [202] * 4
 
 
-async def test_an_expired_one_without_an_answer_is_closed_first(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_an_expired_attempt_without_an_answer_is_failed_first(
+    api: Api, learner: Person, runs: RecordingRuns
+) -> None:
     old = (await api.start(learner))["assessment_id"]
     await api.set(old, expires_at=datetime.now(UTC) - timedelta(seconds=1))
     new = (await api.start(learner))["assessment_id"]
@@ -117,7 +119,9 @@ async def test_an_expired_one_without_an_answer_is_closed_first(api: Api, learne
     assert await api.events(old) == ["assessment.failed"]
 
 
-async def test_an_expired_one_with_an_answer_is_submitted_first(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_an_expired_attempt_with_an_answer_is_submitted_first(
+    api: Api, learner: Person, runs: RecordingRuns
+) -> None:
     started = await api.start(learner)
     old = started["assessment_id"]
     await api.send(learner, old, response_to(question_of(started, "text")))
@@ -130,7 +134,7 @@ async def test_an_expired_one_with_an_answer_is_submitted_first(api: Api, learne
     assert jobs == 5
 
 
-async def test_metadata_is_kept_and_bounded(api: Api, learner: Person) -> None:
+async def test_metadata_is_stored_and_limited(api: Api, learner: Person) -> None:
     kept = {"role_id": str(ROLE_ID), "metadata": {"campaign": "autumn", "share": 0.5}}
     too_much = kept | {"metadata": {"note": "x" * 4096}}
     refused = await api.client.post(START, json=too_much, headers=learner.headers)
@@ -143,7 +147,7 @@ async def test_metadata_is_kept_and_bounded(api: Api, learner: Person) -> None:
     assert details == {"campaign": "autumn", "share": 0.5}
 
 
-async def test_somebody_who_is_being_erased_starts_nothing(api: Api) -> None:
+async def test_a_student_being_erased_cannot_start(api: Api) -> None:
     person = await api.person()
     await api.get(person, "/me")  # remembered as active for a while
     async with api.sessions() as session:

@@ -30,7 +30,7 @@ async def test_starting(api: Api, learner: Person, statements: list[str]) -> Non
     assert len(statements) <= 3
 
 
-async def test_answering_everything_and_handing_in(api: Api, learner: Person, statements: list[str]) -> None:
+async def test_submitting_all_answers(api: Api, learner: Person, statements: list[str]) -> None:
     started = await api.start(learner)
     statements.clear()
     await api.submit(learner, started)

@@ -59,7 +59,7 @@ async def admin(api: Api) -> Person:
 
 @pytest.fixture
 async def elsewhere(api: Api) -> UUID:
-    """An organization that nobody else's test fills."""
+    """An organization that only this test uses."""
     async with api.sessions() as session:
         organization_id = await an_organization(session)
         await session.commit()

@@ -29,7 +29,7 @@ async def endpoint_id(partner: Partner) -> str:
 
 
 async def test_a_test_event_goes_to_the_endpoint_tested_and_no_other(
-    partner: Partner, endpoint_id: str, told: RecordingDeliveries
+    partner: Partner, endpoint_id: str, delivery_runs: RecordingDeliveries
 ) -> None:
     await partner.register()
 
@@ -39,15 +39,15 @@ async def test_a_test_event_goes_to_the_endpoint_tested_and_no_other(
     (delivery,) = (await partner.get("/deliveries"))["items"]
     assert (delivery["event_type"], delivery["status"], delivery["attempts"]) == ("webhook.test", "pending", 0)
     assert {name: delivery[name] for name in answer.json()} == answer.json()
-    assert [str(each.id) for each in told.started] == [delivery["delivery_id"]]
+    assert [str(each.id) for each in delivery_runs.started] == [delivery["delivery_id"]]
     body = json.loads((await partner.get(f"/deliveries/{delivery['delivery_id']}"))["body"])
     assert (body["type"], body["version"], body["data"]) == ("webhook.test", 1, {"endpoint_id": endpoint_id})
 
 
 async def test_an_engine_that_is_away_changes_no_answer(
-    partner: Partner, endpoint_id: str, told: RecordingDeliveries
+    partner: Partner, endpoint_id: str, delivery_runs: RecordingDeliveries
 ) -> None:
-    told.down = True
+    delivery_runs.down = True
     await partner.events(endpoint_id, "dead_letter")
     (delivery,) = await partner.deliveries(endpoint_id)
 
@@ -63,7 +63,7 @@ async def test_an_engine_that_is_away_changes_no_answer(
 
 
 async def test_a_pending_delivery_is_told_to_hurry(
-    partner: Partner, endpoint_id: str, told: RecordingDeliveries
+    partner: Partner, endpoint_id: str, delivery_runs: RecordingDeliveries
 ) -> None:
     await partner.events(endpoint_id, "pending")
     (delivery,) = await partner.deliveries(endpoint_id)
@@ -71,13 +71,13 @@ async def test_a_pending_delivery_is_told_to_hurry(
     answer = await partner.call("POST", f"/deliveries/{delivery['delivery_id']}/redeliver")
 
     assert (answer.status_code, answer.json()["delivery_id"]) == (202, delivery["delivery_id"])
-    assert ([str(each.id) for each in told.hurried], told.started) == ([delivery["delivery_id"]], [])
+    assert ([str(each.id) for each in delivery_runs.hurried], delivery_runs.started) == ([delivery["delivery_id"]], [])
     assert len(await partner.deliveries(endpoint_id)) == 1
 
 
 @pytest.mark.parametrize("status", ["delivered", "dead_letter", "cancelled"])
 async def test_an_event_whose_delivery_has_ended_is_delivered_anew(
-    partner: Partner, endpoint_id: str, told: RecordingDeliveries, status: str
+    partner: Partner, endpoint_id: str, delivery_runs: RecordingDeliveries, status: str
 ) -> None:
     (event_id,) = await partner.events(endpoint_id, status)
     (first,) = await partner.deliveries(endpoint_id)
@@ -85,13 +85,13 @@ async def test_an_event_whose_delivery_has_ended_is_delivered_anew(
     answer = await partner.call("POST", f"/deliveries/{first['delivery_id']}/redeliver")
 
     assert (answer.status_code, answer.json()["n"], answer.json()["event_id"]) == (202, 2, str(event_id))
-    assert [str(each.id) for each in told.started] == [answer.json()["delivery_id"]] != [first["delivery_id"]]
+    assert [str(each.id) for each in delivery_runs.started] == [answer.json()["delivery_id"]] != [first["delivery_id"]]
     assert {each["n"]: each["status"] for each in await partner.deliveries(endpoint_id)} == {1: status, 2: "pending"}
     assert await partner.event_status(event_id) == "pending"
 
 
 async def test_any_earlier_delivery_stands_for_its_event(
-    partner: Partner, endpoint_id: str, told: RecordingDeliveries
+    partner: Partner, endpoint_id: str, delivery_runs: RecordingDeliveries
 ) -> None:
     await partner.events(endpoint_id, "dead_letter")
     (first,) = await partner.deliveries(endpoint_id)
@@ -100,7 +100,7 @@ async def test_any_earlier_delivery_stands_for_its_event(
     second, again = [(await partner.call("POST", path)).json() for _ in range(2)]
 
     assert second == again
-    assert [each.n for each in told.started + told.hurried] == [2, 2]
+    assert [each.n for each in delivery_runs.started + delivery_runs.hurried] == [2, 2]
 
 
 async def test_two_redeliveries_at_once_make_one_delivery(partner: Partner, endpoint_id: str) -> None:
@@ -115,7 +115,7 @@ async def test_two_redeliveries_at_once_make_one_delivery(partner: Partner, endp
 
 
 async def test_nothing_is_sent_to_an_endpoint_that_is_disabled(
-    partner: Partner, endpoint_id: str, told: RecordingDeliveries
+    partner: Partner, endpoint_id: str, delivery_runs: RecordingDeliveries
 ) -> None:
     await partner.events(endpoint_id, "dead_letter")
     (delivery,) = await partner.deliveries(endpoint_id)
@@ -129,7 +129,7 @@ async def test_nothing_is_sent_to_an_endpoint_that_is_disabled(
 
     assert [(each.status_code, each.json()["error_code"]) for each in answers] == [(409, "CONFLICT_409")] * 3
     assert await partner.deliveries(endpoint_id) == [delivery]
-    assert told.started == []
+    assert delivery_runs.started == []
 
 
 async def test_what_was_sent_to_a_deleted_endpoint_cannot_be_sent_again(partner: Partner, endpoint_id: str) -> None:
@@ -144,14 +144,18 @@ async def test_what_was_sent_to_a_deleted_endpoint_cannot_be_sent_again(partner:
 
 
 async def test_recovering_delivers_whatever_did_not_arrive(
-    partner: Partner, endpoint_id: str, told: RecordingDeliveries
+    partner: Partner, endpoint_id: str, delivery_runs: RecordingDeliveries
 ) -> None:
     events = await partner.events(endpoint_id, "delivered", "dead_letter", "pending", "cancelled", None)
 
     answer = await partner.call("POST", f"/endpoints/{endpoint_id}/recover", {"since": LONG_AGO})
 
     assert (answer.status_code, answer.json()) == (202, {"redelivered": 3, "more": False})
-    assert [(each.event_id, each.n) for each in told.started] == [(events[1], 2), (events[3], 2), (events[4], 1)]
+    assert [(each.event_id, each.n) for each in delivery_runs.started] == [
+        (events[1], 2),
+        (events[3], 2),
+        (events[4], 1),
+    ]
     assert len(await partner.deliveries(endpoint_id, status="pending")) == 4
 
 
@@ -180,7 +184,7 @@ async def test_an_event_that_arrived_once_is_not_recovered(partner: Partner, end
 
 
 async def test_recovering_keeps_to_the_time_the_types_and_the_organization(
-    partner: Partner, endpoint_id: str, told: RecordingDeliveries, api: Api
+    partner: Partner, endpoint_id: str, delivery_runs: RecordingDeliveries, api: Api
 ) -> None:
     await partner.events(endpoint_id, "dead_letter", minutes_ago=60)
     (wanted,) = await partner.events(endpoint_id, "dead_letter", minutes_ago=30)
@@ -193,11 +197,11 @@ async def test_recovering_keeps_to_the_time_the_types_and_the_organization(
     since, until = [(now - timedelta(minutes=minutes)).isoformat() for minutes in (40, 20)]
     await partner.call("POST", f"/endpoints/{endpoint_id}/recover", {"since": since, "until": until})
 
-    assert [each.event_id for each in told.started] == [wanted]
+    assert [each.event_id for each in delivery_runs.started] == [wanted]
 
 
 async def test_a_call_recovers_a_bounded_number_and_the_next_one_the_rest(
-    partner: Partner, endpoint_id: str, told: RecordingDeliveries
+    partner: Partner, endpoint_id: str, delivery_runs: RecordingDeliveries
 ) -> None:
     events = await partner.events(endpoint_id, *["dead_letter", None] * (MAX_RECOVERED // 2), None, minutes_ago=60)
     path = f"/endpoints/{endpoint_id}/recover"
@@ -205,7 +209,7 @@ async def test_a_call_recovers_a_bounded_number_and_the_next_one_the_rest(
     answers = [(await partner.call("POST", path, {"since": LONG_AGO})).json() for _ in range(2)]
 
     assert answers == [{"redelivered": MAX_RECOVERED, "more": True}, {"redelivered": 1, "more": False}]
-    assert [each.event_id for each in told.started] == events
+    assert [each.event_id for each in delivery_runs.started] == events
 
 
 @pytest.mark.parametrize(

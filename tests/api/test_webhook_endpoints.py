@@ -59,8 +59,10 @@ async def test_an_answer_with_a_secret_is_not_to_be_cached(partner: Partner) -> 
     assert [answer.headers["Cache-Control"] for answer in (registered, rotated)] == ["no-store", "no-store"]
 
 
-async def test_secrets_and_addresses_are_shown_nowhere_else(partner: Partner, told: RecordingDeliveries) -> None:
-    told.down = True
+async def test_secrets_and_addresses_are_shown_nowhere_else(
+    partner: Partner, delivery_runs: RecordingDeliveries
+) -> None:
+    delivery_runs.down = True
     with structlog.testing.capture_logs() as lines:
         made = await partner.register()
         path = f"/endpoints/{made['endpoint_id']}"
@@ -81,7 +83,7 @@ async def test_secrets_and_addresses_are_shown_nowhere_else(partner: Partner, to
     assert "partner.example" not in audited + str(lines)
 
 
-async def test_every_act_leaves_its_audit_row(partner: Partner, told: RecordingDeliveries) -> None:
+async def test_every_act_leaves_its_audit_row(partner: Partner, delivery_runs: RecordingDeliveries) -> None:
     endpoint_id = (await partner.register())["endpoint_id"]
     path = f"/endpoints/{endpoint_id}"
     await partner.change(endpoint_id, rate_limit_per_minute=5, event_types=TYPES[:1])
@@ -90,12 +92,12 @@ async def test_every_act_leaves_its_audit_row(partner: Partner, told: RecordingD
     await partner.call("POST", f"{path}/rotate-secret")
     await partner.call("POST", f"{path}/test")
     await partner.call("POST", f"{path}/recover", {"since": "2026-01-01T00:00:00Z"})
-    await partner.call("POST", f"/deliveries/{told.started[0].id}/redeliver")
+    await partner.call("POST", f"/deliveries/{delivery_runs.started[0].id}/redeliver")
     await partner.call("DELETE", path)
 
     audited = await partner.audited(endpoint_id)
 
-    event_id = str(told.started[0].event_id)
+    event_id = str(delivery_runs.started[0].event_id)
     assert [(row.action, row.metadata) for row in audited] == [
         ("webhook_endpoint.created", {"event_types": TYPES}),
         ("webhook_endpoint.changed", {"fields": ["event_types", "rate_limit_per_minute"]}),

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from api.idempotency import HEADER, REPLAYED
 from api.security.tokens import Principal, Tokens, UserRole
 from persistence.database import create_engine
-from persistence.intake import IntakeUnit
+from persistence.request_database import RequestUnitOfWork
 from persistence.unit_of_work import sessions
 from tests.benchmarks import workload
 from tests.benchmarks.connections import Answer, Connection, request_bytes
@@ -187,7 +187,7 @@ async def _with_results(url: str, students: list[Student]) -> list[tuple[Student
         await session.commit()
     published: list[UUID] = []
     for assessment in assessments:
-        async with IntakeUnit(made) as uow:
+        async with RequestUnitOfWork(made) as uow:
             locked, now = await uow.assessments.lock(assessment.id)
             items = await uow.assessments.items(assessment.id)
             publication = await uow.results.publish(locked, now, a_result(items, credentials))

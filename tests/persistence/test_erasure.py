@@ -6,16 +6,18 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from api.services.feedback import FeedbackService
+from api.services.reviews import Judgement, ReviewService
 from domain.database import Database
 from domain.errors import Conflict, Erased, NotFound
 from domain.privacy import Erasure
 from persistence.queries.export import HELD
 from persistence.queries.views import AccessScope, Actor
-from persistence.repositories.feedback import Feedback, FeedbackIntake
+from persistence.repositories.feedback import NewFeedback
 from persistence.repositories.redeliveries import Redeliveries
-from persistence.revising import Judgement, Revising
+from persistence.request_database import RequestUnitOfWork
 from persistence.tables import (
     AssessmentRow,
     AuditLogRow,
@@ -247,21 +249,19 @@ async def test_what_an_advisor_said_about_others_is_their_opinion_and_goes_with_
 
 
 async def test_who_is_being_erased_writes_nothing_about_others(
-    session: AsyncSession, database: Database, person: Marked
+    session: AsyncSession, session_factory: async_sessionmaker[AsyncSession], person: Marked
 ) -> None:
     advisor = Actor(id=await a_user(session, person.organization_id, role="advisor", status="erasing"), role="advisor")
     viewer = AccessScope(organization_id=person.organization_id)
     recommendation_id = await session.scalar(text("SELECT id FROM recommendations"))
-    feedback = Feedback(relevance_score=3, acceptance_status=None, comments="late", credential_id=None)
+    feedback = NewFeedback(relevance_score=3, acceptance_status=None, comments="late", credential_id=None)
     assert isinstance(recommendation_id, UUID)
-    async with database.transaction() as uow:
-        given = FeedbackIntake(session, uow.assessments).give(recommendation_id, viewer, advisor, feedback)
+    async with RequestUnitOfWork(session_factory) as uow:
         with pytest.raises(Erased):
-            await given
-        revising = Revising(session, uow.assessments, uow.jobs, uow.results)
+            await FeedbackService(uow).give(recommendation_id, viewer, advisor, feedback)
         judgement = Judgement(levels=None, comment="late")
         with pytest.raises(Erased):
-            await revising.review(person.assessment_id, uuid4(), viewer, advisor, judgement)
+            await ReviewService(uow).review(person.assessment_id, uuid4(), viewer, advisor, judgement)
 
 
 async def test_what_was_sent_about_them_is_not_sent_again(

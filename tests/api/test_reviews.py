@@ -46,7 +46,7 @@ async def completed(api: Api, submitted: dict[str, Any]) -> dict[str, Any]:
 
 
 def ratings_of(essay: dict[str, Any]) -> tuple[CriterionRating, ...]:
-    """The highest levels, as a grader gives them."""
+    """Return the highest levels in the shape of a grader's ratings."""
     return tuple(
         CriterionRating(criterion=key, level=level, points=Decimal(1), rationale="It is.")
         for key, level in levels_of(essay, -1).items()
@@ -58,7 +58,7 @@ async def post(api: Api, person: Person, path: str, body: Any = None) -> httpx.R
 
 
 async def review(api: Api, person: Person, started: dict[str, Any], question_id: str = "", **body: Any) -> Any:
-    """Of the first essay unless another item is named."""
+    """Review the first essay, or the named item."""
     question_id = question_id or question_of(started, "text")["question_id"]
     return await post(api, person, f"{started['assessment_id']}/items/{question_id}/review", body)
 
@@ -88,7 +88,7 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("comment", ["", " \n", "\u200b"])
-async def test_a_blank_comment_of_a_review_is_no_comment(
+async def test_a_blank_review_comment_is_stored_as_none(
     api: Api, advisor: Person, completed: dict[str, Any], comment: str
 ) -> None:
     await review(api, advisor, completed, confirm=True, comment=comment)
@@ -97,7 +97,7 @@ async def test_a_blank_comment_of_a_review_is_no_comment(
     assert row.comment is None
 
 
-async def test_a_review_is_stored_with_its_audit_row_and_the_engine_is_told(
+async def test_a_review_is_stored_with_its_audit_row_and_the_engine_is_notified(
     api: Api, advisor: Person, completed: dict[str, Any], runs: RecordingRuns
 ) -> None:
     essay = question_of(completed, "text")
@@ -143,7 +143,7 @@ async def test_a_review_is_published_even_where_an_error_had_stopped_later_revis
     assert UUID(completed["assessment_id"]) in {assessment.id for assessment in found}
 
 
-async def test_every_review_is_kept(api: Api, advisor: Person, completed: dict[str, Any]) -> None:
+async def test_all_reviews_are_stored(api: Api, advisor: Person, completed: dict[str, Any]) -> None:
     essay = question_of(completed, "text")
     for place in (0, 1):
         await review(api, advisor, completed, levels=levels_of(essay, place))
@@ -151,7 +151,7 @@ async def test_every_review_is_kept(api: Api, advisor: Person, completed: dict[s
     assert [row.levels for row in kept] == [levels_of(essay, place) for place in (0, 1)]
 
 
-async def test_an_engine_that_is_away_changes_nothing(
+async def test_an_unavailable_engine_does_not_change_the_response(
     api: Api, advisor: Person, completed: dict[str, Any], runs: RecordingRuns
 ) -> None:
     runs.down = True
@@ -199,18 +199,20 @@ async def test_levels_that_do_not_fit_the_rubric_are_refused_by_criterion(
     assert await reviews(api, completed) == []
 
 
-async def test_what_is_no_question_of_the_assessment_is_not_found(
+async def test_a_question_of_another_assessment_is_not_found(
     api: Api, advisor: Person, completed: dict[str, Any]
 ) -> None:
     assert refusal(await review(api, advisor, completed, str(uuid4()), confirm=True)) == (404, "NOT_FOUND_404")
 
 
-async def test_what_a_rule_judges_is_not_reviewed(api: Api, advisor: Person, completed: dict[str, Any]) -> None:
+async def test_a_question_scored_by_a_rule_cannot_be_reviewed(
+    api: Api, advisor: Person, completed: dict[str, Any]
+) -> None:
     question_id = question_of(completed, "single")["question_id"]
     assert refusal(await review(api, advisor, completed, question_id, confirm=True)) == (409, "ASSESSMENT_409")
 
 
-async def test_an_essay_that_nobody_wrote_is_not_reviewed(
+async def test_an_unanswered_essay_cannot_be_reviewed(
     api: Api, learner: Person, advisor: Person, started: dict[str, Any]
 ) -> None:
     essay = question_of(started, "text")
@@ -220,7 +222,7 @@ async def test_an_essay_that_nobody_wrote_is_not_reviewed(
     assert refusal(await review(api, advisor, started, levels=levels_of(essay))) == (409, "ASSESSMENT_409")
 
 
-async def test_an_abstention_has_nothing_to_confirm_but_takes_levels(
+async def test_an_abstained_score_cannot_be_confirmed_but_accepts_levels(
     api: Api, advisor: Person, submitted: dict[str, Any]
 ) -> None:
     await api.publish(submitted["assessment_id"], points=None, fraction=None, needs_review=True)
@@ -230,14 +232,14 @@ async def test_an_abstention_has_nothing_to_confirm_but_takes_levels(
 
 
 @pytest.mark.parametrize("status", ["in_progress", "awaiting_async", "failed"])
-async def test_without_a_result_there_is_nothing_to_review(
+async def test_an_assessment_without_a_result_cannot_be_reviewed(
     api: Api, advisor: Person, submitted: dict[str, Any], status: str
 ) -> None:
     await api.set(submitted["assessment_id"], status=status, failure_reason="CORRUPT_DATA_500")
     assert refusal(await review(api, advisor, submitted, confirm=True)) == (409, "ASSESSMENT_409")
 
 
-async def test_nobody_reviews_somebody_being_erased(
+async def test_an_assessment_of_a_user_being_erased_cannot_be_reviewed(
     api: Api, learner: Person, advisor: Person, completed: dict[str, Any]
 ) -> None:
     async with api.sessions() as session:
@@ -246,7 +248,7 @@ async def test_nobody_reviews_somebody_being_erased(
     assert refusal(await review(api, advisor, completed, confirm=True)) == (404, "NOT_FOUND_404")
 
 
-async def test_scores_say_what_a_person_reviewed(api: Api, learner: Person, submitted: dict[str, Any]) -> None:
+async def test_scores_name_the_reviewed_essays(api: Api, learner: Person, submitted: dict[str, Any]) -> None:
     await api.publish(submitted["assessment_id"], reviewed=True, flags=("off_topic",))
     scores = (await api.get(learner, f"/assessments/{submitted['assessment_id']}/scores")).json()["scores"]
     essays = [score for score in scores if "flags" in score]
@@ -257,7 +259,7 @@ async def test_scores_say_what_a_person_reviewed(api: Api, learner: Person, subm
 
 
 @pytest.mark.parametrize("healing", ["final", "stopped"])
-async def test_healing_that_was_given_up_or_failed_is_due_again(
+async def test_stopped_or_failed_healing_becomes_due(
     api: Api, advisor: Person, submitted: dict[str, Any], runs: RecordingRuns, healing: str
 ) -> None:
     assessment_id = submitted["assessment_id"]
@@ -272,7 +274,7 @@ async def test_healing_that_was_given_up_or_failed_is_due_again(
     assert runs.healed_now == [UUID(assessment_id)]
 
 
-async def test_healing_that_is_due_is_hurried(
+async def test_a_retry_starts_due_healing_now(
     api: Api, advisor: Person, submitted: dict[str, Any], runs: RecordingRuns
 ) -> None:
     await api.publish(submitted["assessment_id"], **DEGRADED)
@@ -297,7 +299,7 @@ async def test_each_retry_leaves_its_audit_row(api: Api, advisor: Person, submit
         assert await session.scalar(found) is None
 
 
-async def test_what_cannot_heal_is_not_retried(
+async def test_a_result_that_cannot_heal_is_refused(
     api: Api, advisor: Person, submitted: dict[str, Any], runs: RecordingRuns
 ) -> None:
     await api.publish(submitted["assessment_id"], degraded_reason=DegradedReason.ESSAY_GRADER_NOT_CONFIGURED)
@@ -305,7 +307,7 @@ async def test_what_cannot_heal_is_not_retried(
     assert runs.healed_now == []
 
 
-async def test_what_has_no_result_is_not_retried(api: Api, advisor: Person, submitted: dict[str, Any]) -> None:
+async def test_an_assessment_without_a_result_cannot_heal(api: Api, advisor: Person, submitted: dict[str, Any]) -> None:
     assert refusal(await post(api, advisor, f"{submitted['assessment_id']}/retry")) == (409, "ASSESSMENT_409")
 
 
@@ -339,7 +341,7 @@ async def jobs(api: Api, assessment_id: str, run: int) -> dict[str, str]:
         return {row.job_type: row.status for row in rows}
 
 
-async def test_a_second_rerun_finds_nothing_failed(
+async def test_a_second_rerun_is_refused(
     api: Api, admin: Person, submitted: dict[str, Any], runs: RecordingRuns
 ) -> None:
     await api.set(submitted["assessment_id"], status="failed", failure_reason="CORRUPT_DATA_500")
@@ -358,7 +360,7 @@ async def test_a_second_rerun_finds_nothing_failed(
     ],
     ids=lambda columns: columns.get("failure_reason", columns["status"]),
 )
-async def test_only_what_failed_on_its_way_runs_again(
+async def test_only_a_submitted_and_failed_assessment_can_be_rerun(
     api: Api, admin: Person, submitted: dict[str, Any], runs: RecordingRuns, columns: dict[str, Any]
 ) -> None:
     await api.set(submitted["assessment_id"], **columns)

@@ -1,0 +1,37 @@
+"""Give feedback on a recommendation."""
+
+from uuid import UUID
+
+from api.services.visibility import lock_visible
+from domain.errors import InvalidInput, NotFound, Problem
+from persistence.queries.views import AccessScope, Actor
+from persistence.repositories.feedback import FeedbackReceipt, NewFeedback
+from persistence.request_database import RequestUnitOfWork
+
+
+class FeedbackService:
+    """Use cases of one transaction. The caller commits."""
+
+    def __init__(self, uow: RequestUnitOfWork) -> None:
+        self._uow = uow
+
+    async def give(
+        self, recommendation_id: UUID, scope: AccessScope, actor: Actor, feedback: NewFeedback
+    ) -> FeedbackReceipt:
+        """Store feedback on the current revision, with its audit row and its satisfaction metric.
+
+        Raises:
+            NotFound: the recommendation does not exist or is outside the scope.
+            InvalidInput: the credential is not one of its items.
+            Erased: the actor is being erased.
+        """
+        assessment_id = await self._uow.feedback.assessment_of(recommendation_id, scope)
+        if assessment_id is None:
+            raise NotFound("No such recommendation")
+        assessment, now = await lock_visible(self._uow.assessments.lock(assessment_id), scope)
+        await self._uow.people.lock_author(actor.id)
+        credential_id = feedback.credential_id
+        if credential_id is not None and not await self._uow.feedback.has_item(recommendation_id, credential_id):
+            problem = Problem("credential_id", "is not one of the recommended items")
+            raise InvalidInput("The request is not valid", (problem,))
+        return await self._uow.feedback.add(recommendation_id, assessment, now, actor, feedback)

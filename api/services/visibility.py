@@ -1,0 +1,26 @@
+"""Locks that respect what a caller may see."""
+
+from collections.abc import Awaitable
+from typing import TypeVarTuple
+
+from domain.assessments.lifecycle import Assessment
+from domain.errors import Erased, NotFound
+from persistence.queries.views import AccessScope
+
+Rest = TypeVarTuple("Rest")
+
+
+async def lock_visible(lock: Awaitable[tuple[Assessment, *Rest]], scope: AccessScope) -> tuple[Assessment, *Rest]:
+    """Await a lock on an assessment and return its result.
+
+    Raises:
+        NotFound: the assessment does not exist, its user is being erased, or it is outside the scope. All three look
+            the same to the caller.
+    """
+    try:
+        found = await lock
+    except (NotFound, Erased):
+        raise NotFound("No such assessment") from None
+    if not scope.sees(found[0]):
+        raise NotFound("No such assessment")
+    return found

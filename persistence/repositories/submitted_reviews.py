@@ -1,0 +1,63 @@
+"""Store a reviewer's levels of an essay. A stored review never changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.assessments.lifecycle import Assessment
+from domain.assessments.questions import Item
+from persistence.queries.views import Actor
+from persistence.repositories import audit
+from persistence.tables import EssayReviewRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmittedReview:
+    """`levels` has the level of each criterion of the item's rubric."""
+
+    id: UUID
+    item: Item
+    levels: Mapping[str, str]
+    comment: str | None
+    created_at: datetime
+
+
+class SubmittedReviews:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, assessment: Assessment, review: SubmittedReview, reviewer: Actor) -> None:
+        row = {
+            "id": review.id,
+            "assessment_id": assessment.id,
+            "question_snapshot_id": review.item.snapshot_id,
+            "reviewer_id": reviewer.id,
+            "levels": dict(review.levels),
+            "comment": review.comment,
+            "created_at": review.created_at,
+        }
+        await self._session.execute(insert(EssayReviewRow), [row])
+
+    async def record(
+        self, assessment: Assessment, review: SubmittedReview, reviewer: Actor, *, confirmed: bool
+    ) -> None:
+        """Write the review's audit row. `confirmed`: the reviewer kept the published levels."""
+        await audit.record(
+            self._session,
+            "essay.reviewed",
+            "assessment",
+            assessment.id,
+            organization_id=assessment.organization_id,
+            actor_id=reviewer.id,
+            actor_role=reviewer.role,
+            details={
+                "review_id": review.id,
+                "question_id": review.item.question.id,
+                "revision": assessment.revision,
+                "confirmed": confirmed,
+            },
+        )

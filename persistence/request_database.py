@@ -1,0 +1,76 @@
+"""The unit of work of a request that writes."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction, async_sessionmaker
+
+from domain.assessments.lifecycle import Assessment
+from domain.webhooks.deliveries import Delivery
+from persistence.content.catalog_import import SqlCatalogImports
+from persistence.encryption import SecretCipher
+from persistence.queries.catalog_views import ImportView
+from persistence.repositories.api_keys import ApiKeys
+from persistence.repositories.endpoints import Endpoints
+from persistence.repositories.feedback import SubmittedFeedback
+from persistence.repositories.idempotency import IdempotencyKeys
+from persistence.repositories.people import People
+from persistence.repositories.redeliveries import Redeliveries
+from persistence.repositories.refresh_tokens import RefreshTokens
+from persistence.repositories.student_assessments import StudentAssessments
+from persistence.repositories.submitted_reviews import SubmittedReviews
+from persistence.unit_of_work import SqlUnitOfWork, sessions
+
+
+class RequestUnitOfWork(SqlUnitOfWork):
+    """A transaction with the repositories that only requests write to."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], cipher: SecretCipher | None = None) -> None:
+        super().__init__(sessions)
+        self._cipher = cipher
+        self.keys = IdempotencyKeys(self._session)
+        self.student_assessments = StudentAssessments(self._session)
+        self.submitted_reviews = SubmittedReviews(self._session)
+        self.feedback = SubmittedFeedback(self._session)
+        self.people = People(self._session)
+        self.api_keys = ApiKeys(self._session)
+        self.refresh_tokens = RefreshTokens(self._session)
+        self.redeliveries = Redeliveries(self._session)
+        self.imports = SqlCatalogImports(self._session)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        if self._cipher is None:
+            raise RuntimeError("This process has no cipher for the secrets of webhook endpoints")
+        return Endpoints(self._session, self._cipher)
+
+    def savepoint(self) -> AsyncSessionTransaction:
+        """Open a savepoint with `async with`. An error inside the block undoes the block only."""
+        return self._session.begin_nested()
+
+    async def workflow_subject(self, ids: Mapping[str, str]) -> Assessment | Delivery | ImportView | None:
+        """Read the assessment, pending delivery or import that a workflow call concerns. None: no call is needed.
+
+        `ids` come from the request's path and from its response.
+        """
+        match ids:
+            case {"assessment_id": assessment_id}:
+                return await self.assessments.get(UUID(assessment_id))
+            case {"delivery_id": delivery_id}:
+                return await self.redeliveries.pending(UUID(delivery_id))
+            case {"import_id": import_id}:
+                return await self.imports.view(UUID(import_id))
+            case _:
+                return None
+
+
+class RequestDatabase:
+    """The database as requests use it. `cipher` seals the secrets of webhook endpoints."""
+
+    def __init__(self, engine: AsyncEngine, cipher: SecretCipher | None = None) -> None:
+        self._sessions = sessions(engine)
+        self._cipher = cipher
+
+    def transaction(self) -> RequestUnitOfWork:
+        """Open a transaction. Leaving the block without `commit` rolls everything back."""
+        return RequestUnitOfWork(self._sessions, self._cipher)
