@@ -22,8 +22,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from tests.replay import histories
 from tests.replay.branches import BRANCHES
-from worker import WORKFLOWS
 from workflows.engine.process_exit import run_and_leave
+from workflows.engine.workers import WORKFLOWS
 
 TYPES: Final = {workflow.__name__ for workflows in WORKFLOWS.values() for workflow in workflows}
 SERVERS: Final = {"environment", "temporal_client"}

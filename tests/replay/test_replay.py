@@ -17,7 +17,7 @@ from tests.replay.changed import AtOnce, BehindAPatch
 from tests.replay.histories import DIRECTORY, all_paths, read
 from tests.workflows.pipeline import MARKED
 from tests.workflows.sandbox import STRICT
-from worker import WORKFLOW_INTERCEPTORS, WORKFLOWS
+from workflows.engine.workers import WORKFLOW_INTERCEPTORS, WORKFLOWS
 
 REGISTERED = [workflow for workflows in WORKFLOWS.values() for workflow in workflows]
 PATHS = list(all_paths())

@@ -23,7 +23,7 @@ assert traced
 
 from tests.replay.histories import all_paths, read
 from tests.workflows.sandbox import STRICT
-from worker import WORKFLOW_INTERCEPTORS, WORKFLOWS
+from workflows.engine.workers import WORKFLOW_INTERCEPTORS, WORKFLOWS
 from workflows.telemetry.correlation import CorrelationInterceptor
 
 async def main():

@@ -24,9 +24,9 @@ from tests.support.fakes import InMemoryCredentialIndex
 from tests.workflows.pipeline import MARKED, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.scripted import ScriptedActivities, WorkflowHarness
-from worker import WORKFLOW_INTERCEPTORS
 from workflows.assessment import AssessmentWorkflow
 from workflows.engine import search_attributes
+from workflows.engine.workers import WORKFLOW_INTERCEPTORS
 from workflows.policies import Queue
 from workflows.revision import RevisionWorkflow
 

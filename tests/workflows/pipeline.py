@@ -31,9 +31,11 @@ from persistence.tables import (
 from tests.support.builders import a_user, an_assessment, answer_all
 from tests.support.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners, RecordingErasureList
 from tests.workflows.scripted import Handle, RevisionHandle
-from worker import Models, WorkerSettings, assessments_worker, embeddings_worker, llm_worker
 from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
 from workflows.engine.assessment_runs import TemporalAssessmentRuns, revision_workflow_id, workflow_id
+from workflows.engine.models import Models
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.workers import assessments_worker, embeddings_worker, llm_worker
 from workflows.policies import Queue
 from workflows.revision import RevisionOutcome, RevisionWorkflow
 

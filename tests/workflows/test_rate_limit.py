@@ -18,7 +18,8 @@ from activities.score_essay import Grading, ScoreEssay
 from domain.database import Database
 from domain.grading.ledger import SpendingLimits
 from tests.workflows.waiting import eventually
-from worker import WorkerSettings, llm_worker
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.workers import llm_worker
 
 CALLS = 20
 A_CALL_IN_MINUTES = 0.01

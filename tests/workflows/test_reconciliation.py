@@ -22,8 +22,8 @@ from tests.support.fakes import RecordingCatalogRuns, RecordingDeliveries, Recor
 from tests.workflows.pipeline import ONE_RESULT, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
-from worker import WORKFLOW_INTERCEPTORS
 from workflows.engine.assessment_runs import workflow_id
+from workflows.engine.workers import WORKFLOW_INTERCEPTORS
 from workflows.policies import Queue
 from workflows.reconciliation import ReconciliationWorkflow
 

@@ -28,11 +28,12 @@ from tests.support.fakes import FakeEssayGrader, FakeGradingModel, ScriptedSende
 from tests.support.partners import an_endpoint
 from tests.workflows.pipeline import MARKED, Pipeline, outcome
 from tests.workflows.waiting import PATIENCE_S, eventually
-from worker import WorkerSettings, webhooks_worker
 from workflows.engine import search_attributes
 from workflows.engine.assessment_runs import revision_workflow_id
 from workflows.engine.assessment_runs import workflow_id as assessment_workflow_id
 from workflows.engine.erasure_runs import TemporalErasureRuns, workflow_id
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.workers import webhooks_worker
 from workflows.policies import Queue
 from workflows.user_erasure import ErasureResult, UserErasureWorkflow
 

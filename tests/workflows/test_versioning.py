@@ -2,7 +2,8 @@
 
 from temporalio.common import WorkerDeploymentVersion
 
-from worker import WORKFLOWS, WorkerSettings
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.workers import WORKFLOWS
 from workflows.policies import VERSIONING
 
 

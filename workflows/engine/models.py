@@ -1,0 +1,96 @@
+"""Loads the models that a worker's activities use. Vendor libraries are imported on the first load only."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from activities.adapters.embedding_settings import EmbeddingSettings
+from activities.adapters.telemetry.instrumented import InstrumentedEmbedder, InstrumentedEmbeddingLedger
+from activities.retrieve_evidence import Searched
+from domain.grading.ports import EssayGrader, TextAnalysis
+from domain.recommending.ports import CredentialIndex, Embedder, EmbeddingLedger, NearestLearners
+from workflows.engine.vector_stores import VectorStores
+from workflows.telemetry.tracing import span
+
+if TYPE_CHECKING:
+    from activities.adapters.openai.embedder import OpenAIEmbedder
+    from activities.adapters.openai.grader import OpenAIEssayGrader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """What only the `embeddings` queue needs.
+
+    `embedder` is for queries, and its vectors are in `index`; `standby` searches where it cannot. `catalogue` are those
+    that embed the catalogue, the one for queries first.
+    """
+
+    embedder: Embedder
+    index: CredentialIndex
+    grader: EssayGrader
+    nearest: NearestLearners
+    catalogue: Sequence[Embedder] = ()
+    standby: Searched | None = None
+
+
+ModelLoader: TypeAlias = Callable[[VectorStores, AsyncExitStack, TextAnalysis], Awaitable[Models]]
+"""Makes the models over the stores of their vectors; what must be closed goes on the stack."""
+
+
+def load_language_model() -> "OpenAIEssayGrader":
+    """Imported here, so that workers of other queues need neither the SDK nor a key.
+
+    Raises:
+        InvalidInput: there is no OPENAI_API_KEY.
+    """
+    from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings  # noqa: PLC0415
+
+    return OpenAIEssayGrader(OpenAISettings())
+
+
+def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
+    """Imported here, so that MiniLM alone needs no SDK.
+
+    Raises:
+        InvalidInput: there is no OPENAI_API_KEY.
+    """
+    from activities.adapters.openai.embedder import OpenAIEmbedder, OpenAIEmbeddingSettings  # noqa: PLC0415
+
+    return OpenAIEmbedder(OpenAIEmbeddingSettings(), InstrumentedEmbeddingLedger(ledger))
+
+
+async def load_models(stores: VectorStores, running: AsyncExitStack, analysis: TextAnalysis) -> Models:
+    """MiniLM in memory (seconds) and what is built on it; imported here, so that other workers need no torch.
+
+    Essays are MiniLM's whoever embeds the catalogue: the local grader costs nothing.
+
+    Raises:
+        InvalidInput: OpenAI is to embed the catalogue, and there is no OPENAI_API_KEY.
+    """
+    from activities.adapters.caching import CachingEmbedder  # noqa: PLC0415
+    from activities.adapters.knn import KnnNearestLearners  # noqa: PLC0415
+    from activities.adapters.local_grader.grader import LocalEssayGrader  # noqa: PLC0415
+    from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings  # noqa: PLC0415
+
+    minilm = MiniLMEmbedder(MiniLMSettings())
+    await minilm.warm()
+    local = Models(
+        embedder=CachingEmbedder(minilm),
+        index=stores.index(minilm.provider, minilm.model),
+        grader=LocalEssayGrader(minilm, analysis=analysis),
+        nearest=KnnNearestLearners(),
+        catalogue=(minilm,),
+    )
+    if EmbeddingSettings().provider == "minilm":
+        return local
+    openai = load_openai_embedder(stores.ledger)
+    running.push_async_callback(openai.close)
+    measured = InstrumentedEmbedder(openai, span)
+    return replace(
+        local,
+        embedder=CachingEmbedder(measured),
+        index=stores.once_embedded(openai.provider, openai.model),
+        catalogue=(measured, minilm),
+        standby=Searched(embedder=local.embedder, index=stores.pgvector(minilm.provider, minilm.model)),
+    )

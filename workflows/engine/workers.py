@@ -1,0 +1,210 @@
+"""Builds the Temporal worker of each queue. `worker.py` and the tests use the same builders."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final, TypedDict
+
+from temporalio.client import Client
+from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+
+from activities.adapters.telemetry.metrics import MetricsInterceptor
+from activities.begin_revision import BeginRevision
+from activities.blend_recommendations import BlendRecommendations
+from activities.catalog_embedding import CatalogEmbedding
+from activities.claim_assessment import ClaimAssessment
+from activities.debugging import DebugSettings
+from activities.deliver_webhook import DeliverWebhook
+from activities.end_healing import EndHealing
+from activities.endpoint_slots import EndpointConcurrencyLimiter
+from activities.erase_user import EraseUser
+from activities.failures import FailureInterceptor
+from activities.heartbeats import HeartbeatInterceptor
+from activities.log_context import LogContextInterceptor
+from activities.mark_failed import MarkFailed
+from activities.publish_result import PublishResult
+from activities.reconcile import Reconcile
+from activities.retain import Retain
+from activities.retrieve_evidence import RetrieveEvidence, Searched
+from activities.score_essay import ScoreEssay
+from activities.score_essays_locally import ScoreEssaysLocally
+from activities.score_rules import ScoreRules
+from activities.search_catalog import SearchCatalog
+from domain.assessments.ports import AssessmentRuns
+from domain.database import Database
+from domain.privacy import RetentionRule
+from domain.privacy_ports import ErasureList
+from domain.webhooks.deliveries import WebhookSender
+from persistence.erasure_list import ErasureListSettings, FileErasureList
+from workflows.assessment import AssessmentWorkflow
+from workflows.catalog_embedding import CatalogEmbeddingWorkflow
+from workflows.catalog_search import CatalogSearchWorkflow
+from workflows.engine.backlogs import LOCAL_GRADER, worker_identity
+from workflows.engine.catalog_runs import TemporalCatalogRuns
+from workflows.engine.delivery_runs import TemporalDeliveryRuns
+from workflows.engine.erasure_runs import TemporalErasureRuns
+from workflows.engine.failure_reason import FailureReasonInterceptor
+from workflows.engine.models import Models
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.policies import Queue, sibling_queue
+from workflows.reconciliation import ReconciliationWorkflow
+from workflows.retention import RetentionWorkflow
+from workflows.revision import RevisionWorkflow
+from workflows.user_erasure import UserErasureWorkflow
+from workflows.webhook_delivery import WebhookDeliveryWorkflow
+
+WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
+    Queue.ASSESSMENTS: (
+        AssessmentWorkflow,
+        RevisionWorkflow,
+        ReconciliationWorkflow,
+        CatalogEmbeddingWorkflow,
+        CatalogSearchWorkflow,
+        RetentionWorkflow,
+        UserErasureWorkflow,
+    ),
+    Queue.WEBHOOKS: (WebhookDeliveryWorkflow,),
+}
+"""Every workflow type, by the queue whose workers run it."""
+
+WORKFLOW_INTERCEPTORS: Final[Sequence[Interceptor]] = (FailureReasonInterceptor(),)
+"""What stands around all of them and may ask things of Temporal, so that a replay needs it, too."""
+
+
+class _Options(TypedDict):
+    """What all workers share."""
+
+    interceptors: Sequence[Interceptor]
+    max_concurrent_activities: int
+    max_concurrent_workflow_tasks: int
+    max_cached_workflows: int
+    workflow_task_poller_behavior: PollerBehaviorAutoscaling
+    activity_task_poller_behavior: PollerBehaviorAutoscaling
+    graceful_shutdown_timeout: timedelta
+    deployment_config: WorkerDeploymentConfig | None
+
+
+def assessments_worker(  # noqa: PLR0913  # what the activities need
+    client: Client,
+    database: Database,
+    runs: AssessmentRuns,
+    settings: WorkerSettings,
+    queue: str = Queue.ASSESSMENTS,
+    *,
+    by_model: bool = False,
+    erased: ErasureList | None = None,
+    kept_days: Mapping[RetentionRule, int] | None = None,
+) -> Worker:
+    """Workflows and the activities that need Postgres only; `by_model`: essays go to the `llm` queue first.
+
+    `erased` is the list of the settings unless given; `kept_days` is how long what is kept, for ever where not given.
+    """
+    erasure_runs = TemporalErasureRuns(client, queue)
+    erase = EraseUser(database, erasure_runs, erased or FileErasureList(ErasureListSettings().erasure_list))
+    delivery_runs = TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=WORKFLOWS[Queue.ASSESSMENTS],
+        activities=[
+            ClaimAssessment(database, by_model=by_model).claim_assessment,
+            BeginRevision(database).begin_revision,
+            EndHealing(database).end_healing,
+            ScoreRules(database).score_rules,
+            PublishResult(database).publish_result,
+            MarkFailed(database).mark_failed,
+            Reconcile(database, runs, delivery_runs, erasure_runs, TemporalCatalogRuns(client, queue)).reconcile,
+            erase.stop_runs,
+            erase.erase_records,
+            erase.finish_erasure,
+            Retain(database, kept_days or {}).retain,
+        ],
+        **_options(settings, settings.assessments_slots),
+    )
+
+
+def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, queue: str = Queue.LLM) -> Worker:
+    """The calls of a language model, and nothing else: the server-side rate limit sits on this queue.
+
+    The server keeps the limit that a worker names with each request for work, so that one which lost its data is told
+    again; an operator's `temporal task-queue config set` goes before it.
+    """
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=[essays.score_essay],
+        identity=worker_identity(essays.model_name or LOCAL_GRADER),
+        max_task_queue_activities_per_second=settings.llm_rps,
+        **_options(settings, settings.llm_slots),
+    )
+
+
+def embeddings_worker(  # noqa: PLR0913  # what the activities need
+    client: Client,
+    database: Database,
+    models: Models,
+    settings: WorkerSettings,
+    queue: str = Queue.EMBEDDINGS,
+    *,
+    catalog: CatalogEmbedding | None = None,
+) -> Worker:
+    """The activities that need a model in memory; those about the whole catalogue where `catalog` is given."""
+    searched = Searched(embedder=models.embedder, index=models.index)
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=[
+            ScoreEssaysLocally(database, models.grader).score_essays_locally,
+            RetrieveEvidence(database, models.embedder, models.index, models.standby).retrieve_evidence,
+            SearchCatalog(database, searched, models.standby).search_catalog,
+            BlendRecommendations(database, models.nearest).blend_recommendations,
+            *(_steps_of(catalog) if catalog else ()),
+        ],
+        **_options(settings, settings.embeddings_slots),
+    )
+
+
+def webhooks_worker(
+    client: Client,
+    database: Database,
+    sender: WebhookSender,
+    settings: WorkerSettings,
+    queue: str = Queue.WEBHOOKS,
+) -> Worker:
+    """Deliveries to partners, workflows and requests: their slowness stays here."""
+    deliver = DeliverWebhook(database, sender, EndpointConcurrencyLimiter(settings.webhooks_slots_per_endpoint))
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=WORKFLOWS[Queue.WEBHOOKS],
+        activities=[deliver.deliver_webhook, deliver.close_delivery],
+        **_options(settings, settings.webhooks_slots),
+    )
+
+
+def _steps_of(catalog: CatalogEmbedding) -> Sequence[Callable[..., Awaitable[object]]]:
+    return (
+        catalog.embed_texts,
+        catalog.mend_index,
+        catalog.begin_build,
+        catalog.fill_build,
+        catalog.publish_build,
+    )
+
+
+def _options(settings: WorkerSettings, slots: int) -> _Options:
+    return _Options(
+        interceptors=[
+            LogContextInterceptor(),
+            HeartbeatInterceptor(),
+            MetricsInterceptor(),
+            FailureInterceptor(debug=DebugSettings().microcred_debug),
+            *WORKFLOW_INTERCEPTORS,
+        ],
+        max_concurrent_activities=slots,
+        max_concurrent_workflow_tasks=settings.workflow_slots,
+        max_cached_workflows=settings.cached_workflows,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
+        graceful_shutdown_timeout=timedelta(seconds=settings.grace_s),
+        deployment_config=settings.deployment,
+    )
