@@ -22,7 +22,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deliveries import start_deliveries
     from workflows.engine import search_attributes
     from workflows.essays import all_of, grade
-    from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
+    from workflows.pipeline import (
+        UNRECORDED,
+        describe_failure,
+        failure_message,
+        reason_of,
+        recommend_and_publish,
+        retrieve,
+    )
     from workflows.policies import activity_options, versioning
     from workflows.progress import Stage, Staged
     from workflows.revision import RevisionInput, start_healing
@@ -163,7 +170,7 @@ class AssessmentWorkflow(Staged):
     async def _fail(self, run_number: int, error: ActivityError) -> NoReturn:
         """Writes the failure down where people look for it, then closes the run as failed."""
         reason = reason_of(error)
-        self.show(Stage.FAILED, last_failure=told(error))
+        self.show(Stage.FAILED, last_failure=describe_failure(error))
         workflow.upsert_search_attributes(
             [
                 search_attributes.ASSESSMENT_STATUS.value_set(AssessmentStatus.FAILED),
@@ -178,7 +185,7 @@ class AssessmentWorkflow(Staged):
             )
             await start_deliveries(failed.deliveries)
         raise ApplicationError(
-            closing(error, f"POST /api/v1/assessments/{self._assessment.assessment_id}/rerun"),
+            failure_message(error, f"POST /api/v1/assessments/{self._assessment.assessment_id}/rerun"),
             type="AssessmentFailed",
             non_retryable=True,
         ) from error

@@ -12,7 +12,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 with workflow.unsafe.imports_passed_through():
     from activities.score_essay import EssayInput, EssayOutcome, ScoreEssay
     from domain.grading.scores import DegradedReason
-    from workflows.pipeline import told
+    from workflows.pipeline import describe_failure
     from workflows.policies import FALLBACKS, STORAGE_PAUSE, activity_options
 
 
@@ -72,8 +72,8 @@ def _of_storage(error: ActivityError) -> bool:
 def _fallen_back(error: ActivityError) -> Attempted:
     cause = error.cause
     if isinstance(cause, TemporalTimeout):
-        return Attempted(reason=DegradedReason.ESSAY_GRADER_LOCAL, failure=told(error))
+        return Attempted(reason=DegradedReason.ESSAY_GRADER_LOCAL, failure=describe_failure(error))
     if not isinstance(cause, ApplicationError) or cause.type not in FALLBACKS:
         raise error
     wait = cause.details[0] if cause.details else 0.0
-    return Attempted(reason=FALLBACKS[cause.type], failure=told(error), retry_after_s=float(wait))
+    return Attempted(reason=FALLBACKS[cause.type], failure=describe_failure(error), retry_after_s=float(wait))

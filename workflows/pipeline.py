@@ -54,15 +54,15 @@ def reason_of(error: ActivityError) -> str:
     return cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
 
 
-def told(error: ActivityError) -> str:
+def describe_failure(error: ActivityError) -> str:
     """Which step failed, of what type, and the cause's own words, which hold nothing of the data."""
     return f"{error.activity_type}: {error.cause or error}"
 
 
-def closing(error: ActivityError, again: str) -> str:
+def failure_message(error: ActivityError, again: str) -> str:
     """The last words of a run that failed; `again` is what runs it anew, where that is of use."""
     words = "Nothing is to be done in this run" if reason_of(error) in UNRECORDED else f"Mend the cause, then {again}"
-    return f"{told(error)}. {words}."
+    return f"{describe_failure(error)}. {words}."
 
 
 def _attributes(publication: Publication) -> list[SearchAttributeUpdate[Any]]:

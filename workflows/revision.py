@@ -26,7 +26,14 @@ with workflow.unsafe.imports_passed_through():
     from domain.grading.scores import DegradedReason
     from workflows.engine import search_attributes, static_details
     from workflows.essays import Attempted, grade
-    from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
+    from workflows.pipeline import (
+        UNRECORDED,
+        describe_failure,
+        failure_message,
+        reason_of,
+        recommend_and_publish,
+        retrieve,
+    )
     from workflows.policies import (
         EPOCHS,
         HEALING_ENDS_AFTER,
@@ -199,12 +206,14 @@ class RevisionWorkflow(Staged):
     async def _stop(self, error: ActivityError) -> NoReturn:
         """An error of ours ends the healing, not the assessment: the published result stays."""
         reason = reason_of(error)
-        self.show(Stage.FAILED, last_failure=told(error))
+        self.show(Stage.FAILED, last_failure=describe_failure(error))
         workflow.upsert_search_attributes([search_attributes.FAILURE_REASON.value_set(reason)])
         if reason not in UNRECORDED:
             await self._end(Healing.STOPPED, reason)
         raise ApplicationError(
-            closing(error, f"POST /api/v1/assessments/{self._id}/retry"), type="HealingStopped", non_retryable=True
+            failure_message(error, f"POST /api/v1/assessments/{self._id}/retry"),
+            type="HealingStopped",
+            non_retryable=True,
         ) from error
 
     async def _end(self, healing: Healing, reason: str | None = None) -> Healing:
