@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.grading.scores import DegradedReason
     from workflows.deliveries import start_deliveries
     from workflows.engine import search_attributes
-    from workflows.essays import all_of, grade
+    from workflows.essays import gather_all, grade
     from workflows.pipeline import (
         UNRECORDED,
         describe_failure,
@@ -125,7 +125,7 @@ class AssessmentWorkflow(Staged):
     async def _process(self, claim: Claim) -> Publication:
         run = RunInput(assessment_id=self._assessment.assessment_id, run=claim.run, revision=claim.revision)
         self.show(Stage.SCORING, essays_total=len(claim.essays))
-        await all_of(
+        await gather_all(
             workflow.execute_activity_method(
                 ScoreRules.score_rules,
                 run,
@@ -141,7 +141,7 @@ class AssessmentWorkflow(Staged):
         """By the language model where there is one, each essay on its own; what it leaves, by the local grader."""
         if claim.by_model:
             names = [f"Essay {place} of {len(claim.essays)}" for place in range(1, len(claim.essays) + 1)]
-            graded = await all_of(*map(self._grade, [run] * len(names), claim.essays, names))
+            graded = await gather_all(*map(self._grade, [run] * len(names), claim.essays, names))
             left = tuple(essay for essay in graded if essay is not None)
         else:
             reason = DegradedReason.ESSAY_GRADER_NOT_CONFIGURED

@@ -20,7 +20,7 @@ Graded = TypeVar("Graded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempted:
+class GradingAttempt:
     """What came of it: graded, or why not, and how many seconds the provider asks to wait before it is tried again.
 
     `failure` is why not in the words of who failed.
@@ -31,7 +31,7 @@ class Attempted:
     retry_after_s: float = 0.0
 
 
-async def grade(essay: EssayInput, name: str) -> Attempted:
+async def grade(essay: EssayInput, name: str) -> GradingAttempt:
     """Buys what the essay needs; the next grader's turn comes with a reason.
 
     Raises:
@@ -44,18 +44,18 @@ async def grade(essay: EssayInput, name: str) -> Attempted:
                 ScoreEssay.score_essay, essay, **activity_options("score_essay", f"{name} by the language model: {due}")
             )
         except ActivityError as error:
-            if _of_storage(error):
+            if _is_storage_outage(error):
                 await workflow.sleep(STORAGE_PAUSE, summary="Until the database is back")
                 continue
-            return _fallen_back(error)
+            return _fallback(error)
         if progress.outcome is EssayOutcome.SCORED:
-            return Attempted()
+            return GradingAttempt()
         if progress.outcome is EssayOutcome.UNSCORABLE:
-            return Attempted(reason=progress.reason, failure=progress.reason.text)
+            return GradingAttempt(reason=progress.reason, failure=progress.reason.text)
         due = progress.next_call
 
 
-async def all_of(*essays: Awaitable[Graded]) -> list[Graded]:
+async def gather_all(*essays: Awaitable[Graded]) -> list[Graded]:
     """What came of each; a failure is raised when all have ended, so that it takes no paid call with it."""
     ended = await asyncio.gather(*essays, return_exceptions=True)
     for each in ended:
@@ -64,16 +64,16 @@ async def all_of(*essays: Awaitable[Graded]) -> list[Graded]:
     return [each for each in ended if not isinstance(each, BaseException)]
 
 
-def _of_storage(error: ActivityError) -> bool:
+def _is_storage_outage(error: ActivityError) -> bool:
     """Our own database's outage is waited out, not degraded."""
     return isinstance(error.cause, ApplicationError) and error.cause.type == "StorageUnavailable"
 
 
-def _fallen_back(error: ActivityError) -> Attempted:
+def _fallback(error: ActivityError) -> GradingAttempt:
     cause = error.cause
     if isinstance(cause, TemporalTimeout):
-        return Attempted(reason=DegradedReason.ESSAY_GRADER_LOCAL, failure=describe_failure(error))
+        return GradingAttempt(reason=DegradedReason.ESSAY_GRADER_LOCAL, failure=describe_failure(error))
     if not isinstance(cause, ApplicationError) or cause.type not in FALLBACKS:
         raise error
     wait = cause.details[0] if cause.details else 0.0
-    return Attempted(reason=FALLBACKS[cause.type], failure=describe_failure(error), retry_after_s=float(wait))
+    return GradingAttempt(reason=FALLBACKS[cause.type], failure=describe_failure(error), retry_after_s=float(wait))

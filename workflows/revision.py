@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.assessments.lifecycle import AssessmentStatus, Healing
     from domain.grading.scores import DegradedReason
     from workflows.engine import search_attributes, static_details
-    from workflows.essays import Attempted, grade
+    from workflows.essays import GradingAttempt, grade
     from workflows.pipeline import (
         UNRECORDED,
         describe_failure,
@@ -150,7 +150,7 @@ class RevisionWorkflow(Staged):
         self._put_off(max((attempt.retry_after_s for attempt in attempts), default=0.0))
         return True
 
-    async def _grade(self, plan: RevisionPlan, essay: EssayToRegrade) -> Attempted:
+    async def _grade(self, plan: RevisionPlan, essay: EssayToRegrade) -> GradingAttempt:
         rejections = self._rejections.get(essay.essay, 0)
         # The first attempt reads back what the last epoch bought; only then is anything bought anew.
         epoch = essay.epoch + min(rejections, 1)
@@ -166,7 +166,7 @@ class RevisionWorkflow(Staged):
         return attempt
 
     async def _leave_to_person(
-        self, plan: RevisionPlan, essays: Sequence[EssayToRegrade], attempts: Sequence[Attempted]
+        self, plan: RevisionPlan, essays: Sequence[EssayToRegrade], attempts: Sequence[GradingAttempt]
     ) -> int:
         """Scores locally, with a review, the essays that the model will never grade; how many they are."""
         left = tuple(
