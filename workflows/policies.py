@@ -33,19 +33,19 @@ class Queue(StrEnum):
     WEBHOOKS = "webhooks"
 
 
-UNTIL_IT_WORKS: Final = RetryPolicy(
+RETRY_UNTIL_SUCCESS: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=30),
     maximum_attempts=0,
     non_retryable_error_types=NON_RETRYABLE,
 )
-ONCE: Final = RetryPolicy(maximum_attempts=1)
+ONE_ATTEMPT: Final = RetryPolicy(maximum_attempts=1)
 """Somebody waits for the answer, and has another one."""
-ONCE_A_SCHEDULE: Final = RetryPolicy(maximum_attempts=3, non_retryable_error_types=NON_RETRYABLE)
+THREE_ATTEMPTS: Final = RetryPolicy(maximum_attempts=3, non_retryable_error_types=NON_RETRYABLE)
 
 
-FIVE_TIMES: Final = RetryPolicy(
+FIVE_ATTEMPTS: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=60),
@@ -110,22 +110,22 @@ class Policy:
     heartbeat: timedelta | None = None
 
 
-_DATABASE: Final = Policy(queue=Queue.ASSESSMENTS, retry=UNTIL_IT_WORKS, start_to_close=timedelta(seconds=10))
+_DATABASE: Final = Policy(queue=Queue.ASSESSMENTS, retry=RETRY_UNTIL_SUCCESS, start_to_close=timedelta(seconds=10))
 _MODEL: Final = Policy(
     queue=Queue.EMBEDDINGS,
-    retry=UNTIL_IT_WORKS,
+    retry=RETRY_UNTIL_SUCCESS,
     start_to_close=timedelta(seconds=60),
     heartbeat=timedelta(seconds=10),
 )
 _CATALOGUE: Final = Policy(
     queue=Queue.EMBEDDINGS,
-    retry=UNTIL_IT_WORKS,
+    retry=RETRY_UNTIL_SUCCESS,
     start_to_close=timedelta(minutes=30),  # 100,000 entries take some
     heartbeat=timedelta(seconds=10),
 )
 _LONG: Final = Policy(
     queue=Queue.ASSESSMENTS,
-    retry=UNTIL_IT_WORKS,
+    retry=RETRY_UNTIL_SUCCESS,
     start_to_close=timedelta(minutes=30),  # in small transactions
     heartbeat=timedelta(seconds=30),
 )
@@ -136,7 +136,7 @@ POLICIES: Final = {
     # No schedule-to-start and no schedule-to-close: waiting in this line is not a failure.
     "score_essay": Policy(
         queue=Queue.LLM,
-        retry=FIVE_TIMES,
+        retry=FIVE_ATTEMPTS,
         start_to_close=MODEL_DEADLINE + timedelta(seconds=30),
         heartbeat=timedelta(seconds=10),
     ),
@@ -149,17 +149,17 @@ POLICIES: Final = {
     "mark_failed": _DATABASE,
     "deliver_webhook": Policy(
         queue=Queue.WEBHOOKS,
-        retry=UNTIL_IT_WORKS,
+        retry=RETRY_UNTIL_SUCCESS,
         start_to_close=timedelta(seconds=30),
         heartbeat=timedelta(seconds=10),
     ),
-    "close_delivery": Policy(queue=Queue.WEBHOOKS, retry=UNTIL_IT_WORKS, start_to_close=timedelta(seconds=10)),
+    "close_delivery": Policy(queue=Queue.WEBHOOKS, retry=RETRY_UNTIL_SUCCESS, start_to_close=timedelta(seconds=10)),
     "embed_texts": _CATALOGUE,
     "mend_index": _CATALOGUE,
     "begin_build": _CATALOGUE,
     "fill_build": _CATALOGUE,
     "publish_build": _CATALOGUE,
-    "search_catalog": Policy(queue=Queue.EMBEDDINGS, retry=ONCE, start_to_close=timedelta(seconds=5)),
+    "search_catalog": Policy(queue=Queue.EMBEDDINGS, retry=ONE_ATTEMPT, start_to_close=timedelta(seconds=5)),
     "stop_runs": _LONG,
     "erase_records": _LONG,
     "finish_erasure": _DATABASE,
@@ -167,7 +167,7 @@ POLICIES: Final = {
     "reconcile": Policy(
         queue=Queue.ASSESSMENTS,
         start_to_close=timedelta(minutes=10),
-        retry=ONCE_A_SCHEDULE,
+        retry=THREE_ATTEMPTS,
         heartbeat=timedelta(seconds=30),
     ),
 }
