@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.webhooks.deliveries import Delivery
     from workflows.engine import static_details
     from workflows.policies import Queue, sibling_queue
-    from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, fair, summary, workflow_id
+    from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, endpoint_priority, summary, workflow_id
 
 
 async def start_deliveries(deliveries: Sequence[Delivery]) -> None:
@@ -31,7 +31,7 @@ async def _start(delivery: Delivery) -> None:
             static_summary=summary(delivery),
             static_details=static_details.DELIVERY,
             search_attributes=attributes(delivery),
-            priority=fair(delivery),
+            priority=endpoint_priority(delivery),
         )
     except WorkflowAlreadyStartedError:
         return

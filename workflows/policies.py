@@ -16,7 +16,6 @@ from temporalio.common import Priority, RetryPolicy, VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import NON_RETRYABLE
-    from domain.assessments.lifecycle import Assessment
     from domain.grading.scores import DegradedReason
 
 
@@ -222,11 +221,9 @@ def sibling_queue(own: str, queue: Queue) -> str:
     return queue + own.removeprefix(prefix)
 
 
-def fair(assessment: Assessment) -> Priority:
-    """Organizations take turns: one's thousand submissions do not stand before another's one."""
-    return turn_of(assessment.organization_id)
+def organization_priority(organization_id: UUID) -> Priority:
+    """Dispatch the queued tasks of organizations in turn, so that many submissions of one do not delay another's.
 
-
-def turn_of(organization_id: UUID) -> Priority:
-    """Of a workflow; its activities and child workflows inherit it."""
+    The priority applies to a workflow; its activities and child workflows inherit it.
+    """
     return Priority(fairness_key=str(organization_id))

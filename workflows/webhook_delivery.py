@@ -126,7 +126,7 @@ def summary(delivery: Delivery) -> str:
     return f"Event {delivery.event_id} to endpoint {delivery.endpoint_id}"
 
 
-def fair(delivery: Delivery) -> Priority:
+def endpoint_priority(delivery: Delivery) -> Priority:
     """Endpoints take turns: a backlog for one does not stand before what is due to another."""
     return Priority(fairness_key=str(delivery.endpoint_id))
 

@@ -20,7 +20,7 @@ from domain.assessments.lifecycle import Assessment
 from workflows.assessment import AssessmentInput, AssessmentWorkflow
 from workflows.engine import search_attributes, static_details
 from workflows.engine.calls import DEADLINE_S, EngineCalls
-from workflows.policies import Queue, fair
+from workflows.policies import Queue, organization_priority
 from workflows.progress import Progress
 from workflows.revision import RevisionInput, RevisionWorkflow
 
@@ -116,7 +116,7 @@ class TemporalAssessmentRuns:
                     SearchAttributePair(search_attributes.STUDENT_ID, str(assessment.user_id)),
                 ]
             ),
-            priority=fair(assessment),
+            priority=organization_priority(assessment.organization_id),
             rpc_timeout=timedelta(seconds=self._deadline_s),
         )
 

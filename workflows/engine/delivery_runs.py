@@ -11,7 +11,7 @@ from domain.webhooks.deliveries import Delivery
 from workflows.engine import static_details
 from workflows.engine.calls import DEADLINE_S, EngineCalls
 from workflows.policies import Queue
-from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, fair, summary, workflow_id
+from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, endpoint_priority, summary, workflow_id
 
 
 class TemporalDeliveryRuns:
@@ -45,6 +45,6 @@ class TemporalDeliveryRuns:
             static_summary=summary(delivery),
             static_details=static_details.DELIVERY,
             search_attributes=attributes(delivery),
-            priority=fair(delivery),
+            priority=endpoint_priority(delivery),
             rpc_timeout=timedelta(seconds=self._deadline_s),
         )
