@@ -65,7 +65,7 @@ async def _assessments(process: _Process) -> Worker:
         TemporalAssessmentRuns(process.client),
         process.settings,
         by_model=process.essays.by_model,
-        kept_days=RetentionSettings().days,
+        retention_days=RetentionSettings().days,
     )
 
 

@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
         retrieve,
     )
     from workflows.policies import activity_options, versioning
-    from workflows.progress import Stage, Staged
+    from workflows.progress import Stage, StagedWorkflow
     from workflows.revision import RevisionInput, start_healing
 
 
@@ -51,7 +51,7 @@ class AssessmentOutcome:
 
 
 @workflow.defn(versioning_behavior=versioning("AssessmentWorkflow"))
-class AssessmentWorkflow(Staged):
+class AssessmentWorkflow(StagedWorkflow):
     """A run of an assessment.
 
     Id `assessment-{assessment_id}`, reuse ALLOW_DUPLICATE, conflict USE_EXISTING: Postgres decides what a run may do.

@@ -36,7 +36,7 @@ _TRIES_AGAIN: Final = (
     "nothing, normally. A step that fails is tried again by itself: *Pending Activities* shows its last failure and "
     "next retry, and **Reset** there tries it at once."
 )
-PRESS: Final = {
+ACTIONS: Final = {
     Stage.ANSWERING: "nothing, the student has the word. Signal `submit` looks now whether the answers are in.",
     Stage.WAITING: "signal `retry_degraded` makes the next attempt now.",
     **dict.fromkeys(_WORK, _TRIES_AGAIN),
@@ -68,7 +68,7 @@ def checklist(progress: Progress, stages: Sequence[Stage] = STAGES) -> str:
         lines += [f"\nLast failure: {progress.last_failure}"] if progress.last_failure else []
     if progress.next_attempt and progress.gives_up:
         lines.append(f"\nNext attempt: {progress.next_attempt:{TIME}}; given up after {progress.gives_up:{TIME}}")
-    lines.append(f"\nPress: {PRESS[progress.stage]}")
+    lines.append(f"\nPress: {ACTIONS[progress.stage]}")
     if progress.essays_total:
         lines.append(f"\nEssays graded: {progress.essays_scored} of {progress.essays_total}")
     if progress.degraded_reasons:
@@ -84,7 +84,7 @@ def _boxes(current: Stage, stages: Sequence[Stage]) -> Iterable[str]:
         yield f"- [{'x' if done else ' '}] {stage}" + (" **← now**" if at == now and not done else "")
 
 
-class Staged:
+class StagedWorkflow:
     """What a run of stages tells about itself; the base of the workflows that make results."""
 
     stages: ClassVar[Sequence[Stage]] = STAGES

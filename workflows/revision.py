@@ -42,7 +42,7 @@ with workflow.unsafe.imports_passed_through():
         activity_options,
         versioning,
     )
-    from workflows.progress import REVISION_STAGES, Stage, Staged
+    from workflows.progress import REVISION_STAGES, Stage, StagedWorkflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class RevisionOutcome:
 
 
 @workflow.defn(versioning_behavior=versioning("RevisionWorkflow"))
-class RevisionWorkflow(Staged):
+class RevisionWorkflow(StagedWorkflow):
     """Everything that publishes a later revision of one result.
 
     Id `revision-{assessment_id}`, reuse ALLOW_DUPLICATE, conflict USE_EXISTING. Signals: `retry_degraded` heals now,

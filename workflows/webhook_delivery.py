@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.progress import TIME
 
 ATTEMPTS = len(DELIVERY_SCHEDULE_S)
-PRESS = "signal `redeliver_now` makes the next attempt now, `give_up` makes it a dead letter."
+ACTION = "signal `redeliver_now` makes the next attempt now, `give_up` makes it a dead letter."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class WebhookDeliveryWorkflow:
 
     @workflow.run
     async def run(self, delivery: Delivery) -> DeliveryResult:
-        self._show("first attempt under way", PRESS)
+        self._show("first attempt under way", ACTION)
         done = await self._attempt(1)
         while done.status is DeliveryStatus.PENDING:
             await self._wait(done)
@@ -79,7 +79,7 @@ class WebhookDeliveryWorkflow:
         wait = timedelta(seconds=done.wait_s)
         following = f"attempt {done.attempts + 1} of {ATTEMPTS}"
         due = f"{workflow.now() + wait:{TIME}}"
-        self._show(f"last answer {_answer(done.code)}, {following} at {due}", PRESS)
+        self._show(f"last answer {_answer(done.code)}, {following} at {due}", ACTION)
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._hurried or self._given_up, timeout=wait, timeout_summary=f"Until {following}"
@@ -105,11 +105,11 @@ class WebhookDeliveryWorkflow:
             )
         return result
 
-    def _show(self, state: str, press: str = "nothing.") -> None:
+    def _show(self, state: str, action: str = "nothing.") -> None:
         delivery = self._delivery
         workflow.set_current_details(
             f"Endpoint {delivery.endpoint_id}: {state}\n\nEvent {delivery.event_id}, delivery {delivery.id}"
-            f"\n\nPress: {press}"
+            f"\n\nPress: {action}"
         )
 
 

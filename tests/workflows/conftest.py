@@ -46,7 +46,7 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture
-async def rehearsal(environment: WorkflowEnvironment) -> AsyncIterator[WorkflowHarness]:
+async def harness(environment: WorkflowEnvironment) -> AsyncIterator[WorkflowHarness]:
     activities, suffix = ScriptedActivities(), f"-{uuid4()}"
     async with (
         Worker(

@@ -9,7 +9,7 @@ from temporalio.worker import Worker
 
 from domain.errors import ExternalServiceError
 from tests.workflows.waiting import eventually
-from workflows.engine.backlogs import TaskQueues, offered, worker_identity
+from workflows.engine.backlogs import TaskQueues, announced_models, worker_identity
 
 
 @activity.defn
@@ -33,7 +33,7 @@ async def test_a_worker_is_seen_with_what_it_offers(temporal_client: Client) -> 
 
     async def seen() -> list[str]:
         found = await TaskQueues(temporal_client, [queue]).backlogs()
-        return offered(poller for each in found if each.kind == "activity" for poller in each.pollers)
+        return announced_models(poller for each in found if each.kind == "activity" for poller in each.pollers)
 
     async with Worker(temporal_client, task_queue=queue, activities=[idle], identity=worker_identity("gpt-5")):
         await eventually(seen, ["gpt-5"])

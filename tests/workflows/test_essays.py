@@ -19,12 +19,12 @@ UNSCORABLE = EssayProgress(outcome=EssayOutcome.UNSCORABLE)
 
 
 @pytest.fixture
-def by_model(rehearsal: WorkflowHarness) -> WorkflowHarness:
+def by_model(harness: WorkflowHarness) -> WorkflowHarness:
     """One essay, and a language model to grade it."""
-    activities = rehearsal.activities
+    activities = harness.activities
     activities.essays = activities.essays[:1]
     activities.claims = [replace(activities.claims[0], essays=activities.essays, by_model=True)]
-    return rehearsal
+    return harness
 
 
 def failing(error: Callable[[], Exception], times: int = 1_000_000) -> Callable[[], None]:
@@ -38,10 +38,10 @@ def failing(error: Callable[[], Exception], times: int = 1_000_000) -> Callable[
     return act
 
 
-async def run(rehearsal: WorkflowHarness) -> list[tuple[DegradedReason, int]]:
+async def run(harness: WorkflowHarness) -> list[tuple[DegradedReason, int]]:
     """Why the local grader was called, and how often the model was."""
-    await (await rehearsal.start()).result()
-    return [(left.reason, rehearsal.activities.calls.count("score_essay")) for left in rehearsal.activities.left]
+    await (await harness.start()).result()
+    return [(left.reason, harness.activities.calls.count("score_essay")) for left in harness.activities.left]
 
 
 async def test_what_the_model_graded_does_not_go_to_the_local_grader(by_model: WorkflowHarness) -> None:
@@ -71,15 +71,15 @@ async def test_an_essay_that_the_model_will_never_grade_says_why_and_is_asked_ab
     assert await run(by_model) == [(reason, 1)]
 
 
-async def test_only_the_essays_that_the_model_left_go_to_the_local_grader(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], by_model=True)]
-    rehearsal.activities.progress = [UNSCORABLE]
+async def test_only_the_essays_that_the_model_left_go_to_the_local_grader(harness: WorkflowHarness) -> None:
+    harness.activities.claims = [replace(harness.activities.claims[0], by_model=True)]
+    harness.activities.progress = [UNSCORABLE]
 
-    await (await rehearsal.start()).result()
+    await (await harness.start()).result()
 
-    left = [each.essay for each in rehearsal.activities.left]
+    left = [each.essay for each in harness.activities.left]
     assert len(left) == 1
-    assert left[0] in rehearsal.activities.essays
+    assert left[0] in harness.activities.essays
 
 
 async def test_a_provider_that_is_away_is_asked_five_times(by_model: WorkflowHarness) -> None:
@@ -129,14 +129,14 @@ async def test_a_bug_fails_the_run_instead_of_hiding_behind_the_local_grader(by_
     assert [failure.reason for failure in by_model.activities.failures] == ["CorruptData"]
 
 
-async def test_a_failed_essay_lets_the_others_end_before_the_run_fails(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], by_model=True)]
-    rehearsal.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"), times=1)
+async def test_a_failed_essay_lets_the_others_end_before_the_run_fails(harness: WorkflowHarness) -> None:
+    harness.activities.claims = [replace(harness.activities.claims[0], by_model=True)]
+    harness.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"), times=1)
 
     with pytest.raises(WorkflowFailureError):
-        await run(rehearsal)
+        await run(harness)
 
-    assert rehearsal.activities.calls.count("score_essay") == 2
+    assert harness.activities.calls.count("score_essay") == 2
 
 
 def test_waiting_in_line_for_the_model_is_bounded_by_nothing() -> None:

@@ -34,10 +34,10 @@ def test_a_revision_that_waits_says_what_failed_last_and_when_it_is_tried_again(
     assert "signal `retry_degraded`" in shown
 
 
-async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [HEAL] * 2
-    rehearsal.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Left alone"), times=1)
-    handle = await rehearsal.revise()
+async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [HEAL] * 2
+    harness.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Left alone"), times=1)
+    handle = await harness.revise()
 
     await handle.result()
 
@@ -45,12 +45,12 @@ async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(
     assert (progress.last_failure or "").startswith("score_essay: ModelCircuitOpen: EXTERNAL_SERVICE_502: Left alone. ")
 
 
-async def test_a_healing_that_failed_says_how_it_goes_on(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [HEAL]
-    rehearsal.activities.script["publish_result"] = failing(lambda: CorruptData("Bad row"))
+async def test_a_healing_that_failed_says_how_it_goes_on(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [HEAL]
+    harness.activities.script["publish_result"] = failing(lambda: CorruptData("Bad row"))
 
     with pytest.raises(WorkflowFailureError) as failed:
-        await (await rehearsal.revise()).result()
+        await (await harness.revise()).result()
 
     assert "publish_result: CorruptData: CORRUPT_DATA_500: Bad row. " in str(failed.value.cause)
     assert "/retry." in str(failed.value.cause)

@@ -13,7 +13,7 @@ from temporalio.client import (
 )
 
 from tests.workflows.waiting import eventually
-from workflows.engine.schedules import ensure_reconciliation, sweeps
+from workflows.engine.schedules import ensure_reconciliation, has_reconciliation
 
 # Nothing of it happens while a test runs.
 DAY = timedelta(days=1)
@@ -52,11 +52,11 @@ async def test_a_later_worker_brings_it_up_to_date(temporal_client: Client, sche
 
 
 async def test_a_server_without_it_is_known_by_that(temporal_client: Client) -> None:
-    assert not await sweeps(temporal_client)
+    assert not await has_reconciliation(temporal_client)
 
     await ensure_reconciliation(temporal_client, DAY, QUEUE)
 
-    assert await sweeps(temporal_client)
+    assert await has_reconciliation(temporal_client)
     await temporal_client.get_schedule_handle("reconciliation").delete()
 
 

@@ -78,10 +78,10 @@ class TaskQueues:
 
 
 def worker_identity(what: str) -> str:
-    """A worker's identity that also says, to the Web UI and to `offered`, what it works with."""
+    """A worker's identity that also says, to the Web UI and to `announced_models`, what it works with."""
     return f"{os.getpid()}@{socket.gethostname()} {what}"
 
 
-def offered(identities: Iterable[str]) -> list[str]:
+def announced_models(identities: Iterable[str]) -> list[str]:
     """What workers of these identities work with; nothing of those that do not say."""
     return sorted({what for identity in identities if (what := identity.partition(" ")[2])})

@@ -68,14 +68,14 @@ class TemporalErasureRuns:
         await asyncio.gather(*map(in_turn, ids))
 
     async def _stop(self, run: WorkflowHandle[object, object]) -> None:
-        if not await self._told(lambda: run.cancel(rpc_timeout=self._deadline)):
+        if not await self._found(lambda: run.cancel(rpc_timeout=self._deadline)):
             return
         try:
             async with asyncio.timeout(self._terminated_after_s):
                 while await self._is_running(run):  # noqa: ASYNC110  # the server sends no word of it
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            await self._told(lambda: run.terminate(reason="The person is erased", rpc_timeout=self._deadline))
+            await self._found(lambda: run.terminate(reason="The person is erased", rpc_timeout=self._deadline))
 
     async def _is_running(self, run: WorkflowHandle[object, object]) -> bool:
         running = False
@@ -84,9 +84,9 @@ class TemporalErasureRuns:
             nonlocal running
             running = (await run.describe(rpc_timeout=self._deadline)).status is WorkflowExecutionStatus.RUNNING
 
-        return await self._told(look) and running
+        return await self._found(look) and running
 
-    async def _told(self, call: Callable[[], Awaitable[None]]) -> bool:
+    async def _found(self, call: Callable[[], Awaitable[None]]) -> bool:
         """False where there is no such run, or it has ended."""
         there = True
 

@@ -20,10 +20,10 @@ class FailureReasonInterceptor(Interceptor):
     """Sets it on every run that the failure of an activity ends; workflows that tell themselves raise another error."""
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002, ARG002  # the SDK's signature
-        return _TellingInbound
+        return _FailureReasonInbound
 
 
-class _TellingInbound(WorkflowInboundInterceptor):
+class _FailureReasonInbound(WorkflowInboundInterceptor):
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002, ANN401  # the SDK's signature
         try:
             return await self.next.execute_workflow(input)

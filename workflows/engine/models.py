@@ -60,7 +60,7 @@ def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
     return OpenAIEmbedder(OpenAIEmbeddingSettings(), InstrumentedEmbeddingLedger(ledger))
 
 
-async def load_models(stores: VectorStores, running: AsyncExitStack, analysis: TextAnalysis) -> Models:
+async def load_models(stores: VectorStores, resources: AsyncExitStack, analysis: TextAnalysis) -> Models:
     """MiniLM in memory (seconds) and what is built on it; imported here, so that other workers need no torch.
 
     Essays are MiniLM's whoever embeds the catalogue: the local grader costs nothing.
@@ -85,12 +85,12 @@ async def load_models(stores: VectorStores, running: AsyncExitStack, analysis: T
     if EmbeddingSettings().provider == "minilm":
         return local
     openai = load_openai_embedder(stores.ledger)
-    running.push_async_callback(openai.close)
+    resources.push_async_callback(openai.close)
     measured = InstrumentedEmbedder(openai, span)
     return replace(
         local,
         embedder=CachingEmbedder(measured),
-        index=stores.once_embedded(openai.provider, openai.model),
+        index=stores.when_embedded(openai.provider, openai.model),
         catalogue=(measured, minilm),
         standby=Searched(embedder=local.embedder, index=stores.pgvector(minilm.provider, minilm.model)),
     )

@@ -8,7 +8,12 @@ import structlog
 from temporalio.client import Client
 
 from workflows.engine import search_attributes
-from workflows.engine.schedules import ensure_catalog_embedding, ensure_reconciliation, ensure_retention, sweeps
+from workflows.engine.schedules import (
+    ensure_catalog_embedding,
+    ensure_reconciliation,
+    ensure_retention,
+    has_reconciliation,
+)
 from workflows.policies import CATALOGUE_REBUILT_EVERY, RETENTION_EVERY
 
 log = structlog.get_logger(__name__)
@@ -23,11 +28,11 @@ async def provision(client: Client, sweep_every: timedelta) -> None:
 
 
 async def watch(client: Client, sweep_every: timedelta) -> NoReturn:
-    """Looks as often as it sweeps: a worker outlives a server whose database was emptied, and polls the new one."""
+    """Looks as often as it has_reconciliation: a worker outlives a server whose database was emptied, and polls the new one."""
     while True:
         await asyncio.sleep(sweep_every.total_seconds())
         try:
-            if not await sweeps(client):
+            if not await has_reconciliation(client):
                 log.warning("engine_lost_its_data")
                 await provision(client, sweep_every)
         except Exception as error:  # noqa: BLE001  # the engine is away: the next look will tell

@@ -23,7 +23,7 @@ from workflows.policies import Queue
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.retention import RetentionWorkflow
 
-SWEEP: Final = "reconciliation"
+RECONCILIATION: Final = "reconciliation"
 
 
 async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
@@ -31,7 +31,7 @@ async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Q
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             ReconciliationWorkflow.run,
-            id=SWEEP,
+            id=RECONCILIATION,
             task_queue=queue,
             static_summary="Starts what should be running",
             static_details=static_details.RECONCILIATION,
@@ -39,13 +39,13 @@ async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Q
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
     )
-    await _ensure(client, SWEEP, schedule)
+    await _ensure(client, RECONCILIATION, schedule)
 
 
-async def sweeps(client: Client) -> bool:
+async def has_reconciliation(client: Client) -> bool:
     """Whether the Schedule of reconciliation is there, paused or not."""
     try:
-        await client.get_schedule_handle(SWEEP).describe()
+        await client.get_schedule_handle(RECONCILIATION).describe()
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return False

@@ -36,7 +36,7 @@ class VectorStores:
     def pgvector(self, provider: str, model: str) -> CredentialIndex:
         return PgVectorIndex(self._engine, provider, model)
 
-    def once_embedded(self, provider: str, model: str) -> CredentialIndex:
+    def when_embedded(self, provider: str, model: str) -> CredentialIndex:
         """Refuses to search while the catalogue has too few vectors of the model."""
         return EmbeddedIndex(self.index(provider, model), self._artifacts, self._runs, provider, model)
 

@@ -92,11 +92,11 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
     *,
     by_model: bool = False,
     erased: ErasureList | None = None,
-    kept_days: Mapping[RetentionRule, int] | None = None,
+    retention_days: Mapping[RetentionRule, int] | None = None,
 ) -> Worker:
     """Workflows and the activities that need Postgres only; `by_model`: essays go to the `llm` queue first.
 
-    `erased` is the list of the settings unless given; `kept_days` is how long what is kept, for ever where not given.
+    `erased` is the list of the settings unless given; `retention_days` is how long what is kept, for ever where not given.
     """
     erasure_runs = TemporalErasureRuns(client, queue)
     erase = EraseUser(database, erasure_runs, erased or FileErasureList(ErasureListSettings().erasure_list))
@@ -116,7 +116,7 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
             erase.stop_runs,
             erase.erase_records,
             erase.finish_erasure,
-            Retain(database, kept_days or {}).retain,
+            Retain(database, retention_days or {}).retain,
         ],
         **_options(settings, settings.assessments_slots),
     )
