@@ -19,7 +19,7 @@ from deploy.local.ports import free_port
 from deploy.local.temporal import DYNAMIC_CONFIG, TemporalDevServer
 from domain.ids import derived_id
 from tests.workflows.waiting import eventually
-from workflows.policies import turn_of
+from workflows.policies import organization_priority
 
 FLAGS = ("matching.useNewMatcher", "matching.enableFairness")
 CROWD = 20
@@ -66,7 +66,7 @@ async def serve_a_crowd_and_one(client: Client) -> Served:
             args=[queue, single],
             id=f"{queue}-{place}",
             task_queue=queue,
-            priority=turn_of(SINGLE if single else MANY),
+            priority=organization_priority(SINGLE if single else MANY),
         )
         for place, single in enumerate([False] * CROWD + [True])
     ]
