@@ -135,7 +135,7 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
             log.info("worker_ready", queues=sorted(queues))
             await stop.wait()
             log.info("worker_stopping")
-            # All at once: in sequence, the shutdown would take up to `grace_s` for each queue.
+            # All at once: in sequence, each queue could need another `grace_s`.
             await asyncio.gather(*(worker.shutdown() for worker in workers))
     finally:
         await engine.dispose()

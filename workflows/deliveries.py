@@ -1,4 +1,4 @@
-"""Starting deliveries from within another workflow."""
+"""Start webhook deliveries from another workflow."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 async def start_deliveries(deliveries: Sequence[Delivery]) -> None:
-    """Starts them as abandoned children; returns once all are started. One that runs already is as good."""
+    """Start the deliveries as abandoned child workflows. A delivery that runs already is skipped."""
     await asyncio.gather(*(_start(delivery) for delivery in deliveries))
 
 

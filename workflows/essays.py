@@ -1,4 +1,4 @@
-"""Has an essay graded by a language model, one bought answer after the other."""
+"""Grade an essay with the language model, one completion per activity."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -21,9 +21,9 @@ Graded = TypeVar("Graded")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradingAttempt:
-    """What came of it: graded, or why not, and how many seconds the provider asks to wait before it is tried again.
+    """The outcome of grading an essay. It is graded if it has no `reason`.
 
-    `failure` is why not in the words of who failed.
+    `failure` describes the failure for operators. `retry_after_s` is the wait that the provider asks for.
     """
 
     reason: DegradedReason | None = None
@@ -32,20 +32,20 @@ class GradingAttempt:
 
 
 async def grade(essay: EssayInput, name: str) -> GradingAttempt:
-    """Buys what the essay needs; the next grader's turn comes with a reason.
+    """Request completions until the essay is scored, or return the reason why the fallback must grade it.
 
     Raises:
-        ActivityError: what no other grader can mend.
+        ActivityError: a failure that the fallback cannot handle.
     """
-    due = "first answer"
+    due = "first completion"
     while True:
         try:
             progress = await workflow.execute_activity_method(
-                ScoreEssay.score_essay, essay, **activity_options("score_essay", f"{name} by the language model: {due}")
+                ScoreEssay.score_essay, essay, **activity_options("score_essay", f"{name}, language model: {due}")
             )
         except ActivityError as error:
             if _is_storage_outage(error):
-                await workflow.sleep(STORAGE_PAUSE, summary="Until the database is back")
+                await workflow.sleep(STORAGE_PAUSE, summary="Retry after the database failed")
                 continue
             return _fallback(error)
         if progress.outcome is EssayOutcome.SCORED:
@@ -55,9 +55,9 @@ async def grade(essay: EssayInput, name: str) -> GradingAttempt:
         due = progress.next_call
 
 
-async def gather_all(*essays: Awaitable[Graded]) -> list[Graded]:
-    """What came of each; a failure is raised when all have ended, so that it takes no paid call with it."""
-    ended = await asyncio.gather(*essays, return_exceptions=True)
+async def gather_all(*awaitables: Awaitable[Graded]) -> list[Graded]:
+    """Wait for all, then return their results or raise the first failure. A failure must not cancel paid calls."""
+    ended = await asyncio.gather(*awaitables, return_exceptions=True)
     for each in ended:
         if isinstance(each, BaseException):
             raise each
@@ -65,7 +65,7 @@ async def gather_all(*essays: Awaitable[Graded]) -> list[Graded]:
 
 
 def _is_storage_outage(error: ActivityError) -> bool:
-    """Our own database's outage is waited out, not degraded."""
+    """Whether Postgres was unavailable: the essay then waits instead of being degraded."""
     return isinstance(error.cause, ApplicationError) and error.cause.type == "StorageUnavailable"
 
 

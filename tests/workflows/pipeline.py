@@ -80,7 +80,7 @@ class Pipeline:
                     settings,
                     queues[0],
                     by_model=by_model,
-                    erased=RecordingErasureList(self.erased),
+                    erasure_list=RecordingErasureList(self.erased),
                 ),
                 embeddings_worker(self.client, database, models, settings, queues[1]),
             ):

@@ -141,7 +141,7 @@ async def test_an_output_that_is_corrupt_fails_the_assessment(pipeline: Pipeline
     row = await pipeline.row(assessment)
     assert failure.type == "AssessmentFailed"
     assert failure.message.startswith("retrieve_evidence: CorruptData: ")
-    assert failure.message.endswith(f"Mend the cause, then POST /api/v1/assessments/{assessment.id}/rerun.")
+    assert failure.message.endswith(f"Action: fix the cause, then POST /api/v1/assessments/{assessment.id}/rerun.")
     assert (row.status, row.failure_reason) == (AssessmentStatus.FAILED, "CorruptData")
 
 

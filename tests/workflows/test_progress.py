@@ -14,8 +14,8 @@ from workflows.revision import RevisionWorkflow
 
 
 @pytest.mark.parametrize("stage", [*STAGES, Stage.FAILED])
-def test_every_stage_says_what_may_be_pressed(stage: Stage) -> None:
-    assert "Press: " in checklist(Progress(stage=stage))
+def test_every_stage_shows_the_operators_action(stage: Stage) -> None:
+    assert "Action: " in checklist(Progress(stage=stage))
 
 
 def test_a_revision_that_waits_says_what_failed_last_and_when_it_is_tried_again() -> None:
@@ -30,8 +30,8 @@ def test_a_revision_that_waits_says_what_failed_last_and_when_it_is_tried_again(
 
     assert "- [ ] waiting **← now**" in shown
     assert "Last failure: score_essay: ModelKeyRefused" in shown
-    assert "Next attempt: 2026-03-01 12:30:00 UTC; given up after 2026-03-07 00:00:00 UTC" in shown
-    assert "signal `retry_degraded`" in shown
+    assert "Next attempt: 2026-03-01 12:30:00 UTC. Healing ends: 2026-03-07 00:00:00 UTC" in shown
+    assert "Send `retry_degraded`" in shown
 
 
 async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(harness: WorkflowHarness) -> None:

@@ -270,7 +270,7 @@ async def test_the_web_ui_shows_where_the_run_is(post: Post) -> None:
     due = (await post.session.scalars(select(WebhookDeliveryRow.next_attempt_at))).one()
     assert due is not None
     assert str(post.endpoint_id) in shown
-    assert "last answer 503, attempt 2 of 10 at " in shown
+    assert "last response: 503, attempt 2 of 10 at " in shown
     assert str(delivery.event_id) in shown
     assert "signal `redeliver_now`" in shown
     await handle.terminate()

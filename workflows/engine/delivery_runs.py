@@ -1,4 +1,4 @@
-"""Starts and hurries deliveries, within a second or not at all."""
+"""Start and signal the runs of webhook deliveries. Each call has a timeout of one second."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,7 +15,7 @@ from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, endp
 
 
 class TemporalDeliveryRuns:
-    """The port `DeliveryRuns` over a (lazy) Temporal client."""
+    """The port `DeliveryRuns`, implemented with a (lazy) Temporal client."""
 
     def __init__(self, client: Client, queue: str = Queue.WEBHOOKS, deadline_s: float = DEADLINE_S) -> None:
         self._client = client

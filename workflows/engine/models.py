@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """What only the `embeddings` queue needs.
+    """The models of the `embeddings` queue.
 
-    `embedder` is for queries, and its vectors are in `index`; `standby` searches where it cannot. `catalogue` are those
-    that embed the catalogue, the one for queries first.
+    `embedder` embeds queries, and `index` holds vectors of the same model. `standby` is the fallback of both.
+    `catalogue` lists the embedders of the catalogue; the first has the same model as `embedder`.
     """
 
     embedder: Embedder
@@ -35,14 +35,14 @@ class Models:
 
 
 ModelLoader: TypeAlias = Callable[[VectorStores, AsyncExitStack, TextAnalysis], Awaitable[Models]]
-"""Makes the models over the stores of their vectors; what must be closed goes on the stack."""
+"""Loads the models, given the stores of their vectors. It registers cleanup on the exit stack."""
 
 
 def load_language_model() -> "OpenAIEssayGrader":
-    """Imported here, so that workers of other queues need neither the SDK nor a key.
+    """Create the client of the language model. Importing it here spares other queues the SDK and the key.
 
     Raises:
-        InvalidInput: there is no OPENAI_API_KEY.
+        InvalidInput: OPENAI_API_KEY is not set.
     """
     from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings  # noqa: PLC0415
 
@@ -50,10 +50,10 @@ def load_language_model() -> "OpenAIEssayGrader":
 
 
 def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
-    """Imported here, so that MiniLM alone needs no SDK.
+    """Create the OpenAI embedder. Importing it here means that MiniLM alone needs no SDK.
 
     Raises:
-        InvalidInput: there is no OPENAI_API_KEY.
+        InvalidInput: OPENAI_API_KEY is not set.
     """
     from activities.adapters.openai.embedder import OpenAIEmbedder, OpenAIEmbeddingSettings  # noqa: PLC0415
 
@@ -61,12 +61,12 @@ def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
 
 
 async def load_models(stores: VectorStores, resources: AsyncExitStack, analysis: TextAnalysis) -> Models:
-    """MiniLM in memory (seconds) and what is built on it; imported here, so that other workers need no torch.
+    """Load MiniLM (takes seconds) and build the models on it. Importing it here spares other queues torch.
 
-    Essays are MiniLM's whoever embeds the catalogue: the local grader costs nothing.
+    The local grader uses MiniLM also if OpenAI embeds the catalogue, because MiniLM costs nothing per essay.
 
     Raises:
-        InvalidInput: OpenAI is to embed the catalogue, and there is no OPENAI_API_KEY.
+        InvalidInput: OpenAI is configured to embed the catalogue, and OPENAI_API_KEY is not set.
     """
     from activities.adapters.caching import CachingEmbedder  # noqa: PLC0415
     from activities.adapters.knn import KnnNearestLearners  # noqa: PLC0415

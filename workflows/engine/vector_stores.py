@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class VectorStores:
-    """Where vectors are searched and kept: pgvector, and Weaviate before it where WEAVIATE_URL names one.
+    """Builds the indexes of the catalogue: Weaviate with pgvector as fallback if WEAVIATE_URL is set, else pgvector.
 
-    Weaviate's client is imported here, so that workers of other queues do not hold its 28 MB.
+    The constructor imports Weaviate's client (28 MB of memory), so workers of other queues do not load it.
     """
 
     def __init__(self, engine: Engine, settings: "WeaviateSettings", runs: CatalogRuns) -> None:
@@ -37,33 +37,35 @@ class VectorStores:
         return PgVectorIndex(self._engine, provider, model)
 
     def when_embedded(self, provider: str, model: str) -> CredentialIndex:
-        """Refuses to search while the catalogue has too few vectors of the model."""
+        """An index that raises on a search until enough of the catalogue has vectors of the model."""
         return EmbeddedIndex(self.index(provider, model), self._artifacts, self._runs, provider, model)
 
     def index(self, provider: str, model: str) -> CredentialIndex:
         pgvector = self.pgvector(provider, model)
-        kept = self._kept(provider, model)
-        if self._weaviate is None or kept is None:
+        catalog = self._weaviate_catalog(provider, model)
+        if self._weaviate is None or catalog is None:
             return pgvector
         from persistence.vectors.weaviate import WeaviateIndex  # noqa: PLC0415
 
         return FallbackIndex(
             WeaviateIndex(self._weaviate, provider, model),
             pgvector,
-            is_whole=kept.is_whole,
+            is_whole=catalog.is_whole,
             repair=self._runs.start,
             deadline_s=self._deadline_s,
         )
 
     def embedding(self, embedders: Sequence[Embedder]) -> CatalogEmbedding:
-        """Weaviate holds the vectors of the first; of the others pgvector does."""
-        return CatalogEmbedding(self._artifacts, embedders, self._kept(embedders[0].provider, embedders[0].model))
+        """The activities that embed the catalogue. Weaviate stores the vectors of the first embedder only."""
+        return CatalogEmbedding(
+            self._artifacts, embedders, self._weaviate_catalog(embedders[0].provider, embedders[0].model)
+        )
 
     async def close(self) -> None:
         if self._weaviate:
             await self._weaviate.close()
 
-    def _kept(self, provider: str, model: str) -> CatalogIndex | None:
+    def _weaviate_catalog(self, provider: str, model: str) -> CatalogIndex | None:
         if self._weaviate is None:
             return None
         from persistence.vectors.weaviate_writer import WeaviateIndexWriter  # noqa: PLC0415

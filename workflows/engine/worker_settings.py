@@ -13,18 +13,16 @@ from domain.grading.ledger import SpendingLimits
 
 
 class WorkerSettings(BaseSettings):
-    """`WORKER_…`: slots are activities at a time, `reconcile_every_s` is how often lost work is looked for.
+    """The variables `WORKER_…` and `KNN_SCOPE`.
 
-    `webhooks_slots_per_endpoint` is how many of the slots one partner's endpoint may hold. `workflow_slots` are
-    workflow tasks at a time and `cached_workflows` runs in memory, for each of the two queues that have workflows;
-    `pollers` is how many requests for work a queue may have open. `llm_rps` is how many activities a second the
-    server gives out on `llm`, to all workers together; none is no limit.
+    Concurrency: `…_slots` are concurrent activities of a queue, of which `webhooks_slots_per_endpoint` may serve one
+    endpoint. `workflow_slots` (concurrent workflow tasks) and `cached_workflows` (runs in memory) apply to each of the
+    two queues with workflows. `pollers` is the maximum of open poll requests of a queue. `llm_rps` is the number of
+    activities per second that the server dispatches on `llm` to all workers together; None means no limit.
 
-    `KNN_SCOPE=all` lets learners of other organizations be neighbours.
-
-    `WORKER_METRICS_ADDRESS`, such as 0.0.0.0:9464, is where Prometheus scrapes this process; none serves no metrics.
-
-    With a `build_id` the worker is a version of the deployment and takes no task before a rollout gives it some.
+    `reconcile_every_s` is the interval of reconciliation. `knn_scope="all"` includes learners of other organizations
+    among the neighbours. Prometheus scrapes `metrics_address`, such as 0.0.0.0:9464; None disables metrics. A worker
+    with a `build_id` is a version of the deployment and receives tasks only after a rollout has made it current.
     """
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="WORKER_", env_ignore_empty=True, extra="ignore")
@@ -48,7 +46,7 @@ class WorkerSettings(BaseSettings):
 
     @property
     def deployment(self) -> WorkerDeploymentConfig | None:
-        """Without a default behaviour: a workflow that `policies.VERSIONING` forgets stops the start."""
+        """The worker's version. It has no default behaviour, so a start fails if `VERSIONING` lacks a workflow."""
         if self.build_id is None:
             return None
         version = WorkerDeploymentVersion(deployment_name=self.deployment_name, build_id=self.build_id)
@@ -56,12 +54,12 @@ class WorkerSettings(BaseSettings):
 
 
 class EssaySettings(BaseSettings):
-    """`ESSAY_…`: who grades essays, how often each is asked for, and what may be bought.
+    """The variables `ESSAY_…` and `OPENAI_API_KEY`: the grader of essays and its spending limits.
 
-    `ESSAY_GRADER=auto` is the language model where `OPENAI_API_KEY` is set and the local grader otherwise; workers
-    without the key that share a deployment with some that have it need `openai`. `ESSAY_SAMPLES`: answers an essay.
-    `ESSAY_ATTEMPTS_PER_DAY`: bought assessments a student, role and UTC day. `ESSAY_BUDGET_CENTS_PER_DAY`: of an
-    organization; none is no limit.
+    `grader="auto"` uses the language model if `OPENAI_API_KEY` is set, otherwise the local grader. A worker without
+    the key needs `openai` if another worker of the deployment has the key. `samples` is the number of completions per
+    essay. `attempts_per_day` limits the assessments that the language model grades per student, role and UTC day.
+    `budget_cents_per_day` applies to an organization. None means no limit.
     """
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="ESSAY_", env_ignore_empty=True, extra="ignore")

@@ -64,14 +64,14 @@ WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
     ),
     Queue.WEBHOOKS: (WebhookDeliveryWorkflow,),
 }
-"""Every workflow type, by the queue whose workers run it."""
+"""The workflow types that the workers of each queue run."""
 
 WORKFLOW_INTERCEPTORS: Final[Sequence[Interceptor]] = (FailureReasonInterceptor(),)
-"""What stands around all of them and may ask things of Temporal, so that a replay needs it, too."""
+"""Interceptors of all workflows. They may issue commands, so a replay needs them too."""
 
 
 class _Options(TypedDict):
-    """What all workers share."""
+    """Options of all workers."""
 
     interceptors: Sequence[Interceptor]
     max_concurrent_activities: int
@@ -91,15 +91,16 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
     queue: str = Queue.ASSESSMENTS,
     *,
     by_model: bool = False,
-    erased: ErasureList | None = None,
+    erasure_list: ErasureList | None = None,
     retention_days: Mapping[RetentionRule, int] | None = None,
 ) -> Worker:
-    """Workflows and the activities that need Postgres only; `by_model`: essays go to the `llm` queue first.
+    """Build the worker of the workflows and of the activities that need only Postgres.
 
-    `erased` is the list of the settings unless given; `retention_days` is how long what is kept, for ever where not given.
+    With `by_model`, the language model grades essays first. `erasure_list` defaults to the list in the settings.
+    `retention_days` limits the age of data by rule; data of a rule without a limit is never deleted.
     """
     erasure_runs = TemporalErasureRuns(client, queue)
-    erase = EraseUser(database, erasure_runs, erased or FileErasureList(ErasureListSettings().erasure_list))
+    erase = EraseUser(database, erasure_runs, erasure_list or FileErasureList(ErasureListSettings().erasure_list))
     delivery_runs = TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))
     return Worker(
         client,
@@ -123,10 +124,10 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
 
 
 def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, queue: str = Queue.LLM) -> Worker:
-    """The calls of a language model, and nothing else: the server-side rate limit sits on this queue.
+    """Build the worker of the calls to a language model. The queue is separate because the server rate-limits it.
 
-    The server keeps the limit that a worker names with each request for work, so that one which lost its data is told
-    again; an operator's `temporal task-queue config set` goes before it.
+    Each poll request carries the limit, so a server that lost its data has it again at once. An operator's
+    `temporal task-queue config set` overrides it.
     """
     return Worker(
         client,
@@ -147,7 +148,7 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
     *,
     catalog: CatalogEmbedding | None = None,
 ) -> Worker:
-    """The activities that need a model in memory; those about the whole catalogue where `catalog` is given."""
+    """Build the worker of the activities that need a model in memory, with those that embed the catalogue if given."""
     searched = Searched(embedder=models.embedder, index=models.index)
     return Worker(
         client,
@@ -157,7 +158,7 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
             RetrieveEvidence(database, models.embedder, models.index, models.standby).retrieve_evidence,
             SearchCatalog(database, searched, models.standby).search_catalog,
             BlendRecommendations(database, models.nearest).blend_recommendations,
-            *(_steps_of(catalog) if catalog else ()),
+            *(_catalog_activities(catalog) if catalog else ()),
         ],
         **_options(settings, settings.embeddings_slots),
     )
@@ -170,7 +171,7 @@ def webhooks_worker(
     settings: WorkerSettings,
     queue: str = Queue.WEBHOOKS,
 ) -> Worker:
-    """Deliveries to partners, workflows and requests: their slowness stays here."""
+    """Build the worker of webhook deliveries. The queue is separate so that slow partners delay nothing else."""
     deliver = DeliverWebhook(database, sender, EndpointConcurrencyLimiter(settings.webhooks_slots_per_endpoint))
     return Worker(
         client,
@@ -181,7 +182,7 @@ def webhooks_worker(
     )
 
 
-def _steps_of(catalog: CatalogEmbedding) -> Sequence[Callable[..., Awaitable[object]]]:
+def _catalog_activities(catalog: CatalogEmbedding) -> Sequence[Callable[..., Awaitable[object]]]:
     return (
         catalog.embed_texts,
         catalog.mend_index,
