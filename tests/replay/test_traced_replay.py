@@ -1,4 +1,4 @@
-"""Tracing may be turned on or off between two tasks of a run, and a replay exports nothing a second time."""
+"""Tracing may be switched between two tasks of a run, and a replay exports no span again."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 from deploy.local.settings import CHECKOUT
 from tests.support.collector import collector
 
-# In a process of its own: OpenTelemetry's provider is the process's, once and for all.
+# In its own process: OpenTelemetry's provider is global and can be set only once.
 BRANCHES = {"degraded-then-healed", "essays-graded", "webhook-dead-letter"}
 PROGRAM = f"""
 import asyncio

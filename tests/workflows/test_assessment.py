@@ -1,4 +1,4 @@
-"""What an assessment's run does, step by step, with scripted activities and skipped time."""
+"""The steps of `AssessmentWorkflow`, with scripted activities and time skipping."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,7 +74,7 @@ async def test_nothing_runs_before_the_submission(harness: WorkflowHarness) -> N
     await handle.result()
 
 
-async def test_expiry_takes_up_the_assessment_without_a_submission(harness: WorkflowHarness) -> None:
+async def test_the_deadline_starts_scoring_without_a_submission(harness: WorkflowHarness) -> None:
     handle = await harness.start(submit=False, expires_in=timedelta(hours=72))
 
     outcome = await handle.result()
@@ -111,7 +111,7 @@ async def test_a_second_submission_changes_nothing(harness: WorkflowHarness) -> 
     assert harness.activities.calls.count("publish_result") == 1
 
 
-async def test_our_own_infrastructure_is_retried_until_it_works(harness: WorkflowHarness) -> None:
+async def test_failures_of_our_infrastructure_are_retried_until_success(harness: WorkflowHarness) -> None:
     harness.activities.script["score_rules"] = failing(StorageUnavailable("Postgres is away"), times=12)
 
     outcome = await (await harness.start()).result()
@@ -123,7 +123,7 @@ async def test_our_own_infrastructure_is_retried_until_it_works(harness: Workflo
 @pytest.mark.parametrize(
     ("error", "reason"), [(CorruptData("No output"), "CorruptData"), (ZeroDivisionError("42"), "UnexpectedError")]
 )
-async def test_what_no_retry_can_mend_is_recorded_and_fails_the_run(
+async def test_a_non_retryable_failure_is_recorded_and_fails_the_run(
     harness: WorkflowHarness, error: Exception, reason: str
 ) -> None:
     harness.activities.script["blend_recommendations"] = failing(error)
@@ -137,7 +137,7 @@ async def test_what_no_retry_can_mend_is_recorded_and_fails_the_run(
     assert [(each.run, each.reason) for each in harness.activities.failures] == [(1, reason)]
 
 
-async def test_an_assessment_that_postgres_does_not_know_ends_with_an_error_and_no_write(
+async def test_an_unknown_assessment_fails_the_run_without_a_write(
     harness: WorkflowHarness,
 ) -> None:
     harness.activities.script["claim_assessment"] = failing(NotFound("No such assessment"))
@@ -148,7 +148,7 @@ async def test_an_assessment_that_postgres_does_not_know_ends_with_an_error_and_
     assert harness.activities.failures == []
 
 
-async def test_a_run_that_is_ahead_of_its_row_ends_with_an_error_and_no_write(harness: WorkflowHarness) -> None:
+async def test_a_run_ahead_of_its_row_fails_without_a_write(harness: WorkflowHarness) -> None:
     harness.activities.script["blend_recommendations"] = failing(Conflict("No evidence"))
 
     with pytest.raises(WorkflowFailureError):
@@ -157,7 +157,7 @@ async def test_a_run_that_is_ahead_of_its_row_ends_with_an_error_and_no_write(ha
     assert harness.activities.failures == []
 
 
-async def test_a_failure_keeps_the_data_at_hand_out_of_the_history(harness: WorkflowHarness) -> None:
+async def test_a_failure_puts_no_data_into_the_history(harness: WorkflowHarness) -> None:
     harness.activities.script["blend_recommendations"] = failing(ValueError("MARKER-essay-text"))
     handle = await harness.start()
 
@@ -181,7 +181,7 @@ async def test_progress_counts_essays_and_names_degraded_parts(harness: Workflow
     )
 
 
-def test_the_checklist_marks_what_is_done_and_where_the_run_is() -> None:
+def test_the_checklist_marks_finished_stages_and_the_current_one() -> None:
     text = checklist(Progress(stage=Stage.RETRIEVING, essays_scored=1, essays_total=2))
 
     assert "- [x] scoring" in text

@@ -1,4 +1,4 @@
-"""What waits and who asks for it, as the real server tells."""
+"""Backlogs and pollers as the real server reports them."""
 
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from workflows.engine.backlogs import TaskQueues, announced_models, worker_ident
 async def idle() -> None: ...
 
 
-async def test_a_queue_that_nobody_serves_grows(temporal_client: Client) -> None:
+async def test_the_backlog_of_a_queue_without_workers_grows(temporal_client: Client) -> None:
     queue = f"unserved-{uuid4()}"
     for number in range(2):
         await temporal_client.start_workflow("Nobody", id=f"{queue}-{number}", task_queue=queue)
@@ -28,7 +28,7 @@ async def test_a_queue_that_nobody_serves_grows(temporal_client: Client) -> None
     await eventually(counted, [(queue, "workflow", 2, frozenset()), (queue, "activity", 0, frozenset())])
 
 
-async def test_a_worker_is_seen_with_what_it_offers(temporal_client: Client) -> None:
+async def test_a_worker_is_listed_with_its_model(temporal_client: Client) -> None:
     queue = f"served-{uuid4()}"
 
     async def seen() -> list[str]:
@@ -39,6 +39,6 @@ async def test_a_worker_is_seen_with_what_it_offers(temporal_client: Client) -> 
         await eventually(seen, ["gpt-5"])
 
 
-async def test_a_server_that_does_not_tell_in_time_is_an_error(temporal_client: Client) -> None:
+async def test_a_server_that_does_not_answer_in_time_is_an_error(temporal_client: Client) -> None:
     with pytest.raises(ExternalServiceError):
         await TaskQueues(temporal_client, deadline_s=0.0).backlogs()

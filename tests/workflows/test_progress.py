@@ -1,4 +1,4 @@
-"""What the Web UI shows of a run while it is under way."""
+"""The current details of a run in the Web UI."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ def test_every_stage_shows_the_operators_action(stage: Stage) -> None:
     assert "Action: " in checklist(Progress(stage=stage))
 
 
-def test_a_revision_that_waits_says_what_failed_last_and_when_it_is_tried_again() -> None:
+def test_a_waiting_revision_shows_the_last_failure_and_the_next_attempt() -> None:
     waits = Progress(
         stage=Stage.WAITING,
         last_failure="score_essay: ModelKeyRefused",
@@ -34,7 +34,7 @@ def test_a_revision_that_waits_says_what_failed_last_and_when_it_is_tried_again(
     assert "Send `retry_degraded`" in shown
 
 
-async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(harness: WorkflowHarness) -> None:
+async def test_a_revision_shows_the_message_of_the_last_failure(harness: WorkflowHarness) -> None:
     harness.activities.plans = [HEAL] * 2
     harness.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Left alone"), times=1)
     handle = await harness.revise()
@@ -45,7 +45,7 @@ async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(
     assert (progress.last_failure or "").startswith("score_essay: ModelCircuitOpen: EXTERNAL_SERVICE_502: Left alone. ")
 
 
-async def test_a_healing_that_failed_says_how_it_goes_on(harness: WorkflowHarness) -> None:
+async def test_a_failed_healing_names_the_request_that_retries_it(harness: WorkflowHarness) -> None:
     harness.activities.plans = [HEAL]
     harness.activities.script["publish_result"] = failing(lambda: CorruptData("Bad row"))
 

@@ -1,4 +1,4 @@
-"""How a published result becomes better, with scripted activities and skipped time."""
+"""`RevisionWorkflow` improves a published result, with scripted activities and time skipping."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -75,7 +75,7 @@ async def test_the_signal_heals_at_once(harness: WorkflowHarness) -> None:
     assert [wish.heal for wish in harness.activities.wishes] == [True, False]
 
 
-async def test_an_attempt_that_makes_nothing_better_publishes_nothing_and_is_repeated(
+async def test_an_attempt_without_improvement_publishes_nothing_and_is_repeated(
     harness: WorkflowHarness,
 ) -> None:
     harness.activities.plans = [HEAL] * 3
@@ -106,8 +106,8 @@ async def test_a_healed_essay_is_published_even_if_the_evidence_is_still_degrade
     assert (await (await harness.revise()).result()).revision == 2
 
 
-async def test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ever(harness: WorkflowHarness) -> None:
-    epochs = [0, 0, 1, 2, 3, 4]  # the last that was bought, as the ledger tells it
+async def test_rejected_completions_are_requested_again_in_a_limited_number_of_epochs(harness: WorkflowHarness) -> None:
+    epochs = [0, 0, 1, 2, 3, 4]  # the last paid one, according to the ledger
     harness.activities.plans = [replace(HEAL, essays=(replace(ESSAY, epoch=epoch),)) for epoch in epochs]
     harness.activities.progress = [UNSCORABLE] * 10
 
@@ -119,7 +119,7 @@ async def test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ev
 
 
 @pytest.mark.parametrize("reason", [DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL])
-async def test_an_essay_that_the_model_will_never_grade_goes_to_a_reviewer_and_is_not_asked_about_again(
+async def test_an_essay_that_the_model_can_never_grade_goes_to_a_reviewer_and_is_not_retried(
     harness: WorkflowHarness, reason: DegradedReason
 ) -> None:
     harness.activities.plans = [HEAL]
@@ -156,7 +156,7 @@ async def test_healing_is_given_up_after_seven_days(harness: WorkflowHarness) ->
     assert len((await handle.fetch_history()).events) < 5_000
 
 
-async def test_a_review_is_published_at_once_and_buys_nothing(harness: WorkflowHarness) -> None:
+async def test_a_review_is_published_at_once_without_paid_calls(harness: WorkflowHarness) -> None:
     harness.activities.plans = [REVIEW]
 
     outcome = await (await harness.revise(signal="reviewed", retry_after_s=10**6)).result()
@@ -165,7 +165,7 @@ async def test_a_review_is_published_at_once_and_buys_nothing(harness: WorkflowH
     assert harness.activities.calls.count("publish_result") == 1
 
 
-async def test_a_review_does_not_hurry_the_healing(harness: WorkflowHarness) -> None:
+async def test_a_review_does_not_advance_the_next_healing(harness: WorkflowHarness) -> None:
     harness.activities.plans = [REVIEW, WAITING, HEAL]
     before = await harness.environment.get_current_time()
 
@@ -175,7 +175,7 @@ async def test_a_review_does_not_hurry_the_healing(harness: WorkflowHarness) -> 
     assert await harness.environment.get_current_time() - before >= timedelta(hours=1)
 
 
-async def test_an_error_of_ours_stops_the_healing_with_its_reason(harness: WorkflowHarness) -> None:
+async def test_an_internal_error_stops_healing_with_its_reason(harness: WorkflowHarness) -> None:
     harness.activities.plans = [HEAL]
     harness.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"))
 
@@ -188,9 +188,7 @@ async def test_an_error_of_ours_stops_the_healing_with_its_reason(harness: Workf
 
 
 @pytest.mark.parametrize("error", [NotFound, Conflict])
-async def test_a_result_that_postgres_does_not_have_ends_the_run_without_a_record(
-    harness: WorkflowHarness, error: type[AppError]
-) -> None:
+async def test_an_unknown_result_ends_the_run_without_a_record(harness: WorkflowHarness, error: type[AppError]) -> None:
     harness.activities.script["begin_revision"] = failing(lambda: error("No such revision"))
 
     with pytest.raises(WorkflowFailureError):
@@ -199,14 +197,14 @@ async def test_a_result_that_postgres_does_not_have_ends_the_run_without_a_recor
     assert harness.activities.ends == []
 
 
-async def test_the_page_of_a_waiting_run_says_when_it_goes_on(harness: WorkflowHarness) -> None:
+async def test_a_waiting_run_shows_its_next_attempt(harness: WorkflowHarness) -> None:
     handle = await harness.revise()
 
     assert (await handle.query(RevisionWorkflow.progress)).last_failure is None
     await handle.result()
 
 
-async def test_the_run_of_a_degraded_assessment_starts_its_healer(harness: WorkflowHarness) -> None:
+async def test_the_run_of_a_degraded_assessment_starts_its_revision_workflow(harness: WorkflowHarness) -> None:
     harness.activities.heals = True
     harness.activities.plans = [HEAL]
 
@@ -219,5 +217,7 @@ async def test_the_run_of_a_degraded_assessment_starts_its_healer(harness: Workf
         each.workflow_execution.workflow_id for each in started if each.workflow_type.name == "RevisionWorkflow"
     ]
     child: RevisionHandle = harness.environment.client.get_workflow_handle_for(RevisionWorkflow.run, healer)
-    await child.signal(RevisionWorkflow.retry_degraded)  # a child's result, unlike a run's own, skips no time
+    await child.signal(
+        RevisionWorkflow.retry_degraded
+    )  # waiting for a child's result, unlike a run's own, skips no time
     assert (await child.result()).revision == 2

@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus, from its real endpoint, and that nothing else is drawn or watched."""
+"""A worker exports its metrics, and dashboards and alerts use only exported metrics."""
 
 import json
 import re
@@ -72,7 +72,7 @@ async def deliver_webhook() -> AttemptResult:
 
 @activity.defn
 async def ask_model() -> None:
-    """An answer for 0.25 cents, vectors whose price nobody knows, and a refusal."""
+    """A completion for 0.25 cents, vectors without a known price, and a rejected call."""
     wanted: Any = None
     model = InstrumentedModel(FakeGradingModel(b"{}", ModelBusy("busy")), span)
     await model.buy(wanted)
@@ -100,7 +100,7 @@ async def fail() -> None:
 
 @pytest.fixture(scope="module")
 async def told(temporal_client: Client) -> Samples:
-    """Every sample of a worker's endpoint after one run, by name, with its labels."""
+    """The samples of a worker's endpoint after one run, by name, with their labels."""
     address, queue = f"{HOST}:{free_port()}", f"measured-{uuid4()}"
     client = await Client.connect(
         temporal_client.service_client.config.target_host,
@@ -129,7 +129,7 @@ def by(told: Samples, name: str, *labels: str) -> dict[tuple[str, ...], float]:
     return {tuple(found[label] for label in labels): value for found, value in told[name]}
 
 
-async def test_results_are_counted_by_what_they_lack(told: Samples) -> None:
+async def test_results_are_counted_by_degraded_reason(told: Samples) -> None:
     assert by(told, "microcred_results_total", "degraded", "needs_review") == {("true", "true"): 1}
     assert by(told, "microcred_degraded_reasons_total", "reason") == {
         ("essay_grader_local",): 1,
@@ -188,14 +188,14 @@ def watched() -> list[str]:
 
 
 @pytest.mark.parametrize("expressions", [drawn(), watched()], ids=["dashboards", "alerts"])
-async def test_only_what_is_exported_is_drawn_and_watched(expressions: list[str], told: Samples) -> None:
+async def test_dashboards_and_alerts_use_only_exported_metrics(expressions: list[str], told: Samples) -> None:
     named = {name for expression in expressions for name in METRIC.findall(expression)}
 
     assert len(named) > 5
     assert sorted(named - set(told) - of_api()) == []
 
 
-async def test_all_that_is_ours_is_drawn_or_watched(told: Samples) -> None:
+async def test_dashboards_or_alerts_use_all_our_metrics(told: Samples) -> None:
     shown = {name for expression in [*drawn(), *watched()] for name in METRIC.findall(expression)}
     ours = {name for name in {*told, *of_api()} if name.startswith("microcred_")}
     bare = re.compile(r"_(?:bucket|sum|count)$")
