@@ -48,7 +48,7 @@ class ScriptedActivities:
 
     def __post_init__(self) -> None:
         if not self.claims:
-            self.claims = [go_on(self.essays)]
+            self.claims = [claimed(self.essays)]
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
@@ -140,7 +140,7 @@ class ScriptedActivities:
 SCORED = EssayProgress(outcome=EssayOutcome.SCORED)
 
 
-def go_on(essays: tuple[UUID, ...] = ()) -> Claim:
+def claimed(essays: tuple[UUID, ...] = ()) -> Claim:
     return Claim(outcome=ClaimOutcome.GO_ON, status=AssessmentStatus.AWAITING_ASYNC, run=1, revision=1, essays=essays)
 
 

@@ -232,12 +232,12 @@ class WaitingWriter(InMemoryIndexWriter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+        self.reached, self.release = asyncio.Event(), asyncio.Event()
 
     async def finish(self, build: str) -> None:
         await super().finish(build)
         self.reached.set()
-        await self.go_on.wait()
+        await self.release.wait()
 
 
 async def test_a_run_processes_a_change_that_happens_during_it(catalogue: Catalogue) -> None:
@@ -248,7 +248,7 @@ async def test_a_run_processes_a_change_that_happens_during_it(catalogue: Catalo
         await writer.reached.wait()
         catalogue.artifacts.texts.append(a_text(20))
         await runs.start()
-        writer.go_on.set()
+        writer.release.set()
 
         handle = catalogue.client.get_workflow_handle(WORKFLOW_ID, result_type=CatalogEmbedded)
         result: CatalogEmbedded = await handle.result()

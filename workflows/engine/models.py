@@ -1,4 +1,4 @@
-"""Loads the models that a worker's activities use. Vendor libraries are imported on the first load only."""
+"""Load the models that a worker's activities use. The functions import vendor libraries, so other workers do not."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -35,7 +35,7 @@ class Models:
 
 
 ModelLoader: TypeAlias = Callable[[VectorStores, AsyncExitStack, TextAnalysis], Awaitable[Models]]
-"""Loads the models, given the stores of their vectors. It registers cleanup on the exit stack."""
+"""A function that loads the models. It gets the stores of their vectors and registers cleanup on the exit stack."""
 
 
 def load_language_model() -> "OpenAIEssayGrader":

@@ -1,4 +1,4 @@
-"""The stores of the catalogue's vectors, by settings."""
+"""Build the stores of the catalogue's vectors."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Builds the Temporal worker of each queue. `worker.py` and the tests use the same builders."""
+"""Build the Temporal worker of each queue. `worker.py` and the tests use the same builders."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
