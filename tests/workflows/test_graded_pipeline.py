@@ -94,7 +94,7 @@ async def test_the_web_ui_shows_the_text_of_the_reason(pipeline: Pipeline) -> No
         await pipeline.heal_now(assessment)
 
     said = await history_bytes(handle)
-    assert b"by the language model: first answer" in said
+    assert b"language model: first completion" in said
     assert b"ModelKeyRefused" in said
 
 

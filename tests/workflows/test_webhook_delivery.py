@@ -272,7 +272,7 @@ async def test_the_web_ui_shows_the_progress_of_a_delivery(post: Post) -> None:
     assert str(post.endpoint_id) in shown
     assert "last response: 503, attempt 2 of 10 at " in shown
     assert str(delivery.event_id) in shown
-    assert "signal `redeliver_now`" in shown
+    assert "Send `redeliver_now`" in shown
     await handle.terminate()
 
 
