@@ -19,6 +19,9 @@ _UNTIL_GONE: Final = {
 
 _SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 
+Engine = AsyncEngine
+"""The type for modules outside this package, which may not import SQLAlchemy."""
+
 
 def _postgres(value: SecretStr) -> SecretStr:
     try:

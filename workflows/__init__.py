@@ -1,1 +1,1 @@
-"""Orchestration: which steps run in which order, with which retries, and what people see of it."""
+"""Orchestration: the order of the steps, their retries, and what operators see in the Web UI."""

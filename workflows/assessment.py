@@ -1,4 +1,4 @@
-"""One learner's assessment, from its start to its published result."""
+"""The workflow of an assessment, from its start to the published result."""
 
 import asyncio
 from dataclasses import dataclass
@@ -21,10 +21,17 @@ with workflow.unsafe.imports_passed_through():
     from domain.grading.scores import DegradedReason
     from workflows.deliveries import start_deliveries
     from workflows.engine import search_attributes
-    from workflows.essays import all_of, grade
-    from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
+    from workflows.essays import gather_all, grade
+    from workflows.pipeline import (
+        UNRECORDED,
+        describe_failure,
+        failure_message,
+        reason_of,
+        recommend_and_publish,
+        retrieve,
+    )
     from workflows.policies import activity_options, versioning
-    from workflows.progress import Stage, Staged
+    from workflows.progress import Stage, StagedWorkflow
     from workflows.revision import RevisionInput, start_healing
 
 
@@ -36,7 +43,7 @@ class AssessmentInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentOutcome:
-    """`revision` 0 where this run published nothing."""
+    """The result of a run; `revision` is 0 if the run published nothing."""
 
     status: AssessmentStatus
     revision: int = 0
@@ -44,12 +51,15 @@ class AssessmentOutcome:
 
 
 @workflow.defn(versioning_behavior=versioning("AssessmentWorkflow"))
-class AssessmentWorkflow(Staged):
-    """A run of an assessment.
+class AssessmentWorkflow(StagedWorkflow):
+    """Waits for the submission, scores it, and publishes the result.
 
-    Id `assessment-{assessment_id}`, reuse ALLOW_DUPLICATE, conflict USE_EXISTING: Postgres decides what a run may do.
-    Signal `submit`: the answers are in. Query `progress`. No updates. Runs until the result is published; a run that
-    finds nothing to do ends at once.
+    Id: `assessment-{assessment_id}`; reuse policy ALLOW_DUPLICATE, conflict policy USE_EXISTING, because Postgres
+    decides what a run may do.
+    Signals: `submit` checks now whether the answers are submitted.
+    Queries: `progress`.
+    Updates: none.
+    End: when the result is published, or at once if there is nothing to do.
     """
 
     @workflow.init
@@ -95,15 +105,15 @@ class AssessmentWorkflow(Staged):
         self._submitted = True
 
     async def _claimed(self, assessment: AssessmentInput) -> Claim:
-        """Waits for the submission or the expiry, whichever the database confirms."""
+        """Wait until the database confirms that the assessment is submitted or expired."""
         wait = max(assessment.expires_at - workflow.now(), timedelta())
         while True:
             await self._wait_for_submission(wait)
-            self._submitted = False  # before the claim reads: a signal that comes after it must wake this up again
+            self._submitted = False  # before the claim: a signal that arrives later must wake this loop again
             claim = await workflow.execute_activity_method(
                 ClaimAssessment.claim_assessment,
                 ClaimInput(assessment_id=assessment.assessment_id),
-                **activity_options("claim_assessment", "Take up the assessment"),
+                **activity_options("claim_assessment", "Check for a submission or the deadline"),
             )
             if claim.outcome is not ClaimOutcome.NOT_DUE:
                 return claim
@@ -111,18 +121,20 @@ class AssessmentWorkflow(Staged):
 
     async def _wait_for_submission(self, wait: timedelta) -> None:
         try:
-            await workflow.wait_condition(lambda: self._submitted, timeout=wait, timeout_summary="Until it expires")
-        except asyncio.TimeoutError:  # noqa: UP041 - what the SDK raises on every Python
+            await workflow.wait_condition(
+                lambda: self._submitted, timeout=wait, timeout_summary="Deadline of the assessment"
+            )
+        except asyncio.TimeoutError:  # noqa: UP041 - the SDK raises this type on every Python version
             return
 
     async def _process(self, claim: Claim) -> Publication:
         run = RunInput(assessment_id=self._assessment.assessment_id, run=claim.run, revision=claim.revision)
         self.show(Stage.SCORING, essays_total=len(claim.essays))
-        await all_of(
+        await gather_all(
             workflow.execute_activity_method(
                 ScoreRules.score_rules,
                 run,
-                **activity_options("score_rules", "Score choices, numbers and profile answers"),
+                **activity_options("score_rules", "Score the answers to closed questions"),
             ),
             self._score_essays(run, claim),
         )
@@ -131,10 +143,10 @@ class AssessmentWorkflow(Staged):
         return await recommend_and_publish(run, self.show)
 
     async def _score_essays(self, run: RunInput, claim: Claim) -> None:
-        """By the language model where there is one, each essay on its own; what it leaves, by the local grader."""
+        """Grade essays in parallel with the language model, if configured; grade the rest with the local grader."""
         if claim.by_model:
             names = [f"Essay {place} of {len(claim.essays)}" for place in range(1, len(claim.essays) + 1)]
-            graded = await all_of(*map(self._grade, [run] * len(names), claim.essays, names))
+            graded = await gather_all(*map(self._grade, [run] * len(names), claim.essays, names))
             left = tuple(essay for essay in graded if essay is not None)
         else:
             reason = DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
@@ -161,9 +173,9 @@ class AssessmentWorkflow(Staged):
         self.show(self._progress.stage, essays_scored=self._progress.essays_scored + scored.scored)
 
     async def _fail(self, run_number: int, error: ActivityError) -> NoReturn:
-        """Writes the failure down where people look for it, then closes the run as failed."""
+        """Record the failure in Postgres and the search attributes, then fail the run."""
         reason = reason_of(error)
-        self.show(Stage.FAILED, last_failure=told(error))
+        self.show(Stage.FAILED, last_failure=describe_failure(error))
         workflow.upsert_search_attributes(
             [
                 search_attributes.ASSESSMENT_STATUS.value_set(AssessmentStatus.FAILED),
@@ -178,7 +190,7 @@ class AssessmentWorkflow(Staged):
             )
             await start_deliveries(failed.deliveries)
         raise ApplicationError(
-            closing(error, f"POST /api/v1/assessments/{self._assessment.assessment_id}/rerun"),
+            failure_message(error, f"POST /api/v1/assessments/{self._assessment.assessment_id}/rerun"),
             type="AssessmentFailed",
             non_retryable=True,
         ) from error

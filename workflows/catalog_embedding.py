@@ -1,4 +1,4 @@
-"""The catalogue's run: every text gets a vector, and the index beside Postgres becomes equal to it."""
+"""The workflow that embeds the catalogue's texts and synchronizes the external index with Postgres."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,19 @@ with workflow.unsafe.imports_passed_through():
     from workflows.policies import activity_options, versioning
 
 BATCH = 512
-"""Texts an activity embeds: some ten seconds' work, and two dozen events for 10,000 texts."""
+"""Texts per activity: it takes some ten seconds, and 10,000 texts need two dozen activities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogEmbeddingInput:
-    """`rebuild`: a new index even where the live one can be mended."""
+    """`rebuild`: build a new index even if the live one could be synchronized."""
 
     rebuild: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogEmbedded:
-    """How many texts were embedded, how the index differed when it was looked at first, and what it holds now."""
+    """The number of embedded texts, the first difference between index and Postgres, and the size of the index now."""
 
     embedded: int
     drift: IndexDiff
@@ -32,10 +32,13 @@ class CatalogEmbedded:
 
 @workflow.defn(versioning_behavior=versioning("CatalogEmbeddingWorkflow"))
 class CatalogEmbeddingWorkflow:
-    """A run of minutes over the whole catalogue.
+    """Embeds new texts, then synchronizes or rebuilds the index. Takes minutes.
 
-    Id `catalog-embedding` when something changed, conflict USE_EXISTING; `catalog-embedding-weekly-{time}` by the
-    Schedule. Signal `changed`: once more from the beginning, because the catalogue is not what it was. No queries.
+    Id: `catalog-embedding` after a change of the catalogue, with reuse policy ALLOW_DUPLICATE and conflict policy
+    USE_EXISTING; `catalog-embedding-weekly-{time}` if the Schedule starts it.
+    Signals: `changed` repeats the round after the current one, because the catalogue changed.
+    Queries, updates: none.
+    End: when a round finishes without a signal during it.
     """
 
     @workflow.init
@@ -57,11 +60,11 @@ class CatalogEmbeddingWorkflow:
         self._changed = True
 
     async def _round(self, *, rebuild: bool) -> CatalogEmbedded:
-        self._changed = False  # before anything is read: a signal that comes after it must be heard
+        self._changed = False  # before the first read: a signal that arrives later must start another round
         await self._embed()
         self._show("Comparing the index with Postgres")
         mended = await workflow.execute_activity_method(
-            CatalogEmbedding.mend_index, **activity_options("mend_index", "Bring the index to what Postgres holds")
+            CatalogEmbedding.mend_index, **activity_options("mend_index", "Synchronize the index with Postgres")
         )
         indexed = mended.drift.indexed
         if mended.state is IndexState.UNUSABLE or (rebuild and mended.state is IndexState.LIVE):
@@ -81,7 +84,7 @@ class CatalogEmbeddingWorkflow:
             self._show(f"Embedded {self._embedded:,} texts, {left:,} left")
 
     async def _rebuild(self) -> int:
-        """A build that vanishes, with the server's data or because another run was faster, is begun anew."""
+        """Build a new index. Start over if the build is gone: the server lost data, or another run replaced it."""
         while True:
             self._show("Rebuilding the index")
             build = await workflow.execute_activity_method(
@@ -99,9 +102,11 @@ class CatalogEmbeddingWorkflow:
         )
         self._show(f"Filled with {filled.indexed:,} entries")
         return await workflow.execute_activity_method(
-            CatalogEmbedding.publish_build, build, **activity_options("publish_build", f"Put {build.name} live")
+            CatalogEmbedding.publish_build,
+            build,
+            **activity_options("publish_build", f"Switch searches to {build.name}"),
         )
 
     def _show(self, state: str) -> None:
-        again = "it starts once more after this round" if self._changed else "signal `changed` starts it once more"
-        workflow.set_current_details(f"- {state}\n- Texts embedded: {self._embedded:,}\n\nPress: nothing; {again}.")
+        more = "Another round follows." if self._changed else "Send `changed` to run another round after this one."
+        workflow.set_current_details(f"- {state}\n- Texts embedded: {self._embedded:,}\n\nAction: none. {more}")

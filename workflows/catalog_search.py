@@ -1,4 +1,4 @@
-"""A search of the catalogue: the API has no model in memory, so it asks a worker that has."""
+"""The workflow of a catalogue search. It runs on a worker because the API has no model in memory."""
 
 from temporalio import workflow
 
@@ -10,9 +10,11 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(versioning_behavior=versioning("CatalogSearchWorkflow"))
 class CatalogSearchWorkflow:
-    """Id `catalog-search-{search_id}`, never used again; over within seconds. No signals or queries.
+    """Embeds a stored query and searches the catalogue. Its history holds only ids, no texts.
 
-    It carries the id of what is searched for and the ids of what was found, not a word of either.
+    Id: `catalog-search-{search_id}`, with the default policies; each search has a new id.
+    Signals, queries, updates: none.
+    End: within two seconds, the execution timeout.
     """
 
     @workflow.run

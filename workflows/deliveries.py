@@ -1,4 +1,4 @@
-"""Starting deliveries from within another workflow."""
+"""Start webhook deliveries from another workflow."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ with workflow.unsafe.imports_passed_through():
     from domain.webhooks.deliveries import Delivery
     from workflows.engine import static_details
     from workflows.policies import Queue, sibling_queue
-    from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, fair, summary, workflow_id
+    from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, endpoint_priority, summary, workflow_id
 
 
 async def start_deliveries(deliveries: Sequence[Delivery]) -> None:
-    """Starts them as abandoned children; returns once all are started. One that runs already is as good."""
+    """Start the deliveries as abandoned child workflows. A delivery that runs already is skipped."""
     await asyncio.gather(*(_start(delivery) for delivery in deliveries))
 
 
@@ -31,7 +31,7 @@ async def _start(delivery: Delivery) -> None:
             static_summary=summary(delivery),
             static_details=static_details.DELIVERY,
             search_attributes=attributes(delivery),
-            priority=fair(delivery),
+            priority=endpoint_priority(delivery),
         )
     except WorkflowAlreadyStartedError:
         return

@@ -1,4 +1,4 @@
-"""Has an essay graded by a language model, one bought answer after the other."""
+"""Grade an essay with the language model, one completion per activity."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -12,7 +12,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 with workflow.unsafe.imports_passed_through():
     from activities.score_essay import EssayInput, EssayOutcome, ScoreEssay
     from domain.grading.scores import DegradedReason
-    from workflows.pipeline import told
+    from workflows.pipeline import describe_failure
     from workflows.policies import FALLBACKS, STORAGE_PAUSE, activity_options
 
 
@@ -20,10 +20,10 @@ Graded = TypeVar("Graded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempted:
-    """What came of it: graded, or why not, and how many seconds the provider asks to wait before it is tried again.
+class GradingAttempt:
+    """The outcome of grading an essay. It is graded if it has no `reason`.
 
-    `failure` is why not in the words of who failed.
+    `failure` describes the failure for operators. `retry_after_s` is the wait that the provider asks for.
     """
 
     reason: DegradedReason | None = None
@@ -31,49 +31,49 @@ class Attempted:
     retry_after_s: float = 0.0
 
 
-async def grade(essay: EssayInput, name: str) -> Attempted:
-    """Buys what the essay needs; the next grader's turn comes with a reason.
+async def grade(essay: EssayInput, name: str) -> GradingAttempt:
+    """Request completions until the essay is scored, or return the reason why the fallback must grade it.
 
     Raises:
-        ActivityError: what no other grader can mend.
+        ActivityError: a failure that the fallback cannot handle.
     """
-    due = "first answer"
+    due = "first completion"
     while True:
         try:
             progress = await workflow.execute_activity_method(
-                ScoreEssay.score_essay, essay, **activity_options("score_essay", f"{name} by the language model: {due}")
+                ScoreEssay.score_essay, essay, **activity_options("score_essay", f"{name}, language model: {due}")
             )
         except ActivityError as error:
-            if _of_storage(error):
-                await workflow.sleep(STORAGE_PAUSE, summary="Until the database is back")
+            if _is_storage_outage(error):
+                await workflow.sleep(STORAGE_PAUSE, summary="Retry after the database failed")
                 continue
-            return _fallen_back(error)
+            return _fallback(error)
         if progress.outcome is EssayOutcome.SCORED:
-            return Attempted()
+            return GradingAttempt()
         if progress.outcome is EssayOutcome.UNSCORABLE:
-            return Attempted(reason=progress.reason, failure=progress.reason.text)
+            return GradingAttempt(reason=progress.reason, failure=progress.reason.text)
         due = progress.next_call
 
 
-async def all_of(*essays: Awaitable[Graded]) -> list[Graded]:
-    """What came of each; a failure is raised when all have ended, so that it takes no paid call with it."""
-    ended = await asyncio.gather(*essays, return_exceptions=True)
+async def gather_all(*awaitables: Awaitable[Graded]) -> list[Graded]:
+    """Wait for all, then return their results or raise the first failure. A failure must not cancel paid calls."""
+    ended = await asyncio.gather(*awaitables, return_exceptions=True)
     for each in ended:
         if isinstance(each, BaseException):
             raise each
     return [each for each in ended if not isinstance(each, BaseException)]
 
 
-def _of_storage(error: ActivityError) -> bool:
-    """Our own database's outage is waited out, not degraded."""
+def _is_storage_outage(error: ActivityError) -> bool:
+    """Whether Postgres was unavailable: the essay then waits instead of being degraded."""
     return isinstance(error.cause, ApplicationError) and error.cause.type == "StorageUnavailable"
 
 
-def _fallen_back(error: ActivityError) -> Attempted:
+def _fallback(error: ActivityError) -> GradingAttempt:
     cause = error.cause
     if isinstance(cause, TemporalTimeout):
-        return Attempted(reason=DegradedReason.ESSAY_GRADER_LOCAL, failure=told(error))
+        return GradingAttempt(reason=DegradedReason.ESSAY_GRADER_LOCAL, failure=describe_failure(error))
     if not isinstance(cause, ApplicationError) or cause.type not in FALLBACKS:
         raise error
     wait = cause.details[0] if cause.details else 0.0
-    return Attempted(reason=FALLBACKS[cause.type], failure=told(error), retry_after_s=float(wait))
+    return GradingAttempt(reason=FALLBACKS[cause.type], failure=describe_failure(error), retry_after_s=float(wait))

@@ -1,4 +1,4 @@
-"""The steps that every revision of a result ends with, and how a failure is told."""
+"""The last steps of every revision of a result, and the texts that describe failures."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,8 +19,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.progress import Stage
 
 UNRECORDED: Final = frozenset({"NotFound", "Erased", "Conflict"})
-"""Failures of a run that its assessment does not bear: it is not there, its person is being erased, or it stands
-elsewhere than the run takes it to, as after a restore of Postgres. What it says then gets a run of its own."""
+"""Failures that must not mark the assessment as failed: it does not exist, its user is being erased, or its state no
+longer matches this run (for example after a restore). Reconciliation starts a new run where one is needed."""
 
 
 async def retrieve(run: RunInput) -> EvidenceResult:
@@ -32,12 +32,12 @@ async def retrieve(run: RunInput) -> EvidenceResult:
 
 
 async def recommend_and_publish(run: RunInput, show: Callable[[Stage], None]) -> Publication:
-    """Ranks what was retrieved, publishes the revision and has partners told."""
+    """Rank the retrieved credentials, publish the revision and start its webhook deliveries."""
     show(Stage.RECOMMENDING)
     await workflow.execute_activity_method(
         BlendRecommendations.blend_recommendations,
         run,
-        **activity_options("blend_recommendations", "Rank what was found"),
+        **activity_options("blend_recommendations", "Rank the credentials that were found"),
     )
     show(Stage.PUBLISHING)
     publication = await workflow.execute_activity_method(
@@ -49,20 +49,20 @@ async def recommend_and_publish(run: RunInput, show: Callable[[Stage], None]) ->
 
 
 def reason_of(error: ActivityError) -> str:
-    """The type of what an activity failed with: a short code."""
+    """The error type of an activity's failure, a short code."""
     cause = error.cause
     return cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
 
 
-def told(error: ActivityError) -> str:
-    """Which step failed, of what type, and the cause's own words, which hold nothing of the data."""
+def describe_failure(error: ActivityError) -> str:
+    """The activity type, the error type and the message. `activities.failures` keeps data out of messages."""
     return f"{error.activity_type}: {error.cause or error}"
 
 
-def closing(error: ActivityError, again: str) -> str:
-    """The last words of a run that failed; `again` is what runs it anew, where that is of use."""
-    words = "Nothing is to be done in this run" if reason_of(error) in UNRECORDED else f"Mend the cause, then {again}"
-    return f"{told(error)}. {words}."
+def failure_message(error: ActivityError, retry: str) -> str:
+    """The failure of a run for operators: cause and action. `retry` is the request that starts the work again."""
+    action = "none for this run" if reason_of(error) in UNRECORDED else f"fix the cause, then {retry}"
+    return f"{describe_failure(error)}. Action: {action}."
 
 
 def _attributes(publication: Publication) -> list[SearchAttributeUpdate[Any]]:

@@ -1,7 +1,7 @@
-"""Every queue, timeout and retry policy, in one table.
+"""The queues, timeouts and retry policies of all activities, and the versioning of all workflows.
 
-What is ours (Postgres, the model in our process) is retried until it works, at most 30 s apart; what no retry can mend
-(`activities.failures.NON_RETRYABLE`) is not retried at all.
+Calls to Postgres and to models in this process are retried until they succeed, at most 30 s apart. The error types in
+`activities.failures.NON_RETRYABLE` are not retried.
 """
 
 import os
@@ -16,15 +16,15 @@ from temporalio.common import Priority, RetryPolicy, VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import NON_RETRYABLE
-    from domain.assessments.lifecycle import Assessment
     from domain.grading.scores import DegradedReason
 
 
 class Queue(StrEnum):
-    """`assessments` runs workflows and database activities; `embeddings` is the only one that needs torch.
+    """The task queues, one per resource.
 
-    `llm` holds the calls of a language model, where the server-side rate limit sits; partners' slowness stays on
-    `webhooks`.
+    `assessments`: workflows and database activities. `llm`: calls to the language model, rate-limited by the server.
+    `embeddings`: models in memory; only its workers need torch. `webhooks`: deliveries, so that slow partners delay
+    nothing else.
     """
 
     ASSESSMENTS = "assessments"
@@ -33,26 +33,26 @@ class Queue(StrEnum):
     WEBHOOKS = "webhooks"
 
 
-UNTIL_IT_WORKS: Final = RetryPolicy(
+RETRY_UNTIL_SUCCESS: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=30),
     maximum_attempts=0,
     non_retryable_error_types=NON_RETRYABLE,
 )
-ONCE: Final = RetryPolicy(maximum_attempts=1)
-"""Somebody waits for the answer, and has another one."""
-ONCE_A_SCHEDULE: Final = RetryPolicy(maximum_attempts=3, non_retryable_error_types=NON_RETRYABLE)
+ONE_ATTEMPT: Final = RetryPolicy(maximum_attempts=1)
+"""For a search: a caller waits for the answer and has a fallback."""
+THREE_ATTEMPTS: Final = RetryPolicy(maximum_attempts=3, non_retryable_error_types=NON_RETRYABLE)
 
 
-FIVE_TIMES: Final = RetryPolicy(
+FIVE_ATTEMPTS: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=60),
     maximum_attempts=5,
     non_retryable_error_types=NON_RETRYABLE,
 )
-"""What is others': bounded, then somebody else's turn. A `Retry-After` takes the interval's place."""
+"""Third-party calls: at most five attempts, then the fallback runs. `Retry-After` overrides the interval."""
 
 FALLBACKS: Final = {
     "ModelUnavailable": DegradedReason.ESSAY_GRADER_LOCAL,
@@ -69,26 +69,26 @@ FALLBACKS: Final = {
     "AttemptsExceeded": DegradedReason.ESSAY_ATTEMPTS_EXCEEDED,
     "GraderFailed": DegradedReason.GRADER_FAILED,
 }
-"""The failures of `score_essay` that the local grader takes over, and what the result then says."""
+"""The failures of `score_essay` after which the local grader runs, and the reason that the result then shows."""
 
 STORAGE_PAUSE: Final = timedelta(seconds=30)
-"""Between rounds of attempts on a queue whose attempts are bounded, while our own database is away."""
+"""Pause between rounds of `FIVE_ATTEMPTS` while Postgres is unavailable."""
 
 MODEL_DEADLINE: Final = timedelta(seconds=60)
-"""The longest that a client may wait for a language model; its activity ends later, so that it can still write."""
+"""Maximum timeout of a call to the language model. The activity's timeout is longer, so that it can store the reply."""
 
 HEALING_FIRST: Final = timedelta(seconds=30)
 HEALING_LONGEST: Final = timedelta(hours=2)
 HEALING_ENDS_AFTER: Final = timedelta(days=7)
-# Runs live as long: a changed number may change what they do next, so it needs `workflow.patched`.
-"""A degraded result is tried again after 30 s, then after twice as long each time, at most 2 h apart, for 7 days."""
+# Runs are open for as long: a changed number may change their commands, so it needs `workflow.patched`.
+"""Healing of a degraded result starts after 30 s. The interval doubles up to 2 h. Healing ends after 7 days."""
 
 CATALOGUE_REBUILT_EVERY: Final = timedelta(days=7)
 
 RETENTION_EVERY: Final = timedelta(days=1)
 
 EPOCHS: Final = 3
-"""How often an essay's answers are bought anew after all of them were rejected, the first time included."""
+"""Maximum number of times that an essay's completions are requested if all of them are rejected."""
 
 
 _MINUTE_S: Final = 60.0
@@ -97,12 +97,12 @@ DELIVERY_SCHEDULE_S: Final = (
     *(0.0, 5.0, 5 * _MINUTE_S, 30 * _MINUTE_S),
     *(2 * _HOUR_S, 5 * _HOUR_S, 10 * _HOUR_S, 14 * _HOUR_S, 20 * _HOUR_S, 24 * _HOUR_S),
 )
-"""Seconds before each attempt at a delivery; after the last one it is a dead letter."""
+"""Seconds before each attempt of a delivery. If the last attempt fails, the delivery is a dead letter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How an activity is called. With a `heartbeat`, a worker that died is noticed before `start_to_close`."""
+    """The options of an activity. The `heartbeat` timeout detects a dead worker earlier than `start_to_close`."""
 
     queue: Queue
     start_to_close: timedelta
@@ -110,33 +110,33 @@ class Policy:
     heartbeat: timedelta | None = None
 
 
-_DATABASE: Final = Policy(queue=Queue.ASSESSMENTS, retry=UNTIL_IT_WORKS, start_to_close=timedelta(seconds=10))
+_DATABASE: Final = Policy(queue=Queue.ASSESSMENTS, retry=RETRY_UNTIL_SUCCESS, start_to_close=timedelta(seconds=10))
 _MODEL: Final = Policy(
     queue=Queue.EMBEDDINGS,
-    retry=UNTIL_IT_WORKS,
+    retry=RETRY_UNTIL_SUCCESS,
     start_to_close=timedelta(seconds=60),
     heartbeat=timedelta(seconds=10),
 )
 _CATALOGUE: Final = Policy(
     queue=Queue.EMBEDDINGS,
-    retry=UNTIL_IT_WORKS,
-    start_to_close=timedelta(minutes=30),  # 100,000 entries take some
+    retry=RETRY_UNTIL_SUCCESS,
+    start_to_close=timedelta(minutes=30),  # for 100,000 entries
     heartbeat=timedelta(seconds=10),
 )
 _LONG: Final = Policy(
     queue=Queue.ASSESSMENTS,
-    retry=UNTIL_IT_WORKS,
-    start_to_close=timedelta(minutes=30),  # in small transactions
+    retry=RETRY_UNTIL_SUCCESS,
+    start_to_close=timedelta(minutes=30),  # many small transactions
     heartbeat=timedelta(seconds=30),
 )
 
 POLICIES: Final = {
     "claim_assessment": _DATABASE,
     "score_rules": _DATABASE,
-    # No schedule-to-start and no schedule-to-close: waiting in this line is not a failure.
+    # No schedule-to-start and no schedule-to-close timeout: waiting in the queue is not a failure.
     "score_essay": Policy(
         queue=Queue.LLM,
-        retry=FIVE_TIMES,
+        retry=FIVE_ATTEMPTS,
         start_to_close=MODEL_DEADLINE + timedelta(seconds=30),
         heartbeat=timedelta(seconds=10),
     ),
@@ -149,17 +149,17 @@ POLICIES: Final = {
     "mark_failed": _DATABASE,
     "deliver_webhook": Policy(
         queue=Queue.WEBHOOKS,
-        retry=UNTIL_IT_WORKS,
+        retry=RETRY_UNTIL_SUCCESS,
         start_to_close=timedelta(seconds=30),
         heartbeat=timedelta(seconds=10),
     ),
-    "close_delivery": Policy(queue=Queue.WEBHOOKS, retry=UNTIL_IT_WORKS, start_to_close=timedelta(seconds=10)),
+    "close_delivery": Policy(queue=Queue.WEBHOOKS, retry=RETRY_UNTIL_SUCCESS, start_to_close=timedelta(seconds=10)),
     "embed_texts": _CATALOGUE,
     "mend_index": _CATALOGUE,
     "begin_build": _CATALOGUE,
     "fill_build": _CATALOGUE,
     "publish_build": _CATALOGUE,
-    "search_catalog": Policy(queue=Queue.EMBEDDINGS, retry=ONCE, start_to_close=timedelta(seconds=5)),
+    "search_catalog": Policy(queue=Queue.EMBEDDINGS, retry=ONE_ATTEMPT, start_to_close=timedelta(seconds=5)),
     "stop_runs": _LONG,
     "erase_records": _LONG,
     "finish_erasure": _DATABASE,
@@ -167,14 +167,14 @@ POLICIES: Final = {
     "reconcile": Policy(
         queue=Queue.ASSESSMENTS,
         start_to_close=timedelta(minutes=10),
-        retry=ONCE_A_SCHEDULE,
+        retry=THREE_ATTEMPTS,
         heartbeat=timedelta(seconds=30),
     ),
 }
 
 
 VERSIONING: Final = {
-    # These wait for people and partners, so no build lives as long as they do.
+    # These wait for people and partners for longer than a build is deployed.
     "AssessmentWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "RevisionWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "WebhookDeliveryWorkflow": VersioningBehavior.AUTO_UPGRADE,
@@ -185,27 +185,28 @@ VERSIONING: Final = {
     "RetentionWorkflow": VersioningBehavior.PINNED,
     "UserErasureWorkflow": VersioningBehavior.PINNED,
 }
-"""What a run does at its next step once another build is current.
+"""The build that continues a run after another build has become current.
 
-AUTO_UPGRADE goes over to it, so the new code must replay what the old code did: a change of what such a workflow asks
-of Temporal (its activities, timers, children, search attributes, and their order) stands behind `workflow.patched`, as
-docs/runbooks/rollout.md tells. PINNED stays with the build that began it and may change freely; that build's workers
-stay until the last such run has ended.
+AUTO_UPGRADE: the current build. It must replay the history of the old one, so any change of a workflow's commands
+(activities, timers, children, search attributes, or their order) needs `workflow.patched`; see
+docs/runbooks/rollout.md. PINNED: the build that started the run. Its code may change freely, but workers of the old
+build must run until the last such run has ended.
 """
 
 _VERSIONED: Final = bool(os.environ.get("WORKER_BUILD_ID"))
 
 
 def versioning(workflow_type: str) -> VersioningBehavior:
-    """Of a workflow, by its name; none where this process has no build id.
+    """The versioning behaviour of a workflow type, or UNSPECIFIED if this process has no build id.
 
-    The server refuses the tasks of workers without a version that name a behaviour, and a definition is made at import.
+    The server rejects tasks of an unversioned worker that have a behaviour. The environment is read at import because
+    workflow definitions are created then.
     """
     return VERSIONING[workflow_type] if _VERSIONED else VersioningBehavior.UNSPECIFIED
 
 
 def activity_options(activity: str, summary: str) -> workflow.ActivityConfig:
-    """The options of an activity, by its name; `summary` is what the Web UI shows beside it."""
+    """The options of an activity, by its name. The Web UI shows `summary` next to the activity."""
     policy = POLICIES[activity]
     return workflow.ActivityConfig(
         task_queue=sibling_queue(workflow.info().task_queue, policy.queue),
@@ -217,16 +218,14 @@ def activity_options(activity: str, summary: str) -> workflow.ActivityConfig:
 
 
 def sibling_queue(own: str, queue: Queue) -> str:
-    """The queue beside a workflow's own; a suffix (`assessments-blue`) carries over, so that sets of queues coexist."""
+    """The task queue of the same set as `own`. It has the same suffix (`assessments-blue`), so sets can coexist."""
     prefix = next((each for each in Queue if own.startswith(each)), "")
     return queue + own.removeprefix(prefix)
 
 
-def fair(assessment: Assessment) -> Priority:
-    """Organizations take turns: one's thousand submissions do not stand before another's one."""
-    return turn_of(assessment.organization_id)
+def organization_priority(organization_id: UUID) -> Priority:
+    """Dispatch the queued tasks of organizations in turn, so that many submissions of one do not delay another's.
 
-
-def turn_of(organization_id: UUID) -> Priority:
-    """Of a workflow; its activities and child workflows inherit it."""
+    The priority applies to a workflow; its activities and child workflows inherit it.
+    """
     return Priority(fairness_key=str(organization_id))

@@ -1,4 +1,4 @@
-"""Where a run is, as the query and the Web UI tell it."""
+"""The progress of a run, for the query and the Web UI."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ TIME: Final = "%Y-%m-%d %H:%M:%S UTC"
 
 
 class Stage(StrEnum):
-    """Where a run is, in the order of the stages; a revision waits where an assessment is answered."""
+    """The stages of a run, in order. An assessment starts with `answering`, a revision with `waiting`."""
 
     ANSWERING = "answering"
     WAITING = "waiting"
@@ -32,23 +32,23 @@ _WORK: Final = (Stage.SCORING, Stage.RETRIEVING, Stage.RECOMMENDING, Stage.PUBLI
 STAGES: Final = (Stage.ANSWERING, *_WORK)
 REVISION_STAGES: Final = (Stage.WAITING, *_WORK)
 
-_TRIES_AGAIN: Final = (
-    "nothing, normally. A step that fails is tried again by itself: *Pending Activities* shows its last failure and "
-    "next retry, and **Reset** there tries it at once."
+_RETRIED: Final = (
+    "normally none. A failed step is retried automatically. *Pending Activities* shows its last failure and next "
+    "retry. **Reset** there retries it now."
 )
-PRESS: Final = {
-    Stage.ANSWERING: "nothing, the student has the word. Signal `submit` looks now whether the answers are in.",
-    Stage.WAITING: "signal `retry_degraded` makes the next attempt now.",
-    **dict.fromkeys(_WORK, _TRIES_AGAIN),
-    Stage.DONE: "nothing.",
-    Stage.FAILED: "nothing yet. Once the run has closed, *Result* says what to do.",
+ACTIONS: Final = {
+    Stage.ANSWERING: "none, waiting for the student. Send `submit` to check now whether the answers are in.",
+    Stage.WAITING: "fix the cause of the last failure. Send `retry_degraded` to make the next attempt now.",
+    **dict.fromkeys(_WORK, _RETRIED),
+    Stage.DONE: "none.",
+    Stage.FAILED: "see *Result* once the run has closed.",
 }
-"""What an operator may do at a stage."""
+"""What an operator can do at each stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The answer to the query `progress`. `next_attempt` and `gives_up` are those of a revision that waits."""
+    """The result of the query `progress`. A waiting revision has `next_attempt` and `gives_up`, the end of healing."""
 
     stage: Stage = Stage.ANSWERING
     essays_scored: int = 0
@@ -60,15 +60,15 @@ class Progress:
 
 
 def checklist(progress: Progress, stages: Sequence[Stage] = STAGES) -> str:
-    """The stages as Markdown: done, current and to come; what failed last, what comes next, what may be pressed."""
+    """Render the stages as a Markdown checklist with the last failure, the next attempt and the operator's action."""
     if progress.stage is Stage.FAILED:
         lines = [f"**failed**: {progress.last_failure}"]
     else:
         lines = [*_boxes(progress.stage, stages)]
         lines += [f"\nLast failure: {progress.last_failure}"] if progress.last_failure else []
     if progress.next_attempt and progress.gives_up:
-        lines.append(f"\nNext attempt: {progress.next_attempt:{TIME}}; given up after {progress.gives_up:{TIME}}")
-    lines.append(f"\nPress: {PRESS[progress.stage]}")
+        lines.append(f"\nNext attempt: {progress.next_attempt:{TIME}}. Healing ends: {progress.gives_up:{TIME}}")
+    lines.append(f"\nAction: {ACTIONS[progress.stage]}")
     if progress.essays_total:
         lines.append(f"\nEssays graded: {progress.essays_scored} of {progress.essays_total}")
     if progress.degraded_reasons:
@@ -84,8 +84,8 @@ def _boxes(current: Stage, stages: Sequence[Stage]) -> Iterable[str]:
         yield f"- [{'x' if done else ' '}] {stage}" + (" **← now**" if at == now and not done else "")
 
 
-class Staged:
-    """What a run of stages tells about itself; the base of the workflows that make results."""
+class StagedWorkflow:
+    """Base of the workflows that publish results. It holds their progress."""
 
     stages: ClassVar[Sequence[Stage]] = STAGES
 
@@ -97,12 +97,12 @@ class Staged:
         return self._progress
 
     def show(self, stage: Stage, **changes: Any) -> None:  # noqa: ANN401 - the fields of Progress
-        """Moves to a stage and redraws the checklist that the Web UI shows."""
+        """Set the stage and update the checklist in the Web UI."""
         self._progress = replace(self._progress, stage=stage, **changes)
         workflow.set_current_details(checklist(self._progress, self.stages))
 
     def note(self, reasons: Iterable[str]) -> None:
-        """Adds degraded reasons that were not noted before."""
+        """Add degraded reasons, without duplicates."""
         noted = self._progress.degraded_reasons
         new = tuple(dict.fromkeys(str(reason) for reason in reasons if reason not in noted))
         self.show(self._progress.stage, degraded_reasons=noted + new)

@@ -1,4 +1,4 @@
-"""The safety net: what Postgres holds and no run works on is started again."""
+"""The workflow that starts the runs that committed rows require and that are not alive."""
 
 from temporalio import workflow
 
@@ -9,11 +9,15 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(versioning_behavior=versioning("ReconciliationWorkflow"))
 class ReconciliationWorkflow:
-    """Id `reconciliation-{time}`, started by the Schedule `reconciliation` (overlap SKIP). No signals or queries."""
+    """Compares Postgres with the running workflows and starts what is missing.
+
+    Id: `reconciliation-{time}`. The Schedule `reconciliation` starts it, with overlap policy SKIP.
+    Signals, queries, updates: none.
+    """
 
     @workflow.run
     async def run(self) -> Reconciled:
-        workflow.set_current_details("Comparing what Postgres holds with what runs")
+        workflow.set_current_details("Comparing Postgres with the running workflows.\n\nAction: none.")
         return await workflow.execute_activity_method(
-            Reconcile.reconcile, **activity_options("reconcile", "Start what should be running")
+            Reconcile.reconcile, **activity_options("reconcile", "Start missing runs")
         )

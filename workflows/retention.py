@@ -1,4 +1,4 @@
-"""Letting go of what is old, once a day."""
+"""The workflow that deletes data past its retention time."""
 
 from collections.abc import Mapping
 
@@ -12,25 +12,29 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(versioning_behavior=versioning("RetentionWorkflow"))
 class RetentionWorkflow:
-    """Id `retention-{time}`, started by the Schedule `retention` (overlap SKIP). No signals, queries or updates."""
+    """Applies every retention rule, one activity each.
+
+    Id: `retention-{time}`. The Schedule `retention` starts it daily, with overlap policy SKIP.
+    Signals, queries, updates: none.
+    """
 
     @workflow.run
     async def run(self) -> dict[str, int]:
-        """How many rows went, by rule."""
-        gone: dict[str, int] = {}
+        """Return the number of deleted or blanked rows by rule."""
+        deleted: dict[str, int] = {}
         for rule in RetentionRule:
-            workflow.set_current_details(_details(gone, rule))
-            gone[rule.value] = await workflow.execute_activity_method(
+            workflow.set_current_details(_details(deleted, rule))
+            deleted[rule.value] = await workflow.execute_activity_method(
                 Retain.retain,
                 RetainInput(rule=rule),
-                **activity_options("retain", f"Let go of old {rule.replace('_', ' ')}"),
+                **activity_options("retain", f"Apply the rule for {rule.replace('_', ' ')}"),
             )
-        workflow.set_current_details(_details(gone))
-        return gone
+        workflow.set_current_details(_details(deleted))
+        return deleted
 
 
-def _details(gone: Mapping[str, int], under_way: RetentionRule | None = None) -> str:
-    """Every rule: done with how many rows, under way, or still to come."""
+def _details(deleted: Mapping[str, int], under_way: RetentionRule | None = None) -> str:
+    """List every rule with its number of rows, "under way" or "to come"."""
     now = {under_way: "under way"} if under_way else {}
-    states = {rule: gone.get(rule, now.get(rule, "to come")) for rule in RetentionRule}
-    return "\n".join(f"- [{'x' if rule in gone else ' '}] {rule}: {state}" for rule, state in states.items())
+    states = {rule: deleted.get(rule, now.get(rule, "to come")) for rule in RetentionRule}
+    return "\n".join(f"- [{'x' if rule in deleted else ' '}] {rule}: {state}" for rule, state in states.items())

@@ -1,4 +1,4 @@
-"""Later revisions of a published result: degraded parts healed, reviews taken in."""
+"""The workflow of later revisions of a result: it heals degraded parts and publishes reviews."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,8 +25,15 @@ with workflow.unsafe.imports_passed_through():
     from domain.assessments.lifecycle import AssessmentStatus, Healing
     from domain.grading.scores import DegradedReason
     from workflows.engine import search_attributes, static_details
-    from workflows.essays import Attempted, grade
-    from workflows.pipeline import UNRECORDED, closing, reason_of, recommend_and_publish, retrieve, told
+    from workflows.essays import GradingAttempt, grade
+    from workflows.pipeline import (
+        UNRECORDED,
+        describe_failure,
+        failure_message,
+        reason_of,
+        recommend_and_publish,
+        retrieve,
+    )
     from workflows.policies import (
         EPOCHS,
         HEALING_ENDS_AFTER,
@@ -35,12 +42,12 @@ with workflow.unsafe.imports_passed_through():
         activity_options,
         versioning,
     )
-    from workflows.progress import REVISION_STAGES, Stage, Staged
+    from workflows.progress import REVISION_STAGES, Stage, StagedWorkflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionInput:
-    """`retry_after_s`: a provider asked to wait for so long before healing begins; `last_failure` is for people."""
+    """`retry_after_s` is the wait that a provider asked for before healing; the Web UI shows `last_failure`."""
 
     assessment_id: UUID
     retry_after_s: float = 0.0
@@ -49,19 +56,21 @@ class RevisionInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionOutcome:
-    """The last revision that was published, 0 for none, and what stands of healing after it."""
+    """The last revision that this run published (0 for none), and the final state of healing."""
 
     revision: int
     healing: Healing
 
 
 @workflow.defn(versioning_behavior=versioning("RevisionWorkflow"))
-class RevisionWorkflow(Staged):
-    """Everything that publishes a later revision of one result.
+class RevisionWorkflow(StagedWorkflow):
+    """Publishes the later revisions of one result.
 
-    Id `revision-{assessment_id}`, reuse ALLOW_DUPLICATE, conflict USE_EXISTING. Signals: `retry_degraded` heals now,
-    `reviewed` publishes what people set. Query `progress`. No updates. Ends when nothing is left to improve, or when
-    the time for it is over.
+    Id: `revision-{assessment_id}`; reuse policy ALLOW_DUPLICATE, conflict policy USE_EXISTING.
+    Signals: `retry_degraded` heals now; `reviewed` publishes new reviews.
+    Queries: `progress`.
+    Updates: none.
+    End: when there is nothing left to improve, or after `HEALING_ENDS_AFTER`.
     """
 
     stages = REVISION_STAGES
@@ -82,16 +91,16 @@ class RevisionWorkflow(Staged):
 
     @workflow.run
     async def run(self, revision: RevisionInput) -> RevisionOutcome:
-        """Plans and does one revision at a time; `revision` was read when the run was made."""
+        """Plan and publish one revision at a time. `__init__` has read `revision`."""
         try:
             while True:
                 await self._wait()
-                # Before the plan reads: a signal that comes after it must wake this up again.
+                # Before the plan is read: a signal that arrives later must wake this loop again.
                 heal, self._woken = self._at_once or workflow.now() >= self._next_heal, False
                 plan = await workflow.execute_activity_method(
                     BeginRevision.begin_revision,
                     RevisionRequest(assessment_id=revision.assessment_id, heal=heal),
-                    **activity_options("begin_revision", "See what is to be improved"),
+                    **activity_options("begin_revision", "Find degraded parts and new reviews"),
                 )
                 if plan.reviews:
                     await self._publish(plan)
@@ -121,18 +130,16 @@ class RevisionWorkflow(Staged):
             return
         self.show(Stage.WAITING, next_attempt=self._next_heal, gives_up=self._ends)
         with suppress(TimeoutError):
-            await workflow.wait_condition(
-                lambda: self._woken, timeout=pause, timeout_summary="Until the next attempt to heal"
-            )
+            await workflow.wait_condition(lambda: self._woken, timeout=pause, timeout_summary="Next healing attempt")
         self.show(Stage.WAITING, next_attempt=None, gives_up=None)
 
     async def _heal(self, plan: RevisionPlan) -> bool:
-        """Tries the degraded parts again and publishes what became better; False when nothing is left to try."""
+        """Retry the degraded parts and publish improvements. Return False if there is nothing left to retry."""
         essays = [essay for essay in plan.essays if self._rejections.get(essay.essay, 0) < EPOCHS]
         if workflow.now() >= self._ends or not (essays or plan.evidence):
             return False
         self.show(Stage.SCORING, essays_total=len(essays), essays_scored=0)
-        # One by one: while a circuit is half open only one call finds out whether the provider is back.
+        # One at a time: a half-open circuit lets only one call through.
         attempts = [await self._grade(plan, essay) for essay in essays]
         better = sum(attempt.reason is None for attempt in attempts) + await self._leave_to_person(
             plan, essays, attempts
@@ -143,13 +150,13 @@ class RevisionWorkflow(Staged):
         self._put_off(max((attempt.retry_after_s for attempt in attempts), default=0.0))
         return True
 
-    async def _grade(self, plan: RevisionPlan, essay: EssayToRegrade) -> Attempted:
+    async def _grade(self, plan: RevisionPlan, essay: EssayToRegrade) -> GradingAttempt:
         rejections = self._rejections.get(essay.essay, 0)
-        # The first attempt reads back what the last epoch bought; only then is anything bought anew.
+        # The first attempt reads the stored completions of the last epoch; only later ones request new completions.
         epoch = essay.epoch + min(rejections, 1)
         wanted = EssayInput(run=_run(self._id, plan), essay=essay.essay, epoch=epoch)
         attempt = await grade(wanted, "Essay")
-        # An older build, which may have begun this run, takes every reason of an unscorable essay for a rejection.
+        # Older builds, which may have started this run, count every reason of an unscorable essay as a rejection.
         if attempt.reason is DegradedReason.ESSAY_ANSWER_REJECTED or (attempt.reason and attempt.reason.needs_person):
             self._rejections[essay.essay] = rejections + 1
         if attempt.reason is DegradedReason.GRADER_FAILED:
@@ -159,26 +166,29 @@ class RevisionWorkflow(Staged):
         return attempt
 
     async def _leave_to_person(
-        self, plan: RevisionPlan, essays: Sequence[EssayToRegrade], attempts: Sequence[Attempted]
+        self, plan: RevisionPlan, essays: Sequence[EssayToRegrade], attempts: Sequence[GradingAttempt]
     ) -> int:
-        """Scores locally, with a review, the essays that the model will never grade; how many they are."""
+        """Score essays locally, for review, if the model can never grade them. Return their number."""
         left = tuple(
             LeftEssay(essay=essay.essay, reason=attempt.reason)
             for essay, attempt in zip(essays, attempts, strict=True)
             if attempt.reason is not None and attempt.reason.needs_person
         )
-        # Older builds try such an essay again. Runs without one do not record the patch.
+        # Older builds retry such an essay. Runs without one do not record the patch.
         if not left or not workflow.patched("leave-refused-essays-to-a-person"):
             return 0
         scored = await workflow.execute_activity_method(
             ScoreEssaysLocally.score_essays_locally,
             EssaysInput(run=_run(self._id, plan), essays=left),
-            **activity_options("score_essays_locally", f"Leave {len(left)} essay(s) to a reviewer"),
+            **activity_options("score_essays_locally", f"Grade {len(left)} essay(s) locally, for review"),
         )
         return scored.scored
 
     async def _publish(self, plan: RevisionPlan, *, anyway: bool = True) -> None:
-        """The revision, and at once a new look at what is left; not where the evidence alone was to become better."""
+        """Publish the revision, then plan again at once.
+
+        Without `anyway`, the revision is only published if its evidence is no longer degraded.
+        """
         run = _run(self._id, plan)
         self.show(Stage.RETRIEVING)
         evidence = await retrieve(run)
@@ -197,21 +207,23 @@ class RevisionWorkflow(Staged):
         return self._finish(await self._end(Healing.FINAL))
 
     async def _stop(self, error: ActivityError) -> NoReturn:
-        """An error of ours ends the healing, not the assessment: the published result stays."""
+        """End healing after an internal error. The published result stays valid."""
         reason = reason_of(error)
-        self.show(Stage.FAILED, last_failure=told(error))
+        self.show(Stage.FAILED, last_failure=describe_failure(error))
         workflow.upsert_search_attributes([search_attributes.FAILURE_REASON.value_set(reason)])
         if reason not in UNRECORDED:
             await self._end(Healing.STOPPED, reason)
         raise ApplicationError(
-            closing(error, f"POST /api/v1/assessments/{self._id}/retry"), type="HealingStopped", non_retryable=True
+            failure_message(error, f"POST /api/v1/assessments/{self._id}/retry"),
+            type="HealingStopped",
+            non_retryable=True,
         ) from error
 
     async def _end(self, healing: Healing, reason: str | None = None) -> Healing:
         return await workflow.execute_activity_method(
             EndHealing.end_healing,
             HealingEnd(assessment_id=self._id, healing=healing, reason=reason),
-            **activity_options("end_healing", f"Record that healing is {healing}"),
+            **activity_options("end_healing", f"Record the state of healing: {healing}"),
         )
 
     def _finish(self, healing: Healing) -> RevisionOutcome:
@@ -220,7 +232,7 @@ class RevisionWorkflow(Staged):
 
 
 async def start_healing(revision: RevisionInput) -> None:
-    """Starts the healer of a result that was just published; one that is alive already will do."""
+    """Start the revision workflow of a result that was just published, unless it is already running."""
     info = workflow.info()
     published = SearchAttributePair(search_attributes.ASSESSMENT_STATUS, str(AssessmentStatus.COMPLETED))
     try:

@@ -1,4 +1,4 @@
-"""The erasure of one person, from the commit that refuses all writes about them to the entry on the list."""
+"""The workflow of an erasure. It starts after the commit that rejects further writes about the user."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,36 +11,38 @@ with workflow.unsafe.imports_passed_through():
     from workflows.policies import activity_options, versioning
 
 
-_STEPS: Final = ("end what runs about the person", "erase what is held", "note it on the erasure list")
+_STEPS: Final = ("end the runs about the user", "erase the records", "add the user to the erasure list")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureResult:
-    """How many of the person's assessments were erased."""
+    """The number of erased assessments."""
 
     assessments: int
 
 
 @workflow.defn(versioning_behavior=versioning("UserErasureWorkflow"))
 class UserErasureWorkflow:
-    """Id `erase-{user_id}`, reuse ALLOW_DUPLICATE, conflict USE_EXISTING; Postgres decides.
+    """Ends a user's runs, erases the records, and adds the user to the erasure list.
 
-    No signals, queries or updates. Ends when nothing of the person is left; it is not to be cancelled.
+    Id: `erase-{user_id}`; reuse policy ALLOW_DUPLICATE, conflict policy USE_EXISTING, because Postgres decides.
+    Signals, queries, updates: none.
+    End: when no data of the user is left. Do not cancel it.
     """
 
     @workflow.run
     async def run(self, erasure: Erasure) -> ErasureResult:
         _show(0)
         await workflow.execute_activity_method(
-            EraseUser.stop_runs, erasure, **activity_options("stop_runs", "End every run about the person")
+            EraseUser.stop_runs, erasure, **activity_options("stop_runs", "End the runs about the user")
         )
         _show(1)
         erased = await workflow.execute_activity_method(
-            EraseUser.erase_records, erasure, **activity_options("erase_records", "Delete or blank what is held")
+            EraseUser.erase_records, erasure, **activity_options("erase_records", "Delete or blank the records")
         )
         _show(2)
         await workflow.execute_activity_method(
-            EraseUser.finish_erasure, erasure, **activity_options("finish_erasure", "Note it on the erasure list")
+            EraseUser.finish_erasure, erasure, **activity_options("finish_erasure", "Add the user to the erasure list")
         )
         _show(len(_STEPS))
         return ErasureResult(assessments=erased)
@@ -48,4 +50,6 @@ class UserErasureWorkflow:
 
 def _show(done: int) -> None:
     boxes = (f"- [{'x' if at < done else ' '}] {step}" for at, step in enumerate(_STEPS))
-    workflow.set_current_details("\n".join([*boxes, "\nIt must end: do not cancel or terminate it."]))
+    workflow.set_current_details(
+        "\n".join([*boxes, "\nAction: none. Do not cancel or terminate this run: the erasure must finish."])
+    )

@@ -1,4 +1,4 @@
-"""The delivery of one event to one endpoint: every attempt, and the waiting between them."""
+"""The workflow that delivers one event to one endpoint, with retries."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.progress import TIME
 
 ATTEMPTS = len(DELIVERY_SCHEDULE_S)
-PRESS = "signal `redeliver_now` makes the next attempt now, `give_up` makes it a dead letter."
+ACTION = "none. Send `redeliver_now` to make the next attempt now, or `give_up` to mark the delivery as a dead letter."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult:
-    """How it ended, after how many requests, and the status code of the last one, if it had an answer."""
+    """The final status, the number of attempts, and the last HTTP status code (None without a response)."""
 
     status: DeliveryStatus
     attempts: int
@@ -30,11 +30,14 @@ class DeliveryResult:
 
 @workflow.defn(versioning_behavior=versioning("WebhookDeliveryWorkflow"))
 class WebhookDeliveryWorkflow:
-    """Id `webhook-{event_id}-{endpoint_id}`, for a redelivery `…-{n}`; reuse ALLOW_DUPLICATE, because Postgres decides.
+    """Makes up to ten attempts at a delivery.
 
-    Signals: `redeliver_now` ends the waiting for the next attempt, `give_up` makes a dead letter instead of it; while
-    an attempt is under way they count for what follows it. A dead letter closes the run as failed. No queries, no
-    updates; at most ten attempts.
+    Id: `webhook-{event_id}-{endpoint_id}`, for a redelivery `…-{n}`; reuse policy ALLOW_DUPLICATE, conflict policy
+    USE_EXISTING, because Postgres decides.
+    Signals: `redeliver_now` makes the next attempt now; `give_up` marks the delivery as a dead letter instead. A signal
+    during an attempt applies after it.
+    Queries, updates: none.
+    End: when the delivery succeeds. The run fails if the delivery becomes a dead letter.
     """
 
     @workflow.init
@@ -45,7 +48,7 @@ class WebhookDeliveryWorkflow:
 
     @workflow.run
     async def run(self, delivery: Delivery) -> DeliveryResult:
-        self._show("first attempt under way", PRESS)
+        self._show("first attempt in progress", ACTION)
         done = await self._attempt(1)
         while done.status is DeliveryStatus.PENDING:
             await self._wait(done)
@@ -79,7 +82,7 @@ class WebhookDeliveryWorkflow:
         wait = timedelta(seconds=done.wait_s)
         following = f"attempt {done.attempts + 1} of {ATTEMPTS}"
         due = f"{workflow.now() + wait:{TIME}}"
-        self._show(f"last answer {_answer(done.code)}, {following} at {due}", PRESS)
+        self._show(f"last response: {_response(done.code)}, {following} at {due}", ACTION)
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._hurried or self._given_up, timeout=wait, timeout_summary=f"Until {following}"
@@ -90,31 +93,31 @@ class WebhookDeliveryWorkflow:
         return await workflow.execute_activity_method(
             DeliverWebhook.close_delivery,
             CloseInput(delivery_id=delivery.id, reason="given_up"),
-            **activity_options("close_delivery", "Give up"),
+            **activity_options("close_delivery", "Mark as dead letter"),
         )
 
     def _end(self, result: DeliveryResult) -> DeliveryResult:
-        self._show(f"{result.status} after {result.attempts} attempt(s), last answer {_answer(result.code)}")
+        self._show(f"{result.status} after {result.attempts} attempt(s), last response: {_response(result.code)}")
         workflow.upsert_search_attributes([search_attributes.DELIVERY_STATUS.value_set(result.status)])
         if result.status is DeliveryStatus.DEAD_LETTER:
             raise ApplicationError(
-                f"Not delivered after {result.attempts} attempt(s), last answer {_answer(result.code)}. Once the "
-                f"endpoint is mended, POST /api/v1/webhooks/deliveries/{self._delivery.id}/redeliver.",
+                f"Not delivered after {result.attempts} attempt(s), last response: {_response(result.code)}. Action: "
+                f"once the endpoint works, POST /api/v1/webhooks/deliveries/{self._delivery.id}/redeliver.",
                 type="DeadLetter",
                 non_retryable=True,
             )
         return result
 
-    def _show(self, state: str, press: str = "nothing.") -> None:
+    def _show(self, state: str, action: str = "none.") -> None:
         delivery = self._delivery
         workflow.set_current_details(
             f"Endpoint {delivery.endpoint_id}: {state}\n\nEvent {delivery.event_id}, delivery {delivery.id}"
-            f"\n\nPress: {press}"
+            f"\n\nAction: {action}"
         )
 
 
-def _answer(code: int | None) -> str:
-    return "none (no connection, or too late)" if code is None else str(code)
+def _response(code: int | None) -> str:
+    return "none (no connection, or timeout)" if code is None else str(code)
 
 
 def workflow_id(delivery: Delivery) -> str:
@@ -126,8 +129,8 @@ def summary(delivery: Delivery) -> str:
     return f"Event {delivery.event_id} to endpoint {delivery.endpoint_id}"
 
 
-def fair(delivery: Delivery) -> Priority:
-    """Endpoints take turns: a backlog for one does not stand before what is due to another."""
+def endpoint_priority(delivery: Delivery) -> Priority:
+    """Dispatch the tasks of endpoints in turn, so that a backlog of one does not delay another."""
     return Priority(fairness_key=str(delivery.endpoint_id))
 
 

@@ -11,7 +11,7 @@ from api.dependencies import ServicesDep
 from api.middleware.routing import open_router
 from api.schemas.health import Health, QueueState, Readiness, StepState, UpOrDown
 from domain.errors import StorageUnavailable
-from workflows.engine.backlogs import Backlog, offered
+from workflows.engine.backlogs import Backlog, announced_models
 from workflows.policies import Queue
 
 PING_DEADLINE_S: Final = 2.5
@@ -95,7 +95,7 @@ def _state(*, up: bool) -> UpOrDown:
 
 def _grader(backlogs: Sequence[Backlog]) -> str | None:
     pollers = [poller for each in backlogs if each.queue == Queue.LLM for poller in each.pollers]
-    return ", ".join(offered(pollers)) or None
+    return ", ".join(announced_models(pollers)) or None
 
 
 def _queue(queue: Queue, backlogs: Sequence[Backlog]) -> QueueState:

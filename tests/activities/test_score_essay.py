@@ -37,7 +37,7 @@ from domain.grading.scores import DegradedReason, EssayScore
 from persistence.tables import ModelAnswerRow, ResponseRow, UserRow
 from tests.activities.builders import essays_of, job_row, run_of
 from tests.support.fakes import FailingDatabase, FakeGradingModel, graded_raw
-from workflows.policies import FIVE_TIMES
+from workflows.policies import FIVE_ATTEMPTS
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -369,7 +369,7 @@ async def test_an_essay_that_crashes_every_worker_is_left_to_a_person_within_the
     await activity.score_essay(wanted)
 
     assert (await score(database, wanted)).degraded_reason is DegradedReason.GRADER_FAILED
-    assert FIVE_TIMES.maximum_attempts > MOST_LOST
+    assert FIVE_ATTEMPTS.maximum_attempts > MOST_LOST
 
 
 async def test_an_essay_that_cannot_be_analysed_while_healing_keeps_its_published_score(

@@ -38,11 +38,11 @@ from tests.support.databases import settings_of
 from tests.support.model_server import KEY, ModelServer
 from tests.support.vector_stores import a_weaviate, settings_of_weaviate
 from tests.workflows.pipeline import history_bytes
-from worker import VectorStores
 from workflows.catalog_embedding import CatalogEmbeddingInput, CatalogEmbeddingWorkflow
 from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.client import connect
 from workflows.engine.process_exit import run_and_leave
+from workflows.engine.vector_stores import VectorStores
 from workflows.policies import Queue
 
 N: Final = int(os.environ.get("N", "10000"))

@@ -5,9 +5,11 @@ import sys
 
 from tests.benchmarks.later_builds import Broken, Patched
 from tests.benchmarks.modelless_worker import stand_ins
-from worker import WORKFLOWS, WorkerSettings, serve
+from worker import serve
 from workflows.assessment import AssessmentWorkflow
 from workflows.engine.process_exit import leave
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.workers import WORKFLOWS
 from workflows.policies import Queue
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@ from contextlib import AsyncExitStack
 
 from domain.grading.ports import TextAnalysis
 from tests.support.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners
-from worker import Models, VectorStores, WorkerSettings, serve
+from worker import serve
+from workflows.engine.models import Models
 from workflows.engine.process_exit import leave
+from workflows.engine.vector_stores import VectorStores
+from workflows.engine.worker_settings import WorkerSettings
 from workflows.policies import Queue
 
 

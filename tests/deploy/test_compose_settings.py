@@ -25,7 +25,7 @@ from persistence.vectors.weaviate import WeaviateSettings
 from tests.deploy.test_settings_docs import SETTINGS, variables
 from tests.support import compose
 from tests.support.deployed import WITH_MODEL
-from worker import EssaySettings, WorkerSettings
+from workflows.engine.worker_settings import EssaySettings, WorkerSettings
 from workflows.telemetry.tracing import TracingSettings
 
 EVERY_WORKER: tuple[type[BaseSettings], ...] = (

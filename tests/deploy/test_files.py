@@ -15,7 +15,7 @@ from deploy.local.settings import CHECKOUT
 from deploy.local.temporal import DYNAMIC_CONFIG
 from tests.support import compose
 from tests.support.deployed import DEPLOY, WITH_MODEL, Deployed, everything, kubernetes, pods, render
-from worker import WorkerSettings
+from workflows.engine.worker_settings import WorkerSettings
 from workflows.policies import Queue
 
 OF_ONE_HOST = {

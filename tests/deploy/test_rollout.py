@@ -1,7 +1,7 @@
 """What a rollout waits for."""
 
 from deploy.temporal.rollout import POLLED
-from worker import WORKFLOWS
+from workflows.engine.workers import WORKFLOWS
 from workflows.policies import Queue
 
 

@@ -23,7 +23,7 @@ from persistence.erasure_list import ErasureListSettings
 from persistence.migrations.locks import MigrationSettings
 from persistence.repositories.retention import RetentionSettings
 from persistence.vectors.weaviate import WeaviateSettings
-from worker import EssaySettings, WorkerSettings
+from workflows.engine.worker_settings import EssaySettings, WorkerSettings
 from workflows.telemetry.tracing import TracingSettings
 
 SETTINGS: tuple[type[BaseSettings], ...] = (

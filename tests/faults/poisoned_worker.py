@@ -13,8 +13,11 @@ from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
 from tests.benchmarks.modelless_worker import stand_ins
 from tests.support.fakes import FakeEssayGrader
-from worker import Models, VectorStores, WorkerSettings, serve
+from worker import serve
+from workflows.engine.models import Models
 from workflows.engine.process_exit import leave
+from workflows.engine.vector_stores import VectorStores
+from workflows.engine.worker_settings import WorkerSettings
 from workflows.policies import POLICIES, Queue
 
 CRASH: Final = "poison-that-ends-the-process"

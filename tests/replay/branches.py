@@ -1,4 +1,4 @@
-"""The branches of the workflows, each with the test that walks it."""
+"""The branches of the workflows, each with the test that takes it."""
 
 from typing import Final
 
@@ -12,72 +12,72 @@ _BY_MODULE: Final = {
     },
     "test_assessment": {
         "assessment-without-essays": "test_an_assessment_without_essays_calls_no_grader",
-        "assessment-expired-with-answers": "test_expiry_takes_up_the_assessment_without_a_submission",
+        "assessment-expired-with-answers": "test_the_deadline_starts_scoring_without_a_submission",
         "assessment-not-due": "test_a_claim_that_is_not_due_waits_for_the_databases_clock",
-        "assessment-unknown": "test_an_assessment_that_postgres_does_not_know_ends_with_an_error_and_no_write",
+        "assessment-unknown": "test_an_unknown_assessment_fails_the_run_without_a_write",
     },
     "test_graded_pipeline": {
         "essays-graded": "test_a_result_that_the_model_graded_is_not_degraded",
         "degraded-then-healed": "test_a_refused_key_degrades_with_its_own_reason_and_a_retry_heals_it",
     },
     "test_essays": {
-        "essays-of-several-answers": "test_every_answer_is_bought_by_an_execution_of_its_own",
-        "essays-left-by-the-model": "test_only_the_essays_that_the_model_left_go_to_the_local_grader",
-        "essays-with-the-provider-away": "test_a_provider_that_is_away_is_asked_five_times",
-        "essays-with-a-slow-provider": "test_a_provider_that_does_not_answer_in_time_is_asked_twice",
-        "essays-with-the-database-away": "test_our_own_database_is_waited_for_and_nothing_degrades",
+        "essays-of-several-answers": "test_each_completion_is_requested_by_its_own_activity",
+        "essays-left-by-the-model": "test_only_essays_that_the_model_did_not_grade_go_to_the_local_grader",
+        "essays-with-the-provider-away": "test_an_unavailable_provider_gets_five_attempts",
+        "essays-with-a-slow-provider": "test_a_provider_that_times_out_gets_two_attempts",
+        "essays-with-the-database-away": "test_an_outage_of_postgres_delays_grading_without_degrading",
         "essays-failed": "test_a_failed_essay_lets_the_others_end_before_the_run_fails",
     },
     "test_revision": {
         "revision-after-its-pause": "test_a_degraded_essay_is_graded_after_the_first_pause_and_published",
-        "revision-repeated": "test_an_attempt_that_makes_nothing_better_publishes_nothing_and_is_repeated",
+        "revision-repeated": "test_an_attempt_without_improvement_publishes_nothing_and_is_repeated",
         "revision-evidence-still-degraded": "test_evidence_that_is_still_degraded_is_not_published_again",
-        "revision-given-up": "test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ever",
+        "revision-given-up": "test_rejected_completions_are_requested_again_in_a_limited_number_of_epochs",
         "revision-left-to-a-person": (
-            "test_an_essay_that_the_model_will_never_grade_goes_to_a_reviewer_and_is_not_asked_about_again"
+            "test_an_essay_that_the_model_can_never_grade_goes_to_a_reviewer_and_is_not_retried"
             "[essay_refused_by_provider]"
         ),
         "revision-grader-failed": "test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_score",
-        "revision-reviewed": "test_a_review_is_published_at_once_and_buys_nothing",
-        "revision-reviewed-while-healing": "test_a_review_does_not_hurry_the_healing",
-        "revision-stopped": "test_an_error_of_ours_stops_the_healing_with_its_reason",
-        "revision-unknown": "test_a_result_that_postgres_does_not_have_ends_the_run_without_a_record[NotFound]",
+        "revision-reviewed": "test_a_review_is_published_at_once_without_paid_calls",
+        "revision-reviewed-while-healing": "test_a_review_does_not_advance_the_next_healing",
+        "revision-stopped": "test_an_internal_error_stops_healing_with_its_reason",
+        "revision-unknown": "test_an_unknown_result_ends_the_run_without_a_record[NotFound]",
     },
     "test_webhook_delivery": {
         "webhook-delivered": "test_a_success_ends_the_run",
-        "webhook-repeated": "test_attempts_go_on_until_one_succeeds",
+        "webhook-repeated": "test_attempts_continue_until_one_succeeds",
         "webhook-dead-letter": "test_the_whole_schedule_ends_as_a_dead_letter",
-        "webhook-gone-and-redelivered": "test_a_redelivery_has_a_run_of_its_own",
-        "webhook-hurried": "test_a_signal_ends_the_waiting",
+        "webhook-gone-and-redelivered": "test_a_redelivery_has_its_own_run",
+        "webhook-hurried": "test_a_signal_ends_the_wait",
         "webhook-given-up": "test_giving_up_makes_a_dead_letter",
-        "webhook-endpoint-disabled": "test_an_endpoint_disabled_meanwhile_gets_nothing_more",
-        "webhook-lost": "test_a_run_that_was_lost_goes_on_where_it_was",
+        "webhook-endpoint-disabled": "test_an_endpoint_disabled_during_a_delivery_gets_no_more_requests",
+        "webhook-lost": "test_a_lost_run_continues_with_its_next_attempt",
     },
     "test_catalog_embedding": {
         "catalog-built": "test_the_first_run_embeds_all_and_builds_the_index",
-        "catalog-mended": "test_a_later_run_embeds_what_is_new_and_mends_the_index",
-        "catalog-rebuilt": "test_a_rebuild_reports_the_drift_that_it_found",
+        "catalog-mended": "test_a_later_run_embeds_new_texts_and_synchronizes_the_index",
+        "catalog-rebuilt": "test_a_rebuild_reports_the_difference_that_it_found",
         "catalog-without-second-store": "test_without_a_second_store_the_texts_are_embedded",
-        "catalog-build-vanished": "test_a_build_that_vanished_is_begun_anew",
-        "catalog-changed-meanwhile": "test_a_change_during_a_run_is_taken_up_by_the_same_run",
+        "catalog-build-vanished": "test_a_lost_build_is_started_again",
+        "catalog-changed-meanwhile": "test_a_run_processes_a_change_that_happens_during_it",
     },
     "test_catalog_search": {
-        "search-found": "test_a_worker_finds_and_no_word_is_in_the_history",
-        "search-failed": "test_a_search_that_fails_is_no_answer_and_is_not_repeated",
+        "search-found": "test_a_worker_finds_credentials_and_the_history_holds_no_text",
+        "search-failed": "test_a_failed_search_raises_an_error_and_is_not_retried",
     },
     "test_user_erasure": {
-        "erasure-of-an-answering-student": "test_a_student_who_is_answering_is_forgotten",
-        "erasure-with-a-run-in-flight": "test_an_assessment_in_flight_ends_and_what_it_has_in_hand_is_refused",
-        "erasure-with-a-healing-in-flight": "test_a_healing_in_flight_ends",
-        "erasure-while-healing-buys": "test_a_healing_that_is_buying_an_answer_ends_without_it",
-        "erasure-with-a-delivery-in-flight": "test_a_delivery_in_flight_ends[1]",
+        "erasure-of-an-answering-student": "test_a_student_who_is_answering_is_erased",
+        "erasure-with-a-run-in-flight": "test_a_running_assessment_ends_and_its_writes_are_rejected",
+        "erasure-with-a-healing-in-flight": "test_a_running_healing_ends",
+        "erasure-while-healing-buys": "test_a_healing_that_waits_for_a_completion_ends_without_it",
+        "erasure-with-a-delivery-in-flight": "test_a_running_delivery_ends[1]",
     },
     "test_retention": {
-        "retention": "test_every_rule_has_its_turn_whatever_the_database_does[3]",
+        "retention": "test_every_rule_runs_despite_failures_of_the_database[3]",
     },
     "test_reconciliation": {
-        "reconciliation": "test_what_nobody_works_on_is_taken_up",
-        "reconciliation-failed": "test_an_engine_that_stays_away_is_left_to_the_next_sweep",
+        "reconciliation": "test_a_sweep_starts_missing_runs",
+        "reconciliation-failed": "test_a_lasting_outage_of_the_engine_is_left_to_the_next_sweep",
     },
 }
 

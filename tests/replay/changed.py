@@ -1,4 +1,4 @@
-"""A workflow as somebody might change it: at once, and behind a patch."""
+"""Two changed versions of a workflow: one unconditional, one behind `workflow.patched`."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="CatalogSearchWorkflow")
 class AtOnce:
-    """Waits before it searches, whoever began it."""
+    """Waits before the search, also in runs that the old code started."""
 
     @workflow.run
     async def run(self, wanted: CatalogSearchInput) -> Found:
@@ -22,7 +22,7 @@ class AtOnce:
 
 @workflow.defn(name="CatalogSearchWorkflow")
 class BehindAPatch:
-    """Waits where the run began with this code."""
+    """Waits only in runs that this code started."""
 
     @workflow.run
     async def run(self, wanted: CatalogSearchInput) -> Found:

@@ -1,6 +1,6 @@
-"""`make histories`: runs the tests of the branches and keeps the histories that they leave.
+"""`make histories`: run the tests of the branches and store the histories of their workflows.
 
-`python -m tests.replay.export BRANCH …` does it for some.
+`python -m tests.replay.export BRANCH …` limits it to some branches.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from temporalio.testing import WorkflowEnvironment
 
 from tests.replay import histories
 from tests.replay.branches import BRANCHES
-from worker import WORKFLOWS
 from workflows.engine.process_exit import run_and_leave
+from workflows.engine.workers import WORKFLOWS
 
 TYPES: Final = {workflow.__name__ for workflows in WORKFLOWS.values() for workflow in workflows}
 SERVERS: Final = {"environment", "temporal_client"}
-"""The fixtures of tests/workflows that hold a server."""
+"""The fixtures of tests/workflows that start a server."""
 INDEXED_WITHIN_S: Final = 2.0
-"""The dev server lists a run a little after it changed."""
+"""The dev server lists a run with a delay after a change."""
 
 
 class Recorder:
-    """A pytest plugin that keeps what each test left on its servers."""
+    """A pytest plugin that stores the histories that each test leaves on its servers."""
 
     def __init__(self, branches: dict[str, str]) -> None:
         self._branch_of = {test: branch for branch, test in branches.items()}
@@ -63,7 +63,7 @@ class Recorder:
         return await handle.fetch_history()
 
     async def _new_runs(self, client: Client) -> list[WorkflowExecutionInfo]:
-        """In the order in which they were started."""
+        """The test's new runs, by start time."""
         ever = StartTimeFilter()
         ever.latest_time.FromDatetime(datetime(2100, 1, 1, tzinfo=UTC))
         service = client.workflow_service
@@ -84,7 +84,7 @@ class Recorder:
 
 def main() -> int:
     branches = {branch: BRANCHES[branch] for branch in sys.argv[1:] or BRANCHES}
-    # Its plugins' modules are imported here already, before it could rewrite them.
+    # This process has imported the plugins' modules before pytest could rewrite them.
     options = ["-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     code = pytest.main([*branches.values(), *options], plugins=[Recorder(branches)])
     for kept in histories.DIRECTORY.iterdir():

@@ -1,4 +1,4 @@
-"""Kept histories: where they are, and what is kept of one."""
+"""Stored histories: their location and format."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ from temporalio.client import WorkflowHistory
 
 DIRECTORY: Final = Path(__file__).parent / "histories"
 EARLIER: Final = Path(__file__).parent / "earlier"
-"""What ran before a patch, by the patch's id; moved there by hand, and deleted with the patch."""
+"""Histories from before a patch, by patch id. Move them there by hand; delete them with the patch."""
 
 _LEFT_OUT: Final = frozenset(
     {
@@ -26,11 +26,11 @@ _LEFT_OUT: Final = frozenset(
         "workerVersion",
     }
 )
-"""No replay reads it: it names machines and paths, is long, or changes with every export."""
+"""Fields that no replay reads: they name machines and paths, are long, or change with every export."""
 
 
 def write_all(branch: Path, histories: Sequence[WorkflowHistory]) -> None:
-    """One of each course: what went the same way as another tells nothing new."""
+    """Write one history per sequence of events. Another with the same sequence adds no coverage."""
     courses = {_course(history): history for history in reversed(histories)}
     count: Counter[str] = Counter()
     for (kind, *_), history in reversed(courses.items()):
@@ -39,13 +39,13 @@ def write_all(branch: Path, histories: Sequence[WorkflowHistory]) -> None:
 
 
 def _course(history: WorkflowHistory) -> tuple[str, ...]:
-    """The workflow's type, and all that happened but for its details."""
+    """The workflow type and the sequence of events, without their details."""
     kind = history.events[0].workflow_execution_started_event_attributes.workflow_type.name
     return (kind, *(EventType.Name(event.event_type) for event in history.events))
 
 
 def _write(path: Path, history: WorkflowHistory) -> None:
-    """An event a line, so that a difference can be read."""
+    """One event per line, for readable diffs."""
     events = [_kept(event) for event in history.to_json_dict()["events"]]
     lines = ",\n".join(json.dumps(event, separators=(",", ":"), ensure_ascii=False) for event in events)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def all_paths() -> Iterator[Path]:
 
 def _kept(value: Any) -> Any:
     match value:
-        case {"kind": "TASK_QUEUE_KIND_STICKY", "normalName": queue}:  # its own name is a process's
+        case {"kind": "TASK_QUEUE_KIND_STICKY", "normalName": queue}:  # its own name is that of a process
             return {"name": queue}
         case dict():
             return {name: _kept(each) for name, each in value.items() if name not in _LEFT_OUT}

@@ -1,4 +1,4 @@
-"""Runs that older code began can be gone on with by this code."""
+"""This code can continue runs that older code started."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ from tests.replay.changed import AtOnce, BehindAPatch
 from tests.replay.histories import DIRECTORY, all_paths, read
 from tests.workflows.pipeline import MARKED
 from tests.workflows.sandbox import STRICT
-from worker import WORKFLOW_INTERCEPTORS, WORKFLOWS
+from workflows.engine.workers import WORKFLOW_INTERCEPTORS, WORKFLOWS
 
 REGISTERED = [workflow for workflows in WORKFLOWS.values() for workflow in workflows]
 PATHS = list(all_paths())
@@ -34,7 +34,7 @@ def replayer(workflows: Sequence[type]) -> Replayer:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name}-{path.stem}")
-async def test_a_kept_history_is_what_this_code_would_have_done(path: Path) -> None:
+async def test_this_code_replays_every_stored_history(path: Path) -> None:
     await replayer(REGISTERED).replay_workflow(read(path))
 
 
@@ -48,16 +48,16 @@ def test_every_registered_workflow_has_a_history() -> None:
     assert kept == {workflow.__name__ for workflow in REGISTERED}
 
 
-async def test_a_changed_workflow_is_refused() -> None:
+async def test_replay_rejects_a_changed_workflow() -> None:
     with pytest.raises(NondeterminismError):
         await replayer([AtOnce]).replay_workflow(read(SEARCH))
 
 
-async def test_a_change_behind_a_patch_is_not_refused() -> None:
+async def test_replay_accepts_a_change_behind_a_patch() -> None:
     await replayer([BehindAPatch]).replay_workflow(read(SEARCH))
 
 
-async def test_a_reason_that_an_older_build_ignored_is_ignored_again() -> None:
+async def test_replay_ignores_a_reason_that_an_older_build_ignored() -> None:
     path = DIRECTORY / "revision-given-up" / "RevisionWorkflow-1.json"
     without, reason = b'"next_call":""}', b'"next_call":"","reason":"essay_refused_by_provider"}'
     text = path.read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ async def test_a_reason_that_an_older_build_ignored_is_ignored_again() -> None:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_a_kept_history_tells_of_nobody_and_of_no_machine(path: Path) -> None:
+def test_a_stored_history_names_no_person_and_no_machine(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     told = " ".join([text, *map(_decoded, _payloads(json.loads(text)))]).lower()
 

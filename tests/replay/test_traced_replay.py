@@ -1,4 +1,4 @@
-"""Tracing may be turned on or off between two tasks of a run, and a replay exports nothing a second time."""
+"""Tracing may be switched between two tasks of a run, and a replay exports no span again."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 from deploy.local.settings import CHECKOUT
 from tests.support.collector import collector
 
-# In a process of its own: OpenTelemetry's provider is the process's, once and for all.
+# In its own process: OpenTelemetry's provider is global and can be set only once.
 BRANCHES = {"degraded-then-healed", "essays-graded", "webhook-dead-letter"}
 PROGRAM = f"""
 import asyncio
@@ -23,7 +23,7 @@ assert traced
 
 from tests.replay.histories import all_paths, read
 from tests.workflows.sandbox import STRICT
-from worker import WORKFLOW_INTERCEPTORS, WORKFLOWS
+from workflows.engine.workers import WORKFLOW_INTERCEPTORS, WORKFLOWS
 from workflows.telemetry.correlation import CorrelationInterceptor
 
 async def main():

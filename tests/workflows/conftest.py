@@ -1,4 +1,4 @@
-"""Two servers: one that skips time, with scripted activities on it, and the real one, with the real ones."""
+"""Two servers: a time-skipping one with scripted activities, and a dev server with the real activities."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -24,21 +24,21 @@ from tests.support.fakes import InMemoryCredentialIndex
 from tests.workflows.pipeline import MARKED, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.scripted import ScriptedActivities, WorkflowHarness
-from worker import WORKFLOW_INTERCEPTORS
 from workflows.assessment import AssessmentWorkflow
 from workflows.engine import search_attributes
+from workflows.engine.workers import WORKFLOW_INTERCEPTORS
 from workflows.policies import Queue
 from workflows.revision import RevisionWorkflow
 
 
 @pytest.fixture(scope="module")
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    """A server a module: a run that a test leaves behind keeps waking up while a later one skips days."""
+    """One server per module: a run that a test leaves open would keep waking up while a later test skips days."""
     server = str(time_skipping_server())
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server, data_converter=pydantic_data_converter
     ) as running:
-        # This server cannot list them, so `register` does not work on it.
+        # This server cannot list search attributes, so `register` does not work on it.
         await running.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace=running.client.namespace, search_attributes=search_attributes.TYPES)
         )
@@ -46,7 +46,7 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture
-async def rehearsal(environment: WorkflowEnvironment) -> AsyncIterator[WorkflowHarness]:
+async def harness(environment: WorkflowEnvironment) -> AsyncIterator[WorkflowHarness]:
     activities, suffix = ScriptedActivities(), f"-{uuid4()}"
     async with (
         Worker(
@@ -80,7 +80,7 @@ def temporal_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 async def temporal_client(temporal_log: Path) -> AsyncIterator[Client]:
-    """A dev server like that of `make up`, in memory; tests share it and use queues and ids of their own."""
+    """An in-memory dev server like that of `make up`. Tests share it and use unique queues and ids."""
     with TemporalDevServer(None, free_port(), None, log=temporal_log) as server:
         client = await Client.connect(server.address, data_converter=pydantic_data_converter)
         await search_attributes.register(client)
@@ -89,7 +89,7 @@ async def temporal_client(temporal_log: Path) -> AsyncIterator[Client]:
 
 @pytest.fixture(scope="session")
 def pipeline_database(databases: Databases, worker: str) -> Iterator[str]:
-    """Steps commit; nobody else shares what they leave."""
+    """A database for tests that commit; no other tests use it."""
     with databases.new(f"{worker}_pipeline") as url:
         yield url
 
@@ -113,7 +113,7 @@ async def pipeline_index(pipeline_engine: AsyncEngine) -> InMemoryCredentialInde
 def logged(
     temporal_log: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[[], str]]:
-    """All that was logged or printed so far; in the end nothing of it may be a learner's."""
+    """The output so far. At the end, it must contain no data of learners."""
     caplog.set_level("INFO")
     printed: list[str] = []
 
@@ -134,7 +134,7 @@ async def pipeline(
     pipeline_index: InMemoryCredentialIndex,
     logged: Callable[[], str],
 ) -> AsyncIterator[Pipeline]:
-    """The real pipeline. Whatever a test does with it, nothing that a learner wrote may be seen outside Postgres."""
+    """The real pipeline. After each test, no text of a learner may be outside Postgres."""
     del logged
     pipeline = Pipeline(
         client=temporal_client,

@@ -1,4 +1,4 @@
-"""Workflows that say which correlation id their activities see."""
+"""Workflows that return the correlation ids that their activities see."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ class Child:
 
 @workflow.defn
 class Waiting:
-    """Asks before the signal and after it, and a child."""
+    """Runs an activity before the signal and after it, and one in a child workflow."""
 
     def __init__(self) -> None:
         self._submitted = False

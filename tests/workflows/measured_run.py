@@ -1,4 +1,4 @@
-"""A workflow whose activities come to everything that is counted."""
+"""A workflow whose activities increment every metric."""
 
 from contextlib import suppress
 from datetime import timedelta

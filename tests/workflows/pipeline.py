@@ -1,4 +1,4 @@
-"""The whole pipeline in one process: real Temporal, real Postgres, the worker's own factories, fakes for the models."""
+"""The whole pipeline in one process: real Temporal and Postgres, the real worker builders, fakes for the models."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -31,14 +31,16 @@ from persistence.tables import (
 from tests.support.builders import a_user, an_assessment, answer_all
 from tests.support.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners, RecordingErasureList
 from tests.workflows.scripted import Handle, RevisionHandle
-from worker import Models, WorkerSettings, assessments_worker, embeddings_worker, llm_worker
 from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
 from workflows.engine.assessment_runs import TemporalAssessmentRuns, revision_workflow_id, workflow_id
+from workflows.engine.models import Models
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.workers import assessments_worker, embeddings_worker, llm_worker
 from workflows.policies import Queue
 from workflows.revision import RevisionOutcome, RevisionWorkflow
 
 MARKER = "marker-7d1f"
-"""In everything that a learner wrote, that identifies one, or that a question says."""
+"""A mark in every text of a learner or question, and in identifying data."""
 MARKED_NUMBER = "7319.046281"
 MARKED = (MARKER, MARKED_NUMBER)
 PATIENCE_S = 120
@@ -78,7 +80,7 @@ class Pipeline:
                     settings,
                     queues[0],
                     by_model=by_model,
-                    erased=RecordingErasureList(self.erased),
+                    erasure_list=RecordingErasureList(self.erased),
                 ),
                 embeddings_worker(self.client, database, models, settings, queues[1]),
             ):
@@ -111,7 +113,7 @@ class Pipeline:
         return await self._hand_in(assessment, Assessment.rerun)
 
     async def _hand_in(self, assessment: Assessment, move: Callable[[Assessment], Assessment]) -> Handle:
-        """As the API does it: first what is decided, then who works on it."""
+        """Commit first, then start the run, as the API does."""
         async with self.database.transaction() as uow:
             before, _ = await uow.assessments.lock(assessment.id)
             after = move(before)
@@ -125,7 +127,7 @@ class Pipeline:
         return await self._handle(assessment)
 
     async def _handle(self, assessment: Assessment) -> Handle:
-        """That of the run which is the latest now."""
+        """A handle for the latest run."""
         described = await self.client.get_workflow_handle(workflow_id(assessment.id)).describe()
         assert described.run_id
         self.executions.add((described.id, described.run_id))
@@ -136,7 +138,7 @@ class Pipeline:
         )
 
     async def heal_now(self, assessment: Assessment) -> RevisionOutcome:
-        """What an advisor's retry does, waited for."""
+        """Retry as an advisor, and wait for the result."""
         await self.runs.heal_now(assessment)
         handle: RevisionHandle = self.client.get_workflow_handle_for(
             RevisionWorkflow.run, revision_workflow_id(assessment.id)
@@ -147,7 +149,7 @@ class Pipeline:
             return await handle.result()
 
     async def leaks(self) -> list[str]:
-        """Where Temporal holds something marked: in histories, failures, memos, summaries or search attributes."""
+        """The places in Temporal with marked text: histories, failures, memos, summaries or search attributes."""
         return [
             f"{id_}: {found}"
             for id_, run_id in self.executions
@@ -156,7 +158,7 @@ class Pipeline:
         ]
 
     async def recorded(self, id_: str, run_id: str | None) -> bytes:
-        """All that Temporal holds of a run. Its JSON would hide payloads behind base64; these are the bytes."""
+        """The stored bytes of a run. Its JSON would hide payloads in base64."""
         handle = self.client.get_workflow_handle(id_, run_id=run_id)
         return await history_bytes(handle) + (await handle.describe()).raw_description.SerializeToString()
 
@@ -165,7 +167,7 @@ class Pipeline:
             return await SqlAssessments(session).get(assessment.id)
 
     async def published(self, assessment: Assessment) -> dict[type, int]:
-        """How many rows there are of what a publication writes."""
+        """The numbers of rows that a publication writes."""
         async with self.sessions() as session:
             return {
                 row: await session.scalar(select(func.count()).where(row.assessment_id == assessment.id)) or 0

@@ -1,4 +1,4 @@
-"""A workflow in the place of those that publish events."""
+"""A workflow that starts deliveries, like those that publish events."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The workflow sandbox as tests have it: an import that nobody meant to pass through is an error, not a slow run."""
+"""The workflow sandbox of tests: an import that is not declared as passed through is an error, not a slow run."""
 
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy

@@ -1,4 +1,4 @@
-"""Activities that do what a test says, under the real names."""
+"""Scripted activities under the real names."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ RevisionHandle: TypeAlias = WorkflowHandle[RevisionWorkflow, RevisionOutcome]
 
 @dataclass
 class ScriptedActivities:
-    """Each activity records its call and then does what `script` holds for it, or succeeds."""
+    """Each activity records its call, then runs its function in `script`, or succeeds without one."""
 
     calls: list[str] = field(default_factory=list)
     failures: list[FailureInput] = field(default_factory=list)
@@ -48,7 +48,7 @@ class ScriptedActivities:
 
     def __post_init__(self) -> None:
         if not self.claims:
-            self.claims = [go_on(self.essays)]
+            self.claims = [claimed(self.essays)]
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
@@ -68,14 +68,14 @@ class ScriptedActivities:
 
     @activity.defn
     async def score_essay(self, wanted: EssayInput) -> EssayProgress:
-        """What `progress` holds next, and in the end that it is scored."""
+        """Return the next value of `progress`, and at the end that the essay is scored."""
         self.bought.append(wanted)
         self._call("score_essay")
         return self.progress.pop(0) if self.progress else SCORED
 
     @activity.defn
     async def begin_revision(self, wish: RevisionRequest) -> RevisionPlan:
-        """What `plans` holds next, and in the end that nothing is to be done."""
+        """Return the next plan of `plans`, and at the end an empty plan."""
         self.wishes.append(wish)
         self._call("begin_revision")
         return self.plans.pop(0) if self.plans else RevisionPlan()
@@ -140,13 +140,13 @@ class ScriptedActivities:
 SCORED = EssayProgress(outcome=EssayOutcome.SCORED)
 
 
-def go_on(essays: tuple[UUID, ...] = ()) -> Claim:
+def claimed(essays: tuple[UUID, ...] = ()) -> Claim:
     return Claim(outcome=ClaimOutcome.GO_ON, status=AssessmentStatus.AWAITING_ASYNC, run=1, revision=1, essays=essays)
 
 
 @dataclass
 class WorkflowHarness:
-    """A running worker of scripted activities, and the way to start a run on it."""
+    """A running worker of scripted activities, with methods that start runs on it."""
 
     environment: WorkflowEnvironment
     activities: ScriptedActivities

@@ -1,4 +1,4 @@
-"""What an assessment's run does, step by step, with scripted activities and skipped time."""
+"""The steps of `AssessmentWorkflow`, with scripted activities and time skipping."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,13 +30,13 @@ def failing(error: Exception, times: int = 1_000_000) -> Callable[[], None]:
     return act
 
 
-async def test_a_submitted_assessment_goes_through_every_step_once(rehearsal: WorkflowHarness) -> None:
-    handle = await rehearsal.start()
+async def test_a_submitted_assessment_goes_through_every_step_once(harness: WorkflowHarness) -> None:
+    handle = await harness.start()
 
     outcome = await handle.result()
 
     assert outcome.status is AssessmentStatus.COMPLETED
-    assert sorted(rehearsal.activities.calls) == sorted(
+    assert sorted(harness.activities.calls) == sorted(
         [
             "claim_assessment",
             "score_rules",
@@ -48,118 +48,118 @@ async def test_a_submitted_assessment_goes_through_every_step_once(rehearsal: Wo
     )
 
 
-async def test_evidence_waits_for_all_scores(rehearsal: WorkflowHarness) -> None:
-    await (await rehearsal.start()).result()
+async def test_evidence_waits_for_all_scores(harness: WorkflowHarness) -> None:
+    await (await harness.start()).result()
 
-    order = rehearsal.activities.calls
+    order = harness.activities.calls
     assert order.index("retrieve_evidence") > max(order.index("score_rules"), order.index("score_essays_locally"))
 
 
-async def test_an_assessment_without_essays_calls_no_grader(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], essays=())]
+async def test_an_assessment_without_essays_calls_no_grader(harness: WorkflowHarness) -> None:
+    harness.activities.claims = [replace(harness.activities.claims[0], essays=())]
 
-    await (await rehearsal.start()).result()
+    await (await harness.start()).result()
 
-    assert "score_essays_locally" not in rehearsal.activities.calls
+    assert "score_essays_locally" not in harness.activities.calls
 
 
-async def test_nothing_runs_before_the_submission(rehearsal: WorkflowHarness) -> None:
-    handle = await rehearsal.start(submit=False)
+async def test_nothing_runs_before_the_submission(harness: WorkflowHarness) -> None:
+    handle = await harness.start(submit=False)
 
     progress = await handle.query(AssessmentWorkflow.progress)
 
     assert progress.stage is Stage.ANSWERING
-    assert rehearsal.activities.calls == []
+    assert harness.activities.calls == []
     await handle.signal(AssessmentWorkflow.submit)
     await handle.result()
 
 
-async def test_expiry_takes_up_the_assessment_without_a_submission(rehearsal: WorkflowHarness) -> None:
-    handle = await rehearsal.start(submit=False, expires_in=timedelta(hours=72))
+async def test_the_deadline_starts_scoring_without_a_submission(harness: WorkflowHarness) -> None:
+    handle = await harness.start(submit=False, expires_in=timedelta(hours=72))
 
     outcome = await handle.result()
 
     assert outcome.revision == 1
 
 
-async def test_a_claim_that_is_not_due_waits_for_the_databases_clock(rehearsal: WorkflowHarness) -> None:
+async def test_a_claim_that_is_not_due_waits_for_the_databases_clock(harness: WorkflowHarness) -> None:
     not_due = Claim(outcome=ClaimOutcome.NOT_DUE, status=AssessmentStatus.IN_PROGRESS, wait_s=600)
-    rehearsal.activities.claims = [not_due, not_due, FINISHED]
-    before = await rehearsal.environment.get_current_time()
+    harness.activities.claims = [not_due, not_due, FINISHED]
+    before = await harness.environment.get_current_time()
 
-    await (await rehearsal.start()).result()
+    await (await harness.start()).result()
 
-    assert await rehearsal.environment.get_current_time() - before >= timedelta(seconds=1200)
-    assert rehearsal.activities.calls == ["claim_assessment"] * 3
+    assert await harness.environment.get_current_time() - before >= timedelta(seconds=1200)
+    assert harness.activities.calls == ["claim_assessment"] * 3
 
 
-async def test_a_run_of_a_finished_assessment_ends_at_once(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.claims = [FINISHED]
+async def test_a_run_of_a_finished_assessment_ends_at_once(harness: WorkflowHarness) -> None:
+    harness.activities.claims = [FINISHED]
 
-    outcome = await (await rehearsal.start()).result()
+    outcome = await (await harness.start()).result()
 
     assert outcome.revision == 0
-    assert rehearsal.activities.calls == ["claim_assessment"]
+    assert harness.activities.calls == ["claim_assessment"]
 
 
-async def test_a_second_submission_changes_nothing(rehearsal: WorkflowHarness) -> None:
-    handle = await rehearsal.start()
+async def test_a_second_submission_changes_nothing(harness: WorkflowHarness) -> None:
+    handle = await harness.start()
     await handle.signal(AssessmentWorkflow.submit)
 
     await handle.result()
 
-    assert rehearsal.activities.calls.count("publish_result") == 1
+    assert harness.activities.calls.count("publish_result") == 1
 
 
-async def test_our_own_infrastructure_is_retried_until_it_works(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.script["score_rules"] = failing(StorageUnavailable("Postgres is away"), times=12)
+async def test_failures_of_our_infrastructure_are_retried_until_success(harness: WorkflowHarness) -> None:
+    harness.activities.script["score_rules"] = failing(StorageUnavailable("Postgres is away"), times=12)
 
-    outcome = await (await rehearsal.start()).result()
+    outcome = await (await harness.start()).result()
 
     assert outcome.status is AssessmentStatus.COMPLETED
-    assert rehearsal.activities.calls.count("score_rules") == 13
+    assert harness.activities.calls.count("score_rules") == 13
 
 
 @pytest.mark.parametrize(
     ("error", "reason"), [(CorruptData("No output"), "CorruptData"), (ZeroDivisionError("42"), "UnexpectedError")]
 )
-async def test_what_no_retry_can_mend_is_recorded_and_fails_the_run(
-    rehearsal: WorkflowHarness, error: Exception, reason: str
+async def test_a_non_retryable_failure_is_recorded_and_fails_the_run(
+    harness: WorkflowHarness, error: Exception, reason: str
 ) -> None:
-    rehearsal.activities.script["blend_recommendations"] = failing(error)
+    harness.activities.script["blend_recommendations"] = failing(error)
 
     with pytest.raises(WorkflowFailureError) as failure:
-        await (await rehearsal.start()).result()
+        await (await harness.start()).result()
 
     assert isinstance(failure.value.cause, ApplicationError)
     assert failure.value.cause.type == "AssessmentFailed"
-    assert rehearsal.activities.calls.count("blend_recommendations") == 1
-    assert [(each.run, each.reason) for each in rehearsal.activities.failures] == [(1, reason)]
+    assert harness.activities.calls.count("blend_recommendations") == 1
+    assert [(each.run, each.reason) for each in harness.activities.failures] == [(1, reason)]
 
 
-async def test_an_assessment_that_postgres_does_not_know_ends_with_an_error_and_no_write(
-    rehearsal: WorkflowHarness,
+async def test_an_unknown_assessment_fails_the_run_without_a_write(
+    harness: WorkflowHarness,
 ) -> None:
-    rehearsal.activities.script["claim_assessment"] = failing(NotFound("No such assessment"))
+    harness.activities.script["claim_assessment"] = failing(NotFound("No such assessment"))
 
     with pytest.raises(WorkflowFailureError):
-        await (await rehearsal.start()).result()
+        await (await harness.start()).result()
 
-    assert rehearsal.activities.failures == []
+    assert harness.activities.failures == []
 
 
-async def test_a_run_that_is_ahead_of_its_row_ends_with_an_error_and_no_write(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.script["blend_recommendations"] = failing(Conflict("No evidence"))
+async def test_a_run_ahead_of_its_row_fails_without_a_write(harness: WorkflowHarness) -> None:
+    harness.activities.script["blend_recommendations"] = failing(Conflict("No evidence"))
 
     with pytest.raises(WorkflowFailureError):
-        await (await rehearsal.start()).result()
+        await (await harness.start()).result()
 
-    assert rehearsal.activities.failures == []
+    assert harness.activities.failures == []
 
 
-async def test_a_failure_keeps_the_data_at_hand_out_of_the_history(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.script["blend_recommendations"] = failing(ValueError("MARKER-essay-text"))
-    handle = await rehearsal.start()
+async def test_a_failure_puts_no_data_into_the_history(harness: WorkflowHarness) -> None:
+    harness.activities.script["blend_recommendations"] = failing(ValueError("MARKER-essay-text"))
+    handle = await harness.start()
 
     with pytest.raises(WorkflowFailureError):
         await handle.result()
@@ -167,8 +167,8 @@ async def test_a_failure_keeps_the_data_at_hand_out_of_the_history(rehearsal: Wo
     assert b"MARKER" not in await history_bytes(handle)
 
 
-async def test_progress_counts_essays_and_names_degraded_parts(rehearsal: WorkflowHarness) -> None:
-    handle = await rehearsal.start()
+async def test_progress_counts_essays_and_names_degraded_parts(harness: WorkflowHarness) -> None:
+    handle = await harness.start()
     await handle.result()
 
     progress = await handle.query(AssessmentWorkflow.progress)
@@ -181,7 +181,7 @@ async def test_progress_counts_essays_and_names_degraded_parts(rehearsal: Workfl
     )
 
 
-def test_the_checklist_marks_what_is_done_and_where_the_run_is() -> None:
+def test_the_checklist_marks_finished_stages_and_the_current_one() -> None:
     text = checklist(Progress(stage=Stage.RETRIEVING, essays_scored=1, essays_total=2))
 
     assert "- [x] scoring" in text

@@ -1,4 +1,4 @@
-"""The catalogue's run on a real engine: all is embedded, the index becomes equal, and no change is missed."""
+"""`CatalogEmbeddingWorkflow` on a real server: it embeds all texts, synchronizes the index, and misses no change."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -37,7 +37,7 @@ def a_text(number: int) -> CatalogText:
 
 @dataclass
 class Catalogue:
-    """A catalogue, its index and workers of a queue of their own."""
+    """A catalogue with its index, and workers on a unique queue."""
 
     client: Client
     artifacts: InMemoryEmbeddingArtifacts
@@ -109,7 +109,7 @@ async def test_the_first_run_embeds_all_and_builds_the_index(catalogue: Catalogu
     assert await catalogue.is_equal()
 
 
-async def test_a_later_run_embeds_what_is_new_and_mends_the_index(catalogue: Catalogue) -> None:
+async def test_a_later_run_embeds_new_texts_and_synchronizes_the_index(catalogue: Catalogue) -> None:
     await catalogue.run()
     catalogue.artifacts.texts = [*catalogue.artifacts.texts[2:], a_text(20)]
 
@@ -119,7 +119,7 @@ async def test_a_later_run_embeds_what_is_new_and_mends_the_index(catalogue: Cat
     assert await catalogue.is_equal()
 
 
-async def test_a_rebuild_reports_the_drift_that_it_found(catalogue: Catalogue) -> None:
+async def test_a_rebuild_reports_the_difference_that_it_found(catalogue: Catalogue) -> None:
     await catalogue.run()
     assert catalogue.writer
     await catalogue.writer.delete([an_id("c1")])
@@ -143,7 +143,7 @@ async def test_many_texts_are_embedded_in_steps(catalogue: Catalogue) -> None:
 
 
 class VanishingWriter(InMemoryIndexWriter):
-    """Its first build is gone when it is to be filled."""
+    """Its first build is gone before it is filled."""
 
     async def begin(self) -> str:
         build = await super().begin()
@@ -152,7 +152,7 @@ class VanishingWriter(InMemoryIndexWriter):
         return build
 
 
-async def test_a_build_that_vanished_is_begun_anew(catalogue: Catalogue) -> None:
+async def test_a_lost_build_is_started_again(catalogue: Catalogue) -> None:
     catalogue.writer = VanishingWriter()
 
     await catalogue.run()
@@ -161,7 +161,7 @@ async def test_a_build_that_vanished_is_begun_anew(catalogue: Catalogue) -> None
 
 
 class InterruptedEmbedder(FakeEmbedder):
-    """Fails once, after its first batch."""
+    """Fails once, after the first batch."""
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         if len(self.batches) == 1:
@@ -170,7 +170,7 @@ class InterruptedEmbedder(FakeEmbedder):
         return await super().embed(texts)
 
 
-async def test_a_repeated_step_embeds_the_rest_only(catalogue: Catalogue) -> None:
+async def test_a_repeated_step_embeds_only_the_remaining_texts(catalogue: Catalogue) -> None:
     catalogue.artifacts.texts = [a_text(number) for number in range(100)]
     catalogue.embedder = InterruptedEmbedder()
 
@@ -181,7 +181,7 @@ async def test_a_repeated_step_embeds_the_rest_only(catalogue: Catalogue) -> Non
 
 
 class AwayForAWhile(FakeEmbedder):
-    """A provider that refuses for good, as far as it says, and then does not."""
+    """A provider that fails with a permanent error at first and works later."""
 
     provider = "openai"
 
@@ -195,7 +195,7 @@ class AwayForAWhile(FakeEmbedder):
         return await super().embed(texts)
 
 
-async def test_a_provider_that_refuses_is_waited_for(catalogue: Catalogue) -> None:
+async def test_embedding_waits_for_a_failing_provider(catalogue: Catalogue) -> None:
     catalogue.embedder = AwayForAWhile(
         ModelKeyRefused("Set a valid key"), ModelCircuitOpen("Left alone", retry_after_s=0.1), ModelTimeout("Slow")
     )
@@ -228,19 +228,19 @@ async def test_a_standby_does_not_wait_for_the_provider(catalogue: Catalogue) ->
 
 
 class WaitingWriter(InMemoryIndexWriter):
-    """Holds the run at the end of its first round until it is told to go on."""
+    """Blocks the run at the end of the first round until the test releases it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+        self.reached, self.release = asyncio.Event(), asyncio.Event()
 
     async def finish(self, build: str) -> None:
         await super().finish(build)
         self.reached.set()
-        await self.go_on.wait()
+        await self.release.wait()
 
 
-async def test_a_change_during_a_run_is_taken_up_by_the_same_run(catalogue: Catalogue) -> None:
+async def test_a_run_processes_a_change_that_happens_during_it(catalogue: Catalogue) -> None:
     catalogue.writer = writer = WaitingWriter()
     runs = TemporalCatalogRuns(catalogue.client, catalogue.queue, deadline_s=PATIENCE_S)
     async with catalogue.workers(), asyncio.timeout(PATIENCE_S):
@@ -248,7 +248,7 @@ async def test_a_change_during_a_run_is_taken_up_by_the_same_run(catalogue: Cata
         await writer.reached.wait()
         catalogue.artifacts.texts.append(a_text(20))
         await runs.start()
-        writer.go_on.set()
+        writer.release.set()
 
         handle = catalogue.client.get_workflow_handle(WORKFLOW_ID, result_type=CatalogEmbedded)
         result: CatalogEmbedded = await handle.result()
@@ -277,7 +277,7 @@ async def test_the_history_of_ten_thousand_texts_is_small(catalogue: Catalogue) 
     assert len(await history_bytes(handle)) < 64 * 1024
 
 
-async def test_an_engine_that_is_away_is_said_to_be_away() -> None:
+async def test_a_start_without_a_server_raises_an_error() -> None:
     away = await Client.connect("127.0.0.1:1", lazy=True)
 
     with pytest.raises(ExternalServiceError):

@@ -1,4 +1,4 @@
-"""The port `CatalogSearches` on a real server, with the worker's own factories, without them, and on no server."""
+"""The port `CatalogSearches` with a worker, without a worker, and without a server."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -24,7 +24,7 @@ async def search_id(pipeline_engine: AsyncEngine) -> UUID:
     return await CatalogQueries(pipeline_engine).keep_words(WORDS)
 
 
-async def test_a_worker_finds_and_no_word_is_in_the_history(pipeline: Pipeline, search_id: UUID) -> None:
+async def test_a_worker_finds_credentials_and_the_history_holds_no_text(pipeline: Pipeline, search_id: UUID) -> None:
     searches = TemporalCatalogSearches(pipeline.client, Queue.ASSESSMENTS + pipeline.suffix, deadline_s=GENEROUS_S)
     async with pipeline.workers():
         found = await searches.search(search_id, limit=3)
@@ -35,14 +35,14 @@ async def test_a_worker_finds_and_no_word_is_in_the_history(pipeline: Pipeline, 
     assert str(search_id) in history.to_json()
 
 
-async def test_a_search_that_fails_is_no_answer_and_is_not_repeated(pipeline: Pipeline) -> None:
+async def test_a_failed_search_raises_an_error_and_is_not_retried(pipeline: Pipeline) -> None:
     searches = TemporalCatalogSearches(pipeline.client, Queue.ASSESSMENTS + pipeline.suffix, deadline_s=GENEROUS_S)
     async with pipeline.workers():
         with pytest.raises(ExternalServiceError, match="failed on the worker"):
             await searches.search(uuid4(), limit=3)
 
 
-async def test_without_a_worker_nobody_waits(temporal_client: Client, search_id: UUID) -> None:
+async def test_a_search_without_a_worker_times_out(temporal_client: Client, search_id: UUID) -> None:
     searches = TemporalCatalogSearches(temporal_client, f"{Queue.ASSESSMENTS}-{uuid4()}", deadline_s=0.5)
 
     async with asyncio.timeout(GENEROUS_S):
@@ -50,7 +50,7 @@ async def test_without_a_worker_nobody_waits(temporal_client: Client, search_id:
             await searches.search(search_id, limit=3)
 
 
-async def test_without_a_server_nobody_waits(search_id: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_search_without_a_server_times_out(search_id: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", f"{HOST}:{free_port()}")
     searches = TemporalCatalogSearches(await connect(lazy=True), deadline_s=0.5)
 

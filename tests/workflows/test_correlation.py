@@ -1,4 +1,4 @@
-"""The id of the request that set work going reaches the log lines of the work."""
+"""The correlation id of a request reaches the log lines of the activities that it causes."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -17,7 +17,7 @@ from workflows.telemetry.correlation import FIELD, CorrelationInterceptor
 
 @activity.defn
 async def bound() -> str:
-    """What the activity's log lines would carry."""
+    """The correlation id of the activity's log lines."""
     return str(structlog.contextvars.get_contextvars().get(FIELD, ""))
 
 
@@ -31,7 +31,7 @@ def client(temporal_client: Client) -> Client:
 @pytest.fixture
 async def queue(client: Client) -> AsyncIterator[str]:
     queue = f"correlation-{uuid4()}"
-    # No cache: each task is replayed from the start, as after a worker's death.
+    # No cache: each task replays from the start, as after a worker's crash.
     async with Worker(
         client,
         task_queue=queue,
@@ -43,19 +43,19 @@ async def queue(client: Client) -> AsyncIterator[str]:
         yield queue
 
 
-async def test_what_follows_a_message_carries_the_id_of_its_request(client: Client, queue: str) -> None:
+async def test_activities_carry_the_id_of_the_latest_request(client: Client, queue: str) -> None:
     with structlog.contextvars.bound_contextvars(correlation_id="of-the-start"):
         handle = await client.start_workflow(Waiting.run, id=f"waiting-{uuid4()}", task_queue=queue)
     with structlog.contextvars.bound_contextvars(correlation_id="of-the-hand-in"):
         await handle.signal(Waiting.submit)
 
-    # The signal may be there before the first activity is asked for.
+    # The signal may arrive before the first activity is scheduled.
     before, after, child = await handle.result()
     assert before in {"of-the-start", "of-the-hand-in"}
     assert (after, child) == ("of-the-hand-in", "of-the-hand-in")
 
 
-async def test_a_signal_that_starts_the_run_names_it(client: Client, queue: str) -> None:
+async def test_a_signal_with_start_sets_the_id(client: Client, queue: str) -> None:
     with structlog.contextvars.bound_contextvars(correlation_id="of-the-hand-in"):
         handle = await client.start_workflow(
             Waiting.run,
@@ -68,7 +68,7 @@ async def test_a_signal_that_starts_the_run_names_it(client: Client, queue: str)
     assert await handle.result() == ["of-the-hand-in"] * 3
 
 
-async def test_a_run_that_no_request_started_has_none(client: Client, queue: str) -> None:
+async def test_a_run_without_a_request_has_no_id(client: Client, queue: str) -> None:
     handle = await client.start_workflow(Child.run, id=f"child-{uuid4()}", task_queue=queue)
 
     assert await handle.result() == ""

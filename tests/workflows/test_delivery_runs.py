@@ -1,4 +1,4 @@
-"""The port `DeliveryRuns` on a real server, and on none."""
+"""The port `DeliveryRuns` with a real server and without one."""
 
 import asyncio
 from dataclasses import replace
@@ -23,7 +23,7 @@ GENEROUS_S = 30
 
 @pytest.fixture
 def runs(temporal_client: Client) -> TemporalDeliveryRuns:
-    """Without a worker: runs stay as they were started."""
+    """No worker runs, so runs stay open."""
     return TemporalDeliveryRuns(temporal_client, f"{Queue.WEBHOOKS}-{uuid4()}", deadline_s=GENEROUS_S)
 
 
@@ -42,7 +42,7 @@ async def signals(client: Client, delivery: Delivery) -> int:
     return [event.event_type for event in events].count(signalled)
 
 
-async def test_a_start_can_be_found_by_what_it_is_about(
+async def test_a_start_sets_search_attributes_and_details(
     temporal_client: Client, runs: TemporalDeliveryRuns, delivery: Delivery
 ) -> None:
     await runs.start(delivery)
@@ -76,7 +76,7 @@ async def test_starting_twice_leaves_one_run(
     assert await signals(temporal_client, delivery) == 0
 
 
-async def test_a_waiting_run_is_hurried_and_a_lost_one_started(
+async def test_redeliver_now_signals_a_waiting_run_and_starts_a_lost_one(
     temporal_client: Client, runs: TemporalDeliveryRuns, delivery: Delivery
 ) -> None:
     other = replace(delivery, event_id=uuid4())
@@ -89,7 +89,7 @@ async def test_a_waiting_run_is_hurried_and_a_lost_one_started(
     assert await signals(temporal_client, other) == 1
 
 
-async def test_live_are_those_whose_run_has_not_ended(
+async def test_live_returns_the_ids_of_open_runs(
     temporal_client: Client, runs: TemporalDeliveryRuns, delivery: Delivery
 ) -> None:
     ended, never = [replace(delivery, id=uuid4(), event_id=uuid4()) for _ in range(2)]
@@ -103,7 +103,7 @@ async def test_live_are_those_whose_run_has_not_ended(
     await eventually(live, frozenset({delivery.id}))
 
 
-async def test_without_a_server_a_call_gives_up_soon(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_server_a_call_times_out(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", f"{HOST}:{free_port()}")
     runs = TemporalDeliveryRuns(await connect(lazy=True))
 

@@ -1,4 +1,4 @@
-"""How a run has essays graded: by the language model first, and by the local grader what that leaves."""
+"""Grading of essays: the language model first, then the local grader as fallback."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,12 +19,12 @@ UNSCORABLE = EssayProgress(outcome=EssayOutcome.UNSCORABLE)
 
 
 @pytest.fixture
-def by_model(rehearsal: WorkflowHarness) -> WorkflowHarness:
-    """One essay, and a language model to grade it."""
-    activities = rehearsal.activities
+def by_model(harness: WorkflowHarness) -> WorkflowHarness:
+    """A claim with one essay for the language model."""
+    activities = harness.activities
     activities.essays = activities.essays[:1]
     activities.claims = [replace(activities.claims[0], essays=activities.essays, by_model=True)]
-    return rehearsal
+    return harness
 
 
 def failing(error: Callable[[], Exception], times: int = 1_000_000) -> Callable[[], None]:
@@ -38,32 +38,32 @@ def failing(error: Callable[[], Exception], times: int = 1_000_000) -> Callable[
     return act
 
 
-async def run(rehearsal: WorkflowHarness) -> list[tuple[DegradedReason, int]]:
-    """Why the local grader was called, and how often the model was."""
-    await (await rehearsal.start()).result()
-    return [(left.reason, rehearsal.activities.calls.count("score_essay")) for left in rehearsal.activities.left]
+async def run(harness: WorkflowHarness) -> list[tuple[DegradedReason, int]]:
+    """The reasons for the local grader, and the number of calls to the model."""
+    await (await harness.start()).result()
+    return [(left.reason, harness.activities.calls.count("score_essay")) for left in harness.activities.left]
 
 
-async def test_what_the_model_graded_does_not_go_to_the_local_grader(by_model: WorkflowHarness) -> None:
+async def test_essays_that_the_model_graded_skip_the_local_grader(by_model: WorkflowHarness) -> None:
     assert await run(by_model) == []
     assert by_model.activities.calls.count("score_essay") == 1
 
 
-async def test_every_answer_is_bought_by_an_execution_of_its_own(by_model: WorkflowHarness) -> None:
+async def test_each_completion_is_requested_by_its_own_activity(by_model: WorkflowHarness) -> None:
     by_model.activities.progress = [AGAIN, AGAIN]
 
     assert await run(by_model) == []
     assert by_model.activities.calls.count("score_essay") == 3
 
 
-async def test_answers_that_do_not_hold_leave_the_essay_to_the_local_grader(by_model: WorkflowHarness) -> None:
+async def test_rejected_completions_fall_back_to_the_local_grader(by_model: WorkflowHarness) -> None:
     by_model.activities.progress = [AGAIN, UNSCORABLE]
 
     assert await run(by_model) == [(DegradedReason.ESSAY_ANSWER_REJECTED, 2)]
 
 
 @pytest.mark.parametrize("reason", [DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL])
-async def test_an_essay_that_the_model_will_never_grade_says_why_and_is_asked_about_once(
+async def test_an_essay_that_the_model_can_never_grade_is_tried_once_and_has_a_reason(
     by_model: WorkflowHarness, reason: DegradedReason
 ) -> None:
     by_model.activities.progress = [EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)]
@@ -71,38 +71,40 @@ async def test_an_essay_that_the_model_will_never_grade_says_why_and_is_asked_ab
     assert await run(by_model) == [(reason, 1)]
 
 
-async def test_only_the_essays_that_the_model_left_go_to_the_local_grader(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], by_model=True)]
-    rehearsal.activities.progress = [UNSCORABLE]
+async def test_only_essays_that_the_model_did_not_grade_go_to_the_local_grader(harness: WorkflowHarness) -> None:
+    harness.activities.claims = [replace(harness.activities.claims[0], by_model=True)]
+    harness.activities.progress = [UNSCORABLE]
 
-    await (await rehearsal.start()).result()
+    await (await harness.start()).result()
 
-    left = [each.essay for each in rehearsal.activities.left]
+    left = [each.essay for each in harness.activities.left]
     assert len(left) == 1
-    assert left[0] in rehearsal.activities.essays
+    assert left[0] in harness.activities.essays
 
 
-async def test_a_provider_that_is_away_is_asked_five_times(by_model: WorkflowHarness) -> None:
+async def test_an_unavailable_provider_gets_five_attempts(by_model: WorkflowHarness) -> None:
     by_model.activities.script["score_essay"] = failing(lambda: ModelUnavailable("Away"))
 
     assert await run(by_model) == [(DegradedReason.ESSAY_GRADER_LOCAL, 5)]
 
 
-async def test_a_provider_that_does_not_answer_in_time_is_asked_twice(by_model: WorkflowHarness) -> None:
+async def test_a_provider_that_times_out_gets_two_attempts(by_model: WorkflowHarness) -> None:
     by_model.activities.script["score_essay"] = failing(lambda: ModelTimeout("No answer within 60 s"))
 
     assert await run(by_model) == [(DegradedReason.ESSAY_GRADER_LOCAL, 2)]
 
 
 @pytest.mark.parametrize("name", sorted(set(FALLBACKS) - {"ModelUnavailable", "ModelTimeout", "AnswerAwaited"}))
-async def test_what_no_retry_mends_is_asked_once_and_told_apart(by_model: WorkflowHarness, name: str) -> None:
+async def test_a_non_retryable_failure_gets_one_attempt_and_its_own_reason(
+    by_model: WorkflowHarness, name: str
+) -> None:
     kind: type[AppError] = getattr(errors, name)
     by_model.activities.script["score_essay"] = failing(lambda: kind("Refused"))
 
     assert await run(by_model) == [(FALLBACKS[name], 1)]
 
 
-async def test_a_wait_that_the_provider_asks_for_is_kept(by_model: WorkflowHarness) -> None:
+async def test_retry_after_is_respected(by_model: WorkflowHarness) -> None:
     by_model.activities.script["score_essay"] = failing(lambda: ModelUnavailable("Busy", retry_after_s=50), times=2)
     before = await by_model.environment.get_current_time()
 
@@ -111,7 +113,7 @@ async def test_a_wait_that_the_provider_asks_for_is_kept(by_model: WorkflowHarne
     assert await by_model.environment.get_current_time() - before >= timedelta(seconds=100)
 
 
-async def test_our_own_database_is_waited_for_and_nothing_degrades(by_model: WorkflowHarness) -> None:
+async def test_an_outage_of_postgres_delays_grading_without_degrading(by_model: WorkflowHarness) -> None:
     by_model.activities.script["score_essay"] = failing(lambda: StorageUnavailable("Postgres is away"), times=12)
     before = await by_model.environment.get_current_time()
 
@@ -120,7 +122,7 @@ async def test_our_own_database_is_waited_for_and_nothing_degrades(by_model: Wor
     assert await by_model.environment.get_current_time() - before >= 2 * STORAGE_PAUSE
 
 
-async def test_a_bug_fails_the_run_instead_of_hiding_behind_the_local_grader(by_model: WorkflowHarness) -> None:
+async def test_a_bug_fails_the_run_instead_of_falling_back(by_model: WorkflowHarness) -> None:
     by_model.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"))
 
     with pytest.raises(WorkflowFailureError):
@@ -129,17 +131,17 @@ async def test_a_bug_fails_the_run_instead_of_hiding_behind_the_local_grader(by_
     assert [failure.reason for failure in by_model.activities.failures] == ["CorruptData"]
 
 
-async def test_a_failed_essay_lets_the_others_end_before_the_run_fails(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.claims = [replace(rehearsal.activities.claims[0], by_model=True)]
-    rehearsal.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"), times=1)
+async def test_a_failed_essay_lets_the_others_end_before_the_run_fails(harness: WorkflowHarness) -> None:
+    harness.activities.claims = [replace(harness.activities.claims[0], by_model=True)]
+    harness.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"), times=1)
 
     with pytest.raises(WorkflowFailureError):
-        await run(rehearsal)
+        await run(harness)
 
-    assert rehearsal.activities.calls.count("score_essay") == 2
+    assert harness.activities.calls.count("score_essay") == 2
 
 
-def test_waiting_in_line_for_the_model_is_bounded_by_nothing() -> None:
+def test_waiting_in_the_queue_of_the_model_has_no_timeout() -> None:
     policy = POLICIES["score_essay"]
 
     assert policy.retry.maximum_attempts == 5

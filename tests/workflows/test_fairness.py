@@ -1,6 +1,6 @@
-"""Organizations take turns in every queue: one's crowd does not stand before another's single run.
+"""Every queue serves organizations in turn: many runs of one do not delay a single run of another.
 
-The same crowd on a server without the fairness flags shows that the flags are what does it.
+The same load on a server without the fairness flags shows that the flags cause it.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from deploy.local.ports import free_port
 from deploy.local.temporal import DYNAMIC_CONFIG, TemporalDevServer
 from domain.ids import derived_id
 from tests.workflows.waiting import eventually
-from workflows.policies import turn_of
+from workflows.policies import organization_priority
 
 FLAGS = ("matching.useNewMatcher", "matching.enableFairness")
 CROWD = 20
@@ -28,14 +28,14 @@ MANY, SINGLE = derived_id("organization", "many"), derived_id("organization", "s
 
 @dataclass
 class Served:
-    """Whose tasks the workers took, in order: `True` is the single one's."""
+    """The tasks that the workers served, in order; `True` is the task of the single run."""
 
     workflows: list[bool] = field(default_factory=list)
     activities: list[bool] = field(default_factory=list)
 
 
 served: dict[str, Served] = {}
-"""By queue: workflows and activities of the SDK are found by name, not handed anything by a test."""
+"""The served tasks by queue. A module variable, because a test cannot pass arguments to workflow classes."""
 
 
 @activity.defn
@@ -57,7 +57,7 @@ class Visitor:
 
 
 async def serve_a_crowd_and_one(client: Client) -> Served:
-    """All wait before anybody serves: first the workflows' tasks, then those of the activities."""
+    """Queue all tasks before a worker starts: first the workflow tasks, then the activity tasks."""
     queue = f"fairness-{uuid4()}"
     found = served[queue] = Served()
     runs = [
@@ -66,7 +66,7 @@ async def serve_a_crowd_and_one(client: Client) -> Served:
             args=[queue, single],
             id=f"{queue}-{place}",
             task_queue=queue,
-            priority=turn_of(SINGLE if single else MANY),
+            priority=organization_priority(SINGLE if single else MANY),
         )
         for place, single in enumerate([False] * CROWD + [True])
     ]

@@ -1,4 +1,4 @@
-"""The whole pipeline with a language model behind its port: graded, degraded and healed."""
+"""The whole pipeline with a fake language model: graded, degraded and healed."""
 
 import pytest
 from sqlalchemy import select
@@ -20,7 +20,7 @@ def graded(pipeline: Pipeline) -> Pipeline:
 
 
 def refusing(pipeline: Pipeline) -> FakeGradingModel:
-    """A model whose provider refuses the key, twice."""
+    """A model whose provider rejects the key twice."""
     pipeline.model = FakeGradingModel(*[ModelKeyRefused("The provider refuses the API key")] * 2)
     return pipeline.model
 
@@ -68,7 +68,7 @@ async def test_a_refused_key_degrades_with_its_own_reason_and_a_retry_heals_it(p
     assert len(model.asked) == 4
 
 
-async def test_an_essay_that_the_provider_refuses_is_graded_locally_waits_for_a_person_and_does_not_heal(
+async def test_an_essay_that_the_provider_refuses_is_graded_locally_for_review_without_healing(
     pipeline: Pipeline,
 ) -> None:
     pipeline.model = FakeGradingModel(TextRefused("Refused"), TextTooLong("Too long"))
@@ -85,7 +85,7 @@ async def test_an_essay_that_the_provider_refuses_is_graded_locally_waits_for_a_
     assert len(pipeline.model.asked) == 2
 
 
-async def test_a_person_sees_the_reason_in_words_while_the_run_is_there(pipeline: Pipeline) -> None:
+async def test_the_web_ui_shows_the_text_of_the_reason(pipeline: Pipeline) -> None:
     refusing(pipeline)
     assessment = await pipeline.assessment()
     async with pipeline.workers():
@@ -94,11 +94,11 @@ async def test_a_person_sees_the_reason_in_words_while_the_run_is_there(pipeline
         await pipeline.heal_now(assessment)
 
     said = await history_bytes(handle)
-    assert b"by the language model: first answer" in said
+    assert b"language model: first completion" in said
     assert b"ModelKeyRefused" in said
 
 
-async def test_what_an_essay_says_reaches_the_model_whole(graded: Pipeline) -> None:
+async def test_the_model_gets_the_whole_essay(graded: Pipeline) -> None:
     assessment = await graded.assessment()
     async with graded.workers():
         await outcome(await graded.submit(assessment))

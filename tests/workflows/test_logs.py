@@ -1,4 +1,4 @@
-"""Every line of a process's log is JSON, and none quotes what an exception had at hand."""
+"""Every log line is JSON, and none contains the message of an exception."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ except ValueError:
 """
 
 
-def test_libraries_lines_are_json_and_keep_only_the_place_of_an_error() -> None:
+def test_lines_of_libraries_are_json_with_only_the_location_of_an_error() -> None:
     ran = subprocess.run([sys.executable, "-c", PROGRAM], cwd=CHECKOUT, capture_output=True, text=True, check=True)
 
     ours, theirs = (json.loads(line) for line in ran.stderr.splitlines())

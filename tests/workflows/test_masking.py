@@ -1,4 +1,4 @@
-"""What a log line must not say, whoever wrote it."""
+"""Log lines contain no secrets, addresses or answers."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from workflows.telemetry.masking import masked
         ("no account student@demo.example", "no account ***"),
     ],
 )
-def test_secrets_and_addresses_in_a_text(said: str, left: str) -> None:
+def test_secrets_and_addresses_in_a_text_are_masked(said: str, left: str) -> None:
     assert masked(said) == left
 
 
@@ -26,11 +26,11 @@ def test_secrets_and_addresses_in_a_text(said: str, left: str) -> None:
     "plain",
     ["worker_ready", "assessment-44283ee9-0f34-4c0e-8f7a-0d8f2f6f6f6f", "api/app.py:12 build", "2026-01-31T10:00:00Z"],
 )
-def test_ids_places_and_times_stay(plain: str) -> None:
+def test_ids_locations_and_times_are_not_masked(plain: str) -> None:
     assert masked(plain) == plain
 
 
-def test_fields_that_hold_answers_or_secrets_whatever_their_value_and_however_deep() -> None:
+def test_fields_with_answers_or_secrets_are_masked_at_any_depth() -> None:
     line = {"event": "x", "attempt": 2, "answer": ["choice"], "problems": [{"field": "f", "password": "p"}]}
 
     assert masked(line) == {

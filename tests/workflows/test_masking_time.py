@@ -1,4 +1,4 @@
-"""Masking a log line takes time in proportion to its length, whatever it holds."""
+"""The time to mask a log line grows linearly with its length for any content."""
 
 from tests.support.growth import slow_cases
 from workflows.telemetry.masking import masked

@@ -1,6 +1,6 @@
-"""An assessment through every step on real parts, and what becomes of it when something breaks.
+"""An assessment through every step on real servers, also with failures.
 
-After each test the fixture `pipeline` searches all histories and logs for what the learner wrote.
+After each test the fixture `pipeline` searches all histories and logs for texts of the learner.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
 COMPLETED = AssessmentOutcome(
     status=AssessmentStatus.COMPLETED, revision=1, degraded_reasons=("essay_grader_not_configured",)
 )
-# A third above what a run with two essays that began before its submission takes: 48 events, 8 KiB.
+# A third above the size of a run with two essays that started before its submission: 48 events, 8 KiB.
 MAX_EVENTS = 60
 MAX_BYTES = 11 * 1024
 
 
 class FailingGrader(FakeEssayGrader):
-    """Fails `times` with the essays' texts in its mouth."""
+    """Fails `times` with an error that quotes the essays' texts."""
 
     def __init__(self, kind: type[Exception], times: int = 1_000_000) -> None:
         self.kind = kind
@@ -51,7 +51,7 @@ class FailingGrader(FakeEssayGrader):
 
 
 class StuckGrader(FakeEssayGrader):
-    """The first batch never ends."""
+    """Never returns from the first batch."""
 
     def __init__(self) -> None:
         self.batches: list[list[UUID]] = []
@@ -73,7 +73,7 @@ async def failure_of(handle: Handle) -> ApplicationError:
 
 
 async def corrupt_evidence(pipeline: Pipeline, assessment: Assessment) -> None:
-    """A stored output that no code wrote."""
+    """Replace a stored output by an invalid one."""
     key = JobKey(assessment_id=assessment.id, run=1, revision=1, step=Step.RETRIEVE_EVIDENCE)
     row = {
         "id": key.id,
@@ -141,7 +141,7 @@ async def test_an_output_that_is_corrupt_fails_the_assessment(pipeline: Pipeline
     row = await pipeline.row(assessment)
     assert failure.type == "AssessmentFailed"
     assert failure.message.startswith("retrieve_evidence: CorruptData: ")
-    assert failure.message.endswith(f"Mend the cause, then POST /api/v1/assessments/{assessment.id}/rerun.")
+    assert failure.message.endswith(f"Action: fix the cause, then POST /api/v1/assessments/{assessment.id}/rerun.")
     assert (row.status, row.failure_reason) == (AssessmentStatus.FAILED, "CorruptData")
 
 
@@ -166,7 +166,7 @@ async def test_a_bug_fails_the_assessment(pipeline: Pipeline) -> None:
     assert (await pipeline.row(assessment)).failure_reason == "UnexpectedError"
 
 
-async def test_a_model_that_is_away_for_a_while_delays_the_result(pipeline: Pipeline) -> None:
+async def test_an_outage_of_the_model_delays_the_result(pipeline: Pipeline) -> None:
     pipeline.grader = FailingGrader(ExternalServiceError, times=2)
     assessment = await pipeline.assessment()
     async with pipeline.workers():
@@ -175,7 +175,7 @@ async def test_a_model_that_is_away_for_a_while_delays_the_result(pipeline: Pipe
     assert await pipeline.published(assessment) == ONE_RESULT
 
 
-async def test_a_database_that_is_away_for_a_while_delays_the_result(pipeline: Pipeline) -> None:
+async def test_an_outage_of_the_database_delays_the_result(pipeline: Pipeline) -> None:
     database = FailingDatabase(pipeline.database, [True] * 4)
     assessment = await pipeline.assessment()
     async with pipeline.workers(database):
@@ -185,7 +185,7 @@ async def test_a_database_that_is_away_for_a_while_delays_the_result(pipeline: P
     assert await pipeline.published(assessment) == ONE_RESULT
 
 
-async def test_another_worker_goes_on_where_one_stopped(pipeline: Pipeline) -> None:
+async def test_another_worker_continues_after_one_stopped(pipeline: Pipeline) -> None:
     pipeline.grader = grader = StuckGrader()
     assessment = await pipeline.assessment()
     async with pipeline.workers(grace_s=0):
@@ -249,8 +249,8 @@ async def test_a_cancelled_run_leaves_the_assessment_to_reconciliation(pipeline:
     assert (await pipeline.row(assessment)).status is AssessmentStatus.AWAITING_ASYNC
 
 
-async def test_what_was_told_would_be_found(pipeline: Pipeline, logged: Callable[[], str]) -> None:
-    """The search itself: without this test the others might look in the wrong places."""
+async def test_the_search_for_texts_of_learners_finds_them(pipeline: Pipeline, logged: Callable[[], str]) -> None:
+    """Test the search itself: without this test, the others might search the wrong places."""
     pipeline.grader = FailingGrader(ValueError)
     assessment = await pipeline.assessment()
     async with pipeline.workers():

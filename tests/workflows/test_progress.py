@@ -1,4 +1,4 @@
-"""What the Web UI shows of a run while it is under way."""
+"""The current details of a run in the Web UI."""
 
 from datetime import UTC, datetime
 
@@ -14,11 +14,11 @@ from workflows.revision import RevisionWorkflow
 
 
 @pytest.mark.parametrize("stage", [*STAGES, Stage.FAILED])
-def test_every_stage_says_what_may_be_pressed(stage: Stage) -> None:
-    assert "Press: " in checklist(Progress(stage=stage))
+def test_every_stage_shows_the_operators_action(stage: Stage) -> None:
+    assert "Action: " in checklist(Progress(stage=stage))
 
 
-def test_a_revision_that_waits_says_what_failed_last_and_when_it_is_tried_again() -> None:
+def test_a_waiting_revision_shows_the_last_failure_and_the_next_attempt() -> None:
     waits = Progress(
         stage=Stage.WAITING,
         last_failure="score_essay: ModelKeyRefused",
@@ -30,14 +30,14 @@ def test_a_revision_that_waits_says_what_failed_last_and_when_it_is_tried_again(
 
     assert "- [ ] waiting **← now**" in shown
     assert "Last failure: score_essay: ModelKeyRefused" in shown
-    assert "Next attempt: 2026-03-01 12:30:00 UTC; given up after 2026-03-07 00:00:00 UTC" in shown
-    assert "signal `retry_degraded`" in shown
+    assert "Next attempt: 2026-03-01 12:30:00 UTC. Healing ends: 2026-03-07 00:00:00 UTC" in shown
+    assert "Send `retry_degraded`" in shown
 
 
-async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [HEAL] * 2
-    rehearsal.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Left alone"), times=1)
-    handle = await rehearsal.revise()
+async def test_a_revision_shows_the_message_of_the_last_failure(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [HEAL] * 2
+    harness.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Left alone"), times=1)
+    handle = await harness.revise()
 
     await handle.result()
 
@@ -45,12 +45,12 @@ async def test_a_revision_remembers_its_last_failure_in_the_words_of_who_failed(
     assert (progress.last_failure or "").startswith("score_essay: ModelCircuitOpen: EXTERNAL_SERVICE_502: Left alone. ")
 
 
-async def test_a_healing_that_failed_says_how_it_goes_on(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [HEAL]
-    rehearsal.activities.script["publish_result"] = failing(lambda: CorruptData("Bad row"))
+async def test_a_failed_healing_names_the_request_that_retries_it(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [HEAL]
+    harness.activities.script["publish_result"] = failing(lambda: CorruptData("Bad row"))
 
     with pytest.raises(WorkflowFailureError) as failed:
-        await (await rehearsal.revise()).result()
+        await (await harness.revise()).result()
 
     assert "publish_result: CorruptData: CORRUPT_DATA_500: Bad row. " in str(failed.value.cause)
     assert "/retry." in str(failed.value.cause)

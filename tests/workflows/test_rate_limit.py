@@ -1,4 +1,4 @@
-"""The rate limit of the language model's queue: the server keeps it, whatever the workers could take."""
+"""The server enforces the rate limit of the queue `llm`, also if the workers have free slots."""
 
 import asyncio
 from datetime import timedelta
@@ -18,7 +18,8 @@ from activities.score_essay import Grading, ScoreEssay
 from domain.database import Database
 from domain.grading.ledger import SpendingLimits
 from tests.workflows.waiting import eventually
-from worker import WorkerSettings, llm_worker
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.workers import llm_worker
 
 CALLS = 20
 A_CALL_IN_MINUTES = 0.01
@@ -38,7 +39,7 @@ class ManyCalls:
         await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_the_server_holds_back_what_free_slots_could_take(temporal_client: Client) -> None:
+async def test_the_server_limits_the_rate_although_slots_are_free(temporal_client: Client) -> None:
     queue = f"llm-{uuid4()}"
     request = DescribeTaskQueueRequest(
         namespace=temporal_client.namespace,
@@ -50,11 +51,11 @@ async def test_the_server_holds_back_what_free_slots_could_take(temporal_client:
     async def limited() -> tuple[float, int, bool]:
         told = await temporal_client.workflow_service.describe_task_queue(request)
         limit = told.effective_rate_limit
-        # the server lets a first few through at once; 40 slots would have taken all of them
+        # the server dispatches the first few at once; 40 slots would have taken all of them
         held_back = told.stats.rate_limiting_active and told.stats.approximate_backlog_count > CALLS // 2
         return round(limit.requests_per_second, 3), limit.rate_limit_source, held_back
 
-    nothing_to_read = cast(Database, None)  # what is let through may fail
+    nothing_to_read = cast(Database, None)  # the dispatched activities may fail
     essays = ScoreEssay(nothing_to_read, None, Grading(samples=1, limits=SpendingLimits()))
     caller = Worker(
         temporal_client, task_queue=f"{queue}-c", workflows=[ManyCalls], workflow_runner=UnsandboxedWorkflowRunner()
@@ -63,5 +64,5 @@ async def test_the_server_holds_back_what_free_slots_could_take(temporal_client:
         run = await temporal_client.start_workflow(ManyCalls.run, queue, id=queue, task_queue=f"{queue}-c")
         await eventually(limited, (A_CALL_IN_MINUTES, RateLimitSource.RATE_LIMIT_SOURCE_WORKER, True))
         await run.cancel()
-        with pytest.raises(WorkflowFailureError):  # ends in order: a run in memory would be torn down with the worker
+        with pytest.raises(WorkflowFailureError):  # close the run before the worker stops, or the worker would evict it
             await run.result()

@@ -1,4 +1,4 @@
-"""The safety net on real parts: what Postgres holds and nobody works on gets its result."""
+"""Reconciliation on real servers: an assessment without a running workflow gets its result."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,8 +22,8 @@ from tests.support.fakes import RecordingCatalogRuns, RecordingDeliveries, Recor
 from tests.workflows.pipeline import ONE_RESULT, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
-from worker import WORKFLOW_INTERCEPTORS
 from workflows.engine.assessment_runs import workflow_id
+from workflows.engine.workers import WORKFLOW_INTERCEPTORS
 from workflows.policies import Queue
 from workflows.reconciliation import ReconciliationWorkflow
 
@@ -32,7 +32,7 @@ MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
 
 @pytest.fixture
 async def alone(temporal_client: Client, clean_database: str, logged: Callable[[], str]) -> AsyncIterator[Pipeline]:
-    """A pipeline with a database of its own: a sweep reads all there is."""
+    """A pipeline with its own database, because a sweep reads all rows."""
     del logged
     engine = create_engine(settings_of(clean_database))
     async with sessions(engine)() as session:
@@ -45,7 +45,7 @@ async def alone(temporal_client: Client, clean_database: str, logged: Callable[[
 
 
 async def sweep(client: Client, queue: str) -> tuple[str, Reconciled]:
-    """The workflow's id and what it found."""
+    """The workflow's id and its result."""
     id_ = f"reconciliation-{uuid4()}"
     async with asyncio.timeout(PATIENCE_S):
         return id_, await client.execute_workflow(ReconciliationWorkflow.run, id=id_, task_queue=queue)
@@ -61,7 +61,7 @@ async def statuses(pipeline: Pipeline, *assessments: Assessment) -> list[Assessm
     return [(await pipeline.row(assessment)).status for assessment in assessments]
 
 
-async def test_what_nobody_works_on_is_taken_up(alone: Pipeline) -> None:
+async def test_a_sweep_starts_missing_runs(alone: Pipeline) -> None:
     unclaimed = await alone.assessment(status="awaiting_async", submitted_at=MINUTE_AGO)
     claimed = await alone.assessment(status="awaiting_async", submitted_at=MINUTE_AGO, claimed_at=MINUTE_AGO)
     due = await alone.assessment(expires_at=MINUTE_AGO)
@@ -89,7 +89,7 @@ async def test_a_second_sweep_finds_nothing_to_do(alone: Pipeline) -> None:
 
 
 class UnreliableRuns(RecordingRuns):
-    """Raises what `failures` holds, one a call, before it works."""
+    """Raises the next error of `failures` at each call, then succeeds."""
 
     def __init__(self, *failures: Exception) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class UnreliableRuns(RecordingRuns):
 
 
 async def sweep_with(environment: WorkflowEnvironment, pipeline: Pipeline, runs: RecordingRuns) -> Reconciled:
-    """Where the time between attempts is skipped."""
+    """Sweep on the time-skipping server."""
     queue = f"{Queue.ASSESSMENTS}-{uuid4()}"
     async with Worker(
         environment.client,
@@ -119,7 +119,7 @@ async def sweep_with(environment: WorkflowEnvironment, pipeline: Pipeline, runs:
         return (await sweep(environment.client, queue))[1]
 
 
-async def test_an_engine_that_is_away_is_asked_again(environment: WorkflowEnvironment, alone: Pipeline) -> None:
+async def test_a_sweep_retries_a_failed_start(environment: WorkflowEnvironment, alone: Pipeline) -> None:
     assessment = await alone.assessment(status="awaiting_async", submitted_at=MINUTE_AGO)
     runs = UnreliableRuns(ExternalServiceError("Away"), ExternalServiceError("Away"))
 
@@ -128,7 +128,7 @@ async def test_an_engine_that_is_away_is_asked_again(environment: WorkflowEnviro
     assert runs.submitted == [assessment.id]
 
 
-async def test_an_engine_that_stays_away_is_left_to_the_next_sweep(
+async def test_a_lasting_outage_of_the_engine_is_left_to_the_next_sweep(
     environment: WorkflowEnvironment, alone: Pipeline
 ) -> None:
     assessment = await alone.assessment(status="awaiting_async", submitted_at=MINUTE_AGO)

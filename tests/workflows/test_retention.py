@@ -1,4 +1,4 @@
-"""The daily run: every rule in its turn, and how far it has come."""
+"""`RetentionWorkflow` applies every rule and shows its progress."""
 
 import asyncio
 from datetime import timedelta
@@ -25,7 +25,7 @@ DAY = timedelta(days=1)
 
 
 class Scripted:
-    """Rules find as many rows as their names have letters; the first attempts at one may fail."""
+    """Each rule finds as many rows as its name has letters. The first attempts of a rule may fail."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
@@ -61,13 +61,13 @@ async def run(environment: WorkflowEnvironment, script: Scripted) -> dict[str, i
 
 
 @pytest.mark.parametrize("failures", [0, 3])
-async def test_every_rule_has_its_turn_whatever_the_database_does(
+async def test_every_rule_runs_despite_failures_of_the_database(
     environment: WorkflowEnvironment, failures: int
 ) -> None:
     assert await run(environment, Scripted(failures)) == {rule: len(rule) for rule in RetentionRule}
 
 
-async def test_the_details_say_how_far_it_is(environment: WorkflowEnvironment) -> None:
+async def test_the_details_show_the_progress(environment: WorkflowEnvironment) -> None:
     script, queue = Scripted(), f"{Queue.ASSESSMENTS}-{uuid4()}"
     script.free.clear()
     async with worker(environment, script, queue), asyncio.timeout(PATIENCE_S):

@@ -1,4 +1,4 @@
-"""How a published result becomes better, with scripted activities and skipped time."""
+"""`RevisionWorkflow` improves a published result, with scripted activities and time skipping."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,22 +26,22 @@ DEGRADED = EvidenceResult(gaps=3, traces=30, degraded_reasons=("vector_store_fal
 UNSCORABLE = EssayProgress(outcome=EssayOutcome.UNSCORABLE)
 
 
-async def test_a_degraded_essay_is_graded_after_the_first_pause_and_published(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [HEAL]
-    before = await rehearsal.environment.get_current_time()
+async def test_a_degraded_essay_is_graded_after_the_first_pause_and_published(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [HEAL]
+    before = await harness.environment.get_current_time()
 
-    outcome = await (await rehearsal.revise()).result()
+    outcome = await (await harness.revise()).result()
 
     assert (outcome.revision, outcome.healing) == (2, Healing.NONE)
-    assert await rehearsal.environment.get_current_time() - before >= HEALING_FIRST
-    assert [wanted.essay for wanted in rehearsal.activities.bought] == [ESSAY.essay]
-    assert rehearsal.activities.calls.count("publish_result") == 1
+    assert await harness.environment.get_current_time() - before >= HEALING_FIRST
+    assert [wanted.essay for wanted in harness.activities.bought] == [ESSAY.essay]
+    assert harness.activities.calls.count("publish_result") == 1
 
 
-async def test_essays_are_graded_one_after_the_other(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [replace(HEAL, essays=(ESSAY, EssayToRegrade(essay=uuid4(), epoch=0)))]
+async def test_essays_are_graded_one_after_the_other(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [replace(HEAL, essays=(ESSAY, EssayToRegrade(essay=uuid4(), epoch=0)))]
 
-    handle = await rehearsal.revise()
+    handle = await harness.revise()
     await handle.result()
 
     events = (await handle.fetch_history()).events
@@ -58,159 +58,157 @@ async def test_essays_are_graded_one_after_the_other(rehearsal: WorkflowHarness)
     assert first_completed < scheduled[1]
 
 
-async def test_a_wait_that_the_provider_asked_for_comes_before_the_first_attempt(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [HEAL]
-    before = await rehearsal.environment.get_current_time()
+async def test_a_wait_that_the_provider_asked_for_comes_before_the_first_attempt(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [HEAL]
+    before = await harness.environment.get_current_time()
 
-    await (await rehearsal.revise(retry_after_s=7200)).result()
+    await (await harness.revise(retry_after_s=7200)).result()
 
-    assert await rehearsal.environment.get_current_time() - before >= timedelta(hours=2)
-
-
-async def test_the_signal_heals_at_once(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [HEAL]
-
-    await (await rehearsal.revise(signal="retry_degraded", retry_after_s=10**6)).result()
-
-    assert [wish.heal for wish in rehearsal.activities.wishes] == [True, False]
+    assert await harness.environment.get_current_time() - before >= timedelta(hours=2)
 
 
-async def test_an_attempt_that_makes_nothing_better_publishes_nothing_and_is_repeated(
-    rehearsal: WorkflowHarness,
+async def test_the_signal_heals_at_once(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [HEAL]
+
+    await (await harness.revise(signal="retry_degraded", retry_after_s=10**6)).result()
+
+    assert [wish.heal for wish in harness.activities.wishes] == [True, False]
+
+
+async def test_an_attempt_without_improvement_publishes_nothing_and_is_repeated(
+    harness: WorkflowHarness,
 ) -> None:
-    rehearsal.activities.plans = [HEAL] * 3
-    rehearsal.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Open"), times=2)
-    before = await rehearsal.environment.get_current_time()
+    harness.activities.plans = [HEAL] * 3
+    harness.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Open"), times=2)
+    before = await harness.environment.get_current_time()
 
-    outcome = await (await rehearsal.revise()).result()
+    outcome = await (await harness.revise()).result()
 
     assert outcome.revision == 2
-    assert rehearsal.activities.calls.count("publish_result") == 1
-    assert await rehearsal.environment.get_current_time() - before >= (1 + 2 + 4) * HEALING_FIRST
+    assert harness.activities.calls.count("publish_result") == 1
+    assert await harness.environment.get_current_time() - before >= (1 + 2 + 4) * HEALING_FIRST
 
 
-async def test_evidence_that_is_still_degraded_is_not_published_again(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [RevisionPlan(run=1, revision=2, healing=True, evidence=True)]
-    rehearsal.activities.evidence = DEGRADED
+async def test_evidence_that_is_still_degraded_is_not_published_again(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [RevisionPlan(run=1, revision=2, healing=True, evidence=True)]
+    harness.activities.evidence = DEGRADED
 
-    outcome = await (await rehearsal.revise()).result()
+    outcome = await (await harness.revise()).result()
 
     assert outcome.revision == 0
-    assert "publish_result" not in rehearsal.activities.calls
+    assert "publish_result" not in harness.activities.calls
 
 
-async def test_a_healed_essay_is_published_even_if_the_evidence_is_still_degraded(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [RevisionPlan(run=1, revision=2, healing=True, essays=(ESSAY,), evidence=True)]
-    rehearsal.activities.evidence = DEGRADED
+async def test_a_healed_essay_is_published_even_if_the_evidence_is_still_degraded(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [RevisionPlan(run=1, revision=2, healing=True, essays=(ESSAY,), evidence=True)]
+    harness.activities.evidence = DEGRADED
 
-    assert (await (await rehearsal.revise()).result()).revision == 2
+    assert (await (await harness.revise()).result()).revision == 2
 
 
-async def test_rejected_answers_are_bought_anew_in_the_next_epoch_and_not_for_ever(rehearsal: WorkflowHarness) -> None:
-    epochs = [0, 0, 1, 2, 3, 4]  # the last that was bought, as the ledger tells it
-    rehearsal.activities.plans = [replace(HEAL, essays=(replace(ESSAY, epoch=epoch),)) for epoch in epochs]
-    rehearsal.activities.progress = [UNSCORABLE] * 10
+async def test_rejected_completions_are_requested_again_in_a_limited_number_of_epochs(harness: WorkflowHarness) -> None:
+    epochs = [0, 0, 1, 2, 3, 4]  # the last paid one, according to the ledger
+    harness.activities.plans = [replace(HEAL, essays=(replace(ESSAY, epoch=epoch),)) for epoch in epochs]
+    harness.activities.progress = [UNSCORABLE] * 10
 
-    outcome = await (await rehearsal.revise()).result()
+    outcome = await (await harness.revise()).result()
 
-    assert [wanted.epoch for wanted in rehearsal.activities.bought] == list(range(EPOCHS))
+    assert [wanted.epoch for wanted in harness.activities.bought] == list(range(EPOCHS))
     assert outcome.healing is Healing.FINAL
-    assert [(end.healing, end.reason) for end in rehearsal.activities.ends] == [(Healing.FINAL, None)]
+    assert [(end.healing, end.reason) for end in harness.activities.ends] == [(Healing.FINAL, None)]
 
 
 @pytest.mark.parametrize("reason", [DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL])
-async def test_an_essay_that_the_model_will_never_grade_goes_to_a_reviewer_and_is_not_asked_about_again(
-    rehearsal: WorkflowHarness, reason: DegradedReason
+async def test_an_essay_that_the_model_can_never_grade_goes_to_a_reviewer_and_is_not_retried(
+    harness: WorkflowHarness, reason: DegradedReason
 ) -> None:
-    rehearsal.activities.plans = [HEAL]
-    rehearsal.activities.progress = [EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)]
+    harness.activities.plans = [HEAL]
+    harness.activities.progress = [EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)]
 
-    outcome = await (await rehearsal.revise()).result()
+    outcome = await (await harness.revise()).result()
 
     assert (outcome.revision, outcome.healing) == (2, Healing.NONE)
-    assert [(left.essay, left.reason) for left in rehearsal.activities.left] == [(ESSAY.essay, reason)]
-    assert len(rehearsal.activities.bought) == 1
+    assert [(left.essay, left.reason) for left in harness.activities.left] == [(ESSAY.essay, reason)]
+    assert len(harness.activities.bought) == 1
 
 
-async def test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_score(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [HEAL] * 3
-    rehearsal.activities.script["score_essay"] = failing(lambda: GraderFailed("It crashed"))
+async def test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_score(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [HEAL] * 3
+    harness.activities.script["score_essay"] = failing(lambda: GraderFailed("It crashed"))
 
-    outcome = await (await rehearsal.revise()).result()
+    outcome = await (await harness.revise()).result()
 
     assert outcome.healing is Healing.FINAL
-    assert rehearsal.activities.calls.count("score_essay") == 1
-    assert "publish_result" not in rehearsal.activities.calls
+    assert harness.activities.calls.count("score_essay") == 1
+    assert "publish_result" not in harness.activities.calls
 
 
-async def test_healing_is_given_up_after_seven_days(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [HEAL] * 1000
-    rehearsal.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Open"))
-    before = await rehearsal.environment.get_current_time()
+async def test_healing_is_given_up_after_seven_days(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [HEAL] * 1000
+    harness.activities.script["score_essay"] = failing(lambda: ModelCircuitOpen("Open"))
+    before = await harness.environment.get_current_time()
 
-    handle = await rehearsal.revise()
+    handle = await harness.revise()
     outcome = await handle.result()
 
     assert outcome.healing is Healing.FINAL
-    assert await rehearsal.environment.get_current_time() - before >= HEALING_ENDS_AFTER
+    assert await harness.environment.get_current_time() - before >= HEALING_ENDS_AFTER
     assert len((await handle.fetch_history()).events) < 5_000
 
 
-async def test_a_review_is_published_at_once_and_buys_nothing(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [REVIEW]
+async def test_a_review_is_published_at_once_without_paid_calls(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [REVIEW]
 
-    outcome = await (await rehearsal.revise(signal="reviewed", retry_after_s=10**6)).result()
+    outcome = await (await harness.revise(signal="reviewed", retry_after_s=10**6)).result()
 
-    assert (outcome.revision, rehearsal.activities.bought) == (2, [])
-    assert rehearsal.activities.calls.count("publish_result") == 1
-
-
-async def test_a_review_does_not_hurry_the_healing(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [REVIEW, WAITING, HEAL]
-    before = await rehearsal.environment.get_current_time()
-
-    await (await rehearsal.revise(signal="reviewed", retry_after_s=3600)).result()
-
-    assert [wish.heal for wish in rehearsal.activities.wishes] == [False, False, True, False]
-    assert await rehearsal.environment.get_current_time() - before >= timedelta(hours=1)
+    assert (outcome.revision, harness.activities.bought) == (2, [])
+    assert harness.activities.calls.count("publish_result") == 1
 
 
-async def test_an_error_of_ours_stops_the_healing_with_its_reason(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.plans = [HEAL]
-    rehearsal.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"))
+async def test_a_review_does_not_advance_the_next_healing(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [REVIEW, WAITING, HEAL]
+    before = await harness.environment.get_current_time()
 
-    handle = await rehearsal.revise()
+    await (await harness.revise(signal="reviewed", retry_after_s=3600)).result()
+
+    assert [wish.heal for wish in harness.activities.wishes] == [False, False, True, False]
+    assert await harness.environment.get_current_time() - before >= timedelta(hours=1)
+
+
+async def test_an_internal_error_stops_healing_with_its_reason(harness: WorkflowHarness) -> None:
+    harness.activities.plans = [HEAL]
+    harness.activities.script["score_essay"] = failing(lambda: CorruptData("No such essay"))
+
+    handle = await harness.revise()
     with pytest.raises(WorkflowFailureError):
         await handle.result()
 
-    assert [(end.healing, end.reason) for end in rehearsal.activities.ends] == [(Healing.STOPPED, "CorruptData")]
+    assert [(end.healing, end.reason) for end in harness.activities.ends] == [(Healing.STOPPED, "CorruptData")]
     assert (await handle.describe()).status is WorkflowExecutionStatus.FAILED
 
 
 @pytest.mark.parametrize("error", [NotFound, Conflict])
-async def test_a_result_that_postgres_does_not_have_ends_the_run_without_a_record(
-    rehearsal: WorkflowHarness, error: type[AppError]
-) -> None:
-    rehearsal.activities.script["begin_revision"] = failing(lambda: error("No such revision"))
+async def test_an_unknown_result_ends_the_run_without_a_record(harness: WorkflowHarness, error: type[AppError]) -> None:
+    harness.activities.script["begin_revision"] = failing(lambda: error("No such revision"))
 
     with pytest.raises(WorkflowFailureError):
-        await (await rehearsal.revise()).result()
+        await (await harness.revise()).result()
 
-    assert rehearsal.activities.ends == []
+    assert harness.activities.ends == []
 
 
-async def test_the_page_of_a_waiting_run_says_when_it_goes_on(rehearsal: WorkflowHarness) -> None:
-    handle = await rehearsal.revise()
+async def test_a_waiting_run_shows_its_next_attempt(harness: WorkflowHarness) -> None:
+    handle = await harness.revise()
 
     assert (await handle.query(RevisionWorkflow.progress)).last_failure is None
     await handle.result()
 
 
-async def test_the_run_of_a_degraded_assessment_starts_its_healer(rehearsal: WorkflowHarness) -> None:
-    rehearsal.activities.heals = True
-    rehearsal.activities.plans = [HEAL]
+async def test_the_run_of_a_degraded_assessment_starts_its_revision_workflow(harness: WorkflowHarness) -> None:
+    harness.activities.heals = True
+    harness.activities.plans = [HEAL]
 
-    handle = await rehearsal.start()
+    handle = await harness.start()
     await handle.result()
 
     events = (await handle.fetch_history()).events
@@ -218,6 +216,8 @@ async def test_the_run_of_a_degraded_assessment_starts_its_healer(rehearsal: Wor
     [healer] = [
         each.workflow_execution.workflow_id for each in started if each.workflow_type.name == "RevisionWorkflow"
     ]
-    child: RevisionHandle = rehearsal.environment.client.get_workflow_handle_for(RevisionWorkflow.run, healer)
-    await child.signal(RevisionWorkflow.retry_degraded)  # a child's result, unlike a run's own, skips no time
+    child: RevisionHandle = harness.environment.client.get_workflow_handle_for(RevisionWorkflow.run, healer)
+    await child.signal(
+        RevisionWorkflow.retry_degraded
+    )  # waiting for a child's result, unlike a run's own, skips no time
     assert (await child.result()).revision == 2

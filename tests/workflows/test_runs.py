@@ -1,4 +1,4 @@
-"""The port `AssessmentRuns` on a real server, and on none."""
+"""The port `AssessmentRuns` with a real server and without one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ def queue() -> str:
 
 @pytest.fixture
 def runs(temporal_client: Client, queue: str) -> TemporalAssessmentRuns:
-    """Without a worker: runs stay as they were started."""
+    """No worker runs, so runs stay open."""
     return TemporalAssessmentRuns(temporal_client, queue, deadline_s=GENEROUS_S)
 
 
@@ -67,7 +67,7 @@ async def signals(handle: Handle) -> int:
     return [event.event_type for event in (await handle.fetch_history()).events].count(signalled)
 
 
-async def test_a_start_can_be_found_by_what_it_is_about(
+async def test_a_start_sets_search_attributes_and_details(
     temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
 ) -> None:
     await runs.start(assessment)
@@ -138,7 +138,7 @@ async def test_a_submission_starts_a_new_run_where_the_last_one_ended(
     assert (await handle.describe()).run_id != first
 
 
-async def test_live_are_those_whose_run_has_not_ended(temporal_client: Client, runs: TemporalAssessmentRuns) -> None:
+async def test_live_returns_the_ids_of_open_runs(temporal_client: Client, runs: TemporalAssessmentRuns) -> None:
     alive, ended, never = an_assessment(), an_assessment(), an_assessment()
     await runs.start(alive)
     await runs.start(ended)
@@ -150,7 +150,9 @@ async def test_live_are_those_whose_run_has_not_ended(temporal_client: Client, r
     await eventually(live, frozenset({alive.id}))
 
 
-async def test_a_whole_page_may_be_asked_for_and_no_more(runs: TemporalAssessmentRuns, assessment: Assessment) -> None:
+async def test_one_call_accepts_a_whole_page_of_ids_and_no_more(
+    runs: TemporalAssessmentRuns, assessment: Assessment
+) -> None:
     await runs.start(assessment)
     others = [uuid4() for _ in range(LIVE_PAGE - 1)]
 
@@ -162,7 +164,7 @@ async def test_a_whole_page_may_be_asked_for_and_no_more(runs: TemporalAssessmen
         await runs.live([*others, assessment.id, uuid4()])
 
 
-async def test_a_live_run_tells_its_stage(
+async def test_a_live_run_returns_its_stage(
     temporal_client: Client, queue: str, runs: TemporalAssessmentRuns, assessment: Assessment
 ) -> None:
     async with Worker(
@@ -180,19 +182,19 @@ async def test_a_live_run_tells_its_stage(
         await eventually(progress, Progress(stage=Stage.ANSWERING))
 
 
-async def test_a_run_that_nobody_works_on_tells_nothing(runs: TemporalAssessmentRuns, assessment: Assessment) -> None:
+async def test_a_run_without_a_worker_returns_no_stage(runs: TemporalAssessmentRuns, assessment: Assessment) -> None:
     await runs.start(assessment)
 
     assert await runs.progress(assessment.id) is None
 
 
-async def test_a_run_that_does_not_exist_tells_nothing(runs: TemporalAssessmentRuns) -> None:
+async def test_a_missing_run_returns_no_stage(runs: TemporalAssessmentRuns) -> None:
     assert await runs.progress(uuid4()) is None
 
 
 @pytest.fixture(params=["refuses", "swallows"])
 async def no_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
-    """A client as the API has it, of a port that nobody listens on, or of one that takes calls and never answers."""
+    """A lazy client of a closed port, or of a port that accepts connections and never responds."""
 
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1024):
@@ -209,7 +211,7 @@ async def no_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("call", ["start", "submit"])
-async def test_without_a_server_a_call_gives_up_soon(no_server: Client, assessment: Assessment, call: str) -> None:
+async def test_without_a_server_a_call_times_out(no_server: Client, assessment: Assessment, call: str) -> None:
     runs = TemporalAssessmentRuns(no_server)
 
     async with asyncio.timeout(GENEROUS_S):
@@ -230,7 +232,7 @@ async def test_without_a_server_there_is_no_stage(no_server: Client, assessment:
         assert await TemporalAssessmentRuns(no_server).progress(assessment.id) is None
 
 
-async def test_after_five_failures_nobody_waits_for_the_server(no_server: Client, assessment: Assessment) -> None:
+async def test_after_five_failures_calls_are_rejected_at_once(no_server: Client, assessment: Assessment) -> None:
     runs = TemporalAssessmentRuns(no_server, deadline_s=0.2)
 
     refused = [await refusal(runs, assessment) for _ in range(6)]

@@ -1,6 +1,6 @@
-"""That the strict sandbox is strict. Our workflows run in it in `test_assessment` and `test_reconciliation`.
+"""The strict sandbox rejects undeclared imports. `test_assessment` and `test_reconciliation` run our workflows in it.
 
-A module that is not passed through is loaded anew for every run, which costs 30 times as much as the run.
+A module that is not passed through is loaded again for every run, which costs 30 times as much as the run.
 """
 
 from uuid import uuid4
@@ -22,7 +22,7 @@ class CarelessWorkflow:
     async def run(self) -> None: ...
 
 
-async def test_the_strict_sandbox_refuses_what_is_not_passed_through(temporal_client: Client) -> None:
+async def test_the_strict_sandbox_rejects_modules_that_are_not_passed_through(temporal_client: Client) -> None:
     with pytest.raises(RuntimeError) as refused:
         Worker(
             temporal_client,

@@ -1,4 +1,4 @@
-"""The Schedule that looks for lost work, as workers make it at every start."""
+"""The Schedule of reconciliation, which workers create or update at every start."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -13,16 +13,16 @@ from temporalio.client import (
 )
 
 from tests.workflows.waiting import eventually
-from workflows.engine.schedules import ensure_reconciliation, sweeps
+from workflows.engine.schedules import ensure_reconciliation, has_reconciliation
 
-# Nothing of it happens while a test runs.
+# Long enough that it does not fire during a test.
 DAY = timedelta(days=1)
 QUEUE = "assessments-nobody"
 
 
 @pytest.fixture
 async def schedule(temporal_client: Client) -> AsyncIterator[ScheduleHandle]:
-    """Made once."""
+    """The Schedule after the first start of a worker."""
     await ensure_reconciliation(temporal_client, DAY, QUEUE)
     handle = temporal_client.get_schedule_handle("reconciliation")
     yield handle
@@ -42,7 +42,7 @@ async def test_it_sweeps_at_the_interval_one_at_a_time(schedule: ScheduleHandle)
     assert (found.action.workflow, found.action.task_queue) == ("ReconciliationWorkflow", QUEUE)
 
 
-async def test_a_later_worker_brings_it_up_to_date(temporal_client: Client, schedule: ScheduleHandle) -> None:
+async def test_a_later_worker_updates_it(temporal_client: Client, schedule: ScheduleHandle) -> None:
     await ensure_reconciliation(temporal_client, 2 * DAY, QUEUE)
 
     async def intervals() -> list[timedelta]:
@@ -51,16 +51,16 @@ async def test_a_later_worker_brings_it_up_to_date(temporal_client: Client, sche
     await eventually(intervals, [2 * DAY])
 
 
-async def test_a_server_without_it_is_known_by_that(temporal_client: Client) -> None:
-    assert not await sweeps(temporal_client)
+async def test_its_absence_is_detected(temporal_client: Client) -> None:
+    assert not await has_reconciliation(temporal_client)
 
     await ensure_reconciliation(temporal_client, DAY, QUEUE)
 
-    assert await sweeps(temporal_client)
+    assert await has_reconciliation(temporal_client)
     await temporal_client.get_schedule_handle("reconciliation").delete()
 
 
-async def test_what_an_operator_paused_stays_paused(temporal_client: Client, schedule: ScheduleHandle) -> None:
+async def test_an_update_preserves_an_operators_pause(temporal_client: Client, schedule: ScheduleHandle) -> None:
     await schedule.pause(note="During the move")
     await ensure_reconciliation(temporal_client, 2 * DAY, QUEUE)
 

@@ -16,7 +16,7 @@ from workflows.engine.search_attributes import TYPES, register
 
 @pytest.fixture
 async def newcomer(temporal_client: Client) -> Client:
-    """A client of a namespace that has no attributes of ours."""
+    """A client of a namespace without our attributes."""
     retention = Duration()
     retention.FromTimedelta(timedelta(days=1))
     client = Client(

@@ -1,6 +1,6 @@
-"""Erasing a person on real parts, also while something about them is under way.
+"""Erasing a user on real servers, also during runs about the user.
 
-After each test the fixture `pipeline` searches all histories and logs for what the learner wrote.
+After each test the fixture `pipeline` searches all histories and logs for texts of the learner.
 """
 
 import asyncio
@@ -28,11 +28,12 @@ from tests.support.fakes import FakeEssayGrader, FakeGradingModel, ScriptedSende
 from tests.support.partners import an_endpoint
 from tests.workflows.pipeline import MARKED, Pipeline, outcome
 from tests.workflows.waiting import PATIENCE_S, eventually
-from worker import WorkerSettings, webhooks_worker
 from workflows.engine import search_attributes
 from workflows.engine.assessment_runs import revision_workflow_id
 from workflows.engine.assessment_runs import workflow_id as assessment_workflow_id
 from workflows.engine.erasure_runs import TemporalErasureRuns, workflow_id
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.workers import webhooks_worker
 from workflows.policies import Queue
 from workflows.user_erasure import ErasureResult, UserErasureWorkflow
 
@@ -40,7 +41,7 @@ CANCELED, TERMINATED = WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus
 
 
 class HeldGrader(FakeEssayGrader):
-    """Holds its scores back until it is told to give them."""
+    """Blocks until the test releases the scores."""
 
     def __init__(self) -> None:
         self.asked, self.free = asyncio.Event(), asyncio.Event()
@@ -52,7 +53,7 @@ class HeldGrader(FakeEssayGrader):
 
 
 class HeldModel(FakeGradingModel):
-    """Holds the answers back that it is paid for."""
+    """Blocks the paid completions until the test releases them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +66,7 @@ class HeldModel(FakeGradingModel):
 
 
 async def erase(pipeline: Pipeline, assessment: Assessment) -> ErasureResult:
-    """As the API does it: first what is decided, then who works on it."""
+    """Commit first, then start the run, as the API does."""
     async with pipeline.database.transaction() as uow:
         erasure = await uow.erasures.begin(
             assessment.user_id,
@@ -92,7 +93,7 @@ def erasure_runs(pipeline: Pipeline) -> TemporalErasureRuns:
 
 
 async def left(engine: AsyncEngine, user_id: UUID) -> list[str]:
-    """Tables in which something of what the learner wrote is left; the questions are marked, too."""
+    """The tables that still hold texts of the learner. The questions are marked, too."""
     document = json.loads(b"".join([piece async for piece in Exports(engine).document(user_id)]))
     del document["assessment_question_snapshots"]
     return [name for name, rows in document.items() if any(each in json.dumps(rows) for each in MARKED)]
@@ -113,7 +114,7 @@ async def assert_forgotten(pipeline: Pipeline, engine: AsyncEngine, assessment: 
     assert pipeline.erased == [assessment.user_id]
 
 
-async def test_a_person_with_a_result_is_forgotten(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+async def test_a_user_with_a_result_is_erased(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
     assessment = await pipeline.assessment()
     async with pipeline.workers():
         await outcome(await pipeline.submit(assessment))
@@ -124,7 +125,7 @@ async def test_a_person_with_a_result_is_forgotten(pipeline: Pipeline, pipeline_
     await assert_forgotten(pipeline, pipeline_engine, assessment)
 
 
-async def test_an_assessment_in_flight_ends_and_what_it_has_in_hand_is_refused(
+async def test_a_running_assessment_ends_and_its_writes_are_rejected(
     pipeline: Pipeline, pipeline_engine: AsyncEngine
 ) -> None:
     pipeline.grader = grader = HeldGrader()
@@ -140,7 +141,7 @@ async def test_an_assessment_in_flight_ends_and_what_it_has_in_hand_is_refused(
     await assert_forgotten(pipeline, pipeline_engine, assessment)
 
 
-async def test_an_answer_that_is_bought_meanwhile_is_not_kept(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+async def test_a_completion_during_the_erasure_is_not_stored(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
     pipeline.model = model = HeldModel()
     assessment = await pipeline.assessment()
     async with pipeline.workers():
@@ -154,7 +155,7 @@ async def test_an_answer_that_is_bought_meanwhile_is_not_kept(pipeline: Pipeline
     await assert_forgotten(pipeline, pipeline_engine, assessment)
 
 
-async def test_a_student_who_is_answering_is_forgotten(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+async def test_a_student_who_is_answering_is_erased(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
     assessment = await pipeline.assessment()
     async with pipeline.workers():
         await pipeline.start(assessment)
@@ -166,7 +167,7 @@ async def test_a_student_who_is_answering_is_forgotten(pipeline: Pipeline, pipel
     await assert_forgotten(pipeline, pipeline_engine, assessment)
 
 
-async def test_a_healing_in_flight_ends(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+async def test_a_running_healing_ends(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
     pipeline.model = FakeGradingModel(*[ModelKeyRefused("The provider refuses the API key")] * 2)
     assessment = await pipeline.assessment()
     async with pipeline.workers():
@@ -181,7 +182,7 @@ async def test_a_healing_in_flight_ends(pipeline: Pipeline, pipeline_engine: Asy
     await assert_forgotten(pipeline, pipeline_engine, assessment)
 
 
-async def test_a_healing_that_is_buying_an_answer_ends_without_it(
+async def test_a_healing_that_waits_for_a_completion_ends_without_it(
     pipeline: Pipeline, pipeline_engine: AsyncEngine
 ) -> None:
     pipeline.model = FakeGradingModel(*[ModelKeyRefused("The provider refuses the API key")] * 2)
@@ -201,7 +202,7 @@ async def test_a_healing_that_is_buying_an_answer_ends_without_it(
 
 @dataclass
 class HeldSender(ScriptedSender):
-    """A partner who takes their time, and then says what they were sent."""
+    """A partner that blocks until the test releases the response, which quotes the request."""
 
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     free: asyncio.Event = field(default_factory=asyncio.Event)
@@ -222,10 +223,10 @@ async def sender(pipeline: Pipeline) -> AsyncIterator[HeldSender]:
 
 
 @pytest.mark.parametrize("answers", [0, 1])
-async def test_a_delivery_in_flight_ends(
+async def test_a_running_delivery_ends(
     pipeline: Pipeline, pipeline_engine: AsyncEngine, sender: HeldSender, answers: int
 ) -> None:
-    """Before its partner has answered, and while it waits for its next attempt."""
+    """Erase during the first request, and during the wait for the next attempt."""
     assessment = await pipeline.assessment()
     async with pipeline.sessions() as session:
         await an_endpoint(session, organization_id=assessment.organization_id)
@@ -255,7 +256,7 @@ async def attempts(pipeline: Pipeline, assessment: Assessment) -> list[int]:
 
 
 async def test_a_run_that_does_not_end_is_terminated(pipeline: Pipeline) -> None:
-    """Nobody works on its queue, so that nobody sees that it is cancelled."""
+    """No worker polls its queue, so the cancellation has no effect."""
     assessment = await pipeline.assessment()
     await pipeline.start(assessment)
     impatient = TemporalErasureRuns(pipeline.client, pipeline.suffix, PATIENCE_S, terminated_after_s=0.1)
@@ -291,7 +292,7 @@ async def test_an_erasure_that_is_repeated_changes_nothing(pipeline: Pipeline, p
     await assert_forgotten(pipeline, pipeline_engine, assessment)
 
 
-async def test_an_erasure_that_postgres_does_not_know_of_touches_nothing_and_is_found_by_its_reason(
+async def test_an_unknown_erasure_changes_nothing_and_has_a_failure_reason(
     pipeline: Pipeline, pipeline_engine: AsyncEngine
 ) -> None:
     assessment = await pipeline.assessment()

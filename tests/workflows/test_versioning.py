@@ -1,12 +1,13 @@
-"""Which build goes on with a run."""
+"""The versioning of workflows and workers."""
 
 from temporalio.common import WorkerDeploymentVersion
 
-from worker import WORKFLOWS, WorkerSettings
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.workers import WORKFLOWS
 from workflows.policies import VERSIONING
 
 
-def test_every_workflow_says_what_its_runs_do_when_another_build_is_current() -> None:
+def test_every_workflow_has_a_versioning_behaviour() -> None:
     registered = {workflow.__name__ for workflows in WORKFLOWS.values() for workflow in workflows}
 
     assert set(VERSIONING) == registered
@@ -20,5 +21,5 @@ def test_a_worker_with_a_build_id_is_a_version_of_the_deployment() -> None:
     assert deployment.version == WorkerDeploymentVersion("microcred", "5f2c1d0")
 
 
-def test_a_worker_without_one_has_no_version() -> None:
+def test_a_worker_without_a_build_id_has_no_version() -> None:
     assert WorkerSettings().deployment is None

@@ -1,4 +1,4 @@
-"""A delivery from its first attempt to its end, with days in between, on a server that skips them."""
+"""`WebhookDeliveryWorkflow` over days of attempts, on a time-skipping server."""
 
 import asyncio
 import itertools
@@ -45,7 +45,7 @@ UNREACHABLE = Answer(outcome=AttemptOutcome.UNREACHABLE, latency_ms=1)
 
 @dataclass
 class Post:
-    """The real activities on a database of their own, a partner that answers by a script, and runs of deliveries."""
+    """The real activities with their own database and a scripted partner, and methods that start deliveries."""
 
     environment: WorkflowEnvironment
     session: AsyncSession
@@ -86,7 +86,7 @@ class Post:
     async def start(self, *answers: Answer, delivery: Delivery | None = None) -> Handle:
         self.sender.answers = list(answers)
         delivery = delivery or await self.delivery()
-        # Only a handle that its own client made skips time while somebody waits for the result.
+        # Only a handle of this environment's own client skips time during `result()`.
         return await self.environment.client.start_workflow(
             WebhookDeliveryWorkflow.run,
             delivery,
@@ -99,7 +99,7 @@ class Post:
         return self.environment.client.get_workflow_handle_for(WebhookDeliveryWorkflow.run, workflow_id(delivery))
 
     async def waits(self, handle: Handle, attempts: int = 1) -> None:
-        """Returns once so many attempts are on record and the run waits for its next one."""
+        """Return when so many attempts are recorded and the run waits for the next one."""
 
         async def state() -> tuple[int, bool]:
             made = await self.session.scalars(select(WebhookAttemptRow.id))
@@ -119,7 +119,7 @@ class Post:
 
 
 async def details(handle: Handle) -> str:
-    """What the Web UI shows as the run's current details."""
+    """The run's current details in the Web UI."""
     metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
     return str(metadata.current_details)
 
@@ -134,7 +134,7 @@ async def result(handle: Handle) -> DeliveryResult:
 
 
 async def dead_letter(handle: Handle) -> str:
-    """What a run that must fail says."""
+    """The failure of a run that must fail."""
     with pytest.raises(WorkflowFailureError) as failed:
         await result(handle)
     assert isinstance(failed.value.cause, ApplicationError)
@@ -184,13 +184,13 @@ async def test_the_whole_schedule_ends_as_a_dead_letter(post: Post) -> None:
     assert len((await handle.fetch_history()).events) < 150
 
 
-async def test_attempts_go_on_until_one_succeeds(post: Post) -> None:
+async def test_attempts_continue_until_one_succeeds(post: Post) -> None:
     handle = await post.start(UNREACHABLE, answer(500), answer(204))
 
     assert await result(handle) == DeliveryResult(status=DeliveryStatus.DELIVERED, attempts=3, code=204)
 
 
-async def test_a_partner_that_asks_to_wait_gets_it(post: Post) -> None:
+async def test_retry_after_of_a_partner_is_respected(post: Post) -> None:
     handle = await post.start(answer(503, retry_after_s=7200.0), answer(200))
 
     await result(handle)
@@ -207,7 +207,7 @@ async def test_gone_is_final(post: Post) -> None:
     assert not (await post.session.scalars(select(WebhookEndpointRow.enabled))).one()
 
 
-async def test_a_signal_ends_the_waiting(post: Post) -> None:
+async def test_a_signal_ends_the_wait(post: Post) -> None:
     handle = await post.start(answer(500, retry_after_s=DAY_S), answer(200))
     await post.waits(handle)
 
@@ -231,7 +231,7 @@ async def test_giving_up_makes_a_dead_letter(post: Post) -> None:
     assert audited.all() == [{"reason": "given_up", "attempts": 1}]
 
 
-async def test_an_endpoint_disabled_meanwhile_gets_nothing_more(post: Post) -> None:
+async def test_an_endpoint_disabled_during_a_delivery_gets_no_more_requests(post: Post) -> None:
     handle = await post.start(answer(500))
     await post.waits(handle)
 
@@ -260,7 +260,7 @@ async def test_an_endpoint_that_fails_for_five_days_is_disabled(post: Post) -> N
     assert not (await post.session.scalars(select(WebhookEndpointRow.enabled))).one()
 
 
-async def test_the_web_ui_shows_where_the_run_is(post: Post) -> None:
+async def test_the_web_ui_shows_the_progress_of_a_delivery(post: Post) -> None:
     delivery = await post.delivery()
     handle = await post.start(answer(503), delivery=delivery)
     await post.waits(handle)
@@ -270,13 +270,13 @@ async def test_the_web_ui_shows_where_the_run_is(post: Post) -> None:
     due = (await post.session.scalars(select(WebhookDeliveryRow.next_attempt_at))).one()
     assert due is not None
     assert str(post.endpoint_id) in shown
-    assert "last answer 503, attempt 2 of 10 at " in shown
+    assert "last response: 503, attempt 2 of 10 at " in shown
     assert str(delivery.event_id) in shown
-    assert "signal `redeliver_now`" in shown
+    assert "Send `redeliver_now`" in shown
     await handle.terminate()
 
 
-async def test_a_run_that_was_lost_goes_on_where_it_was(post: Post) -> None:
+async def test_a_lost_run_continues_with_its_next_attempt(post: Post) -> None:
     delivery = await post.delivery()
     lost = await post.start(answer(500), delivery=delivery)
     await post.waits(lost)
@@ -289,7 +289,7 @@ async def test_a_run_that_was_lost_goes_on_where_it_was(post: Post) -> None:
     assert gap >= DELIVERY_SCHEDULE_S[1]
 
 
-async def test_a_run_that_was_lost_can_be_hurried(post: Post) -> None:
+async def test_redeliver_now_restarts_a_lost_run(post: Post) -> None:
     delivery = await post.delivery()
     lost = await post.start(answer(500, retry_after_s=DAY_S), delivery=delivery)
     await post.waits(lost)
@@ -303,7 +303,7 @@ async def test_a_run_that_was_lost_can_be_hurried(post: Post) -> None:
     assert gap < DAY_S
 
 
-async def test_a_delivery_that_postgres_does_not_know_is_found_by_its_reason(post: Post) -> None:
+async def test_an_unknown_delivery_has_a_failure_reason(post: Post) -> None:
     unknown = Delivery(
         id=uuid4(), organization_id=post.organization_id, event_id=uuid4(), endpoint_id=post.endpoint_id, n=1
     )
@@ -332,7 +332,7 @@ async def test_publishing_starts_every_delivery_once(post: Post) -> None:
     assert len(post.sender.sent) == 4
 
 
-async def test_a_redelivery_has_a_run_of_its_own(post: Post) -> None:
+async def test_a_redelivery_has_its_own_run(post: Post) -> None:
     delivery = await post.delivery()
     await dead_letter(await post.start(answer(410), delivery=delivery))
     await post.set_endpoint(enabled=True)

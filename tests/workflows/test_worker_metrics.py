@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus, from its real endpoint, and that nothing else is drawn or watched."""
+"""A worker exports its metrics, and dashboards and alerts use only exported metrics."""
 
 import json
 import re
@@ -72,7 +72,7 @@ async def deliver_webhook() -> AttemptResult:
 
 @activity.defn
 async def ask_model() -> None:
-    """An answer for 0.25 cents, vectors whose price nobody knows, and a refusal."""
+    """A completion for 0.25 cents, vectors without a known price, and a rejected call."""
     wanted: Any = None
     model = InstrumentedModel(FakeGradingModel(b"{}", ModelBusy("busy")), span)
     await model.buy(wanted)
@@ -99,8 +99,8 @@ async def fail() -> None:
 
 
 @pytest.fixture(scope="module")
-async def told(temporal_client: Client) -> Samples:
-    """Every sample of a worker's endpoint after one run, by name, with its labels."""
+async def samples(temporal_client: Client) -> Samples:
+    """The samples of a worker's endpoint after one run, by name, with their labels."""
     address, queue = f"{HOST}:{free_port()}", f"measured-{uuid4()}"
     client = await Client.connect(
         temporal_client.service_client.config.target_host,
@@ -125,36 +125,36 @@ async def told(temporal_client: Client) -> Samples:
     return samples
 
 
-def by(told: Samples, name: str, *labels: str) -> dict[tuple[str, ...], float]:
-    return {tuple(found[label] for label in labels): value for found, value in told[name]}
+def by(samples: Samples, name: str, *labels: str) -> dict[tuple[str, ...], float]:
+    return {tuple(found[label] for label in labels): value for found, value in samples[name]}
 
 
-async def test_results_are_counted_by_what_they_lack(told: Samples) -> None:
-    assert by(told, "microcred_results_total", "degraded", "needs_review") == {("true", "true"): 1}
-    assert by(told, "microcred_degraded_reasons_total", "reason") == {
+async def test_results_are_counted_by_degraded_reason(samples: Samples) -> None:
+    assert by(samples, "microcred_results_total", "degraded", "needs_review") == {("true", "true"): 1}
+    assert by(samples, "microcred_degraded_reasons_total", "reason") == {
         ("essay_grader_local",): 1,
         ("vector_store_fallback",): 1,
     }
-    assert by(told, "microcred_assessments_failed_total", "reason") == {("CorruptData",): 1}
+    assert by(samples, "microcred_assessments_failed_total", "reason") == {("CorruptData",): 1}
 
 
-async def test_calls_of_models_are_counted_with_their_tokens_and_cents(told: Samples) -> None:
-    assert by(told, "microcred_model_call_seconds_count", "model", "outcome") == {
+async def test_calls_of_models_are_counted_with_their_tokens_and_cents(samples: Samples) -> None:
+    assert by(samples, "microcred_model_call_seconds_count", "model", "outcome") == {
         ("fake-model", "ok"): 1,
         ("fake-model", "ModelBusy"): 1,
         ("bag-of-words", "ok"): 1,
     }
-    assert by(told, "microcred_model_cost_cents_sum", "model") == {("fake-model",): 0.25}
-    assert by(told, "microcred_model_tokens_total", "model", "kind")["vectors", "prompt"] == 7
+    assert by(samples, "microcred_model_cost_cents_sum", "model") == {("fake-model",): 0.25}
+    assert by(samples, "microcred_model_tokens_total", "model", "kind")["vectors", "prompt"] == 7
 
 
-async def test_webhooks_are_counted_by_request_and_by_delivery(told: Samples) -> None:
-    assert by(told, "microcred_webhook_request_seconds_sum", "outcome") == {("refused",): 0.02}
-    assert by(told, "microcred_webhook_deliveries_total", "status") == {("dead_letter",): 1}
+async def test_webhooks_are_counted_by_request_and_by_delivery(samples: Samples) -> None:
+    assert by(samples, "microcred_webhook_request_seconds_sum", "outcome") == {("refused",): 0.02}
+    assert by(samples, "microcred_webhook_deliveries_total", "status") == {("dead_letter",): 1}
 
 
-async def test_failures_of_steps_are_counted_by_the_sdk(told: Samples) -> None:
-    assert set(by(told, "temporal_activity_execution_failed_total", "activity_type")) == {("ask_model",), ("fail",)}
+async def test_failures_of_steps_are_counted_by_the_sdk(samples: Samples) -> None:
+    assert set(by(samples, "temporal_activity_execution_failed_total", "activity_type")) == {("ask_model",), ("fail",)}
 
 
 def of_api() -> set[str]:
@@ -188,16 +188,16 @@ def watched() -> list[str]:
 
 
 @pytest.mark.parametrize("expressions", [drawn(), watched()], ids=["dashboards", "alerts"])
-async def test_only_what_is_exported_is_drawn_and_watched(expressions: list[str], told: Samples) -> None:
+async def test_dashboards_and_alerts_use_only_exported_metrics(expressions: list[str], samples: Samples) -> None:
     named = {name for expression in expressions for name in METRIC.findall(expression)}
 
     assert len(named) > 5
-    assert sorted(named - set(told) - of_api()) == []
+    assert sorted(named - set(samples) - of_api()) == []
 
 
-async def test_all_that_is_ours_is_drawn_or_watched(told: Samples) -> None:
+async def test_dashboards_or_alerts_use_all_our_metrics(samples: Samples) -> None:
     shown = {name for expression in [*drawn(), *watched()] for name in METRIC.findall(expression)}
-    ours = {name for name in {*told, *of_api()} if name.startswith("microcred_")}
+    ours = {name for name in {*samples, *of_api()} if name.startswith("microcred_")}
     bare = re.compile(r"_(?:bucket|sum|count)$")
 
     assert sorted({bare.sub("", name) for name in ours} - {bare.sub("", name) for name in shown}) == []

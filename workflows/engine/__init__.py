@@ -1,1 +1,1 @@
-"""Temporal seen from outside workflows: client, starting runs, schedules, namespace set-up."""
+"""Code around the workflows: the Temporal client, starting runs, Schedules, namespace set-up, and workers."""

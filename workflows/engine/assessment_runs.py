@@ -1,4 +1,4 @@
-"""Starts and signals assessment runs, within a second or not at all."""
+"""Start, signal and query the runs of assessments and revisions. Each call has a timeout of one second."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from domain.assessments.lifecycle import Assessment
 from workflows.assessment import AssessmentInput, AssessmentWorkflow
 from workflows.engine import search_attributes, static_details
 from workflows.engine.calls import DEADLINE_S, EngineCalls
-from workflows.policies import Queue, fair
+from workflows.policies import Queue, organization_priority
 from workflows.progress import Progress
 from workflows.revision import RevisionInput, RevisionWorkflow
 
@@ -28,7 +28,7 @@ QUERY_DEADLINE_S: Final = 0.3
 
 
 class _StartOptions(TypedDict):
-    """What all starts share."""
+    """Options of every start."""
 
     task_queue: str
     id_reuse_policy: WorkflowIDReusePolicy
@@ -39,7 +39,7 @@ class _StartOptions(TypedDict):
 
 
 class TemporalAssessmentRuns:
-    """The port `AssessmentRuns` over a (lazy) Temporal client."""
+    """The port `AssessmentRuns`, implemented with a (lazy) Temporal client."""
 
     def __init__(self, client: Client, queue: str = Queue.ASSESSMENTS, deadline_s: float = DEADLINE_S) -> None:
         self._client = client
@@ -73,7 +73,7 @@ class TemporalAssessmentRuns:
         return frozenset(each for each in assessment_ids if workflow_id(each) in running)
 
     async def progress(self, assessment_id: UUID) -> Progress | None:
-        """The live stage; None where the run does not tell in time."""
+        """The current progress; None if the query fails or times out."""
         handle = self._client.get_workflow_handle(workflow_id(assessment_id))
         try:
             async with asyncio.timeout(QUERY_DEADLINE_S):
@@ -116,7 +116,7 @@ class TemporalAssessmentRuns:
                     SearchAttributePair(search_attributes.STUDENT_ID, str(assessment.user_id)),
                 ]
             ),
-            priority=fair(assessment),
+            priority=organization_priority(assessment.organization_id),
             rpc_timeout=timedelta(seconds=self._deadline_s),
         )
 

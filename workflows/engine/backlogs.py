@@ -1,4 +1,4 @@
-"""What waits in Temporal's queues, and who asks for it, as the server tells."""
+"""Backlogs and pollers of the task queues, as the Temporal server reports them."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from workflows.policies import Queue
 
 DEADLINE_S: Final = 2.0
 GONE_AFTER: Final = timedelta(seconds=70)
-"""The server lists a poller for minutes after its last request, and a request for work waits at most one."""
+"""Age at which a poller counts as gone. A poll lasts at most 60 s, but the server lists its poller for minutes."""
 LOCAL_GRADER: Final = "local"
 
 _KINDS: Final = {
@@ -29,9 +29,9 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """Tasks that no worker has taken yet (about, says the server), and the age of the oldest in seconds.
+    """The approximate number of queued tasks, and the age of the oldest in seconds.
 
-    `pollers` are the identities of the workers that asked for such tasks lately.
+    `pollers` are the identities of the workers that polled the queue within `GONE_AFTER`.
     """
 
     queue: str
@@ -48,7 +48,11 @@ class TaskQueues:
         self._calls = EngineCalls(client, deadline_s)
 
     async def backlogs(self) -> list[Backlog]:
-        """Raises ExternalServiceError where the server does not tell in time."""
+        """Describe every queue.
+
+        Raises:
+            ExternalServiceError: the server does not answer in time.
+        """
         found: list[Backlog] = []
 
         async def ask() -> None:
@@ -77,11 +81,11 @@ class TaskQueues:
         )
 
 
-def worker_identity(what: str) -> str:
-    """A worker's identity that also says, to the Web UI and to `offered`, what it works with."""
-    return f"{os.getpid()}@{socket.gethostname()} {what}"
+def worker_identity(model: str) -> str:
+    """The default identity of a worker, followed by the name of its model. The Web UI and `/readyz` show the name."""
+    return f"{os.getpid()}@{socket.gethostname()} {model}"
 
 
-def offered(identities: Iterable[str]) -> list[str]:
-    """What workers of these identities work with; nothing of those that do not say."""
-    return sorted({what for identity in identities if (what := identity.partition(" ")[2])})
+def announced_models(identities: Iterable[str]) -> list[str]:
+    """The model names in worker identities, sorted. Identities without a name are skipped."""
+    return sorted({model for identity in identities if (model := identity.partition(" ")[2])})

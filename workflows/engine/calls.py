@@ -1,4 +1,4 @@
-"""Calls of Temporal from outside workflows: within a deadline or not at all."""
+"""Calls to the Temporal server with a timeout and a circuit breaker."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -11,13 +11,13 @@ from temporalio.service import RPCError
 
 from domain.errors import ExternalServiceError
 
-# With the server gone the SDK blocks for 6 to 30 s, whatever its own time-outs say.
+# If the server is down, the SDK blocks for 6 to 30 s even with a shorter `rpc_timeout`.
 DEADLINE_S: Final = 1.0
 LIVE_PAGE: Final = 200
 
 
 class EngineCalls:
-    """After five failures in a row the breaker refuses calls for ten seconds; reconciliation does what was not done."""
+    """After five consecutive failures, a breaker rejects calls for ten seconds. Reconciliation repeats missed calls."""
 
     def __init__(self, client: Client, deadline_s: float) -> None:
         self._client = client
@@ -25,19 +25,23 @@ class EngineCalls:
         self._breakers = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=10)
 
     async def make(self, call: Callable[[], Awaitable[None]], deadline_s: float | None = None) -> None:
-        """Raises ExternalServiceError where the server did not take it in time."""
+        """Make a call.
+
+        Raises:
+            ExternalServiceError: the call failed or timed out, or the breaker is open.
+        """
         try:
             async with await self._breakers.get_breaker("temporal"), asyncio.timeout(deadline_s or self._deadline_s):
                 await call()
         except (RPCError, TimeoutError, RuntimeError, OpenedState) as error:
             # A lazy client that cannot connect raises RuntimeError.
-            raise ExternalServiceError("The workflow engine did not take the call") from error
+            raise ExternalServiceError("The workflow engine did not accept the call") from error
 
     async def running(self, workflow_ids: Collection[str]) -> frozenset[str]:
-        """Those that the server's index knows to be running.
+        """Return those ids whose workflow is running, by the server's visibility index.
 
         Raises:
-            ValueError: more than LIVE_PAGE.
+            ValueError: more than LIVE_PAGE ids are given.
         """
         if len(workflow_ids) > LIVE_PAGE:
             raise ValueError(f"at most {LIVE_PAGE} ids a call")

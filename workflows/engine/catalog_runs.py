@@ -1,4 +1,4 @@
-"""Starts the catalogue's run, within a second or not at all."""
+"""Start the run that embeds the catalogue, with a timeout of one second."""
 
 import asyncio
 from datetime import timedelta
@@ -18,7 +18,7 @@ DEADLINE_S: Final = 1.0
 
 
 class TemporalCatalogRuns:
-    """The port `CatalogRuns` over a (lazy) Temporal client."""
+    """The port `CatalogRuns`, implemented with a (lazy) Temporal client."""
 
     def __init__(self, client: Client, queue: str = Queue.ASSESSMENTS, deadline_s: float = DEADLINE_S) -> None:
         self._client = client
@@ -26,7 +26,7 @@ class TemporalCatalogRuns:
         self._deadline_s = deadline_s
 
     async def start(self) -> None:
-        """A run that is under way is told that the catalogue changed, so that it looks at it once more."""
+        """Start the run, or signal the running one to repeat its work because the catalogue changed."""
         try:
             async with asyncio.timeout(self._deadline_s):
                 await self._client.start_workflow(
@@ -43,4 +43,4 @@ class TemporalCatalogRuns:
                 )
         except (RPCError, TimeoutError, RuntimeError) as error:
             # A lazy client that cannot connect raises RuntimeError.
-            raise ExternalServiceError("The workflow engine did not take the call") from error
+            raise ExternalServiceError("The workflow engine did not accept the call") from error

@@ -1,4 +1,4 @@
-"""Has the catalogue searched by a worker, within two seconds or not at all."""
+"""Search the catalogue on a worker, with a timeout of two seconds."""
 
 from datetime import timedelta
 from typing import Final
@@ -17,7 +17,7 @@ DEADLINE_S: Final = 2.0
 
 
 class TemporalCatalogSearches:
-    """The port `CatalogSearches` over a (lazy) Temporal client; after five failures in a row it rests ten seconds."""
+    """The port `CatalogSearches`, implemented with a (lazy) Temporal client and a circuit breaker."""
 
     def __init__(self, client: Client, queue: str = Queue.ASSESSMENTS, deadline_s: float = DEADLINE_S) -> None:
         self._client = client
@@ -42,7 +42,7 @@ class TemporalCatalogSearches:
                 CatalogSearchInput(search_id=search_id, limit=limit),
                 id=f"catalog-search-{search_id}",
                 task_queue=self._queue,
-                execution_timeout=deadline,  # nobody waits for what comes later
+                execution_timeout=deadline,  # the request has timed out by then
                 static_summary="Search the catalogue",
                 rpc_timeout=deadline,
             )

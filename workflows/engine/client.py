@@ -1,4 +1,4 @@
-"""The one way to a Temporal client: settings from TEMPORAL_ADDRESS and the like, payloads through pydantic."""
+"""Connect to Temporal. Every process uses this function, so all have the same settings and data converter."""
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -11,12 +11,13 @@ from workflows.telemetry.tracing import plugins
 
 
 async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Client:
-    """A client by the environment's settings (`temporalio.envconfig`), which names requests and traces in its messages.
+    """Create a client from `TEMPORAL_ADDRESS` and the other variables of `temporalio.envconfig`.
 
-    `lazy` does not connect before the first call and gives up soon: for a process that must work without Temporal.
+    Its messages carry the correlation id and the trace context. A `lazy` client connects at its first call and retries
+    for less than a second; a process that must work without Temporal uses it.
 
     Raises:
-        RuntimeError: the server cannot be reached (not when lazy).
+        RuntimeError: the server cannot be reached (never if lazy).
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")

@@ -1,4 +1,4 @@
-"""Starts and hurries deliveries, within a second or not at all."""
+"""Start and signal the runs of webhook deliveries. Each call has a timeout of one second."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,11 +11,11 @@ from domain.webhooks.deliveries import Delivery
 from workflows.engine import static_details
 from workflows.engine.calls import DEADLINE_S, EngineCalls
 from workflows.policies import Queue
-from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, fair, summary, workflow_id
+from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, endpoint_priority, summary, workflow_id
 
 
 class TemporalDeliveryRuns:
-    """The port `DeliveryRuns` over a (lazy) Temporal client."""
+    """The port `DeliveryRuns`, implemented with a (lazy) Temporal client."""
 
     def __init__(self, client: Client, queue: str = Queue.WEBHOOKS, deadline_s: float = DEADLINE_S) -> None:
         self._client = client
@@ -45,6 +45,6 @@ class TemporalDeliveryRuns:
             static_summary=summary(delivery),
             static_details=static_details.DELIVERY,
             search_attributes=attributes(delivery),
-            priority=fair(delivery),
+            priority=endpoint_priority(delivery),
             rpc_timeout=timedelta(seconds=self._deadline_s),
         )

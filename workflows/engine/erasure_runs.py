@@ -1,4 +1,4 @@
-"""Starts erasures, and ends the runs about those who are erased."""
+"""Start the runs of erasures, and end the runs about the erased users."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -26,11 +26,11 @@ from workflows.user_erasure import UserErasureWorkflow
 
 AT_ONCE: Final = 8
 TERMINATED_AFTER_S: Final = 30.0
-"""A run that does not end by itself when it is cancelled, such as one that is stuck, is not waited for any longer."""
+"""Timeout of a cancellation. A run that is still open then, such as a stuck one, is terminated."""
 
 
 class TemporalErasureRuns:
-    """The ports `ErasureRuns` and `LiveRuns` over a (lazy) Temporal client."""
+    """The ports `ErasureRuns` and `LiveRuns`, implemented with a (lazy) Temporal client."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class TemporalErasureRuns:
         return frozenset(erasure.id for erasure in erasures if workflow_id(erasure.id) in running)
 
     async def stop(self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery]) -> None:
-        """One kind after the other, because a run of each may start one of the next in its last moment."""
+        """End the runs by kind, in this order, because a run may start one of the next kind until it ends."""
         await self._stop_all(map(assessment_runs.workflow_id, assessment_ids))
         await self._stop_all(map(assessment_runs.revision_workflow_id, assessment_ids))
         await self._stop_all(map(webhook_delivery.workflow_id, deliveries))
@@ -68,39 +68,39 @@ class TemporalErasureRuns:
         await asyncio.gather(*map(in_turn, ids))
 
     async def _stop(self, run: WorkflowHandle[object, object]) -> None:
-        if not await self._told(lambda: run.cancel(rpc_timeout=self._deadline)):
+        if not await self._found(lambda: run.cancel(rpc_timeout=self._deadline)):
             return
         try:
             async with asyncio.timeout(self._terminated_after_s):
-                while await self._is_running(run):  # noqa: ASYNC110  # the server sends no word of it
+                while await self._is_running(run):  # noqa: ASYNC110  # the server does not notify
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            await self._told(lambda: run.terminate(reason="The person is erased", rpc_timeout=self._deadline))
+            await self._found(lambda: run.terminate(reason="The user is being erased", rpc_timeout=self._deadline))
 
     async def _is_running(self, run: WorkflowHandle[object, object]) -> bool:
         running = False
 
-        async def look() -> None:
+        async def describe() -> None:
             nonlocal running
             running = (await run.describe(rpc_timeout=self._deadline)).status is WorkflowExecutionStatus.RUNNING
 
-        return await self._told(look) and running
+        return await self._found(describe) and running
 
-    async def _told(self, call: Callable[[], Awaitable[None]]) -> bool:
-        """False where there is no such run, or it has ended."""
-        there = True
+    async def _found(self, call: Callable[[], Awaitable[None]]) -> bool:
+        """Make the call. Return False if the run does not exist or has ended."""
+        found = True
 
         async def made() -> None:
-            nonlocal there
+            nonlocal found
             try:
                 await call()
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
-                there = False
+                found = False
 
         await self._calls.make(made)
-        return there
+        return found
 
     async def _start(self, erasure: Erasure) -> None:
         organization = str(erasure.organization_id or "platform")

@@ -1,4 +1,4 @@
-"""Why a run failed, as a search attribute: an operator lists runs by it."""
+"""Set the search attribute FailureReason of failed runs, so that operators can filter by it."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ with workflow.unsafe.imports_passed_through():
 
 
 class FailureReasonInterceptor(Interceptor):
-    """Sets it on every run that the failure of an activity ends; workflows that tell themselves raise another error."""
+    """Sets FailureReason if an activity's failure ends a run. Some workflows set it themselves."""
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002, ARG002  # the SDK's signature
-        return _TellingInbound
+        return _FailureReasonInbound
 
 
-class _TellingInbound(WorkflowInboundInterceptor):
+class _FailureReasonInbound(WorkflowInboundInterceptor):
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002, ANN401  # the SDK's signature
         try:
             return await self.next.execute_workflow(input)

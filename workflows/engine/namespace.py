@@ -1,4 +1,4 @@
-"""What a namespace of the engine must hold: made at a worker's start, and again where the engine lost its data."""
+"""Provision the Temporal namespace at a worker's start, and again after the server has lost its data."""
 
 import asyncio
 from datetime import timedelta
@@ -8,14 +8,19 @@ import structlog
 from temporalio.client import Client
 
 from workflows.engine import search_attributes
-from workflows.engine.schedules import ensure_catalog_embedding, ensure_reconciliation, ensure_retention, sweeps
+from workflows.engine.schedules import (
+    ensure_catalog_embedding,
+    ensure_reconciliation,
+    ensure_retention,
+    has_reconciliation,
+)
 from workflows.policies import CATALOGUE_REBUILT_EVERY, RETENTION_EVERY
 
 log = structlog.get_logger(__name__)
 
 
 async def provision(client: Client, sweep_every: timedelta) -> None:
-    """Search attributes and Schedules; the sweep comes last, so that where it is, the others are too."""
+    """Create search attributes and Schedules. Reconciliation comes last: if it exists, the others do too."""
     await search_attributes.register(client)
     await ensure_catalog_embedding(client, CATALOGUE_REBUILT_EVERY)
     await ensure_retention(client, RETENTION_EVERY)
@@ -23,12 +28,15 @@ async def provision(client: Client, sweep_every: timedelta) -> None:
 
 
 async def watch(client: Client, sweep_every: timedelta) -> NoReturn:
-    """Looks as often as it sweeps: a worker outlives a server whose database was emptied, and polls the new one."""
+    """Provision again when the Schedule of reconciliation is missing, which means that the server lost its data.
+
+    Workers do not restart when the server's database is emptied. The check runs every `sweep_every`.
+    """
     while True:
         await asyncio.sleep(sweep_every.total_seconds())
         try:
-            if not await sweeps(client):
+            if not await has_reconciliation(client):
                 log.warning("engine_lost_its_data")
                 await provision(client, sweep_every)
-        except Exception as error:  # noqa: BLE001  # the engine is away: the next look will tell
+        except Exception as error:  # noqa: BLE001  # the server is down; the next check follows
             log.warning("engine_not_looked_at", error=type(error).__name__)

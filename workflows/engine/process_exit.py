@@ -1,4 +1,4 @@
-"""How every process that held a Temporal client ends."""
+"""Exit of every process that has used a Temporal client."""
 
 import logging
 import os
@@ -10,20 +10,20 @@ from typing import NoReturn, TextIO
 
 
 def run_and_leave(main: Callable[[], int]) -> NoReturn:
-    """Runs `main` and leaves with its exit code, or with 1 and a traceback when it raises."""
+    """Run `main` and exit with its exit code, or with 1 and a traceback if it raises."""
     code = 1
     try:
         code = main()
-    except Exception:  # noqa: BLE001  # whatever it was, the process ends the same safe way
+    except Exception:  # noqa: BLE001  # the process exits the same safe way after any error
         traceback.print_exc()
     leave(code)
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process at once with `code`, after everything written has been flushed.
+    """Flush logs and standard streams, then exit with `code` at once.
 
-    A process that held a Temporal client sometimes crashes while the interpreter tears down, long after its work is
-    done. `os._exit` skips that teardown; `atexit` hooks and open files of the caller are skipped too, so close first.
+    A process that has used a Temporal client sometimes crashes during the interpreter's teardown. `os._exit` skips the
+    teardown. It also skips `atexit` hooks and does not flush open files, so the caller must close them first.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
@@ -32,7 +32,7 @@ def leave(code: int) -> NoReturn:
 
 
 def _flush(stream: TextIO | None) -> None:
-    if stream is None:  # started without it
+    if stream is None:  # the process was started without it
         return
-    with suppress(OSError, ValueError):  # the reader is gone, or it is closed: nobody is left to tell
+    with suppress(OSError, ValueError):  # the stream is closed, or its reader has exited
         stream.flush()

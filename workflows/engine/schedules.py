@@ -1,4 +1,4 @@
-"""The Schedules, created or brought up to date at every worker's start."""
+"""Create or update the Schedules at each start of a worker."""
 
 from datetime import timedelta
 from typing import Final
@@ -23,29 +23,29 @@ from workflows.policies import Queue
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.retention import RetentionWorkflow
 
-SWEEP: Final = "reconciliation"
+RECONCILIATION: Final = "reconciliation"
 
 
 async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
-    """One sweep at a time: a tick that finds the last one running is skipped."""
+    """One sweep at a time: a tick is skipped while the previous sweep runs."""
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             ReconciliationWorkflow.run,
-            id=SWEEP,
+            id=RECONCILIATION,
             task_queue=queue,
-            static_summary="Starts what should be running",
+            static_summary="Start missing runs",
             static_details=static_details.RECONCILIATION,
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
     )
-    await _ensure(client, SWEEP, schedule)
+    await _ensure(client, RECONCILIATION, schedule)
 
 
-async def sweeps(client: Client) -> bool:
-    """Whether the Schedule of reconciliation is there, paused or not."""
+async def has_reconciliation(client: Client) -> bool:
+    """Whether the Schedule of reconciliation exists, paused or not."""
     try:
-        await client.get_schedule_handle(SWEEP).describe()
+        await client.get_schedule_handle(RECONCILIATION).describe()
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return False
@@ -54,14 +54,14 @@ async def sweeps(client: Client) -> bool:
 
 
 async def ensure_catalog_embedding(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
-    """The index is built anew from time to time, whatever it looks like."""
+    """Rebuild the index regularly, also if it shows no difference from Postgres."""
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             CatalogEmbeddingWorkflow.run,
             CatalogEmbeddingInput(rebuild=True),
             id="catalog-embedding-weekly",
             task_queue=queue,
-            static_summary="Embeds the catalogue and rebuilds its index",
+            static_summary="Embed the catalogue and rebuild its index",
             static_details=static_details.CATALOG_EMBEDDING,
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
@@ -71,13 +71,13 @@ async def ensure_catalog_embedding(client: Client, every: timedelta, queue: str 
 
 
 async def ensure_retention(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
-    """What is missed while no worker runs, the next day does."""
+    """Delete old data daily. The next run deletes what a missed run would have deleted."""
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             RetentionWorkflow.run,
             id="retention",
             task_queue=queue,
-            static_summary="Lets go of what is old",
+            static_summary="Delete data past its retention time",
             static_details=static_details.RETENTION,
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
@@ -90,7 +90,7 @@ async def _ensure(client: Client, id_: str, schedule: Schedule) -> None:
     try:
         await client.create_schedule(id_, schedule)
     except ScheduleAlreadyRunningError:
-        # A pause or a note that an operator set stays.
+        # Preserve an operator's pause and note.
         def update(current: ScheduleUpdateInput) -> ScheduleUpdate:
             schedule.state = current.description.schedule.state
             return ScheduleUpdate(schedule=schedule)

@@ -1,4 +1,4 @@
-"""What the Web UI can filter runs by. Of a person none holds more than an opaque id."""
+"""Search attributes, which the Web UI filters runs by. The only personal data in them are opaque ids."""
 
 from typing import Final
 
@@ -30,7 +30,7 @@ TYPES: Final = {
 
 
 async def register(client: Client) -> None:
-    """Adds the attributes the namespace lacks; several workers may do so at once."""
+    """Add the attributes that the namespace lacks. Several workers may do this concurrently."""
     operator = client.operator_service
     known = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
     missing = {name: kind for name, kind in TYPES.items() if name not in known.custom_attributes}

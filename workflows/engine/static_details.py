@@ -1,61 +1,62 @@
-"""What the Web UI says about a kind of run: what it does and what an operator may press.
+"""Texts of the Web UI about each workflow type: its purpose, and the actions of an operator.
 
-Static details stay readable when no worker runs and after the run has closed; current details do neither.
+Static details stay readable without a worker and after the run has closed; current details do not.
 """
 
 from typing import Final
 
 _PENDING: Final = (
-    "A step that fails is tried again by itself. *Pending Activities* shows its attempts, last failure and next retry; "
-    "**Reset** there tries it at once."
+    "A failed step is retried automatically. *Pending Activities* shows its attempts, last failure and next retry. "
+    "**Reset** there retries it now."
 )
 _RUNBOOK: Final = "More: `docs/runbooks/async-processing.md`"
 
 
-def _legend(*paragraphs: str) -> str:
+def _details(*paragraphs: str) -> str:
     return "\n\n".join([*paragraphs, _RUNBOOK])
 
 
-ASSESSMENT: Final = _legend(
-    "One student's assessment, until its result is published. Student, role and organization are search attributes.",
+ASSESSMENT: Final = _details(
+    "An assessment, from its start to the published result. Student, role and organization are search attributes.",
     _PENDING,
-    "- Signal `submit`: look now whether the answers are in or the time is over. It does no harm.",
-    "- Failed: the failure says why. Mend that, then `POST /api/v1/assessments/{id}/rerun` as an admin.",
-    "- Completed and degraded: `revision-{id}` improves it.",
+    "- Waiting for the student: no action. Send `submit` to check now whether the answers are in. Repeating is safe.",
+    "- Failed: fix the cause that the failure names, then `POST /api/v1/assessments/{id}/rerun` as an admin.",
+    "- Completed, `Degraded` is true: no action here. The run `revision-{id}` improves the result.",
 )
-REVISION: Final = _legend(
-    "Later revisions of a published result: degraded parts are tried again, reviews are taken in.",
+REVISION: Final = _details(
+    "Retries the degraded parts of a published result and publishes reviews, each as a new revision.",
     _PENDING,
-    "- Signal `retry_degraded`: the next attempt now.",
-    "- Signal `reviewed`: look now for reviews to publish.",
-    "- Failed: the published result stays. Mend what the failure names, then `POST /api/v1/assessments/{id}/retry`.",
+    "- Send `retry_degraded` to make the next attempt now.",
+    "- Send `reviewed` to check now for reviews to publish.",
+    "- Failed: the published result stays valid. Fix the cause, then `POST /api/v1/assessments/{id}/retry`.",
 )
-DELIVERY: Final = _legend(
-    "One event to one partner's endpoint: up to ten attempts in three days.",
+DELIVERY: Final = _details(
+    "The delivery of one event to one endpoint of a partner: up to ten attempts in about three days.",
     _PENDING,
-    "- Signal `redeliver_now`: the next attempt now.",
-    "- Signal `give_up`: a dead letter now, instead of the next attempt.",
-    "- Failed with DeadLetter: the partner repairs the endpoint, then "
-    "`POST /api/v1/webhooks/deliveries/{delivery_id}/redeliver`; for all since a time, "
+    "- Send `redeliver_now` to make the next attempt now.",
+    "- Send `give_up` to mark the delivery as a dead letter instead.",
+    "- Failed with DeadLetter: ask the partner to fix the endpoint, then "
+    "`POST /api/v1/webhooks/deliveries/{delivery_id}/redeliver`. To redeliver everything since a point in time: "
     "`POST /api/v1/webhooks/endpoints/{endpoint_id}/recover`.",
 )
-CATALOG_EMBEDDING: Final = _legend(
-    "Every text of the catalogue gets its vector, then the index is made equal to Postgres.",
+CATALOG_EMBEDDING: Final = _details(
+    "Embeds the texts of the catalogue, then synchronizes the index with Postgres.",
     _PENDING,
-    "- Signal `changed`: once more from the beginning when this round is through.",
-    "- Failed: mend what the failure names, then Schedules, `catalog-embedding-weekly`, **Trigger**.",
+    "- Send `changed` to run another round after the current one.",
+    "- Failed: fix the cause that the failure names, then Schedules, `catalog-embedding-weekly`, **Trigger**.",
 )
-RECONCILIATION: Final = _legend(
-    "Starts what Postgres says should be running and is not. The result counts what was started.",
-    "- Nothing to press. Failed: mend what the failure names; the next tick of the Schedule does the work.",
+RECONCILIATION: Final = _details(
+    "Starts the runs that Postgres requires and that are not running. The result counts them.",
+    "- Running: no action.",
+    "- Failed: fix the cause that the failure names. The Schedule starts the next run.",
 )
-RETENTION: Final = _legend(
-    "Deletes what is older than the settings allow. The result counts the rows by rule.",
+RETENTION: Final = _details(
+    "Deletes data that is older than the settings allow. The result counts the rows by rule.",
     _PENDING,
-    "- Failed: mend what the failure names, then Schedules, `retention`, **Trigger**.",
+    "- Failed: fix the cause that the failure names, then Schedules, `retention`, **Trigger**.",
 )
-ERASURE: Final = _legend(
-    "Erases one person. It must end: do not cancel, terminate or reset it.",
+ERASURE: Final = _details(
+    "Erases one user. Do not cancel, terminate or reset this run: the erasure must finish.",
     _PENDING,
-    "- Failed: mend what the failure names; reconciliation starts it again.",
+    "- Failed: fix the cause that the failure names. Reconciliation starts the erasure again.",
 )

@@ -1,7 +1,7 @@
-"""The id of the request that set a run going, in every log line of the run's activities.
+"""Propagate the correlation id of an HTTP request to the log lines of the activities that it causes.
 
-It travels in a header of Temporal's messages, not in inputs: workflows know nothing of it, and replay does not look at
-headers. A later message brings its own: what runs after the hand-in carries the hand-in's id.
+A header of Temporal's messages carries the id, so inputs do not change, and replay ignores headers. A later message
+replaces the id: activities after a submission log the submission's id.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ Headers = Mapping[str, Payload]
 
 
 class CorrelationInterceptor(temporalio.client.Interceptor, temporalio.worker.Interceptor):
-    """For a client, and with it for the workers that use it."""
+    """Adds the header to the calls of a client, and reads it in the client's workers."""
 
     def intercept_client(self, next: temporalio.client.OutboundInterceptor) -> temporalio.client.OutboundInterceptor:  # noqa: A002  # the SDK's name
         return _Calls(next)
@@ -70,7 +70,7 @@ class _Run(temporalio.worker.WorkflowInboundInterceptor):
 
 
 class _RunsCalls(temporalio.worker.WorkflowOutboundInterceptor):
-    """`carried` is shared with the inbound side, which changes it."""
+    """Adds the headers in `carried`, which the inbound interceptor updates."""
 
     def __init__(self, next: temporalio.worker.WorkflowOutboundInterceptor, carried: Headers) -> None:  # noqa: A002  # the SDK's name
         super().__init__(next)
@@ -90,7 +90,7 @@ class _RunsCalls(temporalio.worker.WorkflowOutboundInterceptor):
 
 
 def _own() -> dict[str, Payload]:
-    """The header of whoever calls, where a request or an activity is what calls."""
+    """The header for the current correlation id; empty outside requests and activities."""
     correlation_id = structlog.contextvars.get_contextvars().get(FIELD)
     return {HEADER: PayloadConverter.default.to_payload(correlation_id)} if correlation_id else {}
 

@@ -1,4 +1,4 @@
-"""Logs of every process: one JSON object a line, on stderr, whoever writes them."""
+"""Logging of every process: one JSON object per line on stderr, for our code and for libraries."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from workflows.telemetry.masking import masked
 from workflows.telemetry.tracing import current_span
 
 _TEMPORAL: Final = ("temporal_workflow", "temporal_activity")
-"""What Temporal's SDK hangs on its own lines and on those of `workflow.logger`."""
+"""Fields that Temporal's SDK adds to its own lines and to those of `workflow.logger`."""
 
 
 def _component(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
@@ -35,7 +35,7 @@ _SHARED: Final[tuple[Processor, ...]] = (
 
 
 class _Lines(structlog.PrintLogger):
-    """Writes a component's lines."""
+    """A logger that writes to stderr."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__(sys.stderr)
@@ -43,11 +43,11 @@ class _Lines(structlog.PrintLogger):
 
 
 def configure_logging(service: str) -> None:
-    """Lines carry `service`, `component` (the logger's name), the span where one is traced, and what the context binds.
+    """Configure structlog and the standard library's logging for a process.
 
-    A line names events and ids, never their data; what slips in is masked. Libraries log through the standard library;
-    their lines take the same form, and of an exception they keep the type and the place, because its message may quote
-    what was at hand.
+    A line has the `service`, the `component` (the logger's name), the span if tracing is on, and the bound context.
+    Lines must hold events and ids, not data; the masking processor is a second line of defence. Lines of libraries have
+    the same format. Of an exception they show only type and location, because its message may quote data.
     """
     structlog.configure(
         processors=[*_SHARED, _masked, structlog.processors.JSONRenderer()],
@@ -74,7 +74,7 @@ def configure_logging(service: str) -> None:
 
 def _masked(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
     clean = masked(line)
-    assert isinstance(clean, dict)  # noqa: S101  # for the type
+    assert isinstance(clean, dict)  # noqa: S101  # narrows the type
     return clean
 
 

@@ -1,6 +1,6 @@
-"""Masks what looks like a secret, an e-mail address or an answer in a log line.
+"""Mask secrets, e-mail addresses and answers in log lines.
 
-Code logs events and ids only. This catches the messages of libraries, and mistakes.
+Our code logs only events and ids. Masking covers messages of libraries, and mistakes.
 """
 
 import re
@@ -15,7 +15,7 @@ _FIELDS: Final = frozenset(
         *("answer", "answers", "body", "comment", "email", "essay", "excerpt", "prompt", "text", "texts"),
     }
 )
-"""Names of fields whose values are never logged."""
+"""Names of fields whose values are always masked."""
 
 _SECRET: Final = re.compile(
     r"(?<=://)[^\s/@]+(?=@)"  # the user's part of a URL
@@ -24,11 +24,11 @@ _SECRET: Final = re.compile(
     r"|\b(?:sk-|whsec_|mck_)[\w+/=-]{8,}"  # OpenAI's keys, partners' secrets, our API keys
     r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
 )
-"""The lookbehinds keep it linear: a long run of letters is tried from its beginning only."""
+"""The lookbehinds keep matching linear: in a long run of letters, only the start is tried."""
 
 
 def masked(value: object) -> object:
-    """The value with secrets masked at any depth."""
+    """Return the value with secrets masked at any depth."""
     match value:
         case str():
             return _SECRET.sub(MASK, value)

@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK as this project uses it. Imported only where spans are exported."""
+"""Set up OpenTelemetry's SDK. Only processes that export spans import this module."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from temporalio.contrib.opentelemetry import ReplaySafeTracerProvider, create_tracer_provider
 
 _WRITTEN_BY_CALLERS: Final = ("url.path", "url.query", "server.address")
-"""What FastAPI puts on its spans as it came; `http.route` says which route it was."""
+"""Attributes with raw client input that FastAPI sets on its spans; `http.route` identifies the route."""
 
 
 class _Blanks(SpanProcessor):
@@ -23,9 +23,9 @@ class _Blanks(SpanProcessor):
 
 
 def tracer_provider(service: str) -> ReplaySafeTracerProvider:
-    """The process's provider, replay-safe as workflows need it; the exporter reads OTEL_EXPORTER_OTLP_… itself.
+    """Create the process's tracer provider, replay-safe for workflows. The exporter reads `OTEL_EXPORTER_OTLP_…`.
 
-    From a caller's headers the trace context is taken, and no baggage: that would end up in every history.
+    Only the trace context is propagated, not a caller's baggage, which would enter workflow histories.
     """
     provider = create_tracer_provider(resource=Resource.create({"service.name": f"microcred-{service}"}))
     provider.add_span_processor(_Blanks())

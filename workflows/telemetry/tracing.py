@@ -1,7 +1,7 @@
-"""One trace from the HTTP request through the run to the SQL and the model, by OTLP; off without an endpoint.
+"""Trace a request from HTTP through the workflow to SQL and the model. OTLP exports the spans, if an endpoint is set.
 
-Spans hold names, ids, numbers and the text of statements without their parameters: nothing that a person wrote, and no
-secret. FastAPI and Temporal's plugin make their own spans, this makes those around calls of others.
+Spans hold names, ids, numbers and SQL statements without parameters; they must not hold secrets or texts of users.
+FastAPI and Temporal's plugin create their own spans. This module creates the spans of other outbound calls.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from temporalio.contrib.opentelemetry import ReplaySafeTracerProvider
 
 FLUSH_S: Final = 2.0
-"""How long a process that ends waits for a collector to take its last spans."""
+"""Timeout for exporting the last spans when a process ends."""
 
 
 class TracingSettings(BaseSettings):
@@ -30,7 +30,7 @@ class TracingSettings(BaseSettings):
 
 @dataclass(slots=True)
 class _Process:
-    """Tracing belongs to the process, as OpenTelemetry has it."""
+    """The tracing state of the process. OpenTelemetry has one global provider, too."""
 
     provider: "ReplaySafeTracerProvider | None" = None
 
@@ -39,7 +39,7 @@ _process: Final = _Process()
 
 
 class Attributes(Protocol):
-    """A span, as far as those who are traced know it."""
+    """A span to which a caller can add attributes."""
 
     def set_attribute(self, key: str, value: str | int, /) -> None: ...
 
@@ -53,10 +53,10 @@ _UNTRACED: Final = _Untraced()
 
 
 def start_tracing(service: str) -> None:
-    """Imports and sets up OpenTelemetry where an endpoint is set; before clients and engines are made."""
+    """Import and set up OpenTelemetry if an endpoint is set. Call it before creating clients and engines."""
     if TracingSettings().otel_exporter_otlp_endpoint is None:
         return
-    from workflows.telemetry.span_export import tracer_provider  # noqa: PLC0415  # costs time and memory, so only where it is used
+    from workflows.telemetry.span_export import tracer_provider  # noqa: PLC0415  # costs time and memory, so only if it is used
 
     _process.provider = tracer_provider(service)
 
@@ -66,7 +66,7 @@ def tracing_is_on() -> bool:
 
 
 def stop_tracing() -> None:
-    """Sends what is left, as far as the collector takes it in time."""
+    """Export the remaining spans, within `FLUSH_S`."""
     if _process.provider is not None:
         last = Thread(target=_process.provider.shutdown, daemon=True)
         last.start()
@@ -74,7 +74,7 @@ def stop_tracing() -> None:
 
 
 def plugins() -> list[Plugin]:
-    """For a Temporal client; its workers get them from it."""
+    """The plugins of a Temporal client. The client's workers inherit them."""
     if _process.provider is None:
         return []
     from temporalio.contrib.opentelemetry import OpenTelemetryPlugin  # noqa: PLC0415  # as above
@@ -83,7 +83,7 @@ def plugins() -> list[Plugin]:
 
 
 def current_span() -> dict[str, str]:
-    """`trace_id` and `span_id` as backends show them; empty where nothing is traced."""
+    """The `trace_id` and `span_id` in the format of tracing backends; empty without a span."""
     if _process.provider is None:
         return {}
     from opentelemetry import trace  # noqa: PLC0415  # as above
@@ -96,7 +96,7 @@ def current_span() -> dict[str, str]:
 
 @contextmanager
 def span(name: str, attributes: Mapping[str, str | int]) -> Iterator[Attributes]:
-    """Around a call of another service. Of an error it keeps the type: a message may quote what was sent."""
+    """Trace a call to another service. A failed span shows only the error's type, because a message may quote data."""
     if _process.provider is None:
         yield _UNTRACED
         return

@@ -1,4 +1,4 @@
-"""Where Prometheus scrapes a worker: Temporal's SDK serves its own numbers and ours on one port."""
+"""Metrics of a worker: Temporal's SDK serves its own metrics and ours on one port."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,12 +6,12 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 
 def metrics_runtime(address: str | None, buckets: Mapping[str, Sequence[float]]) -> Runtime | None:
-    """A runtime that serves `http://<address>/metrics`, such as 0.0.0.0:9464; None keeps the SDK's own, without any.
+    """Create a runtime that serves `http://<address>/metrics`. Return None without an address: no metrics are served.
 
-    `buckets` are those of our histograms, in seconds or in what their names say.
+    `buckets` are the bounds of our histograms, in seconds unless the metric's name has another unit.
 
     Raises:
-        RuntimeError: the address cannot be had.
+        RuntimeError: binding the address failed.
     """
     if address is None:
         return None

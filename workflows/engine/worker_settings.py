@@ -1,0 +1,81 @@
+"""Settings of a worker process."""
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.worker import WorkerDeploymentConfig
+
+from activities.score_essay import Grading
+from domain.grading.ledger import SpendingLimits
+
+
+class WorkerSettings(BaseSettings):
+    """The variables `WORKER_…` and `KNN_SCOPE`.
+
+    Concurrency: `…_slots` are concurrent activities of a queue, of which `webhooks_slots_per_endpoint` may serve one
+    endpoint. `workflow_slots` (concurrent workflow tasks) and `cached_workflows` (runs in memory) apply to each of the
+    two queues with workflows. `pollers` is the maximum of open poll requests of a queue. `llm_rps` is the number of
+    activities per second that the server dispatches on `llm` to all workers together; None means no limit.
+
+    `reconcile_every_s` is the interval of reconciliation. `knn_scope="all"` includes learners of other organizations
+    among the neighbours. Prometheus scrapes `metrics_address`, such as 0.0.0.0:9464; None disables metrics. A worker
+    with a `build_id` is a version of the deployment and receives tasks only after a rollout has made it current.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="WORKER_", env_ignore_empty=True, extra="ignore")
+
+    knn_scope: Literal["organization", "all"] = Field(default="organization", validation_alias="KNN_SCOPE")
+
+    reconcile_every_s: int = 60
+    llm_rps: float | None = Field(default=None, gt=0)
+    workflow_slots: int = Field(default=100, ge=2)
+    cached_workflows: int = Field(default=1000, ge=0)
+    pollers: int = Field(default=100, ge=5)
+    assessments_slots: int = 32
+    llm_slots: int = 40
+    embeddings_slots: int = 8
+    webhooks_slots: int = 100
+    webhooks_slots_per_endpoint: int = 10
+    grace_s: int = 20
+    metrics_address: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[\d.]+):\d+$")
+    build_id: str | None = None
+    deployment_name: str = "microcred"
+
+    @property
+    def deployment(self) -> WorkerDeploymentConfig | None:
+        """The worker's version. It has no default behaviour, so a start fails if `VERSIONING` lacks a workflow."""
+        if self.build_id is None:
+            return None
+        version = WorkerDeploymentVersion(deployment_name=self.deployment_name, build_id=self.build_id)
+        return WorkerDeploymentConfig(version=version, use_worker_versioning=True)
+
+
+class EssaySettings(BaseSettings):
+    """The variables `ESSAY_…` and `OPENAI_API_KEY`: the grader of essays and its spending limits.
+
+    `grader="auto"` uses the language model if `OPENAI_API_KEY` is set, otherwise the local grader. A worker without
+    the key needs `openai` if another worker of the deployment has the key. `samples` is the number of completions per
+    essay. `attempts_per_day` limits the assessments that the language model grades per student, role and UTC day.
+    `budget_cents_per_day` applies to an organization. None means no limit.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="ESSAY_", env_ignore_empty=True, extra="ignore")
+
+    grader: Literal["auto", "openai", "local"] = "auto"
+    samples: int = Field(default=1, ge=1, le=9)
+    attempts_per_day: int | None = Field(default=3, ge=1)
+    budget_cents_per_day: Decimal | None = Field(default=None, gt=0)
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+
+    @property
+    def by_model(self) -> bool:
+        key = self.openai_api_key.get_secret_value().strip() if self.openai_api_key else ""
+        return self.grader == "openai" or (self.grader == "auto" and bool(key))
+
+    @property
+    def grading(self) -> Grading:
+        limits = SpendingLimits(attempts_per_day=self.attempts_per_day, budget_cents_per_day=self.budget_cents_per_day)
+        return Grading(samples=self.samples, limits=limits)

@@ -1,0 +1,211 @@
+"""Build the Temporal worker of each queue. `worker.py` and the tests use the same builders."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final, TypedDict
+
+from temporalio.client import Client
+from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+
+from activities.adapters.telemetry.metrics import MetricsInterceptor
+from activities.begin_revision import BeginRevision
+from activities.blend_recommendations import BlendRecommendations
+from activities.catalog_embedding import CatalogEmbedding
+from activities.claim_assessment import ClaimAssessment
+from activities.debugging import DebugSettings
+from activities.deliver_webhook import DeliverWebhook
+from activities.end_healing import EndHealing
+from activities.endpoint_slots import EndpointConcurrencyLimiter
+from activities.erase_user import EraseUser
+from activities.failures import FailureInterceptor
+from activities.heartbeats import HeartbeatInterceptor
+from activities.log_context import LogContextInterceptor
+from activities.mark_failed import MarkFailed
+from activities.publish_result import PublishResult
+from activities.reconcile import Reconcile
+from activities.retain import Retain
+from activities.retrieve_evidence import RetrieveEvidence, Searched
+from activities.score_essay import ScoreEssay
+from activities.score_essays_locally import ScoreEssaysLocally
+from activities.score_rules import ScoreRules
+from activities.search_catalog import SearchCatalog
+from domain.assessments.ports import AssessmentRuns
+from domain.database import Database
+from domain.privacy import RetentionRule
+from domain.privacy_ports import ErasureList
+from domain.webhooks.deliveries import WebhookSender
+from persistence.erasure_list import ErasureListSettings, FileErasureList
+from workflows.assessment import AssessmentWorkflow
+from workflows.catalog_embedding import CatalogEmbeddingWorkflow
+from workflows.catalog_search import CatalogSearchWorkflow
+from workflows.engine.backlogs import LOCAL_GRADER, worker_identity
+from workflows.engine.catalog_runs import TemporalCatalogRuns
+from workflows.engine.delivery_runs import TemporalDeliveryRuns
+from workflows.engine.erasure_runs import TemporalErasureRuns
+from workflows.engine.failure_reason import FailureReasonInterceptor
+from workflows.engine.models import Models
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.policies import Queue, sibling_queue
+from workflows.reconciliation import ReconciliationWorkflow
+from workflows.retention import RetentionWorkflow
+from workflows.revision import RevisionWorkflow
+from workflows.user_erasure import UserErasureWorkflow
+from workflows.webhook_delivery import WebhookDeliveryWorkflow
+
+WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
+    Queue.ASSESSMENTS: (
+        AssessmentWorkflow,
+        RevisionWorkflow,
+        ReconciliationWorkflow,
+        CatalogEmbeddingWorkflow,
+        CatalogSearchWorkflow,
+        RetentionWorkflow,
+        UserErasureWorkflow,
+    ),
+    Queue.WEBHOOKS: (WebhookDeliveryWorkflow,),
+}
+"""The workflow types that the workers of each queue run."""
+
+WORKFLOW_INTERCEPTORS: Final[Sequence[Interceptor]] = (FailureReasonInterceptor(),)
+"""Interceptors of all workflows. They may issue commands, so a replay needs them too."""
+
+
+class _Options(TypedDict):
+    """Options of all workers."""
+
+    interceptors: Sequence[Interceptor]
+    max_concurrent_activities: int
+    max_concurrent_workflow_tasks: int
+    max_cached_workflows: int
+    workflow_task_poller_behavior: PollerBehaviorAutoscaling
+    activity_task_poller_behavior: PollerBehaviorAutoscaling
+    graceful_shutdown_timeout: timedelta
+    deployment_config: WorkerDeploymentConfig | None
+
+
+def assessments_worker(  # noqa: PLR0913  # what the activities need
+    client: Client,
+    database: Database,
+    runs: AssessmentRuns,
+    settings: WorkerSettings,
+    queue: str = Queue.ASSESSMENTS,
+    *,
+    by_model: bool = False,
+    erasure_list: ErasureList | None = None,
+    retention_days: Mapping[RetentionRule, int] | None = None,
+) -> Worker:
+    """Build the worker of the workflows and of the activities that need only Postgres.
+
+    With `by_model`, the language model grades essays first. `erasure_list` defaults to the list in the settings.
+    `retention_days` limits the age of data by rule; data of a rule without a limit is never deleted.
+    """
+    erasure_runs = TemporalErasureRuns(client, queue)
+    erase = EraseUser(database, erasure_runs, erasure_list or FileErasureList(ErasureListSettings().erasure_list))
+    delivery_runs = TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=WORKFLOWS[Queue.ASSESSMENTS],
+        activities=[
+            ClaimAssessment(database, by_model=by_model).claim_assessment,
+            BeginRevision(database).begin_revision,
+            EndHealing(database).end_healing,
+            ScoreRules(database).score_rules,
+            PublishResult(database).publish_result,
+            MarkFailed(database).mark_failed,
+            Reconcile(database, runs, delivery_runs, erasure_runs, TemporalCatalogRuns(client, queue)).reconcile,
+            erase.stop_runs,
+            erase.erase_records,
+            erase.finish_erasure,
+            Retain(database, retention_days or {}).retain,
+        ],
+        **_options(settings, settings.assessments_slots),
+    )
+
+
+def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, queue: str = Queue.LLM) -> Worker:
+    """Build the worker of the calls to a language model. The queue is separate because the server rate-limits it.
+
+    Each poll request carries the limit, so a server that lost its data has it again at once. An operator's
+    `temporal task-queue config set` overrides it.
+    """
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=[essays.score_essay],
+        identity=worker_identity(essays.model_name or LOCAL_GRADER),
+        max_task_queue_activities_per_second=settings.llm_rps,
+        **_options(settings, settings.llm_slots),
+    )
+
+
+def embeddings_worker(  # noqa: PLR0913  # what the activities need
+    client: Client,
+    database: Database,
+    models: Models,
+    settings: WorkerSettings,
+    queue: str = Queue.EMBEDDINGS,
+    *,
+    catalog: CatalogEmbedding | None = None,
+) -> Worker:
+    """Build the worker of the activities that need a model in memory, with those that embed the catalogue if given."""
+    searched = Searched(embedder=models.embedder, index=models.index)
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=[
+            ScoreEssaysLocally(database, models.grader).score_essays_locally,
+            RetrieveEvidence(database, models.embedder, models.index, models.standby).retrieve_evidence,
+            SearchCatalog(database, searched, models.standby).search_catalog,
+            BlendRecommendations(database, models.nearest).blend_recommendations,
+            *(_catalog_activities(catalog) if catalog else ()),
+        ],
+        **_options(settings, settings.embeddings_slots),
+    )
+
+
+def webhooks_worker(
+    client: Client,
+    database: Database,
+    sender: WebhookSender,
+    settings: WorkerSettings,
+    queue: str = Queue.WEBHOOKS,
+) -> Worker:
+    """Build the worker of webhook deliveries. The queue is separate so that slow partners delay nothing else."""
+    deliver = DeliverWebhook(database, sender, EndpointConcurrencyLimiter(settings.webhooks_slots_per_endpoint))
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=WORKFLOWS[Queue.WEBHOOKS],
+        activities=[deliver.deliver_webhook, deliver.close_delivery],
+        **_options(settings, settings.webhooks_slots),
+    )
+
+
+def _catalog_activities(catalog: CatalogEmbedding) -> Sequence[Callable[..., Awaitable[object]]]:
+    return (
+        catalog.embed_texts,
+        catalog.mend_index,
+        catalog.begin_build,
+        catalog.fill_build,
+        catalog.publish_build,
+    )
+
+
+def _options(settings: WorkerSettings, slots: int) -> _Options:
+    return _Options(
+        interceptors=[
+            LogContextInterceptor(),
+            HeartbeatInterceptor(),
+            MetricsInterceptor(),
+            FailureInterceptor(debug=DebugSettings().microcred_debug),
+            *WORKFLOW_INTERCEPTORS,
+        ],
+        max_concurrent_activities=slots,
+        max_concurrent_workflow_tasks=settings.workflow_slots,
+        max_cached_workflows=settings.cached_workflows,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
+        graceful_shutdown_timeout=timedelta(seconds=settings.grace_s),
+        deployment_config=settings.deployment,
+    )
