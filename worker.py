@@ -55,8 +55,7 @@ from domain.assessments.ports import AssessmentRuns
 from domain.database import Database
 from domain.grading.ledger import SpendingLimits
 from domain.grading.ports import EssayGrader, TextAnalysis
-from domain.privacy import RetentionRule
-from domain.privacy_ports import ErasureList
+from domain.privacy import ErasureList, RetentionRule
 from domain.recommending.ports import CatalogRuns, CredentialIndex, Embedder, EmbeddingLedger, NearestLearners
 from domain.webhooks.deliveries import WebhookSender
 from persistence.database import DatabaseSettings, create_engine
