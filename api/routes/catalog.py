@@ -27,7 +27,7 @@ from api.schemas.errors import answers
 from api.security.authorization import actor_of
 from api.workflow_engine import told
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
-from domain.recommending.ports import Found
+from domain.recommending.ports import SearchResult
 from persistence.catalog_intake import CatalogIntakeUnit
 from persistence.content.catalog_rows import Reading, read_rows
 from persistence.queries.catalog_views import ImportView
@@ -122,7 +122,7 @@ async def search_credentials(query: Annotated[SearchQuery, Query()], services: S
     )
 
 
-async def _by_meaning(catalogue: Catalogue, query: SearchQuery) -> Found | None:
+async def _by_meaning(catalogue: Catalogue, query: SearchQuery) -> SearchResult | None:
     search_id = await catalogue.queries.keep_words(query.q)
     try:
         return await catalogue.searches.search(search_id, limit=FETCHED * query.limit)

@@ -69,7 +69,7 @@ class Result:
         return any(reason.heals for reason in self.degraded_reasons)
 
     def metrics(self, *, total_latency_ms: int) -> Metrics:
-        bought = [score for score in self.essay_scores if score.bought]
+        bought = [score for score in self.essay_scores if score.graded_by_model]
         costs = [score.cost_cents for score in self.essay_scores]
         return Metrics(
             total_latency_ms=total_latency_ms,

@@ -135,7 +135,7 @@ class GradingRequest:
     rejected: Rejected | None = None
 
 
-def judge(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
+def validate_reply(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
     """Holds an answer to the rubric and to the text that the model was shown.
 
     Invalid are an unreadable answer, a missing, repeated or unknown criterion, an unknown level, and a level above
@@ -178,12 +178,12 @@ def next_call(essay: Essay, replies: Mapping[Call, Reply], samples: int) -> Call
             return undecided
 
 
-def ask(essay: Essay, replies: Mapping[Call, Reply], call: Call) -> GradingRequest:
+def build_request(essay: Essay, replies: Mapping[Call, Reply], call: Call) -> GradingRequest:
     """What to send for a call; the corrective round repeats what was wrong with the first answer."""
     text = _text(essay, replies, call.variant)
     if call.round == 0:
         return GradingRequest(essay=essay, text=text)
-    verdict = judge(essay.rubric, text, replies[call._replace(round=0)])
+    verdict = validate_reply(essay.rubric, text, replies[call._replace(round=0)])
     return GradingRequest(essay=essay, text=text, rejected=verdict if isinstance(verdict, Rejected) else None)
 
 
@@ -307,7 +307,7 @@ def _sample(
         reply = replies[call]
         if isinstance(reply, Unreadable) and reply.withheld:
             return Unscorable(reason=DegradedReason.ESSAY_REFUSED_BY_PROVIDER)
-        verdict = judge(rubric, text, reply)
+        verdict = validate_reply(rubric, text, reply)
         if isinstance(verdict, Accepted):
             return _less_sure(verdict, CORRECTED) if number else verdict
     return Unscorable()

@@ -58,7 +58,7 @@ class GradingModel(Protocol):
         """What the call costs at most; None where nobody knows the model's price."""
         ...
 
-    async def buy(self, wanted: GradingRequest) -> Completion:
+    async def complete(self, wanted: GradingRequest) -> Completion:
         """One answer, by one request that is the same for equal `wanted`.
 
         Raises:
@@ -77,11 +77,11 @@ class GradingModel(Protocol):
 class ModelAnswers(Protocol):
     """The ledger. An answer that is there is never bought again."""
 
-    async def bought(self, key: CompletionKey) -> dict[Call, bytes]:
+    async def replies(self, key: CompletionKey) -> dict[Call, bytes]:
         """The raw replies for the key's essay, versions, model and epoch, whichever call it names."""
         ...
 
-    async def intend(self, intent: Reservation, limits: SpendingLimits) -> datetime:
+    async def reserve(self, intent: Reservation, limits: SpendingLimits) -> datetime:
         """Claims a call before it is made and reserves its highest price; a failed or lapsed claim is taken over.
 
         Returns when the claim lapses, which tells it from every other one.
@@ -94,7 +94,7 @@ class ModelAnswers(Protocol):
         """
         ...
 
-    async def keep(self, key: CompletionKey, answer: Completion) -> bytes:
+    async def record(self, key: CompletionKey, answer: Completion) -> bytes:
         """Stores a reply, with the real price instead of the reserved one. The first one kept stays, and is returned.
 
         Raises:

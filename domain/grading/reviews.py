@@ -45,7 +45,7 @@ def reviewed(rubric: EssayRubric, score: EssayScore, review: Review) -> EssaySco
         max_points=max_points,
         fraction=fraction,
         ratings=ratings,
-        feedback=review.comment or (score.feedback if score.bought and confirmed else rebuilt),
+        feedback=review.comment or (score.feedback if score.graded_by_model and confirmed else rebuilt),
         confidence=Decimal(1),
         needs_review=False,
         degraded_reason=None,
@@ -59,6 +59,6 @@ def _rating(
     """A confirmed level keeps its rationale, except an estimate's, which says nothing about the reviewer's decision."""
     if before is None or before.level != level:
         return CriterionRating(criterion=criterion, level=level, points=points, rationale="Set by a reviewer.")
-    if score.bought or score.reviewed:
+    if score.graded_by_model or score.reviewed:
         return replace(before, confidence=Decimal(1))
     return replace(before, confidence=Decimal(1), rationale="Confirmed by a reviewer.")

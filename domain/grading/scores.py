@@ -152,7 +152,7 @@ class EssayScore:
     reviewed: bool = False
 
     @property
-    def bought(self) -> bool:
+    def graded_by_model(self) -> bool:
         """Whether a language model answered."""
         return self.model != "none" and not self.model.startswith("local-")
 

@@ -51,7 +51,7 @@ class SearchQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SearchResult:
     """For each query its hits, best first, ties by credential id; why the search is less than configured, if it is."""
 
     hits: tuple[tuple[SearchHit, ...], ...]
@@ -61,7 +61,7 @@ class Found:
 class CredentialIndex(Protocol):
     """Hybrid search (words and vectors) over the active credentials of the catalogue."""
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
         """For each query at most `limit` (>= 1) hits. All queries at once.
 
         Raises:
@@ -233,7 +233,7 @@ class CatalogRuns(Protocol):
 class CatalogSearches(Protocol):
     """The engine that has a worker embed a query and search for it."""
 
-    async def search(self, search_id: UUID, *, limit: int) -> Found:
+    async def search(self, search_id: UUID, *, limit: int) -> SearchResult:
         """The hits, at most `limit` (>= 1), for the words that wait under the id.
 
         Raises:

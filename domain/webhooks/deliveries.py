@@ -73,7 +73,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class WebhookResponse:
     """What came of a request: the status if there was one, the first 1 KiB of the body without NULs.
 
     `retry_after_s` (0..86,400) is what the partner asked to wait.
@@ -104,7 +104,7 @@ class DueAttempt:
 
 
 class WebhookSender(Protocol):
-    async def send(self, message: Message) -> Answer:
+    async def send(self, message: Message) -> WebhookResponse:
         """One POST of exactly the message's bytes, within a deadline. Whatever the partner does is an answer.
 
         Raises:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, DueAttempt
+from domain.webhooks.deliveries import Delivery, DeliveryStatus, DueAttempt, WebhookResponse
 
 
 class DeliveryRuns(Protocol):
@@ -40,7 +40,7 @@ class Deliveries(Protocol):
         ...
 
     async def record(
-        self, delivery_id: UUID, attempt: int, now: datetime, answer: Answer, wait_s: float | None
+        self, delivery_id: UUID, attempt: int, now: datetime, answer: WebhookResponse, wait_s: float | None
     ) -> bool:
         """Writes an attempt down, and what follows for delivery and endpoint; `wait_s` None means it was the last.
 
