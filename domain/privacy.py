@@ -1,4 +1,4 @@
-"""People who are to be forgotten, and what is kept for how long."""
+"""Erasure of people, retention of data, and their ports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,59 +11,59 @@ from domain.webhooks.deliveries import Delivery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """The erasure of the person `id`. `organization_id` None: a platform admin."""
+    """The erasure of the user `id`. `organization_id` None: the user is a platform admin."""
 
     id: UUID
     organization_id: UUID | None
 
 
 class RetentionRule(StrEnum):
-    """What is deleted or blanked once it is old; each value names the setting of its age."""
+    """A kind of data that is deleted or blanked at a certain age. Each value names the setting of that age."""
 
     IDEMPOTENCY_KEYS = "idempotency_keys"
-    """Answers kept for replays, past their expiry."""
+    """Stored responses of idempotent requests that have expired."""
     REFRESH_TOKENS = "refresh_tokens"
-    """Past their expiry."""
+    """Expired refresh tokens."""
     WEBHOOK_ATTEMPTS = "webhook_attempts"
     WEBHOOK_EVENTS = "webhook_events"
-    """With their deliveries, once none is pending."""
+    """Events and their deliveries, if no delivery is pending."""
     JOBS = "jobs"
-    """Steps of assessments that have ended."""
+    """Jobs of assessments that have ended."""
     MODEL_REPLIES = "model_replies"
-    """The raw replies, not that they were bought, for results that wait for nothing."""
+    """The raw replies of results that wait for no healing or review. The record of each paid call stays."""
     DENIALS = "denials"
     ANSWERS = "answers"
-    """Answers and raw replies of results that wait for nothing; an organization may set its own age."""
+    """Answers and raw replies of results that wait for no healing or review. An organization may set its own age."""
 
 
 class ErasureRuns(Protocol):
-    """The engine that runs erasures. Each call may be repeated; a second one changes nothing.
+    """The workflow engine, for erasures. Every call is idempotent.
 
     Raises:
-        ExternalServiceError: the engine did not take the call in time; reconciliation repeats it.
+        ExternalServiceError: the engine did not accept the call in time. Reconciliation repeats it.
     """
 
     async def start(self, erasure: Erasure) -> None:
-        """Ensures a live run of an erasure that has begun."""
+        """Start the run of an erasure that has begun, unless one is live."""
         ...
 
     async def live(self, erasures: Sequence[Erasure]) -> frozenset[UUID]:
-        """The ids of those with a live run, as far as the engine's index knows (seconds behind); at most 200 a call."""
+        """Return the ids of erasures with a live run. The engine's index lags by seconds. At most 200 a call."""
         ...
 
 
 class ErasureList(Protocol):
-    """Who was erased, outside the database and its dumps."""
+    """The list of erased users, stored outside the database and its dumps."""
 
     async def add(self, user_id: UUID) -> None:
-        """Durable when it returns; once, however often it is called."""
+        """Add the user durably. Repeated calls add one entry."""
         ...
 
 
 class Erasures(Protocol):
-    """Forgetting people. Every call may be repeated."""
+    """The repository of erasures. Every call is idempotent."""
 
-    async def begin(  # who is erased, and by whom
+    async def begin(  # the erased user, and the user who erases
         self,
         user_id: UUID,
         *,
@@ -72,53 +72,55 @@ class Erasures(Protocol):
         actor_id: UUID,
         actor_role: str,
     ) -> Erasure:
-        """From the commit on nothing is written about the person, and no token of theirs is good; with an audit row.
+        """Begin an erasure and write an audit row. After the commit, writes about the user fail and tokens are invalid.
 
-        Only people of `organization_id` and of `role` may be erased; None stands for every one. An erasure that has
-        begun goes on.
+        Only users of `organization_id` with `role` may be erased; None allows any. A begun erasure continues.
 
         Raises:
-            NotFound: there is no such person, or they are erased.
-            Conflict: they are the last admin.
+            NotFound: the user does not exist or has been erased.
+            Conflict: the user is the last admin.
         """
         ...
 
     async def confirm(self, user_id: UUID) -> None:
-        """Raises NotFound where no erasure of such a person has begun."""
+        """Raise NotFound unless an erasure of the user has begun."""
         ...
 
     async def unfinished(self, *, after: UUID | None, limit: int) -> tuple[Erasure, ...]:
-        """Begun and not finished, by id, from after `after`."""
+        """Return erasures that have begun and not finished, by id, after `after`."""
         ...
 
     async def assessments(self, user_id: UUID, *, after: UUID | None, limit: int) -> tuple[UUID, ...]:
-        """The person's, by id, from after `after`."""
+        """Return the ids of the user's assessments, after `after`."""
         ...
 
     async def pending_deliveries(self, assessment_ids: Sequence[UUID]) -> tuple[Delivery, ...]:
-        """Of the events about these."""
+        """Return the pending deliveries of events about these assessments."""
         ...
 
     async def forget_assessments(self, assessment_ids: Sequence[UUID]) -> None:
-        """Deletes or blanks what the person wrote and what was written about it; ends what is open."""
+        """Delete or blank the user's answers and everything derived from them. End the assessments that are open."""
         ...
 
     async def forget_account(self, user_id: UUID) -> None:
-        """Deletes or blanks the person's address, profile, sessions, credentials and remarks."""
+        """Delete or blank the user's address, profile, sessions, credentials and remarks."""
         ...
 
     async def finish(self, user_id: UUID) -> None:
-        """Notes that nothing is left, with an audit row."""
+        """Mark the erasure as finished and write an audit row."""
         ...
 
 
 class AuditTrail(Protocol):
     async def seal(self, *, limit: int) -> int:
-        """Links at most `limit` rows that are not sealed yet to the chain; returns how many."""
+        """Add at most `limit` unsealed rows to the hash chain. Return their number."""
         ...
 
 
 class Retention(Protocol):
     async def apply(self, rule: RetentionRule, *, days: int, limit: int) -> int:
-        """Lets go of a batch that is older than `days` by the rule; returns how many rows, 0 when none is left."""
+        """Delete or blank at most `limit` rows that the rule covers and that are older than `days`. Return their number.
+
+        0 means that no such row is left.
+        """
         ...

@@ -179,7 +179,7 @@ def test_a_score_names_its_rule_and_says_why(rubric: RuleRubric, answer: Answer,
 
 
 def test_an_explanation_names_the_unit() -> None:
-    score = score_rule(item(number(), Decimal(1), uow="EUR"))
+    score = score_rule(item(number(), Decimal(1), unit="EUR"))
     assert "The value is 1250 EUR; an answer up to 5 EUR away counts." in score.explanation
 
 
