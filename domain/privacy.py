@@ -119,8 +119,8 @@ class AuditTrail(Protocol):
 
 class Retention(Protocol):
     async def apply(self, rule: RetentionRule, *, days: int, limit: int) -> int:
-        """Delete or blank at most `limit` rows that the rule covers and that are older than `days`. Return their number.
+        """Delete or blank at most `limit` rows of the rule that are older than `days`.
 
-        0 means that no such row is left.
+        Return the number of rows; 0 means that none is left.
         """
         ...

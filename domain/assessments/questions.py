@@ -95,7 +95,7 @@ class MultipleChoiceRubric(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberRubric(_Strict):
-    """A rubric that gives all points within the tolerance. `relative`: a share of the value's magnitude (0.02 = 2 %)."""
+    """A rubric that gives all points within the tolerance. `relative`: a share of the value's size (0.02 = 2 %)."""
 
     kind: Literal[QuestionKind.NUMBER] = QuestionKind.NUMBER
     points: Decimal
