@@ -1,7 +1,8 @@
-"""Unicode text: the check for blank texts, and the normal form of names."""
+"""Text helpers: the check for blank texts, the normal form of names, and lists in sentences."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 _IGNORABLE: Final = re.compile(
@@ -17,6 +18,12 @@ _INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Z
 def is_blank(text: str) -> bool:
     """Return whether the text has only white space, invisible characters and combining marks without a letter."""
     return all(map(_is_invisible, text))
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Join one or more names for a sentence: "A", "A and B" or "A, B and C"."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _is_invisible(character: str) -> bool:

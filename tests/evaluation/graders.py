@@ -230,5 +230,5 @@ def _everything_wrong(essay: Essay) -> Rejected:
     criteria = essay.rubric.criteria
     problems = [("answer", "x" * 400)]
     problems += [(each.key, "must be one of " + ", ".join(level.name for level in each.levels)) for each in criteria]
-    problems += [(each.key, "names no quote that stands in the essay, word for word") for each in criteria]
+    problems += [(each.key, "has no quote that is in the essay word for word") for each in criteria]
     return Rejected(problems=tuple(Problem(*each) for each in problems))
