@@ -240,7 +240,7 @@ class AnswerFormat(_Strict):
             raise ValueError("min_words: must not be above max_words")
 
     def admits(self, number: Decimal) -> bool:
-        """Return whether the number is within `minimum` and `maximum`. A limit that is None does not apply."""
+        """Return whether the number is within `minimum` and `maximum`. None sets no limit."""
         above = self.minimum is None or number >= self.minimum
         return above and (self.maximum is None or number <= self.maximum)
 

@@ -33,8 +33,8 @@ class CompletionKey:
 class Completion:
     """A provider's raw reply and its cost.
 
-    Token counts are None if the reply does not have them. `prompt_tokens` include `cached_tokens`. `cost_cents` is
-    None if the price is unknown.
+    None means: the reply does not have the token count, or the price is unknown. `prompt_tokens` include
+    `cached_tokens`.
     """
 
     raw: bytes
@@ -70,7 +70,7 @@ class Reservation:
 class EmbeddingPurchase:
     """The cost of a paid request for embeddings. `id` is unique to the request.
 
-    `tokens` is None if the reply does not have them, and `cost_cents` if the price is unknown.
+    None means: the reply does not have the token count, or the price is unknown.
     """
 
     id: UUID

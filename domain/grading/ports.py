@@ -36,7 +36,7 @@ class EssayGrader(Protocol):
     """Grades essays by their rubrics. It chooses levels; the points come from the rubric."""
 
     async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
-        """Return one score for each essay, in order. Points are None if the grader abstains.
+        """Return one score for each essay, in order. An abstention has points None.
 
         Raises:
             ExternalServiceError: the grader's service failed; a retry may help.

@@ -24,7 +24,7 @@ from domain.text import enumerated
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """The result of a rule. `fraction` (0..1) is exact. It is None if the item is no evidence for a skill."""
+    """The result of a rule. `fraction` (0..1) is exact; None: the item is no evidence for a skill."""
 
     rule: str
     fraction: Fraction | None
@@ -45,7 +45,7 @@ def score_rule(item: Item) -> RuleScore:
     rubric = item.question.rubric
     if isinstance(rubric, EssayRubric):
         raise CorruptData(f"Item {item.snapshot_id} is an essay, which rules cannot score")
-    verdict = _judge(item, rubric)
+    verdict = _apply_rule(item, rubric)
     worth = Decimal(0) if isinstance(rubric, ScaleRubric) else rubric.points
     return RuleScore(
         snapshot_id=item.snapshot_id,
@@ -57,7 +57,7 @@ def score_rule(item: Item) -> RuleScore:
     )
 
 
-def _judge(item: Item, rubric: RuleRubric) -> _Verdict:
+def _apply_rule(item: Item, rubric: RuleRubric) -> _Verdict:
     match rubric, item.answer:
         case _, None:
             return _unanswered(rubric)

@@ -83,7 +83,7 @@ class RuleScore:
     """The score of an item by a rule.
 
     Profile answers are neither right nor wrong: `points` and `max_points` are 0, and `fraction` is their evidence.
-    `fraction` is None for an unanswered profile question, which is no evidence for a skill.
+    An unanswered profile question has the fraction None, because it is no evidence for a skill.
     `rule` is `single_choice`, `partial_credit`, `numeric_tolerance`, `profile_evidence` or `unanswered`.
     """
 
@@ -119,7 +119,7 @@ class CriterionRating:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """The total latency and cost of an essay's model calls. `cost_cents` is None if a part of the cost is unknown."""
+    """The total latency and cost of an essay's model calls. `cost_cents` None: a part is unknown."""
 
     latency_ms: int
     cost_cents: Decimal | None
@@ -129,11 +129,11 @@ class Spent:
 class EssayScore:
     """The score of an essay: the output of the step `score_essay` from any grader.
 
-    `points` and `fraction` are None if the grader abstained. Then the essay is no evidence for any skill, and a
-    reviewer must grade it. `model` is the model's name, `local-…` for the local grader, or `none` for an unanswered
+    `points` and `fraction` None mean that the grader abstained: the essay is no evidence for any skill, and a reviewer
+    must grade it. `model` is the model's name, `local-…` for the local grader, or `none` for an unanswered
     essay or one that no grader could grade. `reviewed`: a reviewer set or confirmed the levels. `latency_ms` and
-    `cost_cents` are the sums over all paid model calls, including those with rejected replies. `cost_cents` is None if
-    a cost is unknown.
+    `cost_cents` are the sums over all paid model calls, including those with rejected replies. `cost_cents` None: a
+    cost is unknown.
     """
 
     snapshot_id: UUID

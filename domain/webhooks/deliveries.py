@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from domain.errors import InvalidInput, Problem
-from domain.webhooks.ip_ranges import Address, is_public
+from domain.webhooks.ip_ranges import IpAddress, is_public
 
 DAY_S: Final = 86_400.0
 JITTER: Final = 0.1
@@ -75,7 +75,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookResponse:
-    """A partner's response to a request, or the reason why there is none.
+    """A partner's response to a request, or the failure to get one.
 
     `code` is the HTTP status, `excerpt` the first 1 KiB of the body without NULs, and `retry_after_s` (0..86,400) the
     wait that the partner asked for.
@@ -92,7 +92,7 @@ class WebhookResponse:
 class DueAttempt:
     """The state of a delivery before its next attempt.
 
-    `message` is None if nothing may be sent to this endpoint about this user. `turn_in_s` (>= 0) is the wait that the
+    `message` None: nothing may be sent to this endpoint about this user. `turn_in_s` (>= 0) is the wait that the
     endpoint's rate limit requires. `next_in_s` is the time until the attempt that the last attempt scheduled, or None
     without an earlier attempt.
     """
@@ -260,7 +260,7 @@ def _host(name: str) -> str:
     return plain
 
 
-def _address(host: str) -> Address | None:
+def _address(host: str) -> IpAddress | None:
     try:
         return ip_address(host)
     except ValueError:

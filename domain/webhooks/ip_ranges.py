@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 from typing import Final, TypeAlias
 
-Address: TypeAlias = IPv4Address | IPv6Address
+IpAddress: TypeAlias = IPv4Address | IPv6Address
 
 _NOT_PUBLIC_V4: Final = tuple(
     map(
@@ -46,7 +46,7 @@ _NOT_PUBLIC_V6: Final = tuple(
 )
 
 
-def is_public(address: Address) -> bool:
+def is_public(address: IpAddress) -> bool:
     """Return whether the address is public global unicast and does not embed another address."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_V4)
