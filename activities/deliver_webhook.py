@@ -9,10 +9,10 @@ from temporalio import activity
 from activities.endpoint_slots import EndpointConcurrencyLimiter, retry_later
 from domain.database import Database
 from domain.webhooks.deliveries import (
-    Answer,
     Delivery,
     DeliveryStatus,
     DueAttempt,
+    WebhookResponse,
     WebhookSender,
     next_wait_s,
     status_after,
@@ -94,7 +94,7 @@ class DeliverWebhook:
         async with self._database.statement() as uow:
             return await uow.deliveries.close(delivery_id, status, reason)
 
-    async def _recorded(self, attempt: AttemptInput, now: datetime, answer: Answer) -> AttemptResult:
+    async def _recorded(self, attempt: AttemptInput, now: datetime, answer: WebhookResponse) -> AttemptResult:
         wait_s = next_wait_s(attempt.then_wait_s, answer.retry_after_s)
         async with self._database.statement() as uow:
             written = await uow.deliveries.record(attempt.delivery.id, attempt.attempt, now, answer, wait_s)

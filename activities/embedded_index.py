@@ -8,7 +8,7 @@ import structlog
 
 from activities.index_catalog import WHOLE_SHARE
 from domain.errors import ExternalServiceError
-from domain.recommending.ports import CatalogRuns, CredentialIndex, EmbeddingArtifacts, Found, SearchQuery
+from domain.recommending.ports import CatalogRuns, CredentialIndex, EmbeddingArtifacts, SearchQuery, SearchResult
 
 ASKED_EVERY_S: Final = 30.0
 
@@ -42,7 +42,7 @@ class EmbeddedIndex:
         self._asked_until = 0.0
         self._embedded = False
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
         if time.monotonic() >= self._asked_until:
             self._embedded = await self._ask()
             self._asked_until = time.monotonic() + self._asked_every_s

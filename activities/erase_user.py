@@ -4,8 +4,7 @@ from temporalio import activity
 
 from domain.assessments.ports import LiveRuns
 from domain.database import Database
-from domain.privacy import Erasure
-from domain.privacy_ports import ErasureList
+from domain.privacy import Erasure, ErasureList
 
 PAGE = 50
 """Assessments of one transaction."""

@@ -11,8 +11,7 @@ from temporalio import activity
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.ports import AssessmentRuns
 from domain.database import Database, Repositories
-from domain.privacy import Erasure
-from domain.privacy_ports import ErasureRuns
+from domain.privacy import Erasure, ErasureRuns
 from domain.recommending.ports import CatalogRuns
 from domain.webhooks.deliveries import Delivery
 from domain.webhooks.ports import DeliveryRuns

@@ -14,7 +14,7 @@ from domain.assessments.steps import Step
 from domain.database import Database, Repositories
 from domain.errors import ExternalServiceError
 from domain.grading.scores import DegradedReason
-from domain.recommending.ports import CredentialIndex, Embedder, Found, SearchQuery
+from domain.recommending.ports import CredentialIndex, Embedder, SearchQuery, SearchResult
 from domain.recommending.ranking import gap_query
 from domain.recommending.recommendations import Evidence, SearchHit, Trace
 from domain.recommending.roles import Credential
@@ -79,7 +79,7 @@ class RetrieveEvidence:
             reviews=reviews,
         )
 
-    async def _search(self, gaps: Sequence[SkillGap]) -> tuple[Found, Embedder]:
+    async def _search(self, gaps: Sequence[SkillGap]) -> tuple[SearchResult, Embedder]:
         """What was found, and by whose vectors."""
         try:
             return await _found(self._searched, gaps), self._searched.embedder
@@ -91,7 +91,7 @@ class RetrieveEvidence:
         return replace(found, degraded_reason=DegradedReason.EMBEDDER_FALLBACK), self._standby.embedder
 
 
-async def _found(searched: Searched, gaps: Sequence[SkillGap]) -> Found:
+async def _found(searched: Searched, gaps: Sequence[SkillGap]) -> SearchResult:
     texts = [gap_query(gap) for gap in gaps]
     vectors = await embed_lines(searched.embedder, texts)
     queries = [

@@ -37,7 +37,7 @@ from domain.grading.model_grading import (
     LeftToPerson,
     Unscorable,
     Variant,
-    ask,
+    build_request,
     essay_score,
     next_call,
 )
@@ -170,11 +170,11 @@ class ScoreEssay:
     async def _advance(self, wanted: EssayInput, job: JobKey) -> EssayProgress:
         essay, key = await self._read(wanted)
         async with self._database.statement() as uow:
-            bought = await uow.model_answers.bought(key)
+            bought = await uow.model_answers.replies(key)
         replies = {call: self._model.read(raw) for call, raw in bought.items()}
         due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
         if isinstance(due, Call):
-            request = await self._analysis.run(ask, essay, replies, due)
+            request = await self._analysis.run(build_request, essay, replies, due)
             try:
                 raw = await self._buy(replace(key, call=due), request)
             except Conflict:  # somebody else has just bought it
@@ -214,10 +214,10 @@ class ScoreEssay:
             highest_price_cents=self._model.highest_price_cents(wanted),
         )
         async with self._database.transaction() as uow:
-            claim = await uow.model_answers.intend(intent, self._grading.limits)
+            claim = await uow.model_answers.reserve(intent, self._grading.limits)
             await uow.commit()
         try:
-            bought = await self._model.buy(wanted)
+            bought = await self._model.complete(wanted)
         except (Exception, asyncio.CancelledError):
             await self._release(key, claim)
             raise
@@ -229,7 +229,7 @@ class ScoreEssay:
         while True:
             try:
                 async with self._database.statement() as uow:
-                    kept = await uow.model_answers.keep(key, bought)
+                    kept = await uow.model_answers.record(key, bought)
             except StorageUnavailable:
                 if time.monotonic() > ends:
                     raise

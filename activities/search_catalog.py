@@ -10,7 +10,7 @@ from activities.retrieve_evidence import Searched
 from domain.database import Database
 from domain.errors import ExternalServiceError
 from domain.grading.scores import DegradedReason
-from domain.recommending.ports import Found, SearchQuery
+from domain.recommending.ports import SearchQuery, SearchResult
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ class SearchCatalog:
         self._standby = standby
 
     @activity.defn
-    async def search_catalog(self, wanted: CatalogSearchInput) -> Found:
+    async def search_catalog(self, wanted: CatalogSearchInput) -> SearchResult:
         """The hits of the one query; NotFound where its words were taken or forgotten already."""
         async with self._database.statement() as uow:
             words = await uow.catalog.take_words(wanted.search_id)
@@ -46,6 +46,6 @@ class SearchCatalog:
         return replace(found, degraded_reason=DegradedReason.EMBEDDER_FALLBACK)
 
 
-async def _found(searched: Searched, words: str, limit: int) -> Found:
+async def _found(searched: Searched, words: str, limit: int) -> SearchResult:
     (vector,) = await searched.embedder.embed([words])
     return await searched.index.search([SearchQuery(text=words, vector=vector)], limit=limit)

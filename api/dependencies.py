@@ -15,7 +15,7 @@ from api.security.principals import Principals
 from api.security.tokens import Principal, Tokens
 from api.settings import ApiSettings
 from api.workflow_engine import Runs
-from domain.privacy_ports import ErasureRuns
+from domain.privacy import ErasureRuns
 from domain.recommending.ports import CatalogRuns, CatalogSearches
 from domain.webhooks.ports import DeliveryRuns
 from persistence.queries.assessments import Queries

@@ -1,1 +1,1 @@
-"""What microcred knows about assessments, scores and recommendations. No I/O, no third party."""
+"""The rules of assessments, grading and recommendations. Pure Python: no I/O and no third-party imports."""

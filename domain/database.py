@@ -5,7 +5,7 @@ from typing import Protocol
 
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
-from domain.privacy_ports import AuditTrail, Erasures, Retention
+from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
 from domain.webhooks.ports import Deliveries
 
@@ -27,16 +27,16 @@ class Repositories(Protocol):
 
 
 class UnitOfWork(Repositories, Protocol):
-    """A transaction. Nothing is kept unless `commit` is called."""
+    """A transaction. It is rolled back unless `commit` is called."""
 
     async def commit(self) -> None: ...
 
 
 class Database(Protocol):
-    """Opens connections to the database. Never hold one open across a network call.
+    """A factory of database connections. Never hold one open across a network call.
 
     Raises:
-        StorageUnavailable: the database is away or overloaded, instead of the driver's error.
+        StorageUnavailable: the database is unreachable or overloaded. It replaces the driver's error.
     """
 
     def transaction(self) -> AbstractAsyncContextManager[UnitOfWork]:
@@ -44,8 +44,8 @@ class Database(Protocol):
         ...
 
     def statement(self) -> AbstractAsyncContextManager[Repositories]:
-        """Open a connection in autocommit, for reads or one writing statement.
+        """Open an autocommit connection, for reads or one writing statement.
 
-        It saves the round trips of a transaction. A second write could be lost alone, so tests refuse it.
+        It saves the round trips of a transaction. Tests reject a second write, because the two would not be atomic.
         """
         ...

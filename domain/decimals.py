@@ -1,30 +1,30 @@
-"""Exact numbers: decimals at the edges, fractions inside, one rounding to four places at the end."""
+"""Exact numbers: input and output are decimals, calculations use fractions, and results are rounded once."""
 
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Final
 
 PLACES: Final = 4
-"""Decimal places of points, fractions and weights of evidence, as they are stored."""
+"""Decimal places of stored points, fractions and evidence weights."""
 
 MAX_DIGITS: Final = 15
-"""Significant digits of a number. A double keeps that many, so JSON may carry it as a number both ways."""
+"""Significant digits of a number. A double preserves 15 digits, so a JSON number can carry the value both ways."""
 
 _CONTEXT: Final = Context(prec=MAX_DIGITS)
 
 
 def is_exact(value: Decimal) -> bool:
-    """Whether it is 0, or has at most 15 significant digits and a magnitude from 1e-15 to below 1e15."""
+    """Return whether the value is 0, or has at most 15 significant digits and a magnitude from 1e-15 to below 1e15."""
     if not value.is_finite() or value == 0:
         return value.is_finite()
     return -MAX_DIGITS <= value.adjusted() < MAX_DIGITS and _CONTEXT.plus(value) == value
 
 
 def to_exact(value: Decimal) -> Decimal | None:
-    """The nearest exact value, in its canonical form; None for a NaN and for magnitudes of 1e15 and more.
+    """Return the nearest exact value in canonical form, or None for NaN, infinity and magnitudes from 1e15.
 
-    Keeps 15 significant digits, and turns magnitudes below 1e-15 into 0: both remove the error of calculating with
-    doubles.
+    The value is rounded to 15 significant digits, and magnitudes below 1e-15 become 0. Both remove the rounding error
+    of calculations with doubles.
     """
     if not value.is_finite():
         return None
@@ -37,15 +37,15 @@ def to_exact(value: Decimal) -> Decimal | None:
 
 
 def canonical(value: Decimal) -> Decimal:
-    """The one form of an exact value: 1250.00 and 1.25E+3 become 1250, -0 becomes 0."""
+    """Return the canonical form of an exact value: 1250.00 and 1.25E+3 become 1250, -0 becomes 0."""
     return _CONTEXT.add(_CONTEXT.normalize(value), Decimal(0))
 
 
 def plain(value: Decimal) -> str:
-    """An exact value as people write it, without exponent and trailing zeros."""
+    """Format an exact value without an exponent or trailing zeros."""
     return f"{canonical(value):f}"
 
 
 def rounded(value: Fraction) -> Decimal:
-    """To four places, half to even."""
+    """Round to four decimal places, half to even."""
     return Decimal(round(value * 10**PLACES)).scaleb(-PLACES)

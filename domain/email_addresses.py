@@ -1,4 +1,4 @@
-"""The form in which e-mail addresses are compared."""
+"""Normalization of e-mail addresses for comparison."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ MAX_CHARS: Final = 254
 
 
 def normalize_email(address: str) -> str:
-    """The address in lower case. Two addresses belong to the same account exactly when their normal forms are equal.
+    """Return the address in lower case. Addresses with the same normal form belong to the same account.
 
     Only printable ASCII is accepted. Outside ASCII, upper and lower case differ between Python, PostgreSQL and an
     issuer's directory: U+0130 (capital I with a dot) becomes `i` in one of them and something else in another.

@@ -1,4 +1,4 @@
-"""The error tree. Every error has a stable code; transports map types to their own status, never the other way."""
+"""The error classes of the application. Each has a stable code; each transport maps the classes to its own status."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import ClassVar
 
 
 class AppError(Exception):
-    """An error with a code that clients may rely on and a message that is safe to show.
+    """An error with a stable code and a message that is safe to show.
 
-    Messages name ids and fields, never answers, addresses or secrets. `remedy` is what the failure of a run adds for
-    whoever operates it, where the message does not say it.
+    Messages name ids and fields, never answers, addresses or secrets. `remedy` tells the operator of a failed run what
+    to do, unless the message already says it.
     """
 
     code: ClassVar[str] = "INTERNAL_500"
@@ -23,9 +23,9 @@ class AppError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with one field of the input.
+    """A problem with one field of the input.
 
-    `row` (from 1) and `key` say where in an imported table, `question_id` which answer of a batch.
+    `row` (from 1) and `key` locate it in an imported table, `question_id` in a batch of answers.
     """
 
     field: str
@@ -36,10 +36,10 @@ class Problem:
 
 
 class InvalidInput(AppError):
-    """The input breaks a rule that its sender could have known."""
+    """The input breaks a documented rule."""
 
     code = "VALIDATION_400"
-    remedy = "Correct what was sent"
+    remedy = "Correct the input"
 
     def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(message)
@@ -55,23 +55,23 @@ class Forbidden(AppError):
 
 
 class PasswordChangeRequired(AppError):
-    """Somebody else has set the caller's password: the caller must choose a new one first."""
+    """Another person set the caller's password, so the caller must choose a new one first."""
 
     code = "PASSWORD_CHANGE_REQUIRED"
 
 
 class NotFound(AppError):
-    """It does not exist, or it is not the caller's to see: the two are not told apart."""
+    """The object does not exist or the caller may not see it. The error does not say which."""
 
     code = "NOT_FOUND_404"
-    remedy = "Was Postgres restored to before it was made?"
+    remedy = "Check whether Postgres was restored to a time before it was created"
 
 
 class InvalidAssessmentState(AppError):
-    """The assessment's state does not allow this."""
+    """The assessment's state does not allow the operation."""
 
     code = "ASSESSMENT_409"
-    remedy = "Another run or request was faster"
+    remedy = "Another run or request changed the state first"
 
 
 class RecommendationNotReady(AppError):
@@ -85,14 +85,14 @@ class AssessmentFailed(AppError):
 
 
 class Conflict(AppError):
-    """Somebody else changed the same thing first."""
+    """Another request or run changed the same row first."""
 
     code = "CONFLICT_409"
     remedy = "Another run is ahead of this one"
 
 
 class RequestInProgress(AppError):
-    """The same request, by its idempotency key, is being worked on: its answer can be had a moment later."""
+    """A request with the same idempotency key is in progress. Its response is available soon."""
 
     code = "IDEMPOTENCY_409"
 
@@ -104,7 +104,7 @@ class KeyReused(AppError):
 
 
 class TooManyRequests(AppError):
-    """The caller asks more often than the limit allows; `retry_after_s` is how long to wait, in seconds."""
+    """The caller has exceeded a rate limit. `retry_after_s` is the time to wait in seconds."""
 
     code = "RATE_LIMIT_429"
 
@@ -114,14 +114,14 @@ class TooManyRequests(AppError):
 
 
 class Erased(AppError):
-    """The person is being, or has been, erased: nothing more is written about them."""
+    """The user is being erased or has been erased, so no data about the user may be written."""
 
     code = "ERASED_410"
-    remedy = "Nothing of theirs is worked on any more"
+    remedy = "No action: the data of erased users is not processed"
 
 
 class ExternalServiceError(AppError):
-    """Somebody else's service failed. `retry_after_s` is what it asked to wait, in seconds >= 0, if it did."""
+    """A third-party service failed. `retry_after_s` (>= 0) is the wait that the service asked for, or None."""
 
     code = "EXTERNAL_SERVICE_502"
 
@@ -131,83 +131,83 @@ class ExternalServiceError(AppError):
 
 
 class ModelUnavailable(ExternalServiceError):
-    """The language model could not be reached or failed; a retry may help."""
+    """The language model is unreachable or failed. A retry may help."""
 
-    remedy = "It is tried again; then the local grader stands in, and healing goes on"
+    remedy = "The call is retried; then the local grader grades the essay, and healing tries again later"
 
 
 class ModelTimeout(ExternalServiceError):
-    """The language model did not answer within the deadline; perhaps it answered, and was paid, all the same."""
+    """The language model did not reply within the deadline. The provider may still charge for the call."""
 
-    remedy = "It is tried once more; then the local grader stands in, and healing goes on"
+    remedy = "The call is retried once; then the local grader grades the essay, and healing tries again later"
 
 
 class ModelCircuitOpen(ExternalServiceError):
-    """The language model failed too often just now, so it is not asked."""
+    """The circuit breaker is open: recent calls to the language model failed too often, so none is made."""
 
-    remedy = "Mend what failed; healing goes on by itself"
+    remedy = "Fix the cause of the failed calls; healing then continues automatically"
 
 
 class ModelNotConfigured(ExternalServiceError):
-    """There is no language model to ask."""
+    """No language model is configured."""
 
 
 class ModelBusy(ExternalServiceError):
-    """The language model's provider asks to wait for longer than an essay should."""
+    """The provider asks for a longer wait than grading of an essay allows."""
 
-    remedy = "Healing waits for as long"
+    remedy = "Healing waits for that time"
 
 
 class ModelKeyRefused(ExternalServiceError):
-    """The provider refuses the API key."""
+    """The provider rejects the API key."""
 
-    remedy = "Restart the workers with it"
+    remedy = "Then restart the workers"
 
 
 class ModelQuotaExhausted(ExternalServiceError):
-    """The account at the provider has no credit left."""
+    """The account at the provider has no credit or quota left."""
 
 
 class ModelUnknown(ExternalServiceError):
     """The provider does not know the model."""
 
-    remedy = "Restart the workers with the right ones"
+    remedy = "Then restart the workers"
 
 
 class ModelRequestRefused(ExternalServiceError):
-    """The provider refuses the request as it is; the same one would be refused again."""
+    """The provider rejects the request, and would reject the same request again."""
 
-    remedy = "Check OPENAI_MODEL and what is set beside it, then restart the workers"
+    remedy = "Check OPENAI_MODEL and the options set with it, then restart the workers"
 
 
 class TextRefused(ExternalServiceError):
-    """The provider refuses a text because of its content; the same text would be refused again."""
+    """The provider refuses a text because of its content, and would refuse the same text again."""
 
 
 class TextTooLong(ExternalServiceError):
-    """A text does not fit into what the model reads."""
+    """A text is longer than the model's context allows."""
 
-    remedy = "Choose a model that reads more, or set a lower OPENAI_MAX_TOKENS"
+    remedy = "Choose a model with a larger context, or set a lower OPENAI_MAX_TOKENS"
 
 
 class BudgetSpent(ExternalServiceError):
-    """The organization's budget for the day does not cover another answer."""
+    """The organization's budget for the day does not cover another model call."""
 
-    remedy = "Healing goes on tomorrow; ESSAY_BUDGET_CENTS_PER_DAY sets the budget"
+    remedy = "Healing continues tomorrow; ESSAY_BUDGET_CENTS_PER_DAY sets the budget"
 
 
 class AttemptsExceeded(AppError):
-    """The student has handed in too many assessments for the role on this day for another one to be paid for."""
+    """The student has submitted more assessments of the role today than the daily limit of model grading allows."""
 
     code = "ATTEMPTS_429"
-    remedy = "ESSAY_ATTEMPTS_PER_DAY sets how many are paid for"
+    remedy = "ESSAY_ATTEMPTS_PER_DAY sets the limit"
 
 
 class AnswerAwaited(AppError):
-    """Another attempt is buying the same answer; `retry_after_s` is for how long at most."""
+    """Another attempt has reserved the same model call. The reservation expires within `retry_after_s`."""
 
     code = "ANSWER_AWAITED_409"
-    remedy = "This one waits for it"
+    remedy = "This attempt waits for its reply"
 
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
@@ -215,14 +215,14 @@ class AnswerAwaited(AppError):
 
 
 class AnalysisFailed(AppError):
-    """The analysis of a text failed: time limit exceeded, process crashed, out of memory, or an exception."""
+    """The analysis of a text failed: timeout, crash of the process, lack of memory, or an exception."""
 
     code = "ANALYSIS_500"
-    remedy = "The essay is left to a person; the worker's log names the cause"
+    remedy = "A reviewer must grade the essay; the worker's log names the cause"
 
 
 class AttemptLost(AppError):
-    """The attempt before this one crashed its worker or ran out of time; the step runs again after `retry_after_s`."""
+    """The previous attempt crashed its worker or timed out. The step runs again after `retry_after_s`."""
 
     code = "ATTEMPT_LOST_503"
     remedy = "The step runs again after a pause"
@@ -233,35 +233,35 @@ class AttemptLost(AppError):
 
 
 class GraderFailed(AppError):
-    """Grading an essay crashed the grader or ran out of time too often: it is not tried again, a person grades it."""
+    """Grading of an essay crashed the grader or timed out too often. It is not retried; a reviewer must grade it."""
 
     code = "GRADER_FAILED_500"
     remedy = "Review the essay; the worker's log names the cause"
 
 
 class StepGivenUp(AppError):
-    """A step crashed its worker or ran out of time too often: it is not tried again."""
+    """A step crashed its worker or timed out too often. It is not retried."""
 
     code = "STEP_GIVEN_UP_500"
-    remedy = "Look for the cause in the worker's log and its memory limit"
+    remedy = "Find the cause in the worker's log, and check its memory limit"
 
 
 class StorageUnavailable(AppError):
-    """Our own database is away or overloaded: the same call succeeds later."""
+    """The application's database is unreachable or overloaded. The same call succeeds later."""
 
     code = "STORAGE_503"
-    remedy = "It is tried again until the database serves: see that Postgres is up and has connections left"
+    remedy = "The call is retried until the database responds: check that Postgres is up and has free connections"
 
 
 class TemporarilyUnavailable(AppError):
-    """What the call needs is overloaded or away just now: the same call succeeds later."""
+    """A dependency of the call is overloaded or unreachable. The same call succeeds later."""
 
     code = "UNAVAILABLE_503"
-    remedy = "It is tried again"
+    remedy = "The call is retried"
 
 
 class CorruptData(AppError):
-    """Stored data breaks an invariant: a retry cannot help, a person must look."""
+    """Stored data breaks an invariant. A retry does not help; an operator must correct the data."""
 
     code = "CORRUPT_DATA_500"
-    remedy = "No retry helps: a person must correct what is stored"
+    remedy = "A retry does not help: correct the stored data"

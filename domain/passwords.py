@@ -1,4 +1,4 @@
-"""Which texts are passwords, and the form in which they are hashed."""
+"""Password rules, and the normal form in which passwords are hashed."""
 
 import re
 import unicodedata
@@ -6,13 +6,13 @@ from typing import Final
 
 MIN_CHARS: Final = 12
 MAX_BYTES: Final = 72
-"""What bcrypt reads. A longer password is refused, never cut."""
+"""The number of bytes that bcrypt reads. A longer password is rejected, never truncated."""
 MIN_OWN_CHARS: Final = 6
-"""Characters that must remain once the account's address is taken out of a password."""
+"""Characters that must remain after the parts of the account's address are removed from a password."""
 _MIN_PART_CHARS: Final = 3
-"""A shorter part of an address is in too many passwords by chance."""
+"""Shorter parts of an address occur in too many passwords by chance."""
 _MAX_SHRINKAGE: Final = 3
-"""NFC makes no text shorter than a third of its UTF-8 bytes."""
+"""NFC shortens a text to no less than a third of its UTF-8 bytes."""
 
 TOO_SHORT_OR_LONG: Final = f"must have at least {MIN_CHARS} characters, and at most {MAX_BYTES} bytes in UTF-8"
 BLANK: Final = f"must have at least {MIN_CHARS} characters that are not blank or invisible"
@@ -25,9 +25,9 @@ class PasswordTooLong(ValueError):
 
 
 def normalize_password(password: str) -> str:
-    """The password as RFC 8265 (OpaqueString) compares it: every kind of space is U+0020, and the text is in NFC.
+    """Return the password in the form of RFC 8265 (OpaqueString): in NFC, with every kind of space as U+0020.
 
-    Characters that the profile forbids, such as tabs, stay as they are, because stored passwords may have them.
+    Characters that the profile forbids, such as tabs, do not change, because stored passwords may contain them.
 
     Raises:
         PasswordTooLong: the normal form has more than `MAX_BYTES` bytes in UTF-8.
@@ -42,14 +42,14 @@ def normalize_password(password: str) -> str:
 
 
 def could_fit(password: str) -> bool:
-    """Whether the normal form may have at most `MAX_BYTES` bytes."""
+    """Return whether the normal form could fit into `MAX_BYTES` bytes, without normalizing the password."""
     return len(password) <= MAX_BYTES * _MAX_SHRINKAGE and len(_encoded(password)) <= MAX_BYTES * _MAX_SHRINKAGE
 
 
 def spellings(password: str) -> tuple[str, ...]:
-    """The forms that a stored hash may have been made from, the normal form first; each has at most `MAX_BYTES` bytes.
+    """Return the forms that a stored hash may come from, the normal form first. Each has at most `MAX_BYTES` bytes.
 
-    Earlier releases hashed what the client sent. Nearly all clients send NFC or NFD.
+    Earlier releases hashed the text as the client sent it. Nearly all clients send NFC or NFD.
     """
     if not could_fit(password):
         return ()
@@ -62,7 +62,7 @@ def spellings(password: str) -> tuple[str, ...]:
 
 
 def find_weakness(password: str, email: str) -> str | None:
-    """Why the text cannot be the password of the account with this address; None if it can."""
+    """Return why the text is not allowed as the password of the account with this address, or None if it is."""
     try:
         normal = normalize_password(password)
     except PasswordTooLong:
@@ -79,12 +79,12 @@ def find_weakness(password: str, email: str) -> str | None:
 
 
 def _repeats(text: str) -> bool:
-    """Whether the text is one to three characters, repeated."""
+    """Return whether the text repeats the same one to three characters."""
     return any(text == (text[:period] * len(text))[: len(text)] for period in range(1, 4))
 
 
 def _is_like_address(text: str, email: str) -> bool:
-    """Whether parts of the address are in the text, and too little else is."""
+    """Return whether the text contains parts of the address and fewer than `MIN_OWN_CHARS` other characters."""
     local, _, domain = email.partition("@")
     parts = {_compact(part) for part in (email, local, domain, *re.split(r"[^a-z0-9]+", email.lower()))}
     given = rest = _compact(text)
@@ -95,7 +95,7 @@ def _is_like_address(text: str, email: str) -> bool:
 
 
 def _compact(text: str) -> str:
-    """The text in lower case, without blanks and without what separates the parts of an address."""
+    """Return the text in lower case, without white space and the separators of address parts."""
     return re.sub(r"[\s@._+-]+", "", text.casefold())
 
 

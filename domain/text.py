@@ -1,7 +1,8 @@
-"""Unicode text: when a text is blank, and the one form in which names are compared."""
+"""Text helpers: the check for blank texts, the normal form of names, and lists in sentences."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 _IGNORABLE: Final = re.compile(
@@ -11,12 +12,18 @@ _IGNORABLE: Final = re.compile(
 """Unicode's Default_Ignorable_Code_Point: characters that are not displayed, such as a zero-width space."""
 _BLANK_BRAILLE: Final = "\u2800"
 _INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs", "Mc", "Me", "Mn"})
-"""Controls, private use, surrogates, spaces, and combining marks, which need a letter to stand on."""
+"""Controls, private use, surrogates, spaces, and combining marks, which are visible only on a letter."""
 
 
 def is_blank(text: str) -> bool:
-    """Whether the text shows nothing: only white space, invisible characters or combining marks without a letter."""
+    """Return whether the text has only white space, invisible characters and combining marks without a letter."""
     return all(map(_is_invisible, text))
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Join one or more names for a sentence: "A", "A and B" or "A, B and C"."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _is_invisible(character: str) -> bool:
@@ -28,9 +35,9 @@ def _is_invisible(character: str) -> bool:
 
 
 def normalized_name(name: str) -> str:
-    """The form in which names are stored and compared, so that names that look alike are equal.
+    """Return the normal form of a name, in which names that look alike are equal.
 
-    Removes invisible characters, applies NFKC and turns each run of white space into one space. Callers limit the
-    length first: NFKC takes quadratic time on long runs of combining marks.
+    The form has no invisible characters, is in NFKC, and has one space for each run of white space. Limit the length
+    first, because NFKC takes quadratic time on long runs of combining marks.
     """
     return " ".join(unicodedata.normalize("NFKC", _IGNORABLE.sub("", name)).split())

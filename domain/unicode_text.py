@@ -11,7 +11,7 @@ MAX_MARKS: Final = 30
 """Combining marks in a row, as in Unicode's Stream-Safe Text Format. Normalization sorts each run of marks in
 quadratic time; no language stacks more than a few."""
 MAX_NORMALIZED_CHARS: Final = 2 * MAX_ESSAY_CHARS
-"""NFKC expands a character up to 18-fold. Ordinary text hardly grows."""
+"""NFKC expands a character up to 18-fold. Ordinary text grows little."""
 _FIRST_MARK: Final = "\u0300"
 
 _TAG: Final = "[\U000e0000-\U000e007f]"
@@ -26,8 +26,8 @@ _HIDDEN: Final = re.compile(
     "|\u202e[^\\S\n]{0,9}[A-Za-z]"
 )
 """Text in tag characters; bytes coded as invisible characters; a word with a break after each letter; Latin letters
-in reverse. Other uses are legitimate: joiners in Persian, Indic scripts and emoji, a break in a long word, direction
-marks in Hebrew and Arabic or before a Windows path, escape sequences of a terminal, icons in the private use area."""
+in reverse order. Other uses are legitimate: joiners in Persian, Indic scripts and emoji, a break in a long word,
+direction marks in Hebrew and Arabic or before a Windows path, terminal escape sequences, private-use icons."""
 
 _HAN: Final = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _SYLLABIC: Final = re.compile("[\u3041-\u30ff\uac00-\ud7af\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]")
@@ -35,12 +35,12 @@ _SYLLABIC: Final = re.compile("[\u3041-\u30ff\uac00-\ud7af\u0e00-\u0fff\u1000-\u
 
 
 def nfkc(text: str) -> str:
-    """The text in NFKC, at most `MAX_NORMALIZED_CHARS` of it, in linear time."""
+    """Return the first `MAX_NORMALIZED_CHARS` characters of the text in NFKC, in linear time."""
     return unicodedata.normalize("NFKC", limit_marks(text))[:MAX_NORMALIZED_CHARS]
 
 
 def limit_marks(text: str) -> str:
-    """The text without the combining marks that follow `MAX_MARKS` others."""
+    """Return the text with each run of combining marks cut to `MAX_MARKS`."""
     if text.isascii():
         return text
     runs = groupby(text, _is_mark)
@@ -48,18 +48,18 @@ def limit_marks(text: str) -> str:
 
 
 def latin_length(text: str) -> int:
-    """The length of a text in Latin letters.
+    """Return the length of a text in Latin letters.
 
-    A Han character says about as much as three Latin letters, and one of a syllabic or unspaced script as much as two.
+    A Han character counts as three Latin letters, and a character of a syllabic or unspaced script as two.
     """
     return len(text) + 2 * len(_HAN.findall(text)) + len(_SYLLABIC.findall(text))
 
 
 def has_hidden_characters(text: str) -> bool:
-    """Whether characters that nobody sees carry a message, or disguise or reverse a word."""
+    """Return whether invisible characters carry a message, or disguise or reverse a word."""
     return _HIDDEN.search(_FLAG.sub("", text)) is not None
 
 
 def _is_mark(character: str) -> bool:
-    """Whether normalization turns it into combining marks; some have a combining class only when decomposed."""
+    """Return whether a character decomposes to combining marks. Some have a combining class only when decomposed."""
     return character >= _FIRST_MARK and unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
-from domain.privacy_ports import AuditTrail, Erasures, Retention
+from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
 from domain.webhooks.ports import Deliveries
 from persistence.audit_seal import SqlAuditTrail

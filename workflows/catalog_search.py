@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.search_catalog import CatalogSearchInput, SearchCatalog
-    from domain.recommending.ports import Found
+    from domain.recommending.ports import SearchResult
     from workflows.policies import activity_options, versioning
 
 
@@ -18,7 +18,7 @@ class CatalogSearchWorkflow:
     """
 
     @workflow.run
-    async def run(self, wanted: CatalogSearchInput) -> Found:
+    async def run(self, wanted: CatalogSearchInput) -> SearchResult:
         return await workflow.execute_activity_method(
             SearchCatalog.search_catalog, wanted, **activity_options("search_catalog", "Embed the query and search")
         )

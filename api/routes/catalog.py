@@ -27,7 +27,7 @@ from api.schemas.errors import answers
 from api.security.authorization import actor_of
 from api.workflow_engine import notify_engine
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
-from domain.recommending.ports import Found
+from domain.recommending.ports import SearchResult
 from persistence.content.catalog_rows import Reading, read_rows
 from persistence.queries.catalog_views import ImportView
 from persistence.request_database import RequestUnitOfWork
@@ -122,7 +122,7 @@ async def search_credentials(query: Annotated[SearchQuery, Query()], services: S
     )
 
 
-async def _by_meaning(catalog: CatalogServices, query: SearchQuery) -> Found | None:
+async def _by_meaning(catalog: CatalogServices, query: SearchQuery) -> SearchResult | None:
     search_id = await catalog.queries.keep_words(query.q)
     try:
         return await catalog.searches.search(search_id, limit=FETCHED * query.limit)

@@ -1,4 +1,4 @@
-"""Answers as they are sent and shown, and what a student may see of how they are judged."""
+"""Validate answers, convert them to JSON, and build the part of a rubric that students may see."""
 
 import re
 from decimal import Decimal
@@ -20,21 +20,21 @@ from domain.errors import InvalidInput, Problem
 from domain.text import is_blank
 
 AnswerJson: TypeAlias = str | int | float | dict[str, list[str]]
-"""An answer on the wire: a choice or a text, a number, or {"choices": [...]}."""
+"""An answer in the HTTP API: a string (a choice or a text), a number, or {"choices": [...]}."""
 
 _NOT_STORABLE: Final = re.compile("[\0\ud800-\udfff]")
-"""NUL and lone surrogates, which JSON can carry and a database text cannot."""
+"""NUL and lone surrogates: valid in JSON strings, invalid in a Postgres text column."""
 
 
 def check_answer(answer_format: AnswerFormat, raw: object) -> Answer | None:
-    """Check `raw`, a JSON value, against what the question asks for; return None where it clears the answer.
+    """Validate `raw`, a JSON value, against the answer format. Return None if it clears the answer.
 
-    `None` clears an answer of any kind, and so does a blank text. Several choices are returned in the question's
-    order; an empty list of choices is an answer. Numbers are rounded to 15 significant digits, because a program that
-    calculates with doubles sends 33.333333333333336. Word limits are guidance.
+    `None` clears an answer of any kind, and a blank text clears a text answer. Choices are returned in the question's
+    order; an empty list of choices is an answer. Numbers are rounded to 15 significant digits, because clients that
+    calculate with doubles send values such as 33.333333333333336. Word limits are not enforced.
 
     Raises:
-        InvalidInput: it is not what the question asks for; the problem never repeats the input.
+        InvalidInput: the value does not match the format. The problem never repeats the input.
     """
     if raw is None:
         return None
@@ -50,7 +50,7 @@ def check_answer(answer_format: AnswerFormat, raw: object) -> Answer | None:
 
 
 def answer_json(answer: Answer) -> AnswerJson:
-    """A checked answer in the shape in which it was sent; `check_answer` takes it back unchanged."""
+    """Convert a checked answer to JSON. `check_answer` accepts the result and returns the same answer."""
     match answer:
         case Decimal():
             return int(answer) if answer == answer.to_integral_value() else float(answer)
@@ -61,7 +61,7 @@ def answer_json(answer: Answer) -> AnswerJson:
 
 
 def public_rubric(question: Question) -> dict[str, object]:
-    """How the answer will be judged: points, and for essays criteria and levels, but nothing that gives it away."""
+    """Build the public part of the rubric: points, and criteria and levels for essays. It never includes the key."""
     match question.rubric:
         case EssayRubric() as rubric:
             criteria = [_public_criterion(criterion) for criterion in rubric.criteria]
@@ -96,9 +96,9 @@ def _choices(answer_format: AnswerFormat, raw: object) -> tuple[str, ...]:
         case _:
             _refuse('must be an object {"choices": [...]}')
     if any(choice not in answer_format.choices for choice in chosen):
-        _refuse("must hold only choices that are offered")
+        _refuse("must contain only choices that the question offers")
     if len(set(chosen)) != len(chosen):
-        _refuse("must not hold a choice twice")
+        _refuse("must not contain a choice twice")
     return tuple(choice for choice in answer_format.choices if choice in chosen)
 
 
@@ -115,7 +115,7 @@ def _number(answer_format: AnswerFormat, raw: object) -> Decimal:
 
 
 def _decimal(raw: object) -> Decimal:
-    """Floats count as their shortest text: 0.1 is a tenth."""
+    """Convert a number exactly. A float is read as its shortest text, so 0.1 becomes one tenth."""
     if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
         _refuse("must be a number")
     return Decimal(repr(raw)) if isinstance(raw, float) else Decimal(raw)
@@ -128,9 +128,9 @@ def _text(answer_format: AnswerFormat, raw: object) -> str | None:
     if len(raw) > limit:
         _refuse(f"must have at most {limit} characters")
     if _NOT_STORABLE.search(raw):
-        _refuse("must not hold NUL characters or lone surrogates")
+        _refuse("must not contain NUL characters or lone surrogates")
     return None if is_blank(raw) else raw
 
 
 def _refuse(problem: str) -> NoReturn:
-    raise InvalidInput("The answer is not what the question asks for", (Problem("answer", problem),))
+    raise InvalidInput("The answer does not match the question's format", (Problem("answer", problem),))

@@ -1,4 +1,4 @@
-"""The lifecycle of an assessment: in_progress -> awaiting_async -> completed | failed, and what is refused."""
+"""The state machine of an assessment: in_progress -> awaiting_async -> completed | failed."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -18,7 +18,10 @@ class AssessmentStatus(StrEnum):
 
 
 class Healing(StrEnum):
-    """Whether a published result will be improved: `due` while a configured part's failure may pass."""
+    """Whether healing will improve a published result.
+
+    `due`: a later run will try again. `final`: no later run will try again. `stopped`: healing has failed.
+    """
 
     NONE = "none"
     DUE = "due"
@@ -27,12 +30,12 @@ class Healing(StrEnum):
 
 
 EXPIRED: Final = "expired"
-"""The failure reason of an assessment that ran out without an answer; it cannot be run again."""
+"""The failure reason of an assessment that expired without an answer. Such an assessment cannot be run again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """One learner's attempt at a role. `run` starts at 1 and grows with each rerun; `revision` 0 means unpublished."""
+    """One learner's attempt at a role. `run` starts at 1 and increases with each rerun. `revision` 0: unpublished."""
 
     id: UUID
     user_id: UUID
@@ -49,28 +52,28 @@ class Assessment:
     healing: Healing = Healing.NONE
 
     def check_open(self, now: datetime) -> None:
-        """Refuses answers unless in progress and not expired."""
+        """Raise InvalidAssessmentState unless the assessment is in progress and has not expired."""
         if self.status is not AssessmentStatus.IN_PROGRESS:
             raise InvalidAssessmentState(f"Assessment is {self.status}, answers are no longer accepted")
         if self.is_due(now):
             raise InvalidAssessmentState("Assessment has expired, answers are no longer accepted")
 
     def is_due(self, now: datetime) -> bool:
-        """Whether its time has run out."""
+        """Return whether the assessment has expired at `now`."""
         return now >= self.expires_at
 
     def submit(self) -> "Assessment":
-        """The learner hands it in, or its time is up; at least one question is answered."""
+        """Submit the assessment, on the learner's request or on expiry. At least one question must be answered."""
         return self._move(AssessmentStatus.AWAITING_ASYNC, {AssessmentStatus.IN_PROGRESS})
 
     def expire(self, *, answered: bool) -> "Assessment":
-        """Time is up: what was answered is submitted; nothing answered is a failure."""
+        """Submit an assessment with answers at its expiry; fail one without answers."""
         if answered:
             return self.submit()
         return self._move(AssessmentStatus.FAILED, {AssessmentStatus.IN_PROGRESS}, failure_reason=EXPIRED)
 
     def claim(self, now: datetime) -> "Assessment":
-        """A workflow takes it up; claiming again keeps the first time."""
+        """Mark the assessment as claimed by a workflow. A repeated claim keeps the first `claimed_at`."""
         if self.status is not AssessmentStatus.AWAITING_ASYNC:
             raise InvalidAssessmentState(f"Assessment is {self.status} and cannot be claimed")
         return self if self.claimed_at else replace(self, claimed_at=now)
@@ -86,7 +89,7 @@ class Assessment:
         )
 
     def revise(self, *, degraded: bool, healing: Healing) -> "Assessment":
-        """A later revision is published; when it was completed stays."""
+        """Publish a later revision. `completed_at` does not change."""
         return self._move(
             AssessmentStatus.COMPLETED,
             {AssessmentStatus.COMPLETED},
@@ -97,13 +100,13 @@ class Assessment:
         )
 
     def end_healing(self, healing: Healing, reason: str | None = None) -> "Assessment":
-        """Healing is given up (`final`) or has failed (`stopped`, for `reason`); the published result stays."""
+        """End healing as `final`, or as `stopped` with a reason after a failure. The published result stays."""
         return self._move(
             AssessmentStatus.COMPLETED, {AssessmentStatus.COMPLETED}, healing=healing, failure_reason=reason
         )
 
     def retry_healing(self) -> "Assessment":
-        """Healing that was given up or has failed is due again; one that is due already stays so."""
+        """Make healing due again after it ended or failed. Healing that is already due stays due."""
         if self.healing is Healing.NONE:
             raise InvalidAssessmentState(f"Assessment is {self.status} and there is nothing to heal")
         return self._move(
@@ -111,12 +114,12 @@ class Assessment:
         )
 
     def fail(self, reason: str) -> "Assessment":
-        """It cannot go on; an assessment that is finished, either way, is left alone."""
+        """Fail an unfinished assessment."""
         unfinished = {AssessmentStatus.IN_PROGRESS, AssessmentStatus.AWAITING_ASYNC}
         return self._move(AssessmentStatus.FAILED, unfinished, failure_reason=reason)
 
     def rerun(self) -> "Assessment":
-        """A failed assessment is tried again with a new run; an expired one has nothing to run on."""
+        """Start a new run of a failed assessment. One that expired without an answer cannot be run again."""
         if self.failure_reason == EXPIRED:
             raise InvalidAssessmentState("Assessment expired without an answer and cannot be run again")
         return self._move(
@@ -128,7 +131,7 @@ class Assessment:
         )
 
     def _move(self, to: AssessmentStatus, starts: Collection[AssessmentStatus], **changes: object) -> "Assessment":
-        """Two moves may share an end but never a start: submitting and rerunning both await a result."""
+        """Change the status if the current one is in `starts`; otherwise raise InvalidAssessmentState."""
         if self.status not in starts:
             raise InvalidAssessmentState(f"Assessment is {self.status} and cannot become {to}")
         return replace(self, status=to, **changes)  # type: ignore[arg-type]  # replace() is not typed per field

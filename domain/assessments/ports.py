@@ -1,4 +1,4 @@
-"""Ports of assessments: their rows, jobs and results, and the engine that runs them."""
+"""Ports of assessments: repositories of assessments, jobs and results, and the workflow engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,56 +16,58 @@ Output = TypeVar("Output")
 
 
 class AssessmentRuns(Protocol):
-    """The engine that runs assessments. Each call may be repeated; a second one changes nothing.
+    """The workflow engine, for assessments. Every call is idempotent.
 
     Raises:
-        ExternalServiceError: the engine did not take the call in time; reconciliation repeats it.
+        ExternalServiceError: the engine did not accept the call in time. Reconciliation repeats it.
     """
 
     async def start(self, assessment: Assessment) -> None:
-        """Ensures a live run of an assessment in progress."""
+        """Start the run of an assessment in progress, unless one is live."""
         ...
 
     async def submit(self, assessment: Assessment) -> None:
-        """Ensures a live run that knows the assessment is submitted."""
+        """Signal the submission to the assessment's run. Start a run if none is live."""
         ...
 
     async def live(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
-        """Those with a live run, as far as the engine's index knows (seconds behind); at most 200 ids a call."""
+        """Return the ids with a live run. The engine's index lags by seconds. At most 200 ids a call."""
         ...
 
     async def heal(self, assessment: Assessment) -> None:
-        """Ensures a live run that improves a degraded result when its time comes."""
+        """Start the run that heals a degraded result at its scheduled time, unless one is live."""
         ...
 
     async def heal_now(self, assessment: Assessment) -> None:
-        """The same, without waiting."""
+        """Heal a degraded result immediately."""
         ...
 
     async def reviewed(self, assessment: Assessment) -> None:
-        """Ensures a live run that publishes what reviewers set."""
+        """Start or signal the run that publishes the reviewers' levels."""
         ...
 
     async def live_revisions(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
-        """As `live`, for runs that make a later revision."""
+        """Return the ids with a live run that makes a later revision. Limits as for `live`."""
         ...
 
 
 class LiveRuns(Protocol):
-    """All the runs there are about assessments and deliveries."""
+    """The live runs of assessments and deliveries."""
 
     async def stop(self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery]) -> None:
-        """Cancels those about these, and returns once none is left; one that does not end is terminated.
+        """Cancel every run of these assessments and deliveries, and wait until all have ended.
+
+        A run that does not end after its cancellation is terminated.
 
         Raises:
-            ExternalServiceError: the engine did not take a call in time.
+            ExternalServiceError: the engine did not accept a call in time.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobKey:
-    """A step of a run, for one item where the step has one. `revision` is the one being made (from 1)."""
+    """The key of a job: a step of a run, and the item if the step has one. `revision` is the next one (from 1)."""
 
     assessment_id: UUID
     run: int
@@ -80,7 +82,7 @@ class JobKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What a claimed run works on: its number, the revision it makes and its answered essays."""
+    """The input of a claimed run: the assessment, the revision to make and the ids of its answered essays."""
 
     assessment: Assessment
     revision: int
@@ -88,60 +90,60 @@ class Submission:
 
 
 class Assessments(Protocol):
-    """The aggregate's repository. `lock` serialises every write about one assessment."""
+    """The repository of assessments. `lock` serialises all writes to one assessment."""
 
     async def lock(self, assessment_id: UUID) -> tuple[Assessment, datetime]:
-        """The assessment, locked until the transaction ends, and the database's clock.
+        """Lock the assessment until the transaction ends. Return it with the database's current time.
 
         Raises:
-            NotFound: there is none.
-            Erased: its person is being erased.
+            NotFound: the assessment does not exist.
+            Erased: its user is being erased.
         """
         ...
 
     async def save(self, before: Assessment, after: Assessment, *, actor: UUID | None = None) -> None:
-        """Writes a transition and its audit row; `actor` None is the system.
+        """Write a transition and its audit row. `actor` None means the system.
 
         Raises:
-            Conflict: the row is no longer what `before` says.
+            Conflict: the row no longer matches `before`.
         """
         ...
 
     async def get(self, assessment_id: UUID) -> Assessment:
-        """Without a lock.
+        """Read the assessment without a lock.
 
         Raises:
-            NotFound: there is none.
+            NotFound: the assessment does not exist.
         """
         ...
 
     async def items(self, assessment_id: UUID) -> tuple[Item, ...]:
-        """Every question of the assessment in its order, answered or not."""
+        """Return all questions of the assessment in order, with their answers."""
         ...
 
     async def unclaimed(self, *, older_than_s: float, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        """Submitted that long ago and not claimed, by id, from after `after`."""
+        """Return assessments submitted at least `older_than_s` seconds ago and not claimed, by id, after `after`."""
         ...
 
     async def unfinished(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        """In progress and not due, or claimed and not finished: those that must have a live run; by id."""
+        """Return the assessments that need a live run: in progress and not due, or claimed and unfinished. By id."""
         ...
 
     async def due(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        """In progress past `expires_at`, by id."""
+        """Return assessments in progress that are past `expires_at`, by id."""
         ...
 
     async def healing(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        """Completed with a degraded result that is to be healed, by id."""
+        """Return completed assessments whose healing is due, by id."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun(Generic[Output]):
-    """How a step's job stood when an attempt began.
+    """The state of a step's job at the start of an attempt.
 
-    `output` is there when the step has succeeded before. `lost` counts the attempts that ended without a record: their
-    worker crashed, or their time ran out. `paused` means that the attempt must not run now: the one before it was
+    `output` is set if the step has already succeeded. `lost` counts the attempts that ended without a record, because
+    their worker crashed or they timed out. `paused` means that this attempt must not run now: the previous attempt was
     lost, and the job is queued again.
     """
 
@@ -151,63 +153,63 @@ class Begun(Generic[Output]):
 
 
 class Jobs(Protocol):
-    """`async_jobs`: each step's state and output."""
+    """The repository of `async_jobs`: the state and output of each step."""
 
     async def enqueue(self, keys: Sequence[JobKey]) -> None:
-        """Rows `queued`; existing ones are left as they are."""
+        """Insert rows as `queued`. Existing rows do not change."""
         ...
 
     async def restart(self, keys: Sequence[JobKey]) -> None:
-        """Rows `queued`; what existing ones have put out is forgotten."""
+        """Insert rows as `queued`, or reset existing rows to `queued` and delete their outputs."""
         ...
 
     async def begin(self, key: JobKey, output: type[Output], *, pause: bool = False) -> Begun[Output]:
-        """Marks an attempt as running, or returns the stored output when the step has succeeded before.
+        """Mark an attempt as running, or return the stored output if the step has already succeeded.
 
-        A job that is still marked as running counts a lost attempt. With `pause` it is then queued again instead.
+        If the job is still marked as running, count a lost attempt. With `pause`, queue such a job again instead.
         """
         ...
 
     async def release(self, keys: Sequence[JobKey]) -> None:
-        """Puts running jobs back to `queued`: their attempts ended well, and more are needed."""
+        """Set running jobs back to `queued`, because their attempts ended normally and the step needs more."""
         ...
 
     async def succeed(self, key: JobKey, output: object) -> None:
-        """Stores the output and closes the row.
+        """Store the output and close the row.
 
         Raises:
-            Conflict: the run is over or another has begun; the output is of no use to anybody.
-            Erased: the person is being erased.
+            Conflict: the run has ended or a newer one has begun, so the output is not needed.
+            Erased: the user is being erased.
         """
         ...
 
     async def fail(self, key: JobKey, code: str) -> None:
-        """Records a failed attempt by the error's code; the next attempt opens the row again."""
+        """Record a failed attempt with the error's code. The next attempt reopens the row."""
         ...
 
     async def output(self, key: JobKey, output: type[Output]) -> Output:
-        """The output of a step that succeeded.
+        """Return the output of a succeeded step.
 
         Raises:
-            Conflict: it has none; the run takes the assessment to be further than it is.
+            Conflict: the step has no output. The run is ahead of the database, for example after a restore.
         """
         ...
 
     async def outputs(self, keys: Sequence[JobKey], output: type[Output]) -> dict[JobKey, Output]:
-        """The outputs of those steps that succeeded, in one round trip."""
+        """Return the outputs of the steps that have succeeded, in one round trip."""
         ...
 
     async def close_stale(self, *, older_than_s: float) -> int:
-        """Closes rows that have been `running` for longer than any policy allows; returns how many."""
+        """Close rows that have been `running` for more than `older_than_s` seconds. Return their number."""
         ...
 
 
 class Results(Protocol):
     async def publish(self, assessment: Assessment, now: datetime, result: Result) -> Publication:
-        """Writes a locked assessment's result as its next revision.
+        """Write the result of a locked assessment as its next revision.
 
-        Scores, recommendation, items, traces, metrics, audit rows, events and the revision in this transaction; the
-        first one completes the assessment; the steps' payloads are cleared.
+        One transaction writes scores, recommendation, items, traces, metrics, audit rows, events and the revision, and
+        clears the steps' payloads. The first revision also completes the assessment.
 
         Raises:
             InvalidAssessmentState: the assessment is neither awaiting a result nor completed.
@@ -215,16 +217,16 @@ class Results(Protocol):
         ...
 
     async def fail(self, before: Assessment, after: Assessment) -> tuple[Delivery, ...]:
-        """Writes a locked assessment's move to `failed` with its audit row and event; closes open jobs.
+        """Write a locked assessment's transition to `failed` with its audit row and event, and close open jobs.
 
-        The deliveries of the event are pending: somebody must start them.
+        The returned deliveries of the event are pending. The caller must start them.
         """
         ...
 
     async def published(self, assessment_id: UUID) -> Published:
-        """What the current revision says.
+        """Read the current revision.
 
         Raises:
-            NotFound: there is none yet.
+            NotFound: no revision has been published.
         """
         ...

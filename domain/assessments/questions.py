@@ -1,4 +1,4 @@
-"""Questions, the answers they take and the rubrics that judge them."""
+"""Questions, their answer formats and their rubrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -23,7 +23,7 @@ MAX_WEIGHT: Final = Decimal("999.99")
 
 
 class QuestionType(StrEnum):
-    """The three types of the public contract."""
+    """The three question types of the HTTP API."""
 
     MULTIPLE_CHOICE = "multiple_choice"
     ESSAY = "essay"
@@ -31,7 +31,7 @@ class QuestionType(StrEnum):
 
 
 class QuestionKind(StrEnum):
-    """What an answer looks like, and with it which rule judges it."""
+    """The form of an answer. It determines the rule that scores the answer."""
 
     SINGLE = "single"
     MULTIPLE = "multiple"
@@ -41,7 +41,7 @@ class QuestionKind(StrEnum):
 
     @property
     def question_type(self) -> QuestionType:
-        """`essay` for texts, `profile` for scales, `multiple_choice` for everything with a key."""
+        """Return `essay` for texts, `profile` for scales and `multiple_choice` for kinds with a right answer."""
         match self:
             case QuestionKind.TEXT:
                 return QuestionType.ESSAY
@@ -52,7 +52,7 @@ class QuestionKind(StrEnum):
 
 
 class _Strict:
-    """Pydantic, at the borders, refuses unknown fields; how strict it is with types is the border's choice."""
+    """Pydantic configuration that rejects unknown fields. The caller chooses how strictly types are checked."""
 
     __slots__ = ()
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
@@ -60,7 +60,7 @@ class _Strict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleChoiceRubric(_Strict):
-    """All points for the one correct choice, none otherwise."""
+    """A rubric that gives all points for the correct choice and 0 for any other."""
 
     kind: Literal[QuestionKind.SINGLE] = QuestionKind.SINGLE
     points: Decimal
@@ -75,7 +75,10 @@ class SingleChoiceRubric(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultipleChoiceRubric(_Strict):
-    """Partial credit: max(0, (right - penalty x wrong) / number correct), 0 <= penalty <= number correct."""
+    """A rubric with partial credit: max(0, (right - penalty x wrong) / number correct).
+
+    `penalty` is from 0 to the number of correct choices.
+    """
 
     kind: Literal[QuestionKind.MULTIPLE] = QuestionKind.MULTIPLE
     points: Decimal
@@ -92,7 +95,7 @@ class MultipleChoiceRubric(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberRubric(_Strict):
-    """All points within the tolerance; `relative` is a share of the value's magnitude (0.02 = 2 %)."""
+    """A rubric that gives all points within the tolerance. `relative`: a share of the value's size (0.02 = 2 %)."""
 
     kind: Literal[QuestionKind.NUMBER] = QuestionKind.NUMBER
     points: Decimal
@@ -109,12 +112,12 @@ class NumberRubric(_Strict):
         if self.tolerance < 0:
             raise ValueError("tolerance: must not be negative")
         if self.tolerance_kind == "relative" and self.value == 0:
-            raise ValueError("tolerance_kind: no share of 0 is a tolerance, use absolute")
+            raise ValueError("tolerance_kind: must be absolute because the value is 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleRubric(_Strict):
-    """A profile answer: evidence 0..1 per choice, neither right nor wrong."""
+    """A rubric of a profile question: each choice is evidence from 0 to 1. No choice is right or wrong."""
 
     kind: Literal[QuestionKind.SCALE] = QuestionKind.SCALE
     evidence: Mapping[str, Decimal]
@@ -141,7 +144,7 @@ class Level(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion(_Strict):
-    """One aspect of an essay; `levels` from lowest to highest, points strictly rising from 0."""
+    """One aspect of an essay. `levels` go from lowest to highest; their points rise strictly from 0."""
 
     key: str
     name: str
@@ -164,7 +167,7 @@ class Criterion(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor(_Strict):
-    """A labelled example answer: criterion key -> level name."""
+    """A labelled example answer. `levels` maps criterion keys to level names."""
 
     text: str
     levels: Mapping[str, str]
@@ -182,7 +185,7 @@ class EssayRubric(_Strict):
     def __post_init__(self) -> None:
         check_names("criteria", (criterion.key for criterion in self.criteria))
         if self.max_points > MAX_POINTS:
-            raise ValueError(f"criteria: must be worth at most {MAX_POINTS} points together")
+            raise ValueError(f"criteria: must be worth at most {MAX_POINTS} points in total")
         levels = {criterion.key: {level.name for level in criterion.levels} for criterion in self.criteria}
         for place, anchor in enumerate(self.anchors):
             if anchor.levels.keys() != levels.keys():
@@ -201,7 +204,7 @@ Rubric: TypeAlias = RuleRubric | EssayRubric
 
 
 def _check_keyed(rubric: SingleChoiceRubric | MultipleChoiceRubric | NumberRubric) -> None:
-    """What every rubric with a right answer must have."""
+    """Check the fields that every rubric with a right answer has."""
     check_positive("points", rubric.points, MAX_POINTS)
     check_text("explanation", rubric.explanation)
     check_names("skills", rubric.skills)
@@ -209,7 +212,7 @@ def _check_keyed(rubric: SingleChoiceRubric | MultipleChoiceRubric | NumberRubri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerFormat(_Strict):
-    """What may be answered; only the fields of its kind are set."""
+    """The values that an answer may have. Only the fields of its kind are set."""
 
     kind: QuestionKind
     choices: tuple[str, ...] = ()
@@ -237,7 +240,7 @@ class AnswerFormat(_Strict):
             raise ValueError("min_words: must not be above max_words")
 
     def admits(self, number: Decimal) -> bool:
-        """Whether the number is within `minimum`..`maximum`, where they are set."""
+        """Return whether the number is within `minimum` and `maximum`. None sets no limit."""
         above = self.minimum is None or number >= self.minimum
         return above and (self.maximum is None or number <= self.maximum)
 
@@ -245,7 +248,7 @@ class AnswerFormat(_Strict):
         for declared in fields(self):
             name = declared.name
             if name != "kind" and name not in _FIELDS[self.kind] and getattr(self, name) != declared.default:
-                raise ValueError(f"{name}: is not for kind {self.kind}")
+                raise ValueError(f"{name}: is not allowed for kind {self.kind}")
 
 
 _FIELDS: Final = {
@@ -259,7 +262,7 @@ _FIELDS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question, or its snapshot in an assessment. `version` is the content hash of everything but ids."""
+    """A question, or its snapshot in an assessment. `version` is the content hash of all fields except ids."""
 
     id: UUID
     prompt: str
@@ -281,14 +284,14 @@ class Question:
 
 
 def _check_key(rubric: Rubric, offered: AnswerFormat) -> None:
-    """What counts as right can be answered; every choice of a scale has its evidence."""
+    """Check that the format allows the right answer, and that each choice of a scale has evidence."""
     match rubric:
         case SingleChoiceRubric(correct=correct) if correct not in offered.choices:
             raise ValueError("rubric.correct: must be one of the choices")
         case MultipleChoiceRubric(correct=correct) if not set(correct) <= set(offered.choices):
             raise ValueError("rubric.correct: must be among the choices")
         case ScaleRubric(evidence=evidence) if evidence.keys() != set(offered.choices):
-            raise ValueError("rubric.evidence: must have exactly the choices")
+            raise ValueError("rubric.evidence: must have one entry for each choice and no other")
         case NumberRubric(value=value) if not offered.admits(value):
             raise ValueError("rubric.value: must be within minimum and maximum")
         case _:
@@ -301,7 +304,7 @@ Answer: TypeAlias = str | Decimal | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A question as it stood when the assessment started, with the answer given to it, if any."""
+    """A snapshot of a question at the start of the assessment, with its answer. None: not answered."""
 
     snapshot_id: UUID
     question: Question

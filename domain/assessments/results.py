@@ -1,4 +1,4 @@
-"""A published result, whole: what a student is shown and what `result_revisions` keeps."""
+"""A published result, as students see it and as `result_revisions` stores it."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,9 +11,9 @@ from domain.webhooks.deliveries import Delivery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """What the run cost. Latencies in ms; `total_latency_ms` from submission to publication.
+    """Latency and cost of a run. `total_latency_ms` is the time from submission to publication.
 
-    `token_cost_cents` adds the known costs; `cost_complete` says whether that is all of them.
+    `token_cost_cents` is the sum of the known costs. `cost_complete` is False if a cost is unknown.
     """
 
     total_latency_ms: int
@@ -25,9 +25,9 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Every item's score, in the order of the assessment, and the reviews that they take in.
+    """The scores of all items in the order of the assessment, and the ids of the reviews they include.
 
-    `lowered`: healing took points away in this revision that were shown before.
+    `lowered`: healing in this revision removed points that an earlier revision had shown.
     """
 
     rules: tuple[RuleScore, ...] = ()
@@ -38,7 +38,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What the current revision says of the items, and why it is degraded."""
+    """The item scores of the current revision, and the reasons why it is degraded."""
 
     scores: Scores
     degraded_reasons: tuple[DegradedReason, ...] = ()
@@ -46,7 +46,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Everything one publication says, before it has a revision number; `lowered` as in `Scores`."""
+    """A complete result before it has a revision number. `lowered`: see `Scores`."""
 
     rule_scores: tuple[RuleScore, ...]
     essay_scores: tuple[EssayScore, ...]
@@ -56,7 +56,7 @@ class Result:
 
     @property
     def degraded_reasons(self) -> tuple[DegradedReason, ...]:
-        """Each reason once, in the order of the enumeration."""
+        """The distinct reasons in the order of the enumeration."""
         found = {score.degraded_reason for score in self.essay_scores} | {self.evidence.degraded_reason}
         return tuple(reason for reason in DegradedReason if reason in found)
 
@@ -69,11 +69,11 @@ class Result:
         return any(reason.heals for reason in self.degraded_reasons)
 
     def metrics(self, *, total_latency_ms: int) -> Metrics:
-        bought = [score for score in self.essay_scores if score.bought]
+        by_model = [score for score in self.essay_scores if score.graded_by_model]
         costs = [score.cost_cents for score in self.essay_scores]
         return Metrics(
             total_latency_ms=total_latency_ms,
-            gpt_latency_ms=sum(score.latency_ms for score in bought),
+            gpt_latency_ms=sum(score.latency_ms for score in by_model),
             rag_latency_ms=self.evidence.latency_ms,
             token_cost_cents=sum((cost for cost in costs if cost is not None), Decimal(0)),
             cost_complete=None not in costs,
@@ -82,7 +82,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What `publish_result` answers: small enough for a history. `heals`: a later revision may be better."""
+    """The output of `publish_result`, small enough for a workflow history. `heals`: a later revision may be better."""
 
     assessment_id: UUID
     recommendation_id: UUID

@@ -1,4 +1,4 @@
-"""The steps of a run, by the names that `async_jobs`, task queues and the Web UI share."""
+"""The steps of a run. `async_jobs`, task queues and the Web UI use these names."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -18,14 +18,14 @@ class Step(StrEnum):
 
 
 def answered_essays(items: Iterable[Item]) -> tuple[UUID, ...]:
-    """The snapshots of the texts that somebody wrote, in the assessment's order."""
+    """Return the snapshot ids of the answered essays, in the assessment's order."""
     return tuple(
         item.snapshot_id for item in items if item.question.kind is QuestionKind.TEXT and item.answer is not None
     )
 
 
 def submission_jobs(assessment: Assessment, items: Iterable[Item]) -> tuple[JobKey, ...]:
-    """The jobs queued when an assessment is submitted: one a step, and one an answered essay."""
+    """Return the jobs of a submitted assessment: one for each step and one for each answered essay."""
     steps: list[tuple[Step, UUID | None]] = [(Step.SCORE_RULES, None)]
     steps += [(Step.SCORE_ESSAY, essay) for essay in answered_essays(items)]
     steps += [(step, None) for step in (Step.RETRIEVE_EVIDENCE, Step.BLEND_RECOMMENDATIONS, Step.PUBLISH_RESULT)]
@@ -33,14 +33,14 @@ def submission_jobs(assessment: Assessment, items: Iterable[Item]) -> tuple[JobK
 
 
 def revision_jobs(assessment: Assessment, essays: Iterable[UUID]) -> tuple[JobKey, ...]:
-    """The jobs of a later revision: the essays graded anew, and everything that follows from scores."""
+    """Return the jobs of a later revision: grading of `essays`, and all steps after scoring."""
     steps: list[tuple[Step, UUID | None]] = [(Step.SCORE_ESSAY, essay) for essay in essays]
     steps += [(step, None) for step in (Step.RETRIEVE_EVIDENCE, Step.BLEND_RECOMMENDATIONS, Step.PUBLISH_RESULT)]
     return _jobs(assessment, steps)
 
 
 def _jobs(assessment: Assessment, steps: Iterable[tuple[Step, UUID | None]]) -> tuple[JobKey, ...]:
-    """Of the revision that comes next."""
+    """Return job keys for the assessment's next revision."""
     return tuple(
         JobKey(
             assessment_id=assessment.id,

@@ -1,4 +1,4 @@
-"""What a grader without a language model needs to know of an essay's text; pure, so that it can run in any process."""
+"""The text analysis for the local grader. It is pure, so it can run in a separate process."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from domain.grading.rubrics import Essay
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssayReading:
-    """The flags of a text, the texts to grade, and the prose that tells its language.
+    """The flags of an essay, the texts to grade, and the prose from which its language is detected.
 
-    `texts` is the whole text and, where a flag says that little of it is the student's own, the rest without that.
+    `texts` has the whole text. If a flag says that much of it is copied or repeated, it also has the remaining text.
     """
 
     flags: tuple[str, ...]

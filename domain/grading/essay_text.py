@@ -1,4 +1,4 @@
-"""The text of an essay: sanitized for a grader, and checked for what was not written to answer the question."""
+"""Sanitize the text of an essay, and flag text that was not written to answer the question."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -31,31 +31,35 @@ TEXT_FLAGS: Final = (
 )
 """All flags of `text_flags`, in its order."""
 LITTLE_OF_ITS_OWN: Final = frozenset({COPIED_PROMPT, PASTED_RUBRIC, REPEATED, TOO_SHORT})
-"""The flags that say something about an answer's substance. The others are patterns, and call for a review only."""
+"""The flags for answers with little original text. The other flags match patterns and only cause a review."""
 
 RUN: Final = 8
-"""Words in a row that two texts rarely share by chance; what is less is no copy."""
+"""The shortest run of words that counts as a copy. Two texts rarely share a run of this length by chance."""
 COPIED_SHARE: Final = 0.2
-"""Of the answer, from the prompt: the labelled answers copy nothing, those who quote a sentence of it copy less."""
+"""The share of an answer copied from the prompt that sets the flag. A quoted sentence is less. The labelled answers
+copy nothing."""
 PASTED_WORDS: Final = 14
-"""From the rubric. The project's labelled answers share at most 13 such words with another or with a descriptor."""
+"""The words copied from the rubric that set the flag. The project's labelled answers share at most 13 such words with
+each other or with a descriptor."""
 PASTED_VOCABULARY: Final = 0.7
 FEWEST_IN_VOCABULARY: Final = 12
 LONG_WORD: Final = 4
-"""The share of distinct long words of the highest levels, or of a labelled answer, that an answer holds in any order,
-where there are that many beside the question's. No labelled answer holds more than half of another's."""
+"""An answer with this share of the distinct long words of the highest levels, or of a labelled answer, in any order, is
+flagged. Words of the question do not count, and a text needs `FEWEST_IN_VOCABULARY` other long words. No labelled
+answer has more than half of the long words of another."""
 REPEATED_SHARE: Final = 0.05
-"""Of the answer, said before in its prose; code repeats. The labelled answers repeat nothing."""
+"""The repeated share of an answer that sets the flag. Only prose counts, because code repeats. The labelled answers
+repeat nothing."""
 USUAL_FEWEST_WORDS: Final = 3
 MOST_FEWEST_WORDS: Final = 10
-"""How many words an answer needs where no labelled answer says it, and the most that is ever asked for."""
+"""The minimum number of words without a labelled answer, and the largest minimum that labelled answers can set."""
 
 _INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
-"""Unicode's Default_Ignorable_Code_Point, and what has no meaning of its own: surrogates and private use."""
+"""Unicode's Default_Ignorable_Code_Point, surrogates and private use."""
 _BREAK: Final = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _BLANK: Final = re.compile("[^\\S\n]|[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f\u2800]")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
@@ -63,14 +67,18 @@ _WORD: Final = re.compile(r"[^\W_]+")
 
 
 def sanitize(text: str) -> str:
-    """The text for a grader: no invisible characters, newlines for breaks, spaces for controls, few marks in a row."""
+    """Return the text for a grader.
+
+    Invisible characters are removed, line breaks become newlines, controls become spaces, and runs of combining marks
+    are limited.
+    """
     return limit_marks(_BLANK.sub(" ", _BREAK.sub("\n", _INVISIBLE.sub("", text))))
 
 
 def text_flags(text: str, prompt: str, rubric: EssayRubric, labelled: Sequence[Anchor] = ()) -> tuple[str, ...]:
-    """The flags of an answer to `prompt`, of TEXT_FLAGS in their order; most answers have none.
+    """Return the flags of an answer to `prompt`, in the order of TEXT_FLAGS. Most answers have no flag.
 
-    `labelled` are scored answers in addition to the rubric's own; they show how short an answer may be.
+    `labelled` are graded answers in addition to the rubric's own. They determine how short an answer may be.
     """
     body = sanitize(text)
     words = _words(body)
@@ -89,23 +97,23 @@ def text_flags(text: str, prompt: str, rubric: EssayRubric, labelled: Sequence[A
 
 
 def is_too_short(text: str, rubric: EssayRubric, labelled: Sequence[Anchor] = ()) -> bool:
-    """Whether it has less than a third of the words of the shortest labelled answer that earned something."""
+    """Return whether the text has less than a third of the words of the shortest labelled answer with points."""
     earned = _earning_words(rubric, labelled)
     fewest = min(MOST_FEWEST_WORDS, -(-min(earned) // 3)) if earned else USUAL_FEWEST_WORDS
     return _count_words(text) < fewest
 
 
 def still_answers(left: str, text: str, rubric: EssayRubric, labelled: Sequence[Anchor] = ()) -> bool:
-    """Whether `left`, a part of an answer's text, is enough of it to be graded in its place.
+    """Return whether `left`, the rest of an answer's text, is long enough to be graded instead of the text.
 
-    It has half of the text's words, or as many as the shortest labelled answer that earned something.
+    It needs half of the text's words, or as many words as the shortest labelled answer with points.
     """
     fewest = min([_count_words(text) / 2, *_earning_words(rubric, labelled)])
     return not is_too_short(left, rubric, labelled) and _count_words(left) >= fewest
 
 
 def gradable_text(text: str, prompt: str, rubric: EssayRubric) -> str:
-    """The sentences that can earn points: neither copied from the prompt or the rubric, nor said before.
+    """Return the sentences that can earn points: not copied from the prompt or the rubric, and not repeated.
 
     Returns "" when the text is the rubric's vocabulary in a different order.
     """
@@ -122,13 +130,13 @@ def gradable_text(text: str, prompt: str, rubric: EssayRubric) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The text cut after sentences and at newlines; joined, the parts are the text."""
+    """Split the text after sentences and at newlines. The parts joined are the text."""
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     return [part for start, end in zip([0, *ends], [*ends, len(text)], strict=True) if (part := text[start:end])]
 
 
 def _earning_words(rubric: EssayRubric, labelled: Sequence[Anchor]) -> list[int]:
-    """The number of words of each labelled answer that earned something."""
+    """Return the number of words of each labelled answer with points."""
     lowest = {criterion.key: criterion.levels[0].name for criterion in rubric.criteria}
     return [_word_count(each.text) for each in (*rubric.anchors, *labelled) if dict(each.levels) != lowest]
 
@@ -137,13 +145,13 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(nfkc(text).casefold())
 
 
-@lru_cache(maxsize=1024)  # labelled answers are counted for every essay
+@lru_cache(maxsize=1024)  # every essay needs the counts of the same labelled answers
 def _word_count(text: str) -> int:
     return _count_words(text)
 
 
 def _count_words(text: str) -> int:
-    """The number of words; in scripts without spaces, two Han characters or four others count as a word."""
+    """Return the number of words. In scripts without spaces, two Han characters or four others count as a word."""
     return len(_words(text)) + (latin_length(text) - len(text)) // 4
 
 
@@ -151,13 +159,13 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
     return (tuple(words[start : start + RUN]) for start in range(len(words) - RUN + 1))
 
 
-@lru_cache(maxsize=32)  # a question's own texts are the same for every essay
+@lru_cache(maxsize=32)  # the texts of a question are the same for every essay
 def _runs_of(*texts: str) -> frozenset[tuple[str, ...]]:
     return frozenset(run for text in texts for run in _runs(_words(text)))
 
 
 def _rubric_texts(rubric: EssayRubric) -> list[str]:
-    """The parts of the rubric that students are not shown while they answer, and its descriptors."""
+    """Return the texts of the rubric: labelled answers, criterion descriptions and descriptors."""
     descriptors = [level.descriptor for criterion in rubric.criteria for level in criterion.levels]
     return [*(anchor.text for anchor in rubric.anchors), *(each.description for each in rubric.criteria), *descriptors]
 
@@ -170,14 +178,14 @@ def _is_shuffled_rubric(words: Sequence[str], prompt: str, rubric: EssayRubric) 
 
 @lru_cache(maxsize=32)
 def _vocabularies(prompt: str, *texts: str) -> tuple[frozenset[str], ...]:
-    """The distinct long words of each text that the prompt does not have, of texts with enough of them."""
+    """Return the distinct long words of each text that are not in the prompt, for texts with enough such words."""
     known = set(_words(prompt))
     found = (frozenset(word for word in _words(text) if len(word) >= LONG_WORD and word not in known) for text in texts)
     return tuple(each for each in found if len(each) >= FEWEST_IN_VOCABULARY)
 
 
 def _shared(words: Sequence[str], known: frozenset[tuple[str, ...]]) -> list[bool]:
-    """For each word whether it is in a run of words that `known` has too."""
+    """Return for each word whether it is in a run of words in `known`."""
     shared = [False] * len(words)
     for start, run in enumerate(_runs(words)):
         if run in known:
@@ -186,9 +194,9 @@ def _shared(words: Sequence[str], known: frozenset[tuple[str, ...]]) -> list[boo
 
 
 def _said_before(words: Sequence[str]) -> list[bool]:
-    """For each word whether it is in a run of words that occurred earlier in the text.
+    """Return for each word whether it is in a run of words that occurred earlier in the text.
 
-    Runs with numbers do not count: lines of a log or a table differ in little else.
+    Runs with numbers do not count, because lines of a log or a table often differ only in numbers.
     """
     seen: set[tuple[str, ...]] = set()
     repeated = [False] * len(words)

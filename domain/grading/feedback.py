@@ -1,4 +1,4 @@
-"""Feedback built from levels: what the next level of each criterion asks for. It makes no claim about the text."""
+"""Feedback built from the levels: what the next level of each criterion requires. It says nothing about the text."""
 
 import re
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ _REFERENCE: Final = re.compile(r"As (?P<level>[^,]{1,100}), (?:and )?(?P<rest>.+
 
 
 def next_steps(rubric: EssayRubric, levels: Mapping[str, str]) -> str:
-    """A line per criterion, with its share of the points and what the next level asks for."""
+    """Return a line for each criterion, with its percentage of the points and what the next level requires."""
     return "\n".join(_next_step(criterion, levels[criterion.key]) for criterion in rubric.criteria)
 
 
 def percentage(share: Decimal | Fraction) -> str:
-    """A share 0..1 as students read it, such as "67 %"."""
+    """Format a share 0..1 for students, such as "67 %"."""
     return f"{round(100 * share)} %"
 
 
 def full_descriptor(criterion: Criterion, place: int) -> str:
-    """The descriptor of a level; a reference such as "As Proficient, and …" is replaced by that level's descriptor."""
+    """Return the descriptor of a level. A reference such as "As Proficient, and …" becomes that level's descriptor."""
     descriptor = criterion.levels[place].descriptor
     reference = _REFERENCE.fullmatch(descriptor)
     lower = [level.name for level in criterion.levels[:place]]

@@ -1,4 +1,4 @@
-"""The ledger of model answers: what was asked for, what was paid, and what may still be spent."""
+"""The ledger of paid model calls: keys, replies, reservations, costs and spending limits."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,9 +10,9 @@ from domain.ids import derived_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionKey:
-    """What an answer is bought for, once. The epoch moves when rejected answers are to be bought anew by healing.
+    """The key of a model call, which is paid for once. Healing increases `epoch` to repeat rejected calls.
 
-    `rubric_version` and `prompt_version` are content hashes: another rubric or prompt asks another question.
+    `rubric_version` and `prompt_version` are content hashes, so a changed rubric or prompt has other keys.
     """
 
     assessment_id: UUID
@@ -31,10 +31,10 @@ class CompletionKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A provider's reply, raw, with what it cost.
+    """A provider's raw reply and its cost.
 
-    Tokens are None where the reply does not tell them; `cached_tokens` are part of `prompt_tokens`. `cost_cents` is
-    None where nobody knows the price.
+    None means: the reply does not have the token count, or the price is unknown. `prompt_tokens` include
+    `cached_tokens`.
     """
 
     raw: bytes
@@ -48,7 +48,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendingLimits:
-    """None is no limit. Days are UTC. `attempts_per_day`: submitted assessments of a student at a role."""
+    """Limits per UTC day; None: no limit. `attempts_per_day` counts a student's submitted assessments of a role."""
 
     attempts_per_day: int | None = None
     budget_cents_per_day: Decimal | None = None
@@ -56,9 +56,9 @@ class SpendingLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A call about to be made: nobody else makes it for `lease_s` seconds.
+    """A claim on a model call before it is made. For `lease_s` seconds no other attempt can make the call.
 
-    `highest_price_cents` is reserved from the organization's budget until the real price is known.
+    `highest_price_cents` is reserved from the organization's budget until the actual price is known.
     """
 
     key: CompletionKey
@@ -68,9 +68,9 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingPurchase:
-    """What one paid request for vectors cost; `id` is that of the purchase, and nobody else's.
+    """The cost of a paid request for embeddings. `id` is unique to the request.
 
-    `tokens` is None where the reply does not tell them, `cost_cents` where nobody knows the price.
+    None means: the reply does not have the token count, or the price is unknown.
     """
 
     id: UUID

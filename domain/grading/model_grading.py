@@ -1,10 +1,10 @@
-"""Grading by a language model: which answer to ask for next, what an answer is worth, and when to stop asking.
+"""Grading by a language model: the next call to make, the validation of replies, and the resulting score.
 
-The model gives levels and quotes. Points come from the rubric; quotes count only if the essay holds them.
+The model returns levels and quotes. Points come from the rubric; a quote counts only if the essay contains it.
 
-The model also quotes text that addresses the grader (prompt injection), in whatever language. If the essay holds that
-text, the essay is graded without it too, the lower grade counts, and a person reviews it. If too little is left to
-grade, the person grades.
+The model also quotes text that addresses the grader (prompt injection), in any language. If the essay contains that
+text, the essay is also graded without it, the lower grade counts, and a reviewer checks it. If too little text is left
+to grade, the reviewer grades the essay.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,33 +25,33 @@ from domain.grading.scores import UNRELATED, CriterionRating, DegradedReason, Es
 from domain.grading.wording import Runs, cached_runs_of, runs_of, without_runs
 
 TRUSTED: Final = Fraction(9, 10)
-"""The confidence of a clean, single answer: a prior, until reviews say how often its levels stand."""
+"""The confidence of a single valid reply. It is an assumption until reviews show how often its levels are right."""
 CORRECTED: Final = Fraction(17, 20)
-"""What remains of it when the first answer had to be corrected."""
+"""The factor on the confidence of a reply from the corrective round."""
 REVIEW_BELOW: Final = Decimal("0.65")
-"""A person looks when any criterion is less sure than this: two of three samples that agree are."""
+"""A criterion with less confidence causes a review, for example when only two of three samples agree (0.6)."""
 ROUNDS: Final = 2
-"""The first answer and a corrective one."""
+"""The first round and the corrective round."""
 
 NOT_SHOWN: Final = "This comment is not shown because it repeated confidential grading material."
 
 
 class Variant(StrEnum):
-    """The essay as it is, or without the text that addresses the grader, as the model quoted it."""
+    """The full essay, or the essay without the text that the model quoted as addressed to the grader."""
 
     FULL = "full"
     STRIPPED = "stripped"
 
 
 class Call(NamedTuple):
-    """One answer to ask for: samples count from 0, round 1 is the corrective one."""
+    """A model call for an essay. Samples count from 0; round 1 is the corrective round."""
 
     sample: int
     round: int
     variant: Variant
 
     def __str__(self) -> str:
-        """As the Web UI shows it."""
+        """Format the call for the Web UI."""
         parts = [f"sample {self.sample + 1}"]
         parts += ["corrective round"] if self.round else []
         parts += ["without the text addressed to the grader"] if self.variant is Variant.STRIPPED else []
@@ -60,7 +60,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawRating:
-    """What a model says of one criterion; nothing of it is checked yet."""
+    """A model's rating of a criterion before validation."""
 
     criterion: str
     level: str
@@ -70,9 +70,9 @@ class RawRating:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grading:
-    """A model's answer in the agreed form.
+    """A parsed reply of the model.
 
-    `feedback` is for the student; `on_topic` is False for a text that deals with something other than the question;
+    `feedback` is for the student. `on_topic` is False for a text that does not deal with the question.
     `addresses_grader` are quotes of text that addresses the grader.
     """
 
@@ -84,9 +84,9 @@ class Grading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """A reply that is no grading: refused, filtered, cut off, no JSON, another shape.
+    """A reply that cannot be parsed: refused, filtered, truncated, not JSON, or not of the expected schema.
 
-    `withheld`: the provider's filter or the model refuses this essay. The same request would be refused again.
+    `withheld`: the provider's filter or the model refuses this essay, and would refuse the same request again.
     """
 
     problem: str
@@ -98,7 +98,7 @@ Reply: TypeAlias = Grading | Unreadable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """A checked answer: a level for every criterion, and only quotes that the essay holds."""
+    """A valid grading: a level for every criterion, and only quotes that the essay contains."""
 
     ratings: tuple[CriterionRating, ...]
     feedback: str
@@ -109,41 +109,42 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """What is wrong with an answer, as the corrective round tells the model."""
+    """The problems of an invalid reply. The corrective round sends them to the model."""
 
     problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unscorable:
-    """The model cannot grade the essay, and why: its replies were invalid, or the provider refuses the essay."""
+    """The model cannot grade the essay. `reason`: its replies were invalid, or the provider refuses the essay."""
 
     reason: DegradedReason = DegradedReason.ESSAY_ANSWER_REJECTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftToPerson:
-    """The essay addresses the grader, and without that text it cannot be graded."""
+    """The essay addresses the grader and cannot be graded without that text, so a reviewer must grade it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradingRequest:
-    """What a model is asked: an essay's `text` in one variant; in the corrective round what was wrong before."""
+    """A request to the model: `text` is one variant of the essay, `rejected` the problems of the first reply."""
 
     essay: Essay
     text: str
     rejected: Rejected | None = None
 
 
-def judge(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
-    """Holds an answer to the rubric and to the text that the model was shown.
+def validate_reply(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
+    """Validate a reply against the rubric and the text that the model received.
 
-    Invalid are an unreadable answer, a missing, repeated or unknown criterion, an unknown level, and a level above
-    the lowest without one quote that the text holds. Quotes it does not hold are dropped and cost confidence.
+    A reply is invalid if it is unreadable, if a criterion is missing, repeated or unknown, if a level is unknown, or if
+    a level above the lowest has no quote that the text contains. Other quotes that the text does not contain are
+    removed and reduce the confidence.
     """
     if isinstance(reply, Unreadable):
         return Rejected(problems=(Problem("answer", reply.problem),))
-    reply = _without_labelled_wording(reply, rubric, text)
+    reply = _without_secret_wording(reply, rubric, text)
     given = {rating.criterion: rating for rating in reply.ratings}
     if len(given) != len(reply.ratings):
         return Rejected(problems=(Problem("criteria", "rates a criterion twice"),))
@@ -153,7 +154,7 @@ def judge(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
         return Rejected(problems=error.problems)
     ratings = tuple(_rating(given[key], points[key], text) for key in points)
     unproven = tuple(
-        Problem(rating.criterion, "names no quote that stands in the essay, word for word")
+        Problem(rating.criterion, "has no quote that is in the essay word for word")
         for rating in ratings
         if rating.points > 0 and not rating.quotes
     )
@@ -161,9 +162,9 @@ def judge(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
 
 
 def next_call(essay: Essay, replies: Mapping[Call, Reply], samples: int) -> Call | Accepted | LeftToPerson | Unscorable:
-    """The answer to ask for next; what all of them say when there are enough; or that no answer will do.
+    """Return the next call to make, the combined grading once all replies are there, or why there is no grading.
 
-    `replies` are those bought so far. Each of `samples` (>= 1) answers is asked for in every variant of the text.
+    `replies` has the replies so far. Each of the `samples` (>= 1) is made for every variant of the text.
     """
     full = _graded(essay, replies, samples, Variant.FULL)
     addressed = bool(_addressed(essay, replies))
@@ -178,19 +179,19 @@ def next_call(essay: Essay, replies: Mapping[Call, Reply], samples: int) -> Call
             return undecided
 
 
-def ask(essay: Essay, replies: Mapping[Call, Reply], call: Call) -> GradingRequest:
-    """What to send for a call; the corrective round repeats what was wrong with the first answer."""
+def build_request(essay: Essay, replies: Mapping[Call, Reply], call: Call) -> GradingRequest:
+    """Build the request of a call. The corrective round includes the problems of the first reply."""
     text = _text(essay, replies, call.variant)
     if call.round == 0:
         return GradingRequest(essay=essay, text=text)
-    verdict = judge(essay.rubric, text, replies[call._replace(round=0)])
+    verdict = validate_reply(essay.rubric, text, replies[call._replace(round=0)])
     return GradingRequest(essay=essay, text=text, rejected=verdict if isinstance(verdict, Rejected) else None)
 
 
 def essay_score(
     essay: Essay, answer: Accepted | LeftToPerson, spent: Spent, *, model: str, prompt_version: str
 ) -> EssayScore:
-    """The score by the rubric's points; a person reviews an essay that is flagged or doubtful."""
+    """Build the score with the rubric's points. An essay with a flag or low confidence needs a review."""
     flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
     ungraded = EssayScore(
         snapshot_id=essay.snapshot_id,
@@ -198,7 +199,7 @@ def essay_score(
         max_points=essay.rubric.max_points,
         fraction=None,
         ratings=(),
-        feedback="A reviewer will grade this answer: a part of it is addressed to the grader.",
+        feedback="A reviewer will grade this answer because a part of it is addressed to the grader.",
         model=model,
         prompt_version=prompt_version,
         rubric_version=essay.rubric_version,
@@ -235,7 +236,7 @@ def _with_addressed(flags: tuple[str, ...]) -> tuple[str, ...]:
 def _graded(
     essay: Essay, replies: Mapping[Call, Reply], samples: int, variant: Variant
 ) -> Call | Accepted | Unscorable:
-    """What the samples of one variant say together, or the call that is missing."""
+    """Return the combined grading of the samples of one variant, or the next call to make."""
     text = _text(essay, replies, variant)
     answers: list[Accepted] = []
     for sample in range(samples):
@@ -250,7 +251,7 @@ def _graded(
 def _with_and_without(
     essay: Essay, replies: Mapping[Call, Reply], samples: int, full: Accepted
 ) -> Call | Accepted | LeftToPerson:
-    """The lower grade of the essay with and without the text that addresses the grader."""
+    """Return the lower of the gradings with and without the text that addresses the grader."""
     left = _text(essay, replies, Variant.STRIPPED)
     if not still_answers(left, sanitize(essay.text), essay.rubric, essay.labelled):
         return LeftToPerson()
@@ -265,7 +266,7 @@ def _with_and_without(
 
 
 def _explained(lower: Accepted, full: Accepted, stripped: Accepted) -> tuple[CriterionRating, ...]:
-    """The ratings of the lower answer; their rationales name the levels of both."""
+    """Return the ratings of the lower grading. Their rationales name the levels of both gradings."""
     levels = zip(lower.ratings, full.ratings, stripped.ratings, strict=True)
     return tuple(
         replace(
@@ -283,9 +284,9 @@ def _text(essay: Essay, replies: Mapping[Call, Reply], variant: Variant) -> str:
 
 
 def _addressed(essay: Essay, replies: Mapping[Call, Reply]) -> tuple[str, ...]:
-    """What the replies about the full text quote as addressed to the grader, as far as the essay holds it.
+    """Return the quotes of text addressed to the grader, from replies about the full text, that the essay contains.
 
-    It follows from the stored replies alone, so that a retry asks about the same text.
+    The result depends only on stored replies, so a retry sends the same text.
     """
     full = sorted(call for call in replies if call.variant is Variant.FULL)
     gradings = [reply for call in full if isinstance(reply := replies[call], Grading)]
@@ -307,7 +308,7 @@ def _sample(
         reply = replies[call]
         if isinstance(reply, Unreadable) and reply.withheld:
             return Unscorable(reason=DegradedReason.ESSAY_REFUSED_BY_PROVIDER)
-        verdict = judge(rubric, text, reply)
+        verdict = validate_reply(rubric, text, reply)
         if isinstance(verdict, Accepted):
             return _less_sure(verdict, CORRECTED) if number else verdict
     return Unscorable()
@@ -327,7 +328,7 @@ def _rating(given: RawRating, points: Decimal, text: str) -> CriterionRating:
 
 
 def without_wording(reply: Grading, hidden: Runs) -> Grading:
-    """The reply without the passages of its rationales and its feedback that consist of hidden runs of words."""
+    """Return the reply with hidden runs of words removed from its rationales and feedback."""
 
     def shown(text: str) -> str:
         return text and (without_runs(text, hidden) or NOT_SHOWN)
@@ -336,8 +337,11 @@ def without_wording(reply: Grading, hidden: Runs) -> Grading:
     return replace(reply, ratings=ratings, feedback=shown(reply.feedback))
 
 
-def _without_labelled_wording(reply: Grading, rubric: EssayRubric, text: str) -> Grading:
-    """Students must not see labelled answers or criterion descriptions. What the essay itself says is no secret."""
+def _without_secret_wording(reply: Grading, rubric: EssayRubric, text: str) -> Grading:
+    """Remove the wording of labelled answers and criterion descriptions, which students must not see.
+
+    Wording that is also in the essay stays.
+    """
     secrets = [*(anchor.text for anchor in rubric.anchors), *(each.description for each in rubric.criteria)]
     return without_wording(reply, cached_runs_of(*secrets) - runs_of(text))
 
@@ -355,9 +359,9 @@ def _scaled(rating: CriterionRating, factor: Fraction) -> CriterionRating:
 
 
 def _median(rubric: EssayRubric, answers: Sequence[Accepted]) -> Accepted:
-    """Per criterion the median level (the lower of two), as the first answer that gave it says it.
+    """Combine gradings: for each criterion, take the first rating with the median level (the lower of two).
 
-    The share of answers that gave it is what remains of its confidence.
+    Its confidence is multiplied by the share of gradings with that level.
     """
     ratings = []
     for place, criterion in enumerate(rubric.criteria):

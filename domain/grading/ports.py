@@ -1,4 +1,4 @@
-"""Ports of grading: graders, the language model and the ledger of its calls."""
+"""Ports of grading: graders, the language model, the ledger of its calls, and reviews."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -19,24 +19,24 @@ Arguments = ParamSpec("Arguments")
 
 
 class TextAnalysis(Protocol):
-    """Runs functions over text that users wrote where they can be stopped."""
+    """Runs functions on user text in a place where they can be stopped."""
 
     async def run(
         self, function: Callable[Arguments, Output], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Output:
-        """The function's result. The function belongs to a module, and all values can be pickled.
+        """Run a function and return its result. It must be a module-level function, and all values must be picklable.
 
         Raises:
-            AnalysisFailed: the function raised, or every try was stopped by its time limit, a crash or lack of memory.
+            AnalysisFailed: the function raised, or every attempt ended by timeout, crash or lack of memory.
         """
         ...
 
 
 class EssayGrader(Protocol):
-    """Grades essays by their rubrics. It returns levels; points are the rubric's."""
+    """Grades essays by their rubrics. It chooses levels; the points come from the rubric."""
 
     async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
-        """One score an essay, in order; abstains (points None) where it has no ground.
+        """Return one score for each essay, in order. An abstention has points None.
 
         Raises:
             ExternalServiceError: the grader's service failed; a retry may help.
@@ -45,9 +45,9 @@ class EssayGrader(Protocol):
 
 
 class GradingModel(Protocol):
-    """A language model that grades one essay by one rubric a call; it is asked for levels, never for points.
+    """A language model that grades one essay by one rubric in each call. It returns levels, not points.
 
-    `prompt_version` is the content hash of everything constant that it is told; `deadline_s` bounds a call.
+    `prompt_version` is the content hash of the constant parts of the prompt. `deadline_s` is the timeout of a call.
     """
 
     model: str
@@ -55,87 +55,90 @@ class GradingModel(Protocol):
     deadline_s: float
 
     def highest_price_cents(self, wanted: GradingRequest) -> Decimal | None:
-        """What the call costs at most; None where nobody knows the model's price."""
+        """Return the highest possible price of the call, or None if the model's price is unknown."""
         ...
 
-    async def buy(self, wanted: GradingRequest) -> Completion:
-        """One answer, by one request that is the same for equal `wanted`.
+    async def complete(self, wanted: GradingRequest) -> Completion:
+        """Send one request and return the reply. Equal `wanted` give equal requests.
 
         Raises:
-            ModelUnavailable, ModelTimeout: a retry may help, after `retry_after_s` where the provider says so.
-            ModelCircuitOpen, ModelBusy, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown, ModelRequestRefused: no
-                retry helps now.
+            ModelUnavailable, ModelTimeout: a retry may help, after `retry_after_s` if the provider set it.
+            ModelCircuitOpen, ModelBusy, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown, ModelRequestRefused: an
+                immediate retry does not help.
             TextRefused, TextTooLong: the model will never grade this essay.
         """
         ...
 
     def read(self, raw: bytes) -> Reply:
-        """What a raw reply says; never raises, whatever the bytes are."""
+        """Parse a raw reply. Never raises."""
         ...
 
 
 class ModelAnswers(Protocol):
-    """The ledger. An answer that is there is never bought again."""
+    """The ledger of model calls. A call with a recorded reply is never paid for again."""
 
-    async def bought(self, key: CompletionKey) -> dict[Call, bytes]:
-        """The raw replies for the key's essay, versions, model and epoch, whichever call it names."""
-        ...
+    async def replies(self, key: CompletionKey) -> dict[Call, bytes]:
+        """Return all raw replies for the key's essay, versions, model and epoch, by call.
 
-    async def intend(self, intent: Reservation, limits: SpendingLimits) -> datetime:
-        """Claims a call before it is made and reserves its highest price; a failed or lapsed claim is taken over.
-
-        Returns when the claim lapses, which tells it from every other one.
-
-        Raises:
-            AnswerAwaited: somebody else's claim has not lapsed.
-            BudgetSpent, AttemptsExceeded: the limits do not allow it.
-            Conflict: the answer is there.
-            Erased: the person is being erased.
+        `key.call` is ignored. A reply deleted by retention is empty.
         """
         ...
 
-    async def keep(self, key: CompletionKey, answer: Completion) -> bytes:
-        """Stores a reply, with the real price instead of the reserved one. The first one kept stays, and is returned.
+    async def reserve(self, intent: Reservation, limits: SpendingLimits) -> datetime:
+        """Claim a call before it is made, and reserve its highest price. Released and expired claims are replaced.
+
+        Return the expiry time of the claim, which identifies it.
 
         Raises:
-            Erased: the person is being erased.
+            AnswerAwaited: another claim has not expired.
+            BudgetSpent, AttemptsExceeded: the limits do not allow the call.
+            Conflict: the reply is already recorded.
+            Erased: the user is being erased.
+        """
+        ...
+
+    async def record(self, key: CompletionKey, answer: Completion) -> bytes:
+        """Store a reply, and replace the reserved price by the actual one. Return the first reply that was stored.
+
+        Raises:
+            Erased: the user is being erased.
         """
         ...
 
     async def release(self, key: CompletionKey, claim: datetime) -> None:
-        """Gives up the claim of a call that failed, and what it had reserved; another's claim is left alone."""
+        """Release the claim of a failed call and its reserved price. Other claims do not change."""
         ...
 
     async def epochs(self, assessment_id: UUID) -> dict[UUID, int]:
-        """The highest epoch that answers were asked for in, by snapshot; none where none were."""
+        """Return the highest epoch with a call, by snapshot id. Snapshots without a call are left out."""
         ...
 
     async def spent(self, assessment_id: UUID) -> dict[UUID, Spent]:
-        """What was spent on each essay of the assessment, by snapshot; none where no answer was bought."""
+        """Return the latency and cost of each essay's calls, by snapshot id. Essays without a reply are left out."""
         ...
 
 
 class Reviews(Protocol):
-    """What people made of essays."""
+    """The repository of reviews of essays."""
 
     async def of(self, assessment_id: UUID) -> tuple[Review, ...]:
-        """All of the assessment, oldest first: the last one of an item counts."""
+        """Return all reviews of the assessment, oldest first. The last one of an item counts."""
         ...
 
     async def published(self, reviews: Sequence[UUID], revision: int) -> None:
-        """Notes that a revision stands on the reviews; what an earlier one stood on stays noted."""
+        """Record the first revision that includes the reviews. A revision recorded earlier stays."""
         ...
 
     async def unpublished(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        """Completed assessments with a review that no revision has, by id, from after `after`.
+        """Return completed assessments with a review that no revision includes, by id, after `after`.
 
-        Where an error has stopped later revisions a person must ask for them again.
+        Assessments whose later revisions were stopped by an error are left out; an operator must restart them.
         """
         ...
 
     async def labelled(self, assessment_id: UUID) -> dict[str, tuple[Anchor, ...]]:
-        """Reviewed answers to the assessment's questions by others of its organization, by question version.
+        """Return reviewed answers of other students of the organization to the same questions, by question version.
 
-        The newest 64 of each, oldest first; a version that has none is left out. One round trip.
+        Each version has its newest 64 answers, oldest first. Versions without answers are left out. One round trip.
         """
         ...

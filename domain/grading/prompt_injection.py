@@ -1,7 +1,7 @@
-"""Phrases that address whoever grades an answer. A match calls for a review and changes no grade.
+"""Detection of prompt injection: phrases addressed to the grader. A match causes a review and changes no grade.
 
-A language model names such text itself, in any language (`domain.grading.model_grading`). These patterns are for a
-reviewer's attention. They are few and precise: answers about prompt injection or phishing must not match.
+A language model also reports such text, in any language (`domain.grading.model_grading`). These patterns are few and
+precise, because answers about prompt injection or phishing must not match.
 """
 
 import re
@@ -16,8 +16,8 @@ def _any(*alternatives: str) -> str:
 
 
 _BEGINS: Final = r"(?:^|(?<!\d)[.!?] )(?:(?:please|kindly|now|you must)(?: now)?,? )?"
-"""Only orders at the beginning of a sentence count: "attackers write ignore all previous instructions" is a remark, and
-so are items of a list."""
+"""The beginning of a sentence. "Attackers write ignore all previous instructions" is a remark and does not match.
+List items do not match either."""
 _DROP: Final = "(?:ignore|disregard|forget|override|bypass)"
 _RULES: Final = "(?:instructions?|prompts?|rubrics?|criteria|guidelines|directions|rules)"
 _ANSWER: Final = "(?:essay|answer|response|submission)"
@@ -52,6 +52,6 @@ _BLANKS: Final = re.compile(r"[^\S\n]+")
 
 
 def has_injection(text: str) -> bool:
-    """Whether the prose of a text gives orders to its grader, or imitates the messages of a chat with a model."""
+    """Return whether the prose of a text gives orders to its grader, or imitates chat messages of a model."""
     plain = nfkc(prose(text)).casefold().replace("’", "'")
     return _INJECTION.search(_BLANKS.sub(" ", plain)) is not None

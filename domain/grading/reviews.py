@@ -1,4 +1,4 @@
-"""A person's judgement of an essay: it always wins over a grader's."""
+"""Reviews of essays. A reviewer's levels always replace a grader's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from domain.grading.scores import CriterionRating, EssayScore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """The levels that a reviewer set or confirmed, by criterion; `published_revision` None until a result says so."""
+    """The levels that a reviewer set or confirmed, by criterion key. `published_revision` None: not published yet."""
 
     id: UUID
     snapshot_id: UUID
@@ -23,10 +23,10 @@ class Review:
 
 
 def reviewed(rubric: EssayRubric, score: EssayScore, review: Review) -> EssayScore:
-    """The score with the reviewer's levels; it is neither degraded nor doubtful any more, and its cost stays.
+    """Return the score with the reviewer's levels. It is no longer degraded and needs no review; its cost stays.
 
-    The feedback is the reviewer's comment. Without one, a language model's feedback stays if every level was confirmed;
-    otherwise the feedback is built from the levels that the reviewer set.
+    The feedback is the reviewer's comment. Without a comment, a language model's feedback stays if the reviewer
+    confirmed every level; otherwise the feedback is built from the reviewer's levels.
 
     Raises:
         InvalidInput: the levels do not fit the rubric.
@@ -45,7 +45,7 @@ def reviewed(rubric: EssayRubric, score: EssayScore, review: Review) -> EssaySco
         max_points=max_points,
         fraction=fraction,
         ratings=ratings,
-        feedback=review.comment or (score.feedback if score.bought and confirmed else rebuilt),
+        feedback=review.comment or (score.feedback if score.graded_by_model and confirmed else rebuilt),
         confidence=Decimal(1),
         needs_review=False,
         degraded_reason=None,
@@ -56,9 +56,9 @@ def reviewed(rubric: EssayRubric, score: EssayScore, review: Review) -> EssaySco
 def _rating(
     score: EssayScore, before: CriterionRating | None, criterion: str, level: str, points: Decimal
 ) -> CriterionRating:
-    """A confirmed level keeps its rationale, except an estimate's, which says nothing about the reviewer's decision."""
+    """Build a rating. A confirmed level keeps a language model's rationale, but not the local grader's estimate."""
     if before is None or before.level != level:
         return CriterionRating(criterion=criterion, level=level, points=points, rationale="Set by a reviewer.")
-    if score.bought or score.reviewed:
+    if score.graded_by_model or score.reviewed:
         return replace(before, confidence=Decimal(1))
     return replace(before, confidence=Decimal(1), rationale="Confirmed by a reviewer.")

@@ -1,4 +1,4 @@
-"""Rubric arithmetic: a grader gives levels and quotes; points and what counts as evidence are decided here."""
+"""Rubric arithmetic: convert a grader's levels to points, and verify its quotes."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -17,8 +17,8 @@ from domain.unicode_text import latin_length, nfkc
 
 MIN_QUOTE_WORDS: Final = 3
 MIN_QUOTE_CHARS: Final = 12
-"""A quote shorter than both is found in any text and proves nothing. Characters count as `latin_length` counts them: in
-Chinese four can be a clause."""
+"""A quote shorter than both limits is no evidence, because any text may contain it. Characters are counted by
+`latin_length`: in Chinese, four characters can be a clause."""
 
 _MARKS: Final = str.maketrans(
     dict.fromkeys("‘’‚‛′‵´`ʹʼ‹›", "'") | dict.fromkeys("“”„‟″‶«»", '"') | dict.fromkeys("‐‑‒–—―−﹘﹣", "-")
@@ -27,9 +27,9 @@ _MARKS: Final = str.maketrans(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Essay:
-    """An essay to grade: the text (never empty), the question it answers and the rubric that judges it.
+    """An essay to grade: the text (never empty), its question and its rubric.
 
-    `labelled` are answers of others to the same question with the levels that people gave them.
+    `labelled` are answers of other students to the same question, with levels set by reviewers.
     """
 
     snapshot_id: UUID
@@ -41,7 +41,7 @@ class Essay:
 
 
 class EssayPoints(NamedTuple):
-    """Points of `max_points`, and their share 0..1 in four places."""
+    """The points, the maximum, and the share of the maximum (0..1, four decimal places)."""
 
     points: Decimal
     max_points: Decimal
@@ -49,15 +49,15 @@ class EssayPoints(NamedTuple):
 
 
 def rate(rubric: EssayRubric, levels: Mapping[str, str]) -> dict[str, Decimal]:
-    """Points per criterion, in the rubric's order, for level names per criterion key.
+    """Return the points by criterion key, in the rubric's order. `levels` has level names by criterion key.
 
     Raises:
-        InvalidInput: a criterion is missing or unknown, or a level is; one problem each, naming the criterion.
+        InvalidInput: a criterion or a level is missing or unknown. Each problem names its criterion.
     """
     known = {criterion.key: {level.name: level.points for level in criterion.levels} for criterion in rubric.criteria}
     problems = [Problem(key, "needs a level") for key in known if key not in levels]
     problems += [
-        Problem(key, f"must be one of {', '.join(known[key])}" if key in known else "is no criterion of the rubric")
+        Problem(key, f"must be one of {', '.join(known[key])}" if key in known else "is not a criterion of the rubric")
         for key, level in levels.items()
         if level not in known.get(key, ())
     ]
@@ -67,22 +67,22 @@ def rate(rubric: EssayRubric, levels: Mapping[str, str]) -> dict[str, Decimal]:
 
 
 def essay_points(rubric: EssayRubric, ratings: Iterable[CriterionRating]) -> EssayPoints:
-    """The essay's points, from the ratings' levels alone.
+    """Calculate the essay's points from the levels of the ratings. Points in the ratings are ignored.
 
     Raises:
-        InvalidInput: as `rate`, or a criterion was rated twice.
+        InvalidInput: as for `rate`, or a criterion is rated twice.
     """
     points = sum(rate(rubric, _levels(ratings)).values(), Decimal(0))
     return EssayPoints(points, rubric.max_points, rounded(Fraction(points) / Fraction(rubric.max_points)))
 
 
 def check_essay_score(rubric: EssayRubric, score: EssayScore) -> None:
-    """Holds a grader to the rubric: every criterion rated once, on a known level, with the rubric's points.
+    """Check that a score follows the rubric: each criterion is rated once, with a known level and the rubric's points.
 
-    An abstention has neither points nor ratings that count, and must wait for a person.
+    An abstention has no points and no fraction, and needs a review.
 
     Raises:
-        InvalidInput: the score breaks one of these.
+        InvalidInput: the score breaks one of these rules.
     """
     if score.points is None:
         if score.fraction is not None or not score.needs_review:
@@ -90,23 +90,23 @@ def check_essay_score(rubric: EssayRubric, score: EssayScore) -> None:
         return
     given = {rating.criterion: rating.points for rating in score.ratings}
     if given != rate(rubric, _levels(score.ratings)):
-        raise InvalidInput("The ratings' points are not the rubric's")
+        raise InvalidInput("The points of the ratings differ from the rubric")
     if (score.points, score.max_points, score.fraction) != essay_points(rubric, score.ratings):
-        raise InvalidInput("The score's points are not those of its ratings")
+        raise InvalidInput("The points of the score differ from the sum of its ratings")
 
 
 def verify_quotes(text: str, quotes: Iterable[str]) -> tuple[str, ...]:
-    """The quotes that `text` holds and that are long enough to prove something, or all of it, as they were given.
+    """Return the quotes that `text` contains and that are long enough, or equal the whole text, unchanged.
 
-    Both sides are compared after Unicode normalisation (NFKC), with one kind of quotation mark and dash and single
-    spaces. Case counts: a grader copies, it does not rephrase.
+    Both sides are compared in NFKC, with one kind of quotation mark and dash, and with single spaces. Case matters,
+    because a grader must copy the text.
     """
     body = _normalised(text)
     return tuple(quote for quote in quotes if _is_evidence(_normalised(quote), body))
 
 
 def without_quotes(text: str, quotes: Iterable[str]) -> str:
-    """The text without the passages that `quotes` copy; a sentence goes as a whole when they hold half of it."""
+    """Remove the quoted passages from the text, and each sentence of which at least half is quoted."""
     letters, places = _letters(text)
     quoted = bytearray(len(text))
     for quote in quotes:
@@ -126,14 +126,14 @@ def without_quotes(text: str, quotes: Iterable[str]) -> str:
 
 
 def unanswered_essay(item: Item) -> EssayScore:
-    """The score of a text nobody wrote: the lowest level of every criterion, and nothing to review.
+    """Return the score of an unanswered essay: the lowest level of every criterion. It needs no review.
 
     Raises:
-        CorruptData: the item is no text.
+        CorruptData: the item is not an essay.
     """
     rubric = item.question.rubric
     if not isinstance(rubric, EssayRubric):
-        raise CorruptData(f"Item {item.snapshot_id} is no text")
+        raise CorruptData(f"Item {item.snapshot_id} is not an essay")
     return EssayScore(
         snapshot_id=item.snapshot_id,
         points=Decimal(0),
@@ -145,7 +145,7 @@ def unanswered_essay(item: Item) -> EssayScore:
             )
             for criterion in rubric.criteria
         ),
-        feedback="Not answered, so it gives no points.",
+        feedback="You did not answer this question, so it gives 0 points.",
         model="none",
         prompt_version="none",
         rubric_version=item.question.version,
@@ -155,7 +155,7 @@ def unanswered_essay(item: Item) -> EssayScore:
 
 
 def ungraded_essay(essay: Essay, spent: Spent | None = None) -> EssayScore:
-    """The abstention for an essay that no grader can grade; `spent` is what its model answers cost until then."""
+    """Return the abstention for an essay that no grader can grade. `spent` is the cost of its model calls so far."""
     return EssayScore(
         snapshot_id=essay.snapshot_id,
         points=None,
@@ -188,7 +188,7 @@ def _normalised(text: str) -> str:
 
 
 def _letters(text: str) -> tuple[str, list[int]]:
-    """The text in NFKD without blanks, and for each of these letters its place in the text."""
+    """Return the text in NFKD without white space, and the position of each letter in the original text."""
     found = [
         (letter, place)
         for place, character in enumerate(text.translate(_MARKS))
@@ -199,6 +199,6 @@ def _letters(text: str) -> tuple[str, list[int]]:
 
 
 def _is_evidence(quote: str, body: str) -> bool:
-    """A short quote proves something only where it is all there is to quote."""
+    """Return whether the text contains the quote, and the quote is long enough or is the whole text."""
     long_enough = latin_length(quote) >= MIN_QUOTE_CHARS or len(quote.split()) >= MIN_QUOTE_WORDS
     return (long_enough and quote in body) or (bool(quote) and quote == body)

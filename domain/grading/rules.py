@@ -1,4 +1,4 @@
-"""The rule engine: exact points for everything but texts, each with the rule used and an explanation."""
+"""The rule engine: exact points for all questions except essays, each with the rule's name and an explanation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,12 +17,14 @@ from domain.assessments.questions import (
 )
 from domain.decimals import plain, rounded
 from domain.errors import CorruptData
+from domain.grading.feedback import percentage
 from domain.grading.scores import RuleScore, RuleScores
+from domain.text import enumerated
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """`fraction` 0..1 is exact; None where the item says nothing."""
+    """The result of a rule. `fraction` (0..1) is exact; None: the item is no evidence for a skill."""
 
     rule: str
     fraction: Fraction | None
@@ -30,20 +32,20 @@ class _Verdict:
 
 
 def score_rules(items: Iterable[Item]) -> RuleScores:
-    """One score for every item that is no text, in order; the same items always give the same scores."""
+    """Return a score for each item that is not an essay, in order. Equal items give equal scores."""
     return RuleScores(scores=tuple(score_rule(item) for item in items if item.question.kind is not QuestionKind.TEXT))
 
 
 def score_rule(item: Item) -> RuleScore:
-    """What the item's rubric makes of its answer, rounded once, half to even.
+    """Score an answer by its rubric. The result is rounded once, half to even.
 
     Raises:
-        CorruptData: the item is a text, or its answer is not of its kind.
+        CorruptData: the item is an essay, or its answer is of another kind.
     """
     rubric = item.question.rubric
     if isinstance(rubric, EssayRubric):
-        raise CorruptData(f"Item {item.snapshot_id} is a text, which no rule can score")
-    verdict = _judge(item, rubric)
+        raise CorruptData(f"Item {item.snapshot_id} is an essay, which rules cannot score")
+    verdict = _apply_rule(item, rubric)
     worth = Decimal(0) if isinstance(rubric, ScaleRubric) else rubric.points
     return RuleScore(
         snapshot_id=item.snapshot_id,
@@ -55,7 +57,7 @@ def score_rule(item: Item) -> RuleScore:
     )
 
 
-def _judge(item: Item, rubric: RuleRubric) -> _Verdict:
+def _apply_rule(item: Item, rubric: RuleRubric) -> _Verdict:
     match rubric, item.answer:
         case _, None:
             return _unanswered(rubric)
@@ -73,13 +75,15 @@ def _judge(item: Item, rubric: RuleRubric) -> _Verdict:
 
 def _unanswered(rubric: RuleRubric) -> _Verdict:
     if isinstance(rubric, ScaleRubric):
-        return _Verdict("unanswered", None, "Not answered, so it says nothing about your skills.")
-    return _Verdict("unanswered", Fraction(0), "Not answered, so it gives no points.")
+        return _Verdict(
+            "unanswered", None, "You did not answer this question, so it does not affect your skill levels."
+        )
+    return _Verdict("unanswered", Fraction(0), "You did not answer this question, so it gives 0 points.")
 
 
 def _single_choice(rubric: SingleChoiceRubric, choice: str) -> _Verdict:
     fraction = Fraction(choice == rubric.correct)
-    said = f"The right choice is “{rubric.correct}”."
+    said = f"The correct choice is “{rubric.correct}”."
     return _Verdict("single_choice", fraction, _explain(rubric, fraction, said))
 
 
@@ -88,40 +92,47 @@ def _partial_credit(rubric: MultipleChoiceRubric, choices: tuple[str, ...]) -> _
     right, wrong = len(chosen & correct), len(chosen - correct)
     earned = right - Fraction(rubric.penalty) * wrong
     fraction = max(Fraction(0), earned / len(correct))
-    said = f"Right choices found: {right} of {len(correct)}; wrong ones chosen: {wrong}"
+    said = f"You chose {right} of {len(correct)} correct choices and {wrong} wrong {'one' if wrong == 1 else 'ones'}."
     if wrong and rubric.penalty:
-        said += f", each of which takes away what {plain(rubric.penalty)} right ones give"
-    listed = "; ".join(f"“{choice}”" for choice in rubric.correct)
-    return _Verdict("partial_credit", fraction, _explain(rubric, fraction, f"{said}. Right are: {listed}."))
+        said += (
+            f" Each wrong choice cancels {plain(rubric.penalty)} correct {'one' if rubric.penalty == 1 else 'ones'}."
+        )
+    listed = enumerated([f"“{choice}”" for choice in rubric.correct])
+    are = "choice is" if len(correct) == 1 else "choices are"
+    return _Verdict("partial_credit", fraction, _explain(rubric, fraction, f"{said} The correct {are} {listed}."))
 
 
 def _numeric_tolerance(rubric: NumberRubric, number: Decimal, unit: str | None) -> _Verdict:
     value, share = Fraction(rubric.value), Fraction(rubric.tolerance)
     tolerance = share * abs(value) if rubric.tolerance_kind == "relative" else share
     fraction = Fraction(abs(Fraction(number) - value) <= tolerance)
-    said = f"The value is {_quantity(rubric.value, unit)}; {_tolerance(rubric, unit)}."
+    said = f"The correct value is {_quantity(rubric.value, unit)}. {_tolerance(rubric, unit)}"
     return _Verdict("numeric_tolerance", fraction, _explain(rubric, fraction, said))
 
 
 def _profile_evidence(rubric: ScaleRubric, choice: str) -> _Verdict:
     evidence = rubric.evidence[choice]
-    said = f"Your own account, neither right nor wrong: it counts as {plain(evidence)} of 1 for "
-    return _Verdict("profile_evidence", Fraction(evidence), said + ", ".join(rubric.skills) + ".")
+    skills = enumerated(rubric.skills)
+    said = f"You rated yourself, so no choice is right or wrong. Yours counts as {percentage(evidence)} in {skills}."
+    return _Verdict("profile_evidence", Fraction(evidence), said)
 
 
 def _explain(rubric: SingleChoiceRubric | MultipleChoiceRubric | NumberRubric, fraction: Fraction, said: str) -> str:
-    """The verdict, what is right, and the rubric's reason where the answer was not all right."""
+    """Build the explanation: the verdict, the right answer, and the rubric's reason if points are missing."""
     if fraction == 1:
         return f"Correct. {said}"
-    return f"{'Partly correct' if fraction else 'Not correct'}. {said} {rubric.explanation}"
+    if fraction == 0:
+        return f"Not correct. {said} {rubric.explanation}"
+    share = min(max(fraction, Fraction(1, 100)), Fraction(99, 100))  # rounding must not give 0 % or 100 %
+    return f"Partly correct: {percentage(share)} of the points. {said} {rubric.explanation}"
 
 
 def _tolerance(rubric: NumberRubric, unit: str | None) -> str:
     if rubric.tolerance == 0:
-        return "only that counts"
+        return "Only this value is accepted."
     if rubric.tolerance_kind == "relative":
-        return f"an answer up to {plain(rubric.tolerance * 100)} % away counts"
-    return f"an answer up to {_quantity(rubric.tolerance, unit)} away counts"
+        return f"Answers within {plain(rubric.tolerance * 100)} % of it are accepted."
+    return f"Answers within {_quantity(rubric.tolerance, unit)} of it are accepted."
 
 
 def _quantity(value: Decimal, unit: str | None) -> str:

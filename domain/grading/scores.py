@@ -1,4 +1,4 @@
-"""What scoring yields. Points are exact decimals; `fraction` is points / max_points, 0..1, four places."""
+"""Scores. Points are exact decimals; `fraction` is points / max_points (0..1, four decimal places)."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -8,7 +8,7 @@ from uuid import UUID
 
 
 class DegradedReason(StrEnum):
-    """Why a result is less than it would be if every part had worked."""
+    """Why a result is degraded: a part of the system failed or a fallback was used."""
 
     ESSAY_GRADER_NOT_CONFIGURED = "essay_grader_not_configured"
     ESSAY_GRADER_LOCAL = "essay_grader_local"
@@ -27,7 +27,7 @@ class DegradedReason(StrEnum):
 
     @property
     def heals(self) -> bool:
-        """Whether a later attempt may remove it: not where only an operator or a reviewer can."""
+        """Whether a later attempt may remove the reason without an operator or a reviewer."""
         return not self.needs_person and self not in {
             DegradedReason.ESSAY_GRADER_NOT_CONFIGURED,
             DegradedReason.ESSAY_ATTEMPTS_EXCEEDED,
@@ -36,40 +36,42 @@ class DegradedReason(StrEnum):
 
     @property
     def needs_person(self) -> bool:
-        """Whether the language model will never grade this essay, so that a reviewer must."""
+        """Whether the language model can never grade this essay, so that a reviewer must."""
         return self in {DegradedReason.ESSAY_REFUSED_BY_PROVIDER, DegradedReason.ESSAY_TOO_LONG_FOR_MODEL}
 
     @property
     def of_search(self) -> bool:
-        """Whether the evidence is less, and not a score: searching again may mend it."""
+        """Whether the search for evidence is degraded, and not a score. Another search may remove the reason."""
         return self in {DegradedReason.VECTOR_STORE_FALLBACK, DegradedReason.EMBEDDER_FALLBACK}
 
     @property
     def text(self) -> str:
-        """The reason as a person reads it."""
+        """The reason as a sentence for people."""
         return _TEXTS[self]
 
 
 _TEXTS: Final = {
-    DegradedReason.ESSAY_GRADER_NOT_CONFIGURED: "No language model is set up, so the local grader read the essays.",
-    DegradedReason.ESSAY_GRADER_LOCAL: "The language model did not answer, so the local grader graded the essays.",
-    DegradedReason.ESSAY_GRADER_KEY_REFUSED: "The language model's provider refused the API key: set a valid one.",
+    DegradedReason.ESSAY_GRADER_NOT_CONFIGURED: "No language model is set up, so the local grader graded the essays.",
+    DegradedReason.ESSAY_GRADER_LOCAL: "The language model did not respond, so the local grader graded the essays.",
+    DegradedReason.ESSAY_GRADER_KEY_REFUSED: "The language model's provider rejected the API key: set a valid key.",
     DegradedReason.ESSAY_GRADER_QUOTA_EXHAUSTED: (
         "The account at the language model's provider has no credit or quota left."
     ),
     DegradedReason.ESSAY_GRADER_MODEL_UNKNOWN: "The provider does not know the configured model: check its name.",
     DegradedReason.ESSAY_GRADER_REQUEST_REFUSED: (
-        "The language model's provider refused the request: check OPENAI_MODEL and the options set with it."
+        "The language model's provider rejected the request: check OPENAI_MODEL and the options set with it."
     ),
-    DegradedReason.ESSAY_ANSWER_REJECTED: "The language model's answers did not hold against the rubric or the essay.",
+    DegradedReason.ESSAY_ANSWER_REJECTED: "The language model's replies did not match the rubric or the essay.",
     DegradedReason.ESSAY_REFUSED_BY_PROVIDER: (
         "The language model's provider refused the essay because of its content; a reviewer must grade it."
     ),
     DegradedReason.ESSAY_TOO_LONG_FOR_MODEL: (
         "The essay is too long for the language model; a reviewer must grade it."
     ),
-    DegradedReason.ESSAY_BUDGET_SPENT: "The organization's budget for the day is spent; grading goes on tomorrow.",
-    DegradedReason.ESSAY_ATTEMPTS_EXCEEDED: "Too many attempts at this role on one day, so the local grader read it.",
+    DegradedReason.ESSAY_BUDGET_SPENT: "The organization's budget for today is spent. Grading continues tomorrow.",
+    DegradedReason.ESSAY_ATTEMPTS_EXCEEDED: (
+        "There were too many attempts at this role on one day, so the local grader graded the essays."
+    ),
     DegradedReason.VECTOR_STORE_FALLBACK: "The vector store failed, so the database searched the catalogue.",
     DegradedReason.EMBEDDER_FALLBACK: "The embedding model could not be used, so the local one searched the catalogue.",
     DegradedReason.GRADER_FAILED: "An essay could not be graded automatically. A reviewer will grade it.",
@@ -78,11 +80,11 @@ _TEXTS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleScore:
-    """A rule's verdict on one item.
+    """The score of an item by a rule.
 
-    `points` and `max_points` are 0 for profile answers, which have no right or wrong; their evidence stands in
-    `fraction`. `fraction` is None when the item says nothing about a skill (an unanswered profile question).
-    `rule` names the rule (`single_choice`, `partial_credit`, `numeric_tolerance`, `profile_evidence`, `unanswered`).
+    Profile answers are neither right nor wrong: `points` and `max_points` are 0, and `fraction` is their evidence.
+    An unanswered profile question has the fraction None, because it is no evidence for a skill.
+    `rule` is `single_choice`, `partial_credit`, `numeric_tolerance`, `profile_evidence` or `unanswered`.
     """
 
     snapshot_id: UUID
@@ -102,9 +104,9 @@ class RuleScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionRating:
-    """A level for one criterion, as a grader or a person gave it; points come from the rubric, by code.
+    """A criterion's level from a grader or a reviewer. `points` are the rubric's points for the level.
 
-    `quotes` are verbatim and verified; `confidence` is 0..1.
+    `quotes` are verified to be in the text; `confidence` is 0..1.
     """
 
     criterion: str
@@ -117,7 +119,7 @@ class CriterionRating:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What an essay's answers took in all; `cost_cents` is None where a part of it is not known."""
+    """The total latency and cost of an essay's model calls. `cost_cents` None: a part is unknown."""
 
     latency_ms: int
     cost_cents: Decimal | None
@@ -125,13 +127,13 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssayScore:
-    """A grader's verdict on one essay: the output of the step `score_essay`, whoever graded.
+    """The score of an essay: the output of the step `score_essay` from any grader.
 
-    `points` and `fraction` are None when the grader abstained: no evidence for any skill, and a person must review.
-    `model` is the model's name, `local-…` for the local grader, `none` for an unanswered essay or one that
-    no grader could grade. `reviewed`: a person
-    set or confirmed the levels. `latency_ms` and `cost_cents` add up every answer bought for it, rejected ones too;
-    a cost that nobody knows is None.
+    `points` and `fraction` None mean that the grader abstained: the essay is no evidence for any skill, and a reviewer
+    must grade it. `model` is the model's name, `local-…` for the local grader, or `none` for an unanswered
+    essay or one that no grader could grade. `reviewed`: a reviewer set or confirmed the levels. `latency_ms` and
+    `cost_cents` are the sums over all paid model calls, including those with rejected replies. `cost_cents` None: a
+    cost is unknown.
     """
 
     snapshot_id: UUID
@@ -152,23 +154,23 @@ class EssayScore:
     reviewed: bool = False
 
     @property
-    def bought(self) -> bool:
-        """Whether a language model answered."""
+    def graded_by_model(self) -> bool:
+        """Whether a language model graded the essay."""
         return self.model != "none" and not self.model.startswith("local-")
 
 
 UNRELATED: Final = "unrelated"
-"""The flag of a text that deals with something other than its question."""
+"""The flag of a text that does not deal with its question."""
 
 OTHER_LANGUAGE: Final = "other_language"
 """The flag of a text that the local grader did not grade because it is not in English."""
 
 LOWERED: Final = "lowered_by_healing"
-"""The flag of a score with fewer points than the one that was shown before."""
+"""The flag of a score with fewer points than an earlier published score."""
 
 
 def healed(before: EssayScore, after: EssayScore) -> EssayScore:
-    """The better grader's score; where it takes away points that were shown, a person looks."""
+    """Return the better grader's score. It needs a review if it has fewer points than the published score."""
     if before.points is None or after.points is None or after.points >= before.points:
         return after
     return replace(after, flags=(*after.flags, LOWERED), needs_review=True)

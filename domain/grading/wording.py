@@ -1,4 +1,4 @@
-"""Removes from a model's text the wording that students must not see, such as that of labelled answers."""
+"""Remove wording that students must not see from a model's text, such as the wording of labelled answers."""
 
 import re
 import unicodedata
@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 RUN_WORDS: Final = 8
-"""Two texts rarely share this many words in a row by chance."""
+"""The length of a run. Two texts rarely share this many words in a row by chance."""
 GAP: Final = "…"
 
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
-"""A word, or one character of a script that writes no spaces between words."""
+"""A word, or a character of a script without spaces between words."""
 
 Runs: TypeAlias = frozenset[tuple[str, ...]]
 
@@ -23,18 +23,18 @@ class _Word(NamedTuple):
 
 
 def runs_of(*texts: str) -> Runs:
-    """Every run of `RUN_WORDS` words in the texts, compared without case and compatibility forms."""
+    """Return every run of `RUN_WORDS` words in the texts, in NFKC and lower case."""
     return frozenset(run for text in texts for run in _runs([word.normalized for word in _words(text)]))
 
 
 @lru_cache(maxsize=32)
 def cached_runs_of(*texts: str) -> Runs:
-    """As `runs_of`, for texts of a question, which are the same for every essay."""
+    """Return `runs_of` the texts from a cache, for texts that are the same for every essay of a question."""
     return runs_of(*texts)
 
 
 def without_runs(text: str, hidden: Runs) -> str:
-    """The text with each passage that consists of hidden runs replaced by "…"; "" when no word is left."""
+    """Replace each passage of hidden runs in the text by "…". Return "" if no word is left."""
     words = list(_words(text))
     kept: list[str] = []
     position = 0
@@ -46,7 +46,7 @@ def without_runs(text: str, hidden: Runs) -> str:
 
 
 def _passages(words: Sequence[str], hidden: Runs) -> Iterator[tuple[int, int]]:
-    """The first and the last word of each longest passage of hidden runs."""
+    """Yield the positions of the first and last word of each longest passage of hidden runs."""
     first = last = -1
     for start, run in enumerate(_runs(words)):
         if run not in hidden:

@@ -1,1 +1,1 @@
-"""Skills, ranking, calibration and explanations of recommended credentials."""
+"""Skill profiles, and the ranking, calibration and explanation of recommended credentials."""

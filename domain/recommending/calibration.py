@@ -1,4 +1,4 @@
-"""What a score has come to mean: the chance that a learner likes what is recommended with it."""
+"""Platt calibration of recommendation scores into the probability of a positive rating."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,21 +7,21 @@ from math import fsum
 from typing import Final
 
 LIKED: Final = 4
-"""The rating from which something is liked; accepting counts as 5, rejecting as 1."""
+"""The lowest positive rating. Accepting a recommendation counts as 5, rejecting it as 1."""
 LEAST_REACTIONS: Final = 30
-"""Fewer say too little to replace the score."""
+"""The fewest reactions for a calibration."""
 PRIOR_SPREADS: Final = (1.5, 0.5)
-"""How far shift and slope may well lie from 0 and 1, at which a chance is the score itself."""
+"""The standard deviations of the normal priors of shift and slope. Their means are 0 and 1, which change no score."""
 ROUNDS: Final = 200
 EDGE: Final = 0.01
-"""Scores nearer to 0 or 1 are taken for this near: nothing is certain to be liked, or not to be."""
+"""Scores are limited to `EDGE`..1 - `EDGE`, because no outcome is certain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Reactions to items of about the same `score`: how many, and how many rated it 4 or 5 or accepted.
+    """The number of reactions to items with about the same `score`, and the number of positive ones (4, 5 or accepted).
 
-    Both may be fractions: a reaction to a list of five is a fifth of one to each.
+    Both may be fractional: a reaction to a list of five items counts as a fifth for each item.
     """
 
     score: float
@@ -31,14 +31,17 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Platt scaling: the log-odds of being liked are `shift` + `slope` x the score's; learnt from so many reactions."""
+    """Platt scaling: the log-odds of a positive rating are `shift` + `slope` x the log-odds of the score.
+
+    `reactions` is the number of reactions it was fitted to; 0: uncalibrated.
+    """
 
     shift: float = 0.0
     slope: float = 1.0
     reactions: int = 0
 
     def chance(self, score: float) -> float:
-        """0..1, never falling as the score grows; the score itself where nothing was learnt."""
+        """Return the calibrated probability (0..1), which never decreases with the score; uncalibrated: the score."""
         return _sigmoid(self.shift + self.slope * _logit(score)) if self.reactions else score
 
 
@@ -46,7 +49,7 @@ UNCALIBRATED: Final = Calibration()
 
 
 def calibrate(tallies: Iterable[Tally]) -> Calibration:
-    """The most plausible calibration, drawn towards leaving scores as they are; uncalibrated below 30 reactions."""
+    """Fit the calibration by maximum a posteriori. Return UNCALIBRATED below `LEAST_REACTIONS` reactions."""
     seen = [(_logit(each.score), each.reactions, each.liked) for each in tallies]
     total = fsum(reactions for _, reactions, _ in seen)
     if round(total) < LEAST_REACTIONS:
@@ -59,7 +62,7 @@ def calibrate(tallies: Iterable[Tally]) -> Calibration:
 
 
 def _better(parameters: Sequence[float], place: int, seen: Sequence[tuple[float, float, float]]) -> float:
-    """The parameter after a step uphill that cannot overshoot: a chance's variance is never above a quarter."""
+    """Return the parameter after one ascent step. The step cannot overshoot, because p(1 - p) is at most 1/4."""
     shift, slope = parameters
     prior, precision = (0.0, 1.0)[place], PRIOR_SPREADS[place] ** -2
     uphill = fsum((n_liked - n * _sigmoid(shift + slope * x)) * (x if place else 1.0) for x, n, n_liked in seen)

@@ -1,4 +1,4 @@
-"""Why a credential is recommended, in sentences for the student. Every number is one that ranked it."""
+"""Explanations of recommendations for students. Every number in them was used for the ranking."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,18 @@ from typing import Final
 from domain.recommending.recommendations import RecommendedItem
 from domain.recommending.roles import Credential, Role
 from domain.recommending.skills import SkillGap
+from domain.text import enumerated
 
 NAMED_GAPS: Final = 3
-"""How many gaps a summary names."""
+"""The number of gaps that a summary names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """A candidate with what ranked it.
+    """A ranked credential with the data of its ranking.
 
-    `gaps` are those it works on, the neediest first; `similarity` is the best cosine of its text with one of them, None
-    where the search did not find it; `reactions` are the neighbours' ratings 1..5; `score` 0..1 is the blend.
+    `gaps` are the gaps it covers, greatest need first. `similarity` is the best cosine of its text with one of them, or
+    None if the search did not find it. `reactions` are the neighbours' ratings (1..5). `score` (0..1) is the blend.
     """
 
     credential: Credential
@@ -31,9 +32,10 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """What a result rests on: earlier learners, and reactions that the confidences are calibrated on.
+    """The data behind a result: the number of earlier learners and of reactions used for the calibration.
 
-    `untaught` are gaps that nothing the learner could start works on, `left` those that only the list does not.
+    `untaught` are the gaps that no credential open to the learner covers. `left` are the other gaps that the list does
+    not cover.
     """
 
     neighbours: int
@@ -43,14 +45,14 @@ class Basis:
 
 
 def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
-    """Which gap, from which score to which, on what evidence; `opens` are titles that need it first."""
+    """Explain a recommendation: scores, targets and evidence. `opens` are titles that require the credential."""
     sentences = [_score(gap) for gap in ranked.gaps]
     aim = "covers" if any(gap.gap for gap in ranked.gaps) else "takes you further in"
     what = {0: "", 1: f" {aim} it"}.get(len(ranked.gaps), f" {aim} these skills")
     course = f"This {ranked.credential.level} course"
     match = "" if ranked.similarity is None else f" (catalogue match {ranked.similarity:.2f})"
     if opens:
-        needing = f"is required for {_listed(opens)}, so take it first"
+        needing = f"is required for {enumerated(opens)}, so take it first"
         what = f"{what} and {needing}" if what else f" {needing}"
     sentences.append(f"{course}{what}{match}.")
     if ranked.reactions:
@@ -61,18 +63,18 @@ def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
 
 
 def summary(role: Role, gaps: Sequence[SkillGap], items: Sequence[RecommendedItem], basis: Basis) -> str:
-    """The result in a few sentences: the learner's scores, what is recommended, what it rests on."""
+    """Summarize the result: the learner's scores, the recommended credentials, and the data behind them."""
     if not gaps:
         return f"The role {role.name} has no skill targets yet, so there is nothing to recommend for it."
     sentences = [_standing(role, gaps)]
     if not items:
-        return f"{sentences[0]} The catalogue has nothing for this that you could start and do not hold already."
+        return f"{sentences[0]} The catalogue has no credential for this that you can start and do not already hold."
     aim = "to close these gaps" if _open(gaps) else "to go further"
     sentences.append(f"We recommend {_counted(len(items), 'credential')} {aim}. Start with {items[0].title}.")
     if basis.left:
-        sentences.append(f"Not covered by this list yet: {_listed(basis.left)}.")
+        sentences.append(f"Not covered by this list yet: {enumerated(basis.left)}.")
     if basis.untaught:
-        sentences.append(f"The catalogue has no course for {_listed(basis.untaught)} that you could start now.")
+        sentences.append(f"The catalogue has no course for {enumerated(basis.untaught)} that you can start now.")
     sentences += [_reactions(basis.neighbours), _confidence(basis.calibrated_on)]
     return " ".join(sentences)
 
@@ -88,14 +90,16 @@ def _standing(role: Role, gaps: Sequence[SkillGap]) -> str:
 
 def _reactions(neighbours: int) -> str:
     if not neighbours:
-        return "No earlier learner of this role has reacted to a credential yet, so such reactions did not count."
-    return f"The reactions of {_counted(neighbours, 'earlier learner')} with a similar profile counted too."
+        return "No earlier learner of this role has given feedback on a credential yet, so the list does not use any."
+    return f"Feedback from {_counted(neighbours, 'earlier learner')} with a similar profile was also used."
 
 
 def _confidence(calibrated_on: int) -> str:
     if not calibrated_on:
-        return "Confidences are uncalibrated: too few learners have reacted to say what they come to."
-    return f"Confidences are chances of being liked, calibrated on {calibrated_on} reactions."
+        return "Confidences are uncalibrated, because too few learners have given feedback yet."
+    return (
+        f"A confidence is the estimated chance that you like the credential, calibrated on {calibrated_on} reactions."
+    )
 
 
 def _score(gap: SkillGap) -> str:
@@ -105,7 +109,7 @@ def _score(gap: SkillGap) -> str:
     if gap.gap:
         return f"You scored {scored} in {gap.skill}; the role asks for {target}."
     if gap.score is None:
-        return f"The role asks for {target} in {gap.skill}, which you reach."
+        return f"The role asks for {target} in {gap.skill}, which you have reached."
     return f"You scored {scored} in {gap.skill} and reach the {target} that the role asks for."
 
 
@@ -115,7 +119,7 @@ def _levels(gap: SkillGap) -> str:
 
 
 def _percentages(gap: SkillGap) -> tuple[str, str]:
-    """Score and target, the score "" where there is none: whole percent unless rounding hides which one is greater."""
+    """Format score and target in whole percent, with more digits if rounding hides which is greater. No score: ""."""
     if gap.score is None:
         return "", _percent(gap.target, 0)
     digits = next((n for n in (0, 1) if _same_order(gap.score, gap.target, n)), 2)
@@ -137,8 +141,3 @@ def _open(gaps: Sequence[SkillGap]) -> list[SkillGap]:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

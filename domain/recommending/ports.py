@@ -1,4 +1,4 @@
-"""Ports of retrieval and ranking: embedders, vector indexes, the catalogue and its runs."""
+"""Ports of retrieval and ranking: embedders, vector indexes, the catalogue and its workflows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,36 +14,35 @@ from domain.recommending.recommendations import EarlierLearners, SearchHit
 from domain.recommending.roles import Credential, Role
 
 Vector: TypeAlias = Sequence[float]
-
 """384 finite floats of Euclidean length 1."""
 
 
 class Embedder(Protocol):
-    """Texts to vectors. Vectors of different `provider` or `model` are never compared."""
+    """Embeds texts as vectors. Vectors of different `provider` or `model` must not be compared."""
 
     provider: str
     model: str
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One unit vector of 384 floats a text, in order; long texts in one batch. An empty list gives one."""
+        """Return a unit vector of 384 floats for each text, in order. An empty list gives an empty list."""
         ...
 
 
 class EmbeddingLedger(Protocol):
-    """What paid vectors cost. They serve whoever searches, so they belong to no assessment and no organization."""
+    """The costs of paid embeddings. All organizations share the vectors, so a cost belongs to no assessment."""
 
     async def record(self, bought: EmbeddingPurchase) -> None:
-        """Keeps a purchase, once however often it is called.
+        """Store the cost of a request. Repeated calls store one row.
 
         Raises:
-            StorageUnavailable: the database is away or overloaded.
+            StorageUnavailable: the database is unreachable or overloaded.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchQuery:
-    """Words and their vector. Only active credentials that teach one of `skills` are found, if it is given."""
+    """A query text and its vector. If `skills` is not empty, only credentials that teach one of them are found."""
 
     text: str
     vector: Vector
@@ -51,29 +50,29 @@ class SearchQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """For each query its hits, best first, ties by credential id; why the search is less than configured, if it is."""
+class SearchResult:
+    """The hits of each query, best first, ties by credential id. `degraded_reason`: why a fallback was used."""
 
     hits: tuple[tuple[SearchHit, ...], ...]
     degraded_reason: DegradedReason | None = None
 
 
 class CredentialIndex(Protocol):
-    """Hybrid search (words and vectors) over the active credentials of the catalogue."""
+    """Hybrid search (keywords and vectors) over the active credentials of the catalogue."""
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
-        """For each query at most `limit` (>= 1) hits. All queries at once.
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
+        """Return at most `limit` (>= 1) hits for each query. The queries run concurrently.
 
         Raises:
-            InvalidInput: a limit below 1, or a vector that is none.
-            ExternalServiceError: the store does not answer as it should.
+            InvalidInput: the limit is below 1, or a vector is invalid.
+            ExternalServiceError: the store fails or sends an invalid response.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexEntry:
-    """A credential as an index holds it: what is searched, what filters, and the vector of its text."""
+    """A credential in an index: the searched texts, the skills for filters, and the vector of its text."""
 
     credential_id: UUID
     artifact_id: UUID
@@ -85,102 +84,105 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedEntry:
-    """An entry that the index did not take, and why; the others of its batch are kept."""
+    """An entry that the index rejected, and the reason. The other entries of the batch are stored."""
 
     credential_id: UUID
     problem: str
 
 
 class CredentialIndexWriter(Protocol):
-    """Fills an index that stands beside Postgres. Every call may be repeated.
+    """Writes an index outside Postgres. Every call is idempotent.
 
-    A build is invisible until it is finished. Where a build can be named, None is the live index.
+    A build is invisible to searches until it is finished. `build` None means the live index.
 
     Raises:
-        InvalidInput: a vector that is none.
-        NotFound: there is no such build, or no live index.
-        ExternalServiceError: the store does not answer as it should.
+        InvalidInput: a vector is invalid.
+        NotFound: the build does not exist, or there is no live index.
+        ExternalServiceError: the store fails or sends an invalid response.
     """
 
     async def begin(self) -> str:
-        """Starts an empty build and returns its name."""
+        """Start an empty build and return its name."""
         ...
 
     async def upsert(self, entries: Sequence[IndexEntry], build: str | None = None) -> tuple[RejectedEntry, ...]:
-        """Puts the entries in, each in the place of what the index holds of the credential."""
+        """Insert the entries, or replace the entries of the same credentials. Return the rejected entries."""
         ...
 
     async def delete(self, credential_ids: Sequence[UUID], build: str | None = None) -> None:
-        """Takes them out; those that are not there do not matter."""
+        """Delete entries. Missing entries are ignored."""
         ...
 
     async def entries(self, build: str | None = None) -> dict[UUID, UUID]:
-        """What the index holds, as credential id -> artifact id, to compare with Postgres."""
+        """Return the credential id -> artifact id of all entries, for the comparison with Postgres."""
         ...
 
     async def finish(self, build: str) -> None:
-        """Makes the build the live index at once, and drops the one before and whatever else nobody finished."""
+        """Atomically make the build the live index. Delete the previous index and all unfinished builds."""
         ...
 
     async def is_usable(self, at_least: int) -> bool:
-        """Whether there is a live index of this code's schema with so many entries."""
+        """Return whether there is a live index with this code's schema and at least `at_least` entries."""
         ...
 
 
 class Catalog(Protocol):
-    """Roles and credentials as the recommender needs them."""
+    """The data of the catalogue and of earlier learners that the recommender reads."""
 
     async def role(self, role_id: UUID) -> Role:
-        """Raises NotFound where there is none."""
+        """Return the role. Raise NotFound if it does not exist."""
         ...
 
     async def credentials(self, ids: Sequence[UUID]) -> dict[UUID, Credential]:
-        """The active ones among `ids`."""
+        """Return the active credentials among `ids`."""
         ...
 
     async def held(self, user_id: UUID) -> frozenset[UUID]:
-        """Credentials the learner holds already."""
+        """Return the ids of the credentials that the learner holds."""
         ...
 
     async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
-        """Other learners of the role, in the organization or all by setting, with the last they reacted to.
+        """Return other learners of the role with the latest recommendation they reacted to, newest first.
 
-        Newest first; `skills` are those whose scores are wanted.
+        The setting decides whether learners of other organizations are included. `skills` selects the scores.
         """
         ...
 
     async def reactions(self, recommendations: Sequence[UUID]) -> dict[UUID, dict[UUID, Decimal]]:
-        """For each that its learner reacted to, what they made of its credentials: 1..5 by credential."""
+        """Return the ratings (1..5) by credential for each recommendation that its learner reacted to."""
         ...
 
     async def tallies(self, assessment: Assessment) -> tuple[Tally, ...]:
-        """What learners of the organization, or all by setting, made of what they were shown, by its score."""
+        """Return learners' reactions to recommended credentials, grouped by score.
+
+        The setting decides whether learners of other organizations are included.
+        """
         ...
 
     async def take_words(self, search_id: UUID) -> str:
-        """What somebody searches the catalogue for; it is gone from here then.
+        """Return the text of a catalogue search and delete it.
 
         Raises:
-            NotFound: it was taken or forgotten before.
+            NotFound: the text was read or deleted before.
         """
         ...
 
 
 class CatalogImports(Protocol):
-    """Imports that are not finished: some of what they brought may lack a vector."""
+    """The repository of catalogue imports. An import is unfinished until each of its entries has a vector."""
 
     async def unfinished(self, *, older_than_s: float) -> int:
-        """How many there are that were made that long ago."""
+        """Return the number of unfinished imports created at least `older_than_s` seconds ago."""
         ...
 
     async def close_embedded(self, *, older_than_s: float) -> None:
-        """Closes those of them whose every entry has a vector of its text."""
+        """Finish the imports created at least `older_than_s` seconds ago whose entries all have vectors."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogText:
-    """The text of a credential (`domain.recommending.roles.credential_text`), and the text's hash."""
+    """The text of a credential (`domain.recommending.roles.credential_text`) and its hash."""
 
     credential_id: UUID
     text: str
@@ -188,68 +190,68 @@ class CatalogText:
 
 
 class EmbeddingArtifacts(Protocol):
-    """Vectors of catalogue texts. An artifact never changes: a new text or another model makes a new one.
+    """The repository of vectors of catalogue texts. An artifact is immutable: a new text or model makes a new one.
 
-    What can be searched are the active credentials with a vector of their current text.
+    Active credentials with a vector of their current text are searchable.
     """
 
     async def pending(self, provider: str, model: str, *, limit: int) -> tuple[CatalogText, ...]:
-        """At most `limit` active credentials without a vector of their current text by this model, by id."""
+        """Return at most `limit` active credentials without this model's vector of their current text, by id."""
         ...
 
     async def count_pending(self, provider: str, model: str) -> int: ...
 
     async def add(self, provider: str, model: str, embedded: Sequence[tuple[CatalogText, Vector]]) -> None:
-        """Keeps the vectors, in one transaction; those that exist already stay as they are.
+        """Store the vectors in one transaction. Existing vectors do not change.
 
         Raises:
-            InvalidInput: a vector that is not of 384 finite numbers.
+            InvalidInput: a vector does not have 384 finite numbers.
         """
         ...
 
     async def searchable(self, provider: str, model: str) -> dict[UUID, UUID]:
-        """All that can be searched by this model, as credential id -> artifact id."""
+        """Return the credential id -> artifact id of all credentials that are searchable with this model."""
         ...
 
     async def count_searchable(self, provider: str, model: str) -> int: ...
 
     async def entries(self, artifact_ids: Sequence[UUID]) -> tuple[IndexEntry, ...]:
-        """Those among the artifacts that can be searched, by credential id."""
+        """Return index entries for the searchable ones among the artifacts, by credential id."""
         ...
 
 
 class CatalogRuns(Protocol):
-    """The engine that embeds the catalogue and keeps its index."""
+    """The workflow engine, for embedding and indexing of the catalogue."""
 
     async def start(self) -> None:
-        """Makes sure that what stands in the catalogue now is embedded and indexed; may be repeated.
+        """Ensure that the current catalogue is embedded and indexed. Idempotent.
 
         Raises:
-            ExternalServiceError: the engine did not take the call in time.
+            ExternalServiceError: the engine did not accept the call in time.
         """
         ...
 
 
 class CatalogSearches(Protocol):
-    """The engine that has a worker embed a query and search for it."""
+    """The workflow engine, for catalogue searches that a worker embeds and runs."""
 
-    async def search(self, search_id: UUID, *, limit: int) -> Found:
-        """The hits, at most `limit` (>= 1), for the words that wait under the id.
+    async def search(self, search_id: UUID, *, limit: int) -> SearchResult:
+        """Return at most `limit` (>= 1) hits for the text that is stored under the id.
 
         Raises:
-            ExternalServiceError: the engine or a worker did not answer in time.
+            ExternalServiceError: the engine or a worker did not respond in time.
         """
         ...
 
 
 class NearestLearners(Protocol):
-    """Which earlier learners are most like this one."""
+    """Finds the earlier learners that are most similar to a learner."""
 
     async def nearest(
         self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
     ) -> tuple[tuple[UUID, float], ...]:
-        """The ids of at most `k` of the learners with their nearness 0..1, nearest first, ties by id.
+        """Return the ids of at most `k` learners with their nearness (0..1), nearest first, ties by id.
 
-        `profile` maps skills to scores 0..1, None where nothing is known; only skills known of both are compared.
+        `profile` maps skills to scores (0..1) or None if unknown. Only skills that both learners have are compared.
         """
         ...

@@ -1,4 +1,4 @@
-"""From gaps, evidence and neighbours to a ranked list of credentials. Pure arithmetic; equal input, equal output."""
+"""Rank credentials by gaps, evidence and neighbours. The ranking is deterministic."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,44 +16,44 @@ from domain.recommending.skills import SkillGap
 ITEMS: Final = 5
 
 WEIGHTS: Final[Mapping[str, float]] = {
-    "gap_coverage": 0.31,  # what the learner came for
-    "similarity": 0.19,  # the text is evidence that it teaches this part of the skill
-    "level_fit": 0.15,  # too easy or too hard is not finished
-    "neighbours": 0.35,  # at most, where near learners reacted much
+    "gap_coverage": 0.31,  # the purpose of the assessment
+    "similarity": 0.19,  # evidence that the credential teaches this part of the skill
+    "level_fit": 0.15,  # learners do not finish courses that are too easy or too hard
+    "neighbours": 0.35,  # the maximum, with many reactions of near learners
 }
 NEIGHBOURS_HALF: Final = 2.0
-"""Neighbours, counted by nearness, at which their weight reaches half of its most."""
+"""The total nearness of neighbours with reactions at which their weight reaches half of its maximum."""
 PRIOR_REACTION: Final = 0.5
-"""What is assumed of a credential nobody reacted to: the middle of the scale."""
+"""The assumed rating (0..1) of a credential without reactions: the middle of the scale."""
 PRIOR_STRENGTH: Final = 1.0
-"""How many reactions that assumption is worth: one enthusiast like the learner moves it half of the way."""
+"""The number of reactions that the assumed rating counts as. One 5 from an identical learner moves it halfway to 1."""
 
 SIMILARITY_RANGE: Final = (0.15, 0.75)
-"""MiniLM's cosines of a skill's description with unrelated and with closely matching texts."""
+"""MiniLM's typical cosines of a skill's description with unrelated texts and with closely matching texts."""
 
 LEVELS: Final = tuple(CredentialLevel)
 LEVEL_BOUNDS: Final = (Decimal("0.4"), Decimal("0.7"))
-"""Scores from which intermediate and advanced are the level to learn at."""
+"""The scores from which intermediate and advanced courses fit a learner."""
 LEVEL_STEP: Final = 0.5
-"""A level off halves the fit."""
+"""The factor on the fit for each level of difference."""
 
 RELEVANCE: Final = 0.85
-"""The part of maximal marginal relevance that counts merit; the rest counts being unlike what is chosen already."""
+"""The weight of merit in maximal marginal relevance. The rest is the weight of diversity."""
 OTHER_LEVEL: Final = 0.5
-"""Two credentials of one skill on different levels are half as alike as two on the same."""
+"""The factor on the similarity of two credentials with different levels."""
 
 
 def gap_query(gap: SkillGap) -> str:
-    """What is searched for a gap, a line each: the skill, and what being able to do it means."""
+    """Return the search text of a gap: a line with the skill and a line with its description."""
     return f"{gap.skill}\n{gap.description}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learner:
-    """Whom to recommend to.
+    """The learner of a recommendation.
 
-    `gaps` has every skill of the role, met ones too; `held` the credentials the learner has; `neighbours` earlier
-    learners with their nearness 0..1; `calibration` what scores have meant so far.
+    `gaps` has every skill of the role, including reached targets. `held` has the ids of the learner's credentials.
+    `neighbours` are earlier learners with their nearness (0..1).
     """
 
     gaps: tuple[SkillGap, ...]
@@ -70,11 +70,11 @@ def recommend(
     *,
     at_most: int = ITEMS,
 ) -> Blend:
-    """At most so many credentials, in the order to take them.
+    """Recommend at most `at_most` credentials, in the order to take them.
 
-    Only what was found (`traces`) is a candidate, and only what is in `credentials`: the active ones among those found
-    and, transitively, their prerequisites. An item's confidence is what the learner's calibration makes of its blended
-    score 0..1: the score itself while there are too few reactions to calibrate on.
+    Candidates are the credentials found by the search (`traces`). `credentials` has the active ones among them and,
+    transitively, their prerequisites. An item's confidence is its blended score (0..1), calibrated if there are enough
+    reactions.
     """
     view = _view(learner, traces)
     usable = {id_: each for id_, each in credentials.items() if each.active and id_ not in learner.held}
@@ -100,7 +100,7 @@ def recommend(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _View:
-    """The learner as the ranking sees them: per skill its gap and share of the need, per credential what is known."""
+    """A learner's data for the ranking: gap and share of the need by skill, and evidence by credential."""
 
     gaps: Mapping[str, SkillGap]
     needs: Mapping[str, float]
@@ -109,17 +109,17 @@ class _View:
     weights: Mapping[str, float]
 
     def leads_on(self, credential: Credential) -> bool:
-        """Whether it teaches what is needed or, to a learner without a gap, something above the level shown."""
+        """Return whether the credential covers a gap or, for a reached target, teaches a level above the shown one."""
         return bool(self._taught(credential))
 
     def is_shown(self, credential: Credential) -> bool:
-        """Whether the answers showed all it teaches: they reach a level above its own in each of its skills."""
+        """Return whether the learner has shown a level above the credential's in each of its skills."""
         known = [self.gaps.get(skill) for skill in credential.skills]
         level = LEVELS.index(credential.level)
         return bool(known) and all(gap is not None and level < _start(gap) for gap in known)
 
     def _taught(self, credential: Credential) -> list[str]:
-        """The skills that it takes the learner further in, the neediest first."""
+        """Return the skills in which the credential helps the learner, greatest need first."""
         level = LEVELS.index(credential.level)
         needed = [skill for skill in credential.skills if self.needs.get(skill)]
         taught = {skill for skill in needed if self.gaps[skill].gap or level >= _start(self.gaps[skill])}
@@ -159,7 +159,7 @@ def _view(learner: Learner, traces: Iterable[Trace]) -> _View:
 
 
 def _needs(gaps: Sequence[SkillGap]) -> dict[str, float]:
-    """Each skill's share of all need; without any gap its share of the importance (stretch)."""
+    """Return each skill's share of the total need or, if all targets are reached, of the total importance."""
     stretch = not any(gap.gap for gap in gaps)
     parts = {gap.skill: float(gap.importance if stretch else gap.need) for gap in gaps}
     total = fsum(parts.values())
@@ -167,7 +167,7 @@ def _needs(gaps: Sequence[SkillGap]) -> dict[str, float]:
 
 
 def _weights(neighbours: Sequence[tuple[Neighbour, float]]) -> dict[str, float]:
-    """The base weights, with the neighbours' grown with the evidence and the others' share of the rest."""
+    """Return the weights. The neighbours' weight grows with their reactions; the other weights share the rest."""
     evidence = fsum(nearness for neighbour, nearness in neighbours if neighbour.reactions)
     theirs = WEIGHTS["neighbours"] * evidence / (evidence + NEIGHBOURS_HALF)
     rest = (1 - theirs) / (1 - WEIGHTS["neighbours"])
@@ -175,15 +175,15 @@ def _weights(neighbours: Sequence[tuple[Neighbour, float]]) -> dict[str, float]:
 
 
 def _spread(cosine: float | None) -> float:
-    """A cosine on 0..1 between unrelated and closely matching; 0 for what was not found."""
+    """Scale a cosine to 0..1 between unrelated and closely matching. None (not found) gives 0."""
     low, high = SIMILARITY_RANGE
     return 0.0 if cosine is None else min(1.0, max(0.0, (cosine - low) / (high - low)))
 
 
 def _level_fit(credential: Credential, gaps: Sequence[tuple[SkillGap, float]]) -> float:
-    """1 for the level at which the learner stands; half as much a level off, half again beyond the target's level.
+    """Return 1 if the level fits the learner, weighted by need.
 
-    Where the target is reached the next level is the one to learn at.
+    Each level of difference halves the fit, and so does each level beyond the target's level.
     """
     level = LEVELS.index(credential.level)
     total = fsum(need for _, need in gaps)
@@ -196,27 +196,28 @@ def _one_level_fit(level: int, gap: SkillGap) -> float:
 
 
 def _start(gap: SkillGap) -> int:
-    """The level to learn at: where the learner stands, or the next one where the target is reached."""
+    """Return the level that fits the learner's score, or the next level if the target is reached."""
     reached = gap.score is not None and not gap.gap
     return min(_level_of(gap.score) + reached, len(LEVELS) - 1)
 
 
 def _level_of(score: Decimal | None) -> int:
-    """The level to learn at with this score; nobody knows is where everybody starts."""
+    """Return the level that fits a score. Without a score it is the lowest level."""
     return sum((score or Decimal(0)) >= bound for bound in LEVEL_BOUNDS)
 
 
 def _shrunk(reactions: Sequence[tuple[Decimal, float]]) -> float:
-    """The mean reaction by nearness on 0..1, drawn towards the middle while there are few."""
+    """Return the mean reaction (0..1) weighted by nearness, shrunk towards the middle if there are few reactions."""
     weight = fsum(nearness for _, nearness in reactions)
     liked = fsum(float(reaction - 1) / 4 * nearness for reaction, nearness in reactions)
     return (liked + PRIOR_STRENGTH * PRIOR_REACTION) / (weight + PRIOR_STRENGTH)
 
 
 def _path(id_: UUID, usable: Mapping[UUID, Credential], passed: Collection[UUID]) -> tuple[UUID, ...]:
-    """The credential after all prerequisites the learner lacks; empty if one cannot be had, or they go in a circle.
+    """Return the credential preceded by the prerequisites that the learner lacks.
 
-    `passed` are those that need not come first: the learner holds them, or has shown what they teach.
+    The path is empty if a prerequisite is not available or the prerequisites form a cycle. `passed` are credentials
+    that the learner holds or whose content the learner has shown.
     """
     path: list[UUID] = []
     under_way: set[UUID] = set()
@@ -236,9 +237,9 @@ def _path(id_: UUID, usable: Mapping[UUID, Credential], passed: Collection[UUID]
 
 
 def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked], at_most: int) -> list[UUID]:
-    """Maximal marginal relevance over whole paths; a path that no longer fits is passed over.
+    """Choose by maximal marginal relevance over whole paths. A path that no longer fits into the list is skipped.
 
-    A path counts as its steps do on average, those that are chosen already left out: each takes a place of the list.
+    The merit of a path is the mean of its steps that are not chosen yet, because each step takes a place.
     """
     chosen: list[UUID] = []
     while len(chosen) < at_most:
@@ -257,9 +258,9 @@ def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked
 def _choose_for_all(
     paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked], at_most: int, missing: Sequence[str]
 ) -> list[UUID]:
-    """As `_choose`, and the weightiest of the `missing` skills that can be taught is always among what is taught.
+    """Choose as `_choose`, and ensure that the list covers the first of the `missing` skills that has a path.
 
-    Where the choice would leave it out, the last places go to the best path for it.
+    If the choice does not cover it, the best path for the skill takes the last places.
     """
     chosen = _choose(paths, ranked, at_most)
     fitting = {id_: path for id_, path in paths.items() if len(path) <= at_most}
@@ -282,20 +283,20 @@ def _merit(id_: UUID, steps: Sequence[UUID], ranked: Mapping[UUID, Ranked], chos
 
 
 def _likeness(one: Credential, other: Credential) -> float:
-    """The overlap of their skills (Jaccard), less for different levels."""
+    """Return the Jaccard similarity of the skills, reduced for different levels."""
     mine, theirs = set(one.skills), set(other.skills)
     overlap = len(mine & theirs) / len(mine | theirs) if mine | theirs else 1.0
     return overlap if one.level is other.level else overlap * OTHER_LEVEL
 
 
 def _opened(id_: UUID, chosen: Sequence[UUID], paths: Mapping[UUID, tuple[UUID, ...]]) -> tuple[UUID, ...]:
-    """What was found, is recommended and has the credential on its path."""
+    """Return the chosen credentials, found by the search, that have the credential on their path."""
     return tuple(later for later in chosen if later != id_ and id_ in paths.get(later, ()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A chosen credential and what it opens."""
+    """A chosen credential and the credentials that require it."""
 
     ranked: Ranked
     opens: tuple[UUID, ...]

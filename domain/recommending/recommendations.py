@@ -1,4 +1,4 @@
-"""What retrieval finds and what is recommended."""
+"""Results of retrieval and recommendation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from domain.recommending.skills import SkillGap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHit:
-    """A credential found for a query. `similarity` is the cosine (-1..1); `score` the store's fused rank score."""
+    """A credential found by a query. `similarity` is the cosine (-1..1), `score` the store's fused rank score."""
 
     credential_id: UUID
     artifact_id: UUID
@@ -21,7 +21,7 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Evidence for a recommendation: a catalogue text found for a gap."""
+    """Evidence for a recommendation: a catalogue text that was found for a gap."""
 
     credential_id: UUID
     artifact_id: UUID
@@ -33,9 +33,9 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The output of the step `retrieve_evidence`: gaps (largest first) and what was found for each.
+    """The output of the step `retrieve_evidence`: gaps (greatest need first) and the texts found for each.
 
-    `reviews` are those that the gaps take in, and so the ones that the revision stands on.
+    `reviews` are the reviews included in the gaps, and so in the revision.
     """
 
     gaps: tuple[SkillGap, ...]
@@ -49,10 +49,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierLearners:
-    """Who took the role before, in columns: of thousands, an object for each costs more than all that is done with it.
+    """Earlier learners of the role, in columns, because thousands of objects would be slow.
 
-    `ids` are the recommendations that they reacted to, as text; `scores` the scores 0..1 for which these were made, by
-    skill, in the order of `ids`, and None where somebody has none.
+    `ids` are the recommendations they reacted to, as text. `scores` has their scores (0..1, None if unknown) by skill,
+    in the order of `ids`.
     """
 
     ids: Sequence[str] = ()
@@ -61,7 +61,7 @@ class EarlierLearners:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
-    """An earlier learner like this one, and what they made of credentials: credential id -> rating 1..5.
+    """A similar earlier learner. `reactions` maps credential ids to ratings (1..5).
 
     Accepting counts as 5, rejecting as 1.
     """
@@ -72,9 +72,10 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendedItem:
-    """A credential in its place (from 1). `confidence` 0..1; `features` are the numbers that ranked it (0..1).
+    """A recommended credential. `position` counts from 1; `confidence` is 0..1; `features` (0..1) ranked it.
 
-    `evidence` are the credentials whose traces speak for it: itself, unless it was not found and only leads to others.
+    `evidence` has the credentials whose traces support it: itself, or the credentials it leads to if the search did not
+    find it.
     """
 
     credential_id: UUID
@@ -89,9 +90,9 @@ class RecommendedItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blend:
-    """The output of the step `blend_recommendations`. `weights` are those used, by feature name.
+    """The output of the step `blend_recommendations`. `weights` are the weights used, by feature name.
 
-    `calibrated_on` is how many reactions the confidences were calibrated on: 0 says that they are not.
+    `calibrated_on` is the number of reactions used to calibrate the confidences; 0: uncalibrated.
     """
 
     items: tuple[RecommendedItem, ...]

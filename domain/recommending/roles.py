@@ -1,4 +1,4 @@
-"""Role tracks, the skills they target and the micro-credentials that teach them."""
+"""Role tracks, their skill targets, and the micro-credentials that teach the skills."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +10,7 @@ from domain.validation import check_names, check_positive, check_range, check_te
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkillTarget:
-    """A skill a role needs: `target` 0..1 is the level, `importance` > 0 its relative weight among the role's."""
+    """A skill that a role requires. `target` (0..1) is the required level, `importance` (> 0) the relative weight."""
 
     skill: str
     description: str
@@ -46,7 +46,7 @@ class CredentialLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A micro-credential of the catalogue. `version` is the content hash of all but ids and `active`."""
+    """A micro-credential of the catalogue. `version` is the content hash of all fields except ids and `active`."""
 
     id: UUID
     key: str
@@ -75,9 +75,9 @@ def _check_prerequisites(own: UUID, prerequisites: tuple[UUID, ...]) -> None:
 
 
 def credential_text(credential: Credential) -> str:
-    """What is embedded of a credential, a line for its title and one for the rest, each for itself.
+    """Return the text of a credential for embedding: a line with the title, and a line with description and skills.
 
-    `content_hash` of it is the catalogue's `text_hash`.
+    The lines are embedded separately. The `content_hash` of the text is the catalogue's `text_hash`.
     """
     lines = (credential.title, f"{credential.description} Skills: {', '.join(credential.skills)}.")
     return "\n".join(" ".join(line.split()) for line in lines)

@@ -1,4 +1,4 @@
-"""From scores to a skill profile, and from the profile to gaps against a role's targets."""
+"""Calculate a skill profile from scores, and the gaps between the profile and a role's targets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from domain.grading.scores import EssayScore, ItemScore, RuleScore
 from domain.recommending.roles import Role, SkillTarget
 
 PROFILE_SHARE: Final = Fraction(1, 2)
-"""What people say of themselves weighs half of what they show: self-reports tend to be generous."""
+"""The factor on the weight of profile answers, because self-reports tend to be generous."""
 DOUBT: Final = Decimal("0.5")
-"""What is assumed before there is evidence (half of the target is reached) is worth half a question of weight 1."""
+"""The weight of the prior assumption that a learner reaches half of the target: half a question of weight 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkillLevel:
-    """What the evidence says of one skill: `score` 0..1, None without evidence; `evidence` is its total weight."""
+    """A learner's level in a skill. `score` is 0..1, or None without evidence; `evidence` is the total weight."""
 
     skill: str
     score: Decimal | None
@@ -38,9 +38,9 @@ class SkillLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkillGap:
-    """How far a learner is from a role's target.
+    """The gap between a learner's score and a role's target.
 
-    `gap` = max(0, target - score), 0..1; the whole target where there is no evidence (`score` None).
+    `gap` = max(0, target - score), 0..1. Without evidence (`score` None) it is the whole target.
     """
 
     skill: str
@@ -53,7 +53,7 @@ class SkillGap:
 
     @property
     def need(self) -> Decimal:
-        """Importance x the gap to expect: `gap`, drawn towards half the target while evidence is thin; 0 where met."""
+        """Importance x expected gap: `gap`, shrunk towards half the target if there is little evidence. No gap: 0."""
         if not self.gap:
             return Decimal(0)
         expected = (self.evidence * self.gap + DOUBT * self.target / 2) / (self.evidence + DOUBT)
@@ -63,13 +63,14 @@ class SkillGap:
 def skill_profile(
     items: Iterable[Item], rule_scores: Iterable[RuleScore], essay_scores: Iterable[EssayScore]
 ) -> tuple[SkillLevel, ...]:
-    """Every skill the items ask for, by name: the mean of its scores, weighted by the evidence behind each.
+    """Return the level of every skill of the items, by name: the mean of its scores, weighted by evidence.
 
-    A question's weight is shared equally among its skills; an essay's first among its criteria by what each is worth.
-    Unanswered questions with a right answer count as 0; abstained essays and unanswered profile questions as nothing.
+    A question's weight is divided equally among its skills. An essay's weight is first divided among its criteria in
+    proportion to their points. Unanswered questions with a right answer count as 0. Abstained essays and unanswered
+    profile questions do not count.
 
     Raises:
-        CorruptData: an item has no score, or one of the other sort.
+        CorruptData: an item has no score, or a score of the wrong type.
         InvalidInput: an essay's ratings do not fit its rubric.
     """
     scores: dict[UUID, ItemScore] = {score.snapshot_id: score for score in rule_scores}
@@ -82,7 +83,7 @@ def skill_profile(
 
 
 def skill_gaps(role: Role, profile: Iterable[SkillLevel]) -> tuple[SkillGap, ...]:
-    """A gap for each of the role's targets, met ones (gap 0) included; greatest need first, then by name."""
+    """Return a gap for each target of the role, including reached ones (gap 0); greatest need first, then by name."""
     levels = {level.skill: level for level in profile}
     gaps = [_gap(target, levels.get(target.skill)) for target in role.skills]
     return tuple(sorted(gaps, key=lambda gap: (-gap.need, gap.skill)))
@@ -90,7 +91,7 @@ def skill_gaps(role: Role, profile: Iterable[SkillLevel]) -> tuple[SkillGap, ...
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What one item says of one skill, 0..1, and how much that weighs; `score` None says nothing."""
+    """The evidence of an item for a skill. `score` is 0..1, or None if the item is no evidence."""
 
     skill: str
     score: Fraction | None

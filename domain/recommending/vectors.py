@@ -1,4 +1,4 @@
-"""What every vector of this system is: 384 finite numbers, as MiniLM makes them."""
+"""The check of vectors. All vectors have the 384 dimensions of MiniLM."""
 
 import math
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ DIMENSIONS: Final = 384
 
 
 def check_vector(vector: Sequence[float]) -> None:
-    """Raises InvalidInput unless the vector has 384 finite numbers, not all of them zero."""
+    """Raise InvalidInput unless the vector has 384 finite numbers, not all zero."""
     if len(vector) != DIMENSIONS:
-        raise InvalidInput(f"A vector has {DIMENSIONS} dimensions, not {len(vector)}")
+        raise InvalidInput(f"A vector must have {DIMENSIONS} dimensions, not {len(vector)}")
     if not all(map(math.isfinite, vector)):
-        raise InvalidInput("A vector holds finite numbers only")
+        raise InvalidInput("A vector must contain finite numbers only")
     if not any(vector):
-        raise InvalidInput("A vector of zeros points nowhere")
+        raise InvalidInput("A vector must not be all zeros")

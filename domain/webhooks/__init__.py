@@ -1,1 +1,1 @@
-"""Webhook events, their delivery schedule and the addresses they may be sent to."""
+"""Webhook deliveries, their retry schedule and the addresses they may be sent to."""

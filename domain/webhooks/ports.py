@@ -5,57 +5,57 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, DueAttempt
+from domain.webhooks.deliveries import Delivery, DeliveryStatus, DueAttempt, WebhookResponse
 
 
 class DeliveryRuns(Protocol):
-    """The engine that runs deliveries. Each call may be repeated; a second one changes nothing.
+    """The workflow engine, for deliveries. Every call is idempotent.
 
     Raises:
-        ExternalServiceError: the engine did not take the call in time; reconciliation repeats it.
+        ExternalServiceError: the engine did not accept the call in time. Reconciliation repeats it.
     """
 
     async def start(self, delivery: Delivery) -> None:
-        """Ensures a live run of a pending delivery."""
+        """Start the run of a pending delivery, unless one is live."""
         ...
 
     async def redeliver_now(self, delivery: Delivery) -> None:
-        """The same, and it does not wait for its next attempt."""
+        """Start the run of a pending delivery, or signal a live one, so that the next attempt is made immediately."""
         ...
 
     async def live(self, deliveries: Sequence[Delivery]) -> frozenset[UUID]:
-        """The ids of those with a live run, as far as the engine's index knows (seconds behind); at most 200 a call."""
+        """Return the ids of deliveries with a live run. The engine's index lags by seconds. At most 200 a call."""
         ...
 
 
 class Deliveries(Protocol):
-    """Deliveries to partners and the attempts at them. Each call is one statement."""
+    """The repository of deliveries and their attempts. Each call is one statement."""
 
     async def due(self, delivery_id: UUID, attempt: int, now: datetime) -> DueAttempt:
-        """What the delivery's `attempt`-th request (from 1) sends at `now`; takes a turn where there is a rate limit.
+        """Return the request of the `attempt`-th attempt (from 1) at `now`. Count it against the endpoint's rate limit.
 
         Raises:
-            NotFound: there is no such delivery.
+            NotFound: the delivery does not exist.
         """
         ...
 
     async def record(
-        self, delivery_id: UUID, attempt: int, now: datetime, answer: Answer, wait_s: float | None
+        self, delivery_id: UUID, attempt: int, now: datetime, answer: WebhookResponse, wait_s: float | None
     ) -> bool:
-        """Writes an attempt down, and what follows for delivery and endpoint; `wait_s` None means it was the last.
+        """Record an attempt and update the delivery and the endpoint. `wait_s` None: it was the last attempt.
 
-        False, and nothing is changed, where that attempt is on record or the delivery is not pending any more.
+        Return False and change nothing if the attempt is already recorded or the delivery is not pending.
         """
         ...
 
     async def close(self, delivery_id: UUID, status: DeliveryStatus, reason: str) -> DeliveryStatus:
-        """Ends a pending delivery without another attempt, with an audit row; returns what its status is then.
+        """End a pending delivery without another attempt, write an audit row, and return the resulting status.
 
         Raises:
-            NotFound: there is no such delivery.
+            NotFound: the delivery does not exist.
         """
         ...
 
     async def pending(self, *, older_than_s: float, after: UUID | None, limit: int) -> tuple[Delivery, ...]:
-        """Pending ones that were made that long ago, by id, from after `after`."""
+        """Return pending deliveries created at least `older_than_s` seconds ago, by id, after `after`."""
         ...

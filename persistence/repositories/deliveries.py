@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import NotFound
 from domain.ids import derived_id
 from domain.webhooks.deliveries import (
-    Answer,
     AttemptOutcome,
     Delivery,
     DeliveryStatus,
     DueAttempt,
     Message,
+    WebhookResponse,
     signing_secrets,
     status_after,
 )
@@ -144,7 +144,7 @@ class SqlDeliveries:
         )
 
     async def record(
-        self, delivery_id: UUID, attempt: int, now: datetime, answer: Answer, wait_s: float | None
+        self, delivery_id: UUID, attempt: int, now: datetime, answer: WebhookResponse, wait_s: float | None
     ) -> bool:
         written = await self._session.execute(_RECORD, _attempt(delivery_id, attempt, now, answer, wait_s))
         return written.one_or_none() is not None
@@ -178,7 +178,9 @@ def _message(row: RowMapping, now: datetime) -> Message:
     return Message(event_id=row["event_id"], url=row["url"], body=row["body"], secrets=secrets, sent_at=now)
 
 
-def _attempt(delivery_id: UUID, attempt: int, now: datetime, answer: Answer, wait_s: float | None) -> dict[str, Any]:
+def _attempt(
+    delivery_id: UUID, attempt: int, now: datetime, answer: WebhookResponse, wait_s: float | None
+) -> dict[str, Any]:
     status = status_after(answer.outcome, wait_s)
     next_at = now + timedelta(seconds=wait_s) if status is DeliveryStatus.PENDING and wait_s is not None else None
     return {

@@ -150,17 +150,17 @@ _SPENT: Final = (
 
 
 class SqlModelAnswers:
-    """`intend` takes a transaction, which is rolled back where it raises; all others are one statement each."""
+    """`reserve` needs a transaction, which is rolled back when it raises. Every other method is one statement."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def bought(self, key: CompletionKey) -> dict[Call, bytes]:
+    async def replies(self, key: CompletionKey) -> dict[Call, bytes]:
         rows = await self._session.execute(_BOUGHT, _question(key))
         # What was let go of since says nothing, but it is not bought again.
         return {Call(row.sample, row.round, Variant(row.variant)): row.raw_reply or b"" for row in rows}
 
-    async def intend(self, intent: Reservation, limits: SpendingLimits) -> datetime:
+    async def reserve(self, intent: Reservation, limits: SpendingLimits) -> datetime:
         held = await self._hold(intent.key)
         if limits.attempts_per_day is not None and held.attempt > limits.attempts_per_day:
             raise AttemptsExceeded(f"Assessment {intent.key.assessment_id} is attempt {held.attempt} of its day")
@@ -183,7 +183,7 @@ class SqlModelAnswers:
             )
         return lapses
 
-    async def keep(self, key: CompletionKey, answer: Completion) -> bytes:
+    async def record(self, key: CompletionKey, answer: Completion) -> bytes:
         reply: dict[str, Any] = {
             "raw": answer.raw,
             "request_id": answer.request_id,

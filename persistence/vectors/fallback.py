@@ -12,7 +12,7 @@ from purgatory.domain.model import OpenedState
 
 from domain.errors import ExternalServiceError
 from domain.grading.scores import DegradedReason
-from domain.recommending.ports import CredentialIndex, Found, SearchQuery
+from domain.recommending.ports import CredentialIndex, SearchQuery, SearchResult
 from persistence.vectors.ranking import check_search
 
 FAILURES: Final = 5
@@ -56,7 +56,7 @@ class FallbackIndex:
         self._whole_until = 0.0
         self._breakers = AsyncCircuitBreakerFactory(default_threshold=FAILURES, default_ttl=OPEN_S)
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
         check_search(queries, limit)  # here, because a caller's mistake is no failure of the store
         try:
             async with await self._breakers.get_breaker("vectors"), asyncio.timeout(self._deadline_s):

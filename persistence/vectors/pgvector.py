@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.recommending.ports import Found, SearchQuery
+from domain.recommending.ports import SearchQuery, SearchResult
 from domain.recommending.recommendations import SearchHit
 from persistence.database_errors import storage_errors
 from persistence.vectors.ranking import WORD_SHARE, check_search, pool_of
@@ -117,11 +117,11 @@ class PgVectorIndex:
         self._provider = provider
         self._model = model
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
         check_search(queries, limit)
         hits: list[list[SearchHit]] = [[] for _ in queries]
         if not queries:
-            return Found(hits=())
+            return SearchResult(hits=())
         values = {
             "queries": _document(queries),
             "provider": self._provider,
@@ -147,7 +147,7 @@ class PgVectorIndex:
                     score=row.score,
                 )
             )
-        return Found(hits=tuple(map(tuple, hits)))
+        return SearchResult(hits=tuple(map(tuple, hits)))
 
 
 def _document(queries: Sequence[SearchQuery]) -> str:

@@ -22,7 +22,7 @@ from weaviate.exceptions import WeaviateBaseError
 from weaviate.outputs.query import Object
 
 from domain.errors import ExternalServiceError
-from domain.recommending.ports import Found, SearchQuery
+from domain.recommending.ports import SearchQuery, SearchResult
 from domain.recommending.recommendations import SearchHit
 from persistence.vectors.ranking import WORD_SHARE, check_search
 from persistence.vectors.weaviate_schema import ARTIFACT_ID, SKILLS, WORDS, alias_of
@@ -122,11 +122,13 @@ class WeaviateIndex:
         self._weaviate = weaviate
         self._alias = alias_of(provider, model)
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
         check_search(queries, limit)
         with weaviate_errors():
             collection = await self._weaviate.collection(self._alias)
-            return Found(hits=tuple(await asyncio.gather(*(_search(collection, query, limit) for query in queries))))
+            return SearchResult(
+                hits=tuple(await asyncio.gather(*(_search(collection, query, limit) for query in queries)))
+            )
 
 
 async def _search(collection: CollectionAsync[Any, Any], query: SearchQuery, limit: int) -> tuple[SearchHit, ...]:

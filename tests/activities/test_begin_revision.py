@@ -68,9 +68,9 @@ class Steps:
 
     async def grade(self, assessment: Assessment, plan: RevisionPlan, essay: UUID, level: int = 1) -> None:
         class Grader(FakeGradingModel):
-            async def buy(self, wanted):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # as the base
+            async def complete(self, wanted):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # as the base
                 self.script = [graded_raw(wanted, level=level)]
-                return await super().buy(wanted)
+                return await super().complete(wanted)
 
         wanted = EssayInput(run=run_in(assessment, plan), essay=essay)
         await ScoreEssay(self._database, Grader(), ONE_SAMPLE).score_essay(wanted)

@@ -13,7 +13,7 @@ from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, 
 from activities.endpoint_slots import EndpointConcurrencyLimiter
 from domain.database import Database
 from domain.errors import StorageUnavailable
-from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, Message
+from domain.webhooks.deliveries import Delivery, DeliveryStatus, Message, WebhookResponse
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from tests.support.builders import an_organization
 from tests.support.fakes import FailingDatabase, ScriptedSender, answer
@@ -70,7 +70,7 @@ async def test_a_success_is_told_and_recorded(
 
 @pytest.mark.parametrize(("found", "wait_s"), [(answer(500), 300.0), (answer(503, retry_after_s=900.0), 900.0)])
 async def test_a_failure_is_an_answer_and_no_error(
-    deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender, found: Answer, wait_s: float
+    deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender, found: WebhookResponse, wait_s: float
 ) -> None:
     sender.answers = [found]
 
@@ -81,7 +81,11 @@ async def test_a_failure_is_an_answer_and_no_error(
 
 @pytest.mark.parametrize(("found", "then_wait_s"), [(answer(410), 300.0), (answer(500), None)])
 async def test_what_is_gone_or_the_last_is_a_dead_letter(
-    deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender, found: Answer, then_wait_s: float | None
+    deliver: DeliverWebhook,
+    delivery: Delivery,
+    sender: ScriptedSender,
+    found: WebhookResponse,
+    then_wait_s: float | None,
 ) -> None:
     sender.answers = [found]
 
@@ -173,7 +177,7 @@ class CutOffSender(ScriptedSender):
         super().__init__()
         self.database = database
 
-    async def send(self, message: Message) -> Answer:
+    async def send(self, message: Message) -> WebhookResponse:
         self.database.away = not self.sent
         return await super().send(message)
 
@@ -202,7 +206,7 @@ class RacingSender(ScriptedSender):
     deliver: DeliverWebhook | None = None
     delivery: Delivery | None = None
 
-    async def send(self, message: Message) -> Answer:
+    async def send(self, message: Message) -> WebhookResponse:
         found = await super().send(message)
         if len(self.sent) == 1:
             assert self.deliver is not None

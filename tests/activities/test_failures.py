@@ -62,7 +62,7 @@ def test_a_domain_error_keeps_its_code_and_its_message_and_says_what_helps() -> 
     assert failure.type == "CorruptData"
     assert failure.message == (
         "CORRUPT_DATA_500: Step score_rules of assessment 1 has no output. "
-        "No retry helps: a person must correct what is stored"
+        "A retry does not help: correct the stored data"
     )
 
 

@@ -12,7 +12,7 @@ from domain.assessments.steps import Step
 from domain.database import Database
 from domain.errors import Conflict, ExternalServiceError, ModelUnavailable, StorageUnavailable
 from domain.grading.scores import DegradedReason
-from domain.recommending.ports import Found, SearchQuery
+from domain.recommending.ports import SearchQuery, SearchResult
 from domain.recommending.recommendations import Evidence
 from persistence.tables import CredentialRow
 from persistence.unit_of_work import SqlDatabase, sessions
@@ -109,7 +109,7 @@ async def test_no_transaction_is_open_while_the_model_or_the_index_works(clean_e
             return await super().embed(texts)
 
     class Index(InMemoryCredentialIndex):
-        async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+        async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
             in_use.append(checked_out())
             return await super().search(queries, limit=limit)
 
@@ -146,7 +146,7 @@ class Unsearchable(InMemoryCredentialIndex):
         super().__init__([])
         self.failure = failure
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
         del queries, limit
         raise self.failure
 

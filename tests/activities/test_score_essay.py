@@ -204,14 +204,14 @@ async def test_a_reply_outlives_a_database_that_is_away_for_a_moment(database: D
         @asynccontextmanager
         async def statement(self) -> AsyncIterator[Repositories]:
             async with super().statement() as uow:
-                keep = uow.model_answers.keep
+                record = uow.model_answers.record
 
                 async def hesitant(key: CompletionKey, answer: Completion) -> bytes:
                     if away:
                         raise away.pop()
-                    return await keep(key, answer)
+                    return await record(key, answer)
 
-                uow.model_answers.keep = hesitant  # type: ignore[method-assign]  # the fault
+                uow.model_answers.record = hesitant  # type: ignore[method-assign]  # the fault
                 yield uow
 
     assert (await ScoreEssay(Hesitant(database), model, ONE_SAMPLE).score_essay(wanted)).outcome is EssayOutcome.SCORED
@@ -230,9 +230,9 @@ async def test_the_claim_is_committed_before_the_call(
     seen: list[str] = []
 
     class Watching(FakeGradingModel):
-        async def buy(self, wanted: GradingRequest) -> Completion:
+        async def complete(self, wanted: GradingRequest) -> Completion:
             seen.extend(row.status for row in await answers(session))
-            return await super().buy(wanted)
+            return await super().complete(wanted)
 
     await ScoreEssay(database, Watching(), ONE_SAMPLE).score_essay(wanted)
 
@@ -280,10 +280,10 @@ async def test_text_that_the_model_names_is_graded_with_and_without_and_the_lowe
     await _append(session, wanted.essay, f"\n\n{attack}")
 
     class Obedient(FakeGradingModel):
-        async def buy(self, wanted: GradingRequest) -> Completion:
+        async def complete(self, wanted: GradingRequest) -> Completion:
             reply = graded_raw(wanted, level=2, addressed=attack) if attack in wanted.text else graded_raw(wanted)
             self.script = [reply]
-            return await super().buy(wanted)
+            return await super().complete(wanted)
 
     model = Obedient()
     activity = ScoreEssay(database, model, ONE_SAMPLE)
@@ -308,9 +308,9 @@ async def test_an_answer_that_is_all_addressed_to_the_grader_is_left_to_a_person
     )
 
     class Obedient(FakeGradingModel):
-        async def buy(self, wanted: GradingRequest) -> Completion:
+        async def complete(self, wanted: GradingRequest) -> Completion:
             self.script = [graded_raw(wanted, level=2, addressed=attack)]
-            return await super().buy(wanted)
+            return await super().complete(wanted)
 
     progress = await ScoreEssay(database, Obedient(), ONE_SAMPLE).score_essay(wanted)
 
@@ -344,7 +344,7 @@ class FailingAnalysis:
         return function(*args, **kwargs)
 
 
-@pytest.mark.parametrize("function", ["next_call", "ask", "essay_score"])
+@pytest.mark.parametrize("function", ["next_call", "build_request", "essay_score"])
 async def test_an_essay_whose_text_cannot_be_analysed_is_left_to_a_person(
     database: Database, wanted: EssayInput, function: str
 ) -> None:

@@ -13,7 +13,7 @@ from activities.search_catalog import CatalogSearchInput, SearchCatalog
 from domain.database import Database
 from domain.errors import ExternalServiceError, NotFound
 from domain.grading.scores import DegradedReason
-from domain.recommending.ports import Found
+from domain.recommending.ports import SearchResult
 from persistence.tables import CatalogSearchRow
 from tests.domain.builders import an_id
 from tests.support.fakes import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words
@@ -43,8 +43,8 @@ async def kept(session: AsyncSession, words: str = "plot charts") -> UUID:
     return search_id
 
 
-async def search(activity: SearchCatalog, search_id: UUID, limit: int = 2) -> Found:
-    found: Found = await ActivityEnvironment().run(
+async def search(activity: SearchCatalog, search_id: UUID, limit: int = 2) -> SearchResult:
+    found: SearchResult = await ActivityEnvironment().run(
         activity.search_catalog, CatalogSearchInput(search_id=search_id, limit=limit)
     )
     return found

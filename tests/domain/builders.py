@@ -1,4 +1,4 @@
-"""Questions, answers and scores for the domain's tests: valid by default, varied by what a test is about."""
+"""Builders of questions, answers and scores. The defaults are valid; keyword arguments replace fields."""
 
 from collections.abc import Sequence
 from dataclasses import replace

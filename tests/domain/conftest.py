@@ -1,5 +1,5 @@
 from hypothesis import HealthCheck, settings
 
-# A deadline would be a timed assertion, and a fresh random seed a test that fails on somebody else's change.
+# No deadline, because it would be a timed assertion. A fixed seed, so that a failure comes from the change under test.
 settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeatable")

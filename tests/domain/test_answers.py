@@ -39,7 +39,7 @@ BOUNDED = answer_format(QuestionKind.NUMBER, minimum=Decimal(0), maximum=Decimal
         (TEXT, "x" * 20_000, "x" * 20_000),
     ],
 )
-def test_an_answer_of_the_right_shape_is_taken(asked: AnswerFormat, raw: object, answer: Answer) -> None:
+def test_an_answer_that_matches_the_format_is_accepted(asked: AnswerFormat, raw: object, answer: Answer) -> None:
     assert check_answer(asked, raw) == answer
 
 
@@ -56,9 +56,9 @@ def test_an_answer_of_the_right_shape_is_taken(asked: AnswerFormat, raw: object,
         (MULTIPLE, {}, 'must be an object {"choices": [...]}'),
         (MULTIPLE, {"choices": "red"}, 'must be an object {"choices": [...]}'),
         (MULTIPLE, {"choices": ["red"], "note": 1}, 'must be an object {"choices": [...]}'),
-        (MULTIPLE, {"choices": ["red", "white"]}, "must hold only choices that are offered"),
-        (MULTIPLE, {"choices": [["red"], {}, None]}, "must hold only choices that are offered"),
-        (MULTIPLE, {"choices": ["red", "red"]}, "must not hold a choice twice"),
+        (MULTIPLE, {"choices": ["red", "white"]}, "must contain only choices that the question offers"),
+        (MULTIPLE, {"choices": [["red"], {}, None]}, "must contain only choices that the question offers"),
+        (MULTIPLE, {"choices": ["red", "red"]}, "must not contain a choice twice"),
         (NUMBER, "1250", "must be a number"),
         (NUMBER, True, "must be a number"),
         (NUMBER, {"number": 1}, "must be a number"),
@@ -70,11 +70,13 @@ def test_an_answer_of_the_right_shape_is_taken(asked: AnswerFormat, raw: object,
         (BOUNDED, 10.51, "must be at least 0 and at most 10.5"),
         (TEXT, 7, "must be a string"),
         (TEXT, "x" * 20_001, "must have at most 20000 characters"),
-        (TEXT, "a\0b", "must not hold NUL characters or lone surrogates"),
-        (TEXT, "a\ud800b", "must not hold NUL characters or lone surrogates"),
+        (TEXT, "a\0b", "must not contain NUL characters or lone surrogates"),
+        (TEXT, "a\ud800b", "must not contain NUL characters or lone surrogates"),
     ],
 )
-def test_an_answer_of_another_shape_is_refused_with_the_reason(asked: AnswerFormat, raw: object, problem: str) -> None:
+def test_an_answer_of_another_format_is_rejected_with_the_reason(
+    asked: AnswerFormat, raw: object, problem: str
+) -> None:
     with pytest.raises(InvalidInput) as caught:
         check_answer(asked, raw)
     assert [(found.field, found.problem) for found in caught.value.problems] == [("answer", problem)]
@@ -86,7 +88,7 @@ def test_null_clears_an_answer_of_any_kind(asked: AnswerFormat) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\u00a0", "\u200b", "\u2060\ufeff", "\u3164", "\u0301\u0302"])
-def test_a_text_that_shows_nothing_clears_the_answer(text: str) -> None:
+def test_a_blank_text_clears_the_answer(text: str) -> None:
     assert check_answer(TEXT, text) is None
 
 
@@ -101,7 +103,7 @@ def test_a_question_may_ask_for_a_shorter_text() -> None:
         check_answer(answer_format(QuestionKind.TEXT, max_chars=10), "x" * 11)
 
 
-def test_word_limits_are_guidance() -> None:
+def test_word_limits_are_not_enforced() -> None:
     assert check_answer(answer_format(QuestionKind.TEXT, min_words=80, max_words=400), "Too short.") == "Too short."
 
 
@@ -113,7 +115,7 @@ JSON_VALUES = st.recursive(
 
 
 @given(st.sampled_from([SINGLE, MULTIPLE, NUMBER, BOUNDED, SCALE, TEXT]), JSON_VALUES)
-def test_whatever_is_sent_is_taken_or_refused_and_what_is_taken_comes_back(asked: AnswerFormat, raw: Any) -> None:
+def test_any_value_is_rejected_or_survives_a_round_trip_through_json(asked: AnswerFormat, raw: Any) -> None:
     try:
         answer = check_answer(asked, raw)
     except InvalidInput:
@@ -127,7 +129,7 @@ MARKER = st.text("QXZ", min_size=12, max_size=40)
 
 
 @given(st.sampled_from([SINGLE, MULTIPLE, NUMBER, SCALE, answer_format(QuestionKind.TEXT, max_chars=8)]), MARKER)
-def test_a_refusal_never_repeats_the_input(asked: AnswerFormat, marker: str) -> None:
+def test_an_error_never_repeats_the_input(asked: AnswerFormat, marker: str) -> None:
     for raw in (marker, {"choices": [marker]}, [marker]):
         with pytest.raises(InvalidInput) as caught:
             check_answer(asked, raw)
@@ -135,7 +137,7 @@ def test_a_refusal_never_repeats_the_input(asked: AnswerFormat, marker: str) -> 
 
 
 @given(st.decimals(min_value=-(10**14), max_value=10**14, places=1))
-def test_a_number_comes_back_as_it_was_sent(value: Decimal) -> None:
+def test_a_number_survives_a_round_trip_through_json(value: Decimal) -> None:
     answer = check_answer(NUMBER, float(value))
 
     assert answer is not None
@@ -143,7 +145,7 @@ def test_a_number_comes_back_as_it_was_sent(value: Decimal) -> None:
 
 
 @given(st.floats(min_value=-1e14, max_value=1e14))
-def test_a_double_is_taken_to_15_digits(value: float) -> None:
+def test_a_double_is_rounded_to_15_digits(value: float) -> None:
     answer = check_answer(NUMBER, value)
 
     assert isinstance(answer, Decimal)
@@ -163,7 +165,7 @@ def test_answers_are_shown_in_the_shape_they_were_sent_in(answer: Answer, shown:
     assert answer_json(answer) == shown
 
 
-def test_a_student_sees_what_an_essay_is_judged_by() -> None:
+def test_a_student_sees_criteria_and_levels_of_an_essay() -> None:
     seen = public_rubric(question(essay()))
     assert seen["points"] == 10
     assert seen["criteria"][0] == {  # type: ignore[index]  # the value's type is object on purpose
@@ -186,7 +188,7 @@ def test_a_student_sees_what_an_essay_is_judged_by() -> None:
         (scale(), {"kind": "scale"}),
     ],
 )
-def test_a_student_sees_what_a_rule_gives_and_no_key(rubric: Rubric, seen: dict[str, object]) -> None:
+def test_a_student_sees_the_points_of_a_rule_and_no_key(rubric: Rubric, seen: dict[str, object]) -> None:
     assert public_rubric(question(rubric)) == seen
 
 
@@ -201,5 +203,5 @@ def test_a_student_sees_what_a_rule_gives_and_no_key(rubric: Rubric, seen: dict[
         (essay(anchors=(Anchor(text="SECRET", levels={"cause": "Strong", "remedy": "Missing"}),)), "SECRET"),
     ],
 )
-def test_the_public_rubric_gives_nothing_away(rubric: Rubric, secret: str) -> None:
+def test_the_public_rubric_has_no_secrets(rubric: Rubric, secret: str) -> None:
     assert secret not in json.dumps(public_rubric(question(rubric)), default=str)

@@ -1,4 +1,4 @@
-"""The one form in which addresses are compared."""
+"""Normalization of e-mail addresses."""
 
 import pytest
 

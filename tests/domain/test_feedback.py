@@ -1,4 +1,4 @@
-"""Feedback from levels: whole percentages, and what the next level asks for."""
+"""Feedback from levels: whole percentages, and what the next level requires."""
 
 import re
 from decimal import Decimal

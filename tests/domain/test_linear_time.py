@@ -1,4 +1,4 @@
-"""Reading an essay takes time in proportion to its length, whatever it holds."""
+"""Functions that read an essay take linear time for any text."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ TEXT_ANSWER = AnswerFormat(kind=QuestionKind.TEXT)
         lambda text: without_quotes(text, [text[:2_000], text[-20:], "word for word"]),
         lambda text: check_answer(TEXT_ANSWER, f"a{text}"[:20_000]),
     ],
-    ids=["readable", "text_flags", "substance", "still_answers", "verify_quotes", "without_quotes", "check_answer"],
+    ids=["sanitize", "text_flags", "gradable_text", "still_answers", "verify_quotes", "without_quotes", "check_answer"],
 )
 def test_time_grows_with_the_length_of_the_text(function: Callable[[str], object]) -> None:
     assert slow_cases(function) == []

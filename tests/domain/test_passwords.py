@@ -1,4 +1,4 @@
-"""Which texts are passwords, and in which form they are compared."""
+"""Password rules and the normal form of passwords."""
 
 import unicodedata
 
@@ -33,7 +33,7 @@ def test_every_kind_of_space_is_one_character(space: str) -> None:
     assert normalize_password(f"correct{space}horse") == "correct horse"
 
 
-def test_letters_of_other_widths_and_cases_stay_apart() -> None:
+def test_letters_of_other_widths_and_cases_stay_different() -> None:
     assert len({normalize_password(each) for each in ("Correct", "correct", "ｃｏｒｒｅｃｔ", "correct ")}) == 4
 
 
@@ -49,7 +49,7 @@ def test_the_bound_before_normalization_refuses_nothing_that_fits() -> None:
 
 
 @pytest.mark.parametrize("password", ["x" * 73, "é" * 37, "\u0344\u0f73" * 500_000])
-def test_what_is_too_long_is_refused_before_it_is_normalized(password: str) -> None:
+def test_a_password_that_is_too_long_is_rejected_before_normalization(password: str) -> None:
     with pytest.raises(PasswordTooLong):
         normalize_password(password)
     assert find_weakness(password, ADDRESS) == TOO_SHORT_OR_LONG
@@ -93,7 +93,7 @@ def test_stored_hashes_may_come_from_either_form() -> None:
         ("partner.example", LIKE_ADDRESS),
     ],
 )
-def test_what_anybody_would_guess_is_no_password(password: str, problem: str) -> None:
+def test_a_password_that_is_easy_to_guess_is_rejected(password: str, problem: str) -> None:
     assert find_weakness(password, ADDRESS) == problem
 
 
@@ -109,7 +109,7 @@ def test_what_anybody_would_guess_is_no_password(password: str, problem: str) ->
         "ขอบคุณครับผม",
     ],
 )
-def test_a_passphrase_is_a_password(password: str) -> None:
+def test_a_passphrase_is_accepted(password: str) -> None:
     assert find_weakness(password, ADDRESS) is None
 
 

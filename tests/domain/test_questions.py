@@ -1,4 +1,4 @@
-"""What a question must be to be asked. Each refusal names the field."""
+"""The rules of questions and rubrics. Each error names the field."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,7 +51,7 @@ def test_every_kind_has_its_public_type(kind: QuestionKind, question_type: Quest
         ({"skills": ("SQL", " ")}, "skills"),
     ],
 )
-def test_what_every_rubric_with_a_right_answer_must_have(
+def test_a_rubric_with_a_right_answer_needs_points_explanation_and_skills(
     build: Callable[..., object], change: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
@@ -92,7 +92,7 @@ def test_a_rule_rubric_that_cannot_be_scored_is_refused(
         ((0, 2, 1), "levels: points must rise strictly from 0"),
     ],
 )
-def test_levels_must_rise_from_nothing(points: tuple[int, ...], problem: str) -> None:
+def test_points_of_levels_must_rise_from_0(points: tuple[int, ...], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         criterion(levels=levels(*points))
 
@@ -121,7 +121,7 @@ def test_an_essay_needs_a_criterion() -> None:
         EssayRubric(criteria=())
 
 
-def test_criteria_are_told_apart() -> None:
+def test_criteria_have_distinct_keys() -> None:
     with pytest.raises(ValueError, match=r"^criteria: must not repeat"):
         essay(criterion("same"), criterion("same"))
 
@@ -171,7 +171,7 @@ def test_an_anchor_has_a_text() -> None:
         (QuestionKind.TEXT, {"max_chars": 20_001}, "max_chars"),
     ],
 )
-def test_an_answer_format_says_only_what_its_kind_can_mean(
+def test_an_answer_format_has_only_valid_fields_of_its_kind(
     kind: QuestionKind, change: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
@@ -192,7 +192,7 @@ def test_an_answer_format_says_only_what_its_kind_can_mean(
         (lambda: question(single(), weight="0.001"), "weight"),
     ],
 )
-def test_a_question_that_nobody_could_answer_right_is_refused(build: Callable[[], object], field: str) -> None:
+def test_a_question_without_a_possible_right_answer_is_rejected(build: Callable[[], object], field: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
         build()
 

@@ -24,11 +24,11 @@ def test_each_degraded_reason_is_named_once() -> None:
     )
 
 
-def test_a_result_of_whole_parts_is_not_degraded() -> None:
+def test_a_result_without_a_degraded_part_is_not_degraded() -> None:
     assert a_result(essay_score()).degraded_reasons == ()
 
 
-def test_one_doubtful_essay_makes_the_result_wait_for_a_person() -> None:
+def test_one_doubtful_essay_makes_the_result_need_a_review() -> None:
     assert a_result(essay_score(), abstention()).needs_review
     assert not a_result(essay_score()).needs_review
 
@@ -37,14 +37,14 @@ def test_one_doubtful_essay_makes_the_result_wait_for_a_person() -> None:
     ("reason", "heals"),
     [(None, False), (DegradedReason.ESSAY_GRADER_NOT_CONFIGURED, False), (DegradedReason.ESSAY_GRADER_LOCAL, True)],
 )
-def test_only_what_may_pass_by_itself_heals(reason: DegradedReason | None, heals: bool) -> None:  # noqa: FBT001  # parametrised
+def test_only_temporary_reasons_heal(reason: DegradedReason | None, heals: bool) -> None:  # noqa: FBT001  # parametrised
     assert a_result(essay_score(degraded_reason=reason)).heals is heals
 
 
-def test_metrics_count_what_was_bought_and_add_the_known_costs() -> None:
-    bought = essay_score(model="gpt-test", latency_ms=700, cost_cents=Decimal("0.4"))
+def test_metrics_add_the_latencies_of_model_gradings_and_the_known_costs() -> None:
+    by_model = essay_score(model="gpt-test", latency_ms=700, cost_cents=Decimal("0.4"))
     local = essay_score(model="local-test", latency_ms=90)
-    metrics = a_result(bought, bought, local).metrics(total_latency_ms=2000)
+    metrics = a_result(by_model, by_model, local).metrics(total_latency_ms=2000)
     assert (metrics.total_latency_ms, metrics.gpt_latency_ms, metrics.rag_latency_ms) == (2000, 1400, 1)
     assert (metrics.token_cost_cents, metrics.cost_complete) == (Decimal("0.8"), True)
 

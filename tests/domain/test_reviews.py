@@ -1,4 +1,4 @@
-"""A reviewer's levels take the place of a grader's, and the feedback follows them."""
+"""A reviewer's levels replace a grader's, and the feedback follows them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,7 +23,7 @@ def review(levels: Mapping[str, str], comment: str | None = None) -> Review:
     return Review(id=an_id("review"), snapshot_id=an_id("q"), levels=levels, comment=comment)
 
 
-LOCAL: Final = graded("local-minilm-1", "An automatic estimate. Nobody has read this answer yet.")
+LOCAL: Final = graded("local-minilm-1", "An automatic estimate. A reviewer has not read this answer yet.")
 MODEL: Final = graded("gpt-test")
 
 

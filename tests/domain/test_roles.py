@@ -43,13 +43,13 @@ def a_credential(**changes: Any) -> Credential:
         ({"importance": Decimal(0)}, "importance"),
     ],
 )
-def test_a_target_is_a_level_that_matters(change: dict[str, Any], field: str) -> None:
+def test_an_invalid_target_is_rejected(change: dict[str, Any], field: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
         a_target(**change)
 
 
 @pytest.mark.parametrize("target", ["0", "1"])
-def test_a_target_may_be_nothing_or_everything(target: str) -> None:
+def test_a_target_may_be_0_or_1(target: str) -> None:
     assert a_target(target=Decimal(target)).target == Decimal(target)
 
 
@@ -78,12 +78,12 @@ def test_a_role_targets_distinct_skills_and_does_not_require_itself(change: dict
         ({"prerequisites": (an_id("joins"),)}, "prerequisites"),
     ],
 )
-def test_a_credential_teaches_something_in_some_time(change: dict[str, Any], field: str) -> None:
+def test_an_invalid_credential_is_rejected(change: dict[str, Any], field: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
         a_credential(**change)
 
 
-def test_what_is_embedded_of_a_credential_is_its_title_and_a_line_that_names_its_skills() -> None:
+def test_the_embedded_text_has_a_line_with_the_title_and_a_line_with_the_skills() -> None:
     assert credential_text(a_credential(description="Joins\n tables.")) == (
         "Joins\nJoins tables. Skills: SQL querying, Data cleaning."
     )

@@ -59,7 +59,7 @@ def test_an_essays_weight_is_shared_by_what_its_criteria_are_worth() -> None:
     )
 
 
-def test_what_people_say_of_themselves_weighs_half() -> None:
+def test_profile_answers_have_half_the_weight() -> None:
     items = [item(scale(), "black", name="a"), item(single(), name="b")]
     assert skill_profile(items, [rule_score("a", "1"), rule_score("b", "0")], []) == (level("0.3333", "1.5000"),)
 
@@ -76,7 +76,7 @@ def test_an_unanswered_profile_question_is_no_evidence() -> None:
     assert skill_profile([item(scale())], [rule_score("q", None)], []) == (level(None, "0.0000"),)
 
 
-def test_unanswered_questions_and_essays_show_nothing() -> None:
+def test_unanswered_questions_and_essays_count_as_0() -> None:
     items = [item(single(), name="a"), item(essay(criterion()), name="b")]
     scores = score_rules(items).scores
     assert skill_profile(items, scores, [unanswered_essay(items[1])]) == (level("0.0000", "2.0000"),)
@@ -167,13 +167,13 @@ def test_skills_the_role_does_not_ask_for_are_no_gaps() -> None:
     assert gaps(a_role((SQL, "0.5", "1")), level("0", "1", CLEANING)) == [(SQL, Decimal("0.5"))]
 
 
-def test_a_gap_shown_by_little_evidence_is_drawn_towards_half_the_target() -> None:
+def test_a_gap_with_little_evidence_is_shrunk_towards_half_the_target() -> None:
     role = a_role((SQL, "0.8", "1"))
     firm, thin, none = (skill_gaps(role, each)[0] for each in ([level("0", "9.5")], [level("0", "0.5")], []))
 
     assert (firm.need, thin.need, none.need) == (Decimal("0.78"), Decimal("0.6"), Decimal("0.4"))
 
 
-def test_a_met_target_needs_nothing_however_thin_the_evidence() -> None:
+def test_a_reached_target_has_no_need_even_with_little_evidence() -> None:
     (gap,) = skill_gaps(a_role((SQL, "0.8", "2")), [level("0.8", "0.1")])
     assert gap.need == 0

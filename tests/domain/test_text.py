@@ -31,7 +31,7 @@ BLANK = {
 
 
 @pytest.mark.parametrize("text", BLANK.values(), ids=BLANK.keys())
-def test_text_that_shows_nothing_is_blank(text: str) -> None:
+def test_text_without_a_visible_character_is_blank(text: str) -> None:
     assert is_blank(text)
 
 

@@ -1,4 +1,4 @@
-"""Waits, outcomes and signing secrets of deliveries, and which URLs may be called."""
+"""Waits, outcomes and signing secrets of deliveries, and the validation of webhook URLs."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ SCHEDULE_S = (0.0, 5.0, 300.0)
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
-def test_a_wait_is_within_a_day_whatever_is_asked_for(asked: float) -> None:
+def test_a_wait_is_limited_to_a_day(asked: float) -> None:
     wait = clamped(asked)
 
     assert (wait is None) == math.isnan(asked)
@@ -40,7 +40,7 @@ def test_a_wait_is_within_a_day_whatever_is_asked_for(asked: float) -> None:
 
 
 @given(st.text())
-def test_no_header_breaks_the_reading_of_retry_after(header: str) -> None:
+def test_any_retry_after_header_is_parsed_without_an_error(header: str) -> None:
     wait = retry_after_s(header, NOW)
 
     assert wait is None or 0 <= wait <= DAY_S
@@ -73,7 +73,7 @@ def test_retry_after_is_a_number_or_a_date(header: str | None, wait_s: float | N
 
 
 @given(st.integers(1, 2), st.floats(0, 1))
-def test_a_scheduled_wait_is_stretched_and_never_shortened(made: int, chance: float) -> None:
+def test_a_scheduled_wait_is_extended_and_never_shortened(made: int, chance: float) -> None:
     wait_s = scheduled_wait_s(SCHEDULE_S, made, chance)
 
     assert wait_s is not None
@@ -88,7 +88,7 @@ def test_the_last_attempt_has_no_wait_after_it() -> None:
 @pytest.mark.parametrize(
     ("asked_s", "wait_s"), [(None, 5.0), (1.0, 5.0), (60.0, 60.0), (math.inf, DAY_S), (math.nan, 5.0)]
 )
-def test_a_partner_may_ask_for_a_longer_wait_and_for_no_shorter_one(asked_s: float | None, wait_s: float) -> None:
+def test_a_partner_may_extend_a_wait_but_not_shorten_it(asked_s: float | None, wait_s: float) -> None:
     assert next_wait_s(5.0, asked_s) == wait_s
 
 
@@ -116,7 +116,7 @@ def test_only_a_2xx_delivers_and_only_410_is_final(code: int, outcome: AttemptOu
         (AttemptOutcome.UNREACHABLE, None, DeliveryStatus.DEAD_LETTER),
     ],
 )
-def test_a_delivery_goes_on_until_it_arrives_or_nothing_follows(
+def test_a_delivery_is_pending_until_it_arrives_or_no_attempt_follows(
     outcome: AttemptOutcome, wait_s: float | None, status: DeliveryStatus
 ) -> None:
     assert status_after(outcome, wait_s) is status
@@ -161,7 +161,7 @@ def test_global_unicast_is_public(address: str) -> None:
         ("https://[2606:4700:4700:0::1111]/x", "https://[2606:4700:4700::1111]/x"),
     ],
 )
-def test_a_url_has_one_form_in_which_it_is_called(url: str, called: str) -> None:
+def test_a_url_is_normalized(url: str, called: str) -> None:
     assert str(check_url(url, loopback=False, own_hosts=())) == called
 
 
@@ -205,7 +205,7 @@ def test_a_url_has_one_form_in_which_it_is_called(url: str, called: str) -> None
         "https://exam\u00adple.com/",
         "https://exam\u200bple.com/",
         "https://ⓔxample.com/",
-        # names that mean this machine or its neighbours
+        # names of this machine or of hosts in its network
         "https://localhost/",
         "https://localhost./",
         "https://intranet/",
@@ -233,7 +233,7 @@ def test_a_url_that_may_be_read_as_another_host_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://api.example.org/x", "https://API.example.org./x"])
-def test_this_service_itself_is_no_partner(url: str) -> None:
+def test_a_url_of_this_service_is_rejected(url: str) -> None:
     with pytest.raises(InvalidInput):
         check_url(url, loopback=False, own_hosts={"api.example.org"})
 
@@ -256,7 +256,7 @@ def test_the_development_setting_allows_nothing_else(url: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_no_text_breaks_the_check(text: str) -> None:
+def test_any_text_is_rejected_or_has_a_stable_normal_form(text: str) -> None:
     for url in (text, f"https://{text}"):
         try:
             checked = check_url(url, loopback=False, own_hosts=())

@@ -1,4 +1,4 @@
-"""Which passages of a text count as hidden wording, and what is left without them."""
+"""Removal of hidden wording from a text."""
 
 import pytest
 from hypothesis import given
@@ -32,7 +32,7 @@ def test_a_script_without_spaces_is_compared_by_character() -> None:
 
 
 @given(st.text(), st.lists(st.text(), max_size=3))
-def test_what_is_left_holds_no_hidden_run(text: str, secrets: list[str]) -> None:
+def test_the_result_has_no_hidden_run(text: str, secrets: list[str]) -> None:
     hidden = runs_of(*secrets, SECRET)
 
     assert runs_of(without_runs(f"{text} {SECRET} {text}", hidden)).isdisjoint(hidden)

@@ -25,10 +25,10 @@ from domain.grading.model_grading import (
     Reply,
     Unscorable,
     Variant,
-    ask,
+    build_request,
     essay_score,
-    judge,
     next_call,
+    validate_reply,
 )
 from domain.grading.ports import GradingModel
 from domain.grading.rubrics import Essay, essay_points
@@ -167,7 +167,7 @@ class ModelGrader:
         async with self._slots:
             try:
                 while isinstance(due := next_call(essay, replies, self._samples), Call):
-                    bought[due] = await self._buy(ask(essay, replies, due))
+                    bought[due] = await self._buy(build_request(essay, replies, due))
                     replies[due] = self._model.read(bought[due].raw)
             except ExternalServiceError as error:
                 self._failures[type(error).__name__] += 1
@@ -181,10 +181,10 @@ class ModelGrader:
     async def _buy(self, wanted: GradingRequest) -> Completion:
         for attempt in range(1, ATTEMPTS):
             try:
-                return await self._model.buy(wanted)
+                return await self._model.complete(wanted)
             except (ModelUnavailable, ModelCircuitOpen) as error:
                 await asyncio.sleep(min(LONGEST_WAIT_S, error.retry_after_s or 0.1 * 2**attempt))
-        return await self._model.buy(wanted)
+        return await self._model.complete(wanted)
 
 
 def unscored(essay: Essay, model: str, spent: Spent) -> EssayScore:
@@ -210,7 +210,7 @@ def _verdicts(essay: Essay, replies: Mapping[Call, Reply]) -> list[str]:
     """For each sample of each text: `first`, `corrected` or `rejected`; a corrective round that failed is neither."""
     rounds: dict[Call, list[bool]] = defaultdict(list)
     for call in sorted(replies, key=lambda call: call.round):
-        verdict = judge(essay.rubric, ask(essay, replies, call).text, replies[call])
+        verdict = validate_reply(essay.rubric, build_request(essay, replies, call).text, replies[call])
         rounds[call._replace(round=0)].append(isinstance(verdict, Accepted))
     names = {(True,): "first", (False, True): "corrected", (False,) * ROUNDS: "rejected"}
     return [names[tuple(each)] for each in rounds.values() if tuple(each) in names]
@@ -230,5 +230,5 @@ def _everything_wrong(essay: Essay) -> Rejected:
     criteria = essay.rubric.criteria
     problems = [("answer", "x" * 400)]
     problems += [(each.key, "must be one of " + ", ".join(level.name for level in each.levels)) for each in criteria]
-    problems += [(each.key, "names no quote that stands in the essay, word for word") for each in criteria]
+    problems += [(each.key, "has no quote that is in the essay word for word") for each in criteria]
     return Rejected(problems=tuple(Problem(*each) for each in problems))

@@ -25,7 +25,7 @@ from activities.adapters.local_grader.grader import LocalEssayGrader
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.adapters.openai.grader_reply import read_reply
 from domain.grading.essay_text import sanitize, text_flags
-from domain.grading.model_grading import Call, Reply, Unscorable, ask, essay_score, next_call
+from domain.grading.model_grading import Call, Reply, Unscorable, build_request, essay_score, next_call
 from domain.grading.ports import EssayGrader
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore, Spent
@@ -107,7 +107,7 @@ def graded_by_obedient_model(essay: Essay, attack: str) -> EssayScore:
     visible = sanitize(attack).strip()
     replies: dict[Call, Reply] = {}
     while isinstance(due := next_call(essay, replies, samples=1), Call):
-        text = ask(essay, replies, due).text
+        text = build_request(essay, replies, due).text
         if visible and visible in text:
             raw = _recorded(essay, text, level=-1, named=[visible])
         else:

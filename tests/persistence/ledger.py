@@ -56,7 +56,7 @@ def a_reply(**changes: Any) -> Completion:
     return Completion(**(values | changes))
 
 
-async def intend(
+async def reserve(
     database: Database,
     key: CompletionKey,
     limits: SpendingLimits = NO_LIMITS,
@@ -66,14 +66,14 @@ async def intend(
     """When the claim lapses."""
     intent = Reservation(key=key, lease_s=lease_s, highest_price_cents=price)
     async with database.transaction() as uow:
-        claim = await uow.model_answers.intend(intent, limits)
+        claim = await uow.model_answers.reserve(intent, limits)
         await uow.commit()
     return claim
 
 
-async def keep(database: Database, key: CompletionKey, reply: Completion) -> bytes:
+async def record(database: Database, key: CompletionKey, reply: Completion) -> bytes:
     async with database.transaction() as uow:
-        kept = await uow.model_answers.keep(key, reply)
+        kept = await uow.model_answers.record(key, reply)
         await uow.commit()
     return kept
 
@@ -88,14 +88,14 @@ async def release(database: Database, key: CompletionKey, claim: datetime | None
         await uow.commit()
 
 
-async def buy(database: Database, key: CompletionKey, **reply: Any) -> None:
-    await intend(database, key)
-    await keep(database, key, a_reply(**reply))
+async def complete(database: Database, key: CompletionKey, **reply: Any) -> None:
+    await reserve(database, key)
+    await record(database, key, a_reply(**reply))
 
 
-async def bought(database: Database, key: CompletionKey) -> dict[Call, bytes]:
+async def replies(database: Database, key: CompletionKey) -> dict[Call, bytes]:
     async with database.transaction() as uow:
-        return await uow.model_answers.bought(key)
+        return await uow.model_answers.replies(key)
 
 
 async def row_of(session: AsyncSession, key: CompletionKey) -> ModelAnswerRow:

@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
-from domain.recommending.ports import CredentialIndex, Found, SearchQuery
+from domain.recommending.ports import CredentialIndex, SearchQuery, SearchResult
 from domain.recommending.recommendations import SearchHit
 from persistence.database import create_engine
 from persistence.tables import EmbeddingArtifactRow
@@ -141,7 +141,7 @@ async def test_each_query_has_its_own_hits_in_order(index: Index) -> None:
 
 
 async def test_no_query_finds_nothing(index: Index) -> None:
-    assert await (await index([credential("one")])).search([], limit=3) == Found(hits=())
+    assert await (await index([credential("one")])).search([], limit=3) == SearchResult(hits=())
 
 
 async def test_only_credentials_of_the_skills_are_found(index: Index) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.database import Database
 from domain.errors import NotFound
-from domain.webhooks.deliveries import Answer, Delivery, DeliveryStatus, DueAttempt
+from domain.webhooks.deliveries import Delivery, DeliveryStatus, DueAttempt, WebhookResponse
 from persistence.database import create_engine
 from persistence.repositories.deliveries import GIVEN_UP_AFTER
 from persistence.tables import (
@@ -51,7 +51,7 @@ class Ledger:
             return await uow.deliveries.due(delivery.id, attempt, now)
 
     async def record(
-        self, delivery: Delivery, attempt: int, found: Answer, wait_s: float | None = 5.0, now: datetime = NOW
+        self, delivery: Delivery, attempt: int, found: WebhookResponse, wait_s: float | None = 5.0, now: datetime = NOW
     ) -> bool:
         async with self.database.statement() as uow:
             return await uow.deliveries.record(delivery.id, attempt, now, found, wait_s)

@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
 from domain.grading.scores import DegradedReason
-from domain.recommending.ports import Found, SearchQuery
+from domain.recommending.ports import SearchQuery, SearchResult
 from persistence.vectors.fallback import FAILURES, FallbackIndex
 from tests.persistence.shelves import credential, towards
 from tests.support.fakes import InMemoryCredentialIndex
@@ -25,7 +25,7 @@ class Preferred(InMemoryCredentialIndex):
         self.takes_s = takes_s
         self.searches = 0
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
         self.searches += 1
         self.work()
         await asyncio.sleep(self.takes_s)

@@ -24,14 +24,14 @@ from tests.persistence.ledger import (
     TODAY,
     a_key,
     a_reply,
-    bought,
-    buy,
     change,
     clock,
+    complete,
     erase,
-    intend,
-    keep,
+    record,
     release,
+    replies,
+    reserve,
     row_of,
     spending,
 )
@@ -53,7 +53,7 @@ async def test_a_claim_is_written_with_its_lease_before_the_call(
 ) -> None:
     before = await clock(session)
 
-    await intend(database, key)
+    await reserve(database, key)
 
     row = await row_of(session, key)
     after = await clock(session)
@@ -68,11 +68,11 @@ async def test_a_kept_reply_is_read_back_as_it_was(
     session: AsyncSession, database: Database, key: CompletionKey
 ) -> None:
     reply = a_reply(raw=b"\x00\xff not even text")
-    await intend(database, key)
+    await reserve(database, key)
 
-    await keep(database, key, reply)
+    await record(database, key, reply)
 
-    assert await bought(database, key) == {key.call: reply.raw}
+    assert await replies(database, key) == {key.call: reply.raw}
     row = await row_of(session, key)
     assert (row.status, row.lease_until, row.answered_at is not None) == ("answered", None, True)
     assert (row.request_id, row.latency_ms, row.cost_cents) == ("req-1", 1200, Decimal("0.123456"))
@@ -80,17 +80,17 @@ async def test_a_kept_reply_is_read_back_as_it_was(
 
 
 async def test_a_claim_is_no_answer_yet(database: Database, key: CompletionKey) -> None:
-    await intend(database, key)
+    await reserve(database, key)
 
-    assert await bought(database, key) == {}
+    assert await replies(database, key) == {}
 
 
 async def test_what_is_bought_is_told_by_call(database: Database, key: CompletionKey) -> None:
     calls = [Call(0, 0, Variant.FULL), Call(0, 1, Variant.FULL), Call(1, 0, Variant.STRIPPED)]
     for place, call in enumerate(calls):
-        await buy(database, replace(key, call=call), raw=bytes([place]))
+        await complete(database, replace(key, call=call), raw=bytes([place]))
 
-    assert await bought(database, key) == {call: bytes([place]) for place, call in enumerate(calls)}
+    assert await replies(database, key) == {call: bytes([place]) for place, call in enumerate(calls)}
 
 
 @pytest.mark.parametrize(
@@ -101,20 +101,20 @@ async def test_what_is_bought_is_told_by_call(database: Database, key: Completio
 async def test_another_rubric_prompt_model_or_epoch_is_another_answer(
     database: Database, key: CompletionKey, other: dict[str, Any]
 ) -> None:
-    await buy(database, key)
+    await complete(database, key)
     another = replace(key, **other)
 
-    assert await bought(database, another) == {}
-    await buy(database, another)
+    assert await replies(database, another) == {}
+    await complete(database, another)
 
 
 async def test_an_answer_that_is_there_is_not_bought_again(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await buy(database, key)
+    await complete(database, key)
 
     with pytest.raises(Conflict):
-        await intend(database, key)
+        await reserve(database, key)
 
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
@@ -122,11 +122,11 @@ async def test_an_answer_that_is_there_is_not_bought_again(
 async def test_a_live_claim_is_awaited_for_what_remains_of_its_lease(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(database, key)
+    await reserve(database, key)
     await change(session, key, lease_until=func.clock_timestamp() + timedelta(seconds=30))
 
     with pytest.raises(AnswerAwaited) as refused:
-        await intend(database, key)
+        await reserve(database, key)
 
     assert 0 < refused.value.retry_after_s <= 30
     assert await spending(session, assessment) == {TODAY: PRICE}
@@ -135,13 +135,13 @@ async def test_a_live_claim_is_awaited_for_what_remains_of_its_lease(
 async def test_a_released_claim_is_taken_over_at_once(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(database, key)
+    await reserve(database, key)
     await release(database, key)
     failed = await row_of(session, key)
     assert (failed.status, failed.lease_until, failed.reserved_cents) == ("failed", None, Decimal(0))
     assert await spending(session, assessment) == {TODAY: Decimal(0)}
 
-    await intend(database, key)
+    await reserve(database, key)
 
     assert (await row_of(session, key)).status == "intended"
     assert await spending(session, assessment) == {TODAY: PRICE}
@@ -150,10 +150,10 @@ async def test_a_released_claim_is_taken_over_at_once(
 async def test_a_lapsed_claim_is_taken_over_without_reserving_twice(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(database, key)
+    await reserve(database, key)
     await change(session, key, lease_until=NOW - timedelta(minutes=1))
 
-    await intend(database, key, SpendingLimits(budget_cents_per_day=PRICE))
+    await reserve(database, key, SpendingLimits(budget_cents_per_day=PRICE))
 
     row = await row_of(session, key)
     assert row.lease_until
@@ -164,7 +164,7 @@ async def test_a_lapsed_claim_is_taken_over_without_reserving_twice(
 async def test_releasing_what_is_answered_or_was_never_claimed_changes_nothing(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await buy(database, key)
+    await complete(database, key)
 
     await release(database, key)
     await release(database, replace(key, epoch=1))
@@ -176,8 +176,8 @@ async def test_releasing_what_is_answered_or_was_never_claimed_changes_nothing(
 async def test_a_claim_that_was_taken_over_is_not_released_by_whoever_lost_it(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    lost = await intend(database, key, lease_s=0.0)
-    await intend(database, key)
+    lost = await reserve(database, key, lease_s=0.0)
+    await reserve(database, key)
 
     await release(database, key, lost)
 
@@ -188,35 +188,35 @@ async def test_a_claim_that_was_taken_over_is_not_released_by_whoever_lost_it(
 async def test_the_first_reply_kept_stays(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await buy(database, key)
+    await complete(database, key)
 
-    kept = await keep(database, key, a_reply(raw=b"late", cost_cents=Decimal(7)))
+    kept = await record(database, key, a_reply(raw=b"late", cost_cents=Decimal(7)))
 
     assert kept == a_reply().raw
-    assert await bought(database, key) == {key.call: a_reply().raw}
+    assert await replies(database, key) == {key.call: a_reply().raw}
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
 async def test_a_reply_that_comes_after_its_claim_was_released_is_kept_and_booked(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(database, key)
+    await reserve(database, key)
     await release(database, key)
 
-    await keep(database, key, a_reply())
+    await record(database, key, a_reply())
 
-    assert await bought(database, key) == {key.call: a_reply().raw}
+    assert await replies(database, key) == {key.call: a_reply().raw}
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
 async def test_a_reply_that_nobody_claimed_is_a_fault(database: Database, key: CompletionKey) -> None:
     with pytest.raises(NotFound):
-        await keep(database, key, a_reply())
+        await record(database, key, a_reply())
 
 
 async def test_an_assessment_that_is_not_there_buys_nothing(database: Database, key: CompletionKey) -> None:
     with pytest.raises(NotFound):
-        await intend(database, replace(key, assessment_id=uuid4()))
+        await reserve(database, replace(key, assessment_id=uuid4()))
 
 
 async def test_nothing_is_bought_for_somebody_being_erased(
@@ -225,7 +225,7 @@ async def test_nothing_is_bought_for_somebody_being_erased(
     await erase(session, assessment)
 
     with pytest.raises(Erased):
-        await intend(database, key)
+        await reserve(database, key)
 
     assert await spending(session, assessment) == {}
     assert await session.scalar(select(func.count()).select_from(ModelAnswerRow)) == 0
@@ -234,12 +234,12 @@ async def test_nothing_is_bought_for_somebody_being_erased(
 async def test_nothing_is_kept_of_somebody_being_erased(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(database, key)
+    await reserve(database, key)
     await erase(session, assessment)
 
     async with database.transaction() as uow:
         with pytest.raises(Erased):
-            await uow.model_answers.keep(key, a_reply())
+            await uow.model_answers.record(key, a_reply())
         await uow.commit()
 
     assert (await row_of(session, key)).raw_reply is None
@@ -250,9 +250,9 @@ async def test_what_an_essay_took_adds_every_answer_up(
     database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     corrected = replace(key, call=Call(0, 1, Variant.FULL))
-    await buy(database, key, latency_ms=1000, cost_cents=Decimal("0.1"))
-    await buy(database, corrected, latency_ms=500, cost_cents=Decimal("0.2"))
-    await intend(database, replace(key, epoch=1))
+    await complete(database, key, latency_ms=1000, cost_cents=Decimal("0.1"))
+    await complete(database, corrected, latency_ms=500, cost_cents=Decimal("0.2"))
+    await reserve(database, replace(key, epoch=1))
 
     async with database.transaction() as uow:
         spent = await uow.model_answers.spent(assessment.id)
@@ -263,8 +263,8 @@ async def test_what_an_essay_took_adds_every_answer_up(
 async def test_one_unknown_cost_makes_the_sum_unknown(
     database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await buy(database, key)
-    await buy(database, replace(key, epoch=1), cost_cents=None)
+    await complete(database, key)
+    await complete(database, replace(key, epoch=1), cost_cents=None)
 
     async with database.transaction() as uow:
         assert (await uow.model_answers.spent(assessment.id))[key.snapshot_id].cost_cents is None
@@ -275,8 +275,8 @@ async def test_the_highest_epoch_is_that_of_any_claim(
 ) -> None:
     async with database.transaction() as uow:
         assert await uow.model_answers.epochs(assessment.id) == {}
-    await buy(database, key)
-    await intend(database, replace(key, epoch=2))
+    await complete(database, key)
+    await reserve(database, replace(key, epoch=2))
     await release(database, replace(key, epoch=2))
 
     async with database.transaction() as uow:
@@ -286,10 +286,10 @@ async def test_the_highest_epoch_is_that_of_any_claim(
 async def test_a_reply_that_was_let_go_of_says_nothing_and_is_not_bought_again(
     session: AsyncSession, database: Database, key: CompletionKey
 ) -> None:
-    await intend(database, key)
-    await keep(database, key, a_reply())
+    await reserve(database, key)
+    await record(database, key, a_reply())
     await session.execute(update(ModelAnswerRow).values(raw_reply=None))
 
-    assert await bought(database, key) == {key.call: b""}
+    assert await replies(database, key) == {key.call: b""}
     with pytest.raises(Conflict):
-        await intend(database, key)
+        await reserve(database, key)

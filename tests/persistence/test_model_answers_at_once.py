@@ -24,10 +24,10 @@ from tests.persistence.ledger import (
     a_reply,
     change,
     committed_key,
-    intend,
-    keep,
     outcome,
+    record,
     release,
+    reserve,
 )
 from tests.persistence.test_assessments import until_blocked
 
@@ -45,8 +45,8 @@ async def test_of_two_that_want_one_thing_at_once_one_gets_it(
     limits = SpendingLimits(budget_cents_per_day=budget)
 
     async with database.transaction() as uow:
-        await uow.model_answers.intend(Reservation(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), limits)
-        second = asyncio.create_task(outcome(intend(database, replace(key, **other), limits)))
+        await uow.model_answers.reserve(Reservation(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), limits)
+        second = asyncio.create_task(outcome(reserve(database, replace(key, **other), limits)))
         await until_blocked(clean_engine)
         await uow.commit()
 
@@ -58,7 +58,9 @@ async def test_many_at_once_never_spend_more_than_the_budget(clean_engine: Async
     key = await committed_key(clean_engine)
     limits = SpendingLimits(budget_cents_per_day=5 * PRICE)
 
-    outcomes = await asyncio.gather(*(outcome(intend(database, replace(key, epoch=each), limits)) for each in range(8)))
+    outcomes = await asyncio.gather(
+        *(outcome(reserve(database, replace(key, epoch=each), limits)) for each in range(8))
+    )
 
     assert sorted(outcomes) == ["BudgetSpent"] * 3 + ["done"] * 5
 
@@ -66,12 +68,12 @@ async def test_many_at_once_never_spend_more_than_the_budget(clean_engine: Async
 async def test_of_many_that_take_a_lapsed_claim_over_one_gets_it(clean_engine: AsyncEngine) -> None:
     database = SqlDatabase(clean_engine)
     key = await committed_key(clean_engine)
-    await intend(database, key)
+    await reserve(database, key)
     async with AsyncSession(clean_engine) as session:
         await change(session, key, lease_until=NOW - timedelta(minutes=1))
         await session.commit()
 
-    outcomes = await asyncio.gather(*(outcome(intend(database, key)) for _ in range(6)))
+    outcomes = await asyncio.gather(*(outcome(reserve(database, key)) for _ in range(6)))
 
     assert sorted(outcomes) == ["AnswerAwaited"] * 5 + ["done"]
     async with AsyncSession(clean_engine) as session:
@@ -83,8 +85,8 @@ async def test_a_claim_that_is_rolled_back_leaves_the_way_free(clean_engine: Asy
     key = await committed_key(clean_engine)
 
     async with database.transaction() as uow:
-        await uow.model_answers.intend(Reservation(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), NO_LIMITS)
-        second = asyncio.create_task(outcome(intend(database, key)))
+        await uow.model_answers.reserve(Reservation(key=key, lease_s=LEASE_S, highest_price_cents=PRICE), NO_LIMITS)
+        second = asyncio.create_task(outcome(reserve(database, key)))
         await until_blocked(clean_engine)
 
     assert await second == "done"
@@ -96,7 +98,7 @@ async def test_a_claim_waits_for_an_erasure_and_sees_it(clean_engine: AsyncEngin
 
     async with AsyncSession(clean_engine) as session:
         await session.execute(update(UserRow).values(status="erasing"))
-        claim = asyncio.create_task(outcome(intend(database, key)))
+        claim = asyncio.create_task(outcome(reserve(database, key)))
         await until_blocked(clean_engine)
         await session.commit()
 
@@ -116,8 +118,8 @@ async def test_whatever_happens_the_spending_is_what_was_paid_and_what_is_reserv
             reply = a_reply(cost_cents=random.choice([None, Decimal("0.333333"), Decimal(2)]))
             lease_s, price = random.choice([0.0, LEASE_S]), random.choice([None, PRICE, Decimal("1.3")])
             acts: list[Callable[[], Awaitable[object]]] = [
-                partial(intend, database, each, limits, price, lease_s),
-                partial(keep, database, each, reply),
+                partial(reserve, database, each, limits, price, lease_s),
+                partial(record, database, each, reply),
                 partial(release, database, each),
             ]
             act = random.choice(acts)

@@ -21,11 +21,11 @@ from tests.persistence.ledger import (
     YESTERDAY,
     a_key,
     a_reply,
-    buy,
     change,
     clock,
-    intend,
-    keep,
+    complete,
+    record,
+    reserve,
     row_of,
     spending,
     yesterday,
@@ -46,10 +46,10 @@ async def key(session: AsyncSession, assessment: Assessment) -> CompletionKey:
 async def test_the_real_price_takes_the_place_of_the_reserved_one(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(database, key)
+    await reserve(database, key)
     assert await spending(session, assessment) == {TODAY: PRICE}
 
-    await keep(database, key, a_reply(cost_cents=Decimal("0.000001")))
+    await record(database, key, a_reply(cost_cents=Decimal("0.000001")))
 
     assert await spending(session, assessment) == {TODAY: Decimal("0.000001")}
     assert (await row_of(session, key)).reserved_cents == 0
@@ -59,7 +59,7 @@ async def test_amounts_are_exact(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     for epoch in range(10):
-        await buy(database, replace(key, epoch=epoch), cost_cents=Decimal("0.1"))
+        await complete(database, replace(key, epoch=epoch), cost_cents=Decimal("0.1"))
 
     assert await spending(session, assessment) == {TODAY: Decimal(1)}
 
@@ -67,9 +67,9 @@ async def test_amounts_are_exact(
 async def test_a_price_that_turns_out_unknown_gives_the_reservation_back(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    await intend(database, key)
+    await reserve(database, key)
 
-    await keep(database, key, a_reply(cost_cents=None))
+    await record(database, key, a_reply(cost_cents=None))
 
     assert (await row_of(session, key)).cost_cents is None
     assert await spending(session, assessment) == {TODAY: Decimal(0)}
@@ -79,11 +79,11 @@ async def test_the_last_of_the_budget_may_be_spent_and_not_more(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     limits = SpendingLimits(budget_cents_per_day=2 * PRICE)
-    await intend(database, key, limits)
-    await intend(database, replace(key, epoch=1), limits)
+    await reserve(database, key, limits)
+    await reserve(database, replace(key, epoch=1), limits)
 
     with pytest.raises(BudgetSpent) as refused:
-        await intend(database, replace(key, epoch=2), limits, SMALLEST_CENTS)
+        await reserve(database, replace(key, epoch=2), limits, SMALLEST_CENTS)
 
     assert refused.value.retry_after_s is not None
     assert 0 < refused.value.retry_after_s <= 24 * 3600
@@ -95,7 +95,7 @@ async def test_one_call_above_the_whole_budget_is_refused(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     with pytest.raises(BudgetSpent):
-        await intend(database, key, SpendingLimits(budget_cents_per_day=PRICE - SMALLEST_CENTS))
+        await reserve(database, key, SpendingLimits(budget_cents_per_day=PRICE - SMALLEST_CENTS))
 
     assert await spending(session, assessment) == {}
 
@@ -106,7 +106,7 @@ async def test_a_call_of_unknown_price_is_made_while_something_of_the_budget_is_
 ) -> None:
     refused = False
     try:
-        await intend(database, key, SpendingLimits(budget_cents_per_day=budget), None)
+        await reserve(database, key, SpendingLimits(budget_cents_per_day=budget), None)
     except BudgetSpent:
         refused = True
 
@@ -119,7 +119,7 @@ async def test_the_next_day_waits_until_midnight_by_utc(
     before = await clock(session)
 
     with pytest.raises(BudgetSpent) as refused:
-        await intend(database, key, SpendingLimits(budget_cents_per_day=Decimal(0)))
+        await reserve(database, key, SpendingLimits(budget_cents_per_day=Decimal(0)))
 
     after = await clock(session)
     midnight = datetime.combine(before.astimezone(UTC).date() + timedelta(days=1), datetime.min.time(), UTC)
@@ -134,13 +134,13 @@ async def test_what_was_spent_yesterday_leaves_todays_budget_alone(
     spent = {"organization_id": assessment.organization_id, "day": yesterday(), "cents": Decimal(500)}
     await session.execute(insert(ModelSpendingRow).values(**spent))
 
-    await intend(database, key, SpendingLimits(budget_cents_per_day=PRICE))
+    await reserve(database, key, SpendingLimits(budget_cents_per_day=PRICE))
 
     assert await spending(session, assessment) == {YESTERDAY: Decimal(500), TODAY: PRICE}
 
 
 async def claimed_yesterday(session: AsyncSession, database: Database, key: CompletionKey) -> None:
-    await intend(database, key)
+    await reserve(database, key)
     await change(session, key, reserved_on=yesterday(), lease_until=NOW - timedelta(hours=1))
     await session.execute(update(ModelSpendingRow).values(day=yesterday()))
 
@@ -150,7 +150,7 @@ async def test_a_claim_of_yesterday_that_is_taken_over_counts_today(
 ) -> None:
     await claimed_yesterday(session, database, key)
 
-    await intend(database, key)
+    await reserve(database, key)
 
     assert await spending(session, assessment) == {YESTERDAY: Decimal(0), TODAY: PRICE}
 
@@ -160,7 +160,7 @@ async def test_a_reply_is_booked_on_the_day_of_its_claim(
 ) -> None:
     await claimed_yesterday(session, database, key)
 
-    await keep(database, key, a_reply())
+    await record(database, key, a_reply())
 
     assert await spending(session, assessment) == {YESTERDAY: Decimal("0.123456")}
 
@@ -170,9 +170,9 @@ async def test_organizations_spend_apart(
 ) -> None:
     limits = SpendingLimits(budget_cents_per_day=PRICE)
     other = await an_assessment(session, status="awaiting_async", submitted_at=NOW, items=3)
-    await intend(database, key, limits)
+    await reserve(database, key, limits)
 
-    await intend(database, await a_key(session, other), limits)
+    await reserve(database, await a_key(session, other), limits)
 
     assert await spending(session, assessment) == await spending(session, other) == {TODAY: PRICE}
 
@@ -197,7 +197,7 @@ async def allowed(database: Database, keys: list[CompletionKey], limit: int | No
     for key in keys:
         found.append(True)
         try:
-            await intend(database, key, SpendingLimits(attempts_per_day=limit))
+            await reserve(database, key, SpendingLimits(attempts_per_day=limit))
         except AttemptsExceeded:
             found[-1] = False
     return found

@@ -20,10 +20,10 @@ from domain.grading.rubrics import Essay, essay_points
 from domain.grading.scores import CriterionRating, DegradedReason, EssayScore
 from domain.ids import derived_id
 from domain.privacy import Erasure
-from domain.recommending.ports import CatalogText, Found, IndexEntry, RejectedEntry, SearchQuery, Vector
+from domain.recommending.ports import CatalogText, IndexEntry, RejectedEntry, SearchQuery, SearchResult, Vector
 from domain.recommending.recommendations import EarlierLearners, SearchHit
 from domain.recommending.vectors import DIMENSIONS, check_vector
-from domain.webhooks.deliveries import Answer, Delivery, Message, outcome_of
+from domain.webhooks.deliveries import Delivery, Message, WebhookResponse, outcome_of
 
 
 @dataclass
@@ -143,11 +143,11 @@ class ScriptedSearches:
     degraded_reason: DegradedReason | None = None
     asked: list[UUID] = field(default_factory=list)
 
-    async def search(self, search_id: UUID, *, limit: int) -> Found:
+    async def search(self, search_id: UUID, *, limit: int) -> SearchResult:
         self.asked.append(search_id)
         if self.hits is None:
             raise ExternalServiceError("The workflow engine did not take the call")
-        return Found(hits=(tuple(self.hits[:limit]),), degraded_reason=self.degraded_reason)
+        return SearchResult(hits=(tuple(self.hits[:limit]),), degraded_reason=self.degraded_reason)
 
 
 @dataclass
@@ -161,19 +161,19 @@ class RecordingErasureList:
             self.people.append(user_id)
 
 
-def answer(code: int = 200, **changes: Any) -> Answer:
+def answer(code: int = 200, **changes: Any) -> WebhookResponse:
     """A partner's answer by its status code."""
-    return replace(Answer(outcome=outcome_of(code), latency_ms=1, code=code), **changes)
+    return replace(WebhookResponse(outcome=outcome_of(code), latency_ms=1, code=code), **changes)
 
 
 @dataclass
 class ScriptedSender:
     """The port `WebhookSender`: gives one answer after the other, the last one for ever; keeps what it was given."""
 
-    answers: list[Answer] = field(default_factory=lambda: [answer()])
+    answers: list[WebhookResponse] = field(default_factory=lambda: [answer()])
     sent: list[Message] = field(default_factory=list)
 
-    async def send(self, message: Message) -> Answer:
+    async def send(self, message: Message) -> WebhookResponse:
         self.sent.append(message)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -249,12 +249,12 @@ class InMemoryCredentialIndex:
     def __init__(self, credentials: Sequence[IndexedCredential]) -> None:
         self._credentials = [each for each in credentials if each.active and each.vector is not None]
 
-    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
+    async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
         if limit < 1:
             raise InvalidInput("A search returns at least one hit")
         for query in queries:
             check_vector(query.vector)
-        return Found(hits=tuple(tuple(self._hits(query)[:limit]) for query in queries))
+        return SearchResult(hits=tuple(tuple(self._hits(query)[:limit]) for query in queries))
 
     def _hits(self, query: SearchQuery) -> list[SearchHit]:
         wanted = [each for each in self._credentials if not query.skills or set(each.skills) & set(query.skills)]
@@ -370,7 +370,7 @@ class FakeGradingModel:
         del wanted
         return self._price_cents
 
-    async def buy(self, wanted: GradingRequest) -> Completion:
+    async def complete(self, wanted: GradingRequest) -> Completion:
         self.asked.append(wanted)
         play = self.script.pop(0) if self.script else graded_raw(wanted)
         if isinstance(play, Exception):

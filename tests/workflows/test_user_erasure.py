@@ -21,7 +21,7 @@ from domain.grading.model_grading import GradingRequest
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
 from domain.privacy import Erasure
-from domain.webhooks.deliveries import Answer, AttemptOutcome, Message
+from domain.webhooks.deliveries import AttemptOutcome, Message, WebhookResponse
 from persistence.queries.export import Exports
 from persistence.tables import UserRow, WebhookDeliveryRow, WebhookEventRow
 from tests.support.fakes import FakeEssayGrader, FakeGradingModel, ScriptedSender
@@ -59,10 +59,10 @@ class HeldModel(FakeGradingModel):
         super().__init__()
         self.reached, self.free = asyncio.Event(), asyncio.Event()
 
-    async def buy(self, wanted: GradingRequest) -> Completion:
+    async def complete(self, wanted: GradingRequest) -> Completion:
         self.reached.set()
         await self.free.wait()
-        return await super().buy(wanted)
+        return await super().complete(wanted)
 
 
 async def erase(pipeline: Pipeline, assessment: Assessment) -> ErasureResult:
@@ -207,11 +207,11 @@ class HeldSender(ScriptedSender):
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     free: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, message: Message) -> Answer:
+    async def send(self, message: Message) -> WebhookResponse:
         self.sent.append(message)
         self.asked.set()
         await self.free.wait()
-        return Answer(outcome=AttemptOutcome.REFUSED, latency_ms=1, code=500, excerpt=f"No {MARKED[0]} here")
+        return WebhookResponse(outcome=AttemptOutcome.REFUSED, latency_ms=1, code=500, excerpt=f"No {MARKED[0]} here")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from activities.endpoint_slots import EndpointConcurrencyLimiter
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
 from domain.database import Database
-from domain.webhooks.deliveries import DAY_S, JITTER, Answer, AttemptOutcome, Delivery, DeliveryStatus
+from domain.webhooks.deliveries import DAY_S, JITTER, AttemptOutcome, Delivery, DeliveryStatus, WebhookResponse
 from persistence.database import create_engine
 from persistence.tables import AuditLogRow, WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from persistence.unit_of_work import SqlDatabase, sessions
@@ -40,7 +40,7 @@ from workflows.policies import DELIVERY_SCHEDULE_S, Queue
 from workflows.webhook_delivery import DeliveryResult, WebhookDeliveryWorkflow, attributes, workflow_id
 
 Handle: TypeAlias = WorkflowHandle[WebhookDeliveryWorkflow, DeliveryResult]
-UNREACHABLE = Answer(outcome=AttemptOutcome.UNREACHABLE, latency_ms=1)
+UNREACHABLE = WebhookResponse(outcome=AttemptOutcome.UNREACHABLE, latency_ms=1)
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Post:
         await self.session.commit()
         return delivery
 
-    async def start(self, *answers: Answer, delivery: Delivery | None = None) -> Handle:
+    async def start(self, *answers: WebhookResponse, delivery: Delivery | None = None) -> Handle:
         self.sender.answers = list(answers)
         delivery = delivery or await self.delivery()
         # Only a handle of this environment's own client skips time during `result()`.

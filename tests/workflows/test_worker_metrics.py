@@ -34,7 +34,7 @@ from domain.assessments.lifecycle import AssessmentStatus
 from domain.assessments.results import Publication
 from domain.errors import ModelBusy
 from domain.grading.ledger import EmbeddingPurchase
-from domain.webhooks.deliveries import Answer, AttemptOutcome, DeliveryStatus, Message
+from domain.webhooks.deliveries import AttemptOutcome, DeliveryStatus, Message, WebhookResponse
 from persistence.queries.work import StepView, WorkView
 from tests.support.fakes import FakeEmbedder, FakeGradingModel, RecordingLedger, ScriptedSender
 from tests.workflows.measured_run import MeasuredRun
@@ -75,18 +75,18 @@ async def ask_model() -> None:
     """A completion for 0.25 cents, vectors without a known price, and a rejected call."""
     wanted: Any = None
     model = InstrumentedModel(FakeGradingModel(b"{}", ModelBusy("busy")), span)
-    await model.buy(wanted)
+    await model.complete(wanted)
     await InstrumentedEmbedder(FakeEmbedder(), span).embed(["a text"])
     bought = EmbeddingPurchase(
         id=uuid4(), provider="openai", model="vectors", texts=1, tokens=7, cost_cents=None, request_id=None
     )
     await InstrumentedEmbeddingLedger(RecordingLedger()).record(bought)
-    await model.buy(wanted)
+    await model.complete(wanted)
 
 
 @activity.defn
 async def ask_partner() -> None:
-    sender = ScriptedSender([Answer(outcome=AttemptOutcome.REFUSED, latency_ms=20, code=500)])
+    sender = ScriptedSender([WebhookResponse(outcome=AttemptOutcome.REFUSED, latency_ms=20, code=500)])
     now = datetime(2026, 1, 31, tzinfo=UTC)
     await InstrumentedSender(sender, span).send(
         Message(event_id=UUID(int=3), url="https://partner.example", body=b"", secrets=(), sent_at=now)

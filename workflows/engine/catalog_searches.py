@@ -8,7 +8,7 @@ from temporalio.client import Client, WorkflowFailureError
 
 from activities.search_catalog import CatalogSearchInput
 from domain.errors import ExternalServiceError
-from domain.recommending.ports import Found
+from domain.recommending.ports import SearchResult
 from workflows.catalog_search import CatalogSearchWorkflow
 from workflows.engine.calls import EngineCalls
 from workflows.policies import Queue
@@ -25,8 +25,8 @@ class TemporalCatalogSearches:
         self._deadline_s = deadline_s
         self._calls = EngineCalls(client, deadline_s)
 
-    async def search(self, search_id: UUID, *, limit: int) -> Found:
-        found: list[Found] = []
+    async def search(self, search_id: UUID, *, limit: int) -> SearchResult:
+        found: list[SearchResult] = []
 
         async def search() -> None:
             found.append(await self._search(search_id, limit))
@@ -34,7 +34,7 @@ class TemporalCatalogSearches:
         await self._calls.make(search)
         return found[0]
 
-    async def _search(self, search_id: UUID, limit: int) -> Found:
+    async def _search(self, search_id: UUID, limit: int) -> SearchResult:
         deadline = timedelta(seconds=self._deadline_s)
         try:
             return await self._client.execute_workflow(

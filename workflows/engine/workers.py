@@ -31,8 +31,7 @@ from activities.score_rules import ScoreRules
 from activities.search_catalog import SearchCatalog
 from domain.assessments.ports import AssessmentRuns
 from domain.database import Database
-from domain.privacy import RetentionRule
-from domain.privacy_ports import ErasureList
+from domain.privacy import ErasureList, RetentionRule
 from domain.webhooks.deliveries import WebhookSender
 from persistence.erasure_list import ErasureListSettings, FileErasureList
 from workflows.assessment import AssessmentWorkflow

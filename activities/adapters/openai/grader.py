@@ -74,7 +74,7 @@ class OpenAIEssayGrader:
         prompt = len(json.dumps(told, ensure_ascii=False).encode()) + FRAMING_TOKENS
         return self._price.cents(prompt=prompt, completion=self._settings.max_tokens)
 
-    async def buy(self, wanted: GradingRequest) -> Completion:
+    async def complete(self, wanted: GradingRequest) -> Completion:
         started = time.monotonic()
         async with self._endpoint.call():
             raw, request_id = await self._ask(wanted)

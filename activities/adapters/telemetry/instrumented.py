@@ -14,7 +14,7 @@ from domain.grading.ledger import Completion, EmbeddingPurchase
 from domain.grading.model_grading import GradingRequest, Reply
 from domain.grading.ports import GradingModel
 from domain.recommending.ports import Embedder, EmbeddingLedger
-from domain.webhooks.deliveries import Answer, Message, WebhookSender
+from domain.webhooks.deliveries import Message, WebhookResponse, WebhookSender
 
 
 class Span(Protocol):
@@ -38,10 +38,10 @@ class InstrumentedModel:
     def highest_price_cents(self, wanted: GradingRequest) -> Decimal | None:
         return self._model.highest_price_cents(wanted)
 
-    async def buy(self, wanted: GradingRequest) -> Completion:
+    async def complete(self, wanted: GradingRequest) -> Completion:
         about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self.model}
         with self._spans(f"chat {self.model}", about) as span, _timed(MODEL_CALL, model=self.model):
-            bought = await self._model.buy(wanted)
+            bought = await self._model.complete(wanted)
             span.set_attribute("gen_ai.usage.input_tokens", bought.prompt_tokens or 0)
             span.set_attribute("gen_ai.usage.output_tokens", bought.completion_tokens or 0)
         count(MODEL_TOKENS, (bought.prompt_tokens or 0) - (bought.cached_tokens or 0), model=self.model, kind="prompt")
@@ -88,7 +88,7 @@ class InstrumentedSender:
         self._sender = sender
         self._spans = spans
 
-    async def send(self, message: Message) -> Answer:
+    async def send(self, message: Message) -> WebhookResponse:
         with self._spans("POST webhook", {"webhook.id": str(message.event_id)}) as span:
             answer = await self._sender.send(message)
             span.set_attribute("webhook.outcome", answer.outcome)

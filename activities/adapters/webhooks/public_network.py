@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import httpcore
 
-from domain.webhooks.ip_ranges import Address, is_public
+from domain.webhooks.ip_ranges import IpAddress, is_public
 
 ADDRESS_DEADLINE_S: Final = 5.0
 """For one address, so that a dead one does not use up the time of the next."""
@@ -61,7 +61,7 @@ class PublicNetwork(httpcore.AsyncNetworkBackend):
                 failure = error
         raise failure
 
-    async def _addresses(self, host: str) -> list[Address]:
+    async def _addresses(self, host: str) -> list[IpAddress]:
         try:
             found = [ip_address(host)]
         except ValueError:

@@ -15,7 +15,15 @@ from standardwebhooks import Webhook
 
 from activities.adapters.webhooks.public_network import ForbiddenAddress, PublicNetwork
 from domain.errors import InvalidInput
-from domain.webhooks.deliveries import Answer, AttemptOutcome, Message, WebhookUrl, check_url, outcome_of, retry_after_s
+from domain.webhooks.deliveries import (
+    AttemptOutcome,
+    Message,
+    WebhookResponse,
+    WebhookUrl,
+    check_url,
+    outcome_of,
+    retry_after_s,
+)
 
 KEPT_BYTES: Final = 1024
 READ_BYTES: Final = 16 * 1024
@@ -84,7 +92,7 @@ class HttpWebhookSender:
     async def aclose(self) -> None:
         await self._pool.aclose()
 
-    async def send(self, message: Message) -> Answer:
+    async def send(self, message: Message) -> WebhookResponse:
         """The status decides. A body that is late, broken or endless costs nothing but its own text."""
         headers = _headers(message, [self._unseal(secret) for secret in message.secrets])
         started = time.monotonic()
@@ -101,8 +109,8 @@ class HttpWebhookSender:
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
             failure = AttemptOutcome.UNREACHABLE
         if reply.code is None:
-            return Answer(outcome=failure, latency_ms=_since_ms(started))
-        return Answer(
+            return WebhookResponse(outcome=failure, latency_ms=_since_ms(started))
+        return WebhookResponse(
             outcome=outcome_of(reply.code),
             latency_ms=_since_ms(started),
             code=reply.code,

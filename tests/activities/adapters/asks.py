@@ -34,5 +34,5 @@ def an_ask(
 async def error_of(model: GradingModel, text: str = TEXT) -> AppError:
     """What becomes of asking."""
     with pytest.raises(AppError) as raised:
-        await model.buy(an_ask(text))
+        await model.complete(an_ask(text))
     return raised.value

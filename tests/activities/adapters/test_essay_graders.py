@@ -122,7 +122,7 @@ async def test_a_score_names_its_rubric_and_that_no_language_model_made_it(grade
 
     assert score.rubric_version == "v1"
     assert score.model.startswith("local-")
-    assert not score.bought
+    assert not score.graded_by_model
     assert score.degraded_reason is None
 
 

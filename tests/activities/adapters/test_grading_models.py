@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
 from domain.errors import ModelUnavailable, Problem
-from domain.grading.model_grading import Accepted, Grading, Rejected, Unreadable, judge
+from domain.grading.model_grading import Accepted, Grading, Rejected, Unreadable, validate_reply
 from domain.grading.ports import GradingModel
 from tests.activities.adapters.asks import an_ask
 from tests.support.fakes import FakeGradingModel
@@ -44,22 +44,22 @@ async def failing(request: pytest.FixtureRequest) -> AsyncIterator[GradingModel]
 async def test_an_answer_holds_against_rubric_and_essay(model: GradingModel) -> None:
     wanted = an_ask()
 
-    reply = model.read((await model.buy(wanted)).raw)
+    reply = model.read((await model.complete(wanted)).raw)
 
-    assert isinstance(judge(wanted.essay.rubric, wanted.text, reply), Accepted)
+    assert isinstance(validate_reply(wanted.essay.rubric, wanted.text, reply), Accepted)
 
 
 async def test_a_corrective_question_is_answered_too(model: GradingModel) -> None:
     wanted = an_ask(rejected=Rejected(problems=(Problem("cause", "needs a level"),)))
 
-    assert isinstance(model.read((await model.buy(wanted)).raw), Grading)
+    assert isinstance(model.read((await model.complete(wanted)).raw), Grading)
 
 
 async def test_an_answer_costs_at_most_what_was_said_before(model: GradingModel) -> None:
     wanted = an_ask()
     highest = model.highest_price_cents(wanted)
 
-    bought = await model.buy(wanted)
+    bought = await model.complete(wanted)
 
     assert highest is not None
     assert bought.cost_cents is not None
@@ -67,7 +67,7 @@ async def test_an_answer_costs_at_most_what_was_said_before(model: GradingModel)
 
 
 async def test_an_answer_says_what_it_took(model: GradingModel) -> None:
-    bought = await model.buy(an_ask())
+    bought = await model.complete(an_ask())
 
     assert bought.request_id
     assert bought.latency_ms >= 0
@@ -78,16 +78,16 @@ async def test_an_answer_says_what_it_took(model: GradingModel) -> None:
 
 
 async def test_a_kept_reply_says_the_same_when_it_is_read_again(model: GradingModel) -> None:
-    raw = (await model.buy(an_ask())).raw
+    raw = (await model.complete(an_ask())).raw
 
     assert model.read(raw) == model.read(bytes(raw))
 
 
 async def test_after_a_failure_it_can_be_asked_again(failing: GradingModel) -> None:
     with pytest.raises(ModelUnavailable):
-        await failing.buy(an_ask())
+        await failing.complete(an_ask())
 
-    assert isinstance(failing.read((await failing.buy(an_ask())).raw), Grading)
+    assert isinstance(failing.read((await failing.complete(an_ask())).raw), Grading)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -121,11 +121,11 @@ def test_a_connection_that_takes_too_long_to_make_cannot_have_been_paid() -> Non
 
 
 async def test_connections_that_broke_while_idle_do_not_matter(server: ModelServer, grader: OpenAIEssayGrader) -> None:
-    await grader.buy(an_ask())
+    await grader.complete(an_ask())
     server.refuse_connections()
     server.accept_connections()
 
-    assert (await grader.buy(an_ask())).raw
+    assert (await grader.complete(an_ask())).raw
 
 
 async def test_a_wrong_key_and_an_unknown_model_are_told_apart(grader_of: GraderOf) -> None:
@@ -222,7 +222,7 @@ async def test_neither_key_nor_essay_leaves_in_errors_or_logs(
     with capture_logs() as events:
         grader = grader_of(timeout_s=SHORT_S)
         try:
-            shown.append(repr(grader.read((await grader.buy(an_ask())).raw)))
+            shown.append(repr(grader.read((await grader.complete(an_ask())).raw)))
         except AppError as error:
             shown += ["".join(traceback.format_exception(error)), repr(vars(error))]
 

@@ -43,7 +43,7 @@ async def test_a_refused_option_is_the_only_one_left_out(
     grader = grader_of(temperature=0.2, seed=7, reasoning_effort="low")
     server.script(answer(shape))
 
-    reply = grader.read((await grader.buy(an_ask())).raw)
+    reply = grader.read((await grader.complete(an_ask())).raw)
 
     assert isinstance(reply, Grading)
     assert options_of(server.asked[0].json) - options_of(server.asked[1].json) == {shape["option"]}
@@ -60,9 +60,9 @@ async def test_a_complete_reply_is_read_and_its_tokens_are_counted(
 ) -> None:
     grader = grader_of()
     server.script(completion(json.dumps(GRADING)), Answer(body=json.dumps(shape["body"]).encode()))
-    expected = grader.read((await grader.buy(an_ask())).raw)
+    expected = grader.read((await grader.complete(an_ask())).raw)
 
-    bought = await grader.buy(an_ask())
+    bought = await grader.complete(an_ask())
 
     assert isinstance(expected, Grading)
     assert grader.read(bought.raw) == expected
@@ -76,7 +76,7 @@ async def test_a_reply_that_the_provider_withholds_is_marked(
     grader = grader_of()
     server.script(Answer(body=json.dumps(shape["body"]).encode()))
 
-    reply = grader.read((await grader.buy(an_ask())).raw)
+    reply = grader.read((await grader.complete(an_ask())).raw)
 
     assert isinstance(reply, Unreadable)
     assert reply.withheld

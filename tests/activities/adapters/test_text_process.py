@@ -15,10 +15,10 @@ from activities.adapters.text_process import ProcessAnalysis
 from deploy.local.settings import CHECKOUT
 from domain.errors import AnalysisFailed
 from domain.grading.essay_reading import read_essay
-from domain.grading.model_grading import Accepted, Call, Reply, Variant, ask, essay_score, next_call
+from domain.grading.model_grading import Accepted, Call, Reply, Variant, build_request, essay_score, next_call
 from domain.grading.scores import Spent
 from tests.activities.adapters import hostile_functions as hostile
-from tests.domain.test_grading import an_essay, grading
+from tests.domain.test_model_grading import an_essay, grading
 from tests.support.processes import alive
 
 POISON = "a" * 40 + "b"
@@ -42,7 +42,7 @@ async def test_everything_that_graders_compute_on_a_text_can_run_there(analysis:
 
     assert await analysis.run(read_essay, essay) == read_essay(essay)
     assert await analysis.run(next_call, essay, {}, 1) == first
-    assert await analysis.run(ask, essay, {}, first) == ask(essay, {}, first)
+    assert await analysis.run(build_request, essay, {}, first) == build_request(essay, {}, first)
     answer = await analysis.run(next_call, essay, replies, 1)
     assert isinstance(answer, Accepted)
     score = await analysis.run(essay_score, essay, answer, spent, model="m", prompt_version="p")

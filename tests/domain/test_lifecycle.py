@@ -48,17 +48,17 @@ def an_assessment(status: AssessmentStatus = IN_PROGRESS) -> Assessment:
 
 
 @pytest.mark.parametrize(("move", "start"), LEGAL)
-def test_a_legal_move_ends_where_it_should(move: str, start: AssessmentStatus) -> None:
+def test_an_allowed_transition_reaches_its_status(move: str, start: AssessmentStatus) -> None:
     assert MOVES[move](an_assessment(start)).status is LEGAL[move, start]
 
 
 @pytest.mark.parametrize(("move", "start"), sorted(set(product(MOVES, AssessmentStatus)) - set(LEGAL)))
-def test_every_other_move_is_refused(move: str, start: AssessmentStatus) -> None:
+def test_every_other_transition_is_rejected(move: str, start: AssessmentStatus) -> None:
     with pytest.raises(InvalidAssessmentState, match=f"Assessment is {start}"):
         MOVES[move](an_assessment(start))
 
 
-def test_answers_are_taken_while_it_is_open() -> None:
+def test_answers_are_accepted_while_the_assessment_is_open() -> None:
     an_assessment().check_open(NOW)
 
 
@@ -88,13 +88,13 @@ def test_a_failure_keeps_its_reason() -> None:
     assert an_assessment(AWAITING).fail("corrupt_data").failure_reason == "corrupt_data"
 
 
-def test_a_rerun_starts_afresh() -> None:
+def test_a_rerun_resets_claim_and_failure() -> None:
     failed = replace(an_assessment(AWAITING), claimed_at=NOW).fail("corrupt_data")
     again = failed.rerun()
     assert (again.run, again.claimed_at, again.failure_reason) == (2, None, None)
 
 
-def test_what_expired_without_an_answer_cannot_be_run_again() -> None:
+def test_an_assessment_that_expired_without_an_answer_cannot_be_run_again() -> None:
     expired = an_assessment().expire(answered=False)
     assert expired.failure_reason == EXPIRED
     with pytest.raises(InvalidAssessmentState, match="expired without an answer"):
@@ -102,7 +102,7 @@ def test_what_expired_without_an_answer_cannot_be_run_again() -> None:
 
 
 @pytest.mark.parametrize("healing", [Healing.DUE, Healing.FINAL, Healing.STOPPED])
-def test_healing_is_due_again_whatever_became_of_it(healing: Healing) -> None:
+def test_retried_healing_is_due_in_every_state(healing: Healing) -> None:
     done = an_assessment(AWAITING).complete(NOW, degraded=True, healing=Healing.DUE)
     again = replace(done, healing=healing, failure_reason="corrupt_data").retry_healing()
     assert again == done

@@ -40,7 +40,7 @@ def test_levels_become_the_rubrics_points() -> None:
         (
             {"cause": "Strong", "remedy": "Strong", "style": "Strong"},
             "style",
-            "is no criterion of the rubric",
+            "is not a criterion of the rubric",
         ),
     ],
 )
@@ -51,7 +51,7 @@ def test_levels_that_do_not_fit_are_named(levels: dict[str, str], field: str, pr
 
 
 @given(LEVELS)
-def test_essay_points_stay_between_nothing_and_all(levels: dict[str, str]) -> None:
+def test_essay_points_are_between_0_and_the_maximum(levels: dict[str, str]) -> None:
     result = essay_points(RUBRIC, [rating(key, level, 0) for key, level in levels.items()])
     assert 0 <= result.points <= result.max_points == 10
     assert result.fraction == result.points / 10
@@ -65,7 +65,7 @@ def test_a_higher_level_is_worth_more(levels: dict[str, str], key: str) -> None:
     assert after > before or level == 3
 
 
-def test_a_graders_own_points_count_for_nothing() -> None:
+def test_points_in_a_graders_ratings_are_ignored() -> None:
     assert essay_points(RUBRIC, [rating("cause", "Strong", 999), rating("remedy", "Missing", 999)]).points == 4
 
 
@@ -78,7 +78,7 @@ GOOD = essay_score(rating("cause", "Strong", 4), rating("remedy", "Proficient", 
 
 
 @pytest.mark.parametrize("score", [GOOD, abstention(), unanswered_essay(item(RUBRIC))])
-def test_a_score_by_the_rubric_is_held_to_be_one(score: EssayScore) -> None:
+def test_a_score_that_follows_the_rubric_is_accepted(score: EssayScore) -> None:
     check_essay_score(RUBRIC, score)
 
 
@@ -96,7 +96,7 @@ def test_a_score_by_the_rubric_is_held_to_be_one(score: EssayScore) -> None:
         replace(abstention(), fraction=Decimal(0)),
     ],
 )
-def test_a_score_that_is_not_the_rubrics_is_refused(score: EssayScore) -> None:
+def test_a_score_that_differs_from_the_rubric_is_rejected(score: EssayScore) -> None:
     with pytest.raises(InvalidInput):
         check_essay_score(RUBRIC, score)
 
@@ -112,7 +112,7 @@ def test_a_score_that_is_not_the_rubrics_is_refused(score: EssayScore) -> None:
         "clause doesn’t",
     ],
 )
-def test_a_quote_is_found_however_it_is_typeset(quote: str) -> None:
+def test_quotes_match_despite_other_quotation_marks_dashes_and_spaces(quote: str) -> None:
     assert verify_quotes(TEXT, [quote]) == (quote,)
 
 
@@ -127,7 +127,7 @@ def test_a_quote_is_found_however_it_is_typeset(quote: str) -> None:
         "   ",
     ],
 )
-def test_what_the_text_does_not_say_or_any_text_might_is_no_evidence(quote: str) -> None:
+def test_quotes_that_are_missing_in_the_text_or_too_short_are_no_evidence(quote: str) -> None:
     assert verify_quotes(TEXT, [quote]) == ()
 
 
@@ -163,11 +163,11 @@ def test_a_clause_of_a_dense_script_is_evidence_although_it_has_few_characters(t
     ],
     ids=["Chinese 2", "Chinese 3", "Japanese kana", "Thai", "Russian"],
 )
-def test_a_word_of_a_dense_script_proves_nothing(text: str, quote: str) -> None:
+def test_a_single_word_of_a_dense_script_is_no_evidence(text: str, quote: str) -> None:
     assert verify_quotes(text, [quote]) == ()
 
 
-def test_kept_quotes_stay_in_order() -> None:
+def test_verified_quotes_stay_in_order() -> None:
     quotes = ["keep NULL in a", "invented by nobody", "The “left join”"]
     assert verify_quotes("The “left join” must keep NULL in a row", quotes) == (quotes[0], quotes[2])
 
@@ -179,7 +179,7 @@ def test_a_copied_passage_of_three_words_is_always_found(words: list[str], data:
     assert verify_quotes("\n".join(words), [quote]) == (quote,)
 
 
-def test_an_unanswered_essay_shows_nothing_and_needs_nobody() -> None:
+def test_an_unanswered_essay_gets_the_lowest_levels_and_needs_no_review() -> None:
     score = unanswered_essay(item(RUBRIC))
     assert (score.points, score.max_points, score.fraction) == (Decimal(0), Decimal(10), Decimal(0))
     assert (score.model, score.prompt_version, score.needs_review) == ("none", "none", False)
@@ -191,7 +191,7 @@ def test_only_a_text_can_be_an_unanswered_essay() -> None:
         unanswered_essay(item(single()))
 
 
-def test_a_short_answer_is_proven_by_all_of_it() -> None:
+def test_a_short_quote_counts_only_if_it_is_the_whole_text() -> None:
     assert verify_quotes("harmful", ["harmful"]) == ("harmful",)
     assert verify_quotes("harmful, I think", ["harmful"]) == ()
     assert verify_quotes("", [""]) == ()

@@ -10,25 +10,25 @@ def tallies(share_liked: float, reactions: float = 200, scores: tuple[float, ...
     return [Tally(score=score, reactions=each, liked=each * share_liked) for score in scores]
 
 
-def test_without_reactions_enough_a_chance_is_the_score_itself() -> None:
+def test_with_too_few_reactions_the_chance_is_the_score() -> None:
     few = calibrate(tallies(1.0, LEAST_REACTIONS - 1))
 
     assert few == UNCALIBRATED
     assert few.chance(0.37) == 0.37
 
 
-def test_it_says_how_many_reactions_it_was_learnt_from() -> None:
+def test_a_calibration_has_its_number_of_reactions() -> None:
     assert calibrate(tallies(0.8, LEAST_REACTIONS)).reactions == LEAST_REACTIONS
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.9])
-def test_where_scores_say_nothing_the_chance_comes_near_the_share_that_liked(share: float) -> None:
+def test_if_scores_do_not_predict_the_chance_is_near_the_share_of_positive_reactions(share: float) -> None:
     calibration = calibrate(tallies(share, 3_000))
 
     assert calibration.chance(0.5) == pytest.approx(share, abs=0.05)
 
 
-def test_scores_that_are_right_already_stay_as_they_are() -> None:
+def test_scores_that_are_already_calibrated_do_not_change() -> None:
     right = [Tally(score=score / 20, reactions=100, liked=100 * score / 20) for score in range(1, 20)]
 
     assert [calibrate(right).chance(score) for score in (0.1, 0.5, 0.9)] == pytest.approx([0.1, 0.5, 0.9], abs=0.01)
@@ -53,7 +53,7 @@ def test_a_chance_lies_within_0_and_1_and_never_falls_as_the_score_grows(
     assert 0 <= calibration.chance(low) <= calibration.chance(high) <= 1
 
 
-def test_a_better_score_that_is_liked_less_does_not_turn_the_order_round() -> None:
+def test_scores_that_predict_the_opposite_do_not_reverse_the_order() -> None:
     worse = [Tally(score=0.2, reactions=500, liked=450), Tally(score=0.8, reactions=500, liked=50)]
 
     assert calibrate(worse).slope == 0
@@ -65,7 +65,7 @@ def test_the_order_of_tallies_changes_nothing() -> None:
     assert calibrate(seen) == calibrate(seen[::-1])
 
 
-def test_a_chance_is_known_at_the_ends_of_the_scale() -> None:
+def test_a_chance_at_the_ends_of_the_scale_is_never_0_or_1() -> None:
     certain = Calibration(shift=2.0, slope=3.0, reactions=40)
 
     assert 0 < certain.chance(0.0) < certain.chance(1.0) < 1

@@ -1,4 +1,4 @@
-"""The rubrics' dataclasses as pydantic reads them at the borders: strict, closed, and with their own invariants."""
+"""Validation of rubrics by pydantic: strict types, no unknown fields, and the rubrics' own rules."""
 
 from typing import Annotated
 

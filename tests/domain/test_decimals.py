@@ -44,12 +44,12 @@ def test_the_nearest_exact_value_has_15_digits(text: str, exact: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["NaN", "sNaN", "-Infinity", "1E+15", "999999999999999.9", "1E+999999999"])
-def test_what_is_too_large_or_no_number_has_no_exact_value(text: str) -> None:
+def test_values_that_are_too_large_or_not_finite_have_no_exact_value(text: str) -> None:
     assert to_exact(Decimal(text)) is None
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False).filter(is_exact))
-def test_the_canonical_form_keeps_the_value_and_is_reached_once(value: Decimal) -> None:
+def test_the_canonical_form_has_the_same_value_and_is_stable(value: Decimal) -> None:
     assert canonical(value) == value
     assert str(canonical(canonical(value))) == str(canonical(value))
 

@@ -37,7 +37,9 @@ def test_one_choice_gives_all_points_or_none(points: Decimal, choice: str) -> No
 
 
 @given(multiple_rubrics(), SUBSETS)
-def test_partial_credit_is_its_formula_rounded_once(rubric: MultipleChoiceRubric, chosen: tuple[str, ...]) -> None:
+def test_partial_credit_follows_its_formula_and_is_rounded_once(
+    rubric: MultipleChoiceRubric, chosen: tuple[str, ...]
+) -> None:
     right = len(set(chosen) & set(rubric.correct))
     exact = max(Fraction(0), (right - Fraction(rubric.penalty) * (len(chosen) - right)) / len(rubric.correct))
     score = score_rule(item(rubric, chosen))
@@ -47,13 +49,13 @@ def test_partial_credit_is_its_formula_rounded_once(rubric: MultipleChoiceRubric
 
 
 @given(multiple_rubrics(), SUBSETS)
-def test_points_stay_between_nothing_and_all(rubric: MultipleChoiceRubric, chosen: tuple[str, ...]) -> None:
+def test_points_are_between_0_and_the_maximum(rubric: MultipleChoiceRubric, chosen: tuple[str, ...]) -> None:
     score = score_rule(item(rubric, chosen))
     assert 0 <= score.points <= score.max_points
 
 
 @given(multiple_rubrics(), SUBSETS, st.sampled_from(CHOICES))
-def test_a_further_right_choice_never_costs_and_a_wrong_one_never_pays(
+def test_another_right_choice_never_costs_points_and_a_wrong_one_never_adds_points(
     rubric: MultipleChoiceRubric, chosen: tuple[str, ...], further: str
 ) -> None:
     before, after = fraction(rubric, chosen), fraction(rubric, tuple({*chosen, further}))
@@ -79,7 +81,7 @@ def test_choosing_none_is_an_answer() -> None:
 
 
 @given(NUMBERS, st.decimals(min_value=0, max_value=1000, places=3))
-def test_an_absolute_tolerance_holds_exactly_up_to_its_edge(value: Decimal, tolerance: Decimal) -> None:
+def test_an_absolute_tolerance_includes_its_limit_exactly(value: Decimal, tolerance: Decimal) -> None:
     rubric = number(value=value, tolerance=tolerance)
     beyond = tolerance + Decimal("1E-12")
     assert [fraction(rubric, value + away) for away in (tolerance, -tolerance)] == [1, 1]
@@ -111,27 +113,27 @@ def test_an_unanswered_question_gives_no_points(rubric: RuleRubric) -> None:
     assert (score.rule, score.points, score.fraction) == ("unanswered", ZERO, ZERO)
 
 
-def test_an_unanswered_profile_question_says_nothing() -> None:
+def test_an_unanswered_profile_question_has_no_fraction() -> None:
     score = score_rule(item(scale()))
     assert (score.rule, score.max_points, score.fraction) == ("unanswered", ZERO, None)
 
 
 EXPLANATIONS = [
-    (single(), "green", "single_choice", "Correct. The right choice is “green”."),
-    (single(), "red", "single_choice", "Not correct. The right choice is “green”. Because the light says so."),
+    (single(), "green", "single_choice", "Correct. The correct choice is “green”."),
+    (single(), "red", "single_choice", "Not correct. The correct choice is “green”. Because the light says so."),
     (
         multiple(),
         ("red", "green"),
         "partial_credit",
-        "Correct. Right choices found: 2 of 2; wrong ones chosen: 0. Right are: “red”; “green”.",
+        "Correct. You chose 2 of 2 correct choices and 0 wrong ones. The correct choices are “red” and “green”.",
     ),
     (
         multiple(),
         ("red", "blue"),
         "partial_credit",
         (
-            "Partly correct. Right choices found: 1 of 2; wrong ones chosen: 1, each of which takes away what 0.5 "
-            "right ones give. Right are: “red”; “green”. Because the light says so."
+            "Partly correct: 25 % of the points. You chose 1 of 2 correct choices and 1 wrong one. Each wrong choice "
+            "cancels 0.5 correct ones. The correct choices are “red” and “green”. Because the light says so."
         ),
     ),
     (
@@ -139,7 +141,7 @@ EXPLANATIONS = [
         ("blue",),
         "partial_credit",
         (
-            "Not correct. Right choices found: 0 of 2; wrong ones chosen: 1. Right are: “red”; “green”. "
+            "Not correct. You chose 0 of 2 correct choices and 1 wrong one. The correct choices are “red” and “green”. "
             "Because the light says so."
         ),
     ),
@@ -147,40 +149,48 @@ EXPLANATIONS = [
         number(),
         Decimal(1255),
         "numeric_tolerance",
-        "Correct. The value is 1250; an answer up to 5 away counts.",
+        "Correct. The correct value is 1250. Answers within 5 of it are accepted.",
     ),
     (
         number(tolerance=Decimal("0.0200"), tolerance_kind="relative"),
         Decimal(1),
         "numeric_tolerance",
-        "Not correct. The value is 1250; an answer up to 2 % away counts. Because the light says so.",
+        "Not correct. The correct value is 1250. Answers within 2 % of it are accepted. Because the light says so.",
     ),
     (
         number(tolerance=Decimal(0)),
         Decimal(1250),
         "numeric_tolerance",
-        "Correct. The value is 1250; only that counts.",
+        "Correct. The correct value is 1250. Only this value is accepted.",
     ),
     (
         scale(skills=("SQL querying", "Data cleaning")),
         "blue",
         "profile_evidence",
-        "Your own account, neither right nor wrong: it counts as 0.75 of 1 for SQL querying, Data cleaning.",
+        ("You rated yourself, so no choice is right or wrong. Yours counts as 75 % in SQL querying and Data cleaning."),
     ),
-    (single(), None, "unanswered", "Not answered, so it gives no points."),
-    (scale(), None, "unanswered", "Not answered, so it says nothing about your skills."),
+    (single(), None, "unanswered", "You did not answer this question, so it gives 0 points."),
+    (scale(), None, "unanswered", "You did not answer this question, so it does not affect your skill levels."),
 ]
 
 
 @pytest.mark.parametrize(("rubric", "answer", "rule", "explanation"), EXPLANATIONS)
-def test_a_score_names_its_rule_and_says_why(rubric: RuleRubric, answer: Answer, rule: str, explanation: str) -> None:
+def test_a_score_has_its_rule_and_an_explanation(
+    rubric: RuleRubric, answer: Answer, rule: str, explanation: str
+) -> None:
     score = score_rule(item(rubric, answer))
     assert (score.rule, score.explanation) == (rule, explanation)
 
 
 def test_an_explanation_names_the_unit() -> None:
     score = score_rule(item(number(), Decimal(1), unit="EUR"))
-    assert "The value is 1250 EUR; an answer up to 5 EUR away counts." in score.explanation
+    assert "The correct value is 1250 EUR. Answers within 5 EUR of it are accepted." in score.explanation
+
+
+@pytest.mark.parametrize(("points_lost", "shown"), [("0.001", "99 %"), ("1.999", "1 %")])
+def test_partial_credit_is_never_shown_as_0_or_100_percent(points_lost: str, shown: str) -> None:
+    score = score_rule(item(multiple(correct=("red", "green"), penalty=Decimal(points_lost)), ("red", "green", "blue")))
+    assert f"Partly correct: {shown} of the points." in score.explanation
 
 
 @pytest.mark.parametrize(
@@ -192,6 +202,6 @@ def test_an_answer_of_another_kind_is_corrupt_data(rubric: RuleRubric, answer: A
         score_rule(item(rubric, answer))
 
 
-def test_everything_but_texts_is_scored_in_order() -> None:
+def test_all_items_except_essays_are_scored_in_order() -> None:
     items = [item(scale(), "red", name="a"), item(essay(), "A text.", name="b"), item(single(), name="c")]
     assert [score.snapshot_id for score in score_rules(items).scores] == [items[0].snapshot_id, items[2].snapshot_id]
