@@ -46,8 +46,8 @@ from activities.mark_failed import MarkFailed
 from activities.publish_result import PublishResult
 from activities.reconcile import Reconcile
 from activities.retain import Retain
-from activities.retrieve_evidence import RetrieveEvidence, Searched
-from activities.score_essay import Grading, ScoreEssay
+from activities.retrieve_evidence import RetrieveEvidence, SearchBackend
+from activities.score_essay import GradingOptions, ScoreEssay
 from activities.score_essays_locally import ScoreEssaysLocally
 from activities.score_rules import ScoreRules
 from activities.search_catalog import SearchCatalog
@@ -181,9 +181,9 @@ class EssaySettings(BaseSettings):
         return self.grader == "openai" or (self.grader == "auto" and bool(key))
 
     @property
-    def grading(self) -> Grading:
+    def grading(self) -> GradingOptions:
         limits = SpendingLimits(attempts_per_day=self.attempts_per_day, budget_cents_per_day=self.budget_cents_per_day)
-        return Grading(samples=self.samples, limits=limits)
+        return GradingOptions(samples=self.samples, limits=limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +199,7 @@ class Models:
     grader: EssayGrader
     nearest: NearestLearners
     catalogue: Sequence[Embedder] = ()
-    standby: Searched | None = None
+    standby: SearchBackend | None = None
 
 
 class _Options(TypedDict):
@@ -284,7 +284,7 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
     catalog: CatalogEmbedding | None = None,
 ) -> Worker:
     """The activities that need a model in memory; those about the whole catalogue where `catalog` is given."""
-    searched = Searched(embedder=models.embedder, index=models.index)
+    searched = SearchBackend(embedder=models.embedder, index=models.index)
     return Worker(
         client,
         task_queue=queue,
@@ -514,7 +514,7 @@ async def load_models(stores: VectorStores, running: AsyncExitStack, analysis: T
         embedder=CachingEmbedder(measured),
         index=stores.once_embedded(openai.provider, openai.model),
         catalogue=(measured, minilm),
-        standby=Searched(embedder=local.embedder, index=stores.pgvector(minilm.provider, minilm.model)),
+        standby=SearchBackend(embedder=local.embedder, index=stores.pgvector(minilm.provider, minilm.model)),
     )
 
 

@@ -33,7 +33,7 @@ def texts(number: int) -> list[CatalogText]:
 
 
 def an_index(
-    artifacts: InMemoryEmbeddingArtifacts, runs: RecordingCatalogRuns, asked_every_s: float = 0
+    artifacts: InMemoryEmbeddingArtifacts, runs: RecordingCatalogRuns, check_every_s: float = 0
 ) -> EmbeddedIndex:
     return EmbeddedIndex(
         InMemoryCredentialIndex([]),
@@ -41,7 +41,7 @@ def an_index(
         runs,
         FakeEmbedder.provider,
         FakeEmbedder.model,
-        asked_every_s=asked_every_s,
+        check_every_s=check_every_s,
     )
 
 
@@ -77,7 +77,7 @@ async def test_what_is_new_in_a_catalogue_does_not_stop_the_search_in_the_rest()
 
 async def test_postgres_is_not_asked_at_every_search_and_one_run_is_enough() -> None:
     runs = RecordingCatalogRuns()
-    index = an_index(InMemoryEmbeddingArtifacts(texts(3)), runs, asked_every_s=60)
+    index = an_index(InMemoryEmbeddingArtifacts(texts(3)), runs, check_every_s=60)
 
     for _ in range(3):
         with pytest.raises(ExternalServiceError):
@@ -116,7 +116,7 @@ async def test_after_a_change_of_provider_nothing_of_the_former_is_found(engine:
     artifacts, runs = SqlEmbeddingArtifacts(engine), RecordingCatalogRuns()
     embedded = await embed_catalog(artifacts, Embedder(*BEFORE))
     now = PgVectorIndex(engine, *NOW)
-    guarded = EmbeddedIndex(now, artifacts, runs, *NOW, asked_every_s=0)
+    guarded = EmbeddedIndex(now, artifacts, runs, *NOW, check_every_s=0)
 
     found = (await now.search([SearchQuery(text="data", vector=bag_of_words("data"))], limit=10)).hits
     with pytest.raises(ExternalServiceError):

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from activities.embed_catalog import embed_catalog
-from activities.index_catalog import CatalogIndex, IndexDiff, converge, fill, mend, publish, rebuild
+from activities.index_catalog import CatalogIndex, IndexDiff, converge, fill, publish, rebuild, sync_index
 from domain.errors import ExternalServiceError, NotFound
 from domain.recommending.ports import CatalogText, IndexEntry, RejectedEntry
 from tests.domain.builders import an_id
@@ -74,7 +74,7 @@ async def test_an_equal_index_is_left_alone() -> None:
     catalog = await a_catalog()
     await rebuild(catalog)
 
-    assert await mend(catalog) == IndexDiff(indexed=3)
+    assert await sync_index(catalog) == IndexDiff(indexed=3)
 
 
 async def test_drift_is_counted_and_mended() -> None:
@@ -151,9 +151,9 @@ async def test_a_build_that_is_gone_is_said_to_be_gone() -> None:
         await fill(await a_catalog(), "no such build")
 
 
-async def test_without_a_live_index_there_is_nothing_to_mend() -> None:
+async def test_without_a_live_index_there_is_nothing_to_synchronize() -> None:
     with pytest.raises(NotFound):
-        await mend(await a_catalog())
+        await sync_index(await a_catalog())
 
 
 async def test_wholeness_forgives_what_is_on_its_way_and_no_more() -> None:

@@ -5,7 +5,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import QueuePool
 
-from activities.retrieve_evidence import RetrieveEvidence, Searched
+from activities.retrieve_evidence import RetrieveEvidence, SearchBackend
 from activities.score_rules import ScoreRules
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
@@ -151,8 +151,8 @@ class Unsearchable(InMemoryCredentialIndex):
         raise self.failure
 
 
-async def standby(session: AsyncSession) -> Searched:
-    return Searched(embedder=FakeEmbedder(), index=await an_index(session))
+async def standby(session: AsyncSession) -> SearchBackend:
+    return SearchBackend(embedder=FakeEmbedder(), index=await an_index(session))
 
 
 async def test_while_the_model_answers_its_standby_is_not_asked(
@@ -160,7 +160,7 @@ async def test_while_the_model_answers_its_standby_is_not_asked(
 ) -> None:
     await score_everything(database, assessment)
     spare = await standby(session)
-    unasked = Searched(embedder=Paid(ModelUnavailable("away")), index=spare.index)
+    unasked = SearchBackend(embedder=Paid(ModelUnavailable("away")), index=spare.index)
 
     result = await RetrieveEvidence(database, Paid(), spare.index, unasked).retrieve_evidence(run_of(assessment))
 

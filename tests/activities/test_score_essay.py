@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.essays import MOST_LOST
-from activities.score_essay import EssayInput, EssayOutcome, Grading, ScoreEssay
+from activities.score_essay import EssayInput, EssayOutcome, GradingOptions, ScoreEssay
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import EssayRubric
 from domain.assessments.steps import Step
@@ -43,7 +43,7 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 
 UNREADABLE = b"<html>"
-ONE_SAMPLE = Grading(samples=1, limits=SpendingLimits())
+ONE_SAMPLE = GradingOptions(samples=1, limits=SpendingLimits())
 
 
 @pytest.fixture

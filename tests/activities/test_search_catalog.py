@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.testing import ActivityEnvironment
 
-from activities.retrieve_evidence import Searched
+from activities.retrieve_evidence import SearchBackend
 from activities.search_catalog import CatalogSearchInput, SearchCatalog
 from domain.database import Database
 from domain.errors import ExternalServiceError, NotFound
@@ -19,7 +19,7 @@ from tests.domain.builders import an_id
 from tests.support.fakes import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words
 
 NAMES = ("join tables", "plot charts", "lead meetings")
-SEARCHED = Searched(
+SEARCHED = SearchBackend(
     embedder=FakeEmbedder(),
     index=InMemoryCredentialIndex(
         [
@@ -67,7 +67,7 @@ async def test_words_are_taken_once(session: AsyncSession, database: Database) -
 
 
 async def test_a_standby_serves_where_the_model_does_not_answer(session: AsyncSession, database: Database) -> None:
-    silent = Searched(embedder=SilentEmbedder(), index=SEARCHED.index)
+    silent = SearchBackend(embedder=SilentEmbedder(), index=SEARCHED.index)
 
     found = await search(SearchCatalog(database, silent, SEARCHED), await kept(session))
 
@@ -76,7 +76,7 @@ async def test_a_standby_serves_where_the_model_does_not_answer(session: AsyncSe
 
 
 async def test_without_a_standby_the_failure_is_the_answer(session: AsyncSession, database: Database) -> None:
-    silent = Searched(embedder=SilentEmbedder(), index=SEARCHED.index)
+    silent = SearchBackend(embedder=SilentEmbedder(), index=SEARCHED.index)
 
     with pytest.raises(ExternalServiceError):
         await search(SearchCatalog(database, silent), await kept(session))

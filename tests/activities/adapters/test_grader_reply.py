@@ -220,7 +220,7 @@ def test_reading_takes_linear_time(piece: str) -> None:
         (raw("", refusal="I cannot help with that."), "is a refusal to grade"),
         (raw("A fine answer."), "is no JSON"),
         (raw("} {"), "is no JSON"),
-        (raw('{"criteria": {}, "feedback": NaN}'), "holds a number that is none"),
+        (raw('{"criteria": {}, "feedback": NaN}'), "holds a number that is not finite"),
         (raw('{"criteria": {}, "feedback": "a", "feedback": "b"}'), "names something twice"),
         (raw([]), "is no JSON"),
         (raw({}), "has not the form asked for"),

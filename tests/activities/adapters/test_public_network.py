@@ -159,8 +159,8 @@ async def test_all_who_ask_for_a_name_share_one_question() -> None:
     first, second = (asyncio.create_task(resolver.resolve("localhost")) for _ in range(2))
     await asyncio.sleep(0)
 
-    assert len(resolver._asked) == 1
+    assert len(resolver._lookups) == 1
     first.cancel()
 
     assert "127.0.0.1" in await second
-    assert resolver._asked == {}
+    assert resolver._lookups == {}

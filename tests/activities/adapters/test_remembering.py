@@ -35,7 +35,7 @@ async def test_vectors_come_in_the_order_of_the_texts() -> None:
 
 async def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:
     inner = CountingEmbedder()
-    embedder = CachingEmbedder(inner, kept=2)
+    embedder = CachingEmbedder(inner, max_texts=2)
     await embedder.embed(["a", "b"])
     await embedder.embed(["a"])
 
@@ -46,6 +46,6 @@ async def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:
 
 
 async def test_more_texts_than_are_kept_are_all_answered() -> None:
-    embedder = CachingEmbedder(FakeEmbedder(), kept=1)
+    embedder = CachingEmbedder(FakeEmbedder(), max_texts=1)
 
     assert len(await embedder.embed(["a", "b", "c"])) == 3
