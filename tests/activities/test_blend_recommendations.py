@@ -32,7 +32,7 @@ class CountingNearest(FakeNearestLearners):
 
 @pytest.fixture
 async def found(session: AsyncSession, database: Database, assessment: Assessment) -> Assessment:
-    """With evidence."""
+    """An assessment with evidence."""
     await score_everything(database, assessment)
     activity = RetrieveEvidence(database, FakeEmbedder(), await an_index(session))
     await activity.retrieve_evidence(run_of(assessment))

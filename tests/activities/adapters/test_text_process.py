@@ -1,4 +1,4 @@
-"""Whatever a text does to its analysis, it ends in time, and the worker goes on."""
+"""An analysis ends in time, whatever its text causes, and the worker continues."""
 
 import asyncio
 import subprocess
@@ -144,7 +144,7 @@ asyncio.run(main())
 
 
 def gone(pid: int) -> bool:
-    """Whether the process ends within 20 s; its own limit ends it sooner."""
+    """Whether the process ends within 20 s; its own time limit is shorter."""
     deadline = time.monotonic() + 20
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
