@@ -46,17 +46,17 @@ class BeginRevision:
         self._database = database
 
     @activity.defn
-    async def begin_revision(self, wish: RevisionRequest) -> RevisionPlan:
+    async def begin_revision(self, request: RevisionRequest) -> RevisionPlan:
         """Plan the revision: reviews first, then healing.
 
         A reviewed result must not wait for a model. The jobs of the revision are reset: an earlier attempt published
         nothing, and the answers that it paid for are in the ledger.
         """
         async with self._database.transaction() as uow:
-            assessment, _ = await uow.assessments.lock(wish.assessment_id)
+            assessment, _ = await uow.assessments.lock(request.assessment_id)
             if assessment.status is not AssessmentStatus.COMPLETED:
                 return RevisionPlan()
-            plan = await _plan(uow, assessment, heal=wish.heal)
+            plan = await _plan(uow, assessment, heal=request.heal)
             if plan.reviews or plan.essays or plan.evidence:
                 await uow.jobs.restart(revision_jobs(assessment, (each.essay for each in plan.essays)))
             await uow.commit()

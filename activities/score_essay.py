@@ -113,13 +113,13 @@ class ScoreEssay:
         self,
         database: Database,
         model: GradingModel | None,
-        options: GradingOptions,
+        grading: GradingOptions,
         analysis: TextAnalysis = IN_PROCESS,
     ) -> None:
         self._database = database
         self._analysis = analysis
         self._configured = model
-        self._options = options
+        self._grading = grading
 
     @property
     def model_name(self) -> str | None:
@@ -176,7 +176,7 @@ class ScoreEssay:
         async with self._database.statement() as uow:
             bought = await uow.model_answers.bought(key)
         replies = {call: self._model.read(raw) for call, raw in bought.items()}
-        due = await self._analysis.run(next_call, essay, replies, self._options.samples)
+        due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
         if isinstance(due, Call):
             request = await self._analysis.run(ask, essay, replies, due)
             try:
@@ -186,7 +186,7 @@ class ScoreEssay:
             except (TextRefused, TextTooLong) as error:
                 return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=_UNSCORABLE[type(error)])
             replies |= {due: self._model.read(raw)}
-            due = await self._analysis.run(next_call, essay, replies, self._options.samples)
+            due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
         match due:
             case Accepted() | LeftToPerson():
                 return await self._close(job, essay, due)
@@ -218,7 +218,7 @@ class ScoreEssay:
             highest_price_cents=self._model.highest_price_cents(wanted),
         )
         async with self._database.transaction() as uow:
-            claim = await uow.model_answers.intend(intent, self._options.limits)
+            claim = await uow.model_answers.intend(intent, self._grading.limits)
             await uow.commit()
         try:
             bought = await self._model.buy(wanted)

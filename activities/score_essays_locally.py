@@ -117,7 +117,7 @@ class ScoreEssaysLocally:
             essays = [essay_of(items, essay) for essay in jobs]
             essays = [replace(essay, labelled=labelled.get(essay.rubric_version, ())) for essay in essays]
             graded = await (grader or self._grader).grade(essays)
-            scores = [_explained(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
+            scores = [_with_reason(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
             async with self._database.transaction() as uow:
                 for score in scores:
                     await uow.jobs.succeed(jobs[score.snapshot_id], score)
@@ -138,7 +138,7 @@ def _asked_a_model(reasons: Iterable[DegradedReason]) -> bool:
     return any(reason is not DegradedReason.ESSAY_GRADER_NOT_CONFIGURED for reason in reasons)
 
 
-def _explained(score: EssayScore, reason: DegradedReason, spent: Spent | None) -> EssayScore:
+def _with_reason(score: EssayScore, reason: DegradedReason, spent: Spent | None) -> EssayScore:
     """Add the reason, unless the grader gave one, and the cost and latency of a model's rejected answers."""
     reason = score.degraded_reason or reason
     score = replace(score, degraded_reason=reason, needs_review=score.needs_review or reason.needs_person)

@@ -50,7 +50,7 @@ class RunInput:
 async def run_step(
     database: Database, key: JobKey, output: type[Output], work: Callable[[], Awaitable[Output]]
 ) -> Output:
-    """Return the step's stored output; without one, run `work`, and store its output and the job's end together.
+    """Return the step's stored output; without one, run `work` and store its output with the end of the job.
 
     A repeated step does no work. A failed attempt stores its error code in the job.
 
@@ -160,7 +160,7 @@ async def scores(
     return Scores(
         rules=published.rules,
         essays=tuple(
-            _costed(_as_reviewed(score, rubrics[score.snapshot_id], newest), spent)
+            _with_total_cost(_as_reviewed(score, rubrics[score.snapshot_id], newest), spent)
             for score in _essays(items, before | anew)
         ),
         reviews=tuple(review.id for review in used),
@@ -168,7 +168,7 @@ async def scores(
     )
 
 
-def _costed(score: EssayScore, spent: Mapping[UUID, Spent]) -> EssayScore:
+def _with_total_cost(score: EssayScore, spent: Mapping[UUID, Spent]) -> EssayScore:
     """Set the cost to the ledger's total, which includes payments after the score was created."""
     paid = spent.get(score.snapshot_id)
     return score if paid is None else replace(score, cost_cents=paid.cost_cents)

@@ -40,7 +40,7 @@ class EndpointSettings(BaseSettings):
     @field_validator("api_key")
     @classmethod
     def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
-        """Reject a key with a control character: the HTTP client would quote the key in its error."""
+        """Reject a key that does not fit a header, because the HTTP client would quote it in its error."""
         bare = key.get_secret_value().strip() if key else ""
         if not bare.isascii() or not bare.isprintable():
             raise ValueError("must consist of printable ASCII characters")
