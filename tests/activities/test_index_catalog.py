@@ -114,7 +114,7 @@ async def test_a_build_continues_where_it_stopped() -> None:
     assert told == [(5, 5)]
 
 
-async def test_what_is_withdrawn_while_a_build_goes_live_is_not_in_it() -> None:
+async def test_a_credential_withdrawn_during_publication_is_not_in_the_index() -> None:
     writer = ChangingWriter()
     catalog = await a_catalog(writer=writer)
     writer.meanwhile = lambda: withdraw(catalog, 1)

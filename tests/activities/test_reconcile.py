@@ -100,7 +100,7 @@ async def test_reconciliation_without_a_difference_starts_nothing(reconcile: Rec
     assert await sweep(reconcile) == NOTHING
 
 
-async def test_what_was_submitted_and_not_claimed_is_submitted_again_even_with_a_live_run(
+async def test_an_unclaimed_submission_is_submitted_again_even_with_a_live_run(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     alive, dead = [await an_assessment(session, **UNCLAIMED) for _ in range(2)]
@@ -121,7 +121,7 @@ async def test_a_recent_submission_is_left_to_its_caller(
     assert runs.submitted == []
 
 
-async def test_what_was_claimed_and_has_no_live_run_is_submitted_again(
+async def test_a_claimed_assessment_without_a_live_run_is_submitted_again(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     assessment = await an_assessment(session, **CLAIMED)
@@ -131,7 +131,7 @@ async def test_what_was_claimed_and_has_no_live_run_is_submitted_again(
     assert (runs.submitted, runs.started) == ([assessment.id], [])
 
 
-async def test_what_is_being_answered_without_a_live_run_is_started(
+async def test_an_assessment_in_progress_without_a_live_run_is_started(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     assessment = await an_assessment(session)
@@ -153,7 +153,7 @@ async def test_a_live_run_is_left_alone(
     assert (runs.started, runs.submitted) == ([assessment.id], [])
 
 
-async def test_what_is_due_is_submitted_so_that_its_run_expires_it(
+async def test_a_due_assessment_is_submitted_so_that_its_run_expires_it(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     assessment = await an_assessment(session, expires_at=MINUTE_AGO)
@@ -170,7 +170,7 @@ async def test_what_is_due_is_submitted_so_that_its_run_expires_it(
         {"status": "failed", "failure_reason": "CorruptData"},
     ],
 )
-async def test_what_is_finished_is_left_alone(
+async def test_a_finished_assessment_starts_nothing(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns, columns: dict[str, Any]
 ) -> None:
     await an_assessment(session, **columns)

@@ -177,7 +177,7 @@ async def test_the_fits_used_last_are_kept() -> None:
     assert [size > 1 for size in embedder.batches] == [True, True, False, True]
 
 
-async def test_what_people_score_counts_from_the_next_essay_on(local: LocalEssayGrader) -> None:
+async def test_reviewed_answers_count_from_the_next_essay_on(local: LocalEssayGrader) -> None:
     other = tuple(replace(each, levels={"cause": "Missing", "remedy": "Missing"}) for each in SCORED)
 
     (before,) = await local.grade([an_essay(BEST)])

@@ -232,7 +232,7 @@ def test_reading_takes_linear_time(piece: str) -> None:
         (raw({**CONTENT, "criteria": {"cause": {**RATING, "quotes": [None]}}}), "has not the form asked for"),
     ],
 )
-def test_what_cannot_be_read_says_why(reply: bytes, expected: str) -> None:
+def test_an_unreadable_reply_has_its_problem(reply: bytes, expected: str) -> None:
     assert problem(reply) == expected
 
 

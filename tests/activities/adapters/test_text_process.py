@@ -92,7 +92,7 @@ async def test_later_calls_succeed_after_every_kind_of_failure(analysis: Process
     assert await analysis.run(hostile.length_of, "four") == 4
 
 
-async def test_what_a_function_prints_is_no_reply(analysis: ProcessAnalysis) -> None:
+async def test_output_printed_by_a_function_is_not_a_reply(analysis: ProcessAnalysis) -> None:
     assert await analysis.run(hostile.write_to_stdout, "printed") == "printed"
 
 

@@ -223,7 +223,7 @@ async def test_the_status_decides_whatever_becomes_of_the_body(
     assert len(found.excerpt) <= 1024
 
 
-async def test_what_arrived_of_a_short_body_is_kept(partner: Partner, sender: HttpWebhookSender) -> None:
+async def test_the_received_part_of_a_short_body_is_kept(partner: Partner, sender: HttpWebhookSender) -> None:
     partner.respond = raw(head(500, "Content-Length: 10") + b"short")
 
     found = await sender.send(a_message(partner.url))
