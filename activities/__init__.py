@@ -1,1 +1,1 @@
-"""The steps of a run: one module each, a class that takes its ports in the constructor."""
+"""Temporal activities: one step of a workflow per module, as a class that takes its ports in the constructor."""

@@ -1,4 +1,4 @@
-"""Says what a later revision of a published result has to do, or that there is nothing to do."""
+"""Plan a later revision of a published result."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -12,7 +12,7 @@ from domain.database import Database, Repositories
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionRequest:
-    """`heal`: degraded parts are to be tried again now; what people reviewed is always published."""
+    """`heal` asks for another try of the degraded parts now. Stored reviews are published in either case."""
 
     assessment_id: UUID
     heal: bool
@@ -20,7 +20,7 @@ class RevisionRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssayToRegrade:
-    """`epoch` is the one its last answers were asked for in."""
+    """An essay to grade again; `epoch` is the epoch of its latest model answers, or 0."""
 
     essay: UUID
     epoch: int
@@ -28,9 +28,9 @@ class EssayToRegrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionPlan:
-    """What to do now (`reviews`, `essays`, `evidence`), as `revision` of `run`.
+    """What `revision` of `run` does now: publish reviews, grade essays, search for evidence; by default nothing.
 
-    `healing`: the result is still to be healed, now or later.
+    `healing` is True while the result still waits for healing, now or later.
     """
 
     run: int = 0
@@ -46,17 +46,17 @@ class BeginRevision:
         self._database = database
 
     @activity.defn
-    async def begin_revision(self, wish: RevisionRequest) -> RevisionPlan:
-        """Reviews first, so that nobody waits for a model to see what a person decided; then healing.
+    async def begin_revision(self, request: RevisionRequest) -> RevisionPlan:
+        """Plan the revision: reviews first, then healing.
 
-        The steps of the revision start afresh: an earlier attempt at it published nothing, and the answers it bought
-        are in the ledger.
+        A reviewed result must not wait for a model. The jobs of the revision are reset: an earlier attempt published
+        nothing, and the answers that it paid for are in the ledger.
         """
         async with self._database.transaction() as uow:
-            assessment, _ = await uow.assessments.lock(wish.assessment_id)
+            assessment, _ = await uow.assessments.lock(request.assessment_id)
             if assessment.status is not AssessmentStatus.COMPLETED:
                 return RevisionPlan()
-            plan = await _plan(uow, assessment, heal=wish.heal)
+            plan = await _plan(uow, assessment, heal=request.heal)
             if plan.reviews or plan.essays or plan.evidence:
                 await uow.jobs.restart(revision_jobs(assessment, (each.essay for each in plan.essays)))
             await uow.commit()

@@ -1,4 +1,4 @@
-"""Ranks what retrieval found: gaps, similarity, level and what earlier learners made of it."""
+"""Rank the retrieved credentials by skill gap, similarity, level and the reactions of earlier learners."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -25,7 +25,7 @@ class BlendRecommendations:
 
     @activity.defn
     async def blend_recommendations(self, run: RunInput) -> int:
-        """How many credentials are recommended."""
+        """Return how many credentials are recommended."""
 
         async def work() -> Blend:
             return await self._blend(run)
@@ -49,7 +49,7 @@ class BlendRecommendations:
     async def _neighbours(
         self, profile: Mapping[str, Decimal | None], earlier: EarlierLearners
     ) -> tuple[tuple[Neighbour, float], ...]:
-        """The nearest, with what they made of what was recommended to them."""
+        """Return the nearest learners, nearest first, with their reactions to their recommendations."""
         nearest = await self._nearest.nearest(profile, earlier, NEIGHBOURS)
         async with self._database.statement() as uow:
             reactions = await uow.catalog.reactions([learner for learner, _ in nearest])
@@ -59,7 +59,7 @@ class BlendRecommendations:
 
 
 async def _with_prerequisites(uow: Repositories, wanted: Iterable[UUID]) -> dict[UUID, Credential]:
-    """The active credentials among `wanted` and, transitively, their prerequisites; one query a level."""
+    """Return the active credentials among `wanted` and all their prerequisites, with one query per level."""
     found: dict[UUID, Credential] = {}
     asked = set[UUID]()
     missing = set(wanted)

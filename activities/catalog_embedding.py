@@ -1,6 +1,6 @@
-"""The steps of the catalogue's run: embedding what has no vector, and keeping the index beside Postgres equal to it.
+"""The steps of the catalogue workflow: embed texts without a vector and synchronize the vector index with Postgres.
 
-Each may be repeated and goes on where it stopped: what is done is seen by what is there.
+Each step is idempotent. A repeated step continues where the last attempt stopped, because it reads the stored state.
 """
 
 from collections.abc import Sequence
@@ -17,21 +17,21 @@ from domain.recommending.ports import Embedder, EmbeddingArtifacts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedInput:
-    """`at_most` texts by each model."""
+    """`at_most` is the number of texts that each model embeds in this step."""
 
     at_most: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedded:
-    """How many vectors were made, and how many are still lacking."""
+    """How many vectors were created, and how many are still missing."""
 
     done: int
     left: int
 
 
 class IndexState(StrEnum):
-    """`unusable`: it is not there, or somebody else's."""
+    """`unusable`: the index does not exist or has another schema."""
 
     LIVE = "live"
     UNUSABLE = "unusable"
@@ -39,8 +39,8 @@ class IndexState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mended:
-    """How a live index differed from Postgres before it was mended."""
+class IndexSync:
+    """How a live index differed from Postgres before it was synchronized."""
 
     state: IndexState
     drift: IndexDiff = field(default_factory=IndexDiff)
@@ -52,7 +52,7 @@ class Build:
 
 
 class CatalogEmbedding:
-    """Every one of `embedders` embeds the whole catalogue. `index` None: none stands beside Postgres, to be kept."""
+    """Each of `embedders` embeds the whole catalogue. With `index` None, Postgres alone is searched."""
 
     def __init__(
         self, artifacts: EmbeddingArtifacts, embedders: Sequence[Embedder], index: CatalogIndex | None
@@ -63,13 +63,19 @@ class CatalogEmbedding:
 
     @activity.defn
     async def embed_texts(self, wanted: EmbedInput) -> Embedded:
-        """Whatever a provider says, nobody else makes its vectors: it is asked until it gives them."""
+        """Embed with every provider; a failure of one does not stop the others.
+
+        There is no fallback, because only a provider itself can create its vectors.
+
+        Raises:
+            ExternalServiceError: a provider failed; always retryable.
+        """
         done = left = 0
         failure: ExternalServiceError | None = None
         for embedder in self._embedders:
             try:
                 done += await embed_catalog(self._artifacts, embedder, at_most=wanted.at_most)
-            except ExternalServiceError as error:  # the next model's turn does not wait for it
+            except ExternalServiceError as error:  # raised after the other models are done
                 failure = error
             left += await self._artifacts.count_pending(embedder.provider, embedder.model)
         if failure:
@@ -77,26 +83,26 @@ class CatalogEmbedding:
         return Embedded(done=done, left=left)
 
     @activity.defn
-    async def mend_index(self) -> Mended:
+    async def mend_index(self) -> IndexSync:
         if self._index is None:
-            return Mended(state=IndexState.NOT_CONFIGURED)
+            return IndexSync(state=IndexState.NOT_CONFIGURED)
         if not await self._index.writer.is_usable(at_least=0):
-            return Mended(state=IndexState.UNUSABLE)
-        return Mended(state=IndexState.LIVE, drift=await converge(self._index))
+            return IndexSync(state=IndexState.UNUSABLE)
+        return IndexSync(state=IndexState.LIVE, drift=await converge(self._index))
 
     @activity.defn
     async def begin_build(self) -> Build:
-        return Build(name=await self._kept().writer.begin())
+        return Build(name=await self._configured().writer.begin())
 
     @activity.defn
     async def fill_build(self, build: Build) -> IndexDiff:
-        return await fill(self._kept(), build.name)
+        return await fill(self._configured(), build.name)
 
     @activity.defn
     async def publish_build(self, build: Build) -> IndexDiff:
-        return await publish(self._kept(), build.name)
+        return await publish(self._configured(), build.name)
 
-    def _kept(self) -> CatalogIndex:
+    def _configured(self) -> CatalogIndex:
         if self._index is None:
             raise NotFound("No index is configured: set WEAVIATE_URL")
         return self._index

@@ -1,4 +1,4 @@
-"""Takes up an assessment for its workflow, or says why there is nothing to take up."""
+"""Claim an assessment for its workflow."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,10 +26,11 @@ class ClaimInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """`run`, `revision` and `essays` (answered ones) on `go_on`; `wait_s` until expiry on `not_due`.
+    """The result of a claim. `status` is the assessment's status after it.
 
-    `status` is the row's status after the claim; `by_model`: a language model is to grade the essays; `deliveries` tell
-    partners that it expired without an answer.
+    `go_on` comes with `run`, `revision`, the answered `essays` and `by_model`, which is True when a language model
+    grades them. `not_due` comes with `wait_s`, the seconds until expiry. `deliveries` notify partners of an assessment
+    that expired without an answer.
     """
 
     outcome: ClaimOutcome
@@ -49,7 +50,10 @@ class ClaimAssessment:
 
     @activity.defn
     async def claim_assessment(self, claim: ClaimInput) -> Claim:
-        """Idempotent, whoever claimed before; on expiry it submits what exists or fails the assessment."""
+        """Claim a submitted assessment (idempotent).
+
+        An expired assessment is submitted with the answers that exist; without any answer it fails.
+        """
         async with self._database.transaction() as uow:
             assessment, now = await uow.assessments.lock(claim.assessment_id)
             deliveries: tuple[Delivery, ...] = ()

@@ -1,4 +1,4 @@
-"""Errors as they happened, for whoever develops: with messages, causes and local variables."""
+"""Full error traces for developers: messages, causes and local variables."""
 
 from typing import Any, Literal, Self
 
@@ -8,9 +8,9 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 
 class DebugSettings(BaseSettings):
-    """`MICROCRED_DEBUG=true`: unforeseen errors are raised again, and logs and histories hold their whole trace.
+    """`MICROCRED_DEBUG=true`: unexpected errors are raised again, and logs and histories contain their full trace.
 
-    A trace quotes what was at hand, an answer perhaps: refused outside development.
+    A trace contains local variables, such as a student's answer. The setting is rejected outside development.
     """
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
@@ -21,10 +21,10 @@ class DebugSettings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_outside_development(self) -> Self:
         if self.microcred_debug and self.microcred_env != "development":
-            raise ValueError("MICROCRED_DEBUG is for development: a trace shows what students answered")
+            raise ValueError("MICROCRED_DEBUG is for development only: a trace shows what students answered")
         return self
 
 
 def trace_of(error: BaseException) -> list[dict[str, Any]]:
-    """The error and its causes: messages, frames and their local variables, as JSON can hold them."""
+    """Return the error and its causes as JSON values: messages, frames and local variables."""
     return ExceptionDictTransformer(show_locals=True)((type(error), error, error.__traceback__))

@@ -1,4 +1,4 @@
-"""One request to a partner, and what came of it."""
+"""Send one webhook request to a partner and record its outcome."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ from domain.webhooks.deliveries import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptInput:
-    """The delivery's `attempt`-th request (from 1); after it the schedule waits `then_wait_s`, None after the last."""
+    """Request number `attempt` (from 1). The schedule waits `then_wait_s` after it; None after the last one."""
 
     delivery: Delivery
     attempt: int
@@ -30,9 +30,9 @@ class AttemptInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """How the delivery stands after `attempts` requests: the last one's status code, seconds until the next one.
+    """The delivery after `attempts` requests: the last response's status code and the seconds until the next request.
 
-    `code` is None where there was no answer; `wait_s` only means something while the delivery is pending.
+    Without a response there is no `code`. `wait_s` applies to pending deliveries only.
     """
 
     status: DeliveryStatus
@@ -43,14 +43,14 @@ class AttemptResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseInput:
-    """`reason` is a code."""
+    """`reason` is an error code."""
 
     delivery_id: UUID
     reason: str
 
 
 class DeliverWebhook:
-    """`slots` belong to the worker: all its requests share them."""
+    """`slots` are shared by all requests of the worker."""
 
     def __init__(self, database: Database, sender: WebhookSender, slots: EndpointConcurrencyLimiter) -> None:
         self._database = database
@@ -59,10 +59,10 @@ class DeliverWebhook:
 
     @activity.defn
     async def deliver_webhook(self, attempt: AttemptInput) -> AttemptResult:
-        """Makes the request unless it is on record already.
+        """Send the request unless its outcome is already stored.
 
-        A worker that dies after the partner's answer leaves nothing behind, so the same request is made again: the
-        same id, the same bytes. The time is the engine's.
+        When a worker crashes before it stores the outcome, the same request is sent again with the same id and body.
+        The time of the attempt is Temporal's.
         """
         now = activity.info().started_time
         with self._slots.held(attempt.delivery.endpoint_id):
@@ -78,7 +78,7 @@ class DeliverWebhook:
 
     @activity.defn
     async def close_delivery(self, close: CloseInput) -> DeliveryStatus:
-        """Ends a pending delivery as a dead letter; returns what the delivery is then, if it was not pending."""
+        """Make a pending delivery a dead letter; return the delivery's status."""
         return await self._close(close.delivery_id, DeliveryStatus.DEAD_LETTER, close.reason)
 
     async def _due(self, attempt: AttemptInput, now: datetime) -> DueAttempt:
@@ -86,7 +86,7 @@ class DeliverWebhook:
             return await uow.deliveries.due(attempt.delivery.id, attempt.attempt, now)
 
     async def _cancelled(self, delivery: Delivery, due: DueAttempt) -> AttemptResult:
-        """The endpoint is disabled or deleted, or the person the event speaks of is being erased."""
+        """Cancel: the endpoint is disabled or deleted, or the user of the event is being erased."""
         status = await self._close(delivery.id, DeliveryStatus.CANCELLED, "not_allowed")
         return AttemptResult(status=status, attempts=due.attempts, code=due.code)
 
@@ -98,7 +98,7 @@ class DeliverWebhook:
         wait_s = next_wait_s(attempt.then_wait_s, answer.retry_after_s)
         async with self._database.statement() as uow:
             written = await uow.deliveries.record(attempt.delivery.id, attempt.attempt, now, answer, wait_s)
-        if not written:  # another attempt, given up for lost, was on record first
+        if not written:  # an attempt that had timed out was recorded first
             return _known(await self._due(attempt, now))
         status = status_after(answer.outcome, wait_s)
         waits_s = wait_s if status is DeliveryStatus.PENDING and wait_s is not None else 0.0

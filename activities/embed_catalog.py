@@ -1,4 +1,4 @@
-"""Gives every active credential a vector of its current text."""
+"""Embed the current text of every active credential."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ async def embed_catalog(
     at_most: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Embeds what has no vector yet, `at_most` texts if that is given, and returns how many texts that were.
+    """Embed the texts without a vector, `at_most` of them if given, and return how many were embedded.
 
-    Each batch is kept before the next begins, so a repetition goes on where the last one stopped. `on_progress` is
-    told how many are done and how many there were to do.
+    Each batch is stored before the next one starts, so a repeated call continues where the last one stopped.
+    `on_progress` receives the number done and the total.
     """
     total = await artifacts.count_pending(embedder.provider, embedder.model)
     done = 0

@@ -1,4 +1,4 @@
-"""An index that says so while the catalogue has too few vectors to be searched by."""
+"""An index that raises an error while too little of the catalogue is embedded."""
 
 import time
 from collections.abc import Sequence
@@ -10,21 +10,22 @@ from activities.index_catalog import WHOLE_SHARE
 from domain.errors import ExternalServiceError
 from domain.recommending.ports import CatalogRuns, CredentialIndex, EmbeddingArtifacts, SearchQuery, SearchResult
 
-ASKED_EVERY_S: Final = 30.0
+CHECK_EVERY_S: Final = 30.0
 
 log = structlog.get_logger(__name__)
 
 
 class EmbeddedIndex:
-    """Searches another index once the model has embedded the catalogue; before, as after a change of model, it raises.
+    """A CredentialIndex that searches another one once the model has embedded the catalogue.
 
-    Postgres is asked every `asked_every_s`; while the answer is no, the run that embeds is started.
+    It checks Postgres every `check_every_s` seconds. While vectors are missing, for example after a change of model, it
+    starts the workflow that embeds the catalogue.
 
     Raises:
         ExternalServiceError: the catalogue is not embedded yet.
     """
 
-    def __init__(  # noqa: PLR0913  # an index, and what tells how much of the catalogue it can find
+    def __init__(  # noqa: PLR0913  # the index, and the ports that measure how much of the catalogue it covers
         self,
         index: CredentialIndex,
         artifacts: EmbeddingArtifacts,
@@ -32,29 +33,29 @@ class EmbeddedIndex:
         provider: str,
         model: str,
         *,
-        asked_every_s: float = ASKED_EVERY_S,
+        check_every_s: float = CHECK_EVERY_S,
     ) -> None:
         self._index = index
         self._artifacts = artifacts
         self._runs = runs
-        self._made_by = (provider, model)
-        self._asked_every_s = asked_every_s
-        self._asked_until = 0.0
+        self._embedder = (provider, model)
+        self._check_every_s = check_every_s
+        self._next_check = 0.0
         self._embedded = False
 
     async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
-        if time.monotonic() >= self._asked_until:
-            self._embedded = await self._ask()
-            self._asked_until = time.monotonic() + self._asked_every_s
+        if time.monotonic() >= self._next_check:
+            self._embedded = await self._is_embedded()
+            self._next_check = time.monotonic() + self._check_every_s
         if not self._embedded:
             raise ExternalServiceError(
-                "The catalogue is not embedded by the configured model yet: the run catalog-embedding does it"
+                "The configured model has not embedded the catalogue yet: the workflow catalog-embedding does this"
             )
         return await self._index.search(queries, limit=limit)
 
-    async def _ask(self) -> bool:
-        done = await self._artifacts.count_searchable(*self._made_by)
-        left = await self._artifacts.count_pending(*self._made_by)
+    async def _is_embedded(self) -> bool:
+        done = await self._artifacts.count_searchable(*self._embedder)
+        left = await self._artifacts.count_pending(*self._embedder)
         if done >= WHOLE_SHARE * (done + left):
             return True
         try:

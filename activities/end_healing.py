@@ -1,4 +1,4 @@
-"""Writes down that a degraded result will not become better by itself any more."""
+"""End the healing of a degraded result."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,7 +11,7 @@ from domain.database import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealingEnd:
-    """`final` when the time for it is over, `stopped` by an error, whose code is `reason`."""
+    """`healing` is `final` when the time for healing is over, or `stopped` by an error with the code `reason`."""
 
     assessment_id: UUID
     healing: Healing
@@ -24,9 +24,9 @@ class EndHealing:
 
     @activity.defn
     async def end_healing(self, end: HealingEnd) -> Healing:
-        """What stands after it. The published result stays; a healing that is over already is left alone.
+        """Return the new state. The published result stays; a healing that has already ended does not change.
 
-        A review that cannot be published stops too, whether or not anything was to be healed.
+        `stopped` is also recorded for a review that cannot be published, whether or not the result was degraded.
         """
         async with self._database.transaction() as uow:
             assessment, _ = await uow.assessments.lock(end.assessment_id)

@@ -1,4 +1,4 @@
-"""How many requests one endpoint may hold in this worker at a time."""
+"""Limit the concurrent requests to one webhook endpoint in this worker."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,69 +11,69 @@ from uuid import UUID
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 UNKNOWN_S: Final = 1.0
-"""What a request is expected to last before any has ended."""
+"""The expected duration of a request before any has ended."""
 LONGEST_S: Final = 600.0
 SHORTEST_S: Final = 0.1
 LEAST: Final = 2
-"""Slots that the slowest endpoint has."""
+"""The number of slots of the slowest endpoint."""
 _WEIGHT: Final = 0.2
-"""Of the newest request in what a request is expected to last."""
+"""The weight of the newest request in the moving average of durations."""
 
 
 @dataclass(slots=True)
-class _Line:
-    """An endpoint's requests under way by when they began, what one lasts, and when the next free turn is expected."""
+class _Endpoint:
+    """The start times of an endpoint's running requests, their average duration, and when the next slot is free."""
 
     began: dict[object, float] = field(default_factory=dict)
-    lasts_s: float = UNKNOWN_S
-    turn: float = 0.0
+    duration_s: float = UNKNOWN_S
+    free_at: float = 0.0
 
 
 class EndpointConcurrencyLimiter:
-    """Keeps a partner that hangs from holding what all others need.
+    """A concurrency limit per endpoint, so that a slow partner cannot block the deliveries of others.
 
-    `at_once` is for endpoints that answer within a second; slower ones have fewer slots, in proportion. Who finds no
-    room leaves at once and comes back when those before it should be through: their number times what a request to this
-    endpoint lasts.
+    Endpoints that respond within a second have `at_once` slots; slower ones have fewer, in proportion. When no slot is
+    free, the attempt fails at once and is retried when a slot should be free: the delay grows with the number of
+    earlier attempts and the average duration of a request to this endpoint.
     """
 
     def __init__(self, at_once: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._at_once = at_once
         self._clock = clock
-        self._lines: dict[UUID, _Line] = {}
+        self._endpoints: dict[UUID, _Endpoint] = {}
 
     @contextmanager
     def held(self, endpoint_id: UUID) -> Iterator[None]:
-        """A slot of the endpoint.
+        """Hold a slot of the endpoint.
 
         Raises:
-            ApplicationError: all are taken; expected, and to be retried after its delay.
+            ApplicationError: all slots are taken; benign, and retried after its delay.
         """
-        line = self._lines.setdefault(endpoint_id, _Line())
-        if len(line.began) >= self._room(line):
-            raise retry_later(self._turn_in_s(line), "EndpointBusy")
+        endpoint = self._endpoints.setdefault(endpoint_id, _Endpoint())
+        if len(endpoint.began) >= self._slots(endpoint):
+            raise retry_later(self._free_in_s(endpoint), "EndpointBusy")
         ticket, began = object(), self._clock()
-        line.began[ticket] = began
+        endpoint.began[ticket] = began
         try:
             yield
         finally:
-            del line.began[ticket]
-            line.lasts_s += _WEIGHT * (self._clock() - began - line.lasts_s)
+            del endpoint.began[ticket]
+            endpoint.duration_s += _WEIGHT * (self._clock() - began - endpoint.duration_s)
 
-    def _room(self, line: _Line) -> int:
-        return max(min(LEAST, self._at_once), int(self._at_once / max(line.lasts_s, 1.0)))
+    def _slots(self, endpoint: _Endpoint) -> int:
+        return max(min(LEAST, self._at_once), int(self._at_once / max(endpoint.duration_s, 1.0)))
 
-    def _turn_in_s(self, line: _Line) -> float:
+    def _free_in_s(self, endpoint: _Endpoint) -> float:
         now = self._clock()
-        oldest = next(iter(line.began.values()))
-        line.turn = max(line.turn, now) + max(line.lasts_s, now - oldest) / self._room(line)
-        return min(max(line.turn - now, SHORTEST_S), LONGEST_S)
+        oldest = next(iter(endpoint.began.values()))
+        endpoint.free_at = max(endpoint.free_at, now) + max(endpoint.duration_s, now - oldest) / self._slots(endpoint)
+        return min(max(endpoint.free_at - now, SHORTEST_S), LONGEST_S)
 
 
 def retry_later(delay_s: float, kind: str) -> ApplicationError:
-    """The refusal of an attempt that makes no request: nothing is wrong, it is only not its turn."""
+    """Return the benign error that postpones an attempt by `delay_s` without a request."""
     return ApplicationError(
-        "The endpoint takes no more requests at the moment",
+        "The endpoint accepts no more requests at the moment",
         type=kind,
         category=ApplicationErrorCategory.BENIGN,
         next_retry_delay=timedelta(seconds=delay_s),

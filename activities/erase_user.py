@@ -1,4 +1,4 @@
-"""Forgets a person, step by step. Every step may be repeated."""
+"""Erase a user's personal data in idempotent steps."""
 
 from temporalio import activity
 
@@ -7,7 +7,7 @@ from domain.database import Database
 from domain.privacy import Erasure, ErasureList
 
 PAGE = 50
-"""Assessments of one transaction."""
+"""The number of assessments in one transaction."""
 
 
 class EraseUser:
@@ -18,9 +18,9 @@ class EraseUser:
 
     @activity.defn
     async def stop_runs(self, erasure: Erasure) -> int:
-        """Ends every run about the person; returns of how many assessments.
+        """Terminate every workflow about the user; return the number of assessments.
 
-        What an activity of theirs still has in hand when its run is gone, Postgres refuses.
+        An activity may still be running then. Postgres rejects what it writes.
         """
         await self._confirm(erasure)
         stopped = 0
@@ -37,7 +37,7 @@ class EraseUser:
 
     @activity.defn
     async def erase_records(self, erasure: Erasure) -> int:
-        """Deletes or blanks what is held, one transaction a page; returns of how many assessments."""
+        """Delete or blank the user's records, one transaction per page; return the number of assessments."""
         await self._confirm(erasure)
         erased = 0
         after = None
@@ -57,7 +57,7 @@ class EraseUser:
 
     @activity.defn
     async def finish_erasure(self, erasure: Erasure) -> None:
-        """Notes the person on the erasure list, then says that it is done."""
+        """Add the user to the erasure list, then mark the erasure as done."""
         await self._confirm(erasure)
         await self._erased.add(erasure.id)
         async with self._database.transaction() as uow:
@@ -65,6 +65,9 @@ class EraseUser:
             await uow.commit()
 
     async def _confirm(self, erasure: Erasure) -> None:
-        """A database that was restored to before the request would go on writing about the person behind this."""
+        """Raise NotFound if this database has no record of the request, for example after it was restored.
+
+        Without the record Postgres would still accept writes about the user.
+        """
         async with self._database.statement() as uow:
             await uow.erasures.confirm(erasure.id)

@@ -1,4 +1,4 @@
-"""The essay of an assessment as graders take it."""
+"""Build the input of the graders from an assessment's items."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -9,15 +9,15 @@ from domain.errors import CorruptData
 from domain.grading.rubrics import Essay
 
 MOST_LOST: Final = 4
-"""Lost attempts after which an essay is left to a person. An attempt is lost when its worker crashed or its time ran
-out. It is fewer than the attempts of `score_essay`, so that the last of those can still record it."""
+"""The number of lost attempts after which a reviewer must grade an essay. An attempt is lost when its worker crashed or
+it timed out. The limit is lower than the attempts of `score_essay`, so that the last attempt can record the outcome."""
 
 
 def essay_of(items: Iterable[Item], snapshot_id: UUID) -> Essay:
-    """The answered essay among the items.
+    """Return the answered essay with that id.
 
     Raises:
-        CorruptData: there is none of that id.
+        CorruptData: no item with that id is an answered essay.
     """
     for item in items:
         if item.snapshot_id == snapshot_id:
@@ -30,4 +30,4 @@ def essay_of(items: Iterable[Item], snapshot_id: UUID) -> Essay:
                         rubric_version=item.question.version,
                         text=text,
                     )
-    raise CorruptData(f"Item {snapshot_id} is no answered essay")
+    raise CorruptData(f"Item {snapshot_id} is not an answered essay")

@@ -1,7 +1,7 @@
-"""The one place that says which failures are retried and what of them may be seen in a history.
+"""Decide which activity failures are retried and which details reach a workflow history.
 
-Whatever an activity raises leaves it as `ApplicationError(text, type)` without a cause: a pydantic or SQLAlchemy error
-would carry its input, an answer perhaps, into the workflow's history and every log.
+Every exception of an activity becomes an `ApplicationError(text, type)` without a cause. The text of a pydantic or
+SQLAlchemy error contains its input, such as a student's answer, and would reach the workflow history and the logs.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ from domain.errors import (
 )
 
 UNEXPECTED: Final = "UnexpectedError"
-"""The type of whatever no code foresaw: a bug, and a bug is not retried."""
+"""The type of an unexpected error. It is a bug, so it is not retried."""
 
 NON_RETRYABLE: Final = (
     UNEXPECTED,
@@ -56,20 +56,20 @@ NON_RETRYABLE: Final = (
     *(kind.__name__ for kind in (TextRefused, TextTooLong, GraderFailed, StepGivenUp)),
 )
 TIMEOUTS: Final = 2
-"""An answer that did not come in time may be paid for all the same, so it is asked for no more often than this."""
+"""The most attempts at a model call that times out. The provider may charge for an answer that arrives too late."""
 
 log = structlog.get_logger(__name__)
 
 
 def code_of(error: BaseException) -> str:
-    """A short label for `async_jobs` and failures: the domain's code, or the class's name."""
+    """Return a short label for `async_jobs` and failures: the domain's error code, or the class name."""
     return error.code if isinstance(error, AppError) else type(error).__name__
 
 
 def translate(error: Exception, attempt: int = 1) -> ApplicationError:
-    """The failure as history may hold it: what broke and whether trying again helps, never the data at hand.
+    """Convert an exception to a failure that is safe for the history: its cause and retryability, without any data.
 
-    What a service asks to wait stands in the details, in seconds, and puts the next attempt off.
+    The wait that a service asks for is in the details, in seconds, and delays the next attempt.
     """
     match error:
         case ApplicationError():
@@ -79,18 +79,18 @@ def translate(error: Exception, attempt: int = 1) -> ApplicationError:
         case ExternalServiceError() | AnswerAwaited() | AttemptLost():
             return _failure(error, error.retry_after_s)
         case AppError():
-            return ApplicationError(_told(error), type=type(error).__name__)
+            return ApplicationError(_describe(error), type=type(error).__name__)
         case asyncio.TimeoutError() | OSError():
-            text = f"{type(error).__name__}: a service did not answer. It is tried again: see that all of them are up"
+            text = f"{type(error).__name__}: a service did not respond. It is retried: check that all services run"
             return ApplicationError(text, type=type(error).__name__)
         case _:
-            text = f"{type(error).__name__}: a bug, or data that no code foresaw. The worker's log names the place"
+            text = f"{type(error).__name__}: a bug or unexpected data. The worker's log names the line of code"
             return ApplicationError(text, type=UNEXPECTED)
 
 
 def _failure(error: AppError, retry_after_s: float | None, *, non_retryable: bool = False) -> ApplicationError:
     return ApplicationError(
-        _told(error),
+        _describe(error),
         *([] if retry_after_s is None else [retry_after_s]),
         type=type(error).__name__,
         non_retryable=non_retryable,
@@ -98,13 +98,13 @@ def _failure(error: AppError, retry_after_s: float | None, *, non_retryable: boo
     )
 
 
-def _told(error: AppError) -> str:
-    """Cause and remedy."""
+def _describe(error: AppError) -> str:
+    """Return code, cause and remedy."""
     return f"{error.code}: {error.message}" + (f". {error.remedy}" if error.remedy else "")
 
 
 class FailureInterceptor(Interceptor):
-    """Puts `translate` around every activity; with `debug` the error itself goes along as the cause."""
+    """Apply `translate` to the failures of every activity; with `debug`, keep the original error as the cause."""
 
     def __init__(self, *, debug: bool = False) -> None:
         self._debug = debug
@@ -123,21 +123,21 @@ class _TranslatingInbound(ActivityInboundInterceptor):
             return await self.next.execute_activity(input)
         except (CancelledError, asyncio.CancelledError, activity._CompleteAsyncError):  # noqa: SLF001 - control flow of the SDK
             raise
-        except Exception as error:  # noqa: BLE001 - everything that leaves is translated
-            _leave(error, debug=self._debug)
+        except Exception as error:  # noqa: BLE001 - every failure is translated
+            _raise_translated(error, debug=self._debug)
 
 
-def _leave(error: Exception, *, debug: bool) -> NoReturn:
+def _raise_translated(error: Exception, *, debug: bool) -> NoReturn:
     info = activity.info()
     failure = translate(error, info.attempt)
-    tell = log.debug if failure.category is ApplicationErrorCategory.BENIGN else log.warning  # benign is expected
-    tell(
+    write = log.debug if failure.category is ApplicationErrorCategory.BENIGN else log.warning  # benign is expected
+    write(
         "activity_failed",
         activity=info.activity_type,
         workflow_id=info.workflow_id,
         attempt=info.attempt,
         error=failure.type,
-        # The place without the message: enough to find the bug, nothing of the data.
+        # The line of code finds the bug; the message could contain data.
         where=_where(error) if failure.type == UNEXPECTED else None,
         **({"trace": trace_of(error)} if debug else {}),
     )
@@ -145,7 +145,7 @@ def _leave(error: Exception, *, debug: bool) -> NoReturn:
 
 
 def _where(error: BaseException) -> str:
-    """File, line and function of the innermost frame, with the cause's class where there is one."""
+    """Return file, line and function of the innermost frame, with the class of the cause if there is one."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""Heartbeats for every activity that is given a heartbeat timeout: a killed worker is noticed by their absence."""
+"""Send heartbeats for every activity with a heartbeat timeout, so that Temporal detects a killed worker."""
 
 import asyncio
 from contextlib import suppress
@@ -10,7 +10,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 
 class HeartbeatInterceptor(Interceptor):
-    """Beats at half the activity's heartbeat timeout while it runs; start-to-close bounds one that hangs."""
+    """Send a heartbeat at half the heartbeat timeout. The start-to-close timeout ends an activity that hangs."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
         return _BeatingInbound(next)

@@ -1,4 +1,4 @@
-"""Keeps an index beside Postgres equal to it: by rebuilding it, or by mending what differs."""
+"""Synchronize a vector index with Postgres: rebuild it, or correct the entries that differ."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,21 +13,21 @@ from domain.recommending.ports import CredentialIndexWriter, EmbeddingArtifacts
 
 BATCH: Final = 256
 ROUNDS: Final = 5
-"""How often what changed meanwhile is caught up with; each round takes a fraction of the one before."""
+"""The most passes to apply changes made meanwhile; each pass takes a fraction of the time of the one before."""
 WHOLE_SHARE: Final = 0.95
-"""An index with fewer of its entries is not whole; a change that is on its way does not make it so."""
+"""The share of its entries that an index needs to be complete. The margin covers changes that are not indexed yet."""
 
 log = structlog.get_logger(__name__)
 
-Progress = Callable[[int, int], None]
-"""Told how many entries are in and how many there are to be."""
+OnProgress = Callable[[int, int], None]
+"""A callback with the number of indexed entries and the total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexDiff:
-    """How an index differed from Postgres: entries it lacked, held of an older text, or held too much; as it is mended.
+    """How an index differed from Postgres before a synchronization: missing entries, older texts, extra entries.
 
-    `refused` counts the entries that the index did not take; `indexed` those it holds in the end.
+    `refused` counts the entries that the index rejected, `indexed` those that it contains afterwards.
     """
 
     missing: int = 0
@@ -43,7 +43,7 @@ class IndexDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogIndex:
-    """What a provider's model made, in Postgres and in the index beside it."""
+    """The vectors of one provider's model, in Postgres and in the index."""
 
     artifacts: EmbeddingArtifacts
     writer: CredentialIndexWriter
@@ -51,16 +51,18 @@ class CatalogIndex:
     model: str
 
     async def is_whole(self) -> bool:
-        """Whether it can be searched instead of Postgres: it is there, of our schema and nearly complete."""
+        """Whether the index exists, has the right schema and is nearly complete, so that it can be searched."""
         expected = await self.artifacts.count_searchable(self.provider, self.model)
         return await self.writer.is_usable(math.ceil(expected * WHOLE_SHARE))
 
 
-async def mend(catalog: CatalogIndex, build: str | None = None, on_progress: Progress | None = None) -> IndexDiff:
-    """Brings the live index, or a build, to what Postgres holds now; equal ones cost two reads.
+async def sync_index(
+    catalog: CatalogIndex, build: str | None = None, on_progress: OnProgress | None = None
+) -> IndexDiff:
+    """Make the live index, or a build, equal to Postgres; without a difference this takes two reads.
 
     Raises:
-        NotFound: there is no such build, or no live index.
+        NotFound: the build or the live index does not exist.
     """
     wanted = await catalog.artifacts.searchable(catalog.provider, catalog.model)
     held = await catalog.writer.entries(build)
@@ -80,25 +82,25 @@ async def mend(catalog: CatalogIndex, build: str | None = None, on_progress: Pro
 
 
 async def _put(catalog: CatalogIndex, artifact_ids: Sequence[UUID], build: str | None) -> int:
-    """How many were refused. What is no longer current is left out: the next round sees it gone or anew."""
+    """Upsert the entries and return how many were rejected. Outdated ones are left to the next pass."""
     return len(await catalog.writer.upsert(await catalog.artifacts.entries(artifact_ids), build))
 
 
-async def converge(catalog: CatalogIndex, build: str | None = None, on_progress: Progress | None = None) -> IndexDiff:
-    """Mends until nothing differs any more, and returns how it differed at first."""
-    first = drift = await mend(catalog, build, on_progress)
+async def converge(catalog: CatalogIndex, build: str | None = None, on_progress: OnProgress | None = None) -> IndexDiff:
+    """Synchronize until nothing differs, in at most `ROUNDS` more passes; return the first difference."""
+    first = drift = await sync_index(catalog, build, on_progress)
     for _ in range(ROUNDS):
         if drift.total == drift.refused:
             break
-        drift = await mend(catalog, build, on_progress)
+        drift = await sync_index(catalog, build, on_progress)
     return replace(first, refused=drift.refused, indexed=drift.indexed)
 
 
 async def publish(catalog: CatalogIndex, build: str) -> IndexDiff:
-    """Makes a build that was filled the live index, then catches up with what changed meanwhile: nothing is lost.
+    """Make a filled build the live index, then apply the changes made meanwhile.
 
     Raises:
-        NotFound: the build is gone.
+        NotFound: the build does not exist any more.
     """
     await catalog.writer.finish(build)
     drift = await converge(catalog)
@@ -106,21 +108,21 @@ async def publish(catalog: CatalogIndex, build: str) -> IndexDiff:
     return drift
 
 
-async def rebuild(catalog: CatalogIndex, on_progress: Progress | None = None) -> IndexDiff:
-    """A new index from Postgres, in one go."""
+async def rebuild(catalog: CatalogIndex, on_progress: OnProgress | None = None) -> IndexDiff:
+    """Build and publish a new index from Postgres."""
     build = await catalog.writer.begin()
     await fill(catalog, build, on_progress)
     return await publish(catalog, build)
 
 
-async def fill(catalog: CatalogIndex, build: str, on_progress: Progress | None = None) -> IndexDiff:
-    """Puts all there is into a build; repeated, it goes on where it stopped.
+async def fill(catalog: CatalogIndex, build: str, on_progress: OnProgress | None = None) -> IndexDiff:
+    """Put all entries into a build; a repeated call continues where the last one stopped.
 
     Raises:
-        ExternalServiceError: the index took too little of it for a live one.
-        NotFound: the build is gone.
+        ExternalServiceError: the index rejected too many entries to become the live one.
+        NotFound: the build does not exist any more.
     """
     drift = await converge(catalog, build, on_progress)
     if drift.refused > (1 - WHOLE_SHARE) * (drift.indexed + drift.refused):
-        raise ExternalServiceError("The index refuses its entries: see Weaviate's log")
+        raise ExternalServiceError("The index rejects too many entries: see Weaviate's log")
     return drift

@@ -1,4 +1,4 @@
-"""What every log line of an activity says besides its event: which run, which assessment, which job."""
+"""Add the workflow, assessment and job to every log line of an activity."""
 
 import time
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 
 
 class LogContextInterceptor(Interceptor):
-    """Binds `workflow_id` and `activity`; `assessment_id` and `job_id`, that of `async_jobs`, where there is one.
+    """Bind `workflow_id` and `activity`, and `assessment_id` and `job_id` (of `async_jobs`) where they exist.
 
-    A line for each activity that is done is what a run leaves in the log; `activities.failures` writes the others.
+    It also logs every completed activity; `activities.failures` logs the failed ones.
     """
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
@@ -38,7 +38,7 @@ class _BindingInbound(ActivityInboundInterceptor):
 
 def _context(info: activity.Info, arguments: Sequence[object]) -> dict[str, str]:
     known = {"workflow_id": info.workflow_id or "", "activity": info.activity_type}
-    run, item = _work(arguments)
+    run, item = _run_and_item(arguments)
     if run is None:
         return known
     known["assessment_id"] = str(run.assessment_id)
@@ -47,7 +47,7 @@ def _context(info: activity.Info, arguments: Sequence[object]) -> dict[str, str]
     return known
 
 
-def _work(arguments: Sequence[object]) -> tuple[RunInput | None, UUID | None]:
+def _run_and_item(arguments: Sequence[object]) -> tuple[RunInput | None, UUID | None]:
     match arguments:
         case [RunInput() as run]:
             return run, None

@@ -1,4 +1,4 @@
-"""Writes down that a run cannot be finished, so that nobody waits for it."""
+"""Mark the assessment of a run that cannot finish as failed."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,7 +12,7 @@ from domain.webhooks.deliveries import Delivery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureInput:
-    """`run` 0 means whichever run is current (the claim itself failed); `reason` is a code."""
+    """`run` 0 means the current run (the claim itself failed); `reason` is an error code."""
 
     assessment_id: UUID
     run: int
@@ -21,7 +21,7 @@ class FailureInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureResult:
-    """The status after it, and which partners are to be told."""
+    """The assessment's status afterwards, and the deliveries that notify partners."""
 
     status: AssessmentStatus
     deliveries: tuple[Delivery, ...] = ()
@@ -33,9 +33,9 @@ class MarkFailed:
 
     @activity.defn
     async def mark_failed(self, failure: FailureInput) -> FailureResult:
-        """Changes nothing when the run is over or another one has begun.
+        """Mark the assessment as failed, unless the run has ended or a newer one has started.
 
-        An assessment in progress fails only when it is due, which is when even its expiry could not be written.
+        An assessment in progress fails only when it is due, that is, when its expiry could not be stored.
         """
         async with self._database.transaction() as uow:
             assessment, now = await uow.assessments.lock(failure.assessment_id)

@@ -1,7 +1,7 @@
-"""The vector of a text of several lines: the mean of its lines' vectors.
+"""Embed a text of several lines as the mean of its lines' vectors.
 
-A name alone is nearer to the name of the same thing than a name buried in its description: measured on ESCO, a mean
-of both finds more than the vector of the text as a whole (docs/recommending.md).
+A name alone is closer to another name of the same thing than a name inside a long description. Measured on ESCO, the
+mean of both finds more than the vector of the whole text (docs/recommending.md).
 """
 
 import math
@@ -11,7 +11,7 @@ from domain.recommending.ports import Embedder, Vector
 
 
 async def embed_lines(embedder: Embedder, texts: Sequence[str]) -> list[Vector]:
-    """One vector of length one a text; that of a text of one line is the embedder's own."""
+    """Return one unit vector per text; a text of one line has the embedder's own vector."""
     lines = [[line for line in text.splitlines() if line.strip()] or [text] for text in texts]
     vectors = iter(await embedder.embed([line for each in lines for line in each]))
     return [_mean([next(vectors) for _ in each]) for each in lines]
@@ -20,5 +20,5 @@ async def embed_lines(embedder: Embedder, texts: Sequence[str]) -> list[Vector]:
 def _mean(vectors: Sequence[Vector]) -> Vector:
     sums = [math.fsum(values) for values in zip(*vectors, strict=True)]
     length = math.hypot(*sums)
-    # Lines that say the opposite of each other cancel out: the first one names the thing.
+    # Opposite vectors cancel out; then the first line, which is the name, represents the text.
     return [value / length for value in sums] if length and len(vectors) > 1 else vectors[0]

@@ -1,4 +1,4 @@
-"""Puts a run's outputs together and publishes them, in one transaction."""
+"""Assemble the result from a run's outputs and publish it in one transaction."""
 
 from temporalio import activity
 
@@ -15,7 +15,7 @@ class PublishResult:
 
     @activity.defn
     async def publish_result(self, run: RunInput) -> Publication:
-        """The publication; a repeated call returns the one that was made."""
+        """Publish the result; a repeated call returns the first publication."""
         key = run.job(Step.PUBLISH_RESULT)
         async with self._database.statement() as uow:
             begun = await uow.jobs.begin(key, Publication)
@@ -28,7 +28,7 @@ class PublishResult:
         async with self._database.transaction() as uow:
             assessment, now = await uow.assessments.lock(run.assessment_id)
             if (assessment.run, assessment.revision) == (run.run, run.revision):
-                # An attempt that was given up for lost published while this one waited for the lock.
+                # An attempt that had timed out published while this one waited for the lock.
                 return await uow.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
             result = await _result(uow, run)
             publication = await uow.results.publish(assessment, now, result)
@@ -41,7 +41,7 @@ class PublishResult:
 async def _result(uow: Repositories, run: RunInput) -> Result:
     items = await uow.assessments.items(run.assessment_id)
     evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
-    # A review that came after the gaps were computed makes the next revision: ranking and scores must agree.
+    # A review stored after the gaps were computed is left to the next revision: ranking and scores must agree.
     scored = await scores(uow, run, items, evidence.reviews)
     return Result(
         rule_scores=scored.rules,

@@ -1,4 +1,4 @@
-"""Finds what Postgres says should run and makes sure that it does. Every action may be repeated."""
+"""Start the workflows that should run according to Postgres but do not. Every action is idempotent."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,9 +31,9 @@ Page = Callable[[Repositories, UUID | None], Awaitable[tuple[Subject, ...]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """For how many assessments, by why, deliveries, erasures and imports a run was ensured.
+    """For how many assessments (by cause), deliveries, erasures and imports a workflow was started or signalled.
 
-    And how many jobs were closed as stale. What was sealed of the audit trail is left out: that is no repair.
+    `stale_jobs` counts the jobs that were closed. Sealed audit entries are not counted, because sealing is routine.
     """
 
     submitted: int
@@ -64,9 +64,9 @@ class Reconcile:
 
     @activity.defn
     async def reconcile(self) -> Reconciled:
-        """One sweep of each kind; pages by id, no transaction open during a call to the engine.
+        """Run one sweep of each kind, in pages by id, without an open transaction during calls to Temporal.
 
-        A sweep that fails keeps no other from its work; the first failure is raised in the end.
+        When a sweep fails, the others still run; the first failure is raised at the end.
         """
         failures: list[Exception] = []
 
@@ -106,7 +106,7 @@ class Reconcile:
             return await read(uow, after)
 
     async def _submit_all(self, page: tuple[Assessment, ...]) -> int:
-        """Signal-with-start, whether or not a run is alive: a second signal changes nothing."""
+        """Signal with start for every assessment; a repeated signal changes nothing."""
         return await self._each(page, self._runs.submit)
 
     async def _resume_dead(self, page: tuple[Assessment, ...]) -> int:
@@ -119,7 +119,7 @@ class Reconcile:
         return await self._each(tuple(each for each in page if each.id not in live), self._runs.heal)
 
     async def _publish_reviews(self, page: tuple[Assessment, ...]) -> int:
-        """The signal, whether or not a run is alive: a second one changes nothing."""
+        """Signal with start for every assessment; a repeated signal changes nothing."""
         return await self._each(page, self._runs.reviewed)
 
     async def _deliver_dead(self, page: tuple[Delivery, ...]) -> int:
@@ -144,7 +144,7 @@ class Reconcile:
         return len(page)
 
     async def _embed_imports(self) -> int:
-        """One run for all of them. It is started before any is closed, so each has had one started for it."""
+        """Start one workflow for all imports. It starts before an import is closed, so it covers each of them."""
         async with self._database.statement() as uow:
             unfinished = await uow.catalog_imports.unfinished(older_than_s=UNEMBEDDED_AFTER_S)
         if unfinished:
@@ -158,7 +158,7 @@ class Reconcile:
             return await uow.jobs.close_stale(older_than_s=STALE_AFTER_S)
 
     async def _seal(self) -> int:
-        """Links what was written to the audit trail since the last sweep."""
+        """Seal the audit entries written since the last sweep."""
         sealed = 0
         while True:
             async with self._database.transaction() as uow:

@@ -1,4 +1,4 @@
-"""Deletes what has been kept for long enough."""
+"""Delete records whose retention period is over."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class RetainInput:
 
 
 class Retain:
-    """`days` is the age by rule; a rule that is not in it keeps everything."""
+    """`days` is the retention period of each rule; a rule without a period deletes nothing."""
 
     def __init__(self, database: Database, days: Mapping[RetentionRule, int], batch: int = BATCH) -> None:
         self._database = database
@@ -26,14 +26,14 @@ class Retain:
 
     @activity.defn
     async def retain(self, wanted: RetainInput) -> int:
-        """Batch after batch, each a statement of its own; returns how many rows went."""
+        """Delete in batches, each in its own statement; return the number of rows."""
         days = self._days.get(wanted.rule)
         if days is None:
             return 0
-        gone = 0
+        deleted = 0
         while True:
             async with self._database.statement() as uow:
                 batch = await uow.retention.apply(wanted.rule, days=days, limit=self._batch)
             if not batch:
-                return gone
-            gone += batch
+                return deleted
+            deleted += batch

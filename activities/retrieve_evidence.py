@@ -1,4 +1,4 @@
-"""From scores to gaps, and from gaps to what the catalogue offers for them."""
+"""Compute the skill gaps from the scores and search the catalogue for credentials that close them."""
 
 import time
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from domain.recommending.skills import SkillGap, skill_gaps, skill_profile
 
 HITS_PER_GAP = 12
 FETCHED_PER_GAP = 20
-"""More than are used: an index may still hold what Postgres says is withdrawn."""
+"""More hits than are used, because an index may still contain withdrawn credentials."""
 SNIPPET_CHARS = 280
 
 log = structlog.get_logger(__name__)
@@ -36,22 +36,22 @@ class EvidenceResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Searched:
-    """What a model embeds queries with, and what is searched for their vectors: those that the same model made."""
+class SearchBackend:
+    """An embedder for the queries, and an index with vectors of the same model."""
 
     embedder: Embedder
     index: CredentialIndex
 
 
 class RetrieveEvidence:
-    """`standby` takes over where the model does not answer, or the catalogue has no vectors of it yet."""
+    """`fallback` searches when the model fails or the catalogue has no vectors of it yet."""
 
     def __init__(
-        self, database: Database, embedder: Embedder, index: CredentialIndex, standby: Searched | None = None
+        self, database: Database, embedder: Embedder, index: CredentialIndex, fallback: SearchBackend | None = None
     ) -> None:
         self._database = database
-        self._searched = Searched(embedder=embedder, index=index)
-        self._standby = standby
+        self._backend = SearchBackend(embedder=embedder, index=index)
+        self._fallback = fallback
 
     @activity.defn
     async def retrieve_evidence(self, run: RunInput) -> EvidenceResult:
@@ -80,29 +80,29 @@ class RetrieveEvidence:
         )
 
     async def _search(self, gaps: Sequence[SkillGap]) -> tuple[SearchResult, Embedder]:
-        """What was found, and by whose vectors."""
+        """Return the hits and the embedder that found them."""
         try:
-            return await _found(self._searched, gaps), self._searched.embedder
+            return await _found(self._backend, gaps), self._backend.embedder
         except ExternalServiceError as error:
-            if self._standby is None:
+            if self._fallback is None:
                 raise
             log.warning("embedder_fallback", error=type(error).__name__)
-        found = await _found(self._standby, gaps)
-        return replace(found, degraded_reason=DegradedReason.EMBEDDER_FALLBACK), self._standby.embedder
+        found = await _found(self._fallback, gaps)
+        return replace(found, degraded_reason=DegradedReason.EMBEDDER_FALLBACK), self._fallback.embedder
 
 
-async def _found(searched: Searched, gaps: Sequence[SkillGap]) -> SearchResult:
+async def _found(backend: SearchBackend, gaps: Sequence[SkillGap]) -> SearchResult:
     texts = [gap_query(gap) for gap in gaps]
-    vectors = await embed_lines(searched.embedder, texts)
+    vectors = await embed_lines(backend.embedder, texts)
     queries = [
         SearchQuery(text=text, vector=vector, skills=(gap.skill,))
         for gap, text, vector in zip(gaps, texts, vectors, strict=True)
     ]
-    return await searched.index.search(queries, limit=FETCHED_PER_GAP)
+    return await backend.index.search(queries, limit=FETCHED_PER_GAP)
 
 
 async def _gaps(uow: Repositories, run: RunInput) -> tuple[tuple[SkillGap, ...], tuple[UUID, ...]]:
-    """The learner's gaps from the scores of this run, and the reviews that these take in."""
+    """Return the learner's gaps from the scores of this run, and the reviews that the scores include."""
     assessment = await uow.assessments.get(run.assessment_id)
     items = await uow.assessments.items(run.assessment_id)
     scored = await scores(uow, run, items)
@@ -113,7 +113,7 @@ async def _gaps(uow: Repositories, run: RunInput) -> tuple[tuple[SkillGap, ...],
 def _traces(
     gaps: Sequence[SkillGap], found: Sequence[Sequence[SearchHit]], credentials: dict[UUID, Credential]
 ) -> tuple[Trace, ...]:
-    """One trace a gap and credential, in the order found; hits on what Postgres calls withdrawn do not count."""
+    """Return one trace per gap and credential, in the order of the hits; hits on withdrawn credentials are dropped."""
     active = [[hit for hit in hits if hit.credential_id in credentials][:HITS_PER_GAP] for hits in found]
     return tuple(
         Trace(
@@ -130,5 +130,5 @@ def _traces(
 
 
 def _snippet(text: str) -> str:
-    """The beginning of a text, cut between words."""
+    """Return the beginning of a text, cut between words."""
     return text if len(text) <= SNIPPET_CHARS else text[:SNIPPET_CHARS].rsplit(maxsplit=1)[0] + " …"

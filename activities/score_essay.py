@@ -1,4 +1,7 @@
-"""Has a language model grade an essay: one bought answer an execution, and none that is there already."""
+"""Grade an essay with a language model.
+
+Each execution pays for at most one answer. An answer that is already stored is not requested again.
+"""
 
 import asyncio
 import contextlib
@@ -48,23 +51,23 @@ from domain.grading.scores import DegradedReason, EssayScore
 log = structlog.get_logger(__name__)
 
 LEASE_SLACK_S: Final = 5.0
-"""A claim outlives its call by this much, so that nobody buys what is about to be stored."""
-
+"""How much longer a reservation lasts than its call, so that no other execution pays for the same answer while it is
+being stored."""
 
 KEEP_WITHIN_S: Final = 20.0
 KEEP_AGAIN_S: Final = 0.5
-"""How long a reply is tried to be stored, and how often: the activity's time ends 30 s after the call's deadline."""
+"""How long and how often storing a reply is retried. The activity times out 30 s after the call's deadline."""
 
 _UNSCORABLE: Final[dict[type[ExternalServiceError], DegradedReason]] = {
     TextRefused: DegradedReason.ESSAY_REFUSED_BY_PROVIDER,
     TextTooLong: DegradedReason.ESSAY_TOO_LONG_FOR_MODEL,
 }
-"""What a provider says of one essay, and what the result then says."""
+"""The reasons in the result for a provider's refusal of an essay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssayInput:
-    """`epoch` moves when healing buys anew what was rejected."""
+    """`epoch` is increased when healing requests new answers in place of rejected ones."""
 
     run: RunInput
     essay: UUID
@@ -79,10 +82,11 @@ class EssayOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssayProgress:
-    """`next_call` names the answer to buy next on `again`; `unscorable` leaves the essay to another grader.
+    """The outcome of one execution.
 
-    `reason` is why, on `unscorable`. It is a part of the output, and no type of failure, because workers of an older
-    build ignore members that they do not know and fail on failures that they do not know.
+    `again` comes with `next_call`, the answer to request next. `unscorable` comes with `reason` and leaves the essay to
+    another grader. It is an output and not a failure, because workers of an older build ignore unknown fields but fail
+    on unknown failures.
     """
 
     outcome: EssayOutcome
@@ -92,47 +96,47 @@ class EssayProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grading:
-    """How essays are graded: `samples` (>= 1) answers each, and what may be spent."""
+class GradingOptions:
+    """`samples` (>= 1) is the number of answers per essay; `limits` is what may be spent."""
 
     samples: int
     limits: SpendingLimits
 
 
 class ScoreEssay:
-    """`model` None refuses every essay, so that runs which expect a model do not wait for one for ever.
+    """With `model` None every essay is refused, so that runs that expect a model do not wait for it forever.
 
-    Whatever computes on the essay's text runs in `analysis`, where it can be stopped.
+    All computation on the essay's text runs in `analysis`, which has a time limit.
     """
 
     def __init__(
         self,
         database: Database,
         model: GradingModel | None,
-        grading: Grading,
+        grading: GradingOptions,
         analysis: TextAnalysis = IN_PROCESS,
     ) -> None:
         self._database = database
         self._analysis = analysis
-        self._chosen = model
+        self._configured = model
         self._grading = grading
 
     @property
     def model_name(self) -> str | None:
-        return self._chosen.model if self._chosen else None
+        return self._configured.model if self._configured else None
 
     @property
     def _model(self) -> GradingModel:
-        if self._chosen is None:
+        if self._configured is None:
             raise ModelNotConfigured("This worker has no language model: set OPENAI_API_KEY, or ESSAY_GRADER=local")
-        return self._chosen
+        return self._configured
 
     @activity.defn
     async def score_essay(self, wanted: EssayInput) -> EssayProgress:
-        """Scored, or which answer the next execution is to buy.
+        """Grade the essay, or request one answer and return which one the next execution must request.
 
         Raises:
-            GraderFailed: the essay cannot be graded, and an earlier revision has a score of it.
+            GraderFailed: the essay cannot be graded, and an earlier revision already has a score for it.
         """
         job = wanted.run.job(Step.SCORE_ESSAY, wanted.essay)
         async with self._database.statement() as uow:
@@ -151,7 +155,7 @@ class ScoreEssay:
             return progress
 
     async def _give_up(self, wanted: EssayInput, job: JobKey) -> EssayProgress:
-        """Leaves the essay to a person; a score that was published before stays."""
+        """Leave the essay to a reviewer; a published score stays."""
         log.warning("essay_given_up", essay=str(wanted.essay), revision=wanted.run.revision)
         if wanted.run.revision > 1:
             raise GraderFailed(f"Essay {wanted.essay} could not be graded")
@@ -163,7 +167,7 @@ class ScoreEssay:
         return _scored(score)
 
     async def _release_job(self, job: JobKey) -> None:
-        """This execution ended well, so it must not count as a lost attempt when the next one begins."""
+        """Mark this execution as completed, so that the next one does not count it as a lost attempt."""
         async with self._database.statement() as uow:
             await uow.jobs.release([job])
 
@@ -177,7 +181,7 @@ class ScoreEssay:
             request = await self._analysis.run(build_request, essay, replies, due)
             try:
                 raw = await self._buy(replace(key, call=due), request)
-            except Conflict:  # somebody else has just bought it
+            except Conflict:  # another execution has just paid for it
                 return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
             except (TextRefused, TextTooLong) as error:
                 return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=_UNSCORABLE[type(error)])
@@ -207,7 +211,7 @@ class ScoreEssay:
         return essay, key
 
     async def _buy(self, key: CompletionKey, wanted: GradingRequest) -> bytes:
-        """Claimed before the call, stored before it is read; a call that fails gives its claim up."""
+        """Reserve the answer, call the model and store the raw reply. A failed call releases its reservation."""
         intent = Reservation(
             key=key,
             lease_s=self._model.deadline_s + LEASE_SLACK_S,
@@ -224,7 +228,7 @@ class ScoreEssay:
         return await asyncio.shield(self._keep(key, bought))
 
     async def _keep(self, key: CompletionKey, bought: Completion) -> bytes:
-        """What is paid for is not given up because the database is away for a moment, or the call was cancelled."""
+        """Store a paid reply, with retries while the database is unavailable, even when the activity is cancelled."""
         ends = time.monotonic() + KEEP_WITHIN_S
         while True:
             try:
@@ -238,7 +242,7 @@ class ScoreEssay:
                 return kept
 
     async def _release(self, key: CompletionKey, claim: datetime) -> None:
-        """Best effort: what is not released lapses with its lease."""
+        """Release the reservation (best effort); otherwise it expires with its lease."""
         with contextlib.suppress(AppError, OSError):
             async with self._database.statement() as uow:
                 await uow.model_answers.release(key, claim)

@@ -1,4 +1,4 @@
-"""Grades essays without a language model: all that are left of an assessment, in one batch."""
+"""Grade the remaining essays of an assessment without a language model, in one batch."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +19,8 @@ from domain.grading.rubrics import Essay, ungraded_essay
 from domain.grading.scores import DegradedReason, EssayScore, Spent
 
 AT_ONCE: Final = 2
-"""Batches that one worker grades at a time. The model has one thread, so more would only wait for each other while they
-are marked as running; a batch that runs out of time in the queue must not count as lost."""
+"""The number of batches that one worker grades at a time. The model has one thread, so more batches would wait while
+they are marked as running, and a batch that times out in that queue would count as lost."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class EssaysInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssaysResult:
-    """How many were scored, and how many of them wait for a person."""
+    """How many essays were scored, and how many of them need a review."""
 
     scored: int
     needs_review: int
@@ -55,13 +55,13 @@ class ScoreEssaysLocally:
 
     @activity.defn
     async def score_essays_locally(self, batch: EssaysInput) -> EssaysResult:
-        """Grade the essays that have no score yet; each closes its own job.
+        """Grade the essays without a score; each essay has its own job.
 
-        Usually that is one batch. After a lost attempt each essay is graded alone, so that the one which crashes the
-        worker is found. It is left to a person after `MOST_LOST` lost attempts.
+        Usually all essays are one batch. After a lost attempt each essay is graded alone, to find the one that crashes
+        the worker. After `MOST_LOST` lost attempts that essay is left to a reviewer.
 
         Raises:
-            AttemptLost: the attempt before this one was lost, so this one does not run yet.
+            AttemptLost: the previous attempt was lost, so this one must wait.
         """
         async with self._turns:
             return await self._score(batch)
@@ -89,7 +89,7 @@ class ScoreEssaysLocally:
         return begun
 
     async def _release(self, jobs: Sequence[JobKey]) -> None:
-        """Only the essay that is being graded may count as lost when the worker crashes."""
+        """Mark jobs as not running, so that a crash counts as lost only for the essay that is being graded."""
         async with self._database.statement() as uow:
             await uow.jobs.release(jobs)
 
@@ -117,7 +117,7 @@ class ScoreEssaysLocally:
             essays = [essay_of(items, essay) for essay in jobs]
             essays = [replace(essay, labelled=labelled.get(essay.rubric_version, ())) for essay in essays]
             graded = await (grader or self._grader).grade(essays)
-            scores = [_explained(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
+            scores = [_with_reason(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
             async with self._database.transaction() as uow:
                 for score in scores:
                     await uow.jobs.succeed(jobs[score.snapshot_id], score)
@@ -126,7 +126,7 @@ class ScoreEssaysLocally:
 
 
 class _NoGrader:
-    """An EssayGrader that leaves every essay to a person."""
+    """An EssayGrader that leaves every essay to a reviewer."""
 
     async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
         for essay in essays:
@@ -138,8 +138,8 @@ def _asked_a_model(reasons: Iterable[DegradedReason]) -> bool:
     return any(reason is not DegradedReason.ESSAY_GRADER_NOT_CONFIGURED for reason in reasons)
 
 
-def _explained(score: EssayScore, reason: DegradedReason, spent: Spent | None) -> EssayScore:
-    """Add the reason, unless the grader gave one, and what rejected answers of a model cost before."""
+def _with_reason(score: EssayScore, reason: DegradedReason, spent: Spent | None) -> EssayScore:
+    """Add the reason, unless the grader gave one, and the cost and latency of a model's rejected answers."""
     reason = score.degraded_reason or reason
     score = replace(score, degraded_reason=reason, needs_review=score.needs_review or reason.needs_person)
     if spent is None:

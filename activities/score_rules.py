@@ -1,4 +1,4 @@
-"""Scores everything that rules can judge, in one call."""
+"""Score all questions that rules can score."""
 
 from temporalio import activity
 
@@ -15,7 +15,7 @@ class ScoreRules:
 
     @activity.defn
     async def score_rules(self, run: RunInput) -> int:
-        """How many items were scored."""
+        """Return how many items were scored."""
 
         async def work() -> RuleScores:
             async with self._database.statement() as uow:

@@ -1,4 +1,4 @@
-"""How a step runs: at least once by Temporal, at most one output by `async_jobs`."""
+"""Run a step: Temporal executes it at least once, and `async_jobs` stores at most one output."""
 
 import asyncio
 import contextlib
@@ -25,19 +25,19 @@ from domain.grading.scores import LOWERED, EssayScore, RuleScores, Spent, healed
 Output = TypeVar("Output")
 
 MOST_LOST: Final = 20
-"""Lost attempts after which a step that reads no text of users is given up. A poison input cannot reach such a step, so
-the number only ends the retries of a step that crashes every worker."""
+"""The number of lost attempts after which a step that reads no user text fails. Such a step cannot have a poison input,
+so the limit only ends the retries of a step that crashes every worker."""
 PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 30.0
-"""Between a lost attempt and the next one: up to 5 s, doubled with each lost attempt, at most 30 s."""
+"""The pause after a lost attempt is random: up to 5 s, doubled with each lost attempt, at most 30 s."""
 RECORD_WITHIN_S: Final = 5.0
 RECORD_EVERY_S: Final = 0.5
-"""How long, and how often, the record of a failed attempt is tried while the database is away."""
+"""How long, and at which interval, recording a failure is retried while the database is unavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInput:
-    """Which run of which assessment works on which revision."""
+    """The assessment, its run and the revision that a step works on."""
 
     assessment_id: UUID
     run: int
@@ -50,12 +50,12 @@ class RunInput:
 async def run_step(
     database: Database, key: JobKey, output: type[Output], work: Callable[[], Awaitable[Output]]
 ) -> Output:
-    """The step's stored output, or that of `work`, stored in the transaction that closes the job.
+    """Return the step's stored output; without one, run `work` and store its output with the end of the job.
 
-    An attempt that repeats a finished step does no work; a failed one leaves its code in the job.
+    A repeated step does no work. A failed attempt stores its error code in the job.
 
     Raises:
-        AttemptLost: the attempt before this one was lost, so this one does not run yet.
+        AttemptLost: the previous attempt was lost, so this one must wait.
         StepGivenUp: too many attempts were lost.
     """
     async with database.statement() as uow:
@@ -74,10 +74,10 @@ async def run_step(
 
 
 def attempt_lost(lost: int) -> AttemptLost:
-    """Delays the attempt by a random pause.
+    """Return the error that delays an attempt by a random pause.
 
-    A crash ends every attempt in the worker, most of which did not cause it. At random times they run apart, so the
-    next crash finds them finished.
+    A crash ends every attempt in the worker, and most of them did not cause it. With random delays they run at
+    different times, so most have finished before the next crash.
     """
     pause = min(LONGEST_PAUSE_S, PAUSE_S * 2 ** (lost - 1))
     return AttemptLost(
@@ -88,10 +88,10 @@ def attempt_lost(lost: int) -> AttemptLost:
 
 @contextlib.asynccontextmanager
 async def attempt(database: Database, *keys: JobKey) -> AsyncIterator[None]:
-    """Records how an attempt at the running jobs fails.
+    """Record the failure of an attempt at the running jobs.
 
-    Without a record the attempt counts as lost. That is right where memory or time ran out. It is wrong where this
-    worker is being stopped, so that is recorded too.
+    An attempt without a record counts as lost. That is correct when memory or time ran out. It is wrong when this
+    worker is shutting down, so a shutdown is recorded too.
     """
     try:
         yield
@@ -109,9 +109,9 @@ async def attempt(database: Database, *keys: JobKey) -> AsyncIterator[None]:
 async def record_failure(
     database: Database, key: JobKey, error: BaseException, within_s: float = RECORD_WITHIN_S
 ) -> None:
-    """Best effort: the database may be what failed, and the error at hand matters more.
+    """Store the code of the failure (best effort), so that a database error does not hide the original one.
 
-    It is repeated while the database is away, because an attempt without a record counts as lost.
+    It is retried while the database is unavailable, because an attempt without a record counts as lost.
     """
     ends = time.monotonic() + within_s
     while True:
@@ -136,13 +136,13 @@ async def _record_failures(database: Database, keys: Sequence[JobKey], error: Ba
 async def scores(
     uow: Repositories, run: RunInput, items: Sequence[Item], reviews: Collection[UUID] | None = None
 ) -> Scores:
-    """Every item's score as the run sees it, with the given reviews or, for None, all there are.
+    """Return every item's score in this run, with the given reviews (None: all reviews).
 
-    What this revision has not scored anew keeps the score that was published; a person's levels win over both; a text
-    that nobody wrote has none of the points. Costs are those of the ledger, rejected answers included.
+    A review overrides the score of this revision, which overrides the published one. An unanswered essay has 0 points.
+    Costs come from the ledger and include rejected answers.
 
     Raises:
-        Conflict: an item has no score.
+        Conflict: an answered item has no score.
     """
     written = answered_essays(items)
     graded = await uow.jobs.outputs([run.job(Step.SCORE_ESSAY, essay) for essay in written], EssayScore)
@@ -160,7 +160,7 @@ async def scores(
     return Scores(
         rules=published.rules,
         essays=tuple(
-            _costed(_as_reviewed(score, rubrics[score.snapshot_id], newest), spent)
+            _with_total_cost(_as_reviewed(score, rubrics[score.snapshot_id], newest), spent)
             for score in _essays(items, before | anew)
         ),
         reviews=tuple(review.id for review in used),
@@ -168,8 +168,8 @@ async def scores(
     )
 
 
-def _costed(score: EssayScore, spent: Mapping[UUID, Spent]) -> EssayScore:
-    """With what was paid since the score was made, too."""
+def _with_total_cost(score: EssayScore, spent: Mapping[UUID, Spent]) -> EssayScore:
+    """Set the cost to the ledger's total, which includes payments after the score was created."""
     paid = spent.get(score.snapshot_id)
     return score if paid is None else replace(score, cost_cents=paid.cost_cents)
 

@@ -1,4 +1,4 @@
-"""Text analysis in this process, for tests and small programs: nothing can stop it."""
+"""Text analysis in this process, without a time limit: for tests and small programs."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""Ports implemented with models and vendors' libraries. Nothing else imports those."""
+"""Implementations of ports with models and vendors' libraries. No other package imports these libraries."""

@@ -1,22 +1,22 @@
-"""An embedder that remembers: the queries of a role's gaps are the same few texts for every learner."""
+"""A cache for an embedder: the gap queries of a role are the same few texts for every learner."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from domain.recommending.ports import Embedder
 
-KEPT = 4_096
-"""Texts remembered, at most; some 15 MB of vectors."""
+MAX_TEXTS = 4_096
+"""The cache size in texts; about 15 MB of vectors."""
 
 
 class CachingEmbedder:
-    """Another Embedder's vectors, made once while the text is among the last `kept` asked for."""
+    """An Embedder with a least-recently-used cache of `max_texts` vectors of another one."""
 
-    def __init__(self, embedder: Embedder, kept: int = KEPT) -> None:
+    def __init__(self, embedder: Embedder, max_texts: int = MAX_TEXTS) -> None:
         self.provider = embedder.provider
         self.model = embedder.model
         self._embedder = embedder
-        self._kept = kept
+        self._max_texts = max_texts
         self._vectors: OrderedDict[str, list[float]] = OrderedDict()
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
@@ -27,6 +27,6 @@ class CachingEmbedder:
         for text in texts:
             self._vectors[text] = known[text]
             self._vectors.move_to_end(text)
-        while len(self._vectors) > self._kept:
+        while len(self._vectors) > self._max_texts:
             self._vectors.popitem(last=False)
         return [known[text] for text in texts]

@@ -1,4 +1,4 @@
-"""A circuit breaker that lets one call at a time find out whether the service is back."""
+"""A circuit breaker whose half-open state allows one trial call at a time."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from purgatory.domain.model import HALF_OPENED, OpenedState
 
 
 class CircuitOpen(Exception):
-    """The service is not asked for another `retry_after_s` seconds."""
+    """The circuit is open for another `retry_after_s` seconds."""
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__("The circuit is open")
@@ -18,23 +18,23 @@ class CircuitOpen(Exception):
 
 
 class Circuit:
-    """Opens for `open_s` seconds after `threshold` calls in a row that ended in an error for which `fails` holds.
+    """A circuit that opens for `open_s` seconds after `threshold` consecutive errors for which `fails` is true.
 
-    When the time is over the library lets every call through; here the first one tries alone.
+    A half-open circuit of the library allows every call. This one allows only the first call until it has ended.
     """
 
     def __init__(self, *, threshold: int, open_s: float, fails: Callable[[BaseException], bool]) -> None:
         self._open_s = open_s
         self._fails = fails
-        breakers = SyncCircuitBreakerFactory(threshold, open_s, exclude=[(BaseException, self._proves_life)])
+        breakers = SyncCircuitBreakerFactory(threshold, open_s, exclude=[(BaseException, self._counts_as_success)])
         self._breaker = breakers.get_breaker("service")
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Around a call.
+        """Surround a call to the service.
 
         Raises:
-            CircuitOpen: the call is not to be made.
+            CircuitOpen: the call must not be made.
         """
         if self._breaker.context.state == HALF_OPENED:
             raise CircuitOpen(self._open_s)
@@ -42,11 +42,11 @@ class Circuit:
             with self._breaker:
                 yield
         except OpenedState as opened:
-            opened.__traceback__ = None  # the library raises this one again and again, and each time it would grow
+            opened.__traceback__ = None  # the library raises the same exception each time, so its traceback would grow
             raise CircuitOpen(max(0.0, opened.opened_at + self._open_s - time.time())) from None
 
-    def _proves_life(self, error: BaseException) -> bool:
-        """A refusal does. A cancelled call says nothing, which is too little to close the circuit for."""
+    def _counts_as_success(self, error: BaseException) -> bool:
+        """An error response counts as success. A cancelled call is neutral and must not close a half-open circuit."""
         if isinstance(error, asyncio.CancelledError):
             return self._breaker.context.state != HALF_OPENED
         return not self._fails(error)

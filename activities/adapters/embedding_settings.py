@@ -1,4 +1,4 @@
-"""Who embeds the catalogue and every query that searches it."""
+"""The setting for the provider that embeds the catalogue and the search queries."""
 
 from typing import Literal
 
@@ -6,9 +6,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class EmbeddingSettings(BaseSettings):
-    """`EMBEDDING_PROVIDER`: `minilm` in our own process, or `openai`, which is paid.
+    """`EMBEDDING_PROVIDER`: `minilm` runs in the worker process; `openai` is a paid API.
 
-    One for the whole catalogue: vectors of different models are never compared.
+    The whole catalogue uses one provider, because vectors of different models cannot be compared.
     """
 
     model_config = SettingsConfigDict(env_prefix="EMBEDDING_", frozen=True, extra="ignore", env_ignore_empty=True)

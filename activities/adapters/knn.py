@@ -1,4 +1,4 @@
-"""Nearest neighbours over skill scores, by scikit-learn."""
+"""Find the nearest learners by their skill scores, with scikit-learn."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from sklearn.metrics.pairwise import nan_euclidean_distances
 from domain.recommending.recommendations import EarlierLearners
 
 REACH: Final = 0.25
-"""A difference of so much a skill (root mean square) lowers the nearness to about a third."""
+"""The root mean square difference per skill at which the nearness falls to about a third."""
 
 
 class KnnNearestLearners:
-    """The port NearestLearners. A skill that one of the two has no score in is left out of their distance."""
+    """A NearestLearners. The distance of two learners ignores skills in which one of them has no score."""
 
     async def nearest(
         self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
@@ -27,13 +27,13 @@ class KnnNearestLearners:
 def _nearest(
     profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
 ) -> tuple[tuple[UUID, float], ...]:
-    """Learners without a common skill are not near."""
+    """Return at most `k` learners, nearest first, without those who have no skill in common."""
     scored = ((skill, score) for skill, score in sorted(profile.items()) if skill in learners.scores)
     known = {skill: float(score) for skill, score in scored if score is not None}
     if not known or not learners.ids:
         return ()
     theirs = np.array([learners.scores[skill] for skill in known], dtype=float).T  # None becomes "not a number"
-    # The library scales what both know up to all skills, so dividing by their number gives the mean square.
+    # The library scales the sum over common skills up to all skills, so dividing by their number gives the mean square.
     squares = nan_euclidean_distances([list(known.values())], theirs, squared=True)[0] / len(known)
     nearness = np.nan_to_num(np.exp(-squares / REACH**2)).round(6)
     kth = np.sort(nearness)[-min(k, len(nearness))]

@@ -1,7 +1,7 @@
-"""Text analysis in child processes, each of which can be stopped without stopping the worker.
+"""Text analysis in child processes, each of which can be killed without stopping the worker.
 
-A process pool of the standard library, or of pebble, imports the worker's main module in each child: 80 MB and 5 s a
-child, measured. A child of this module imports the domain only: 9 MB and 0.3 s.
+A process pool of the standard library or of pebble imports the worker's main module in each child: 80 MB and 5 s per
+child, measured. A child of this module imports only the domain: 9 MB and 0.3 s.
 """
 
 import asyncio
@@ -20,20 +20,21 @@ from activities.adapters.text_process_child import LENGTH, OUT_OF_MEMORY, Failur
 from domain.errors import AnalysisFailed
 
 MOST_PROCESSES: Final = 4
-"""Children at a time. They are started when they are needed, and most workers need one."""
+"""The most children at a time. They are started on demand, and most workers need one."""
 DEADLINE_S: Final = 5.0
-"""For one analysis, which takes milliseconds."""
+"""The time limit of one analysis, which usually takes milliseconds."""
 START_S: Final = 60.0
-"""For the start of a child on a busy machine."""
+"""The time limit for the start of a child, long enough for a busy machine."""
 TRIES: Final = 2
-"""A second try tells a text that crashes every child from a child that was killed for another reason."""
+"""The number of attempts. The second one distinguishes a text that crashes every child from a child that was killed for
+another reason."""
 MOST_BYTES: Final = 256 << 20
-"""Of memory, for a child: it uses 17 MB, and all of them fit into a worker's container."""
+"""The memory limit of a child, which uses 17 MB. All children together fit into a worker's container."""
 
 _ROOT: Final = Path(__file__).parents[2]
 _PROGRAM: Final = f"from {text_process_child.__name__} import main; main({{}}, {{}})"
-_KEPT: Final = ("PATH", "LANG", "LC_ALL", "PYTHONPATH")
-"""The variables that a child is given: no secrets are among them."""
+_ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "PYTHONPATH")
+"""The environment variables of a child; none of them is a secret."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -42,11 +43,11 @@ log = structlog.get_logger(__name__)
 
 
 class _ChildLostError(Exception):
-    """The child was stopped, crashed, or ran out of memory; its text says which."""
+    """The child was killed, crashed or ran out of memory, as the message says."""
 
 
 class ProcessAnalysis:
-    """A TextAnalysis. `deadline_s` bounds a try; the event loop is never blocked."""
+    """A TextAnalysis in child processes. `deadline_s` limits each attempt; the event loop is never blocked."""
 
     def __init__(self, *, deadline_s: float = DEADLINE_S, most_bytes: int = MOST_BYTES) -> None:
         self._deadline_s = deadline_s
@@ -77,7 +78,7 @@ class ProcessAnalysis:
             self._idle.pop().kill()
 
     async def _ask(self, request: bytes) -> object:
-        """The reply of an idle child. A child that did not reply, for whatever reason, is killed."""
+        """Send the request to an idle child and return its reply; kill the child if it does not reply."""
         async with self._free:
             child = self._idle.pop() if self._idle else await _Child.start(self._deadline_s, self._most_bytes)
             try:
@@ -97,7 +98,7 @@ class _Child:
 
     @classmethod
     async def start(cls, deadline_s: float, most_bytes: int) -> Self:
-        # The child's own limit ends it where this process was killed and cannot.
+        # The child also limits itself, in case this process is killed.
         limits = (int(deadline_s) + 2, most_bytes)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -105,7 +106,7 @@ class _Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=_ROOT,
-            env={name: os.environ[name] for name in _KEPT if name in os.environ},
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         )
         child = cls(process, cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout))
         try:
@@ -116,7 +117,11 @@ class _Child:
         return child
 
     async def ask(self, request: bytes, deadline_s: float) -> object:
-        """Raises _ChildLostError."""
+        """Return the reply.
+
+        Raises:
+            _ChildLostError: the child did not reply.
+        """
         try:
             async with asyncio.timeout(deadline_s):
                 reply = await self._exchange(request)

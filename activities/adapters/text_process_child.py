@@ -1,7 +1,7 @@
-"""What runs in a child process that analyses texts.
+"""The program of a child process that analyses texts.
 
-It reads requests from standard input and writes a reply to each: a length, then a pickle. It ends when its input ends,
-as it does when the parent dies.
+It reads requests from standard input and writes one reply per request: a length, then a pickle. It exits when its input
+ends, which also happens when the parent dies.
 """
 
 import os
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
 
-import domain.grading.model_grading  # noqa: F401  # imported at start, so that the first request need not wait for it
+import domain.grading.model_grading  # noqa: F401  # imported at the start, so that the first request is fast
 
 LENGTH: Final = struct.Struct("!Q")
 OUT_OF_MEMORY: Final = "MemoryError"
@@ -24,7 +24,7 @@ OUT_OF_MEMORY: Final = "MemoryError"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An exception without its text, which may hold a part of the essay: its class, and where it was raised."""
+    """The class of an exception and where it was raised, without its message, which may contain part of the essay."""
 
     error: str
     where: str
@@ -34,10 +34,10 @@ Request: TypeAlias = tuple[Callable[..., object], tuple[Any, ...], dict[str, Any
 
 
 def main(seconds: int, most_bytes: int) -> None:
-    """Bounds the time of a request and the memory by the kernel's means, which no code in the request can hold up."""
+    """Serve requests. The kernel enforces the limits of time and memory, so no code in a request can evade them."""
     requests, replies = _private_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the parent decides: it may still wait for a reply
+        signal.signal(number, signal.SIG_IGN)  # the parent decides when to stop: it may still wait for a reply
     with suppress(ValueError, OSError):  # macOS has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
     while header := requests.read(LENGTH.size):
@@ -50,7 +50,7 @@ def main(seconds: int, most_bytes: int) -> None:
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output, which nothing else can read or write afterwards: prints go to standard error."""
+    """Take over standard input and output, so that only this program uses them; prints go to standard error."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -62,7 +62,7 @@ def _reply(request: bytes) -> bytes:
     try:
         function, args, kwargs = pickle.loads(request)  # noqa: S301  # the parent wrote it
         return pickle.dumps(function(*args, **kwargs))
-    except Exception as error:  # noqa: BLE001  # whatever it is, the parent decides
+    except Exception as error:  # noqa: BLE001  # the parent handles every failure
         return pickle.dumps(_failure(error))
 
 

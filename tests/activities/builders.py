@@ -1,4 +1,4 @@
-"""Submitted assessments, and what the steps find when they begin to work on one."""
+"""Builders of submitted assessments and of the stored data that the steps read."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
 
 
 async def submitted(session: AsyncSession, **columns: Any) -> Assessment:
-    """Claimed by a workflow and not worked on yet."""
+    """An assessment that a workflow has claimed, without any finished step."""
     return await an_assessment(
         session, status="awaiting_async", submitted_at=MINUTE_AGO, claimed_at=MINUTE_AGO, **columns
     )
@@ -41,7 +41,7 @@ async def essays_of(database: Database, assessment: Assessment) -> tuple[UUID, .
 
 
 async def score_everything(database: Database, assessment: Assessment) -> None:
-    """What must be there before evidence can be looked for."""
+    """Run the scoring steps, which come before the search for evidence."""
     run = run_of(assessment)
     await ScoreRules(database).score_rules(run)
     batch = EssaysInput(run=run, essays=left(await essays_of(database, assessment)))
@@ -55,7 +55,7 @@ def left(
 
 
 async def searchable_credentials(session: AsyncSession, number: int = 12) -> list[IndexedCredential]:
-    """Credentials of the catalogue that teach what the role needs, with a vector each."""
+    """Credentials of the catalogue that teach the role's skills, each with a vector."""
     targets = await session.scalar(select(RoleRow.skills_profile).where(RoleRow.id == ROLE_ID))
     assert targets
     taught = CredentialRow.skills.op("&&")([target["skill"] for target in targets])
@@ -91,13 +91,13 @@ async def an_index(session: AsyncSession) -> InMemoryCredentialIndex:
 
 
 async def job_row(session: AsyncSession, key: JobKey) -> AsyncJobRow:
-    """The job as the database has it now."""
+    """The job's current row in the database."""
     statement = select(AsyncJobRow).where(AsyncJobRow.id == key.id)
     return (await session.execute(statement, execution_options={"populate_existing": True})).scalar_one()
 
 
 class CountingGrader(FakeEssayGrader):
-    """Remembers the batches it was given, and first raises what `failures` holds."""
+    """A grader that records its batches and first raises `failures`, one per call."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)

@@ -1,4 +1,4 @@
-"""What a later revision has to do, as the published result and the reviews say it."""
+"""The plan of a later revision, from the published result and the reviews."""
 
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -45,7 +45,7 @@ class Steps:
         self._index: InMemoryCredentialIndex | None = None
 
     async def first(self, assessment: Assessment, reason: DegradedReason = LOCAL) -> Publication:
-        """A published result whose essays the local grader read."""
+        """Publish a result with essays that the local grader scored."""
         run = run_of(assessment)
         await ScoreRules(self._database).score_rules(run)
         batch = EssaysInput(run=run, essays=left(await essays_of(self._database, assessment), reason))
@@ -76,7 +76,7 @@ class Steps:
         await ScoreEssay(self._database, Grader(), ONE_SAMPLE).score_essay(wanted)
 
     async def review(self, assessment: Assessment, essay: UUID, level: int) -> None:
-        """Somebody sets that level, by its place, for every criterion."""
+        """Review the essay with the level at that position for every criterion."""
         async with self._database.transaction() as uow:
             items = {item.snapshot_id: item for item in await uow.assessments.items(assessment.id)}
         criteria = items[essay].question.rubric.criteria  # type: ignore[union-attr]  # a text
@@ -137,9 +137,7 @@ async def test_before_its_time_nothing_is_healed(steps: Steps, assessment: Asses
         DegradedReason.ESSAY_TOO_LONG_FOR_MODEL,
     ],
 )
-async def test_what_does_not_pass_by_itself_is_left_alone(
-    steps: Steps, assessment: Assessment, reason: DegradedReason
-) -> None:
+async def test_a_permanent_reason_is_not_healed(steps: Steps, assessment: Assessment, reason: DegradedReason) -> None:
     assert not (await steps.first(assessment, reason)).heals
 
     assert not (await steps.begin(assessment)).healing
@@ -149,7 +147,7 @@ async def test_an_assessment_without_a_result_has_nothing_to_revise(steps: Steps
     assert await steps.begin(assessment) == RevisionPlan()
 
 
-async def test_an_assessment_that_does_not_exist_is_told(steps: Steps, assessment: Assessment) -> None:
+async def test_an_assessment_that_does_not_exist_is_an_error(steps: Steps, assessment: Assessment) -> None:
     with pytest.raises(NotFound):
         await BeginRevision(steps._database).begin_revision(RevisionRequest(assessment_id=uuid4(), heal=True))
     del assessment
@@ -205,7 +203,9 @@ async def test_healing_that_takes_points_away_asks_for_a_review_and_says_so(
     assert event.payload["data"]["lowered"] is True
 
 
-async def test_an_attempt_that_published_nothing_is_begun_afresh(steps: Steps, assessment: Assessment) -> None:
+async def test_a_revision_whose_attempt_published_nothing_restarts_its_steps(
+    steps: Steps, assessment: Assessment
+) -> None:
     await steps.first(assessment)
     plan = await steps.begin(assessment)
     await steps.grade(assessment, plan, plan.essays[0].essay)
@@ -213,7 +213,7 @@ async def test_an_attempt_that_published_nothing_is_begun_afresh(steps: Steps, a
     assert await steps.begin(assessment) == plan
 
 
-async def test_the_epoch_of_the_last_answers_is_told(steps: Steps, assessment: Assessment) -> None:
+async def test_the_plan_contains_the_epoch_of_the_last_answers(steps: Steps, assessment: Assessment) -> None:
     await steps.first(assessment)
     plan = await steps.begin(assessment)
     essay = plan.essays[0].essay

@@ -32,7 +32,7 @@ class CountingNearest(FakeNearestLearners):
 
 @pytest.fixture
 async def found(session: AsyncSession, database: Database, assessment: Assessment) -> Assessment:
-    """With evidence."""
+    """An assessment with evidence."""
     await score_everything(database, assessment)
     activity = RetrieveEvidence(database, FakeEmbedder(), await an_index(session))
     await activity.retrieve_evidence(run_of(assessment))
@@ -44,7 +44,7 @@ async def blended(database: Database, assessment: Assessment) -> Blend:
         return await uow.jobs.output(run_of(assessment).job(Step.BLEND_RECOMMENDATIONS), Blend)
 
 
-async def test_what_was_found_is_ranked(database: Database, found: Assessment) -> None:
+async def test_the_evidence_is_ranked(database: Database, found: Assessment) -> None:
     count = await BlendRecommendations(database, FakeNearestLearners()).blend_recommendations(run_of(found))
 
     blend = await blended(database, found)

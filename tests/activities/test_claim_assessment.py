@@ -28,7 +28,7 @@ async def audited(session: AsyncSession, assessment: Assessment) -> list[str]:
     return sorted(found)
 
 
-async def test_a_submitted_assessment_is_taken_up_with_its_answered_essays(
+async def test_a_submitted_assessment_is_claimed_with_its_answered_essays(
     session: AsyncSession, database: Database
 ) -> None:
     assessment = await an_assessment(session, status="awaiting_async", submitted_at=MINUTE_AGO)
@@ -125,7 +125,7 @@ async def test_a_finished_assessment_is_left_alone(session: AsyncSession, databa
     assert await audited(session, assessment) == []
 
 
-async def test_an_assessment_of_an_erased_person_is_not_taken_up(session: AsyncSession, database: Database) -> None:
+async def test_an_assessment_of_an_erased_user_is_not_claimed(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session, status="awaiting_async", submitted_at=MINUTE_AGO)
     await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
 

@@ -1,4 +1,4 @@
-"""Traces with everything in them stay on a developer's machine."""
+"""Full traces are allowed only on a developer's machine."""
 
 import pytest
 from pydantic import ValidationError
@@ -29,7 +29,7 @@ def failing(at_hand: str) -> None:
         raise RuntimeError("after it") from error
 
 
-def test_a_trace_tells_the_causes_and_what_was_at_hand() -> None:
+def test_a_trace_contains_causes_and_local_variables() -> None:
     with pytest.raises(RuntimeError) as failure:
         failing("an answer")
 

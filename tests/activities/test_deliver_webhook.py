@@ -1,4 +1,4 @@
-"""One request to a partner by its rules: once on record, never without need, never to whom it must not go."""
+"""One webhook request: it is recorded once, not repeated without need, and not sent to a forbidden endpoint."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ async def status(session: AsyncSession, delivery: Delivery) -> str:
     return (await session.scalars(statement)).one()
 
 
-async def test_a_success_is_told_and_recorded(
+async def test_a_success_is_returned_and_recorded(
     session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
 ) -> None:
     assert await run(deliver, delivery) == AttemptResult(status=DeliveryStatus.DELIVERED, attempts=1, code=200)
@@ -69,7 +69,7 @@ async def test_a_success_is_told_and_recorded(
 
 
 @pytest.mark.parametrize(("found", "wait_s"), [(answer(500), 300.0), (answer(503, retry_after_s=900.0), 900.0)])
-async def test_a_failure_is_an_answer_and_no_error(
+async def test_a_failed_request_is_a_result_and_not_an_error(
     deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender, found: WebhookResponse, wait_s: float
 ) -> None:
     sender.answers = [found]
@@ -80,7 +80,7 @@ async def test_a_failure_is_an_answer_and_no_error(
 
 
 @pytest.mark.parametrize(("found", "then_wait_s"), [(answer(410), 300.0), (answer(500), None)])
-async def test_what_is_gone_or_the_last_is_a_dead_letter(
+async def test_a_gone_endpoint_or_the_last_failure_makes_a_dead_letter(
     deliver: DeliverWebhook,
     delivery: Delivery,
     sender: ScriptedSender,
@@ -106,7 +106,7 @@ async def test_an_attempt_on_record_is_not_made_again(
     assert len(sender.sent) == 1
 
 
-async def test_a_run_that_lost_count_learns_it(
+async def test_a_run_with_an_outdated_attempt_number_gets_the_stored_state(
     deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
 ) -> None:
     sender.answers = [answer(500)]
@@ -118,7 +118,7 @@ async def test_a_run_that_lost_count_learns_it(
 
 
 @pytest.mark.parametrize("ended", [DeliveryStatus.DELIVERED, DeliveryStatus.DEAD_LETTER, DeliveryStatus.CANCELLED])
-async def test_what_has_ended_is_not_sent(
+async def test_an_ended_delivery_is_not_sent(
     session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender, ended: DeliveryStatus
 ) -> None:
     await session.execute(update(WebhookDeliveryRow).where(WebhookDeliveryRow.id == delivery.id).values(status=ended))
@@ -127,7 +127,7 @@ async def test_what_has_ended_is_not_sent(
     assert sender.sent == []
 
 
-async def test_what_must_not_be_sent_is_cancelled(
+async def test_a_forbidden_delivery_is_cancelled(
     session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
 ) -> None:
     await session.execute(update(WebhookEndpointRow).values(enabled=False))
@@ -137,7 +137,7 @@ async def test_what_must_not_be_sent_is_cancelled(
     assert await status(session, delivery) == "cancelled"
 
 
-async def test_a_full_endpoint_is_left_alone(
+async def test_an_endpoint_without_a_free_slot_gets_no_request(
     deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
 ) -> None:
     with deliver._slots.held(delivery.endpoint_id), pytest.raises(ApplicationError) as refused:
@@ -147,7 +147,7 @@ async def test_a_full_endpoint_is_left_alone(
     assert sender.sent == []
 
 
-async def test_a_rate_limit_is_kept(
+async def test_a_rate_limit_is_respected(
     session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery, sender: ScriptedSender
 ) -> None:
     await session.execute(update(WebhookEndpointRow).values(rate_limit_per_minute=1))
@@ -162,7 +162,9 @@ async def test_a_rate_limit_is_kept(
     assert (refused.value.category, len(sender.sent)) == (ApplicationErrorCategory.BENIGN, 1)
 
 
-async def test_giving_up_is_a_dead_letter(session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery) -> None:
+async def test_closing_a_delivery_makes_it_a_dead_letter(
+    session: AsyncSession, deliver: DeliverWebhook, delivery: Delivery
+) -> None:
     closed = await ActivityEnvironment().run(
         deliver.close_delivery, CloseInput(delivery_id=delivery.id, reason="given_up")
     )
@@ -171,7 +173,7 @@ async def test_giving_up_is_a_dead_letter(session: AsyncSession, deliver: Delive
 
 
 class CutOffSender(ScriptedSender):
-    """The database is away once the partner has answered."""
+    """A database that is unavailable once the partner has responded."""
 
     def __init__(self, database: FailingDatabase) -> None:
         super().__init__()
@@ -182,7 +184,7 @@ class CutOffSender(ScriptedSender):
         return await super().send(message)
 
 
-async def test_what_could_not_be_recorded_is_sent_again_as_it_was(
+async def test_a_request_that_could_not_be_recorded_is_repeated_unchanged(
     session: AsyncSession, database: Database, delivery: Delivery
 ) -> None:
     failing = FailingDatabase(database)
@@ -201,7 +203,7 @@ async def test_what_could_not_be_recorded_is_sent_again_as_it_was(
 
 
 class RacingSender(ScriptedSender):
-    """Another attempt of the same number is on record before this one's answer."""
+    """A sender during whose request another attempt with the same number is recorded."""
 
     deliver: DeliverWebhook | None = None
     delivery: Delivery | None = None

@@ -12,7 +12,7 @@ def texts(number: int) -> list[CatalogText]:
 
 
 class FailingEmbedder(FakeEmbedder):
-    """Gives up after so many batches."""
+    """Fail after that number of batches."""
 
     def __init__(self, batches: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ async def test_a_repetition_embeds_nothing() -> None:
     assert embedder.batches == [3]
 
 
-async def test_it_goes_on_where_it_stopped() -> None:
+async def test_a_repeated_call_continues_where_the_last_one_stopped() -> None:
     artifacts = InMemoryEmbeddingArtifacts(texts(5))
     with pytest.raises(ExternalServiceError):
         await embed_catalog(artifacts, FailingEmbedder(batches=2), batch=2)
@@ -57,7 +57,7 @@ async def test_only_a_changed_text_is_embedded_again() -> None:
     assert await embed_catalog(artifacts, FakeEmbedder()) == 1
 
 
-async def test_progress_is_told_after_each_batch() -> None:
+async def test_progress_is_reported_after_each_batch() -> None:
     told: list[tuple[int, int]] = []
 
     await embed_catalog(

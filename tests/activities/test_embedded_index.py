@@ -1,4 +1,4 @@
-"""A catalogue that the configured model has not embedded is not searched as if there were nothing in it."""
+"""A catalogue that the configured model has not embedded is an error, not an empty catalogue."""
 
 from collections.abc import AsyncIterator
 
@@ -33,7 +33,7 @@ def texts(number: int) -> list[CatalogText]:
 
 
 def an_index(
-    artifacts: InMemoryEmbeddingArtifacts, runs: RecordingCatalogRuns, asked_every_s: float = 0
+    artifacts: InMemoryEmbeddingArtifacts, runs: RecordingCatalogRuns, check_every_s: float = 0
 ) -> EmbeddedIndex:
     return EmbeddedIndex(
         InMemoryCredentialIndex([]),
@@ -41,11 +41,11 @@ def an_index(
         runs,
         FakeEmbedder.provider,
         FakeEmbedder.model,
-        asked_every_s=asked_every_s,
+        check_every_s=check_every_s,
     )
 
 
-async def test_before_the_catalogue_is_embedded_it_says_so_and_has_it_done() -> None:
+async def test_before_the_catalogue_is_embedded_a_search_fails_and_starts_the_embedding() -> None:
     runs = RecordingCatalogRuns()
 
     with pytest.raises(ExternalServiceError):
@@ -54,7 +54,7 @@ async def test_before_the_catalogue_is_embedded_it_says_so_and_has_it_done() -> 
     assert runs.starts == 1
 
 
-async def test_afterwards_it_is_searched() -> None:
+async def test_an_embedded_catalogue_is_searched() -> None:
     artifacts, runs = InMemoryEmbeddingArtifacts(texts(3)), RecordingCatalogRuns()
     index = an_index(artifacts, runs)
     with pytest.raises(ExternalServiceError):
@@ -66,7 +66,7 @@ async def test_afterwards_it_is_searched() -> None:
     assert runs.starts == 1
 
 
-async def test_what_is_new_in_a_catalogue_does_not_stop_the_search_in_the_rest() -> None:
+async def test_new_credentials_do_not_stop_the_search() -> None:
     artifacts, runs = InMemoryEmbeddingArtifacts(texts(100)), RecordingCatalogRuns()
     await embed_catalog(artifacts, FakeEmbedder(), at_most=95)
 
@@ -77,7 +77,7 @@ async def test_what_is_new_in_a_catalogue_does_not_stop_the_search_in_the_rest()
 
 async def test_postgres_is_not_asked_at_every_search_and_one_run_is_enough() -> None:
     runs = RecordingCatalogRuns()
-    index = an_index(InMemoryEmbeddingArtifacts(texts(3)), runs, asked_every_s=60)
+    index = an_index(InMemoryEmbeddingArtifacts(texts(3)), runs, check_every_s=60)
 
     for _ in range(3):
         with pytest.raises(ExternalServiceError):
@@ -91,7 +91,7 @@ async def test_an_engine_that_does_not_start_the_run_changes_nothing() -> None:
         await an_index(InMemoryEmbeddingArtifacts(texts(1)), RecordingCatalogRuns(down=True)).search([QUERY], limit=1)
 
 
-async def test_an_empty_catalogue_lacks_nothing() -> None:
+async def test_an_empty_catalogue_counts_as_embedded() -> None:
     assert (await an_index(InMemoryEmbeddingArtifacts([]), RecordingCatalogRuns()).search([QUERY], limit=1)).hits
 
 
@@ -103,7 +103,7 @@ class Embedder(FakeEmbedder):
 
 @pytest.fixture
 async def engine(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
-    """The project's catalogue, which nobody has embedded."""
+    """The project's catalogue without embeddings."""
     with databases.new(f"{worker}_switched") as url:
         engine = create_engine(settings_of(url))
         async with engine.begin() as connection:
@@ -112,11 +112,11 @@ async def engine(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine
         await engine.dispose()
 
 
-async def test_after_a_change_of_provider_nothing_of_the_former_is_found(engine: AsyncEngine) -> None:
+async def test_after_a_change_of_provider_vectors_of_the_former_one_are_not_searched(engine: AsyncEngine) -> None:
     artifacts, runs = SqlEmbeddingArtifacts(engine), RecordingCatalogRuns()
     embedded = await embed_catalog(artifacts, Embedder(*BEFORE))
     now = PgVectorIndex(engine, *NOW)
-    guarded = EmbeddedIndex(now, artifacts, runs, *NOW, asked_every_s=0)
+    guarded = EmbeddedIndex(now, artifacts, runs, *NOW, check_every_s=0)
 
     found = (await now.search([SearchQuery(text="data", vector=bag_of_words("data"))], limit=10)).hits
     with pytest.raises(ExternalServiceError):

@@ -1,4 +1,4 @@
-"""One endpoint's share of a worker, and when those who found no room come again."""
+"""The concurrency limit of an endpoint, and when a postponed attempt is retried."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -52,7 +52,7 @@ def delay_s(slots: EndpointConcurrencyLimiter) -> float:
 
 
 @pytest.mark.usefixtures("full")
-def test_a_full_endpoint_refuses_as_something_expected(slots: EndpointConcurrencyLimiter) -> None:
+def test_a_full_endpoint_raises_a_benign_error(slots: EndpointConcurrencyLimiter) -> None:
     refused = refusal(slots)
 
     assert (refused.type, refused.category) == ("EndpointBusy", ApplicationErrorCategory.BENIGN)
@@ -65,7 +65,7 @@ def test_a_full_endpoint_leaves_room_to_all_others(slots: EndpointConcurrencyLim
         pass
 
 
-def test_who_leaves_makes_room(slots: EndpointConcurrencyLimiter, full: ExitStack) -> None:
+def test_an_ended_request_frees_its_slot(slots: EndpointConcurrencyLimiter, full: ExitStack) -> None:
     full.close()
 
     with slots.held(ENDPOINT):
@@ -73,14 +73,14 @@ def test_who_leaves_makes_room(slots: EndpointConcurrencyLimiter, full: ExitStac
 
 
 @pytest.mark.usefixtures("full")
-def test_those_who_wait_come_one_after_the_other(slots: EndpointConcurrencyLimiter, clock: Clock) -> None:
+def test_postponed_attempts_get_increasing_delays(slots: EndpointConcurrencyLimiter, clock: Clock) -> None:
     clock.now += 1
 
     assert [delay_s(slots) for _ in range(4)] == [0.5, 1.0, 1.5, 2.0]
 
 
 @pytest.mark.usefixtures("full")
-def test_nobody_comes_again_at_once(slots: EndpointConcurrencyLimiter) -> None:
+def test_a_postponed_attempt_has_a_minimum_delay(slots: EndpointConcurrencyLimiter) -> None:
     assert delay_s(slots) >= SHORTEST_S
 
 
@@ -100,7 +100,7 @@ def test_requests_that_do_not_end_count_before_they_do(slots: EndpointConcurrenc
 
 
 @pytest.mark.usefixtures("full")
-def test_nobody_is_sent_away_for_ever(slots: EndpointConcurrencyLimiter, clock: Clock) -> None:
+def test_a_delay_has_a_maximum(slots: EndpointConcurrencyLimiter, clock: Clock) -> None:
     clock.now += 15
 
     assert max(delay_s(slots) for _ in range(1000)) == LONGEST_S

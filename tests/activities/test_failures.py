@@ -1,4 +1,4 @@
-"""What leaves an activity, and what of it may be seen."""
+"""The failures that leave an activity, without sensitive data."""
 
 import asyncio
 from typing import Any
@@ -47,12 +47,12 @@ UNFORESEEN = [
 
 
 @pytest.mark.parametrize("kind", [Conflict, CorruptData, Erased, InvalidAssessmentState, InvalidInput, NotFound])
-def test_what_a_retry_cannot_mend_is_not_retried(kind: type[AppError]) -> None:
+def test_permanent_failures_are_not_retried(kind: type[AppError]) -> None:
     assert translate(kind("Assessment 1")).type in NON_RETRYABLE
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable("Away"), ExternalServiceError("Away"), TimeoutError(), OSError()])
-def test_what_passes_by_itself_is_retried(error: Exception) -> None:
+def test_transient_failures_are_retried(error: Exception) -> None:
     assert translate(error).type not in NON_RETRYABLE
 
 
@@ -67,7 +67,7 @@ def test_a_domain_error_keeps_its_code_and_its_message_and_says_what_helps() -> 
 
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
-def test_what_nobody_foresaw_keeps_its_class_only(error: Exception) -> None:
+def test_an_unexpected_error_keeps_only_its_class(error: Exception) -> None:
     failure = translate(error)
 
     assert failure.type == UNEXPECTED
@@ -76,7 +76,7 @@ def test_what_nobody_foresaw_keeps_its_class_only(error: Exception) -> None:
     assert "MARKER" not in str(failure)
 
 
-def test_what_an_activity_says_on_purpose_is_left_as_it_is() -> None:
+def test_an_application_error_is_not_changed() -> None:
     failure = ApplicationError("Over the cap", type="OverCap")
 
     assert translate(failure) is failure
@@ -87,7 +87,7 @@ def test_a_job_holds_the_code_or_the_class() -> None:
 
 
 class Raising(ActivityInboundInterceptor):
-    """The end of the chain."""
+    """The innermost interceptor."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -98,7 +98,7 @@ class Raising(ActivityInboundInterceptor):
 
 
 async def leaving(error: BaseException, *, debug: bool = False) -> Any:
-    """What the interceptor lets out of an activity that raises `error`."""
+    """The failure that leaves an activity that raises `error`."""
     inbound = FailureInterceptor(debug=debug).intercept_activity(Raising(error))
 
     @activity.defn
@@ -109,7 +109,7 @@ async def leaving(error: BaseException, *, debug: bool = False) -> Any:
 
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
-async def test_no_cause_goes_along(error: Exception) -> None:
+async def test_the_failure_has_no_cause(error: Exception) -> None:
     with capture_logs() as logs, pytest.raises(ApplicationError) as failure:
         await leaving(error)
 
@@ -120,7 +120,7 @@ async def test_no_cause_goes_along(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
-async def test_who_debugs_sees_the_error_itself(error: Exception) -> None:
+async def test_with_debug_the_original_error_is_the_cause(error: Exception) -> None:
     with capture_logs() as logs, pytest.raises(ApplicationError) as failure:
         await leaving(error, debug=True)
 
@@ -143,7 +143,7 @@ async def test_an_expected_failure_is_logged_without_a_place() -> None:
     assert (logs[0]["error"], logs[0]["where"]) == ("StorageUnavailable", None)
 
 
-async def test_what_is_no_trouble_warns_nobody() -> None:
+async def test_a_benign_failure_is_not_logged_as_a_warning() -> None:
     with capture_logs() as logs, pytest.raises(ApplicationError):
         await leaving(ApplicationError("Not its turn", category=ApplicationErrorCategory.BENIGN))
 

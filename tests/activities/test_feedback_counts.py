@@ -1,4 +1,4 @@
-"""What earlier learners made of their recommendations changes the next learner's."""
+"""Feedback of earlier learners changes the recommendations of the next learner."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,11 +27,11 @@ from tests.support.rolled_back_database import RolledBackDatabase
 WEIGHTS = {"gap_coverage": 0.75, "similarity": 0.25}
 FEATURES = {"gap_coverage": 0.4, "similarity": 0.8}
 SCORE = 0.5
-"""What the weights make of the features."""
+"""The weighted sum of the features."""
 
 
 async def a_recommendation(session: AsyncSession, organization_id: UUID, credentials: Sequence[UUID]) -> dict[str, Any]:
-    """Of these credentials to a new learner of the organization; what all feedback on it has in common."""
+    """Recommend these credentials to a new learner; return the columns that all feedback on it shares."""
     user_id = await a_user(session, organization_id)
     now = datetime.now(UTC)
     assessment = await an_assessment(
@@ -77,7 +77,7 @@ async def tallies(database: Database, assessment: Assessment) -> tuple[Tally, ..
 async def blended(
     session: AsyncSession, database: Database, organization_id: UUID, index: InMemoryCredentialIndex
 ) -> Blend:
-    """For a new learner of the organization, who answers everything right but essays."""
+    """The result of a new learner of the organization who answers everything but the essays correctly."""
     learner = await submitted(session, user_id=await a_user(session, organization_id))
     await score_everything(database, learner)
     await RetrieveEvidence(database, FakeEmbedder(), index).retrieve_evidence(run_of(learner))
@@ -86,10 +86,12 @@ async def blended(
         return await uow.jobs.output(run_of(learner).job(Step.BLEND_RECOMMENDATIONS), Blend)
 
 
-async def test_what_many_rejected_sinks_for_the_next_learner(session: AsyncSession, database: Database) -> None:
+async def test_a_credential_that_many_rejected_ranks_lower_for_the_next_learner(
+    session: AsyncSession, database: Database
+) -> None:
     organization_id, index = await an_organization(session), await an_index(session)
     before = await blended(session, database, organization_id, index)
-    # A prerequisite stays before what needs it, whatever is thought of it.
+    # A prerequisite stays before the credential that needs it, whatever its feedback.
     disliked = next(item for item in before.items if item.evidence == (item.credential_id,))
     others = [item.credential_id for item in before.items if item != disliked]
     for _ in range(LEAST_REACTIONS):
@@ -126,7 +128,7 @@ async def test_a_reaction_to_a_whole_list_counts_once(
     assert await tallies(database, assessment) == (Tally(score=SCORE, reactions=1.0, liked=1.0),)
 
 
-async def test_the_last_word_on_a_credential_counts(
+async def test_the_last_reaction_to_a_credential_counts(
     session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     (credential,) = await some_credentials(session, 1)

@@ -1,4 +1,4 @@
-"""Activities that may take long say that they are alive."""
+"""Long activities send heartbeats."""
 
 import asyncio
 from dataclasses import replace
@@ -12,7 +12,7 @@ from activities.heartbeats import HeartbeatInterceptor
 
 
 class Working(ActivityInboundInterceptor):
-    """An activity that ends when it is told to."""
+    """An activity that ends on request."""
 
     def __init__(self) -> None:
         self.done = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The index beside Postgres becomes equal to it, whatever changes meanwhile and wherever it stopped."""
+"""The index becomes equal to Postgres, despite concurrent changes and interruptions."""
 
 from collections.abc import Callable, Sequence
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from activities.embed_catalog import embed_catalog
-from activities.index_catalog import CatalogIndex, IndexDiff, converge, fill, mend, publish, rebuild
+from activities.index_catalog import CatalogIndex, IndexDiff, converge, fill, publish, rebuild, sync_index
 from domain.errors import ExternalServiceError, NotFound
 from domain.recommending.ports import CatalogText, IndexEntry, RejectedEntry
 from tests.domain.builders import an_id
@@ -19,7 +19,7 @@ def a_text(number: int, words: str = "") -> CatalogText:
 
 
 async def a_catalog(number: int = 3, writer: InMemoryIndexWriter | None = None) -> CatalogIndex:
-    """All embedded, nothing indexed."""
+    """A catalogue with all vectors and an empty index."""
     artifacts = InMemoryEmbeddingArtifacts([a_text(each) for each in range(number)])
     await embed_catalog(artifacts, FakeEmbedder())
     return CatalogIndex(
@@ -31,7 +31,7 @@ async def a_catalog(number: int = 3, writer: InMemoryIndexWriter | None = None) 
 
 
 async def change(catalog: CatalogIndex, number: int, words: str) -> None:
-    """As an import does: another text of the credential, embedded."""
+    """Change the text of a credential and embed it, as an import does."""
     artifacts = catalog.artifacts
     assert isinstance(artifacts, InMemoryEmbeddingArtifacts)
     artifacts.texts = [each for each in artifacts.texts if each.credential_id != an_id(f"c{number}")]
@@ -50,7 +50,7 @@ async def is_equal(catalog: CatalogIndex) -> bool:
 
 
 class ChangingWriter(InMemoryIndexWriter):
-    """Something happens in the catalogue at the moment a build is put live."""
+    """A writer that changes the catalogue at the moment a build is published."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,10 +74,10 @@ async def test_an_equal_index_is_left_alone() -> None:
     catalog = await a_catalog()
     await rebuild(catalog)
 
-    assert await mend(catalog) == IndexDiff(indexed=3)
+    assert await sync_index(catalog) == IndexDiff(indexed=3)
 
 
-async def test_drift_is_counted_and_mended() -> None:
+async def test_differences_are_counted_and_synchronized() -> None:
     catalog = await a_catalog(4)
     await rebuild(catalog)
     await change(catalog, 1, "Other")
@@ -101,7 +101,7 @@ async def test_a_build_is_not_searched_before_it_is_finished() -> None:
     assert await is_equal(catalog)
 
 
-async def test_a_build_goes_on_where_it_stopped() -> None:
+async def test_a_build_continues_where_it_stopped() -> None:
     catalog = await a_catalog(5)
     build = await catalog.writer.begin()
     first, *_ = (await catalog.artifacts.searchable(catalog.provider, catalog.model)).values()
@@ -114,7 +114,7 @@ async def test_a_build_goes_on_where_it_stopped() -> None:
     assert told == [(5, 5)]
 
 
-async def test_what_is_withdrawn_while_a_build_goes_live_is_not_in_it() -> None:
+async def test_a_credential_withdrawn_during_publication_is_not_in_the_index() -> None:
     writer = ChangingWriter()
     catalog = await a_catalog(writer=writer)
     writer.meanwhile = lambda: withdraw(catalog, 1)
@@ -146,17 +146,17 @@ async def test_an_index_that_refuses_too_much_does_not_go_live() -> None:
     assert await is_equal(catalog)
 
 
-async def test_a_build_that_is_gone_is_said_to_be_gone() -> None:
+async def test_a_build_that_does_not_exist_is_not_found() -> None:
     with pytest.raises(NotFound):
         await fill(await a_catalog(), "no such build")
 
 
-async def test_without_a_live_index_there_is_nothing_to_mend() -> None:
+async def test_without_a_live_index_synchronization_fails() -> None:
     with pytest.raises(NotFound):
-        await mend(await a_catalog())
+        await sync_index(await a_catalog())
 
 
-async def test_wholeness_forgives_what_is_on_its_way_and_no_more() -> None:
+async def test_a_complete_index_may_lack_only_a_few_entries() -> None:
     catalog = await a_catalog(100)
     await rebuild(catalog)
     ids = [an_id(f"c{number}") for number in range(6)]
@@ -169,7 +169,7 @@ async def test_wholeness_forgives_what_is_on_its_way_and_no_more() -> None:
 
 
 class InterruptedWriter(InMemoryIndexWriter):
-    """Fails once, after so many entries."""
+    """A writer that fails once, after that number of entries."""
 
     def __init__(self, after: int) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class InterruptedWriter(InMemoryIndexWriter):
         return await super().upsert(entries, build)
 
 
-async def test_after_a_failure_only_the_rest_is_put_in() -> None:
+async def test_after_a_failure_only_the_remaining_entries_are_added() -> None:
     writer = InterruptedWriter(after=256)
     catalog = await a_catalog(400, writer)
     build = await writer.begin()

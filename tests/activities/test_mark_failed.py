@@ -42,7 +42,9 @@ async def test_the_current_run_fails_with_its_reason(
     assert await noted(session, assessment) == (["assessment.failed"], ["assessment.failed"])
 
 
-async def test_a_failure_is_told_once(session: AsyncSession, database: Database, assessment: Assessment) -> None:
+async def test_partners_are_notified_of_a_failure_once(
+    session: AsyncSession, database: Database, assessment: Assessment
+) -> None:
     await mark(database, assessment)
 
     assert await mark(database, assessment) is AssessmentStatus.FAILED

@@ -1,4 +1,4 @@
-"""One vector of texts in several lines."""
+"""Embedding a text of several lines as one vector."""
 
 import math
 from operator import mul

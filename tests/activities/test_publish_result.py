@@ -29,7 +29,7 @@ PUBLISHED = {RuleScoreRow: 4, EssayScoreRow: 2, RecommendationRow: 1, ResultRevi
 
 
 async def rows(session: AsyncSession, assessment: Assessment) -> dict[type, int]:
-    """How many there are of what a publication writes."""
+    """The numbers of rows that a publication writes."""
     count = select(func.count())
     return {
         row: await session.scalar(count.where(row.assessment_id == assessment.id)) or 0
@@ -38,7 +38,7 @@ async def rows(session: AsyncSession, assessment: Assessment) -> dict[type, int]
 
 
 async def prepare(session: AsyncSession, database: Database, assessment: Assessment) -> None:
-    """Runs every step before the publication."""
+    """Run every step before the publication."""
     index = await an_index(session)
     await session.commit()
     await score_everything(database, assessment)

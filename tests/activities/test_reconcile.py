@@ -1,4 +1,4 @@
-"""Each row of reconciliation's table: what is found in Postgres, and what is told to the engine."""
+"""Every sweep of reconciliation: the rows found in Postgres, and the calls to the workflow engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ CLAIMED: dict[str, Any] = UNCLAIMED | {"claimed_at": MINUTE_AGO}
 
 @dataclass
 class PagedRuns(RecordingRuns):
-    """Remembers how many were asked for at a time."""
+    """Runs that record the size of each query."""
 
     asked: list[int] = field(default_factory=list)
 
@@ -96,11 +96,11 @@ async def many(session: AsyncSession, number: int, **columns: Any) -> set[UUID]:
     return {row["id"] for row in rows}
 
 
-async def test_nothing_is_done_where_nothing_is_wrong(reconcile: Reconcile) -> None:
+async def test_reconciliation_without_a_difference_starts_nothing(reconcile: Reconcile) -> None:
     assert await sweep(reconcile) == NOTHING
 
 
-async def test_what_was_submitted_and_not_claimed_is_submitted_again_even_with_a_live_run(
+async def test_an_unclaimed_submission_is_submitted_again_even_with_a_live_run(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     alive, dead = [await an_assessment(session, **UNCLAIMED) for _ in range(2)]
@@ -111,7 +111,7 @@ async def test_what_was_submitted_and_not_claimed_is_submitted_again_even_with_a
     assert sorted(runs.submitted) == sorted([alive.id, dead.id])
 
 
-async def test_what_was_submitted_a_moment_ago_is_left_to_its_caller(
+async def test_a_recent_submission_is_left_to_its_caller(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     await an_assessment(session, status="awaiting_async", submitted_at=datetime.now(UTC))
@@ -121,7 +121,7 @@ async def test_what_was_submitted_a_moment_ago_is_left_to_its_caller(
     assert runs.submitted == []
 
 
-async def test_what_was_claimed_and_has_no_live_run_is_submitted_again(
+async def test_a_claimed_assessment_without_a_live_run_is_submitted_again(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     assessment = await an_assessment(session, **CLAIMED)
@@ -131,7 +131,7 @@ async def test_what_was_claimed_and_has_no_live_run_is_submitted_again(
     assert (runs.submitted, runs.started) == ([assessment.id], [])
 
 
-async def test_what_is_being_answered_without_a_live_run_is_started(
+async def test_an_assessment_in_progress_without_a_live_run_is_started(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     assessment = await an_assessment(session)
@@ -153,7 +153,7 @@ async def test_a_live_run_is_left_alone(
     assert (runs.started, runs.submitted) == ([assessment.id], [])
 
 
-async def test_what_is_due_is_submitted_so_that_its_run_expires_it(
+async def test_a_due_assessment_is_submitted_so_that_its_run_expires_it(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     assessment = await an_assessment(session, expires_at=MINUTE_AGO)
@@ -170,7 +170,7 @@ async def test_what_is_due_is_submitted_so_that_its_run_expires_it(
         {"status": "failed", "failure_reason": "CorruptData"},
     ],
 )
-async def test_what_is_finished_is_left_alone(
+async def test_a_finished_assessment_starts_nothing(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns, columns: dict[str, Any]
 ) -> None:
     await an_assessment(session, **columns)
@@ -222,7 +222,7 @@ async def test_jobs_that_run_for_longer_than_any_policy_allows_are_closed(
     assert [(await job_row(session, key)).status for key in (old, new)] == ["stale", "running"]
 
 
-async def test_an_engine_that_is_away_fails_the_sweep_and_the_next_one_does_it_all(
+async def test_without_the_engine_the_sweep_fails_and_the_next_one_repairs_everything(
     session: AsyncSession, reconcile: Reconcile, runs: PagedRuns
 ) -> None:
     assessments = [
@@ -238,7 +238,7 @@ async def test_an_engine_that_is_away_fails_the_sweep_and_the_next_one_does_it_a
     assert sorted(runs.submitted) == sorted(assessment.id for assessment in assessments)
 
 
-async def test_a_delivery_that_nobody_works_on_is_started(
+async def test_a_delivery_without_a_live_run_is_started(
     session: AsyncSession, reconcile: Reconcile, deliveries: RecordingDeliveries
 ) -> None:
     organization_id = await an_organization(session)
@@ -253,7 +253,7 @@ async def test_a_delivery_that_nobody_works_on_is_started(
     assert deliveries.started == [alive, dead]
 
 
-async def test_an_erasure_that_nobody_works_on_is_started(
+async def test_an_erasure_without_a_live_run_is_started(
     session: AsyncSession, reconcile: Reconcile, erasures: RecordingErasures
 ) -> None:
     organization_id = await an_organization(session)
@@ -269,9 +269,7 @@ async def test_an_erasure_that_nobody_works_on_is_started(
     assert erasures.started == [alive, dead]
 
 
-async def test_what_was_written_to_the_audit_trail_is_sealed(
-    session: AsyncSession, reconcile: Reconcile, database: Database
-) -> None:
+async def test_new_audit_entries_are_sealed(session: AsyncSession, reconcile: Reconcile, database: Database) -> None:
     assessment = await an_assessment(session)
     async with database.transaction() as uow:
         await uow.assessments.save(assessment, assessment.submit())
@@ -292,7 +290,7 @@ async def an_import(session: AsyncSession, *credential_ids: UUID, **columns: Any
 
 
 async def status_of(session: AsyncSession, import_id: UUID) -> tuple[str, bool]:
-    """And whether it has a time of completion."""
+    """The import's status, and whether it has a time of completion."""
     row = CatalogImportRow
     columns = select(row.status, row.completed_at.is_not(None)).where(row.id == import_id)
     status, completed = (await session.execute(columns)).one()

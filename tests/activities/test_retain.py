@@ -1,4 +1,4 @@
-"""Retention in batches, and its schedule's workflow."""
+"""Retention in batches."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -12,7 +12,7 @@ from domain.privacy import RetentionRule
 
 @dataclass
 class Batches:
-    """A unit of work whose rule finds so many rows, batch by batch."""
+    """A unit of work whose rule finds the given numbers of rows, batch by batch."""
 
     found: list[int]
     asked: list[tuple[RetentionRule, int, int]] = field(default_factory=list)

@@ -5,7 +5,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import QueuePool
 
-from activities.retrieve_evidence import RetrieveEvidence, Searched
+from activities.retrieve_evidence import RetrieveEvidence, SearchBackend
 from activities.score_rules import ScoreRules
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import Step
@@ -125,7 +125,7 @@ async def test_no_transaction_is_open_while_the_model_or_the_index_works(clean_e
 
 
 class Paid(FakeEmbedder):
-    """Another model; raises what it is given instead of answering."""
+    """Another model; raises the given error instead of an answer."""
 
     provider, model = "openai", "text-embedding-3-small"
 
@@ -140,7 +140,7 @@ class Paid(FakeEmbedder):
 
 
 class Unsearchable(InMemoryCredentialIndex):
-    """Raises what it is given."""
+    """An index that raises the given error."""
 
     def __init__(self, failure: Exception) -> None:
         super().__init__([])
@@ -151,16 +151,16 @@ class Unsearchable(InMemoryCredentialIndex):
         raise self.failure
 
 
-async def standby(session: AsyncSession) -> Searched:
-    return Searched(embedder=FakeEmbedder(), index=await an_index(session))
+async def standby(session: AsyncSession) -> SearchBackend:
+    return SearchBackend(embedder=FakeEmbedder(), index=await an_index(session))
 
 
-async def test_while_the_model_answers_its_standby_is_not_asked(
+async def test_while_the_model_works_the_fallback_is_not_used(
     session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     await score_everything(database, assessment)
     spare = await standby(session)
-    unasked = Searched(embedder=Paid(ModelUnavailable("away")), index=spare.index)
+    unasked = SearchBackend(embedder=Paid(ModelUnavailable("away")), index=spare.index)
 
     result = await RetrieveEvidence(database, Paid(), spare.index, unasked).retrieve_evidence(run_of(assessment))
 
@@ -176,7 +176,7 @@ async def test_while_the_model_answers_its_standby_is_not_asked(
         (Paid(), Unsearchable(ExternalServiceError("not embedded yet"))),
     ],
 )
-async def test_where_the_model_or_its_vectors_are_missing_the_standby_searches_by_its_own_and_says_so(
+async def test_without_the_model_or_its_vectors_the_fallback_searches_and_the_result_is_degraded(
     session: AsyncSession,
     database: Database,
     assessment: Assessment,
@@ -194,7 +194,7 @@ async def test_where_the_model_or_its_vectors_are_missing_the_standby_searches_b
     assert (evidence.embedding_provider, evidence.embedding_model) == ("fake", "bag-of-words")
 
 
-async def test_without_a_standby_the_failure_is_told(database: Database, assessment: Assessment) -> None:
+async def test_without_a_fallback_the_failure_is_raised(database: Database, assessment: Assessment) -> None:
     await score_everything(database, assessment)
     embedder = Paid(ModelUnavailable("away"))
 
@@ -202,7 +202,7 @@ async def test_without_a_standby_the_failure_is_told(database: Database, assessm
         await RetrieveEvidence(database, embedder, InMemoryCredentialIndex([])).retrieve_evidence(run_of(assessment))
 
 
-async def test_our_own_database_has_no_standby(
+async def test_a_database_failure_does_not_use_the_fallback(
     session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     await score_everything(database, assessment)

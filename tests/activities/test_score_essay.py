@@ -1,4 +1,4 @@
-"""Buying answers: each once, the claim before the call, the reply before it is read."""
+"""Paying for answers: each once, reserved before the call, and stored before it is read."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.essays import MOST_LOST
-from activities.score_essay import EssayInput, EssayOutcome, Grading, ScoreEssay
+from activities.score_essay import EssayInput, EssayOutcome, GradingOptions, ScoreEssay
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import EssayRubric
 from domain.assessments.steps import Step
@@ -43,7 +43,7 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 
 UNREADABLE = b"<html>"
-ONE_SAMPLE = Grading(samples=1, limits=SpendingLimits())
+ONE_SAMPLE = GradingOptions(samples=1, limits=SpendingLimits())
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def rubric(database: Database, wanted: EssayInput) -> EssayRubric:
     return found
 
 
-async def test_an_essay_is_scored_from_one_bought_answer(
+async def test_an_essay_is_scored_from_one_paid_answer(
     session: AsyncSession, database: Database, wanted: EssayInput
 ) -> None:
     model = FakeGradingModel()
@@ -84,7 +84,7 @@ async def test_an_essay_is_scored_from_one_bought_answer(
     assert len(model.asked) == 1
 
 
-async def test_a_repetition_buys_nothing(database: Database, wanted: EssayInput) -> None:
+async def test_a_repetition_pays_for_nothing(database: Database, wanted: EssayInput) -> None:
     model = FakeGradingModel()
     activity = ScoreEssay(database, model, ONE_SAMPLE)
     await activity.score_essay(wanted)
@@ -111,7 +111,9 @@ async def test_a_reply_that_was_stored_before_a_crash_is_read_back(database: Dat
     assert model.asked == []
 
 
-async def test_each_execution_buys_one_answer_and_says_which_is_next(database: Database, wanted: EssayInput) -> None:
+async def test_each_execution_pays_for_one_answer_and_returns_the_next_call(
+    database: Database, wanted: EssayInput
+) -> None:
     model = FakeGradingModel()
     activity = ScoreEssay(database, model, replace(ONE_SAMPLE, samples=3))
 
@@ -126,7 +128,7 @@ async def test_each_execution_buys_one_answer_and_says_which_is_next(database: D
     assert (await score(database, wanted)).cost_cents == Decimal("0.75")
 
 
-async def test_an_answer_that_does_not_hold_is_corrected_once_and_told_what_was_wrong(
+async def test_an_invalid_answer_is_corrected_once_with_the_problems_in_the_prompt(
     database: Database, wanted: EssayInput
 ) -> None:
     model = FakeGradingModel(UNREADABLE)
@@ -140,7 +142,7 @@ async def test_an_answer_that_does_not_hold_is_corrected_once_and_told_what_was_
     assert model.asked[1].rejected is not None
 
 
-async def test_two_answers_that_do_not_hold_leave_the_essay_unscored_and_no_third_is_bought(
+async def test_two_invalid_answers_leave_the_essay_unscored_without_a_third_call(
     database: Database, wanted: EssayInput
 ) -> None:
     model = FakeGradingModel(UNREADABLE, UNREADABLE)
@@ -159,7 +161,7 @@ async def test_two_answers_that_do_not_hold_leave_the_essay_unscored_and_no_thir
         (TextTooLong("Too long"), DegradedReason.ESSAY_TOO_LONG_FOR_MODEL),
     ],
 )
-async def test_an_essay_that_the_provider_does_not_take_is_left_with_the_reason(
+async def test_an_essay_that_the_provider_refuses_is_unscorable_with_the_reason(
     session: AsyncSession, database: Database, wanted: EssayInput, error: AppError, reason: DegradedReason
 ) -> None:
     model = FakeGradingModel(error)
@@ -170,7 +172,7 @@ async def test_an_essay_that_the_provider_does_not_take_is_left_with_the_reason(
     assert [row.status for row in await answers(session)] == ["failed"]
 
 
-async def test_the_next_epoch_buys_rejected_answers_anew(database: Database, wanted: EssayInput) -> None:
+async def test_the_next_epoch_requests_new_answers_for_rejected_ones(database: Database, wanted: EssayInput) -> None:
     model = FakeGradingModel(UNREADABLE, UNREADABLE)
     activity = ScoreEssay(database, model, ONE_SAMPLE)
     for _ in range(2):
@@ -181,7 +183,7 @@ async def test_the_next_epoch_buys_rejected_answers_anew(database: Database, wan
     assert len(model.asked) == 3
 
 
-async def test_a_call_that_fails_gives_up_its_claim_and_is_made_again(
+async def test_a_failed_call_releases_its_reservation_and_is_repeated(
     session: AsyncSession, database: Database, wanted: EssayInput
 ) -> None:
     model = FakeGradingModel(ModelUnavailable("Away"))
@@ -196,7 +198,7 @@ async def test_a_call_that_fails_gives_up_its_claim_and_is_made_again(
     assert (await activity.score_essay(wanted)).outcome is EssayOutcome.SCORED
 
 
-async def test_a_reply_outlives_a_database_that_is_away_for_a_moment(database: Database, wanted: EssayInput) -> None:
+async def test_a_reply_is_stored_after_a_short_database_outage(database: Database, wanted: EssayInput) -> None:
     model = FakeGradingModel()
     away = [StorageUnavailable("Postgres is away")] * 2
 
@@ -224,7 +226,7 @@ async def test_without_a_model_every_essay_is_refused(database: Database, wanted
         await ScoreEssay(database, None, ONE_SAMPLE).score_essay(wanted)
 
 
-async def test_the_claim_is_committed_before_the_call(
+async def test_the_reservation_is_committed_before_the_call(
     session: AsyncSession, database: Database, wanted: EssayInput
 ) -> None:
     seen: list[str] = []
@@ -239,7 +241,7 @@ async def test_the_claim_is_committed_before_the_call(
     assert seen == ["intended"]
 
 
-async def test_a_spent_budget_buys_nothing(database: Database, wanted: EssayInput) -> None:
+async def test_without_budget_no_call_is_made(database: Database, wanted: EssayInput) -> None:
     model = FakeGradingModel()
     poor = replace(ONE_SAMPLE, limits=SpendingLimits(budget_cents_per_day=Decimal("0.1")))
 
@@ -249,7 +251,7 @@ async def test_a_spent_budget_buys_nothing(database: Database, wanted: EssayInpu
     assert model.asked == []
 
 
-async def test_a_person_who_is_being_erased_costs_nothing_more(
+async def test_no_call_is_made_for_a_user_who_is_being_erased(
     session: AsyncSession, database: Database, assessment: Assessment, wanted: EssayInput
 ) -> None:
     await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
@@ -328,11 +330,11 @@ async def _append(session: AsyncSession, essay: UUID, text: str) -> None:
 
 
 class Crash(BaseException):
-    """Ends an attempt without a record, as the death of its worker does."""
+    """Ends an attempt without a record, like a crash of the worker."""
 
 
 class FailingAnalysis:
-    """A TextAnalysis that raises at the call of one function."""
+    """A TextAnalysis that raises an error for one function."""
 
     def __init__(self, function: str, error: BaseException) -> None:
         self.function = function

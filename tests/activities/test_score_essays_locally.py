@@ -30,7 +30,7 @@ async def jobs(session: AsyncSession, batch: EssaysInput) -> list[AsyncJobRow]:
 
 
 async def without_anchors(session: AsyncSession, essay: UUID) -> None:
-    """The fake grader abstains from it."""
+    """Remove the labelled answers of the essay, so that the fake grader does not grade it."""
     values = {"rubric": QuestionSnapshotRow.rubric.op("||")({"anchors": []}), "version": "without-anchors"}
     await session.execute(update(QuestionSnapshotRow).where(QuestionSnapshotRow.id == essay).values(**values))
 
@@ -132,7 +132,7 @@ async def test_grades_of_a_run_that_is_over_are_not_stored(
     assert [(row.status, row.payload) for row in await jobs(session, batch)] == [("failed", None)] * 2
 
 
-async def test_what_is_no_answered_essay_is_not_graded(database: Database, batch: EssaysInput) -> None:
+async def test_an_item_that_is_not_an_answered_essay_is_not_graded(database: Database, batch: EssaysInput) -> None:
     async with database.transaction() as uow:
         items = await uow.assessments.items(batch.run.assessment_id)
     grader = CountingGrader()
@@ -146,11 +146,11 @@ async def test_what_is_no_answered_essay_is_not_graded(database: Database, batch
 
 
 class Crash(BaseException):
-    """Ends an attempt without a record, as the death of its worker does."""
+    """Ends an attempt without a record, like a crash of the worker."""
 
 
 class PoisonedGrader(CountingGrader):
-    """Crashes on one essay, alone or in a batch."""
+    """A grader that crashes on one essay, alone or in a batch."""
 
     def __init__(self, poison: UUID) -> None:
         super().__init__()
@@ -164,7 +164,7 @@ class PoisonedGrader(CountingGrader):
 
 
 async def until_graded(activity: ScoreEssaysLocally, batch: EssaysInput) -> EssaysResult:
-    """Repeats the attempt, as Temporal does."""
+    """Repeat the attempt, as Temporal does."""
     for _ in range(20):
         try:
             return await activity.score_essays_locally(batch)
@@ -215,7 +215,7 @@ async def test_the_attempt_after_a_crash_waits_for_a_random_while(database: Data
 
 
 class HangingGrader(CountingGrader):
-    """Never ends; `entered` tells that a batch is in hand."""
+    """A grader that never ends; `entered` is set when a batch has started."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -259,7 +259,7 @@ async def test_memory_that_runs_out_counts_as_a_crash(database: Database, batch:
     assert result == EssaysResult(scored=2, needs_review=2)
 
 
-async def test_a_database_that_is_away_is_waited_for_and_no_essay_is_given_up(
+async def test_during_a_database_outage_the_batch_waits_and_no_essay_is_given_up(
     database: Database, batch: EssaysInput
 ) -> None:
     activity = ScoreEssaysLocally(database, CountingGrader(*[StorageUnavailable("Away") for _ in range(10)]))

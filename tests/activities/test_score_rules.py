@@ -40,7 +40,7 @@ async def test_scoring_again_returns_what_was_scored_first(
     assert await stored(database, assessment) == first
 
 
-async def test_a_stored_answer_that_is_none_fails_the_attempt_without_being_quoted(
+async def test_an_invalid_stored_answer_fails_the_attempt_without_being_quoted(
     session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     first = (

@@ -1,4 +1,4 @@
-"""Searching where the model is: the words are taken once, and a standby serves where the model does not."""
+"""Searching the catalogue: the query text is read once, and a fallback searches when the model fails."""
 
 from collections.abc import Sequence
 from uuid import UUID, uuid4
@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.testing import ActivityEnvironment
 
-from activities.retrieve_evidence import Searched
+from activities.retrieve_evidence import SearchBackend
 from activities.search_catalog import CatalogSearchInput, SearchCatalog
 from domain.database import Database
 from domain.errors import ExternalServiceError, NotFound
@@ -19,7 +19,7 @@ from tests.domain.builders import an_id
 from tests.support.fakes import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words
 
 NAMES = ("join tables", "plot charts", "lead meetings")
-SEARCHED = Searched(
+SEARCHED = SearchBackend(
     embedder=FakeEmbedder(),
     index=InMemoryCredentialIndex(
         [
@@ -58,7 +58,7 @@ async def test_the_nearest_come_first(session: AsyncSession, database: Database)
     assert found.degraded_reason is None
 
 
-async def test_words_are_taken_once(session: AsyncSession, database: Database) -> None:
+async def test_the_query_text_is_read_once(session: AsyncSession, database: Database) -> None:
     search_id = await kept(session)
     await search(SearchCatalog(database, SEARCHED), search_id)
 
@@ -66,8 +66,8 @@ async def test_words_are_taken_once(session: AsyncSession, database: Database) -
         await search(SearchCatalog(database, SEARCHED), search_id)
 
 
-async def test_a_standby_serves_where_the_model_does_not_answer(session: AsyncSession, database: Database) -> None:
-    silent = Searched(embedder=SilentEmbedder(), index=SEARCHED.index)
+async def test_the_fallback_searches_when_the_model_fails(session: AsyncSession, database: Database) -> None:
+    silent = SearchBackend(embedder=SilentEmbedder(), index=SEARCHED.index)
 
     found = await search(SearchCatalog(database, silent, SEARCHED), await kept(session))
 
@@ -75,8 +75,8 @@ async def test_a_standby_serves_where_the_model_does_not_answer(session: AsyncSe
     assert found.degraded_reason is DegradedReason.EMBEDDER_FALLBACK
 
 
-async def test_without_a_standby_the_failure_is_the_answer(session: AsyncSession, database: Database) -> None:
-    silent = Searched(embedder=SilentEmbedder(), index=SEARCHED.index)
+async def test_without_a_fallback_the_search_fails(session: AsyncSession, database: Database) -> None:
+    silent = SearchBackend(embedder=SilentEmbedder(), index=SEARCHED.index)
 
     with pytest.raises(ExternalServiceError):
         await search(SearchCatalog(database, silent), await kept(session))

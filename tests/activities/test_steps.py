@@ -1,4 +1,4 @@
-"""What every step has in common: at least one attempt, at most one output."""
+"""The behaviour of every step: at least one attempt, at most one output."""
 
 import asyncio
 from decimal import Decimal
@@ -22,7 +22,7 @@ from tests.support.fakes import FailingDatabase
 
 
 class Work:
-    """Yields one score, another one each time; first raises what `failures` holds."""
+    """Work that first raises `failures`, one per call, and then returns another score each time."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -113,7 +113,7 @@ async def test_a_step_of_an_assessment_that_does_not_exist_does_no_work(database
     assert work.done == 0
 
 
-async def test_a_database_that_is_away_does_not_hide_why_an_attempt_failed(
+async def test_a_database_outage_does_not_hide_the_failure_of_an_attempt(
     database: Database, assessment: Assessment
 ) -> None:
     away = FailingDatabase(database, away=True)
@@ -121,7 +121,7 @@ async def test_a_database_that_is_away_does_not_hide_why_an_attempt_failed(
     await record_failure(away, run_of(assessment).job(Step.SCORE_RULES), ValueError("The reason"), within_s=0)
 
 
-async def test_essay_scores_come_in_the_order_of_the_items_and_count_what_nobody_wrote(
+async def test_essay_scores_have_the_order_of_the_items_and_include_unanswered_essays(
     session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     first, second = await essays_of(database, assessment)
@@ -135,9 +135,7 @@ async def test_essay_scores_come_in_the_order_of_the_items_and_count_what_nobody
     assert [(score.snapshot_id, score.model) for score in scored.essays] == [(first, "none"), (second, "local-fake")]
 
 
-async def test_essay_scores_are_not_had_before_every_essay_is_graded(
-    database: Database, assessment: Assessment
-) -> None:
+async def test_essay_scores_need_a_score_for_every_essay(database: Database, assessment: Assessment) -> None:
     async with database.transaction() as uow:
         items = await uow.assessments.items(assessment.id)
         with pytest.raises(Conflict):
@@ -149,7 +147,7 @@ def _unknown() -> RunInput:
 
 
 class Crash(BaseException):
-    """Ends an attempt without a record, as the death of its worker does."""
+    """Ends an attempt without a record, like a crash of the worker."""
 
 
 async def test_a_step_without_an_item_is_given_up_after_many_lost_attempts(database: Database, key: JobKey) -> None:
@@ -205,5 +203,5 @@ async def test_a_failure_is_recorded_once_the_database_is_back(
 
 
 def away_for(database: Database, *, calls: int) -> Database:
-    """Serves the first connection, which begins the step, then fails for `calls` connections."""
+    """A database that serves the first connection, which begins the step, and fails the next `calls` connections."""
     return FailingDatabase(database, [False, *[True] * calls])

@@ -109,7 +109,7 @@ def test_a_language_model_without_a_key_is_refused(tmp_path: Path) -> None:
 
     assert (ran.returncode, ran.stdout) == (
         2,
-        "A model of OpenAI's, or of a compatible endpoint, needs OPENAI_API_KEY\n",
+        "A model of OpenAI or of a compatible endpoint needs OPENAI_API_KEY\n",
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from temporalio.api.history.v1 import History
 from temporalio.client import Client
 
-from activities.score_essay import Grading, ScoreEssay
+from activities.score_essay import GradingOptions, ScoreEssay
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.steps import submission_jobs
 from domain.database import Database
@@ -86,7 +86,7 @@ class Pipeline:
             ):
                 await running.enter_async_context(worker)
             if self.model is not None:
-                score = ScoreEssay(database, self.model, Grading(samples=1, limits=SpendingLimits()))
+                score = ScoreEssay(database, self.model, GradingOptions(samples=1, limits=SpendingLimits()))
                 await running.enter_async_context(llm_worker(self.client, score, settings, queues[2]))
             yield
 

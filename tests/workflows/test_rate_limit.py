@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.score_essay import Grading, ScoreEssay
+from activities.score_essay import GradingOptions, ScoreEssay
 from domain.database import Database
 from domain.grading.ledger import SpendingLimits
 from tests.workflows.waiting import eventually
@@ -55,8 +55,8 @@ async def test_the_server_limits_the_rate_although_slots_are_free(temporal_clien
         held_back = told.stats.rate_limiting_active and told.stats.approximate_backlog_count > CALLS // 2
         return round(limit.requests_per_second, 3), limit.rate_limit_source, held_back
 
-    nothing_to_read = cast(Database, None)  # the dispatched activities may fail
-    essays = ScoreEssay(nothing_to_read, None, Grading(samples=1, limits=SpendingLimits()))
+    nothing_to_read = cast(Database, None)  # what is let through may fail
+    essays = ScoreEssay(nothing_to_read, None, GradingOptions(samples=1, limits=SpendingLimits()))
     caller = Worker(
         temporal_client, task_queue=f"{queue}-c", workflows=[ManyCalls], workflow_runner=UnsandboxedWorkflowRunner()
     )

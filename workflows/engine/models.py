@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from activities.adapters.embedding_settings import EmbeddingSettings
 from activities.adapters.telemetry.instrumented import InstrumentedEmbedder, InstrumentedEmbeddingLedger
-from activities.retrieve_evidence import Searched
+from activities.retrieve_evidence import SearchBackend
 from domain.grading.ports import EssayGrader, TextAnalysis
 from domain.recommending.ports import CredentialIndex, Embedder, EmbeddingLedger, NearestLearners
 from workflows.engine.vector_stores import VectorStores
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Models:
     """The models of the `embeddings` queue.
 
-    `embedder` embeds queries, and `index` holds vectors of the same model. `standby` is the fallback of both.
+    `embedder` embeds queries, and `index` holds vectors of the same model. `fallback` is the fallback of both.
     `catalogue` lists the embedders of the catalogue; the first has the same model as `embedder`.
     """
 
@@ -31,7 +31,7 @@ class Models:
     grader: EssayGrader
     nearest: NearestLearners
     catalogue: Sequence[Embedder] = ()
-    standby: Searched | None = None
+    fallback: SearchBackend | None = None
 
 
 ModelLoader: TypeAlias = Callable[[VectorStores, AsyncExitStack, TextAnalysis], Awaitable[Models]]
@@ -92,5 +92,5 @@ async def load_models(stores: VectorStores, resources: AsyncExitStack, analysis:
         embedder=CachingEmbedder(measured),
         index=stores.when_embedded(openai.provider, openai.model),
         catalogue=(measured, minilm),
-        standby=Searched(embedder=local.embedder, index=stores.pgvector(minilm.provider, minilm.model)),
+        fallback=SearchBackend(embedder=local.embedder, index=stores.pgvector(minilm.provider, minilm.model)),
     )

@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import WorkerDeploymentConfig
 
-from activities.score_essay import Grading
+from activities.score_essay import GradingOptions
 from domain.grading.ledger import SpendingLimits
 
 
@@ -76,6 +76,6 @@ class EssaySettings(BaseSettings):
         return self.grader == "openai" or (self.grader == "auto" and bool(key))
 
     @property
-    def grading(self) -> Grading:
+    def grading(self) -> GradingOptions:
         limits = SpendingLimits(attempts_per_day=self.attempts_per_day, budget_cents_per_day=self.budget_cents_per_day)
-        return Grading(samples=self.samples, limits=limits)
+        return GradingOptions(samples=self.samples, limits=limits)

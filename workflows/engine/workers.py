@@ -24,7 +24,7 @@ from activities.mark_failed import MarkFailed
 from activities.publish_result import PublishResult
 from activities.reconcile import Reconcile
 from activities.retain import Retain
-from activities.retrieve_evidence import RetrieveEvidence, Searched
+from activities.retrieve_evidence import RetrieveEvidence, SearchBackend
 from activities.score_essay import ScoreEssay
 from activities.score_essays_locally import ScoreEssaysLocally
 from activities.score_rules import ScoreRules
@@ -148,14 +148,14 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
     catalog: CatalogEmbedding | None = None,
 ) -> Worker:
     """Build the worker of the activities that need a model in memory, with those that embed the catalogue if given."""
-    searched = Searched(embedder=models.embedder, index=models.index)
+    searched = SearchBackend(embedder=models.embedder, index=models.index)
     return Worker(
         client,
         task_queue=queue,
         activities=[
             ScoreEssaysLocally(database, models.grader).score_essays_locally,
-            RetrieveEvidence(database, models.embedder, models.index, models.standby).retrieve_evidence,
-            SearchCatalog(database, searched, models.standby).search_catalog,
+            RetrieveEvidence(database, models.embedder, models.index, models.fallback).retrieve_evidence,
+            SearchCatalog(database, searched, models.fallback).search_catalog,
             BlendRecommendations(database, models.nearest).blend_recommendations,
             *(_catalog_activities(catalog) if catalog else ()),
         ],

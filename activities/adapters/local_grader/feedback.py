@@ -1,7 +1,7 @@
 """The texts of the local grader: feedback for students and rationales for reviewers.
 
-The grader estimates levels from similar answers and does not understand the text. So the feedback says what the next
-level asks for, and never what the answer does.
+The grader estimates levels from similar answers and does not understand the text. So the feedback describes what the
+next level requires and makes no statement about the answer's content.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ from domain.grading.feedback import next_steps, percentage
 from domain.grading.scores import OTHER_LANGUAGE, UNRELATED
 
 CLOSE: Final = 0.8
-"""Cosine. Of the project's labelled answers, one as close as this has the same level twice as often as the others."""
+"""A cosine similarity. Labelled answers of the project this close have the same level twice as often as others."""
 FAR: Final = 0.5
-"""Cosine. 97 % of the project's labelled answers have one that is closer."""
+"""A cosine similarity. 97 % of the project's labelled answers have a closer one."""
 
 NOT_GRADED: Final = "This answer has not been graded yet. A reviewer will grade it."
 _REASONS: Final[Mapping[str, str]] = {
@@ -48,7 +48,7 @@ def abstention_feedback(flags: Sequence[str]) -> str:
 def estimate_feedback(
     rubric: EssayRubric, levels: Mapping[str, str], fraction: Decimal, *, flags: Sequence[str], needs_review: bool
 ) -> str:
-    """What the estimate is, whether a reviewer will check it, and what the next level of each criterion asks for."""
+    """Return the estimate, whether a reviewer will check it, and what the next level of each criterion requires."""
     lines = [
         f"Automatic estimate: {percentage(fraction)} of the points. It comes from a comparison with example answers."
     ]
@@ -63,7 +63,7 @@ def estimate_feedback(
 
 
 def estimate_rationale(compared: int, similarity: float, *, supports: bool) -> str:
-    """`similarity` is that of the closest labelled answer; `supports` is whether that answer has the same level."""
+    """Explain a level. `similarity` belongs to the closest labelled answer; `supports`: it has the same level."""
     basis = f"Estimated by comparing wording, meaning and length with {compared} labelled answers to this question."
     if similarity >= CLOSE and supports:
         return f"{basis} The closest of them has the same level (similarity {percentage(Decimal(similarity))})."
@@ -73,7 +73,7 @@ def estimate_rationale(compared: int, similarity: float, *, supports: bool) -> s
 
 
 def not_an_answer_rationale(reason: str) -> str:
-    """`reason` is the flag TOO_SHORT or UNRELATED."""
+    """Explain the lowest level; `reason` is the flag TOO_SHORT or UNRELATED."""
     if reason == TOO_SHORT:
         return "The lowest level: too little text is left when copied and repeated passages are not counted."
     return "The lowest level: the text has little in common with any labelled answer to this question."

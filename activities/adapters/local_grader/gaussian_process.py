@@ -1,4 +1,4 @@
-"""A Gaussian process from likeness to levels: an estimate, and how far it may be off."""
+"""A Gaussian process that estimates a level and its confidence from similarities to labelled answers."""
 
 import math
 from dataclasses import dataclass
@@ -10,20 +10,21 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 
 NOISE: Final = 0.1
-"""What two people who read the same answer differ by, as a share of what unlike answers differ by."""
+"""The noise of labels: the variance between two people who score the same answer, relative to the variance between
+dissimilar answers."""
 MEAN_SPREAD: Final = 0.06
-"""How far the mean level of all answers to a question strays from the scale's middle, in scales: a few labelled
-answers are not taken for the share of good ones, unless they agree."""
+"""The prior standard deviation of a question's mean level from the middle of the scale, as a share of the scale. It
+prevents a few labelled answers from shifting the mean, unless they agree."""
 PRIOR_SPREAD: Final = 0.25
-"""The levels' usual standard deviation about their mean, in scales; it counts as one labelled answer."""
+"""The prior standard deviation of levels from their mean, as a share of the scale, with the weight of one answer."""
 PRIOR_VARIANCE: Final = 0.1
 PRIOR_WEIGHT: Final = 6.0
-"""Of a unit of likeness, in squared scales, and how many labelled answers that guess counts as. With these the chance
-of a level is the share of right ones in the project's questions, by leave-one-out."""
+"""The prior variance per unit of similarity, in squared scales, with the weight of 6 labelled answers. With this prior
+the confidence is calibrated: it equals the share of correct levels in the project's questions, by leave-one-out."""
 
 
 class Estimate(NamedTuple):
-    """A level by its index from 0, and the chance 0..1 that it is the right one."""
+    """A level by its index from 0, and the probability 0..1 that it is right."""
 
     level: int
     confidence: float
@@ -31,9 +32,9 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LevelProcess:
-    """Levels 0..`top` by likeness to n answers; made by `fit_levels`.
+    """A Gaussian process over the levels 0..`top`, fitted by `fit_levels` to n answers.
 
-    Likeness counts as what it is beyond the answers' mean (`columns`, `whole`): all answers to one question are alike.
+    Similarities are centred by the answers' means (`columns`, `whole`), because all answers to a question are similar.
     """
 
     top: int
@@ -44,18 +45,18 @@ class LevelProcess:
     columns: Matrix
     whole: float
 
-    def estimate(self, likeness: Matrix, own: float) -> Estimate:
-        """For an answer by its likeness to the n answers, and to itself."""
-        row = likeness - likeness.mean() - self.columns + self.whole
+    def estimate(self, similarity: Matrix, own: float) -> Estimate:
+        """Estimate the level of an answer from its similarity to the n answers, and to itself (`own`)."""
+        row = similarity - similarity.mean() - self.columns + self.whole
         position = self.mean + float(row @ self.weights)
-        unexplained = own - 2 * float(likeness.mean()) + self.whole + NOISE - float(row @ self.inverse @ row)
+        unexplained = own - 2 * float(similarity.mean()) + self.whole + NOISE - float(row @ self.inverse @ row)
         return _nearest_level(position, math.sqrt(self.variance * max(NOISE, unexplained)), self.top)
 
 
-def fit_levels(likeness: Matrix, levels: Matrix, top: int) -> LevelProcess:
-    """Fits the levels (0..`top`) of n >= 1 answers to their likeness, an n x n matrix."""
-    columns, whole = likeness.mean(axis=0), float(likeness.mean())
-    centred = likeness - columns - columns[:, None] + whole
+def fit_levels(similarity: Matrix, levels: Matrix, top: int) -> LevelProcess:
+    """Fit a process to the levels (0..`top`) of n >= 1 answers and their similarities, an n x n matrix."""
+    columns, whole = similarity.mean(axis=0), float(similarity.mean())
+    centred = similarity - columns - columns[:, None] + whole
     inverse = np.linalg.inv(centred + NOISE * np.eye(len(levels)))
     mean = _mean_level(levels, top)
     beyond = levels - mean
@@ -72,7 +73,7 @@ def fit_levels(likeness: Matrix, levels: Matrix, top: int) -> LevelProcess:
 
 
 def _mean_level(levels: Matrix, top: int) -> float:
-    """The levels' mean, drawn to the scale's middle, the more the less certain it is."""
+    """Return the mean level, shrunk towards the middle of the scale; the less certain it is, the more."""
     seen = float(levels.mean())
     spread = (float(((levels - seen) ** 2).sum()) + (PRIOR_SPREAD * top) ** 2) / (len(levels) + 1)
     trust = (MEAN_SPREAD * top) ** 2
@@ -80,7 +81,7 @@ def _mean_level(levels: Matrix, top: int) -> float:
 
 
 def _nearest_level(position: float, error: float, top: int) -> Estimate:
-    """The level nearest to `position`, and how much of a normal curve about it falls to that level."""
+    """Return the level nearest to `position` and its share of the normal distribution around `position`."""
     level = min(top, max(0, math.floor(position + 0.5)))
     above = 1.0 if level == top else _below((level + 0.5 - position) / error)
     below = 0.0 if level == 0 else _below((level - 0.5 - position) / error)
@@ -88,5 +89,5 @@ def _nearest_level(position: float, error: float, top: int) -> Estimate:
 
 
 def _below(deviations: float) -> float:
-    """The share of a normal distribution below so many standard deviations."""
+    """Return the share of a normal distribution below that number of standard deviations."""
     return (1 + math.erf(deviations / math.sqrt(2))) / 2

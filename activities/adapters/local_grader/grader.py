@@ -1,4 +1,4 @@
-"""Grades essays without a language model, by likeness to the labelled answers of their question."""
+"""Grade essays without a language model, by similarity to the labelled answers of their question."""
 
 import asyncio
 import time
@@ -31,15 +31,15 @@ from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, CriterionRating, Es
 from domain.ids import content_hash
 
 PROMPT_VERSION: Final = "local-4"
-"""Changes whenever features, fit or wording do: a score names what made it."""
+"""The version in every score; it changes whenever the features, the fit or the wording change."""
 REVIEW_BELOW: Final = Decimal("0.6")
-"""An essay whose levels are, on average, less likely than this to be right waits for a person."""
+"""An essay with a lower mean confidence of its levels needs a review."""
 FEWEST_ANCHORS: Final = 4
-"""With fewer labelled answers there is nothing to compare with."""
+"""The fewest labelled answers that are enough for an estimate."""
 
 
 class LongTextEmbedder(Protocol):
-    """What the grader needs of a model: whole texts to unit vectors."""
+    """A model that embeds whole texts as unit vectors."""
 
     model: str
 
@@ -48,9 +48,9 @@ class LongTextEmbedder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """An essay as it is graded: `texts` are the whole of it and, where something is wrong, what is left without that.
+    """An essay with its texts to grade: the whole text and, if needed, the text without copied and repeated passages.
 
-    `question` is the hash of all that its fit depends on.
+    `question` is the hash of everything that the fit depends on.
     """
 
     essay: Essay
@@ -60,7 +60,7 @@ class _Reading:
 
 
 class _Judgement(NamedTuple):
-    """A criterion's estimate; `reason` is the flag TOO_SHORT or UNRELATED where the text counts as no answer."""
+    """A criterion's estimate; `reason` is the flag TOO_SHORT or UNRELATED when the text does not count as an answer."""
 
     estimate: Estimate
     reason: str | None = None
@@ -68,7 +68,7 @@ class _Judgement(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """A judgement per criterion, the number of labelled answers behind it, the closest of them, and the flags."""
+    """A judgement per criterion, the number of labelled answers, the closest of them, and the flags."""
 
     judgements: tuple[_Judgement, ...]
     compared: int
@@ -78,12 +78,13 @@ class _Verdict:
 
 
 class LocalEssayGrader:
-    """An EssayGrader on MiniLM and scikit-learn; equal essays get equal scores.
+    """An EssayGrader with MiniLM and scikit-learn; equal essays get equal scores.
 
-    It abstains from essays that are not in English and from questions with too few labelled answers. An answer that is
-    too short, unrelated to the question, or partly copied or repeated is also graded without the copied and repeated
-    text; the lower level counts, and a person reviews it. Other flags change no level. `fits_kept` bounds the memory,
-    some hundred KB each. `analysis` reads the texts, with a deadline; an essay whose reading fails is left to a person.
+    It does not grade essays in other languages than English or questions with too few labelled answers. An answer that
+    is too short, unrelated to the question, or partly copied or repeated is also graded without the copied and repeated
+    text; the lower level counts, and the answer needs a review. Other flags change no level. `fits_kept` limits the
+    cache of fits, about 100 KB each. `analysis` analyses the texts with a time limit; when that fails, the essay is
+    left to a reviewer.
     """
 
     def __init__(self, embedder: LongTextEmbedder, fits_kept: int = 256, analysis: TextAnalysis = IN_PROCESS) -> None:
@@ -93,7 +94,7 @@ class LocalEssayGrader:
         self._fits: OrderedDict[str, Fit] = OrderedDict()
 
     async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
-        """One score an essay, in order. All texts, and the labelled answers not seen before, are embedded at once."""
+        """Return one score per essay, in order. One call embeds all texts and the labelled answers of new questions."""
         started = time.monotonic()
         read = await asyncio.gather(*map(self._read, essays))
         readings = [reading for reading in read if reading is not None]
@@ -104,7 +105,7 @@ class LocalEssayGrader:
             [*(reading.texts for reading in gradable), *(fit_texts(essay) for essay in new.values())]
         )
         fits = known | await asyncio.to_thread(_fit_all, new, vectors[len(gradable) :])
-        self._keep(fits)
+        self._cache(fits)
         verdicts = await asyncio.to_thread(_judge_all, gradable, vectors[: len(gradable)], fits)
         latency_ms = round((time.monotonic() - started) * 1000 / max(1, len(essays)))
         judged = {reading.essay.snapshot_id: verdict for reading, verdict in zip(gradable, verdicts, strict=True)}
@@ -115,7 +116,7 @@ class LocalEssayGrader:
         return [replace(score, latency_ms=latency_ms) for score in scores]
 
     async def _read(self, essay: Essay) -> _Reading | None:
-        """None where the analysis of the text failed: a person grades that essay, and the others are not held up."""
+        """Analyse the text; None if that failed, so that a reviewer grades the essay and the others continue."""
         try:
             reading = await self._analysis.run(read_essay, essay)
         except AnalysisFailed:
@@ -127,12 +128,12 @@ class LocalEssayGrader:
         return _Reading(essay=essay, question=question, texts=reading.texts, flags=flags)
 
     async def _embed(self, batches: Sequence[Sequence[str]]) -> list[Matrix]:
-        """The vectors of each list of texts, by one call of the model."""
+        """Return the vectors of each list of texts, with one call of the model."""
         vectors = iter(await self._embedder.embed_long([text for batch in batches for text in batch]))
         return [np.array([next(vectors) for _ in batch], dtype=np.float64) for batch in batches]
 
-    def _keep(self, fits: Mapping[str, Fit]) -> None:
-        """The fits used last are kept; the rest would have to be made again."""
+    def _cache(self, fits: Mapping[str, Fit]) -> None:
+        """Cache the fits and drop the least recently used ones beyond the limit."""
         for question, each in fits.items():
             self._fits[question] = each
             self._fits.move_to_end(question)
@@ -158,7 +159,7 @@ def _judge_all(readings: Sequence[_Reading], vectors: Sequence[Matrix], fits: Ma
 
 
 def _judge(reading: _Reading, vectors: Matrix, fitted: Fit) -> _Verdict:
-    """The lower level of each criterion, with and without copied and repeated text."""
+    """Judge the text with and without copied and repeated passages; the lower level of each criterion counts."""
     ways = [_estimate(reading.essay, text, vector, fitted) for text, vector in zip(reading.texts, vectors, strict=True)]
     nearest, similarity = fitted.nearest(vectors[0])
     return _Verdict(

@@ -1,4 +1,4 @@
-"""Detects texts in other languages than English, which is the only one that MiniLM was trained on."""
+"""Detect texts in other languages than English, the only language that MiniLM was trained on."""
 
 import re
 import unicodedata
@@ -10,17 +10,17 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from domain.grading.essay_text import sentences
 
 CONFIDENT: Final = 0.6
-"""The least probability of another language. Of the development set's 302 English answers (code, logs, lists, names)
-none reaches more than 0.41, and its answers in other languages reach 0.72 or more."""
+"""The lowest probability that counts as certain. In the development set the 302 English answers (code, logs, lists,
+names) reach at most 0.41, and the answers in other languages at least 0.72."""
 FEWEST_CHARS: Final = 20
-"""Of a sentence; shorter ones are too short to tell."""
+"""The length from which the language of a sentence can be identified."""
 _ENGLISH: Final = frozenset({"en", "pcm", "zxx"})
-"""English, Nigerian Pidgin, and `zxx`: no language, such as keys and hashes."""
+"""English, Nigerian Pidgin, and `zxx`: text without a language, such as keys and hashes."""
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _LATIN_OR_GREEK: Final = re.compile(
     "[A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0370-\u03ff\u1e00-\u1eff]"
 )
-"""Greek letters are signs in formulas; Greek words are left to the identifier."""
+"""Greek letters occur in formulas; Greek words are left to the identifier."""
 
 
 class _Identifier(Protocol):
@@ -28,10 +28,10 @@ class _Identifier(Protocol):
 
 
 def is_other_language(text: str) -> bool:
-    """Whether a text is in another language than English: most of its letters, or its words.
+    """Whether a text is in another language than English, by its letters or its words.
 
-    A text that is too short to tell, such as a list of names or abbreviations, counts as English. So does one with a
-    foreign sentence, if at least half of its letters are in sentences that are clearly English.
+    A text that is too short to identify, such as a list of names or abbreviations, counts as English. So does a text
+    with at least half of its letters in sentences that are clearly English.
     """
     normalized = unicodedata.normalize("NFC", text)
     letters, latin_or_greek = len(_LETTER.findall(normalized)), len(_LATIN_OR_GREEK.findall(normalized))
@@ -44,7 +44,7 @@ def is_other_language(text: str) -> bool:
 
 
 def _english_letters(sentence: str) -> int:
-    """The number of letters of a sentence that is clearly English, otherwise 0."""
+    """Return the number of letters of a sentence that is clearly English, otherwise 0."""
     if len(sentence) < FEWEST_CHARS:
         return 0
     language, probability = _identifier().classify(sentence)
@@ -53,6 +53,6 @@ def _english_letters(sentence: str) -> int:
 
 @cache
 def _identifier() -> _Identifier:
-    """The model comes with the package; loading it takes about a second and 75 MB."""
+    """Load the package's model, which takes about a second and 75 MB."""
     identifier: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     return identifier

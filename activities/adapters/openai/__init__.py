@@ -1,1 +1,1 @@
-"""The OpenAI API, or an API compatible with it: essay grading and embeddings."""
+"""Essay grading and embeddings with OpenAI's API or a compatible endpoint."""

@@ -1,4 +1,4 @@
-"""Vectors by OpenAI's API, or by any endpoint that is compatible with it: the paid second provider."""
+"""Embed texts with OpenAI's API or a compatible endpoint, the paid alternative to MiniLM."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,29 +10,29 @@ from openai import APIStatusError
 from pydantic import BaseModel, Field, ValidationError
 
 from activities.adapters.openai.endpoint import Endpoint, EndpointSettings, request_id_of
-from activities.adapters.openai.errors import error_in_reply, refused_option, wants_less
+from activities.adapters.openai.errors import error_in_reply, is_too_large, refused_option
 from activities.adapters.openai.model_prices import ModelPrice
 from domain.errors import ModelRequestRefused, ModelUnavailable, ModelUnknown
 from domain.grading.ledger import EmbeddingPurchase
 from domain.recommending.ports import EmbeddingLedger
 from domain.recommending.vectors import DIMENSIONS
 
-# A token is a byte at least. The models read 8,192 tokens of a text and 300,000 of a request.
+# A token has at least one byte. The models read 8,192 tokens of a text and 300,000 of a request.
 TEXT_BYTES: Final = 8_000
 REQUEST_BYTES: Final = 256_000
 REQUEST_TEXTS: Final = 256
 FEWEST_BYTES: Final = 256
-"""A shorter text is not cut further: every model reads that much."""
+"""The length at which a text is not cut further, because every model can read it."""
 MOST_BYTES: Final = 8 * 1024 * 1024
-"""Of a reply, in which a vector takes some 8 KB."""
+"""The size limit of a reply; a vector takes about 8 KB of it."""
 
 log = structlog.get_logger(__name__)
 
 
 class OpenAIEmbeddingSettings(EndpointSettings):
-    """`OPENAI_EMBEDDING_MODEL`: one that can make vectors of 384 dimensions.
+    """`OPENAI_EMBEDDING_MODEL`: a model that can return vectors of 384 dimensions.
 
-    `OPENAI_EMBEDDING_TIMEOUT_S` is for a request, and short, because a learner's result may wait for one.
+    `OPENAI_EMBEDDING_TIMEOUT_S` limits one request. It is short, because a learner's result may wait for it.
     """
 
     embedding_model: str = Field(default="text-embedding-3-small", min_length=1, max_length=128)
@@ -58,13 +58,13 @@ class _Reply(BaseModel):
 
 
 class OpenAIEmbedder:
-    """An Embedder that writes down what each request cost before anybody uses its vectors; `close` it in the end.
+    """An Embedder that records the cost of each request before it returns the vectors. Call `close` at the end.
 
     Raises:
         InvalidInput: there is no API key.
         ModelUnavailable, ModelTimeout, ModelBusy, ModelCircuitOpen, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown,
             ModelRequestRefused, TextRefused: as for essays.
-        StorageUnavailable: the cost cannot be written down.
+        StorageUnavailable: the cost cannot be recorded.
     """
 
     provider = "openai"
@@ -82,15 +82,15 @@ class OpenAIEmbedder:
         await self._endpoint.close()
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One unit vector a text, of its first 8,000 bytes, or of as many as the endpoint takes."""
+        """Return one unit vector per text, of its first 8,000 bytes, or fewer if the endpoint accepts fewer."""
         return [vector for batch in _batches(texts) for vector in await self._embed_batch(batch)]
 
     async def _embed_batch(self, texts: Sequence[str]) -> list[list[float]]:
-        """The vectors of a batch; one that is refused for its size is halved until each part is accepted.
+        """Return the vectors of a batch. A batch that is refused for its size is halved until each part is accepted.
 
-        So one long text costs no other text its vector, and is cut itself. A refused request costs nothing.
+        So a text that is too long is cut without an effect on the other texts. A refused request costs nothing.
         """
-        reply = await self._buy(texts)
+        reply = await self._request(texts)
         if reply is not None:
             return _vectors(reply, len(texts))
         if len(texts) > 1:
@@ -101,23 +101,23 @@ class OpenAIEmbedder:
             raise ModelRequestRefused(f"The provider refuses even a text of {size} bytes: check OPENAI_EMBEDDING_MODEL")
         return await self._embed_batch([_beginning(texts[0], size // 2)])
 
-    async def _buy(self, texts: Sequence[str]) -> _Reply | None:
-        """The paid reply; None when the batch is too large or holds a text that is too long."""
+    async def _request(self, texts: Sequence[str]) -> _Reply | None:
+        """Return the reply and record its cost; None when the batch or one of its texts is too large."""
         async with self._endpoint.call():
             try:
-                raw, request_id = await self._ask(texts)
+                raw, request_id = await self._post_with_options(texts)
             except APIStatusError as error:
-                if wants_less(error):
+                if is_too_large(error):
                     return None
                 raise
             reply = _read(raw)
         await self._ledger.record(self._purchase(len(texts), reply.tokens, request_id))
         return reply
 
-    async def _ask(self, texts: Sequence[str]) -> tuple[bytes, str | None]:
-        """The reply to the first request that the endpoint does not refuse for its `dimensions`.
+    async def _post_with_options(self, texts: Sequence[str]) -> tuple[bytes, str | None]:
+        """Post the request, and post it again without the option `dimensions` if the endpoint refuses that.
 
-        A model that makes vectors of the right length anyway needs none.
+        A model with a fixed number of dimensions does not need it.
         """
         while True:
             options = {} if self._fixed_dimensions else {"dimensions": DIMENSIONS}
@@ -130,7 +130,7 @@ class OpenAIEmbedder:
                 log.warning("model_option_refused", model=self.model, option="dimensions")
 
     async def _post(self, texts: Sequence[str], options: dict[str, int]) -> tuple[bytes, str | None]:
-        # The SDK types every option; these are data.
+        # Any, because the SDK types every option separately.
         create: Any = self._endpoint.client.embeddings.with_streaming_response.create
         async with create(model=self.model, input=list(texts), encoding_format="float", **options) as response:
             raw: bytes = await response.read()
@@ -149,49 +149,50 @@ class OpenAIEmbedder:
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    """What one request may hold each."""
+    """Split the texts into batches that fit one request each."""
     batch: list[str] = []
-    held = 0
+    batch_bytes = 0
     for text in map(_beginning, texts):
         size = len(text.encode())
-        if batch and (len(batch) == REQUEST_TEXTS or held + size > REQUEST_BYTES):
+        if batch and (len(batch) == REQUEST_TEXTS or batch_bytes + size > REQUEST_BYTES):
             yield batch
-            batch, held = [], 0
+            batch, batch_bytes = [], 0
         batch.append(text)
-        held += size
+        batch_bytes += size
     if batch:
         yield batch
 
 
 def _beginning(text: str, size: int = TEXT_BYTES) -> str:
-    """The first bytes of a text. Endpoints refuse an empty one, so a blank takes its place."""
+    """Return the first bytes of a text; a blank for an empty text, which endpoints refuse."""
     return text.encode()[:size].decode(errors="ignore") or " "
 
 
 def _read(raw: bytes) -> _Reply:
     try:
         return _Reply.model_validate_json(raw)
-    except ValidationError:  # a gateway's page, say; the error would quote it
+    except ValidationError:  # for example a gateway's HTML page, which the error would quote
         raise error_in_reply(raw) from None
 
 
 def _vectors(reply: _Reply, number: int) -> list[list[float]]:
-    """One vector a text, in the order of the texts.
+    """Return one vector per text, in the order of the texts.
 
-    Gemini leaves out an index that is 0, other endpoints leave out all of them and answer in order.
+    Gemini omits an index of 0. Other endpoints omit every index and return the vectors in order.
     """
     unnumbered = all(row.index is None for row in reply.data)
     rows = {(place if unnumbered else row.index or 0): row for place, row in enumerate(reply.data)}
     if len(reply.data) != number or rows.keys() != set(range(number)):
-        raise ModelUnavailable("The provider did not answer with one vector a text: check OPENAI_EMBEDDING_MODEL")
+        raise ModelUnavailable("The provider did not return one vector per text: check OPENAI_EMBEDDING_MODEL")
     return [_unit(rows[place].embedding) for place in range(number)]
 
 
 def _unit(vector: Sequence[float]) -> list[float]:
-    """Some endpoints leave vectors as long as they came."""
+    """Normalize a vector to length one, which some endpoints do not do."""
     if len(vector) != DIMENSIONS:
-        raise ModelUnknown(f"The model makes no vectors of {DIMENSIONS} dimensions: set another OPENAI_EMBEDDING_MODEL")
+        message = f"The model does not return vectors of {DIMENSIONS} dimensions: set another OPENAI_EMBEDDING_MODEL"
+        raise ModelUnknown(message)
     length = math.hypot(*vector)
     if not length or not math.isfinite(length):
-        raise ModelUnavailable("The provider answered with a vector that is none: check OPENAI_EMBEDDING_MODEL")
+        raise ModelUnavailable("The provider returned a zero or infinite vector: check OPENAI_EMBEDDING_MODEL")
     return [value / length for value in vector]

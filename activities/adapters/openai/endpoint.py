@@ -1,4 +1,4 @@
-"""OpenAI's API, or any endpoint that is compatible with it: how it is reached, and what its failures become."""
+"""A client for OpenAI's API or a compatible endpoint, with time limits, a circuit breaker and the domain's errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from activities.adapters.circuit import Circuit, CircuitOpen
-from activities.adapters.openai.errors import is_away, model_error
+from activities.adapters.openai.errors import is_outage, model_error
 from activities.adapters.openai.model_prices import ModelPrice
 from domain.errors import InvalidInput, ModelCircuitOpen
 
@@ -19,11 +19,11 @@ REQUEST_ID_CHARS: Final = 128
 
 
 class EndpointSettings(BaseSettings):
-    """`OPENAI_…`. Without an API key there is nothing to ask.
+    """`OPENAI_…`. Without an API key OpenAI's models are not used.
 
-    `base_url` is that of a compatible endpoint, with its `/v1`. `prices` are US dollars for a million tokens by model,
-    and come before the table in `model_prices.json`. After `circuit_threshold` failures in a row the endpoint is left
-    alone for `circuit_open_s`.
+    `base_url` is the address of a compatible endpoint, including its `/v1`. `prices` are US dollars per million tokens
+    by model; they override the table in `model_prices.json`. After `circuit_threshold` consecutive failures no calls
+    are made for `circuit_open_s` seconds.
     """
 
     model_config = SettingsConfigDict(
@@ -40,33 +40,37 @@ class EndpointSettings(BaseSettings):
     @field_validator("api_key")
     @classmethod
     def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
-        """A stray newline would end up in an error of the HTTP client, with the key around it."""
+        """Reject a key that does not fit a header, because the HTTP client would quote it in its error."""
         bare = key.get_secret_value().strip() if key else ""
         if not bare.isascii() or not bare.isprintable():
-            raise ValueError("must be of printable ASCII characters")
+            raise ValueError("must consist of printable ASCII characters")
         return SecretStr(bare) if bare else None
 
     @property
     def key(self) -> str:
-        """Raises InvalidInput where there is none."""
+        """Return the API key.
+
+        Raises:
+            InvalidInput: there is no key.
+        """
         if self.api_key is None:
-            raise InvalidInput("A model of OpenAI's, or of a compatible endpoint, needs OPENAI_API_KEY")
+            raise InvalidInput("A model of OpenAI or of a compatible endpoint needs OPENAI_API_KEY")
         return self.api_key.get_secret_value()
 
 
 class Endpoint:
-    """A client for calls that take `timeout_s` at most, with replies of `most_bytes` at most; `close` it in the end."""
+    """A client that limits calls to `timeout_s` and replies to `most_bytes`. Call `close` at the end."""
 
     def __init__(self, settings: EndpointSettings, *, timeout_s: float, most_bytes: int) -> None:
         self._timeout_s = timeout_s
         self._last = ""
-        self._circuit = Circuit(threshold=settings.circuit_threshold, open_s=settings.circuit_open_s, fails=is_away)
+        self._circuit = Circuit(threshold=settings.circuit_threshold, open_s=settings.circuit_open_s, fails=is_outage)
         self.client = AsyncOpenAI(
             api_key=settings.key,
             base_url=settings.base_url,
             max_retries=0,  # Temporal owns retries
             timeout=Timeout(timeout_s, connect=settings.connect_timeout_s),
-            default_headers={"Accept-Encoding": "identity"},  # what is cut must not be what is compressed
+            default_headers={"Accept-Encoding": "identity"},  # a compressed body cannot be cut
             http_client=DefaultAsyncHttpxClient(
                 follow_redirects=False, event_hooks={"response": [_cut_at(most_bytes)]}
             ),
@@ -74,17 +78,17 @@ class Endpoint:
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[None]:
-        """Around a call: its deadline, the circuit, and errors of the domain instead of the SDK's.
+        """Surround a call with its time limit and the circuit, and translate the SDK's errors to the domain's.
 
         Raises:
-            ExternalServiceError: the call failed, or the endpoint is left alone for a while.
+            ExternalServiceError: the call failed, or the circuit is open.
         """
         try:
             with self._circuit.entered():
                 async with asyncio.timeout(self._timeout_s):
                     yield
         except CircuitOpen as error:
-            message = f"The language model failed too often just now, so it is left alone for a while. {self._last}"
+            message = f"The language model failed too often, so calls to it are paused. {self._last}"
             raise ModelCircuitOpen(message.rstrip(), retry_after_s=error.retry_after_s) from None
         except (APIError, httpx2.HTTPError, TimeoutError) as error:
             failure = model_error(error)
@@ -96,14 +100,14 @@ class Endpoint:
 
 
 def request_id_of(headers: httpx2.Headers) -> str | None:
-    """The provider's name for the request, which its support asks for."""
+    """Return the provider's request id, which its support asks for."""
     found: str | None = headers.get("x-request-id")
     return found and found[:REQUEST_ID_CHARS]
 
 
 def _cut_at(most_bytes: int) -> Callable[[httpx2.Response], Awaitable[None]]:
     async def cut(response: httpx2.Response) -> None:
-        """Before anything is read, the body of an error included, which the SDK reads whole."""
+        """Limit the body before it is read. The SDK reads the body of an error whole."""
         if isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = _Cut(response.stream, most_bytes)
 
@@ -111,7 +115,7 @@ def _cut_at(most_bytes: int) -> Callable[[httpx2.Response], Awaitable[None]]:
 
 
 class _Cut(httpx2.AsyncByteStream):
-    """The first bytes of a body. What is left of it costs the connection."""
+    """The first bytes of a body. If it is longer, its connection is closed."""
 
     def __init__(self, whole: httpx2.AsyncByteStream, most_bytes: int) -> None:
         self._whole = whole

@@ -1,8 +1,8 @@
-"""What the failure of a request to an OpenAI-compatible endpoint means, whoever runs it.
+"""Classify the failures of OpenAI-compatible endpoints.
 
-Providers agree on little: not on the status, not on the shape of the body, not on codes. So the texts of the body are
-collected from the members that hold explanations, and patterns decide. `tests/activities/adapters/shapes` has the
-recorded answers of each provider.
+Providers differ in the status, the shape of the body and the error codes. So the texts of all members that explain a
+failure are collected and matched against patterns. `tests/activities/adapters/shapes` has recorded responses of each
+provider.
 """
 
 import re
@@ -32,14 +32,14 @@ from domain.errors import (
 from domain.webhooks.deliveries import clamped, retry_after_s
 
 LONGEST_WAIT_S: Final = 60.0
-"""An essay waits so long for a provider that asks it to; for longer it goes to another grader."""
+"""The longest wait requested by a provider that an essay accepts; after a longer one it goes to another grader."""
 
 _NO_CREDIT: Final = re.compile(
     r"\b(?:insufficient_(?:user_)?quota|billing_hard_limit_reached|billing_not_active|credit_balance_exhausted"
     r"|exceeded_current_quota_error|arrearage)\b"
     r"|credit balance is too low|insufficient (?:credit|balance|funds)|(?:not|n't) have any credits"
     r"|used all (?:of its )?available credits|spending limit|inactive subscription|usage limit reached"
-    r"|perday|limit: 0\b"  # Gemini's quotas of a day, and of a plan without the model
+    r"|perday|limit: 0\b"  # Gemini's daily quota, and its plans without the model
 )
 _INVALID_KEY: Final = re.compile(
     r"(?:invalid|incorrect)[ _-](?:x[ _-])?api[ _-]key|api[ _-]key[ _](?:is )?(?:not valid|invalid|expired|not found)"
@@ -69,15 +69,15 @@ _FORMAT: Final = re.compile(
     r"|\bgrammar\b|guided_?\s?(?:decoding|json)|json_validate_failed|\bschema\b"
 )
 _MATRYOSHKA: Final = "matryoshka"
-"""vLLM's word for a model that can shorten its vectors to the dimensions asked for."""
-_AGAIN_IN: Final = re.compile(r"(?:retry|again) in (?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?")
-_SET_A_KEY: Final = "The language model's provider refuses the API key: set a valid OPENAI_API_KEY"
+"""vLLM's term for a model that can shorten its vectors to the requested dimensions."""
+_RETRY_IN: Final = re.compile(r"(?:retry|again) in (?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?")
+_SET_A_KEY: Final = "The language model's provider rejects the API key: set a valid OPENAI_API_KEY"
 FORMATS: Final = ("json_schema", "json_object")
 
 _EXPLAINING: Final = ("code", "type", "param", "loc", "field", "status", "reason", "quotaId", "msg", "message")
 _ENCLOSING: Final = ("error", "errors", "detail", "details", "metadata", "raw", "innererror", "fieldViolations")
 _EXPLANATIONS: Final = (*_EXPLAINING, *_ENCLOSING, "violations", "description")
-"""Members that explain a failure or enclose the explanation. Any other may repeat the request."""
+"""Members that explain a failure or contain the explanation. Other members may repeat the request."""
 _NAMING: Final = {"param", "loc", "field"}
 """Members that name the faulty part of the request."""
 _MOST_PARTS: Final = 200
@@ -93,14 +93,14 @@ _FORMAT_STATUSES: Final = {
 
 
 class _Complaint(NamedTuple):
-    """Everything the provider says of a failure, in lower case, and the parts of the request that it names."""
+    """The provider's explanation of a failure, in lower case, and the parts of the request that it names."""
 
     text: str
     named: frozenset[str]
 
 
-def is_away(error: BaseException) -> bool:
-    """Whether the endpoint did not answer, or only that it cannot; a refusal of any kind is an answer."""
+def is_outage(error: BaseException) -> bool:
+    """Whether the endpoint did not respond or had a server error. A rejected request is not an outage."""
     if isinstance(error, APIStatusError):
         refused = isinstance(model_error(error), TextRefused | TextTooLong)
         return error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR and not refused
@@ -108,29 +108,29 @@ def is_away(error: BaseException) -> bool:
 
 
 def model_error(error: APIError | httpx2.HTTPError | TimeoutError) -> ExternalServiceError:
-    """The domain's error for what a request ended in; its message holds nothing of the request or of the reply."""
+    """Return the domain's error for a failed request; its message contains no part of the request or the response."""
     if isinstance(error, APIStatusError):
-        return _refusal(error.status_code, _complaint(error.body), error.response.headers)
+        return _status_error(error.status_code, _complaint(error.body), error.response.headers)
     cause = error.__cause__ if isinstance(error, APIConnectionError) else error
     if isinstance(cause, httpx2.ConnectTimeout | httpx2.PoolTimeout):
-        return ModelUnavailable("The language model's endpoint takes no connection: check OPENAI_BASE_URL")
+        return ModelUnavailable("The language model's endpoint accepts no connection: check OPENAI_BASE_URL")
     if isinstance(cause, httpx2.TimeoutException | TimeoutError):
-        return ModelTimeout("The language model did not answer in time: see OPENAI_TIMEOUT_S")
+        return ModelTimeout("The language model did not respond in time: see OPENAI_TIMEOUT_S")
     return ModelUnavailable("The connection to the language model failed: check OPENAI_BASE_URL and the network")
 
 
 def error_in_reply(raw: bytes) -> ExternalServiceError:
-    """The domain's error for a body that is no reply although its status is 200; some routers report failures so."""
+    """Return the domain's error for a response with status 200 but without a reply; some routers report failures so."""
     with suppress(NotReadable):
         match parse(raw):
             case {"error": {"code": int(code)} as error} | {"choices": [{"error": {"code": int(code)} as error}, *_]}:
                 if HTTPStatus.BAD_REQUEST <= code <= 599:  # noqa: PLR2004 - the last status there is
-                    return _refusal(code, _complaint(error), {})
-    return ModelUnavailable("What answered is no language model: check OPENAI_BASE_URL if it goes on")
+                    return _status_error(code, _complaint(error), {})
+    return ModelUnavailable("The response is not from a language model: check OPENAI_BASE_URL if this happens again")
 
 
 def refused_option(error: APIStatusError, sent: Collection[str]) -> str | None:
-    """Which of the optional parts `sent` the endpoint cannot take, if that is what it complains of.
+    """Return which of the optional parts `sent` the endpoint does not support, if that caused the failure.
 
     `json_schema` and `json_object` are the format of the reply.
     """
@@ -151,8 +151,8 @@ def _refuses(complaint: _Complaint, option: str) -> bool:
     return bool(_UNSUPPORTED.search(complaint.text) and re.search(words, complaint.text))
 
 
-def wants_less(error: APIStatusError) -> bool:
-    """Whether a request for vectors was refused because it has too many texts, or one that is too long."""
+def is_too_large(error: APIStatusError) -> bool:
+    """Whether a request for vectors was refused because it has too many texts or a text that is too long."""
     text = _complaint(error.body).text
     return error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or (
         error.status_code in {*_OPTION_STATUSES, HTTPStatus.INTERNAL_SERVER_ERROR}
@@ -160,28 +160,28 @@ def wants_less(error: APIStatusError) -> bool:
     )
 
 
-def _refusal(status: int, complaint: _Complaint, headers: Mapping[str, str]) -> ExternalServiceError:
+def _status_error(status: int, complaint: _Complaint, headers: Mapping[str, str]) -> ExternalServiceError:
     known = _about_text(status, complaint.text) or _about_account(status, complaint.text)
     if known is not None:
         return known
     if status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _later(status, _wait_s(headers, complaint.text))
+        return _transient_error(status, _wait_s(headers, complaint.text))
     if status == HTTPStatus.NOT_FOUND or _UNKNOWN_MODEL.search(complaint.text):
         return ModelUnknown("The provider does not know the model: check its name and OPENAI_BASE_URL")
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return ModelKeyRefused(_SET_A_KEY)
-    return ModelRequestRefused(f"The language model's provider refuses the request with status {status}")
+    return ModelRequestRefused(f"The language model's provider rejects the request with status {status}")
 
 
 def _about_account(status: int, complaint: str) -> ExternalServiceError | None:
-    """The error where the provider says by its text that the key or the credit is the cause."""
+    """Return the error if the provider's text names the key or the credit as the cause."""
     if status == HTTPStatus.PAYMENT_REQUIRED or _NO_CREDIT.search(complaint):
         return ModelQuotaExhausted("The account at the language model's provider has no credit or quota left")
     return ModelKeyRefused(_SET_A_KEY) if _INVALID_KEY.search(complaint) else None
 
 
 def _about_text(status: int, complaint: str) -> ExternalServiceError | None:
-    """The error where the provider refuses the text and not the request."""
+    """Return the error if the provider refuses the essay's text and not the request."""
     if status in {*_OPTION_STATUSES, HTTPStatus.FORBIDDEN} and _REFUSED_TEXT.search(complaint):
         return TextRefused("The language model's provider refuses the text because of its content")
     possible = {*_OPTION_STATUSES, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR}
@@ -190,20 +190,20 @@ def _about_text(status: int, complaint: str) -> ExternalServiceError | None:
     return None
 
 
-def _later(status: int, wait_s: float | None) -> ExternalServiceError:
+def _transient_error(status: int, wait_s: float | None) -> ExternalServiceError:
     if wait_s is not None and wait_s > LONGEST_WAIT_S:
-        return ModelBusy("The language model's provider asks to wait for long", retry_after_s=wait_s)
-    return ModelUnavailable(f"The language model's provider answers with status {status}", retry_after_s=wait_s)
+        return ModelBusy("The language model's provider asks for a long wait", retry_after_s=wait_s)
+    return ModelUnavailable(f"The language model's provider responds with status {status}", retry_after_s=wait_s)
 
 
 def _wait_s(headers: Mapping[str, str], complaint: str) -> float | None:
-    """Seconds (0..86,400) that the provider asks to wait; None where it says nothing intelligible."""
+    """Return the wait in seconds (0..86,400) that the provider asks for; None without a readable one."""
     with suppress(KeyError, ValueError):
         if (wait_s := clamped(float(headers["retry-after-ms"]) / 1000)) is not None:
             return wait_s
     if "retry-after" in headers:
         return retry_after_s(headers["retry-after"], datetime.now(UTC))
-    found = _AGAIN_IN.search(complaint)
+    found = _RETRY_IN.search(complaint)
     if found is None or not any(found.groups()):
         return None
     hours, minutes, seconds = (float(each or 0) for each in found.groups())
@@ -212,17 +212,17 @@ def _wait_s(headers: Mapping[str, str], complaint: str) -> float | None:
 
 def _complaint(body: object) -> _Complaint:
     texts, named = [], set()
-    for member, text in _words(body):
+    for member, text in _explanations(body):
         texts.append(text.lower())
         if member in _NAMING:
             named.add(text.lower())
     return _Complaint(" ".join(texts)[:_COMPLAINT_CHARS], frozenset(named))
 
 
-def _words(body: object) -> Iterator[tuple[str, str]]:
-    """Each text that explains the failure with the member that holds it, from the outside to the inside.
+def _explanations(body: object) -> Iterator[tuple[str, str]]:
+    """Yield each text that explains the failure with the name of its member, outer members first.
 
-    Some providers put the answer of another one, as JSON in a string, into theirs.
+    Some providers include another provider's response as a JSON string in their own.
     """
     waiting = deque([("message", body)])
     for _ in range(_MOST_PARTS):

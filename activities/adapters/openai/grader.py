@@ -1,4 +1,4 @@
-"""The port GradingModel over OpenAI's API, or any endpoint that is compatible with it."""
+"""Grade essays with OpenAI's API or a compatible endpoint."""
 
 import json
 import time
@@ -19,9 +19,9 @@ from domain.grading.model_grading import Grading, GradingRequest, Reply, without
 from domain.ids import content_hash
 
 MOST_BYTES: Final = 256 * 1024
-"""Of a reply: a longer one is cut, and then cannot be read."""
+"""The size limit of a reply; a longer one is cut and then cannot be read."""
 FRAMING_TOKENS: Final = 64
-"""More than what a provider adds around the messages."""
+"""An upper bound of the tokens that a provider adds around the messages."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +29,9 @@ log = structlog.get_logger(__name__)
 class OpenAISettings(EndpointSettings):
     """`OPENAI_…`. Without an API key there is no language model.
 
-    `timeout_s` is for the whole of an answer; the workflow's policies allow no more. `max_tokens` is what a reply may
-    take, thoughts included. `temperature`, `seed` and `reasoning_effort` are sent only where they are set (one seed
-    makes all samples alike). `examples` is how many of a question's labelled answers the model sees.
+    `timeout_s` limits a whole call; the workflow's policies allow at most 60 s. `max_tokens` limits a reply, reasoning
+    included. `temperature`, `seed` and `reasoning_effort` are sent only if they are set (a seed makes all samples
+    equal). `examples` is the number of a question's labelled answers in the prompt.
     """
 
     model: str = Field(default="gpt-5.4-mini", min_length=1, max_length=128)
@@ -44,11 +44,11 @@ class OpenAISettings(EndpointSettings):
 
 
 class OpenAIEssayGrader:
-    """A GradingModel by chat completions; `close` it in the end.
+    """A GradingModel that uses chat completions. Call `close` at the end.
 
-    Options that the endpoint refuses (the strict schema, JSON mode, a temperature) are left out from then on. A refused
-    request costs nothing and is repeated within the same call. A refused format of the reply is remembered by schema:
-    another question's schema may be accepted.
+    Options that the endpoint refuses (the strict schema, JSON mode, a temperature) are not sent again. A refused
+    request costs nothing and is repeated within the same call. A refused format of the reply is stored per schema,
+    because another question's schema may be accepted.
     """
 
     def __init__(self, settings: OpenAISettings) -> None:
@@ -69,16 +69,16 @@ class OpenAIEssayGrader:
     def highest_price_cents(self, wanted: GradingRequest) -> Decimal | None:
         if self._price is None:
             return None
-        told = [*self._prompt.messages(wanted), reply_schema(wanted.essay.rubric)]
-        # A token is a byte at least.
-        prompt = len(json.dumps(told, ensure_ascii=False).encode()) + FRAMING_TOKENS
+        sent = [*self._prompt.messages(wanted), reply_schema(wanted.essay.rubric)]
+        # A token has at least one byte.
+        prompt = len(json.dumps(sent, ensure_ascii=False).encode()) + FRAMING_TOKENS
         return self._price.cents(prompt=prompt, completion=self._settings.max_tokens)
 
     async def complete(self, wanted: GradingRequest) -> Completion:
         started = time.monotonic()
         async with self._endpoint.call():
-            raw, request_id = await self._ask(wanted)
-            if not is_reply(raw):  # nothing was bought
+            raw, request_id = await self._post_with_options(wanted)
+            if not is_reply(raw):  # nothing was charged
                 raise error_in_reply(raw)
         usage = read_usage(raw)
         return Completion(
@@ -100,8 +100,8 @@ class OpenAIEssayGrader:
             return None
         return self._price.cents(prompt=usage.prompt, cached=usage.cached or 0, completion=usage.completion)
 
-    async def _ask(self, wanted: GradingRequest) -> tuple[bytes, str | None]:
-        """The reply's bytes and the provider's request id, by the first request that the endpoint does not refuse."""
+    async def _post_with_options(self, wanted: GradingRequest) -> tuple[bytes, str | None]:
+        """Post the request, without the options that the endpoint refuses; return the reply and the request id."""
         messages = self._prompt.messages(wanted)
         schema = reply_schema(wanted.essay.rubric)
         while True:
@@ -116,7 +116,7 @@ class OpenAIEssayGrader:
                 log.warning("model_option_refused", model=self.model, option=option)
 
     def _options(self, reply: Json) -> Json:
-        """Of each kind of optional part the first that the endpoint has not refused."""
+        """Return the first option of each kind that the endpoint has not refused."""
         schema = {"name": "grading", "strict": True, "schema": reply}
         limit = self._settings.max_tokens
         kinds: tuple[Json, ...] = (
@@ -130,7 +130,7 @@ class OpenAIEssayGrader:
 
     async def _post(self, messages: list[Json], options: Json) -> tuple[bytes, str | None]:
         body = {"response_format" if name in FORMATS else name: value for name, value in options.items()}
-        # The SDK types every message and option; these are data.
+        # Any, because the SDK types every message and option separately.
         create: Any = self._endpoint.client.chat.completions.with_streaming_response.create
         async with create(model=self.model, messages=messages, **body) as response:
             raw: bytes = await response.read()
@@ -138,5 +138,5 @@ class OpenAIEssayGrader:
 
 
 def _scope(option: str, schema: Json) -> tuple[str, str]:
-    """What a refusal of the option holds for: a format of the reply for one schema, anything else for every request."""
+    """Return the key of a refused option: a format is refused for one schema, any other option for every request."""
     return option, content_hash(schema) if option in FORMATS else ""

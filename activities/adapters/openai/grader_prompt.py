@@ -1,6 +1,7 @@
-"""What a language model is told: the prompt file with a question's rubric, then the essay, and the reply's schema.
+"""Build the prompt for a language model from the prompt file, and the JSON schema of its reply.
 
-Rubric and question come first and are the same bytes for every essay of a question, which a provider's cache rewards.
+The rubric and the question come before the essay and are the same bytes for every essay of a question, so that the
+provider can cache them.
 """
 
 import hashlib
@@ -30,17 +31,18 @@ _PARTS: Final = (
     {"marker", "answer"},
     {"problems"},
 )
-"""The names that each part of the prompt file replaces."""
+"""The placeholders of each part of the prompt file."""
 
 
 class GraderPrompt:
-    """The prompt file, read once. `key` makes markers that no student can guess; `examples` is how many are shown.
+    """The prompt file, read once.
 
-    `version` is the content hash of everything the model is told but the question, the essay and their marker.
-    `wording` holds the runs of words in the instructions, which a student must not see.
+    `key` is the secret for markers that a student cannot guess. `examples` is the number of labelled answers shown.
+    `version` is the content hash of the whole prompt except the question, the essay and the marker. `wording` contains
+    the runs of words in the instructions, which feedback to students must not repeat.
 
     Raises:
-        CorruptData: the file has other parts or names than it must have.
+        CorruptData: a part or a placeholder of the file is missing or unknown.
     """
 
     def __init__(self, key: bytes, *, examples: int, file: Path = PROMPT_FILE) -> None:
@@ -52,7 +54,7 @@ class GraderPrompt:
         self.version = content_hash([self._messages(sample, "marker"), reply_schema(_SAMPLE.rubric), examples])
 
     def messages(self, wanted: GradingRequest) -> list[Json]:
-        """The same for equal `wanted`."""
+        """Return the chat messages; equal requests have equal messages."""
         return self._messages(wanted, self._marker(wanted))
 
     def _messages(self, wanted: GradingRequest, marker: str) -> list[Json]:
@@ -69,7 +71,7 @@ class GraderPrompt:
         return [{"role": "system", "content": question}, {"role": "user", "content": answer}]
 
     def _marker(self, wanted: GradingRequest) -> str:
-        """Follows from the snapshot, so that a retry sends the same; what the essay holds already is no marker."""
+        """Derive the marker from the snapshot, so that a retry sends the same one; it does not occur in the essay."""
         name = wanted.essay.snapshot_id.bytes
         while (marker := hmac.digest(self._key, name, hashlib.sha256)[:MARKER_BYTES].hex()) in wanted.text:
             name += b"'"
@@ -77,7 +79,7 @@ class GraderPrompt:
 
 
 def reply_schema(rubric: EssayRubric) -> Json:
-    """A strict JSON schema: every criterion once, in the rubric's order, with one of its own levels."""
+    """Return a strict JSON schema: every criterion once, in the rubric's order, with one of its own levels."""
     criteria = {each.key: _criterion_schema(each) for each in rubric.criteria}
     return _object(
         {
@@ -90,7 +92,7 @@ def reply_schema(rubric: EssayRubric) -> Json:
 
 
 def _criterion_schema(criterion: Criterion) -> Json:
-    """The level comes last: a model that has to say why first decides better."""
+    """Put the level last, because a model decides better after it has written the rationale."""
     return _object(
         {
             "rationale": {"type": "string"},
@@ -105,7 +107,7 @@ def _object(properties: Json) -> Json:
 
 
 def _form(rubric: EssayRubric) -> Json:
-    """The schema as people write it down, for models that are given none."""
+    """Return an example of the reply, for models that receive no schema."""
     return {
         "addresses_grader": [],
         "criteria": {
@@ -118,13 +120,13 @@ def _form(rubric: EssayRubric) -> Json:
 
 
 def _parts(text: str) -> tuple[Template, ...]:
-    """What follows each heading, without the notes before the first one."""
+    """Return the text below each heading, without the notes before the first heading."""
     _, *parts = ("\n" + text).split("\n# ")
     templates = tuple(Template(part.partition("\n")[2].strip() + "\n") for part in parts)
     if [set(each.get_identifiers()) for each in templates] != list(_PARTS) or not all(
         map(Template.is_valid, templates)
     ):
-        raise CorruptData("The prompt file must have its three parts, each with its own names after a dollar sign")
+        raise CorruptData("The prompt file must have its three parts, each with its own placeholders")
     return templates
 
 
@@ -139,15 +141,15 @@ def _example(anchor: Anchor) -> str:
 
 
 def _spread(rubric: EssayRubric, number: int) -> Sequence[Anchor]:
-    """At most `number` labelled answers, evenly from the worst to the best."""
+    """Return at most `number` labelled answers, evenly spread from the worst to the best."""
     ranked = sorted(rubric.anchors, key=lambda anchor: sum(rate(rubric, anchor.levels).values()))
-    if len(ranked) <= number or number < 2:  # noqa: PLR2004 - one of several would show only an end
+    if len(ranked) <= number or number < 2:  # noqa: PLR2004 - the formula needs two
         return ranked[:number]
     return [ranked[round(place * (len(ranked) - 1) / (number - 1))] for place in range(number)]
 
 
 def _problems(rubric: EssayRubric, problems: Sequence[Problem]) -> str:
-    """Only names of our own: what an essay made a model write must not come back as an instruction."""
+    """List the problems by known names only, so that text from an essay cannot become an instruction."""
     known = {criterion.key for criterion in rubric.criteria} | {"answer", "criteria"}
     named = dict.fromkeys(
         (each.field if each.field in known else "another criterion", each.problem) for each in problems
@@ -176,5 +178,5 @@ _SAMPLE: Final = Essay(
     rubric_version="sample",
     text="answer",
 )
-"""Stands for every question in the prompt's version."""
+"""The essay that represents every question in the hash of the prompt's version."""
 _SAMPLE_REJECTED: Final = Rejected(problems=(Problem("key", "problem"), Problem("stranger", "problem")))

@@ -1,4 +1,4 @@
-"""What a chat completion says. Nothing here raises: a model, or whatever answers in its place, may send anything."""
+"""Read a chat completion. Any bytes are accepted, because a model or a gateway may send anything."""
 
 import re
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from domain.grading.essay_text import sanitize
 from domain.grading.model_grading import Grading, RawRating, Reply, Unreadable
 
 MOST_CHARS: Final = 2_000
-"""Of a rationale, a quote or the feedback; the rest is cut off."""
+"""The length limit of a rationale, a quote and the feedback; the rest is cut off."""
 MOST_QUOTES: Final = 10
 MOST_TOKENS: Final = 10_000_000
-"""No call takes more: a larger figure is none."""
+"""The largest plausible number of tokens; a larger one is ignored."""
 
 _TEXTS: Final = ("content", "reasoning_content", "reasoning")
-"""The members of a message that may hold the answer. Some servers take it for reasoning."""
+"""The members of a message that may contain the answer. Some servers put it into the reasoning."""
 _FILTERED: Final = {
     *("safety", "recitation", "blocklist", "prohibited_content", "spii"),  # Gemini
     *("refusal", "guardrail_intervened"),
 }
-"""Reasons to stop that mean `content_filter`."""
+"""Finish reasons that mean `content_filter`."""
 _CUT_OFF: Final = {"length", "max_tokens", "model_length"}
 _MARKER: Final = re.compile(
     rf"(?:(?<!-)-+ ?)?\b[0-9a-f]{{{2 * MARKER_BYTES}}}\b(?: answer (?:begins|ends))?(?: ?-+)?", re.IGNORECASE
@@ -31,17 +31,17 @@ _MARKER: Final = re.compile(
 
 
 def _cleaned(value: object) -> object:
-    """Clean a text before pydantic sees it, which refuses lone surrogates."""
+    """Sanitize a text before pydantic validates it, because pydantic rejects lone surrogates."""
     return sanitize(value[:MOST_CHARS]).strip() if isinstance(value, str) else value
 
 
 def _unmarked(text: str) -> str:
-    """Remove the marker that fences the essay in the prompt: whoever knows it could end the fence."""
+    """Remove the marker that surrounds the essay in the prompt, because a student who knows it could forge its end."""
     return _MARKER.sub("", text).strip()
 
 
 def _listed(value: object) -> list[str]:
-    """The texts of a list, or a text alone; anything else is no text that addresses the grader."""
+    """Return the texts of a list, or a single text as a list; ignore other values."""
     texts = value if isinstance(value, list) else [value]
     return [text for text in texts if isinstance(text, str)]
 
@@ -70,9 +70,9 @@ class _Content(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of a call; None where the reply does not tell.
+    """The tokens of a call; None if the reply does not contain the number.
 
-    `cached` tokens are part of `prompt`. `completion` includes the tokens of thoughts, which cost the same.
+    `cached` tokens are part of `prompt`. `completion` includes reasoning tokens, which cost the same.
     """
 
     prompt: int | None = None
@@ -81,11 +81,11 @@ class Usage:
 
 
 class Withheld(NotReadable):
-    """The provider or the model does not answer this essay, and would not answer it the next time."""
+    """The provider or the model refuses to grade this essay, so a retry would not help."""
 
 
 def read_reply(raw: bytes) -> Reply:
-    """The grading in a chat completion, or what is wrong with it. Texts are cleaned and cut."""
+    """Return the grading in a chat completion, or why it cannot be read. Texts are sanitized and cut."""
     try:
         return _grading(parse(raw))
     except NotReadable as error:
@@ -93,9 +93,9 @@ def read_reply(raw: bytes) -> Reply:
 
 
 def is_reply(raw: bytes) -> bool:
-    """Whether it comes from a model at all, however broken: an object with choices or usage, or one that was cut.
+    """Whether the bytes are a model's reply, even a broken one: an object with choices or usage, or a cut object.
 
-    A router's report that a provider failed before it wrote anything is none.
+    A router's report that the provider failed before it wrote anything is not a reply.
     """
     if not raw.lstrip().startswith(b"{"):
         return False
@@ -124,10 +124,10 @@ def read_usage(raw: bytes) -> Usage:
 
 
 def _completion(usage: Json) -> int | None:
-    """All tokens that cost what a completion does; None where they cannot be known.
+    """Return all tokens at the price of a completion; None if they cannot be determined.
 
-    Some providers count thoughts as a part of `completion_tokens`, some beside them; the total tells which. Without a
-    total, thoughts may or may not be included.
+    Some providers include reasoning tokens in `completion_tokens`, others do not. The total shows which; without a
+    total this is unknown.
     """
     prompt, completion, total = (_tokens(usage, f"{name}_tokens") for name in ("prompt", "completion", "total"))
     thoughts = _tokens(_member(usage, "completion_tokens_details"), "reasoning_tokens") or 0
@@ -140,7 +140,10 @@ def _completion(usage: Json) -> int | None:
 
 
 def _grading(envelope: Any) -> Grading:  # noqa: ANN401 - whatever JSON there is
-    """The only grading in the reply. Several that differ, say one that the essay dictated, are none."""
+    """Return the only grading in the reply.
+
+    Several different gradings are an error, because the essay may have dictated one of them.
+    """
     found: dict[Grading, None] = {}
     problem = NotReadable("is no JSON")
     for each in objects(_text(envelope), _Content.model_fields):
@@ -156,7 +159,7 @@ def _grading(envelope: Any) -> Grading:  # noqa: ANN401 - whatever JSON there is
 
 
 def _text(envelope: Any) -> str:  # noqa: ANN401 - whatever JSON there is
-    """What the model wrote: its content, or its reasoning where only that holds an object."""
+    """Return the model's text: its content, or its reasoning if only that contains an object."""
     choices = envelope.get("choices") if isinstance(envelope, dict) else None
     if not isinstance(choices, list) or not choices:
         raise NotReadable("holds no answer")
@@ -175,7 +178,7 @@ def _text(envelope: Any) -> str:  # noqa: ANN401 - whatever JSON there is
 
 
 def _joined(content: object) -> str:
-    """The text of a message's content, which may be a list of parts; parts with thoughts hold no text."""
+    """Return the text of a message's content, which may be a list of parts; reasoning parts have no text."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else ""
     parts = [part.get("text") if isinstance(part, dict) else part for part in content]
@@ -210,7 +213,7 @@ def _quotes(quotes: list[str]) -> tuple[str, ...]:
 
 
 def _member(parent: Any, name: str) -> Json:  # noqa: ANN401 - whatever JSON there is
-    """An object within an object; an empty one where there is none."""
+    """Return the object `name` of a parent object, or an empty one."""
     found = parent.get(name) if isinstance(parent, dict) else None
     return found if isinstance(found, dict) else {}
 

@@ -1,6 +1,6 @@
-"""Finds the JSON objects in what a model wrote and repairs faults whose meaning is certain.
+"""Find the JSON objects in a model's text and repair faults that have only one possible meaning.
 
-Every function takes linear time in the length of the text, whatever the text is.
+Every function takes linear time in the length of the text.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 MOST_OBJECTS: Final = 8
-"""A text with more beginnings of an object is not read: each costs one pass over the text."""
+"""The most starts of an object in a text that is read, because each one costs a pass over the text."""
 
 _STRING: Final = r'"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z)'
 _TOKEN: Final = re.compile(rf"{_STRING}|[{{}}]", re.DOTALL)
@@ -22,14 +22,14 @@ _THOUGHTS: Final = re.compile(r"\s*<(think|thinking|thought|reasoning)>.*?</\1>"
 
 
 class NotReadable(ValueError):
-    """The text of the error is a problem of `Unreadable`: a constant, never a part of the reply."""
+    """A reply that cannot be read. The message contains no part of the reply, because it goes into `Unreadable`."""
 
 
 def parse(text: str | bytes, **hooks: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """The value of a JSON document.
+    """Return the value of a JSON document.
 
     Raises:
-        NotReadable: it is something else.
+        NotReadable: the text is not JSON.
     """
     try:
         return json.loads(text, **hooks)
@@ -40,10 +40,10 @@ def parse(text: str | bytes, **hooks: Any) -> Any:  # noqa: ANN401 - any JSON va
 
 
 def objects(text: str, members: Collection[str]) -> Iterator[Json | NotReadable]:
-    """The objects in the text that begin with one of the members, in order; in place of a broken one, what is wrong.
+    """Yield the objects in the text that start with one of the members, in order; a broken one as its error.
 
-    An object names no member twice and holds no NaN. Thoughts in tags before the answer, and what surrounds an object,
-    are ignored. In a string of valid JSON no object begins, because its quotation marks are escaped.
+    An object with a repeated member or NaN is broken. Reasoning in tags before the answer and text around an object are
+    ignored. An object cannot start inside a string of valid JSON, because quotation marks are escaped there.
     """
     body = text[thoughts.end() :] if (thoughts := _THOUGHTS.match(text)) else text
     names = "|".join(map(re.escape, members))
@@ -53,12 +53,12 @@ def objects(text: str, members: Collection[str]) -> Iterator[Json | NotReadable]
         return
     position = 0
     for start in starts or [max(0, body.find("{"))]:
-        if start < position:  # inside the object before
+        if start < position:  # inside the previous object
             continue
         end = _end(body, start) if starts else body.rfind("}") + 1
         try:
             repaired = _REPAIR.sub(_repaired, body[start:end])
-            # Not strict: a raw newline in a string is one.
+            # Not strict: a raw newline in a string is accepted.
             yield parse(repaired, strict=False, parse_constant=_no_number, object_pairs_hook=_unique)
             position = end
         except NotReadable as problem:
@@ -66,7 +66,7 @@ def objects(text: str, members: Collection[str]) -> Iterator[Json | NotReadable]
 
 
 def _end(text: str, start: int) -> int:
-    """Where the object that begins at `start` ends; `start` when it does not."""
+    """Return the end of the object that starts at `start`, or `start` if it has no end."""
     depth = 0
     for token in _TOKEN.finditer(text, start):
         depth += {"{": 1, "}": -1}.get(token[0], 0)
@@ -80,10 +80,10 @@ def _repaired(found: re.Match[str]) -> str:
 
 
 def _escaped(string: str) -> str:
-    r"""The string with the backslashes escaped that were written as such: `\(K_\alpha\)`, `\frac`, `C:\Users\new`.
+    r"""Escape the literal backslashes in a string: `\(K_\alpha\)`, `\frac`, `C:\Users\new`.
 
-    Invalid escapes are backslashes. A backspace or form feed before a letter is the beginning of a command of TeX. In a
-    string with invalid escapes, so is every other one-letter escape before a lower-case letter.
+    An invalid escape is a literal backslash. A backspace or form feed before a letter is the start of a TeX command. In
+    a string with invalid escapes, so is every other one-letter escape before a lower-case letter.
     """
     careless = any(found[0] == "\\" for found in _ESCAPE.finditer(string))
 
@@ -101,7 +101,7 @@ def _escaped(string: str) -> str:
 
 
 def _no_number(_: str) -> NoReturn:
-    raise NotReadable("holds a number that is none")
+    raise NotReadable("holds a number that is not finite")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Json:

@@ -1,4 +1,4 @@
-"""Ports whose calls leave the house, measured and traced: what was asked of whom, how long it took, what it cost."""
+"""Decorators that add metrics and tracing to outbound calls: model, duration, outcome, tokens and cost."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,11 +22,11 @@ class Span(Protocol):
 
 
 Spans: TypeAlias = Callable[[str, Mapping[str, str | int]], AbstractContextManager[Span]]
-"""Opens a span by its name and attributes."""
+"""A function that opens a span with a name and attributes."""
 
 
 class InstrumentedModel:
-    """A GradingModel."""
+    """A GradingModel with metrics and tracing."""
 
     def __init__(self, model: GradingModel, spans: Spans) -> None:
         self.model = model.model
@@ -55,7 +55,7 @@ class InstrumentedModel:
 
 
 class InstrumentedEmbedder:
-    """An Embedder that is asked over the network."""
+    """An Embedder with metrics and tracing, for models behind a network API."""
 
     def __init__(self, embedder: Embedder, spans: Spans) -> None:
         self.provider = embedder.provider
@@ -70,7 +70,7 @@ class InstrumentedEmbedder:
 
 
 class InstrumentedEmbeddingLedger:
-    """An EmbeddingLedger."""
+    """An EmbeddingLedger with metrics."""
 
     def __init__(self, ledger: EmbeddingLedger) -> None:
         self._ledger = ledger
@@ -82,7 +82,7 @@ class InstrumentedEmbeddingLedger:
 
 
 class InstrumentedSender:
-    """A WebhookSender. Not even the host is told: a partner's URL may hold a secret."""
+    """A WebhookSender with metrics and tracing. Spans contain no part of the URL, because it may contain a secret."""
 
     def __init__(self, sender: WebhookSender, spans: Spans) -> None:
         self._sender = sender
@@ -99,7 +99,7 @@ class InstrumentedSender:
 
 @contextmanager
 def _timed(name: str, **labels: str) -> Iterator[None]:
-    """`outcome` becomes `ok`, or the error's type."""
+    """Measure the duration, with the label `outcome`: `ok` or the error's class."""
     started, outcome = time.monotonic(), "ok"
     try:
         yield
@@ -116,6 +116,6 @@ def _observe(name: str, seconds: float, **labels: str) -> None:
 
 
 def _spend(cents: Decimal | None, model: str) -> None:
-    """What nobody knows the price of is not 0: the calls are counted all the same."""
+    """Record the cost. A call without a known price has no cost, which is not the same as a cost of 0."""
     if cents is not None:
         activity.metric_meter().create_histogram_float(MODEL_COST).record(float(cents), {"model": model})

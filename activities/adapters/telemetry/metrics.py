@@ -1,6 +1,6 @@
-"""What the workers count beside what Temporal's SDK counts itself, such as each step's latency and failures.
+"""The worker's own metrics, in addition to those of Temporal's SDK, such as each step's latency and failures.
 
-Everything goes through the SDK's meter and leaves by its one endpoint; without one it costs nothing.
+All metrics use the SDK's meter and its one endpoint. Without an endpoint they cost nothing.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ WEBHOOK_REQUEST: Final = "microcred_webhook_request"
 MODEL_CALL: Final = "microcred_model_call"
 MODEL_TOKENS: Final = "microcred_model_tokens"
 MODEL_COST: Final = "microcred_model_cost_cents"
-"""A histogram, because the SDK's counters take whole numbers only: its sum is what was spent."""
+"""A histogram, because the SDK's counters accept only integers. Its sum is the total cost."""
 
 BUCKETS: Final = {
     MODEL_CALL: (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0),
@@ -33,7 +33,7 @@ BUCKETS: Final = {
 
 
 class MetricsInterceptor(Interceptor):
-    """Counts what activities came to. An activity that is repeated after a crash counts again."""
+    """Count the outcomes of activities. An activity that is repeated after a crash counts again."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
         return _CountingInbound(next)
@@ -63,6 +63,6 @@ def _count(arguments: Sequence[object], result: object) -> None:
 
 
 def count(name: str, by: int = 1, /, **labels: str | bool) -> None:
-    """Adds to a counter of the running activity's worker."""
+    """Increase a counter of the worker that runs the activity."""
     texts = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in labels.items()}
     activity.metric_meter().create_counter(name).add(by, texts)

@@ -1,4 +1,4 @@
-"""Connections to public addresses only, whatever a partner's name resolves to at that moment."""
+"""Connect to public IP addresses only, to prevent server-side request forgery and DNS rebinding."""
 
 import asyncio
 import socket
@@ -12,28 +12,28 @@ import httpcore
 from domain.webhooks.ip_ranges import IpAddress, is_public
 
 ADDRESS_DEADLINE_S: Final = 5.0
-"""For one address, so that a dead one does not use up the time of the next."""
+"""The connect timeout of one address, so that an unreachable one leaves time for the next."""
 RESOLVING_AT_ONCE: Final = 32
 
 Resolve: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
-"""A name's addresses in the order in which they are tried; OSError where it has none."""
+"""Return the addresses of a host name in the order to try; raise OSError without any."""
 Dial: TypeAlias = Callable[[str, int, float], Awaitable[httpcore.AsyncNetworkStream]]
-"""Connects to an address and a port within seconds."""
+"""Connect to an address and a port within the given seconds."""
 
 
 class ForbiddenAddress(Exception):
-    """A host has an address that is not to be called."""
+    """A host has an address that must not be connected to."""
 
 
 class PublicNetwork(httpcore.AsyncNetworkBackend):
-    """The network as an HTTP client sees it.
+    """A network backend for an HTTP client that connects to public addresses only.
 
-    A name is resolved for each connection, all its addresses are judged, and the connection goes to the very address
-    that was judged: what the name resolves to a moment later does not matter. TLS and the Host header keep the name.
+    Each connection resolves the host name, checks all its addresses, and connects to an address that was checked. So a
+    later change of the DNS record has no effect. TLS and the Host header still use the name.
     """
 
     def __init__(self, *, loopback: bool, resolve: Resolve | None = None, dial: Dial | None = None) -> None:
-        """`loopback` allows this machine's own addresses too: for development only."""
+        """`loopback` also allows loopback addresses, for development only."""
         self._loopback = loopback
         self._resolve = resolve or SystemResolver().resolve
         self._dial = dial or httpcore.AnyIOBackend().connect_tcp
@@ -46,13 +46,13 @@ class PublicNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Tries the host's addresses in order.
+        """Try the host's addresses in order.
 
         Raises:
-            ForbiddenAddress: one of them is not public; none is called then.
-            httpcore.ConnectError, httpcore.ConnectTimeout: none answers.
+            ForbiddenAddress: one of the addresses is not public; no connection is made.
+            httpcore.ConnectError, httpcore.ConnectTimeout: no address accepts a connection.
         """
-        del timeout, local_address, socket_options  # the caller's own deadline surrounds all of it
+        del timeout, local_address, socket_options  # the caller's deadline covers all attempts
         failure: Exception = httpcore.ConnectError("The host has no address")
         for address in await self._addresses(host):
             try:
@@ -72,26 +72,26 @@ class PublicNetwork(httpcore.AsyncNetworkBackend):
 
 
 class SystemResolver:
-    """The system's resolver, on threads of its own.
+    """The system's resolver, in its own thread pool.
 
-    All who wait for a name share one thread, so that a partner whose name servers are dead holds no more than that.
+    Concurrent lookups of a name share one thread, so a partner whose name servers do not respond blocks only one.
     """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVING_AT_ONCE, "resolve")
-        self._asked: dict[str, asyncio.Future[list[str]]] = {}
+        self._lookups: dict[str, asyncio.Future[list[str]]] = {}
 
     async def resolve(self, host: str) -> list[str]:
-        if host not in self._asked:
-            asked = asyncio.get_running_loop().run_in_executor(self._threads, _addresses_of, host)
-            asked.add_done_callback(lambda done: self._forget(host, done))
-            self._asked[host] = asked
-        return await asyncio.shield(self._asked[host])
+        if host not in self._lookups:
+            lookup = asyncio.get_running_loop().run_in_executor(self._threads, _addresses_of, host)
+            lookup.add_done_callback(lambda done: self._forget(host, done))
+            self._lookups[host] = lookup
+        return await asyncio.shield(self._lookups[host])
 
     def _forget(self, host: str, done: asyncio.Future[list[str]]) -> None:
-        del self._asked[host]
+        del self._lookups[host]
         if not done.cancelled():
-            done.exception()  # perhaps nobody waits for it any more
+            done.exception()  # retrieved, because every waiter may have been cancelled
 
 
 def _addresses_of(host: str) -> list[str]:

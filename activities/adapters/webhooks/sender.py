@@ -1,4 +1,4 @@
-"""Requests to partners by the rules of Standard Webhooks."""
+"""Send webhooks to partners according to the Standard Webhooks specification."""
 
 import asyncio
 import time
@@ -27,18 +27,18 @@ from domain.webhooks.deliveries import (
 
 KEPT_BYTES: Final = 1024
 READ_BYTES: Final = 16 * 1024
-"""A short answer is read whole, so that its connection can serve again; a longer one costs the connection."""
+"""A body up to this size is read whole, so that its connection can be reused; a longer one closes the connection."""
 IDLE_S: Final = 2.0
-"""Shorter than servers keep idle connections: one that they close is not to be met at the moment it is used."""
+"""Shorter than the idle timeout of servers, so that a request does not use a connection that the server is closing."""
 IDLE_CONNECTIONS: Final = 64
 
 Unseal = Callable[[bytes], str]
 
 
 class WebhookSettings(BaseSettings):
-    """`WEBHOOK_…`: the deadline of one request; in development only, http and any port on the machine's loopback.
+    """`WEBHOOK_…`: the time limit of one request, and in development http and any port on loopback addresses.
 
-    `WEBHOOK_OWN_HOSTS` are the names of this service, comma-separated: no partner's endpoint may be one.
+    `WEBHOOK_OWN_HOSTS` are the host names of this service, comma-separated; an endpoint must not use one of them.
     """
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="WEBHOOK_", extra="ignore", env_ignore_empty=True)
@@ -54,7 +54,7 @@ class WebhookSettings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_loopback(self) -> Self:
         if self.allow_loopback and self.microcred_env != "development":
-            raise ValueError("WEBHOOK_ALLOW_LOOPBACK is for development: partners could reach what listens on loopback")
+            raise ValueError("WEBHOOK_ALLOW_LOOPBACK is for development only: it lets partners reach loopback services")
         return self
 
     @property
@@ -64,7 +64,7 @@ class WebhookSettings(BaseSettings):
 
 @dataclass(slots=True)
 class _Reply:
-    """What has arrived of a response: nothing, the head, or the head and the beginning of the body."""
+    """The part of a response received so far: nothing, the head, or the head and the beginning of the body."""
 
     code: int | None = None
     retry_after: str | None = None
@@ -72,10 +72,10 @@ class _Reply:
 
 
 class HttpWebhookSender:
-    """The port `WebhookSender` over HTTP/1.1. `unseal` opens a stored secret.
+    """A WebhookSender over HTTP/1.1. `unseal` decrypts a stored secret.
 
-    No redirects, no proxies, no cookies; certificates are verified. Connections are not limited here, so nobody waits
-    for one that another partner holds.
+    It uses no redirects, proxies or cookies and verifies certificates. The pool has no limit, so that a partner's open
+    connections cannot delay requests to another partner.
     """
 
     def __init__(self, settings: WebhookSettings, unseal: Unseal, network: PublicNetwork | None = None) -> None:
@@ -93,7 +93,7 @@ class HttpWebhookSender:
         await self._pool.aclose()
 
     async def send(self, message: Message) -> WebhookResponse:
-        """The status decides. A body that is late, broken or endless costs nothing but its own text."""
+        """Send the message. The status decides the outcome, even when the body is late, broken or endless."""
         headers = _headers(message, [self._unseal(secret) for secret in message.secrets])
         started = time.monotonic()
         reply = _Reply()
@@ -119,7 +119,7 @@ class HttpWebhookSender:
         )
 
     async def _post(self, url: WebhookUrl, headers: dict[str, str], body: bytes, reply: _Reply) -> None:
-        """Fills `reply` as the response arrives, so that an error in the body leaves the status in it."""
+        """Fill `reply` while the response arrives, so that it contains the status even when the body fails."""
         target = httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target)
         async with self._pool.stream(
             "POST", target, headers=[("host", url.authority), *headers.items()], content=body
@@ -134,7 +134,7 @@ class HttpWebhookSender:
 
 
 def _headers(message: Message, secrets: list[str]) -> dict[str, str]:
-    """`sign` takes any time for UTC, so it must be."""
+    """Return the headers with the signatures. `sign` requires the time in UTC."""
     at, body = message.sent_at.astimezone(UTC), message.body.decode()
     return {
         "content-type": "application/json",
@@ -146,7 +146,7 @@ def _headers(message: Message, secrets: list[str]) -> dict[str, str]:
 
 
 def excerpt(body: bytes | bytearray) -> str:
-    """The text of at most 1 KiB as PostgreSQL can hold it: what is no UTF-8 is replaced, NULs are removed."""
+    """Return the first 1 KiB as text for PostgreSQL: invalid UTF-8 is replaced, NUL characters are removed."""
     return body[:KEPT_BYTES].decode(errors="replace").replace("\x00", "")
 
 

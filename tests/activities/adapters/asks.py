@@ -1,4 +1,4 @@
-"""Essays to ask a language model about."""
+"""Grading requests for a language model."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ NAMES = ("Missing", "Emerging", "Proficient", "Strong")
 
 
 def anchors(number: int) -> tuple[Anchor, ...]:
-    """Labelled answers, the better the later."""
+    """Labelled answers with rising levels."""
     return tuple(
         Anchor(text=f"Labelled answer {place}.", levels=dict.fromkeys(("cause", "remedy"), NAMES[place * 4 // number]))
         for place in range(number)
@@ -32,7 +32,7 @@ def an_ask(
 
 
 async def error_of(model: GradingModel, text: str = TEXT) -> AppError:
-    """What becomes of asking."""
+    """Send a request that fails, and return the error."""
     with pytest.raises(AppError) as raised:
         await model.complete(an_ask(text))
     return raised.value

@@ -15,7 +15,7 @@ EmbedderOf: TypeAlias = Callable[..., OpenAIEmbedder]
 
 @pytest.fixture(scope="session")
 async def minilm() -> AsyncIterator[MiniLMEmbedder]:
-    """The real model, loaded once a run."""
+    """The real model, loaded once per test run."""
     embedder = MiniLMEmbedder(MiniLMSettings())
     yield embedder
     embedder.close()
@@ -29,7 +29,7 @@ def _model_server() -> Iterator[ModelServer]:
 
 @pytest.fixture
 def server(_model_server: ModelServer) -> ModelServer:
-    """Answers well until it is told otherwise."""
+    """A model server that returns good answers until a test configures something else."""
     _model_server.reset()
     return _model_server
 
@@ -43,14 +43,14 @@ async def _grader(_model_server: ModelServer) -> AsyncIterator[OpenAIEssayGrader
 
 @pytest.fixture
 def grader(server: ModelServer, _grader: OpenAIEssayGrader) -> OpenAIEssayGrader:
-    """For what leaves no trace in it: to make one takes longer than most tests."""
+    """A shared grader for tests that do not change its state; creating one takes longer than most tests."""
     del server
     return _grader
 
 
 @pytest.fixture
 async def grader_of(server: ModelServer) -> AsyncIterator[GraderOf]:
-    """Graders of their own, with other settings; they are closed in the end."""
+    """A factory of graders with other settings; they are closed after the test."""
     made: list[OpenAIEssayGrader] = []
 
     def make(**changes: Any) -> OpenAIEssayGrader:
@@ -69,7 +69,7 @@ def ledger() -> RecordingLedger:
 
 @pytest.fixture
 async def embedder_of(server: ModelServer, ledger: RecordingLedger) -> AsyncIterator[EmbedderOf]:
-    """Paid embedders that write into the test's ledger; they are closed in the end."""
+    """A factory of paid embedders that record costs in `ledger`; they are closed after the test."""
     made: list[OpenAIEmbedder] = []
 
     def make(**changes: Any) -> OpenAIEmbedder:

@@ -1,4 +1,4 @@
-"""What a text might make an analysis do. Module-level, because a child process imports them by name."""
+"""Functions that fail as an analysis of a hostile text can. A child process imports them by name."""
 
 import os
 import re
@@ -15,7 +15,7 @@ def crash(_: str) -> None:
 
 
 def crash_once(marker: str) -> str:
-    """Crashes unless the file `marker` is there."""
+    """Crash unless the file `marker` exists."""
     try:
         with open(marker, "x"):  # noqa: PTH123  # exclusive creation
             pass
@@ -25,7 +25,7 @@ def crash_once(marker: str) -> str:
 
 
 def backtrack(text: str) -> bool:
-    """Holds the interpreter lock for ever where the text has no end mark."""
+    """Hold the interpreter lock forever when the text does not match."""
     return re.match(r"(a+)+$", text) is not None
 
 

@@ -1,6 +1,6 @@
 """The recorded answers of each provider, as pytest parameters. `shapes` has one file a provider.
 
-In a reply, `GRADING` stands for a valid grading as JSON and `DRAFT` for another one.
+In a reply, `GRADING` represents a valid grading as JSON and `DRAFT` for another one.
 """
 
 import json

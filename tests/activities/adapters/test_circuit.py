@@ -1,4 +1,4 @@
-"""When a service is left alone, and how it is found to be back."""
+"""When a circuit opens, and how it closes again."""
 
 import asyncio
 from contextlib import nullcontext, suppress
@@ -21,14 +21,14 @@ def a_circuit(threshold: int = 3, open_s: float = 60) -> Circuit:
 
 
 def call(circuit: Circuit, error: BaseException | None = None) -> None:
-    """A call that ends in the error, which is expected to come through."""
+    """Make a call that ends in the error, which the circuit must raise again."""
     with suppress(type(error)) if error else nullcontext(), circuit.entered():
         if error is not None:
             raise error
 
 
 async def opened(open_s: float) -> Circuit:
-    """A circuit whose time of being open is over."""
+    """A circuit that was opened and is now half-open."""
     circuit = a_circuit(open_s=open_s)
     for _ in range(3):
         call(circuit, Away())
@@ -36,7 +36,7 @@ async def opened(open_s: float) -> Circuit:
     return circuit
 
 
-def test_failures_in_a_row_open_it() -> None:
+def test_consecutive_failures_open_the_circuit() -> None:
     circuit = a_circuit()
     for _ in range(3):
         call(circuit, Away())
@@ -48,14 +48,14 @@ def test_failures_in_a_row_open_it() -> None:
 
 
 @pytest.mark.parametrize("between", [None, Refused()])
-def test_an_answer_between_them_keeps_it_closed(between: Exception | None) -> None:
+def test_a_success_between_failures_keeps_the_circuit_closed(between: Exception | None) -> None:
     circuit = a_circuit()
 
     for error in (Away(), Away(), between, Away(), Away(), None):
         call(circuit, error)
 
 
-def test_refusals_and_cancelled_calls_do_not_open_it() -> None:
+def test_error_responses_and_cancelled_calls_do_not_open_the_circuit() -> None:
     circuit = a_circuit()
 
     for error in [Refused(), asyncio.CancelledError()] * 5:
@@ -63,7 +63,7 @@ def test_refusals_and_cancelled_calls_do_not_open_it() -> None:
     call(circuit)
 
 
-async def test_then_one_call_tries_alone_and_closes_it() -> None:
+async def test_a_half_open_circuit_allows_one_call_and_closes_after_its_success() -> None:
     circuit = await opened(0.01)
 
     with circuit.entered(), pytest.raises(CircuitOpen):
@@ -71,7 +71,7 @@ async def test_then_one_call_tries_alone_and_closes_it() -> None:
     call(circuit)
 
 
-async def test_a_refusal_closes_it_too() -> None:
+async def test_an_error_response_closes_a_half_open_circuit() -> None:
     circuit = await opened(0.01)
 
     call(circuit, Refused())
@@ -79,7 +79,7 @@ async def test_a_refusal_closes_it_too() -> None:
 
 
 @pytest.mark.parametrize("error", [Away(), asyncio.CancelledError()])
-async def test_a_try_that_fails_or_is_cancelled_opens_it_again(error: BaseException) -> None:
+async def test_a_trial_call_that_fails_or_is_cancelled_opens_the_circuit_again(error: BaseException) -> None:
     circuit = await opened(0.5)
 
     call(circuit, error)
@@ -88,7 +88,7 @@ async def test_a_try_that_fails_or_is_cancelled_opens_it_again(error: BaseExcept
         call(circuit)
 
 
-def test_refused_calls_leave_nothing_behind() -> None:
+def test_rejected_calls_do_not_extend_the_traceback() -> None:
     circuit = a_circuit(threshold=1)
     call(circuit, Away())
     depths = set()

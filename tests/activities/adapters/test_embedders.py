@@ -1,4 +1,4 @@
-"""What every embedder promises, and what MiniLM adds to it; what OpenAI's adds stands in test_openai_embedder.py."""
+"""The contract of every embedder and the behaviour of MiniLM's; test_openai_embedder.py tests that of OpenAI's."""
 
 import asyncio
 import math
@@ -26,7 +26,7 @@ def fake() -> Embedder:
 
 @pytest.fixture
 def openai(embedder_of: EmbedderOf) -> Embedder:
-    """Over real HTTP; the server makes vectors as the fake does."""
+    """OpenAI's embedder over real HTTP; the server returns the same vectors as the fake."""
     return embedder_of()
 
 
@@ -77,7 +77,7 @@ async def test_calls_at_the_same_time_do_not_mix(minilm: MiniLMEmbedder) -> None
     assert [vectors[0] for vectors in together] == alone
 
 
-async def test_what_stands_behind_256_pieces_counts_in_a_long_text_only(minilm: MiniLMEmbedder) -> None:
+async def test_text_after_256_word_pieces_counts_only_in_embed_long(minilm: MiniLMEmbedder) -> None:
     start = " ".join([APPLES] * 60)
     short, short_other = await minilm.embed([start, f"{start} {TAXES * 20}"])
     whole, whole_other = await minilm.embed_long([start, f"{start} {TAXES * 20}"])

@@ -1,4 +1,4 @@
-"""What every grader of essays promises, and how the local one arrives at its levels."""
+"""The contract of every essay grader, and how the local grader estimates levels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ NAMES = ("Missing", "Emerging", "Proficient", "Strong")
 
 
 def labelled(*texts: str) -> tuple[Anchor, ...]:
-    """Answers at the levels Missing, Emerging, Proficient, Strong, and so on again."""
+    """Answers at the levels Missing, Emerging, Proficient and Strong in turn."""
     return tuple(
         Anchor(text=text, levels={"cause": NAMES[i % 4], "remedy": NAMES[i % 4]}) for i, text in enumerate(texts)
     )
@@ -63,7 +63,7 @@ RUBRIC = essay(
     ),
 )
 SCORED = labelled(WEAK, FAIR, GOOD, BEST, f"{WEAK} Surely.", f"{FAIR} Surely.", f"{GOOD} Surely.", f"{BEST} Surely.")
-"""By people, beside the rubric's own."""
+"""Answers labelled by reviewers, in addition to those of the rubric."""
 
 
 P = ParamSpec("P")
@@ -80,7 +80,7 @@ def an_essay(
 
 
 def level(score: EssayScore) -> int:
-    """The sum of the criteria's levels."""
+    """The sum of the levels of all criteria."""
     return sum(NAMES.index(rating.level) for rating in score.ratings)
 
 
@@ -177,7 +177,7 @@ async def test_the_fits_used_last_are_kept() -> None:
     assert [size > 1 for size in embedder.batches] == [True, True, False, True]
 
 
-async def test_what_people_score_counts_from_the_next_essay_on(local: LocalEssayGrader) -> None:
+async def test_reviewed_answers_count_from_the_next_essay_on(local: LocalEssayGrader) -> None:
     other = tuple(replace(each, levels={"cause": "Missing", "remedy": "Missing"}) for each in SCORED)
 
     (before,) = await local.grade([an_essay(BEST)])
@@ -199,7 +199,7 @@ async def test_what_people_score_counts_from_the_next_essay_on(local: LocalEssay
         (PROMPT, COPIED_PROMPT),
     ],
 )
-async def test_what_is_no_answer_gets_the_lowest_level_and_a_review(
+async def test_a_text_that_is_not_an_answer_gets_the_lowest_level_and_a_review(
     local: LocalEssayGrader, text: str, flag: str
 ) -> None:
     (score,) = await local.grade([an_essay(text)])
@@ -245,7 +245,7 @@ async def test_a_pattern_asks_for_a_review_and_changes_no_grade(
     assert flagged.ratings == unflagged.ratings
 
 
-async def test_too_few_labelled_answers_are_no_ground(local: LocalEssayGrader) -> None:
+async def test_a_question_with_too_few_labelled_answers_is_not_graded(local: LocalEssayGrader) -> None:
     rubric = replace(RUBRIC, anchors=RUBRIC.anchors[:2])
 
     (score,) = await local.grade([an_essay(GOOD, rubric, labelled=SCORED[:1])])
@@ -282,7 +282,7 @@ async def test_doubt_asks_for_a_review(local: LocalEssayGrader) -> None:
     assert all(score.needs_review == (score.confidence < REVIEW_BELOW) for score in scores)
 
 
-async def test_less_like_the_labelled_answers_is_less_sure(local: LocalEssayGrader) -> None:
+async def test_less_similarity_to_labelled_answers_means_less_confidence(local: LocalEssayGrader) -> None:
     known, unlike = await local.grade(
         [an_essay(FAIR, name="a"), an_essay(f"{FAIR} Otters, kites, marble, violins, sleet, ferns, chalk.", name="b")]
     )

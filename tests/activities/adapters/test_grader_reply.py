@@ -1,4 +1,4 @@
-"""What a chat completion says, and that nothing it says makes reading it fail."""
+"""Reading a chat completion, which never raises an error."""
 
 import json
 import time
@@ -22,7 +22,7 @@ JSON = st.recursive(
 
 
 def raw(content: object = None, /, *, reason: object = "stop", **message: Any) -> bytes:
-    """A completion with the content, written as JSON unless it is a text."""
+    """A completion with the content, as JSON unless it is a string."""
     text = content if isinstance(content, str) else json.dumps(content)
     choice = {"finish_reason": reason, "message": {"role": "assistant", "content": text, **message}}
     return json.dumps({"choices": [choice]}).encode()
@@ -55,7 +55,7 @@ def test_a_grading_is_read_in_its_order() -> None:
 @pytest.mark.parametrize(
     "around", ["```json\n{}\n```", "Here is the grading:\n{}\nI hope it helps.", "<think>So.</think>{}", "\ufeff {}"]
 )
-def test_marks_and_remarks_around_it_do_not_matter(around: str) -> None:
+def test_text_around_the_grading_is_ignored(around: str) -> None:
     assert grading(raw(around.replace("{}", json.dumps(CONTENT)))) == grading(raw(CONTENT))
 
 
@@ -220,7 +220,7 @@ def test_reading_takes_linear_time(piece: str) -> None:
         (raw("", refusal="I cannot help with that."), "is a refusal to grade"),
         (raw("A fine answer."), "is no JSON"),
         (raw("} {"), "is no JSON"),
-        (raw('{"criteria": {}, "feedback": NaN}'), "holds a number that is none"),
+        (raw('{"criteria": {}, "feedback": NaN}'), "holds a number that is not finite"),
         (raw('{"criteria": {}, "feedback": "a", "feedback": "b"}'), "names something twice"),
         (raw([]), "is no JSON"),
         (raw({}), "has not the form asked for"),
@@ -232,11 +232,11 @@ def test_reading_takes_linear_time(piece: str) -> None:
         (raw({**CONTENT, "criteria": {"cause": {**RATING, "quotes": [None]}}}), "has not the form asked for"),
     ],
 )
-def test_what_cannot_be_read_says_why(reply: bytes, expected: str) -> None:
+def test_an_unreadable_reply_has_its_problem(reply: bytes, expected: str) -> None:
     assert problem(reply) == expected
 
 
-def test_a_criterion_that_is_rated_twice_is_not_settled_by_chance() -> None:
+def test_a_criterion_that_is_rated_twice_is_an_error() -> None:
     twice = json.dumps(CONTENT).replace('"remedy"', '"cause"')
 
     assert problem(raw(twice)) == "names something twice"
@@ -260,7 +260,7 @@ def test_characters_that_no_database_and_no_person_wants_are_removed() -> None:
     assert read.feedback == "Well  done."
 
 
-def test_empty_quotes_are_none() -> None:
+def test_empty_quotes_are_dropped() -> None:
     read = grading(raw({**CONTENT, "criteria": {"cause": {**RATING, "quotes": ["", " \u200b", "the join"]}}}))
 
     assert read.ratings[0].quotes == ("the join",)
@@ -286,7 +286,7 @@ def test_replies_stored_before_that_field_existed_name_nothing() -> None:
     assert grading(raw(CONTENT)).addresses_grader == ()
 
 
-def test_what_the_form_does_not_have_is_left_out() -> None:
+def test_unknown_members_are_ignored() -> None:
     read = grading(raw({**CONTENT, "points": 100, "criteria": {"cause": {**RATING, "points": 100}}}))
 
     assert read.ratings[0].level == "Strong"
@@ -363,7 +363,7 @@ def test_tokens_are_read_with_the_cached_ones_apart() -> None:
 
 
 @pytest.mark.parametrize("count", [None, -1, 1.5, "12", True, 10**12, [1], {}])
-def test_a_count_that_is_none_is_not_known(count: object) -> None:
+def test_an_invalid_token_count_is_ignored(count: object) -> None:
     assert usage(prompt_tokens=count, completion_tokens=count, prompt_tokens_details=count) == Usage()
 
 

@@ -1,4 +1,4 @@
-"""What every language model that grades promises, fake or real."""
+"""The contract of every GradingModel, fake or real."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -30,7 +30,7 @@ async def model(request: pytest.FixtureRequest) -> AsyncIterator[GradingModel]:
 
 @pytest.fixture(params=["fake", "openai"])
 async def failing(request: pytest.FixtureRequest) -> AsyncIterator[GradingModel]:
-    """Fails once, as a provider does that is overloaded."""
+    """Fail once, like an overloaded provider."""
     if request.param == "fake":
         yield FakeGradingModel(ModelUnavailable("Overloaded"))
         return
@@ -41,7 +41,7 @@ async def failing(request: pytest.FixtureRequest) -> AsyncIterator[GradingModel]
         await adapter.close()
 
 
-async def test_an_answer_holds_against_rubric_and_essay(model: GradingModel) -> None:
+async def test_an_answer_is_valid_for_the_rubric_and_the_essay(model: GradingModel) -> None:
     wanted = an_ask()
 
     reply = model.read((await model.complete(wanted)).raw)
@@ -55,7 +55,7 @@ async def test_a_corrective_question_is_answered_too(model: GradingModel) -> Non
     assert isinstance(model.read((await model.complete(wanted)).raw), Grading)
 
 
-async def test_an_answer_costs_at_most_what_was_said_before(model: GradingModel) -> None:
+async def test_an_answer_costs_at_most_the_reserved_price(model: GradingModel) -> None:
     wanted = an_ask()
     highest = model.highest_price_cents(wanted)
 
@@ -66,7 +66,7 @@ async def test_an_answer_costs_at_most_what_was_said_before(model: GradingModel)
     assert Decimal(0) < bought.cost_cents <= highest
 
 
-async def test_an_answer_says_what_it_took(model: GradingModel) -> None:
+async def test_an_answer_contains_its_latency_and_tokens(model: GradingModel) -> None:
     bought = await model.complete(an_ask())
 
     assert bought.request_id
@@ -77,7 +77,7 @@ async def test_an_answer_says_what_it_took(model: GradingModel) -> None:
     assert bought.cached_tokens <= bought.prompt_tokens
 
 
-async def test_a_kept_reply_says_the_same_when_it_is_read_again(model: GradingModel) -> None:
+async def test_a_stored_reply_reads_the_same_again(model: GradingModel) -> None:
     raw = (await model.complete(an_ask())).raw
 
     assert model.read(raw) == model.read(bytes(raw))

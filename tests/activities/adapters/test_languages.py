@@ -1,4 +1,4 @@
-"""Other languages are detected; code, lists and names in English answers are not taken for them."""
+"""Other languages are detected; code, lists and names in English answers do not count as another language."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Reading essays and replies takes time in proportion to their length, whatever they hold."""
+"""Reading essays and replies takes time in proportion to their length, whatever their content."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What tokens cost: exact, from a dated table or the deployment's own, and never a guess."""
+"""Exact costs of tokens, from a dated table or the deployment's own prices."""
 
 import json
 from datetime import date
@@ -47,7 +47,7 @@ def test_a_dated_snapshot_costs_what_its_model_does() -> None:
 
 
 @pytest.mark.parametrize("model", ["llama-4", "gpt-5.4-mini-ultra", "gpt-5.4-mini-2026", "", "openai/gpt-5.4-mini"])
-def test_nobody_knows_the_price_of_another_model(model: str) -> None:
+def test_an_unlisted_model_has_no_price(model: str) -> None:
     assert ModelPrice.find(model, {}) is None
 
 
@@ -58,7 +58,7 @@ def test_the_deployments_own_prices_come_first() -> None:
     assert ModelPrice.find("llama-4", {"llama-4": own}) == own
 
 
-def test_every_price_in_the_table_is_one_and_the_table_has_a_date() -> None:
+def test_every_price_in_the_table_is_valid_and_the_table_has_a_date() -> None:
     table = json.loads(TABLE.read_text("utf-8"))
 
     assert date.fromisoformat(table["as_of"]) > date(2026, 1, 1)
@@ -66,6 +66,6 @@ def test_every_price_in_the_table_is_one_and_the_table_has_a_date() -> None:
 
 
 @pytest.mark.parametrize("dollars", ["-1", "NaN", "Infinity", "5000"])
-def test_what_is_no_price_is_refused(dollars: str) -> None:
+def test_an_invalid_price_is_rejected(dollars: str) -> None:
     with pytest.raises(ValidationError):
         ModelPrice.model_validate({"input": dollars, "output": "1"})

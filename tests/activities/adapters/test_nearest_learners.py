@@ -1,4 +1,4 @@
-"""What every search for nearest learners promises."""
+"""The contract of every search for nearest learners."""
 
 import random
 from decimal import Decimal
@@ -21,7 +21,7 @@ def learners(request: pytest.FixtureRequest) -> NearestLearners:
 
 
 def crowd(**scores: dict[str, float]) -> EarlierLearners:
-    """By name, the scores that somebody has."""
+    """The scores of learners by their name."""
     return EarlierLearners(
         ids=[str(an_id(name)) for name in scores],
         scores={skill: [each.get(skill) for each in scores.values()] for skill in (SQL, CLEANING, "Other")},
@@ -59,12 +59,14 @@ async def test_skills_that_only_one_has_are_left_out(learners: NearestLearners) 
     assert nearness == pytest.approx(1)
 
 
-async def test_who_has_no_skill_in_common_is_not_near(learners: NearestLearners) -> None:
+async def test_a_learner_without_a_common_skill_is_not_near(learners: NearestLearners) -> None:
     assert await learners.nearest(PROFILE, crowd(n={"Other": 0.5}), 5) == ()
 
 
 @pytest.mark.parametrize("profile", [{}, {SQL: None}])
-async def test_nobody_is_near_an_unknown_learner(learners: NearestLearners, profile: dict[str, Decimal | None]) -> None:
+async def test_a_learner_without_scores_has_no_near_learners(
+    learners: NearestLearners, profile: dict[str, Decimal | None]
+) -> None:
     assert await learners.nearest(profile, crowd(n={SQL: 0.5}), 5) == ()
 
 

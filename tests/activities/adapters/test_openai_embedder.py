@@ -1,4 +1,4 @@
-"""OpenAIEmbedder through the real SDK and real HTTP: what it sends, what it takes for a vector, what it writes down."""
+"""OpenAIEmbedder through the real SDK and real HTTP: its requests, the vectors that it accepts, the recorded costs."""
 
 import logging
 import math
@@ -61,7 +61,7 @@ async def error_of(embedder: OpenAIEmbedder, text: str = TEXT) -> AppError:
     return raised.value
 
 
-# What is sent.
+# Requests.
 
 
 async def test_the_model_is_asked_for_384_dimensions(server: ModelServer, embedder_of: EmbedderOf) -> None:
@@ -105,10 +105,10 @@ async def test_a_cut_never_halves_a_character(server: ModelServer, embedder_of: 
     assert server.asked[0].json["input"] == ["é" * (TEXT_BYTES // 2), "a" + "é" * (TEXT_BYTES // 2 - 1)]
 
 
-# What comes back.
+# Replies.
 
 
-async def test_vectors_are_told_apart_by_their_index(server: ModelServer, embedder_of: EmbedderOf) -> None:
+async def test_vectors_are_assigned_by_their_index(server: ModelServer, embedder_of: EmbedderOf) -> None:
     first, second = bag_of_words("first"), bag_of_words("second")
     rows = [{"index": 1, "embedding": second}, {"index": 0, "embedding": first}]
     server.script(vectors(data=rows))
@@ -139,7 +139,7 @@ async def test_vectors_of_another_length_are_made_unit_ones(server: ModelServer,
         (HTML, ModelUnavailable),
     ],
 )
-async def test_what_is_no_vector_is_refused(
+async def test_an_invalid_vector_is_rejected(
     server: ModelServer, embedder_of: EmbedderOf, answer: Answer, kind: type[AppError]
 ) -> None:
     server.script(answer)
@@ -170,7 +170,7 @@ async def test_failures_are_those_of_the_grader_and_are_met_once(
 
 
 @pytest.mark.parametrize("answer", [HANG, DRIP])
-async def test_the_deadline_ends_what_hangs_and_what_drips(
+async def test_the_deadline_ends_a_call_that_hangs_or_sends_slowly(
     server: ModelServer, embedder_of: EmbedderOf, answer: Answer
 ) -> None:
     server.script(answer)
@@ -178,7 +178,7 @@ async def test_the_deadline_ends_what_hangs_and_what_drips(
     assert type(await error_of(embedder_of(embedding_timeout_s=SHORT_S))) is ModelTimeout
 
 
-async def test_after_failures_in_a_row_the_provider_is_left_alone(server: ModelServer, embedder_of: EmbedderOf) -> None:
+async def test_consecutive_failures_open_the_circuit(server: ModelServer, embedder_of: EmbedderOf) -> None:
     embedder = embedder_of(circuit_threshold=2)
     server.vectors = lambda _: BROKEN
 
@@ -188,13 +188,13 @@ async def test_after_failures_in_a_row_the_provider_is_left_alone(server: ModelS
     assert len(server.asked) == 2
 
 
-# What an endpoint does not take.
+# Limits and options of an endpoint.
 
 TOO_LONG_TEXT = refusal(413, "`inputs` must have less than 512 tokens. Given: 900")
 
 
 def at_most(size: int) -> Rule:
-    """An endpoint that refuses a batch that holds a text of more bytes."""
+    """An endpoint that refuses a batch with a text of more bytes."""
 
     def rule(asked: Asked) -> Answer:
         texts = asked.json["input"]
@@ -203,7 +203,7 @@ def at_most(size: int) -> Rule:
     return rule
 
 
-async def test_one_long_text_is_cut_and_costs_no_other_its_vector(
+async def test_one_long_text_is_cut_without_an_effect_on_other_texts(
     server: ModelServer, embedder_of: EmbedderOf, ledger: RecordingLedger
 ) -> None:
     texts = ["first", "é long " * 400, "third", "fourth"]
@@ -280,7 +280,7 @@ async def test_an_index_that_is_left_out_is_inferred(
 
 
 @pytest.mark.parametrize("indexes", [[0, 0], [None, 0], [0, 2], [-1, 0]])
-async def test_vectors_that_cannot_be_told_apart_are_refused(
+async def test_vectors_with_an_ambiguous_index_are_rejected(
     server: ModelServer, embedder_of: EmbedderOf, indexes: list[int | None]
 ) -> None:
     server.script(vectors(data=[{"index": index, "embedding": UNIT} for index in indexes]))
@@ -289,10 +289,10 @@ async def test_vectors_that_cannot_be_told_apart_are_refused(
         await embedder_of().embed(["first", "second"])
 
 
-# What is written down.
+# Recorded costs.
 
 
-async def test_each_request_is_written_down_with_its_tokens_and_cents(
+async def test_each_request_is_recorded_with_its_tokens_and_cents(
     server: ModelServer, embedder_of: EmbedderOf, ledger: RecordingLedger
 ) -> None:
     server.script(vectors(UNIT, UNIT, tokens=2_500))
@@ -313,7 +313,7 @@ async def test_vectors_that_cannot_be_used_were_paid_for(
     assert [bought.tokens for bought in ledger.bought] == [7]
 
 
-async def test_what_was_refused_costs_nothing(
+async def test_a_refused_request_costs_nothing(
     server: ModelServer, embedder_of: EmbedderOf, ledger: RecordingLedger
 ) -> None:
     server.script(TOO_MANY)
@@ -323,7 +323,9 @@ async def test_what_was_refused_costs_nothing(
     assert ledger.bought == []
 
 
-async def test_nobody_gets_vectors_whose_cost_was_not_kept(embedder_of: EmbedderOf, ledger: RecordingLedger) -> None:
+async def test_vectors_are_not_returned_when_their_cost_cannot_be_recorded(
+    embedder_of: EmbedderOf, ledger: RecordingLedger
+) -> None:
     ledger.down = True
 
     assert type(await error_of(embedder_of())) is StorageUnavailable
@@ -353,7 +355,7 @@ async def test_the_price_of_another_model_is_not_guessed(ledger: RecordingLedger
     assert (bought.tokens, bought.cost_cents) == (6, None)
 
 
-# How it is set.
+# Settings.
 
 
 def test_without_a_key_there_is_no_embedder() -> None:

@@ -1,4 +1,4 @@
-"""What every fault of a provider becomes, through the real SDK and real HTTP, and what of it may be seen."""
+"""The domain error for every failure of a provider, through the real SDK and real HTTP, without sensitive data."""
 
 import logging
 import traceback
@@ -99,7 +99,7 @@ async def test_every_failure_has_its_kind_and_is_met_once(
 
 
 @pytest.mark.parametrize("answer", [HANG, DRIP])
-async def test_the_deadline_ends_what_hangs_and_what_drips(
+async def test_the_deadline_ends_a_call_that_hangs_or_sends_slowly(
     server: ModelServer, grader_of: GraderOf, answer: Answer
 ) -> None:
     server.script(answer)
@@ -107,7 +107,9 @@ async def test_the_deadline_ends_what_hangs_and_what_drips(
     assert type(await error_of(grader_of(timeout_s=SHORT_S))) is ModelTimeout
 
 
-async def test_who_takes_no_connection_is_unavailable(server: ModelServer, grader: OpenAIEssayGrader) -> None:
+async def test_an_endpoint_that_accepts_no_connection_is_unavailable(
+    server: ModelServer, grader: OpenAIEssayGrader
+) -> None:
     server.refuse_connections()
 
     assert type(await error_of(grader)) is ModelUnavailable
@@ -137,7 +139,7 @@ LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
 
 
 class Wait(NamedTuple):
-    """What the provider asks for and what becomes of it."""
+    """The wait that the provider asks for and the resulting `retry_after_s`."""
 
     headers: dict[str, str]
     kind: type[ExternalServiceError]
@@ -160,7 +162,7 @@ class Wait(NamedTuple):
         Wait({"retry_after_ms": "soon", "retry_after": "2"}, ModelUnavailable, 2, 2),
     ],
 )
-async def test_what_the_provider_asks_to_wait_is_passed_on(
+async def test_the_wait_that_the_provider_asks_for_is_returned(
     server: ModelServer, grader: OpenAIEssayGrader, status: int, wait: Wait
 ) -> None:
     server.script(refusal(status, "Later.", **wait.headers))
@@ -173,7 +175,7 @@ async def test_what_the_provider_asks_to_wait_is_passed_on(
     assert wait.least <= error.retry_after_s <= wait.most
 
 
-async def test_it_may_ask_by_a_date(server: ModelServer, grader: OpenAIEssayGrader) -> None:
+async def test_the_provider_may_ask_for_a_wait_by_date(server: ModelServer, grader: OpenAIEssayGrader) -> None:
     tomorrow = format_datetime(datetime.now(UTC) + timedelta(hours=12), usegmt=True)
     server.script(refusal(429, "Later.", retry_after=tomorrow))
 
@@ -185,7 +187,7 @@ async def test_it_may_ask_by_a_date(server: ModelServer, grader: OpenAIEssayGrad
 
 
 @pytest.mark.parametrize("value", ["NaN", "soon", "", "2026", "Wed, 99 Foo 2015"])
-async def test_a_wait_that_is_none_is_left_out_or_within_a_day(
+async def test_an_invalid_wait_is_ignored_and_a_long_one_is_limited_to_a_day(
     server: ModelServer, grader: OpenAIEssayGrader, value: str
 ) -> None:
     server.script(refusal(429, "Later.", retry_after=value))

@@ -1,4 +1,4 @@
-"""OpenAIEssayGrader through the real SDK and real HTTP: what it sends, what it makes of replies, what it remembers."""
+"""OpenAIEssayGrader through the real SDK and real HTTP: requests, replies, circuit breaker and costs."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ from tests.support.model_server import KEY, ModelServer
 SHORT_S = 0.3
 
 
-# What is sent.
+# Requests.
 
 
 async def test_equal_questions_are_sent_as_the_same_bytes(server: ModelServer, grader_of: GraderOf) -> None:
@@ -56,7 +56,7 @@ async def test_equal_questions_are_sent_as_the_same_bytes(server: ModelServer, g
     assert first.body == again.body
 
 
-async def test_what_is_alike_comes_first_in_the_request(server: ModelServer, grader: OpenAIEssayGrader) -> None:
+async def test_the_common_part_comes_first_in_the_request(server: ModelServer, grader: OpenAIEssayGrader) -> None:
     await grader.complete(an_ask("A first answer, about joins.", name="a"))
     await grader.complete(an_ask("Another answer, about holidays.", name="b"))
 
@@ -73,13 +73,13 @@ async def test_the_schema_is_strict(server: ModelServer, grader: OpenAIEssayGrad
     assert form["json_schema"]["strict"] is True
 
 
-async def test_only_what_is_set_is_sent(server: ModelServer, grader: OpenAIEssayGrader) -> None:
+async def test_options_that_are_not_set_are_not_sent(server: ModelServer, grader: OpenAIEssayGrader) -> None:
     await grader.complete(an_ask())
 
     assert {*server.asked[0].json} == {"model", "messages", "response_format", "max_completion_tokens"}
 
 
-async def test_what_is_set_is_sent(server: ModelServer, grader_of: GraderOf) -> None:
+async def test_options_that_are_set_are_sent(server: ModelServer, grader_of: GraderOf) -> None:
     await grader_of(temperature=0, seed=0, reasoning_effort="low", max_tokens=1_000).complete(an_ask())
 
     sent = server.asked[0].json
@@ -97,7 +97,7 @@ async def test_the_corrective_round_tells_what_was_wrong(server: ModelServer, gr
     assert "- remedy: needs a level" in server.asked[0].user
 
 
-# What comes back.
+# Replies.
 
 
 async def test_a_good_answer_holds(grader: OpenAIEssayGrader) -> None:
@@ -134,7 +134,7 @@ async def test_the_raw_reply_comes_with_what_it_cost(server: ModelServer, grader
         (completion("null"), "is no JSON"),
     ],
 )
-async def test_a_paid_reply_is_kept_whatever_it_is(
+async def test_every_paid_reply_is_returned(
     server: ModelServer, grader: OpenAIEssayGrader, answer: Answer, problem: str
 ) -> None:
     server.script(answer)
@@ -148,7 +148,9 @@ async def test_a_paid_reply_is_kept_whatever_it_is(
 
 
 @pytest.mark.parametrize("answer", [HTML, Answer(), Answer(body=b'{"error": null}'), Answer(body=b"[]")])
-async def test_what_no_model_said_is_not_bought(server: ModelServer, grader: OpenAIEssayGrader, answer: Answer) -> None:
+async def test_a_response_that_is_not_from_a_model_is_an_error_without_cost(
+    server: ModelServer, grader: OpenAIEssayGrader, answer: Answer
+) -> None:
     server.script(answer)
 
     assert type(await error_of(grader)) is ModelUnavailable
@@ -157,7 +159,7 @@ async def test_what_no_model_said_is_not_bought(server: ModelServer, grader: Ope
 @pytest.mark.parametrize(
     ("play", "fields"), [(unproven, {"cause", "remedy"}), (incomplete, {"remedy"}), (inventive, {"cause", "remedy"})]
 )
-async def test_a_reply_that_does_not_hold_is_read_and_left_to_the_judge(
+async def test_an_invalid_grading_is_read_and_left_to_the_validation(
     server: ModelServer, grader: OpenAIEssayGrader, play: Play, fields: set[str]
 ) -> None:
     server.script(play)
@@ -180,10 +182,10 @@ async def test_the_test_servers_model_can_be_talked_into_the_highest_levels(
     assert {rating.level for rating in reply.ratings} == {"Strong"}
 
 
-# When it is left alone.
+# The circuit breaker.
 
 
-async def test_after_failures_in_a_row_the_endpoint_is_left_alone(server: ModelServer, grader_of: GraderOf) -> None:
+async def test_consecutive_failures_open_the_circuit(server: ModelServer, grader_of: GraderOf) -> None:
     grader = grader_of(circuit_threshold=2, circuit_open_s=60)
     server.rule = lambda _: BROKEN
     kinds = [type(await error_of(grader)) for _ in range(3)]
@@ -192,7 +194,7 @@ async def test_after_failures_in_a_row_the_endpoint_is_left_alone(server: ModelS
     assert len(server.asked) == 2
 
 
-async def test_it_says_for_how_long(server: ModelServer, grader_of: GraderOf) -> None:
+async def test_an_open_circuit_returns_the_remaining_wait(server: ModelServer, grader_of: GraderOf) -> None:
     grader = grader_of(circuit_threshold=1, circuit_open_s=60)
     server.refuse_connections()
     await error_of(grader)
@@ -204,7 +206,7 @@ async def test_it_says_for_how_long(server: ModelServer, grader_of: GraderOf) ->
     assert 0 < error.retry_after_s <= 60
 
 
-async def test_hanging_counts_as_failing(server: ModelServer, grader_of: GraderOf) -> None:
+async def test_a_timeout_counts_as_a_failure(server: ModelServer, grader_of: GraderOf) -> None:
     grader = grader_of(circuit_threshold=1, timeout_s=SHORT_S)
     server.script(HANG)
 
@@ -212,7 +214,9 @@ async def test_hanging_counts_as_failing(server: ModelServer, grader_of: GraderO
 
 
 @pytest.mark.parametrize("answer", [TOO_MANY, TOO_LONG, NO_CREDIT, WRONG_KEY])
-async def test_refusals_do_not(server: ModelServer, grader_of: GraderOf, answer: Answer) -> None:
+async def test_a_refused_request_does_not_count_as_a_failure(
+    server: ModelServer, grader_of: GraderOf, answer: Answer
+) -> None:
     grader = grader_of(circuit_threshold=1)
     server.rule = lambda _: answer
 
@@ -228,7 +232,7 @@ async def test_an_essay_that_is_too_long_is_no_failure_of_the_endpoint_whatever_
     assert [type(await error_of(grader)) for _ in range(2)] == [TextTooLong, TextTooLong]
 
 
-async def test_a_provider_that_is_back_is_used_again(server: ModelServer, grader_of: GraderOf) -> None:
+async def test_the_circuit_closes_when_the_provider_recovers(server: ModelServer, grader_of: GraderOf) -> None:
     grader = grader_of(circuit_threshold=1, circuit_open_s=0.01)
     server.refuse_connections()
     await error_of(grader)
@@ -239,7 +243,7 @@ async def test_a_provider_that_is_back_is_used_again(server: ModelServer, grader
     assert (await grader.complete(an_ask())).raw
 
 
-# What it costs.
+# Costs.
 
 
 async def test_the_highest_price_covers_every_answer(server: ModelServer, grader: OpenAIEssayGrader) -> None:
@@ -324,7 +328,7 @@ async def test_without_its_tokens_an_answer_has_no_cost(server: ModelServer, gra
     assert (await grader.complete(an_ask())).cost_cents is None
 
 
-# The test server itself, as other tests use it.
+# The test server.
 
 
 async def test_faults_can_follow_from_the_essay(server: ModelServer, grader: OpenAIEssayGrader) -> None:

@@ -1,4 +1,4 @@
-"""What an endpoint cannot take is found out for nothing, and is not sent again."""
+"""Options that an endpoint does not support are detected without a cost and not sent again."""
 
 import asyncio
 
@@ -136,7 +136,7 @@ async def test_a_schema_that_is_refused_for_one_question_is_sent_for_others(
     ]
 
 
-async def test_many_calls_at_once_learn_it_together(server: ModelServer, grader_of: GraderOf) -> None:
+async def test_concurrent_calls_share_a_refused_option(server: ModelServer, grader_of: GraderOf) -> None:
     grader = grader_of()
     server.rule = without("json_schema", "max_completion_tokens")
 

@@ -1,4 +1,4 @@
-"""How a deployment sets the language model."""
+"""The settings of the language model."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -27,7 +27,7 @@ def test_prices_come_from_the_environment(environment: Callable[..., None]) -> N
 
 
 @pytest.mark.parametrize("key", ["", " \n"])
-def test_an_empty_key_is_none(environment: Callable[..., None], key: str) -> None:
+def test_an_empty_key_counts_as_no_key(environment: Callable[..., None], key: str) -> None:
     environment(OPENAI_API_KEY=key)
 
     assert OpenAISettings().api_key is None
@@ -60,6 +60,6 @@ def test_an_empty_address_is_the_default_one(environment: Callable[..., None]) -
 
 
 @pytest.mark.parametrize("url", ["api.openai.com/v1", "ftp://models.example.org", "http://", "https:// "])
-def test_what_is_no_address_is_refused(url: str) -> None:
+def test_an_invalid_address_is_rejected(url: str) -> None:
     with pytest.raises(ValidationError):
         OpenAISettings.model_validate({"base_url": url})

@@ -1,4 +1,4 @@
-"""Each provider's own shapes of failures, replies and vectors, through the real SDK and real HTTP."""
+"""Each provider's recorded failures, replies and vectors, through the real SDK and real HTTP."""
 
 import json
 from pathlib import Path
@@ -98,7 +98,7 @@ async def test_every_text_gets_its_vector(
 
 
 def vectors_of(step: dict[str, Any]) -> Answer:
-    """The recorded answer; a vector is named by the place of its text."""
+    """The recorded response; a vector is named by the position of its text."""
     if "body" in step:
         return answer(step)
     rows = step.get("data", [{"index": place, "vector": text} for place, text in enumerate(step.get("texts", []))])

@@ -1,4 +1,4 @@
-"""Connections go to addresses that were judged, whatever a name resolves to before and after."""
+"""Connections use only addresses that were checked, even when the DNS record changes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ V4, V6 = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
 
 
 class Dials:
-    """Remembers which addresses were connected to; those in `dead` do not answer."""
+    """A dial that records its addresses; those in `dead` do not respond."""
 
     def __init__(self, dead: Sequence[str] = ()) -> None:
         self.dead = dead
@@ -29,7 +29,7 @@ class Dials:
 
 
 def resolving(*answers: Sequence[str]) -> Callable[[str], "asyncio.Future[Sequence[str]]"]:
-    """A resolver that gives one answer after the other."""
+    """A resolver that returns one answer after the other."""
     left = list(answers)
 
     def resolve(host: str) -> "asyncio.Future[Sequence[str]]":
@@ -49,7 +49,7 @@ async def dialled(
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-async def test_the_connection_goes_to_the_address_that_was_judged(address: str) -> None:
+async def test_the_connection_uses_the_address_that_was_checked(address: str) -> None:
     dials, network = await dialled([address])
 
     await network.connect_tcp("partner.example", 443)
@@ -68,7 +68,7 @@ async def test_a_name_of_an_address_that_is_not_public_is_not_connected_to(addre
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "::1", "fe80::1%eth0", "::ffff:10.0.0.1"])
-async def test_an_address_needs_no_name_to_be_judged(address: str) -> None:
+async def test_an_address_without_a_name_is_checked(address: str) -> None:
     dials, network = await dialled()
 
     with pytest.raises(ForbiddenAddress):
@@ -87,7 +87,7 @@ async def test_one_forbidden_address_among_others_forbids_the_name(answer: Seque
     assert dials.tried == []
 
 
-async def test_a_name_that_changes_its_mind_is_judged_at_every_connection() -> None:
+async def test_a_name_is_checked_at_every_connection() -> None:
     dials, network = await dialled([V4], ["127.0.0.1"])
 
     await network.connect_tcp("partner.example", 443)
@@ -105,7 +105,7 @@ async def test_the_next_address_is_tried_when_one_does_not_answer() -> None:
     assert dials.tried == [(V6, 443), (V4, 443)]
 
 
-async def test_the_last_failure_is_told_when_none_answers() -> None:
+async def test_the_last_failure_is_raised_when_no_address_responds() -> None:
     _, network = await dialled([V6, V4], dead=[V6, V4])
 
     with pytest.raises(httpcore.ConnectTimeout):
@@ -154,13 +154,13 @@ async def test_a_name_that_does_not_exist_is_an_error() -> None:
         await SystemResolver().resolve("does-not-exist.invalid")
 
 
-async def test_all_who_ask_for_a_name_share_one_question() -> None:
+async def test_concurrent_lookups_of_a_name_share_one_request() -> None:
     resolver = SystemResolver()
     first, second = (asyncio.create_task(resolver.resolve("localhost")) for _ in range(2))
     await asyncio.sleep(0)
 
-    assert len(resolver._asked) == 1
+    assert len(resolver._lookups) == 1
     first.cancel()
 
     assert "127.0.0.1" in await second
-    assert resolver._asked == {}
+    assert resolver._lookups == {}

@@ -1,4 +1,4 @@
-"""Whatever a text does to its analysis, it ends in time, and the worker goes on."""
+"""An analysis ends in time, whatever its text causes, and the worker continues."""
 
 import asyncio
 import subprocess
@@ -92,7 +92,7 @@ async def test_later_calls_succeed_after_every_kind_of_failure(analysis: Process
     assert await analysis.run(hostile.length_of, "four") == 4
 
 
-async def test_what_a_function_prints_is_no_reply(analysis: ProcessAnalysis) -> None:
+async def test_output_printed_by_a_function_is_not_a_reply(analysis: ProcessAnalysis) -> None:
     assert await analysis.run(hostile.write_to_stdout, "printed") == "printed"
 
 
@@ -144,7 +144,7 @@ asyncio.run(main())
 
 
 def gone(pid: int) -> bool:
-    """Whether the process ends within 20 s; its own limit ends it sooner."""
+    """Whether the process ends within 20 s; its own time limit is shorter."""
     deadline = time.monotonic() + 20
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)

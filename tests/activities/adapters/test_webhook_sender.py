@@ -1,4 +1,4 @@
-"""Requests to partners that are kind, slow, broken or hostile; each is an answer."""
+"""Requests to partners that work, are slow, broken or hostile; each attempt has an outcome."""
 
 import asyncio
 import re
@@ -49,7 +49,7 @@ async def sender() -> AsyncIterator[HttpWebhookSender]:
 
 @pytest.fixture
 async def hasty() -> AsyncIterator[HttpWebhookSender]:
-    """The same with a deadline that tests can wait for."""
+    """A sender with a time limit that is short enough for tests."""
     sender = HttpWebhookSender(SOON, BOX.open)
     yield sender
     await sender.aclose()
@@ -104,7 +104,9 @@ async def test_both_secrets_sign_during_a_rotation(partner: Partner, sender: Htt
         Webhook(secret).verify(request.body, dict(request.headers), json_parse=False)
 
 
-async def test_a_secret_that_does_not_open_is_our_own_trouble(partner: Partner, sender: HttpWebhookSender) -> None:
+async def test_a_secret_that_cannot_be_decrypted_is_an_error_of_this_service(
+    partner: Partner, sender: HttpWebhookSender
+) -> None:
     message = replace(a_message(partner.url), secrets=(b"",))
 
     with pytest.raises(CorruptData):
@@ -145,7 +147,7 @@ async def test_a_redirect_is_not_followed(partner: Partner, sender: HttpWebhookS
 @pytest.mark.parametrize(
     ("header", "wait_s"), [("120", 120), ("-1", 0), ("nan", None), ("inf", 86_400), ("later", None), ("\xff", None)]
 )
-async def test_what_a_partner_asks_to_wait_is_told(
+async def test_the_wait_that_a_partner_asks_for_is_returned(
     partner: Partner, sender: HttpWebhookSender, header: str, wait_s: float | None
 ) -> None:
     partner.respond = raw(f"HTTP/1.1 503 Busy\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode("latin-1"))
@@ -181,7 +183,7 @@ def head(status: int, *lines: str) -> bytes:
 
 
 def resetting(text: bytes) -> Respond:
-    """These bytes, then a reset of the connection."""
+    """Send these bytes, then reset the connection."""
 
     async def respond(writer: asyncio.StreamWriter) -> None:
         writer.write(text)
@@ -221,7 +223,7 @@ async def test_the_status_decides_whatever_becomes_of_the_body(
     assert len(found.excerpt) <= 1024
 
 
-async def test_what_arrived_of_a_short_body_is_kept(partner: Partner, sender: HttpWebhookSender) -> None:
+async def test_the_received_part_of_a_short_body_is_kept(partner: Partner, sender: HttpWebhookSender) -> None:
     partner.respond = raw(head(500, "Content-Length: 10") + b"short")
 
     found = await sender.send(a_message(partner.url))
@@ -290,7 +292,9 @@ async def test_an_address_that_swallows_connections_is_given_up() -> None:
     ],
     ids=range(8),
 )
-async def test_what_is_no_http_is_an_answer_too(partner: Partner, sender: HttpWebhookSender, text: bytes) -> None:
+async def test_a_response_that_is_not_http_is_an_outcome(
+    partner: Partner, sender: HttpWebhookSender, text: bytes
+) -> None:
     partner.respond = raw(text)
 
     found = await sender.send(a_message(partner.url))
@@ -298,7 +302,7 @@ async def test_what_is_no_http_is_an_answer_too(partner: Partner, sender: HttpWe
     assert (found.outcome, found.code) == (AttemptOutcome.UNREACHABLE, None)
 
 
-async def test_nobody_there_is_an_answer(sender: HttpWebhookSender) -> None:
+async def test_a_refused_connection_is_an_outcome(sender: HttpWebhookSender) -> None:
     found = await sender.send(a_message(f"http://{HOST}:{free_port()}/"))
 
     assert found.outcome is AttemptOutcome.UNREACHABLE
@@ -325,9 +329,7 @@ def self_signed(tmp_path: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(
-    self_signed: ssl.SSLContext, sender: HttpWebhookSender
-) -> None:
+async def test_an_untrusted_certificate_is_rejected(self_signed: ssl.SSLContext, sender: HttpWebhookSender) -> None:
     async with Partner(tls=self_signed) as partner:
         found = await sender.send(a_message(partner.url.replace(HOST, "localhost")))
 
@@ -339,7 +341,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
     "url",
     ["http://127.0.0.1/x", "https://localhost/x", "https://10.0.0.1/", "ftp://example.com", "", "https://own.example/"],
 )
-async def test_what_must_not_be_called_is_not_called(url: str) -> None:
+async def test_a_forbidden_address_is_not_called(url: str) -> None:
     sender = HttpWebhookSender(WebhookSettings(own_hosts="other.example, OWN.example."), BOX.open)
 
     found = await sender.send(a_message(url))
@@ -404,7 +406,7 @@ async def test_the_environments_proxies_are_not_used(
     assert (await sender.send(a_message(partner.url))).code == 200
 
 
-async def test_short_answers_keep_the_connection_and_hanging_partners_hold_nobody_up(
+async def test_short_responses_keep_the_connection_and_slow_partners_do_not_delay_others(
     partner: Partner, hasty: HttpWebhookSender
 ) -> None:
     async with Partner(hanging) as dead:

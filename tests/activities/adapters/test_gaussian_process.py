@@ -1,4 +1,4 @@
-"""From likeness to levels: what the Gaussian process promises whatever the numbers."""
+"""Estimating levels from similarities with the Gaussian process."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def at(process: LevelProcess, points: Matrix, point: Matrix) -> tuple[int, float
     ),
     st.tuples(st.floats(-9, 9), st.floats(-9, 9)),
 )
-def test_it_says_a_level_of_the_scale_and_a_chance(
+def test_an_estimate_is_a_level_of_the_scale_and_a_probability(
     seen: tuple[int, list[tuple[float, float, int]]], point: tuple[float, float]
 ) -> None:
     top, rows = seen
@@ -41,13 +41,13 @@ def test_it_says_a_level_of_the_scale_and_a_chance(
 
 
 @pytest.mark.parametrize("place", range(6))
-def test_what_it_has_seen_it_says(place: int) -> None:
+def test_a_labelled_answer_gets_its_own_level(place: int) -> None:
     level, _ = at(fitted(POINTS, LEVELS, 2), POINTS, POINTS[place])
 
     assert level == LEVELS[place]
 
 
-def test_what_lies_between_gets_the_level_between() -> None:
+def test_an_answer_between_two_levels_gets_the_level_between() -> None:
     outer = [0, 1, 4, 5]
 
     level, _ = at(fitted(POINTS[outer], LEVELS[outer], 2), POINTS[outer], POINTS[[0, 5]].mean(axis=0))
@@ -55,13 +55,13 @@ def test_what_lies_between_gets_the_level_between() -> None:
     assert level == 1
 
 
-def test_labelled_answers_that_agree_are_believed_though_they_are_few() -> None:
+def test_a_few_labelled_answers_that_agree_determine_the_level() -> None:
     level, _ = at(fitted(POINTS, np.full(6, 3.0), 3), POINTS, np.array([5.0, 5.0]))
 
     assert level == 3
 
 
-def test_a_few_that_differ_are_not_taken_for_the_share_of_good_ones() -> None:
+def test_a_few_labelled_answers_that_differ_shift_the_mean_only_slightly() -> None:
     alike = np.ones((4, 2))
 
     level, _ = at(fitted(alike, np.array([0.0, 0.0, 0.0, 3.0]), 3), alike, np.ones(2))
@@ -69,7 +69,7 @@ def test_a_few_that_differ_are_not_taken_for_the_share_of_good_ones() -> None:
     assert level == 1
 
 
-def test_more_labelled_answers_that_fit_make_it_surer() -> None:
+def test_more_consistent_labels_raise_the_confidence() -> None:
     many, levels = np.repeat(POINTS, 5, axis=0), np.repeat(LEVELS, 5)
 
     _, before = at(fitted(POINTS, LEVELS, 2), POINTS, POINTS[2])
@@ -78,14 +78,14 @@ def test_more_labelled_answers_that_fit_make_it_surer() -> None:
     assert after > before
 
 
-def test_labels_that_contradict_each_other_make_it_less_sure() -> None:
+def test_contradicting_labels_lower_the_confidence() -> None:
     _, consistent = at(fitted(POINTS, LEVELS, 2), POINTS, POINTS[0])
     _, contradicted = at(fitted(POINTS, np.array([0.0, 2.0, 1.0, 1.0, 2.0, 0.0]), 2), POINTS, POINTS[0])
 
     assert contradicted < consistent
 
 
-def test_what_all_answers_share_says_nothing() -> None:
+def test_similarity_that_all_answers_share_has_no_effect() -> None:
     shifted = POINTS + np.array([7.0, -3.0])
 
     plain = fitted(POINTS, LEVELS, 2).estimate(POINTS @ POINTS[1], float(POINTS[1] @ POINTS[1]))

@@ -1,4 +1,4 @@
-"""What an embedder remembers, and what it forgets."""
+"""The cache of an embedder."""
 
 from collections.abc import Sequence
 
@@ -33,9 +33,9 @@ async def test_vectors_come_in_the_order_of_the_texts() -> None:
     assert await embedder.embed(["joins", "charts"]) == await FakeEmbedder().embed(["joins", "charts"])
 
 
-async def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:
+async def test_the_least_recently_used_text_is_evicted_first() -> None:
     inner = CountingEmbedder()
-    embedder = CachingEmbedder(inner, kept=2)
+    embedder = CachingEmbedder(inner, max_texts=2)
     await embedder.embed(["a", "b"])
     await embedder.embed(["a"])
 
@@ -45,7 +45,7 @@ async def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:
     assert inner.asked == ["a", "b", "c", "b"]
 
 
-async def test_more_texts_than_are_kept_are_all_answered() -> None:
-    embedder = CachingEmbedder(FakeEmbedder(), kept=1)
+async def test_a_call_may_have_more_texts_than_the_cache() -> None:
+    embedder = CachingEmbedder(FakeEmbedder(), max_texts=1)
 
     assert len(await embedder.embed(["a", "b", "c"])) == 3
