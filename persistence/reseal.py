@@ -1,4 +1,7 @@
-"""`python -m persistence.reseal`: seals every stored secret with the first of WEBHOOK_SECRET_KEYS, so others may go."""
+"""`python -m persistence.reseal`: re-encrypt every stored secret with the first of WEBHOOK_SECRET_KEYS.
+
+After it, the other keys can be removed from the setting.
+"""
 
 import asyncio
 import sys
@@ -13,10 +16,10 @@ from persistence.tables import WebhookEndpointRow
 
 
 async def reseal(session: AsyncSession, box: SecretCipher) -> int:
-    """Partners' endpoints that have a secret; deliveries go on meanwhile.
+    """Re-encrypt the secrets of all webhook endpoints, while deliveries continue; return the number of endpoints.
 
     Raises:
-        CorruptData: a secret opens with none of the box's keys.
+        CorruptData: none of the cipher's keys decrypts a secret.
     """
     endpoint = WebhookEndpointRow
     held = select(endpoint).where(func.length(endpoint.secret) > 0).order_by(endpoint.id).with_for_update()
@@ -34,7 +37,9 @@ async def main() -> None:
             endpoints = await reseal(session, SealingSettings().box())
     finally:
         await engine.dispose()
-    sys.stdout.write(f"Resealed the secrets of {endpoints} endpoints\n")
+    sys.stdout.write(
+        f"Encrypted the secrets of {endpoints} endpoints with the first key; the other keys can be removed\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Importing credentials: all rows or none, in one transaction, with a report per row that is kept."""
+"""Import credentials in one transaction, all rows or none, and store a report per row."""
 
 import asyncio
 from collections import Counter
@@ -19,9 +19,9 @@ from persistence.repositories.documents import encode
 from persistence.tables import CatalogImportRow, CredentialRow, RoleRow
 
 BATCH: Final = 500
-"""Rows a statement: its parameter is made while nothing else runs, for some 20 ms."""
+"""Rows per statement. Building the JSON parameter blocks the event loop for about 20 ms."""
 
-# What the import names, and whatever that needs, however deep: a circle may go through what is not in the import.
+# The named credentials and, recursively, their prerequisites: a cycle may include credentials outside the import.
 _KNOWN: Final = text("""
 WITH RECURSIVE needed AS (
   SELECT id, key, version, active, metadata ->> 'source' AS source, prerequisites
@@ -46,16 +46,16 @@ WHERE i.id = left_over.id
 
 
 class SqlCatalogImports:
-    """Writes of one transaction; the caller commits, and then starts the catalogue's run."""
+    """Write imports in the caller's transaction. The caller commits and then starts the catalogue's workflow."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def add(self, reading: Reading, admin: Actor) -> ImportView:
-        """Imports what was read.
+        """Import the rows.
 
         Raises:
-            InvalidInput: a row is wrong; nothing was changed.
+            InvalidInput: a row is invalid; nothing was changed.
         """
         await self._session.execute(select(func.pg_advisory_xact_lock(LOCK)))
         known = await self._known(reading.rows)
@@ -83,7 +83,7 @@ class SqlCatalogImports:
         return {row["id"]: Known(**row) for row in found.mappings()}
 
     async def _skills(self) -> frozenset[str]:
-        """Those that a role targets."""
+        """Return the skills that a role targets."""
         named = func.jsonb_array_elements(RoleRow.skills_profile).op("->>")("skill")
         return frozenset(await self._session.scalars(select(named).where(RoleRow.active).distinct()))
 

@@ -111,7 +111,7 @@ async def test_withdrawing_what_there_is_not_is_told(session: AsyncSession) -> N
     view = await import_all(session, {"key": "never-there", "active": False})
 
     assert outcomes(view) == {"never-there": "unchanged"}
-    assert view.rows[0]["warnings"] == ["There is nothing to withdraw: the catalogue does not have the key"]
+    assert view.rows[0]["warnings"] == ["Nothing was withdrawn: the catalogue has no credential with this key"]
 
 
 async def test_prerequisites_may_stand_in_the_catalogue(session: AsyncSession) -> None:
@@ -137,7 +137,7 @@ async def test_a_circle_through_the_catalogue_is_refused(session: AsyncSession) 
     ((row, problem),) = await refused(session, an_entry("x"), an_entry("a", prerequisites=["d"]))
 
     assert row == 2
-    assert set(problem.removeprefix("form a circle: ").split(" needs ")) == {"a", "b", "c", "d"}
+    assert set(problem.removeprefix("form a cycle: ").split(" needs ")) == {"a", "b", "c", "d"}
 
 
 async def test_one_bad_row_keeps_all_out(session: AsyncSession) -> None:
@@ -152,8 +152,8 @@ async def test_what_the_files_brought_is_not_an_imports_to_change_or_withdraw(se
     withdrawal = {"key": "sql-joins-without-losing-rows", "active": False}
 
     assert await refused(session, an_entry(OF_THE_FILES), withdrawal) == [
-        (1, "is a credential of the content files"),
-        (2, "is a credential of the content files"),
+        (1, "belongs to the content files; an import cannot change it"),
+        (2, "belongs to the content files; an import cannot change it"),
     ]
 
 

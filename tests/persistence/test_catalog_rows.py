@@ -65,7 +65,7 @@ def test_hours_may_be_whole() -> None:
         ({"source_uri": "https://1.2.3.400/"}, "source_uri", "is not a valid URL"),
         ({"source_uri": "https://."}, "source_uri", "is not a valid URL"),
         ({"source_uri": "https://example..org/"}, "source_uri", "is not a valid URL"),
-        ({"source_uri": "https://user:pass@example.org/"}, "source_uri", "user or a password"),
+        ({"source_uri": "https://user:pass@example.org/"}, "source_uri", "user name or a password"),
         ({"source_uri": "https://example.org\\@evil.example/"}, "source_uri", "backslashes"),
         ({"source_uri": "https://example\u200b.org/"}, "source_uri", "invisible"),
         ({"source_uri": "https://example.org/\u202egpj"}, "source_uri", "invisible"),
@@ -73,7 +73,7 @@ def test_hours_may_be_whole() -> None:
         ({"prerequisites": ["ok", "ok"]}, "prerequisites", "must not repeat"),
         ({"prerequisites": ["key"], "key": "key"}, "prerequisites", "must not name itself"),
         ({"active": "no"}, "active", "valid boolean"),
-        ({"price": 3}, "row", "not known"),
+        ({"price": 3}, "row", "unknown field"),
     ],
 )
 def test_what_is_wrong_is_named_by_row_and_field(changes: dict[str, Any], field: str, problem: str) -> None:
@@ -119,8 +119,8 @@ def test_keys_that_look_alike_are_the_same_key() -> None:
     entry = an_entry("a")
 
     assert problems(entry, entry | {"key": " a"}, entry | {"key": "\ufeffa", "level": "expert"}) == [
-        (2, "key", "is that of row 1 too"),
-        (3, "key", "is that of row 1 too"),
+        (2, "key", "is also the key of row 1"),
+        (3, "key", "is also the key of row 1"),
         (3, "level", "Input should be 'foundation', 'intermediate' or 'advanced'"),
     ]
 
@@ -150,7 +150,7 @@ def test_the_name_of_an_unknown_field_and_a_key_that_is_none_are_not_repeated() 
 
 
 def test_a_key_that_occurs_twice_is_refused_even_where_one_row_withdraws() -> None:
-    assert problems(an_entry("a"), {"key": "a", "active": False}) == [(2, "key", "is that of row 1 too")]
+    assert problems(an_entry("a"), {"key": "a", "active": False}) == [(2, "key", "is also the key of row 1")]
 
 
 def test_a_prerequisite_must_be_in_the_catalogue_or_the_import() -> None:
@@ -182,7 +182,7 @@ def test_a_circle_of_prerequisites_is_named() -> None:
     ((row, field, problem),) = problems(*circle, an_entry("c", prerequisites=["b"]))
 
     assert (row, field) == (1, "prerequisites")
-    assert problem.removeprefix("form a circle: ") in {
+    assert problem.removeprefix("form a cycle: ") in {
         *("a needs c needs b needs a", "c needs b needs a needs c", "b needs a needs c needs b")
     }
 
@@ -201,7 +201,7 @@ def test_only_so_many_problems_are_named_and_the_rest_is_counted() -> None:
         judge(read_rows([an_entry(f"k{number}", hours=0) for number in range(75)]), {}, frozenset())
 
     assert len(raised.value.problems) == REPORTED
-    assert raised.value.message == "Nothing was imported: 75 problems in 75 of 75 rows, 25 of them are not named"
+    assert raised.value.message == "Nothing was imported: 75 problems in 75 of 75 rows (the first 50 are listed)"
 
 
 @pytest.mark.parametrize("number", [0, MAX_ROWS + 1])

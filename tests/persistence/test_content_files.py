@@ -138,7 +138,7 @@ WRONG: list[tuple[str, str, str, str, str]] = [
     ("roles.yaml", '"0.7"', '"1.7"', "weaver: target", "must be between 0 and 1"),
     ("roles.yaml", "prerequisites: []", "prerequisites: [dyer]", "weaver: prerequisites", "dyer does not exist"),
     ("questions/weaver.yaml", "role: weaver", "role: dyer", "-: role", "must be the key of a role"),
-    ("questions/weaver.yaml", "w-story", "w-warp", "w-warp: key", "is taken already"),
+    ("questions/weaver.yaml", "w-story", "w-warp", "w-warp: key", "is used more than once"),
     ("questions/weaver.yaml", "correct: warp", "correct: loom", "w-warp: rubric.correct", "must be one of the choices"),
     ("questions/weaver.yaml", '{points: "1"', '{points: "much"', "w-warp: points", "Input should be a valid decimal"),
     (
@@ -168,7 +168,7 @@ WRONG: list[tuple[str, str, str, str, str]] = [
         "[weaving-one]",
         "[weaving-two]",
         "weaving-two: prerequisites",
-        "form a circle: weaving-two needs weaving-two",
+        "form a cycle: weaving-two needs weaving-two",
     ),
     (
         "credentials.yaml",
@@ -197,7 +197,7 @@ WRONG: list[tuple[str, str, str, str, str]] = [
         "prerequisites: []",
         "prerequisites: [weaving-two]",
         "weaving-one: prerequisites",
-        "form a circle",
+        "form a cycle",
     ),
     (
         "credentials.yaml",
@@ -248,8 +248,8 @@ def test_all_problems_come_at_once(edited: Edit) -> None:
         ("roles: " + "[" * 40 + "]" * 40, "nested more than 16 deep"),
         ("roles: [unclosed", "line 2: did not find"),
         ("roles: []\n#" + "x" * 1_048_576, "must not exceed"),
-        ("? [a, b]\n: c", "a key must be a word"),
-        ("[]", "must hold roles, and nothing else"),
+        ("? [a, b]\n: c", "a key must be a scalar"),
+        ("[]", "must have exactly these fields: roles"),
         ("roles: {}", "must be a list"),
         ("roles: [weaver]", "Input should be a valid dictionary"),
         ("a: 1\n---\nb: 2", "line 2"),

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.database import Database
 from domain.errors import Conflict, Erased, NotFound
 from domain.privacy import Erasure
-from persistence.queries.export import HELD
+from persistence.queries.export import PERSONAL_DATA
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.feedback import Feedback, FeedbackIntake
 from persistence.repositories.redeliveries import Redeliveries
@@ -286,7 +286,7 @@ async def test_every_table_that_leads_to_a_person_is_known() -> None:
 
     Three tables have no foreign key to people: the audit trail, and those whose `user_id` may be an API key's.
     """
-    known = {table_of(row).name for row in HELD}
+    known = {table_of(row).name for row in PERSONAL_DATA}
     reached = {UserRow.__tablename__}
     while True:
         more = {

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.database import Database
 from domain.errors import Erased, NotFound
-from persistence.queries.export import HELD, Exports
+from persistence.queries.export import PERSONAL_DATA, Exports
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Actor
 from persistence.tables import AuditLogRow
@@ -47,7 +47,7 @@ async def exported(engine: AsyncEngine, person: Marked) -> dict[str, Any]:
 async def test_every_table_has_its_rows_in_it(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     document = await exported(clean_engine, people[0])
 
-    assert document.keys() == {"user_id", *(row.__tablename__ for row in HELD)}
+    assert document.keys() == {"user_id", *(row.__tablename__ for row in PERSONAL_DATA)}
     assert [name for name, rows in document.items() if not rows] == []
     assert MARKER in json.dumps(document["model_answers"])
     assert document["assessment_responses"][0]["answer"] == MARKER
