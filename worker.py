@@ -60,7 +60,7 @@ from domain.privacy_ports import ErasureList
 from domain.recommending.ports import CatalogRuns, CredentialIndex, Embedder, EmbeddingLedger, NearestLearners
 from domain.webhooks.deliveries import WebhookSender
 from persistence.database import DatabaseSettings, create_engine
-from persistence.encryption import SealingSettings
+from persistence.encryption import EncryptionSettings
 from persistence.erasure_list import ErasureListSettings, FileErasureList
 from persistence.repositories.embedding_ledger import SqlEmbeddingLedger
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
@@ -392,7 +392,7 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
                 worker = embeddings_worker(client, database, models, settings, catalog=catalog)
                 workers.append(await running.enter_async_context(worker))
             if Queue.WEBHOOKS in queues:
-                sender = HttpWebhookSender(WebhookSettings(), SealingSettings().box().open)
+                sender = HttpWebhookSender(WebhookSettings(), EncryptionSettings().cipher().decrypt)
                 running.push_async_callback(sender.aclose)
                 worker = webhooks_worker(client, database, InstrumentedSender(sender, span), settings)
                 workers.append(await running.enter_async_context(worker))

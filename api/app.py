@@ -48,7 +48,7 @@ from api.workflow_engine import Runs
 from domain.webhooks.deliveries import check_url
 from persistence.catalog_intake import catalog_intake_factory
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
-from persistence.encryption import SealingSettings, SecretCipher
+from persistence.encryption import EncryptionSettings, SecretCipher
 from persistence.intake import IntakeFactory, intake_factory
 from persistence.people_intake import people_intake_factory
 from persistence.queries.assessments import Queries
@@ -117,7 +117,7 @@ def build(
 
 def create_app() -> FastAPI:
     """The app by the environment's settings, for `uvicorn --factory`; a weak secret stops it here."""
-    parts = (ApiSettings(), RequestDatabaseSettings(), SealingSettings().box(), WebhookSettings())
+    parts = (ApiSettings(), RequestDatabaseSettings(), EncryptionSettings().cipher(), WebhookSettings())
     return build(partial(_lifespan, *parts))
 
 
@@ -162,7 +162,7 @@ def assemble(  # noqa: PLR0913  # the parts
 
 @asynccontextmanager
 async def _lifespan(
-    settings: ApiSettings, database: DatabaseSettings, box: SecretCipher, sending: WebhookSettings, app: FastAPI
+    settings: ApiSettings, database: DatabaseSettings, cipher: SecretCipher, sending: WebhookSettings, app: FastAPI
 ) -> AsyncIterator[None]:
     engine = create_engine(database)
     if tracing_is_on():
@@ -172,7 +172,7 @@ async def _lifespan(
     client = await connect(lazy=True)
     partners = Webhooks(
         queries=WebhookQueries(engine),
-        intake=webhook_intake_factory(engine, box),
+        intake=webhook_intake_factory(engine, cipher),
         runs=TemporalDeliveryRuns(client),
         check_url=partial(check_url, loopback=sending.allow_loopback, own_hosts=sending.own),
     )

@@ -29,28 +29,28 @@ class SecretCipher:
     def __init__(self, keys: Sequence[str]) -> None:
         self._fernet = MultiFernet(Fernet(f"{key}=") for key in keys)
 
-    def seal(self, text: str) -> bytes:
+    def encrypt(self, text: str) -> bytes:
         return self._fernet.encrypt(text.encode())
 
-    def open(self, sealed: bytes) -> str:
+    def decrypt(self, ciphertext: bytes) -> str:
         """Return the decrypted text.
 
         Raises:
             CorruptData: none of the keys decrypts it, or the ciphertext is damaged.
         """
         try:
-            return self._fernet.decrypt(sealed).decode()
+            return self._fernet.decrypt(ciphertext).decode()
         except InvalidToken:
             raise _cannot_decrypt() from None
 
-    def reseal(self, sealed: bytes) -> bytes:
+    def rotate(self, ciphertext: bytes) -> bytes:
         """Encrypt the same text again with the first key.
 
         Raises:
             CorruptData: as `decrypt`.
         """
         try:
-            return self._fernet.rotate(sealed)
+            return self._fernet.rotate(ciphertext)
         except InvalidToken:
             raise _cannot_decrypt() from None
 
@@ -77,7 +77,7 @@ def _usable(value: SecretStr) -> SecretStr:
     return value
 
 
-class SealingSettings(BaseSettings):
+class EncryptionSettings(BaseSettings):
     """Read `WEBHOOK_SECRET_KEYS`: put a new key first; remove the old ones after `python -m persistence.reseal`."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
@@ -96,5 +96,5 @@ class SealingSettings(BaseSettings):
             raise ValueError("WEBHOOK_SECRET_KEYS must be random: one of them is a placeholder")
         return self
 
-    def box(self) -> SecretCipher:
+    def cipher(self) -> SecretCipher:
         return SecretCipher(_keys(self.webhook_secret_keys))

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import CorruptData
 from persistence.database import DatabaseSettings, create_engine
-from persistence.encryption import SealingSettings, SecretCipher
+from persistence.encryption import EncryptionSettings, SecretCipher
 from persistence.tables import WebhookEndpointRow
 
 
-async def reseal(session: AsyncSession, box: SecretCipher) -> int:
+async def reseal(session: AsyncSession, cipher: SecretCipher) -> int:
     """Re-encrypt the secrets of all webhook endpoints, while deliveries continue; return the number of endpoints.
 
     Raises:
@@ -25,8 +25,8 @@ async def reseal(session: AsyncSession, box: SecretCipher) -> int:
     held = select(endpoint).where(func.length(endpoint.secret) > 0).order_by(endpoint.id).with_for_update()
     rows = (await session.scalars(held)).all()
     for row in rows:
-        row.secret = box.reseal(row.secret)
-        row.previous_secret = row.previous_secret and box.reseal(row.previous_secret)
+        row.secret = cipher.rotate(row.secret)
+        row.previous_secret = row.previous_secret and cipher.rotate(row.previous_secret)
     return len(rows)
 
 
@@ -34,7 +34,7 @@ async def main() -> None:
     engine = create_engine(DatabaseSettings())
     try:
         async with AsyncSession(engine) as session, session.begin():
-            endpoints = await reseal(session, SealingSettings().box())
+            endpoints = await reseal(session, EncryptionSettings().cipher())
     finally:
         await engine.dispose()
     sys.stdout.write(

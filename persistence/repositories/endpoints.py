@@ -66,9 +66,9 @@ class Endpoints:
         NotFound: the endpoint does not exist, is deleted, or is outside the viewer's scope.
     """
 
-    def __init__(self, session: AsyncSession, box: SecretCipher) -> None:
+    def __init__(self, session: AsyncSession, cipher: SecretCipher) -> None:
         self._session = session
-        self._box = box
+        self._cipher = cipher
 
     async def create(self, viewer: AccessScope, admin: Actor, wanted: NewEndpoint) -> Issued:
         """Create an endpoint of the viewer's organization.
@@ -83,7 +83,7 @@ class Endpoints:
             organization_id=viewer.organization_id,
             url=wanted.url,
             event_types=list(wanted.event_types),
-            secret=self._box.seal(secret),
+            secret=self._cipher.encrypt(secret),
             enabled=wanted.enabled,
             rate_limit_per_minute=wanted.rate_limit_per_minute,
         )
@@ -111,7 +111,7 @@ class Endpoints:
         secret = _new_secret()
         view = await self._update(
             endpoint_id,
-            secret=self._box.seal(secret),
+            secret=self._cipher.encrypt(secret),
             previous_secret=_endpoints.c.secret,
             previous_secret_until=func.clock_timestamp() + literal(BOTH_SIGN_FOR),
         )

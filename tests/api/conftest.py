@@ -52,7 +52,7 @@ from tests.support.fakes import (
 
 SECRET = "a-secret-for-tests-of-32-bytes-or-more"
 UNLIMITED = RateLimitSettings(writes="100000/minute", reads="100000/minute", login="100000/minute")
-BOX = SecretCipher([DEVELOPMENT_KEY])
+CIPHER = SecretCipher([DEVELOPMENT_KEY])
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> Webhooks:
     """As in production: no loopback, and not this service."""
     return Webhooks(
         queries=WebhookQueries(engine),
-        intake=webhook_intake_factory(engine, BOX),
+        intake=webhook_intake_factory(engine, CIPHER),
         runs=runs,
         check_url=partial(check_url, loopback=False, own_hosts={"api.example.org"}),
     )

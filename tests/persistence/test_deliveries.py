@@ -28,7 +28,7 @@ from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.builders import an_assessment, an_organization
 from tests.support.databases import settings_of
 from tests.support.fakes import answer
-from tests.support.partners import BOX, a_delivery, an_endpoint, an_event
+from tests.support.partners import CIPHER, a_delivery, an_endpoint, an_event
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -98,7 +98,7 @@ async def test_a_request_sends_the_events_bytes_to_the_endpoint(ledger: Ledger) 
 
 async def test_a_rotated_secret_signs_until_its_end(ledger: Ledger) -> None:
     delivery = await ledger.delivery()
-    old, until = BOX.seal("old"), NOW + timedelta(hours=24)
+    old, until = CIPHER.encrypt("old"), NOW + timedelta(hours=24)
     await ledger.set(WebhookEndpointRow, ledger.endpoint_id, previous_secret=old, previous_secret_until=until)
 
     before = await ledger.due(delivery, now=until - timedelta(seconds=1))

@@ -18,7 +18,7 @@ SECRETS = ("whsec_Y3VycmVudA==", "whsec_cHJldmlvdXM=")
 
 
 async def test_both_secrets_open_with_the_new_key_alone(session: AsyncSession) -> None:
-    current, previous = (SecretCipher([OLD]).seal(each) for each in SECRETS)
+    current, previous = (SecretCipher([OLD]).encrypt(each) for each in SECRETS)
     endpoint_id = await an_endpoint(session, secret=current, previous_secret=previous)
 
     resealed = await reseal(session, SecretCipher([NEW, OLD]))
@@ -27,7 +27,7 @@ async def test_both_secrets_open_with_the_new_key_alone(session: AsyncSession) -
     row = await session.get_one(WebhookEndpointRow, endpoint_id, populate_existing=True)
     assert row.previous_secret
     assert resealed == 1
-    assert tuple(map(SecretCipher([NEW]).open, (row.secret, row.previous_secret))) == SECRETS
+    assert tuple(map(SecretCipher([NEW]).decrypt, (row.secret, row.previous_secret))) == SECRETS
 
 
 async def test_a_deleted_endpoint_has_nothing_to_seal(session: AsyncSession) -> None:
@@ -38,7 +38,7 @@ async def test_a_deleted_endpoint_has_nothing_to_seal(session: AsyncSession) -> 
 
 
 async def test_a_secret_under_an_unknown_key_stops_it(session: AsyncSession) -> None:
-    await an_endpoint(session, secret=SecretCipher([OLD]).seal(SECRETS[0]))
+    await an_endpoint(session, secret=SecretCipher([OLD]).encrypt(SECRETS[0]))
 
     with pytest.raises(CorruptData, match="WEBHOOK_SECRET_KEYS"):
         await reseal(session, SecretCipher([NEW]))
