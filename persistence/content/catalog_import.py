@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from persistence.content.catalog_rows import ImportRow, Known, Outcome, Reading, RowReport, ids_named, judge
+from persistence.content.catalog_rows import CatalogEntry, ImportRow, Outcome, Reading, RowReport, check_rows, ids_named
 from persistence.content.rows import IMPORT as SOURCE
 from persistence.content.rows import LOCK, credential_row, write
 from persistence.queries.catalog_views import IMPORT, PENDING, ImportView, import_view
@@ -59,7 +59,7 @@ class SqlCatalogImports:
         """
         await self._session.execute(select(func.pg_advisory_xact_lock(LOCK)))
         known = await self._known(reading.rows)
-        report = await asyncio.to_thread(judge, reading, known, await self._skills())
+        report = await asyncio.to_thread(check_rows, reading, known, await self._skills())
         rows = [row for row, told in zip(reading.rows, report, strict=True) if told.status is not Outcome.UNCHANGED]
         written = [row for row in rows if row.credential]
         for start in range(0, len(written), BATCH):
@@ -78,9 +78,9 @@ class SqlCatalogImports:
     async def close_embedded(self, *, older_than_s: float) -> None:
         await self._session.execute(_CLOSE, {"older_than_s": older_than_s})
 
-    async def _known(self, rows: Sequence[ImportRow]) -> dict[UUID, Known]:
+    async def _known(self, rows: Sequence[ImportRow]) -> dict[UUID, CatalogEntry]:
         found = await self._session.execute(_KNOWN, {"ids": ids_named(rows)})
-        return {row["id"]: Known(**row) for row in found.mappings()}
+        return {row["id"]: CatalogEntry(**row) for row in found.mappings()}
 
     async def _skills(self) -> frozenset[str]:
         """Return the skills that a role targets."""

@@ -122,7 +122,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class CatalogEntry:
     """A credential of the catalogue."""
 
     id: UUID
@@ -168,7 +168,7 @@ def read_rows(entries: Sequence[object], detected: Mapping[str, str] | None = No
     return reading
 
 
-def judge(reading: Reading, catalogue: Mapping[UUID, Known], skills: frozenset[str]) -> list[RowReport]:
+def check_rows(reading: Reading, catalogue: Mapping[UUID, CatalogEntry], skills: frozenset[str]) -> list[RowReport]:
     """Return the outcome of each row, validated with the catalogue.
 
     `catalogue` holds the credentials that the rows name and, recursively, their prerequisites. `skills` holds the
@@ -231,7 +231,7 @@ def _key(entry: object) -> str | None:
         return None
 
 
-def _cycle(added: Mapping[UUID, ImportRow], catalogue: Mapping[UUID, Known]) -> Iterator[Problem]:
+def _cycle(added: Mapping[UUID, ImportRow], catalogue: Mapping[UUID, CatalogEntry]) -> Iterator[Problem]:
     """Report the first cycle of prerequisites that the import would create."""
     needs: dict[UUID, Iterable[UUID]] = {known.id: known.prerequisites for known in catalogue.values()}
     needs |= {id_: row.credential.prerequisites for id_, row in added.items() if row.credential}
@@ -245,7 +245,7 @@ def _cycle(added: Mapping[UUID, ImportRow], catalogue: Mapping[UUID, Known]) -> 
         yield Problem("prerequisites", f"form a cycle: {' needs '.join(named)}", row.number, row.key)
 
 
-def _outcome(row: ImportRow, known: Known | None) -> Outcome:
+def _outcome(row: ImportRow, known: CatalogEntry | None) -> Outcome:
     if row.credential is None:
         return Outcome.WITHDRAWN if known and known.active else Outcome.UNCHANGED
     if known is None:
@@ -255,7 +255,7 @@ def _outcome(row: ImportRow, known: Known | None) -> Outcome:
 
 
 def _warnings(
-    row: ImportRow, catalogue: Mapping[UUID, Known], skills: frozenset[str], withdrawn: set[UUID]
+    row: ImportRow, catalogue: Mapping[UUID, CatalogEntry], skills: frozenset[str], withdrawn: set[UUID]
 ) -> Iterator[str]:
     """Report what is allowed but may be a mistake."""
     if row.credential is None:

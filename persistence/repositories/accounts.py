@@ -14,7 +14,7 @@ from persistence.tables import OrganizationRow, UserRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class NewAccount:
     """An account to create. `role` is student, advisor or admin; `platform`: an admin without an organization."""
 
     email: str
@@ -23,7 +23,7 @@ class Account:
     platform: bool = False
 
 
-async def ensure_accounts(engine: AsyncEngine, organization: str, name: str, accounts: Sequence[Account]) -> UUID:
+async def ensure_accounts(engine: AsyncEngine, organization: str, name: str, accounts: Sequence[NewAccount]) -> UUID:
     """Create the organization with this key and its accounts where they are missing; return the organization's id.
 
     An existing account keeps its role and organization; its password is replaced.
@@ -41,7 +41,7 @@ async def ensure_accounts(engine: AsyncEngine, organization: str, name: str, acc
     return organization_id
 
 
-async def _ensure(connection: AsyncConnection, account: Account, organization_id: UUID | None) -> None:
+async def _ensure(connection: AsyncConnection, account: NewAccount, organization_id: UUID | None) -> None:
     """Create or update one account. An erased user is not created again: the row has their id and no address."""
     made = insert(UserRow).values(
         id=derived_id("user", account.email),

@@ -91,7 +91,7 @@ _DUE: Final = text(_PAGE.format(condition="status = 'in_progress' AND expires_at
 _HEALING: Final = text(_PAGE.format(condition="healing = 'due'"))
 
 
-class Moved(NamedTuple):
+class TransitionTimes(NamedTuple):
     """The time of the submission, if there was one, and of this transition."""
 
     submitted_at: datetime | None
@@ -160,7 +160,7 @@ async def transition(
     *,
     actor: UUID | None = None,
     needs_review: bool | None = None,
-) -> Moved:
+) -> TransitionTimes:
     """Write a transition and its audit row.
 
     Raises:
@@ -184,7 +184,7 @@ async def transition(
     ).one_or_none()
     if row is None:
         raise Conflict(f"Assessment {before.id} was changed by another transaction")
-    return Moved(submitted_at=row.submitted_at, at=row.at)
+    return TransitionTimes(submitted_at=row.submitted_at, at=row.at)
 
 
 def _columns(before: Assessment, after: Assessment) -> dict[str, Any]:

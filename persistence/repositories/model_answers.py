@@ -26,7 +26,7 @@ _answers: Final = table_of(ModelAnswerRow)
 _spending: Final = table_of(ModelSpendingRow)
 _ANSWERED: Final = _answers.c.status == "answered"
 
-_COMPLETIONS: Final = select(_answers.c.sample, _answers.c.round, _answers.c.variant, _answers.c.raw_reply).where(
+_BOUGHT: Final = select(_answers.c.sample, _answers.c.round, _answers.c.variant, _answers.c.raw_reply).where(
     _ANSWERED,
     _answers.c.assessment_id == bindparam("assessment_id"),
     _answers.c.question_snapshot_id == bindparam("snapshot_id"),
@@ -151,13 +151,13 @@ _SPENT: Final = (
 
 
 class SqlModelAnswers:
-    """The port `ModelAnswers`. `intend` needs a transaction; the other methods are one statement each."""
+    """`reserve` needs a transaction, which is rolled back when it raises. Every other method is one statement."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def bought(self, key: CompletionKey) -> dict[Call, bytes]:
-        rows = await self._session.execute(_COMPLETIONS, _question(key))
+        rows = await self._session.execute(_BOUGHT, _question(key))
         # A reply deleted by retention reads as empty; it still counts as paid for.
         return {Call(row.sample, row.round, Variant(row.variant)): row.raw_reply or b"" for row in rows}
 

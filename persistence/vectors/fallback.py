@@ -58,7 +58,7 @@ class FallbackIndex:
         self._breakers = AsyncCircuitBreakerFactory(default_threshold=FAILURES, default_ttl=OPEN_S)
 
     async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> Found:
-        check_search(queries, limit)  # outside the circuit breaker: invalid input is not a failure of the store
+        check_search(queries, limit)  # here, because a caller's mistake is no failure of the store
         try:
             async with await self._breakers.get_breaker("vectors"), asyncio.timeout(self._deadline_s):
                 await self._check()

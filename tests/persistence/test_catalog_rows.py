@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidInput, Problem
-from persistence.content.catalog_rows import MAX_ROWS, REPORTED, judge, read_rows
+from persistence.content.catalog_rows import MAX_ROWS, REPORTED, check_rows, read_rows
 from tests.persistence.catalogues import SKILL, an_entry
 
 
 def problems(*entries: object) -> list[tuple[int | None, str, str]]:
     with pytest.raises(InvalidInput) as raised:
-        judge(read_rows(entries), {}, frozenset())
+        check_rows(read_rows(entries), {}, frozenset())
     return [(each.row, each.field, each.problem) for each in raised.value.problems]
 
 
@@ -143,7 +143,7 @@ def test_a_row_that_is_no_object_is_refused() -> None:
 
 def test_the_name_of_an_unknown_field_and_a_key_that_is_none_are_not_repeated() -> None:
     with pytest.raises(InvalidInput) as raised:
-        judge(read_rows([an_entry("<marquee>", secret_field=1)]), {}, frozenset())
+        check_rows(read_rows([an_entry("<marquee>", secret_field=1)]), {}, frozenset())
 
     assert "marquee" not in str(raised.value.problems)
     assert "secret_field" not in str(raised.value.problems)
@@ -198,7 +198,7 @@ def test_a_long_circle_is_named_in_short() -> None:
 
 def test_only_so_many_problems_are_named_and_the_rest_is_counted() -> None:
     with pytest.raises(InvalidInput) as raised:
-        judge(read_rows([an_entry(f"k{number}", hours=0) for number in range(75)]), {}, frozenset())
+        check_rows(read_rows([an_entry(f"k{number}", hours=0) for number in range(75)]), {}, frozenset())
 
     assert len(raised.value.problems) == REPORTED
     assert raised.value.message == "Nothing was imported: 75 problems in 75 of 75 rows (the first 50 are listed)"
@@ -213,12 +213,12 @@ def test_an_import_has_a_bounded_number_of_rows(number: int) -> None:
 
 
 def test_a_skill_that_no_role_targets_is_allowed_with_a_warning() -> None:
-    (report,) = judge(read_rows([an_entry("a", skills=[SKILL, "Basketry"])]), {}, frozenset({SKILL}))
+    (report,) = check_rows(read_rows([an_entry("a", skills=[SKILL, "Basketry"])]), {}, frozenset({SKILL}))
 
     assert report.warnings == ("No role targets the skill 'Basketry'",)
 
 
 def test_titles_may_repeat() -> None:
-    reports = judge(read_rows([an_entry("a", title="One"), an_entry("b", title="One")]), {}, frozenset({SKILL}))
+    reports = check_rows(read_rows([an_entry("a", title="One"), an_entry("b", title="One")]), {}, frozenset({SKILL}))
 
     assert [report.warnings for report in reports] == [(), ()]

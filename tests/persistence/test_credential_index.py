@@ -18,13 +18,13 @@ from persistence.tables import EmbeddingArtifactRow
 from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
 from tests.domain.builders import CLEANING, SQL, an_id
-from tests.persistence.shelves import (
+from tests.persistence.index_stores import (
     MODEL,
     PROVIDER,
-    MemoryShelf,
-    PostgresShelf,
-    Shelf,
-    WeaviateShelf,
+    IndexStore,
+    MemoryStore,
+    PostgresStore,
+    WeaviateStore,
     credential,
     towards,
 )
@@ -52,41 +52,41 @@ async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngi
 @pytest.fixture
 async def catalog(database: AsyncEngine) -> AsyncEngine:
     """A database with an empty catalogue."""
-    await PostgresShelf(database).empty()
+    await PostgresStore(database).empty()
     return database
 
 
 @pytest.fixture
-def memory() -> Shelf:
-    return MemoryShelf()
+def memory() -> IndexStore:
+    return MemoryStore()
 
 
 @pytest.fixture
-def postgres(catalog: AsyncEngine) -> Shelf:
-    return PostgresShelf(catalog)
+def postgres(catalog: AsyncEngine) -> IndexStore:
+    return PostgresStore(catalog)
 
 
 @pytest.fixture
-async def in_weaviate(weaviate: Weaviate) -> AsyncIterator[Shelf]:
-    shelf = WeaviateShelf(weaviate, f"test-{uuid4()}")
-    yield shelf
-    await shelf.discard()
+async def in_weaviate(weaviate: Weaviate) -> AsyncIterator[IndexStore]:
+    store = WeaviateStore(weaviate, f"test-{uuid4()}")
+    yield store
+    await store.discard()
 
 
 @pytest.fixture(params=["memory", "postgres", "in_weaviate"])
-def shelf(request: pytest.FixtureRequest) -> Shelf:
+def store(request: pytest.FixtureRequest) -> IndexStore:
     """One store of each kind, empty."""
-    found: Shelf = request.getfixturevalue(request.param)
+    found: IndexStore = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.fixture
-def index(shelf: Shelf) -> Index:
+def index(store: IndexStore) -> Index:
     """Makes an index of the credentials given."""
 
     async def filled(credentials: Sequence[IndexedCredential]) -> CredentialIndex:
-        await shelf.put(credentials)
-        return shelf.index
+        await store.put(credentials)
+        return store.index
 
     return filled
 
@@ -201,11 +201,11 @@ async def test_a_limit_below_one_is_refused(index: Index) -> None:
         await searchable.search([a_query()], limit=0)
 
 
-async def test_a_credential_put_again_is_found_once_as_it_is_now(shelf: Shelf) -> None:
-    await shelf.put([credential("a", 80), credential("b", 40)])
-    await shelf.put([credential("a", 10, artifact_id=an_id("a changed"), skills=(CLEANING,))])
+async def test_a_credential_put_again_is_found_once_as_it_is_now(store: IndexStore) -> None:
+    await store.put([credential("a", 80), credential("b", 40)])
+    await store.put([credential("a", 10, artifact_id=an_id("a changed"), skills=(CLEANING,))])
 
-    ((first, second),) = (await shelf.index.search([a_query()], limit=5)).hits
+    ((first, second),) = (await store.index.search([a_query()], limit=5)).hits
 
     assert (first.credential_id, first.artifact_id, second.credential_id) == (
         an_id("a"),
@@ -214,13 +214,13 @@ async def test_a_credential_put_again_is_found_once_as_it_is_now(shelf: Shelf) -
     )
 
 
-async def test_what_is_withdrawn_vanishes(shelf: Shelf) -> None:
+async def test_what_is_withdrawn_vanishes(store: IndexStore) -> None:
     offered = [credential("a"), credential("b", 40), credential("c", 60)]
-    await shelf.put(offered)
+    await store.put(offered)
 
-    await shelf.withdraw([an_id("a"), an_id("c")])
+    await store.withdraw([an_id("a"), an_id("c")])
 
-    (hits,) = (await shelf.index.search([a_query("a c")], limit=5)).hits
+    (hits,) = (await store.index.search([a_query("a c")], limit=5)).hits
     assert names(hits, offered) == ["b"]
 
 
@@ -255,7 +255,7 @@ async def test_a_skill_is_its_whole_name(index: Index, skill: str) -> None:
     "change", [{"text_hash": "b" * 64}, {"model": "other"}, {"provider": "other"}, {"entity_type": "question"}]
 )
 async def test_vectors_of_other_texts_and_models_do_not_count(catalog: AsyncEngine, change: dict[str, str]) -> None:
-    pgvector = PostgresShelf(catalog)
+    pgvector = PostgresStore(catalog)
     await pgvector.put([credential("a"), credential("b", 50)])
     async with catalog.begin() as connection:
         of_a = EmbeddingArtifactRow.entity_id == an_id("a")
@@ -269,7 +269,7 @@ async def test_vectors_of_other_texts_and_models_do_not_count(catalog: AsyncEngi
 async def test_the_vector_index_goes_on_until_enough_may_be_found(clean_database: str) -> None:
     wanted = [credential(f"wanted {i}", 40 + i) for i in range(5)]
     engine = create_engine(settings_of(clean_database))
-    pgvector = PostgresShelf(engine)
+    pgvector = PostgresStore(engine)
     await pgvector.empty()
     await pgvector.put([credential(f"other {i}", i / 10, active=False) for i in range(300)] + wanted)
     async with engine.begin() as connection:
@@ -285,7 +285,7 @@ async def test_the_vector_index_goes_on_until_enough_may_be_found(clean_database
 
 
 async def test_what_the_planner_knows_of_a_small_catalogue_changes_no_hit(catalog: AsyncEngine) -> None:
-    pgvector = PostgresShelf(catalog)
+    pgvector = PostgresStore(catalog)
     await pgvector.put([credential("a", 30, words="joins and O'Neill\\"), credential("b", 32, words="joins"), *MANY])
     query = a_query("joins by O'Neill\\ about the many")
     before = await pgvector.index.search([query], limit=9)

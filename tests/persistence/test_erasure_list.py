@@ -14,7 +14,7 @@ from domain.ids import derived_id
 from persistence.database import create_engine
 from persistence.erasure_list import FileErasureList
 from persistence.reapply_erasures import reapply
-from persistence.repositories.accounts import Account, ensure_accounts
+from persistence.repositories.accounts import NewAccount, ensure_accounts
 from persistence.tables import UserRow
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.builders import a_user
@@ -96,7 +96,7 @@ async def statuses(engine: AsyncEngine) -> dict[UUID, str]:
 
 
 async def test_an_account_of_the_demo_that_was_erased_is_not_made_again(restored: AsyncEngine) -> None:
-    account = Account(email="student@demo.example", password_hash="secret", role="student")
+    account = NewAccount(email="student@demo.example", password_hash="secret", role="student")
     await ensure_accounts(restored, "demo", "Demo", [account])
     user_id = derived_id("user", account.email)
     async with SqlDatabase(restored).transaction() as uow:

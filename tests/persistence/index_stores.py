@@ -34,7 +34,7 @@ def credential(name: str, angle: float = 0, words: str = "", **changes: Any) -> 
     return replace(valid, **changes)
 
 
-class Shelf(Protocol):
+class IndexStore(Protocol):
     """A store: what it is given, its index finds."""
 
     index: CredentialIndex
@@ -46,7 +46,7 @@ class Shelf(Protocol):
     async def withdraw(self, ids: Sequence[UUID]) -> None: ...
 
 
-class MemoryShelf:
+class MemoryStore:
     def __init__(self) -> None:
         self._credentials: dict[UUID, IndexedCredential] = {}
         self.index: CredentialIndex = InMemoryCredentialIndex([])
@@ -59,7 +59,7 @@ class MemoryShelf:
         await self.put([replace(self._credentials[each], active=False) for each in ids])
 
 
-class PostgresShelf:
+class PostgresStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self.index: CredentialIndex = PgVectorIndex(engine, PROVIDER, MODEL)
@@ -85,7 +85,7 @@ class PostgresShelf:
             await connection.execute(update(CredentialRow).where(CredentialRow.id.in_(ids)).values(active=False))
 
 
-class WeaviateShelf:
+class WeaviateStore:
     """Holds what is active and has a vector, as Postgres tells whoever fills it."""
 
     def __init__(self, weaviate: Weaviate, model: str) -> None:
