@@ -84,7 +84,7 @@ class Outcome(StrEnum):
 class ImportRow:
     """A row that is valid without regard to other rows; `number` counts from 1, `prerequisites` maps keys to ids.
 
-    `credential` is None when the row withdraws the credential with this key.
+    A row that withdraws the credential with this key has no `credential`.
     """
 
     number: int

@@ -79,9 +79,7 @@ def people_of(viewer: PeopleScope) -> Selected:
     if viewer.user_id is not None:
         people = people.where(_users.id == viewer.user_id)
     if viewer.role is not None:
-        people = people.where(
-            _users.role == literal(viewer.role, literal_execute=True)
-        )  # lets the planner use the index of admins
+        people = people.where(_users.role == literal(viewer.role, literal_execute=True))  # matches the index of admins
     return people
 
 

@@ -47,7 +47,7 @@ RETURNING id
 class KeyedRequest:
     """A request with an idempotency key. All fields except the hashes form the key's scope; `route` is the path.
 
-    `organization_id` is None for a platform admin. `user_id` is the id of a user or of an API key. `request_hashes`
+    A platform admin has no `organization_id`. `user_id` is the id of a user or of an API key. `request_hashes`
     maps the id of each hash key of the installation to the body's hash with that key, the current key first.
     """
 
@@ -72,8 +72,7 @@ class KeyedRequest:
         """Whether the stored hash is that of this request's body.
 
         If the hash key was removed, the hashes cannot be compared and the body counts as equal: the same user sends the
-        same idempotency key to the same route, and replaying a stored response has no effect. `key_id` is None in rows
-        of earlier releases.
+        same idempotency key to the same route, and replaying a stored response has no effect. Rows of earlier releases have no `key_id`.
         """
         if key_id is None:
             return stored in self.request_hashes.values()

@@ -26,7 +26,7 @@ _ANSWERS: Final = (
     .join_from(
         table_of(QuestionSnapshotRow),
         table_of(ResponseRow),
-        # The assessment is a condition of both tables, so that one index scan finds all its answers.
+        # The assessment is a condition of both tables, which lets a single index scan find all its answers.
         (_responses.question_snapshot_id == _snapshots.id) & (_responses.assessment_id == bindparam("assessment_id")),
         isouter=True,
     )

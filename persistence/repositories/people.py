@@ -108,7 +108,7 @@ class People:
         """Store the password that the user has chosen, end all their sessions and invalidate their tokens.
 
         Returns:
-            The user as stored now, for whom a new session may be started.
+            The user as stored now. The caller may start a new session for them.
 
         Raises:
             Conflict: the account was changed since `account` was read.

@@ -154,7 +154,7 @@ class SqlResults:
 def _after(assessment: Assessment, now: datetime, result: Result) -> Assessment:
     """Return the assessment after publishing: the first revision completes it.
 
-    Healing that was given up stays so until an admin requests it again.
+    Healing that was given up stays so until it is requested again.
     """
     degraded = bool(result.degraded_reasons)
     if assessment.status is not AssessmentStatus.COMPLETED:

@@ -1,4 +1,4 @@
-"""Stores of vectors under test: the same credentials in each of them."""
+"""Vector stores under test, which receive the same credentials."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ PROVIDER, MODEL = "sentence-transformers", "test-model"
 
 
 def towards(angle: float) -> list[float]:
-    """A unit vector so many degrees away from `towards(0)`."""
+    """Return a unit vector at this angle in degrees from `towards(0)`."""
     return [math.cos(math.radians(angle)), math.sin(math.radians(angle)), *[0.0] * 382]
 
 
@@ -35,12 +35,12 @@ def credential(name: str, angle: float = 0, words: str = "", **changes: Any) -> 
 
 
 class IndexStore(Protocol):
-    """A store: what it is given, its index finds."""
+    """A store with an index that finds what was put into the store."""
 
     index: CredentialIndex
 
     async def put(self, credentials: Sequence[IndexedCredential]) -> None:
-        """Each in the place of what was there of it."""
+        """Insert or replace the credentials."""
         ...
 
     async def withdraw(self, ids: Sequence[UUID]) -> None: ...
@@ -86,7 +86,7 @@ class PostgresStore:
 
 
 class WeaviateStore:
-    """Holds what is active and has a vector, as Postgres tells whoever fills it."""
+    """A store in Weaviate. As in production, it receives only active credentials with a vector."""
 
     def __init__(self, weaviate: Weaviate, model: str) -> None:
         self._weaviate, self._model = weaviate, model
@@ -107,7 +107,7 @@ class WeaviateStore:
 
 
 async def discard(weaviate: Weaviate, model: str) -> None:
-    """Takes a test's collections off the server that all tests share."""
+    """Delete a test's collections from the shared server."""
     client, alias = await weaviate.client(), alias_of(PROVIDER, model)
     for name in await client.collections.list_all():
         if name.startswith(alias):

@@ -1,4 +1,4 @@
-"""Rows of an import are judged by themselves: what is right becomes a credential, what is wrong is named by row."""
+"""Rows of an import are validated one by one: valid rows become credentials, problems name their row."""
 
 from decimal import Decimal
 from typing import Any
@@ -76,7 +76,7 @@ def test_hours_may_be_whole() -> None:
         ({"price": 3}, "row", "unknown field"),
     ],
 )
-def test_what_is_wrong_is_named_by_row_and_field(changes: dict[str, Any], field: str, problem: str) -> None:
+def test_problems_name_row_and_field(changes: dict[str, Any], field: str, problem: str) -> None:
     ((row, found_field, found),) = problems(an_entry("fine"), an_entry("bad") | changes)
 
     assert (row, found_field) == (2, field)
@@ -131,17 +131,17 @@ def test_a_row_with_many_unknown_fields_has_one_problem() -> None:
     assert [(row, field) for row, field, _ in found] == [(1, "row")]
 
 
-def test_what_is_missing_is_named() -> None:
+def test_missing_fields_are_named() -> None:
     assert {field for _, field, _ in problems({"key": "a"})} == {
         *("title", "description", "skills", "level", "hours", "provider", "source_uri")
     }
 
 
-def test_a_row_that_is_no_object_is_refused() -> None:
+def test_a_row_must_be_an_object() -> None:
     assert problems("text") == [(1, "row", "must be an object")]
 
 
-def test_the_name_of_an_unknown_field_and_a_key_that_is_none_are_not_repeated() -> None:
+def test_names_of_unknown_fields_and_invalid_keys_are_not_quoted() -> None:
     with pytest.raises(InvalidInput) as raised:
         check_rows(read_rows([an_entry("<marquee>", secret_field=1)]), {}, frozenset())
 
@@ -159,24 +159,24 @@ def test_a_prerequisite_must_be_in_the_catalogue_or_the_import() -> None:
     ]
 
 
-def test_what_needs_a_row_that_is_refused_is_not_wrong_for_that() -> None:
+def test_a_prerequisite_with_an_invalid_row_is_not_a_second_problem() -> None:
     refused = an_entry("b", level="expert")
     ((row, field, _),) = problems(an_entry("a", prerequisites=["b"]), refused)
     assert (row, field) == (2, "level")
 
 
-def test_a_key_that_occurs_twice_is_named_beside_what_else_is_wrong_with_its_rows() -> None:
+def test_a_key_that_occurs_twice_is_reported_with_the_other_problems_of_its_rows() -> None:
     found = problems(an_entry("a", level="expert"), an_entry("a"), an_entry("a", level="expert"))
     assert [(row, field) for row, field, _ in found] == [(1, "level"), (2, "key"), (3, "key"), (3, "level")]
 
 
-def test_a_withdrawal_of_what_there_is_not_is_no_prerequisite() -> None:
+def test_a_withdrawal_of_an_unknown_credential_is_no_prerequisite() -> None:
     assert problems(an_entry("a", prerequisites=["b"]), {"key": "b", "active": False}) == [
         (1, "prerequisites", "b is neither in the catalogue nor in this import")
     ]
 
 
-def test_a_circle_of_prerequisites_is_named() -> None:
+def test_a_cycle_of_prerequisites_is_named() -> None:
     circle = [an_entry("a", prerequisites=["c"]), an_entry("b", prerequisites=["a"])]
 
     ((row, field, problem),) = problems(*circle, an_entry("c", prerequisites=["b"]))
@@ -187,7 +187,7 @@ def test_a_circle_of_prerequisites_is_named() -> None:
     }
 
 
-def test_a_long_circle_is_named_in_short() -> None:
+def test_a_long_cycle_is_abbreviated() -> None:
     keys = [f"k{number}" for number in range(5_000)]
 
     ((_, _, problem),) = problems(*(an_entry(key, prerequisites=[keys[place - 1]]) for place, key in enumerate(keys)))
@@ -196,7 +196,7 @@ def test_a_long_circle_is_named_in_short() -> None:
     assert "…" in problem
 
 
-def test_only_so_many_problems_are_named_and_the_rest_is_counted() -> None:
+def test_a_limited_number_of_problems_is_listed_and_all_are_counted() -> None:
     with pytest.raises(InvalidInput) as raised:
         check_rows(read_rows([an_entry(f"k{number}", hours=0) for number in range(75)]), {}, frozenset())
 

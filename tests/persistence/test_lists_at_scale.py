@@ -1,4 +1,4 @@
-"""What a page of a list reads stays small, however many assessments there are and however rare the wanted ones."""
+"""Reading a page of a list costs little, however many assessments there are and however rare the wanted ones are."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -30,8 +30,8 @@ SELECT lpad(to_hex(1000000 + n), 32, '0')::uuid, lpad(to_hex(1 + n % 2), 32, '0'
   'student'
 FROM generate_series(1, 1000) n;
 """
-# A second between two assessments. Nine of ten are the large organization's, and what is rare is old, so that a walk
-# from the newest on would meet it last.
+# Assessments start one second apart. Nine of ten belong to the large organization. Rare ones are old, so that a scan
+# from the newest would find them last.
 _ASSESSMENTS = """
 INSERT INTO assessments
   (id, user_id, organization_id, role_id, status, revision, degraded, needs_review, failure_reason, expires_at,

@@ -1,4 +1,4 @@
-"""The ledger of model answers: what is bought once, and who is buying it."""
+"""The ledger of model replies: each reply is paid for once, by the holder of the lease."""
 
 from dataclasses import replace
 from datetime import timedelta

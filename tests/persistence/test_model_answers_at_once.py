@@ -1,4 +1,4 @@
-"""The ledger of model answers under several connections."""
+"""The ledger of model replies with concurrent connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -128,5 +128,5 @@ async def test_whatever_happens_the_spending_is_what_was_paid_and_what_is_reserv
     async with AsyncSession(clean_engine) as session:
         booked = func.sum(func.coalesce(ModelAnswerRow.cost_cents, 0) + ModelAnswerRow.reserved_cents)
         assert await session.scalar(select(ModelSpendingRow.cents)) == await session.scalar(select(booked))
-    # No deadlock among them.
+    # There was no deadlock.
     assert {"done"} < happened <= {"done", "Conflict", "AnswerAwaited", "BudgetSpent", "NotFound"}

@@ -1,4 +1,4 @@
-"""What may be spent on model answers: the budget of a day and the attempts of a student."""
+"""Limits of spending on model replies: an organization's daily budget and a student's attempts."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -181,7 +181,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 async def attempts(session: AsyncSession, *times: datetime) -> list[CompletionKey]:
-    """The keys of one student's assessments of one role, submitted at those times."""
+    """Return the keys of a student's assessments of a role, submitted at these times."""
     user_id = await a_user(session)
     return [
         await a_key(
@@ -206,7 +206,7 @@ async def allowed(database: Database, keys: list[CompletionKey], limit: int | No
 async def test_attempts_of_a_day_beyond_the_limit_buy_nothing(session: AsyncSession, database: Database) -> None:
     keys = await attempts(session, NOON, NOON + timedelta(minutes=1), NOON + timedelta(minutes=2))
 
-    # The later ones were handed in after the earlier ones, in whatever order they are graded.
+    # The order of submission counts, not the order of grading.
     assert await allowed(database, keys[::-1]) == [False, True, True]
 
 
