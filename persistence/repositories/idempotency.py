@@ -72,7 +72,8 @@ class KeyedRequest:
         """Whether the stored hash is that of this request's body.
 
         If the hash key was removed, the hashes cannot be compared and the body counts as equal: the same user sends the
-        same idempotency key to the same route, and replaying a stored response has no effect. Rows of earlier releases have no `key_id`.
+        same idempotency key to the same route, and replaying a stored response has no effect. Rows of earlier releases
+        have no `key_id`.
         """
         if key_id is None:
             return stored in self.request_hashes.values()

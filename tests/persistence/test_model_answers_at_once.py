@@ -37,7 +37,7 @@ from tests.persistence.test_assessments import until_blocked
     [(None, {}, "AnswerAwaited"), (PRICE, {"epoch": 1}, "BudgetSpent")],
     ids=["the same answer", "the last of the budget"],
 )
-async def test_of_two_that_want_one_thing_at_once_one_gets_it(
+async def test_of_two_concurrent_claims_one_succeeds(
     clean_engine: AsyncEngine, budget: Decimal | None, other: dict[str, Any], loser: str
 ) -> None:
     database = SqlDatabase(clean_engine)
