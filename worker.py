@@ -21,7 +21,7 @@ from activities.score_essay import ScoreEssay
 from domain.database import Database
 from domain.grading.ports import TextAnalysis
 from persistence.database import DatabaseSettings, Engine, create_engine
-from persistence.encryption import SealingSettings
+from persistence.encryption import EncryptionSettings
 from persistence.repositories.retention import RetentionSettings
 from persistence.unit_of_work import SqlDatabase
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
@@ -90,7 +90,7 @@ async def _embeddings(process: _Process) -> Worker:
 
 
 async def _webhooks(process: _Process) -> Worker:
-    sender = HttpWebhookSender(WebhookSettings(), SealingSettings().box().open)
+    sender = HttpWebhookSender(WebhookSettings(), EncryptionSettings().cipher().decrypt)
     process.resources.push_async_callback(sender.aclose)
     return webhooks_worker(process.client, process.database, InstrumentedSender(sender, span), process.settings)
 

@@ -47,7 +47,7 @@ from api.settings import ApiSettings
 from api.workflow_engine import Runs
 from domain.webhooks.deliveries import check_url
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
-from persistence.encryption import SealingSettings, SecretCipher
+from persistence.encryption import EncryptionSettings, SecretCipher
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
@@ -114,7 +114,7 @@ def build(
 
 def create_app() -> FastAPI:
     """Create the app from the environment's settings, for `uvicorn --factory`. A weak secret stops the start."""
-    parts = (ApiSettings(), RequestDatabaseSettings(), SealingSettings().box(), WebhookSettings())
+    parts = (ApiSettings(), RequestDatabaseSettings(), EncryptionSettings().cipher(), WebhookSettings())
     return build(partial(_lifespan, *parts))
 
 

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.security.passwords import hash_password
 from persistence.database import DatabaseSettings, create_engine
-from persistence.repositories.accounts import Account, ensure_accounts
+from persistence.repositories.accounts import NewAccount, ensure_accounts
 
 
 class SmokeAccountSettings(BaseSettings):
@@ -27,7 +27,7 @@ class SmokeAccountSettings(BaseSettings):
 
 async def ensure(database: DatabaseSettings, settings: SmokeAccountSettings) -> None:
     password_hash = hash_password(settings.smoke_password.get_secret_value())
-    student = Account(email=settings.smoke_email, password_hash=password_hash, role="student")
+    student = NewAccount(email=settings.smoke_email, password_hash=password_hash, role="student")
     engine = create_engine(database)
     try:
         await ensure_accounts(engine, "smoke", "Smoke test", [student])

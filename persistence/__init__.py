@@ -1,1 +1,1 @@
-"""The system of record: tables, migrations, the unit of work and the repositories behind the domain's ports."""
+"""Tables, migrations, the unit of work and the repositories that implement the domain's ports on PostgreSQL."""

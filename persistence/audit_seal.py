@@ -1,10 +1,11 @@
-"""The seal over the audit trail: `python -m persistence.audit_seal` verifies it and names the first broken link.
+"""The hash chain over the audit trail. `python -m persistence.audit_seal` verifies it and names the first broken link.
 
-Each sealed row holds the SHA-256 of the hash before it, its place in the chain and its own content. Rows are sealed in
-batches, in a transaction of their own, some time after they were written. The chain has its own order: a row that
-commits late is linked late, and a number that a rolled back transaction used up is missing from `seq` only.
+The hash of a sealed row is a SHA-256 of the previous hash, the row's position in the chain and its content. Rows are
+sealed in batches, in a separate transaction, some time after they were written. The chain has its own order: a row that
+commits late is linked late. A number that a rolled back transaction used is missing from `seq` only.
 
-What a chain alone cannot show is that its end was cut off; the log line `audit_sealed` takes the head elsewhere.
+The chain alone cannot show that its last rows were removed. The log event `audit_sealed` therefore copies the newest
+hash outside the database.
 """
 
 import asyncio
@@ -22,20 +23,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from persistence.database import DatabaseSettings, create_engine
 
 GENESIS: Final = "0" * 64
-"""Stands where the first row's link would hold the hash before it."""
+"""The "previous hash" of the first row."""
 PAGE: Final = 1000
 _LOCK: Final = 7_203_118_455_023
-"""Any number that nothing else in this database locks: one process seals at a time."""
+"""The key of the advisory lock: one process seals at a time. No other code in this database uses this number."""
 
-# The content as JSON text, in which PostgreSQL has one form for every value; times without the session's zone.
+# The content as JSON text, because PostgreSQL has exactly one form of it for each value. Times are in UTC, whatever the
+# session's time zone is.
 _CONTENT: Final = """
 CAST(jsonb_build_array(
   id, seq, organization_id, actor_id, actor_role, action, resource_type, resource_id, correlation_id, metadata,
   created_at AT TIME ZONE 'UTC') AS text) AS content
 """
 
-# A chain has no more rows than the sequence has given numbers, apart from some that brought a number of their own. A
-# position far above that was not given by a seal, and must not become the head: it might be the highest of its type.
+# The sequence bounds the length of the chain, apart from a few rows that were inserted with their own `seq`. A position
+# far above that bound was not assigned by a seal. It must not become the newest link: it might be the highest value of
+# its type.
 _IN_CHAIN: Final = """
 position BETWEEN 1 AND pg_sequence_last_value(pg_get_serial_sequence('audit_logs', 'seq')::regclass) + 1000000
 """
@@ -60,9 +63,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """How far the chain holds: `rows` rows, up to the hash `head`; `broken_at` is the first position where it does not.
+    """The result of verifying the chain: `rows` rows are valid, and `head` is the hash of the last valid one.
 
-    `outsiders` are rows with a position that no seal can have given them. `unsealed` rows wait for the next seal.
+    `broken_at` is the first invalid position. `outsiders` counts rows whose position no seal can have assigned.
+    `unsealed` counts rows that the next seal will include.
     """
 
     rows: int
@@ -103,7 +107,7 @@ def link(previous: str, position: int, content: str) -> str:
 
 
 async def verify(engine: AsyncEngine) -> Seal:
-    """Reads the whole chain. A changed, missing or exchanged row breaks it at its position."""
+    """Verify the whole chain. A changed, missing or swapped row breaks it at its position."""
     async with engine.connect() as connection:
         outsiders, unsealed = (await connection.execute(_NOT_IN_CHAIN)).one()
     head, rows, broken_at = GENESIS, 0, None
@@ -139,13 +143,15 @@ async def main() -> int:
 
 
 def report(seal: Seal) -> list[str]:
-    """The lines that the command prints."""
-    lines = [f"{seal.rows} rows hold, up to {seal.head}; {seal.unsealed} rows wait for the next seal"]
+    """Return the lines that the command prints."""
+    lines = [f"OK: {seal.rows} rows are valid, last hash {seal.head}; {seal.unsealed} rows are not sealed yet"]
     if seal.broken_at is not None:
-        lines = [f"BROKEN at position {seal.broken_at}; {seal.rows} rows before it hold, up to {seal.head}"]
+        lines = [
+            f"BROKEN at position {seal.broken_at}; the {seal.rows} rows before it are valid, last hash {seal.head}"
+        ]
     if seal.outsiders:
         lines.append(
-            f"OUTSIDE the chain: {seal.outsiders} rows with a position below 1 or far above the number of rows"
+            f"OUTSIDE the chain: {seal.outsiders} rows with a position that no seal assigns (below 1 or far too high)"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: its settings and its pool."""
+"""PostgreSQL connection settings and the connection pool."""
 
 from typing import Annotated, Final
 
@@ -9,8 +9,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-# A machine that is gone refuses nothing: with the system's defaults a statement waits for its answer for two hours.
-_UNTIL_GONE: Final = {
+# Detects a lost server within about 25 seconds. With the system's defaults, a statement would wait two hours for a
+# machine that no longer answers.
+_KEEPALIVE: Final = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -34,7 +35,7 @@ def _postgres(value: SecretStr) -> SecretStr:
 
 
 class DatabaseSettings(BaseSettings):
-    """`DATABASE_URL` and its company, e.g. `DATABASE_POOL_SIZE`; timeouts in seconds."""
+    """Read `DATABASE_URL` and the other `DATABASE_…` settings; timeouts are in seconds."""
 
     model_config = SettingsConfigDict(env_prefix="DATABASE_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -44,17 +45,17 @@ class DatabaseSettings(BaseSettings):
     connect_timeout_s: int = Field(default=5, ge=2)
     statement_timeout_s: float = Field(default=30.0, gt=0)
     lock_timeout_s: float = Field(default=0.0, ge=0)
-    """How long a statement waits for a row that somebody else is writing; 0: as long as it may run."""
+    """The lock timeout of a statement. 0: only `statement_timeout_s` limits the wait."""
     application_name: str = "microcred"
 
     @property
     def sqlalchemy_url(self) -> URL:
-        """The URL with the driver that this code speaks."""
+        """Return the URL with the driver that this application uses."""
         return make_url(self.url.get_secret_value()).set(drivername="postgresql+psycopg")
 
 
 class RequestDatabaseSettings(DatabaseSettings):
-    """For requests, behind which somebody waits: better told to try again than kept waiting."""
+    """Database settings with shorter timeouts for HTTP requests: the client receives an error and can retry early."""
 
     pool_timeout_s: float = Field(default=2.0, gt=0)
     statement_timeout_s: float = Field(default=10.0, gt=0)
@@ -62,20 +63,20 @@ class RequestDatabaseSettings(DatabaseSettings):
 
 
 def _to_json(value: object) -> str:
-    """Compact JSON; Decimal, UUID, dates and enumerations become their text."""
+    """Return compact JSON. Decimal, UUID, date and enumeration values become text."""
     return pydantic_core.to_json(value).decode()
 
 
 def create_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """An engine whose errors never show parameters, because those may be answers.
+    """Create an engine whose errors never show parameters, because parameters may be students' answers.
 
-    No ping before use: it would be a round trip per transaction. The first error after a restart of the server empties
-    the whole pool, and every caller repeats what failed.
+    Connections are not pinged before use, which saves a round trip per transaction. The first error after a restart of
+    the server empties the whole pool, and every caller retries the failed call.
     """
     timeouts = {"statement_timeout": settings.statement_timeout_s, "lock_timeout": settings.lock_timeout_s}
     options = {name: round(seconds * 1000) for name, seconds in timeouts.items()} | {
         "timezone": "UTC",
-        # no statement here runs for so long that compiling it would pay; the planner thinks that some do
+        # The planner sometimes chooses JIT, but no statement here runs long enough to profit from it.
         "jit": "off",
     }
     return create_async_engine(
@@ -87,7 +88,7 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
         hide_parameters=True,
         json_serializer=_to_json,
         connect_args={
-            **_UNTIL_GONE,
+            **_KEEPALIVE,
             "application_name": settings.application_name,
             "connect_timeout": settings.connect_timeout_s,
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),

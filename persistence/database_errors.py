@@ -1,4 +1,4 @@
-"""Which database errors pass by themselves. The rest are bugs or bad data, and stay what they are."""
+"""Decide which database errors are temporary. The others are bugs or bad data and are raised unchanged."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,27 +13,30 @@ _TRANSIENT: Final = (
     "08",  # connection exceptions
     "40",  # serialization failures and deadlocks
     "53",  # out of resources, too many connections
-    "55P03",  # a lock was not to be had in time
-    "57",  # cancelled by timeout, shut down, starting up
+    "55P03",  # lock timeout
+    "57",  # statement timeout, server shutdown or startup
 )
 
 
 def storage_failure(error: BaseException | None) -> StorageUnavailable | None:
-    """What to raise instead, `from None` because the original may quote data; None when a retry cannot help."""
+    """Return the error to raise instead, or None when a retry cannot help.
+
+    Raise it `from None`: the original error may quote data.
+    """
     if isinstance(error, PoolTimeoutError):
-        return StorageUnavailable("No database connection became free in time")
+        return StorageUnavailable("No database connection became free within the pool timeout")
     if not isinstance(error, DBAPIError):
         return None
     sqlstate = getattr(error.orig, "sqlstate", None)
     lost = sqlstate is None and isinstance(error, InterfaceError | OperationalError)
     if lost or error.connection_invalidated or str(sqlstate).startswith(_TRANSIENT):
-        return StorageUnavailable(f"The database did not serve the call (SQLSTATE {sqlstate or 'none'})")
+        return StorageUnavailable(f"The database is temporarily unavailable (SQLSTATE {sqlstate or 'none'})")
     return None
 
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Raises what `storage_failure` says instead of the driver's error."""
+    """Replace the driver's temporary errors by StorageUnavailable (see `storage_failure`)."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with the first key of a setting, opened with whichever of its keys fits."""
+"""Encryption of secrets at rest. The first key of the setting encrypts; each of its keys decrypts."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from domain.errors import CorruptData
 
 DEVELOPMENT_KEY: Final = "bWljcm9jcmVkLWRldmVsb3BtZW50LWtleS1vbmx5ISE"
-"""Refused outside development."""
+"""A public key for development. It is refused in other environments."""
 
 _KEY: Final = re.compile("[A-Za-z0-9_-]{43}")
 _PLACEHOLDER: Final = re.compile(
@@ -21,51 +21,53 @@ MIN_DISTINCT: Final = 8
 
 
 class SecretCipher:
-    """Fernet (AES-128-CBC with HMAC-SHA256) under several keys, so that keys can be replaced while it is in use.
+    """Encrypt with Fernet (AES-128-CBC and HMAC-SHA256). Several keys allow rotation without downtime.
 
-    A key is 32 random bytes as 43 characters of URL-safe base64. The first one seals, all open.
+    A key is 32 random bytes as 43 characters of URL-safe base64. The first key encrypts, every key decrypts.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._fernet = MultiFernet(Fernet(f"{key}=") for key in keys)
 
-    def seal(self, text: str) -> bytes:
+    def encrypt(self, text: str) -> bytes:
         return self._fernet.encrypt(text.encode())
 
-    def open(self, sealed: bytes) -> str:
-        """The text.
+    def decrypt(self, ciphertext: bytes) -> str:
+        """Return the decrypted text.
 
         Raises:
-            CorruptData: it was sealed with none of the keys, or is not whole.
+            CorruptData: none of the keys decrypts it, or the ciphertext is damaged.
         """
         try:
-            return self._fernet.decrypt(sealed).decode()
+            return self._fernet.decrypt(ciphertext).decode()
         except InvalidToken:
-            raise _foreign() from None
+            raise _cannot_decrypt() from None
 
-    def reseal(self, sealed: bytes) -> bytes:
-        """The same text under the first key.
+    def rotate(self, ciphertext: bytes) -> bytes:
+        """Encrypt the same text again with the first key.
 
         Raises:
-            CorruptData: as `open`.
+            CorruptData: as `decrypt`.
         """
         try:
-            return self._fernet.rotate(sealed)
+            return self._fernet.rotate(ciphertext)
         except InvalidToken:
-            raise _foreign() from None
+            raise _cannot_decrypt() from None
 
 
 def is_placeholder(secret: str) -> bool:
-    """Whether somebody typed the secret instead of generating it; a random one looks so once in a thousand million."""
+    """Whether the secret looks typed instead of generated. A random secret looks so about once in 10⁹ cases."""
     return len(set(secret)) < MIN_DISTINCT or _PLACEHOLDER.search(secret) is not None
 
 
-def _foreign() -> CorruptData:
-    return CorruptData("A stored secret opens with none of WEBHOOK_SECRET_KEYS")
+def _cannot_decrypt() -> CorruptData:
+    return CorruptData(
+        "A stored webhook secret cannot be decrypted with any of WEBHOOK_SECRET_KEYS: add the key that encrypted it"
+    )
 
 
 def _keys(value: SecretStr) -> list[str]:
-    """Without the padding that some generators write."""
+    """Split the keys, and remove the padding that some generators append."""
     return [key.strip().removesuffix("=") for key in value.get_secret_value().split(",")]
 
 
@@ -75,8 +77,8 @@ def _usable(value: SecretStr) -> SecretStr:
     return value
 
 
-class SealingSettings(BaseSettings):
-    """`WEBHOOK_SECRET_KEYS`: a new key goes first; an old one may go once `python -m persistence.reseal` has run."""
+class EncryptionSettings(BaseSettings):
+    """Read `WEBHOOK_SECRET_KEYS`: put a new key first; remove the old ones after `python -m persistence.reseal`."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
@@ -94,5 +96,5 @@ class SealingSettings(BaseSettings):
             raise ValueError("WEBHOOK_SECRET_KEYS must be random: one of them is a placeholder")
         return self
 
-    def box(self) -> SecretCipher:
+    def cipher(self) -> SecretCipher:
         return SecretCipher(_keys(self.webhook_secret_keys))

@@ -1,4 +1,4 @@
-"""Who was erased: a list outside the database and its dumps, so that a restore does not bring anybody back."""
+"""The list of erased users. It is kept outside the database, so that erasures can be repeated after a restore."""
 
 import asyncio
 import fcntl
@@ -10,7 +10,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ErasureListSettings(BaseSettings):
-    """`ERASURE_LIST`: a file that outlives workers and database, and that all workers of `assessments` share."""
+    """Read `ERASURE_LIST`: the path of a file that all workers of `assessments` share.
+
+    The file must be on storage that survives the loss of a worker and of the database.
+    """
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
 
@@ -18,7 +21,7 @@ class ErasureListSettings(BaseSettings):
 
 
 class FileErasureList:
-    """One id a line, each once; a line is on the disk before `add` returns."""
+    """A file with one user id per line, each id once. `add` returns after the line is on disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,7 +30,7 @@ class FileErasureList:
         await asyncio.to_thread(self._add, user_id)
 
     def read(self) -> list[UUID]:
-        """Everybody on it, in the order of their erasure; nobody where there is no file."""
+        """Return the user ids in the order of their erasure; empty when the file does not exist."""
         if not self._path.exists():
             return []
         return [UUID(line) for line in self._path.read_text(encoding="ascii").splitlines()]
@@ -41,7 +44,7 @@ class FileErasureList:
             lines = file.read()
             if str(user_id).encode() in lines.splitlines():
                 return
-            if lines and not lines.endswith(b"\n"):  # a machine that stopped while it wrote
+            if lines and not lines.endswith(b"\n"):  # the machine stopped during an earlier write
                 file.truncate(lines.rfind(b"\n") + 1)
             file.write(f"{user_id}\n".encode())
             file.flush()
@@ -49,7 +52,7 @@ class FileErasureList:
         self._sync_directory()
 
     def _sync_directory(self) -> None:
-        """The name of a new file is an entry of its directory."""
+        """Sync the directory as well: it holds the entry of a new file."""
         directory = os.open(self._path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)

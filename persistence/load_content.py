@@ -1,4 +1,4 @@
-"""`python -m persistence.load_content [DIR]`: loads the content files below DIR, by default `deploy/content`."""
+"""`python -m persistence.load_content [DIR]`: load the content files in DIR (default: `deploy/content`)."""
 
 import asyncio
 import sys

@@ -1,7 +1,7 @@
-"""Brings the database to the newest schema: `python -m persistence.migrate`. Safe to run in several places at once.
+"""`python -m persistence.migrate`: migrate the database to the newest schema. It is safe to run concurrently.
 
-It may run beside a service that reads and writes: a migration that does not get its lock at once gives way and is
-tried again, and one that would hold a lock for long is stopped.
+It can run while the service reads and writes. A migration that cannot get a lock within its lock timeout is rolled back
+and retried. A statement that holds a lock for too long is cancelled.
 """
 
 import sys
@@ -25,11 +25,14 @@ log = structlog.get_logger(__name__)
 
 
 class MigrationStopped(Exception):
-    """A migration gave up before it made others wait for long. Completed migrations stay; it may be run again."""
+    """A migration was rolled back, so that it does not block other transactions for long. It can be rerun.
+
+    Completed migrations stay.
+    """
 
 
 def alembic_config(settings: DatabaseSettings, limits: MigrationSettings | None = None) -> Config:
-    """Alembic's configuration, the same from any working directory."""
+    """Return Alembic's configuration. It does not depend on the working directory."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
@@ -39,7 +42,11 @@ def alembic_config(settings: DatabaseSettings, limits: MigrationSettings | None 
 
 
 def upgrade(settings: DatabaseSettings, limits: MigrationSettings | None = None) -> None:
-    """Raises MigrationStopped."""
+    """Migrate to the newest revision, with retries when a lock is not available.
+
+    Raises:
+        MigrationStopped: no attempt got its locks, or a statement took too long.
+    """
     limits = limits or MigrationSettings()
     config = alembic_config(settings, limits)
     for attempt in range(1, limits.attempts + 1):
@@ -51,13 +58,13 @@ def upgrade(settings: DatabaseSettings, limits: MigrationSettings | None = None)
             time.sleep(RETRY_AFTER_S)
     raise MigrationStopped(
         f"A migration did not get its lock in {limits.attempts} attempts of {limits.lock_timeout_s:g} s each: a long"
-        " transaction holds the table. Find it in pg_stat_activity by its xact_start, end it or wait for it, and run"
-        " the migration again."
+        " transaction locks the table. Find it in pg_stat_activity by its xact_start, end it or wait until it ends, and"
+        " run the migration again."
     )
 
 
 def _has_upgraded(config: Config, limits: MigrationSettings) -> bool:
-    """Whether the schema is at its head now; False where a lock was not to be had.
+    """Upgrade the schema. Return False when a lock was not available.
 
     Raises:
         MigrationStopped: a statement took too long.
@@ -69,9 +76,9 @@ def _has_upgraded(config: Config, limits: MigrationSettings) -> bool:
             return False
         if isinstance(error.orig, QueryCanceled):
             raise MigrationStopped(
-                f"A statement of a migration ran for {limits.statement_timeout_s:g} s, while others may have waited for"
-                f" its lock, and was undone: {_beginning(error.statement)}. Run the migration when less is going on,"
-                " or let it take longer: MIGRATION_STATEMENT_TIMEOUT_S."
+                f"A statement of a migration exceeded its timeout of {limits.statement_timeout_s:g} s and was rolled"
+                f" back, because it may block other transactions: {_beginning(error.statement)}. Run the migration at a"
+                " time of low load, or raise MIGRATION_STATEMENT_TIMEOUT_S."
             ) from None
         raise
     return True

@@ -1,7 +1,7 @@
-"""`python -m persistence.reapply_erasures`, after the database was restored: forgets again whom the dump remembers.
+"""`python -m persistence.reapply_erasures`: erase the listed users again after a restore of the database.
 
-Marks everybody on the erasure list as being erased, so that from then on nothing is written about them; reconciliation
-starts their `UserErasureWorkflow`. Run it before the API and the workers are started. May be repeated.
+Marks every user of the erasure list as being erased; from then on, every write about them is refused. Reconciliation
+starts their `UserErasureWorkflow`. Run it before the API and the workers start. It is idempotent.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from persistence.unit_of_work import sessions
 
 
 async def reapply(engine: AsyncEngine, erased: Iterable[UUID]) -> int:
-    """Returns how many of them the database remembers."""
+    """Mark the users as being erased. Return how many of them were still in the database."""
     remembered = 0
     for user_id in erased:
         async with sessions(engine)() as session:
@@ -34,7 +34,10 @@ async def main() -> None:
         remembered = await reapply(engine, FileErasureList(ErasureListSettings().erasure_list).read())
     finally:
         await engine.dispose()
-    sys.stdout.write(f"{remembered} people of the erasure list are being erased again\n")
+    sys.stdout.write(
+        f"{remembered} users of the erasure list were in the database and are marked for erasure."
+        " Start the API and the workers now: reconciliation erases them\n"
+    )
 
 
 if __name__ == "__main__":

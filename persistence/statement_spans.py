@@ -1,4 +1,4 @@
-"""A span for each statement. Imported only where spans are exported."""
+"""Tracing of SQL statements. Imported only where spans are exported."""
 
 from typing import Any, Final
 
@@ -13,9 +13,9 @@ _KEY: Final = "span"
 
 
 def trace_statements(engine: AsyncEngine, provider: TracerProvider | None = None) -> None:
-    """Statements become spans where something is traced around them, with placeholders instead of their parameters.
+    """Create a span for each statement that runs inside a recorded span; the text has placeholders, not parameters.
 
-    `provider` is the process's unless given.
+    `provider` defaults to the process's tracer provider.
     """
     tracer = trace.get_tracer("microcred.sql", tracer_provider=provider)
 
@@ -39,7 +39,7 @@ def _end(connection: Connection, *_: Any) -> None:  # noqa: ANN401  # SQLAlchemy
 
 
 def _fail(context: ExceptionContext) -> None:
-    """Of the error its type: the driver's message quotes values."""
+    """Record only the type of the error, because the driver's message quotes values."""
     if context.connection is None:
         return
     span: Span | None = context.connection.info.pop(_KEY, None)

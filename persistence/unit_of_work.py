@@ -1,4 +1,4 @@
-"""One transaction over all repositories."""
+"""A unit of work: one transaction over all repositories."""
 
 from types import TracebackType
 from typing import Self
@@ -25,10 +25,12 @@ from persistence.repositories.reviews import SqlReviews
 
 
 class SqlUnitOfWork:
-    """Opened with `async with`; takes a connection at its first statement and rolls back what was not committed.
+    """Run one transaction, opened with `async with`; what is not committed is rolled back.
+
+    A connection is taken from the pool at the first statement.
 
     Raises:
-        StorageUnavailable: the database is away or overloaded, instead of the driver's error.
+        StorageUnavailable: the database is unreachable or overloaded. It replaces the driver's error.
     """
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession], *, all_organizations: bool = False) -> None:
@@ -60,12 +62,12 @@ class SqlUnitOfWork:
 
 
 def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Statements only: nothing is tracked, so there is nothing to flush or to expire."""
+    """Create the session factory. Sessions only run statements and track no objects: no flush, no expiry."""
     return async_sessionmaker(engine, autoflush=False, expire_on_commit=False)
 
 
 class SqlDatabase:
-    """The Database of an engine. `all_organizations` lets reads of earlier learners cross organizations."""
+    """The port `Database` on an engine. `all_organizations`: reads of earlier learners cross organizations."""
 
     def __init__(self, engine: AsyncEngine, *, all_organizations: bool = False) -> None:
         self._transactions = sessions(engine)

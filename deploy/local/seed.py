@@ -12,7 +12,7 @@ from deploy.local.embed import embed_and_index
 from deploy.local.process import PROGRESS
 from persistence.content.loader import load_content
 from persistence.database import DatabaseSettings, create_engine
-from persistence.repositories.accounts import Account, ensure_accounts
+from persistence.repositories.accounts import NewAccount, ensure_accounts
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.vectors.weaviate import WeaviateSettings
 
@@ -38,12 +38,12 @@ def report(text: str) -> None:
     sys.stdout.flush()
 
 
-def demo_accounts() -> list[Account]:
+def demo_accounts() -> list[NewAccount]:
     """The accounts of `.local/stack.env`, with the passwords that the environment holds."""
     with ThreadPoolExecutor() as threads:
         hashes = threads.map(hash_password, [os.environ[f"{account}_PASSWORD"] for account in ROLES])
     return [
-        Account(
+        NewAccount(
             email=os.environ[f"{account}_EMAIL"],
             password_hash=password_hash,
             role=role,

@@ -1,4 +1,4 @@
-"""Importing credentials: all rows or none, in one transaction, with a report per row that is kept."""
+"""Import credentials in one transaction, all rows or none, and store a report per row."""
 
 import asyncio
 from collections import Counter
@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from persistence.content.catalog_rows import ImportRow, Known, Outcome, Reading, RowReport, ids_named, judge
+from persistence.content.catalog_rows import CatalogEntry, ImportRow, Outcome, Reading, RowReport, check_rows, ids_named
 from persistence.content.rows import IMPORT as SOURCE
 from persistence.content.rows import LOCK, credential_row, write
 from persistence.queries.catalog_views import IMPORT, PENDING, ImportView, import_view
@@ -19,9 +19,9 @@ from persistence.repositories.documents import encode
 from persistence.tables import CatalogImportRow, CredentialRow, RoleRow
 
 BATCH: Final = 500
-"""Rows a statement: its parameter is made while nothing else runs, for some 20 ms."""
+"""Rows per statement. Building the JSON parameter blocks the event loop for about 20 ms."""
 
-# What the import names, and whatever that needs, however deep: a circle may go through what is not in the import.
+# The named credentials and, recursively, their prerequisites: a cycle may include credentials outside the import.
 _KNOWN: Final = text("""
 WITH RECURSIVE needed AS (
   SELECT id, key, version, active, metadata ->> 'source' AS source, prerequisites
@@ -46,20 +46,20 @@ WHERE i.id = left_over.id
 
 
 class SqlCatalogImports:
-    """Writes of one transaction; the caller commits, and then starts the catalogue's run."""
+    """Write imports in the caller's transaction. The caller commits and then starts the catalogue's workflow."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def add(self, reading: Reading, admin: Actor) -> ImportView:
-        """Imports what was read.
+        """Import the rows.
 
         Raises:
-            InvalidInput: a row is wrong; nothing was changed.
+            InvalidInput: a row is invalid; nothing was changed.
         """
         await self._session.execute(select(func.pg_advisory_xact_lock(LOCK)))
         known = await self._known(reading.rows)
-        report = await asyncio.to_thread(judge, reading, known, await self._skills())
+        report = await asyncio.to_thread(check_rows, reading, known, await self._skills())
         rows = [row for row, told in zip(reading.rows, report, strict=True) if told.status is not Outcome.UNCHANGED]
         written = [row for row in rows if row.credential]
         for start in range(0, len(written), BATCH):
@@ -78,12 +78,12 @@ class SqlCatalogImports:
     async def close_embedded(self, *, older_than_s: float) -> None:
         await self._session.execute(_CLOSE, {"older_than_s": older_than_s})
 
-    async def _known(self, rows: Sequence[ImportRow]) -> dict[UUID, Known]:
+    async def _known(self, rows: Sequence[ImportRow]) -> dict[UUID, CatalogEntry]:
         found = await self._session.execute(_KNOWN, {"ids": ids_named(rows)})
-        return {row["id"]: Known(**row) for row in found.mappings()}
+        return {row["id"]: CatalogEntry(**row) for row in found.mappings()}
 
     async def _skills(self) -> frozenset[str]:
-        """Those that a role targets."""
+        """Return the skills that a role targets."""
         named = func.jsonb_array_elements(RoleRow.skills_profile).op("->>")("skill")
         return frozenset(await self._session.scalars(select(named).where(RoleRow.active).distinct()))
 

@@ -1,6 +1,6 @@
-"""Rows of an import to credentials: each is judged by itself first, then all of them against the catalogue.
+"""Turn rows of an import into credentials: validate each row first, then all rows together with the catalogue.
 
-Everything that is wrong is found at once. What a text says is never looked into: it is stored as it stands.
+All problems are reported at once. Texts are stored unchanged.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,10 +22,10 @@ from persistence.content.rows import FILES
 
 MAX_ROWS: Final = 10_000
 MAX_NAMES: Final = 50
-"""Skills of a credential, and prerequisites."""
+"""Maximum number of skills of a credential, and of its prerequisites."""
 REPORTED: Final = 50
-"""Problems that a refusal names; more of them would help nobody."""
-NAMED_IN_A_CIRCLE: Final = 10
+"""Maximum number of problems that an error reports."""
+NAMED_IN_A_CYCLE: Final = 10
 
 Key = Annotated[
     str,
@@ -47,7 +47,7 @@ def _number(value: object) -> object:
 
 
 class ImportEntry(CredentialEntry):
-    """A row as it is sent; what is right in JSON is right in a CSV whose cells were read."""
+    """A row of an import. The same rules apply to JSON and to a parsed CSV row."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
@@ -62,7 +62,7 @@ class ImportEntry(CredentialEntry):
 
 
 class Withdrawal(BaseModel):
-    """A row with `active` false: what else stands in it does not matter."""
+    """A row with `active` false. Only its key is read."""
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
@@ -82,9 +82,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRow:
-    """A row that is right in itself; `number` from 1, `prerequisites` by key.
+    """A row that is valid without regard to other rows; `number` counts from 1, `prerequisites` maps keys to ids.
 
-    `credential` is None where the row withdraws what has the key.
+    A row that withdraws the credential with this key has no `credential`.
     """
 
     number: int
@@ -96,10 +96,10 @@ class ImportRow:
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """What the rows of an import say, and what is wrong with some of them.
+    """The rows of an import that could be read, and the problems of the others.
 
-    `refused` are credentials whose rows are wrong in themselves: whoever needs them is not wrong for that. `detected`
-    says how a CSV was read, for the report.
+    `refused` holds the ids of credentials whose own row is invalid: a row that has one of them as prerequisite is not
+    reported for it. `detected` holds the detected format of a CSV, for the report.
     """
 
     total: int
@@ -109,12 +109,12 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
 
     def finish(self) -> None:
-        """Raises InvalidInput if there is anything wrong."""
+        """Raise InvalidInput if there is a problem."""
         if not self.problems:
             return
         found = len(self.problems)
         bad = len({each.row for each in self.problems})
-        rest = f", {found - REPORTED:,} of them are not named" if found > REPORTED else ""
+        rest = f" (the first {REPORTED} are listed)" if found > REPORTED else ""
         named = nsmallest(REPORTED, self.problems, key=lambda each: (each.row or 0, each.field, each.problem))
         raise InvalidInput(
             f"Nothing was imported: {found:,} problems in {bad:,} of {self.total:,} rows{rest}", tuple(named)
@@ -122,8 +122,8 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A credential as the catalogue has it."""
+class CatalogEntry:
+    """A credential of the catalogue."""
 
     id: UUID
     key: str
@@ -142,10 +142,10 @@ class RowReport:
 
 
 def read_rows(entries: Sequence[object], detected: Mapping[str, str] | None = None) -> Reading:
-    """Every entry by itself: CPU only, about a second for 10,000.
+    """Validate each row by its own content. CPU only, about a second for 10,000 rows.
 
     Raises:
-        InvalidInput: there is none, or there are too many.
+        InvalidInput: there are no rows, or too many.
     """
     if not 0 < len(entries) <= MAX_ROWS:
         problem = f"must have 1 to {MAX_ROWS:,} rows, not {len(entries):,}"
@@ -155,7 +155,7 @@ def read_rows(entries: Sequence[object], detected: Mapping[str, str] | None = No
     for number, entry in enumerate(entries, start=1):
         try:
             row = _row(number, entry)
-        except ValueError as error:  # pydantic's are such
+        except ValueError as error:  # includes pydantic's ValidationError
             key = _key(entry)
             reading.problems += [Problem(place, problem, number, key) for place, problem in problems_of(error)]
             if key is not None:
@@ -164,12 +164,15 @@ def read_rows(entries: Sequence[object], detected: Mapping[str, str] | None = No
             key = row.key
             reading.rows.append(row)
         if key is not None and (first := taken.setdefault(key, number)) != number:
-            reading.problems.append(Problem("key", f"is that of row {first} too", number, key))
+            reading.problems.append(Problem("key", f"is also the key of row {first}", number, key))
     return reading
 
 
-def judge(reading: Reading, catalogue: Mapping[UUID, Known], skills: frozenset[str]) -> list[RowReport]:
-    """What becomes of each row. `catalogue` holds what the rows name, and what that needs; `skills` are those targeted.
+def check_rows(reading: Reading, catalogue: Mapping[UUID, CatalogEntry], skills: frozenset[str]) -> list[RowReport]:
+    """Return the outcome of each row, validated with the catalogue.
+
+    `catalogue` holds the credentials that the rows name and, recursively, their prerequisites. `skills` holds the
+    skills that a role targets.
 
     Raises:
         InvalidInput: with every problem of every row.
@@ -179,12 +182,19 @@ def judge(reading: Reading, catalogue: Mapping[UUID, Known], skills: frozenset[s
     for row in reading.rows:
         known = catalogue.get(row.id)
         if known and known.source == FILES:
-            reading.problems.append(Problem("key", "is a credential of the content files", row.number, row.key))
+            reading.problems.append(
+                Problem(
+                    "key",
+                    "belongs to the content files; an import cannot change it",
+                    row.number,
+                    row.key,
+                )
+            )
         for key, id_ in row.prerequisites.items():
             if id_ not in there:
                 problem = f"{key} is neither in the catalogue nor in this import"
                 reading.problems.append(Problem("prerequisites", problem, row.number, row.key))
-    reading.problems += _circle(added, catalogue)
+    reading.problems += _cycle(added, catalogue)
     reading.finish()
     withdrawn = {row.id for row in reading.rows if not row.credential}
     withdrawn |= {known.id for known in catalogue.values() if not known.active and known.id not in added}
@@ -201,12 +211,12 @@ def judge(reading: Reading, catalogue: Mapping[UUID, Known], skills: frozenset[s
 
 def _row(number: int, entry: object) -> ImportRow:
     if not isinstance(entry, dict):
-        raise ValueError("row: must be an object")  # noqa: TRY004  # collected like every other problem
+        raise ValueError("row: must be an object")  # noqa: TRY004  # collected like the other problems
     if entry.get("active") is False:
         key = Withdrawal.model_validate(entry).key
         return ImportRow(number=number, id=derived_id("credential", key), key=key, credential=None)
-    if not entry.keys() <= set(COLUMNS):  # before pydantic makes an error of each
-        raise ValueError(f"row: has a field that is not known; known are {', '.join(COLUMNS)}")
+    if not entry.keys() <= set(COLUMNS):  # otherwise pydantic would report each field
+        raise ValueError(f"row: has an unknown field; the known fields are {', '.join(COLUMNS)}")
     read = ImportEntry.model_validate(entry)
     credential = read.credential()
     needed = dict(zip(read.prerequisites, credential.prerequisites, strict=True))
@@ -214,28 +224,28 @@ def _row(number: int, entry: object) -> ImportRow:
 
 
 def _key(entry: object) -> str | None:
-    """The valid key of a row that has other problems; an invalid one is not repeated."""
+    """Return the key of an invalid row, or None when the key is invalid too."""
     try:
         return Withdrawal.model_validate(entry).key
     except ValidationError:
         return None
 
 
-def _circle(added: Mapping[UUID, ImportRow], catalogue: Mapping[UUID, Known]) -> Iterator[Problem]:
-    """The first circle of prerequisites, if the import would close one."""
+def _cycle(added: Mapping[UUID, ImportRow], catalogue: Mapping[UUID, CatalogEntry]) -> Iterator[Problem]:
+    """Report the first cycle of prerequisites that the import would create."""
     needs: dict[UUID, Iterable[UUID]] = {known.id: known.prerequisites for known in catalogue.values()}
     needs |= {id_: row.credential.prerequisites for id_, row in added.items() if row.credential}
     try:
         TopologicalSorter(needs).prepare()
     except CycleError as error:
-        circle: list[UUID] = error.args[1][::-1]
-        keys = [added[id_].key if id_ in added else catalogue[id_].key for id_ in circle]
-        row = min((added[id_] for id_ in circle if id_ in added), key=lambda each: each.number)
-        named = keys if len(keys) <= NAMED_IN_A_CIRCLE else [*keys[: NAMED_IN_A_CIRCLE - 1], "…", keys[-1]]
-        yield Problem("prerequisites", f"form a circle: {' needs '.join(named)}", row.number, row.key)
+        cycle: list[UUID] = error.args[1][::-1]
+        keys = [added[id_].key if id_ in added else catalogue[id_].key for id_ in cycle]
+        row = min((added[id_] for id_ in cycle if id_ in added), key=lambda each: each.number)
+        named = keys if len(keys) <= NAMED_IN_A_CYCLE else [*keys[: NAMED_IN_A_CYCLE - 1], "…", keys[-1]]
+        yield Problem("prerequisites", f"form a cycle: {' needs '.join(named)}", row.number, row.key)
 
 
-def _outcome(row: ImportRow, known: Known | None) -> Outcome:
+def _outcome(row: ImportRow, known: CatalogEntry | None) -> Outcome:
     if row.credential is None:
         return Outcome.WITHDRAWN if known and known.active else Outcome.UNCHANGED
     if known is None:
@@ -245,12 +255,12 @@ def _outcome(row: ImportRow, known: Known | None) -> Outcome:
 
 
 def _warnings(
-    row: ImportRow, catalogue: Mapping[UUID, Known], skills: frozenset[str], withdrawn: set[UUID]
+    row: ImportRow, catalogue: Mapping[UUID, CatalogEntry], skills: frozenset[str], withdrawn: set[UUID]
 ) -> Iterator[str]:
-    """What is allowed, and perhaps not meant."""
+    """Report what is allowed but may be a mistake."""
     if row.credential is None:
         if row.id not in catalogue:
-            yield "There is nothing to withdraw: the catalogue does not have the key"
+            yield "Nothing was withdrawn: the catalogue has no credential with this key"
         return
     for skill in row.credential.skills:
         if skill not in skills:
@@ -261,5 +271,5 @@ def _warnings(
 
 
 def ids_named(rows: Iterable[ImportRow]) -> list[UUID]:
-    """Of the rows and of their prerequisites."""
+    """Return the ids of the rows and of their prerequisites."""
     return sorted({id_ for row in rows for id_ in (row.id, *row.prerequisites.values())})

@@ -1,4 +1,4 @@
-"""What one entry of a content file holds, and the domain value it becomes. Numbers are read from their digits."""
+"""The entries of content files, and their conversion to domain values. Numbers are parsed from their decimal text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -40,33 +40,33 @@ _URL: Final = TypeAdapter(HttpUrl)
 
 
 def stored_name(value: object) -> object:
-    """The normalized name; one that is blank or too long stays as it is, and the checks that follow refuse it."""
+    """Return the normalized name. A blank or too long name is returned unchanged, so that later checks reject it."""
     if isinstance(value, str) and len(value) <= _MAX_SKILL_CHARS:
         return normalized_name(value) or value
     return value
 
 
 def _link(value: str) -> str:
-    """Pydantic parses as browsers do; what other parsers read differently is refused too."""
+    """Reject URLs that browsers (and pydantic) parse differently from other parsers."""
     if not value.isprintable() or "\\" in value:
-        raise ValueError("must not hold invisible characters or backslashes")
+        raise ValueError("must not contain invisible characters or backslashes")
     try:
         url = _URL.validate_python(value)
     except ValidationError:
         raise ValueError("is not a valid URL") from None
     if url.username is not None or url.password is not None:
-        raise ValueError("must not hold a user or a password")
+        raise ValueError("must not contain a user name or a password")
     if not url.port or "" in str(url.host).removesuffix(".").split("."):
         raise ValueError("is not a valid URL")
     return value
 
 
 Name = BeforeValidator(stored_name)
-"""Makes names that look alike equal, before their other checks."""
+"""Normalizes names, so that names that look the same are equal."""
 Skill = Annotated[str, Field(min_length=1, max_length=_MAX_SKILL_CHARS), Name]
-"""Titles and skills are indexed, and an index takes 2.7 kB of either."""
+"""Titles and skills are indexed, and an index entry is limited to 2.7 kB."""
 Link = Annotated[str, Field(pattern=r"^https?://[^\s/?#]\S*$", max_length=2_000), AfterValidator(_link)]
-"""An http or https URL that every client can parse, stored as it was written."""
+"""An http or https URL that every client can parse, stored unchanged."""
 
 _FORMAT: Final = TypeAdapter(AnswerFormat)
 _RUBRICS: Final[Mapping[QuestionKind, TypeAdapter[Any]]] = {
@@ -79,7 +79,7 @@ _RUBRICS: Final[Mapping[QuestionKind, TypeAdapter[Any]]] = {
 
 
 def version_of(value: Role | Question | Credential) -> str:
-    """The content hash of everything but what identifies the thing or withdraws it."""
+    """Return the content hash of all fields except `id`, `version` and `active`."""
     return content_hash({name: part for name, part in encode(value).items() if name not in {"id", "version", "active"}})
 
 
@@ -140,12 +140,12 @@ class QuestionEntry(Entry):
         return _FORMAT.validate_python({**self.answer, "kind": self.kind, "choices": self.choices})
 
     def _rubric(self) -> Rubric:
-        """The skills stand beside the rubric, but an essay's are its criteria's."""
+        """Build the rubric. Skills are given next to the rubric; only an essay's skills are given in its criteria."""
         _refuse("rubric", self.rubric, {"kind", "skills"})
         beside = {"skills": self.skills}
         if self.kind is QuestionKind.TEXT:
             if self.skills:
-                raise ValueError("skills: are those of the criteria")
+                raise ValueError("skills: are given in the criteria")
             beside = {}
         rubric: Rubric = _RUBRICS[self.kind].validate_python({**self.rubric, **beside, "kind": self.kind})
         return rubric
@@ -180,7 +180,7 @@ class CredentialEntry(Entry):
 
 
 def problems_of(error: ValueError) -> Iterator[tuple[str, str]]:
-    """Field and problem of all that is wrong with an entry; the domain's own checks name the field in their message."""
+    """Return field and text of each problem of an entry. The domain's errors start with the field's name."""
     if not isinstance(error, ValidationError):
         yield _place((), str(error))
         return
@@ -198,6 +198,6 @@ def _place(location: Sequence[str | int], message: str) -> tuple[str, str]:
 
 
 def _refuse(field: str, given: Mapping[str, Any], names: set[str]) -> None:
-    """What stands elsewhere in the entry must not be said twice."""
+    """Reject fields of a rubric that are already given elsewhere in the entry."""
     for name in sorted(names & given.keys()):
         raise ValueError(f"{field}.{name}: does not belong here")

@@ -1,4 +1,4 @@
-"""Content files to domain values. Everything that is wrong is found at once, by file, entry, field and problem."""
+"""Read content files into domain values. All problems are reported at once, by file, entry and field."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ _LEVELS: Final = tuple(CredentialLevel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionContent:
-    """`position` is the question's place among its role's, from 1."""
+    """A question with its role; `position` orders the role's questions, from 1."""
 
     key: str
     role: Role
@@ -37,14 +37,14 @@ class Content:
 
 
 def read_content(directory: Path) -> Content:
-    """Everything below the directory.
+    """Read all content files in the directory.
 
     Raises:
-        InvalidInput: with one problem for each thing that is wrong; its fields read `file: entry: field`.
+        InvalidInput: with all problems; the field of a problem has the form `file: entry: field`.
     """
     reading = _Reading(directory)
     roles = reading.roles("roles.yaml")
-    # What depends on roles is told apart from what is wrong with them.
+    # When roles are invalid, checks that depend on them are skipped.
     known = None if reading.problems else {role.key: role for role in roles}
     files = sorted(path.relative_to(directory).as_posix() for path in directory.glob("questions/*.yaml"))
     questions = tuple(question for file in files for question in reading.questions(file, known))
@@ -62,7 +62,9 @@ class _Reading:
     def finish(self) -> None:
         if self.problems:
             listed = "\n".join(f"{problem.field}: {problem.problem}" for problem in self.problems)
-            raise InvalidInput(f"The content is not valid, nothing was changed\n{listed}", tuple(self.problems))
+            raise InvalidInput(
+                f"The content files are not valid. Nothing was changed. Correct:\n{listed}", tuple(self.problems)
+            )
 
     def roles(self, file: str) -> tuple[Role, ...]:
         keys: set[str] = set()
@@ -98,7 +100,7 @@ class _Reading:
         return tuple(self._built(file, entries, CredentialEntry.credential).values())
 
     def _document(self, file: str, fields: set[str]) -> dict[str, Any]:
-        """Empty when there is something wrong with it as a whole."""
+        """Return the document, or an empty dict when it is invalid as a whole."""
         try:
             document = read_yaml(self.directory / file)
         except OSError as error:
@@ -108,11 +110,11 @@ class _Reading:
         else:
             if isinstance(document, dict) and document.keys() == fields:
                 return document
-            self._add(file, "-", "-", f"must hold {' and '.join(sorted(fields))}, and nothing else")
+            self._add(file, "-", "-", f"must have exactly these fields: {' and '.join(sorted(fields))}")
         return {}
 
     def _entries(self, file: str, document: Mapping[str, Any], name: str, kind: type[E], keys: set[str]) -> list[E]:
-        """The valid entries. The keys of all are added to `keys`, where none may be already."""
+        """Return the valid entries. Add the keys of all entries to `keys` and report keys that occur twice."""
         found = document.get(name, [])
         if not isinstance(found, list):
             self._add(file, "-", name, "must be a list")
@@ -121,14 +123,14 @@ class _Reading:
         for place, raw in enumerate(found, start=1):
             key = str(raw["key"]) if isinstance(raw, dict) and "key" in raw else f"#{place}"
             if key in keys:
-                self._add(file, key, "key", "is taken already")
+                self._add(file, key, "key", "is used more than once")
             keys.add(key)
             with self._collected(file, key):
                 entries.append(kind.model_validate(raw))
         return entries
 
     def _built(self, file: str, entries: Iterable[E], build: Callable[[E], T]) -> dict[str, T]:
-        """Domain values by key, in the file's order, without those that break a rule."""
+        """Return domain values by key in the file's order, without entries that break a rule."""
         built = {}
         for entry in entries:
             with self._collected(file, entry.key):
@@ -149,7 +151,7 @@ class _Reading:
             TopologicalSorter(prerequisites).prepare()
         except CycleError as error:
             cycle: list[str] = error.args[1]
-            self._add(file, min(cycle), "prerequisites", f"form a circle: {' needs '.join(reversed(cycle))}")
+            self._add(file, min(cycle), "prerequisites", f"form a cycle: {' needs '.join(reversed(cycle))}")
 
     def _check_levels(self, file: str, entries: Mapping[str, CredentialEntry]) -> None:
         for entry in entries.values():
@@ -160,10 +162,10 @@ class _Reading:
 
     @contextmanager
     def _collected(self, file: str, key: str) -> Iterator[None]:
-        """Keeps what is wrong with an entry and goes on."""
+        """Collect the problems of an entry instead of raising them."""
         try:
             yield
-        except ValueError as error:  # pydantic's are such
+        except ValueError as error:  # includes pydantic's ValidationError
             for place, problem in problems_of(error):
                 self._add(file, key, place, problem)
 
@@ -172,7 +174,7 @@ class _Reading:
 
 
 def _skills_of(question: Question) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The field and its skills: those of an essay stand in its criteria."""
+    """Yield the fields that hold skills: an essay's skills are given in its criteria."""
     match question.rubric:
         case EssayRubric(criteria=criteria):
             for criterion in criteria:

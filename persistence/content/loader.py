@@ -1,4 +1,4 @@
-"""Brings the catalogue to what the content files say: versions are added, never overwritten, nothing is deleted."""
+"""Load content files into the catalogue: add new versions, overwrite none, delete nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class ContentReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
-    """`tracked` are the columns that tell whether a current row is as the files want it."""
+    """A kind of content. A row is written when one of its `tracked` columns differs from the files."""
 
     name: str
     table: type[RoleRow | QuestionRow | CredentialRow]
@@ -50,10 +50,12 @@ CREDENTIAL: Final = _Kind(name="credential", table=CredentialRow, owned=Credenti
 
 
 async def load_content(engine: AsyncEngine, directory: Path) -> ContentReport:
-    """Reads the files and writes what differs, in one transaction; loading the same again writes nothing.
+    """Write the differences between files and catalogue in one transaction.
+
+    Loading the same files again writes nothing.
 
     Raises:
-        InvalidInput: something in the files is wrong; nothing was changed.
+        InvalidInput: the files are invalid; nothing was changed.
     """
     content = read_content(directory)
     async with AsyncSession(engine) as session, session.begin():
@@ -68,7 +70,7 @@ async def load_content(engine: AsyncEngine, directory: Path) -> ContentReport:
 
 
 async def _sync(session: AsyncSession, kind: _Kind, wanted: list[Row]) -> Counts:
-    """Makes the kind's current rows what is wanted and keeps every version."""
+    """Make the wanted rows current, withdraw the others and store every version."""
     columns = kind.table.__table__.c
     tracked = select(columns.id, *(columns[name] for name in kind.tracked)).where(kind.owned)
     before = {row.id: tuple(row)[1:] for row in await session.execute(tracked)}
@@ -88,7 +90,7 @@ async def _sync(session: AsyncSession, kind: _Kind, wanted: list[Row]) -> Counts
 
 
 async def _not_imported(session: AsyncSession, credentials: Sequence[Credential]) -> list[Row]:
-    """Rows of those whose key no import has taken."""
+    """Return the rows of credentials whose keys do not belong to an import."""
     taken = select(CredentialRow.id).where(CredentialRow.details["source"].astext == IMPORT)
     imported = set(await session.scalars(taken.where(CredentialRow.id.in_([each.id for each in credentials]))))
     if imported:

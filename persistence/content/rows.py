@@ -1,4 +1,4 @@
-"""Credentials as rows of the catalogue, with every version kept, whoever brings them."""
+"""Write credentials and other content as rows of the catalogue, with every version."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,11 +12,11 @@ from persistence.repositories.bulk import insert_rows
 from persistence.tables import ContentVersionRow, CredentialRow, QuestionRow, RoleRow
 
 LOCK: Final = 7_203_118_455_022
-"""Taken by whoever changes content. Any number that nothing else in this database locks."""
+"""The key of the advisory lock for changes of content. No other code in this database uses this number."""
 
 FILES: Final = "content"
 IMPORT: Final = "import"
-"""Whose a credential is, its `source`: what came from the files is not an import's to change, nor the other way."""
+"""The `source` of a credential. The content files and the imports do not change each other's credentials."""
 
 Row: TypeAlias = dict[str, Any]
 
@@ -40,19 +40,19 @@ def credential_row(credential: Credential, source: str) -> Row:
 
 
 def current(version: str) -> Row:
-    """The columns of a row that is in use."""
+    """Return the columns that mark a row as current."""
     return {"version": version, "active": True, "updated_at": datetime.now(UTC)}
 
 
 async def write(
     session: AsyncSession, kind: str, table: type[RoleRow | QuestionRow | CredentialRow], rows: Sequence[Row]
 ) -> None:
-    """Makes the rows current, in the place of what has their ids, and keeps each as a version of the `kind`."""
+    """Insert or replace the current rows, and store each row as a version of the `kind`."""
     versions = [_version(kind, row) for row in rows]
     await insert_rows(session, {table: rows, ContentVersionRow: versions}, replace={table: ("id",)}, skip_existing=True)
 
 
 def _version(kind: str, row: Row) -> Row:
-    """The whole row, as it stands from now on."""
+    """Return the whole row as a version."""
     document = {name: value for name, value in row.items() if name not in {"active", "updated_at"}}
     return {"entity_type": kind, "entity_id": row["id"], "version": row["version"], "document": document}

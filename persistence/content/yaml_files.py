@@ -1,4 +1,4 @@
-"""A strict subset of YAML: every scalar is text, no key twice, no anchors, bounded size and depth."""
+"""Read a strict subset of YAML: every scalar is text, keys are unique, no anchors, limited size and depth."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -11,28 +11,28 @@ MAX_DEPTH: Final = 16
 
 
 class UnreadableYamlError(ValueError):
-    """The message names what is wrong and the line, if there is one."""
+    """A file that is not valid in this subset. The message names the problem and, if known, the line."""
 
 
 class _Loader(yaml.CBaseLoader):
-    """Leaves scalars as they are written: `No` stays a word and 0.10 keeps its digits."""
+    """Load scalars unchanged: `No` stays text and 0.10 keeps its digits."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002  # as declared there
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002  # PyYAML's signature
         seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise UnreadableYamlError(f"{_line(key.start_mark)}a key must be a word")
+                raise UnreadableYamlError(f"{_line(key.start_mark)}a key must be a scalar")
             if key.value in seen:
                 raise UnreadableYamlError(f"{_line(key.start_mark)}the key {key.value!r} occurs twice")
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
 
-def read_yaml(path: Path) -> Any:  # noqa: ANN401  # whatever the file holds, in strings, lists and dicts
-    """The file's only document.
+def read_yaml(path: Path) -> Any:  # noqa: ANN401  # strings, lists and dicts
+    """Return the file's only document.
 
     Raises:
-        UnreadableYamlError: it is none, or more than this subset of YAML.
+        UnreadableYamlError: the file is not YAML, or uses YAML outside of this subset.
     """
     content = path.read_bytes()
     if len(content) > MAX_BYTES:
@@ -46,7 +46,7 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401  # whatever the file holds, in
 
 
 def _check_events(content: bytes) -> None:
-    """Before anything is built: an alias in a list of aliases in a list … would build gigabytes out of a page."""
+    """Check the events before anything is built: nested aliases in a small file could expand to gigabytes."""
     depth = 0
     for event in yaml.parse(content, Loader=yaml.CBaseLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
@@ -56,5 +56,5 @@ def _check_events(content: bytes) -> None:
             raise UnreadableYamlError(f"{_line(event.start_mark)}nested more than {MAX_DEPTH} deep")
 
 
-def _line(mark: Any) -> str:  # noqa: ANN401  # a mark of the parser in C or in Python, or none
+def _line(mark: Any) -> str:  # noqa: ANN401  # a mark of the parser in C or in Python, or None
     return f"line {mark.line + 1}: " if mark else ""

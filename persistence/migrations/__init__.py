@@ -1,1 +1,1 @@
-"""Alembic's environment; revisions stand in `versions`."""
+"""Alembic's environment; the revisions are in `versions`."""

@@ -1,4 +1,4 @@
-"""Runs the migrations on one connection, one process at a time, each migration in a transaction of its own."""
+"""Run the migrations on one connection, one process at a time, each migration in a separate transaction."""
 
 import time
 
@@ -11,7 +11,7 @@ from persistence.migrations.locks import MigrationSettings
 from persistence.tables import Base
 
 LOCK = 7_203_118_455_021
-"""Any number that nothing else in this database locks."""
+"""The key of the advisory lock. No other code in this database uses this number."""
 LOOK_AGAIN_S = 0.2
 
 
@@ -28,10 +28,10 @@ def migrate(connection: Connection) -> None:
 
 
 def wait_for_turn(connection: Connection) -> None:
-    """Take the lock for as long as the connection lives.
+    """Take the lock until the connection closes.
 
-    Polled, because a statement that waits for the lock has a snapshot, and the process that holds the lock may be
-    building an index concurrently, which waits for all older snapshots.
+    The lock is polled: a statement that waits for it would hold a snapshot, and the process that holds the lock may
+    build an index concurrently, which waits for all older snapshots.
     """
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
         connection.rollback()

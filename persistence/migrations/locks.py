@@ -1,9 +1,9 @@
-"""Migrations beside a running service: short locks, indexes that are built while rows are written, small batches.
+"""Helpers for migrations of a running service: short locks, concurrent index builds, small batches.
 
-Every migration runs in a transaction of its own with a lock timeout and a statement timeout (`env.py`), so that it
-fails before the service waits for long. What needs longer than the statement timeout on a large table belongs outside
-of that transaction: `create_index`, `validate` or `fill_in_batches`. Each of them commits what came before it. A
-migration that uses one must therefore be safe to run again from its start after an interruption.
+Every migration runs in its own transaction with a lock timeout and a statement timeout (`env.py`), so that it fails
+before the service waits for long. Work that needs longer on a large table runs outside of that transaction:
+`create_index`, `validate` or `fill_in_batches`. Each of them first commits the work before it. A migration that uses
+one must therefore be safe to run again from its start after an interruption.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ _IS_VALID: Final = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_r
 
 
 class MigrationSettings(BaseSettings):
-    """`MIGRATION_…`: how long a migration may wait for a lock, and how long one statement may hold one.
+    """Read `MIGRATION_…`: the lock timeout and the statement timeout of migrations.
 
-    Requests for a table queue behind a migration that waits for its lock, so `lock_timeout_s` is also how long they
-    are delayed at most before the migration gives way and tries again.
+    Requests for a table queue behind a migration that waits for a lock on it. `lock_timeout_s` is therefore also the
+    longest delay of those requests before the migration is rolled back and retried.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIGRATION_", frozen=True, extra="ignore")
@@ -30,20 +30,20 @@ class MigrationSettings(BaseSettings):
     lock_timeout_s: float = Field(default=0.5, gt=0)
     statement_timeout_s: float = Field(default=2.0, gt=0)
     attempts: int = Field(default=60, ge=1)
-    """How often a migration that did not get its lock is tried, a second apart."""
+    """Number of attempts when a lock is not available, one second apart."""
 
     @property
     def options(self) -> str:
-        """The timeouts as options of a connection."""
+        """Return the timeouts as options of a connection."""
         limits = {"lock_timeout": self.lock_timeout_s, "statement_timeout": self.statement_timeout_s}
         return " ".join(f"-c {name}={round(1000 * seconds)}" for name, seconds in limits.items())
 
 
 @contextmanager
 def without_timeouts() -> Iterator[None]:
-    """Commit the transaction and run statements one by one, without timeouts.
+    """Commit the transaction and run the statements one by one, without timeouts.
 
-    Only for statements whose locks let others read and write rows.
+    Use it only for statements whose locks allow others to read and write rows.
     """
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = 0")
@@ -54,7 +54,7 @@ def without_timeouts() -> Iterator[None]:
 
 
 def create_index(name: str, table: str, columns: list[Any], **options: Any) -> None:  # noqa: ANN401  # Alembic's
-    """Build an index while rows are written. One that an interrupted run left unfinished is built anew."""
+    """Build an index while rows are written. Rebuild one that an interrupted run left unfinished."""
     with without_timeouts():
         if op.get_bind().scalar(_IS_VALID, {"name": name}):
             return
@@ -69,9 +69,9 @@ def validate(constraint: str, table: str) -> None:
 
 
 def fill_in_batches(batch: TextClause, *, size: int = 2000) -> None:
-    """Commit the transaction and run `batch` until it returns no id; each run is a transaction of its own.
+    """Commit the transaction and run `batch` until it returns no id; each batch is a separate transaction.
 
-    `batch` takes `after` (the last id of the batch before) and `size`, and returns the last id that it looked at.
+    `batch` takes `after` (the last id of the previous batch) and `size`, and returns the last id that it processed.
     """
     after = "00000000-0000-0000-0000-000000000000"
     with op.get_context().autocommit_block():

@@ -1,1 +1,1 @@
-"""Reads for the API: one statement each, returning plain values."""
+"""Read queries of the API. Each is one statement and returns plain values."""

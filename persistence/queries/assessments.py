@@ -1,4 +1,4 @@
-"""Reads for screens: one statement each, explicit columns, plain views instead of rows, no transaction to hold."""
+"""Read queries about assessments, results, roles and credentials: one statement each, in autocommit."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -45,7 +45,7 @@ Selected: TypeAlias = Select[*tuple[Any, ...]]
 
 
 class Reader:
-    """Each call takes a connection for one statement in autocommit, so that reading costs one round trip."""
+    """Run each query on a connection of its own in autocommit, so that it costs one round trip."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -80,7 +80,11 @@ class Queries(Reader):
             await connection.execute(text("SELECT 1"))
 
     async def account_by_email(self, email: str) -> Account | None:
-        """The active account with this address; ValueError where the address has no normal form."""
+        """Return the active account with this address.
+
+        Raises:
+            ValueError: the address has no normal form.
+        """
         return await self._one(Account, _accounts().where(has_email(email)))
 
     async def account(self, user_id: UUID) -> Account | None:
@@ -98,7 +102,7 @@ class Queries(Reader):
         )
 
     async def assessments(self, viewer: AccessScope, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
-        """Newest first, at most `limit`."""
+        """Return at most `limit` assessments, newest first."""
         statement = (
             select(*_assessment_columns())
             .where(*seen_by(viewer), *_matching(found))
@@ -110,13 +114,13 @@ class Queries(Reader):
     async def published(
         self, assessment_id: UUID, viewer: AccessScope, *, revision: int | None = None
     ) -> PublishedView | None:
-        """The current result, or the one of an earlier `revision`."""
+        """Return the current result, or that of an earlier `revision`."""
         statement = _published(own=viewer.user_id is not None, current=revision is None)
         wanted = {"assessment_id": assessment_id, "revision": revision, **asdict(viewer)}
         return await self._one(PublishedView, statement, wanted)
 
     async def revisions(self, assessment_id: UUID, viewer: AccessScope) -> list[RevisionView]:
-        """Oldest first; empty also where there is no such assessment."""
+        """Return the revisions, oldest first; an empty list if the assessment does not exist."""
         statement = (
             select(ResultRevisionRow.revision, ResultRevisionRow.created_at.label("published_at"))
             .join(AssessmentRow, AssessmentRow.id == ResultRevisionRow.assessment_id)
@@ -126,7 +130,7 @@ class Queries(Reader):
         return await self._all(RevisionView, statement)
 
     async def is_recommended(self, recommendation_id: UUID, viewer: AccessScope) -> bool:
-        """Whether there is such a recommendation, and it is the viewer's to see."""
+        """Whether the recommendation exists and is inside the viewer's scope."""
         statement = (
             select(RecommendationRow.id)
             .join(AssessmentRow, AssessmentRow.id == RecommendationRow.assessment_id)
@@ -138,7 +142,7 @@ class Queries(Reader):
     async def feedback(
         self, recommendation_id: UUID, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[FeedbackView]:
-        """Newest first, at most `limit`."""
+        """Return at most `limit` reactions, newest first."""
         said = FeedbackRow
         statement = _feedback().where(said.recommendation_id == recommendation_id)
         if after is not None:
@@ -147,7 +151,7 @@ class Queries(Reader):
         return await self._all(FeedbackView, newest.limit(limit))
 
     async def credentials(self, role_id: UUID | None, *, page: int, page_size: int) -> tuple[list[CredentialView], int]:
-        """A page of the active credentials by title, and how many there are in all."""
+        """Return a page of the active credentials by title, and their total number."""
         matching = _teaches(role_id)
         statement = active_credentials().where(*matching).order_by(CredentialRow.title, CredentialRow.id)
         total = select(func.count().label("total")).where(CredentialRow.active, *matching)
@@ -160,7 +164,7 @@ class Queries(Reader):
         return await self._one(CredentialView, active_credentials().where(CredentialRow.id == credential_id))
 
 
-# What is asked most often is built once: building a statement takes longer than the rest of such a request.
+# The most frequent statements are built once, because building one takes longer than the rest of its request.
 @cache
 def _status(*, own: bool) -> Selected:
     responses = select(func.count()).where(ResponseRow.assessment_id == AssessmentRow.id)
@@ -248,7 +252,7 @@ def _assessment_columns() -> tuple[ColumnElement[Any], ...]:
 
 
 def seen_by(viewer: AccessScope) -> tuple[ColumnElement[bool], ...]:
-    """Organization and person in one place, so that no query can forget the one or the other."""
+    """Return the conditions of the viewer's scope. One place, so that no query omits the organization or the user."""
     return _seen(viewer.organization_id, viewer.user_id)
 
 
@@ -258,7 +262,7 @@ def _seen(organization: object, person: object) -> tuple[ColumnElement[bool], ..
 
 
 def _seen_by_parameters(*, own: bool) -> tuple[ColumnElement[bool], ...]:
-    """The same with the fields of a Viewer as parameters."""
+    """Return the same conditions with the fields of an AccessScope as parameters."""
     return _seen(bindparam("organization_id"), bindparam("user_id") if own else None)
 
 
@@ -280,7 +284,7 @@ def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
 
 
 def active_credentials() -> Selected:
-    """With the newest artifact of each text, which is the one its search uses."""
+    """Select active credentials, each with the newest artifact of its current text, which the search uses."""
     artifact = (
         select(EmbeddingArtifactRow.id)
         .where(
@@ -307,7 +311,7 @@ def active_credentials() -> Selected:
 
 
 def _teaches(role_id: UUID | None) -> tuple[ColumnElement[bool], ...]:
-    """Credentials that teach a skill the role targets; none for a role that does not exist."""
+    """Select credentials that teach a skill of the role; none for an unknown role."""
     if role_id is None:
         return ()
     targets = select(func.jsonb_array_elements(RoleRow.skills_profile).op("->>")("skill")).where(

@@ -1,4 +1,4 @@
-"""Reading the audit trail, and counting what it has no rows for."""
+"""Read the audit trail; count denied requests, which it does not list."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from persistence.tables.base import table_of
 _logs: Final = table_of(AuditLogRow).c
 _users: Final = table_of(UserRow).c
 
-# The person is locked in share mode, so that an erasure is seen or finds the row.
+# The user's row is locked in share mode: an erasure is either visible here, or waits and then deletes this row.
 _COUNT: Final = text("""
 WITH person AS (
   SELECT id FROM users WHERE id = :user_id AND status NOT IN ('erasing', 'erased') FOR SHARE
@@ -31,7 +31,7 @@ ON CONFLICT (user_id, hour) DO UPDATE SET count = denied.count + 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditView:
-    """`position` and `hash` are the row's link in the chain, None until it is sealed."""
+    """A row of the audit trail. `position` and `hash` are its link in the chain, None until the row is sealed."""
 
     audit_id: UUID
     organization_id: UUID | None
@@ -49,7 +49,7 @@ class AuditView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """All that is set must hold. `after` is the (created_at, id) of the last row of the page before."""
+    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row."""
 
     action: str | None = None
     resource_type: str | None = None
@@ -61,7 +61,11 @@ class AuditFilter:
 
 class AuditQueries(Reader):
     async def logs(self, organization_id: UUID | None, found: AuditFilter, limit: int) -> list[AuditView]:
-        """An organization's, or with None the platform's: of no organization, or by a platform admin. Newest first."""
+        """Return an organization's rows, newest first.
+
+        `organization_id` None: the platform's rows, which belong to no organization or were written by a platform
+        admin.
+        """
         statement = (
             select(
                 _logs.id.label("audit_id"),
@@ -85,7 +89,7 @@ class AuditQueries(Reader):
 
 
 class Denials:
-    """How often a principal was refused with 403, by the hour: one row, however often."""
+    """Count a principal's requests that were refused with 403: one row per hour."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")

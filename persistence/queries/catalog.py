@@ -1,4 +1,4 @@
-"""Reads about imports and searches of the catalogue, and the words of a search for as long as it takes."""
+"""Read catalogue imports and search the catalogue. The words of a search are stored until a worker reads them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,15 +11,15 @@ from persistence.queries.catalog_views import IMPORT, ImportView, import_view
 from persistence.queries.views import CredentialView
 from persistence.tables import CredentialRow
 
-# What nobody took goes with the next search: a worker that was killed leaves no words behind for long.
+# Each search deletes expired words, so that a killed worker does not leave words in the table for long.
 _KEEP: Final = text("""
 WITH forgotten AS (DELETE FROM catalog_searches WHERE created_at < now() - interval '1 minute')
 INSERT INTO catalog_searches (id, words) VALUES (:id, :words)
 """)
 _FORGET: Final = text("DELETE FROM catalog_searches WHERE id = :id")
 
-# Those that hold every word stand before those that hold some. Of either only so many are ranked: what stands in much
-# of a large catalogue would take seconds.
+# Credentials with all words come before those with some. At most 1,000 of each kind are ranked: ranking all matches of
+# a frequent word in a large catalogue takes seconds.
 _BY_WORDS: Final = text("""
 WITH query AS MATERIALIZED (
   SELECT plainto_tsquery('english', :words) AS every_word, (
@@ -44,7 +44,7 @@ class CatalogQueries(Reader):
         return import_view(found) if found else None
 
     async def keep_words(self, words: str) -> UUID:
-        """Where a worker finds what is searched for, once and for a minute at most."""
+        """Store the words of a search for one read by a worker, within a minute; return the id of the search."""
         search_id = uuid4()
         async with self._connection() as connection:
             await connection.execute(_KEEP, {"id": search_id, "words": words})
@@ -55,12 +55,12 @@ class CatalogQueries(Reader):
             await connection.execute(_FORGET, {"id": search_id})
 
     async def by_words(self, words: str, limit: int) -> list[UUID]:
-        """Active credentials in whose title or description some of the words stand, best first."""
+        """Return active credentials whose title or description contains some of the words, best first."""
         async with self._connection() as connection:
             return list((await connection.execute(_BY_WORDS, {"words": words, "limit": limit})).scalars())
 
     async def active(self, ids: Sequence[UUID]) -> list[CredentialView]:
-        """Those of them that are active, in the order of the ids."""
+        """Return the active ones of these credentials, in the order of the ids."""
         found = await self._all(CredentialView, active_credentials().where(CredentialRow.id.in_(ids)))
         places = {id_: place for place, id_ in enumerate(ids)}
         return sorted(found, key=lambda each: places[each.id])

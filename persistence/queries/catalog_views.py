@@ -1,4 +1,4 @@
-"""What queries about imports and searches of the catalogue give."""
+"""Result types of queries about catalogue imports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from sqlalchemy import RowMapping
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportView:
-    """`counts` are rows by what became of them, `rows` their reports; `pending` entries lack a vector of their text.
+    """An import. `counts` maps outcomes to numbers of rows, `rows` are the reports.
 
+    `pending` counts the entries that have no vector of their text.
     `detected` holds the encoding and the delimiter of a CSV. `status` is `queued` while none of the entries has a
-    vector, `running` while some have, `succeeded` once all do.
+    vector of its text, `running` while some have one, `succeeded` when all have one.
     """
 
     id: UUID
@@ -28,7 +29,7 @@ class ImportView:
 
 
 def import_view(row: RowMapping) -> ImportView:
-    """From a row of IMPORTS."""
+    """Convert a row of IMPORTS."""
     status = row["status"]
     if status in {"queued", "running"}:
         untouched = row["pending"] == row["to_embed"]
@@ -52,7 +53,7 @@ WHERE c.active AND NOT EXISTS (
   WHERE a.entity_type = 'credential' AND a.entity_id = c.id AND a.text_hash = c.text_hash
 )
 """
-"""How many entries of the import `i` have no vector of their current text."""
+"""The number of entries of the import `i` without a vector of their current text."""
 
 IMPORT: Final = f"""
 SELECT i.id, i.status, i.report, i.created_at, i.completed_at, cardinality(i.credential_ids) AS to_embed,

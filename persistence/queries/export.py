@@ -1,4 +1,4 @@
-"""Everything that is held about a person, as one JSON document: a list of rows by table."""
+"""Export all data about a user as one JSON document: a list of rows per table."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -52,43 +52,43 @@ _OWN: Final = "user_id = :user_id"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Which rows of a table are about the person, and which columns are not theirs to have."""
+class PersonalData:
+    """A condition for the rows of a table that are about the user, and the columns that the export omits."""
 
     condition: str
-    without: frozenset[str] = frozenset()
+    omitted: frozenset[str] = frozenset()
 
 
-HELD: Final[Mapping[type[Base], Held]] = {
-    UserRow: Held("id = :user_id", frozenset({"password_hash"})),
-    RefreshTokenRow: Held(_OWN, frozenset({"token_hash"})),
-    LearnerCredentialRow: Held(_OWN),
-    IdempotencyKeyRow: Held(_OWN, frozenset({"request_hash", "hash_key_id"})),
-    DeniedRequestsRow: Held(_OWN),
-    AssessmentRow: Held(_OWN),
-    QuestionSnapshotRow: Held(_ASSESSED, frozenset({"rubric"})),  # it holds the key
-    ResponseRow: Held(_ASSESSED),
-    AsyncJobRow: Held(_ASSESSED),
-    ModelAnswerRow: Held(_ASSESSED),
-    RuleScoreRow: Held(_ASSESSED),
-    EssayScoreRow: Held(_ASSESSED),
-    EssayReviewRow: Held(f"{_ASSESSED} OR reviewer_id = :user_id"),
-    ResultRevisionRow: Held(_ASSESSED),
-    RecommendationRow: Held(_ASSESSED),
-    RecommendationItemRow: Held(_RECOMMENDED),
-    RagTraceRow: Held(_RECOMMENDED),
-    FeedbackRow: Held(f"{_RECOMMENDED} OR submitted_by = :user_id"),
-    MetricSnapshotRow: Held(_ASSESSED),
-    WebhookEventRow: Held(_ASSESSED, frozenset({"body"})),  # the payload, as it is sent
-    WebhookDeliveryRow: Held(_SENT),
-    WebhookAttemptRow: Held(f"delivery_id IN (SELECT id FROM webhook_deliveries WHERE {_SENT})"),  # noqa: S608  # of this file
-    CatalogImportRow: Held("requested_by = :user_id"),
-    AuditLogRow: Held(
+PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
+    UserRow: PersonalData("id = :user_id", frozenset({"password_hash"})),
+    RefreshTokenRow: PersonalData(_OWN, frozenset({"token_hash"})),
+    LearnerCredentialRow: PersonalData(_OWN),
+    IdempotencyKeyRow: PersonalData(_OWN, frozenset({"request_hash", "hash_key_id"})),
+    DeniedRequestsRow: PersonalData(_OWN),
+    AssessmentRow: PersonalData(_OWN),
+    QuestionSnapshotRow: PersonalData(_ASSESSED, frozenset({"rubric"})),  # it contains the correct answers
+    ResponseRow: PersonalData(_ASSESSED),
+    AsyncJobRow: PersonalData(_ASSESSED),
+    ModelAnswerRow: PersonalData(_ASSESSED),
+    RuleScoreRow: PersonalData(_ASSESSED),
+    EssayScoreRow: PersonalData(_ASSESSED),
+    EssayReviewRow: PersonalData(f"{_ASSESSED} OR reviewer_id = :user_id"),
+    ResultRevisionRow: PersonalData(_ASSESSED),
+    RecommendationRow: PersonalData(_ASSESSED),
+    RecommendationItemRow: PersonalData(_RECOMMENDED),
+    RagTraceRow: PersonalData(_RECOMMENDED),
+    FeedbackRow: PersonalData(f"{_RECOMMENDED} OR submitted_by = :user_id"),
+    MetricSnapshotRow: PersonalData(_ASSESSED),
+    WebhookEventRow: PersonalData(_ASSESSED, frozenset({"body"})),  # the same data as the payload
+    WebhookDeliveryRow: PersonalData(_SENT),
+    WebhookAttemptRow: PersonalData(f"delivery_id IN (SELECT id FROM webhook_deliveries WHERE {_SENT})"),  # noqa: S608  # of this file
+    CatalogImportRow: PersonalData("requested_by = :user_id"),
+    AuditLogRow: PersonalData(
         "actor_id = :user_id OR resource_id = :user_id"
         " OR resource_type = 'assessment' AND resource_id IN (SELECT id FROM assessments WHERE user_id = :user_id)"
     ),
 }
-"""Every table that leads to a person by its foreign keys, and the audit trail, which has none."""
+"""Every table that refers to a user through its foreign keys, and the audit trail, which has no foreign keys."""
 
 
 class Exports(Reader):
@@ -97,11 +97,11 @@ class Exports(Reader):
         self._sessions = sessions(engine)
 
     async def begin(self, user_id: UUID, viewer: PeopleScope, admin: Actor) -> None:
-        """The audit row of an export, committed before any of it is read.
+        """Write the audit row of an export and commit it before any data is read.
 
         Raises:
-            NotFound: there is no such person, or they are not the viewer's.
-            Erased: they are being erased.
+            NotFound: the user does not exist or is outside the viewer's scope.
+            Erased: the user is being erased.
         """
         with storage_errors():
             async with self._sessions() as session:
@@ -118,22 +118,22 @@ class Exports(Reader):
                 await session.commit()
 
     async def document(self, user_id: UUID) -> AsyncIterator[bytes]:
-        """The document in pieces, a table each; no connection is held between them."""
+        """Yield the document table by table; no connection is used between two tables."""
         yield b'{"user_id":' + to_json(user_id)
-        for row, held in HELD.items():
-            rows = await self._rows(row, held, user_id)
+        for row, data in PERSONAL_DATA.items():
+            rows = await self._rows(row, data, user_id)
             yield b"," + to_json(row.__tablename__) + b":" + to_json([_plain(each) for each in rows])
         yield b"}"
 
-    async def _rows(self, row: type[Base], held: Held, user_id: UUID) -> list[Mapping[str, Any]]:
+    async def _rows(self, row: type[Base], data: PersonalData, user_id: UUID) -> list[Mapping[str, Any]]:
         table = table_of(row)
-        columns = [column for column in table.c if column.name not in held.without]
-        statement = select(*columns).where(text(held.condition)).order_by(*table.primary_key)
+        columns = [column for column in table.c if column.name not in data.omitted]
+        statement = select(*columns).where(text(data.condition)).order_by(*table.primary_key)
         async with self._connection() as connection:
             found = await connection.execute(statement, {"user_id": user_id})
         return [dict(each) for each in found.mappings()]
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Bytes as the text they are."""
+    """Decode bytes as text."""
     return {name: value.decode(errors="replace") if isinstance(value, bytes) else value for name, value in row.items()}

@@ -1,4 +1,4 @@
-"""Reads for screens about organizations and people. Password hashes are in none of them."""
+"""Read queries about organizations and users. No result has a password hash."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -38,14 +38,14 @@ USER_COLUMNS: Final = (
 
 class PeopleQueries(Reader):
     async def organizations(self, after: tuple[datetime, UUID] | None, limit: int) -> list[OrganizationView]:
-        """Newest first, at most `limit`."""
+        """Return at most `limit` organizations, newest first."""
         statement = select(*ORGANIZATION_COLUMNS).order_by(_organizations.created_at.desc(), _organizations.id.desc())
         if after is not None:
             statement = statement.where(tuple_(_organizations.created_at, _organizations.id) < after)
         return await self._all(OrganizationView, statement.limit(limit))
 
     async def users(self, viewer: PeopleScope, found: UserFilter, limit: int) -> list[UserView]:
-        """Newest first, at most `limit`."""
+        """Return at most `limit` users, newest first."""
         statement = (
             people_of(viewer).where(*_matching(found)).order_by(_users.created_at.desc(), _users.id.desc()).limit(limit)
         )
@@ -55,7 +55,7 @@ class PeopleQueries(Reader):
         return await self._one(UserView, people_of(viewer).where(_users.id == user_id))
 
     async def held(self, user_id: UUID, after: tuple[datetime, UUID] | None, limit: int) -> list[HeldView]:
-        """What the person holds; the newest entry first, at most `limit`."""
+        """Return at most `limit` credentials that the user holds, the newest entry first."""
         statement = (
             select(_held.credential_id, _credentials.title, _held.earned_at, _held.created_at)
             .join(CredentialRow, _credentials.id == _held.credential_id)
@@ -69,9 +69,9 @@ class PeopleQueries(Reader):
 
 
 def people_of(viewer: PeopleScope) -> Selected:
-    """The people whom the viewer sees: the one place where organization, person and role are compared.
+    """Select the users inside the viewer's scope. Every query uses it, so that none omits a condition.
 
-    Erased people are not among them.
+    Erased users are excluded.
     """
     people = select(*USER_COLUMNS).where(_users.status != "erased")
     if viewer.organization_id is not None:
@@ -79,7 +79,7 @@ def people_of(viewer: PeopleScope) -> Selected:
     if viewer.user_id is not None:
         people = people.where(_users.id == viewer.user_id)
     if viewer.role is not None:
-        people = people.where(_users.role == literal(viewer.role, literal_execute=True))  # for the index of admins
+        people = people.where(_users.role == literal(viewer.role, literal_execute=True))  # matches the index of admins
     return people
 
 

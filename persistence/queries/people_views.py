@@ -1,4 +1,4 @@
-"""What queries about people take and give."""
+"""Parameter and result types of queries about organizations and users."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,9 +7,9 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleScope:
-    """Whose people somebody sees: one organization's, or with None those of all organizations.
+    """The users that a viewer may see: those of one organization, or of all organizations with None.
 
-    `user_id` narrows that to one person, `role` to people of one role.
+    `user_id` restricts the scope to one user, `role` to users with that role.
     """
 
     organization_id: UUID | None
@@ -26,7 +26,7 @@ class OrganizationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserView:
-    """`organization_id` None: a platform admin."""
+    """A user. `organization_id` None: a platform admin."""
 
     user_id: UUID
     organization_id: UUID | None
@@ -39,7 +39,7 @@ class UserView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldView:
-    """A credential that somebody holds; `created_at` is when we were told."""
+    """A credential that a user holds; `created_at` is when it was recorded."""
 
     credential_id: UUID
     title: str
@@ -49,7 +49,7 @@ class HeldView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserFilter:
-    """All that is set must hold. `after` is the (created_at, id) of the last row of the page before."""
+    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row."""
 
     organization_id: UUID | None = None
     role: str | None = None

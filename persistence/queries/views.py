@@ -1,4 +1,4 @@
-"""What queries take and give: plain values instead of rows."""
+"""Parameter and result types of queries."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from domain.assessments.lifecycle import Assessment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessScope:
-    """Whose assessments somebody sees: those of one organization, or only the learner's own with `user_id`."""
+    """The assessments that a viewer may see: those of one organization; with `user_id`, only that learner's."""
 
     organization_id: UUID
     user_id: UUID | None = None
@@ -22,7 +22,7 @@ class AccessScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """An active person as tokens know them. `organization_id` None: a platform admin."""
+    """An active user as tokens describe them. `organization_id` None: a platform admin."""
 
     user_id: UUID
     role: str
@@ -33,7 +33,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account(Holder):
-    """An active person as logins know them."""
+    """An active user with the fields that a login needs."""
 
     email: str
     password_hash: str | None = field(repr=False)
@@ -65,7 +65,7 @@ class StatusView(AssessmentView):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedView:
-    """`document` is the published result as JSON text, None while there is none."""
+    """`document` is the published result as JSON text; None if there is no result yet."""
 
     status: str
     failure_reason: str | None
@@ -120,7 +120,7 @@ class CredentialView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentFilter:
-    """All that is set must hold. `after` is the (created_at, id) of the last row of the page before."""
+    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row."""
 
     status: str | None = None
     role_id: UUID | None = None
@@ -133,7 +133,7 @@ class AssessmentFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who writes; `role` as the audit trail names it."""
+    """The author of a change; `role` as the audit trail names it."""
 
     id: UUID
     role: str

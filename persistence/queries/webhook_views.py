@@ -1,4 +1,4 @@
-"""What queries about webhooks take and give."""
+"""Parameter and result types of queries about webhooks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointView:
-    """An endpoint without its secrets. The secret before the current one signs too until `previous_secret_until`."""
+    """An endpoint without its secrets. The previous secret also signs until `previous_secret_until`."""
 
     endpoint_id: UUID
     url: str
@@ -38,7 +38,7 @@ class DeliveryView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentDeliveryView(DeliveryView):
-    """`body` is what every attempt sends, byte for byte."""
+    """`body` holds the exact bytes that every attempt sends."""
 
     body: bytes
 
@@ -55,7 +55,7 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFilter:
-    """All that is set must hold. `after` is the (created_at, id) of the last row of the page before."""
+    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row."""
 
     endpoint_id: UUID | None = None
     status: str | None = None

@@ -1,4 +1,4 @@
-"""Reads for screens about endpoints and what was sent to them. Secrets are in none of them."""
+"""Read queries about webhook endpoints and deliveries. No result has a secret."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -32,7 +32,7 @@ ENDPOINT_COLUMNS: Final = (
 
 class WebhookQueries(Reader):
     async def endpoints(self, viewer: AccessScope) -> list[EndpointView]:
-        """The organization's, oldest first."""
+        """Return the organization's endpoints, oldest first."""
         mine = endpoints_of(viewer).order_by(_endpoints.created_at, _endpoints.id)
         return await self._all(EndpointView, mine)
 
@@ -40,7 +40,7 @@ class WebhookQueries(Reader):
         return await self._one(EndpointView, endpoints_of(viewer).where(_endpoints.id == endpoint_id))
 
     async def deliveries(self, viewer: AccessScope, found: DeliveryFilter, limit: int) -> list[DeliveryView]:
-        """Newest first, at most `limit`; those of deleted endpoints too."""
+        """Return at most `limit` deliveries, newest first, including those of deleted endpoints."""
         statement = (
             _deliveries_of(viewer)
             .where(*_matching(found))
@@ -54,7 +54,7 @@ class WebhookQueries(Reader):
         return await self._one(SentDeliveryView, statement)
 
     async def attempts(self, delivery_id: UUID) -> list[AttemptView]:
-        """In the order in which they were made."""
+        """Return the attempts in their order."""
         statement = select(
             _attempts.n,
             _attempts.outcome,
@@ -67,7 +67,7 @@ class WebhookQueries(Reader):
 
 
 def endpoints_of(viewer: AccessScope) -> Selected:
-    """The organization's endpoints that are not deleted."""
+    """Select the organization's endpoints that are not deleted."""
     return select(*ENDPOINT_COLUMNS).where(
         _endpoints.organization_id == viewer.organization_id, _endpoints.deleted_at.is_(None)
     )

@@ -1,4 +1,4 @@
-"""How much work waits, and how long: the numbers that operators watch, in one statement over partial indexes."""
+"""Backlog metrics: how much work waits and how long. One statement over partial indexes."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -23,8 +23,8 @@ FROM
    FROM webhook_deliveries WHERE status = 'pending') AS deliveries
 """)
 
-# The oldest hand-ins are those that make no progress. Of these a step counts once it has begun; a step that waits for
-# an earlier one has not.
+# The oldest submitted assessments are the ones without progress. Only steps that have begun count: a step that waits
+# for an earlier one does not.
 _STEPS: Final = text("""
 SELECT job_type AS step, max(extract(epoch FROM now() - queued_at))::float8 AS oldest_s,
   sum(lost_attempts)::int AS lost_attempts
@@ -38,7 +38,7 @@ GROUP BY job_type ORDER BY job_type
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepView:
-    """A step at which hand-ins are held: the age of the oldest in seconds, and how many attempts were lost."""
+    """A step that blocks submitted assessments: the age of the oldest in seconds, and the lost attempts."""
 
     step: str
     oldest_s: float
@@ -47,7 +47,11 @@ class StepView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkView:
-    """Seconds are ages: of the oldest hand-in without a result, and by which the oldest delivery is overdue."""
+    """Sizes and ages of the backlog; ages in seconds.
+
+    `oldest_unfinished_s`: since the oldest submission without a result. `oldest_delivery_late_s`: how long the most
+    overdue delivery is overdue.
+    """
 
     assessments_unfinished: int
     oldest_unfinished_s: float
@@ -59,15 +63,20 @@ class WorkView:
 
 class WorkQueries(Reader):
     async def waiting(self) -> WorkView:
-        """Raises StorageUnavailable where the database does not answer."""
+        """Return the size and age of the backlog.
+
+        Raises:
+            StorageUnavailable: the database is unreachable or overloaded.
+        """
         async with self._connection() as connection:
             row = (await connection.execute(_WORK)).mappings().one()
         return WorkView(**row)
 
     async def steps(self) -> list[StepView]:
-        """The steps that have begun and not ended, of the 100 oldest hand-ins without a result.
+        """Return the begun and unfinished steps of the 100 oldest submitted assessments without a result.
 
-        Raises StorageUnavailable where the database does not answer.
+        Raises:
+            StorageUnavailable: the database is unreachable or overloaded.
         """
         async with self._connection() as connection:
             rows = (await connection.execute(_STEPS)).mappings().all()

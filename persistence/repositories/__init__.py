@@ -1,1 +1,1 @@
-"""Reads and writes inside a transaction, one module per aggregate."""
+"""Repositories: reads and writes of a transaction, one module per aggregate."""

@@ -1,4 +1,4 @@
-"""Organizations and accounts that a command makes, such as those of the demo."""
+"""Create organizations and accounts for commands, for example for the demo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from persistence.tables import OrganizationRow, UserRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """`role` is student, advisor or admin; `platform` makes an admin without organization."""
+class NewAccount:
+    """An account to create. `role` is student, advisor or admin; `platform`: an admin without an organization."""
 
     email: str
     password_hash: str
@@ -23,10 +23,10 @@ class Account:
     platform: bool = False
 
 
-async def ensure_accounts(engine: AsyncEngine, organization: str, name: str, accounts: Sequence[Account]) -> UUID:
-    """Makes the organization of this key and its accounts where they are missing; returns the organization's id.
+async def ensure_accounts(engine: AsyncEngine, organization: str, name: str, accounts: Sequence[NewAccount]) -> UUID:
+    """Create the organization with this key and its accounts where they are missing; return the organization's id.
 
-    An existing account keeps its role and organization and gets the password.
+    An existing account keeps its role and organization; its password is replaced.
 
     Raises:
         ValueError: an address is not printable ASCII.
@@ -41,8 +41,8 @@ async def ensure_accounts(engine: AsyncEngine, organization: str, name: str, acc
     return organization_id
 
 
-async def _ensure(connection: AsyncConnection, account: Account, organization_id: UUID | None) -> None:
-    """Somebody who was erased has their id and no address: they are not made again."""
+async def _ensure(connection: AsyncConnection, account: NewAccount, organization_id: UUID | None) -> None:
+    """Create or update one account. An erased user is not created again: the row has their id and no address."""
     made = insert(UserRow).values(
         id=derived_id("user", account.email),
         email=account.email,

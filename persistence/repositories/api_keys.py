@@ -1,4 +1,4 @@
-"""API keys: what machines of an organization log in with. Only a hash of a key is stored."""
+"""API keys authenticate an organization's systems. Only a hash of a key is stored."""
 
 import hashlib
 import secrets
@@ -20,11 +20,11 @@ from persistence.tables.base import table_of
 KEY_PREFIX: Final = "mck_"
 SECRET_BYTES: Final = 32
 SHOWN_CHARS: Final = 12
-"""How many characters of a key are stored, so that an admin recognizes it."""
+"""The number of stored characters of a key, so that an admin recognizes it."""
 MAX_KEYS: Final = 50
-"""Of one organization; revoked ones do not count."""
+"""Maximum per organization; revoked keys do not count."""
 USED_EVERY: Final = timedelta(minutes=5)
-"""`last_used_at` is as exact as this, which saves a write per request."""
+"""The precision of `last_used_at`: it is not written on every request."""
 
 _keys: Final = table_of(ApiKeyRow)
 _COLUMNS: Final = (
@@ -52,7 +52,7 @@ SELECT id AS api_key_id, organization_id, scopes, expires_at FROM found
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyView:
-    """A key without its secret. `prefix` is how it begins."""
+    """A key without its secret. `prefix` is the start of the key."""
 
     api_key_id: UUID
     name: str
@@ -80,7 +80,7 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyHolder:
-    """What a key that counts stands for."""
+    """The identity and scopes of a valid key."""
 
     api_key_id: UUID
     organization_id: UUID
@@ -89,19 +89,23 @@ class ApiKeyHolder:
 
 
 def hash_of(key: str) -> str:
-    """A plain SHA-256: a key is 256 random bits, so there is nothing to guess."""
+    """Return the SHA-256 of a key. A key is 256 random bits, so it needs no slow hash."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 class ApiKeys:
-    """Writes of one transaction, each with its audit row; the caller commits."""
+    """Write keys and their audit rows in the caller's transaction."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def create(self, viewer: AccessScope, admin: Actor, wanted: NewApiKey) -> IssuedApiKey:
-        """Raises Conflict where the organization has as many keys as it may."""
-        await self._check_room(viewer.organization_id)
+        """Create a key.
+
+        Raises:
+            Conflict: the organization has the maximum number of keys.
+        """
+        await self._check_limit(viewer.organization_id)
         key = KEY_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         created = insert(_keys).values(
             id=uuid4(),
@@ -117,20 +121,24 @@ class ApiKeys:
         return IssuedApiKey(view=view, key=key)
 
     async def revoke(self, api_key_id: UUID, viewer: AccessScope, admin: Actor) -> None:
-        """Raises NotFound: there is no such key, it is revoked already, or it is not the viewer's."""
+        """Revoke a key.
+
+        Raises:
+            NotFound: the key does not exist, is already revoked, or is outside the viewer's scope.
+        """
         revoked = update(_keys).where(_keys.c.id == api_key_id, *_of(viewer)).values(revoked_at=func.clock_timestamp())
         if await self._session.scalar(revoked.returning(_keys.c.id)) is None:
             raise NotFound("No such API key")
         await self._record("api_key.revoked", api_key_id, viewer, admin)
 
-    async def _check_room(self, organization_id: UUID) -> None:
-        """Locks the organization, so that two requests cannot both take the last place."""
+    async def _check_limit(self, organization_id: UUID) -> None:
+        """Lock the organization, so that two concurrent requests cannot exceed the maximum."""
         await self._session.execute(
             select(OrganizationRow.id).where(OrganizationRow.id == organization_id).with_for_update(key_share=True)
         )
         taken = select(func.count()).where(_keys.c.organization_id == organization_id, _keys.c.revoked_at.is_(None))
         if (await self._session.scalar(taken) or 0) >= MAX_KEYS:
-            raise Conflict(f"An organization has at most {MAX_KEYS} API keys; revoke one that is not used any more")
+            raise Conflict(f"An organization has at most {MAX_KEYS} API keys. Revoke one that is no longer used")
 
     async def _record(
         self, action: str, api_key_id: UUID, viewer: AccessScope, admin: Actor, **details: object
@@ -149,12 +157,12 @@ class ApiKeys:
 
 class ApiKeyQueries(Reader):
     async def keys(self, viewer: AccessScope) -> list[ApiKeyView]:
-        """The organization's keys that are not revoked, oldest first."""
+        """Return the organization's keys that are not revoked, oldest first."""
         mine: Selected = select(*_COLUMNS).where(*_of(viewer))
         return await self._all(ApiKeyView, mine.order_by(_keys.c.created_at, _keys.c.id))
 
     async def use(self, key_hash: str) -> ApiKeyHolder | None:
-        """What the key stands for; None where there is none, or it is revoked or expired. Notes the use."""
+        """Return the holder of a valid key and record the use; None for an unknown, revoked or expired key."""
         async with self._connection() as connection:
             found = await connection.execute(_USE, {"key_hash": key_hash, "every": USED_EVERY})
             row = found.mappings().one_or_none()

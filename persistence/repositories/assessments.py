@@ -1,4 +1,4 @@
-"""The repository of assessments: every transition is one conditional statement that writes its audit row too."""
+"""The repository of assessments. A transition is one conditional statement that also writes the audit row."""
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -28,8 +28,8 @@ _users: Final = table_of(UserRow)
 
 _ASSESSMENT: Final = select(*mappers.ASSESSMENT_COLUMNS).where(_assessments.c.id == bindparam("assessment_id"))
 
-# The person's row is locked too, so that an erasure either is seen here or waits until this is done. The clock is read
-# outside the locking select, hence after the wait for the lock.
+# The user's row is locked too: an erasure is either visible here or waits for this transaction. The clock is read
+# outside the locking subquery, so it is read after the wait for the lock.
 _LOCKED: Final = (
     _ASSESSMENT.add_columns(_users.c.status.label("person"))
     .join(_users, _users.c.id == _assessments.c.user_id)
@@ -68,7 +68,7 @@ WITH moved AS (
 SELECT submitted_at, updated_at AS at FROM moved
 """)
 
-# Statuses are literals, so that the partial indexes serve the pages.
+# Statuses are literals, so that the planner can use the partial indexes.
 _PAGE: Final = f"""
 SELECT {", ".join(mappers.ASSESSMENT)} FROM assessments
 WHERE {{condition}} AND id > :after
@@ -91,8 +91,8 @@ _DUE: Final = text(_PAGE.format(condition="status = 'in_progress' AND expires_at
 _HEALING: Final = text(_PAGE.format(condition="healing = 'due'"))
 
 
-class Moved(NamedTuple):
-    """When the assessment was submitted, if it was, and when this transition happened."""
+class TransitionTimes(NamedTuple):
+    """The time of the submission, if there was one, and of this transition."""
 
     submitted_at: datetime | None
     at: datetime
@@ -138,7 +138,7 @@ class SqlAssessments:
 
 
 async def lock_with_items(session: AsyncSession, assessment_id: UUID) -> tuple[Assessment, datetime, tuple[Item, ...]]:
-    """As `Assessments.lock`, and what the assessment asks, without answers: those may be older than the lock."""
+    """Lock as `Assessments.lock` does, and return the items without answers (those may be older than the lock)."""
     row = await _lock(session, _LOCK_WITH_ITEMS, assessment_id)
     return mappers.assessment(row), row["now"], await asked_items(session, row)
 
@@ -149,7 +149,7 @@ async def _lock(session: AsyncSession, statement: Select[Any], assessment_id: UU
     if row is None:
         raise NotFound(f"Assessment {assessment_id} does not exist")
     if row["person"] in ERASED:
-        raise Erased(f"Assessment {assessment_id} belongs to somebody who is erased")
+        raise Erased(f"Assessment {assessment_id} belongs to an erased user")
     return row
 
 
@@ -160,11 +160,11 @@ async def transition(
     *,
     actor: UUID | None = None,
     needs_review: bool | None = None,
-) -> Moved:
-    """Writes a transition with its audit row.
+) -> TransitionTimes:
+    """Write a transition and its audit row.
 
     Raises:
-        Conflict: the row is no longer what `before` says.
+        Conflict: the row no longer equals `before`.
     """
     action = action_of(before, after)
     details = {"run": after.run, "revision": after.revision, "reason": after.failure_reason}
@@ -183,8 +183,8 @@ async def transition(
         )
     ).one_or_none()
     if row is None:
-        raise Conflict(f"Assessment {before.id} was changed by somebody else")
-    return Moved(submitted_at=row.submitted_at, at=row.at)
+        raise Conflict(f"Assessment {before.id} was changed by another transaction")
+    return TransitionTimes(submitted_at=row.submitted_at, at=row.at)
 
 
 def _columns(before: Assessment, after: Assessment) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _columns(before: Assessment, after: Assessment) -> dict[str, Any]:
 
 
 def action_of(before: Assessment, after: Assessment) -> str:
-    """The audit trail's name for a transition."""
+    """Return the audit trail's name for a transition."""
     match before.status, after.status:
         case AssessmentStatus.FAILED, AssessmentStatus.AWAITING_ASYNC:
             return "assessment.rerun"
@@ -226,10 +226,10 @@ def action_of(before: Assessment, after: Assessment) -> str:
 
 
 def _audit_id(after: Assessment, action: str) -> UUID:
-    """Healing may stop and start again many times within one revision; everything else happens once."""
+    """Return a random id for healing actions, which may repeat within a revision, and a derived id for the others."""
     return uuid4() if action.startswith(_HEALED) else revision_id(after, f"audit:{action}")
 
 
 def revision_id(assessment: Assessment, kind: str, part: object = None) -> UUID:
-    """The id of what belongs to one revision of one run, so that a retry writes the same row."""
+    """Derive the id of a row that belongs to one revision of one run, so that a retry writes the same row."""
     return derived_id(kind, assessment.id, assessment.run, assessment.revision, part)

@@ -1,4 +1,4 @@
-"""Audit rows: who did what to which thing. Opaque ids and codes only."""
+"""Audit rows: who did what to which resource. They hold opaque ids and codes only."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,7 +12,7 @@ from persistence.tables import AuditLogRow
 from persistence.tables.base import table_of
 
 SYSTEM = "system"
-"""The role of whoever acts without a person: workflows, commands."""
+"""The role of an actor that is not a user: workflows, commands."""
 
 PLATFORM_ADMIN = "platform_admin"
 
@@ -20,12 +20,12 @@ _INSERT: Final = insert(table_of(AuditLogRow))
 
 
 def role_of(role: str, organization_id: UUID | None) -> str:
-    """The role that the audit trail names: an admin without an organization is a `platform_admin`."""
+    """Return the role as the audit trail names it: an admin without an organization is a `platform_admin`."""
     return PLATFORM_ADMIN if organization_id is None else role
 
 
 def correlation_id() -> str | None:
-    """That of the request or run at hand, as the log lines carry it."""
+    """Return the correlation id of the current request or run; log lines carry the same id."""
     found = get_contextvars().get("correlation_id")
     return None if found is None else str(found)
 
@@ -41,7 +41,7 @@ async def record(  # noqa: PLR0913  # the columns of an audit row
     actor_role: str = SYSTEM,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """One act, in the transaction that does it. `details` holds ids, numbers and codes."""
+    """Write an audit row in the transaction of the action. `details` holds ids, numbers and codes."""
     row = {
         "id": uuid4(),
         "organization_id": organization_id,

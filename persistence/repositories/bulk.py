@@ -1,6 +1,6 @@
-"""Many rows of many tables in one statement: each table's rows travel as one JSON parameter.
+"""Insert many rows of many tables in one statement. The rows of each table are one JSON parameter.
 
-A statement costs a round trip and its share of CPU on both sides; a result touches eight tables.
+Each statement costs a round trip and CPU time on both sides, and a result writes to eight tables.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ Keys: TypeAlias = Mapping[type[Base], tuple[str, ...]]
 async def insert_rows(
     session: AsyncSession, rows: Rows, *, replace: Keys | None = None, skip_existing: bool = False
 ) -> None:
-    """Inserts the rows; a table in `replace` overwrites the row that has the same values in those columns.
+    """Insert the rows. In a table of `replace`, overwrite the row that has the same values in those columns.
 
-    Foreign keys among the tables hold, because they are checked at the end of the statement.
+    Foreign keys among the tables are valid, because they are checked at the end of the statement.
     """
     full = {table: batch for table, batch in rows.items() if batch}
     if not full:
@@ -44,7 +44,7 @@ def _statement(shape: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...], 
 
 
 def _insert(table: str, columns: tuple[str, ...], key: tuple[str, ...], *, skip_existing: bool) -> str:
-    """Names come from the tables' own columns, values never stand in the text."""
+    """Build the INSERT of a table. Names come from the table's own columns; values are always parameters."""
     names = ", ".join(columns)
     source = f"json_populate_recordset(NULL::{table}, CAST(:{table} AS json))"
     conflict = " ON CONFLICT DO NOTHING" if skip_existing else ""

@@ -1,4 +1,4 @@
-"""Roles, credentials and earlier learners, as the recommender reads them."""
+"""Reads of the recommender: roles, credentials and earlier learners."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -32,11 +32,12 @@ _CREDENTIALS: Final = select(*mappers.CREDENTIAL_COLUMNS).where(
 )
 _HELD: Final = select(_held.credential_id).where(_held.user_id == bindparam("user_id"))
 
-# Each learner's newest recommendation that they reacted to. All of it is one document in columns: thousands of rows or
-# objects cost more to make than the tables to read.
+# Selects each learner's newest recommendation that they reacted to. The result is one JSON document with an array per
+# column, because creating thousands of rows or objects costs more than reading the tables.
 #
-# The reactions are looked for by EXISTS, and only those of the nearest are read: joined, the planner takes the two ways
-# from a reaction to its learner for independent, expects a row, and compares each of them with each learner.
+# EXISTS finds the recommendations with reactions; only the reactions of the nearest learners are read later. With a
+# join, the planner assumes that the two paths from a reaction to its learner are independent, expects one row and runs
+# a nested loop over all learners.
 _EARLIER: Final = """
 WITH latest AS MATERIALIZED (
   SELECT DISTINCT ON (a.user_id) a.user_id, a.completed_at, r.id
@@ -55,7 +56,7 @@ FROM (
 ) AS learner
 """
 
-# What was said of one credential counts before what was said of all of them, and the later word before the earlier.
+# A reaction to one credential overrides a reaction to all credentials; a later reaction overrides an earlier one.
 _REACTIONS: Final = text("""
 SELECT DISTINCT ON (f.recommendation_id, about.credential_id) f.recommendation_id, about.credential_id, said.rating
 FROM recommendation_feedback AS f
@@ -76,9 +77,9 @@ ORDER BY f.recommendation_id, about.credential_id, f.credential_id IS NULL, f.su
 
 MAX_REACTIONS: Final = 2_000
 
-# Of the newest reactions of learners to what they were shown: what stood in another revision was shown with another
-# score. As above, what was said of one credential counts before what was said of all of them, and the last word counts.
-# Each organization's newest are read by their index: the cost does not grow with what was ever said.
+# Takes the newest reactions of learners to the revision that they saw, because another revision has other scores. As
+# above, a reaction to one credential overrides a reaction to all, and the last reaction counts. An index finds each
+# organization's newest reactions, so the cost does not grow with the total number.
 _TALLIES: Final = text("""
 WITH said AS (
   SELECT newest.* FROM organizations AS o CROSS JOIN LATERAL (
@@ -113,13 +114,13 @@ FROM shown WHERE score IS NOT NULL GROUP BY round(CAST(score AS numeric), 2) ORD
 
 @cache
 def _earlier(skills: int) -> TextClause:
-    """With so many skills' scores."""
+    """Return the statement for this number of skills."""
     scores = [f"json_agg(CAST(skills ->> CAST(:skill_{place} AS text) AS numeric))" for place in range(skills)]
     return text(_EARLIER.format(columns=", ".join(["json_agg(id)", *scores])))
 
 
 class SqlCatalog:
-    """`all_organizations` lets learners of every organization count as neighbours."""
+    """The port `Catalog`. `all_organizations`: learners of every organization count as neighbours."""
 
     def __init__(self, session: AsyncSession, *, all_organizations: bool = False) -> None:
         self._session = session
@@ -162,7 +163,7 @@ class SqlCatalog:
         taken = delete(CatalogSearchRow).where(CatalogSearchRow.id == search_id).returning(CatalogSearchRow.words)
         words = await self._session.scalar(taken)
         if words is None:
-            raise NotFound(f"Nobody searches under {search_id}")
+            raise NotFound(f"The words of search {search_id} were already read or have expired")
         return words
 
     async def tallies(self, assessment: Assessment) -> tuple[Tally, ...]:

@@ -1,4 +1,4 @@
-"""The repository of deliveries to partners: one statement before a request, one after it."""
+"""The repository of webhook deliveries: one statement before each request and one after it."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,12 +22,13 @@ from domain.webhooks.deliveries import (
 from persistence.repositories.audit import correlation_id
 
 GIVEN_UP_AFTER: Final = timedelta(days=5)
-"""An endpoint that fails for so long without a success is disabled."""
+"""An endpoint is disabled after failing for this long without a success."""
 _LATE_S: Final = 10
-"""A turn that was not used for so long has lapsed: what was held up must not come all at once."""
+"""A reserved time slot expires after this many seconds, so that delayed deliveries are not all sent at once."""
 _FIRST: Final = UUID(int=0)
 
-# Without a rate limit this only reads. With one, the endpoint's row hands out turns, and the delivery keeps its own.
+# Without a rate limit, this statement only reads. With one, it reserves the endpoint's next time slot and stores it in
+# the delivery.
 _DUE: Final = text(f"""
 WITH due AS (
   SELECT delivery.id, delivery.status, delivery.attempts, delivery.response_code, delivery.next_attempt_at,

@@ -1,4 +1,4 @@
-"""Domain values as JSON and back. Decimals travel as their text, so nothing is rounded on the way."""
+"""Convert domain values to JSON and back. Decimals are stored as text, so that nothing is rounded."""
 
 from decimal import Decimal
 from functools import cache
@@ -19,28 +19,28 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  # any type, parame
 
 
 def encode(value: object) -> Json:
-    """What JSON can hold of a domain dataclass."""
+    """Convert a domain dataclass to JSON values."""
     kind: Any = type(value)
     return _adapter(kind).dump_python(value, mode="json")
 
 
 def decode(kind: type[Value], stored: Json) -> Value:
-    """The value that `encode` was given.
+    """Convert the result of `encode` back.
 
     Raises:
-        CorruptData: it is none of that kind; the message does not quote it, because it may be an answer.
+        CorruptData: the value is not of that type. The message does not quote it, because it may be an answer.
     """
     try:
         adapter = _adapter(cast(Any, kind))
         return cast(Value, adapter.validate_python(stored))
     except ValidationError as error:
         places = sorted({".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)})
-        where = f" at {', '.join(places)}" if any(places) else ""  # a plain value has no places
+        where = f" at {', '.join(places)}" if any(places) else ""  # a plain value has no locations
         raise CorruptData(f"A stored {kind.__name__} is not valid{where}") from None
 
 
 def encode_answer(answer: Answer) -> Json:
-    """A string, a list of strings, or a number as its text; the question's kind tells them apart."""
+    """Convert an answer to a string, a list of strings, or a number as text. The question's kind tells which."""
     match answer:
         case Decimal():
             return str(answer)

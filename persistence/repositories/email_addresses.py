@@ -1,4 +1,4 @@
-"""Finding accounts by e-mail address."""
+"""Find accounts by e-mail address."""
 
 from sqlalchemy import ColumnElement, Text, and_, cast, func
 
@@ -7,11 +7,11 @@ from persistence.tables import UserRow
 
 
 def has_email(address: str) -> ColumnElement[bool]:
-    """The condition that a user's stored address has the same normal form as `address`.
+    """Return the condition that a user's stored address has the same normal form as `address`.
 
-    `email` is CITEXT, which lowers letters by the rules of the database's locale, where U+0130 may become `i`. The
-    first comparison uses the index; the second one, in the locale "C", lowers ASCII only, as `normalize_email` does.
-    A stored address that is not ASCII therefore matches nothing.
+    `email` is CITEXT, which converts to lower case by the rules of the database's locale, where U+0130 may become `i`.
+    The first comparison uses the index. The second one, in the locale "C", converts ASCII only, as `normalize_email`
+    does. A stored address that is not ASCII therefore matches nothing.
 
     Raises:
         ValueError: the address has no normal form.

@@ -1,4 +1,4 @@
-"""What paid vectors cost, among the measured numbers: a row for the tokens and one for the cents of each request."""
+"""Record the cost of paid embeddings as metrics: one row for the tokens and one for the cents of each request."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from persistence.tables import MetricSnapshotRow
 
 
 class SqlEmbeddingLedger:
-    """The port `EmbeddingLedger`; each call is a transaction of its own."""
+    """The port `EmbeddingLedger`. Each call is a separate transaction."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def record(self, bought: EmbeddingPurchase) -> None:
-        rows = _rows(bought)
+    async def record(self, purchase: EmbeddingPurchase) -> None:
+        rows = _rows(purchase)
         if not rows:
             return
         with storage_errors():
@@ -26,17 +26,17 @@ class SqlEmbeddingLedger:
                 await connection.execute(insert(MetricSnapshotRow).on_conflict_do_nothing(), rows)
 
 
-def _rows(bought: EmbeddingPurchase) -> list[dict[str, Any]]:
-    """What nobody knows has no row."""
+def _rows(purchase: EmbeddingPurchase) -> list[dict[str, Any]]:
+    """Return the metric rows. An unknown number has no row."""
     context = {
-        "provider": bought.provider,
-        "model": bought.model,
-        "texts": bought.texts,
-        "request_id": bought.request_id,
+        "provider": purchase.provider,
+        "model": purchase.model,
+        "texts": purchase.texts,
+        "request_id": purchase.request_id,
     }
-    numbers = {"embedding_tokens": bought.tokens, "embedding_cost_cents": bought.cost_cents}
+    numbers = {"embedding_tokens": purchase.tokens, "embedding_cost_cents": purchase.cost_cents}
     return [
-        {"id": derived_id("metric", name, bought.id), "metric_type": name, "value": value, "context": context}
+        {"id": derived_id("metric", name, purchase.id), "metric_type": name, "value": value, "context": context}
         for name, value in numbers.items()
         if value is not None
     ]

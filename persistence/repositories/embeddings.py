@@ -1,4 +1,4 @@
-"""The vectors of catalogue texts, next to the texts."""
+"""Store the vectors of catalogue texts in PostgreSQL."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -20,10 +20,10 @@ ENTITY_TYPE: Final = "credential"
 
 
 class SqlEmbeddingArtifacts:
-    """The port `EmbeddingArtifacts`; each call is a transaction of its own.
+    """The port `EmbeddingArtifacts`. Each call is a separate transaction.
 
     Raises:
-        StorageUnavailable: the database is away or overloaded.
+        StorageUnavailable: the database is unreachable or overloaded.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -97,7 +97,7 @@ class SqlEmbeddingArtifacts:
 
 
 def _searchable(*columns: Any) -> Select[Any]:  # noqa: ANN401  # columns of any type
-    """Of the active credentials with a vector of their current text."""
+    """Select from the active credentials that have a vector of their current text."""
     current = and_(
         EmbeddingArtifactRow.entity_type == ENTITY_TYPE,
         EmbeddingArtifactRow.entity_id == CredentialRow.id,

@@ -1,4 +1,4 @@
-"""What admins write about their webhook endpoints, each act with its audit row."""
+"""Changes of webhook endpoints by admins, each with its audit row."""
 
 import base64
 import secrets
@@ -21,7 +21,7 @@ from persistence.tables import OrganizationRow, WebhookEndpointRow
 from persistence.tables.base import table_of
 
 MAX_ENDPOINTS: Final = 100
-"""Of one organization: every event is written once for each that subscribes to it."""
+"""Maximum per organization: an event creates one delivery for each subscribed endpoint."""
 SECRET_BYTES: Final = 32
 BOTH_SIGN_FOR: Final = timedelta(hours=24)
 
@@ -53,36 +53,37 @@ class NewEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """An endpoint with its new secret, which is never to be had again."""
+    """An endpoint with its new secret, which cannot be read again."""
 
     endpoint: EndpointView
     secret: str = field(repr=False)
 
 
 class Endpoints:
-    """Writes of one transaction; the caller commits. Every one of them locks the endpoint.
+    """Write endpoints in the caller's transaction. Every change locks the endpoint.
 
-    What is not the viewer's, is deleted or does not exist raises NotFound.
+    Raises:
+        NotFound: the endpoint does not exist, is deleted, or is outside the viewer's scope.
     """
 
-    def __init__(self, session: AsyncSession, box: SecretCipher) -> None:
+    def __init__(self, session: AsyncSession, cipher: SecretCipher) -> None:
         self._session = session
-        self._box = box
+        self._cipher = cipher
 
     async def create(self, viewer: AccessScope, admin: Actor, wanted: NewEndpoint) -> Issued:
-        """Registers an endpoint of the viewer's organization.
+        """Create an endpoint of the viewer's organization.
 
         Raises:
-            Conflict: the organization has as many as it may.
+            Conflict: the organization has the maximum number of endpoints.
         """
-        await self._check_room(viewer.organization_id)
+        await self._check_limit(viewer.organization_id)
         secret = _new_secret()
         created = insert(_endpoints).values(
             id=uuid4(),
             organization_id=viewer.organization_id,
             url=wanted.url,
             event_types=list(wanted.event_types),
-            secret=self._box.seal(secret),
+            secret=self._cipher.encrypt(secret),
             enabled=wanted.enabled,
             rate_limit_per_minute=wanted.rate_limit_per_minute,
         )
@@ -93,7 +94,7 @@ class Endpoints:
     async def change(
         self, endpoint_id: UUID, viewer: AccessScope, admin: Actor, wanted: Mapping[str, object]
     ) -> EndpointView:
-        """Sets columns of an EndpointView. Enabled again, or at another address, its failures are forgotten."""
+        """Change columns of an EndpointView. Enabling it or changing its URL resets `failing_since`."""
         before = await locked_endpoint(self._session, endpoint_id, viewer)
         changes: dict[str, Any] = {name: value for name, value in wanted.items() if getattr(before, name) != value}
         if not changes:
@@ -105,12 +106,12 @@ class Endpoints:
         return view
 
     async def rotate(self, endpoint_id: UUID, viewer: AccessScope, admin: Actor) -> Issued:
-        """A new secret. The one it replaces signs too for 24 h; one that was replaced before stops at once."""
+        """Create a new secret. The current one also signs for 24 h; an even older one stops signing at once."""
         await locked_endpoint(self._session, endpoint_id, viewer)
         secret = _new_secret()
         view = await self._update(
             endpoint_id,
-            secret=self._box.seal(secret),
+            secret=self._cipher.encrypt(secret),
             previous_secret=_endpoints.c.secret,
             previous_secret_until=func.clock_timestamp() + literal(BOTH_SIGN_FOR),
         )
@@ -118,9 +119,10 @@ class Endpoints:
         return Issued(endpoint=view, secret=secret)
 
     async def delete(self, endpoint_id: UUID, viewer: AccessScope, admin: Actor) -> None:
-        """The secrets go and what was pending is cancelled; the row stays for the log, and nobody finds it any more.
+        """Mark the endpoint as deleted, remove its secrets and cancel its pending deliveries.
 
-        Deliveries are locked before the endpoint, in the order of whoever records an attempt.
+        The row stays for the delivery log. Deliveries are locked before the endpoint: recording an attempt locks in the
+        same order.
         """
         cancelled = await self._cancel_pending(endpoint_id, viewer, admin)
         await locked_endpoint(self._session, endpoint_id, viewer)
@@ -134,8 +136,8 @@ class Endpoints:
         )
         await note(self._session, "deleted", endpoint_id, viewer, admin, cancelled=cancelled)
 
-    async def _check_room(self, organization_id: UUID) -> None:
-        """Locks the organization, so that two requests cannot both take the last place."""
+    async def _check_limit(self, organization_id: UUID) -> None:
+        """Lock the organization, so that two concurrent requests cannot exceed the maximum."""
         await self._session.execute(
             select(OrganizationRow.id).where(OrganizationRow.id == organization_id).with_for_update(key_share=True)
         )
@@ -143,7 +145,9 @@ class Endpoints:
             _endpoints.c.organization_id == organization_id, _endpoints.c.deleted_at.is_(None)
         )
         if (await self._session.scalar(taken) or 0) >= MAX_ENDPOINTS:
-            raise Conflict(f"An organization has at most {MAX_ENDPOINTS} endpoints")
+            raise Conflict(
+                f"An organization has at most {MAX_ENDPOINTS} webhook endpoints. Delete one that is no longer used"
+            )
 
     async def _update(self, endpoint_id: UUID, **columns: object) -> EndpointView:
         changed = update(_endpoints).where(_endpoints.c.id == endpoint_id)
@@ -152,7 +156,7 @@ class Endpoints:
         )
 
     async def _cancel_pending(self, endpoint_id: UUID, viewer: AccessScope, admin: Actor) -> int:
-        """How many; their runs find out when they wake up."""
+        """Cancel the pending deliveries and return their number. Their workflows end when they wake up."""
         cancelled = await self._session.scalars(
             _CANCEL,
             {
@@ -170,10 +174,10 @@ class Endpoints:
 
 
 async def locked_endpoint(session: AsyncSession, endpoint_id: UUID, viewer: AccessScope) -> EndpointView:
-    """The endpoint, which nobody else changes or sends again to until the transaction ends.
+    """Lock the endpoint against changes and redeliveries until the transaction ends.
 
     Raises:
-        NotFound: there is none, it is deleted, or it is not the viewer's.
+        NotFound: the endpoint does not exist, is deleted, or is outside the viewer's scope.
     """
     wanted = endpoints_of(viewer).where(_endpoints.c.id == endpoint_id).with_for_update(key_share=True)
     row = (await session.execute(wanted)).mappings().one_or_none()
@@ -185,7 +189,7 @@ async def locked_endpoint(session: AsyncSession, endpoint_id: UUID, viewer: Acce
 async def note(
     session: AsyncSession, action: str, endpoint_id: UUID, viewer: AccessScope, admin: Actor, **details: object
 ) -> None:
-    """The audit row of an act; never the address, which may hold a secret."""
+    """Write the audit row of an action. It never includes the URL, which may contain a secret."""
     await audit.record(
         session,
         f"webhook_endpoint.{action}",
@@ -199,5 +203,5 @@ async def note(
 
 
 def _new_secret() -> str:
-    """In the form of the standard: `whsec_` and the key in base64."""
+    """Return a secret in the format of Standard Webhooks: `whsec_` and the key in base64."""
     return f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"

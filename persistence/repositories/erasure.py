@@ -1,7 +1,7 @@
-"""Forgetting a person: what they wrote and what was written about them goes; ids, codes and sums without them stay.
+"""Erase a user: delete what they wrote and what was written about them. Ids, codes and anonymous sums stay.
 
-An erasure first commits `users.status = 'erasing'`, from when on every write about the person is refused (`Erased`);
-only then is anything deleted, so nothing can come back behind it. Every statement may be repeated.
+An erasure first commits `users.status = 'erasing'`. From then on every write about the user is refused (`Erased`). Data
+is deleted only after that, so that no concurrent write can add it again. Every statement is idempotent.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ FROM webhook_deliveries AS delivery JOIN webhook_events AS event ON event.id = d
 WHERE event.assessment_id = ANY(:ids) AND delivery.status = 'pending'
 """)
 
-# What is open ends, with the audit row of its transition.
+# Ends open assessments and stops healing, with the audit row of each transition.
 _END: Final = text("""
 WITH ended AS (
   UPDATE assessments SET
@@ -71,8 +71,8 @@ SELECT gen_random_uuid(), organization_id, 'system', 'webhook_delivery.cancelled
 FROM cancelled
 """)
 
-# Model answers stay as bought, without what they say. Items, traces and feedback go with the recommendation. Questions
-# stay as they were asked, metrics as numbers.
+# Rows of paid model replies stay without their content. Items, traces and feedback are deleted with the recommendation.
+# Questions stay as they were asked, and metrics stay as numbers.
 _FORGET: Final = tuple(
     map(
         text,
@@ -97,8 +97,9 @@ WHERE assessment_id = ANY(:ids)""",
     )
 )
 
-# What an advisor decided about another's essay belongs to that learner's result and goes with the learner; an opinion
-# goes with its author. Answers kept for replays to others, such as to whoever made the account, may name the person.
+# An advisor's review of an essay belongs to the learner's result and is deleted with the learner. Comments are deleted
+# with their author. Responses stored for replays to other users, for example to the creator of the account, may name
+# the user.
 _FORGET_ACCOUNT: Final = tuple(
     map(
         text,
@@ -129,7 +130,7 @@ class SqlErasures:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def begin(  # who is erased, and by whom
+    async def begin(  # the user to erase and the actor
         self,
         user_id: UUID,
         *,
@@ -141,7 +142,7 @@ class SqlErasures:
         found = PeopleScope(organization_id=organization_id, role=role)
         try:
             person = await locked_person(self._session, user_id, found)
-        except Erased:  # asked for before
+        except Erased:  # the erasure was requested earlier
             return Erasure(**(await self._session.execute(_PERSON, {"user_id": user_id})).mappings().one())
         await keep_an_admin(self._session, person)
         await self.mark(user_id, actor_id=actor_id, actor_role=actor_role)
@@ -149,15 +150,15 @@ class SqlErasures:
         return Erasure(id=user_id, organization_id=person.organization_id)
 
     async def mark(self, user_id: UUID, *, actor_id: UUID | None, actor_role: str) -> bool:
-        """From its commit on nothing is written about the person; False where that was so before."""
+        """Mark the user: after the commit, every write about them is refused. Return False if already marked."""
         row = (await self._session.execute(_MARK, {"user_id": user_id})).one_or_none()
         if row is not None:
-            await self._note("user.erasing", user_id, row.organization_id, actor_id, actor_role)
+            await self._record("user.erasing", user_id, row.organization_id, actor_id, actor_role)
         return row is not None
 
     async def confirm(self, user_id: UUID) -> None:
         if (await self._session.execute(_BEGUN, {"user_id": user_id})).one_or_none() is None:
-            raise NotFound(f"No erasure of user {user_id} has begun")
+            raise NotFound(f"No erasure of user {user_id} was requested")
 
     async def unfinished(self, *, after: UUID | None, limit: int) -> tuple[Erasure, ...]:
         rows = await self._session.execute(_UNFINISHED, {"after": after or _FIRST, "limit": limit})
@@ -185,9 +186,9 @@ class SqlErasures:
     async def finish(self, user_id: UUID) -> None:
         row = (await self._session.execute(_FINISH, {"user_id": user_id})).one_or_none()
         if row is not None:
-            await self._note("user.erased", user_id, row.organization_id)
+            await self._record("user.erased", user_id, row.organization_id)
 
-    async def _note(
+    async def _record(
         self,
         action: str,
         user_id: UUID,

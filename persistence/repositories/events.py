@@ -1,4 +1,4 @@
-"""Events for partners: one row with the bytes that every attempt sends, and a delivery per endpoint that wants it."""
+"""Webhook events: one row with the bytes that every attempt sends, and a delivery per subscribed endpoint."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -41,14 +41,14 @@ class EventType(StrEnum):
 
 
 def event_id(event_type: EventType, assessment: Assessment) -> UUID:
-    """One event of a type per revision of a run."""
+    """Return the id of an event: one event of each type per revision of a run."""
     return revision_id(assessment, f"event:{event_type}")
 
 
 async def event_rows(
     session: AsyncSession, event_type: EventType, assessment: Assessment, now: datetime, data: Mapping[str, Any]
 ) -> Rows:
-    """The rows of one event about an assessment as it stands after its transition."""
+    """Return the rows of an event about an assessment after its transition."""
     found = await session.execute(
         _SUBSCRIBED, {"organization_id": assessment.organization_id, "event_type": event_type.value}
     )
@@ -71,19 +71,19 @@ async def event_rows(
 
 
 def deliveries_in(rows: Rows) -> tuple[Delivery, ...]:
-    """The deliveries among the rows."""
+    """Return the deliveries among the rows."""
     names = ("id", "organization_id", "event_id", "endpoint_id", "n")
     return tuple(Delivery(**{name: row[name] for name in names}) for row in rows.get(WebhookDeliveryRow, ()))
 
 
 def trial_rows(organization_id: UUID, endpoint_id: UUID, now: datetime) -> Rows:
-    """The rows of a `webhook.test` that goes to one endpoint, whatever that subscribes to."""
+    """Return the rows of a `webhook.test` to one endpoint, whatever its subscriptions are."""
     event = _event(uuid4(), organization_id, EventType.TEST, now, {"endpoint_id": endpoint_id})
     return {WebhookEventRow: [event], WebhookDeliveryRow: [delivery_row(organization_id, event["id"], endpoint_id)]}
 
 
 def delivery_row(organization_id: UUID, event_id: UUID, endpoint_id: UUID, n: int = 1) -> dict[str, Any]:
-    """The `n`-th delivery of an event to an endpoint, not begun."""
+    """Return the row of the `n`-th delivery of an event to an endpoint, not yet attempted."""
     return {
         "id": derived_id("delivery", event_id, endpoint_id, n),
         "organization_id": organization_id,
@@ -120,7 +120,7 @@ def _event(  # noqa: PLR0913  # the columns of an event
 
 
 def _about(assessment: Assessment, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Thin: what happened to what, and where to read more."""
+    """Return a minimal payload: the event, the resource and the URL with the details."""
     path = f"/api/v1/assessments/{assessment.id}"
     return {
         "assessment_id": assessment.id,
@@ -135,5 +135,5 @@ def _about(assessment: Assessment, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_bytea(body: bytes) -> str:
-    """PostgreSQL's text form of bytes."""
+    """Return PostgreSQL's text form of bytes."""
     return f"\\x{body.hex()}"

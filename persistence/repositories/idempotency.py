@@ -1,4 +1,4 @@
-"""What was answered to a request with an idempotency key, in the transaction of its effect."""
+"""Store responses of requests with an idempotency key, in the transaction of their effect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ KEPT_FOR: Final = timedelta(hours=24)
 
 _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:scope, 0))")
 
-# A statement of its own: the one that takes the lock does not see what its holder committed last.
+# A separate statement: the statement that takes the lock does not see what the previous holder committed.
 _FIND: Final = text("""
 SELECT request_hash, hash_key_id, response_status, response_body FROM idempotency_keys
 WHERE organization_id IS NOT DISTINCT FROM CAST(:organization_id AS uuid) AND user_id = :user_id
   AND method = :method AND route = :route AND key = :key AND expires_at > clock_timestamp()
 """)
 
-# The person's row is locked in share mode: an erasure either is seen here, or waits and then finds this row.
+# The user's row is locked in share mode: an erasure is either visible here, or waits and then deletes this row.
 _KEEP: Final = text("""
 WITH person AS (
   SELECT id FROM users WHERE id = :user_id AND status NOT IN ('erasing', 'erased') FOR SHARE
@@ -45,10 +45,10 @@ RETURNING id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedRequest:
-    """A request with an idempotency key. Everything but the hashes is the key's scope. `route` is the path called.
+    """A request with an idempotency key. All fields except the hashes form the key's scope; `route` is the path.
 
-    `organization_id` is None for a platform admin; `user_id` is the id of a person or of an API key.
-    `request_hashes` has the body's hash under each key of the installation by the key's id, the current key first.
+    A platform admin has no `organization_id`. `user_id` is the id of a user or of an API key. `request_hashes`
+    maps the id of each hash key of the installation to the body's hash with that key, the current key first.
     """
 
     organization_id: UUID | None
@@ -71,8 +71,9 @@ class KeyedRequest:
     def has_hash(self, stored: str, key_id: str | None) -> bool:
         """Whether the stored hash is that of this request's body.
 
-        A hash whose key is gone cannot be compared and counts as this body's: the same user sends the same idempotency
-        key to the same route again, and a stored answer has no effect. `key_id` is None for earlier releases.
+        If the hash key was removed, the hashes cannot be compared and the body counts as equal: the same user sends the
+        same idempotency key to the same route, and replaying a stored response has no effect. Rows of earlier releases
+        have no `key_id`.
         """
         if key_id is None:
             return stored in self.request_hashes.values()
@@ -81,28 +82,28 @@ class KeyedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredResponse:
-    """An answer as it was given, without the secrets that are shown once."""
+    """A response without the secrets that are shown only once."""
 
     status: int
     body: bytes = field(repr=False)
 
 
 class IdempotencyKeys:
-    """Works in the transaction of the effect: its commit keeps both, its end frees the key for the next request."""
+    """Claim keys and store responses in the caller's transaction. Its end releases the key for the next request."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def claim(self, request: KeyedRequest) -> StoredResponse | None:
-        """What was answered before; None where the effect is this transaction's to make.
+        """Lock the key. Return the stored response; None when this transaction must perform the request.
 
         Raises:
-            RequestInProgress: another transaction holds the key.
-            KeyReused: it was given to another request in the last 24 hours.
+            RequestInProgress: another transaction has locked the key.
+            KeyReused: the key was used with another body in the last 24 hours.
         """
         scope = "/".join(["idempotency", *map(str, request.scope.values())])
         if not await self._session.scalar(_LOCK, {"scope": scope}):
-            raise RequestInProgress("A request with this idempotency key is being worked on")
+            raise RequestInProgress("A request with this idempotency key is still in progress. Try again later")
         row = (await self._session.execute(_FIND, request.scope)).one_or_none()
         if row is None:
             return None
@@ -111,10 +112,10 @@ class IdempotencyKeys:
         return StoredResponse(status=row.response_status, body=bytes(row.response_body))
 
     async def keep(self, request: KeyedRequest, answer: StoredResponse) -> None:
-        """Replaces what an expired key of the same scope has left.
+        """Store the response; replace an expired one of the same scope.
 
         Raises:
-            Erased: the caller is being erased.
+            Erased: the user is being erased.
         """
         key_id, request_hash = next(iter(request.request_hashes.items()))
         values = {"request_hash": request_hash, "hash_key_id": key_id, "status": answer.status, "body": answer.body}

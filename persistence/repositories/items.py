@@ -1,6 +1,6 @@
-"""An assessment's items. A question's version is a content hash, so each is fetched and decoded once a process.
+"""Read an assessment's items. Questions are cached in the process by version, which is a content hash.
 
-Rubrics with their anchors are tens of kilobytes an assessment, and every step reads its items.
+Rubrics with their anchors take tens of kilobytes per assessment, and every step reads its items.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from persistence.tables import QuestionSnapshotRow, ResponseRow
 from persistence.tables.base import table_of
 
 MAX_KNOWN: Final = 2_000
-"""Decoded questions kept; a few megabytes."""
+"""Size of the question cache; a few megabytes."""
 
 _snapshots: Final = table_of(QuestionSnapshotRow).c
 _responses: Final = table_of(ResponseRow).c
@@ -26,7 +26,7 @@ _ANSWERS: Final = (
     .join_from(
         table_of(QuestionSnapshotRow),
         table_of(ResponseRow),
-        # The assessment is named twice, so that one walk through an index finds all its answers.
+        # The assessment is a condition of both tables, which lets a single index scan find all its answers.
         (_responses.question_snapshot_id == _snapshots.id) & (_responses.assessment_id == bindparam("assessment_id")),
         isouter=True,
     )
@@ -47,16 +47,16 @@ ASKED: Final = {
     "question_ids": "array_agg(question_id ORDER BY position)",
     "versions": "array_agg(version ORDER BY position)",
 }
-"""Columns over an assessment's snapshots: what it asks, which never changes, in one row."""
+"""Columns over an assessment's snapshots: its questions, which never change, in one row."""
 
-Wording: TypeAlias = tuple[UUID, str]
+QuestionVersion: TypeAlias = tuple[UUID, str]
 """A question's id and version."""
 
-_known: Final[dict[Wording, Question]] = {}
+_known: Final[dict[QuestionVersion, Question]] = {}
 
 
 async def read_items(session: AsyncSession, assessment_id: UUID) -> tuple[Item, ...]:
-    """Every question of the assessment in its order, with its answer if it has one."""
+    """Return every question of the assessment in order, with its answer if it has one."""
     rows = (await session.execute(_ANSWERS, {"assessment_id": assessment_id})).all()
     known = await _questions(session, {row.id: (row.question_id, row.version) for row in rows})
     return tuple(
@@ -66,15 +66,15 @@ async def read_items(session: AsyncSession, assessment_id: UUID) -> tuple[Item, 
 
 
 async def asked_items(session: AsyncSession, row: RowMapping) -> tuple[Item, ...]:
-    """The items of a row that holds the columns `ASKED`, without answers."""
+    """Return the items of a row with the columns `ASKED`, without answers."""
     wordings = zip(row["question_ids"] or (), row["versions"] or (), strict=True)
     asked = dict(zip(row["snapshot_ids"] or (), wordings, strict=True))
     known = await _questions(session, asked)
     return tuple(Item(snapshot_id=snapshot, question=known[wording]) for snapshot, wording in asked.items())
 
 
-async def _questions(session: AsyncSession, asked: Mapping[UUID, Wording]) -> dict[Wording, Question]:
-    """The questions by wording; what this process does not know yet is fetched by snapshot, and kept."""
+async def _questions(session: AsyncSession, asked: Mapping[UUID, QuestionVersion]) -> dict[QuestionVersion, Question]:
+    """Return the questions by id and version. Load unknown ones by snapshot and cache them."""
     known = {wording: _known[wording] for wording in asked.values() if wording in _known}
     if unknown := [snapshot for snapshot, wording in asked.items() if wording not in known]:
         rows = await session.execute(_QUESTIONS, {"ids": unknown})

@@ -1,4 +1,4 @@
-"""`async_jobs`: what is queued, runs and failed, and each step's output until it is published."""
+"""The repository of `async_jobs`: the state of each step, and its output until it is published."""
 
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
@@ -25,8 +25,8 @@ _DONE: Final = _jobs.c.status == "succeeded"
 _LOST: Final = _jobs.c.status.in_(("running", "stale"))
 _PAUSED: Final = and_(_LOST, bindparam("pause", type_=Boolean))
 
-# A job that succeeded stays as it is and returns its output; every other one runs again. A job found running was left
-# so by an attempt whose worker crashed or whose time ran out: every other end of an attempt is recorded.
+# A succeeded job is unchanged and returns its output; every other job runs again. A job that is still `running` belongs
+# to an attempt whose worker crashed or whose timeout expired: every other end is recorded.
 _BEGIN: Final = (
     insert(_jobs)
     .values(status="running", attempts=1, started_at=func.clock_timestamp())
@@ -43,8 +43,8 @@ _BEGIN: Final = (
     .returning(_jobs.c.status, _jobs.c.payload, _jobs.c.lost_attempts)
 )
 
-# Assessment and person are locked in share mode: many steps may close at once, but none while a publication clears the
-# payloads or an erasure begins. An output that is there already stays: what was built on it must not move.
+# Assessment and user are locked in share mode: many steps may finish at once, but none while a publication clears the
+# payloads or an erasure begins. An existing output is never replaced, because later steps may depend on it.
 _SUCCEED: Final = text("""
 WITH run AS (
   SELECT users.status IN ('erasing', 'erased') AS erased,
@@ -116,7 +116,7 @@ class SqlJobs:
         if row.status != "succeeded":
             return Begun(lost=row.lost_attempts, paused=row.status == "queued")
         if row.payload is None:
-            raise Conflict(f"Run {key.run} of assessment {key.assessment_id} is published")
+            raise Conflict(f"Run {key.run} of assessment {key.assessment_id} is already published")
         return Begun(output=decode(output, row.payload))
 
     async def release(self, keys: Sequence[JobKey]) -> None:
@@ -132,7 +132,7 @@ class SqlJobs:
                     "assessment_id": key.assessment_id,
                     "run": key.run,
                     "revision": key.revision,
-                    # Publishing is the one step that closes after the revision it makes is there.
+                    # Publishing is the only step that finishes after its revision exists.
                     "publishes": key.step == Step.PUBLISH_RESULT,
                     "payload": encode(output),
                 },
@@ -141,9 +141,9 @@ class SqlJobs:
         if row is None:
             raise NotFound(f"Assessment {key.assessment_id} does not exist")
         if row.erased:
-            raise Erased(f"Assessment {key.assessment_id} belongs to somebody who is erased")
+            raise Erased(f"Assessment {key.assessment_id} belongs to an erased user")
         if not row.current:
-            raise Conflict(f"Run {key.run} of assessment {key.assessment_id} is over")
+            raise Conflict(f"Run {key.run} of assessment {key.assessment_id} has ended")
 
     async def fail(self, key: JobKey, code: str) -> None:
         await self._session.execute(_FAIL, {"job_id": key.id, "error": {"code": code}})

@@ -1,4 +1,4 @@
-"""Rows to domain values. A row is what a statement selected: columns by name, no live objects."""
+"""Convert selected rows (columns by name) to domain values."""
 
 from typing import Any, TypeAlias
 
@@ -55,14 +55,14 @@ ROLE_COLUMNS = tuple(
 
 
 def assessment(row: RowMapping) -> Assessment:
-    """From a row that holds ASSESSMENT_COLUMNS, and maybe more."""
+    """Convert a row that has at least ASSESSMENT_COLUMNS."""
     values: dict[str, Any] = {name: row[name] for name in ASSESSMENT}
     values |= {"status": AssessmentStatus(row["status"]), "healing": Healing(row["healing"])}
     return Assessment(**values)
 
 
 def question(row: AnyRow) -> Question:
-    """From a snapshot's columns."""
+    """Convert a snapshot's columns."""
     values = {
         "id": row.question_id,
         "prompt": row.prompt,
@@ -75,7 +75,7 @@ def question(row: AnyRow) -> Question:
 
 
 def answer(row: AnyRow) -> Answer | None:
-    """From the columns `id`, `kind` and `answer`; SQL's null is no answer, because nobody can answer null."""
+    """Convert the columns `id`, `kind` and `answer`. SQL NULL is no answer; no question accepts null as an answer."""
     try:
         return None if row.answer is None else decode_answer(QuestionKind(row.kind), row.answer)
     except CorruptData as error:
@@ -83,7 +83,7 @@ def answer(row: AnyRow) -> Answer | None:
 
 
 def credential(row: RowMapping) -> Credential:
-    """From a row that holds CREDENTIAL_COLUMNS, and maybe more."""
+    """Convert a row that has at least CREDENTIAL_COLUMNS."""
     values: dict[str, Any] = {column.key: row[column.key] for column in CREDENTIAL_COLUMNS}
     values |= {
         "skills": tuple(row["skills"]),

@@ -1,6 +1,6 @@
-"""The ledger of model answers, and what an organization spends on them by the UTC day of the database's clock.
+"""The ledger of paid model replies, and an organization's spending per UTC day (by the database's clock).
 
-Everything that writes locks in one order: the person, the answer, the day's spending.
+All writes lock in the same order: user, reply, spending of the day.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from persistence.tables import ModelAnswerRow, ModelSpendingRow
 from persistence.tables.base import table_of
 
 SMALLEST_CENTS: Final = Decimal("0.000001")
-"""What a call of unknown price reserves: something, so that a spent budget stops it too."""
+"""The reservation for a call of unknown price. It is not zero, so that a spent budget stops such a call too."""
 
 _answers: Final = table_of(ModelAnswerRow)
 _spending: Final = table_of(ModelSpendingRow)
@@ -36,8 +36,9 @@ _BOUGHT: Final = select(_answers.c.sample, _answers.c.round, _answers.c.variant,
     _answers.c.epoch == bindparam("epoch"),
 )
 
-# The answer's row is made where it is missing and locked in any case, by an update that changes nothing. The clock is
-# read after the wait for the lock. `attempt` counts the student's assessments of the role that day up to this one.
+# Inserts the reply's row if it is missing; otherwise locks it with an update that changes nothing. The clock is read
+# after the wait for the lock. `attempt` is the number of this assessment among the student's assessments of the role on
+# that day.
 _HOLD: Final = text("""
 WITH learner AS (
   SELECT assessments.id, user_id, assessments.organization_id, role_id, submitted_at,
@@ -65,7 +66,7 @@ SELECT learner.organization_id, learner.erased, held.status, held.reserved_cents
 FROM learner LEFT JOIN held ON true
 """)
 
-# No row where the budget does not allow it; the caller then rolls the claim back.
+# Returns no row when the budget does not allow the call; the caller then rolls the claim back.
 _CLAIM: Final = text("""
 WITH claimed AS (
   UPDATE model_answers SET status = 'intended', lease_until = clock_timestamp() + make_interval(secs => :lease_s),
@@ -81,7 +82,7 @@ WHERE CAST(:budget AS numeric) IS NULL OR spending.cents + excluded.cents <= CAS
 RETURNING (SELECT lease_until FROM claimed)
 """)
 
-_GIVE_BACK: Final = (
+_RETURN_RESERVATION: Final = (
     update(_spending)
     .where(
         _answers.c.id == bindparam("answer"),
@@ -114,7 +115,7 @@ WITH learner AS (
   FROM held WHERE spending.organization_id = held.organization_id AND spending.day = held.reserved_on
 )
 SELECT learner.erased, answer.id AS intended, answer.raw_reply FROM learner
-LEFT JOIN model_answers AS answer ON answer.id = :id  -- as it was before
+LEFT JOIN model_answers AS answer ON answer.id = :id  -- reads the row before this update
 """)
 
 _RELEASE: Final = text("""
@@ -137,7 +138,7 @@ _EPOCHS: Final = (
     .group_by(_answers.c.question_snapshot_id)
 )
 
-# One unknown price makes the sum unknown.
+# The sum is unknown when one price is unknown.
 _SPENT: Final = (
     select(
         _answers.c.question_snapshot_id,
@@ -157,15 +158,20 @@ class SqlModelAnswers:
 
     async def replies(self, key: CompletionKey) -> dict[Call, bytes]:
         rows = await self._session.execute(_BOUGHT, _question(key))
-        # What was let go of since says nothing, but it is not bought again.
+        # A reply deleted by retention reads as empty; it still counts as paid for.
         return {Call(row.sample, row.round, Variant(row.variant)): row.raw_reply or b"" for row in rows}
 
     async def reserve(self, intent: Reservation, limits: SpendingLimits) -> datetime:
         held = await self._hold(intent.key)
         if limits.attempts_per_day is not None and held.attempt > limits.attempts_per_day:
-            raise AttemptsExceeded(f"Assessment {intent.key.assessment_id} is attempt {held.attempt} of its day")
-        if held.reserved_cents:  # by a claim that has lapsed, perhaps on another day
-            await self._session.execute(_GIVE_BACK, {"answer": intent.key.id, "organization": held.organization_id})
+            raise AttemptsExceeded(
+                f"Assessment {intent.key.assessment_id} is attempt {held.attempt} of that day;"
+                f" the limit is {limits.attempts_per_day}"
+            )
+        if held.reserved_cents:  # by an expired lease, possibly of another day
+            await self._session.execute(
+                _RETURN_RESERVATION, {"answer": intent.key.id, "organization": held.organization_id}
+            )
         price = intent.highest_price_cents
         claim = {
             "id": intent.key.id,
@@ -178,7 +184,7 @@ class SqlModelAnswers:
         lapses: datetime | None = (await self._session.execute(_CLAIM, claim)).scalar_one_or_none()
         if lapses is None:
             raise BudgetSpent(
-                f"The budget of organization {held.organization_id} for {held.today} is spent",
+                f"The budget of organization {held.organization_id} for {held.today} (UTC) is spent",
                 retry_after_s=held.day_left_s,
             )
         return lapses
@@ -199,7 +205,7 @@ class SqlModelAnswers:
         if row is not None and row.erased:
             raise _erased(key)
         if row is None or not row.intended:
-            raise NotFound(f"Nobody has claimed answer {key.id}")
+            raise NotFound(f"Reply {key.id} was not reserved")
         return answer.raw if row.raw_reply is None else bytes(row.raw_reply)
 
     async def release(self, key: CompletionKey, claim: datetime) -> None:
@@ -214,7 +220,14 @@ class SqlModelAnswers:
         return {row.question_snapshot_id: Spent(latency_ms=row.latency_ms, cost_cents=row.cost_cents) for row in rows}
 
     async def _hold(self, key: CompletionKey) -> AnyRow:
-        """Locks the answer's row; refuses where there is nothing to buy or somebody else is buying it."""
+        """Lock the reply's row.
+
+        Raises:
+            NotFound: the assessment does not exist.
+            Erased: the user is being erased.
+            Conflict: the reply is already stored.
+            AnswerAwaited: another worker has an unexpired lease on it.
+        """
         call = {"id": key.id, "sample": key.call.sample, "round": key.call.round, "variant": key.call.variant.value}
         held = (await self._session.execute(_HOLD, _question(key) | call)).one_or_none()
         if held is None:
@@ -222,9 +235,9 @@ class SqlModelAnswers:
         if held.erased:
             raise _erased(key)
         if held.status == "answered":
-            raise Conflict(f"Answer {key.id} is there")
+            raise Conflict(f"Reply {key.id} is already stored")
         if held.lease_left_s is not None and held.lease_left_s > 0:
-            raise AnswerAwaited(f"Answer {key.id} is being bought", retry_after_s=held.lease_left_s)
+            raise AnswerAwaited(f"Another worker is requesting reply {key.id}", retry_after_s=held.lease_left_s)
         return held
 
 
@@ -240,4 +253,4 @@ def _question(key: CompletionKey) -> dict[str, Any]:
 
 
 def _erased(key: CompletionKey) -> Erased:
-    return Erased(f"Assessment {key.assessment_id} belongs to somebody who is erased")
+    return Erased(f"Assessment {key.assessment_id} belongs to an erased user")

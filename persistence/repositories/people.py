@@ -1,4 +1,4 @@
-"""What admins write about organizations and people, each act with its audit row."""
+"""Changes of organizations and users by admins, each with its audit row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,16 +35,20 @@ class NewUser:
 
 
 class People:
-    """Writes of one transaction; the caller commits. Who is not the viewer's to see, or is gone, raises NotFound."""
+    """Write organizations and users in the caller's transaction.
+
+    Raises:
+        NotFound: the user does not exist, is erased, or is outside the viewer's scope.
+    """
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def found(self, admin: Actor, name: str, first: NewUser) -> tuple[OrganizationView, UserView]:
-        """A new organization with its first person.
+        """Create an organization with its first user.
 
         Raises:
-            Conflict: somebody has the address already.
+            Conflict: the address is already taken.
         """
         made = insert(_organizations).values(id=uuid4(), name=name).returning(*ORGANIZATION_COLUMNS)
         organization = OrganizationView(**(await self._session.execute(made)).mappings().one())
@@ -53,11 +57,11 @@ class People:
         return organization, await self._insert(organization_id, admin, first)
 
     async def create(self, organization_id: UUID, admin: Actor, wanted: NewUser) -> UserView:
-        """A person of the organization.
+        """Create a user of the organization.
 
         Raises:
-            InvalidInput: there is no such organization.
-            Conflict: somebody has the address already.
+            InvalidInput: the organization does not exist.
+            Conflict: the address is already taken.
         """
         there = select(_organizations.c.id).where(_organizations.c.id == organization_id)
         if await self._session.scalar(there) is None:
@@ -65,22 +69,22 @@ class People:
         return await self._insert(organization_id, admin, wanted)
 
     async def create_platform_admin(self, wanted: NewUser) -> UserView:
-        """An admin without organization, whom nobody who has an account makes.
+        """Create an admin without an organization. Only a command calls this; no account may do it.
 
         Raises:
-            Conflict: somebody has the address already.
+            Conflict: the address is already taken.
         """
         return await self._insert(None, None, wanted)
 
     async def change(self, user_id: UUID, viewer: PeopleScope, admin: Actor, wanted: Mapping[str, str]) -> UserView:
-        """Sets `role`, `status` or `password_hash`; each ends the person's sessions and makes their tokens worthless.
+        """Change `role`, `status` or `password_hash`. Each ends the user's sessions and invalidates their tokens.
 
-        After a new password, the person must choose their own at the next login.
+        After a new password, the user must choose another one at the next login.
 
         Raises:
-            Erased: the person is being erased.
+            Erased: the user is being erased.
             Forbidden: a platform admin would change a role.
-            Conflict: nobody would be left to administer the organization, or a platform admin would get another role.
+            Conflict: the organization would lose its last admin, or a platform admin would get another role.
         """
         before = await locked_person(self._session, user_id, viewer)
         changes = {name: value for name, value in wanted.items() if getattr(before, name, None) != value}
@@ -88,11 +92,11 @@ class People:
             return before
         after = (changes.get("role", before.role), changes.get("status", before.status))
         if before.organization_id is None and after[0] != "admin":
-            raise Conflict("A platform admin has no other role")
+            raise Conflict("The role of a platform admin cannot be changed")
         if after != ("admin", "active"):
             await keep_an_admin(self._session, before)
         if viewer.role is not None and "role" in changes:
-            raise Forbidden("Platform admins do not change roles")
+            raise Forbidden("Platform admins cannot change roles")
         reset: dict[str, object] = {"must_change_password": True} if "password_hash" in changes else {}
         view = await self._update(user_id, {**changes, **reset})
         await revoke_all(self._session, user_id)
@@ -102,10 +106,10 @@ class People:
         return view
 
     async def change_own_password(self, account: Account, password_hash: str) -> Holder:
-        """Sets the password that its owner has chosen, ends all their sessions and makes their tokens worthless.
+        """Store the password that the user has chosen, end all their sessions and invalidate their tokens.
 
         Returns:
-            The person as stored now, for whom a new session may be started.
+            The user as stored now. The caller may start a new session for them.
 
         Raises:
             Conflict: the account was changed since `account` was read.
@@ -137,7 +141,7 @@ class People:
         )
 
     async def replace_hash(self, account: Account, password_hash: str) -> None:
-        """Stores another hash of the same password, unless the password was changed since `account` was read."""
+        """Store another hash of the same password, unless the password was changed since `account` was read."""
         await self._session.execute(
             update(_users)
             .where(_users.c.id == account.user_id, _users.c.password_hash == account.password_hash)
@@ -147,21 +151,21 @@ class People:
     async def hold(
         self, user_id: UUID, viewer: PeopleScope, actor: Actor, credential_id: UUID, earned_at: date
     ) -> HeldView:
-        """Notes that the person holds a credential of the catalogue, withdrawn ones included.
+        """Record that the user holds a credential of the catalogue; withdrawn credentials are allowed.
 
         Raises:
-            Erased: the person is being erased.
-            InvalidInput: there is no such credential.
-            Conflict: they hold it already.
+            Erased: the user is being erased.
+            InvalidInput: the credential does not exist.
+            Conflict: the user already holds it.
         """
         person = await locked_person(self._session, user_id, viewer, shared=True)
         title = await self._session.scalar(select(CredentialRow.title).where(CredentialRow.id == credential_id))
         if title is None:
-            raise InvalidInput(_REFUSED, (Problem("credential_id", "does not name a credential"),))
+            raise InvalidInput(_REFUSED, (Problem("credential_id", "is not the id of a credential"),))
         made = upsert(_held).values(user_id=user_id, credential_id=credential_id, earned_at=earned_at)
         created_at = await self._session.scalar(made.on_conflict_do_nothing().returning(_held.c.created_at))
         if created_at is None:
-            raise Conflict("The credential is held already")
+            raise Conflict("The user already holds this credential")
         await self._record(
             actor, "user.credential_added", "user", user_id, person.organization_id, credential_id=credential_id
         )
@@ -206,7 +210,7 @@ class People:
     async def _record(
         self, actor: Actor | None, action: str, kind: str, about: UUID, organization_id: UUID | None, **details: object
     ) -> None:
-        """`actor` None is a command."""
+        """Write an audit row. `actor` None: a command."""
         await audit.record(
             self._session,
             action,
@@ -224,11 +228,11 @@ def no_such_organization() -> InvalidInput:
 
 
 async def locked_person(session: AsyncSession, user_id: UUID, viewer: PeopleScope, *, shared: bool = False) -> UserView:
-    """The person, whom nobody else changes until the transaction ends; `shared` with those who change nothing either.
+    """Lock the user against changes until the transaction ends. `shared`: the caller does not change the row either.
 
     Raises:
-        NotFound: there is none, or they are not the viewer's.
-        Erased: they are being erased.
+        NotFound: the user does not exist or is outside the viewer's scope.
+        Erased: the user is being erased.
     """
     wanted = people_of(viewer).where(_users.c.id == user_id).with_for_update(read=shared, key_share=not shared)
     row = (await session.execute(wanted)).mappings().one_or_none()
@@ -240,10 +244,10 @@ async def locked_person(session: AsyncSession, user_id: UUID, viewer: PeopleScop
 
 
 async def keep_an_admin(session: AsyncSession, leaving: UserView) -> None:
-    """Lets one admin after the other go, and never the last active one of an organization, or of the platform.
+    """Check under a lock that another active admin of the same organization (or of the platform) remains.
 
     Raises:
-        Conflict: there is no other.
+        Conflict: there is no other active admin.
     """
     if (leaving.role, leaving.status) != ("admin", "active"):
         return
@@ -256,4 +260,4 @@ async def keep_an_admin(session: AsyncSession, leaving: UserView) -> None:
         _users.c.id != leaving.user_id,
     )
     if await session.scalar(others.limit(1)) is None:
-        raise Conflict("The last admin cannot be disabled or get another role")
+        raise Conflict("The last active admin cannot be disabled, erased or given another role")

@@ -1,4 +1,4 @@
-"""Sending again, and for the first time: what an admin asks to be delivered now."""
+"""Deliveries that an admin requests: test, redeliver and recover."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +19,11 @@ from persistence.tables import WebhookDeliveryRow
 from persistence.tables.base import table_of
 
 MAX_RECOVERED: Final = 200
-"""A call; the next call takes the next ones."""
+"""Maximum per call; the next call continues."""
 
 _deliveries: Final = table_of(WebhookDeliveryRow)
 
-# Also what happened while the endpoint was disabled, of which there is no delivery at all.
+# Includes events from when the endpoint was disabled, which have no delivery at all.
 _MISSED: Final = text("""
 SELECT event.id, coalesce(max(delivery.n), 0) + 1 AS n
 FROM webhook_events AS event
@@ -40,7 +40,7 @@ LIMIT :limit
 """)
 
 
-_FORGOTTEN: Final = text("""
+_IS_ERASED: Final = text("""
 SELECT users.status IN ('erasing', 'erased')
 FROM webhook_events AS event
 JOIN assessments ON assessments.id = event.assessment_id
@@ -52,7 +52,7 @@ FOR SHARE OF users
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redelivered:
-    """`waiting`: it was pending anyway and only has to be told not to wait any longer."""
+    """`waiting`: the delivery was already pending; its workflow only needs a signal to attempt it now."""
 
     delivery: Delivery
     waiting: bool
@@ -60,24 +60,24 @@ class Redelivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """`more`: there are more events than one call takes."""
+    """`more`: there are more events than one call recovers."""
 
     deliveries: tuple[Delivery, ...]
     more: bool
 
 
 class Redeliveries:
-    """Writes of one transaction; the caller commits, and tells the engine afterwards."""
+    """Write deliveries in the caller's transaction. The caller commits and then notifies the workflow engine."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def test(self, endpoint_id: UUID, viewer: AccessScope, admin: Actor) -> Delivery:
-        """A `webhook.test` for this endpoint.
+        """Create a `webhook.test` event for this endpoint.
 
         Raises:
-            NotFound: there is no such endpoint, or it is not the viewer's.
-            Conflict: it is disabled.
+            NotFound: the endpoint does not exist or is outside the viewer's scope.
+            Conflict: the endpoint is disabled.
         """
         await self._enabled(endpoint_id, viewer)
         now = (await self._session.scalars(select(func.clock_timestamp()))).one()
@@ -88,19 +88,19 @@ class Redeliveries:
         return delivery
 
     async def redeliver(self, delivery_id: UUID, viewer: AccessScope, admin: Actor) -> Redelivered:
-        """The pending delivery of the same event to the same endpoint, or the next one if there is none.
+        """Return the pending delivery of the same event to the same endpoint; create the next one if none is pending.
 
         Raises:
-            NotFound: there is no such delivery, or it is not the viewer's.
-            Conflict: its endpoint is disabled or deleted, or the person it speaks of is erased.
+            NotFound: the delivery does not exist or is outside the viewer's scope.
+            Conflict: its endpoint is disabled or deleted, or its event is about an erased user.
         """
         event_id, endpoint_id = await self._sent(delivery_id, viewer)
-        if await self._session.scalar(_FORGOTTEN, {"event_id": event_id}):
-            raise Conflict("The person whom this delivery speaks of is erased")
+        if await self._session.scalar(_IS_ERASED, {"event_id": event_id}):
+            raise Conflict("This delivery is about an erased user")
         try:
             await self._enabled(endpoint_id, viewer)
         except NotFound:
-            raise Conflict("The endpoint of this delivery has been deleted") from None
+            raise Conflict("The webhook endpoint of this delivery was deleted") from None
         latest = (
             select(_deliveries.c.n, _deliveries.c.status)
             .where(_deliveries.c.event_id == event_id, _deliveries.c.endpoint_id == endpoint_id)
@@ -120,13 +120,14 @@ class Redeliveries:
     async def recover(
         self, endpoint_id: UUID, viewer: AccessScope, admin: Actor, *, since: datetime, until: datetime | None
     ) -> Recovered:
-        """Another delivery of every event from `since` to before `until` that did not reach the endpoint.
+        """Create another delivery of every event from `since` to before `until` that did not reach the endpoint.
 
-        Of the types it subscribes to now; oldest first, at most MAX_RECOVERED. What is pending is left alone.
+        Only the event types that the endpoint subscribes to now; oldest first, at most MAX_RECOVERED. Pending
+        deliveries are unchanged.
 
         Raises:
-            NotFound: there is no such endpoint, or it is not the viewer's.
-            Conflict: it is disabled.
+            NotFound: the endpoint does not exist or is outside the viewer's scope.
+            Conflict: the endpoint is disabled.
         """
         endpoint = await self._enabled(endpoint_id, viewer)
         missed = await self._session.execute(
@@ -149,7 +150,7 @@ class Redeliveries:
         return recovered
 
     async def pending(self, delivery_id: UUID) -> Delivery | None:
-        """The delivery; None where nothing of it is left to do."""
+        """Return the delivery if it is still pending, else None."""
         columns = (_deliveries.c[name] for name in ("id", "organization_id", "event_id", "endpoint_id", "n"))
         wanted = select(*columns).where(_deliveries.c.id == delivery_id, _deliveries.c.status == "pending")
         row = (await self._session.execute(wanted)).mappings().one_or_none()
@@ -158,11 +159,11 @@ class Redeliveries:
     async def _enabled(self, endpoint_id: UUID, viewer: AccessScope) -> EndpointView:
         endpoint = await locked_endpoint(self._session, endpoint_id, viewer)
         if not endpoint.enabled:
-            raise Conflict("The endpoint is disabled; enable it first")
+            raise Conflict("The webhook endpoint is disabled. Enable it first")
         return endpoint
 
     async def _sent(self, delivery_id: UUID, viewer: AccessScope) -> tuple[UUID, UUID]:
-        """Its event and its endpoint."""
+        """Return the event and the endpoint of a delivery."""
         sent = select(_deliveries.c.event_id, _deliveries.c.endpoint_id).where(
             _deliveries.c.id == delivery_id, _deliveries.c.organization_id == viewer.organization_id
         )

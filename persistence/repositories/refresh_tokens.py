@@ -1,4 +1,4 @@
-"""Refresh tokens: each works once, and one that comes back used ends the whole family that began with its login."""
+"""Refresh tokens. Each works once; reusing one revokes the whole family of tokens that started with its login."""
 
 import hashlib
 import secrets
@@ -23,23 +23,24 @@ _users: Final = table_of(UserRow)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refreshed:
-    """Who holds the token that was given, as stored now, and the token that takes its place."""
+    """The user as stored now, and the token that replaces the used one."""
 
     holder: Holder
     token: str = field(repr=False)
 
 
 class RefreshTokens:
-    """Writes of one transaction; the caller commits. Only hashes are stored.
+    """Write tokens in the caller's transaction. Only hashes are stored.
 
-    Each call locks the person first: a family has one history, and none is begun while its person is being changed.
+    Each call locks the user first, so that tokens of a family change one at a time and none is created while the user
+    is being changed.
     """
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def start(self, holder: Holder, lifetime: timedelta) -> str | None:
-        """The first token of a new family, which ends after `lifetime`; None when the person is not so any more."""
+        """Create the first token of a new family, which ends after `lifetime`; None when the user has changed since."""
         token = _new_token()
         person = (
             select(func.gen_random_uuid(), _users.c.id, literal(uuid4()), literal(_hash(token)), func.now() + lifetime)
@@ -48,16 +49,17 @@ class RefreshTokens:
                 _users.c.status == "active",
                 _users.c.token_version == holder.token_version,
             )
-            .with_for_update(read=True)  # beside whoever else writes about the person
+            .with_for_update(read=True)  # in share mode: other transactions may read the user
         )
         columns = ["id", "user_id", "family", "token_hash", "expires_at"]
         made = await self._session.execute(insert(_tokens).from_select(columns, person).returning(_tokens.c.id))
         return token if made.one_or_none() else None
 
     async def rotate(self, token: str) -> Refreshed | None:
-        """Uses the token up. None for what is used, revoked, run out or none of ours; commit that too.
+        """Mark the token as used and return the next one. None for a used, revoked, expired or unknown token.
 
-        A used one revokes its family: of two who hold the same token one has stolen it, and which one is not known.
+        A used token revokes its family: two parties hold the same token, and it is unknown which one stole it. Commit
+        in every case.
         """
         found = await self._locked(token)
         if found is None:
@@ -78,14 +80,14 @@ class RefreshTokens:
         )
 
     async def end(self, token: str) -> None:
-        """Revokes the token's family; used, revoked and foreign tokens change nothing more."""
+        """Revoke the token's family. A used, revoked or unknown token changes nothing."""
         found = await self._locked(token)
         if found is not None:
             role = audit.role_of(found.role, found.organization_id)
             await self._revoke_family(found, "session.ended", actor_id=found.user_id, actor_role=role)
 
     async def _locked(self, token: str) -> Row[Any] | None:
-        """The token, read after its person is locked, so that what others did meanwhile is seen."""
+        """Lock the user and then read the token, so that concurrent changes are visible."""
         mine = _tokens.c.token_hash == _hash(token)
         person = select(_users.c.id).join(_tokens, _tokens.c.user_id == _users.c.id).where(mine)
         if await self._session.scalar(person.with_for_update(of=_users, key_share=True)) is None:
@@ -114,7 +116,7 @@ class RefreshTokens:
         return token
 
     async def _revoke_family(self, found: Row[Any], action: str, *, actor_id: UUID | None, actor_role: str) -> None:
-        """With an audit row the first time."""
+        """Revoke the family; write an audit row if a token was still valid."""
         revoked = (
             update(_tokens)
             .where(_tokens.c.family == found.family, _tokens.c.revoked_at.is_(None))
@@ -135,7 +137,7 @@ class RefreshTokens:
 
 
 async def revoke_all(session: AsyncSession, user_id: UUID) -> None:
-    """Ends every family of a person whom the caller has locked."""
+    """Revoke all families of a user. The caller has locked the user."""
     await session.execute(
         update(_tokens)
         .where(_tokens.c.user_id == user_id, _tokens.c.revoked_at.is_(None))
@@ -148,5 +150,5 @@ def _new_token() -> str:
 
 
 def _hash(token: str) -> str:
-    """Plain SHA-256, because the token itself is random."""
+    """Return the SHA-256. The token is random, so it needs no slow hash."""
     return hashlib.sha256(token.encode()).hexdigest()

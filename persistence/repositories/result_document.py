@@ -1,4 +1,4 @@
-"""A published result as `result_revisions` keeps it and the API serves it: plain JSON, in the contract's shape."""
+"""Build the JSON document of a published result, as `result_revisions` stores it and the API returns it."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -15,36 +15,38 @@ from persistence.repositories.assessments import revision_id
 
 
 def traces_by_id(assessment: Assessment, result: Result) -> dict[UUID, Trace]:
-    """In the order they were found."""
+    """Return the traces by id, in the order of the search hits."""
     return {
         revision_id(assessment, "trace", place): trace for place, trace in enumerate(result.evidence.traces, start=1)
     }
 
 
 def evidence_of(item: RecommendedItem, traces: Mapping[UUID, Trace]) -> list[UUID]:
-    """The ids of the traces that speak for the item: its own, or those of what it opens."""
+    """Return the ids of the traces that support an item: its own, or those of the items that it unlocks."""
     speak = item.evidence or (item.credential_id,)
     return [trace_id for trace_id, trace in traces.items() if trace.credential_id in speak]
 
 
 def recommendation_id(assessment: Assessment) -> UUID:
-    """The same through all revisions."""
+    """Return the id of the recommendation, which is the same in all revisions."""
     return derived_id("recommendation", assessment.id)
 
 
 def result_document(
     assessment: Assessment, result: Result, metrics: Metrics, questions: Mapping[UUID, UUID]
 ) -> dict[str, Any]:
-    """`assessment` as published; `questions` maps every snapshot to its question, in the assessment's order.
+    """Build the document of the published `assessment`.
+
+    `questions` maps every snapshot to its question, in the assessment's order.
 
     Raises:
-        CorruptData: the scores are not those of the assessment's items.
+        CorruptData: the scores do not match the assessment's items.
     """
     traces = traces_by_id(assessment, result)
     scores = {score.snapshot_id: _rule_score(score) for score in result.rule_scores}
     scores |= {score.snapshot_id: _essay_score(score) for score in result.essay_scores}
     if scores.keys() != questions.keys():
-        raise CorruptData(f"The scores of assessment {assessment.id} are not those of its items")
+        raise CorruptData(f"The scores of assessment {assessment.id} do not match its items")
     return {
         "assessment_id": assessment.id,
         "recommendation_id": recommendation_id(assessment),
@@ -145,5 +147,5 @@ def _rating(rating: CriterionRating) -> dict[str, Any]:
 
 
 def _number(value: Decimal | None) -> float | None:
-    """As JSON has numbers; exact decimals have at most 15 digits, which a double keeps."""
+    """Convert to a JSON number. The decimals have at most 15 digits, which a double stores exactly."""
     return None if value is None else float(value)

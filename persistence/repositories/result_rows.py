@@ -1,4 +1,4 @@
-"""The current rows of a result: ids follow from what they are, so that publishing twice writes the same ones."""
+"""Build the current rows of a result. Ids are derived, so that publishing twice writes the same rows."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -26,7 +26,7 @@ from persistence.tables import (
 
 
 def result_rows(assessment: Assessment, now: datetime, result: Result, metrics: Metrics) -> Rows:
-    """`assessment` as published."""
+    """Return the rows of a result of the published `assessment`."""
     traces = traces_by_id(assessment, result)
     return {
         RuleScoreRow: [_rule_score(assessment, score) for score in result.rule_scores],
@@ -117,7 +117,7 @@ def _traces(assessment: Assessment, traces: Mapping[UUID, Trace]) -> Iterator[di
 
 
 def _metrics(assessment: Assessment, now: datetime, result: Result, metrics: Metrics) -> Iterator[dict[str, Any]]:
-    """Of the run in all, then of each essay; a cost that nobody knows has no row."""
+    """Return the metrics of the run, then those of each essay. An unknown cost has no row."""
 
     def row(name: str, value: Decimal | int, item: UUID | None = None, **context: object) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""Publishing: the current rows, the immutable revision and the event, in the caller's transaction."""
+"""Publish a result: its current rows, the immutable revision and the event, in the caller's transaction."""
 
 from datetime import datetime
 from typing import Final
@@ -36,7 +36,7 @@ _CURRENT: Final[Keys] = {
     EssayScoreRow: ("assessment_id", "question_snapshot_id"),
     RecommendationRow: ("assessment_id",),
 }
-"""The rows that a later revision overwrites, by what stays the same."""
+"""The rows that a later revision overwrites, and the columns that identify them."""
 
 _snapshots: Final = table_of(QuestionSnapshotRow)
 _jobs: Final = table_of(AsyncJobRow)
@@ -62,7 +62,7 @@ _CLEAR_PAYLOADS: Final = (
     )
     .values(payload=None)
 )
-# What a failed run put out is of no use to anybody, and quotes its person.
+# The outputs of a failed run are not needed any more, and they quote the student.
 _CLOSE_JOBS: Final = (
     update(_jobs)
     .where(_jobs.c.assessment_id == bindparam("of_assessment"), _jobs.c.run == bindparam("of_run"))
@@ -125,9 +125,9 @@ class SqlResults:
     async def _write(
         self, after: Assessment, now: datetime, submitted_at: datetime, result: Result
     ) -> tuple[Delivery, ...]:
-        """Everything one revision says, in one statement but for what replaces an earlier revision's evidence.
+        """Write a revision in one statement; first delete the evidence of an earlier revision.
 
-        A later revision keeps the latency of the first: how long the student waited.
+        A later revision repeats the latency of the first, which is how long the student waited.
         """
         waited = (after.completed_at or now) - submitted_at
         metrics = result.metrics(total_latency_ms=round(waited.total_seconds() * 1000))
@@ -152,7 +152,10 @@ class SqlResults:
 
 
 def _after(assessment: Assessment, now: datetime, result: Result) -> Assessment:
-    """The first revision completes the assessment; healing that was given up stays so until somebody asks for it."""
+    """Return the assessment after publishing: the first revision completes it.
+
+    Healing that was given up stays so until it is requested again.
+    """
     degraded = bool(result.degraded_reasons)
     if assessment.status is not AssessmentStatus.COMPLETED:
         return assessment.complete(now, degraded=degraded, healing=Healing.DUE if result.heals else Healing.NONE)

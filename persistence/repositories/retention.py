@@ -1,7 +1,7 @@
 # ruff: noqa: S608  # statements are put together from fragments of this file only
-"""Letting go of what is old, a batch at a time: no statement locks much, or for long.
+"""Delete old data in small batches: no statement locks many rows or runs for long.
 
-Old rows stand at the front of their tables, so that a batch finds its rows soon; only the last one reads to the end.
+Old rows are at the start of their tables, so a batch finds its rows quickly; only the last batch reads the whole table.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from domain.privacy import RetentionRule
 
 _OLD: Final = "now() - make_interval(days => :days)"
 
-# Statuses as they are when nothing more will be made of the answers.
+# Assessments whose answers will not be used again.
 _SETTLED: Final = "(assessment.status = 'failed' OR assessment.status = 'completed' AND assessment.healing <> 'due')"
 _AGE: Final = "coalesce(assessment.completed_at, assessment.updated_at)"
 
 
 def _delete(table: str, chosen: str) -> TextClause:
-    """Deletes what a SELECT of ids chooses, at most `limit` rows; what others hold waits for the next time."""
+    """Delete at most `limit` rows of a SELECT of ids; rows that are locked wait for the next batch."""
     return text(f"DELETE FROM {table} WHERE id IN ({chosen} LIMIT :limit FOR UPDATE OF old SKIP LOCKED)")
 
 
@@ -30,7 +30,7 @@ _ALWAYS: Final = frozenset(
     {
         RetentionRule.IDEMPOTENCY_KEYS,
         RetentionRule.REFRESH_TOKENS,
-        RetentionRule.ANSWERS,  # for the organizations' sake
+        RetentionRule.ANSWERS,  # organizations may set their own limit
     }
 )
 _RULES: Final = {
@@ -79,9 +79,9 @@ DELETE FROM assessment_responses USING old WHERE assessment_id = old.id
 
 
 class RetentionSettings(BaseSettings):
-    """`RETENTION_…_DAYS`: how long what is kept; 0 is for ever. The audit trail is kept for ever.
+    """Read `RETENTION_…_DAYS`: the retention of each kind of data in days; 0 keeps it for ever.
 
-    An organization's own `answers_kept_days` goes before `RETENTION_ANSWERS_DAYS`.
+    The audit trail is always kept. An organization's own `answers_kept_days` overrides `RETENTION_ANSWERS_DAYS`.
     """
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="RETENTION_", env_ignore_empty=True, extra="ignore")
@@ -95,7 +95,7 @@ class RetentionSettings(BaseSettings):
 
     @property
     def days(self) -> Mapping[RetentionRule, int]:
-        """The age by rule, without the rules that keep everything."""
+        """Return the days by rule, without the rules that keep everything."""
         named = {rule: getattr(self, f"{rule}_days", 0) for rule in RetentionRule}
         return {rule: days for rule, days in named.items() if days or rule in _ALWAYS}
 

@@ -1,4 +1,4 @@
-"""What people made of essays. A review is never changed: the newest of an item counts."""
+"""Reviews of essays. A review never changes; the newest one of an item counts."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from persistence.tables import EssayReviewRow
 from persistence.tables.base import table_of
 
 MAX_LABELLED: Final = 64
-"""Reviewed answers of a question that others are graded by: the newest ones."""
+"""Maximum number of labelled answers per question; the newest ones are used."""
 _FIRST: Final = UUID(int=0)
 
 _reviews: Final = table_of(EssayReviewRow)
@@ -48,7 +48,7 @@ WHERE id IN (
 ORDER BY id LIMIT :limit
 """)  # noqa: S608  # column names of this code
 
-# A learner's own answers are left out: a grader that learned from them would repeat the reviewer.
+# A learner's own answers are excluded: a grader that learns from them would only repeat the reviewer.
 _LABELLED: Final = text("""
 WITH newest AS (
   SELECT DISTINCT ON (review.question_snapshot_id)

@@ -1,4 +1,4 @@
-"""Every table, one declarative row class each. Relations are foreign keys only: queries say what they join."""
+"""All tables, one declarative row class each. Rows have foreign keys only; queries state their joins."""
 
 from persistence.tables.assessments import AssessmentRow, AsyncJobRow, QuestionSnapshotRow, ResponseRow
 from persistence.tables.base import Base

@@ -1,4 +1,4 @@
-"""One learner's attempt: the questions as they stood, the answers and the steps that work on them."""
+"""Tables of assessments: asked questions, answers and the steps of runs."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ _OPEN = text("status IN ('in_progress', 'awaiting_async')")
 
 
 class AssessmentRow(Base):
-    """The row that every write about an assessment locks first."""
+    """An assessment. Every transaction that writes about it locks this row first."""
 
     __tablename__ = "assessments"
     __table_args__ = (
@@ -74,7 +74,7 @@ class AssessmentRow(Base):
 
 
 class QuestionSnapshotRow(Base):
-    """A question as it stood at the start. No key to `questions`: a snapshot stands on its own."""
+    """A question as it was when the assessment started. It never changes, so it has no foreign key to `questions`."""
 
     __tablename__ = "assessment_question_snapshots"
     __table_args__ = (
@@ -116,9 +116,9 @@ class ResponseRow(Base):
 
 
 class AsyncJobRow(Base):
-    """A step of a run, for one item where it has one: `item` is a snapshot, `payload` the step's output.
+    """A step of a run. `item` is the snapshot, if the step is about one; `payload` is the step's output.
 
-    `lost_attempts` ended without a record: their worker crashed, or their time ran out.
+    `lost_attempts` counts attempts that ended without a record, after a crash of the worker or a timeout.
     """
 
     __tablename__ = "async_jobs"

@@ -1,4 +1,4 @@
-"""The declarative base and the column types that recur."""
+"""The declarative base and the shared column types."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -24,13 +24,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 Json: TypeAlias = Any
-"""What JSON can hold."""
+"""A JSON value."""
 
 Id = Annotated[UUID, mapped_column(primary_key=True)]
 Code = Annotated[str, mapped_column(String(64))]
-"""A short label chosen by this code: an action, a reason, a rule."""
+"""A short label that the code defines: an action, a reason, a rule."""
 Hash = Annotated[str, mapped_column(String(64))]
-"""SHA-256 in hex."""
+"""A SHA-256 hash in hex."""
 Document = Annotated[Json, mapped_column(JSONB(none_as_null=True))]
 Points = Annotated[Decimal, mapped_column(Numeric(7, 4))]
 Cents = Annotated[Decimal, mapped_column(Numeric(14, 6))]
@@ -58,10 +58,10 @@ class Base(DeclarativeBase):
 
 
 def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
-    """A check that the column holds one of a closed set of labels."""
+    """Return a check constraint that limits the column to a closed set of labels."""
     return CheckConstraint(f"{column} IN ({', '.join(repr(str(value)) for value in values)})", name=column)
 
 
 def table_of(row: type[Base]) -> Table:
-    """The plain table: statements over it skip the object mapper, which costs more than they do."""
+    """Return the plain table. Statements on it skip the object mapper, which costs more than the statements."""
     return cast(Table, row.__table__)

@@ -1,6 +1,6 @@
-"""Content: roles, questions, micro-credentials, their versions and their vectors.
+"""Tables of content: roles, questions, credentials, their versions and their vectors.
 
-Content is never deleted: what goes becomes inactive, because results point to it.
+Content is never deleted, because results refer to it. Withdrawn content becomes inactive.
 """
 
 from datetime import date, datetime
@@ -38,7 +38,7 @@ class RoleRow(Base):
 
 
 class QuestionRow(Base):
-    """`position` is the question's place among its role's."""
+    """A question of a role; `position` orders the role's questions."""
 
     __tablename__ = "questions"
     __table_args__ = (
@@ -65,7 +65,7 @@ class QuestionRow(Base):
 
 
 class CredentialRow(Base):
-    """A micro-credential. `text_hash` is that of the text its vectors are made of; `search` its words."""
+    """A micro-credential. `text_hash` is the hash of the text that is embedded; `search` is its full-text vector."""
 
     __tablename__ = "credential_catalog"
     __table_args__ = (
@@ -96,7 +96,7 @@ class CredentialRow(Base):
 
 
 class EmbeddingArtifactRow(Base):
-    """The vector of one text by one model. Immutable, so that an old trace keeps what it was found by."""
+    """The vector of a text by a model. Immutable, so that an old trace still refers to the vector that found it."""
 
     __tablename__ = "embedding_artifacts"
     __table_args__ = (
@@ -122,7 +122,7 @@ class EmbeddingArtifactRow(Base):
 
 
 class LearnerCredentialRow(Base):
-    """A credential that a learner holds already."""
+    """A credential that a learner has already earned."""
 
     __tablename__ = "learner_credentials"
 
@@ -133,7 +133,7 @@ class LearnerCredentialRow(Base):
 
 
 class ContentVersionRow(Base):
-    """Every version of every role, question and credential that was ever loaded, whole."""
+    """A complete version of a role, question or credential. Every loaded version is stored."""
 
     __tablename__ = "content_versions"
     __table_args__ = (one_of("entity_type", ("role", "question", "credential")),)
@@ -148,7 +148,7 @@ class ContentVersionRow(Base):
 class CatalogImportRow(Base):
     """An import of credentials: all rows or none, with a report per row.
 
-    `credential_ids` are those it added or changed, which need a vector before it is finished.
+    `credential_ids` are the added or changed credentials. The import ends when each of them has a vector.
     """
 
     __tablename__ = "catalog_imports"
@@ -168,7 +168,7 @@ class CatalogImportRow(Base):
 
 
 class CatalogSearchRow(Base):
-    """What somebody searches for, until a worker has read it: the engine carries the id, never the words."""
+    """The words of a catalogue search, until a worker reads them. Workflow histories hold the id, never the words."""
 
     __tablename__ = "catalog_searches"
     __table_args__ = ({"prefixes": ["UNLOGGED"]},)

@@ -1,4 +1,4 @@
-"""What people make of results: learners' reactions and reviewers' levels."""
+"""Tables of human feedback: learners' reactions to recommendations and reviewers' levels of essays."""
 
 from uuid import UUID
 
@@ -9,9 +9,9 @@ from persistence.tables.base import Base, Created, Document, Id, one_of
 
 
 class FeedbackRow(Base):
-    """A reaction to a recommendation as its `revision` stood; `credential_id` null means to all of its items.
+    """A reaction to the given `revision` of a recommendation. `credential_id` null: it is about all items.
 
-    `organization_id` is the learner's, filled by a trigger.
+    `organization_id` is the learner's; a trigger sets it.
     """
 
     __tablename__ = "recommendation_feedback"
@@ -36,7 +36,7 @@ class FeedbackRow(Base):
 
 
 class EssayReviewRow(Base):
-    """A person's levels {criterion: level} for one essay; `published_revision` null until a result holds them."""
+    """A reviewer's levels {criterion: level} of an essay. `published_revision` is null until a result includes them."""
 
     __tablename__ = "essay_reviews"
     __table_args__ = (

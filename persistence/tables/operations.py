@@ -1,4 +1,4 @@
-"""Who did what, what it cost, and which requests were seen before."""
+"""Tables of operations: audit trail, denied requests, metrics and idempotency keys."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -21,11 +21,12 @@ from persistence.tables.base import Base, Code, Created, Document, Hash, Id
 
 
 class AuditLogRow(Base):
-    """Append-only by a trigger. Holds opaque ids and codes only, without foreign keys: rows outlive their subjects.
+    """A row of the append-only audit trail (a trigger enforces it). It holds opaque ids and codes only.
 
-    Sealed afterwards (`audit_seal`): `position` is the row's place in the chain, `hash` its link. `seq` is the order
-    of insertion, with gaps where transactions were rolled back. Triggers (migration 0010) set `created_at`, leave a
-    new row unsealed and accept a seal only where it continues the chain.
+    It has no foreign keys, so that rows outlive the things they name. Rows are sealed later (`audit_seal`): `position`
+    is the row's place in the chain, `hash` its link. `seq` is the order of insertion, with gaps where transactions were
+    rolled back. Triggers (migration 0010) set `created_at`, clear the seal of a new row and accept a seal only if it
+    continues the chain.
     """
 
     __tablename__ = "audit_logs"
@@ -57,9 +58,9 @@ class AuditLogRow(Base):
 
 
 class DeniedRequestsRow(Base):
-    """How many requests of a principal were refused with 403 in the hour from `hour`.
+    """The number of a principal's requests that were refused with 403 in the hour that starts at `hour`.
 
-    `user_id` is that of a person or the id of an API key.
+    `user_id` is the id of a user or of an API key.
     """
 
     __tablename__ = "denied_requests"
@@ -70,7 +71,7 @@ class DeniedRequestsRow(Base):
 
 
 class MetricSnapshotRow(Base):
-    """One measured number; `metric_type` names it with its unit."""
+    """A measured number; `metric_type` names the metric and its unit."""
 
     __tablename__ = "metric_snapshots"
     __table_args__ = (
@@ -87,10 +88,10 @@ class MetricSnapshotRow(Base):
 
 
 class IdempotencyKeyRow(Base):
-    """The answer that was given to a key, committed with its effect. A platform admin has no organization.
+    """The stored response of a request with an idempotency key, committed with the request's effect.
 
-    `user_id` is that of a person or the id of an API key.
-    `hash_key_id` names the key of `request_hash`; null in rows of releases that did not store it.
+    `user_id` is the id of a user or of an API key. `organization_id` is null for a platform admin. `hash_key_id` names
+    the key of `request_hash`; it is null in rows of releases that did not store it.
     """
 
     __tablename__ = "idempotency_keys"

@@ -1,4 +1,4 @@
-"""Partners, the people they bring and their sessions."""
+"""Tables of organizations, users, API keys and sessions."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from persistence.tables.base import Base, Created, Document, Hash, Id, Updated, 
 
 
 class OrganizationRow(Base):
-    """`answers_kept_days`: answers of results older than this are deleted; null keeps them."""
+    """A training provider. `answers_kept_days`: retention of answers after the result, in days; null keeps them."""
 
     __tablename__ = "organizations"
     __table_args__ = (
@@ -26,7 +26,7 @@ class OrganizationRow(Base):
 
 
 class UserRow(Base):
-    """A person. `organization_id` null: a platform admin. Erased people stay as blanked rows, so nothing cascades.
+    """A user. `organization_id` null: a platform admin. The row of an erased user stays with blank fields.
 
     `must_change_password` is true after an administrator has set the password.
     """
@@ -58,7 +58,7 @@ class UserRow(Base):
 
 
 class ApiKeyRow(Base):
-    """An organization's API key, by hash. `prefix` is how the key begins, for people to recognize it."""
+    """An organization's API key, stored as a hash. `prefix` is the start of the key, so that admins recognize it."""
 
     __tablename__ = "api_keys"
     __table_args__ = (
@@ -79,7 +79,7 @@ class ApiKeyRow(Base):
 
 
 class RefreshTokenRow(Base):
-    """One refresh token, by hash; a used one that comes back revokes its whole family."""
+    """A refresh token, stored as a hash. Using a used token again revokes its whole family."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (

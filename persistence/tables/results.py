@@ -1,6 +1,6 @@
-"""The current result of an assessment, every revision of it, and the model answers it was bought with.
+"""Tables of results: the current result of an assessment, all its revisions and the paid model replies.
 
-The current rows have one place each (unique constraints); `result_revisions` keeps what they said before.
+Unique constraints allow one current row each; `result_revisions` stores the earlier results.
 """
 
 from datetime import date, datetime
@@ -14,7 +14,7 @@ from persistence.tables.base import Base, Cents, Created, Document, Hash, Id, Na
 
 
 class RuleScoreRow(Base):
-    """`score` in points; `rules_applied` holds the rule, `max_points` and `fraction`."""
+    """`score` is in points; `rules_applied` holds the rule, `max_points` and `fraction`."""
 
     __tablename__ = "rule_scores"
     __table_args__ = (
@@ -34,7 +34,7 @@ class RuleScoreRow(Base):
 
 
 class EssayScoreRow(Base):
-    """`score` in points, null when the grader abstained; `response_payload` is the whole verdict."""
+    """`score` is in points, null when the grader abstained; `response_payload` is the complete verdict."""
 
     __tablename__ = "essay_scores"
     __table_args__ = (
@@ -57,7 +57,7 @@ class EssayScoreRow(Base):
 
 
 class RecommendationRow(Base):
-    """`revision` is the published one; `skills` the learner's profile {skill: score} as neighbours compare it."""
+    """`revision` is the published one; `skills` is the learner's profile {skill: score} that KNN compares."""
 
     __tablename__ = "recommendations"
     __table_args__ = (
@@ -79,7 +79,7 @@ class RecommendationRow(Base):
 
 
 class RecommendationItemRow(Base):
-    """`features` are the numbers that ranked it, by name; `source_trace_ids` its evidence."""
+    """`features` holds the ranking features by name; `source_trace_ids` refer to the evidence."""
 
     __tablename__ = "recommendation_items"
     __table_args__ = (
@@ -99,7 +99,7 @@ class RecommendationItemRow(Base):
 
 
 class RagTraceRow(Base):
-    """A catalogue text found for a gap in `skill`. Artifacts are kept as long as a trace names them."""
+    """A catalogue text that a search found for a gap in `skill`. Artifacts are kept while a trace refers to them."""
 
     __tablename__ = "rag_traces"
     __table_args__ = (
@@ -120,7 +120,7 @@ class RagTraceRow(Base):
 
 
 class ResultRevisionRow(Base):
-    """A published result, whole and immutable."""
+    """A published result, complete and immutable."""
 
     __tablename__ = "result_revisions"
 
@@ -131,9 +131,9 @@ class ResultRevisionRow(Base):
 
 
 class ModelAnswerRow(Base):
-    """The ledger: an intent with a lease before the call, the raw reply before it is parsed. Bought once per key.
+    """A row of the ledger: a reservation with a lease before the call, the raw reply after it. One paid call per key.
 
-    `reserved_cents` is what the call may cost, held back from the spending of `reserved_on` while it is under way.
+    `reserved_cents` is the maximum cost of a call in progress; it counts towards the spending of the day `reserved_on`.
     """
 
     __tablename__ = "model_answers"
@@ -183,7 +183,7 @@ class ModelAnswerRow(Base):
 
 
 class ModelSpendingRow(Base):
-    """What an organization's calls of a UTC day have cost, with what is reserved for those under way."""
+    """The cost of an organization's calls on a UTC day, including the reservations of calls in progress."""
 
     __tablename__ = "model_spending"
 

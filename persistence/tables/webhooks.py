@@ -1,4 +1,4 @@
-"""Events for partners, one delivery per subscribed endpoint, and every attempt."""
+"""Tables of webhooks: endpoints, events, one delivery per subscribed endpoint, and every attempt."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,10 +12,10 @@ DELIVERY_STATUSES = ("pending", "delivered", "dead_letter", "cancelled")
 
 
 class WebhookEndpointRow(Base):
-    """A partner's endpoint. Secrets are ciphertext; the previous one signs too until `previous_secret_until`.
+    """A partner's endpoint. Its secrets are encrypted; the previous secret also signs until `previous_secret_until`.
 
-    A deleted one is disabled and without secrets; its row stays, so that the delivery log does. `paced_until` is the
-    first turn that its rate limit has left.
+    A deleted endpoint is disabled and has no secrets; its row stays, because the delivery log refers to it.
+    `paced_until` is the next free time slot of its rate limit.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -41,10 +41,11 @@ class WebhookEndpointRow(Base):
 
 
 class WebhookEventRow(Base):
-    """`body` holds the exact bytes that every attempt sends.
+    """An event. `body` holds the exact bytes that every attempt sends.
 
-    `unsubscribed`: no endpoint wanted it when it happened. A trigger (migration 0003) rolls up the deliveries, under a
-    lock on this row: the pending ones first, then the last delivery to each endpoint.
+    `unsubscribed`: no endpoint subscribed to its type when it occurred. A trigger (migration 0003) computes the event's
+    status from its deliveries while it locks this row: pending deliveries first, then the last delivery to each
+    endpoint.
     """
 
     __tablename__ = "webhook_events"
@@ -69,9 +70,9 @@ class WebhookEventRow(Base):
 
 
 class WebhookDeliveryRow(Base):
-    """The n-th delivery (from 1) of an event to an endpoint; redelivery makes the next one.
+    """The n-th delivery (from 1) of an event to an endpoint; each redelivery has the next number.
 
-    `turn_at` is the turn that the next attempt has where the endpoint has a rate limit.
+    `turn_at` is the time slot of the next attempt, if the endpoint has a rate limit.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -100,7 +101,7 @@ class WebhookDeliveryRow(Base):
 
 
 class WebhookAttemptRow(Base):
-    """One request and what came of it. `response_excerpt` is at most 1 KiB, without NULs."""
+    """A request to an endpoint and its outcome. `response_excerpt` is at most 1 KiB, without NUL characters."""
 
     __tablename__ = "webhook_attempts"
     __table_args__ = (

@@ -1,1 +1,1 @@
-"""Stores of vectors: the port `CredentialIndex` on each of them."""
+"""Vector stores: implementations of the port `CredentialIndex`."""

@@ -1,4 +1,4 @@
-"""An index that answers although the store it prefers does not."""
+"""A credential index with a fallback store."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from persistence.vectors.ranking import check_search
 
 FAILURES: Final = 5
 OPEN_S: Final = 10
-"""After so many failures in a row the preferred store is left alone for so long."""
+"""The circuit breaker opens after FAILURES failures in a row and stays open for OPEN_S seconds."""
 CHECKED_FOR_S: Final = 30.0
 
 log = structlog.get_logger(__name__)
@@ -27,17 +27,18 @@ Repair = Callable[[], Awaitable[None]]
 
 
 class FallbackIndex:
-    """Searches `primary`; where that is away, slow, broken or not whole, `fallback`, and says so.
+    """Search `primary`, and `fallback` when the primary is unreachable, slow, broken or incomplete.
 
-    `is_whole` tells whether the primary holds what it should; it is asked at most every `checked_for_s` while the
-    answer is yes. When it is no, `repair` is called, whose failure is only logged.
+    A result of the fallback is marked as degraded. `is_whole` returns whether the primary has all its entries. A
+    positive result is cached for `checked_for_s` seconds. A negative result calls `repair`; a failure of `repair` is
+    only logged.
 
     Raises:
-        InvalidInput: a limit below 1, or a vector that is none.
-        StorageUnavailable: the fallback is away too.
+        InvalidInput: the limit is below 1, or a vector is not valid.
+        StorageUnavailable: the fallback is unreachable as well.
     """
 
-    def __init__(  # noqa: PLR0913  # two stores, and what may be known about the first
+    def __init__(  # noqa: PLR0913  # two stores and the check of the first one
         self,
         primary: CredentialIndex,
         fallback: CredentialIndex,
@@ -68,17 +69,17 @@ class FallbackIndex:
         return replace(found, degraded_reason=DegradedReason.VECTOR_STORE_FALLBACK)
 
     async def _check(self) -> None:
-        """Raises ExternalServiceError where the primary lacks what it should hold."""
+        """Raise ExternalServiceError when the primary is incomplete."""
         if time.monotonic() < self._whole_until:
             return
         if not await self._is_whole():
-            await self._call_for_repair()
+            await self._request_repair()
             raise ExternalServiceError(
-                "The index is not there, not whole or not ours: the run catalog-embedding rebuilds it"
+                "The index is missing, incomplete or has another schema; the workflow catalog-embedding rebuilds it"
             )
         self._whole_until = time.monotonic() + self._checked_for_s
 
-    async def _call_for_repair(self) -> None:
+    async def _request_repair(self) -> None:
         try:
             await self._repair()
         except ExternalServiceError:

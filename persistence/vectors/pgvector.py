@@ -1,4 +1,4 @@
-"""Hybrid search in PostgreSQL: cosine over pgvector and full text, fused."""
+"""Hybrid search in PostgreSQL: cosine similarity (pgvector) and full text, fused into one score."""
 
 import json
 from collections.abc import Sequence
@@ -13,24 +13,26 @@ from persistence.database_errors import storage_errors
 from persistence.vectors.ranking import WORD_SHARE, check_search, pool_of
 
 FEW: Final = 1_000
-"""So many credentials of the wanted skills are compared one by one, exactly; for more the vector index is walked."""
+"""Up to this many credentials with the wanted skills are compared exactly, without the vector index."""
 RANKED: Final = 1_000
-"""About so many credentials are ranked by words, those with the query's rarest words: what stands in much of a large
-catalogue says little about any of it, and ranking all of that takes seconds."""
+"""About this many credentials, those with the query's rarest words, are ranked by full text. A word that is frequent
+in a large catalogue hardly distinguishes credentials, and ranking all its matches takes seconds."""
 CANDIDATES: Final = 400
-"""What a walk through the vector index keeps in view (`hnsw.ef_search`): more finds more of the nearest, slower."""
+"""The candidate list of a vector index scan (`hnsw.ef_search`): a longer list finds more of the nearest, more
+slowly."""
 WALKED: Final = 20_000
-"""How far such a walk goes at most, which is pgvector's own bound (`hnsw.max_scan_tuples`)."""
+"""The maximum length of an index scan; pgvector has the same limit (`hnsw.max_scan_tuples`)."""
 
-# One statement for all queries. A current vector is one of the text as it stands now, by this model. Both parts of the
-# score are spread to 0..1 over what was found: cosines of a catalogue lie too close together to be added to ranks.
-# Words are alternatives, because a query describes a skill in more words than a credential repeats.
+# One statement runs all queries. It uses only vectors of this model whose text is the credential's current text. Both
+# parts of the score are scaled to 0..1 over the hits, because the cosines of a catalogue are too close together to be
+# added to text ranks. The words of a query are alternatives (OR), because a query describes a skill in more words than
+# a credential has.
 #
-# The vector index returns neighbours before withdrawn and stale ones are dropped, so it goes on until there are enough
-# (pgvector before 0.8 cannot, and finds what is left of :candidates), in nearly the right order: the pool is sorted
-# anyway, and the strict order loses some of the nearest. It is read by a query of its own with a LIMIT, and OFFSET 0
-# stands beside it, or the planner would sort all vectors there are: it cannot know how many pass the filters, and takes
-# it for hardly any.
+# Withdrawn and outdated entries are filtered after the vector index scan, so the scan continues until there are enough
+# rows. pgvector before 0.8 cannot continue; it returns what remains of :candidates. The scan returns rows nearly in
+# order: the pool is sorted later, and strict order would lose some of the nearest. The scan is a separate subquery with
+# a LIMIT, and OFFSET 0 stops the planner from merging it: it cannot estimate how many rows pass the filters, expects
+# very few, and would sort all vectors.
 _SEARCH: Final = text("""
 WITH setting AS MATERIALIZED (
   SELECT set_config('hnsw.ef_search', :candidates, true),
@@ -99,17 +101,17 @@ FROM query CROSS JOIN LATERAL (
 ) AS hit
 ORDER BY query.n, hit.score DESC, hit.credential_id
 """).bindparams(
-    # Written into the statement: a plan for limits that it does not know never looks worth keeping.
+    # Limits are literals in the statement: the planner never prefers a cached plan when it does not know the limits.
     *(bindparam(name, type_=Integer, literal_execute=True) for name in ("pool", "few", "ranked", "walked", "limit")),
 )
 
 
 class PgVectorIndex:
-    """A CredentialIndex over the vectors of one provider's model.
+    """The port `CredentialIndex` over the vectors of one provider's model.
 
     Raises:
-        InvalidInput: a limit below 1, or a vector that is none.
-        StorageUnavailable: the database is away or overloaded.
+        InvalidInput: the limit is below 1, or a vector is not valid.
+        StorageUnavailable: the database is unreachable or overloaded.
     """
 
     def __init__(self, engine: AsyncEngine, provider: str, model: str) -> None:
@@ -135,7 +137,7 @@ class PgVectorIndex:
             "limit": limit,
         }
         with storage_errors():
-            # Committed, because psycopg forgets what it prepared when a transaction is rolled back.
+            # Committed, because psycopg discards its prepared statements when a transaction is rolled back.
             async with self._engine.begin() as connection:
                 rows = (await connection.execute(_SEARCH, values)).all()
         for row in rows:
@@ -151,7 +153,7 @@ class PgVectorIndex:
 
 
 def _document(queries: Sequence[SearchQuery]) -> str:
-    """The queries as one JSON parameter; pgvector reads an array of numbers as it stands."""
+    """Return the queries as one JSON parameter; pgvector parses a JSON array of numbers as a vector."""
     return json.dumps(
         [
             {"n": n, "words": query.text, "vector": list(query.vector), "skills": query.skills}

@@ -1,4 +1,4 @@
-"""What all stores rank by, and what none of them searches for."""
+"""The ranking parameters and the input check that all vector stores share."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,10 +8,10 @@ from domain.recommending.ports import SearchQuery
 from domain.recommending.vectors import check_vector
 
 WORD_SHARE: Final = 0.2
-"""The words' part of the fused score; the rest is the cosine's. Each is spread to 0..1 over what was found."""
+"""The weight of the text rank in the fused score; the rest is the cosine's. Both are scaled to 0..1 over the hits."""
 POOL: Final = 4
 LEAST_POOL: Final = 40
-"""Words and vectors each find so many times the limit, but at least so many, before they are fused."""
+"""Text search and vector search each return POOL times the limit, at least LEAST_POOL hits, before they are fused."""
 
 
 def pool_of(limit: int) -> int:
@@ -19,8 +19,8 @@ def pool_of(limit: int) -> int:
 
 
 def check_search(queries: Sequence[SearchQuery], limit: int) -> None:
-    """Raises InvalidInput for a limit below 1 and for a vector that is none."""
+    """Raise InvalidInput when the limit is below 1 or a vector is not valid."""
     if limit < 1:
-        raise InvalidInput("A search returns at least one hit")
+        raise InvalidInput("The limit of a search must be at least 1")
     for query in queries:
         check_vector(query.vector)

@@ -1,4 +1,4 @@
-"""Hybrid search in Weaviate: HNSW over our own vectors and BM25, fused by relative score."""
+"""Hybrid search in Weaviate: HNSW over the stored vectors and BM25, fused by relative score."""
 
 import asyncio
 import logging
@@ -28,18 +28,19 @@ from persistence.vectors.ranking import WORD_SHARE, check_search
 from persistence.vectors.weaviate_schema import ARTIFACT_ID, SKILLS, WORDS, alias_of
 
 TIES: Final = 10
-"""Hits fetched beyond the limit, so that ties at the limit break by id and not by chance."""
+"""Extra hits above the limit, so that ties at the limit are resolved by id in every search."""
 RECONNECT_MS: Final = 1_000
-"""gRPC itself waits up to two minutes before it tries a server again that was away."""
+"""The longest reconnect delay. The default of gRPC is two minutes."""
 
-# The client's own log prints whole objects when one of a batch is refused.
+# The client logs whole objects when one of a batch is rejected.
 logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)
 
 
 class WeaviateSettings(BaseSettings):
-    """`WEAVIATE_URL`: http(s)://host[:port]; https means TLS for gRPC too, whose host is the same unless it is set.
+    """Read `WEAVIATE_URL`: http(s)://host[:port]; with https, gRPC uses TLS too.
 
-    `deadline_s` bounds a whole search, `write_timeout_s` each batch of a build.
+    `grpc_host` defaults to the host of the URL. `deadline_s` is the timeout of a whole search, `write_timeout_s` that
+    of each batch of a build.
     """
 
     model_config = SettingsConfigDict(
@@ -63,7 +64,7 @@ class WeaviateSettings(BaseSettings):
 
 
 class Weaviate:
-    """A connection that is made with the first call and again after a failure to make it: the server may be away."""
+    """A connection that opens at the first call. The next call retries a failed connection attempt."""
 
     def __init__(self, settings: WeaviateSettings) -> None:
         self._client = _client(settings)
@@ -102,21 +103,23 @@ def _client(settings: WeaviateSettings) -> WeaviateAsyncClient:
             timeout=Timeout(query=settings.deadline_s, insert=settings.write_timeout_s, init=settings.deadline_s),
             grpc_config=GrpcConfig(channel_options=[("grpc.max_reconnect_backoff_ms", RECONNECT_MS)]),
         ),
-        skip_init_checks=True,  # they would also ask PyPI for the client's newest version
+        skip_init_checks=True,  # the checks would also ask PyPI for the client's newest version
     )
 
 
 @contextmanager
 def weaviate_errors() -> Iterator[None]:
-    """Whatever goes wrong between us and the server becomes ExternalServiceError, without what was sent."""
+    """Raise ExternalServiceError for every failure of a call to Weaviate, without the data that was sent."""
     try:
         yield
     except (WeaviateBaseError, HTTPError, OSError) as error:
-        raise ExternalServiceError(f"Weaviate failed: {type(error).__name__}. See that WEAVIATE_URL answers") from error
+        raise ExternalServiceError(
+            f"Weaviate failed: {type(error).__name__}. Check that the server at WEAVIATE_URL responds"
+        ) from error
 
 
 class WeaviateIndex:
-    """A CredentialIndex over the live collection of one provider's model."""
+    """The port `CredentialIndex` over the live collection of one provider's model."""
 
     def __init__(self, weaviate: Weaviate, provider: str, model: str) -> None:
         self._weaviate = weaviate
@@ -133,7 +136,7 @@ class WeaviateIndex:
 
 async def _search(collection: CollectionAsync[Any, Any], query: SearchQuery, limit: int) -> tuple[SearchHit, ...]:
     found = await collection.query.hybrid(
-        query.text or None,  # an empty text is refused
+        query.text or None,  # Weaviate rejects an empty text
         vector=list(query.vector),
         alpha=1 - WORD_SHARE,
         query_properties=list(WORDS),
@@ -151,9 +154,9 @@ async def _search(collection: CollectionAsync[Any, Any], query: SearchQuery, lim
 def _hit(query: SearchQuery, found: Object[Any, Any]) -> SearchHit:
     artifact_id, vector = found.properties.get(ARTIFACT_ID), found.vector.get("default")
     if not isinstance(artifact_id, UUID) or not vector:
-        raise ExternalServiceError("Weaviate holds something else than credentials under this name")
+        raise ExternalServiceError("The Weaviate collection contains objects that are not credentials")
     return SearchHit(
-        credential_id=UUID(int=found.uuid.int),  # the client's own class compares unlike UUID
+        credential_id=UUID(int=found.uuid.int),  # the client's own class is not equal to UUID
         artifact_id=UUID(int=artifact_id.int),
         similarity=sum(map(mul, query.vector, vector)),
         score=found.metadata.score or 0.0,

@@ -1,4 +1,4 @@
-"""What a collection of credentials is in Weaviate, as code: one collection a build, an alias in front."""
+"""The Weaviate schema of credentials: each build of the index is a collection, and an alias points to the live one."""
 
 import re
 from typing import Final
@@ -14,7 +14,7 @@ SKILLS: Final = "skills"
 ARTIFACT_ID: Final = "artifact_id"
 
 WORDS: Final = (f"{TITLE}^2", DESCRIPTION)
-"""What BM25 reads; a word of the title counts twice."""
+"""The properties that BM25 searches; a word in the title counts twice."""
 
 PROPERTIES: Final = (
     Property(name=TITLE, data_type=DataType.TEXT, index_filterable=False),
@@ -22,7 +22,7 @@ PROPERTIES: Final = (
     Property(
         name=SKILLS,
         data_type=DataType.TEXT_ARRAY,
-        tokenization=Tokenization.FIELD,  # a skill is its whole name
+        tokenization=Tokenization.FIELD,  # a skill's name is one token
         index_searchable=False,
     ),
     Property(name=ARTIFACT_ID, data_type=DataType.UUID, index_filterable=False),
@@ -35,12 +35,12 @@ VECTORS: Final = Configure.Vectors.self_provided(
 
 
 def alias_of(provider: str, model: str) -> str:
-    """The name that is searched: one a provider's model, so that vectors of different ones never meet."""
+    """Return the alias of a provider's model. Each model has its own: vectors of two models are never compared."""
     readable = re.sub(r"[^A-Za-z0-9]+", "_", f"{provider}_{model}")
     return f"Credentials_{readable}_{content_hash([provider, model])[:8]}"
 
 
 def is_ours(config: CollectionConfig) -> bool:
-    """Whether a collection has the properties that are searched, each of its type."""
+    """Whether a collection has all searched properties with the right types."""
     types = {each.name: each.data_type for each in config.properties}
     return all(types.get(each.name) == each.dataType for each in PROPERTIES)

@@ -1,4 +1,4 @@
-"""Builds and changes the index in Weaviate."""
+"""Write the credential index in Weaviate."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -81,7 +81,9 @@ class WeaviateIndexWriter:
             if await client.alias.get(alias_name=self._alias):
                 await client.alias.update(alias_name=self._alias, new_target_collection=build)
             else:
-                await client.collections.delete(self._alias)  # a collection made by hand, where the alias belongs
+                await client.collections.delete(
+                    self._alias
+                )  # a collection that an operator created under the alias's name
                 await client.alias.create(alias_name=self._alias, target_collection=build)
             await self._drop_builds()
         log.info("index_build_finished", build=build)
@@ -98,15 +100,15 @@ class WeaviateIndexWriter:
         return total >= at_least
 
     async def _collection(self, build: str | None) -> CollectionAsync[Any, Any]:
-        """Checked first: an insert into a collection that does not exist makes one of whatever it is given."""
+        """Return an existing collection. An insert into a missing one would create it with a guessed schema."""
         client = await self._weaviate.client()
         name = build or self._alias
         if not await client.collections.exists(name):
-            raise NotFound(f"Weaviate has no index {name}")
+            raise NotFound(f"Weaviate has no collection {name}")
         return client.collections.use(name)
 
     async def _drop_builds(self) -> None:
-        """All but the one behind the alias."""
+        """Delete all builds except the live one."""
         client = await self._weaviate.client()
         live = await client.alias.get(alias_name=self._alias)
         for name in await client.collections.list_all():

@@ -49,7 +49,7 @@ from tests.support.fakes import (
 
 SECRET = "a-secret-for-tests-of-32-bytes-or-more"
 UNLIMITED = RateLimitSettings(writes="100000/minute", reads="100000/minute", login="100000/minute")
-BOX = SecretCipher([DEVELOPMENT_KEY])
+CIPHER = SecretCipher([DEVELOPMENT_KEY])
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ def app(
     services = assemble(
         settings,
         Queries(api_engine),
-        RequestDatabase(api_engine, BOX),
+        RequestDatabase(api_engine, CIPHER),
         all_runs,
         partners=webhooks(api_engine, all_deliveries),
         people=people(api_engine),

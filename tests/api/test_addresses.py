@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.security.passwords import hash_password
-from persistence.repositories.accounts import Account, ensure_accounts
+from persistence.repositories.accounts import NewAccount, ensure_accounts
 from persistence.tables import UserRow
 from tests.api.conftest import Api
 
@@ -61,7 +61,7 @@ async def test_no_account_is_created_with_such_an_address(api: Api, email: str) 
 
 async def test_commands_create_no_account_with_such_an_address(api: Api, password_hash: str) -> None:
     engine = api.sessions.kw["bind"]
-    account = Account(email=f"advİsor.{uuid4()}@example.org", password_hash=password_hash, role="advisor")
+    account = NewAccount(email=f"advİsor.{uuid4()}@example.org", password_hash=password_hash, role="advisor")
     with pytest.raises(ValueError, match="ASCII"):
         await ensure_accounts(engine, "demo", "Demo", [account])
     async with AsyncSession(engine) as session:

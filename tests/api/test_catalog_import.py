@@ -175,7 +175,7 @@ async def test_many_bad_rows_name_some_and_count_the_rest(api: Api, admin: Perso
     answer = await send(api, admin, *(an_entry(f"k{number}", hours=0) for number in range(80)))
 
     assert len(answer.json()["details"]) == 50
-    assert answer.json()["message"].endswith("80 problems in 80 of 80 rows, 30 of them are not named")
+    assert answer.json()["message"].endswith("80 problems in 80 of 80 rows (the first 50 are listed)")
 
 
 async def test_what_catalogue_texts_say_is_only_data(api: Api, admin: Person, key: str) -> None:

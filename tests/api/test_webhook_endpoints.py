@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 
 from persistence.repositories.endpoints import MAX_ENDPOINTS
 from persistence.tables import WebhookEndpointRow
-from tests.api.conftest import BOX, Api
+from tests.api.conftest import CIPHER, Api
 from tests.api.partner import TYPES, URL, Partner
 from tests.support.fakes import RecordingDeliveries
 
@@ -48,7 +48,7 @@ async def test_a_secret_is_stored_sealed(partner: Partner) -> None:
 
     stored = (await partner.endpoint_row(made["endpoint_id"])).secret
 
-    assert BOX.open(stored) == made["secret"]
+    assert CIPHER.decrypt(stored) == made["secret"]
     assert made["secret"].removeprefix("whsec_").encode() not in stored
 
 
@@ -245,7 +245,7 @@ async def test_a_replaced_secret_signs_for_another_day(partner: Partner) -> None
     rotated = (await partner.call("POST", f"/endpoints/{made['endpoint_id']}/rotate-secret")).json()
 
     row = await partner.endpoint_row(made["endpoint_id"])
-    assert (BOX.open(row.secret), BOX.open(row.previous_secret)) == (rotated["secret"], made["secret"])
+    assert (CIPHER.decrypt(row.secret), CIPHER.decrypt(row.previous_secret)) == (rotated["secret"], made["secret"])
     assert abs(row.previous_secret_until - row.updated_at - timedelta(hours=24)) < timedelta(seconds=1)
     assert datetime.fromisoformat(rotated["previous_secret_until"]) == row.previous_secret_until
     assert rotated["secret"] != made["secret"]
@@ -258,7 +258,7 @@ async def test_only_the_last_two_secrets_sign(partner: Partner) -> None:
     second, third = [(await partner.call("POST", path)).json() for _ in range(2)]
 
     row = await partner.endpoint_row(first["endpoint_id"])
-    assert (BOX.open(row.secret), BOX.open(row.previous_secret)) == (third["secret"], second["secret"])
+    assert (CIPHER.decrypt(row.secret), CIPHER.decrypt(row.previous_secret)) == (third["secret"], second["secret"])
 
 
 async def test_nobody_finds_a_deleted_endpoint(partner: Partner) -> None:

@@ -31,7 +31,7 @@ from persistence.repositories.events import delivery_row
 from tests.benchmarks import report
 from tests.benchmarks.bench import READY_WITHIN_S, Servers
 from tests.benchmarks.plain_httpx import QUEUE, PlainWorkflow, Post
-from tests.support.partners import BOX, a_secret
+from tests.support.partners import CIPHER, a_secret
 from workflows.engine import search_attributes
 from workflows.engine.client import connect
 from workflows.engine.delivery_runs import TemporalDeliveryRuns
@@ -100,7 +100,7 @@ def _register(database_url: str, address: str) -> None:
             connection.execute(
                 "INSERT INTO webhook_endpoints (id, organization_id, url, event_types, secret)"
                 " VALUES (%s, %s, %s, '{assessment.completed}', %s)",
-                [endpoint_id, ORGANIZATION, f"{address}/{name}", BOX.seal(a_secret())],
+                [endpoint_id, ORGANIZATION, f"{address}/{name}", CIPHER.encrypt(a_secret())],
             )
 
 

@@ -18,7 +18,7 @@ from deploy.migrate import AppRoleSettings
 from deploy.smoke import SmokeSettings
 from deploy.smoke_account import SmokeAccountSettings
 from persistence.database import DatabaseSettings
-from persistence.encryption import SealingSettings
+from persistence.encryption import EncryptionSettings
 from persistence.erasure_list import ErasureListSettings
 from persistence.repositories.retention import RetentionSettings
 from persistence.vectors.weaviate import WeaviateSettings
@@ -47,7 +47,7 @@ READ_BY: dict[str, tuple[type[BaseSettings], ...]] = {
         HttpSettings,
         MetricsSettings,
         RateLimitSettings,
-        SealingSettings,
+        EncryptionSettings,
         TracingSettings,
         WebhookSettings,
     ),
@@ -60,7 +60,7 @@ READ_BY: dict[str, tuple[type[BaseSettings], ...]] = {
         OpenAIEmbeddingSettings,
         WeaviateSettings,
     ),
-    "worker-webhooks": (*EVERY_WORKER, SealingSettings, WebhookSettings),
+    "worker-webhooks": (*EVERY_WORKER, EncryptionSettings, WebhookSettings),
 }
 OUTSIDE: set[type[BaseSettings]] = {SmokeAccountSettings, SmokeSettings, StackSettings}
 """Settings of programs that run outside the containers."""

@@ -18,7 +18,7 @@ from deploy.migrate import AppRoleSettings
 from deploy.smoke import SmokeSettings
 from deploy.smoke_account import SmokeAccountSettings
 from persistence.database import DatabaseSettings
-from persistence.encryption import SealingSettings
+from persistence.encryption import EncryptionSettings
 from persistence.erasure_list import ErasureListSettings
 from persistence.migrations.locks import MigrationSettings
 from persistence.repositories.retention import RetentionSettings
@@ -42,7 +42,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     OpenAISettings,
     RateLimitSettings,
     RetentionSettings,
-    SealingSettings,
+    EncryptionSettings,
     SmokeAccountSettings,
     SmokeSettings,
     StackSettings,

@@ -23,7 +23,7 @@ from persistence.repositories.events import delivery_row
 from tests.faults.recorder import Recorder
 from tests.support.databases import Databases
 from tests.support.deployment import START_TIMEOUT_S, Server, eventually, kill, libpq, stack_environment, stored
-from tests.support.partners import BOX, a_secret
+from tests.support.partners import CIPHER, a_secret
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -62,7 +62,7 @@ class Deliveries(Startable):
         self._run(
             "INSERT INTO webhook_endpoints (id, organization_id, url, event_types, secret)"
             " VALUES (%s, %s, %s, '{assessment.completed}', %s)",
-            *(self.endpoint_id, self.organization_id, self.partner.url, BOX.seal(SECRET)),
+            *(self.endpoint_id, self.organization_id, self.partner.url, CIPHER.encrypt(SECRET)),
         )
         self.start_worker()
 

@@ -1,4 +1,4 @@
-"""Rows of an import, right unless a test makes them wrong."""
+"""Valid rows of an import; tests change them."""
 
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from persistence.tables import CredentialRow
 from tests.support.builders import a_user
 
 SKILL = "SQL querying"
-"""A role of the project's content targets it."""
+"""A skill that a role of the project's content targets."""
 
 
 def an_entry(key: str, **changes: Any) -> dict[str, Any]:

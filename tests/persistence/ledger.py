@@ -1,4 +1,4 @@
-"""The ledger of model answers as its tests use it: each call is a unit of work of its own."""
+"""Helpers for tests of the ledger: each call is a separate unit of work."""
 
 from collections.abc import Awaitable
 from datetime import UTC, date, datetime, timedelta
@@ -21,11 +21,11 @@ PRICE = Decimal("0.4")
 LEASE_S = 65.0
 NOW = datetime.now(UTC)
 TODAY, YESTERDAY = 0, -1
-"""Days as `spending` counts them."""
+"""Days as the keys of `spending`."""
 
 
 async def a_key(session: AsyncSession, assessment: Assessment) -> CompletionKey:
-    """The first answer for the first essay."""
+    """Return the key of the first reply for the first essay."""
     snapshot_id = await session.scalar(
         select(QuestionSnapshotRow.id)
         .where(QuestionSnapshotRow.assessment_id == assessment.id, QuestionSnapshotRow.kind == "text")
@@ -63,7 +63,7 @@ async def reserve(
     price: Decimal | None = PRICE,
     lease_s: float = LEASE_S,
 ) -> datetime:
-    """When the claim lapses."""
+    """Return the end of the lease."""
     intent = Reservation(key=key, lease_s=lease_s, highest_price_cents=price)
     async with database.transaction() as uow:
         claim = await uow.model_answers.reserve(intent, limits)
@@ -79,7 +79,7 @@ async def record(database: Database, key: CompletionKey, reply: Completion) -> b
 
 
 async def release(database: Database, key: CompletionKey, claim: datetime | None = None) -> None:
-    """By whoever holds the claim at the moment, or as the one whose claim lapses then."""
+    """Release the current claim, or the claim whose lease ends at `claim`."""
     async with database.transaction() as uow:
         held = await uow.model_answers._session.scalar(  # type: ignore[attr-defined]  # the SQL one
             select(ModelAnswerRow.lease_until).where(ModelAnswerRow.id == key.id)
@@ -110,7 +110,7 @@ def yesterday() -> date:
 
 
 async def spending(session: AsyncSession, assessment: Assessment) -> dict[int, Decimal]:
-    """The cents of the organization by day, counted from today."""
+    """Return the organization's cents by day, relative to today."""
     found = await session.execute(
         select(ModelSpendingRow.day, ModelSpendingRow.cents).where(
             ModelSpendingRow.organization_id == assessment.organization_id

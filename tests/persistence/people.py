@@ -1,4 +1,4 @@
-"""A person with a row in every table that holds something about people, and a marker in whatever they can write."""
+"""Create a user with a row in every table about users, and a marker text in every field that they can write."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -41,7 +41,7 @@ NOW = datetime.now(UTC)
 
 @dataclass(frozen=True)
 class Marked:
-    """`admin_id` made the account; the answer to that is kept for its replay."""
+    """The ids of a marked user. `admin_id` created the account, and the response to that is stored for replay."""
 
     id: UUID
     organization_id: UUID
@@ -55,7 +55,7 @@ class Marked:
 
 
 async def a_marked_person(session: AsyncSession, database: Database, credentials: list[UUID], marker: str) -> Marked:
-    """A student with a degraded result, reviewed, with feedback, and with a delivery that is pending."""
+    """Create a student with a degraded and reviewed result, with feedback and with a pending delivery."""
     organization_id = await an_organization(session)
     admin_id = await a_user(session, organization_id, role="admin")
     email = f"{marker}-{uuid4()}@example.org"
@@ -64,7 +64,7 @@ async def a_marked_person(session: AsyncSession, database: Database, credentials
     assessment = await an_assessment(
         session, user_id=user_id, status="awaiting_async", submitted_at=NOW, details={"note": marker}
     )
-    await session.commit()  # so that the unit of work sees it; the fixtures' own sessions end a savepoint only
+    await session.commit()  # visible to the unit of work; the fixtures' sessions only end a savepoint
     async with database.transaction() as uow:
         locked, now = await uow.assessments.lock(assessment.id)
         items = await uow.assessments.items(assessment.id)
@@ -186,5 +186,5 @@ async def _mark_account(session: AsyncSession, person: Marked, email: str, crede
 
 
 async def column(session: AsyncSession, person: Marked, name: str) -> Any:
-    """Of the person's account."""
+    """Return a column of the user's row."""
     return await session.scalar(select(getattr(UserRow, name)).where(UserRow.id == person.id))

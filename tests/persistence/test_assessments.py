@@ -42,14 +42,16 @@ async def test_an_assessment_is_locked_with_the_databases_clock(session: AsyncSe
     assert now.tzinfo is not None
 
 
-async def test_what_does_not_exist_cannot_be_locked(database: Database) -> None:
+async def test_locking_a_missing_assessment_is_not_found(database: Database) -> None:
     async with database.transaction() as uow:
         with pytest.raises(NotFound):
             await uow.assessments.lock(uuid4())
 
 
 @pytest.mark.parametrize("status", ["erasing", "erased"])
-async def test_nobody_writes_about_an_erased_person(session: AsyncSession, database: Database, status: str) -> None:
+async def test_an_erased_users_assessment_cannot_be_locked(
+    session: AsyncSession, database: Database, status: str
+) -> None:
     assessment = await an_assessment(session)
     await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status=status))
 
@@ -128,7 +130,7 @@ async def test_the_system_acts_without_a_person(session: AsyncSession, database:
     assert audit.details == {"run": 1, "revision": 0, "reason": "expired"}
 
 
-async def test_a_transition_of_what_has_changed_is_refused(session: AsyncSession, database: Database) -> None:
+async def test_a_transition_of_a_changed_row_is_a_conflict(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session)
     await save(database, assessment, assessment.submit())
 
@@ -180,14 +182,14 @@ async def test_items_come_in_order_with_their_answers(session: AsyncSession, dat
     assert [item.answer for item in items] == [good_answer(item) for item in items]
 
 
-async def test_unanswered_items_are_there_too(session: AsyncSession, database: Database) -> None:
+async def test_unanswered_items_are_returned_too(session: AsyncSession, database: Database) -> None:
     assessment = await an_assessment(session, answered=False)
 
     async with database.transaction() as uow:
         assert {item.answer for item in await uow.assessments.items(assessment.id)} == {None}
 
 
-async def test_each_page_of_reconciliation_finds_its_own(session: AsyncSession, database: Database) -> None:
+async def test_each_page_of_reconciliation_returns_its_assessments(session: AsyncSession, database: Database) -> None:
     submitted = await awaiting(session)
     claimed = await awaiting(session, claimed_at=HOUR_AGO)
     open_ = await an_assessment(session)
@@ -204,7 +206,7 @@ async def test_each_page_of_reconciliation_finds_its_own(session: AsyncSession, 
     assert expired == (due,)
 
 
-async def test_pages_go_on_by_id(session: AsyncSession, database: Database) -> None:
+async def test_pages_continue_after_an_id(session: AsyncSession, database: Database) -> None:
     ids = sorted([(await an_assessment(session, items=2)).id for _ in range(3)])
 
     async with database.transaction() as uow:
@@ -214,7 +216,7 @@ async def test_pages_go_on_by_id(session: AsyncSession, database: Database) -> N
     assert [assessment.id for assessment in (*first, *second)] == ids
 
 
-async def test_people_being_erased_are_nobody_to_reconcile(session: AsyncSession, database: Database) -> None:
+async def test_assessments_of_erased_users_are_not_reconciled(session: AsyncSession, database: Database) -> None:
     await an_assessment(session, user_id=await a_user(session, status="erasing"))
 
     async with database.transaction() as uow:
@@ -233,10 +235,10 @@ async def test_an_uncommitted_unit_leaves_nothing(session: AsyncSession, databas
 
 
 async def until_blocked(engine: AsyncEngine) -> None:
-    """Returns once some session of this database waits for a lock."""
+    """Return when a session of this database waits for a lock."""
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     async with asyncio.timeout(10), engine.connect() as watching:
         while not await watching.scalar(waiting):
-            await watching.rollback()  # within a transaction the view does not move
+            await watching.rollback()  # the view does not change within a transaction

@@ -1,4 +1,4 @@
-"""The audit trail takes no change, and its seal shows the one that was made all the same."""
+"""The audit trail is append-only, and its seal reveals a change that was made in spite of that."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ ROWS = 5
 
 @pytest.fixture
 async def trail(clean_database: str) -> AsyncIterator[AsyncEngine]:
-    """A database of its own, with some rows that are not sealed yet."""
+    """A separate database with some rows that are not sealed yet."""
     engine = create_engine(settings_of(clean_database))
     async with sessions(engine)() as session:
         await note(session, ROWS)
@@ -46,7 +46,7 @@ async def seal(engine: AsyncEngine, limit: int = 100) -> int:
 
 
 async def tamper(engine: AsyncEngine, statement: str) -> None:
-    """As somebody can who owns the database."""
+    """Change rows as the owner of the database can."""
     async with engine.begin() as connection:
         await connection.execute(text("ALTER TABLE audit_logs DISABLE TRIGGER USER"))
         await connection.execute(text(statement))
@@ -82,8 +82,8 @@ async def test_the_first_broken_link_is_found(trail: AsyncEngine, change: str) -
     assert (await verify(trail)).broken_at == 3
 
 
-async def test_a_row_that_was_put_in_later_breaks_no_chain_and_is_linked_by_the_next_batch(trail: AsyncEngine) -> None:
-    """A transaction that took its number first and commits last."""
+async def test_a_row_that_commits_late_is_linked_by_the_next_batch(trail: AsyncEngine) -> None:
+    """The transaction takes its number first and commits last."""
     async with sessions(trail)() as late:
         await note(late)
         async with sessions(trail)() as early:
@@ -97,7 +97,7 @@ async def test_a_row_that_was_put_in_later_breaks_no_chain_and_is_linked_by_the_
     assert (found.rows, found.broken_at) == (ROWS + 2, None)
 
 
-async def test_a_number_that_was_rolled_back_is_no_gap(trail: AsyncEngine) -> None:
+async def test_a_number_of_a_rolled_back_transaction_does_not_break_the_chain(trail: AsyncEngine) -> None:
     async with sessions(trail)() as session:
         await note(session)
         await session.rollback()
@@ -157,8 +157,8 @@ SELECT gen_random_uuid(), -1, 'test.forged', 'test', repeat('0', 64), :position,
 
 
 @pytest.mark.parametrize("position", [-(2**63), 0, 1, 2**63 - 1])
-async def test_a_new_row_is_unsealed_and_of_now_whatever_its_writer_says(trail: AsyncEngine, position: int) -> None:
-    """Even where the writer is the owner."""
+async def test_the_database_sets_the_time_of_a_new_row_and_clears_its_seal(trail: AsyncEngine, position: int) -> None:
+    """This also applies to the owner of the table."""
     async with trail.begin() as connection:
         await connection.execute(text(FORGED), {"position": position})
         row = "SELECT hash, position, created_at > now() - interval '1 hour' FROM audit_logs WHERE seq = -1"
@@ -170,10 +170,8 @@ async def test_a_new_row_is_unsealed_and_of_now_whatever_its_writer_says(trail: 
 
 
 @pytest.mark.parametrize("position", [-(2**63), 0, 2**63 - 1])
-async def test_rows_that_were_forged_before_are_counted_and_do_not_stop_the_seal(
-    trail: AsyncEngine, position: int
-) -> None:
-    """Before migration 0010 the role of the app could insert them."""
+async def test_earlier_forged_rows_are_counted_and_do_not_stop_the_seal(trail: AsyncEngine, position: int) -> None:
+    """Before migration 0010, the role of the API and the workers could insert such rows."""
     await seal(trail, limit=2)
     async with trail.begin() as connection:
         for name in ("position", "hash"):
@@ -217,7 +215,7 @@ def alone(databases: Databases) -> Iterator[None]:
 
 @pytest.fixture
 async def app(alone: None, clean_database: str, trail: AsyncEngine) -> AsyncIterator[AsyncEngine]:  # noqa: ARG001  # a role
-    """The same database as the role of API and workers sees it, which the documented script makes."""
+    """The same database with the role of the API and the workers, which the documented script creates."""
     await trail.dispose()
     script = (Path(__file__).parents[2] / "deploy" / "postgres" / "app_role.sql").read_text(encoding="utf-8")
     with psycopg.connect(clean_database.replace("+psycopg", ""), autocommit=True) as owner:
@@ -255,7 +253,7 @@ async def test_the_role_of_the_app_adds_and_seals(app: AsyncEngine) -> None:
         "ALTER TABLE audit_logs DISABLE TRIGGER USER",
     ],
 )
-async def test_the_role_of_the_app_may_do_nothing_else_to_the_trail(app: AsyncEngine, change: str) -> None:
+async def test_the_role_of_the_app_cannot_change_the_trail_otherwise(app: AsyncEngine, change: str) -> None:
     async with app.connect() as connection:
         with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
             await connection.execute(text(change))

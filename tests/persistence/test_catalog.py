@@ -1,4 +1,4 @@
-"""What the recommender reads: roles, active credentials, what a learner holds, and what earlier learners thought."""
+"""Reads of the recommender: roles, active credentials, credentials of a learner, and reactions of earlier learners."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ SKILLS = {"SQL querying": "0.4"}
 
 @pytest.fixture
 async def learner(session: AsyncSession) -> Assessment:
-    """Whom something is recommended to."""
+    """The assessment of the learner who gets recommendations."""
     return await an_assessment(session, items=2)
 
 
@@ -40,7 +40,7 @@ async def an_earlier_learner(
     user_id: UUID | None = None,
     hours_ago: int = 1,
 ) -> UUID:
-    """Somebody of the same role with a published recommendation of the credentials, and what they said of it."""
+    """Create a learner of the same role with a published recommendation of the credentials, and their reaction."""
     user_id = user_id or await a_user(session, organization_id)
     completed_at = datetime.now(UTC) - timedelta(hours=hours_ago)
     assessment = await an_assessment(
@@ -92,7 +92,7 @@ async def earlier(database: Database, learner: Assessment) -> EarlierLearners:
 
 
 async def reactions(database: Database, learner: Assessment) -> list[dict[UUID, Decimal]]:
-    """Of each earlier learner, in their order."""
+    """Return the reactions of each earlier learner, in their order."""
     found = await earlier(database, learner)
     async with database.transaction() as uow:
         told = await uow.catalog.reactions([UUID(each) for each in found.ids])
@@ -152,7 +152,7 @@ async def test_reactions_to_a_whole_recommendation_count_for_its_items_and_named
     assert await reactions(database, learner) == [{accepted: Decimal(5), rejected: Decimal(1), other: Decimal(4)}]
 
 
-async def test_the_last_word_counts(session: AsyncSession, database: Database, learner: Assessment) -> None:
+async def test_the_last_reaction_counts(session: AsyncSession, database: Database, learner: Assessment) -> None:
     credentials = await some_credentials(session, 1)
     await an_earlier_learner(
         session, learner.organization_id, credentials, {"relevance_score": 2}, {"relevance_score": 5}
@@ -174,7 +174,7 @@ async def test_only_those_who_reacted_count_and_never_the_learner(
     assert await earlier(database, learner) == EarlierLearners()
 
 
-async def test_a_role_may_ask_for_more_skills_than_a_function_has_arguments(
+async def test_a_role_may_have_more_skills_than_a_function_has_arguments(
     session: AsyncSession, database: Database, learner: Assessment
 ) -> None:
     credentials = await some_credentials(session, 1)
@@ -198,7 +198,7 @@ async def test_newest_first_and_each_learner_once(
     assert await reactions(database, learner) == [{credentials[0]: Decimal(4)}, {credentials[0]: Decimal(3)}]
 
 
-async def test_other_organizations_count_only_when_told_so(
+async def test_other_organizations_count_only_when_configured(
     session: AsyncSession, session_factory: async_sessionmaker[AsyncSession], learner: Assessment
 ) -> None:
     credentials = await some_credentials(session, 1)

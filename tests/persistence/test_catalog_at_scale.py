@@ -1,4 +1,4 @@
-"""What is read of earlier learners grows as they do, and not as their square."""
+"""The cost of reading earlier learners grows linearly with their number."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from tests.support.earlier_learners import add_earlier_learners
 
 LEARNERS = 1_000
 ROWS_A_LEARNER = 60
-"""That every step of a plan may hand on or look at and drop; each learner has five items and three reactions."""
+"""Rows that each step of a plan may return or discard; each learner has five items and three reactions."""
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def learner(clean_engine: AsyncEngine, clean_database: str) -> Assessment:
     return assessment
 
 
-async def test_the_cost_of_a_crowd_follows_its_number(clean_engine: AsyncEngine, learner: Assessment) -> None:
+async def test_the_cost_of_earlier_learners_grows_linearly(clean_engine: AsyncEngine, learner: Assessment) -> None:
     sent: list[tuple[str, Any]] = []
     event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
     async with AsyncSession(clean_engine) as session:
@@ -57,7 +57,7 @@ async def test_calibrating_reads_the_newest_reactions_and_no_others(
 
 
 async def explained(engine: AsyncEngine, statement: str, parameters: Any, *, large: bool = False) -> dict[str, Any]:
-    """The plan; with `large`, the one for tables that are too large to be read from end to end."""
+    """Return the plan; with `large`, the plan for tables that are too large for sequential scans."""
     async with engine.connect() as connection:
         await connection.exec_driver_sql(f"SET LOCAL enable_seqscan = {'off' if large else 'on'}")
         found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
@@ -73,6 +73,6 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def handled(node: dict[str, Any]) -> float:
-    """Rows that a node of a plan handed on, and looked at in vain."""
+    """Rows that a node of a plan returned or discarded."""
     dropped = sum(rows for name, rows in node.items() if name.startswith("Rows Removed"))
     return float(node["Actual Loops"] * (node["Actual Rows"] + dropped))

@@ -1,4 +1,4 @@
-"""Imports change the catalogue as a whole or not at all, keep every version, and leave the files' part alone."""
+"""Imports change all rows or none, store every version, and do not change credentials of the content files."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -63,7 +63,7 @@ async def embed(session: AsyncSession, *keys: str) -> None:
     await session.execute(insert(EmbeddingArtifactRow), rows)
 
 
-async def test_what_is_new_is_added_as_it_stands(session: AsyncSession) -> None:
+async def test_new_credentials_are_added_unchanged(session: AsyncSession) -> None:
     view = await import_all(session, an_entry("a", description=HOSTILE), an_entry("b", prerequisites=["a"]))
 
     assert (outcomes(view), view.counts["added"]) == ({"a": "added", "b": "added"}, 2)
@@ -107,14 +107,14 @@ async def test_a_withdrawn_credential_stays_and_comes_back(session: AsyncSession
     assert (await stored(session, "a")).active
 
 
-async def test_withdrawing_what_there_is_not_is_told(session: AsyncSession) -> None:
+async def test_withdrawing_an_unknown_credential_is_a_warning(session: AsyncSession) -> None:
     view = await import_all(session, {"key": "never-there", "active": False})
 
     assert outcomes(view) == {"never-there": "unchanged"}
-    assert view.rows[0]["warnings"] == ["There is nothing to withdraw: the catalogue does not have the key"]
+    assert view.rows[0]["warnings"] == ["Nothing was withdrawn: the catalogue has no credential with this key"]
 
 
-async def test_prerequisites_may_stand_in_the_catalogue(session: AsyncSession) -> None:
+async def test_prerequisites_may_be_in_the_catalogue(session: AsyncSession) -> None:
     await import_all(session, an_entry("a"))
 
     await import_all(session, an_entry("b", prerequisites=["a", OF_THE_FILES]))
@@ -122,7 +122,7 @@ async def test_prerequisites_may_stand_in_the_catalogue(session: AsyncSession) -
     assert (await stored(session, "b")).prerequisites == [id_of("a"), id_of(OF_THE_FILES)]
 
 
-async def test_a_withdrawn_prerequisite_is_told(session: AsyncSession) -> None:
+async def test_a_withdrawn_prerequisite_is_a_warning(session: AsyncSession) -> None:
     await import_all(session, an_entry("a"))
 
     view = await import_all(session, {"key": "a", "active": False}, an_entry("b", prerequisites=["a"]))
@@ -130,17 +130,17 @@ async def test_a_withdrawn_prerequisite_is_told(session: AsyncSession) -> None:
     assert view.rows[1]["warnings"] == ["The prerequisite a is withdrawn"]
 
 
-async def test_a_circle_through_the_catalogue_is_refused(session: AsyncSession) -> None:
+async def test_a_cycle_through_the_catalogue_is_refused(session: AsyncSession) -> None:
     chain = [an_entry("b", prerequisites=["a"]), an_entry("c", prerequisites=["b"]), an_entry("d", prerequisites=["c"])]
     await import_all(session, an_entry("a"), *chain)
 
     ((row, problem),) = await refused(session, an_entry("x"), an_entry("a", prerequisites=["d"]))
 
     assert row == 2
-    assert set(problem.removeprefix("form a circle: ").split(" needs ")) == {"a", "b", "c", "d"}
+    assert set(problem.removeprefix("form a cycle: ").split(" needs ")) == {"a", "b", "c", "d"}
 
 
-async def test_one_bad_row_keeps_all_out(session: AsyncSession) -> None:
+async def test_one_bad_row_rejects_the_import(session: AsyncSession) -> None:
     assert await refused(session, an_entry("a"), an_entry("b", prerequisites=["nowhere"])) == [
         (2, "nowhere is neither in the catalogue nor in this import")
     ]
@@ -148,16 +148,16 @@ async def test_one_bad_row_keeps_all_out(session: AsyncSession) -> None:
     assert await stored(session, "a") is None
 
 
-async def test_what_the_files_brought_is_not_an_imports_to_change_or_withdraw(session: AsyncSession) -> None:
+async def test_an_import_cannot_change_or_withdraw_credentials_of_the_files(session: AsyncSession) -> None:
     withdrawal = {"key": "sql-joins-without-losing-rows", "active": False}
 
     assert await refused(session, an_entry(OF_THE_FILES), withdrawal) == [
-        (1, "is a credential of the content files"),
-        (2, "is a credential of the content files"),
+        (1, "belongs to the content files; an import cannot change it"),
+        (2, "belongs to the content files; an import cannot change it"),
     ]
 
 
-async def test_the_act_is_on_record_with_who_did_it(session: AsyncSession) -> None:
+async def test_an_import_writes_an_audit_row_with_its_author(session: AsyncSession) -> None:
     view = await import_all(session, an_entry("a"), {"key": "b", "active": False})
 
     row = AuditLogRow
@@ -209,7 +209,7 @@ async def loaded(clean_database: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def test_the_files_leave_alone_what_was_imported(loaded: AsyncEngine, tmp_path: Path) -> None:
+async def test_loading_files_does_not_change_imported_credentials(loaded: AsyncEngine, tmp_path: Path) -> None:
     directory = Path(copytree(CONTENT, tmp_path / "content"))
     file = directory / "credentials.yaml"
     text = file.read_text(encoding="utf-8")

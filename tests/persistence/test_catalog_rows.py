@@ -1,4 +1,4 @@
-"""Rows of an import are judged by themselves: what is right becomes a credential, what is wrong is named by row."""
+"""Rows of an import are validated one by one: valid rows become credentials, problems name their row."""
 
 from decimal import Decimal
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidInput, Problem
-from persistence.content.catalog_rows import MAX_ROWS, REPORTED, judge, read_rows
+from persistence.content.catalog_rows import MAX_ROWS, REPORTED, check_rows, read_rows
 from tests.persistence.catalogues import SKILL, an_entry
 
 
 def problems(*entries: object) -> list[tuple[int | None, str, str]]:
     with pytest.raises(InvalidInput) as raised:
-        judge(read_rows(entries), {}, frozenset())
+        check_rows(read_rows(entries), {}, frozenset())
     return [(each.row, each.field, each.problem) for each in raised.value.problems]
 
 
@@ -65,7 +65,7 @@ def test_hours_may_be_whole() -> None:
         ({"source_uri": "https://1.2.3.400/"}, "source_uri", "is not a valid URL"),
         ({"source_uri": "https://."}, "source_uri", "is not a valid URL"),
         ({"source_uri": "https://example..org/"}, "source_uri", "is not a valid URL"),
-        ({"source_uri": "https://user:pass@example.org/"}, "source_uri", "user or a password"),
+        ({"source_uri": "https://user:pass@example.org/"}, "source_uri", "user name or a password"),
         ({"source_uri": "https://example.org\\@evil.example/"}, "source_uri", "backslashes"),
         ({"source_uri": "https://example\u200b.org/"}, "source_uri", "invisible"),
         ({"source_uri": "https://example.org/\u202egpj"}, "source_uri", "invisible"),
@@ -73,10 +73,10 @@ def test_hours_may_be_whole() -> None:
         ({"prerequisites": ["ok", "ok"]}, "prerequisites", "must not repeat"),
         ({"prerequisites": ["key"], "key": "key"}, "prerequisites", "must not name itself"),
         ({"active": "no"}, "active", "valid boolean"),
-        ({"price": 3}, "row", "not known"),
+        ({"price": 3}, "row", "unknown field"),
     ],
 )
-def test_what_is_wrong_is_named_by_row_and_field(changes: dict[str, Any], field: str, problem: str) -> None:
+def test_problems_name_row_and_field(changes: dict[str, Any], field: str, problem: str) -> None:
     ((row, found_field, found),) = problems(an_entry("fine"), an_entry("bad") | changes)
 
     assert (row, found_field) == (2, field)
@@ -119,8 +119,8 @@ def test_keys_that_look_alike_are_the_same_key() -> None:
     entry = an_entry("a")
 
     assert problems(entry, entry | {"key": " a"}, entry | {"key": "\ufeffa", "level": "expert"}) == [
-        (2, "key", "is that of row 1 too"),
-        (3, "key", "is that of row 1 too"),
+        (2, "key", "is also the key of row 1"),
+        (3, "key", "is also the key of row 1"),
         (3, "level", "Input should be 'foundation', 'intermediate' or 'advanced'"),
     ]
 
@@ -131,26 +131,26 @@ def test_a_row_with_many_unknown_fields_has_one_problem() -> None:
     assert [(row, field) for row, field, _ in found] == [(1, "row")]
 
 
-def test_what_is_missing_is_named() -> None:
+def test_missing_fields_are_named() -> None:
     assert {field for _, field, _ in problems({"key": "a"})} == {
         *("title", "description", "skills", "level", "hours", "provider", "source_uri")
     }
 
 
-def test_a_row_that_is_no_object_is_refused() -> None:
+def test_a_row_must_be_an_object() -> None:
     assert problems("text") == [(1, "row", "must be an object")]
 
 
-def test_the_name_of_an_unknown_field_and_a_key_that_is_none_are_not_repeated() -> None:
+def test_names_of_unknown_fields_and_invalid_keys_are_not_quoted() -> None:
     with pytest.raises(InvalidInput) as raised:
-        judge(read_rows([an_entry("<marquee>", secret_field=1)]), {}, frozenset())
+        check_rows(read_rows([an_entry("<marquee>", secret_field=1)]), {}, frozenset())
 
     assert "marquee" not in str(raised.value.problems)
     assert "secret_field" not in str(raised.value.problems)
 
 
 def test_a_key_that_occurs_twice_is_refused_even_where_one_row_withdraws() -> None:
-    assert problems(an_entry("a"), {"key": "a", "active": False}) == [(2, "key", "is that of row 1 too")]
+    assert problems(an_entry("a"), {"key": "a", "active": False}) == [(2, "key", "is also the key of row 1")]
 
 
 def test_a_prerequisite_must_be_in_the_catalogue_or_the_import() -> None:
@@ -159,35 +159,35 @@ def test_a_prerequisite_must_be_in_the_catalogue_or_the_import() -> None:
     ]
 
 
-def test_what_needs_a_row_that_is_refused_is_not_wrong_for_that() -> None:
+def test_a_prerequisite_with_an_invalid_row_is_not_a_second_problem() -> None:
     refused = an_entry("b", level="expert")
     ((row, field, _),) = problems(an_entry("a", prerequisites=["b"]), refused)
     assert (row, field) == (2, "level")
 
 
-def test_a_key_that_occurs_twice_is_named_beside_what_else_is_wrong_with_its_rows() -> None:
+def test_a_key_that_occurs_twice_is_reported_with_the_other_problems_of_its_rows() -> None:
     found = problems(an_entry("a", level="expert"), an_entry("a"), an_entry("a", level="expert"))
     assert [(row, field) for row, field, _ in found] == [(1, "level"), (2, "key"), (3, "key"), (3, "level")]
 
 
-def test_a_withdrawal_of_what_there_is_not_is_no_prerequisite() -> None:
+def test_a_withdrawal_of_an_unknown_credential_is_no_prerequisite() -> None:
     assert problems(an_entry("a", prerequisites=["b"]), {"key": "b", "active": False}) == [
         (1, "prerequisites", "b is neither in the catalogue nor in this import")
     ]
 
 
-def test_a_circle_of_prerequisites_is_named() -> None:
+def test_a_cycle_of_prerequisites_is_named() -> None:
     circle = [an_entry("a", prerequisites=["c"]), an_entry("b", prerequisites=["a"])]
 
     ((row, field, problem),) = problems(*circle, an_entry("c", prerequisites=["b"]))
 
     assert (row, field) == (1, "prerequisites")
-    assert problem.removeprefix("form a circle: ") in {
+    assert problem.removeprefix("form a cycle: ") in {
         *("a needs c needs b needs a", "c needs b needs a needs c", "b needs a needs c needs b")
     }
 
 
-def test_a_long_circle_is_named_in_short() -> None:
+def test_a_long_cycle_is_abbreviated() -> None:
     keys = [f"k{number}" for number in range(5_000)]
 
     ((_, _, problem),) = problems(*(an_entry(key, prerequisites=[keys[place - 1]]) for place, key in enumerate(keys)))
@@ -196,12 +196,12 @@ def test_a_long_circle_is_named_in_short() -> None:
     assert "…" in problem
 
 
-def test_only_so_many_problems_are_named_and_the_rest_is_counted() -> None:
+def test_a_limited_number_of_problems_is_listed_and_all_are_counted() -> None:
     with pytest.raises(InvalidInput) as raised:
-        judge(read_rows([an_entry(f"k{number}", hours=0) for number in range(75)]), {}, frozenset())
+        check_rows(read_rows([an_entry(f"k{number}", hours=0) for number in range(75)]), {}, frozenset())
 
     assert len(raised.value.problems) == REPORTED
-    assert raised.value.message == "Nothing was imported: 75 problems in 75 of 75 rows, 25 of them are not named"
+    assert raised.value.message == "Nothing was imported: 75 problems in 75 of 75 rows (the first 50 are listed)"
 
 
 @pytest.mark.parametrize("number", [0, MAX_ROWS + 1])
@@ -213,12 +213,12 @@ def test_an_import_has_a_bounded_number_of_rows(number: int) -> None:
 
 
 def test_a_skill_that_no_role_targets_is_allowed_with_a_warning() -> None:
-    (report,) = judge(read_rows([an_entry("a", skills=[SKILL, "Basketry"])]), {}, frozenset({SKILL}))
+    (report,) = check_rows(read_rows([an_entry("a", skills=[SKILL, "Basketry"])]), {}, frozenset({SKILL}))
 
     assert report.warnings == ("No role targets the skill 'Basketry'",)
 
 
 def test_titles_may_repeat() -> None:
-    reports = judge(read_rows([an_entry("a", title="One"), an_entry("b", title="One")]), {}, frozenset({SKILL}))
+    reports = check_rows(read_rows([an_entry("a", title="One"), an_entry("b", title="One")]), {}, frozenset({SKILL}))
 
     assert [report.warnings for report in reports] == [(), ()]

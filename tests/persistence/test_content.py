@@ -1,4 +1,4 @@
-"""Loading content: idempotent, versioned, withdrawing, all or nothing."""
+"""Loading content is idempotent, versioned and atomic, and it withdraws what the files no longer have."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from tests.support.databases import CONTENT, settings_of
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """A copy of the project's content, which the database holds already."""
+    """A copy of the project's content, which is already loaded in the database."""
     return Path(shutil.copytree(CONTENT, tmp_path / "content"))
 
 
@@ -40,7 +40,7 @@ async def versions(engine: AsyncEngine) -> int:
         return int(await session.scalar(select(func.count()).select_from(ContentVersionRow)) or 0)
 
 
-async def test_loading_the_same_again_writes_nothing(loaded: AsyncEngine, directory: Path) -> None:
+async def test_loading_the_same_content_again_writes_nothing(loaded: AsyncEngine, directory: Path) -> None:
     before = await versions(loaded)
 
     report = await load_content(loaded, directory)
@@ -77,7 +77,9 @@ async def test_going_back_to_an_earlier_version_adds_none(loaded: AsyncEngine, d
     assert await versions(loaded) == before
 
 
-async def test_what_is_gone_from_the_files_is_withdrawn_and_comes_back(loaded: AsyncEngine, directory: Path) -> None:
+async def test_an_entry_removed_from_the_files_is_withdrawn_and_can_return(
+    loaded: AsyncEngine, directory: Path
+) -> None:
     (directory / "questions" / "data-analyst.yaml").unlink()
 
     gone = await load_content(loaded, directory)
@@ -88,7 +90,7 @@ async def test_what_is_gone_from_the_files_is_withdrawn_and_comes_back(loaded: A
         assert await session.scalar(select(func.bool_and(QuestionRow.active))) is True
 
 
-async def test_imported_credentials_are_not_the_files_to_withdraw(loaded: AsyncEngine, directory: Path) -> None:
+async def test_loading_does_not_withdraw_imported_credentials(loaded: AsyncEngine, directory: Path) -> None:
     async with AsyncSession(loaded) as session:
         own = await session.scalar(select(CredentialRow.id).limit(1))
         await session.execute(update(CredentialRow).where(CredentialRow.id == own).values(details=None))

@@ -1,4 +1,4 @@
-"""Content files are read strictly, and everything wrong is named by file, entry, field and problem at once."""
+"""Content files are parsed strictly, and all problems are reported at once by file, entry and field."""
 
 import shutil
 from collections.abc import Callable
@@ -75,7 +75,7 @@ Edit = Callable[..., Path]
 
 @pytest.fixture
 def edited(tmp_path: Path) -> Edit:
-    """Writes the files above, one of them with some text replaced."""
+    """Write the files above, one of them with a replaced text."""
 
     def write(file: str = "", old: str = "", new: str = "") -> Path:
         for name, content in FILES.items():
@@ -98,7 +98,7 @@ def test_small_content_is_read(edited: Edit) -> None:
     assert content.credentials[1].prerequisites == (content.credentials[0].id,)
 
 
-def test_words_that_yaml_takes_for_something_else_stay_words(edited: Edit) -> None:
+def test_scalars_that_yaml_would_convert_stay_text(edited: Edit) -> None:
     question = read_content(edited()).questions[1].question
 
     assert [level.name for level in question.rubric.criteria[0].levels] == ["None", "Yes"]  # type: ignore[union-attr]
@@ -138,7 +138,7 @@ WRONG: list[tuple[str, str, str, str, str]] = [
     ("roles.yaml", '"0.7"', '"1.7"', "weaver: target", "must be between 0 and 1"),
     ("roles.yaml", "prerequisites: []", "prerequisites: [dyer]", "weaver: prerequisites", "dyer does not exist"),
     ("questions/weaver.yaml", "role: weaver", "role: dyer", "-: role", "must be the key of a role"),
-    ("questions/weaver.yaml", "w-story", "w-warp", "w-warp: key", "is taken already"),
+    ("questions/weaver.yaml", "w-story", "w-warp", "w-warp: key", "is used more than once"),
     ("questions/weaver.yaml", "correct: warp", "correct: loom", "w-warp: rubric.correct", "must be one of the choices"),
     ("questions/weaver.yaml", '{points: "1"', '{points: "much"', "w-warp: points", "Input should be a valid decimal"),
     (
@@ -168,7 +168,7 @@ WRONG: list[tuple[str, str, str, str, str]] = [
         "[weaving-one]",
         "[weaving-two]",
         "weaving-two: prerequisites",
-        "form a circle: weaving-two needs weaving-two",
+        "form a cycle: weaving-two needs weaving-two",
     ),
     (
         "credentials.yaml",
@@ -197,7 +197,7 @@ WRONG: list[tuple[str, str, str, str, str]] = [
         "prerequisites: []",
         "prerequisites: [weaving-two]",
         "weaving-one: prerequisites",
-        "form a circle",
+        "form a cycle",
     ),
     (
         "credentials.yaml",
@@ -210,7 +210,7 @@ WRONG: list[tuple[str, str, str, str, str]] = [
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong[0]}-{wrong[2]}")
-def test_what_is_wrong_is_named(edited: Edit, wrong: tuple[str, str, str, str, str]) -> None:
+def test_problems_are_named(edited: Edit, wrong: tuple[str, str, str, str, str]) -> None:
     file, old, new, field, problem = wrong
 
     with pytest.raises(InvalidInput) as refused:
@@ -248,15 +248,15 @@ def test_all_problems_come_at_once(edited: Edit) -> None:
         ("roles: " + "[" * 40 + "]" * 40, "nested more than 16 deep"),
         ("roles: [unclosed", "line 2: did not find"),
         ("roles: []\n#" + "x" * 1_048_576, "must not exceed"),
-        ("? [a, b]\n: c", "a key must be a word"),
-        ("[]", "must hold roles, and nothing else"),
+        ("? [a, b]\n: c", "a key must be a scalar"),
+        ("[]", "must have exactly these fields: roles"),
         ("roles: {}", "must be a list"),
         ("roles: [weaver]", "Input should be a valid dictionary"),
         ("a: 1\n---\nb: 2", "line 2"),
     ],
     ids=["alias", "deep", "broken", "huge", "key", "list", "mapping", "scalar", "two documents"],
 )
-def test_files_that_are_no_content_are_refused(edited: Edit, content: str, problem: str) -> None:
+def test_files_of_another_form_are_refused(edited: Edit, content: str, problem: str) -> None:
     directory = edited()
     (directory / "roles.yaml").write_text(content, encoding="utf-8")
 
@@ -264,7 +264,7 @@ def test_files_that_are_no_content_are_refused(edited: Edit, content: str, probl
         read_content(directory)
 
 
-def test_a_bomb_of_aliases_is_refused_before_it_is_built(edited: Edit) -> None:
+def test_nested_aliases_are_refused_before_expansion(edited: Edit) -> None:
     directory = edited()
     levels = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 30)]
     (directory / "roles.yaml").write_text("\n".join(["l0: &l0 [boom]", *levels]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What every index of credentials promises: the in-memory one, the one in PostgreSQL and the one in Weaviate."""
+"""The contract of every credential index: in memory, in PostgreSQL and in Weaviate."""
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -18,13 +18,13 @@ from persistence.tables import EmbeddingArtifactRow
 from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
 from tests.domain.builders import CLEANING, SQL, an_id
-from tests.persistence.shelves import (
+from tests.persistence.index_stores import (
     MODEL,
     PROVIDER,
-    MemoryShelf,
-    PostgresShelf,
-    Shelf,
-    WeaviateShelf,
+    IndexStore,
+    MemoryStore,
+    PostgresStore,
+    WeaviateStore,
     credential,
     towards,
 )
@@ -42,7 +42,7 @@ def a_query(words: str = "nothing alike", angle: float = 0, skills: tuple[str, .
 
 @pytest.fixture(scope="module")
 async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
-    """For tests that commit, as the index takes connections of its own."""
+    """A database for tests that commit, because the index uses its own connections."""
     with databases.new(f"{worker}_index") as url:
         engine = create_engine(settings_of(url))
         yield engine
@@ -52,41 +52,41 @@ async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngi
 @pytest.fixture
 async def catalog(database: AsyncEngine) -> AsyncEngine:
     """A database with an empty catalogue."""
-    await PostgresShelf(database).empty()
+    await PostgresStore(database).empty()
     return database
 
 
 @pytest.fixture
-def memory() -> Shelf:
-    return MemoryShelf()
+def memory() -> IndexStore:
+    return MemoryStore()
 
 
 @pytest.fixture
-def postgres(catalog: AsyncEngine) -> Shelf:
-    return PostgresShelf(catalog)
+def postgres(catalog: AsyncEngine) -> IndexStore:
+    return PostgresStore(catalog)
 
 
 @pytest.fixture
-async def in_weaviate(weaviate: Weaviate) -> AsyncIterator[Shelf]:
-    shelf = WeaviateShelf(weaviate, f"test-{uuid4()}")
-    yield shelf
-    await shelf.discard()
+async def in_weaviate(weaviate: Weaviate) -> AsyncIterator[IndexStore]:
+    store = WeaviateStore(weaviate, f"test-{uuid4()}")
+    yield store
+    await store.discard()
 
 
 @pytest.fixture(params=["memory", "postgres", "in_weaviate"])
-def shelf(request: pytest.FixtureRequest) -> Shelf:
-    """One store of each kind, empty."""
-    found: Shelf = request.getfixturevalue(request.param)
+def store(request: pytest.FixtureRequest) -> IndexStore:
+    """One empty store of each kind."""
+    found: IndexStore = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.fixture
-def index(shelf: Shelf) -> Index:
-    """Makes an index of the credentials given."""
+def index(store: IndexStore) -> Index:
+    """Return a function that indexes credentials."""
 
     async def filled(credentials: Sequence[IndexedCredential]) -> CredentialIndex:
-        await shelf.put(credentials)
-        return shelf.index
+        await store.put(credentials)
+        return store.index
 
     return filled
 
@@ -109,7 +109,7 @@ async def test_the_nearest_comes_first(index: Index) -> None:
     assert await found(index, offered, a_query()) == ["near", "between", "far"]
 
 
-async def test_a_hit_tells_the_cosine_and_the_artifact(index: Index) -> None:
+async def test_a_hit_has_the_cosine_and_the_artifact(index: Index) -> None:
     (hits,) = (await (await index([credential("one", 60)])).search([a_query()], limit=1)).hits
 
     assert hits[0].similarity == pytest.approx(0.5, abs=1e-5)
@@ -187,7 +187,7 @@ async def test_any_words_are_only_words(index: Index, words: str) -> None:
 @pytest.mark.parametrize(
     "vector", [[math.nan, *[0.1] * 383], [math.inf, *[0.1] * 383], [1.0], [1.0, *[0.0] * 384], [0.0] * 384]
 )
-async def test_what_is_no_vector_is_refused(index: Index, vector: list[float]) -> None:
+async def test_an_invalid_vector_is_refused(index: Index, vector: list[float]) -> None:
     searchable = await index([credential("one")])
 
     with pytest.raises(InvalidInput):
@@ -201,11 +201,11 @@ async def test_a_limit_below_one_is_refused(index: Index) -> None:
         await searchable.search([a_query()], limit=0)
 
 
-async def test_a_credential_put_again_is_found_once_as_it_is_now(shelf: Shelf) -> None:
-    await shelf.put([credential("a", 80), credential("b", 40)])
-    await shelf.put([credential("a", 10, artifact_id=an_id("a changed"), skills=(CLEANING,))])
+async def test_a_credential_put_again_is_found_once_as_it_is_now(store: IndexStore) -> None:
+    await store.put([credential("a", 80), credential("b", 40)])
+    await store.put([credential("a", 10, artifact_id=an_id("a changed"), skills=(CLEANING,))])
 
-    ((first, second),) = (await shelf.index.search([a_query()], limit=5)).hits
+    ((first, second),) = (await store.index.search([a_query()], limit=5)).hits
 
     assert (first.credential_id, first.artifact_id, second.credential_id) == (
         an_id("a"),
@@ -214,13 +214,13 @@ async def test_a_credential_put_again_is_found_once_as_it_is_now(shelf: Shelf) -
     )
 
 
-async def test_what_is_withdrawn_vanishes(shelf: Shelf) -> None:
+async def test_a_credential_withdrawn_later_is_not_found(store: IndexStore) -> None:
     offered = [credential("a"), credential("b", 40), credential("c", 60)]
-    await shelf.put(offered)
+    await store.put(offered)
 
-    await shelf.withdraw([an_id("a"), an_id("c")])
+    await store.withdraw([an_id("a"), an_id("c")])
 
-    (hits,) = (await shelf.index.search([a_query("a c")], limit=5)).hits
+    (hits,) = (await store.index.search([a_query("a c")], limit=5)).hits
     assert names(hits, offered) == ["b"]
 
 
@@ -255,7 +255,7 @@ async def test_a_skill_is_its_whole_name(index: Index, skill: str) -> None:
     "change", [{"text_hash": "b" * 64}, {"model": "other"}, {"provider": "other"}, {"entity_type": "question"}]
 )
 async def test_vectors_of_other_texts_and_models_do_not_count(catalog: AsyncEngine, change: dict[str, str]) -> None:
-    pgvector = PostgresShelf(catalog)
+    pgvector = PostgresStore(catalog)
     await pgvector.put([credential("a"), credential("b", 50)])
     async with catalog.begin() as connection:
         of_a = EmbeddingArtifactRow.entity_id == an_id("a")
@@ -266,14 +266,15 @@ async def test_vectors_of_other_texts_and_models_do_not_count(catalog: AsyncEngi
     assert [hit.credential_id for hit in hits] == [an_id("b")]
 
 
-async def test_the_vector_index_goes_on_until_enough_may_be_found(clean_database: str) -> None:
+async def test_the_vector_index_scan_continues_until_there_are_enough_hits(clean_database: str) -> None:
     wanted = [credential(f"wanted {i}", 40 + i) for i in range(5)]
     engine = create_engine(settings_of(clean_database))
-    pgvector = PostgresShelf(engine)
+    pgvector = PostgresStore(engine)
     await pgvector.empty()
     await pgvector.put([credential(f"other {i}", i / 10, active=False) for i in range(300)] + wanted)
     async with engine.begin() as connection:
-        # The planner would sort so few rows; here it must walk the index, whose first 300 are withdrawn.
+        # With so few rows the planner would sort them. Here it must scan the vector index, whose first 300 rows are
+        # withdrawn.
         for setting in ("enable_seqscan", "enable_sort", "enable_bitmapscan"):
             await connection.execute(text(f"ALTER DATABASE {engine.url.database} SET {setting} = off"))
     await engine.dispose()
@@ -284,8 +285,8 @@ async def test_the_vector_index_goes_on_until_enough_may_be_found(clean_database
     assert [hit.credential_id for hit in hits] == [each.id for each in wanted]
 
 
-async def test_what_the_planner_knows_of_a_small_catalogue_changes_no_hit(catalog: AsyncEngine) -> None:
-    pgvector = PostgresShelf(catalog)
+async def test_planner_statistics_of_a_small_catalogue_change_no_hit(catalog: AsyncEngine) -> None:
+    pgvector = PostgresStore(catalog)
     await pgvector.put([credential("a", 30, words="joins and O'Neill\\"), credential("b", 32, words="joins"), *MANY])
     query = a_query("joins by O'Neill\\ about the many")
     before = await pgvector.index.search([query], limit=9)
@@ -297,14 +298,14 @@ async def test_what_the_planner_knows_of_a_small_catalogue_changes_no_hit(catalo
     assert await pgvector.index.search([query], limit=9) == before
 
 
-async def test_a_database_that_is_away_is_said_to_be_away(catalog: AsyncEngine) -> None:
+async def test_an_unreachable_database_is_storage_unavailable(catalog: AsyncEngine) -> None:
     away = create_engine(settings_of(catalog.url.set(port=1).render_as_string(hide_password=False)))
 
     with pytest.raises(StorageUnavailable):
         await PgVectorIndex(away, PROVIDER, MODEL).search([a_query()], limit=1)
 
 
-async def test_a_server_that_is_away_is_said_to_be_away() -> None:
+async def test_an_unreachable_weaviate_is_an_external_service_error() -> None:
     async with Weaviate(WeaviateSettings(url="http://127.0.0.1:1", grpc_port=2)) as away:
         with pytest.raises(ExternalServiceError):
             await WeaviateIndex(away, PROVIDER, MODEL).search([a_query()], limit=1)

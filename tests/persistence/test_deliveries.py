@@ -1,4 +1,4 @@
-"""What a request sends, what its answer changes, and what the event's row tells of all its deliveries."""
+"""The repository of deliveries: what a request sends, what a response changes, and the status of the event."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.builders import an_assessment, an_organization
 from tests.support.databases import settings_of
 from tests.support.fakes import answer
-from tests.support.partners import BOX, a_delivery, an_endpoint, an_event
+from tests.support.partners import CIPHER, a_delivery, an_endpoint, an_event
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -36,7 +36,7 @@ LATER = NOW + timedelta(hours=1)
 
 @dataclass
 class Ledger:
-    """One organization with an endpoint, and the calls of the repository, each in its own unit of work."""
+    """One organization with an endpoint, and the repository's methods, each in a separate unit of work."""
 
     session: AsyncSession
     database: Database
@@ -98,7 +98,7 @@ async def test_a_request_sends_the_events_bytes_to_the_endpoint(ledger: Ledger) 
 
 async def test_a_rotated_secret_signs_until_its_end(ledger: Ledger) -> None:
     delivery = await ledger.delivery()
-    old, until = BOX.seal("old"), NOW + timedelta(hours=24)
+    old, until = CIPHER.encrypt("old"), NOW + timedelta(hours=24)
     await ledger.set(WebhookEndpointRow, ledger.endpoint_id, previous_secret=old, previous_secret_until=until)
 
     before = await ledger.due(delivery, now=until - timedelta(seconds=1))
@@ -109,7 +109,7 @@ async def test_a_rotated_secret_signs_until_its_end(ledger: Ledger) -> None:
     assert before.message.secrets == (*after.message.secrets, old)
 
 
-async def test_there_is_no_such_delivery(ledger: Ledger) -> None:
+async def test_an_unknown_delivery_is_not_found(ledger: Ledger) -> None:
     with pytest.raises(NotFound):
         await ledger.due(Delivery(id=uuid4(), organization_id=uuid4(), event_id=uuid4(), endpoint_id=uuid4(), n=1))
     with pytest.raises(NotFound):
@@ -124,7 +124,7 @@ async def test_nothing_is_sent_to_a_disabled_endpoint(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("status", ["erasing", "erased"])
-async def test_nothing_is_sent_about_somebody_who_is_being_erased(ledger: Ledger, status: str) -> None:
+async def test_nothing_is_sent_about_a_user_who_is_being_erased(ledger: Ledger, status: str) -> None:
     assessment = await an_assessment(ledger.session, answered=False)
     event_id = await an_event(ledger.session, ledger.organization_id, assessment_id=assessment.id)
     delivery = await ledger.delivery(event_id=event_id)
@@ -187,7 +187,7 @@ async def test_an_attempt_is_recorded_once(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("status", ["delivered", "dead_letter", "cancelled"])
-async def test_what_has_ended_stays_as_it_is(ledger: Ledger, status: str) -> None:
+async def test_an_ended_delivery_does_not_change(ledger: Ledger, status: str) -> None:
     delivery = await ledger.delivery(status=status)
 
     assert not await ledger.record(delivery, 1, answer(200))
@@ -248,7 +248,7 @@ async def test_giving_up_is_a_dead_letter_without_another_attempt(ledger: Ledger
     ]
 
 
-async def test_the_event_tells_of_all_its_deliveries(ledger: Ledger) -> None:
+async def test_the_event_summarizes_its_deliveries(ledger: Ledger) -> None:
     other = await an_endpoint(ledger.session, organization_id=ledger.organization_id)
     first = await ledger.delivery()
     second = await a_delivery(ledger.session, other, ledger.organization_id, event_id=first.event_id)
@@ -267,7 +267,7 @@ async def test_the_event_tells_of_all_its_deliveries(ledger: Ledger) -> None:
     assert await told() == ("delivered", 3, 202, LATER + timedelta(hours=1))
 
 
-async def test_an_event_that_nobody_wanted_is_pending_when_it_is_delivered_later(ledger: Ledger) -> None:
+async def test_an_unsubscribed_event_is_pending_when_it_is_delivered_later(ledger: Ledger) -> None:
     event_id = await an_event(ledger.session, ledger.organization_id, status="unsubscribed")
 
     await ledger.delivery(event_id=event_id)
@@ -275,7 +275,7 @@ async def test_an_event_that_nobody_wanted_is_pending_when_it_is_delivered_later
     assert (await ledger.row(WebhookEventRow, event_id)).status == "pending"
 
 
-async def test_a_cancelled_delivery_is_told_where_nothing_else_happened(ledger: Ledger) -> None:
+async def test_an_event_with_only_cancelled_deliveries_is_cancelled(ledger: Ledger) -> None:
     delivery = await ledger.delivery()
 
     await ledger.close(delivery.id, DeliveryStatus.CANCELLED)
@@ -298,7 +298,7 @@ async def test_pending_ones_are_read_by_pages(ledger: Ledger) -> None:
 
 @pytest.fixture
 async def committed(clean_database: str) -> AsyncIterator[Ledger]:
-    """For what needs the database's own clock to go on, or several connections."""
+    """A database for tests that need committed rows: they use several connections or the real clock."""
     engine = create_engine(settings_of(clean_database))
     async with sessions(engine)() as session:
         organization_id = await an_organization(session)
@@ -327,7 +327,7 @@ async def test_deliveries_that_end_together_leave_no_event_pending(committed: Le
     assert (event.status, event.attempts) == ("delivered", 6)
 
 
-async def test_a_rate_limit_gives_everybody_a_turn_of_its_own(committed: Ledger) -> None:
+async def test_a_rate_limit_gives_each_delivery_a_time_slot(committed: Ledger) -> None:
     await committed.set(WebhookEndpointRow, committed.endpoint_id, rate_limit_per_minute=6)
     deliveries = [await committed.delivery() for _ in range(4)]
     await committed.session.commit()
@@ -341,7 +341,7 @@ async def test_a_rate_limit_gives_everybody_a_turn_of_its_own(committed: Ledger)
     assert all(later.turn_in_s <= first.turn_in_s for first, later in zip(dues, again, strict=True))
 
 
-async def test_a_turn_that_was_missed_is_given_anew(committed: Ledger) -> None:
+async def test_a_missed_time_slot_is_replaced(committed: Ledger) -> None:
     await committed.set(WebhookEndpointRow, committed.endpoint_id, rate_limit_per_minute=1)
     late, first = await committed.delivery(), await committed.delivery()
     missed = await committed.session.scalar(select(func.now() - timedelta(seconds=30)))
@@ -352,7 +352,7 @@ async def test_a_turn_that_was_missed_is_given_anew(committed: Ledger) -> None:
     assert (await committed.due(late)).turn_in_s > 30
 
 
-async def test_an_attempt_on_record_takes_no_turn(committed: Ledger) -> None:
+async def test_a_recorded_attempt_takes_no_time_slot(committed: Ledger) -> None:
     await committed.set(WebhookEndpointRow, committed.endpoint_id, rate_limit_per_minute=1)
     recorded, other = await committed.delivery(attempts=1), await committed.delivery()
     await committed.session.commit()

@@ -1,4 +1,4 @@
-"""Domain values survive the way through JSON, and broken ones are refused without being quoted."""
+"""Domain values survive conversion to JSON and back; invalid ones are rejected without being quoted."""
 
 import json
 from decimal import Decimal
@@ -60,7 +60,7 @@ def test_decimals_keep_every_digit(points: Decimal, fraction: Decimal | None) ->
     assert str(back) == str(RuleScores(scores=(score,)))
 
 
-def test_what_is_broken_is_named_but_not_quoted() -> None:
+def test_an_invalid_value_is_named_but_not_quoted() -> None:
     stored = encode(an_essay_score(uuid4())) | {"feedback": {"text": MARKER}, "points": MARKER}
 
     with pytest.raises(CorruptData) as refused:

@@ -1,4 +1,4 @@
-"""What every store of vectors promises: the in-memory one and the one in PostgreSQL."""
+"""The contract of every store of embeddings: in memory and in PostgreSQL."""
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +25,7 @@ Change: TypeAlias = Callable[..., Awaitable[None]]
 
 @pytest.fixture(scope="module")
 async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
-    """For tests that commit, as the store has transactions of its own."""
+    """A database for tests that commit, because the store uses its own transactions."""
     with databases.new(f"{worker}_artifacts") as url:
         engine = create_engine(settings_of(url))
         yield engine
@@ -34,7 +34,7 @@ async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngi
 
 @pytest.fixture
 async def catalog(database: AsyncEngine) -> AsyncEngine:
-    """The project's credentials, of which nothing is embedded."""
+    """The project's credentials, without embeddings."""
     async with database.begin() as connection:
         await connection.execute(delete(EmbeddingArtifactRow))
     return database
@@ -42,14 +42,14 @@ async def catalog(database: AsyncEngine) -> AsyncEngine:
 
 @pytest.fixture(params=["memory", "postgres"])
 async def artifacts(request: pytest.FixtureRequest, catalog: AsyncEngine) -> EmbeddingArtifacts:
-    """Both hold the same texts."""
+    """Both stores, with the same texts."""
     stored = SqlEmbeddingArtifacts(catalog)
     if request.param == "postgres":
         return stored
     return InMemoryEmbeddingArtifacts(await stored.pending(PROVIDER, MODEL, limit=1000))
 
 
-async def test_what_has_a_vector_is_no_longer_pending(artifacts: EmbeddingArtifacts) -> None:
+async def test_a_text_with_a_vector_is_not_pending(artifacts: EmbeddingArtifacts) -> None:
     before = await artifacts.count_pending(PROVIDER, MODEL)
     first, second = await artifacts.pending(PROVIDER, MODEL, limit=2)
 
@@ -106,7 +106,7 @@ async def test_the_text_is_the_one_its_hash_was_made_of(artifacts: EmbeddingArti
 
 @pytest.fixture
 async def changing(catalog: AsyncEngine) -> AsyncIterator[Change]:
-    """Changes one credential for as long as the test takes."""
+    """Change one credential during the test."""
     columns = (CredentialRow.id, CredentialRow.description, CredentialRow.text_hash, CredentialRow.active)
     async with catalog.connect() as connection:
         before = (await connection.execute(select(*columns).limit(1))).one()

@@ -1,4 +1,4 @@
-"""What paid vectors cost is kept once, and only what is known of it."""
+"""The cost of embeddings is recorded once, and only if it is known."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.support.databases import Databases, settings_of
 
 @pytest.fixture(scope="module")
 async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
-    """For tests that commit, as the ledger has transactions of its own."""
+    """A database for tests that commit, because the ledger uses its own transactions."""
     with databases.new(f"{worker}_ledger") as url:
         engine = create_engine(settings_of(url))
         yield engine
@@ -26,7 +26,7 @@ async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngi
 
 
 def a_purchase() -> EmbeddingPurchase:
-    """A request of its own, told from others by its number at the provider."""
+    """Return a purchase; the provider's request number makes it distinct."""
     return EmbeddingPurchase(
         id=uuid4(),
         provider="openai",
@@ -46,7 +46,7 @@ async def kept(database: AsyncEngine, bought: EmbeddingPurchase) -> dict[str, tu
         return {row[0]: tuple(row[1:]) for row in rows}
 
 
-async def test_a_purchase_is_kept_with_its_tokens_and_cents_and_belongs_to_nobody(database: AsyncEngine) -> None:
+async def test_a_purchase_has_rows_for_tokens_and_cents_without_an_assessment(database: AsyncEngine) -> None:
     bought = a_purchase()
     await SqlEmbeddingLedger(database).record(bought)
 
@@ -62,7 +62,7 @@ async def test_a_purchase_is_kept_with_its_tokens_and_cents_and_belongs_to_nobod
     }
 
 
-async def test_a_purchase_told_twice_is_kept_once(database: AsyncEngine) -> None:
+async def test_a_purchase_recorded_twice_is_stored_once(database: AsyncEngine) -> None:
     bought = a_purchase()
     for told in (bought, replace(bought, tokens=1)):
         await SqlEmbeddingLedger(database).record(told)
@@ -70,7 +70,7 @@ async def test_a_purchase_told_twice_is_kept_once(database: AsyncEngine) -> None
     assert (await kept(database, bought))["embedding_tokens"][0] == 4_096
 
 
-async def test_what_nobody_knows_has_no_row(database: AsyncEngine) -> None:
+async def test_unknown_numbers_have_no_row(database: AsyncEngine) -> None:
     without_price, unknown = replace(a_purchase(), cost_cents=None), replace(a_purchase(), tokens=None, cost_cents=None)
     for bought in (without_price, unknown):
         await SqlEmbeddingLedger(database).record(bought)

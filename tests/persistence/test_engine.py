@@ -1,4 +1,4 @@
-"""Settings of the connection, and what becomes of the database's own failures."""
+"""Settings of the database connection, and the translation of database errors."""
 
 import os
 import socket
@@ -38,7 +38,7 @@ def test_another_databases_url_is_refused(url: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the options have other names elsewhere")
-async def test_a_server_that_has_vanished_is_given_up_within_half_a_minute(engine: AsyncEngine) -> None:
+async def test_a_lost_server_is_detected_within_half_a_minute(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         raw = (await connection.get_raw_connection()).driver_connection
         assert raw
@@ -66,7 +66,7 @@ def test_the_environment_sets_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def small(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """One connection, little patience."""
+    """An engine with one connection and short timeouts."""
     values = {"url": database_url, "pool_size": 1, "pool_timeout_s": 0.1, "statement_timeout_s": 0.2}
     engine = create_engine(DatabaseSettings.model_validate(values))
     yield engine
@@ -79,32 +79,32 @@ async def run(engine: AsyncEngine, statement: str, **values: object) -> None:
         await uow._session.execute(text(statement), values)
 
 
-async def test_a_statement_that_takes_too_long_may_be_tried_again(small: AsyncEngine) -> None:
+async def test_a_statement_that_takes_too_long_may_be_retried(small: AsyncEngine) -> None:
     with pytest.raises(StorageUnavailable, match="57014"):
         await run(small, "SELECT pg_sleep(30)")
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01"], ids=["serialization failure", "deadlock"])
-async def test_what_collides_with_somebody_else_may_be_tried_again(small: AsyncEngine, state: str) -> None:
+async def test_a_conflict_between_transactions_may_be_retried(small: AsyncEngine, state: str) -> None:
     with pytest.raises(StorageUnavailable):
         await run(small, f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
 
 
-async def test_a_full_pool_may_be_tried_again(small: AsyncEngine) -> None:
+async def test_a_full_pool_may_be_retried(small: AsyncEngine) -> None:
     async with small.connect() as taken:
         await taken.execute(text("SELECT 1"))
         with pytest.raises(StorageUnavailable, match="became free"):
             await run(small, "SELECT 1")
 
 
-async def test_a_lost_connection_may_be_tried_again_and_the_next_one_works(small: AsyncEngine) -> None:
+async def test_a_lost_connection_may_be_retried_and_the_next_one_works(small: AsyncEngine) -> None:
     with pytest.raises(StorageUnavailable):
         await run(small, "SELECT pg_terminate_backend(pg_backend_pid())")
 
     await run(small, "SELECT 1")
 
 
-async def test_a_server_that_is_away_may_be_tried_again() -> None:
+async def test_an_unreachable_server_may_be_retried() -> None:
     engine = create_engine(settings_of(f"postgresql://somebody:secret@127.0.0.1:{free_port()}/credits"))
 
     with pytest.raises(StorageUnavailable):
@@ -113,7 +113,7 @@ async def test_a_server_that_is_away_may_be_tried_again() -> None:
     await engine.dispose()
 
 
-async def test_a_bug_stays_a_bug_and_shows_no_parameters(small: AsyncEngine) -> None:
+async def test_other_errors_are_unchanged_and_show_no_parameters(small: AsyncEngine) -> None:
     with pytest.raises(ProgrammingError) as bug:
         await run(small, "SELECT :answer FROM nowhere", answer=MARKER)
 

@@ -1,4 +1,4 @@
-"""Forgetting a person: what is gone, what stays, and what is refused from its beginning on."""
+"""Erasing a user: what is deleted, what stays, and which writes are refused from the start."""
 
 import json
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from api.services.reviews import Judgement, ReviewService
 from domain.database import Database
 from domain.errors import Conflict, Erased, NotFound
 from domain.privacy import Erasure
-from persistence.queries.export import HELD
+from persistence.queries.export import PERSONAL_DATA
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.feedback import NewFeedback
 from persistence.repositories.redeliveries import Redeliveries
@@ -65,7 +65,7 @@ async def erase(database: Database, person: Marked) -> None:
 
 
 async def stored(session: AsyncSession) -> dict[str, list[str]]:
-    """Every row of every table as text."""
+    """Return every row of every table as text."""
     tables = list(await session.scalars(text(TABLES)))
     return {
         table: list(await session.scalars(text(f"SELECT each::text FROM {table} AS each")))  # noqa: S608  # its own names
@@ -78,9 +78,7 @@ def with_marker(rows: dict[str, list[str]], marker: str) -> dict[str, list[str]]
     return {table: texts for table, texts in found.items() if texts}
 
 
-async def test_nothing_that_a_person_wrote_is_left_in_any_table(
-    session: AsyncSession, database: Database, person: Marked
-) -> None:
+async def test_no_table_contains_what_the_user_wrote(session: AsyncSession, database: Database, person: Marked) -> None:
     assert len(with_marker(await stored(session), MARKER)) >= 15
 
     await erase(database, person)
@@ -88,7 +86,7 @@ async def test_nothing_that_a_person_wrote_is_left_in_any_table(
     assert with_marker(await stored(session), MARKER) == {}
 
 
-async def test_nobody_else_loses_anything(
+async def test_data_of_other_users_is_unchanged(
     session: AsyncSession, database: Database, person: Marked, credentials: list[UUID]
 ) -> None:
     await a_marked_person(session, database, credentials, OTHER)
@@ -99,9 +97,7 @@ async def test_nobody_else_loses_anything(
     assert with_marker(await stored(session), OTHER) == before
 
 
-async def test_ids_and_numbers_without_the_person_stay(
-    session: AsyncSession, database: Database, person: Marked
-) -> None:
+async def test_anonymous_ids_and_numbers_stay(session: AsyncSession, database: Database, person: Marked) -> None:
     async def counts() -> list[int | None]:
         columns = [MetricSnapshotRow.assessment_id, QuestionSnapshotRow.assessment_id, ModelAnswerRow.assessment_id]
         return [await session.scalar(select(func.count()).where(column == person.assessment_id)) for column in columns]
@@ -113,7 +109,7 @@ async def test_ids_and_numbers_without_the_person_stay(
     assert await session.scalar(select(AssessmentRow.revision).where(AssessmentRow.id == person.assessment_id)) == 1
 
 
-async def test_a_bought_answer_stays_bought(session: AsyncSession, database: Database, person: Marked) -> None:
+async def test_a_paid_model_reply_stays_as_a_row(session: AsyncSession, database: Database, person: Marked) -> None:
     await erase(database, person)
 
     answer = select(ModelAnswerRow.status, ModelAnswerRow.raw_reply)
@@ -129,7 +125,9 @@ async def test_the_account_stays_as_a_blank_row(session: AsyncSession, database:
     assert kept == blank | {"status": "erased", "email": f"{person.id}@erased.invalid"}
 
 
-async def test_what_is_open_ends_with_an_audit_row(session: AsyncSession, database: Database, person: Marked) -> None:
+async def test_open_assessments_end_with_an_audit_row(
+    session: AsyncSession, database: Database, person: Marked
+) -> None:
     other = await an_assessment(session, user_id=person.id)
     await erase(database, person)
 
@@ -151,7 +149,7 @@ async def test_pending_deliveries_are_cancelled(session: AsyncSession, database:
     assert list(await session.scalars(deliveries)) == ["cancelled"]
 
 
-async def test_an_answer_kept_for_its_replay_to_somebody_else_no_longer_names_the_person(
+async def test_a_response_stored_for_another_user_no_longer_names_the_erased_one(
     session: AsyncSession, database: Database, person: Marked
 ) -> None:
     await erase(database, person)
@@ -163,7 +161,7 @@ async def test_an_answer_kept_for_its_replay_to_somebody_else_no_longer_names_th
     assert (status, json.loads(body)["error_code"]) == (410, Erased.code)
 
 
-async def test_the_audit_trail_says_who_began_it_and_that_it_is_done(
+async def test_the_audit_trail_has_the_start_with_its_actor_and_the_end(
     session: AsyncSession, database: Database, person: Marked
 ) -> None:
     await erase(database, person)
@@ -175,9 +173,7 @@ async def test_the_audit_trail_says_who_began_it_and_that_it_is_done(
     ]
 
 
-async def test_erasing_what_is_erased_changes_nothing(
-    session: AsyncSession, database: Database, person: Marked
-) -> None:
+async def test_erasing_again_changes_nothing(session: AsyncSession, database: Database, person: Marked) -> None:
     await erase(database, person)
     before = await stored(session)
 
@@ -191,7 +187,7 @@ async def test_erasing_what_is_erased_changes_nothing(
     assert await stored(session) == before
 
 
-async def test_beginning_twice_is_beginning_once(session: AsyncSession, database: Database, person: Marked) -> None:
+async def test_beginning_twice_has_one_effect(session: AsyncSession, database: Database, person: Marked) -> None:
     first = await begin(database, person)
     version = await column(session, person, "token_version")
 
@@ -202,7 +198,7 @@ async def test_beginning_twice_is_beginning_once(session: AsyncSession, database
     assert await session.scalar(begun) == 1
 
 
-async def test_who_is_begun_and_not_finished_can_be_found(database: Database, person: Marked) -> None:
+async def test_unfinished_erasures_are_listed(database: Database, person: Marked) -> None:
     erasure = await begin(database, person)
     async with database.transaction() as uow:
         assert await uow.erasures.unfinished(after=None, limit=10) == (erasure,)
@@ -233,7 +229,7 @@ async def test_the_last_admin_is_not_erased(session: AsyncSession, database: Dat
             await uow.erasures.begin(admin_id, organization_id=organization_id, actor_id=admin_id, actor_role="admin")
 
 
-async def test_what_an_advisor_said_about_others_is_their_opinion_and_goes_with_them(
+async def test_an_advisors_comments_about_others_are_deleted_with_the_advisor(
     session: AsyncSession, database: Database, person: Marked
 ) -> None:
     advisor_id = await a_user(session, person.organization_id, role="advisor")
@@ -248,7 +244,7 @@ async def test_what_an_advisor_said_about_others_is_their_opinion_and_goes_with_
     assert {"essay_scores", "essay_reviews", "result_revisions"} <= left.keys()  # the learner's
 
 
-async def test_who_is_being_erased_writes_nothing_about_others(
+async def test_a_user_being_erased_cannot_write_about_others(
     session: AsyncSession, session_factory: async_sessionmaker[AsyncSession], person: Marked
 ) -> None:
     advisor = Actor(id=await a_user(session, person.organization_id, role="advisor", status="erasing"), role="advisor")
@@ -264,7 +260,7 @@ async def test_who_is_being_erased_writes_nothing_about_others(
             await ReviewService(uow).review(person.assessment_id, uuid4(), viewer, advisor, judgement)
 
 
-async def test_what_was_sent_about_them_is_not_sent_again(
+async def test_events_about_an_erased_user_are_not_redelivered(
     session: AsyncSession, database: Database, person: Marked
 ) -> None:
     await erase(database, person)
@@ -281,12 +277,12 @@ async def test_what_was_sent_about_them_is_not_sent_again(
     assert recovered.deliveries == ()
 
 
-async def test_every_table_that_leads_to_a_person_is_known() -> None:
-    """A new one fails here until it is exported, and until somebody has thought of its erasure.
+async def test_every_table_about_users_is_exported() -> None:
+    """A new table fails this test until it is exported and its erasure is decided.
 
-    Three tables have no foreign key to people: the audit trail, and those whose `user_id` may be an API key's.
+    Three tables have no foreign key to users: the audit trail, and those whose `user_id` may be an API key's.
     """
-    known = {table_of(row).name for row in HELD}
+    known = {table_of(row).name for row in PERSONAL_DATA}
     reached = {UserRow.__tablename__}
     while True:
         more = {
@@ -301,7 +297,7 @@ async def test_every_table_that_leads_to_a_person_is_known() -> None:
     assert reached | without_key == known
 
 
-async def test_a_person_who_comes_back_with_a_restore_is_marked_again(
+async def test_a_restored_user_is_marked_for_erasure_again(
     session: AsyncSession, database: Database, person: Marked
 ) -> None:
     await erase(database, person)

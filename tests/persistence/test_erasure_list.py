@@ -1,4 +1,4 @@
-"""The list of those who were erased, and what a restore does with it."""
+"""The list of erased users, and its use after a restore."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from domain.ids import derived_id
 from persistence.database import create_engine
 from persistence.erasure_list import FileErasureList
 from persistence.reapply_erasures import reapply
-from persistence.repositories.accounts import Account, ensure_accounts
+from persistence.repositories.accounts import NewAccount, ensure_accounts
 from persistence.tables import UserRow
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.builders import a_user
@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "beside the dumps" / "erasures"
 
 
-async def test_everybody_stands_on_it_once_in_the_order_of_their_erasure(path: Path) -> None:
+async def test_each_user_is_listed_once_in_the_order_of_erasure(path: Path) -> None:
     first, second = uuid4(), uuid4()
     for user_id in (first, second, first):
         await FileErasureList(path).add(user_id)
@@ -34,19 +34,19 @@ async def test_everybody_stands_on_it_once_in_the_order_of_their_erasure(path: P
     assert FileErasureList(path).read() == [first, second]
 
 
-def test_there_is_nobody_on_a_list_that_is_not_there(path: Path) -> None:
+def test_a_missing_file_is_an_empty_list(path: Path) -> None:
     assert FileErasureList(path).read() == []
 
 
 @pytest.mark.parametrize("line", ["３f0c8a52-9d55-4b5e-8a53-6f0f5a4bb3a1", "ada@example.org"], ids=ascii)
-def test_what_is_no_id_in_ascii_stops_the_reading(path: Path, line: str) -> None:
+def test_an_invalid_line_is_an_error(path: Path, line: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(f"{line}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"ascii|UUID"):
         FileErasureList(path).read()
 
 
-def test_only_its_owner_reads_it(path: Path) -> None:
+def test_only_the_owner_can_read_the_file(path: Path) -> None:
     asyncio.run(FileErasureList(path).add(uuid4()))
 
     assert path.stat().st_mode & 0o777 == 0o600
@@ -63,7 +63,7 @@ async def test_a_line_that_was_half_written_is_replaced(path: Path) -> None:
     assert FileErasureList(path).read() == [first, second]
 
 
-def test_workers_that_write_at_once_lose_nobody(path: Path) -> None:
+def test_concurrent_writes_lose_no_id(path: Path) -> None:
     people = {uuid4() for _ in range(40)}
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(FileErasureList(path)._add, people))
@@ -78,7 +78,7 @@ async def restored(clean_database: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def test_a_restored_database_forgets_again_whom_it_remembers(restored: AsyncEngine) -> None:
+async def test_restored_users_are_marked_for_erasure_again(restored: AsyncEngine) -> None:
     async with sessions(restored)() as session:
         remembered, begun, gone, somebody = [
             await a_user(session, status=status) for status in ("active", "erasing", "erased", "active")
@@ -95,8 +95,8 @@ async def statuses(engine: AsyncEngine) -> dict[UUID, str]:
         return {row.id: row.status for row in await session.execute(select(UserRow.id, UserRow.status))}
 
 
-async def test_an_account_of_the_demo_that_was_erased_is_not_made_again(restored: AsyncEngine) -> None:
-    account = Account(email="student@demo.example", password_hash="secret", role="student")
+async def test_an_erased_demo_account_is_not_created_again(restored: AsyncEngine) -> None:
+    account = NewAccount(email="student@demo.example", password_hash="secret", role="student")
     await ensure_accounts(restored, "demo", "Demo", [account])
     user_id = derived_id("user", account.email)
     async with SqlDatabase(restored).transaction() as uow:

@@ -1,4 +1,4 @@
-"""Everything that is held about a person, in one document."""
+"""The export of all data about a user in one document."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.database import Database
 from domain.errors import Erased, NotFound
-from persistence.queries.export import HELD, Exports
+from persistence.queries.export import PERSONAL_DATA, Exports
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Actor
 from persistence.tables import AuditLogRow
@@ -23,7 +23,7 @@ MARKER, OTHER = "marker-of-the-exported-3316", "marker-of-somebody-else-2207"
 
 @pytest.fixture
 async def people(clean_engine: AsyncEngine) -> list[Marked]:
-    """Somebody, and somebody else of another organization."""
+    """A user, and a user of another organization."""
     database = SqlDatabase(clean_engine)
     async with sessions(clean_engine)() as session:
         credentials = await some_credentials(session)
@@ -44,16 +44,16 @@ async def exported(engine: AsyncEngine, person: Marked) -> dict[str, Any]:
     return found
 
 
-async def test_every_table_has_its_rows_in_it(clean_engine: AsyncEngine, people: list[Marked]) -> None:
+async def test_the_export_has_rows_of_every_table(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     document = await exported(clean_engine, people[0])
 
-    assert document.keys() == {"user_id", *(row.__tablename__ for row in HELD)}
+    assert document.keys() == {"user_id", *(row.__tablename__ for row in PERSONAL_DATA)}
     assert [name for name, rows in document.items() if not rows] == []
     assert MARKER in json.dumps(document["model_answers"])
     assert document["assessment_responses"][0]["answer"] == MARKER
 
 
-async def test_nobody_elses_and_no_secret_is_in_it(clean_engine: AsyncEngine, people: list[Marked]) -> None:
+async def test_the_export_has_no_secrets_and_no_data_of_others(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     document = await exported(clean_engine, people[0])
 
     assert OTHER not in json.dumps(document)
@@ -79,7 +79,7 @@ async def test_only_the_organizations_people_are_exported(clean_engine: AsyncEng
         await Exports(clean_engine).begin(person.id, viewer, Actor(id=other.admin_id, role="admin"))
 
 
-async def test_who_is_being_erased_is_not_exported(clean_engine: AsyncEngine, people: list[Marked]) -> None:
+async def test_a_user_being_erased_is_not_exported(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     person = people[0]
     async with SqlDatabase(clean_engine).transaction() as uow:
         await uow.erasures.begin(person.id, **person.viewer)

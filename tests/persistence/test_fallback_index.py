@@ -1,4 +1,4 @@
-"""Weaviate configured and failing: PostgreSQL answers, and the result says so."""
+"""With Weaviate configured but failing, PostgreSQL answers and the result is marked as degraded."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
 from domain.grading.scores import DegradedReason
 from domain.recommending.ports import SearchQuery, SearchResult
 from persistence.vectors.fallback import FAILURES, FallbackIndex
-from tests.persistence.shelves import credential, towards
+from tests.persistence.index_stores import credential, towards
 from tests.support.fakes import InMemoryCredentialIndex
 
 QUERY = SearchQuery(text="anything", vector=towards(0))
@@ -17,7 +17,7 @@ PREFERRED, SPARE = credential("preferred"), credential("spare")
 
 
 class Preferred(InMemoryCredentialIndex):
-    """Does what `work` says before it searches, and counts its searches."""
+    """An index that runs `work` before each search and counts its searches."""
 
     def __init__(self, work: Callable[[], None] = lambda: None, takes_s: float = 0) -> None:
         super().__init__([PREFERRED])
@@ -33,7 +33,7 @@ class Preferred(InMemoryCredentialIndex):
 
 
 class Wholeness:
-    """What the check says and how often it was asked; how often somebody wanted a repair."""
+    """A check of the index with call counts of the check and of the repair."""
 
     def __init__(self, *, whole: bool = True, engine_down: bool = False) -> None:
         self.whole = whole
@@ -79,11 +79,11 @@ def failing(error: Exception) -> Callable[[], None]:
 DEGRADED = ("spare", DegradedReason.VECTOR_STORE_FALLBACK)
 
 
-async def test_while_the_preferred_store_answers_nothing_is_degraded() -> None:
+async def test_a_working_primary_store_is_not_degraded() -> None:
     assert await searched(an_index(Preferred())) == ("preferred", None)
 
 
-async def test_a_failing_store_is_replaced_and_the_reason_said() -> None:
+async def test_a_failing_store_is_replaced_and_the_reason_is_given() -> None:
     assert await searched(an_index(Preferred(failing(ExternalServiceError("away"))))) == DEGRADED
 
 
@@ -91,7 +91,7 @@ async def test_a_slow_store_is_replaced_after_the_deadline() -> None:
     assert await searched(an_index(Preferred(takes_s=60))) == DEGRADED
 
 
-async def test_after_failures_in_a_row_the_store_is_left_alone() -> None:
+async def test_after_failures_in_a_row_the_circuit_opens() -> None:
     primary = Preferred(failing(ExternalServiceError("away")))
     index = an_index(primary)
 
@@ -101,7 +101,7 @@ async def test_after_failures_in_a_row_the_store_is_left_alone() -> None:
     assert primary.searches == FAILURES
 
 
-async def test_a_store_that_is_back_is_used_again() -> None:
+async def test_a_recovered_store_is_used_again() -> None:
     primary = Preferred(failing(ExternalServiceError("away")))
     index = an_index(primary)
     await searched(index)
@@ -111,7 +111,7 @@ async def test_a_store_that_is_back_is_used_again() -> None:
     assert await searched(index) == ("preferred", None)
 
 
-async def test_an_index_that_is_not_whole_is_not_searched_and_its_repair_is_asked_for() -> None:
+async def test_an_incomplete_index_is_not_searched_and_its_repair_is_requested() -> None:
     primary, wholeness = Preferred(), Wholeness(whole=False)
 
     assert await searched(an_index(primary, wholeness)) == DEGRADED
@@ -132,7 +132,7 @@ async def test_a_repaired_index_is_searched_again() -> None:
     assert await searched(index) == ("preferred", None)
 
 
-async def test_a_whole_index_is_not_checked_at_every_search() -> None:
+async def test_a_complete_index_is_not_checked_at_every_search() -> None:
     wholeness = Wholeness()
     index = an_index(Preferred(), wholeness)
 
@@ -152,7 +152,7 @@ async def test_it_is_checked_again_after_a_while() -> None:
     assert await searched(index) == DEGRADED
 
 
-async def test_a_callers_mistake_is_no_failure_of_the_store() -> None:
+async def test_invalid_input_is_not_a_failure_of_the_store() -> None:
     primary = Preferred()
     index = an_index(primary)
 
@@ -163,7 +163,7 @@ async def test_a_callers_mistake_is_no_failure_of_the_store() -> None:
     assert await searched(index) == ("preferred", None)
 
 
-async def test_without_the_database_there_is_nothing_to_fall_back_on() -> None:
+async def test_without_the_database_the_search_fails() -> None:
     index = an_index(Preferred(failing(StorageUnavailable("away"))))
 
     with pytest.raises(StorageUnavailable):

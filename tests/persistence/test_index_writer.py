@@ -1,4 +1,4 @@
-"""What every index beside Postgres promises to those who fill it: the in-memory one and the one in Weaviate."""
+"""The contract of every index writer: in memory and in Weaviate."""
 
 import asyncio
 import math
@@ -16,13 +16,13 @@ from persistence.vectors.weaviate import Weaviate, WeaviateIndex
 from persistence.vectors.weaviate_schema import PROPERTIES, VECTORS, alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from tests.domain.builders import an_id
-from tests.persistence.shelves import PROVIDER, credential, discard, entry, towards
+from tests.persistence.index_stores import PROVIDER, credential, discard, entry, towards
 from tests.support.fakes import InMemoryIndexWriter
 
 
 @pytest.fixture
 async def model(weaviate: Weaviate) -> AsyncIterator[str]:
-    """A model of the test's own, whose collections nobody else has."""
+    """A model name that is unique to the test, so that its collections are separate."""
     name = f"test-{uuid4()}"
     yield name
     await discard(weaviate, name)
@@ -54,7 +54,7 @@ async def live(writer: CredentialIndexWriter, *names: str) -> None:
     await writer.finish(build)
 
 
-async def test_there_is_no_live_index_before_the_first_is_finished(writer: CredentialIndexWriter) -> None:
+async def test_there_is_no_live_index_before_the_first_build_is_finished(writer: CredentialIndexWriter) -> None:
     await writer.begin()
 
     assert not await writer.is_usable(at_least=0)
@@ -72,7 +72,7 @@ async def test_a_finished_build_is_the_live_index(writer: CredentialIndexWriter)
     assert not await writer.is_usable(at_least=3)
 
 
-async def test_the_next_build_takes_its_place_whole(writer: CredentialIndexWriter) -> None:
+async def test_the_next_build_replaces_the_live_index(writer: CredentialIndexWriter) -> None:
     await live(writer, "a", "b")
     build = await writer.begin()
     await writer.upsert(entries("c"), build)
@@ -83,7 +83,7 @@ async def test_the_next_build_takes_its_place_whole(writer: CredentialIndexWrite
     assert (before, set(await writer.entries())) == ({an_id("a"), an_id("b")}, {an_id("c")})
 
 
-async def test_builds_that_nobody_finished_go_when_one_is(writer: CredentialIndexWriter) -> None:
+async def test_finishing_a_build_deletes_unfinished_ones(writer: CredentialIndexWriter) -> None:
     forgotten = await writer.begin()
 
     await live(writer, "a")
@@ -92,7 +92,7 @@ async def test_builds_that_nobody_finished_go_when_one_is(writer: CredentialInde
         await writer.upsert(entries("b"), forgotten)
 
 
-async def test_an_entry_put_again_stands_once(writer: CredentialIndexWriter) -> None:
+async def test_an_entry_written_again_exists_once(writer: CredentialIndexWriter) -> None:
     await live(writer, "a")
     changed = entry(credential("a", 50, artifact_id=an_id("a changed")))
 
@@ -101,7 +101,7 @@ async def test_an_entry_put_again_stands_once(writer: CredentialIndexWriter) -> 
     assert await writer.entries() == {an_id("a"): an_id("a changed")}
 
 
-async def test_deleting_what_is_not_there_does_not_matter(writer: CredentialIndexWriter) -> None:
+async def test_deleting_a_missing_entry_is_allowed(writer: CredentialIndexWriter) -> None:
     await live(writer, "a", "b")
 
     await writer.delete([an_id("a"), an_id("never there")])
@@ -119,7 +119,7 @@ async def test_many_entries_are_put_in_and_taken_out(writer: CredentialIndexWrit
 
 
 @pytest.mark.parametrize("vector", [[math.nan, *[0.1] * 383], [1.0], [0.0] * 384])
-async def test_one_bad_vector_and_nothing_is_put_in(writer: CredentialIndexWriter, vector: Sequence[float]) -> None:
+async def test_one_bad_vector_rejects_all_entries(writer: CredentialIndexWriter, vector: Sequence[float]) -> None:
     await live(writer, "a")
 
     with pytest.raises(InvalidInput):
@@ -128,7 +128,7 @@ async def test_one_bad_vector_and_nothing_is_put_in(writer: CredentialIndexWrite
     assert set(await writer.entries()) == {an_id("a")}
 
 
-async def test_a_collection_made_by_somebody_else_is_not_usable_and_gives_way(weaviate: Weaviate, model: str) -> None:
+async def test_a_foreign_collection_is_not_usable_and_is_replaced(weaviate: Weaviate, model: str) -> None:
     writer, client = WeaviateIndexWriter(weaviate, PROVIDER, model), await weaviate.client()
     await client.collections.create(alias_of(PROVIDER, model), properties=[Property(name="x", data_type=DataType.TEXT)])
 
@@ -139,10 +139,12 @@ async def test_a_collection_made_by_somebody_else_is_not_usable_and_gives_way(we
     assert await writer.is_usable(at_least=1)
 
 
-async def test_an_entry_that_weaviate_refuses_is_told_and_the_others_are_kept(weaviate: Weaviate, model: str) -> None:
+async def test_an_entry_that_weaviate_rejects_is_reported_and_the_others_are_stored(
+    weaviate: Weaviate, model: str
+) -> None:
     writer = WeaviateIndexWriter(weaviate, PROVIDER, model)
     client, build = await weaviate.client(), f"{alias_of(PROVIDER, model)}_other"
-    dates = Property(name="description", data_type=DataType.DATE)  # which most texts are not
+    dates = Property(name="description", data_type=DataType.DATE)  # most texts are not dates
     others = [each for each in PROPERTIES if each.name != dates.name]
     await client.collections.create(build, properties=[*others, dates], vector_config=VECTORS)
     a, b = entries("a", "b")

@@ -1,4 +1,4 @@
-"""`async_jobs` as an operator reads it by SQL, and the outputs that steps leave in it."""
+"""`async_jobs`: the state of steps that operators read by SQL, and the outputs of steps."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -121,7 +121,7 @@ async def test_each_attempt_counts(session: AsyncSession, database: Database, ke
     assert (row.status, row.attempts, row.started_at is not None) == ("running", 2, True)
 
 
-async def test_a_finished_step_hands_back_its_output_and_is_not_run_again(
+async def test_a_finished_step_returns_its_output_and_does_not_run_again(
     session: AsyncSession, database: Database, key: JobKey
 ) -> None:
     await begin(database, key)
@@ -228,7 +228,7 @@ async def test_the_first_output_stays(database: Database, key: JobKey) -> None:
     ],
     ids=["another run has begun", "the assessment failed", "the result is published"],
 )
-async def test_the_output_of_a_run_that_is_over_is_refused(
+async def test_the_output_of_an_ended_run_is_refused(
     session: AsyncSession, database: Database, key: JobKey, columns: dict[str, object]
 ) -> None:
     await begin(database, key)
@@ -255,7 +255,7 @@ async def test_a_later_revision_of_a_completed_assessment_takes_outputs(
     assert (await row_of(session, second)).status == "succeeded"
 
 
-async def test_nothing_is_stored_about_somebody_being_erased(
+async def test_nothing_is_stored_about_a_user_being_erased(
     session: AsyncSession, database: Database, assessment: Assessment, key: JobKey
 ) -> None:
     await begin(database, key)
@@ -268,7 +268,7 @@ async def test_nothing_is_stored_about_somebody_being_erased(
     assert (await row_of(session, key)).payload is None
 
 
-async def test_a_step_of_no_assessment_cannot_begin(database: Database, key: JobKey) -> None:
+async def test_a_step_of_a_missing_assessment_cannot_begin(database: Database, key: JobKey) -> None:
     with pytest.raises(NotFound):
         await begin(database, replace(key, assessment_id=uuid4()))
 
@@ -284,7 +284,7 @@ async def test_a_step_whose_output_is_published_and_cleared_cannot_begin(
         await begin(database, key)
 
 
-async def test_outputs_are_told_by_key_and_missing_ones_left_out(database: Database, key: JobKey) -> None:
+async def test_outputs_are_returned_by_key_without_missing_ones(database: Database, key: JobKey) -> None:
     keys = [replace(key, step=Step.SCORE_ESSAY, item=uuid4()) for _ in range(3)]
     outputs = [RuleScores(scores=SCORES.scores * number) for number in range(3)]
     for each, output in zip(keys, outputs, strict=True):

@@ -1,4 +1,4 @@
-"""What a page of a list reads stays small, however many assessments there are and however rare the wanted ones."""
+"""Reading a page of a list costs little, however many assessments there are and however rare the wanted ones are."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from persistence.database import create_engine
 from persistence.queries.assessments import Queries
 from persistence.queries.views import AccessScope, AssessmentFilter
 from persistence.queries.work import WorkQueries, WorkView
-from tests.persistence.blocks import BLOCKS, PAGE, blocks_read
+from tests.persistence.page_cost import BLOCKS, PAGE, blocks_read
 from tests.support.databases import Databases, settings_of
 
 LARGE, SMALL = UUID(int=1), UUID(int=2)
@@ -30,8 +30,8 @@ SELECT lpad(to_hex(1000000 + n), 32, '0')::uuid, lpad(to_hex(1 + n % 2), 32, '0'
   'student'
 FROM generate_series(1, 1000) n;
 """
-# A second between two assessments. Nine of ten are the large organization's, and what is rare is old, so that a walk
-# from the newest on would meet it last.
+# Assessments start one second apart. Nine of ten belong to the large organization. Rare ones are old, so that a scan
+# from the newest would find them last.
 _ASSESSMENTS = """
 INSERT INTO assessments
   (id, user_id, organization_id, role_id, status, revision, degraded, needs_review, failure_reason, expires_at,

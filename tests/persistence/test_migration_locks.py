@@ -1,4 +1,4 @@
-"""Migrations run beside a service that writes, and nobody waits for them for long."""
+"""Migrations of a running service: writes do not wait for long."""
 
 import subprocess
 import sys
@@ -18,10 +18,10 @@ from persistence.migrations.locks import MigrationSettings
 from tests.support.databases import Databases, settings_of
 
 WAIT = "1s"
-"""How long a write may wait for a lock; the server refuses one that waits longer."""
+"""The longest time that a write may wait for a lock; the server refuses a longer wait."""
 
 SEED = """
-SET session_replication_role = replica;  -- roles and snapshots that the rows refer to are not needed here
+SET session_replication_role = replica;  -- the referenced roles and snapshots are not needed
 INSERT INTO organizations (id, name) VALUES ('00000000-0000-4000-8000-000000000001', 'A college');
 INSERT INTO users (id, organization_id, email, role)
 SELECT id, id, 'student@example.org', 'student' FROM organizations;
@@ -61,7 +61,7 @@ WITH o AS (
 INSERT INTO recommendation_feedback (id, recommendation_id, revision, submitted_by, submitted_by_role, relevance_score)
 SELECT 'ffffffff-ffff-4fff-bfff-ffffffffffff', r.id, 1, u.id, 'student', 4 FROM r, users AS u
 """
-"""A reaction that the last batch of 0009 meets, of an organization of its own."""
+"""A reaction of another organization, in the last batch of migration 0009."""
 WITHOUT_ORGANIZATION = "SELECT count(*) FROM recommendation_feedback WHERE organization_id IS NULL"
 SOON = MigrationSettings(lock_timeout_s=0.2, attempts=1)
 
@@ -97,7 +97,7 @@ def scalar(url: str, query: str) -> object:
 
 
 def write_until(done: Future[None], url: str) -> list[float]:
-    """Writes as the release before does, all the time; returns how long each write took."""
+    """Write continuously as the previous release does; return the duration of each write."""
     took = list[float]()
     with connected(url) as connection:
         connection.execute(f"SET lock_timeout = '{WAIT}'".encode())
@@ -111,7 +111,7 @@ def write_until(done: Future[None], url: str) -> list[float]:
 
 
 @pytest.mark.parametrize("rows", [20_000, pytest.param(1_000_000, marks=[pytest.mark.load, pytest.mark.timeout(1800)])])
-def test_the_release_before_goes_on_writing_while_the_schema_is_upgraded(
+def test_the_previous_release_keeps_writing_while_the_schema_is_upgraded(
     databases: Databases, worker: str, rows: int
 ) -> None:
     with at(databases, worker, "0004", rows) as url, ThreadPoolExecutor() as threads:
@@ -125,7 +125,7 @@ def test_the_release_before_goes_on_writing_while_the_schema_is_upgraded(
         assert scalar(url, WITHOUT_ORGANIZATION) == 0
 
 
-def test_a_migration_gives_way_to_a_long_transaction_and_to_those_who_queue_behind_it(before_0009: str) -> None:
+def test_a_migration_that_waits_for_a_long_transaction_does_not_block_others(before_0009: str) -> None:
     with ThreadPoolExecutor() as threads, connected(before_0009) as long, connected(before_0009) as other:
         with long.transaction():
             long.execute(FEEDBACK.encode())
@@ -141,7 +141,7 @@ def test_a_migration_gives_way_to_a_long_transaction_and_to_those_who_queue_behi
     assert scalar(before_0009, WITHOUT_ORGANIZATION) == 0
 
 
-def test_a_lock_that_is_never_to_be_had_ends_in_a_message_and_changes_nothing(before_0009: str) -> None:
+def test_a_lock_that_is_never_free_ends_in_a_message_and_changes_nothing(before_0009: str) -> None:
     with connected(before_0009) as long, long.transaction():
         long.execute(FEEDBACK.encode())
 
@@ -170,7 +170,7 @@ def test_a_migration_that_was_interrupted_between_batches_is_completed_by_the_ne
     assert scalar(before_0009, WITHOUT_ORGANIZATION) == 0
 
 
-def test_an_index_that_was_left_unfinished_is_built_anew(before_0009: str) -> None:
+def test_an_unfinished_index_is_rebuilt(before_0009: str) -> None:
     with connected(before_0009) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0007'")
         connection.execute("ALTER INDEX idx_audit_logs_resource RENAME TO idx_audit_logs_resource_new")
@@ -182,7 +182,7 @@ def test_an_index_that_was_left_unfinished_is_built_anew(before_0009: str) -> No
     assert scalar(before_0009, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_users_role'::regclass") is True
 
 
-def test_two_processes_may_migrate_at_once(databases: Databases, worker: str) -> None:
+def test_two_processes_may_migrate_concurrently(databases: Databases, worker: str) -> None:
     with databases.new(f"{worker}_twice", template=None) as url:
         runs = [
             subprocess.Popen(

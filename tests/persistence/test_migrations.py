@@ -1,4 +1,4 @@
-"""The migrations make what the row classes say, and take it away again."""
+"""Migrations create exactly the schema of the row classes, and can be reverted."""
 
 from collections.abc import Iterator
 
@@ -68,10 +68,10 @@ def test_going_down_leaves_only_alembics_own_table_and_going_up_again_works(
     assert tables(empty_database) == there
 
 
-def test_reactions_from_before_0009_get_the_organization_of_their_learner(config: Config, empty_database: str) -> None:
+def test_migration_0009_fills_the_organization_of_existing_reactions(config: Config, empty_database: str) -> None:
     command.upgrade(config, "0008")
     with psycopg.connect(empty_database.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")  # neither person nor role are there
+        connection.execute("SET session_replication_role = replica")  # the referenced user and role do not exist
         connection.execute(A_REACTION)
         command.upgrade(config, "head")
         found = connection.execute(
@@ -90,7 +90,7 @@ def test_migrating_twice_changes_nothing(empty_database: str) -> None:
     assert tables(empty_database) == there
 
 
-def test_audit_rows_that_were_forged_before_0010_stop_no_migration(config: Config, empty_database: str) -> None:
+def test_forged_audit_rows_do_not_stop_migration_0010(config: Config, empty_database: str) -> None:
     command.upgrade(config, "0009")
     with psycopg.connect(empty_database.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(FORGED)

@@ -1,4 +1,4 @@
-"""The ledger of model answers: what is bought once, and who is buying it."""
+"""The ledger of model replies: each reply is paid for once, by the holder of the lease."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -64,7 +64,7 @@ async def test_a_claim_is_written_with_its_lease_before_the_call(
     assert (row.sample, row.round, row.variant) == key.call
 
 
-async def test_a_kept_reply_is_read_back_as_it_was(
+async def test_a_recorded_reply_is_read_back_unchanged(
     session: AsyncSession, database: Database, key: CompletionKey
 ) -> None:
     reply = a_reply(raw=b"\x00\xff not even text")
@@ -108,7 +108,7 @@ async def test_another_rubric_prompt_model_or_epoch_is_another_answer(
     await complete(database, another)
 
 
-async def test_an_answer_that_is_there_is_not_bought_again(
+async def test_a_recorded_reply_is_not_paid_for_again(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await complete(database, key)
@@ -119,7 +119,7 @@ async def test_an_answer_that_is_there_is_not_bought_again(
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
-async def test_a_live_claim_is_awaited_for_what_remains_of_its_lease(
+async def test_a_claim_of_another_worker_is_awaited_for_the_rest_of_its_lease(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await reserve(database, key)
@@ -147,7 +147,7 @@ async def test_a_released_claim_is_taken_over_at_once(
     assert await spending(session, assessment) == {TODAY: PRICE}
 
 
-async def test_a_lapsed_claim_is_taken_over_without_reserving_twice(
+async def test_an_expired_claim_is_taken_over_without_reserving_twice(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await reserve(database, key)
@@ -161,7 +161,7 @@ async def test_a_lapsed_claim_is_taken_over_without_reserving_twice(
     assert await spending(session, assessment) == {TODAY: PRICE}
 
 
-async def test_releasing_what_is_answered_or_was_never_claimed_changes_nothing(
+async def test_releasing_a_recorded_or_unclaimed_reply_changes_nothing(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await complete(database, key)
@@ -173,7 +173,7 @@ async def test_releasing_what_is_answered_or_was_never_claimed_changes_nothing(
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
-async def test_a_claim_that_was_taken_over_is_not_released_by_whoever_lost_it(
+async def test_a_claim_that_was_taken_over_is_not_released_by_its_first_holder(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     lost = await reserve(database, key, lease_s=0.0)
@@ -185,7 +185,7 @@ async def test_a_claim_that_was_taken_over_is_not_released_by_whoever_lost_it(
     assert await spending(session, assessment) == {TODAY: PRICE}
 
 
-async def test_the_first_reply_kept_stays(
+async def test_the_first_recorded_reply_stays(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await complete(database, key)
@@ -197,7 +197,7 @@ async def test_the_first_reply_kept_stays(
     assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
 
 
-async def test_a_reply_that_comes_after_its_claim_was_released_is_kept_and_booked(
+async def test_a_reply_after_the_release_of_its_claim_is_recorded_with_its_cost(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await reserve(database, key)
@@ -219,7 +219,7 @@ async def test_an_assessment_that_is_not_there_buys_nothing(database: Database, 
         await reserve(database, replace(key, assessment_id=uuid4()))
 
 
-async def test_nothing_is_bought_for_somebody_being_erased(
+async def test_nothing_is_reserved_for_a_user_being_erased(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await erase(session, assessment)
@@ -231,7 +231,7 @@ async def test_nothing_is_bought_for_somebody_being_erased(
     assert await session.scalar(select(func.count()).select_from(ModelAnswerRow)) == 0
 
 
-async def test_nothing_is_kept_of_somebody_being_erased(
+async def test_nothing_is_recorded_about_a_user_being_erased(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await reserve(database, key)
@@ -246,7 +246,7 @@ async def test_nothing_is_kept_of_somebody_being_erased(
     assert await spending(session, assessment) == {TODAY: PRICE}
 
 
-async def test_what_an_essay_took_adds_every_answer_up(
+async def test_cost_and_latency_of_an_essay_are_sums_over_its_replies(
     database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     corrected = replace(key, call=Call(0, 1, Variant.FULL))
@@ -283,7 +283,7 @@ async def test_the_highest_epoch_is_that_of_any_claim(
         assert await uow.model_answers.epochs(assessment.id) == {key.snapshot_id: 2}
 
 
-async def test_a_reply_that_was_let_go_of_says_nothing_and_is_not_bought_again(
+async def test_a_deleted_reply_reads_as_empty_and_is_not_paid_for_again(
     session: AsyncSession, database: Database, key: CompletionKey
 ) -> None:
     await reserve(database, key)

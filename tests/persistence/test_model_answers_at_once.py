@@ -1,4 +1,4 @@
-"""The ledger of model answers under several connections."""
+"""The ledger of model replies with concurrent connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ from tests.persistence.test_assessments import until_blocked
     [(None, {}, "AnswerAwaited"), (PRICE, {"epoch": 1}, "BudgetSpent")],
     ids=["the same answer", "the last of the budget"],
 )
-async def test_of_two_that_want_one_thing_at_once_one_gets_it(
+async def test_of_two_concurrent_claims_one_succeeds(
     clean_engine: AsyncEngine, budget: Decimal | None, other: dict[str, Any], loser: str
 ) -> None:
     database = SqlDatabase(clean_engine)
@@ -130,5 +130,5 @@ async def test_whatever_happens_the_spending_is_what_was_paid_and_what_is_reserv
     async with AsyncSession(clean_engine) as session:
         booked = func.sum(func.coalesce(ModelAnswerRow.cost_cents, 0) + ModelAnswerRow.reserved_cents)
         assert await session.scalar(select(ModelSpendingRow.cents)) == await session.scalar(select(booked))
-    # No deadlock among them.
+    # There was no deadlock.
     assert {"done"} < happened <= {"done", "Conflict", "AnswerAwaited", "BudgetSpent", "NotFound"}

@@ -1,4 +1,4 @@
-"""What may be spent on model answers: the budget of a day and the attempts of a student."""
+"""Limits of spending on model replies: an organization's daily budget and a student's attempts."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ async def key(session: AsyncSession, assessment: Assessment) -> CompletionKey:
     return await a_key(session, assessment)
 
 
-async def test_the_real_price_takes_the_place_of_the_reserved_one(
+async def test_the_real_price_replaces_the_reserved_one(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await reserve(database, key)
@@ -64,7 +64,7 @@ async def test_amounts_are_exact(
     assert await spending(session, assessment) == {TODAY: Decimal(1)}
 
 
-async def test_a_price_that_turns_out_unknown_gives_the_reservation_back(
+async def test_an_unknown_price_returns_the_reservation(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await reserve(database, key)
@@ -101,7 +101,7 @@ async def test_one_call_above_the_whole_budget_is_refused(
 
 
 @pytest.mark.parametrize(("budget", "allowed"), [(SMALLEST_CENTS, True), (Decimal(0), False)])
-async def test_a_call_of_unknown_price_is_made_while_something_of_the_budget_is_left(
+async def test_a_call_of_unknown_price_is_allowed_until_the_budget_is_spent(
     database: Database, key: CompletionKey, budget: Decimal, *, allowed: bool
 ) -> None:
     refused = False
@@ -165,7 +165,7 @@ async def test_a_reply_is_booked_on_the_day_of_its_claim(
     assert await spending(session, assessment) == {YESTERDAY: Decimal("0.123456")}
 
 
-async def test_organizations_spend_apart(
+async def test_each_organization_has_its_own_budget(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     limits = SpendingLimits(budget_cents_per_day=PRICE)
@@ -181,7 +181,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 async def attempts(session: AsyncSession, *times: datetime) -> list[CompletionKey]:
-    """The keys of one student's assessments of one role, submitted at those times."""
+    """Return the keys of a student's assessments of a role, submitted at these times."""
     user_id = await a_user(session)
     return [
         await a_key(
@@ -206,7 +206,7 @@ async def allowed(database: Database, keys: list[CompletionKey], limit: int | No
 async def test_attempts_of_a_day_beyond_the_limit_buy_nothing(session: AsyncSession, database: Database) -> None:
     keys = await attempts(session, NOON, NOON + timedelta(minutes=1), NOON + timedelta(minutes=2))
 
-    # The later ones were handed in after the earlier ones, in whatever order they are graded.
+    # The order of submission counts, not the order of grading.
     assert await allowed(database, keys[::-1]) == [False, True, True]
 
 

@@ -1,4 +1,4 @@
-"""Sessions under several connections."""
+"""Sessions with concurrent connections."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -12,7 +12,7 @@ from persistence.tables import UserRow
 from tests.support.builders import a_user
 
 
-async def test_a_login_does_not_wait_for_what_is_written_about_the_person(clean_engine: AsyncEngine) -> None:
+async def test_a_login_does_not_wait_for_writes_about_the_user(clean_engine: AsyncEngine) -> None:
     async with AsyncSession(clean_engine) as writing, AsyncSession(clean_engine) as logging_in:
         user_id = await a_user(writing)
         await writing.commit()

@@ -1,4 +1,4 @@
-"""Putting stored secrets under a new key."""
+"""Re-encryption of stored secrets with a new key."""
 
 import secrets
 
@@ -17,28 +17,28 @@ OLD, NEW = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
 SECRETS = ("whsec_Y3VycmVudA==", "whsec_cHJldmlvdXM=")
 
 
-async def test_both_secrets_open_with_the_new_key_alone(session: AsyncSession) -> None:
-    current, previous = (SecretCipher([OLD]).seal(each) for each in SECRETS)
+async def test_both_secrets_decrypt_with_the_new_key_alone(session: AsyncSession) -> None:
+    current, previous = (SecretCipher([OLD]).encrypt(each) for each in SECRETS)
     endpoint_id = await an_endpoint(session, secret=current, previous_secret=previous)
 
-    resealed = await reseal(session, SecretCipher([NEW, OLD]))
+    endpoints = await reseal(session, SecretCipher([NEW, OLD]))
     await session.flush()
 
     row = await session.get_one(WebhookEndpointRow, endpoint_id, populate_existing=True)
     assert row.previous_secret
-    assert resealed == 1
-    assert tuple(map(SecretCipher([NEW]).open, (row.secret, row.previous_secret))) == SECRETS
+    assert endpoints == 1
+    assert tuple(map(SecretCipher([NEW]).decrypt, (row.secret, row.previous_secret))) == SECRETS
 
 
-async def test_a_deleted_endpoint_has_nothing_to_seal(session: AsyncSession) -> None:
+async def test_a_deleted_endpoint_has_no_secret_to_encrypt(session: AsyncSession) -> None:
     await an_endpoint(session, organization_id=await an_organization(session), secret=b"", enabled=False)
 
     assert await reseal(session, SecretCipher([NEW])) == 0
     assert await session.scalar(select(func.max(func.length(WebhookEndpointRow.secret)))) == 0
 
 
-async def test_a_secret_under_an_unknown_key_stops_it(session: AsyncSession) -> None:
-    await an_endpoint(session, secret=SecretCipher([OLD]).seal(SECRETS[0]))
+async def test_a_secret_with_an_unknown_key_is_an_error(session: AsyncSession) -> None:
+    await an_endpoint(session, secret=SecretCipher([OLD]).encrypt(SECRETS[0]))
 
     with pytest.raises(CorruptData, match="WEBHOOK_SECRET_KEYS"):
         await reseal(session, SecretCipher([NEW]))

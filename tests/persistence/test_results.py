@@ -1,4 +1,4 @@
-"""Publishing: one current result, one immutable revision, one event; doing it twice changes nothing."""
+"""Publishing writes one current result, one immutable revision and one event. Publishing twice changes nothing."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -99,7 +99,7 @@ async def test_a_result_is_published_whole(session: AsyncSession, database: Data
     assert after.completed_at is not None
 
 
-async def test_items_name_the_traces_that_speak_for_them(
+async def test_items_refer_to_the_traces_that_support_them(
     session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     publication = await publish(database, assessment, await result_of(session, database, assessment))
@@ -133,7 +133,7 @@ async def test_the_revision_is_what_the_api_serves(
     assert len(document["recommendation_items"]) == len(document["traces"]) == 3
 
 
-async def test_costs_add_up_and_an_unknown_one_is_said_to_be_missing(
+async def test_costs_are_summed_and_an_unknown_one_is_reported_as_missing(
     session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     result = await result_of(session, database, assessment, model="gpt-test", cost_cents=Decimal("0.000125"))
@@ -206,7 +206,7 @@ async def test_the_steps_payloads_are_cleared_but_for_the_publications_own(
         (DegradedReason.ESSAY_GRADER_LOCAL, Healing.DUE),
     ],
 )
-async def test_only_what_may_pass_is_due_for_healing(
+async def test_only_temporary_reasons_are_due_for_healing(
     session: AsyncSession,
     database: Database,
     assessment: Assessment,
@@ -226,7 +226,7 @@ async def test_only_what_may_pass_is_due_for_healing(
     assert publication.degraded_reasons == (reason,)
 
 
-async def test_an_event_is_delivered_to_the_endpoints_that_want_it(
+async def test_an_event_is_delivered_to_the_subscribed_endpoints(
     session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     wanted = await an_endpoint(session, assessment.organization_id)

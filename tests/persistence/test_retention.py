@@ -1,4 +1,4 @@
-"""What is old goes, what is not stays."""
+"""Old data is deleted, newer data stays."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -63,7 +63,7 @@ AGED: list[tuple[RetentionRule, type[Base], str]] = [
 
 @pytest.mark.usefixtures("person")
 @pytest.mark.parametrize(("rule", "row", "column"), AGED)
-async def test_rows_go_once_they_are_old(
+async def test_old_rows_are_deleted(
     session: AsyncSession, database: Database, rule: RetentionRule, row: type[Base], column: str
 ) -> None:
     there = await count(session, row)
@@ -77,7 +77,7 @@ async def test_rows_go_once_they_are_old(
 
 
 @pytest.mark.usefixtures("person")
-async def test_a_batch_is_no_larger_than_it_may_be(session: AsyncSession, database: Database) -> None:
+async def test_a_batch_does_not_exceed_its_limit(session: AsyncSession, database: Database) -> None:
     await session.execute(update(IdempotencyKeyRow).values(expires_at=OLD))
 
     assert [await apply(database, RetentionRule.IDEMPOTENCY_KEYS, limit=1) for _ in range(3)] == [1, 1, 0]
@@ -92,7 +92,7 @@ async def test_an_event_with_a_pending_delivery_stays(session: AsyncSession, dat
 
 
 @pytest.mark.usefixtures("person")
-async def test_what_a_healing_may_need_stays(session: AsyncSession, database: Database) -> None:
+async def test_data_that_healing_needs_stays(session: AsyncSession, database: Database) -> None:
     await _age(session)
     await session.execute(update(AssessmentRow).values(healing="due"))
 
@@ -101,7 +101,7 @@ async def test_what_a_healing_may_need_stays(session: AsyncSession, database: Da
 
 
 @pytest.mark.usefixtures("person")
-async def test_a_raw_reply_goes_and_its_purchase_stays(session: AsyncSession, database: Database) -> None:
+async def test_a_raw_reply_is_deleted_and_its_ledger_row_stays(session: AsyncSession, database: Database) -> None:
     await _age(session)
 
     assert [await apply(database, RetentionRule.MODEL_REPLIES) for _ in range(2)] == [1, 0]
@@ -111,7 +111,7 @@ async def test_a_raw_reply_goes_and_its_purchase_stays(session: AsyncSession, da
 
 
 @pytest.mark.parametrize(("own", "setting"), [(None, DAYS), (DAYS, 0)])
-async def test_answers_go_by_the_organizations_own_age_before_the_setting(
+async def test_an_organizations_retention_overrides_the_setting(
     session: AsyncSession, database: Database, person: Marked, own: int | None, setting: int
 ) -> None:
     await _age(session)
@@ -124,7 +124,7 @@ async def test_answers_go_by_the_organizations_own_age_before_the_setting(
 
 
 @pytest.mark.parametrize(("own", "setting"), [(None, 0), (9 * DAYS, DAYS)])
-async def test_answers_stay_where_neither_lets_them_go(
+async def test_answers_stay_without_any_retention(
     session: AsyncSession, database: Database, person: Marked, own: int | None, setting: int
 ) -> None:
     await _age(session)
@@ -133,14 +133,14 @@ async def test_answers_stay_where_neither_lets_them_go(
     assert await apply(database, RetentionRule.ANSWERS, days=setting) == 0
 
 
-def test_0_keeps_for_ever() -> None:
+def test_zero_days_keep_data_for_ever() -> None:
     settings = RetentionSettings.model_validate({"webhook_events_days": 0, "jobs_days": 7})
 
     assert RetentionRule.WEBHOOK_EVENTS not in settings.days
     assert settings.days[RetentionRule.JOBS] == 7
 
 
-def test_what_has_expired_always_goes() -> None:
+def test_expired_rows_are_always_deleted() -> None:
     always = {RetentionRule.IDEMPOTENCY_KEYS, RetentionRule.REFRESH_TOKENS}
 
     assert {rule: RetentionSettings().days[rule] for rule in always} == dict.fromkeys(always, 0)

@@ -1,4 +1,4 @@
-"""Reviews as publications, reconciliation and graders read them."""
+"""Reads of reviews for publications, reconciliation and graders."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def lowest(item: Item) -> dict[str, str]:
 
 
 async def a_review(session: AsyncSession, assessment: Assessment, item: Item, **columns: Any) -> UUID:
-    """Of the lowest levels, at noon, by somebody of the organization."""
+    """Create a review with the lowest levels, at noon, by an advisor of the organization."""
     review_id = uuid4()
     values = {
         "assessment_id": assessment.id,
@@ -51,7 +51,7 @@ async def a_review(session: AsyncSession, assessment: Assessment, item: Item, **
 
 
 async def label(session: AsyncSession, assessment: Assessment, text: str, minutes: int = 0) -> None:
-    """A reviewed answer to the first essay."""
+    """Create a reviewed answer to the first essay."""
     item = (await essays(session, assessment))[0]
     await session.execute(update(ResponseRow).where(_response_to(item)).values(answer=text))
     await a_review(session, assessment, item, created_at=NOON + timedelta(minutes=minutes))
@@ -62,7 +62,7 @@ def _response_to(item: Item) -> ColumnElement[bool]:
 
 
 async def labelled(database: Database, session: AsyncSession, assessment: Assessment) -> Sequence[str]:
-    """The texts that the first essay of the assessment may be graded by."""
+    """Return the texts that label the first essay of the assessment."""
     version = (await essays(session, assessment))[0].question.version
     async with database.transaction() as uow:
         return [anchor.text for anchor in (await uow.reviews.labelled(assessment.id)).get(version, ())]
@@ -99,9 +99,7 @@ async def test_reviews_of_another_assessment_are_not_this_ones(session: AsyncSes
         assert await uow.reviews.of(assessment.id) == ()
 
 
-async def test_a_publication_marks_what_it_stands_on_and_no_revision_has_yet(
-    session: AsyncSession, database: Database
-) -> None:
+async def test_a_publication_marks_its_unpublished_reviews(session: AsyncSession, database: Database) -> None:
     assessment, other = await a_completed(session), await a_completed(session)
     item = (await essays(session, assessment))[0]
     elsewhere = await a_review(session, other, (await essays(session, other))[0])
@@ -144,7 +142,7 @@ async def test_completed_assessments_with_an_unpublished_review_come_by_id(
     [("erasing", {}), ("active", {"status": "awaiting_async"}), ("active", {"healing": "stopped"})],
     ids=["the person is being erased", "there is no result", "an error has stopped it"],
 )
-async def test_what_cannot_be_published_is_nothing_to_reconcile(
+async def test_reviews_that_cannot_be_published_are_not_reconciled(
     session: AsyncSession, database: Database, person: str, columns: dict[str, Any]
 ) -> None:
     assessment = await a_completed(session, **columns)
@@ -171,9 +169,7 @@ async def test_reviewed_answers_of_others_are_labelled_oldest_first(session: Asy
     assert found[item.question.version][0].levels == lowest(item)
 
 
-async def test_a_later_review_of_an_answer_takes_the_place_of_the_earlier(
-    session: AsyncSession, database: Database
-) -> None:
+async def test_a_later_review_of_an_answer_replaces_the_earlier_one(session: AsyncSession, database: Database) -> None:
     organization_id = await an_organization(session)
     assessment, other = [await a_completed(session, organization_id) for _ in range(2)]
     await label(session, other, "reviewed twice")

@@ -1,4 +1,4 @@
-"""Every table, column, check, unique constraint and index of the founding document's schema is there."""
+"""The schema has every table, column, check, unique constraint and index of the founding document."""
 
 import pytest
 from sqlalchemy import text
@@ -75,7 +75,7 @@ REFUSED = {
 }
 
 
-async def test_every_column_is_there(session: AsyncSession) -> None:
+async def test_every_column_exists(session: AsyncSession) -> None:
     found = await session.execute(
         text("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'")
     )
@@ -86,7 +86,7 @@ async def test_every_column_is_there(session: AsyncSession) -> None:
     assert wanted - present == set()
 
 
-async def test_every_unique_constraint_is_there(session: AsyncSession) -> None:
+async def test_every_unique_constraint_exists(session: AsyncSession) -> None:
     found = await session.execute(
         text("SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'u'")
     )
@@ -95,7 +95,7 @@ async def test_every_unique_constraint_is_there(session: AsyncSession) -> None:
     assert UNIQUE - present == set()
 
 
-async def test_every_index_is_there(session: AsyncSession) -> None:
+async def test_every_index_exists(session: AsyncSession) -> None:
     found = await session.execute(text("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"))
     present = {row.indexname: row.indexdef for row in found}
 

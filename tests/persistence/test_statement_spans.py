@@ -1,4 +1,4 @@
-"""What a trace shows of a statement: its text and how it ended, and none of its parameters."""
+"""The span of a statement has its text and its outcome, and none of its parameters."""
 
 from collections.abc import AsyncIterator
 
@@ -25,7 +25,7 @@ def exported() -> InMemorySpanExporter:
 
 @pytest.fixture
 def provider(exported: InMemorySpanExporter) -> TracerProvider:
-    """Not the process's: that could never be taken away again."""
+    """A separate tracer provider, because that of the process cannot be removed again."""
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exported))
     return provider
@@ -44,7 +44,7 @@ async def traced(database_url: str, provider: TracerProvider) -> AsyncIterator[A
     await engine.dispose()
 
 
-async def test_a_statement_is_a_child_of_what_runs_it(
+async def test_a_statement_is_a_child_of_the_current_span(
     traced: AsyncEngine, tracer: Tracer, exported: InMemorySpanExporter
 ) -> None:
     async with traced.connect() as connection:
@@ -57,7 +57,7 @@ async def test_a_statement_is_a_child_of_what_runs_it(
     assert MARKER not in statement.to_json()
 
 
-async def test_an_error_is_told_by_its_type(
+async def test_an_error_is_recorded_by_its_type(
     traced: AsyncEngine, tracer: Tracer, exported: InMemorySpanExporter
 ) -> None:
     async with traced.connect() as connection:
@@ -70,9 +70,7 @@ async def test_an_error_is_told_by_its_type(
     assert MARKER not in statement.to_json()
 
 
-async def test_what_nothing_is_traced_around_leaves_no_span(
-    traced: AsyncEngine, exported: InMemorySpanExporter
-) -> None:
+async def test_a_statement_outside_of_a_span_has_no_span(traced: AsyncEngine, exported: InMemorySpanExporter) -> None:
     async with traced.connect() as connection:
         await connection.execute(text("SELECT 1"))
 

@@ -1,4 +1,4 @@
-"""The audit trail, the delivery log and the list of people, as `test_lists_at_scale` has the assessments."""
+"""Pages of the audit trail, the delivery log and the list of users cost little, as in `test_lists_at_scale`."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -16,16 +16,16 @@ from persistence.queries.people_views import PeopleScope, UserFilter
 from persistence.queries.views import AccessScope
 from persistence.queries.webhook_views import DeliveryFilter
 from persistence.queries.webhooks import WebhookQueries
-from tests.persistence.blocks import PAGE, blocks_read
+from tests.persistence.page_cost import PAGE, blocks_read
 from tests.support.databases import Databases, settings_of
 
 BLOCKS = 600
-"""A delivery's row, its event's, and the way to that through an index: some five for each of a page."""
+"""For each row of a page about five blocks: the delivery, its event and the index scan to the event."""
 LARGE = UUID(int=1)
 SOMETHING, SOMEBODY = UUID(int=7), UUID(int=8)
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
-# One organization has everything, and what is rare is old, so that a walk from the newest on would meet it last.
+# One organization has all rows. Rare ones are old, so that a scan from the newest would find them last.
 _CROWD = """
 INSERT INTO organizations (id, name) VALUES (%(large)s, 'Partner');
 INSERT INTO users (id, organization_id, email, role, status, created_at)

@@ -1,4 +1,4 @@
-"""A Weaviate that answers, but with an index that cannot be trusted: PostgreSQL searches, says so, and it is mended."""
+"""An incomplete or foreign Weaviate index: PostgreSQL searches, the result is degraded, and the index is rebuilt."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
@@ -19,7 +19,7 @@ from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex
 from persistence.vectors.weaviate_schema import alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
-from tests.persistence.shelves import PROVIDER, discard
+from tests.persistence.index_stores import PROVIDER, discard
 from tests.support.databases import Databases, settings_of
 from tests.support.fakes import FakeEmbedder, RecordingCatalogRuns, bag_of_words
 
@@ -46,7 +46,7 @@ async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngi
 
 @pytest.fixture
 async def kept(database: AsyncEngine, weaviate: Weaviate) -> AsyncIterator[CatalogIndex]:
-    """All embedded by a model that no other test has, nothing indexed."""
+    """All vectors by a model that no other test uses, and an empty index."""
     model = f"test-{uuid4()}"
     artifacts = SqlEmbeddingArtifacts(database)
     await embed_catalog(artifacts, Embedder(model))

@@ -1,4 +1,4 @@
-"""Reaching Weaviate: what may be set, and what happens where it is wrong."""
+"""Settings of the Weaviate connection, and the errors of wrong ones."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from deploy.local.ports import free_port
 from domain.errors import ExternalServiceError
 from domain.recommending.ports import SearchQuery
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
-from tests.persistence.shelves import MODEL, PROVIDER, towards
+from tests.persistence.index_stores import MODEL, PROVIDER, towards
 from tests.support.vector_stores import settings_of_weaviate
 from workflows.engine.catalog_searches import DEADLINE_S
 
@@ -20,7 +20,7 @@ async def search(settings: WeaviateSettings) -> None:
 
 
 @pytest.mark.parametrize("url", ["weaviate.example:8080", "ftp://weaviate.example", "http://"])
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="https://host:port"):
         WeaviateSettings(url=url)
 
@@ -34,7 +34,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert (settings.url, settings.grpc_port, settings.api_key) == (None, 50051, None)
 
 
-def test_by_default_people_wait_long_enough_for_the_fallback() -> None:
+def test_the_default_deadline_leaves_time_for_the_fallback() -> None:
     assert WeaviateSettings().deadline_s <= DEADLINE_S / 2
 
 

@@ -24,7 +24,7 @@ from deploy.local.process import Process, Program, Startable, run_to_end
 from deploy.local.settings import CHECKOUT
 from deploy.local.temporal import NAMESPACE, TemporalDevServer
 from persistence.database import create_engine
-from persistence.repositories.accounts import Account, ensure_accounts
+from persistence.repositories.accounts import NewAccount, ensure_accounts
 from tests.support.databases import Databases, settings_of
 
 Json = dict[str, Any]
@@ -230,8 +230,8 @@ def furnished(databases: Databases, prefix: str, logs: Path) -> Iterator[str]:
 async def _add_people(url: str) -> None:
     password = hash_password(PASSWORD)
 
-    def account(email: str, role: str = "student") -> Account:
-        return Account(email=email, password_hash=password, role=role)
+    def account(email: str, role: str = "student") -> NewAccount:
+        return NewAccount(email=email, password_hash=password, role=role)
 
     engine = create_engine(settings_of(url))
     await ensure_accounts(engine, "demo", "Demo organization", [account(email) for email in CLASSMATES])

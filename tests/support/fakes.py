@@ -251,7 +251,7 @@ class InMemoryCredentialIndex:
 
     async def search(self, queries: Sequence[SearchQuery], *, limit: int) -> SearchResult:
         if limit < 1:
-            raise InvalidInput("A search returns at least one hit")
+            raise InvalidInput("The limit of a search must be at least 1")
         for query in queries:
             check_vector(query.vector)
         return SearchResult(hits=tuple(tuple(self._hits(query)[:limit]) for query in queries))

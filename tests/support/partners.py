@@ -22,7 +22,7 @@ from persistence.repositories.events import delivery_row
 from persistence.tables import WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
 from tests.support.builders import an_organization
 
-BOX = SecretCipher([DEVELOPMENT_KEY])
+CIPHER = SecretCipher([DEVELOPMENT_KEY])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ async def an_endpoint(session: AsyncSession, url: str = "https://partner.example
         "organization_id": columns.pop("organization_id", None) or await an_organization(session),
         "url": url,
         "event_types": ["assessment.completed"],
-        "secret": BOX.seal(a_secret()),
+        "secret": CIPHER.encrypt(a_secret()),
     }
     await session.execute(insert(WebhookEndpointRow).values(id=endpoint_id, **(values | columns)))
     return endpoint_id

@@ -29,7 +29,7 @@ from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.builders import an_organization
 from tests.support.databases import settings_of
 from tests.support.fakes import ScriptedSender, answer
-from tests.support.partners import BOX, a_delivery, an_endpoint
+from tests.support.partners import CIPHER, a_delivery, an_endpoint
 from tests.workflows.publishing import Publishing
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
@@ -242,7 +242,7 @@ async def test_an_endpoint_disabled_during_a_delivery_gets_no_more_requests(post
 
 
 async def test_the_old_secret_signs_for_24_hours(post: Post) -> None:
-    old = BOX.seal("old")
+    old = CIPHER.encrypt("old")
     until = await post.environment.get_current_time() + timedelta(hours=24)
     await post.set_endpoint(previous_secret=old, previous_secret_until=until)
 

@@ -1,4 +1,4 @@
-"""The initial schema."""
+"""Create the initial schema."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""The ledger's spending by day, and what a call under way has reserved of it."""
+"""Add the daily spending on model replies, and the reservations of calls in progress."""
 
 from alembic import op
 

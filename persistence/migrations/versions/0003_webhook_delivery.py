@@ -1,4 +1,4 @@
-"""What delivering to partners keeps."""
+"""Add the state of webhook deliveries."""
 
 from alembic import op
 
@@ -7,8 +7,8 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-# A row trigger, because deliveries of one event end at the same time in several transactions, and each must see what
-# the others did: the lock puts them in a row, and every statement of a trigger has a fresh snapshot.
+# A row trigger, because deliveries of one event may end at the same time in several transactions, and each must see the
+# others' changes. The lock serializes them, and every statement of a trigger has a new snapshot.
 _ROLL_UP = """
 CREATE FUNCTION roll_up_webhook_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,4 +1,4 @@
-"""What importing a catalogue and searching it need."""
+"""Add catalogue imports and searches."""
 
 from alembic import op
 
@@ -10,7 +10,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("ALTER TABLE catalog_imports ADD COLUMN credential_ids UUID[] NOT NULL DEFAULT '{}'")
-    # Unlogged: what somebody searches for lives for seconds, and belongs neither in the log nor on a replica.
+    # Unlogged: the words of a search exist for seconds and belong neither in the write-ahead log nor on a replica.
     op.execute("""
 CREATE UNLOGGED TABLE catalog_searches (
   id UUID PRIMARY KEY,

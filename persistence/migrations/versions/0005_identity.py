@@ -1,4 +1,4 @@
-"""What people, organizations and their sessions need."""
+"""Add indexes for lists of organizations and users."""
 
 from alembic import op
 

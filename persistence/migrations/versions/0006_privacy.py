@@ -1,4 +1,4 @@
-"""What audit, erasure and retention need."""
+"""Add the seal of the audit trail, denied requests and the retention of answers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,8 +10,8 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-# Only sealing may touch a row, once; not even the owner deletes one by mistake. Against intent there are the roles
-# (deploy/postgres/app_role.sql) and the seal.
+# The trigger allows one change of a row, its sealing, and no deletion. It prevents mistakes, also of the owner. Roles
+# (deploy/postgres/app_role.sql) and the seal protect against intent.
 _APPEND_ONLY = """
 CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,4 +1,4 @@
-"""What pages of lists are read by."""
+"""Add indexes for filtered lists of assessments."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What filtered pages of the audit trail, the delivery log and the list of people are read by."""
+"""Add indexes for filtered pages of the audit trail, the delivery log and the list of users."""
 
 from alembic import op
 

@@ -1,7 +1,7 @@
-"""Each reaction with the organization of its learner, so that an organization's newest are found by an index.
+"""Add the learner's organization to each reaction, and an index of an organization's newest reactions.
 
-A trigger fills the column of new rows, also for the release before. The rows that were there before are filled in
-batches, and the index is built concurrently, so feedback is accepted meanwhile.
+A trigger sets the column of new rows, also for rows that the previous release writes. Existing rows are filled in
+batches and the index is built concurrently, so feedback is accepted meanwhile.
 """
 
 import sqlalchemy as sa

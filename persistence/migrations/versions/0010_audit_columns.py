@@ -1,7 +1,6 @@
-"""What a writer of the audit trail may not choose: when a row was written, and where it is in the chain.
+"""Protect two properties of audit rows from their writer: the time of writing and the place in the chain.
 
-Where rows that break the checks were inserted before, the checks hold for new rows only, and
-`persistence.audit_seal` counts the old ones.
+If existing rows break the checks, the checks apply to new rows only; `persistence.audit_seal` counts the old ones.
 """
 
 from alembic import op
@@ -16,7 +15,7 @@ depends_on = None
 CHECKS = {"audit_logs_position_check": "position > 0", "audit_logs_hash_check": "hash ~ '^[0-9a-f]{64}$'"}
 FORGED = "SELECT EXISTS (SELECT FROM audit_logs WHERE position <= 0 OR hash !~ '^[0-9a-f]{64}$')"
 
-# The release before names none of these columns, so its inserts go on unchanged.
+# The previous release does not write these columns, so its inserts are unaffected.
 _OWN_COLUMNS = """
 CREATE OR REPLACE FUNCTION own_audit_columns() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -27,7 +26,8 @@ BEGIN
 END $$
 """
 
-# The same links as in persistence.audit_seal. `TG_RELID` names this table, whatever else is called audit_logs.
+# Computes the same links as persistence.audit_seal. `TG_RELID` is this table, even if another schema has a table with
+# this name.
 _CONTINUES_CHAIN = r"""
 CREATE OR REPLACE FUNCTION check_audit_seal() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,7 +1,7 @@
-"""API keys of organizations, whose holders are counted and replayed as people are.
+"""Add API keys of organizations. Idempotency and denied requests work for their holders as for users.
 
-The two dropped foreign keys let `user_id` hold the id of an API key. People are blanked and never deleted, so their
-cascades have never run.
+The two dropped foreign keys allow the id of an API key in `user_id`. Users are never deleted, only their fields are
+cleared, so the cascades of these keys never ran.
 """
 
 from alembic import op

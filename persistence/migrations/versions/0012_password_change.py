@@ -1,7 +1,7 @@
-"""Whether a person must choose a new password at the next login, and an index of the admins of all organizations.
+"""Add the flag that a user must choose a new password at the next login, and an index of all admins.
 
-Adding a column with a constant default rewrites no row. The release before does not know the column, so it lets such a
-person use every route. The index is read by platform admins and built while rows are written.
+A column with a constant default rewrites no rows. The previous release ignores the column, so it lets such a user call
+every route. The index serves platform admins and is built while rows are written.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
-"""Which key a stored request's hash was made with, so that replays survive a new JWT_SECRET.
+"""Store the id of the key that a request's hash was made with, so that replays survive a change of JWT_SECRET.
 
-The release before leaves the column empty; such rows are compared under every key.
+The previous release leaves the column empty; such rows are compared with every key.
 """
 
 import sqlalchemy as sa

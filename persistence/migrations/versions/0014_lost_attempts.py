@@ -1,4 +1,4 @@
-"""Count the attempts at a step that ended without a record: their worker crashed, or their time ran out.
+"""Count the attempts at a step that ended without a record, after a crash of the worker or a timeout.
 
 Additive: a release that does not know the column leaves it at 0.
 """

@@ -28,7 +28,7 @@ from deploy.local.ports import HOST, free_port
 from domain.errors import CorruptData
 from domain.webhooks.deliveries import AttemptOutcome, Message, WebhookSender
 from tests.support.fakes import ScriptedSender, answer
-from tests.support.partners import BOX, Partner, Respond, a_secret, answering, dripping, hanging, raw
+from tests.support.partners import CIPHER, Partner, Respond, a_secret, answering, dripping, hanging, raw
 
 BODY = '{"text": "Ünïcode, and a NUL: \\u0000"}'.encode()
 SOON = WebhookSettings(allow_loopback=True, deadline_s=1.5, microcred_env="development")
@@ -42,7 +42,7 @@ async def partner() -> AsyncIterator[Partner]:
 
 @pytest.fixture
 async def sender() -> AsyncIterator[HttpWebhookSender]:
-    sender = HttpWebhookSender(WebhookSettings(allow_loopback=True, microcred_env="development"), BOX.open)
+    sender = HttpWebhookSender(WebhookSettings(allow_loopback=True, microcred_env="development"), CIPHER.decrypt)
     yield sender
     await sender.aclose()
 
@@ -50,13 +50,13 @@ async def sender() -> AsyncIterator[HttpWebhookSender]:
 @pytest.fixture
 async def hasty() -> AsyncIterator[HttpWebhookSender]:
     """A sender with a time limit that is short enough for tests."""
-    sender = HttpWebhookSender(SOON, BOX.open)
+    sender = HttpWebhookSender(SOON, CIPHER.decrypt)
     yield sender
     await sender.aclose()
 
 
 def a_message(url: str, *secrets: str, **changes: Any) -> Message:
-    sealed = tuple(BOX.seal(secret) for secret in secrets or (a_secret(),))
+    sealed = tuple(CIPHER.encrypt(secret) for secret in secrets or (a_secret(),))
     values: dict[str, Any] = {"event_id": uuid4(), "body": BODY, "sent_at": datetime.now(UTC)} | changes
     return Message(url=url, secrets=sealed, **values)
 
@@ -271,7 +271,7 @@ async def test_an_address_that_swallows_connections_is_given_up() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    sender = HttpWebhookSender(SOON, BOX.open, PublicNetwork(loopback=True, dial=dial))
+    sender = HttpWebhookSender(SOON, CIPHER.decrypt, PublicNetwork(loopback=True, dial=dial))
 
     found = await sender.send(a_message(f"http://{HOST}:1/"))
 
@@ -342,7 +342,7 @@ async def test_an_untrusted_certificate_is_rejected(self_signed: ssl.SSLContext,
     ["http://127.0.0.1/x", "https://localhost/x", "https://10.0.0.1/", "ftp://example.com", "", "https://own.example/"],
 )
 async def test_a_forbidden_address_is_not_called(url: str) -> None:
-    sender = HttpWebhookSender(WebhookSettings(own_hosts="other.example, OWN.example."), BOX.open)
+    sender = HttpWebhookSender(WebhookSettings(own_hosts="other.example, OWN.example."), CIPHER.decrypt)
 
     found = await sender.send(a_message(url))
 
@@ -353,7 +353,7 @@ async def test_a_name_that_resolves_to_a_private_address_is_not_called() -> None
     async def resolve(_: str) -> Sequence[str]:
         return ["10.0.0.1"]
 
-    sender = HttpWebhookSender(WebhookSettings(), BOX.open, PublicNetwork(loopback=False, resolve=resolve))
+    sender = HttpWebhookSender(WebhookSettings(), CIPHER.decrypt, PublicNetwork(loopback=False, resolve=resolve))
 
     found = await sender.send(a_message("https://partner.example/"))
 
@@ -371,7 +371,9 @@ async def test_the_name_is_asked_for_and_the_address_is_dialled() -> None:
         assert (address, port) == ("93.184.215.14", 443)
         return stream
 
-    sender = HttpWebhookSender(WebhookSettings(), BOX.open, PublicNetwork(loopback=False, resolve=resolve, dial=dial))
+    sender = HttpWebhookSender(
+        WebhookSettings(), CIPHER.decrypt, PublicNetwork(loopback=False, resolve=resolve, dial=dial)
+    )
 
     found = await sender.send(a_message("https://partner.example/hooks"))
 

@@ -1,4 +1,4 @@
-"""What reading a page costs: the blocks of 8 KiB that its one statement touches."""
+"""The cost of reading a page: the 8 KiB blocks that its one statement reads."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 PAGE: Final = 100
 BLOCKS: Final = 1000
-"""A page's rows may each lie in a block of their own, and the way to them through the index costs a few."""
+"""Each row of a page may be in another block, and the index scan reads a few more."""
 
 
 async def blocks_read(engine: AsyncEngine, read: Callable[[], Awaitable[Sequence[object]]]) -> tuple[int, int]:
-    """How many rows the page has, and how many blocks reading it touched."""
+    """Return the number of rows of the page and the number of blocks read."""
     sent: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:

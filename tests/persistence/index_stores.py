@@ -1,4 +1,4 @@
-"""Stores of vectors under test: the same credentials in each of them."""
+"""Vector stores under test, which receive the same credentials."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ PROVIDER, MODEL = "sentence-transformers", "test-model"
 
 
 def towards(angle: float) -> list[float]:
-    """A unit vector so many degrees away from `towards(0)`."""
+    """Return a unit vector at this angle in degrees from `towards(0)`."""
     return [math.cos(math.radians(angle)), math.sin(math.radians(angle)), *[0.0] * 382]
 
 
@@ -34,19 +34,19 @@ def credential(name: str, angle: float = 0, words: str = "", **changes: Any) -> 
     return replace(valid, **changes)
 
 
-class Shelf(Protocol):
-    """A store: what it is given, its index finds."""
+class IndexStore(Protocol):
+    """A store with an index that finds what was put into the store."""
 
     index: CredentialIndex
 
     async def put(self, credentials: Sequence[IndexedCredential]) -> None:
-        """Each in the place of what was there of it."""
+        """Insert or replace the credentials."""
         ...
 
     async def withdraw(self, ids: Sequence[UUID]) -> None: ...
 
 
-class MemoryShelf:
+class MemoryStore:
     def __init__(self) -> None:
         self._credentials: dict[UUID, IndexedCredential] = {}
         self.index: CredentialIndex = InMemoryCredentialIndex([])
@@ -59,7 +59,7 @@ class MemoryShelf:
         await self.put([replace(self._credentials[each], active=False) for each in ids])
 
 
-class PostgresShelf:
+class PostgresStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self.index: CredentialIndex = PgVectorIndex(engine, PROVIDER, MODEL)
@@ -85,8 +85,8 @@ class PostgresShelf:
             await connection.execute(update(CredentialRow).where(CredentialRow.id.in_(ids)).values(active=False))
 
 
-class WeaviateShelf:
-    """Holds what is active and has a vector, as Postgres tells whoever fills it."""
+class WeaviateStore:
+    """A store in Weaviate. As in production, it receives only active credentials with a vector."""
 
     def __init__(self, weaviate: Weaviate, model: str) -> None:
         self._weaviate, self._model = weaviate, model
@@ -107,7 +107,7 @@ class WeaviateShelf:
 
 
 async def discard(weaviate: Weaviate, model: str) -> None:
-    """Takes a test's collections off the server that all tests share."""
+    """Delete a test's collections from the shared server."""
     client, alias = await weaviate.client(), alias_of(PROVIDER, model)
     for name in await client.collections.list_all():
         if name.startswith(alias):

@@ -1,4 +1,4 @@
-"""Secrets at rest, and the keys that may seal them."""
+"""Encryption of secrets at rest, and the validation of its keys."""
 
 import secrets
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from domain.errors import CorruptData
-from persistence.encryption import DEVELOPMENT_KEY, SealingSettings, SecretCipher
+from persistence.encryption import DEVELOPMENT_KEY, EncryptionSettings, SecretCipher
 
 SECRET = "whsec_c29tZSBieXRlcyB0aGF0IG5vYm9keSBzZWVz"
 KEY = "k" * 43
@@ -24,35 +24,37 @@ def a_key() -> str:
     return secrets.token_urlsafe(32)
 
 
-def test_what_is_sealed_opens_and_shows_nothing() -> None:
-    box = SecretCipher([a_key()])
+def test_ciphertext_decrypts_and_does_not_contain_the_secret() -> None:
+    cipher = SecretCipher([a_key()])
 
-    sealed = box.seal(SECRET)
+    ciphertext = cipher.encrypt(SECRET)
 
-    assert box.open(sealed) == SECRET
-    assert SECRET.encode() not in sealed
-    assert box.seal(SECRET) != sealed
+    assert cipher.decrypt(ciphertext) == SECRET
+    assert SECRET.encode() not in ciphertext
+    assert cipher.encrypt(SECRET) != ciphertext
 
 
-def test_an_old_key_still_opens_and_the_first_one_seals() -> None:
+def test_an_old_key_still_decrypts_and_the_first_one_encrypts() -> None:
     old, new = a_key(), a_key()
     both = SecretCipher([new, old])
 
-    assert both.open(SecretCipher([old]).seal(SECRET)) == SECRET
-    assert SecretCipher([new]).open(both.seal(SECRET)) == SECRET
+    assert both.decrypt(SecretCipher([old]).encrypt(SECRET)) == SECRET
+    assert SecretCipher([new]).decrypt(both.encrypt(SECRET)) == SECRET
 
 
-@pytest.mark.parametrize("harm", [lambda sealed: sealed[:-1], lambda sealed: b"A" + sealed[1:], lambda _: b""])
-def test_what_is_not_whole_is_corrupt(harm: Callable[[bytes], bytes]) -> None:
-    box = SecretCipher([a_key()])
+@pytest.mark.parametrize(
+    "harm", [lambda ciphertext: ciphertext[:-1], lambda ciphertext: b"A" + ciphertext[1:], lambda _: b""]
+)
+def test_a_damaged_ciphertext_is_corrupt_data(harm: Callable[[bytes], bytes]) -> None:
+    cipher = SecretCipher([a_key()])
 
     with pytest.raises(CorruptData):
-        box.open(harm(box.seal(SECRET)))
+        cipher.decrypt(harm(cipher.encrypt(SECRET)))
 
 
-def test_a_foreign_key_does_not_open() -> None:
+def test_another_key_does_not_decrypt() -> None:
     with pytest.raises(CorruptData, match="WEBHOOK_SECRET_KEYS"):
-        SecretCipher([a_key()]).open(SecretCipher([a_key()]).seal(SECRET))
+        SecretCipher([a_key()]).decrypt(SecretCipher([a_key()]).encrypt(SECRET))
 
 
 @pytest.mark.parametrize("padding", ["", "="])
@@ -60,10 +62,10 @@ def test_keys_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, padding
     first, second = a_key(), a_key()
     monkeypatch.setenv("WEBHOOK_SECRET_KEYS", f"{first}{padding}, {second}{padding}")
 
-    box = SealingSettings().box()
+    cipher = EncryptionSettings().cipher()
 
-    assert SecretCipher([first]).open(box.seal(SECRET)) == SECRET
-    assert box.open(SecretCipher([second]).seal(SECRET)) == SECRET
+    assert SecretCipher([first]).decrypt(cipher.encrypt(SECRET)) == SECRET
+    assert cipher.decrypt(SecretCipher([second]).encrypt(SECRET)) == SECRET
 
 
 @pytest.mark.parametrize(
@@ -73,35 +75,35 @@ def test_a_malformed_key_stops_the_start_and_is_not_shown(monkeypatch: pytest.Mo
     monkeypatch.setenv("WEBHOOK_SECRET_KEYS", keys)
 
     with pytest.raises(ValidationError, match="URL-safe base64") as refused:
-        SealingSettings()
+        EncryptionSettings()
     assert keys not in str(refused.value)
 
 
 @pytest.mark.parametrize("keys", [None, DEVELOPMENT_KEY, f"{KEY},{DEVELOPMENT_KEY}="])
-def test_the_published_key_is_for_development_only(monkeypatch: pytest.MonkeyPatch, keys: str | None) -> None:
+def test_the_public_development_key_is_refused_elsewhere(monkeypatch: pytest.MonkeyPatch, keys: str | None) -> None:
     if keys:
         monkeypatch.setenv("WEBHOOK_SECRET_KEYS", keys)
     with pytest.raises(ValidationError, match="WEBHOOK_SECRET_KEYS must be set"):
-        SealingSettings()
+        EncryptionSettings()
 
     monkeypatch.setenv("MICROCRED_ENV", "development")
 
-    assert SealingSettings().box().open(SecretCipher([DEVELOPMENT_KEY]).seal(SECRET)) == SECRET
+    assert EncryptionSettings().cipher().decrypt(SecretCipher([DEVELOPMENT_KEY]).encrypt(SECRET)) == SECRET
 
 
 @pytest.mark.parametrize("keys", [KEY, f"{KEY},{RANDOM}", "changeme" * 5 + "abc"])
-def test_a_placeholder_is_no_key_outside_development(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+def test_a_placeholder_is_refused_outside_development(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
     monkeypatch.setenv("WEBHOOK_SECRET_KEYS", keys)
     with pytest.raises(ValidationError, match="placeholder"):
-        SealingSettings()
+        EncryptionSettings()
 
     monkeypatch.setenv("MICROCRED_ENV", "development")
 
-    SealingSettings()
+    EncryptionSettings()
 
 
 def test_keys_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     key = a_key()
     monkeypatch.setenv("WEBHOOK_SECRET_KEYS", key)
 
-    assert key not in repr(SealingSettings())
+    assert key not in repr(EncryptionSettings())
