@@ -1,4 +1,4 @@
-"""What the API needs beside Postgres, looked at for readiness."""
+"""Check the state of Temporal, its task queues, and Weaviate for the readiness route."""
 
 import asyncio
 import time
@@ -18,7 +18,10 @@ KEPT_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """`backlogs` is None where Temporal did not tell; `weaviate` tells nothing where there is none."""
+    """The state of the dependencies. `backlogs` is None if Temporal did not answer in time.
+
+    `weaviate` has no meaning if Weaviate is not configured.
+    """
 
     temporal: bool = False
     backlogs: list[Backlog] | None = None
@@ -26,7 +29,7 @@ class Seen:
 
 
 class Readiness:
-    """Looks at most every KEPT_S, for DEADLINE_S at most, however many ask: probes must not become load."""
+    """Checks dependencies at most once every KEPT_S, with a timeout of DEADLINE_S, so that probes cause little load."""
 
     def __init__(self, client: Client | None, http: httpx.AsyncClient, weaviate_url: str | None) -> None:
         self.queues = TaskQueues(client) if client else None
@@ -64,7 +67,7 @@ class Readiness:
             return None
 
     async def _weaviate(self) -> bool:
-        """Whether it serves; the path is open, so that no key is sent."""
+        """Return whether Weaviate is ready. The path needs no authentication, so no key is sent."""
         if not self._weaviate_url:
             return False
         try:

@@ -1,4 +1,4 @@
-"""uvicorn's connections, with bounds of time and size around the request, and an orderly end."""
+"""uvicorn's HTTP protocol with limits on header time and size, strict framing, and graceful shutdown."""
 
 import asyncio
 import json
@@ -12,24 +12,27 @@ from api.errors import body
 HEAD_TIMEOUT_S: Final = 10.0
 MAX_HEAD_BYTES: Final = 32 * 1024
 _SEPARATORS: Final = len(b": \r\n")
-"""Of each header: without them 30,000 headers of one letter would be 30 kB."""
+"""Counted per header: without separators, 30,000 headers of one letter would be only 30 kB."""
 _PIECE: Final = 8 * 1024
-"""What is parsed at once, so that a head is measured to the piece also where its end has arrived with it."""
+"""Bytes parsed at once. The size of the headers is checked after each piece."""
 UNREAD_TIMEOUT_S: Final = 5.0
 LINGER_S: Final = 1.0
 
 _MALFORMED: Final = (b"400 Bad Request", body("VALIDATION_400", "The request is not valid HTTP"))
-_TOO_LONG: Final = (b"431 Request Header Fields Too Large", body("HEADERS_TOO_LARGE_431", "The headers are too large"))
+_TOO_LONG: Final = (
+    b"431 Request Header Fields Too Large",
+    body("HEADERS_TOO_LARGE_431", "Request line and headers exceed 32 KiB"),
+)
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Closes when request line and headers take more than 10 s or 32 KiB, or a body that was refused goes on for 5 s.
+    """A connection that closes if request line and headers take more than 10 s or 32 KiB.
 
-    Trailers are read over: nobody looks for them, and as headers they would come behind all checks. An offer of another
-    protocol is declined by answering in this one.
+    It also closes if the client sends a body for more than 5 s after the response. Trailers are ignored, because as
+    headers they would arrive after all checks. An `Upgrade` header is ignored: the request is answered over HTTP/1.1.
 
-    When the server stops, a connection without a request stays open for a second more: what its client had sent
-    already, or was about to send, is answered, with `Connection: close`.
+    On shutdown, an idle connection stays open for one more second. A request that arrives in this time is answered with
+    `Connection: close`.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # uvicorn's
@@ -55,12 +58,12 @@ class BoundedConnection(HttpToolsProtocol):
             self._receive_piece(data[start : start + _PIECE])
             if self.transport.is_closing():
                 return
-        # Blank lines begin no request, and end uvicorn's idle time.
+        # A blank line cancels uvicorn's keep-alive timeout but does not start a request.
         if self._in_head and self._deadline is None and self._is_idle():
             self._close_after(HEAD_TIMEOUT_S)
 
     def _receive_piece(self, piece: bytes) -> None:
-        self._head_bytes += len(piece)  # set to 0 where a head, a part of a body or a request ends in the piece
+        self._head_bytes += len(piece)  # parser callbacks reset it at the end of the headers, body parts and requests
         self._feed(piece)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refusal = _TOO_LONG
@@ -75,7 +78,7 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Raises ValueError, which the parser makes the refusal, for an unclear head, or a long one in one piece."""
+        """Raise ValueError for ambiguous or too large headers. The parser turns it into the error response."""
         self._close_after(None)
         if len(self.url) + sum(len(name) + len(value) + _SEPARATORS for name, value in self.headers) > MAX_HEAD_BYTES:
             self._refusal = _TOO_LONG
@@ -106,7 +109,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self._in_head and self._is_idle():  # not where the next request is on its way already
+        if not self._in_head and self._is_idle():  # the body is unread, and no pipelined request has started
             self._close_after(UNREAD_TIMEOUT_S)
 
     def _feed(self, data: bytes) -> None:
@@ -122,7 +125,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.send_400_response("")
 
     def _parsed_to_an_offer(self, data: memoryview) -> memoryview | None:
-        """What follows the head that offers another protocol: the parser takes it, and the body, for that protocol."""
+        """Parse the data up to headers with `Upgrade`, and return the rest, which the parser has not read."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -130,16 +133,16 @@ class BoundedConnection(HttpToolsProtocol):
         return None
 
     def _is_clear(self, version: str) -> bool:
-        """Whether everybody on the way sees the same host, and the same end of the body."""
+        """Return whether all servers on the way agree on the host and on the end of the body."""
         names = [name for name, _ in self.headers]
         codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
         hosts = names.count(b"host")
         return (hosts == 1 or (hosts == 0 and version == "1.0")) and codings in ([], [b"chunked"])
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's is plain text
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's text is replaced by JSON
         cycle: RequestResponseCycle | None = self.cycle
         if not self._in_head and cycle is not None and cycle.response_started:
-            self.transport.close()  # a second answer would be taken for the next request's
+            self.transport.close()  # the client would take a second response for that of its next request
             return
         status, content = self._refusal
         document = json.dumps(content).encode()
@@ -163,7 +166,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.close()
 
     def _close_after(self, seconds: float | None) -> None:
-        """Replaces the deadline before; None takes it away."""
+        """Set the deadline in place of the previous one; None removes it."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.close)

@@ -1,4 +1,4 @@
-"""An issuer's public keys: fetched seldom, replaced without a restart, kept through its outages."""
+"""Cache of an issuer's public keys: refreshed every ten minutes, and used for up to a day if the issuer is down."""
 
 import asyncio
 import json
@@ -16,9 +16,9 @@ from domain.errors import TemporarilyUnavailable
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 FRESH_S: Final = 600.0
 KEPT_S: Final = 24 * 3600.0
-"""An issuer that cannot be asked is trusted for so long; then its people are told to come back later."""
+"""Cached keys are used for this long during an outage of the issuer. Later requests get 503."""
 APART_S: Final = 30.0
-"""Between two questions to one issuer, whatever keys are asked for."""
+"""Minimum time between two requests to one issuer, for all keys together."""
 DEADLINE_S: Final = 3.0
 MAX_BYTES: Final = 256 * 1024
 
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class IssuerKeys:
-    """The keys of one issuer. Many callers share one question, and those whose key is known do not wait for it."""
+    """The keys of one issuer. Concurrent callers share one request. Callers whose key is cached do not wait for it."""
 
     def __init__(
         self, issuer: str, fetch: Callable[[], Awaitable[Keys]], clock: Callable[[], float] = time.monotonic
@@ -42,11 +42,11 @@ class IssuerKeys:
         self._asking: asyncio.Task[None] | None = None
 
     async def find(self, kid: str) -> jwt.PyJWK:
-        """The key of this id.
+        """Return the key with this id.
 
         Raises:
             Unauthenticated: the issuer has no such key.
-            TemporarilyUnavailable: the issuer did not answer when it was asked last.
+            TemporarilyUnavailable: the last request to the issuer failed.
         """
         key = self._known(kid)
         if (key is None or self._age() >= FRESH_S) and self._clock() - self._asked_at >= APART_S:
@@ -58,7 +58,9 @@ class IssuerKeys:
         if key is not None:
             return key
         if self._fetched_at < self._asked_at:
-            raise TemporarilyUnavailable("The token's issuer cannot be asked for its keys")
+            raise TemporarilyUnavailable(
+                "The token issuer's keys are unavailable. Try again after the seconds in Retry-After"
+            )
         raise refused()
 
     def _age(self) -> float:
@@ -76,11 +78,11 @@ class IssuerKeys:
 
 
 async def fetch_keys(client: httpx.AsyncClient, url: str) -> Keys:
-    """The signature keys at a JWKS address that are of an algorithm in ALGORITHMS, by their ids.
+    """Fetch the signature keys at a JWKS URL, by their ids. Keys with an algorithm outside ALGORITHMS are skipped.
 
     Raises:
-        httpx.HTTPError, TimeoutError: it cannot be had.
-        ValueError: it is no JWKS document, or longer than MAX_BYTES.
+        httpx.HTTPError, TimeoutError: the request failed.
+        ValueError: the body is not a JWKS document, or is longer than MAX_BYTES.
     """
     body = bytearray()
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
@@ -89,16 +91,16 @@ async def fetch_keys(client: httpx.AsyncClient, url: str) -> Keys:
         async for part in response.aiter_raw():
             body += part
             if len(body) > MAX_BYTES:
-                raise ValueError("too long")
+                raise ValueError("JWKS document is too long")
     document = json.loads(body)
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise ValueError("no JWKS document")  # noqa: TRY004  # it is the value that is wrong
+        raise ValueError("not a JWKS document")  # noqa: TRY004  # the value is wrong, not a Python type
     found = (_key(each) for each in document["keys"])
     return {key.key_id: key for key in found if key is not None and isinstance(key.key_id, str)}
 
 
 def _key(jwk: Any) -> jwt.PyJWK | None:  # noqa: ANN401  # JSON is anything
-    """None for what is no key, not for signatures, or of an algorithm that is not allowed."""
+    """Parse a JWK. Return None if it is invalid, not for signatures, or has an algorithm that is not allowed."""
     try:
         key = jwt.PyJWK(jwk)
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError):

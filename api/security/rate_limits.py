@@ -1,4 +1,4 @@
-"""Rate limits: users by id, everybody else by address; logins by account and address together, and by each alone."""
+"""Rate limits. Requests count by user id or, without a token, by address; logins by account, by address and by both."""
 
 import hashlib
 import math
@@ -25,43 +25,44 @@ from domain.errors import TooManyRequests
 EXEMPT: Final = frozenset({"healthz", "readyz", "metrics", "work_metrics"})
 LOGIN: Final = "create_token"
 LOGINS_AT_LARGE: Final = 3
-"""Times RATE_LIMIT_LOGIN: logins from one address at all accounts, and from all addresses at one account."""
+"""Factor on RATE_LIMIT_LOGIN for one address with all accounts, and for one account from all addresses."""
 KNOWN_DAYS: Final = 30
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MEMORY: Final = "memory://"
 _SCHEMES: Final = frozenset({"memory", *(name + end for name in ("redis", "valkey") for end in ("", "s", "+unix"))})
 _STORAGE_TIMEOUT_S: Final = 0.25
 _WITHOUT_STORAGE_S: Final = 5.0
-"""How long a storage that failed is left alone."""
+"""After the shared storage failed, in-memory counters are used for this long."""
 
 log = structlog.get_logger(__name__)
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 def _limit(value: str) -> str:
     if parse(value).amount < 1:
-        raise ValueError("must let at least one request through")
+        raise ValueError("must allow at least one request")
     return value
 
 
 def _known(url: SecretStr) -> SecretStr:
     if url.get_secret_value().partition(":")[0] not in _SCHEMES:
-        raise ValueError("must be memory://, or the URL of a Redis or Valkey")
+        raise ValueError("must be memory://, or the URL of a Redis or Valkey server")
     return url
 
 
 Limit = Annotated[str, AfterValidator(_limit)]
-"""`60/minute`, `1000 per 2 hours`: what the package `limits` reads."""
+"""A limit in the notation of the package `limits`, such as `60/minute` or `1000 per 2 hours`."""
 
 
 class RateLimitSettings(BaseSettings):
-    """The variables whose names begin with RATE_LIMIT_.
+    """Environment variables with the prefix RATE_LIMIT_.
 
-    RATE_LIMIT_LOGIN is for one account from one address; `LOGINS_AT_LARGE` times as many for either of them alone.
+    RATE_LIMIT_LOGIN applies to one account from one address. One account from all addresses, and one address with all
+    accounts, may make `LOGINS_AT_LARGE` times as many attempts.
 
-    RATE_LIMIT_STORAGE is a Redis or Valkey that API processes share, such as `redis://cache:6379/0`, and needs the
-    package `redis` or `valkey`. In memory, each process counts for itself.
+    RATE_LIMIT_STORAGE is a Redis or Valkey server that API processes share, such as `redis://cache:6379/0`. It needs
+    the package `redis` or `valkey`. With the default `memory://`, each process counts separately.
     """
 
     model_config = SettingsConfigDict(env_prefix="RATE_LIMIT_", frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -74,13 +75,13 @@ class RateLimitSettings(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A named limit. Its window begins with the first request and lasts for `limit.get_expiry()` seconds."""
+    """A named limit. Its window starts with the first request and lasts `limit.get_expiry()` seconds."""
 
     name: str
     limit: RateLimitItem
 
     def headers(self, remaining: int, reset_s: int) -> dict[str, str]:
-        """As draft-ietf-httpapi-ratelimit-headers has them since its version 08."""
+        """Return the response headers of draft-ietf-httpapi-ratelimit-headers, version 08 and later."""
         return {
             "RateLimit-Policy": f'"{self.name}";q={self.limit.amount};w={self.limit.get_expiry()}',
             "RateLimit": f'"{self.name}";r={remaining};t={reset_s}',
@@ -88,14 +89,14 @@ class Policy:
 
 
 _KNOWN: Final = Policy("login_known", RateLimitItemPerDay(1, KNOWN_DAYS))
-"""An account and an address from which its owner has logged in; full once that has happened."""
+"""Marks a pair of account and address as known after a login. One hit uses up the limit, which means "known"."""
 
 
 class RateLimits:
-    """Counts requests in fixed windows.
+    """Count requests in fixed windows.
 
-    A shared storage that is away is replaced by this process's memory for a while: nobody is locked out by its
-    failure, and nobody is let in without a count.
+    When the shared storage fails, this process counts in memory for a while. Clients are not locked out, and requests
+    remain limited.
     """
 
     def __init__(self, settings: RateLimitSettings, proxies: Proxies, storage: Storage | None = None) -> None:
@@ -113,10 +114,10 @@ class RateLimits:
         self._own_until = 0.0
 
     async def count(self, request: Request, route: str) -> None:
-        """Counts a request for its caller and leaves the headers of its answer in `request.state.rate_limit`.
+        """Count a request and store the rate limit headers of its response in `request.state.rate_limit`.
 
         Raises:
-            TooManyRequests: the caller has none left.
+            TooManyRequests: the client has used up its limit.
         """
         if route in EXEMPT:
             return
@@ -126,13 +127,14 @@ class RateLimits:
         await self._take(self._logins_of_address if route == LOGIN else policy, who, request)
 
     async def count_login(self, request: Request, account: str) -> None:
-        """Counts an attempt at an account, by its normal address: from the caller's address, and from all addresses.
+        """Count a login attempt. `account` is the normal form of the e-mail address.
 
-        Attempts from elsewhere do not count where the owner has logged in from the caller's address before. So whoever
-        guesses at other addresses does not lock the owner out.
+        The attempt counts for the client's address with this account. It also counts for all addresses with this
+        account, unless the account has logged in from the client's address before. So an attacker at other addresses
+        does not lock the owner out.
 
         Raises:
-            TooManyRequests: there were too many of them.
+            TooManyRequests: there were too many attempts.
         """
         pair = self._pair(request, account)
         await self._take(self._login, pair, request)
@@ -141,16 +143,16 @@ class RateLimits:
             await self._take(self._logins_at_account, _hashed(account))
 
     async def remember_login(self, request: Request, account: str) -> None:
-        """Remembers for `KNOWN_DAYS` that the account's owner has logged in from the caller's address."""
+        """Store for `KNOWN_DAYS` that the account has logged in from the client's address."""
         pair = self._pair(request, account)
         await self._with_storage(lambda limiter: limiter.clear(_KNOWN.limit, _KNOWN.name, pair))
         await self._with_storage(lambda limiter: limiter.hit(_KNOWN.limit, _KNOWN.name, pair))
 
     async def count_password_change(self, user_id: UUID) -> None:
-        """Counts an attempt to change one's own password, which tells whether the current one was right.
+        """Count a password change, because its response shows whether the current password was right.
 
         Raises:
-            TooManyRequests: there were too many of them.
+            TooManyRequests: there were too many attempts.
         """
         await self._take(self._password_changes, str(user_id))
 
@@ -164,10 +166,12 @@ class RateLimits:
         if request is not None:
             request.state.rate_limit = policy.headers(stats.remaining, reset_s)
         if not taken:
-            raise TooManyRequests("Too many requests; Retry-After tells when to go on", retry_after_s=reset_s)
+            raise TooManyRequests(
+                "Too many requests. Try again after the seconds in Retry-After", retry_after_s=reset_s
+            )
 
-    async def _with_storage(self, call: Callable[[FixedWindowRateLimiter], Awaitable[Found]]) -> Found:
-        """Calls the shared limiter, or this process's own while the shared storage is away."""
+    async def _with_storage(self, call: Callable[[FixedWindowRateLimiter], Awaitable[Result]]) -> Result:
+        """Call the shared limiter, or the in-memory one if the shared storage has failed recently."""
         if time.monotonic() >= self._own_until:
             try:
                 return await call(self._shared)
@@ -189,7 +193,7 @@ Limits = Annotated[RateLimits, Depends(_limits)]
 
 
 def _storage(url: str) -> Storage:
-    """Raises limits.errors.ConfigurationError where the client's package is not installed."""
+    """Create the storage; raises limits.errors.ConfigurationError if the package of its client is not installed."""
     if url == _MEMORY:
         return Counters()
     timeouts = {"socket_timeout": _STORAGE_TIMEOUT_S, "socket_connect_timeout": _STORAGE_TIMEOUT_S}
