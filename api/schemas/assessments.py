@@ -42,7 +42,7 @@ class AssessmentStartRequest(Input):
 class AssessmentResponseItem(Input):
     question_id: Id
     answer: Annotated[Any, WithJsonSchema(SENT_SCHEMA)] = Field(
-        description='The answer, in the question\'s `answer_format`: a choice, `{"choices": [...]}`, a number or a text.'
+        description='In the question\'s `answer_format`: a choice, `{"choices": [...]}`, a number or a text.'
         " `null`, or a text without visible characters, deletes the stored answer. Numbers are rounded to 15"
         " significant digits",
         examples=["HAVING"],
