@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 
 from api.middleware.strict_json import DEFAULT_LIMITS, MAX_BYTES, BodyLimits, StrictRequest, is_percent_text
-from api.security.authorization import MAY_USE, admit
+from api.security.authorization import ROUTE_PERMISSIONS, authorize
 from api.security.rate_limits import EXEMPT
 from domain.errors import InvalidInput, Problem, TemporarilyUnavailable
 
@@ -38,8 +38,8 @@ class GuardedRoute(APIRoute):
     """A route that authorizes a request before it reads the body. FastAPI reads the body before dependencies."""
 
     def get_route_handler(self) -> Handler:
-        """Build the handler; raise KeyError at startup for a route that `MAY_USE` does not list."""
-        if self.name not in MAY_USE:
+        """Build the handler; raise KeyError at startup for a route that `ROUTE_PERMISSIONS` does not list."""
+        if self.name not in ROUTE_PERMISSIONS:
             raise KeyError(self.name)
         handler = super().get_route_handler()
         limits = BODIES.get(self.name, DEFAULT_LIMITS)
@@ -59,7 +59,7 @@ class GuardedRoute(APIRoute):
 
         async def answered(request: Request) -> Response:
             try:
-                await admit(request, self.name)
+                await authorize(request, self.name)
             finally:  # rejected requests count too: by address if the client is not authenticated
                 await request.app.state.limits.count(request, self.name)
             if self.name not in EXEMPT:  # probes and scrapers may send any query

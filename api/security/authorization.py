@@ -7,7 +7,7 @@ deliveries.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 from uuid import UUID
 
 from fastapi import Request
@@ -19,7 +19,7 @@ from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.api_keys import KEY_PREFIX
 
 
-class Caller(StrEnum):
+class CallerRole(StrEnum):
     """A user role for authorization. An admin without an organization is a platform admin."""
 
     STUDENT = "student"
@@ -28,24 +28,26 @@ class Caller(StrEnum):
     PLATFORM_ADMIN = "platform_admin"
 
 
-_ALL: Final = frozenset(Caller)
-_ORGANIZATION: Final = frozenset({Caller.STUDENT, Caller.ADVISOR, Caller.ADMIN})
-_ADVISERS: Final = frozenset({Caller.ADVISOR, Caller.ADMIN})
-_ADMINS: Final = frozenset({Caller.ADMIN})
-_PLATFORM: Final = frozenset({Caller.PLATFORM_ADMIN})
-_EVERY_ADMIN: Final = _ADMINS | _PLATFORM
+_ALL: Final = frozenset(CallerRole)
+_ORGANIZATION: Final = frozenset({CallerRole.STUDENT, CallerRole.ADVISOR, CallerRole.ADMIN})
+_STAFF: Final = frozenset({CallerRole.ADVISOR, CallerRole.ADMIN})
+_ADMINS: Final = frozenset({CallerRole.ADMIN})
+_PLATFORM: Final = frozenset({CallerRole.PLATFORM_ADMIN})
+_ANY_ADMIN: Final = _ADMINS | _PLATFORM
 
-ANYBODY: Final[frozenset[Caller] | None] = None
-"""The route needs no token."""
+RoutePermission: TypeAlias = frozenset[CallerRole] | None
+"""The roles that may use a route; None if it needs no token."""
 
-MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
-    "healthz": ANYBODY,
-    "readyz": ANYBODY,
-    "metrics": ANYBODY,  # METRICS_NETWORKS and METRICS_TOKEN restrict it: api.middleware.request_metrics
-    "work_metrics": ANYBODY,
-    "create_token": ANYBODY,
-    "refresh_token": ANYBODY,
-    "log_out": ANYBODY,
+PUBLIC: Final[RoutePermission] = None
+
+ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
+    "healthz": PUBLIC,
+    "readyz": PUBLIC,
+    "metrics": PUBLIC,  # METRICS_NETWORKS and METRICS_TOKEN restrict it: api.middleware.request_metrics
+    "work_metrics": PUBLIC,
+    "create_token": PUBLIC,
+    "refresh_token": PUBLIC,
+    "log_out": PUBLIC,
     "read_me": _ALL,
     "create_api_key": _ADMINS,
     "list_api_keys": _ADMINS,
@@ -53,31 +55,31 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "change_own_password": _ALL,
     "create_organization": _PLATFORM,
     "list_organizations": _PLATFORM,
-    "create_user": _EVERY_ADMIN,
-    "list_users": _EVERY_ADMIN,
-    "read_user": _EVERY_ADMIN,
-    "change_user": _EVERY_ADMIN,
-    "erase_user": _EVERY_ADMIN,
+    "create_user": _ANY_ADMIN,
+    "list_users": _ANY_ADMIN,
+    "read_user": _ANY_ADMIN,
+    "change_user": _ANY_ADMIN,
+    "erase_user": _ANY_ADMIN,
     "export_user": _ADMINS,
-    "list_audit_logs": _EVERY_ADMIN,
+    "list_audit_logs": _ANY_ADMIN,
     "list_held_credentials": _ORGANIZATION,
     "add_held_credential": _ORGANIZATION,
     "list_roles": _ALL,
     "read_role": _ALL,
-    "start_assessment": frozenset({Caller.STUDENT}),
+    "start_assessment": frozenset({CallerRole.STUDENT}),
     "list_assessments": _ORGANIZATION,
-    "read_questions": frozenset({Caller.STUDENT}),
-    "submit_responses": frozenset({Caller.STUDENT}),
+    "read_questions": frozenset({CallerRole.STUDENT}),
+    "submit_responses": frozenset({CallerRole.STUDENT}),
     "read_status": _ORGANIZATION,
     "read_result": _ORGANIZATION,
     "read_scores": _ORGANIZATION,
     "list_revisions": _ORGANIZATION,
     "read_revision": _ORGANIZATION,
-    "review_essay": _ADVISERS,
-    "retry_healing": _ADVISERS,
+    "review_essay": _STAFF,
+    "retry_healing": _STAFF,
     "rerun_assessment": _ADMINS,
-    "give_feedback": frozenset({Caller.STUDENT, Caller.ADVISOR}),
-    "list_feedback": _ADVISERS,
+    "give_feedback": frozenset({CallerRole.STUDENT, CallerRole.ADVISOR}),
+    "list_feedback": _STAFF,
     "list_credentials": _ALL,
     "read_credential": _ALL,
     "search_credentials": _ALL,
@@ -103,7 +105,7 @@ _BEFORE_PASSWORD_CHANGE: Final = frozenset({"read_me", "change_own_password"})
 _RESULTS: Final = "results:read"
 _WEBHOOKS: Final = "webhooks:manage"
 
-SCOPE_OF: Final[Mapping[str, str]] = {
+API_KEY_SCOPES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("list_roles", "read_role", "list_credentials", "read_credential"), _RESULTS),
     **dict.fromkeys(("list_assessments", "read_status", "read_result", "read_scores"), _RESULTS),
     **dict.fromkeys(("list_revisions", "read_revision"), _RESULTS),
@@ -116,22 +118,22 @@ SCOPE_OF: Final[Mapping[str, str]] = {
 
 def may_use(principal: Principal, route: str) -> bool:
     if principal.role is UserRole.API_KEY:
-        return SCOPE_OF.get(route) in principal.scopes
-    return caller(principal) in (MAY_USE[route] or ())
+        return API_KEY_SCOPES.get(route) in principal.scopes
+    return caller_role(principal) in (ROUTE_PERMISSIONS[route] or ())
 
 
-def caller(principal: Principal) -> Caller:
+def caller_role(principal: Principal) -> CallerRole:
     if principal.role is UserRole.ADMIN and principal.organization_id is None:
-        return Caller.PLATFORM_ADMIN
-    return Caller(principal.role)
+        return CallerRole.PLATFORM_ADMIN
+    return CallerRole(principal.role)
 
 
 def actor_of(principal: Principal) -> Actor:
     """Return the actor that the audit trail records. A platform admin has the role `platform_admin` there."""
-    return Actor(id=principal.user_id, role=caller(principal).value)
+    return Actor(id=principal.user_id, role=caller_role(principal).value)
 
 
-def sees(principal: Principal) -> AccessScope:
+def scope_for(principal: Principal) -> AccessScope:
     """Return the assessments that the principal may read.
 
     A student reads their own. Advisors, admins and API keys read those of their organization.
@@ -157,7 +159,7 @@ def _own(principal: Principal) -> UUID | None:
     return principal.user_id if principal.role is UserRole.STUDENT else None
 
 
-async def admit(request: Request, route: str) -> None:
+async def authorize(request: Request, route: str) -> None:
     """Authenticate and authorize a request, and set `request.state.principal`. The body is not read yet.
 
     Raises:
@@ -166,7 +168,7 @@ async def admit(request: Request, route: str) -> None:
         PasswordChangeRequired: the user must choose a new password first.
         Forbidden: the user's role, or the scopes of the API key, do not allow the route.
     """
-    if MAY_USE[route] is ANYBODY:
+    if ROUTE_PERMISSIONS[route] is PUBLIC:
         return
     services = request.app.state.services
     token = _bearer(request)

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.middleware.routing import router
-from api.security.authorization import MAY_USE, Caller
+from api.security.authorization import ROUTE_PERMISSIONS, CallerRole
 from tests.api.conftest import Api, Person, levels_of, question_of, response_to
 from tests.support.builders import ROLE_ID
 
@@ -197,7 +197,7 @@ SHARED = {"read_credential", "read_import"}
 
 def test_every_route_is_walked(app: FastAPI) -> None:
     served = {route.name for route in iter_route_contexts(app.routes) if isinstance(route.original_route, APIRoute)}
-    assert served == WALKS.keys() == MAY_USE.keys()
+    assert served == WALKS.keys() == ROUTE_PERMISSIONS.keys()
 
 
 def test_a_route_without_a_rule_does_not_start() -> None:
@@ -218,7 +218,9 @@ async def test_walk(api: Api, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, walk in WALKS.items() if "{" in walk.path and name not in SHARED])
 async def test_what_is_not_yours_looks_like_what_does_not_exist(api: Api, learner: Person, name: str) -> None:
-    stranger = await api.person("student" if Caller.STUDENT in (MAY_USE[name] or ()) else "admin", elsewhere=True)
+    stranger = await api.person(
+        "student" if CallerRole.STUDENT in (ROUTE_PERMISSIONS[name] or ()) else "admin", elsewhere=True
+    )
     ids = await _ids(api, learner)
     theirs, nobodys = [await _walked(api, WALKS[name], each, stranger) for each in (ids, ids.unknown)]
     assert [theirs.status_code, nobodys.status_code] == [404, 404]

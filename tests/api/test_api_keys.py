@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from api.security.api_keys import ApiKeyPrincipals
-from api.security.authorization import ANYBODY, MAY_USE, SCOPE_OF
+from api.security.authorization import API_KEY_SCOPES, PUBLIC, ROUTE_PERMISSIONS
 from domain.errors import Unauthenticated
 from persistence.repositories import api_keys
 from persistence.repositories.api_keys import ApiKeyHolder, ApiKeyQueries, hash_of
@@ -187,13 +187,13 @@ async def test_a_scope_opens_its_own_routes_and_no_other(api: Api, admin: Person
     machine = await Machine.of(api, admin, scope)
     refused = set()
     for name, walk in WALKS.items():
-        if MAY_USE[name] is not ANYBODY:
+        if ROUTE_PERMISSIONS[name] is not PUBLIC:
             path = walk.path.format_map(dict.fromkeys(IDS, str(uuid4())))
             answer = await api.client.request(walk.method, path, headers=machine.headers)
             refused |= {name} if answer.status_code == 403 else set()
 
-    ours = {name for name, needed in SCOPE_OF.items() if needed == scope}
-    assert {name for name in WALKS if MAY_USE[name] is not ANYBODY} - refused == ours
+    ours = {name for name, needed in API_KEY_SCOPES.items() if needed == scope}
+    assert {name for name in WALKS if ROUTE_PERMISSIONS[name] is not PUBLIC} - refused == ours
 
 
 IDS = (

@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import insert, text
 
-from api.security.authorization import MAY_USE, Caller
+from api.security.authorization import ROUTE_PERMISSIONS, CallerRole
 from persistence.tables import OrganizationRow
 from tests.api.conftest import Api, Person, question_of
 from tests.support import answers
@@ -58,7 +58,7 @@ class Operation:
 
     @property
     def answers_members(self) -> bool:
-        return bool((MAY_USE[self.name] or frozenset(Caller)) - {Caller.PLATFORM_ADMIN})
+        return bool((ROUTE_PERMISSIONS[self.name] or frozenset(CallerRole)) - {CallerRole.PLATFORM_ADMIN})
 
 
 def operations(document: dict[str, Any]) -> Iterator[Operation]:
