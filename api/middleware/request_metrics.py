@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.security.client_address import networks
+from api.security.client_address import parse_networks
 
 BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _PROXY_HEADERS: Final = frozenset(
@@ -55,7 +55,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double 
 
 
 def _networks(value: str) -> str:
-    networks(value)
+    parse_networks(value)
     return value
 
 
@@ -81,7 +81,7 @@ class MetricsSettings(BaseSettings):
         if any(map(_is_of_a_proxy, headers)) or not scope.get("client"):
             return False
         peer = ip_address(scope["client"][0])
-        return any(peer in network for network in networks(self.networks))
+        return any(peer in network for network in parse_networks(self.networks))
 
 
 def _is_of_a_proxy(header: str) -> bool:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.documentation_pages import ASSETS, DOCUMENT, PAGES
 from api.errors import body
-from api.security.client_address import Proxies, networks
+from api.security.client_address import TrustedProxies, parse_networks
 
 _PLAIN: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -64,7 +64,7 @@ def _names_host(url: str) -> bool:
 
 
 def _networks(value: str) -> str:
-    networks(value)
+    parse_networks(value)
     return value
 
 
@@ -96,8 +96,8 @@ class HttpSettings(BaseSettings):
         return origins(self.cors_origins)
 
     @property
-    def proxies(self) -> Proxies:
-        return Proxies(networks(self.trusted_proxies))
+    def proxies(self) -> TrustedProxies:
+        return TrustedProxies(parse_networks(self.trusted_proxies))
 
 
 def allow_origins(app: Starlette, allowed: Sequence[str]) -> None:

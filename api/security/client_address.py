@@ -7,51 +7,51 @@ from typing import Final, TypeAlias
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-Address: TypeAlias = IPv4Address | IPv6Address
-Network: TypeAlias = IPv4Network | IPv6Network
+IpAddress: TypeAlias = IPv4Address | IPv6Address
+IpNetwork: TypeAlias = IPv4Network | IPv6Network
 
 UNKNOWN: Final = "unknown"
 _IPV6_PREFIX_BITS: Final = 64
 """Prefix that an IPv6 provider assigns to one customer: all addresses in it count as one client."""
 
 
-class Proxies:
+class TrustedProxies:
     """The networks of trusted proxies, whose X-Forwarded-For and X-Forwarded-Proto headers are used.
 
     The Forwarded header of RFC 7239 is ignored: a proxy that sets X-Forwarded-For forwards a client's Forwarded header
     unchanged.
     """
 
-    def __init__(self, networks: Sequence[Network]) -> None:
+    def __init__(self, networks: Sequence[IpNetwork]) -> None:
         self._networks = networks
 
-    def caller(self, scope: Scope) -> str:
+    def client_address(self, scope: Scope) -> str:
         """Return the address nearest to the server that is not a trusted proxy; for IPv6, its /64 network."""
         peer = scope["client"][0] if scope.get("client") else ""
         hops = [*",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(","), peer]
-        address: Address | None = None
+        address: IpAddress | None = None
         for hop in reversed(hops):
-            found = _address(hop)
+            found = _parse_address(hop)
             if found is None:  # entries to the left of an invalid one are not from a trusted proxy
                 break
             address = found
             if not self._trusts(address):
                 break
-        return _caller(address)
+        return _client_key(address)
 
     def is_https(self, scope: Scope) -> bool:
         """Return whether the client's connection is encrypted."""
         if scope["scheme"] == "https":
             return True
-        peer = _address(scope["client"][0]) if scope.get("client") else None
+        peer = _parse_address(scope["client"][0]) if scope.get("client") else None
         forwarded = Headers(scope=scope).get("x-forwarded-proto", "")
         return peer is not None and self._trusts(peer) and forwarded.rpartition(",")[2].strip() == "https"
 
-    def _trusts(self, address: Address) -> bool:
+    def _trusts(self, address: IpAddress) -> bool:
         return any(address in network for network in self._networks)
 
 
-def networks(value: str) -> tuple[Network, ...]:
+def parse_networks(value: str) -> tuple[IpNetwork, ...]:
     """Parse comma-separated addresses and CIDRs.
 
     Raises:
@@ -60,7 +60,7 @@ def networks(value: str) -> tuple[Network, ...]:
     return tuple(ip_network(each.strip()) for each in value.split(",") if each.strip())
 
 
-def _address(text: str) -> Address | None:
+def _parse_address(text: str) -> IpAddress | None:
     try:
         address = ip_address(text.strip())
     except ValueError:
@@ -68,7 +68,7 @@ def _address(text: str) -> Address | None:
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
 
 
-def _caller(address: Address | None) -> str:
+def _client_key(address: IpAddress | None) -> str:
     match address:
         case None:
             return UNKNOWN

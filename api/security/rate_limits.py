@@ -18,7 +18,7 @@ from limits.storage import storage_from_string
 from pydantic import AfterValidator, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from api.security.client_address import Proxies
+from api.security.client_address import TrustedProxies
 from api.security.counters import Counters
 from domain.errors import TooManyRequests
 
@@ -99,7 +99,7 @@ class RateLimits:
     remain limited.
     """
 
-    def __init__(self, settings: RateLimitSettings, proxies: Proxies, storage: Storage | None = None) -> None:
+    def __init__(self, settings: RateLimitSettings, proxies: TrustedProxies, storage: Storage | None = None) -> None:
         self._writes = Policy("writes", parse(settings.writes))
         self._reads = Policy("reads", parse(settings.reads))
         login = parse(settings.login)
@@ -122,7 +122,7 @@ class RateLimits:
         if route in EXEMPT:
             return
         principal = getattr(request.state, "principal", None)
-        who = str(principal.user_id) if principal else self._proxies.caller(request.scope)
+        who = str(principal.user_id) if principal else self._proxies.client_address(request.scope)
         policy = self._reads if request.method in _READING else self._writes
         await self._take(self._logins_of_address if route == LOGIN else policy, who, request)
 
@@ -157,7 +157,7 @@ class RateLimits:
         await self._take(self._password_changes, str(user_id))
 
     def _pair(self, request: Request, account: str) -> str:
-        return _hashed(f"{account} {self._proxies.caller(request.scope)}")
+        return _hashed(f"{account} {self._proxies.client_address(request.scope)}")
 
     async def _take(self, policy: Policy, who: str, request: Request | None = None) -> None:
         taken = await self._with_storage(lambda limiter: limiter.hit(policy.limit, policy.name, who))

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from api.app import build
 from api.middleware.responses import HttpSettings
-from api.security.client_address import Proxies, networks
+from api.security.client_address import TrustedProxies, parse_networks
 from api.security.counters import Counters
 from api.security.passwords import hash_password
 from api.security.rate_limits import LOGINS_AT_LARGE, RateLimits, RateLimitSettings
@@ -158,7 +158,7 @@ async def test_a_storage_that_is_away_is_replaced_by_memory(limited: Limited, le
 
     async with limited() as client:
         app = client._transport.app  # type: ignore[attr-defined]
-        app.state.limits = RateLimits(RateLimitSettings(reads="1/minute"), Proxies(()), Away())
+        app.state.limits = RateLimits(RateLimitSettings(reads="1/minute"), TrustedProxies(()), Away())
         answers = [await client.get("/api/v1/me", headers=learner.headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429]
 
@@ -199,7 +199,7 @@ TRUSTED = "10.0.0.0/8, 2001:db8:ffff::/48"
 def test_only_a_trusted_proxy_says_who_calls(peer: str, forwarded: list[str], caller: str) -> None:
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     scope: Scope = {"type": "http", "client": (peer, 4711), "headers": headers, "scheme": "http"}
-    assert Proxies(networks(TRUSTED)).caller(scope) == caller
+    assert TrustedProxies(parse_networks(TRUSTED)).client_address(scope) == caller
 
 
 async def _log_in(client: httpx.AsyncClient, address: str, **form: str) -> httpx.Response:
