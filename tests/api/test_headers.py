@@ -62,12 +62,17 @@ async def test_the_documentation_pages_load_from_the_api_alone(api: Api, path: s
 
 
 @pytest.mark.parametrize(
-    "path", ["/docs/assets/nothing.js", "/docs/assets/../../app.py", "/docs/assets/%2e%2e/core.py"]
+    ("path", "refusal"),
+    [
+        ("/docs/assets/nothing.js", (404, "NOT_FOUND_404")),
+        ("/docs/assets/../../app.py", (404, "NOT_FOUND_404")),
+        ("/docs/assets/%2e%2e/core.py", (400, "VALIDATION_400")),
+    ],
 )
-async def test_other_files_are_not_served_with_the_documentation(api: Api, path: str) -> None:
+async def test_other_files_are_not_served_with_the_documentation(api: Api, path: str, refusal: tuple[int, str]) -> None:
     answer = await api.client.get(path)
 
-    assert (answer.status_code, answer.json()["error_code"]) == (404, "NOT_FOUND_404")
+    assert (answer.status_code, answer.json()["error_code"]) == refusal
 
 
 @pytest.mark.parametrize(
