@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from api.app import build
 from api.middleware.http_protocol import MAX_HEAD_BYTES, BoundedConnection
-from api.middleware.responses import HttpSettings
+from api.middleware.response_headers import HttpSettings
 from deploy.local.ports import HOST, free_port
 from tests.api.conftest import UNLIMITED, Api, Person
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.app import build
-from api.middleware.responses import HttpSettings
+from api.middleware.response_headers import HttpSettings
 from tests.api.conftest import UNLIMITED, Api, Person
 
 ORIGIN = "https://app.example.org"

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import build
-from api.middleware.responses import HttpSettings
+from api.middleware.response_headers import HttpSettings
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.intake import intake_factory
 from persistence.queries.assessments import Queries

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.types import Scope
 
 from api.app import build
-from api.middleware.responses import HttpSettings
+from api.middleware.response_headers import HttpSettings
 from api.security.client_address import TrustedProxies, parse_networks
 from api.security.counters import Counters
 from api.security.passwords import hash_password

@@ -1,6 +1,5 @@
-"""Response headers, CORS, canonical paths and the limit of concurrent requests."""
+"""Response headers and CORS, and the HTTP settings of the API."""
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -10,11 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.documentation_pages import ASSETS, DOCUMENT, PAGES
-from api.errors import body
 from api.security.client_address import TrustedProxies, parse_networks
 
 _PLAIN: Final = {
@@ -29,18 +26,7 @@ _PAGE_POLICY: Final = (
     " script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
 _PUBLIC: Final = PAGES | {DOCUMENT}
-_HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/work"})
 _YEAR_S: Final = 365 * 24 * 3600
-_BUSY: Final = "The service is overloaded. Try again after the seconds in Retry-After"
-_NEEDLESSLY_ENCODED: Final = re.compile(rb"%(?:2[5DEF]|3[0-9B]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
-"""Encoded letters, digits, `-._~` and separators: `/`, a backslash, `;` and `%`.
-
-Other encoded characters reach the routes, which reject them as part of an id.
-"""
-_NEVER: Final = frozenset(b";\\")
-_NOT_CANONICAL: Final = (
-    "must not contain `;`, a backslash, empty or dot segments, or encoded letters, digits, `-._~/`, `%`"
-)
 PREFLIGHT_S: Final = 600
 EXPOSED: Final = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotent-Replayed")
 """Response headers that scripts of allowed origins may read."""
@@ -113,7 +99,7 @@ def allow_origins(app: Starlette, allowed: Sequence[str]) -> None:
         )
 
 
-class AnswerHeaders:
+class ResponseHeaders:
     """Add the headers that all responses share. Headers that a route sets are not changed."""
 
     def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
@@ -145,54 +131,3 @@ class AnswerHeaders:
         if self._strict_transport and self._proxies.is_https(scope):
             added["Strict-Transport-Security"] = f"max-age={_YEAR_S}"
         return added
-
-
-class CanonicalPath:
-    """Reject paths that are not in canonical form, before routing.
-
-    The server decodes `%2F` and `%65` before routing. A proxy may compare the undecoded path, so its rule for
-    `/api/v1/me` would not apply to `/api/v1%2Fme`. No path of this service needs such an encoding.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _is_canonical(scope.get("raw_path") or b""):
-            await self._app(scope, receive, send)
-            return
-        details = [{"field": "path", "problem": _NOT_CANONICAL}]
-        refusal = JSONResponse(body("VALIDATION_400", "The request is not valid", details), 400)
-        await refusal(scope, receive, send)
-
-
-def _is_canonical(raw_path: bytes) -> bool:
-    """Return whether the path has no needless encoding, no `;`, no backslash, and no empty or dot segments."""
-    segments = raw_path.split(b"/")[1:]
-    return not (
-        _NEEDLESSLY_ENCODED.search(raw_path)
-        or {b".", b".."} & set(segments)
-        or b"" in segments[:-1]
-        or set(raw_path) & _NEVER
-    )
-
-
-class Bound:
-    """Limit the number of concurrent requests. Further ones get 503 before they are read; health routes are exempt."""
-
-    def __init__(self, app: ASGIApp, max_requests: int) -> None:
-        self._app = app
-        self._free = max_requests
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _HEALTH:
-            await self._app(scope, receive, send)
-        elif self._free == 0:
-            busy = JSONResponse(body("OVERLOADED_503", _BUSY), 503, headers={"Retry-After": "1"})
-            await busy(scope, receive, send)
-        else:
-            self._free -= 1
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._free += 1
