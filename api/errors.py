@@ -85,7 +85,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
 
 
-def body(code: str, message: str, details: object = None) -> dict[str, object]:
+def error_body(code: str, message: str, details: object = None) -> dict[str, object]:
     """Return the JSON object of an error."""
     content: dict[str, object] = {"error_code": code, "message": message}
     return content if details is None else content | {"details": details}
@@ -100,7 +100,7 @@ def answer_to(error: AppError) -> JSONResponse:
     headers = _HEADERS.get(kind)
     if isinstance(error, TooManyRequests):
         headers = {"Retry-After": str(error.retry_after_s)}
-    return JSONResponse(body(error.code, error.message, details), STATUS.get(kind, 500), headers=headers)
+    return JSONResponse(error_body(error.code, error.message, details), STATUS.get(kind, 500), headers=headers)
 
 
 def _app_error(_: Request, error: Exception) -> JSONResponse:
@@ -121,13 +121,13 @@ async def _forbidden(request: Request, error: Exception) -> JSONResponse:
 def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this type only
     problems = tuple(_problem(problem, error.body) for problem in error.errors()[:MAX_PROBLEMS])
-    return JSONResponse(body(InvalidInput.code, "The request is not valid", _problems(problems)), 400)
+    return JSONResponse(error_body(InvalidInput.code, "The request is not valid", _problems(problems)), 400)
 
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this type only
     code, message = _REFUSALS.get(error.status_code, (f"HTTP_{error.status_code}", "The request was refused"))
-    return JSONResponse(body(code, message), error.status_code, headers=error.headers)
+    return JSONResponse(error_body(code, message), error.status_code, headers=error.headers)
 
 
 def _problem(found: Mapping[str, Any], document: Any) -> Problem:  # noqa: ANN401  # JSON is anything

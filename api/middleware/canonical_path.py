@@ -6,7 +6,7 @@ from typing import Final
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import body
+from api.errors import error_body
 
 _NEEDLESSLY_ENCODED: Final = re.compile(rb"%(?:2[5DEF]|3[0-9B]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
 """Encoded letters, digits, `-._~` and separators: `/`, a backslash, `;` and `%`.
@@ -32,7 +32,7 @@ class CanonicalPath:
             await self._app(scope, receive, send)
             return
         details = [{"field": "path", "problem": _PROBLEM}]
-        refusal = JSONResponse(body("VALIDATION_400", "The request is not valid", details), 400)
+        refusal = JSONResponse(error_body("VALIDATION_400", "The request is not valid", details), 400)
         await refusal(scope, receive, send)
 
 

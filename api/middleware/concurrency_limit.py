@@ -5,7 +5,7 @@ from typing import Final
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import body
+from api.errors import error_body
 
 _HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/work"})
 _BUSY: Final = "The service is overloaded. Try again after the seconds in Retry-After"
@@ -22,7 +22,7 @@ class ConcurrencyLimit:
         if scope["type"] != "http" or scope["path"] in _HEALTH:
             await self._app(scope, receive, send)
         elif self._free == 0:
-            busy = JSONResponse(body("OVERLOADED_503", _BUSY), 503, headers={"Retry-After": "1"})
+            busy = JSONResponse(error_body("OVERLOADED_503", _BUSY), 503, headers={"Retry-After": "1"})
             await busy(scope, receive, send)
         else:
             self._free -= 1

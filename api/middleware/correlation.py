@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from activities.debugging import trace_of
-from api.errors import body
+from api.errors import error_body
 
 HEADER: Final = "X-Request-Id"
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -68,7 +68,7 @@ def _subject(path: str) -> dict[str, str]:
 
 def _internal_error(correlation_id: str) -> JSONResponse:
     message = f"An unexpected error occurred. Report it with the id {correlation_id}"
-    return JSONResponse(body("INTERNAL_500", message), 500)
+    return JSONResponse(error_body("INTERNAL_500", message), 500)
 
 
 def _log(error: Exception, *, debug: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.errors import body
+from api.errors import error_body
 
 HEAD_TIMEOUT_S: Final = 10.0
 MAX_HEAD_BYTES: Final = 32 * 1024
@@ -18,10 +18,10 @@ _PIECE: Final = 8 * 1024
 UNREAD_TIMEOUT_S: Final = 5.0
 LINGER_S: Final = 1.0
 
-_MALFORMED: Final = (b"400 Bad Request", body("VALIDATION_400", "The request is not valid HTTP"))
+_MALFORMED: Final = (b"400 Bad Request", error_body("VALIDATION_400", "The request is not valid HTTP"))
 _TOO_LONG: Final = (
     b"431 Request Header Fields Too Large",
-    body("HEADERS_TOO_LARGE_431", "Request line and headers exceed 32 KiB"),
+    error_body("HEADERS_TOO_LARGE_431", "Request line and headers exceed 32 KiB"),
 )
 
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 
 
-def refuse_others(app: FastAPI, served: Iterable[tuple[str, APIRouter]]) -> None:
+def add_routes(app: FastAPI, served: Iterable[tuple[str, APIRouter]]) -> None:
     """Add a 405 route for the unsupported methods of every path. `served` pairs each router with its prefix."""
     taken = defaultdict[str, set[str]](set)
     for prefix, router in served:

@@ -69,7 +69,7 @@ class MetricsSettings(BaseSettings):
     networks: Annotated[str, AfterValidator(_networks)] = "127.0.0.0/8,::1"
     token: SecretStr | None = Field(default=None, min_length=16)
 
-    def admit(self, scope: Scope) -> bool:
+    def allows(self, scope: Scope) -> bool:
         """Return whether the request has the token, or comes directly from one of the networks.
 
         A request that a proxy forwards has the proxy's address, so its address proves nothing.
@@ -107,7 +107,7 @@ class RequestMetrics:
         self.in_hand = Gauge("microcred_http_requests_in_hand", "Requests in progress", registry=self.registry)
 
 
-class Measured:
+class RequestMetricsMiddleware:
     """Outermost middleware, so that it counts every response. Status 0: the client closed the connection before it."""
 
     def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:

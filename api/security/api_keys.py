@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from api.security.principals import MAX_CACHED, TTL_S
-from api.security.tokens import Principal, UserRole, refused
+from api.security.tokens import Principal, UserRole, invalid_token
 from persistence.repositories.api_keys import KEY_PREFIX, ApiKeyHolder, hash_of
 
 KEY: Final = re.compile(rf"{KEY_PREFIX}[A-Za-z0-9_-]{{43}}")
@@ -34,10 +34,10 @@ class ApiKeyPrincipals:
             Unauthenticated: the key does not exist, is revoked or has expired.
         """
         if not KEY.fullmatch(key):
-            raise refused()
+            raise invalid_token()
         holder = await self._holder(hash_of(key))
         if holder is None or holder.expires_at <= datetime.now(UTC):
-            raise refused()
+            raise invalid_token()
         return Principal(
             user_id=holder.api_key_id,
             role=UserRole.API_KEY,

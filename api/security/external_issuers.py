@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from api.security.issuer_keys import ALGORITHMS, Fetch, IssuerKeys
 from api.security.principals import Subject
-from api.security.tokens import ISSUER, LEEWAY_S, Principal, canonical_id, check_lifetime, refused
+from api.security.tokens import ISSUER, LEEWAY_S, Principal, canonical_id, check_lifetime, invalid_token
 from domain.email_addresses import normalize_email
 
 LONGEST: Final = timedelta(hours=24)
@@ -82,10 +82,10 @@ class ExternalIssuers:
         try:
             subject = _subject(issuer, _verified(token, await keys.find(_key_id(token)), issuer))
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-            raise refused() from None
+            raise invalid_token() from None
         principal = await self._find(subject)
         if issuer.organization not in ("any", principal.organization_id):
-            raise refused()
+            raise invalid_token()
         return principal
 
 

@@ -10,7 +10,7 @@ import httpx
 import jwt
 import structlog
 
-from api.security.tokens import refused
+from api.security.tokens import invalid_token
 from domain.errors import TemporarilyUnavailable
 
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
@@ -61,7 +61,7 @@ class IssuerKeys:
             raise TemporarilyUnavailable(
                 "The token issuer's keys are unavailable. Try again after the seconds in Retry-After"
             )
-        raise refused()
+        raise invalid_token()
 
     def _age(self) -> float:
         return self._clock() - self._fetched_at

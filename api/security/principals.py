@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from api.security.tokens import Principal, refused
+from api.security.tokens import Principal, invalid_token
 
 TTL_S: Final = 30.0
 """The rest of the minute is reserve for a slow database. The age of an entry counts from the start of its read."""
@@ -44,7 +44,7 @@ class Principals:
             self._cached.pop(principal.user_id, None)
             current = await self._current(principal.user_id)
         if current is None or current != principal:
-            raise refused()
+            raise invalid_token()
         return current
 
     async def find(self, subject: Subject) -> Principal:
@@ -54,7 +54,7 @@ class Principals:
             Unauthenticated: the user does not exist or is not active.
         """
         if (principal := await self._current(subject)) is None:
-            raise refused()
+            raise invalid_token()
         return principal
 
     def forget(self, user_id: UUID) -> None:

@@ -74,7 +74,7 @@ class RateLimitSettings(BaseSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RateLimitPolicy:
     """A named limit. Its window starts with the first request and lasts `limit.get_expiry()` seconds."""
 
     name: str
@@ -88,7 +88,7 @@ class Policy:
         }
 
 
-_KNOWN: Final = Policy("login_known", RateLimitItemPerDay(1, KNOWN_DAYS))
+_KNOWN: Final = RateLimitPolicy("login_known", RateLimitItemPerDay(1, KNOWN_DAYS))
 """Marks a pair of account and address as known after a login. One hit uses up the limit, which means "known"."""
 
 
@@ -100,14 +100,14 @@ class RateLimits:
     """
 
     def __init__(self, settings: RateLimitSettings, proxies: TrustedProxies, storage: Storage | None = None) -> None:
-        self._writes = Policy("writes", parse(settings.writes))
-        self._reads = Policy("reads", parse(settings.reads))
+        self._writes = RateLimitPolicy("writes", parse(settings.writes))
+        self._reads = RateLimitPolicy("reads", parse(settings.reads))
         login = parse(settings.login)
         wide = type(login)(login.amount * LOGINS_AT_LARGE, login.multiples)
-        self._login = Policy("login", login)
-        self._logins_of_address = Policy("login_address", wide)
-        self._logins_at_account = Policy("login_account", wide)
-        self._password_changes = Policy("password_change", login)
+        self._login = RateLimitPolicy("login", login)
+        self._logins_of_address = RateLimitPolicy("login_address", wide)
+        self._logins_at_account = RateLimitPolicy("login_account", wide)
+        self._password_changes = RateLimitPolicy("password_change", login)
         self._proxies = proxies
         self._own = FixedWindowRateLimiter(Counters())
         self._shared = FixedWindowRateLimiter(storage or _storage(settings.storage.get_secret_value()))
@@ -159,7 +159,7 @@ class RateLimits:
     def _pair(self, request: Request, account: str) -> str:
         return _hashed(f"{account} {self._proxies.client_address(request.scope)}")
 
-    async def _take(self, policy: Policy, who: str, request: Request | None = None) -> None:
+    async def _take(self, policy: RateLimitPolicy, who: str, request: Request | None = None) -> None:
         taken = await self._with_storage(lambda limiter: limiter.hit(policy.limit, policy.name, who))
         stats = await self._with_storage(lambda limiter: limiter.get_window_stats(policy.limit, policy.name, who))
         reset_s = max(1, math.ceil(stats.reset_time - time.time()))

@@ -52,7 +52,7 @@ class Principal:
     must_change_password: bool = field(default=False, compare=False)
 
 
-def refused() -> Unauthenticated:
+def invalid_token() -> Unauthenticated:
     """Return the error for an invalid token. It is the same for every cause, so that it reveals nothing."""
     return Unauthenticated("A valid bearer token is required")
 
@@ -107,7 +107,7 @@ class Tokens:
         """
         principal, expires = self._known(token[:MAX_TOKEN_CHARS])  # a longer token is cut, so its signature is invalid
         if expires <= time.time():
-            raise refused()
+            raise invalid_token()
         return principal
 
     def _verify(self, token: str) -> tuple[Principal, int]:
@@ -126,7 +126,7 @@ class Tokens:
                 options={"require": list(_REQUIRED), "strict_aud": True},
             )
             if type(claims["iat"]) is not int or type(claims["exp"]) is not int:
-                raise refused()
+                raise invalid_token()
             check_lifetime(claims, self.lifetime)
             organization = claims["org"]
             principal = Principal(
@@ -136,10 +136,10 @@ class Tokens:
                 version=claims["ver"],
             )
             if type(principal.version) is not int:
-                raise refused()
+                raise invalid_token()
             return principal, claims["exp"]
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
-            raise refused() from None
+            raise invalid_token() from None
 
 
 def canonical_id(claim: str) -> UUID:
