@@ -106,7 +106,7 @@ def test_what_a_spreadsheet_would_take_for_a_formula_is_text() -> None:
         (b"\xef\xbb\xbf" + b"key\xff", "byte order mark of utf-8"),
         (HEADER.encode() + b"\n\x81", "is not UTF-8"),
         (HEADER.encode() + "\nécole à".encode() + b"\xe9", "is not UTF-8"),
-        (table(HEADER, "a\0b"), "holds NUL"),
+        (table(HEADER, "a\0b"), "contains a NUL character"),
         (table(HEADER, ROW).decode().encode("utf-16-le"), "needs a byte order mark"),
         (table("sep=|", HEADER, ROW), "names a separator"),
         (table(HEADER, 'a,"never closed'), "cannot be read at line"),
@@ -126,7 +126,7 @@ def test_columns_that_are_missing_unknown_or_repeated_are_named() -> None:
     found = problems(table("key,title,title,prize,skills,level,hours,provider", "a"))
 
     assert [(field, problem.split(",")[0]) for _, field, problem in found] == [
-        ("header", "column 3 is title once more"),
+        ("header", "column 3 repeats title"),
         ("header", "column 4 is not one of key"),
         ("header", "has no column description"),
         ("header", "has no column source_uri"),

@@ -163,7 +163,7 @@ MANY = {
 def test_too_many_values_are_refused_before_parsing(body: bytes) -> None:
     with pytest.raises(InvalidInput) as raised:
         check_values(body, 50)
-    assert raised.value.problems[0].problem == "holds more than 50 values"
+    assert raised.value.problems[0].problem == "has more than 50 values"
 
 
 FEW = {
@@ -211,7 +211,7 @@ async def test_each_route_limits_the_number_of_values(api: Api, learner: Person,
     refused = await api.client.post(f"/api/v1{path}", content=body, headers=_json(learner))
 
     assert refused.status_code == 400
-    assert refused.json()["details"] == [{"field": "body", "problem": f"holds more than {most:,} values"}]
+    assert refused.json()["details"] == [{"field": "body", "problem": f"has more than {most:,} values"}]
 
 
 async def test_all_unknown_fields_of_an_object_are_one_problem(api: Api, learner: Person) -> None:
@@ -223,9 +223,9 @@ async def test_all_unknown_fields_of_an_object_are_one_problem(api: Api, learner
         f"/api/v1/assessments/{ID}/responses", json={"responses": body["responses"]}, headers=learner.headers
     )
 
-    assert refused.json()["details"] == [{"field": "body", "problem": "has a field that is not known"}]
+    assert refused.json()["details"] == [{"field": "body", "problem": "has an unknown field"}]
     assert nested.json()["details"] == [
-        {"field": "responses.0", "problem": "has a field that is not known", "question_id": ID}
+        {"field": "responses.0", "problem": "has an unknown field", "question_id": ID}
     ]
 
 
