@@ -1,4 +1,4 @@
-"""The real app over ASGI on a database of its own, a recording engine, and people of two organizations."""
+"""Fixtures: the real app over ASGI with its own database, a recording engine, and users of two organizations."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -64,7 +64,7 @@ class Person:
 
 @dataclass
 class Api:
-    """The app's client and what tests arrange behind its back."""
+    """A client of the app, with direct access to its database."""
 
     client: httpx.AsyncClient
     services: Services
@@ -76,7 +76,7 @@ class Api:
     async def person(
         self, role: str = "student", *, elsewhere: bool = False, of: UUID | None = None, **columns: Any
     ) -> Person:
-        """`platform_admin` is an admin of no organization; `elsewhere` is the other organization, `of` any one."""
+        """Create a user. `platform_admin` has no organization. `elsewhere` selects the second one, `of` any."""
         organization: UUID | None = of or (self.other_organization_id if elsewhere else self.organization_id)
         async with self.sessions() as session:
             user_id = await a_user(session, organization, role=role.removeprefix("platform_"), **columns)
@@ -114,7 +114,7 @@ class Api:
         return await self.client.get(f"/api/v1{path}", params=query, headers=person.headers)
 
     async def publish(self, assessment_id: str, **essay: Any) -> Publication:
-        """What the worker does with a submitted assessment, in short."""
+        """Publish a result of a submitted assessment, as the worker does."""
         async with self.uow() as uow:
             assessment, now = await uow.assessments.lock(UUID(assessment_id))
             items = await uow.assessments.items(assessment.id)
@@ -133,7 +133,7 @@ class Api:
             await session.commit()
 
     async def events(self, assessment_id: str) -> list[str]:
-        """The types of the assessment's events for partners."""
+        """Return the types of the assessment's webhook events."""
         async with self.sessions() as session:
             found = select(WebhookEventRow.event_type).where(WebhookEventRow.assessment_id == UUID(assessment_id))
             return list(await session.scalars(found))
@@ -144,7 +144,7 @@ class Api:
 
 @asynccontextmanager
 async def client_with(api: Api, **parts: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of another app on the same database, with some of its services replaced."""
+    """Open a client of another app on the same database, with some services replaced."""
     app = build(limits=UNLIMITED)
     app.state.services = replace(api.services, **parts)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as client:
@@ -161,13 +161,13 @@ def question_of(started: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def levels_of(question: dict[str, Any], place: int = 0) -> dict[str, str]:
-    """A level for every criterion of an essay, the lowest unless told otherwise."""
+    """Return a level for every criterion of an essay, by default the lowest."""
     return {criterion["key"]: criterion["levels"][place]["name"] for criterion in question["rubric"]["criteria"]}
 
 
 @pytest.fixture(scope="session")
 def api_database(databases: Databases, worker: str) -> Iterator[str]:
-    """Requests commit; nobody else shares what they leave."""
+    """A database for the API tests only, because their requests commit."""
     with databases.new(f"{worker}_api") as url:
         yield url
 
@@ -195,7 +195,7 @@ def all_erasures() -> RecordingErasures:
 
 
 def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> Webhooks:
-    """As in production: no loopback, and not this service."""
+    """Check webhook URLs as in production: loopback and this service are rejected."""
     return Webhooks(
         queries=WebhookQueries(engine),
         intake=webhook_intake_factory(engine, BOX),
@@ -265,16 +265,16 @@ async def api(app: FastAPI, api_engine: AsyncEngine) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def runs(all_runs: RecordingRuns) -> Iterator[RecordingRuns]:
-    """The engine as this test finds it: up, and told nothing yet."""
-    all_runs.__init__()  # type: ignore[misc]  # the app holds this very object
+    """The recording workflow engine: available, without recorded calls."""
+    all_runs.__init__()  # type: ignore[misc]  # the app holds this object
     yield all_runs
     all_runs.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture
 def told(all_deliveries: RecordingDeliveries) -> Iterator[RecordingDeliveries]:
-    """The engine of deliveries, as `runs` is that of assessments."""
-    all_deliveries.__init__()  # type: ignore[misc]  # the app holds this very object
+    """The recording workflow engine of deliveries: available, without recorded calls."""
+    all_deliveries.__init__()  # type: ignore[misc]  # the app holds this object
     yield all_deliveries
     all_deliveries.__init__()  # type: ignore[misc]
 

@@ -1,4 +1,4 @@
-"""API keys: what a machine of an organization may do with one, and when one no longer counts."""
+"""API keys: their routes, limits, expiry and revocation."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ ENDPOINT = {"url": "https://partner.example/hooks", "event_types": ["assessment.
 
 @dataclass(frozen=True)
 class Machine:
-    """A holder of a new API key."""
+    """Create an API key and return its holder."""
 
     api: Api
     id: UUID
@@ -45,7 +45,7 @@ class Machine:
         return await self.api.client.get(f"/api/v1{path}", headers=self.headers)
 
     async def set(self, **columns: Any) -> None:
-        """Behind the API's back, and without its memory of the key."""
+        """Change the stored key directly, and clear the cache of the API."""
         async with self.api.sessions() as session:
             await session.execute(update(ApiKeyRow).where(ApiKeyRow.id == self.id).values(**columns))
             await session.commit()
@@ -61,7 +61,7 @@ async def create(api: Api, admin: Person, **fields: Any) -> dict[str, Any]:
 
 
 async def audited(api: Api, api_key_id: str) -> list[tuple[str, str | None]]:
-    """What was done to the key, and in which role."""
+    """Return the actions on the key and the roles of their actors."""
     row = AuditLogRow
     async with api.sessions() as session:
         found = await session.execute(
@@ -72,7 +72,7 @@ async def audited(api: Api, api_key_id: str) -> list[tuple[str, str | None]]:
 
 @pytest.fixture
 async def admin(api: Api) -> Person:
-    """Of an organization of their own, so that nobody else's keys are in the list."""
+    """An admin of a new organization, whose list has only the keys of this test."""
     return (await Partner.of(api)).admin
 
 
@@ -112,7 +112,9 @@ async def test_a_key_runs_out_after_ninety_days_unless_another_time_is_asked_for
     ],
     ids=str,
 )
-async def test_a_key_of_no_use_or_for_ever_is_refused(api: Api, admin: Person, fields: dict[str, Any]) -> None:
+async def test_a_key_without_scopes_or_with_an_invalid_lifetime_is_rejected(
+    api: Api, admin: Person, fields: dict[str, Any]
+) -> None:
     body = {"name": "a machine", "scopes": [RESULTS]} | fields
 
     assert (await api.client.post(PATH, json=body, headers=admin.headers)).status_code == 400
@@ -243,7 +245,7 @@ async def test_an_expired_key_is_refused(api: Api, admin: Person) -> None:
 @pytest.mark.parametrize(
     "key", ["mck_", "mck_" + "A" * 43, "mck_" + "A" * 42, "MCK_" + "A" * 43, "mck_" + "\xe9" * 43, "mck_" + "A" * 9000]
 )
-async def test_what_is_no_key_is_refused(api: Api, key: str) -> None:
+async def test_a_malformed_key_is_rejected(api: Api, key: str) -> None:
     answer = await api.client.get("/api/v1/assessments", headers={b"Authorization": f"Bearer {key}".encode("latin-1")})
 
     assert answer.status_code == 401

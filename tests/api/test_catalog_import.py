@@ -1,4 +1,4 @@
-"""Importing over HTTP: JSON and CSV, all rows or none, a report per row, and the run that embeds started afterwards."""
+"""Catalogue imports over HTTP: JSON and CSV, all rows or none, a report per row, and the start of the embedding run."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ async def admin(api: Api) -> Person:
 
 @pytest.fixture
 def runs(api: Api) -> Iterator[RecordingCatalogRuns]:
-    """The engine as this test finds it: up, and told nothing yet."""
+    """The recording workflow engine: available, without recorded calls."""
     runs = api.services.catalogue.runs
     assert isinstance(runs, RecordingCatalogRuns)
     runs.starts, runs.down = 0, False

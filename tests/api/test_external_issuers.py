@@ -1,4 +1,4 @@
-"""Tokens of other issuers, whose keys come from a real server."""
+"""Tokens of external issuers, whose keys come from a real server."""
 
 import asyncio
 import base64
@@ -58,7 +58,7 @@ class Clock:
 
 @dataclass
 class Issuer:
-    """The issuer's server, and an app that trusts it."""
+    """A server of an issuer, and an app that trusts it."""
 
     server: Partner
     clock: Clock
@@ -112,7 +112,7 @@ async def test_role_and_organization_are_ours_whatever_the_token_says(issuer: Is
     }
 
 
-async def test_our_own_tokens_count_beside_it(issuer: Issuer, learner: Person) -> None:
+async def test_tokens_of_this_service_remain_valid(issuer: Issuer, learner: Person) -> None:
     answer = await issuer.client.get("/api/v1/me", headers=learner.headers)
     assert (answer.status_code, issuer.server.connections) == (200, 0)
 
@@ -137,7 +137,7 @@ async def test_people_may_be_named_by_an_address_that_was_verified(served: Issue
     ],
     ids=str,
 )
-async def test_an_address_that_names_nobody_is_refused(served: Issuer, api: Api, claims: dict[str, Any]) -> None:
+async def test_an_unknown_address_is_rejected(served: Issuer, api: Api, claims: dict[str, Any]) -> None:
     if claims.get("email") == "trusted@example.org":
         await api.person(email=f"trusted@{uuid4()}.example.org")
     async with served.trusted(subject="email") as issuer:
@@ -149,7 +149,7 @@ async def test_an_address_that_names_nobody_is_refused(served: Issuer, api: Api,
     ["admİn.{}@example.org", "admın.{}@example.org", "ａdmin.{}@example.org", "admin.{}@example.org\u0307", ""],
     ids=ascii,
 )
-async def test_an_address_outside_ascii_is_nobodys(served: Issuer, api: Api, email: str) -> None:
+async def test_a_non_ascii_address_matches_no_user(served: Issuer, api: Api, email: str) -> None:
     name = uuid4().hex
     await api.person("admin", email=f"admin.{name}@example.org")
     async with served.trusted(subject="email") as issuer:
@@ -277,7 +277,7 @@ async def test_keys_for_other_uses_and_shared_secrets_verify_nothing(issuer: Iss
     assert await issuer.status(token(learner.id, kid="sig")) == 200
 
 
-async def test_a_token_of_nobody_we_know_asks_nobody(issuer: Issuer, learner: Person) -> None:
+async def test_a_token_of_an_unknown_issuer_causes_no_request(issuer: Issuer, learner: Person) -> None:
     assert await issuer.status(token(learner.id, iss="https://other.example")) == 401
     assert issuer.server.connections == 0
 
@@ -355,7 +355,7 @@ async def test_known_keys_keep_working_while_the_issuer_is_down(issuer: Issuer, 
     ],
     ids=range(10),
 )
-async def test_an_answer_that_is_none_is_503(issuer: Issuer, learner: Person, respond: Respond) -> None:
+async def test_an_invalid_jwks_response_is_503(issuer: Issuer, learner: Person, respond: Respond) -> None:
     issuer.server.respond = respond
     assert await issuer.status(token(learner.id)) == 503
 
@@ -365,7 +365,7 @@ async def test_an_issuer_without_keys_is_believed(issuer: Issuer, learner: Perso
     assert await issuer.status(token(learner.id)) == 401
 
 
-async def test_a_slow_issuer_holds_up_nobody_whose_key_is_known(api: Api, learner: Person) -> None:
+async def test_a_slow_issuer_does_not_delay_tokens_with_a_cached_key(api: Api, learner: Person) -> None:
     asked, clock = asyncio.Event(), Clock()
     first: Keys = {"ec": jwt.PyJWK(jwk(EC, "ec"))}
 

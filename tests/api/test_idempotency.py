@@ -1,4 +1,4 @@
-"""Idempotency-Key: one effect, and the first answer again."""
+"""Idempotency-Key: one effect, and a replay of the first response."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ REPLAYED = "Idempotent-Replayed"
 
 @dataclass
 class Request:
-    """One that can be sent again."""
+    """A request that can be sent again."""
 
     api: Api
     person: Person
@@ -47,7 +47,7 @@ class Request:
         )
 
     async def send_twice(self) -> httpx.Response:
-        """The first answer, once it is known that the second is the same."""
+        """Send the request twice, check that both responses are equal, and return the first."""
         first, second = await self.send(), await self.send()
         assert (first.status_code, first.content) == (second.status_code, second.content)
         assert (first.headers.get(REPLAYED), second.headers.get(REPLAYED)) == (None, "true")
@@ -226,7 +226,7 @@ async def test_under_a_new_secret_another_body_is_refused_while_the_old_one_is_k
 
 
 async def _sent_under(api: Api, request: Request, secret: str) -> httpx.Response:
-    """The request as another process answers it, whose JWT_SECRET is this one."""
+    """Send the request to another process with this JWT_SECRET."""
     settings = api.services.settings.model_copy(update={"jwt_secret": SecretStr(secret)})
     async with client_with(api, settings=settings) as client:
         return await client.post(
@@ -353,10 +353,10 @@ async def test_after_24_hours_a_key_is_new(api: Api, feedback: Request) -> None:
     assert await count(api, IdempotencyKeyRow, mine) == 1
 
 
-async def test_nothing_is_kept_of_somebody_who_is_being_erased(api: Api, feedback: Request) -> None:
+async def test_no_response_of_a_user_who_is_being_erased_is_stored(api: Api, feedback: Request) -> None:
     reviewer = await api.person("advisor")
     feedback.person = reviewer
-    await api.get(reviewer, "/me")  # so that this process still takes the token
+    await api.get(reviewer, "/me")  # caches the user, so that this process still accepts the token
     async with api.sessions() as session:
         await session.execute(update(UserRow).where(UserRow.id == reviewer.id).values(status="erasing"))
         await session.commit()

@@ -1,4 +1,4 @@
-"""How often one may ask, and what a caller is told about it."""
+"""Rate limits and their response headers."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -27,7 +27,7 @@ Limited = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 @pytest.fixture
 def limited(api: Api) -> Limited:
-    """A client of an app with these limits, from an address of its own."""
+    """Open a client with its own address, of an app with these limits."""
 
     @asynccontextmanager
     async def client(address: str = "192.0.2.1", proxies: str = "", **limits: Any) -> AsyncIterator[httpx.AsyncClient]:

@@ -15,7 +15,7 @@ async def test_the_status_counts_answers(api: Api, learner: Person) -> None:
     assert "stage" not in view
 
 
-async def test_the_live_stage_is_added_when_the_engine_tells_it(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_the_live_stage_is_added_if_the_engine_answers(api: Api, learner: Person, runs: RecordingRuns) -> None:
     started = await api.start(learner)
     await api.submit(learner, started)
     path = f"/assessments/{started['assessment_id']}"
@@ -25,7 +25,7 @@ async def test_the_live_stage_is_added_when_the_engine_tells_it(api: Api, learne
     assert telling == silent | {"stage": "scoring"}
 
 
-async def test_an_engine_that_fails_to_tell_changes_nothing(api: Api, learner: Person, runs: RecordingRuns) -> None:
+async def test_a_failing_engine_only_omits_the_stage(api: Api, learner: Person, runs: RecordingRuns) -> None:
     started = await api.start(learner)
     await api.submit(learner, started)
     runs.down = True
@@ -74,7 +74,7 @@ async def test_a_failed_assessment_says_why(api: Api, learner: Person) -> None:
     assert answer.json()["details"] == {"reason": "CORRUPT_DATA_500"}
 
 
-async def test_the_result_is_what_the_document_promises(api: Api, learner: Person) -> None:
+async def test_the_result_matches_the_openapi_document(api: Api, learner: Person) -> None:
     publication = await api.completed(learner)
     answer = await api.get(learner, f"/assessments/{publication.assessment_id}/result")
     assert answer.status_code == 200

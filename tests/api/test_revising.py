@@ -46,7 +46,7 @@ async def completed(api: Api, submitted: dict[str, Any]) -> dict[str, Any]:
 
 
 def ratings_of(essay: dict[str, Any]) -> tuple[CriterionRating, ...]:
-    """The highest levels, as a grader gives them."""
+    """Return the highest levels in the form of a grader."""
     return tuple(
         CriterionRating(criterion=key, level=level, points=Decimal(1), rationale="It is.")
         for key, level in levels_of(essay, -1).items()
@@ -58,7 +58,7 @@ async def post(api: Api, person: Person, path: str, body: Any = None) -> httpx.R
 
 
 async def review(api: Api, person: Person, started: dict[str, Any], question_id: str = "", **body: Any) -> Any:
-    """Of the first essay unless another item is named."""
+    """Review the item, by default the first essay."""
     question_id = question_id or question_of(started, "text")["question_id"]
     return await post(api, person, f"{started['assessment_id']}/items/{question_id}/review", body)
 
@@ -151,7 +151,7 @@ async def test_every_review_is_kept(api: Api, advisor: Person, completed: dict[s
     assert [row.levels for row in kept] == [levels_of(essay, place) for place in (0, 1)]
 
 
-async def test_an_engine_that_is_away_changes_nothing(
+async def test_an_unavailable_engine_does_not_change_the_response(
     api: Api, advisor: Person, completed: dict[str, Any], runs: RecordingRuns
 ) -> None:
     runs.down = True
@@ -199,18 +199,18 @@ async def test_levels_that_do_not_fit_the_rubric_are_refused_by_criterion(
     assert await reviews(api, completed) == []
 
 
-async def test_what_is_no_question_of_the_assessment_is_not_found(
+async def test_a_question_of_another_assessment_is_not_found(
     api: Api, advisor: Person, completed: dict[str, Any]
 ) -> None:
     assert refusal(await review(api, advisor, completed, str(uuid4()), confirm=True)) == (404, "NOT_FOUND_404")
 
 
-async def test_what_a_rule_judges_is_not_reviewed(api: Api, advisor: Person, completed: dict[str, Any]) -> None:
+async def test_a_rule_scored_item_cannot_be_reviewed(api: Api, advisor: Person, completed: dict[str, Any]) -> None:
     question_id = question_of(completed, "single")["question_id"]
     assert refusal(await review(api, advisor, completed, question_id, confirm=True)) == (409, "ASSESSMENT_409")
 
 
-async def test_an_essay_that_nobody_wrote_is_not_reviewed(
+async def test_an_unanswered_essay_cannot_be_reviewed(
     api: Api, learner: Person, advisor: Person, started: dict[str, Any]
 ) -> None:
     essay = question_of(started, "text")
@@ -237,7 +237,7 @@ async def test_without_a_result_there_is_nothing_to_review(
     assert refusal(await review(api, advisor, submitted, confirm=True)) == (409, "ASSESSMENT_409")
 
 
-async def test_nobody_reviews_somebody_being_erased(
+async def test_a_user_who_is_being_erased_gets_no_review(
     api: Api, learner: Person, advisor: Person, completed: dict[str, Any]
 ) -> None:
     async with api.sessions() as session:
@@ -272,7 +272,7 @@ async def test_healing_that_was_given_up_or_failed_is_due_again(
     assert runs.healed_now == [UUID(assessment_id)]
 
 
-async def test_healing_that_is_due_is_hurried(
+async def test_healing_that_is_due_runs_at_once(
     api: Api, advisor: Person, submitted: dict[str, Any], runs: RecordingRuns
 ) -> None:
     await api.publish(submitted["assessment_id"], **DEGRADED)
@@ -297,7 +297,7 @@ async def test_each_retry_leaves_its_audit_row(api: Api, advisor: Person, submit
         assert await session.scalar(found) is None
 
 
-async def test_what_cannot_heal_is_not_retried(
+async def test_a_result_that_cannot_heal_is_not_retried(
     api: Api, advisor: Person, submitted: dict[str, Any], runs: RecordingRuns
 ) -> None:
     await api.publish(submitted["assessment_id"], degraded_reason=DegradedReason.ESSAY_GRADER_NOT_CONFIGURED)

@@ -33,7 +33,7 @@ async def test_the_run_is_started_once_the_assessment_is_committed(
     assert [str(each) for each in runs.started] == [started["assessment_id"]]
 
 
-async def test_an_engine_that_is_away_does_not_change_the_answer(
+async def test_an_unavailable_engine_does_not_change_the_response(
     api: Api, learner: Person, runs: RecordingRuns
 ) -> None:
     runs.down = True
@@ -59,7 +59,7 @@ async def test_starting_is_audited_with_the_request_id(api: Api, learner: Person
 
 
 @pytest.mark.parametrize("role_id", [NOWHERE, "data-analyst", str(ROLE_ID).upper(), f"{{{ROLE_ID}}}", 7, None])
-async def test_a_role_that_is_none_is_refused_by_field(api: Api, learner: Person, role_id: object) -> None:
+async def test_an_invalid_role_id_is_rejected_by_field(api: Api, learner: Person, role_id: object) -> None:
     answer = await api.client.post(START, json={"role_id": role_id}, headers=learner.headers)
     assert answer.status_code == 400
     assert answer.json()["error_code"] == "VALIDATION_400"
@@ -143,9 +143,9 @@ async def test_metadata_is_kept_and_bounded(api: Api, learner: Person) -> None:
     assert details == {"campaign": "autumn", "share": 0.5}
 
 
-async def test_somebody_who_is_being_erased_starts_nothing(api: Api) -> None:
+async def test_a_user_who_is_being_erased_cannot_start(api: Api) -> None:
     person = await api.person()
-    await api.get(person, "/me")  # remembered as active for a while
+    await api.get(person, "/me")  # caches the user as active
     async with api.sessions() as session:
         await session.execute(update(UserRow).where(UserRow.id == person.id).values(status="erasing"))
         await session.commit()

@@ -1,4 +1,4 @@
-"""Test events, the delivery log, and delivering again."""
+"""Test events, the delivery log, and redelivery."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ async def test_a_test_event_goes_to_the_endpoint_tested_and_no_other(
     assert (body["type"], body["version"], body["data"]) == ("webhook.test", 1, {"endpoint_id": endpoint_id})
 
 
-async def test_an_engine_that_is_away_changes_no_answer(
+async def test_an_unavailable_engine_does_not_change_the_response(
     partner: Partner, endpoint_id: str, told: RecordingDeliveries
 ) -> None:
     told.down = True
@@ -62,7 +62,7 @@ async def test_an_engine_that_is_away_changes_no_answer(
     assert len(await partner.deliveries(endpoint_id, status="pending")) == 2
 
 
-async def test_a_pending_delivery_is_told_to_hurry(
+async def test_a_pending_delivery_is_attempted_at_once(
     partner: Partner, endpoint_id: str, told: RecordingDeliveries
 ) -> None:
     await partner.events(endpoint_id, "pending")
@@ -76,7 +76,7 @@ async def test_a_pending_delivery_is_told_to_hurry(
 
 
 @pytest.mark.parametrize("status", ["delivered", "dead_letter", "cancelled"])
-async def test_an_event_whose_delivery_has_ended_is_delivered_anew(
+async def test_an_event_whose_delivery_has_ended_gets_a_new_delivery(
     partner: Partner, endpoint_id: str, told: RecordingDeliveries, status: str
 ) -> None:
     (event_id,) = await partner.events(endpoint_id, status)
@@ -90,7 +90,7 @@ async def test_an_event_whose_delivery_has_ended_is_delivered_anew(
     assert await partner.event_status(event_id) == "pending"
 
 
-async def test_any_earlier_delivery_stands_for_its_event(
+async def test_any_earlier_delivery_can_be_redelivered(
     partner: Partner, endpoint_id: str, told: RecordingDeliveries
 ) -> None:
     await partner.events(endpoint_id, "dead_letter")
@@ -278,7 +278,7 @@ async def test_pages_of_the_log_follow_the_cursor_while_new_deliveries_arrive(
     ],
     ids=lambda query: next(iter(query)),
 )
-async def test_a_filter_that_is_none_is_refused(partner: Partner, query: dict[str, str]) -> None:
+async def test_an_invalid_filter_is_rejected(partner: Partner, query: dict[str, str]) -> None:
     answer = await partner.call("GET", "/deliveries", **query)
 
     assert (answer.status_code, answer.json()["error_code"]) == (400, "VALIDATION_400")
