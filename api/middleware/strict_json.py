@@ -25,7 +25,7 @@ JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 200
-"""Pydantic may create an error for each value, which takes up to 0.1 ms."""
+"""Pydantic may create an error for each value, at a cost of at most 0.1 ms each."""
 MAX_DIGITS: Final = 15
 """Longer integers lose precision in parsers that use doubles."""
 MAX_NUMBER_CHARS: Final = 32

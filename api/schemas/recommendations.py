@@ -27,7 +27,7 @@ class RecommendationFeedbackResponse(Output):
 
 
 class Feedback(Output):
-    """The feedback of one user. `comments` is absent if there are none, or if their author was erased."""
+    """The feedback of one user. `comments` is absent if the user wrote no comment or was erased."""
 
     feedback_id: Id
     revision: int = Field(description="The revision of the result that it refers to")

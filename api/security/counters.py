@@ -54,7 +54,7 @@ class Counters(Storage):
         self._windows.pop(key, None)
 
     def _window(self, key: str, now: float) -> tuple[int, float]:
-        """Return the count and the end of the current window; zeros if there is none."""
+        """Return the count and the end of the current window; zeros without a window."""
         count, end = self._windows.get(key, (0, 0.0))
         return (count, end) if now < end else (0, 0.0)
 

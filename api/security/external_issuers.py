@@ -105,7 +105,7 @@ def _verified(token: str, key: jwt.PyJWK, issuer: ExternalIssuer) -> dict[str, A
 
 
 def _claimed_issuer(token: str) -> str:
-    """Return the unverified `iss` claim of the token, or "" if it has none."""
+    """Return the unverified `iss` claim of the token, or "" without such a claim."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, RecursionError):

@@ -14,12 +14,12 @@ from api.security.tokens import invalid_token
 from domain.errors import TemporarilyUnavailable
 
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
-FRESH_S: Final = 600.0
-KEPT_S: Final = 24 * 3600.0
+REFRESH_S: Final = 600.0
+MAX_AGE_S: Final = 24 * 3600.0
 """Cached keys are used for this long during an outage of the issuer. Later requests get 503."""
-APART_S: Final = 30.0
+MIN_INTERVAL_S: Final = 30.0
 """Minimum time between two requests to one issuer, for all keys together."""
-DEADLINE_S: Final = 3.0
+TIMEOUT_S: Final = 3.0
 MAX_BYTES: Final = 256 * 1024
 
 Keys: TypeAlias = Mapping[str, jwt.PyJWK]
@@ -38,8 +38,8 @@ class IssuerKeys:
         self._fetch = fetch
         self._clock = clock
         self._keys: Keys = {}
-        self._fetched_at = self._asked_at = float("-inf")
-        self._asking: asyncio.Task[None] | None = None
+        self._fetched_at = self._requested_at = float("-inf")
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, kid: str) -> jwt.PyJWK:
         """Return the key with this id.
@@ -49,15 +49,15 @@ class IssuerKeys:
             TemporarilyUnavailable: the last request to the issuer failed.
         """
         key = self._known(kid)
-        if (key is None or self._age() >= FRESH_S) and self._clock() - self._asked_at >= APART_S:
-            self._asked_at = self._clock()
-            self._asking = asyncio.create_task(self._ask())
-        if key is None and self._asking is not None:
-            await asyncio.shield(self._asking)
+        if (key is None or self._age() >= REFRESH_S) and self._clock() - self._requested_at >= MIN_INTERVAL_S:
+            self._requested_at = self._clock()
+            self._refreshing = asyncio.create_task(self._refresh())
+        if key is None and self._refreshing is not None:
+            await asyncio.shield(self._refreshing)
             key = self._known(kid)
         if key is not None:
             return key
-        if self._fetched_at < self._asked_at:
+        if self._fetched_at < self._requested_at:
             raise TemporarilyUnavailable(
                 "The token issuer's keys are unavailable. Try again after the seconds in Retry-After"
             )
@@ -67,9 +67,9 @@ class IssuerKeys:
         return self._clock() - self._fetched_at
 
     def _known(self, kid: str) -> jwt.PyJWK | None:
-        return self._keys.get(kid) if self._age() < KEPT_S else None
+        return self._keys.get(kid) if self._age() < MAX_AGE_S else None
 
-    async def _ask(self) -> None:
+    async def _refresh(self) -> None:
         try:
             self._keys = await self._fetch()
             self._fetched_at = self._clock()
@@ -86,7 +86,7 @@ async def fetch_keys(client: httpx.AsyncClient, url: str) -> Keys:
     """
     body = bytearray()
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    async with asyncio.timeout(DEADLINE_S), client.stream("GET", url, headers=headers) as response:
+    async with asyncio.timeout(TIMEOUT_S), client.stream("GET", url, headers=headers) as response:
         response.raise_for_status()
         async for part in response.aiter_raw():
             body += part

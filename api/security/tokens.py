@@ -38,7 +38,7 @@ class UserRole(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """The authenticated user or API key. `organization_id` is None for a platform admin.
+    """The authenticated user or API key. A platform admin has no `organization_id`.
 
     `version` changes when the user's tokens are revoked. For an API key, `user_id` is the id of the key and `scopes`
     limits the routes that it may use. `must_change_password` comes from the database, never from a token.

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
 from api.security.external_issuers import MAX_TOKEN_CHARS, ExternalIssuer, ExternalIssuers
-from api.security.issuer_keys import APART_S, FRESH_S, KEPT_S, MAX_BYTES, Keys, fetch_keys
+from api.security.issuer_keys import MAX_AGE_S, MAX_BYTES, MIN_INTERVAL_S, REFRESH_S, Keys, fetch_keys
 from tests.api.conftest import Api, Person, client_with
 from tests.support.partners import Partner, Respond, answering, raw
 
@@ -286,7 +286,7 @@ async def test_a_new_key_counts_without_a_restart(issuer: Issuer, learner: Perso
     assert await issuer.status(token(learner.id)) == 200
     issuer.server.respond = jwks(jwk(EC, "ec"), jwk(OTHER, "new"))
 
-    issuer.clock.now += APART_S
+    issuer.clock.now += MIN_INTERVAL_S
 
     assert await issuer.status(token(learner.id, OTHER, "new")) == 200
     assert await issuer.status(token(learner.id)) == 200
@@ -296,7 +296,7 @@ async def test_a_key_that_was_withdrawn_stops_counting(issuer: Issuer, learner: 
     assert await issuer.status(token(learner.id)) == 200
     issuer.server.respond = jwks(jwk(OTHER, "new"))
 
-    issuer.clock.now += FRESH_S
+    issuer.clock.now += REFRESH_S
     await issuer.status(token(learner.id, OTHER, "new"))
 
     assert await issuer.status(token(learner.id)) == 401
@@ -308,7 +308,7 @@ async def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, learner: Per
 
     assert (set(answers), known, len(issuer.server.received)) == ({401}, 200, 1)
 
-    issuer.clock.now += APART_S
+    issuer.clock.now += MIN_INTERVAL_S
     await asyncio.gather(*(issuer.status(token(learner.id, OTHER, f"kid-{number}")) for number in range(50)))
 
     assert len(issuer.server.received) == 2
@@ -317,7 +317,7 @@ async def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, learner: Per
 async def test_keys_are_asked_for_seldom(issuer: Issuer, learner: Person) -> None:
     for _ in range(5):
         assert await issuer.status(token(learner.id)) == 200
-        issuer.clock.now += FRESH_S / 6
+        issuer.clock.now += REFRESH_S / 6
     assert len(issuer.server.received) == 1
 
 
@@ -325,13 +325,13 @@ async def test_known_keys_keep_working_while_the_issuer_is_down(issuer: Issuer, 
     assert await issuer.status(token(learner.id)) == 200
     issuer.server.respond = answering(500)
 
-    issuer.clock.now += FRESH_S
+    issuer.clock.now += REFRESH_S
     stale = await issuer.status(token(learner.id))
     unknown = await issuer.me(token(learner.id, OTHER, "new"))
-    issuer.clock.now += KEPT_S
+    issuer.clock.now += MAX_AGE_S
     too_old = await issuer.me(token(learner.id))
     issuer.server.respond = jwks(jwk(EC, "ec"))
-    issuer.clock.now += APART_S
+    issuer.clock.now += MIN_INTERVAL_S
     again = await issuer.status(token(learner.id))
 
     assert (stale, again) == (200, 200)
@@ -382,7 +382,7 @@ async def test_a_slow_issuer_does_not_delay_tokens_with_a_cached_key(api: Api, l
     headers = {"Authorization": f"Bearer {token(learner.id)}"}
     async with client_with(api, issuers=issuers) as client:
         before = await client.get("/api/v1/me", headers=headers)
-        clock.now = FRESH_S
+        clock.now = REFRESH_S
         meanwhile = await client.get("/api/v1/me", headers=headers)
         await asked.wait()
     assert (before.status_code, meanwhile.status_code) == (200, 200)
