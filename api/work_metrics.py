@@ -13,9 +13,9 @@ from domain.errors import AppError, ExternalServiceError
 from persistence.queries.work import StepView, WorkQueries, WorkView
 from workflows.engine.backlogs import Backlog, TaskQueues
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
-_DESCRIBED: Final = {
+_HELP: Final = {
     "assessments_unfinished": ("assessments_unfinished", "Submitted assessments without a result"),
     "oldest_unfinished_s": ("oldest_unfinished_seconds", "Age of the oldest submission without a result"),
     "assessments_healing": ("assessments_healing", "Degraded results that healing retries"),
@@ -28,12 +28,12 @@ _DESCRIBED: Final = {
 async def registry_of_work(work: WorkQueries, queues: TaskQueues | None) -> CollectorRegistry:
     """Read the gauges. A source that does not answer in time is reported as down and has no gauges."""
     registry = CollectorRegistry()
-    waiting, steps, backlogs = await asyncio.gather(_found(work.waiting), _found(work.steps), _backlogs(queues))
-    registry.register(FoundWork(waiting, backlogs, steps or ()))
+    waiting, steps, backlogs = await asyncio.gather(_read(work.waiting), _read(work.steps), _backlogs(queues))
+    registry.register(WorkCollector(waiting, backlogs, steps or ()))
     return registry
 
 
-class FoundWork(Collector):
+class WorkCollector(Collector):
     def __init__(
         self, waiting: WorkView | None, backlogs: Iterable[Backlog] | None, steps: Iterable[StepView] = ()
     ) -> None:
@@ -50,14 +50,14 @@ class FoundWork(Collector):
         yield up
         if self._waiting is not None:
             for field, value in asdict(self._waiting).items():
-                name, meaning = _DESCRIBED[field]
+                name, meaning = _HELP[field]
                 yield GaugeMetricFamily(f"microcred_{name}", meaning, value=value)
             yield from _step_families(self._steps)
         if self._backlogs is not None:
-            yield from _families(self._backlogs)
+            yield from _backlog_families(self._backlogs)
 
 
-def _families(backlogs: Iterable[Backlog]) -> tuple[Metric, Metric]:
+def _backlog_families(backlogs: Iterable[Backlog]) -> tuple[Metric, Metric]:
     labels = ["queue", "kind"]
     tasks = GaugeMetricFamily("microcred_queue_backlog", "Tasks that no worker has started", labels=labels)
     oldest = GaugeMetricFamily("microcred_queue_backlog_age_seconds", "Age of the oldest such task", labels=labels)
@@ -82,7 +82,7 @@ def _step_families(steps: Iterable[StepView]) -> tuple[Metric, Metric]:
     return oldest, lost
 
 
-async def _found(query: Callable[[], Awaitable[Found]]) -> Found | None:
+async def _read(query: Callable[[], Awaitable[Result]]) -> Result | None:
     try:
         return await query()
     except AppError:

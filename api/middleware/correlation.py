@@ -43,7 +43,7 @@ class Correlation:
                 MutableHeaders(scope=message)[HEADER] = correlation_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id, **_subject(scope["path"])):
+        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id, **_assessment_id(scope["path"])):
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:
@@ -60,7 +60,7 @@ def _correlation_id(offered: str) -> str:
     return offered if _ACCEPTED.fullmatch(offered) else str(uuid4())
 
 
-def _subject(path: str) -> dict[str, str]:
+def _assessment_id(path: str) -> dict[str, str]:
     """Return the assessment id in the path for the log context. Only a valid id is logged."""
     found = _ASSESSMENT.search(path)
     return {"assessment_id": found[1]} if found else {}

@@ -13,7 +13,7 @@ HEAD_TIMEOUT_S: Final = 10.0
 MAX_HEAD_BYTES: Final = 32 * 1024
 _SEPARATORS: Final = len(b": \r\n")
 """Counted per header: without separators, 30,000 headers of one letter would be only 30 kB."""
-_PIECE: Final = 8 * 1024
+_CHUNK_BYTES: Final = 8 * 1024
 """Bytes parsed at once. The size of the headers is checked after each piece."""
 UNREAD_TIMEOUT_S: Final = 5.0
 LINGER_S: Final = 1.0
@@ -39,8 +39,8 @@ class BoundedConnection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._head_bytes = 0
         self._in_head = True
-        self._declined = b""
-        self._refusal = _MALFORMED
+        self._upgrade_request = b""
+        self._error = _MALFORMED
         self._deadline: asyncio.TimerHandle | None = None
         self._stopping = False
 
@@ -54,19 +54,19 @@ class BoundedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        for start in range(0, len(data), _PIECE):
-            self._receive_piece(data[start : start + _PIECE])
+        for start in range(0, len(data), _CHUNK_BYTES):
+            self._receive_chunk(data[start : start + _CHUNK_BYTES])
             if self.transport.is_closing():
                 return
         # A blank line cancels uvicorn's keep-alive timeout but does not start a request.
         if self._in_head and self._deadline is None and self._is_idle():
             self._close_after(HEAD_TIMEOUT_S)
 
-    def _receive_piece(self, piece: bytes) -> None:
-        self._head_bytes += len(piece)  # parser callbacks reset it at the end of the headers, body parts and requests
-        self._feed(piece)
+    def _receive_chunk(self, chunk: bytes) -> None:
+        self._head_bytes += len(chunk)  # parser callbacks reset it at the end of the headers, body parts and requests
+        self._feed(chunk)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refusal = _TOO_LONG
+            self._error = _TOO_LONG
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
@@ -81,16 +81,16 @@ class BoundedConnection(HttpToolsProtocol):
         """Raise ValueError for ambiguous or too large headers. The parser turns it into the error response."""
         self._close_after(None)
         if len(self.url) + sum(len(name) + len(value) + _SEPARATORS for name, value in self.headers) > MAX_HEAD_BYTES:
-            self._refusal = _TOO_LONG
+            self._error = _TOO_LONG
             raise ValueError(MAX_HEAD_BYTES)
         version = self.parser.get_http_version()
-        if version not in {"1.0", "1.1"} or not self._is_clear(version):
+        if version not in {"1.0", "1.1"} or not self._is_unambiguous(version):
             raise ValueError(version)
         tunnel = self.parser.get_method() == b"CONNECT"
         if self.parser.should_upgrade() and not tunnel:
             kept = [b"%b: %b\r\n" % (name, value) for name, value in self.headers if name != b"upgrade"]
             line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version.encode())
-            self._declined = b"".join((line, *kept, b"\r\n"))
+            self._upgrade_request = b"".join((line, *kept, b"\r\n"))
             return
         self._in_head, self._head_bytes = False, 0
         super().on_headers_complete()
@@ -102,7 +102,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._declined:
+        if not self._upgrade_request:
             super().on_message_complete()
         self._in_head, self._head_bytes = True, 0
         self._close_after(None)
@@ -116,23 +116,23 @@ class BoundedConnection(HttpToolsProtocol):
         rest: memoryview | None = memoryview(data)
         try:
             while rest is not None:
-                rest = self._parsed_to_an_offer(rest)
-                if self._declined:
-                    head, self._declined = self._declined, b""
+                rest = self._parse_until_upgrade(rest)
+                if self._upgrade_request:
+                    head, self._upgrade_request = self._upgrade_request, b""
                     self.parser = httptools.HttpRequestParser(self)
                     self.parser.feed_data(head)
         except httptools.HttpParserError:
             self.send_400_response("")
 
-    def _parsed_to_an_offer(self, data: memoryview) -> memoryview | None:
+    def _parse_until_upgrade(self, data: memoryview) -> memoryview | None:
         """Parse the data up to headers with `Upgrade`, and return the rest, which the parser has not read."""
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            return data[offer.args[0] :] if self._declined else None
+        except httptools.HttpParserUpgrade as upgrade:
+            return data[upgrade.args[0] :] if self._upgrade_request else None
         return None
 
-    def _is_clear(self, version: str) -> bool:
+    def _is_unambiguous(self, version: str) -> bool:
         """Return whether all servers on the way agree on the host and on the end of the body."""
         names = [name for name, _ in self.headers]
         codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
@@ -144,7 +144,7 @@ class BoundedConnection(HttpToolsProtocol):
         if not self._in_head and cycle is not None and cycle.response_started:
             self.transport.close()  # the client would take a second response for that of its next request
             return
-        status, content = self._refusal
+        status, content = self._error
         document = json.dumps(content).encode()
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(head % (status, len(document)) + document)

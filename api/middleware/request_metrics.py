@@ -78,13 +78,13 @@ class MetricsSettings(BaseSettings):
         offered = headers.get("authorization", "").removeprefix("Bearer ").encode()
         if self.token and hmac.compare_digest(offered, self.token.get_secret_value().encode()):
             return True
-        if any(map(_is_of_a_proxy, headers)) or not scope.get("client"):
+        if any(map(_is_proxy_header, headers)) or not scope.get("client"):
             return False
         peer = ip_address(scope["client"][0])
         return any(peer in network for network in parse_networks(self.networks))
 
 
-def _is_of_a_proxy(header: str) -> bool:
+def _is_proxy_header(header: str) -> bool:
     return header in _PROXY_HEADERS or header.startswith(_PROXY_PREFIXES)
 
 

@@ -17,7 +17,7 @@ Status: TypeAlias = Literal["in_progress", "awaiting_async", "completed", "faile
 """Inline, because the OpenAPI document uses the name AssessmentStatus for a response."""
 
 
-def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+def _bounded(metadata: dict[str, Any]) -> dict[str, Any]:
     """Return the metadata as plain JSON, with numbers as doubles; raise ValueError if it is too large."""
     text = json.dumps(metadata, default=float, ensure_ascii=False)
     if len(text.encode()) > MAX_METADATA_BYTES:
@@ -34,7 +34,7 @@ SENT_SCHEMA: Final = {"oneOf": [*ANSWER_SCHEMA["oneOf"], {"type": "null"}]}
 
 class AssessmentStartRequest(Input):
     role_id: Id = Field(examples=["0f8c6c57-6a34-5f4e-9d53-1f1f2a4c9a11"])
-    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field(
+    metadata: Annotated[dict[str, Any], AfterValidator(_bounded)] = Field(
         default={}, description="Data that the client stores with the assessment, at most 4 KiB of JSON"
     )
 

@@ -32,7 +32,7 @@ def _address(value: str) -> str:
     return value
 
 
-def _strong(value: SecretStr, info: ValidationInfo) -> SecretStr:
+def _not_weak(value: SecretStr, info: ValidationInfo) -> SecretStr:
     """Reject a password that is easy to guess, such as the e-mail address in the same request."""
     if problem := find_weakness(value.get_secret_value(), info.data.get("email", "")):
         raise ValueError(problem)
@@ -50,7 +50,7 @@ def _day(value: object) -> object:
     return value
 
 
-def _not_to_come(value: date) -> date:
+def _not_in_future(value: date) -> date:
     """Reject future dates. Tomorrow in UTC is accepted, because of time zones ahead of it."""
     if value > datetime.now(UTC).date() + timedelta(days=1):
         raise ValueError("must not be in the future")
@@ -64,7 +64,7 @@ Email = Annotated[
 ]
 Password = Annotated[
     SecretStr,
-    AfterValidator(_strong),
+    AfterValidator(_not_weak),
     WithJsonSchema(
         {
             "type": "string",
@@ -134,19 +134,19 @@ class UserRequest(Input):
     )
 
 
-def _unchanged() -> Any:  # noqa: ANN401  # a default for fields of any type, never read
+def _absent() -> Any:  # noqa: ANN401  # a default for fields of any type, never read
     return None
 
 
 class UserChange(Input):
     """A change of a user. Absent fields do not change. Every change ends the user's sessions within a minute."""
 
-    role: Role = Field(default_factory=_unchanged)
-    status: Literal["active", "disabled"] = Field(default_factory=_unchanged)
-    password: Password = Field(default_factory=_unchanged)
+    role: Role = Field(default_factory=_absent)
+    status: Literal["active", "disabled"] = Field(default_factory=_absent)
+    password: Password = Field(default_factory=_absent)
 
     @model_validator(mode="after")
-    def _holds_something(self) -> "UserChange":
+    def _has_a_change(self) -> "UserChange":
         if not self.model_fields_set:
             raise ValueError("must have at least one field to change")
         return self
@@ -190,7 +190,7 @@ class OrganizationList(Output):
 
 class HeldCredentialRequest(Input):
     credential_id: Id
-    earned_at: Annotated[Day, AfterValidator(_not_to_come)]
+    earned_at: Annotated[Day, AfterValidator(_not_in_future)]
 
 
 class HeldCredential(Output):

@@ -46,20 +46,20 @@ class EndpointRequest(Input):
     rate_limit_per_minute: Rate = None
 
 
-def _unchanged() -> Any:  # noqa: ANN401  # a default for fields of any type, never read
+def _absent() -> Any:  # noqa: ANN401  # a default for fields of any type, never read
     return None
 
 
 class EndpointChange(Input):
     """A change of an endpoint. Absent fields do not change. A rate limit of null removes the limit."""
 
-    url: Url = Field(default_factory=_unchanged)
-    event_types: EventTypes = Field(default_factory=_unchanged)
-    enabled: bool = Field(default_factory=_unchanged)
-    rate_limit_per_minute: Rate = Field(default_factory=_unchanged)
+    url: Url = Field(default_factory=_absent)
+    event_types: EventTypes = Field(default_factory=_absent)
+    enabled: bool = Field(default_factory=_absent)
+    rate_limit_per_minute: Rate = Field(default_factory=_absent)
 
     @model_validator(mode="after")
-    def _holds_something(self) -> "EndpointChange":
+    def _has_a_change(self) -> "EndpointChange":
         if not self.model_fields_set:
             raise ValueError("must have at least one field to change")
         return self

@@ -14,7 +14,7 @@ from domain.passwords import normalize_password, spellings
 
 COST: Final = 12
 CONCURRENCY: Final = 2
-PLACES: Final = 16
+MAX_PENDING: Final = 16
 """A check takes 0.25 s and two run at a time, so the last one in the queue waits two seconds."""
 _DUMMY_HASH: Final = b"$2b$12$Ou2GneKUMHBnK0WyjDLzMun2pQfIVLMY1Ej0s5.jfKWMsPY8fM09a"
 """The hash of a random password. Checking against it makes unknown accounts take as long as known ones."""
@@ -43,17 +43,17 @@ def hash_password(password: str) -> str:
 class Passwords:
     """A thread pool for bcrypt, which releases the GIL. Logins do not block other requests.
 
-    Every call raises TemporarilyUnavailable at once if `places` calls are already running or waiting.
+    Every call raises TemporarilyUnavailable at once if `max_pending` calls are already running or waiting.
     """
 
     def __init__(
         self,
         concurrency: int = CONCURRENCY,
-        places: int = PLACES,
+        max_pending: int = MAX_PENDING,
         check: Callable[[bytes, bytes], bool] = bcrypt.checkpw,
     ) -> None:
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="bcrypt")
-        self._free = places
+        self._free = max_pending
         self._check = check
 
     async def verify(self, password: str, password_hash: str | None) -> PasswordMatch:
@@ -64,16 +64,16 @@ class Passwords:
         candidates = spellings(password)
         against = password_hash.encode() if password_hash is not None and candidates else _DUMMY_HASH
         encoded = [each.encode("utf-8", "surrogatepass") for each in candidates or ("",)]
-        matches = [await self._in_turn(partial(self._check, each, against)) for each in encoded]
+        matches = [await self._run(partial(self._check, each, against)) for each in encoded]
         if not any(matches):
             return PasswordMatch.WRONG
         return PasswordMatch.RIGHT if matches[0] else PasswordMatch.OUTDATED
 
     async def hash(self, password: str) -> str:
         """Hash the password in the pool. Raises as `hash_password` does."""
-        return await self._in_turn(partial(hash_password, password))
+        return await self._run(partial(hash_password, password))
 
-    async def _in_turn(self, call: Callable[[], Result]) -> Result:
+    async def _run(self, call: Callable[[], Result]) -> Result:
         if self._free <= 0:
             raise TemporarilyUnavailable("The login service is overloaded. Try again after the seconds in Retry-After")
         self._free -= 1

@@ -106,7 +106,7 @@ async def test_every_login_costs_one_hash_of_the_same_cost(api: Api, password_ha
 
 async def test_logins_beyond_the_queue_get_503_with_retry_after(api: Api) -> None:
     turn = threading.Event()
-    passwords = Passwords(concurrency=1, places=3, check=lambda *_: turn.wait(60))
+    passwords = Passwords(concurrency=1, max_pending=3, check=lambda *_: turn.wait(60))
     form = {"username": "nobody@example.org", "password": PASSWORD}
     waiting = [asyncio.create_task(passwords.verify(PASSWORD, None)) for _ in range(3)]
     await asyncio.sleep(0)  # each login enters the queue

@@ -15,7 +15,7 @@ from api.middleware.response_headers import HttpSettings
 from api.security.client_address import TrustedProxies, parse_networks
 from api.security.counters import Counters
 from api.security.passwords import hash_password
-from api.security.rate_limits import LOGINS_AT_LARGE, RateLimits, RateLimitSettings
+from api.security.rate_limits import WIDE_LOGIN_FACTOR, RateLimits, RateLimitSettings
 from tests.api.conftest import Api, Person
 
 START = "/api/v1/assessments/start"
@@ -90,9 +90,9 @@ async def test_logins_are_counted_by_address(limited: Limited) -> None:
     async with limited(login="1/minute") as client:
         answers = [
             await client.post("/api/v1/auth/token", data=LOGIN | {"username": f"{number}@demo.example"})
-            for number in range(LOGINS_AT_LARGE + 1)
+            for number in range(WIDE_LOGIN_FACTOR + 1)
         ]
-    assert [answer.status_code for answer in answers] == [*[401] * LOGINS_AT_LARGE, 429]
+    assert [answer.status_code for answer in answers] == [*[401] * WIDE_LOGIN_FACTOR, 429]
 
 
 async def test_logins_at_an_account_are_counted_by_address(limited: Limited) -> None:
@@ -108,8 +108,8 @@ async def test_logins_at_an_account_are_counted_by_address(limited: Limited) -> 
 
 async def test_guessing_from_many_addresses_is_bounded(limited: Limited) -> None:
     async with limited(proxies="192.0.2.1", login="1/minute") as client:
-        answers = [await _log_in(client, f"198.51.100.{number}") for number in range(LOGINS_AT_LARGE + 1)]
-    assert [answer.status_code for answer in answers] == [*[401] * LOGINS_AT_LARGE, 429]
+        answers = [await _log_in(client, f"198.51.100.{number}") for number in range(WIDE_LOGIN_FACTOR + 1)]
+    assert [answer.status_code for answer in answers] == [*[401] * WIDE_LOGIN_FACTOR, 429]
 
 
 async def test_who_guesses_elsewhere_does_not_lock_the_owner_out(limited: Limited, api: Api) -> None:
@@ -119,7 +119,7 @@ async def test_who_guesses_elsewhere_does_not_lock_the_owner_out(limited: Limite
         before = await _log_in(client, "203.0.113.1", **login)
         guesses = [
             await _log_in(client, f"198.51.100.{number}", username=login["username"])
-            for number in range(2 * LOGINS_AT_LARGE + 1)
+            for number in range(2 * WIDE_LOGIN_FACTOR + 1)
         ]
         after = await _log_in(client, "203.0.113.1", **login)
         from_a_new_address = await _log_in(client, "203.0.113.2", **login)
@@ -131,9 +131,9 @@ async def test_what_is_no_address_is_counted_by_where_it_comes_from(limited: Lim
     async with limited(login="1/minute") as client:
         answers = [
             await client.post("/api/v1/auth/token", data=LOGIN | {"username": "advİsor@demo.example"})
-            for _ in range(LOGINS_AT_LARGE + 1)
+            for _ in range(WIDE_LOGIN_FACTOR + 1)
         ]
-    assert [answer.status_code for answer in answers] == [*[401] * LOGINS_AT_LARGE, 429]
+    assert [answer.status_code for answer in answers] == [*[401] * WIDE_LOGIN_FACTOR, 429]
 
 
 async def test_guesses_at_ones_own_password_are_counted(limited: Limited, api: Api) -> None:
