@@ -1,1 +1,1 @@
-"""The HTTP border: authentication, access, strict input, and wire types around the application."""
+"""The HTTP API: routes, schemas, authentication, authorization and middleware."""

@@ -1,4 +1,4 @@
-"""`python -m api`: serves until SIGTERM or Ctrl-C, finishes what it has begun, and leaves."""
+"""`python -m api`: serve until SIGTERM or Ctrl-C, finish requests in progress, and exit."""
 
 import signal
 from typing import Final
@@ -15,11 +15,11 @@ from workflows.telemetry.logs import configure_logging
 from workflows.telemetry.tracing import start_tracing, stop_tracing
 
 GRACE_S: Final = 20
-"""How long requests in flight may take once the process is told to stop."""
+"""Time for requests in progress after the stop signal."""
 
 
 def serve(settings: ApiSettings) -> int:
-    """The exit code: 0 after an orderly stop, not 0 when the server did not start."""
+    """Run the server and return the exit code: 0 after a graceful stop, not 0 if the server did not start."""
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(),
@@ -35,7 +35,7 @@ def serve(settings: ApiSettings) -> int:
         )
     )
 
-    # uvicorn puts its own handlers over these while it runs, and raises the signal again once it has stopped.
+    # uvicorn replaces these handlers while it runs, and raises the signal again after it has stopped.
     def stop(*_: object) -> None:
         server.should_exit = True
 

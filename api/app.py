@@ -17,9 +17,11 @@ from activities.debugging import DebugSettings
 from api import documentation_pages, errors, openapi
 from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
 from api.middleware import method_not_allowed
+from api.middleware.canonical_path import CanonicalPath
+from api.middleware.concurrency_limit import ConcurrencyLimit
 from api.middleware.correlation import Correlation
-from api.middleware.request_metrics import Measured, MetricsSettings, RequestMetrics
-from api.middleware.responses import AnswerHeaders, Bound, CanonicalPath, HttpSettings, allow_origins
+from api.middleware.request_metrics import MetricsSettings, RequestMetrics, RequestMetricsMiddleware
+from api.middleware.response_headers import HttpSettings, ResponseHeaders, allow_origins
 from api.readiness import Readiness
 from api.routes import (
     api_keys,
@@ -95,18 +97,18 @@ def build(
     app.state.request_timeout_s = http.api_request_timeout_s
     app.state.limits = RateLimits(limits or RateLimitSettings(), http.proxies)
     app.add_middleware(CanonicalPath)
-    app.add_middleware(Bound, max_requests=http.api_max_requests)
+    app.add_middleware(ConcurrencyLimit, max_requests=http.api_max_requests)
     app.add_middleware(Correlation, debug=(debugging or DebugSettings()).microcred_debug)
     allow_origins(app, http.origins)
-    app.add_middleware(AnswerHeaders, settings=http)
+    app.add_middleware(ResponseHeaders, settings=http)
     app.state.metrics = RequestMetrics()
     app.state.may_scrape = may_scrape or MetricsSettings()
-    app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(RequestMetricsMiddleware, metrics=app.state.metrics)
     errors.register(app)
     served = [(PREFIX, each) for each in _api_routers()] + [("", health.health), ("", metrics.scraped)]
     for prefix, each in served:
         app.include_router(each, prefix=prefix)
-    method_not_allowed.refuse_others(app, served)
+    method_not_allowed.add_routes(app, served)
     openapi.install(app)
     documentation_pages.install(app)
     return app

@@ -1,7 +1,8 @@
-"""`python -m api.create_platform_admin EMAIL` creates an admin of the platform; an installation's first account is one.
+"""`python -m api.create_platform_admin EMAIL`: create a platform admin, the first account of an installation.
 
-On a terminal it asks for the password twice, without showing it. Otherwise the first line of standard input is the
-password. It is no argument, because a shell's history and the list of processes would show it.
+On a terminal, the command asks for the password twice and does not show it. Otherwise it reads the password from the
+first line of standard input. The password is not an argument, because the shell history and the process list show
+arguments.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ async def create(database: RequestDatabase, wanted: FirstAdmin) -> None:
     """Create the account and its audit row.
 
     Raises:
-        Conflict: somebody has the address already.
+        Conflict: an account with this address exists.
     """
     password_hash = await asyncio.to_thread(hash_password, wanted.password.get_secret_value())
     async with database.transaction() as uow:
@@ -40,7 +41,7 @@ async def main(email: str, password: str) -> None:
 
 
 def read_password() -> str:
-    """The password from the terminal, or the first line of standard input where that is no terminal."""
+    """Read the password from the terminal, or from the first line of standard input if that is not a terminal."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
     password = getpass("Password: ")

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from api.readiness import Readiness
 from api.security.api_keys import ApiKeyPrincipals
-from api.security.authorization import people_scope_for, sees
+from api.security.authorization import people_scope_for, scope_for
 from api.security.external_issuers import ExternalIssuers
 from api.security.passwords import Passwords
 from api.security.principals import Principals
@@ -95,7 +95,7 @@ async def _principal(request: Request) -> Principal:
 
 
 async def _scope(request: Request) -> AccessScope:
-    return sees(request.state.principal)
+    return scope_for(request.state.principal)
 
 
 async def _people_scope(request: Request) -> PeopleScope:

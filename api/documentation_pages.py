@@ -1,4 +1,4 @@
-"""Swagger UI at `/docs` and ReDoc at `/redoc`, with scripts and styles from a package instead of another host."""
+"""Swagger UI at `/docs` and ReDoc at `/redoc`. Their scripts and styles come from a package, not from another host."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ PAGES: Final = frozenset({SWAGGER_UI, OAUTH2_REDIRECT, REDOC})
 
 
 def install(app: FastAPI) -> None:
-    """Adds the pages and their files to an app that was made without FastAPI's own pages."""
+    """Add the pages and their assets to an app that was created without FastAPI's own pages."""
     swagger_ui = get_swagger_ui_html(
         title=f"{app.title}: Swagger UI",
         openapi_url=DOCUMENT,

@@ -1,4 +1,4 @@
-"""Every error leaves as `{"error_code", "message"}` with `details` for fields, never the input, never a stack."""
+"""Turn errors into `{"error_code", "message"}` with optional `details`. They never contain the input or a stack."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from api.schemas.base import UUID_FORM
+from api.schemas.errors import UNSUPPORTED_BODY
 from domain.errors import (
     AppError,
     AssessmentFailed,
@@ -60,38 +61,38 @@ _HEADERS: Final[Mapping[type[AppError], dict[str, str]]] = {
     TemporarilyUnavailable: {"Retry-After": "5"},
 }
 
-# Written out, because Python's own names of these change between versions.
+# Written out, because Python's names of these statuses change between versions.
 _REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
     400: (InvalidInput.code, "The request is not valid"),
-    404: (NotFound.code, "There is nothing at this address"),
-    405: ("METHOD_NOT_ALLOWED_405", "This address does not take this method"),
+    404: (NotFound.code, "This path does not exist"),
+    405: ("METHOD_NOT_ALLOWED_405", "This path does not support this method. The Allow header lists those it supports"),
     408: ("REQUEST_TIMEOUT_408", "The body did not arrive in time"),
     413: ("PAYLOAD_TOO_LARGE_413", "The body is too large"),
-    415: ("UNSUPPORTED_MEDIA_TYPE_415", "The body must be of a type that the route takes, in UTF-8 without encoding"),
+    415: ("UNSUPPORTED_MEDIA_TYPE_415", UNSUPPORTED_BODY),
 }
 
 log = structlog.get_logger(__name__)
 
 MAX_PROBLEMS: Final = 50
-"""More than this helps nobody and would let a small request ask for a large answer."""
+"""Limit of reported problems, so that a small request cannot cause a large response."""
 
 
 def register(app: FastAPI) -> None:
-    """Installs the handlers; what none of them knows ends in `api.middleware.correlation`."""
+    """Install the error handlers. `api.middleware.correlation` handles all other exceptions."""
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
 
 
-def body(code: str, message: str, details: object = None) -> dict[str, object]:
-    """The one shape of an error."""
+def error_body(code: str, message: str, details: object = None) -> dict[str, object]:
+    """Return the JSON object of an error."""
     content: dict[str, object] = {"error_code": code, "message": message}
     return content if details is None else content | {"details": details}
 
 
 def answer_to(error: AppError) -> JSONResponse:
-    """What a client is told."""
+    """Return the response to an error."""
     kind = next(kind for kind in type(error).__mro__ if kind in STATUS or kind is AppError)
     details: object = error.details
     if isinstance(error, InvalidInput) and error.problems:
@@ -99,7 +100,7 @@ def answer_to(error: AppError) -> JSONResponse:
     headers = _HEADERS.get(kind)
     if isinstance(error, TooManyRequests):
         headers = {"Retry-After": str(error.retry_after_s)}
-    return JSONResponse(body(error.code, error.message, details), STATUS.get(kind, 500), headers=headers)
+    return JSONResponse(error_body(error.code, error.message, details), STATUS.get(kind, 500), headers=headers)
 
 
 def _app_error(_: Request, error: Exception) -> JSONResponse:
@@ -108,7 +109,7 @@ def _app_error(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _forbidden(request: Request, error: Exception) -> JSONResponse:
-    """Counted by principal and hour, because a row for each would let anybody fill the audit trail."""
+    """Count the denial by principal and hour. One audit row per denial would let clients fill the audit trail."""
     services, principal = request.app.state.services, request.state.principal
     try:
         await services.privacy.denials.count(principal.user_id)
@@ -120,13 +121,13 @@ async def _forbidden(request: Request, error: Exception) -> JSONResponse:
 def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this type only
     problems = tuple(_problem(problem, error.body) for problem in error.errors()[:MAX_PROBLEMS])
-    return JSONResponse(body(InvalidInput.code, "The request is not valid", _problems(problems)), 400)
+    return JSONResponse(error_body(InvalidInput.code, "The request is not valid", _problems(problems)), 400)
 
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this type only
     code, message = _REFUSALS.get(error.status_code, (f"HTTP_{error.status_code}", "The request was refused"))
-    return JSONResponse(body(code, message), error.status_code, headers=error.headers)
+    return JSONResponse(error_body(code, message), error.status_code, headers=error.headers)
 
 
 def _problem(found: Mapping[str, Any], document: Any) -> Problem:  # noqa: ANN401  # JSON is anything
@@ -136,7 +137,7 @@ def _problem(found: Mapping[str, Any], document: Any) -> Problem:  # noqa: ANN40
 
 
 def _question_id(document: Any, place: Sequence[Any]) -> str | None:  # noqa: ANN401  # JSON is anything
-    """Return the `question_id` of the refused response, if it is a UUID: other input is never repeated."""
+    """Return the `question_id` of the invalid response if it is a UUID. No other input is repeated."""
     try:
         named = document["responses"][place[2]]["question_id"]
     except (TypeError, LookupError):
@@ -145,7 +146,7 @@ def _question_id(document: Any, place: Sequence[Any]) -> str | None:  # noqa: AN
 
 
 def _field(place: Sequence[object]) -> str:
-    """`("body", "responses", 0, "answer")` as `responses.0.answer`; the whole body, query or path by its own name."""
+    """Format `("body", "responses", 0, "answer")` as `responses.0.answer`, and `("body",)` as `body`."""
     return ".".join(str(part) for part in place[1:]) or str(place[0])
 
 

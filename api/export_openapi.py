@@ -1,4 +1,4 @@
-"""`python -m api.export_openapi [--check]`: writes docs/api/openapi.yaml, or tells whether it is what the code says."""
+"""`python -m api.export_openapi [--check]`: write docs/api/openapi.yaml, or check that it is up to date."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ PATH: Final = Path(__file__).parents[1] / "docs" / "api" / "openapi.yaml"
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as blocks, so that a person can read them."""
+    """A dumper that writes multi-line texts as readable blocks."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -23,7 +23,7 @@ _Dumper.add_representer(str, _text)
 
 
 def rendered() -> str:
-    """The document as YAML, the same bytes for the same code."""
+    """Return the document as YAML. The output is deterministic."""
     return yaml.dump(build().openapi(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if PATH.is_file() and PATH.read_text(encoding="utf-8") == rendered():
         return 0
-    sys.stderr.write(f"{PATH.name} is not what the code says: run `make openapi`\n")
+    sys.stderr.write(f"{PATH.name} is out of date: run `make openapi`\n")
     return 1
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, without the answers that this API never gives."""
+"""The OpenAPI document: FastAPI's, with response headers and without responses that this API never sends."""
 
 from typing import Any, Final
 
@@ -10,21 +10,21 @@ VERSION: Final = "0.1.0"
 DESCRIPTION: Final = """\
 REST API powering asynchronous assessments, scoring, and recommendations.
 
-Errors are `{"error_code", "message"}`, with `details` for fields. Invalid input is 400, a wrong state 409; what is not
-the caller's answers 404 exactly as if it did not exist. Every answer to a request whose head could be read carries
-`X-Request-Id`.
+Errors are `{"error_code", "message"}`, with `details` for fields. Invalid input returns 400, a conflict with the
+current state 409. A resource that the caller may not see returns 404, as if it did not exist. Every response has
+`X-Request-Id`, unless the request's headers could not be read.
 """
 TAGS: Final = [
-    {"name": "Authentication", "description": "Access tokens by the OAuth2 password form, and rotating refresh tokens"},
-    {"name": "Organizations", "description": "Partners"},
-    {"name": "People", "description": "Their accounts, and the credentials that people hold already"},
-    {"name": "API keys", "description": "What an organization's machines log in with; see docs/identity.md"},
-    {"name": "Audit", "description": "Who did what; rows are only ever added"},
+    {"name": "Authentication", "description": "Access tokens by OAuth2 password login, and rotating refresh tokens"},
+    {"name": "Organizations", "description": "Training providers that use this service"},
+    {"name": "People", "description": "User accounts, and the credentials that users already hold"},
+    {"name": "API keys", "description": "Authentication of an organization's machines. See docs/identity.md"},
+    {"name": "Audit", "description": "The append-only audit trail of actions"},
     {"name": "Roles", "description": "Role tracks and their skill targets"},
-    {"name": "Assessments", "description": "Start, answer, follow"},
-    {"name": "Recommendations", "description": "Results and what people make of them"},
+    {"name": "Assessments", "description": "Start an assessment, answer it, and follow its status"},
+    {"name": "Recommendations", "description": "Results, recommendations, reviews and feedback"},
     {"name": "Catalog", "description": "Micro-credentials"},
-    {"name": "Webhooks", "description": "Partners' endpoints and the log of deliveries; see docs/webhooks.md"},
+    {"name": "Webhooks", "description": "Webhook endpoints and the log of deliveries. See docs/webhooks.md"},
     {"name": "Health", "description": "Liveness and readiness"},
 ]
 
@@ -34,28 +34,30 @@ def _header(description: str) -> dict[str, Any]:
 
 
 _NEVER_GIVEN: Final = "422"
-"""For invalid input; a reused idempotency key gets it, and says so itself."""
+"""FastAPI documents 422 for invalid input; this API returns 400. Only a reused idempotency key gets 422."""
 _ITS_DESCRIPTION: Final = "Validation Error"
 _ITS_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 
 
 HEADERS: Final = {
     "X-Request-Id": _header(
-        "Finds the request in the log; the caller's own where it has 8 to 64 letters, digits and hyphens"
+        "The id of the request in the log: the caller's own if it has 8 to 64 letters, digits and hyphens"
     ),
-    "RateLimit-Policy": _header('The limit: `"writes";q=60;w=60` lets 60 requests through in 60 seconds'),
-    "RateLimit": _header('What is left of it: `"writes";r=59;t=42` are 59 requests in the next 42 seconds'),
+    "RateLimit-Policy": _header('The limit: `"writes";q=60;w=60` allows 60 requests in 60 seconds'),
+    "RateLimit": _header('What remains of the limit: `"writes";r=59;t=42` allows 59 requests in the next 42 seconds'),
     "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 1}},
-    "Idempotent-Replayed": _header("`true`: this is the answer that the key's first request got"),
+    "Idempotent-Replayed": _header(
+        "`true`: this is the stored response to the first request with this idempotency key"
+    ),
 }
 _LIMITED: Final = ("RateLimit-Policy", "RateLimit")
 _WAITS: Final = frozenset({"429", "503"})
 _UNREAD: Final = "431"
-"""Given by the connection, which knows of no limits and no ids."""
+"""The connection sends this status before rate limits and request ids apply."""
 
 
 def install(app: FastAPI) -> None:
-    """Replaces the app's document; it is made once, when first asked for."""
+    """Replace the app's document. It is built on the first request for it."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -71,7 +73,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     )
     for operations in document["paths"].values():
         for operation in operations.values():
-            operation.setdefault("security", [])  # said aloud: no token is asked for
+            operation.setdefault("security", [])  # states that the route needs no token
             if operation["responses"].get(_NEVER_GIVEN, {}).get("description") == _ITS_DESCRIPTION:
                 del operation["responses"][_NEVER_GIVEN]
             _name_headers(operation)

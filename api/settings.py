@@ -1,4 +1,4 @@
-"""The API's settings, read once by the composition root."""
+"""Settings of the API, read once at startup."""
 
 import json
 from typing import Annotated, Final, Literal, Self
@@ -15,26 +15,26 @@ DEVELOPMENT_SECRET: Final = "microcred-development-secret-never-for-production" 
 
 
 def _from_json(value: object) -> object:
-    """Read here, because a setting that is no JSON must be refused like every other one."""
+    """Parse JSON here, so that invalid JSON is reported like any other invalid setting."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 class ApiSettings(BaseSettings):
-    """Environment variables by the fields' names in upper case; a weak or published secret stops the start."""
+    """Environment variables, named as the fields in upper case. Startup fails on a weak or published secret."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     microcred_env: Literal["development", "staging", "production"] = "production"
     jwt_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
-    """Keys separated by commas: a new one goes first; the one before it may go when its tokens have run out."""
+    """Comma-separated keys. Put a new key first. Remove the old key after its tokens have expired."""
     token_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_days: int = Field(default=30, ge=1, le=365)
-    """From the login on: refreshing does not make it longer."""
+    """Days from login to the end of the session. Refreshing tokens does not extend it."""
     oidc_issuers: Annotated[tuple[ExternalIssuer, ...], NoDecode, BeforeValidator(_from_json)] = ()
     """A JSON list of `ExternalIssuer`."""
     assessment_hours: int = Field(default=72, ge=1, le=24 * 365)
     weaviate_url: str | None = None
-    """Only to say which store workers search first."""
+    """Only for readiness: it shows which vector store the workers search first."""
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=1, le=65535)
 
@@ -54,7 +54,7 @@ class ApiSettings(BaseSettings):
     @model_validator(mode="after")
     def _check_issuers(self) -> Self:
         if len({issuer.issuer for issuer in self.oidc_issuers}) < len(self.oidc_issuers):
-            raise ValueError("OIDC_ISSUERS must name an issuer once")
+            raise ValueError("OIDC_ISSUERS must not list an issuer twice")
         if self.microcred_env != "development" and not all(issuer.is_secure for issuer in self.oidc_issuers):
-            raise ValueError("OIDC_ISSUERS must have https addresses")
+            raise ValueError("OIDC_ISSUERS must have https URLs outside development")
         return self

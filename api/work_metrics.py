@@ -1,4 +1,4 @@
-"""Gauges of the work that waits, read when they are scraped: from Postgres and from Temporal, not from workers."""
+"""Gauges of pending work. Each scrape reads them from Postgres and Temporal, not from workers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -13,27 +13,27 @@ from domain.errors import AppError, ExternalServiceError
 from persistence.queries.work import StepView, WorkQueries, WorkView
 from workflows.engine.backlogs import Backlog, TaskQueues
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
-_DESCRIBED: Final = {
-    "assessments_unfinished": ("assessments_unfinished", "Handed in, without a result"),
-    "oldest_unfinished_s": ("oldest_unfinished_seconds", "Age of the oldest hand-in without a result"),
-    "assessments_healing": ("assessments_healing", "Degraded results that are tried again"),
-    "essays_awaiting_review": ("essays_awaiting_review", "Essays whose score a person has to look at"),
-    "deliveries_pending": ("webhook_deliveries_pending", "Deliveries without an end"),
-    "oldest_delivery_late_s": ("webhook_oldest_delivery_late_seconds", "By which the oldest delivery is overdue"),
+_HELP: Final = {
+    "assessments_unfinished": ("assessments_unfinished", "Submitted assessments without a result"),
+    "oldest_unfinished_s": ("oldest_unfinished_seconds", "Age of the oldest submission without a result"),
+    "assessments_healing": ("assessments_healing", "Degraded results that healing retries"),
+    "essays_awaiting_review": ("essays_awaiting_review", "Essays that need a review by a person"),
+    "deliveries_pending": ("webhook_deliveries_pending", "Webhook deliveries that have not finished"),
+    "oldest_delivery_late_s": ("webhook_oldest_delivery_late_seconds", "How long the oldest delivery is overdue"),
 }
 
 
 async def registry_of_work(work: WorkQueries, queues: TaskQueues | None) -> CollectorRegistry:
-    """What can be had: whoever does not answer in time is reported as down, and has no gauges."""
+    """Read the gauges. A source that does not answer in time is reported as down and has no gauges."""
     registry = CollectorRegistry()
-    waiting, steps, backlogs = await asyncio.gather(_found(work.waiting), _found(work.steps), _backlogs(queues))
-    registry.register(FoundWork(waiting, backlogs, steps or ()))
+    waiting, steps, backlogs = await asyncio.gather(_read(work.waiting), _read(work.steps), _backlogs(queues))
+    registry.register(WorkCollector(waiting, backlogs, steps or ()))
     return registry
 
 
-class FoundWork(Collector):
+class WorkCollector(Collector):
     def __init__(
         self, waiting: WorkView | None, backlogs: Iterable[Backlog] | None, steps: Iterable[StepView] = ()
     ) -> None:
@@ -42,23 +42,25 @@ class FoundWork(Collector):
         self._steps = steps
 
     def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("microcred_source_up", "Whether it told how much work waits", labels=["source"])
+        up = GaugeMetricFamily(
+            "microcred_source_up", "Whether the source of the work gauges answered", labels=["source"]
+        )
         up.add_metric(["postgres"], self._waiting is not None)
         up.add_metric(["temporal"], self._backlogs is not None)
         yield up
         if self._waiting is not None:
             for field, value in asdict(self._waiting).items():
-                name, meaning = _DESCRIBED[field]
+                name, meaning = _HELP[field]
                 yield GaugeMetricFamily(f"microcred_{name}", meaning, value=value)
             yield from _step_families(self._steps)
         if self._backlogs is not None:
-            yield from _families(self._backlogs)
+            yield from _backlog_families(self._backlogs)
 
 
-def _families(backlogs: Iterable[Backlog]) -> tuple[Metric, Metric]:
+def _backlog_families(backlogs: Iterable[Backlog]) -> tuple[Metric, Metric]:
     labels = ["queue", "kind"]
-    tasks = GaugeMetricFamily("microcred_queue_backlog", "Tasks that no worker has taken", labels=labels)
-    oldest = GaugeMetricFamily("microcred_queue_backlog_age_seconds", "Age of the oldest of them", labels=labels)
+    tasks = GaugeMetricFamily("microcred_queue_backlog", "Tasks that no worker has started", labels=labels)
+    oldest = GaugeMetricFamily("microcred_queue_backlog_age_seconds", "Age of the oldest such task", labels=labels)
     for each in backlogs:
         tasks.add_metric([each.queue, each.kind], each.tasks)
         oldest.add_metric([each.queue, each.kind], each.oldest_s)
@@ -67,11 +69,11 @@ def _families(backlogs: Iterable[Backlog]) -> tuple[Metric, Metric]:
 
 def _step_families(steps: Iterable[StepView]) -> tuple[Metric, Metric]:
     oldest = GaugeMetricFamily(
-        "microcred_step_oldest_seconds", "Age of the oldest hand-in that is held at a step", labels=["step"]
+        "microcred_step_oldest_seconds", "Age of the oldest submission that waits at a step", labels=["step"]
     )
     lost = GaugeMetricFamily(
         "microcred_step_lost_attempts",
-        "Attempts at the open steps that crashed their worker or ran out of time",
+        "Attempts at open steps that crashed their worker or timed out",
         labels=["step"],
     )
     for each in steps:
@@ -80,7 +82,7 @@ def _step_families(steps: Iterable[StepView]) -> tuple[Metric, Metric]:
     return oldest, lost
 
 
-async def _found(query: Callable[[], Awaitable[Found]]) -> Found | None:
+async def _read(query: Callable[[], Awaitable[Result]]) -> Result | None:
     try:
         return await query()
     except AppError:

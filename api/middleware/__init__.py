@@ -1,1 +1,1 @@
-"""HTTP handling shared by all routes: parsing, headers, limits, correlation."""
+"""HTTP handling shared by all routes: parsing, headers, limits, correlation, metrics."""

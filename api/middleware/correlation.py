@@ -1,4 +1,4 @@
-"""One id for a request, its log lines and its audit rows; and the catch for what nobody else caught."""
+"""Set the correlation id of a request, its log lines and its audit rows, and handle unexpected exceptions."""
 
 import re
 import traceback
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from activities.debugging import trace_of
-from api.errors import body
+from api.errors import error_body
 
 HEADER: Final = "X-Request-Id"
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -22,10 +22,10 @@ log = structlog.get_logger(__name__)
 
 
 class Correlation:
-    """Pure ASGI, so that it costs no task and sees errors before any response is on the wire."""
+    """Pure ASGI middleware: it needs no extra task, and it sees exceptions before a response has started."""
 
     def __init__(self, app: ASGIApp, *, debug: bool = False) -> None:
-        """`debug`: what nobody caught is raised again once the client has its answer."""
+        """`debug`: raise an unexpected exception again after the client has received its response."""
         self._app = app
         self._debug = debug
 
@@ -43,12 +43,12 @@ class Correlation:
                 MutableHeaders(scope=message)[HEADER] = correlation_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id, **_subject(scope["path"])):
+        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id, **_assessment_id(scope["path"])):
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:
                 log.info("client_gone")
-            except Exception as error:  # the last resort: nothing below may reach the client
+            except Exception as error:  # no internal detail may reach the client
                 _log(error, debug=self._debug)
                 if not started:
                     await _internal_error(correlation_id)(scope, receive, send_with_id)
@@ -60,19 +60,19 @@ def _correlation_id(offered: str) -> str:
     return offered if _ACCEPTED.fullmatch(offered) else str(uuid4())
 
 
-def _subject(path: str) -> dict[str, str]:
-    """By the path, so that it is known wherever the request ends; only what is an id gets into a log."""
+def _assessment_id(path: str) -> dict[str, str]:
+    """Return the assessment id in the path for the log context. Only a valid id is logged."""
     found = _ASSESSMENT.search(path)
     return {"assessment_id": found[1]} if found else {}
 
 
 def _internal_error(correlation_id: str) -> JSONResponse:
-    message = f"Something went wrong on our side; quote {correlation_id} when you report it"
-    return JSONResponse(body("INTERNAL_500", message), 500)
+    message = f"An unexpected error occurred. Report it with the id {correlation_id}"
+    return JSONResponse(error_body("INTERNAL_500", message), 500)
 
 
 def _log(error: Exception, *, debug: bool) -> None:
-    """The type and the place, not the message unless `debug`: drivers and validators print the input in theirs."""
+    """Log the exception's type and stack frames. Log its message only with `debug`: it may contain the input."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     more = {"trace": trace_of(error)} if debug else {}
     log.error("request_failed", error_type=type(error).__qualname__, frames=frames[-12:], **more)

@@ -1,4 +1,4 @@
-"""uvicorn's connections, with bounds of time and size around the request, and an orderly end."""
+"""uvicorn's HTTP protocol with limits on header time and size, strict framing, and graceful shutdown."""
 
 import asyncio
 import json
@@ -7,37 +7,40 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.errors import body
+from api.errors import error_body
 
 HEAD_TIMEOUT_S: Final = 10.0
 MAX_HEAD_BYTES: Final = 32 * 1024
 _SEPARATORS: Final = len(b": \r\n")
-"""Of each header: without them 30,000 headers of one letter would be 30 kB."""
-_PIECE: Final = 8 * 1024
-"""What is parsed at once, so that a head is measured to the piece also where its end has arrived with it."""
+"""Counted per header: without separators, 30,000 headers of one letter would be only 30 kB."""
+_CHUNK_BYTES: Final = 8 * 1024
+"""Bytes parsed at once. The size of the headers is checked after each piece."""
 UNREAD_TIMEOUT_S: Final = 5.0
 LINGER_S: Final = 1.0
 
-_MALFORMED: Final = (b"400 Bad Request", body("VALIDATION_400", "The request is not valid HTTP"))
-_TOO_LONG: Final = (b"431 Request Header Fields Too Large", body("HEADERS_TOO_LARGE_431", "The headers are too large"))
+_MALFORMED: Final = (b"400 Bad Request", error_body("VALIDATION_400", "The request is not valid HTTP"))
+_TOO_LONG: Final = (
+    b"431 Request Header Fields Too Large",
+    error_body("HEADERS_TOO_LARGE_431", "Request line and headers exceed 32 KiB"),
+)
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Closes when request line and headers take more than 10 s or 32 KiB, or a body that was refused goes on for 5 s.
+    """A connection that closes if request line and headers take more than 10 s or 32 KiB.
 
-    Trailers are read over: nobody looks for them, and as headers they would come behind all checks. An offer of another
-    protocol is declined by answering in this one.
+    It also closes if the client sends a body for more than 5 s after the response. Trailers are ignored, because as
+    headers they would arrive after all checks. An `Upgrade` header is ignored: the request is answered over HTTP/1.1.
 
-    When the server stops, a connection without a request stays open for a second more: what its client had sent
-    already, or was about to send, is answered, with `Connection: close`.
+    On shutdown, an idle connection stays open for one more second. A request that arrives in this time is answered with
+    `Connection: close`.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # uvicorn's
         super().__init__(*arguments, **options)
         self._head_bytes = 0
         self._in_head = True
-        self._declined = b""
-        self._refusal = _MALFORMED
+        self._upgrade_request = b""
+        self._error = _MALFORMED
         self._deadline: asyncio.TimerHandle | None = None
         self._stopping = False
 
@@ -51,19 +54,19 @@ class BoundedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        for start in range(0, len(data), _PIECE):
-            self._receive_piece(data[start : start + _PIECE])
+        for start in range(0, len(data), _CHUNK_BYTES):
+            self._receive_chunk(data[start : start + _CHUNK_BYTES])
             if self.transport.is_closing():
                 return
-        # Blank lines begin no request, and end uvicorn's idle time.
+        # A blank line cancels uvicorn's keep-alive timeout but does not start a request.
         if self._in_head and self._deadline is None and self._is_idle():
             self._close_after(HEAD_TIMEOUT_S)
 
-    def _receive_piece(self, piece: bytes) -> None:
-        self._head_bytes += len(piece)  # set to 0 where a head, a part of a body or a request ends in the piece
-        self._feed(piece)
+    def _receive_chunk(self, chunk: bytes) -> None:
+        self._head_bytes += len(chunk)  # parser callbacks reset it at the end of the headers, body parts and requests
+        self._feed(chunk)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refusal = _TOO_LONG
+            self._error = _TOO_LONG
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
@@ -75,19 +78,19 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Raises ValueError, which the parser makes the refusal, for an unclear head, or a long one in one piece."""
+        """Raise ValueError for ambiguous or too large headers. The parser turns it into the error response."""
         self._close_after(None)
         if len(self.url) + sum(len(name) + len(value) + _SEPARATORS for name, value in self.headers) > MAX_HEAD_BYTES:
-            self._refusal = _TOO_LONG
+            self._error = _TOO_LONG
             raise ValueError(MAX_HEAD_BYTES)
         version = self.parser.get_http_version()
-        if version not in {"1.0", "1.1"} or not self._is_clear(version):
+        if version not in {"1.0", "1.1"} or not self._is_unambiguous(version):
             raise ValueError(version)
         tunnel = self.parser.get_method() == b"CONNECT"
         if self.parser.should_upgrade() and not tunnel:
             kept = [b"%b: %b\r\n" % (name, value) for name, value in self.headers if name != b"upgrade"]
             line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version.encode())
-            self._declined = b"".join((line, *kept, b"\r\n"))
+            self._upgrade_request = b"".join((line, *kept, b"\r\n"))
             return
         self._in_head, self._head_bytes = False, 0
         super().on_headers_complete()
@@ -99,49 +102,49 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._declined:
+        if not self._upgrade_request:
             super().on_message_complete()
         self._in_head, self._head_bytes = True, 0
         self._close_after(None)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self._in_head and self._is_idle():  # not where the next request is on its way already
+        if not self._in_head and self._is_idle():  # the body is unread, and no pipelined request has started
             self._close_after(UNREAD_TIMEOUT_S)
 
     def _feed(self, data: bytes) -> None:
         rest: memoryview | None = memoryview(data)
         try:
             while rest is not None:
-                rest = self._parsed_to_an_offer(rest)
-                if self._declined:
-                    head, self._declined = self._declined, b""
+                rest = self._parse_until_upgrade(rest)
+                if self._upgrade_request:
+                    head, self._upgrade_request = self._upgrade_request, b""
                     self.parser = httptools.HttpRequestParser(self)
                     self.parser.feed_data(head)
         except httptools.HttpParserError:
             self.send_400_response("")
 
-    def _parsed_to_an_offer(self, data: memoryview) -> memoryview | None:
-        """What follows the head that offers another protocol: the parser takes it, and the body, for that protocol."""
+    def _parse_until_upgrade(self, data: memoryview) -> memoryview | None:
+        """Parse the data up to headers with `Upgrade`, and return the rest, which the parser has not read."""
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            return data[offer.args[0] :] if self._declined else None
+        except httptools.HttpParserUpgrade as upgrade:
+            return data[upgrade.args[0] :] if self._upgrade_request else None
         return None
 
-    def _is_clear(self, version: str) -> bool:
-        """Whether everybody on the way sees the same host, and the same end of the body."""
+    def _is_unambiguous(self, version: str) -> bool:
+        """Return whether all servers on the way agree on the host and on the end of the body."""
         names = [name for name, _ in self.headers]
         codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
         hosts = names.count(b"host")
         return (hosts == 1 or (hosts == 0 and version == "1.0")) and codings in ([], [b"chunked"])
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's is plain text
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's text is replaced by JSON
         cycle: RequestResponseCycle | None = self.cycle
         if not self._in_head and cycle is not None and cycle.response_started:
-            self.transport.close()  # a second answer would be taken for the next request's
+            self.transport.close()  # the client would take a second response for that of its next request
             return
-        status, content = self._refusal
+        status, content = self._error
         document = json.dumps(content).encode()
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(head % (status, len(document)) + document)
@@ -163,7 +166,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.close()
 
     def _close_after(self, seconds: float | None) -> None:
-        """Replaces the deadline before; None takes it away."""
+        """Set the deadline in place of the previous one; None removes it."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.close)

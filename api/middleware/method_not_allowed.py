@@ -1,7 +1,7 @@
-"""Refuses what an address does not take, naming all it does take.
+"""Return 405 with a complete `Allow` header for methods that a path does not support.
 
-Of its own accord the framework names the methods of one route only, and sends `GET /assessments/start` on to
-`/assessments/{assessment_id}`, though OpenAPI says that an address without parameters goes before one with them.
+FastAPI names the methods of one route only. It also matches `GET /assessments/start` with
+`/assessments/{assessment_id}`, although OpenAPI gives paths without parameters precedence.
 """
 
 from collections import defaultdict
@@ -17,8 +17,8 @@ from starlette.routing import Route
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 
 
-def refuse_others(app: FastAPI, served: Iterable[tuple[str, APIRouter]]) -> None:
-    """To each path of the served routers, which come with their prefixes, the methods that it does not take."""
+def add_routes(app: FastAPI, served: Iterable[tuple[str, APIRouter]]) -> None:
+    """Add a 405 route for the unsupported methods of every path. `served` pairs each router with its prefix."""
     taken = defaultdict[str, set[str]](set)
     for prefix, router in served:
         for route in router.routes:

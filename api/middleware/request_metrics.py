@@ -1,4 +1,4 @@
-"""Rate, errors and duration by route, for Prometheus, and who may scrape them."""
+"""Prometheus metrics of requests by route, and the check of who may scrape them."""
 
 import hmac
 import time
@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.security.client_address import networks
+from api.security.client_address import parse_networks
 
 BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _PROXY_HEADERS: Final = frozenset(
@@ -47,20 +47,20 @@ _PROXY_PREFIXES: Final = (
     "x-forward",
     "x-original-forwarded-",
 )
-"""Of headers that proxies, load balancers and CDNs add. No scraper sends one."""
+"""Prefixes of headers that proxies, load balancers and CDNs add. Scrapers do not send them."""
 UNROUTED: Final = "none"
-"""The route of what is not there: a label per unknown path would let anybody fill the memory."""
+"""The `route` label of unknown paths. A label per path would let clients fill the memory."""
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # half of the series would be times of creation
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
 
 
 def _networks(value: str) -> str:
-    networks(value)
+    parse_networks(value)
     return value
 
 
 class MetricsSettings(BaseSettings):
-    """Who may scrape: METRICS_NETWORKS by address, METRICS_TOKEN as a bearer token from anywhere."""
+    """Who may scrape: clients in METRICS_NETWORKS, and any client with METRICS_TOKEN as its bearer token."""
 
     model_config = SettingsConfigDict(
         env_prefix="METRICS_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
@@ -69,46 +69,46 @@ class MetricsSettings(BaseSettings):
     networks: Annotated[str, AfterValidator(_networks)] = "127.0.0.0/8,::1"
     token: SecretStr | None = Field(default=None, min_length=16)
 
-    def admit(self, scope: Scope) -> bool:
-        """Whether the request brings the token, or comes from one of the networks without passing a proxy.
+    def allows(self, scope: Scope) -> bool:
+        """Return whether the request has the token, or comes directly from one of the networks.
 
-        A request that a proxy passes on has the proxy's address, so the address of such a request proves nothing.
+        A request that a proxy forwards has the proxy's address, so its address proves nothing.
         """
         headers = Headers(scope=scope)
         offered = headers.get("authorization", "").removeprefix("Bearer ").encode()
         if self.token and hmac.compare_digest(offered, self.token.get_secret_value().encode()):
             return True
-        if any(map(_is_of_a_proxy, headers)) or not scope.get("client"):
+        if any(map(_is_proxy_header, headers)) or not scope.get("client"):
             return False
         peer = ip_address(scope["client"][0])
-        return any(peer in network for network in networks(self.networks))
+        return any(peer in network for network in parse_networks(self.networks))
 
 
-def _is_of_a_proxy(header: str) -> bool:
+def _is_proxy_header(header: str) -> bool:
     return header in _PROXY_HEADERS or header.startswith(_PROXY_PREFIXES)
 
 
 class RequestMetrics:
-    """An app's own registry, with its process's memory and CPU."""
+    """The registry of an app: request metrics, and memory and CPU of the process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = Counter(
-            "microcred_http_requests", "Answered requests", ["route", "status"], registry=self.registry
+            "microcred_http_requests", "Requests by route and status", ["route", "status"], registry=self.registry
         )
         self.duration = Histogram(
             "microcred_http_request_duration_seconds",
-            "From the head of the request to the end of the answer",
+            "Seconds from the request's headers to the end of the response",
             ["route"],
             buckets=BUCKETS_S,
             registry=self.registry,
         )
-        self.in_hand = Gauge("microcred_http_requests_in_hand", "Requests being worked on", registry=self.registry)
+        self.in_hand = Gauge("microcred_http_requests_in_hand", "Requests in progress", registry=self.registry)
 
 
-class Measured:
-    """The outermost layer, so that it sees every answer. A request whose client left has status 0."""
+class RequestMetricsMiddleware:
+    """Outermost middleware, so that it counts every response. Status 0: the client closed the connection before it."""
 
     def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app

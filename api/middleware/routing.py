@@ -1,4 +1,4 @@
-"""The route class of every route: access first, then the strict body, then FastAPI."""
+"""The route class of all routes: authorization and rate limit first, then strict parsing, then FastAPI."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 
 from api.middleware.strict_json import DEFAULT_LIMITS, MAX_BYTES, BodyLimits, StrictRequest, is_percent_text
-from api.security.authorization import MAY_USE, admit
+from api.security.authorization import ROUTE_PERMISSIONS, authorize
 from api.security.rate_limits import EXEMPT
 from domain.errors import InvalidInput, Problem, TemporarilyUnavailable
 
@@ -20,14 +20,14 @@ BODIES = {
     "start_assessment": BodyLimits(max_values=3_000),  # 4 KiB of metadata
     "submit_responses": BodyLimits(max_values=6_000),  # 200 responses, with twenty choices each
     "import_credentials": BodyLimits(max_bytes=20 * MAX_BYTES, max_values=500_000),  # 10,000 rows, with 50 values each
-    **dict.fromkeys(("create_token", "refresh_token", "log_out"), _CREDENTIALS),  # open to everybody
+    **dict.fromkeys(("create_token", "refresh_token", "log_out"), _CREDENTIALS),  # no token needed
     "change_own_password": _CREDENTIALS,
 }
-"""The limits of routes that need others than the default, by name."""
+"""Body limits by route name, where they differ from the default."""
 
 TOKEN_URL = "/api/v1/auth/token"  # noqa: S105  # a path
 
-# For the document only: `GuardedRoute` reads the header, before the body.
+# For the OpenAPI document only: `GuardedRoute` reads the header, before the body.
 _bearer = HTTPBearer(scheme_name="bearerAuth", bearerFormat="JWT", auto_error=False)
 _password = OAuth2PasswordBearer(TOKEN_URL, scheme_name="oauth2Password", auto_error=False)
 
@@ -35,11 +35,11 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class GuardedRoute(APIRoute):
-    """FastAPI reads the body before it solves dependencies; here nobody's body is read before they are admitted."""
+    """A route that authorizes a request before it reads the body. FastAPI reads the body before dependencies."""
 
     def get_route_handler(self) -> Handler:
-        """Raises KeyError for a route that `MAY_USE` does not name, which stops the start."""
-        if self.name not in MAY_USE:
+        """Build the handler; raise KeyError at startup for a route that `ROUTE_PERMISSIONS` does not list."""
+        if self.name not in ROUTE_PERMISSIONS:
             raise KeyError(self.name)
         handler = super().get_route_handler()
         limits = BODIES.get(self.name, DEFAULT_LIMITS)
@@ -53,46 +53,48 @@ class GuardedRoute(APIRoute):
             except TimeoutError:
                 if not bound.expired():
                     raise
-                raise TemporarilyUnavailable("The request took too long; Retry-After tells when to try again") from None
+                raise TemporarilyUnavailable(
+                    "The request took too long. Try again after the seconds in Retry-After"
+                ) from None
 
         async def answered(request: Request) -> Response:
             try:
-                await admit(request, self.name)
-            finally:  # who is refused is counted too: by address, where nobody knows who it is
+                await authorize(request, self.name)
+            finally:  # rejected requests count too: by address if the client is not authenticated
                 await request.app.state.limits.count(request, self.name)
-            if self.name not in EXEMPT:  # probes come as they are configured
+            if self.name not in EXEMPT:  # probes and scrapers may send any query
                 _check_query(request, self.dependant)
             strict = StrictRequest(request.scope, request.receive, request.app.state.body_timeout_s, limits)
-            if takes_form and "content-type" in request.headers:  # FastAPI tells what is missing
+            if takes_form and "content-type" in request.headers:  # without one, FastAPI reports the missing fields
                 await strict.check_form()
             if takes_json:
-                await strict.json()  # here, because FastAPI would hide its error behind a bare 400
+                await strict.json()  # here, because FastAPI would replace its error by a 400 without details
             return await handler(strict)
 
         return guarded
 
 
 def _check_query(request: Request, dependant: Dependant) -> None:
-    """Of two values of one name readers take different ones; a name that is not known was meant for something."""
+    """Reject duplicate names, which parsers read differently, and any parameter of a route that takes none."""
     items = request.query_params.multi_items()
     if not is_percent_text(request.scope["query_string"]):
         problem = "is not UTF-8"
     elif len({name for name, _ in items}) < len(items):
-        problem = "holds a name twice"
+        problem = "has a duplicate name"
     elif items and not dependant.query_params:
-        problem = "has a field that is not known: none is"
+        problem = "has an unknown field: this route takes no query parameters"
     elif any("\0" in value for _, value in items):
-        problem = "holds NUL"
+        problem = "contains a NUL character"
     else:
         return
     raise InvalidInput("The request is not valid", (Problem("query", problem),))
 
 
 def open_router(**options: Any) -> APIRouter:  # noqa: ANN401  # passed on to FastAPI
-    """A router for routes that ask for no token."""
+    """Create a router for routes that need no token."""
     return APIRouter(route_class=GuardedRoute, **options)
 
 
 def router(**options: Any) -> APIRouter:  # noqa: ANN401  # passed on to FastAPI
-    """A router whose routes ask for a token, and say so in the document."""
+    """Create a router for routes that need a token, and declare that in the OpenAPI document."""
     return APIRouter(route_class=GuardedRoute, dependencies=[Security(_bearer), Security(_password)], **options)

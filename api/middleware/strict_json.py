@@ -1,7 +1,7 @@
-"""Reads a JSON body strictly: what two readers could understand differently is refused.
+"""Parse JSON bodies strictly: reject input that two parsers could read differently.
 
-Sizes are checked before parsing: bytes while they arrive, then the number of values. Numbers with a fraction or an
-exponent become Decimal, so that an answer is judged as it was written.
+The size is checked before parsing: bytes while they arrive, then the number of values. Numbers with a fraction or an
+exponent become Decimal, so that answers are scored exactly.
 """
 
 import asyncio
@@ -25,22 +25,22 @@ JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 200
-"""Pydantic may make an error for each value, which takes up to 0.1 ms."""
+"""Pydantic may create an error for each value, at a cost of at most 0.1 ms each."""
 MAX_DIGITS: Final = 15
-"""Integers of more digits lose precision in readers that know only doubles."""
+"""Longer integers lose precision in parsers that use doubles."""
 MAX_NUMBER_CHARS: Final = 32
 _SMALLEST_EXPONENT: Final = -30
 _QUOTE: Final = ord('"')
 _NOT_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[,\[{]', re.DOTALL)
-"""A string, also one that does not end, or a character that precedes a value."""
+"""A string, even if unterminated, or a character that precedes a value."""
 
 Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyLimits:
-    """What a route accepts: bytes, and JSON values, where an object with one field counts as two."""
+    """The limits of a body: bytes, and JSON values. An object with one field counts as two values."""
 
     max_bytes: int = MAX_BYTES
     max_values: int = MAX_VALUES
@@ -50,25 +50,25 @@ DEFAULT_LIMITS: Final = BodyLimits()
 
 
 class StrictRequest(Request):
-    """A request whose `json()` is strict and whose body is counted, and timed as a whole, while it arrives."""
+    """A request with strict `json()`. Its body has a size limit, and a timeout for the whole of it."""
 
     def __init__(self, scope: Scope, receive: Receive, timeout_s: float, limits: BodyLimits = DEFAULT_LIMITS) -> None:
         super().__init__(scope, _counted(receive, timeout_s, limits.max_bytes))
         self._limits = limits
 
     async def json(self) -> Any:  # noqa: ANN401  # JSON is anything
-        """The parsed body; raises as `parsed` does."""
+        """Return the parsed body. Raises as `parsed` does."""
         if not hasattr(self, "_document"):
             self._document = await self.parsed({JSON: parse_json})
         return self._document
 
     async def parsed(self, parsers: Mapping[str, Callable[[bytes], Parsed]]) -> Parsed:
-        """What the parser of the body's media type makes of it; what may be long is parsed in a thread.
+        """Parse the body with the parser of its media type; in a thread if the route allows large bodies.
 
         Raises:
-            InvalidInput: the parser refuses the body, or it is JSON with too many values.
-            HTTPException: 408 where the body takes too long; 413 over the route's limit; 415 for other media types,
-                charsets and encodings.
+            InvalidInput: the parser rejects the body, or it is JSON with too many values.
+            HTTPException: 408 if the body takes too long, 413 if it exceeds the route's limit, 415 for other media
+                types, charsets and encodings.
         """
         media_type = self.media_type(parsers.keys())
         body = await self.body()
@@ -81,7 +81,7 @@ class StrictRequest(Request):
         return await asyncio.to_thread(parse) if self._limits.max_bytes > MAX_BYTES else parse()
 
     async def check_form(self) -> None:
-        """Raises as `parsed` does, and InvalidInput for a form that two readers could understand differently."""
+        """Check that the form has no duplicate names and is UTF-8. Raises as `parsed` does."""
         self.media_type({FORM})
         body = await self.body()
         fields = parse_qsl(body.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
@@ -89,18 +89,18 @@ class StrictRequest(Request):
         if not is_percent_text(body):
             problem = "is not UTF-8"
         elif len(set(names)) < len(names):
-            problem = "holds a name twice"
+            problem = "has a duplicate name"
         else:
             return
         raise InvalidInput("The request is not valid", (Problem("body", problem),))
 
     def media_type(self, known: Collection[str]) -> str:
-        """That of the body, one of `known`; raises as `parsed` does."""
+        """Return the media type of the body, one of `known`. Raises as `parsed` does."""
         return _media_type(self.headers, known, self._limits.max_bytes)
 
 
 def is_percent_text(encoded: bytes) -> bool:
-    """Whether what is percent-encoded is UTF-8: readers put other characters for what is not, and go on."""
+    """Return whether the decoded text is UTF-8. Parsers silently replace invalid bytes."""
     try:
         unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:
@@ -109,10 +109,10 @@ def is_percent_text(encoded: bytes) -> bool:
 
 
 def check_values(body: bytes, most: int) -> None:
-    """Refuses a JSON text with more values, without parsing it: every value but the first follows one of `,[{`.
+    """Reject a JSON text with more than `most` values, without parsing it: each but the first follows one of `,[{`.
 
     Raises:
-        InvalidInput: there are more.
+        InvalidInput: the text has more values.
     """
     if sum(map(body.count, (b",", b"[", b"{"))) < most:  # counts those inside strings too
         return
@@ -123,11 +123,15 @@ def check_values(body: bytes, most: int) -> None:
         else:
             values += 1
         if values > most or strings > 2 * most:  # valid JSON has at most two strings for each value
-            _refuse(f"holds more than {most:,} values")
+            _refuse(f"has more than {most:,} values")
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
-    """One JSON document in UTF-8, without duplicate keys, NaN, lone surrogates, NUL or absurd numbers and depths."""
+    """Parse one JSON document in UTF-8.
+
+    Raises:
+        InvalidInput: it has duplicate keys, NaN, lone surrogates, NUL, numbers out of range, or is nested too deep.
+    """
     if not body:
         _refuse("is required")
     try:
@@ -136,7 +140,7 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
             object_pairs_hook=_unique,
             parse_float=_decimal,
             parse_int=_integer,
-            parse_constant=lambda _: _refuse("holds a number that is not finite"),
+            parse_constant=lambda _: _refuse("has a number that is not finite"),
         )
     except UnicodeDecodeError:
         _refuse("is not UTF-8")
@@ -167,7 +171,7 @@ def _counted(receive: Receive, timeout_s: float, max_bytes: int) -> Receive:
         if size > max_bytes:
             raise HTTPException(413)
         if not message.get("more_body", False):
-            deadline = None  # what comes after the body is the end of the connection
+            deadline = None  # after the body, the next message is the disconnect
         return message
 
     return counted
@@ -193,13 +197,13 @@ def _media_type(headers: Mapping[str, str], known: Collection[str], max_bytes: i
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        _refuse("holds a key twice")
+        _refuse("has a duplicate key")
     return document
 
 
 def _integer(literal: str) -> int:
     if len(literal.lstrip("-")) > MAX_DIGITS:
-        _refuse(f"holds an integer of more than {MAX_DIGITS} digits")
+        _refuse(f"has an integer with more than {MAX_DIGITS} digits")
     return int(literal)
 
 
@@ -208,14 +212,14 @@ def _decimal(literal: str) -> Decimal:
         number = Decimal(literal)
         if number.is_zero() or _SMALLEST_EXPONENT <= number.adjusted() < MAX_DIGITS:
             return number
-    _refuse("holds a number out of range or of too many digits")
+    _refuse("has a number that is out of range or has too many digits")
 
 
 def _check(value: object, depth: int) -> None:
     match value:
         case str():
             if _NOT_TEXT.search(value):
-                _refuse("holds a text with NUL or half a surrogate pair")
+                _refuse("has a text with a NUL character or half of a surrogate pair")
         case dict() | list():
             if depth == MAX_DEPTH:
                 _refuse(f"is nested deeper than {MAX_DEPTH} levels")

@@ -39,5 +39,5 @@ def _text(registry: CollectorRegistry) -> Response:
 
 
 def _admit(request: Request) -> None:
-    if not cast(MetricsSettings, request.app.state.may_scrape).admit(request.scope):
+    if not cast(MetricsSettings, request.app.state.may_scrape).allows(request.scope):
         raise Unauthenticated("A valid bearer token is required")

@@ -1,1 +1,1 @@
-"""Wire types, by subject. Their names are those of the OpenAPI document."""
+"""Request and response models, one module per subject. The OpenAPI document uses their names."""

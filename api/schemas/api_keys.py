@@ -14,20 +14,22 @@ Scope: TypeAlias = Literal["results:read", "webhooks:manage"]
 
 def _distinct(given: list[str]) -> list[str]:
     if len(set(given)) != len(given):
-        raise ValueError("must not name a scope twice")
+        raise ValueError("must not list a scope twice")
     return given
 
 
 class ApiKeyRequest(Input):
-    name: str = Field(min_length=1, max_length=64, description="What the key is for", examples=["results to our LMS"])
+    name: str = Field(
+        min_length=1, max_length=64, description="The purpose of the key", examples=["results to our LMS"]
+    )
     scopes: Annotated[list[Scope], AfterValidator(_distinct)] = Field(
-        min_length=1, max_length=2, description="What the key may be used for"
+        min_length=1, max_length=2, description="The groups of routes that the key may use"
     )
     expires_in_days: int = Field(default=DEFAULT_DAYS, ge=1, le=MAX_DAYS)
 
 
 class ApiKey(Output):
-    """`prefix` is how the key begins, `last_used_at` is exact to five minutes."""
+    """An API key. `prefix` is the start of the key. `last_used_at` is accurate to five minutes."""
 
     api_key_id: Id
     name: str
@@ -43,12 +45,12 @@ class ApiKeyWithSecret(ApiKey):
 
     key: str | None = Field(
         default=None,
-        description="Shown in this answer and never again: a replayed one is without it",
+        description="The key. Only this response contains it; a replay of the response does not",
         examples=["mck_…"],
     )
 
 
 class ApiKeyList(Output):
-    """All of the organization that are not revoked, oldest first."""
+    """All keys of the organization that are not revoked, oldest first."""
 
     items: list[ApiKey]

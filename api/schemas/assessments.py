@@ -1,4 +1,4 @@
-"""Starting, answering and following an assessment."""
+"""Schemas for starting, answering and following an assessment."""
 
 import json
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -14,11 +14,11 @@ MAX_METADATA_BYTES: Final = 4096
 MAX_RESPONSES: Final = 200
 
 Status: TypeAlias = Literal["in_progress", "awaiting_async", "completed", "failed"]
-"""Inline, because the document gives the name AssessmentStatus to a payload."""
+"""Inline, because the OpenAPI document uses the name AssessmentStatus for a response."""
 
 
-def _small(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Plain JSON within the bound; numbers of metadata are nobody's answers, so doubles do."""
+def _bounded(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata as plain JSON, with numbers as doubles; raise ValueError if it is too large."""
     text = json.dumps(metadata, default=float, ensure_ascii=False)
     if len(text.encode()) > MAX_METADATA_BYTES:
         raise ValueError(f"must not exceed {MAX_METADATA_BYTES} bytes")
@@ -34,28 +34,33 @@ SENT_SCHEMA: Final = {"oneOf": [*ANSWER_SCHEMA["oneOf"], {"type": "null"}]}
 
 class AssessmentStartRequest(Input):
     role_id: Id = Field(examples=["0f8c6c57-6a34-5f4e-9d53-1f1f2a4c9a11"])
-    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field(
-        default={}, description="Anything the client wants to keep with the assessment, at most 4 KiB of JSON"
+    metadata: Annotated[dict[str, Any], AfterValidator(_bounded)] = Field(
+        default={}, description="Data that the client stores with the assessment, at most 4 KiB of JSON"
     )
 
 
 class AssessmentResponseItem(Input):
     question_id: Id
     answer: Annotated[Any, WithJsonSchema(SENT_SCHEMA)] = Field(
-        description='By the question\'s `answer_format`: a choice, `{"choices": [...]}`, a number or a text. `null`, or'
-        " a text without a visible character, clears the stored answer. Numbers are rounded to 15 significant digits",
+        description='In the question\'s `answer_format`: a choice, `{"choices": [...]}`, a number or a text.'
+        " `null`, or a text without visible characters, deletes the stored answer. Numbers are rounded to 15"
+        " significant digits",
         examples=["HAVING"],
     )
-    submitted_at: Moment | None = Field(default=None, description="The client's own clock; kept as a claim only")
+    submitted_at: Moment | None = Field(
+        default=None, description="The time by the client's clock. It is stored, but has no effect"
+    )
 
 
 class AssessmentResponseBatch(Input):
     responses: list[AssessmentResponseItem] = Field(min_length=1, max_length=MAX_RESPONSES)
-    completed: bool = Field(default=False, description="Hands the assessment in; nothing can be changed afterwards")
+    completed: bool = Field(
+        default=False, description="`true` submits the assessment. Answers cannot change after that"
+    )
 
 
 class AnswerFormat(Output):
-    """What may be answered; only the fields of its kind are present."""
+    """The form of an answer. Only the fields of its `kind` are present."""
 
     kind: Literal["single", "multiple", "number", "scale", "text"]
     choices: list[str] | None = None
@@ -81,7 +86,7 @@ class AnswerFormat(Output):
 
 
 class QuestionSnapshot(Output):
-    """A question as it stood when the assessment started. `rubric` tells how it is judged, never the key."""
+    """A question as it was when the assessment started. `rubric` shows how it is graded, without the right answer."""
 
     question_id: Id
     type: Literal["multiple_choice", "essay", "profile"]
@@ -118,12 +123,12 @@ class StoredAnswer(Output):
 
     @classmethod
     def of(cls, item: Item) -> "StoredAnswer":
-        """In the shape it was sent in; the item has an answer."""
+        """Return the answer of the item, which must have one, in the form in which the client sent it."""
         return cls(question_id=item.question.id, answer=None if item.answer is None else answer_json(item.answer))
 
 
 class AssessmentQuestions(Output):
-    """What a client needs to go on after a break: the questions and the answers stored so far."""
+    """The questions and the stored answers, so that a client can continue after a break."""
 
     assessment_id: Id
     status: Status
@@ -133,7 +138,7 @@ class AssessmentQuestions(Output):
 
 
 class AssessmentSubmissionAck(Output):
-    """`async_job_enqueued` is true once the submission is committed, whether or not the engine knows already."""
+    """`async_job_enqueued` is true when the submission is stored, even if the workflow engine is unavailable."""
 
     assessment_id: Id
     status: Literal["in_progress", "awaiting_async", "completed"]
@@ -147,7 +152,7 @@ class Progress(Output):
 
 
 class AssessmentStatus(Output):
-    """`stage` is the live one where the engine tells it in time."""
+    """The status of an assessment. `stage` is the current step; it is absent if the workflow engine does not answer."""
 
     assessment_id: Id
     role_id: Id

@@ -1,4 +1,4 @@
-"""The types both directions of the wire share: canonical ids, moments with an offset, exact numbers."""
+"""Field types and base classes of request and response models: canonical ids, times with an offset, exact numbers."""
 
 import re
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ def _moment(value: object) -> object:
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
-            raise ValueError("is not a time that exists") from None
+            raise ValueError("is not a valid time") from None
     return value
 
 
@@ -57,23 +57,23 @@ VisibleText = Annotated[str, AfterValidator(_visible)]
 """A text with at least one visible character."""
 
 Comment = Annotated[str | None, AfterValidator(lambda value: None if value is None or is_blank(value) else value)]
-"""A text that may be absent; a blank one counts as absent."""
+"""An optional text. A blank text becomes None."""
 
 
 Id = Annotated[UUID, BeforeValidator(_canonical), WithJsonSchema({"type": "string", "format": "uuid"})]
 """A UUID in lower-case canonical form; no braces, no `urn:uuid:`, no upper case."""
 
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
-"""RFC 3339 with an offset, kept in UTC."""
+"""An RFC 3339 time with an offset, converted to UTC."""
 
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
-"""An exact decimal inside, a JSON number outside."""
+"""An exact decimal in Python, a number in JSON."""
 
 
 class KnownFields(BaseModel):
-    """A model that refuses unknown fields with one error, before it validates anything.
+    """A model that rejects unknown fields with one error, before any other validation.
 
-    Pydantic makes an error for each unknown field, which takes seconds for a body of 50,000.
+    Pydantic creates an error for each unknown field, which takes seconds for a body with 50,000 of them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -82,38 +82,38 @@ class KnownFields(BaseModel):
     @classmethod
     def _refuse_unknown(cls, data: object) -> object:
         if isinstance(data, dict) and not data.keys() <= cls.model_fields.keys():
-            raise ValueError("has a field that is not known")  # its name is input
+            raise ValueError("has an unknown field")  # its name is not repeated, because it is input
         return data
 
 
 class Input(KnownFields):
-    """A body: exact types, known fields only, and no error that repeats the input."""
+    """A request body: strict types and known fields only. Errors do not repeat the input."""
 
     model_config = ConfigDict(strict=True)
 
 
 class QueryInput(KnownFields):
-    """A query string: values arrive as text, and unknown fields are refused."""
+    """A query string: values are texts, and unknown fields are rejected."""
 
 
 def digits(value: object) -> object:
-    """Accepts `25`, not `25.0`, `+25` or digits of other scripts."""
+    """Accept `25`, but not `25.0`, `+25` or digits of other scripts."""
     if isinstance(value, str) and not _DIGITS.fullmatch(value):
         raise ValueError("must be a whole number")
     return value
 
 
 def boolean(value: object) -> object:
-    """Accepts `true` and `false`, not `yes`, `1` or `on`."""
+    """Accept `true` and `false`, but not `yes`, `1` or `on`."""
     if isinstance(value, str) and value not in ("true", "false"):
         raise ValueError("must be true or false")
     return value
 
 
 class Output(BaseModel):
-    """What clients get. Absent optional fields are left out rather than null."""
+    """A response body. Optional fields without a value are omitted."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     shown_once: ClassVar[frozenset[str]] = frozenset()
-    """Fields that hold secrets: whoever gets the answer again gets it without them."""
+    """Fields with secrets. A replayed response omits them."""

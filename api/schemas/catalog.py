@@ -1,4 +1,4 @@
-"""Roles, credentials, imports and searches as clients see them."""
+"""Schemas of roles, credentials, imports and searches."""
 
 from typing import Any, Final, Literal
 
@@ -9,7 +9,7 @@ from persistence.content.catalog_rows import MAX_ROWS, ImportEntry, Outcome
 
 
 class SkillTarget(Output):
-    """`target` 0..1 is the level a role needs; `importance` weighs the skill among the role's."""
+    """A skill of a role. `target` 0..1 is the required score. `importance` is the skill's weight within the role."""
 
     skill: str
     description: str
@@ -40,7 +40,7 @@ class Credential(Output):
     hours: Number
     source_uri: str
     prerequisites: list[Id]
-    embedding_vector_ref: str | None = Field(default=None, description="The embedding artifact of its text, if any")
+    embedding_vector_ref: str | None = Field(default=None, description="Reference of the embedding of its text, if any")
 
 
 class CredentialList(Output):
@@ -52,11 +52,16 @@ class CredentialList(Output):
 
 class SearchItem(Output):
     credential: Credential
-    similarity: float | None = Field(default=None, description="Cosine, -1..1; absent where words alone found it")
+    similarity: float | None = Field(
+        default=None, description="Cosine similarity, -1..1. Absent for a match by keywords only"
+    )
 
 
 class SearchResponse(Output):
-    """Best first. `degraded` searches are less than they could be; `degraded_reason` says why."""
+    """Results, best first. In a `degraded` search a part did not work, so results may be worse or missing.
+
+    `degraded_reason` says which part.
+    """
 
     items: list[SearchItem]
     degraded: bool
@@ -71,29 +76,30 @@ class ImportCounts(Output):
 
 
 class ImportedRow(Output):
-    """`row` counts from 1; a CSV's header is not counted."""
+    """`row` counts from 1, without the CSV header."""
 
     row: int
     key: str
     status: Outcome
-    warnings: list[str] = Field(description="What is allowed, and perhaps not meant")
+    warnings: list[str] = Field(description="Values that are valid but may be mistakes")
 
 
 class Detected(Output):
-    """How a CSV was read. With `windows-1252`, check that letters with accents came out right."""
+    """The detected CSV format. With `windows-1252`, check that letters with accents are right."""
 
     encoding: Literal["utf-8", "utf-16", "windows-1252"]
     delimiter: Literal["comma", "semicolon", "tab"]
 
 
 class ImportResponse(Output):
-    """All rows of an import were taken in. What it added or changed can be found by meaning once it is embedded."""
+    """An import whose rows are all stored. Search by meaning finds new and changed entries after their embedding."""
 
     import_id: Id = Field(validation_alias="id")
     status: Literal["queued", "running", "succeeded", "failed"] = Field(
-        description="Of the embedding: `queued` before the first vector, `running` before the last, then `succeeded`"
+        description="State of the embedding: `queued` before the first vector, `running` until the last, then"
+        " `succeeded`"
     )
-    pending: int = Field(description="Entries without a vector of their text")
+    pending: int = Field(description="Entries that have no vector yet")
     counts: ImportCounts
     rows: list[ImportedRow]
     detected: Detected | None = Field(default=None, description="Absent for JSON")
@@ -101,7 +107,7 @@ class ImportResponse(Output):
     completed_at: Moment | None = None
 
 
-_ENTRY: Final = ImportEntry.model_json_schema() | {"description": "With `active` false only `key` is looked at"}
+_ENTRY: Final = ImportEntry.model_json_schema() | {"description": "With `active` false, only `key` is read"}
 IMPORT_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -120,4 +126,4 @@ IMPORT_BODY: Final[dict[str, Any]] = {
         },
     }
 }
-"""For the document: the route reads the body itself, because it may be either."""
+"""For the OpenAPI document: the route parses the body itself, because it accepts JSON and CSV."""

@@ -1,8 +1,9 @@
-"""Reads a table of credentials as CSV: every row as JSON would have it, so that one set of rules judges both.
+"""Parse a CSV table of credentials into the same rows as a JSON import, so that both have the same validation.
 
 The table has a header (RFC 4180). `api.schemas.csv_format` detects encoding and separator. Names in one cell are
-separated by `|`. White space around a value is dropped. So are blank rows and columns at the end, which spreadsheets
-add. An empty cell says nothing. The body is read line by line, so that its limits apply before it takes memory.
+separated by `|`. White space around a value is removed, and so are blank rows, and blank columns at the end, which
+spreadsheets add. An empty cell is an absent field. The body is read line by line, so that its limits apply before it
+takes memory.
 """
 
 import csv
@@ -21,13 +22,13 @@ from persistence.content.catalog_rows import COLUMNS, MAX_ROWS, REQUIRED
 CSV: Final = "text/csv"
 SEPARATOR: Final = "|"
 WITHDRAWS: Final = frozenset({"key", "active"})
-"""The columns of a table that only withdraws."""
+"""The columns of a table that only withdraws credentials."""
 MAX_COLUMNS: Final = 100
 MAX_LINES: Final = 1_100_000
-"""A spreadsheet has 1,048,576 rows, and may export all of them."""
+"""A spreadsheet may export all its 1,048,576 rows."""
 MAX_RECORD_CHARS: Final = 256 * 1024
-"""The characters of a row with its separators and quotes: at most half of them can be cells."""
-_REFUSED: Final = "The body is not an acceptable CSV"
+"""Characters of a row with its separators and quotes, so a row has at most half as many cells."""
+_REFUSED: Final = "The CSV is not valid"
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _MAX_NAME_CHARS: Final = 64
 _BLANKS: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u2060\ufeff"
@@ -35,17 +36,17 @@ _BLANKS: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """The rows as JSON would have them, in their order, without blank ones; and the format that was detected."""
+    """The rows in their order, without blank ones, as in a JSON import; and the detected format."""
 
     rows: list[object]
     detected: CsvFormat
 
 
 def parse_csv(body: bytes) -> Table:
-    """Read the table.
+    """Parse the table.
 
     Raises:
-        InvalidInput: it is not such a table.
+        InvalidInput: the body is not a valid table.
     """
     try:
         codec = detect_codec(body)
@@ -60,7 +61,7 @@ def parse_csv(body: bytes) -> Table:
 
 
 class _Lines:
-    """The lines of the body. Refuses too many of them, and too long a record, which may take several lines."""
+    """The lines of the body, with a limit on their number and on the length of a record, which may have many lines."""
 
     def __init__(self, body: bytes, codec: str) -> None:
         if count_line_ends(body, codec) > MAX_LINES:
@@ -81,7 +82,7 @@ class _Lines:
         if self._record_chars > MAX_RECORD_CHARS:
             _refuse(f"has more than {MAX_RECORD_CHARS:,} characters in a row, which ends at line {self.number:,}")
         if "\0" in line:
-            _refuse("holds NUL; UTF-16 needs a byte order mark")
+            _refuse("contains a NUL character; UTF-16 needs a byte order mark")
         return line
 
     def first_not_blank(self) -> str:
@@ -100,7 +101,7 @@ def _refuse(problem: str) -> NoReturn:
 
 
 def _records(lines: _Lines, before: Sequence[str], delimiter: str) -> Iterator[list[str]]:
-    """The cells of every row that is not blank; `before` are lines that were read already."""
+    """Yield the cells of every row that is not blank. `before` are lines that were already read."""
     reader = csv.reader(chain(before, lines), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
@@ -122,7 +123,7 @@ def _header(cells: Sequence[str], detected: CsvFormat) -> list[str]:
         if name not in COLUMNS:
             problems.append(Problem("header", f"column {place} is not one of {', '.join(COLUMNS)}"))
         elif name in header[: place - 1]:
-            problems.append(Problem("header", f"column {place} is {name} once more"))
+            problems.append(Problem("header", f"column {place} repeats {name}"))
     if set(header) != WITHDRAWS:
         problems += [Problem("header", f"has no column {name}") for name in REQUIRED if name not in header]
     if problems:
@@ -136,7 +137,7 @@ def _name(cell: str) -> str:
 
 
 def _without_blank_end(cells: Sequence[str], fewest: int) -> Sequence[str]:
-    """The cells without blank ones at their end, but at least the `fewest` first."""
+    """Remove blank cells from the end, but keep at least the first `fewest` cells."""
     end = len(cells)
     while end > fewest and is_blank(cells[end - 1]):
         end -= 1
@@ -156,17 +157,17 @@ def _rows(records: Iterator[list[str]], header: Sequence[str], delimiter: str) -
             values = ((name, cell.strip(_BLANKS)) for name, cell in zip(header, cells, strict=True))
             rows.append({name: _value(name, cell, delimiter) for name, cell in values if cell})
     if ragged:
-        raise InvalidInput(f"{_REFUSED}: {len(ragged):,} rows are ragged", tuple(ragged))
+        raise InvalidInput(f"{_REFUSED}: {len(ragged):,} rows have a wrong number of cells", tuple(ragged))
     return rows
 
 
 def _value(name: str, cell: str, delimiter: str) -> object:
-    """What is not of the column's type stays text, which the row's check refuses by the column's name."""
+    """Convert the cell to the column's type. An invalid value stays text, which row validation rejects."""
     match name:
         case "skills" | "prerequisites":
             return [part.strip(_BLANKS) for part in cell.split(SEPARATOR)]
         case "hours":
-            # Where a comma is the decimal point, spreadsheets separate columns by something else.
+            # Spreadsheets that write a decimal comma use another column separator.
             number = cell if delimiter == COMMA else cell.replace(",", ".", 1)
             return Decimal(number) if _NUMBER.fullmatch(number) else cell
         case "active" if cell.lower() in {"true", "false"}:

@@ -1,4 +1,4 @@
-"""Detects how a CSV is written: its encoding, and the character that separates its columns."""
+"""Detect the encoding and the column separator of a CSV."""
 
 import codecs
 import csv
@@ -11,17 +11,17 @@ from typing import Final
 
 COMMA: Final = ","
 DELIMITERS: Final = {COMMA: "comma", ";": "semicolon", "\t": "tab"}
-"""The separators that are read, and their names."""
+"""The supported separators and their names."""
 WINDOWS: Final = "windows-1252"
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(?P<delimiter>.)"?\s*', re.IGNORECASE)
-"""Excel's own first line, which names the separator."""
+"""The optional first line of Excel, which names the separator."""
 _CHUNK: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvFormat:
-    """`codec` decodes the body, without its byte order mark. `has_separator_line`: the first line is `sep=…`."""
+    """The format of a CSV. `codec` is a Python codec; `has_separator_line` means that the first line is `sep=…`."""
 
     codec: str
     delimiter: str
@@ -29,7 +29,7 @@ class CsvFormat:
 
     @property
     def encoding(self) -> str:
-        """The name for people: `utf-8`, `utf-16` or `windows-1252`."""
+        """The name in responses: `utf-8`, `utf-16` or `windows-1252`."""
         return self.codec.removesuffix("-sig")
 
     @property
@@ -41,12 +41,12 @@ def detect_codec(body: bytes) -> str:
     """Detect the encoding: by the byte order mark, else UTF-8 if the body is valid UTF-8, else Windows-1252.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the body is not valid in any of them.
     """
     for mark, codec in _MARKS:
         if body.startswith(mark):
             if not _is_valid(body, codec):
-                raise ValueError(f"has the byte order mark of {codec.removesuffix('-sig')} and is not valid")
+                raise ValueError(f"has the byte order mark of {codec.removesuffix('-sig')}, but invalid characters")
             return codec
     if _is_valid(body, "utf-8"):
         return "utf-8"
@@ -56,10 +56,10 @@ def detect_codec(body: bytes) -> str:
 
 
 def detect_format(codec: str, first_line: str, columns: Collection[str]) -> CsvFormat:
-    """Detect the separator: by a line `sep=…`, else the one that finds most of the known `columns` in the header.
+    """Detect the separator: from a line `sep=…`, else the one that yields most known `columns` in the header.
 
     Raises:
-        ValueError: the line names another separator.
+        ValueError: the line `sep=…` names an unsupported separator.
     """
     named = _SEPARATOR_LINE.fullmatch(first_line)
     if named and named["delimiter"] not in DELIMITERS:
@@ -68,7 +68,7 @@ def detect_format(codec: str, first_line: str, columns: Collection[str]) -> CsvF
     def known_columns(delimiter: str) -> int:
         try:
             header = next(csv.reader([first_line], delimiter=delimiter), [])
-        except csv.Error:  # a cell that is too long
+        except csv.Error:  # a cell is too long
             return 0
         return len({cell.strip() for cell in header}.intersection(columns))
 
@@ -77,12 +77,12 @@ def detect_format(codec: str, first_line: str, columns: Collection[str]) -> CsvF
 
 
 def open_text(body: bytes, codec: str) -> io.TextIOWrapper:
-    """The text of the body, decoded while it is read; line ends stay as they are."""
+    """Open the body as text, which is decoded while it is read. Line ends are not changed."""
     return io.TextIOWrapper(io.BytesIO(body), encoding=codec, newline="")
 
 
 def count_line_ends(body: bytes, codec: str) -> int:
-    """About how many lines the body has: LF, CR or CRLF ends one."""
+    """Return the approximate number of lines. LF, CR or CRLF ends a line."""
     return sum(max(chunk.count("\n"), chunk.count("\r")) for chunk in _chunks(body, codec))
 
 
@@ -100,7 +100,7 @@ def _chunks(body: bytes, codec: str) -> Iterator[str]:
 
 
 def _is_damaged_utf8(body: bytes) -> bool:
-    """Whether invalid UTF-8 holds at least as many valid multi-byte characters as invalid bytes."""
+    """Return whether invalid UTF-8 has at least as many valid multi-byte characters as invalid bytes."""
     text = body.decode(errors="replace")
     invalid = text.count("\ufffd")
     return len(text) - len(text.encode("ascii", "ignore")) - invalid >= invalid

@@ -1,4 +1,4 @@
-"""Opaque positions in a list, so that a page stays right while rows are added before it."""
+"""Opaque cursors for lists, so that pages stay correct while rows are added."""
 
 import base64
 import json
@@ -24,16 +24,16 @@ def encode(created_at: datetime, row_id: UUID) -> str:
 
 
 def page(views: Sequence[View], limit: int, id_of: Callable[[View], UUID]) -> tuple[Sequence[View], str | None]:
-    """The first `limit` of the views, and the cursor of the next page if there are more of them."""
+    """Return the first `limit` views, and the cursor of the next page if there are more views."""
     shown = views[:limit]
     return shown, encode(shown[-1].created_at, id_of(shown[-1])) if len(views) > limit else None
 
 
 def decode(cursor: str) -> tuple[datetime, UUID]:
-    """The position.
+    """Return the position of a cursor.
 
     Raises:
-        InvalidInput: it is not a cursor of ours.
+        InvalidInput: the cursor is malformed.
     """
     try:
         created_at, row_id = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))

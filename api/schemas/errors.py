@@ -1,14 +1,20 @@
-"""The error body and the answers that routes document."""
+"""The error body, and the error responses that routes document."""
 
 from typing import Any, Final
 
 from api.schemas.base import Output
 
+UNSUPPORTED_BODY: Final = (
+    "The body must have a media type that this route accepts, in UTF-8 and without a content encoding"
+)
+"""The message for status 415."""
+
 
 class FieldProblem(Output):
-    """`field` is a dotted path such as `responses.0.answer`; in an import it is a column of the `row`, from 1.
+    """A problem with one field. `field` is a dotted path such as `responses.0.answer`.
 
-    `question_id` names the question whose answer is refused.
+    In an import, `field` is a column and `row` the row, counted from 1. `question_id` is the question whose answer is
+    invalid.
     """
 
     field: str
@@ -19,7 +25,7 @@ class FieldProblem(Output):
 
 
 class ErrorResponse(Output):
-    """`error_code` is stable; `details` lists fields for invalid input, and names ids for some conflicts."""
+    """An error. `error_code` is stable. `details` lists fields for invalid input, or ids for some conflicts."""
 
     error_code: str
     message: str
@@ -35,40 +41,40 @@ _EXAMPLES: Final = {
     409: ("ASSESSMENT_409", "Assessment is completed, answers are no longer accepted"),
     410: ("ERASED_410", "The account is being erased"),
     413: ("PAYLOAD_TOO_LARGE_413", "The body is too large"),
-    415: ("UNSUPPORTED_MEDIA_TYPE_415", "The body must be of a type that the route takes, in UTF-8 without encoding"),
+    415: ("UNSUPPORTED_MEDIA_TYPE_415", UNSUPPORTED_BODY),
     422: ("IDEMPOTENCY_422", "This idempotency key was sent with another body"),
-    429: ("RATE_LIMIT_429", "Too many requests; Retry-After tells when to go on"),
-    431: ("HEADERS_TOO_LARGE_431", "The headers are too large"),
-    500: ("INTERNAL_500", "Something went wrong on our side"),
-    503: ("STORAGE_503", "The database is away or overloaded"),
+    429: ("RATE_LIMIT_429", "Too many requests. Try again after the seconds in Retry-After"),
+    431: ("HEADERS_TOO_LARGE_431", "Request line and headers exceed 32 KiB"),
+    500: ("INTERNAL_500", "An unexpected error occurred. Report it with the id in X-Request-Id"),
+    503: ("STORAGE_503", "The database is unavailable or overloaded"),
 }
 
 _DESCRIPTIONS: Final = {
-    400: "The input is not valid; `details` names every field",
-    401: "No token, or one that is not valid (any more)",
-    403: "The caller's role, or the scopes of its API key, do not allow this route; `PASSWORD_CHANGE_REQUIRED`: a new"
-    " password has to be chosen first",
-    404: "It does not exist or is not the caller's to see",
-    408: "The body took too long to arrive",
-    409: "The state does not allow this, or a request with the same idempotency key is being worked on",
-    410: "The person is being erased: nothing more is written about them",
-    413: "The body has more than 1 MiB; than 16 KiB where tokens are given, than 20 MiB where a catalogue is imported",
-    415: "The body is not of a type that the route takes, in UTF-8 without encoding",
-    422: "The idempotency key came with another body before",
-    429: "More requests than the caller may make",
-    431: "Request line and headers have more than 32 KiB; what has no head that can be read has no `X-Request-Id`",
-    500: "A fault on our side; X-Request-Id finds it in the log",
-    503: "The database is away or overloaded; Retry-After tells when to try again",
+    400: "The input is invalid. `details` lists the fields",
+    401: "The token is missing, invalid or expired",
+    403: "The user's role, or the scopes of the API key, do not allow this route. `PASSWORD_CHANGE_REQUIRED`: the user"
+    " must choose a new password first",
+    404: "The resource does not exist, or the caller may not see it",
+    408: "The body did not arrive in time",
+    409: "The current state does not allow this, or a request with the same idempotency key is in progress",
+    410: "The user's account is being erased. It accepts no more changes",
+    413: "The body is too large: the limit is 1 MiB; 16 KiB for passwords and tokens, 20 MiB for catalogue imports",
+    415: "The body's media type, charset or content encoding is not accepted by this route",
+    422: "The idempotency key was used before with another body",
+    429: "The caller has used up a rate limit. Try again after the seconds in `Retry-After`",
+    431: "Request line and headers exceed 32 KiB. Unreadable headers get a response without `X-Request-Id`",
+    500: "An unexpected error on the server. Report it with the id in `X-Request-Id`",
+    503: "A service is unavailable or overloaded. Try again after the seconds in `Retry-After`",
 }
 
 
 _ALWAYS: Final = (400, 429, 431, 500, 503)
 _IMPLIED: Final = {413: 408, 422: 410}
-"""A body may be too slow where it may be too long; a key is kept for nobody who is being erased."""
+"""Every route with a body may also return 408. Every route with an idempotency key may also return 410."""
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of a route's errors, to which those are added that it cannot be without."""
+    """Return the documentation of a route's errors: the given statuses and those that every such route may return."""
     implied = [_IMPLIED[status] for status in statuses if status in _IMPLIED]
     return {status: _answer(status) for status in sorted({*statuses, *implied, *_ALWAYS})}
 

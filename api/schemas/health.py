@@ -1,4 +1,4 @@
-"""Liveness and readiness."""
+"""Schemas of liveness and readiness."""
 
 from typing import Literal
 
@@ -14,31 +14,33 @@ class Health(Output):
 
 
 class QueueState(Output):
-    served: bool = Field(description="A worker asked for work within the last 70 s, as it does at least every 60 s")
-    waiting: int = Field(description="Tasks that no worker has taken, about")
-    oldest_s: float = Field(description="Age of the oldest of them in seconds")
+    served: bool = Field(description="A worker polled the queue in the last 70 s; workers poll at least every 60 s")
+    waiting: int = Field(description="Approximate number of tasks that no worker has started")
+    oldest_s: float = Field(description="Age of the oldest such task in seconds")
 
 
 class StepState(Output):
-    oldest_s: float = Field(description="Age of the oldest hand-in that is held at the step, in seconds")
-    lost_attempts: int = Field(description="Attempts that crashed their worker or ran out of time")
+    oldest_s: float = Field(description="Age in seconds of the oldest submission that waits at the step")
+    lost_attempts: int = Field(description="Attempts that crashed their worker or timed out")
 
 
 class Readiness(Output):
-    """Only Postgres decides readiness; the rest is reported beside it, as it was at most 2 s ago."""
+    """Only Postgres decides `status`. The other fields are for information and at most 2 s old."""
 
     status: Literal["ready", "unavailable"]
     postgres: UpOrDown
     temporal: UpOrDown
-    vector_store: Literal["weaviate", "pgvector"] = Field(description="Which one workers search first")
-    vector_store_state: UpOrDown = Field(description="While Weaviate is down, pgvector answers")
+    vector_store: Literal["weaviate", "pgvector"] = Field(description="The store that workers search first")
+    vector_store_state: UpOrDown = Field(description="If Weaviate is down, workers search pgvector")
     essay_grader: str | None = Field(
-        description="The models that workers grade essays with, `local` for the local grader; null while none says"
+        description="The models that workers grade essays with, `local` for the local grader; null if unknown"
     )
-    queues: dict[str, QueueState] | None = Field(description="By name; null where Temporal does not tell in time")
+    queues: dict[str, QueueState] | None = Field(
+        description="Task queues by name; null if Temporal does not answer in time"
+    )
     steps: dict[str, StepState] | None = Field(
-        description="Steps that have begun and not ended, of the 100 oldest hand-ins; null while Postgres is down"
+        description="Steps in progress of the 100 oldest submissions, by name; null if Postgres is down"
     )
     stalled: list[str] = Field(
-        description="Queues and steps without progress: a task nobody took for 60 s, a step not done after 120 s"
+        description="Queues and steps without progress: a task not started after 60 s, a step not done after 120 s"
     )

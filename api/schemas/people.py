@@ -1,4 +1,4 @@
-"""Who is calling, and the people of organizations."""
+"""Schemas of tokens, users, organizations and the credentials that users hold."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +21,7 @@ from domain.passwords import MAX_BYTES, MIN_CHARS, TOO_SHORT_OR_LONG, find_weakn
 MAX_LOCAL_CHARS: Final = 64
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL: Final = rf"^[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+)*@({_LABEL}\.)+{_LABEL}$"
-"""Addresses in ASCII, without the quoted and bracketed forms that nobody uses."""
+"""ASCII e-mail addresses, without the rare quoted and bracketed forms."""
 
 Role: TypeAlias = Literal["student", "advisor", "admin"]
 
@@ -32,8 +32,8 @@ def _address(value: str) -> str:
     return value
 
 
-def _strong(value: SecretStr, info: ValidationInfo) -> SecretStr:
-    """Refuses what is easily guessed, such as the address that was sent with the password."""
+def _not_weak(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    """Reject a password that is easy to guess, such as the e-mail address in the same request."""
     if problem := find_weakness(value.get_secret_value(), info.data.get("email", "")):
         raise ValueError(problem)
     return value
@@ -46,12 +46,12 @@ def _day(value: object) -> object:
         try:
             return date.fromisoformat(value)
         except ValueError:
-            raise ValueError("is not a day that exists") from None
+            raise ValueError("is not a valid date") from None
     return value
 
 
-def _not_to_come(value: date) -> date:
-    """Somewhere it is tomorrow already."""
+def _not_in_future(value: date) -> date:
+    """Reject future dates. Tomorrow in UTC is accepted, because of time zones ahead of it."""
     if value > datetime.now(UTC).date() + timedelta(days=1):
         raise ValueError("must not be in the future")
     return value
@@ -64,7 +64,7 @@ Email = Annotated[
 ]
 Password = Annotated[
     SecretStr,
-    AfterValidator(_strong),
+    AfterValidator(_not_weak),
     WithJsonSchema(
         {
             "type": "string",
@@ -72,8 +72,8 @@ Password = Annotated[
             "writeOnly": True,
             "minLength": MIN_CHARS,
             "maxLength": MAX_BYTES,
-            "description": f"It {TOO_SHORT_OR_LONG}, in Unicode's normal form C. It must be more than blanks,"
-            " than a few characters that repeat, and than the account's e-mail address",
+            "description": f"It {TOO_SHORT_OR_LONG}, in Unicode normal form C. It must not be blank, a repetition of a"
+            " few characters, or the account's e-mail address",
         }
     ),
 ]
@@ -82,7 +82,7 @@ RefreshToken = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class TokenResponse(Output):
-    """`expires_in` is that of the access token, in seconds. The refresh token gets the next pair, once."""
+    """`expires_in` is the lifetime of the access token in seconds. The refresh token returns a new pair, once."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  # the scheme's name
@@ -101,7 +101,8 @@ class Me(Output):
     role: Role
     organization_id: Id | None = None
     must_change_password: bool | None = Field(
-        default=None, description="True after somebody else has set the password; `POST /me/password` comes first then"
+        default=None,
+        description="True after an admin has set the password. The user must call `POST /me/password` first",
     )
 
 
@@ -116,38 +117,38 @@ class FirstAdmin(Input):
 
 
 class OrganizationRequest(Input):
-    """`admin` becomes the organization's first admin, who makes the accounts of the others."""
+    """`admin` is the organization's first admin, who creates the other accounts."""
 
     name: VisibleText = Field(min_length=1, max_length=128, pattern=r"\S")
     admin: FirstAdmin
 
 
 class UserRequest(Input):
-    """The initial password is the admin's to hand over; it is in no answer and in no log."""
+    """A new user. The admin gives the initial password to the user; responses and logs never contain it."""
 
     email: Email
     password: Password
     role: Role
     organization_id: Id | None = Field(
-        default=None, description="Where the caller is of the platform; others add to their own organization"
+        default=None, description="Only for platform admins; other admins create users in their own organization"
     )
 
 
-def _unchanged() -> Any:  # noqa: ANN401  # stands for any type, and is never read
+def _absent() -> Any:  # noqa: ANN401  # a default for fields of any type, never read
     return None
 
 
 class UserChange(Input):
-    """What is not sent stays as it is. Any change ends the person's sessions within a minute."""
+    """A change of a user. Absent fields do not change. Every change ends the user's sessions within a minute."""
 
-    role: Role = Field(default_factory=_unchanged)
-    status: Literal["active", "disabled"] = Field(default_factory=_unchanged)
-    password: Password = Field(default_factory=_unchanged)
+    role: Role = Field(default_factory=_absent)
+    status: Literal["active", "disabled"] = Field(default_factory=_absent)
+    password: Password = Field(default_factory=_absent)
 
     @model_validator(mode="after")
-    def _holds_something(self) -> "UserChange":
+    def _has_a_change(self) -> "UserChange":
         if not self.model_fields_set:
-            raise ValueError("must hold a field to change")
+            raise ValueError("must have at least one field to change")
         return self
 
 
@@ -189,11 +190,11 @@ class OrganizationList(Output):
 
 class HeldCredentialRequest(Input):
     credential_id: Id
-    earned_at: Annotated[Day, AfterValidator(_not_to_come)]
+    earned_at: Annotated[Day, AfterValidator(_not_in_future)]
 
 
 class HeldCredential(Output):
-    """`created_at` is when we were told."""
+    """A credential that a user already holds. `created_at` is when it was recorded."""
 
     credential_id: Id
     title: str
@@ -202,7 +203,7 @@ class HeldCredential(Output):
 
 
 class HeldCredentialList(Output):
-    """The newest entry first. `next_cursor` is absent on the last page."""
+    """Most recently recorded first. `next_cursor` is absent on the last page."""
 
     items: list[HeldCredential]
     next_cursor: str | None = None

@@ -1,4 +1,4 @@
-"""The audit trail, erasure and export."""
+"""Schemas of the audit trail and of erasure."""
 
 from typing import Any, Literal
 
@@ -8,26 +8,26 @@ from api.schemas.base import Id, Moment, Output
 
 
 class ErasureAck(Output):
-    """The erasure is committed and under way; `GET /users/{user_id}` answers 404 once it is done."""
+    """The erasure is stored and in progress. When it is complete, `GET /users/{user_id}` returns 404."""
 
     user_id: Id
     status: Literal["erasing"]
 
 
 class AuditEntry(Output):
-    """`details` holds ids, numbers and codes. `position` and `hash` follow when the entry is sealed."""
+    """`details` has ids, numbers and codes. `position` and `hash` are absent until the entry joins the hash chain."""
 
     audit_id: Id
     organization_id: Id | None = None
-    actor_id: Id | None = Field(default=None, description="Absent for what the system did")
+    actor_id: Id | None = Field(default=None, description="Absent for actions of the system")
     actor_role: str | None = None
     action: str = Field(examples=["assessment.completed"])
     resource_type: str
     resource_id: Id | None = None
-    correlation_id: str | None = Field(default=None, description="`X-Request-Id` of the request, where there was one")
+    correlation_id: str | None = Field(default=None, description="`X-Request-Id` of the request, if any")
     details: dict[str, Any] | None = None
-    position: int | None = Field(default=None, description="Its place in the chain of hashes, from 1")
-    hash: str | None = Field(default=None, description="SHA-256 over the hash before it, its position and its content")
+    position: int | None = Field(default=None, description="Position in the hash chain, from 1")
+    hash: str | None = Field(default=None, description="SHA-256 of the previous hash, the position and the content")
     created_at: Moment
 
 

@@ -1,4 +1,4 @@
-"""What people make of a recommendation."""
+"""Schemas of feedback on recommendations."""
 
 from typing import Literal
 
@@ -12,13 +12,13 @@ class RecommendationFeedbackRequest(Input):
     acceptance_status: Literal["accepted", "rejected", "pending"] | None = None
     comments: Comment = Field(default=None, max_length=4000)
     submitted_by_role: Literal["student", "advisor"] | None = Field(
-        default=None, description="Comes from the token; a body that says otherwise is refused"
+        default=None, description="Taken from the token. A different value is rejected"
     )
-    credential_id: Id | None = Field(default=None, description="One of the recommended items; absent: all of them")
+    credential_id: Id | None = Field(default=None, description="One of the recommended items. Absent: all of them")
 
 
 class RecommendationFeedbackResponse(Output):
-    """Every feedback is kept; `revision` is the result it speaks of."""
+    """The stored feedback. Earlier feedback remains. `revision` is the revision of the result that it refers to."""
 
     feedback_id: Id
     recommendation_id: Id
@@ -27,11 +27,11 @@ class RecommendationFeedbackResponse(Output):
 
 
 class Feedback(Output):
-    """What one person said. `comments` is absent where there were none, and where their author was erased."""
+    """The feedback of one user. `comments` is absent if the user wrote no comment or was erased."""
 
     feedback_id: Id
-    revision: int = Field(description="The result it speaks of")
-    credential_id: Id | None = Field(default=None, description="The item it speaks of; absent: all of them")
+    revision: int = Field(description="The revision of the result that it refers to")
+    credential_id: Id | None = Field(default=None, description="The item that it refers to. Absent: all of them")
     submitted_by: Id
     submitted_by_role: Literal["student", "advisor"]
     relevance_score: int

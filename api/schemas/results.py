@@ -1,4 +1,4 @@
-"""What a published result says. The stored document is served as it is; these types describe it."""
+"""Schemas of published results. The API returns the stored document unchanged; these models describe it."""
 
 from typing import Literal
 
@@ -28,7 +28,7 @@ class RagTrace(Output):
 
 
 class ProcessingMetrics(Output):
-    """Latencies in ms; `token_cost_cents` adds the known costs, `cost_complete` says whether that is all."""
+    """Latencies in ms. `token_cost_cents` is the sum of known costs; `cost_complete` is false if some are unknown."""
 
     total_latency_ms: int
     token_cost_cents: float
@@ -38,9 +38,9 @@ class ProcessingMetrics(Output):
 
 
 class SkillResult(Output):
-    """`score` 0..1 is null without evidence; `gap` is what is missing to the role's `target`.
+    """`score` 0..1 is null without evidence. `gap` is the role's `target` minus the score, at least 0.
 
-    `evidence` is what stands behind the score, in questions of weight 1; results published before it was kept lack it.
+    `evidence` is the weight of the answers behind the score, in questions of weight 1. Old results lack it.
     """
 
     skill: str
@@ -60,9 +60,9 @@ class CriterionScore(Output):
 
 
 class ItemScore(Output):
-    """One item's verdict. `points` is null where a grader abstained and a person must review.
+    """The score of one item. `points` is null if the grader abstained, so that a person must review the answer.
 
-    Rule scores carry `rule` and `explanation`; essay scores `criteria`, `feedback`, `model` and the versions.
+    Rule scores have `rule` and `explanation`. Essay scores have `criteria`, `feedback`, `model` and the versions.
     """
 
     question_id: Id
@@ -78,10 +78,10 @@ class ItemScore(Output):
     rubric_version: str | None = None
     confidence: float | None = None
     needs_review: bool = False
-    reviewed: bool = Field(default=False, description="A person set or confirmed the levels")
+    reviewed: bool = Field(default=False, description="A reviewer set or confirmed the levels")
     flags: list[str] | None = Field(
         default=None,
-        description="What a reviewer should look at: hidden_characters, addressed_to_grader, gibberish, copied_prompt, "
+        description="What a reviewer should check: hidden_characters, addressed_to_grader, gibberish, copied_prompt, "
         "pasted_rubric, repeated, too_short, unrelated, other_language (not in English, so the local grader abstained) "
         "or lowered_by_healing",
     )
@@ -94,8 +94,8 @@ class AssessmentResult(Output):
     summary: str
     confidence_basis: str | None = Field(
         default=None,
-        description="uncalibrated: confidences are scores 0..1; calibrated on N reactions: they are chances of an item "
-        "being rated 4 or 5, or accepted",
+        description="uncalibrated: confidences are scores 0..1. calibrated on N reactions: they are probabilities that "
+        "an item is rated 4 or 5, or accepted",
     )
     recommendation_items: list[RecommendationItem]
     traces: list[RagTrace]
@@ -108,7 +108,7 @@ class AssessmentResult(Output):
 
 
 class ResultPending(Output):
-    """The result is being made; ask again after Retry-After seconds."""
+    """The result is not ready yet. Repeat the request after the seconds in `Retry-After`."""
 
     assessment_id: Id
     status: Literal["awaiting_async"]

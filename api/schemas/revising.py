@@ -1,4 +1,4 @@
-"""What people do about a result."""
+"""Schemas of essay reviews, healing retries and reruns."""
 
 from typing import Literal, Self
 
@@ -8,17 +8,15 @@ from api.schemas.base import Comment, Id, Input, Output
 
 
 class ReviewRequest(Input):
-    """Either `levels` or `confirm`."""
+    """A review of an essay, with either `levels` or `confirm`."""
 
     levels: dict[str, str] | None = Field(
         default=None,
-        description="A level for every criterion of the question's rubric, by its key",
+        description="The level of every criterion of the question's rubric, by the criterion's key",
         examples=[{"diagnosis": "solid", "communication": "clear"}],
     )
-    confirm: bool = Field(default=False, description="The levels of the published score stand")
-    comment: Comment = Field(
-        default=None, max_length=4000, description="The student reads it in place of the grader's feedback"
-    )
+    confirm: bool = Field(default=False, description="`true` confirms the levels of the published score")
+    comment: Comment = Field(default=None, max_length=4000, description="Replaces the grader's feedback to the student")
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -28,7 +26,7 @@ class ReviewRequest(Input):
 
 
 class ReviewResponse(Output):
-    """`revision` is the result that was reviewed; a later one holds the review."""
+    """`revision` is the reviewed revision of the result. A later revision contains the review."""
 
     review_id: Id
     assessment_id: Id
@@ -37,7 +35,7 @@ class ReviewResponse(Output):
 
 
 class RetryResponse(Output):
-    """`revision` is the result that is being healed."""
+    """`revision` is the revision of the result that healing retries."""
 
     assessment_id: Id
     revision: int
@@ -45,7 +43,7 @@ class RetryResponse(Output):
 
 
 class RerunResponse(Output):
-    """`run` counts from 1."""
+    """`run` is the number of the new run, from 1."""
 
     assessment_id: Id
     status: Literal["awaiting_async"]

@@ -1,4 +1,4 @@
-"""Partners' endpoints, and the log of what was sent to them."""
+"""Schemas of webhook endpoints and of the log of deliveries."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -17,7 +17,7 @@ DeliveryStatus: TypeAlias = Literal["pending", "delivered", "dead_letter", "canc
 
 def _distinct(types: list[str]) -> list[str]:
     if len(set(types)) != len(types):
-        raise ValueError("must not name a type twice")
+        raise ValueError("must not list a type twice")
     return types
 
 
@@ -25,17 +25,17 @@ Url = Annotated[
     str,
     Field(
         max_length=MAX_URL_CHARS,
-        description="https on the default port, a public address, no user info",
+        description="An https URL with the default port, a public address and no user info",
         examples=["https://partner.example/hooks/microcred"],
     ),
 ]
 EventTypes = Annotated[
     list[Subscribable],
-    Field(min_length=1, max_length=3, description="What is sent; `webhook.test` always is"),
+    Field(min_length=1, max_length=3, description="The event types to send. `webhook.test` is always sent"),
     AfterValidator(_distinct),
 ]
 Rate = Annotated[
-    int | None, Field(ge=1, le=MAX_RATE, description="At most so many requests in a minute; null: as many as there are")
+    int | None, Field(ge=1, le=MAX_RATE, description="Maximum number of requests per minute; null: no limit")
 ]
 
 
@@ -46,28 +46,28 @@ class EndpointRequest(Input):
     rate_limit_per_minute: Rate = None
 
 
-def _unchanged() -> Any:  # noqa: ANN401  # stands for any type, and is never read
+def _absent() -> Any:  # noqa: ANN401  # a default for fields of any type, never read
     return None
 
 
 class EndpointChange(Input):
-    """What is not sent stays as it is; a rate limit of null takes the limit away."""
+    """A change of an endpoint. Absent fields do not change. A rate limit of null removes the limit."""
 
-    url: Url = Field(default_factory=_unchanged)
-    event_types: EventTypes = Field(default_factory=_unchanged)
-    enabled: bool = Field(default_factory=_unchanged)
-    rate_limit_per_minute: Rate = Field(default_factory=_unchanged)
+    url: Url = Field(default_factory=_absent)
+    event_types: EventTypes = Field(default_factory=_absent)
+    enabled: bool = Field(default_factory=_absent)
+    rate_limit_per_minute: Rate = Field(default_factory=_absent)
 
     @model_validator(mode="after")
-    def _holds_something(self) -> "EndpointChange":
+    def _has_a_change(self) -> "EndpointChange":
         if not self.model_fields_set:
-            raise ValueError("must hold a field to change")
+            raise ValueError("must have at least one field to change")
         return self
 
 
 class RecoverRequest(Input):
-    since: Moment = Field(description="Events that happened at this time or later")
-    until: Moment | None = Field(default=None, description="and before this one; absent: until now")
+    since: Moment = Field(description="Start of the period, inclusive")
+    until: Moment | None = Field(default=None, description="End of the period, exclusive. Absent: now")
 
     @field_validator("until")
     @classmethod
@@ -78,7 +78,10 @@ class RecoverRequest(Input):
 
 
 class Endpoint(Output):
-    """`failing_since` is when a series of failures without any success began; after 5 days of it we disable."""
+    """An endpoint. `failing_since` is the time of the first failure since the last success.
+
+    An endpoint that fails for 5 days is disabled.
+    """
 
     endpoint_id: Id
     url: str
@@ -87,7 +90,7 @@ class Endpoint(Output):
     rate_limit_per_minute: int | None = None
     failing_since: Moment | None = None
     previous_secret_until: Moment | None = Field(
-        default=None, description="Until then the secret before the current one signs too"
+        default=None, description="Until this time, the previous secret also signs deliveries"
     )
     created_at: Moment
     updated_at: Moment
@@ -98,19 +101,19 @@ class EndpointWithSecret(Endpoint):
 
     secret: str | None = Field(
         default=None,
-        description="Shown in this answer and never again: a replayed one is without it",
+        description="The secret. Only this response contains it; a replay of the response does not",
         examples=["whsec_…"],
     )
 
 
 class EndpointList(Output):
-    """All of the organization, oldest first."""
+    """All endpoints of the organization, oldest first."""
 
     items: list[Endpoint]
 
 
 class DeliveryStarted(Output):
-    """The delivery that is on its way now."""
+    """The delivery that was started."""
 
     delivery_id: Id
     event_id: Id
@@ -119,12 +122,12 @@ class DeliveryStarted(Output):
 
 
 class RecoverAck(Output):
-    redelivered: int = Field(description="How many events are on their way again")
-    more: bool = Field(description="There are more of them than one call takes: call again")
+    redelivered: int = Field(description="Number of events that are sent again")
+    more: bool = Field(description="`true`: there are more events than one call handles. Call again")
 
 
 class DeliverySummary(Output):
-    """`attempts` counts the requests that were made; each of them is in the delivery's `attempt_log`."""
+    """`attempts` is the number of requests so far. The delivery's `attempt_log` lists them."""
 
     delivery_id: Id
     event_id: Id = Field(description="`webhook-id` of every attempt and every redelivery")
@@ -148,7 +151,7 @@ class DeliveryList(Output):
 
 
 class Attempt(Output):
-    """One request. `response_excerpt` is at most 1 KiB of what came back."""
+    """One request to the endpoint. `response_excerpt` is at most 1 KiB of the response."""
 
     n: int
     outcome: str
@@ -159,5 +162,5 @@ class Attempt(Output):
 
 
 class DeliveryDetail(DeliverySummary):
-    body: str = Field(description="What every attempt sends, byte for byte")
-    attempt_log: list[Attempt] = Field(description="Kept for 30 days")
+    body: str = Field(description="The exact body that every attempt sends")
+    attempt_log: list[Attempt] = Field(description="The attempts. They are deleted after 30 days")

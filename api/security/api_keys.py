@@ -1,4 +1,4 @@
-"""Who API keys stand for, remembered for 30 s: a revoked key is refused within a minute, in every process."""
+"""Authenticate API keys, with a cache of 30 s: a revoked key is rejected within a minute in every process."""
 
 import re
 import time
@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from api.security.principals import MAX_CACHED, TTL_S
-from api.security.tokens import Principal, UserRole, refused
+from api.security.tokens import Principal, UserRole, invalid_token
 from persistence.repositories.api_keys import KEY_PREFIX, ApiKeyHolder, hash_of
 
 KEY: Final = re.compile(rf"{KEY_PREFIX}[A-Za-z0-9_-]{{43}}")
 
 
 class ApiKeyPrincipals:
-    """Reads API keys. `load` finds a key that counts by its hash; what it finds is remembered for `ttl_s` seconds."""
+    """Cache of API key holders. `load` finds a valid key by its hash; the result is cached for `ttl_s` seconds."""
 
     def __init__(
         self,
@@ -28,12 +28,16 @@ class ApiKeyPrincipals:
         self._cached: dict[str, tuple[float, ApiKeyHolder]] = {}
 
     async def principal(self, key: str) -> Principal:
-        """Raises Unauthenticated: there is no such key, or it is revoked or expired."""
+        """Return the principal of an API key.
+
+        Raises:
+            Unauthenticated: the key does not exist, is revoked or has expired.
+        """
         if not KEY.fullmatch(key):
-            raise refused()
+            raise invalid_token()
         holder = await self._holder(hash_of(key))
         if holder is None or holder.expires_at <= datetime.now(UTC):
-            raise refused()
+            raise invalid_token()
         return Principal(
             user_id=holder.api_key_id,
             role=UserRole.API_KEY,
@@ -43,7 +47,7 @@ class ApiKeyPrincipals:
         )
 
     def forget(self) -> None:
-        """So that a key that this process revoked is refused at once. Rare, so every key is read anew."""
+        """Clear the cache after this process revoked a key. Revocations are rare, so all entries are dropped."""
         self._cached = {}
 
     async def _holder(self, key_hash: str) -> ApiKeyHolder | None:
@@ -56,5 +60,5 @@ class ApiKeyPrincipals:
             return None
         if len(cached) >= MAX_CACHED:
             cached.clear()
-        cached[key_hash] = (now + self._ttl_s, holder)  # of a dictionary that was replaced meanwhile nothing is read
+        cached[key_hash] = (now + self._ttl_s, holder)  # `forget` may have replaced the dictionary during the load
         return holder

@@ -1,14 +1,14 @@
-"""The one place that says who may use which route, and whose data they see through it.
+"""Authorization: which roles may use a route, and which rows a principal may read.
 
-Students see their own data, advisors and admins that of their organization. Platform admins administer organizations,
-the admins of organizations, and the catalogue. They see no other people, no answers, and nothing that is sent to
-partners.
+Students see their own data. Advisors and admins see the data of their organization. Platform admins manage
+organizations, the admins of organizations, and the catalogue. They cannot see other users, answers, or webhook
+deliveries.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 from uuid import UUID
 
 from fastapi import Request
@@ -20,8 +20,8 @@ from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.api_keys import KEY_PREFIX
 
 
-class Caller(StrEnum):
-    """A role as routes know it: an admin without organization is the platform's."""
+class CallerRole(StrEnum):
+    """A user role for authorization. An admin without an organization is a platform admin."""
 
     STUDENT = "student"
     ADVISOR = "advisor"
@@ -29,24 +29,26 @@ class Caller(StrEnum):
     PLATFORM_ADMIN = "platform_admin"
 
 
-_ALL: Final = frozenset(Caller)
-_ORGANIZATION: Final = frozenset({Caller.STUDENT, Caller.ADVISOR, Caller.ADMIN})
-_ADVISERS: Final = frozenset({Caller.ADVISOR, Caller.ADMIN})
-_ADMINS: Final = frozenset({Caller.ADMIN})
-_PLATFORM: Final = frozenset({Caller.PLATFORM_ADMIN})
-_EVERY_ADMIN: Final = _ADMINS | _PLATFORM
+_ALL: Final = frozenset(CallerRole)
+_ORGANIZATION: Final = frozenset({CallerRole.STUDENT, CallerRole.ADVISOR, CallerRole.ADMIN})
+_STAFF: Final = frozenset({CallerRole.ADVISOR, CallerRole.ADMIN})
+_ADMINS: Final = frozenset({CallerRole.ADMIN})
+_PLATFORM: Final = frozenset({CallerRole.PLATFORM_ADMIN})
+_ANY_ADMIN: Final = _ADMINS | _PLATFORM
 
-ANYBODY: Final[frozenset[Caller] | None] = None
-"""No token is asked for."""
+RoutePermission: TypeAlias = frozenset[CallerRole] | None
+"""The roles that may use a route; None if it needs no token."""
 
-MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
-    "healthz": ANYBODY,
-    "readyz": ANYBODY,
-    "metrics": ANYBODY,  # who may scrape is a setting: api.middleware.request_metrics
-    "work_metrics": ANYBODY,
-    "create_token": ANYBODY,
-    "refresh_token": ANYBODY,
-    "log_out": ANYBODY,
+PUBLIC: Final[RoutePermission] = None
+
+ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
+    "healthz": PUBLIC,
+    "readyz": PUBLIC,
+    "metrics": PUBLIC,  # METRICS_NETWORKS and METRICS_TOKEN restrict it: api.middleware.request_metrics
+    "work_metrics": PUBLIC,
+    "create_token": PUBLIC,
+    "refresh_token": PUBLIC,
+    "log_out": PUBLIC,
     "read_me": _ALL,
     "create_api_key": _ADMINS,
     "list_api_keys": _ADMINS,
@@ -54,31 +56,31 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "change_own_password": _ALL,
     "create_organization": _PLATFORM,
     "list_organizations": _PLATFORM,
-    "create_user": _EVERY_ADMIN,
-    "list_users": _EVERY_ADMIN,
-    "read_user": _EVERY_ADMIN,
-    "change_user": _EVERY_ADMIN,
-    "erase_user": _EVERY_ADMIN,
+    "create_user": _ANY_ADMIN,
+    "list_users": _ANY_ADMIN,
+    "read_user": _ANY_ADMIN,
+    "change_user": _ANY_ADMIN,
+    "erase_user": _ANY_ADMIN,
     "export_user": _ADMINS,
-    "list_audit_logs": _EVERY_ADMIN,
+    "list_audit_logs": _ANY_ADMIN,
     "list_held_credentials": _ORGANIZATION,
     "add_held_credential": _ORGANIZATION,
     "list_roles": _ALL,
     "read_role": _ALL,
-    "start_assessment": frozenset({Caller.STUDENT}),
+    "start_assessment": frozenset({CallerRole.STUDENT}),
     "list_assessments": _ORGANIZATION,
-    "read_questions": frozenset({Caller.STUDENT}),
-    "submit_responses": frozenset({Caller.STUDENT}),
+    "read_questions": frozenset({CallerRole.STUDENT}),
+    "submit_responses": frozenset({CallerRole.STUDENT}),
     "read_status": _ORGANIZATION,
     "read_result": _ORGANIZATION,
     "read_scores": _ORGANIZATION,
     "list_revisions": _ORGANIZATION,
     "read_revision": _ORGANIZATION,
-    "review_essay": _ADVISERS,
-    "retry_healing": _ADVISERS,
+    "review_essay": _STAFF,
+    "retry_healing": _STAFF,
     "rerun_assessment": _ADMINS,
-    "give_feedback": frozenset({Caller.STUDENT, Caller.ADVISOR}),
-    "list_feedback": _ADVISERS,
+    "give_feedback": frozenset({CallerRole.STUDENT, CallerRole.ADVISOR}),
+    "list_feedback": _STAFF,
     "list_credentials": _ALL,
     "read_credential": _ALL,
     "search_credentials": _ALL,
@@ -96,16 +98,15 @@ MAY_USE: Final[Mapping[str, frozenset[Caller] | None]] = {
     "read_delivery": _ADMINS,
     "redeliver": _ADMINS,
 }
-"""Route name to callers. A route that is not named here does not start: nothing is open by forgetting."""
-
+"""Route name to the roles that may use it. The API does not start with a route that is missing here."""
 
 _BEFORE_PASSWORD_CHANGE: Final = frozenset({"read_me", "change_own_password"})
-"""Routes that ask for a token and may be used with a password that somebody else has set."""
+"""Routes that a user may call before they replace a password that an admin has set."""
 
 _RESULTS: Final = "results:read"
 _WEBHOOKS: Final = "webhooks:manage"
 
-SCOPE_OF: Final[Mapping[str, str]] = {
+API_KEY_SCOPES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("list_roles", "read_role", "list_credentials", "read_credential"), _RESULTS),
     **dict.fromkeys(("list_assessments", "read_status", "read_result", "read_scores"), _RESULTS),
     **dict.fromkeys(("list_revisions", "read_revision"), _RESULTS),
@@ -113,35 +114,44 @@ SCOPE_OF: Final[Mapping[str, str]] = {
     **dict.fromkeys(("delete_endpoint", "test_endpoint", "rotate_secret", "recover_endpoint"), _WEBHOOKS),
     **dict.fromkeys(("list_deliveries", "read_delivery", "redeliver"), _WEBHOOKS),
 }
-"""Route name to the scope that an API key needs for it. An API key may use no other route."""
+"""Route name to the scope that an API key needs. API keys may use only these routes."""
 
 
 def may_use(principal: Principal, route: str) -> bool:
     if principal.role is UserRole.API_KEY:
-        return SCOPE_OF.get(route) in principal.scopes
-    return caller(principal) in (MAY_USE[route] or ())
+        return API_KEY_SCOPES.get(route) in principal.scopes
+    return caller_role(principal) in (ROUTE_PERMISSIONS[route] or ())
 
 
-def caller(principal: Principal) -> Caller:
+def caller_role(principal: Principal) -> CallerRole:
     if principal.role is UserRole.ADMIN and principal.organization_id is None:
-        return Caller.PLATFORM_ADMIN
-    return Caller(principal.role)
+        return CallerRole.PLATFORM_ADMIN
+    return CallerRole(principal.role)
 
 
 def actor_of(principal: Principal) -> Actor:
-    """The caller as the audit trail names them; platform admins have a role of their own there."""
-    return Actor(id=principal.user_id, role=caller(principal).value)
+    """Return the actor that the audit trail records. A platform admin has the role `platform_admin` there."""
+    return Actor(id=principal.user_id, role=caller_role(principal).value)
 
 
-def sees(principal: Principal) -> AccessScope:
-    """A student sees their own assessments; advisors, admins and API keys those of their organization."""
+def scope_for(principal: Principal) -> AccessScope:
+    """Return the assessments that the principal may read.
+
+    A student reads their own. Advisors, admins and API keys read those of their organization.
+
+    Raises:
+        Forbidden: the principal is a platform admin.
+    """
     if principal.organization_id is None:
         raise Forbidden("Your role may not use this route")
     return AccessScope(organization_id=principal.organization_id, user_id=_own(principal))
 
 
 def people_scope_for(principal: Principal) -> PeopleScope:
-    """A student sees themselves; advisors and admins their organization's people; platform admins all admins."""
+    """Return the users that the principal may read.
+
+    A student reads their own account, advisors and admins the users of their organization, platform admins all admins.
+    """
     role = UserRole.ADMIN.value if principal.organization_id is None else None
     return PeopleScope(organization_id=principal.organization_id, user_id=_own(principal), role=role)
 
@@ -150,28 +160,28 @@ def _own(principal: Principal) -> UUID | None:
     return principal.user_id if principal.role is UserRole.STUDENT else None
 
 
-async def admit(request: Request, route: str) -> None:
-    """Puts the caller into `request.state.principal`, before a byte of the body is read.
+async def authorize(request: Request, route: str) -> None:
+    """Authenticate and authorize a request, and set `request.state.principal`. The body is not read yet.
 
     Raises:
-        Unauthenticated: no valid token, or its holder is not who it says any more.
-        TemporarilyUnavailable: the token is of another issuer, which cannot be asked for its keys.
-        PasswordChangeRequired: the caller has to choose a new password before anything else.
-        Forbidden: the caller's role, or the scopes of its API key, do not allow the route.
+        Unauthenticated: the token is missing or invalid, or its user has changed since it was issued.
+        TemporarilyUnavailable: the keys of the token's external issuer cannot be fetched.
+        PasswordChangeRequired: the user must choose a new password first.
+        Forbidden: the user's role, or the scopes of the API key, do not allow the route.
     """
-    if MAY_USE[route] is ANYBODY:
+    if ROUTE_PERMISSIONS[route] is PUBLIC:
         return
     services = request.app.state.services
     token = _bearer(request)
     principal = await _principal(services, token)
     request.state.principal = principal
     if principal.must_change_password and route not in _BEFORE_PASSWORD_CHANGE:
-        raise PasswordChangeRequired("Choose a new password with POST /api/v1/me/password first")
+        raise PasswordChangeRequired("Choose a new password with POST /api/v1/me/password, then repeat this request")
     if not may_use(principal, route):
         raise Forbidden("Your role may not use this route")
 
 
-async def _principal(services: Any, token: str) -> Principal:  # noqa: ANN401  # api.services imports this module
+async def _principal(services: Any, token: str) -> Principal:  # noqa: ANN401  # api.dependencies imports this module
     if token.startswith(KEY_PREFIX):
         return cast(Principal, await services.api_keys.principal(token))
     principal: Principal | None = await services.issuers.principal(token)
@@ -181,7 +191,7 @@ async def _principal(services: Any, token: str) -> Principal:  # noqa: ANN401  #
 
 
 def _bearer(request: Request) -> str:
-    given = request.headers.getlist("authorization")  # of two, a proxy may have looked at the other
+    given = request.headers.getlist("authorization")  # two are rejected: a proxy may have checked the other one
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("A valid bearer token is required")

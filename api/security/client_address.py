@@ -1,4 +1,4 @@
-"""Where a request comes from: what proxies say counts only where the proxy is one of ours."""
+"""Find the client's address and protocol. Forwarding headers count only when a trusted proxy sent them."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -7,55 +7,60 @@ from typing import Final, TypeAlias
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-Address: TypeAlias = IPv4Address | IPv6Address
-Network: TypeAlias = IPv4Network | IPv6Network
+IpAddress: TypeAlias = IPv4Address | IPv6Address
+IpNetwork: TypeAlias = IPv4Network | IPv6Network
 
 UNKNOWN: Final = "unknown"
-_HOUSEHOLD_BITS: Final = 64
-"""What one customer of an IPv6 provider has to himself; every address in it is the same caller."""
+_IPV6_PREFIX_BITS: Final = 64
+"""Prefix that an IPv6 provider assigns to one customer: all addresses in it count as one client."""
 
 
-class Proxies:
-    """The networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
+class TrustedProxies:
+    """The networks of trusted proxies, whose X-Forwarded-For and X-Forwarded-Proto headers are used.
 
-    RFC 7239's Forwarded is not read: a proxy that sets the one header passes on what a client wrote into the other.
+    The Forwarded header of RFC 7239 is ignored: a proxy that sets X-Forwarded-For forwards a client's Forwarded header
+    unchanged.
     """
 
-    def __init__(self, networks: Sequence[Network]) -> None:
+    def __init__(self, networks: Sequence[IpNetwork]) -> None:
         self._networks = networks
 
-    def caller(self, scope: Scope) -> str:
-        """The nearest address that is not a trusted proxy's; an IPv6 address stands for its /64."""
+    def client_address(self, scope: Scope) -> str:
+        """Return the address nearest to the server that is not a trusted proxy; for IPv6, its /64 network."""
         peer = scope["client"][0] if scope.get("client") else ""
         hops = [*",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(","), peer]
-        address: Address | None = None
+        address: IpAddress | None = None
         for hop in reversed(hops):
-            found = _address(hop)
-            if found is None:  # what stands further left was not written by a proxy of ours either
+            found = _parse_address(hop)
+            if found is None:  # entries to the left of an invalid one are not from a trusted proxy
                 break
             address = found
             if not self._trusts(address):
                 break
-        return _caller(address)
+        return _client_key(address)
 
     def is_https(self, scope: Scope) -> bool:
-        """Whether the client's own connection is encrypted."""
+        """Return whether the client's connection is encrypted."""
         if scope["scheme"] == "https":
             return True
-        peer = _address(scope["client"][0]) if scope.get("client") else None
+        peer = _parse_address(scope["client"][0]) if scope.get("client") else None
         forwarded = Headers(scope=scope).get("x-forwarded-proto", "")
         return peer is not None and self._trusts(peer) and forwarded.rpartition(",")[2].strip() == "https"
 
-    def _trusts(self, address: Address) -> bool:
+    def _trusts(self, address: IpAddress) -> bool:
         return any(address in network for network in self._networks)
 
 
-def networks(value: str) -> tuple[Network, ...]:
-    """Comma-separated addresses and CIDRs; ValueError for anything else."""
+def parse_networks(value: str) -> tuple[IpNetwork, ...]:
+    """Parse comma-separated addresses and CIDRs.
+
+    Raises:
+        ValueError: one of them is invalid.
+    """
     return tuple(ip_network(each.strip()) for each in value.split(",") if each.strip())
 
 
-def _address(text: str) -> Address | None:
+def _parse_address(text: str) -> IpAddress | None:
     try:
         address = ip_address(text.strip())
     except ValueError:
@@ -63,11 +68,11 @@ def _address(text: str) -> Address | None:
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
 
 
-def _caller(address: Address | None) -> str:
+def _client_key(address: IpAddress | None) -> str:
     match address:
         case None:
             return UNKNOWN
         case IPv6Address():
-            return str(IPv6Network((address, _HOUSEHOLD_BITS), strict=False))
+            return str(IPv6Network((address, _IPV6_PREFIX_BITS), strict=False))
         case _:
             return str(address)

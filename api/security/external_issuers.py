@@ -1,8 +1,7 @@
-"""Tokens of other issuers: whom they vouch for. Role and organization always come from our own database.
+"""Authenticate tokens of external OIDC issuers. The role and the organization come from our database.
 
-The token's `iss` chooses the issuer among those of the settings, its `kid` one of that issuer's published keys; `jku`,
-`jwk` and `x5u` in a header are never looked at. Without an answer that settles it, a token is refused: 401 when the
-issuer's keys are known and this is none of them, 503 when the issuer could not be asked.
+The token's `iss` selects a configured issuer, and its `kid` selects one of the issuer's published keys. The headers
+`jku`, `jwk` and `x5u` are ignored. A token with an unknown key gets 401. If the keys cannot be fetched, it gets 503.
 """
 
 import time
@@ -17,20 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from api.security.issuer_keys import ALGORITHMS, Fetch, IssuerKeys
 from api.security.principals import Subject
-from api.security.tokens import ISSUER, LEEWAY_S, Principal, canonical_id, check_lifetime, refused
+from api.security.tokens import ISSUER, LEEWAY_S, Principal, canonical_id, check_lifetime, invalid_token
 from domain.email_addresses import normalize_email
 
 LONGEST: Final = timedelta(hours=24)
 MAX_TOKEN_CHARS: Final = 16 * 1024
-"""Tokens with many groups are long; all headers of a request together have at most 32 KiB."""
+"""Tokens with many groups are long. All headers of a request together have at most 32 KiB."""
 _REQUIRED: Final = ("exp", "iat", "aud", "iss", "sub")
 
 
 class ExternalIssuer(BaseModel):
     """An entry of OIDC_ISSUERS.
 
-    `organization` is whose people the issuer may vouch for; "any" includes the platform's admins. `subject` tells how
-    it names them: `sub` holds our user id, or `email` an address that it has verified.
+    `organization`: the issuer may authenticate the users of this organization; "any" includes platform admins.
+    `subject`: the claim that identifies the user, either `sub` with our user id or `email` with a verified address.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -48,12 +47,12 @@ class ExternalIssuer(BaseModel):
     @model_validator(mode="after")
     def _is_not_us(self) -> Self:
         if self.issuer == ISSUER:
-            raise ValueError("issuer is our own name")
+            raise ValueError(f"issuer must not be {ISSUER}: this service issues tokens with that name")
         return self
 
 
 class ExternalIssuers:
-    """The issuers of the settings. `fetch` gets the keys at a JWKS address, `find` the active person of a subject."""
+    """The configured issuers. `fetch` returns the keys at a JWKS URL, `find` the active user of a subject."""
 
     def __init__(
         self,
@@ -68,11 +67,11 @@ class ExternalIssuers:
         self._find = find
 
     async def principal(self, token: str) -> Principal | None:
-        """Whom the token's issuer vouches for; None when it names none of these issuers.
+        """Return the principal of the token, or None if the token is not from a configured issuer.
 
         Raises:
-            Unauthenticated: it names one and does not count, or names nobody whom that issuer may vouch for.
-            TemporarilyUnavailable: the issuer could not be asked for the key.
+            Unauthenticated: the token is invalid, or the issuer may not authenticate its user.
+            TemporarilyUnavailable: the issuer's keys cannot be fetched.
         """
         if not self._issuers or len(token) > MAX_TOKEN_CHARS:
             return None
@@ -83,15 +82,15 @@ class ExternalIssuers:
         try:
             subject = _subject(issuer, _verified(token, await keys.find(_key_id(token)), issuer))
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-            raise refused() from None
+            raise invalid_token() from None
         principal = await self._find(subject)
         if issuer.organization not in ("any", principal.organization_id):
-            raise refused()
+            raise invalid_token()
         return principal
 
 
 def _verified(token: str, key: jwt.PyJWK, issuer: ExternalIssuer) -> dict[str, Any]:
-    """The token's claims; raises PyJWTError or ValueError unless all about it holds."""
+    """Return the verified claims of the token; raise PyJWTError or ValueError if it is invalid."""
     claims = jwt.decode(
         token,
         key,
@@ -106,7 +105,7 @@ def _verified(token: str, key: jwt.PyJWK, issuer: ExternalIssuer) -> dict[str, A
 
 
 def _claimed_issuer(token: str) -> str:
-    """Who the token says that it is from, before anything about it is verified; empty when it says nothing."""
+    """Return the unverified `iss` claim of the token, or "" without such a claim."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, RecursionError):
@@ -116,7 +115,7 @@ def _claimed_issuer(token: str) -> str:
 
 
 def _key_id(token: str) -> str:
-    """Raises ValueError unless the header names a key and an algorithm of ours: nobody is asked for another."""
+    """Return the key id in the header; raise ValueError if it is missing or the algorithm is not allowed."""
     header = jwt.get_unverified_header(token)
     if header.get("alg") not in ALGORITHMS or not isinstance(kid := header.get("kid"), str):
         raise ValueError("header")
@@ -124,7 +123,7 @@ def _key_id(token: str) -> str:
 
 
 def _subject(issuer: ExternalIssuer, claims: Mapping[str, Any]) -> Subject:
-    """Raises ValueError for what names nobody."""
+    """Return the user id or the verified e-mail address; raise ValueError if the claims have neither."""
     if issuer.subject == "sub":
         return canonical_id(claims["sub"])
     email = claims.get("email")

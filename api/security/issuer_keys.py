@@ -1,4 +1,4 @@
-"""An issuer's public keys: fetched seldom, replaced without a restart, kept through its outages."""
+"""Cache of an issuer's public keys: refreshed every ten minutes, and used for up to a day if the issuer is down."""
 
 import asyncio
 import json
@@ -10,16 +10,16 @@ import httpx
 import jwt
 import structlog
 
-from api.security.tokens import refused
+from api.security.tokens import invalid_token
 from domain.errors import TemporarilyUnavailable
 
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
-FRESH_S: Final = 600.0
-KEPT_S: Final = 24 * 3600.0
-"""An issuer that cannot be asked is trusted for so long; then its people are told to come back later."""
-APART_S: Final = 30.0
-"""Between two questions to one issuer, whatever keys are asked for."""
-DEADLINE_S: Final = 3.0
+REFRESH_S: Final = 600.0
+MAX_AGE_S: Final = 24 * 3600.0
+"""Cached keys are used for this long during an outage of the issuer. Later requests get 503."""
+MIN_INTERVAL_S: Final = 30.0
+"""Minimum time between two requests to one issuer, for all keys together."""
+TIMEOUT_S: Final = 3.0
 MAX_BYTES: Final = 256 * 1024
 
 Keys: TypeAlias = Mapping[str, jwt.PyJWK]
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class IssuerKeys:
-    """The keys of one issuer. Many callers share one question, and those whose key is known do not wait for it."""
+    """The keys of one issuer. Concurrent callers share one request. Callers whose key is cached do not wait for it."""
 
     def __init__(
         self, issuer: str, fetch: Callable[[], Awaitable[Keys]], clock: Callable[[], float] = time.monotonic
@@ -38,36 +38,38 @@ class IssuerKeys:
         self._fetch = fetch
         self._clock = clock
         self._keys: Keys = {}
-        self._fetched_at = self._asked_at = float("-inf")
-        self._asking: asyncio.Task[None] | None = None
+        self._fetched_at = self._requested_at = float("-inf")
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, kid: str) -> jwt.PyJWK:
-        """The key of this id.
+        """Return the key with this id.
 
         Raises:
             Unauthenticated: the issuer has no such key.
-            TemporarilyUnavailable: the issuer did not answer when it was asked last.
+            TemporarilyUnavailable: the last request to the issuer failed.
         """
         key = self._known(kid)
-        if (key is None or self._age() >= FRESH_S) and self._clock() - self._asked_at >= APART_S:
-            self._asked_at = self._clock()
-            self._asking = asyncio.create_task(self._ask())
-        if key is None and self._asking is not None:
-            await asyncio.shield(self._asking)
+        if (key is None or self._age() >= REFRESH_S) and self._clock() - self._requested_at >= MIN_INTERVAL_S:
+            self._requested_at = self._clock()
+            self._refreshing = asyncio.create_task(self._refresh())
+        if key is None and self._refreshing is not None:
+            await asyncio.shield(self._refreshing)
             key = self._known(kid)
         if key is not None:
             return key
-        if self._fetched_at < self._asked_at:
-            raise TemporarilyUnavailable("The token's issuer cannot be asked for its keys")
-        raise refused()
+        if self._fetched_at < self._requested_at:
+            raise TemporarilyUnavailable(
+                "The token issuer's keys are unavailable. Try again after the seconds in Retry-After"
+            )
+        raise invalid_token()
 
     def _age(self) -> float:
         return self._clock() - self._fetched_at
 
     def _known(self, kid: str) -> jwt.PyJWK | None:
-        return self._keys.get(kid) if self._age() < KEPT_S else None
+        return self._keys.get(kid) if self._age() < MAX_AGE_S else None
 
-    async def _ask(self) -> None:
+    async def _refresh(self) -> None:
         try:
             self._keys = await self._fetch()
             self._fetched_at = self._clock()
@@ -76,29 +78,29 @@ class IssuerKeys:
 
 
 async def fetch_keys(client: httpx.AsyncClient, url: str) -> Keys:
-    """The signature keys at a JWKS address that are of an algorithm in ALGORITHMS, by their ids.
+    """Fetch the signature keys at a JWKS URL, by their ids. Keys with an algorithm outside ALGORITHMS are skipped.
 
     Raises:
-        httpx.HTTPError, TimeoutError: it cannot be had.
-        ValueError: it is no JWKS document, or longer than MAX_BYTES.
+        httpx.HTTPError, TimeoutError: the request failed.
+        ValueError: the body is not a JWKS document, or is longer than MAX_BYTES.
     """
     body = bytearray()
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    async with asyncio.timeout(DEADLINE_S), client.stream("GET", url, headers=headers) as response:
+    async with asyncio.timeout(TIMEOUT_S), client.stream("GET", url, headers=headers) as response:
         response.raise_for_status()
         async for part in response.aiter_raw():
             body += part
             if len(body) > MAX_BYTES:
-                raise ValueError("too long")
+                raise ValueError("JWKS document is too long")
     document = json.loads(body)
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise ValueError("no JWKS document")  # noqa: TRY004  # it is the value that is wrong
+        raise ValueError("not a JWKS document")  # noqa: TRY004  # the value is wrong, not a Python type
     found = (_key(each) for each in document["keys"])
     return {key.key_id: key for key in found if key is not None and isinstance(key.key_id, str)}
 
 
 def _key(jwk: Any) -> jwt.PyJWK | None:  # noqa: ANN401  # JSON is anything
-    """None for what is no key, not for signatures, or of an algorithm that is not allowed."""
+    """Parse a JWK. Return None if it is invalid, not for signatures, or has an algorithm that is not allowed."""
     try:
         key = jwt.PyJWK(jwk)
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError):

@@ -14,16 +14,16 @@ from domain.passwords import normalize_password, spellings
 
 COST: Final = 12
 CONCURRENCY: Final = 2
-PLACES: Final = 16
-"""At a quarter of a second each and two at a time, the last in the queue waits two seconds."""
-_NOBODY: Final = b"$2b$12$Ou2GneKUMHBnK0WyjDLzMun2pQfIVLMY1Ej0s5.jfKWMsPY8fM09a"
-"""The hash of a password that nobody knows: an unknown address takes as long to refuse as a known one."""
+MAX_PENDING: Final = 16
+"""A check takes 0.25 s and two run at a time, so the last one in the queue waits two seconds."""
+_DUMMY_HASH: Final = b"$2b$12$Ou2GneKUMHBnK0WyjDLzMun2pQfIVLMY1Ej0s5.jfKWMsPY8fM09a"
+"""The hash of a random password. Checking against it makes unknown accounts take as long as known ones."""
 
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
 
 class PasswordMatch(Enum):
-    """How a password compares with a stored hash."""
+    """The result of comparing a password with a stored hash."""
 
     WRONG = auto()
     RIGHT = auto()
@@ -32,7 +32,7 @@ class PasswordMatch(Enum):
 
 
 def hash_password(password: str) -> str:
-    """The hash of the password's normal form, to be stored; takes about a quarter of a second.
+    """Hash the password's normal form. Takes about 0.25 s.
 
     Raises:
         PasswordTooLong: more than 72 bytes in UTF-8.
@@ -41,41 +41,41 @@ def hash_password(password: str) -> str:
 
 
 class Passwords:
-    """bcrypt in threads of its own (it releases the GIL), so that logins cannot starve other requests.
+    """A thread pool for bcrypt, which releases the GIL. Logins do not block other requests.
 
-    Every call raises TemporarilyUnavailable at once when `places` calls are running or waiting.
+    Every call raises TemporarilyUnavailable at once if `max_pending` calls are already running or waiting.
     """
 
     def __init__(
         self,
         concurrency: int = CONCURRENCY,
-        places: int = PLACES,
+        max_pending: int = MAX_PENDING,
         check: Callable[[bytes, bytes], bool] = bcrypt.checkpw,
     ) -> None:
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="bcrypt")
-        self._free = places
+        self._free = max_pending
         self._check = check
 
     async def verify(self, password: str, password_hash: str | None) -> PasswordMatch:
-        """Compare the password with the hash; WRONG, after the same time, if there is no hash.
+        """Compare the password with the hash. Without a hash, return WRONG after the same time.
 
-        A password with letters that have two forms in Unicode takes twice as long, with or without an account.
+        A password with characters that have two Unicode forms takes twice as long, with or without a hash.
         """
         candidates = spellings(password)
-        against = password_hash.encode() if password_hash is not None and candidates else _NOBODY
+        against = password_hash.encode() if password_hash is not None and candidates else _DUMMY_HASH
         encoded = [each.encode("utf-8", "surrogatepass") for each in candidates or ("",)]
-        matches = [await self._in_turn(partial(self._check, each, against)) for each in encoded]
+        matches = [await self._run(partial(self._check, each, against)) for each in encoded]
         if not any(matches):
             return PasswordMatch.WRONG
         return PasswordMatch.RIGHT if matches[0] else PasswordMatch.OUTDATED
 
     async def hash(self, password: str) -> str:
-        """The hash to store; raises as `hash_password` does."""
-        return await self._in_turn(partial(hash_password, password))
+        """Hash the password in the pool. Raises as `hash_password` does."""
+        return await self._run(partial(hash_password, password))
 
-    async def _in_turn(self, call: Callable[[], Done]) -> Done:
+    async def _run(self, call: Callable[[], Result]) -> Result:
         if self._free <= 0:
-            raise TemporarilyUnavailable("Too many passwords are being checked; try again in a moment")
+            raise TemporarilyUnavailable("The login service is overloaded. Try again after the seconds in Retry-After")
         self._free -= 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)

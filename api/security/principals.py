@@ -1,24 +1,24 @@
-"""Who people are now, remembered for 30 s: revoked and demoted people are refused within a minute, in every process."""
+"""Cache of users' current roles for 30 s: revoked tokens and changed roles take effect within a minute everywhere."""
 
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from api.security.tokens import Principal, refused
+from api.security.tokens import Principal, invalid_token
 
 TTL_S: Final = 30.0
-"""The rest of the minute is for a slow database: what is remembered was read before its time began to count."""
+"""The rest of the minute is reserve for a slow database. The age of an entry counts from the start of its read."""
 MAX_CACHED: Final = 10_000
 
 Subject: TypeAlias = UUID | str
-"""A person by our id or by the normal form of an e-mail address."""
+"""A user's id, or the normal form of their e-mail address."""
 
 
 class Principals:
-    """Compares principals with their stored state, remembered for `ttl_s` seconds in this process.
+    """Compare principals with their stored state, which is cached in this process for `ttl_s` seconds.
 
-    `load` gives the principal as stored now, None where the person is gone or not active.
+    `load` returns the stored principal, or None if the user does not exist or is not active.
     """
 
     def __init__(
@@ -34,31 +34,31 @@ class Principals:
         self._forgotten = 0
 
     async def check(self, principal: Principal) -> Principal:
-        """The principal as stored now.
+        """Return the stored principal.
 
         Raises:
-            Unauthenticated: role, organization or token version is not that of the token any more.
+            Unauthenticated: the role, organization or token version differs from the token's.
         """
         current = await self._current(principal.user_id)
-        if current is not None and current.version < principal.version:  # another process has made a change since
+        if current is not None and current.version < principal.version:  # another process changed the user
             self._cached.pop(principal.user_id, None)
             current = await self._current(principal.user_id)
         if current is None or current != principal:
-            raise refused()
+            raise invalid_token()
         return current
 
     async def find(self, subject: Subject) -> Principal:
-        """The active person that somebody else vouches for.
+        """Return the active user that an external issuer has authenticated.
 
         Raises:
-            Unauthenticated: there is no such person, or they are not active.
+            Unauthenticated: the user does not exist or is not active.
         """
         if (principal := await self._current(subject)) is None:
-            raise refused()
+            raise invalid_token()
         return principal
 
     def forget(self, user_id: UUID) -> None:
-        """So that a change made by this process counts here at once."""
+        """Drop the user from the cache, so that a change by this process takes effect at once."""
         self._forgotten += 1
         found = [subject for subject, (_, known) in self._cached.items() if known and known.user_id == user_id]
         for subject in (user_id, *found):
@@ -71,9 +71,9 @@ class Principals:
             return current
         forgotten = self._forgotten
         current = await self._load(subject)
-        if forgotten != self._forgotten:  # what was read may be from before the change
+        if forgotten != self._forgotten:  # the read may have happened before the change: do not cache it
             return current
         if len(self._cached) >= MAX_CACHED:
-            self._cached.clear()  # rare, and cheaper to reason about than an eviction order
+            self._cached.clear()  # rare, and simpler than an eviction order
         self._cached[subject] = (now + self._ttl_s, current)
         return current

@@ -1,4 +1,4 @@
-"""Access tokens: short-lived, one algorithm, every claim required, keys that can be replaced."""
+"""Issue and verify access tokens: short-lived JWTs with one algorithm, required claims and rotating keys."""
 
 import hashlib
 import time
@@ -21,9 +21,9 @@ AUDIENCE: Final = "microcred-api"
 PLATFORM: Final = "platform"
 MAX_TOKEN_CHARS: Final = 4096
 LEEWAY_S: Final = 30
-"""How far the clocks of two machines may be apart: a token may be issued, or begin, so much in the future."""
+"""Allowed clock difference between machines: `iat` and `nbf` may be this far in the future."""
 MAX_KNOWN: Final = 4096
-"""Tokens whose signature is not checked again; a few megabytes."""
+"""Size of the cache of verified tokens, which takes a few megabytes."""
 _MAX_SECONDS: Final = 2**53
 _REQUIRED: Final = ("exp", "iat", "aud", "iss", "sub", "role", "org", "ver")
 
@@ -33,15 +33,15 @@ class UserRole(StrEnum):
     ADVISOR = "advisor"
     ADMIN = "admin"
     API_KEY = "api_key"
-    """No person's role: a machine of the organization, which may use what the scopes of its key name."""
+    """A machine of an organization. The scopes of its key limit what it may use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who is calling. `organization_id` is None for a platform admin; `version` moves when tokens are revoked.
+    """The authenticated user or API key. A platform admin has no `organization_id`.
 
-    For an API key, `user_id` is the id of the key, and `scopes` says what it may be used for.
-    `must_change_password` comes from the database, never from a token.
+    `version` changes when the user's tokens are revoked. For an API key, `user_id` is the id of the key and `scopes`
+    limits the routes that it may use. `must_change_password` comes from the database, never from a token.
     """
 
     user_id: UUID
@@ -52,18 +52,18 @@ class Principal:
     must_change_password: bool = field(default=False, compare=False)
 
 
-def refused() -> Unauthenticated:
-    """The one answer to every token that does not count, whatever is wrong with it."""
+def invalid_token() -> Unauthenticated:
+    """Return the error for an invalid token. It is the same for every cause, so that it reveals nothing."""
     return Unauthenticated("A valid bearer token is required")
 
 
 def keys_of(secret: SecretStr) -> list[str]:
-    """The keys of a setting, separated by commas: the first one signs, all verify."""
+    """Split a setting into its comma-separated keys. The first key signs, all keys verify."""
     return [key.strip() for key in secret.get_secret_value().split(",")]
 
 
 def key_id(key: str) -> str:
-    """What a token's header names its key by."""
+    """Return the `kid` header of tokens that this key signs."""
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
@@ -72,9 +72,9 @@ def _utc_now() -> datetime:
 
 
 class Tokens:
-    """Issues and reads our own tokens. `secret` holds keys of at least 32 bytes each, as in `keys_of`.
+    """Issue and verify this service's tokens. `secret` holds keys of at least 32 bytes each, as in `keys_of`.
 
-    A new key goes first; the one before it may go once the tokens that it signed have run out.
+    To rotate, put the new key first. Remove the old key after the tokens that it signed have expired.
     """
 
     def __init__(self, secret: SecretStr, lifetime: timedelta, clock: Callable[[], datetime] = _utc_now) -> None:
@@ -100,18 +100,21 @@ class Tokens:
         return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": self._current})
 
     def read(self, token: str) -> Principal:
-        """The token's principal.
+        """Return the token's principal.
 
         Raises:
-            Unauthenticated: it is not one of ours, has expired, lacks a claim or claims to live too long.
+            Unauthenticated: the token is not ours, has expired, lacks a claim, or has too long a lifetime.
         """
-        principal, expires = self._known(token[:MAX_TOKEN_CHARS])  # cut, the signature of a longer one does not hold
+        principal, expires = self._known(token[:MAX_TOKEN_CHARS])  # a longer token is cut, so its signature is invalid
         if expires <= time.time():
-            raise refused()
+            raise invalid_token()
         return principal
 
     def _verify(self, token: str) -> tuple[Principal, int]:
-        """The principal and `exp`, which is all that can change about a token that holds. Raises as `read` does."""
+        """Verify everything but expiry, so that the result can be cached. Return the principal and `exp`.
+
+        Raises as `read` does.
+        """
         try:
             claims = jwt.decode(
                 token,
@@ -119,11 +122,11 @@ class Tokens:
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                leeway=LEEWAY_S,  # of `iat` and `nbf`: `read` compares `exp` without it
+                leeway=LEEWAY_S,  # for `iat` and `nbf` only: `read` compares `exp` without it
                 options={"require": list(_REQUIRED), "strict_aud": True},
             )
             if type(claims["iat"]) is not int or type(claims["exp"]) is not int:
-                raise refused()
+                raise invalid_token()
             check_lifetime(claims, self.lifetime)
             organization = claims["org"]
             principal = Principal(
@@ -133,14 +136,14 @@ class Tokens:
                 version=claims["ver"],
             )
             if type(principal.version) is not int:
-                raise refused()
+                raise invalid_token()
             return principal, claims["exp"]
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
-            raise refused() from None
+            raise invalid_token() from None
 
 
 def canonical_id(claim: str) -> UUID:
-    """Raises ValueError for the other spellings of an id, such as upper case or braces."""
+    """Parse a UUID; raise ValueError for any form but the canonical one, such as upper case or braces."""
     found = UUID(claim)
     if str(found) != claim:
         raise ValueError(claim)
@@ -148,13 +151,13 @@ def canonical_id(claim: str) -> UUID:
 
 
 def check_lifetime(claims: dict[str, object], most: timedelta) -> None:
-    """Raises ValueError unless `exp` and `iat` are times, with or without fractions, and at most so far apart."""
+    """Raise ValueError unless `exp` and `iat` are numbers and at most `most` apart."""
     if _seconds(claims["exp"]) - _seconds(claims["iat"]) > most.total_seconds():
         raise ValueError("exp")
 
 
 def _seconds(claim: object) -> float:
-    """Raises ValueError for what is not a number that a clock can show; a boolean is no number."""
+    """Return the claim as seconds; raise ValueError for a boolean, another type, or a number that is out of range."""
     if isinstance(claim, bool) or not isinstance(claim, int | float) or not abs(claim) <= _MAX_SECONDS:
         raise ValueError("seconds")
     return claim

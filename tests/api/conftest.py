@@ -73,7 +73,7 @@ class Api:
     async def person(
         self, role: str = "student", *, elsewhere: bool = False, of: UUID | None = None, **columns: Any
     ) -> Person:
-        """`platform_admin` is an admin of no organization; `elsewhere` is the other organization, `of` any one."""
+        """Create a user. `platform_admin` has no organization. `elsewhere` selects the second one, `of` any."""
         organization: UUID | None = of or (self.other_organization_id if elsewhere else self.organization_id)
         async with self.sessions() as session:
             user_id = await a_user(session, organization, role=role.removeprefix("platform_"), **columns)
@@ -130,7 +130,7 @@ class Api:
             await session.commit()
 
     async def events(self, assessment_id: str) -> list[str]:
-        """The types of the assessment's events for partners."""
+        """Return the types of the assessment's webhook events."""
         async with self.sessions() as session:
             found = select(WebhookEventRow.event_type).where(WebhookEventRow.assessment_id == UUID(assessment_id))
             return list(await session.scalars(found))
@@ -141,7 +141,7 @@ class Api:
 
 @asynccontextmanager
 async def client_with(api: Api, **parts: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of another app on the same database, with some of its services replaced."""
+    """Open a client of another app on the same database, with some services replaced."""
     app = build(limits=UNLIMITED)
     app.state.services = replace(api.services, **parts)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as client:

@@ -67,7 +67,7 @@ class Partner:
     async def events(
         self, endpoint_id: str | None, *statuses: str | None, event_type: str = TYPES[0], minutes_ago: int = 0
     ) -> list[UUID]:
-        """An event for each status, a second apart; None for one that the endpoint has no delivery of."""
+        """Create an event per status, one second apart. None creates an event without a delivery to the endpoint."""
         begin = datetime.now(UTC) - timedelta(minutes=minutes_ago)
         events: list[Json] = [
             {
@@ -94,7 +94,7 @@ class Partner:
         return [event["id"] for event in events]
 
     async def endpoint_row(self, endpoint_id: str) -> Any:
-        """What is stored, secrets included."""
+        """Return the stored row, including secrets."""
         columns = table_of(WebhookEndpointRow).c
         async with self.api.sessions() as session:
             return (await session.execute(select(*columns).where(columns.id == UUID(endpoint_id)))).one()
@@ -105,7 +105,7 @@ class Partner:
             return (await session.scalars(found)).one()
 
     async def audited(self, endpoint_id: str) -> Sequence[Any]:
-        """(action, actor, details) of each act, oldest first."""
+        """Return (action, actor, details) of each audit row, oldest first."""
         row = table_of(AuditLogRow).c
         async with self.api.sessions() as session:
             found = select(row.action, row.actor_id, row.metadata).where(row.resource_id == UUID(endpoint_id))

@@ -1,4 +1,4 @@
-"""Every route as everybody: a route that is not in the table here fails the walk."""
+"""Call every route as every role. A route that is missing in the table here fails a test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.middleware.routing import router
-from api.security.authorization import MAY_USE, Caller
+from api.security.authorization import ROUTE_PERMISSIONS, CallerRole
 from tests.api.conftest import Api, Person, levels_of, question_of, response_to
 from tests.support.builders import ROLE_ID
 
@@ -20,7 +20,7 @@ EVERYBODY = ("nobody", "owner", "other", "advisor", "admin", "far_student", "far
 
 @dataclass(frozen=True)
 class Ids:
-    """What there is of the owner's and of their organization's, for paths; `started` is the assessment still open."""
+    """Ids for paths, of the owner and their organization. `started` is an open assessment."""
 
     known: dict[str, str]
     started: dict[str, Any]
@@ -32,7 +32,7 @@ class Ids:
 
 @dataclass(frozen=True)
 class Walk:
-    """`answers` are the statuses in the order of EVERYBODY. `body` is made anew for each of them from the ids."""
+    """A call of a route. `answers` are the statuses in the order of EVERYBODY. `body` builds a body per call."""
 
     method: str
     path: str
@@ -43,7 +43,7 @@ class Walk:
 OPEN = (200,) * 9
 ALL = (401, *(200,) * 8)
 REFUSED = (401,) * 9
-#               nobody owner other advisor admin far_student far_advisor far_admin platform
+#             no_token owner other advisor admin far_student far_advisor far_admin platform
 SEEN = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 OWNER = (401, 200, 404, 403, 403, 404, 403, 403, 403)
 STUDENTS = (401, 409, 201, 403, 403, 201, 403, 403, 403)
@@ -55,7 +55,7 @@ PEOPLE = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 
 
 def admins(status: int, platform: int = 403) -> tuple[int, ...]:
-    """Of something of the one organization."""
+    """The statuses for a resource of one organization."""
     return (401, 403, 403, 403, status, 403, 403, 404, platform)
 
 
@@ -64,7 +64,7 @@ def platform(status: int) -> tuple[int, ...]:
 
 
 def account(**more: Any) -> dict[str, Any]:
-    """For an address that nobody has."""
+    """Return a body with an unused address."""
     return {"email": f"{uuid4()}@example.org", "password": "correct horse battery staple"} | more
 
 
@@ -73,7 +73,7 @@ WALKS = {
     "readyz": Walk("GET", "/readyz", OPEN),
     "metrics": Walk("GET", "/metrics", OPEN),
     "work_metrics": Walk("GET", "/metrics/work", OPEN),
-    # Nobody's token is looked at, and none of the bodies holds what would let anybody in.
+    # These routes ignore tokens, and no body has valid credentials.
     "create_token": Walk("POST", "/api/v1/auth/token", (415,) * 9, body=lambda _: {}),
     "refresh_token": Walk("POST", "/api/v1/auth/refresh", REFUSED, body=lambda _: {"refresh_token": "x"}),
     "log_out": Walk("POST", "/api/v1/auth/logout", (204,) * 9, body=lambda _: {"refresh_token": "x"}),
@@ -81,7 +81,7 @@ WALKS = {
         "POST", "/api/v1/organizations", platform(201), body=lambda _: {"name": "A college", "admin": account()}
     ),
     "list_organizations": Walk("GET", "/api/v1/organizations", platform(200)),
-    # The platform's admin has to name an organization, where another one may not.
+    # A platform admin must name an organization; other admins must not.
     "create_user": Walk(
         "POST",
         "/api/v1/users",
@@ -97,7 +97,7 @@ WALKS = {
     "export_user": Walk("GET", "/api/v1/users/{user}/export", admins(200)),
     "list_audit_logs": Walk("GET", "/api/v1/audit-logs", EVERY_ADMIN),
     "list_held_credentials": Walk("GET", "/api/v1/users/{user}/credentials", PEOPLE),
-    # Whoever may is told, once the first has noted it, that it is noted.
+    # The first permitted caller creates the entry; later ones get a conflict.
     "add_held_credential": Walk(
         "POST",
         "/api/v1/users/{user}/credentials",
@@ -113,7 +113,7 @@ WALKS = {
     "list_api_keys": Walk("GET", "/api/v1/api-keys", ADMINS),
     "revoke_api_key": Walk("DELETE", "/api/v1/api-keys/{api_key}", admins(204)),
     "read_me": Walk("GET", "/api/v1/me", ALL),
-    # None of these people has a password.
+    # These users have no password.
     "change_own_password": Walk(
         "POST",
         "/api/v1/me/password",
@@ -142,7 +142,7 @@ WALKS = {
         (401, 403, 403, 202, 202, 403, 404, 404, 403),
         body=lambda ids: {"levels": levels_of(question_of(ids.started, "text"))},
     ),
-    # Nothing is degraded and nothing has failed, so whoever may ask is told that the state does not allow it.
+    # Nothing is degraded or failed, so permitted callers get a conflict with the state.
     "retry_healing": Walk(
         "POST", "/api/v1/assessments/{completed}/retry", (401, 403, 403, 409, 409, 403, 404, 404, 403)
     ),
@@ -192,12 +192,12 @@ WALKS = {
 
 
 SHARED = {"read_credential", "read_import"}
-"""What belongs to no organization."""
+"""Routes whose resources belong to no organization."""
 
 
 def test_every_route_is_walked(app: FastAPI) -> None:
     served = {route.name for route in iter_route_contexts(app.routes) if isinstance(route.original_route, APIRoute)}
-    assert served == WALKS.keys() == MAY_USE.keys()
+    assert served == WALKS.keys() == ROUTE_PERMISSIONS.keys()
 
 
 def test_a_route_without_a_rule_does_not_start() -> None:
@@ -217,8 +217,10 @@ async def test_walk(api: Api, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, walk in WALKS.items() if "{" in walk.path and name not in SHARED])
-async def test_what_is_not_yours_looks_like_what_does_not_exist(api: Api, learner: Person, name: str) -> None:
-    stranger = await api.person("student" if Caller.STUDENT in (MAY_USE[name] or ()) else "admin", elsewhere=True)
+async def test_a_resource_of_another_user_looks_as_if_it_did_not_exist(api: Api, learner: Person, name: str) -> None:
+    stranger = await api.person(
+        "student" if CallerRole.STUDENT in (ROUTE_PERMISSIONS[name] or ()) else "admin", elsewhere=True
+    )
     ids = await _ids(api, learner)
     theirs, nobodys = [await _walked(api, WALKS[name], each, stranger) for each in (ids, ids.unknown)]
     assert [theirs.status_code, nobodys.status_code] == [404, 404]
@@ -279,7 +281,7 @@ async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
 
 
 async def _webhook(api: Api) -> dict[str, str]:
-    """An endpoint of the organization, and something sent to it."""
+    """Create an endpoint of the organization and a delivery to it."""
     headers = (await api.person("admin")).headers
     path, body = WALKS["create_endpoint"].path, WALKS["create_endpoint"].body(Ids({}, {}))
     endpoint_id = (await api.client.post(path, json=body, headers=headers)).json()["endpoint_id"]
@@ -288,7 +290,7 @@ async def _webhook(api: Api) -> dict[str, str]:
 
 
 async def _api_key(api: Api) -> dict[str, str]:
-    """One of the organization, which may have only so many."""
+    """Create an API key. The number per organization is limited."""
     headers = (await api.person("admin")).headers
     walk = WALKS["create_api_key"]
     known = (await api.client.get(walk.path, headers=headers)).json()["items"]

@@ -1,4 +1,4 @@
-"""API keys: what a machine of an organization may do with one, and when one no longer counts."""
+"""API keys: their routes, limits, expiry and revocation."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from api.security.api_keys import ApiKeyPrincipals
-from api.security.authorization import ANYBODY, MAY_USE, SCOPE_OF
+from api.security.authorization import API_KEY_SCOPES, PUBLIC, ROUTE_PERMISSIONS
 from domain.errors import Unauthenticated
 from persistence.repositories import api_keys
 from persistence.repositories.api_keys import ApiKeyHolder, ApiKeyQueries, hash_of
@@ -26,7 +26,7 @@ ENDPOINT = {"url": "https://partner.example/hooks", "event_types": ["assessment.
 
 @dataclass(frozen=True)
 class Machine:
-    """A holder of a new API key."""
+    """Create an API key and return its holder."""
 
     api: Api
     id: UUID
@@ -45,7 +45,7 @@ class Machine:
         return await self.api.client.get(f"/api/v1{path}", headers=self.headers)
 
     async def set(self, **columns: Any) -> None:
-        """Behind the API's back, and without its memory of the key."""
+        """Change the stored key directly, and clear the cache of the API."""
         async with self.api.sessions() as session:
             await session.execute(update(ApiKeyRow).where(ApiKeyRow.id == self.id).values(**columns))
             await session.commit()
@@ -61,7 +61,7 @@ async def create(api: Api, admin: Person, **fields: Any) -> dict[str, Any]:
 
 
 async def audited(api: Api, api_key_id: str) -> list[tuple[str, str | None]]:
-    """What was done to the key, and in which role."""
+    """Return the actions on the key and the roles of their actors."""
     row = AuditLogRow
     async with api.sessions() as session:
         found = await session.execute(
@@ -112,7 +112,9 @@ async def test_a_key_runs_out_after_ninety_days_unless_another_time_is_asked_for
     ],
     ids=str,
 )
-async def test_a_key_of_no_use_or_for_ever_is_refused(api: Api, admin: Person, fields: dict[str, Any]) -> None:
+async def test_a_key_without_scopes_or_with_an_invalid_lifetime_is_rejected(
+    api: Api, admin: Person, fields: dict[str, Any]
+) -> None:
     body = {"name": "a machine", "scopes": [RESULTS]} | fields
 
     assert (await api.client.post(PATH, json=body, headers=admin.headers)).status_code == 400
@@ -187,13 +189,13 @@ async def test_a_scope_opens_its_own_routes_and_no_other(api: Api, admin: Person
     machine = await Machine.of(api, admin, scope)
     refused = set()
     for name, walk in WALKS.items():
-        if MAY_USE[name] is not ANYBODY:
+        if ROUTE_PERMISSIONS[name] is not PUBLIC:
             path = walk.path.format_map(dict.fromkeys(IDS, str(uuid4())))
             answer = await api.client.request(walk.method, path, headers=machine.headers)
             refused |= {name} if answer.status_code == 403 else set()
 
-    ours = {name for name, needed in SCOPE_OF.items() if needed == scope}
-    assert {name for name in WALKS if MAY_USE[name] is not ANYBODY} - refused == ours
+    ours = {name for name, needed in API_KEY_SCOPES.items() if needed == scope}
+    assert {name for name in WALKS if ROUTE_PERMISSIONS[name] is not PUBLIC} - refused == ours
 
 
 IDS = (
@@ -243,7 +245,7 @@ async def test_an_expired_key_is_refused(api: Api, admin: Person) -> None:
 @pytest.mark.parametrize(
     "key", ["mck_", "mck_" + "A" * 43, "mck_" + "A" * 42, "MCK_" + "A" * 43, "mck_" + "\xe9" * 43, "mck_" + "A" * 9000]
 )
-async def test_what_is_no_key_is_refused(api: Api, key: str) -> None:
+async def test_a_malformed_key_is_rejected(api: Api, key: str) -> None:
     answer = await api.client.get("/api/v1/assessments", headers={b"Authorization": f"Bearer {key}".encode("latin-1")})
 
     assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""Logging in, and which tokens count."""
+"""Login and the validation of access tokens."""
 
 import asyncio
 import base64
@@ -80,7 +80,7 @@ async def test_an_incomplete_form_is_400(api: Api, form: dict[str, str]) -> None
     assert (answer.status_code, answer.json()["error_code"]) == (400, "VALIDATION_400")
 
 
-def test_hashes_cost_what_they_should(password_hash: str) -> None:
+def test_hashes_have_the_configured_cost(password_hash: str) -> None:
     assert password_hash.startswith(f"$2b${COST}$")
 
 
@@ -104,12 +104,12 @@ async def test_every_login_costs_one_hash_of_the_same_cost(api: Api, password_ha
     assert [each[:7] for each in checked] == [f"$2b${COST}$".encode()]
 
 
-async def test_logins_beyond_the_queue_are_told_to_come_back(api: Api) -> None:
+async def test_logins_beyond_the_queue_get_503_with_retry_after(api: Api) -> None:
     turn = threading.Event()
-    passwords = Passwords(concurrency=1, places=3, check=lambda *_: turn.wait(60))
+    passwords = Passwords(concurrency=1, max_pending=3, check=lambda *_: turn.wait(60))
     form = {"username": "nobody@example.org", "password": PASSWORD}
     waiting = [asyncio.create_task(passwords.verify(PASSWORD, None)) for _ in range(3)]
-    await asyncio.sleep(0)  # each takes its place
+    await asyncio.sleep(0)  # each login enters the queue
 
     async with client_with(api, passwords=passwords) as client:
         beyond = await client.post(TOKEN, data=form)
@@ -142,7 +142,7 @@ def _signed(claims: dict[str, Any], secret: str = SECRET, algorithm: str = ALGOR
     return jwt.encode(claims, secret, algorithm, headers={"kid": key_id(SECRET)} | headers)
 
 
-async def test_claims_that_are_right_are_accepted(api: Api, learner: Person) -> None:
+async def test_right_claims_are_accepted(api: Api, learner: Person) -> None:
     assert await _me(api, f"Bearer {_signed(_claims(learner))}") == 200
 
 
@@ -177,7 +177,7 @@ async def test_claims_that_are_right_are_accepted(api: Api, learner: Person) -> 
     ],
     ids=str,
 )
-async def test_claims_that_are_not_are_refused(api: Api, learner: Person, changes: dict[str, Any]) -> None:
+async def test_wrong_claims_are_rejected(api: Api, learner: Person, changes: dict[str, Any]) -> None:
     assert await _me(api, f"Bearer {_signed(_claims(learner, **changes))}") == 401
 
 
@@ -190,7 +190,7 @@ async def test_clocks_may_be_half_a_minute_apart(
     assert await _me(api, f"Bearer {_signed(_claims(learner, **{claim: now + ahead_s}))}") == status
 
 
-async def test_a_token_of_ours_is_not_prolonged_by_that(api: Api, learner: Person) -> None:
+async def test_the_clock_leeway_does_not_extend_a_token(api: Api, learner: Person) -> None:
     now = int(datetime.now(UTC).timestamp())
     assert await _me(api, f"Bearer {_signed(_claims(learner, iat=now - 60, exp=now - 1))}") == 401
 
@@ -217,7 +217,7 @@ async def test_other_keys_and_algorithms_are_refused(api: Api, learner: Person) 
     assert [await _me(api, f"Bearer {token}") for token in forged] == [401] * 7
 
 
-async def test_a_key_that_the_token_brings_along_is_not_looked_at(api: Api, learner: Person) -> None:
+async def test_a_key_in_the_token_header_is_ignored(api: Api, learner: Person) -> None:
     secret = "a-key-of-the-forger-of-32-bytes-or-more"
     jwk = {"kty": "oct", "k": base64.urlsafe_b64encode(secret.encode()).decode().rstrip("=")}
     headers: dict[str, Any] = {"jwk": jwk, "jku": "https://forger.example/jwks", "x5u": "https://forger.example/x5u"}
@@ -263,11 +263,11 @@ def test_the_header_names_the_key_and_shows_nothing_of_it() -> None:
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "Bearer " + "x" * 10_000, "Bearer é"]
 )
-async def test_what_is_no_token_is_refused(api: Api, header: str) -> None:
+async def test_a_malformed_token_is_rejected(api: Api, header: str) -> None:
     assert await _me(api, header) == 401
 
 
-async def test_of_two_tokens_neither_counts(api: Api, learner: Person) -> None:
+async def test_two_authorization_headers_are_rejected(api: Api, learner: Person) -> None:
     twice = [("Authorization", learner.headers["Authorization"])] * 2
     assert (await api.client.get("/api/v1/me", headers=twice)).status_code == 401
 
@@ -286,7 +286,7 @@ def test_a_token_expires() -> None:
         tokens.read(tokens.issue(principal))
 
 
-def test_a_token_that_counted_expires_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_token_expires_too(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = Tokens(SecretStr(SECRET), timedelta(minutes=60))
     principal = Principal(user_id=_ID, role=UserRole.STUDENT, organization_id=_ID, version=0)
     token = tokens.issue(principal)
@@ -299,7 +299,7 @@ def test_a_token_that_counted_expires_too(monkeypatch: pytest.MonkeyPatch) -> No
         tokens.read(token)
 
 
-async def test_a_demoted_person_is_refused_once_the_memory_ends() -> None:
+async def test_a_demoted_user_is_rejected_after_the_cache_expires() -> None:
     now = 0.0
     stored = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)
 
@@ -317,7 +317,7 @@ async def test_a_demoted_person_is_refused_once_the_memory_ends() -> None:
         await principals.check(token)
 
 
-async def test_what_changes_while_it_is_read_is_not_remembered() -> None:
+async def test_a_principal_that_changes_during_the_read_is_not_cached() -> None:
     stored = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)
     changed = replace(stored, version=1)
     found = stored
@@ -340,8 +340,8 @@ async def test_what_changes_while_it_is_read_is_not_remembered() -> None:
         await principals.check(stored)
 
 
-async def test_a_token_that_is_newer_than_what_is_remembered_counts_at_once() -> None:
-    """As after a change of one's password, which another process has answered with new tokens."""
+async def test_a_token_newer_than_the_cache_is_accepted_at_once() -> None:
+    """For example after another process changed the password and issued new tokens."""
     stored = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)
 
     async def load(_: object) -> Principal | None:
@@ -356,7 +356,7 @@ async def test_a_token_that_is_newer_than_what_is_remembered_counts_at_once() ->
         await principals.check(before)
 
 
-async def test_what_this_process_changes_counts_in_it_at_once() -> None:
+async def test_a_change_by_this_process_takes_effect_at_once() -> None:
     stored: Principal | None = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)
 
     async def load(_: object) -> Principal | None:
@@ -373,7 +373,7 @@ async def test_what_this_process_changes_counts_in_it_at_once() -> None:
         await principals.check(token)
 
 
-async def test_who_was_found_by_an_address_is_forgotten_too() -> None:
+async def test_forgetting_a_user_also_drops_the_entry_by_address() -> None:
     stored: Principal | None = Principal(user_id=_ID, role=UserRole.ADMIN, organization_id=_ID, version=0)
 
     async def load(_: object) -> Principal | None:
@@ -389,7 +389,7 @@ async def test_who_was_found_by_an_address_is_forgotten_too() -> None:
         await principals.find("ada@partner.example")
 
 
-def test_what_is_remembered_ends_well_within_a_minute() -> None:
+def test_cache_entries_expire_well_within_a_minute() -> None:
     assert TTL_S <= 30
 
 

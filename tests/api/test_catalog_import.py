@@ -1,4 +1,4 @@
-"""Importing over HTTP: JSON and CSV, all rows or none, a report per row, and the run that embeds started afterwards."""
+"""Catalogue imports over HTTP: JSON and CSV, all rows or none, a report per row, and the start of the embedding run."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Searching over HTTP: a worker finds by meaning, Postgres decides what is shown, and words alone serve without it."""
+"""Catalogue search over HTTP: by meaning with a worker, filtered by Postgres, and by keywords without a worker."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ def searches(api: Api) -> Iterator[ScriptedSearches]:
     """The engine, which does not answer until told otherwise."""
     searches = api.services.catalog.searches
     assert isinstance(searches, ScriptedSearches)
-    searches.__init__()  # type: ignore[misc]  # the app holds this very object
+    searches.__init__()  # type: ignore[misc]  # the app holds this object
     yield searches
     searches.__init__()  # type: ignore[misc]
 
@@ -129,13 +129,15 @@ async def test_words_that_mean_nothing_find_nothing(api: Api, learner: Person, q
     assert (await found(api, learner, q))["items"] == []
 
 
-async def test_no_words_are_kept_when_nobody_took_them(api: Api, learner: Person, searches: ScriptedSearches) -> None:
+async def test_the_query_text_is_deleted_if_no_worker_took_the_search(
+    api: Api, learner: Person, searches: ScriptedSearches
+) -> None:
     await found(api, learner, "nobody answers")
 
     assert await kept(api, searches.asked[0]) is None
 
 
-async def test_words_that_a_killed_process_left_go_with_a_later_search(
+async def test_a_later_search_deletes_query_texts_of_a_killed_process(
     api: Api, learner: Person, searches: ScriptedSearches
 ) -> None:
     searches.hits = []

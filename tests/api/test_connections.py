@@ -1,4 +1,4 @@
-"""What goes over the wire before and around requests, byte by byte, through the server that the process runs."""
+"""The HTTP protocol of the server, tested byte by byte over sockets."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from api.app import build
 from api.middleware.http_protocol import MAX_HEAD_BYTES, BoundedConnection
-from api.middleware.responses import HttpSettings
+from api.middleware.response_headers import HttpSettings
 from deploy.local.ports import HOST, free_port
 from tests.api.conftest import UNLIMITED, Api, Person
 
@@ -23,7 +23,7 @@ PATIENCE_S = 20
 
 @dataclass
 class Wire:
-    """A server and the connections to it."""
+    """A server and its connections."""
 
     server: uvicorn.Server
     port: int
@@ -45,7 +45,7 @@ class Connection:
         self.writer.write(b"".join(parts))
 
     async def answer(self) -> tuple[int, dict[str, str], Any]:
-        """Status, headers by lower-case name, and the JSON body."""
+        """Read a response: status, headers by lower-case name, and JSON body."""
         async with asyncio.timeout(PATIENCE_S):
             first, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -91,7 +91,7 @@ async def wire(api: Api) -> AsyncIterator[Wire]:
 
 
 def post(person: Person, *lines: str) -> bytes:
-    """The head of a request to start an assessment."""
+    """Return request line and headers of a request to start an assessment."""
     headers = [f"{name}: {value}" for name, value in person.headers.items()]
     head = ["POST /api/v1/assessments/start HTTP/1.1", "Host: api.test", "Content-Type: application/json"]
     return "\r\n".join([*head, *headers, *lines, "", ""]).encode()
@@ -161,10 +161,10 @@ async def test_what_is_not_http_is_refused_in_the_usual_form(wire: Wire, request
     assert await connection.is_closed_by_the_server()
 
 
-async def test_a_body_is_no_head_however_much_of_it_comes_at_once(wire: Wire, learner: Person) -> None:
+async def test_a_large_piece_of_a_body_does_not_count_as_headers(wire: Wire, learner: Person) -> None:
     body = b'{"role_id": "nothing"}' + b" " * 4 * MAX_HEAD_BYTES
     connection = await wire.open(post(learner, f"Content-Length: {len(body)}"))
-    await asyncio.sleep(0.1)  # until the server has read the head
+    await asyncio.sleep(0.1)  # until the server has read the headers
     connection.send(body)
     status, _, answer = await connection.answer()
     assert (status, answer["details"][0]["field"]) == (400, "role_id")
@@ -174,7 +174,7 @@ async def test_blank_lines_do_not_hold_a_connection(wire: Wire, monkeypatch: pyt
     connection = await wire.open(GET)
     await connection.answer()
     monkeypatch.setattr("api.middleware.http_protocol.HEAD_TIMEOUT_S", 0.2)
-    connection.send(b"\r\n")  # no request begins, and the connection is not idle any more
+    connection.send(b"\r\n")  # a blank line starts no request, but ends the keep-alive timeout
     assert await connection.is_closed_by_the_server()
 
 
@@ -219,39 +219,39 @@ async def test_a_trailer_is_no_header(wire: Wire, learner: Person) -> None:
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "anything"])
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
-async def test_an_offer_of_another_protocol_is_declined_and_the_body_is_read(
+async def test_an_upgrade_header_is_ignored_and_the_body_is_read(
     wire: Wire, learner: Person, protocol: str, *, apart: bool
 ) -> None:
     body = b'{"role_id": "nothing"}'
     offer = [f"Upgrade: {protocol}", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"]
     connection = await wire.open(post(learner, *offer, f"Content-Length: {len(body)}"))
     if apart:
-        await asyncio.sleep(0.1)  # until the server has read the head
+        await asyncio.sleep(0.1)  # until the server has read the headers
     connection.send(body, GET)
     first, second = await connection.answer(), await connection.answer()
     assert (first[0], first[2]["details"][0]["field"]) == (400, "role_id")
     assert second[0] == 200
 
 
-async def test_what_looks_like_a_request_in_a_body_is_none_beside_an_offer_either(wire: Wire, learner: Person) -> None:
+async def test_a_body_that_looks_like_a_request_is_not_one_after_an_upgrade_header(wire: Wire, learner: Person) -> None:
     inner = GET + b"\r\n"
     head = [f"{name}: {value}" for name, value in learner.headers.items()]
     head += ["Host: a", "Connection: Upgrade", "Upgrade: h2c", f"Content-Length: {len(inner)}"]
     connection = await wire.open("\r\n".join(["GET /api/v1/me HTTP/1.1", *head, "", ""]).encode())
-    await asyncio.sleep(0.1)  # until the server has read the head
+    await asyncio.sleep(0.1)  # until the server has read the headers
     connection.send(inner, b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     answers = [await connection.answer(), await connection.answer()]
     assert [status for status, _, _ in answers] == [200, 404]
     assert await connection.is_closed_by_the_server()
 
 
-async def test_many_offers_at_once_are_all_declined(wire: Wire) -> None:
+async def test_many_upgrade_headers_are_all_ignored(wire: Wire) -> None:
     offer = b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     connection = await wire.open(offer * 1_500)
     assert {(await connection.answer())[0] for _ in range(1_500)} == {404}
 
 
-async def test_nothing_goes_through_a_tunnel(wire: Wire) -> None:
+async def test_connect_opens_no_tunnel(wire: Wire) -> None:
     connection = await wire.open(b"CONNECT api.test:443 HTTP/1.1\r\nHost: api.test\r\n\r\n", GET)
     status, headers, _ = await connection.answer()
     assert (status, headers["connection"]) == (400, "close")
@@ -265,7 +265,7 @@ async def test_many_open_connections_leave_room_for_a_request(wire: Wire) -> Non
     assert status == 200
 
 
-async def test_what_had_begun_when_the_server_stops_is_answered(api: Api, learner: Person) -> None:
+async def test_a_stopping_server_answers_requests_in_progress(api: Api, learner: Person) -> None:
     app = build(limits=UNLIMITED)
     app.state.services = api.services
     async with serving(app) as wire:
@@ -273,7 +273,7 @@ async def test_what_had_begun_when_the_server_stops_is_answered(api: Api, learne
         fresh, idle = await wire.open(), await wire.open(GET)
         await idle.answer()
         sending = await wire.open(post(learner, f"Content-Length: {len(body)}"), body[:5])
-        await asyncio.sleep(0.1)  # until the server has read the head
+        await asyncio.sleep(0.1)  # until the server has read the headers
         wire.server.should_exit = True
         await until(lambda: not wire.server.servers[0].is_serving())
         with pytest.raises(ConnectionRefusedError):
@@ -286,7 +286,7 @@ async def test_what_had_begun_when_the_server_stops_is_answered(api: Api, learne
         assert {headers["connection"] for _, headers, _ in answers} == {"close"}
 
 
-async def test_a_server_that_stops_does_not_wait_for_the_silent(api: Api) -> None:
+async def test_a_stopping_server_does_not_wait_for_idle_connections(api: Api) -> None:
     app = build(limits=UNLIMITED)
     app.state.services = api.services
     async with serving(app) as wire:

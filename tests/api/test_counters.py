@@ -1,4 +1,4 @@
-"""Counters in memory count as the package's own do, and one caller's cost does not grow with the others."""
+"""In-memory counters count like those of the package, and the cost of a request does not grow with other clients."""
 
 import time
 from collections.abc import Callable
@@ -36,7 +36,7 @@ async def test_a_window_ends_by_the_clock_of_its_first_count() -> None:
 
 
 class Key(str):
-    """A key that tells how often it was looked at."""
+    """A key that counts how often it is hashed."""
 
     __slots__ = ("looked_at",)
 

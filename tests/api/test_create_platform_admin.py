@@ -1,4 +1,4 @@
-"""The command that makes an installation's first account."""
+"""The command that creates the first account of an installation."""
 
 import os
 import pty
@@ -73,7 +73,7 @@ def test_an_address_that_is_taken_is_refused(clean_database: str) -> None:
 
 
 def on_a_terminal(url: str, *lines: str) -> tuple[int, str]:
-    """Run the command on a pseudo-terminal, answer each prompt with a line; returns exit code and what was shown."""
+    """Run the command on a pseudo-terminal and answer each prompt with a line. Return the exit code and the output."""
     terminal, end = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "api.create_platform_admin", EMAIL],
@@ -82,12 +82,12 @@ def on_a_terminal(url: str, *lines: str) -> tuple[int, str]:
         stdin=end,
         stdout=end,
         stderr=end,
-        start_new_session=True,  # without the terminal of whoever runs the tests
+        start_new_session=True,  # detaches it from the terminal that runs the tests
     )
     os.close(end)
     shown = b""
     waiting = list(lines)
-    with suppress(OSError):  # Linux reports the end of a terminal's program as an error
+    with suppress(OSError):  # Linux raises an error when the program on the terminal has ended
         while part := os.read(terminal, 1024):
             shown += part
             if waiting and shown.endswith(b": "):

@@ -1,4 +1,4 @@
-"""A table as CSV becomes the rows that JSON would hold, or is refused with what is wrong about it."""
+"""A CSV table becomes the same rows as a JSON import, or is rejected with its problems."""
 
 import tracemalloc
 from decimal import Decimal
@@ -60,7 +60,7 @@ def test_a_row_is_read_whatever_wrote_it(body: bytes) -> None:
     assert rows(body) == [READ]
 
 
-def test_columns_may_stand_in_any_order_and_optional_ones_be_left_out() -> None:
+def test_columns_may_have_any_order_and_optional_ones_may_be_absent() -> None:
     (row,) = rows(table("title,key,hours,skills,level,provider,source_uri,description", "T,a,6,S,advanced,P,u,D"))
 
     assert row == {
@@ -87,7 +87,7 @@ def test_an_empty_cell_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("cell", ["six", "1e3", "6,5", "NaN", "1" * 40])
-def test_a_number_that_is_none_stays_text_for_the_rows_check(cell: str) -> None:
+def test_an_invalid_number_stays_text_for_row_validation(cell: str) -> None:
     assert rows(table(HEADER, f'a,,,,,"{cell}",,,,maybe')) == [{"key": "a", "hours": cell, "active": "maybe"}]
 
 
@@ -106,7 +106,7 @@ def test_what_a_spreadsheet_would_take_for_a_formula_is_text() -> None:
         (b"\xef\xbb\xbf" + b"key\xff", "byte order mark of utf-8"),
         (HEADER.encode() + b"\n\x81", "is not UTF-8"),
         (HEADER.encode() + "\nécole à".encode() + b"\xe9", "is not UTF-8"),
-        (table(HEADER, "a\0b"), "holds NUL"),
+        (table(HEADER, "a\0b"), "contains a NUL character"),
         (table(HEADER, ROW).decode().encode("utf-16-le"), "needs a byte order mark"),
         (table("sep=|", HEADER, ROW), "names a separator"),
         (table(HEADER, 'a,"never closed'), "cannot be read at line"),
@@ -126,7 +126,7 @@ def test_columns_that_are_missing_unknown_or_repeated_are_named() -> None:
     found = problems(table("key,title,title,prize,skills,level,hours,provider", "a"))
 
     assert [(field, problem.split(",")[0]) for _, field, problem in found] == [
-        ("header", "column 3 is title once more"),
+        ("header", "column 3 repeats title"),
         ("header", "column 4 is not one of key"),
         ("header", "has no column description"),
         ("header", "has no column source_uri"),

@@ -1,4 +1,4 @@
-"""The shape of every error, and the id that finds it in the log."""
+"""The format of errors, and the correlation id in responses and logs."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4

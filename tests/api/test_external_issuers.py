@@ -1,4 +1,4 @@
-"""Tokens of other issuers, whose keys come from a real server."""
+"""Tokens of external issuers, whose keys come from a real server."""
 
 import asyncio
 import base64
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
 from api.security.external_issuers import MAX_TOKEN_CHARS, ExternalIssuer, ExternalIssuers
-from api.security.issuer_keys import APART_S, FRESH_S, KEPT_S, MAX_BYTES, Keys, fetch_keys
+from api.security.issuer_keys import MAX_AGE_S, MAX_BYTES, MIN_INTERVAL_S, REFRESH_S, Keys, fetch_keys
 from tests.api.conftest import Api, Person, client_with
 from tests.support.partners import Partner, Respond, answering, raw
 
@@ -58,7 +58,7 @@ class Clock:
 
 @dataclass
 class Issuer:
-    """The issuer's server, and an app that trusts it."""
+    """A server of an issuer, and an app that trusts it."""
 
     server: Partner
     clock: Clock
@@ -112,7 +112,7 @@ async def test_role_and_organization_are_ours_whatever_the_token_says(issuer: Is
     }
 
 
-async def test_our_own_tokens_count_beside_it(issuer: Issuer, learner: Person) -> None:
+async def test_tokens_of_this_service_remain_valid(issuer: Issuer, learner: Person) -> None:
     answer = await issuer.client.get("/api/v1/me", headers=learner.headers)
     assert (answer.status_code, issuer.server.connections) == (200, 0)
 
@@ -137,7 +137,7 @@ async def test_people_may_be_named_by_an_address_that_was_verified(served: Issue
     ],
     ids=str,
 )
-async def test_an_address_that_names_nobody_is_refused(served: Issuer, api: Api, claims: dict[str, Any]) -> None:
+async def test_an_unknown_address_is_rejected(served: Issuer, api: Api, claims: dict[str, Any]) -> None:
     if claims.get("email") == "trusted@example.org":
         await api.person(email=f"trusted@{uuid4()}.example.org")
     async with served.trusted(subject="email") as issuer:
@@ -149,7 +149,7 @@ async def test_an_address_that_names_nobody_is_refused(served: Issuer, api: Api,
     ["admİn.{}@example.org", "admın.{}@example.org", "ａdmin.{}@example.org", "admin.{}@example.org\u0307", ""],
     ids=ascii,
 )
-async def test_an_address_outside_ascii_is_nobodys(served: Issuer, api: Api, email: str) -> None:
+async def test_a_non_ascii_address_matches_no_user(served: Issuer, api: Api, email: str) -> None:
     name = uuid4().hex
     await api.person("admin", email=f"admin.{name}@example.org")
     async with served.trusted(subject="email") as issuer:
@@ -277,7 +277,7 @@ async def test_keys_for_other_uses_and_shared_secrets_verify_nothing(issuer: Iss
     assert await issuer.status(token(learner.id, kid="sig")) == 200
 
 
-async def test_a_token_of_nobody_we_know_asks_nobody(issuer: Issuer, learner: Person) -> None:
+async def test_a_token_of_an_unknown_issuer_causes_no_request(issuer: Issuer, learner: Person) -> None:
     assert await issuer.status(token(learner.id, iss="https://other.example")) == 401
     assert issuer.server.connections == 0
 
@@ -286,7 +286,7 @@ async def test_a_new_key_counts_without_a_restart(issuer: Issuer, learner: Perso
     assert await issuer.status(token(learner.id)) == 200
     issuer.server.respond = jwks(jwk(EC, "ec"), jwk(OTHER, "new"))
 
-    issuer.clock.now += APART_S
+    issuer.clock.now += MIN_INTERVAL_S
 
     assert await issuer.status(token(learner.id, OTHER, "new")) == 200
     assert await issuer.status(token(learner.id)) == 200
@@ -296,7 +296,7 @@ async def test_a_key_that_was_withdrawn_stops_counting(issuer: Issuer, learner: 
     assert await issuer.status(token(learner.id)) == 200
     issuer.server.respond = jwks(jwk(OTHER, "new"))
 
-    issuer.clock.now += FRESH_S
+    issuer.clock.now += REFRESH_S
     await issuer.status(token(learner.id, OTHER, "new"))
 
     assert await issuer.status(token(learner.id)) == 401
@@ -308,7 +308,7 @@ async def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, learner: Per
 
     assert (set(answers), known, len(issuer.server.received)) == ({401}, 200, 1)
 
-    issuer.clock.now += APART_S
+    issuer.clock.now += MIN_INTERVAL_S
     await asyncio.gather(*(issuer.status(token(learner.id, OTHER, f"kid-{number}")) for number in range(50)))
 
     assert len(issuer.server.received) == 2
@@ -317,7 +317,7 @@ async def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, learner: Per
 async def test_keys_are_asked_for_seldom(issuer: Issuer, learner: Person) -> None:
     for _ in range(5):
         assert await issuer.status(token(learner.id)) == 200
-        issuer.clock.now += FRESH_S / 6
+        issuer.clock.now += REFRESH_S / 6
     assert len(issuer.server.received) == 1
 
 
@@ -325,13 +325,13 @@ async def test_known_keys_keep_working_while_the_issuer_is_down(issuer: Issuer, 
     assert await issuer.status(token(learner.id)) == 200
     issuer.server.respond = answering(500)
 
-    issuer.clock.now += FRESH_S
+    issuer.clock.now += REFRESH_S
     stale = await issuer.status(token(learner.id))
     unknown = await issuer.me(token(learner.id, OTHER, "new"))
-    issuer.clock.now += KEPT_S
+    issuer.clock.now += MAX_AGE_S
     too_old = await issuer.me(token(learner.id))
     issuer.server.respond = jwks(jwk(EC, "ec"))
-    issuer.clock.now += APART_S
+    issuer.clock.now += MIN_INTERVAL_S
     again = await issuer.status(token(learner.id))
 
     assert (stale, again) == (200, 200)
@@ -355,7 +355,7 @@ async def test_known_keys_keep_working_while_the_issuer_is_down(issuer: Issuer, 
     ],
     ids=range(10),
 )
-async def test_an_answer_that_is_none_is_503(issuer: Issuer, learner: Person, respond: Respond) -> None:
+async def test_an_invalid_jwks_response_is_503(issuer: Issuer, learner: Person, respond: Respond) -> None:
     issuer.server.respond = respond
     assert await issuer.status(token(learner.id)) == 503
 
@@ -365,7 +365,7 @@ async def test_an_issuer_without_keys_is_believed(issuer: Issuer, learner: Perso
     assert await issuer.status(token(learner.id)) == 401
 
 
-async def test_a_slow_issuer_holds_up_nobody_whose_key_is_known(api: Api, learner: Person) -> None:
+async def test_a_slow_issuer_does_not_delay_tokens_with_a_cached_key(api: Api, learner: Person) -> None:
     asked, clock = asyncio.Event(), Clock()
     first: Keys = {"ec": jwt.PyJWK(jwk(EC, "ec"))}
 
@@ -382,7 +382,7 @@ async def test_a_slow_issuer_holds_up_nobody_whose_key_is_known(api: Api, learne
     headers = {"Authorization": f"Bearer {token(learner.id)}"}
     async with client_with(api, issuers=issuers) as client:
         before = await client.get("/api/v1/me", headers=headers)
-        clock.now = FRESH_S
+        clock.now = REFRESH_S
         meanwhile = await client.get("/api/v1/me", headers=headers)
         await asked.wait()
     assert (before.status_code, meanwhile.status_code) == (200, 200)

@@ -1,4 +1,4 @@
-"""The headers of every answer, and whose pages may call."""
+"""Response headers and CORS."""
 
 import re
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.app import build
-from api.middleware.responses import HttpSettings
+from api.middleware.response_headers import HttpSettings
 from tests.api.conftest import UNLIMITED, Api, Person
 
 ORIGIN = "https://app.example.org"
@@ -86,7 +86,7 @@ async def test_other_files_are_not_served_with_the_documentation(api: Api, path:
         ("development", "https://api.test", "", "", False),
     ],
 )
-async def test_https_is_insisted_on_where_it_is_used(  # the table
+async def test_https_responses_have_strict_transport_security(  # the table
     api: Api, environment: str, url: str, forwarded: str, proxies: str, *, strict: bool
 ) -> None:
     async with client_of(api, url, microcred_env=environment, trusted_proxies=proxies) as client:
@@ -133,7 +133,7 @@ async def test_allowed_origins_may_call_and_read_what_they_need(api: Api, learne
         "https://app.example.org:0",
     ],
 )
-def test_an_origin_that_is_none_stops_the_start(value: str) -> None:
+def test_an_invalid_origin_stops_the_start(value: str) -> None:
     with pytest.raises(ValidationError, match="origins"):
         HttpSettings(cors_origins=value)
 

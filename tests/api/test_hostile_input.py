@@ -22,7 +22,7 @@ MARKER = "marker-7f3a"
 
 @dataclass(frozen=True)
 class Hostile:
-    """`field` is what the refusal names."""
+    """A hostile request. `field` is the field that the error names."""
 
     field: str
     method: str = "GET"

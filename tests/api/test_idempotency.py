@@ -358,7 +358,7 @@ async def test_after_24_hours_a_key_is_new(api: Api, feedback: Request) -> None:
 async def test_no_key_is_stored_for_a_user_being_erased(api: Api, feedback: Request) -> None:
     reviewer = await api.person("advisor")
     feedback.person = reviewer
-    await api.get(reviewer, "/me")  # so that this process still takes the token
+    await api.get(reviewer, "/me")  # caches the user, so that this process still accepts the token
     async with api.sessions() as session:
         await session.execute(update(UserRow).where(UserRow.id == reviewer.id).values(status="erasing"))
         await session.commit()

@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import insert, text
 
-from api.security.authorization import MAY_USE, Caller
+from api.security.authorization import ROUTE_PERMISSIONS, CallerRole
 from persistence.tables import OrganizationRow
 from tests.api.conftest import Api, Person, question_of
 from tests.support import answers
@@ -24,7 +24,7 @@ from tests.support.builders import ROLE_ID
 
 SEED = 20_240_731
 _OWN_CALLS = re.compile(rb'"route":"[^"]*"')
-"""In a person's export: the paths that they called with an idempotency key, whatever ids they made up for them."""
+"""In a user's export: the paths of requests with an idempotency key, including invented ids."""
 _UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 KEYS = ("the-same-key-of-both", "another-key-of-both")
 
@@ -48,7 +48,7 @@ class Organization:
 
 @dataclass(frozen=True)
 class Operation:
-    """One of the document's; `request` is the schema of its JSON body, if it takes one."""
+    """An operation of the OpenAPI document. `request` is the schema of its JSON body, if any."""
 
     method: str
     path: str
@@ -58,11 +58,11 @@ class Operation:
 
     @property
     def answers_members(self) -> bool:
-        return bool((MAY_USE[self.name] or frozenset(Caller)) - {Caller.PLATFORM_ADMIN})
+        return bool((ROUTE_PERMISSIONS[self.name] or frozenset(CallerRole)) - {CallerRole.PLATFORM_ADMIN})
 
 
 def operations(document: dict[str, Any]) -> Iterator[Operation]:
-    """All that ask for a token."""
+    """Return all operations that need a token."""
     for path, methods in document["paths"].items():
         for method, each in methods.items():
             if each.get("security"):
@@ -72,7 +72,7 @@ def operations(document: dict[str, Any]) -> Iterator[Operation]:
 
 @dataclass
 class Chooser:
-    """Random values that are mostly right by their schema; ids are of any organization's."""
+    """Random values that mostly match their schema. Ids come from any organization."""
 
     random: random.Random
     schemas: dict[str, Any]
@@ -81,7 +81,7 @@ class Chooser:
     cursors: list[str] = field(default_factory=list)
 
     def id(self, name: str, *, spare: bool = False) -> str:
-        """Of the kind that the name says, else of any. `spare` leaves the actors' own out."""
+        """Return an id for the parameter's name, else any id. `spare` excludes the ids of the actors."""
         kind = "user_id" if name == "actor_id" else name
         found = [each for organization in self.organizations for each in organization.ids.get(kind, [])]
         found += self.shared.get(kind, []) or ([] if found else self._any())
@@ -136,7 +136,7 @@ class Chooser:
 
 @dataclass
 class Mixture:
-    """Sends random requests and keeps what each organization was told."""
+    """Sends random requests and records the responses to each organization."""
 
     client: httpx.AsyncClient
     operations: list[Operation]
@@ -173,7 +173,7 @@ class Mixture:
         return self.chooser.id(parameter["name"], spare=operation.method in {"DELETE", "PATCH"})
 
     def _query(self, operation: Operation) -> dict[str, str]:
-        """Some of the parameters; what is searched for may be the other's."""
+        """Return some of the parameters. A search text may be that of the other organization."""
         marker = self.chooser.random.choice(self.chooser.organizations).marker
         return {
             each["name"]: str(self.chooser.value(each["schema"], each["name"], marker)).lower()
@@ -218,11 +218,11 @@ async def test_nothing_of_one_organization_reaches_the_other(api: Api, app: Fast
     for ours, theirs in (both, both[::-1]):
         kept = await _kept_ids(api, theirs.id)
         assert {id_: ours.seen[id_] for id_ in ours.seen.keys() & (kept | theirs.private)} == {}
-        assert theirs.seen.keys() & kept  # what must not be found here is found there
+        assert theirs.seen.keys() & kept  # ids that must not appear here appear there
 
 
 async def _organization(api: Api) -> Organization:
-    """With a student, an advisor, an admin and an API key that act, and something of every kind that routes name."""
+    """Create an organization with a student, an advisor, an admin, an API key, and a resource of every kind."""
     organization = Organization(uuid4(), f"marker{uuid4().hex}")
     async with api.sessions() as session:
         await session.execute(insert(OrganizationRow).values(id=organization.id, name=organization.marker))
@@ -241,7 +241,7 @@ async def _organization(api: Api) -> Organization:
 
 
 async def _assessments(api: Api, organization: Organization, learner: Person) -> None:
-    """A completed one and one that is being answered, all of it in words that hold the marker."""
+    """Create a completed assessment and an open one. All their texts contain the marker."""
     ids, marker = organization.ids, organization.marker
     for completed in (True, False):
         started = await api.start(learner)
@@ -268,7 +268,7 @@ async def _webhook(api: Api, organization: Organization, admin: Person) -> None:
 
 
 async def _api_keys(api: Api, organization: Organization, admin: Person) -> None:
-    """One for the paths, and one that acts."""
+    """Create two API keys: one for paths, and one that sends requests."""
     made = []
     for scopes in (["results:read"], ["results:read", "webhooks:manage"]):
         body = {"name": organization.marker, "scopes": scopes}
@@ -279,7 +279,7 @@ async def _api_keys(api: Api, organization: Organization, admin: Person) -> None
 
 
 async def _kept_ids(api: Api, organization_id: UUID) -> set[str]:
-    """Of every row that names the organization, or an assessment of it."""
+    """Return the ids of all rows that refer to the organization or one of its assessments."""
     async with api.sessions() as session:
         columns = await session.execute(_OWNED)
         found = {str(organization_id)}

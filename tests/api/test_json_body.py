@@ -1,4 +1,4 @@
-"""The strict reader: what stock parsers accept or crash on gets a clean 4xx."""
+"""The strict JSON parser: input that common parsers accept or crash on gets a 4xx."""
 
 import json
 from collections.abc import AsyncIterator
@@ -136,7 +136,7 @@ async def test_a_login_form_is_counted_too(api: Api) -> None:
     assert answer.status_code == 413
 
 
-async def test_nobodys_body_is_not_read(api: Api) -> None:
+async def test_the_body_of_an_unauthenticated_request_is_not_read(api: Api) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"{}"
         raise AssertionError("the body was read")
@@ -163,7 +163,7 @@ MANY = {
 def test_too_many_values_are_refused_before_parsing(body: bytes) -> None:
     with pytest.raises(InvalidInput) as raised:
         check_values(body, 50)
-    assert raised.value.problems[0].problem == "holds more than 50 values"
+    assert raised.value.problems[0].problem == "has more than 50 values"
 
 
 FEW = {
@@ -192,7 +192,7 @@ def test_every_document_within_the_limit_is_accepted(document: object) -> None:
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         return 1 + sum(map(values, inner))
 
-    containers = json.dumps(document).count("[]") + json.dumps(document).count("{}")  # counted as if they held a value
+    containers = json.dumps(document).count("[]") + json.dumps(document).count("{}")  # counted as if they had a value
     check_values(json.dumps(document).encode(), values(document) + containers + 1)
 
 
@@ -211,7 +211,7 @@ async def test_each_route_limits_the_number_of_values(api: Api, learner: Person,
     refused = await api.client.post(f"/api/v1{path}", content=body, headers=_json(learner))
 
     assert refused.status_code == 400
-    assert refused.json()["details"] == [{"field": "body", "problem": f"holds more than {most:,} values"}]
+    assert refused.json()["details"] == [{"field": "body", "problem": f"has more than {most:,} values"}]
 
 
 async def test_all_unknown_fields_of_an_object_are_one_problem(api: Api, learner: Person) -> None:
@@ -223,10 +223,8 @@ async def test_all_unknown_fields_of_an_object_are_one_problem(api: Api, learner
         f"/api/v1/assessments/{ID}/responses", json={"responses": body["responses"]}, headers=learner.headers
     )
 
-    assert refused.json()["details"] == [{"field": "body", "problem": "has a field that is not known"}]
-    assert nested.json()["details"] == [
-        {"field": "responses.0", "problem": "has a field that is not known", "question_id": ID}
-    ]
+    assert refused.json()["details"] == [{"field": "body", "problem": "has an unknown field"}]
+    assert nested.json()["details"] == [{"field": "responses.0", "problem": "has an unknown field", "question_id": ID}]
 
 
 async def test_200_responses_with_twenty_choices_each_are_within_the_limit(api: Api, learner: Person) -> None:
@@ -237,7 +235,7 @@ async def test_200_responses_with_twenty_choices_each_are_within_the_limit(api: 
         f"/api/v1/assessments/{ID}/responses", json={"responses": [response] * 200}, headers=learner.headers
     )
 
-    assert answer.status_code == 404  # there is no such assessment, and the body was accepted
+    assert answer.status_code == 404  # the body was accepted, but the assessment does not exist
 
 
 def _json(person: Person) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The catalogue, the roles and the list of assessments."""
+"""Lists of credentials, roles and assessments."""
 
 from typing import Any
 
@@ -126,6 +126,6 @@ async def test_filters_narrow_the_list(api: Api) -> None:
     ],
     ids=lambda query: str(query)[:40],
 )
-async def test_a_filter_that_is_none_is_refused(api: Api, learner: Person, query: dict[str, Any]) -> None:
+async def test_an_invalid_filter_is_rejected(api: Api, learner: Person, query: dict[str, Any]) -> None:
     answer = await api.get(learner, "/assessments", **query)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "VALIDATION_400")

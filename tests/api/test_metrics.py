@@ -1,4 +1,4 @@
-"""What Prometheus is told, and who is told."""
+"""Prometheus metrics, and who may scrape them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ async def scraper(api: Api, *, at: str = "127.0.0.1", **settings: Any) -> AsyncI
 
 
 async def samples(client: httpx.AsyncClient, path: str = "/metrics") -> Samples:
-    """Values by name and label values."""
+    """Return the values by name and label values."""
     answer = await client.get(path)
     assert answer.status_code == 200
     families = text_string_to_metric_families(answer.text)

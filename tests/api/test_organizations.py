@@ -1,4 +1,4 @@
-"""Partners, and their first admins."""
+"""Organizations and their first admins."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -100,5 +100,5 @@ async def test_the_list_has_stable_pages(api: Api, platform: Person) -> None:
 
 
 @pytest.mark.parametrize("query", [{"limit": "101"}, {"cursor": "x"}, {"name": "A"}], ids=str)
-async def test_a_query_that_is_none_is_400(api: Api, platform: Person, query: dict[str, str]) -> None:
+async def test_an_invalid_query_is_400(api: Api, platform: Person, query: dict[str, str]) -> None:
     assert (await api.get(platform, "/organizations", **query)).status_code == 400

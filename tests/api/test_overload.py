@@ -1,4 +1,4 @@
-"""More than can be served: an answer that says when to come again, never a hang."""
+"""Overload: a response with Retry-After, and no hanging requests."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import build
-from api.middleware.responses import HttpSettings
+from api.middleware.response_headers import HttpSettings
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.queries.assessments import Queries
 from persistence.request_database import RequestDatabase
@@ -26,7 +26,7 @@ START = "/api/v1/assessments/start"
 
 @pytest.fixture
 async def small(api_database: str) -> AsyncIterator[AsyncEngine]:
-    """One connection, little patience."""
+    """An engine with one connection and short timeouts."""
     patience = {"pool_size": 1, "pool_timeout_s": 0.2, "statement_timeout_s": 2, "lock_timeout_s": 0.2}
     engine = create_engine(RequestDatabaseSettings.model_validate({"url": api_database} | patience))
     yield engine
@@ -58,9 +58,7 @@ async def test_a_full_pool_is_503(narrow: httpx.AsyncClient, small: AsyncEngine,
     assert (await narrow.get("/api/v1/roles", headers=learner.headers)).status_code == 200
 
 
-async def test_a_row_that_somebody_else_holds_is_503_and_may_be_tried_again(
-    narrow: httpx.AsyncClient, api: Api, learner: Person
-) -> None:
+async def test_a_locked_row_is_503_with_retry_after(narrow: httpx.AsyncClient, api: Api, learner: Person) -> None:
     request: dict[str, Any] = {"json": {"role_id": str(ROLE_ID)}, "headers": learner.headers | {"Idempotency-Key": "k"}}
     async with api.sessions() as session:
         await session.execute(select(UserRow.id).where(UserRow.id == learner.id).with_for_update())
@@ -79,7 +77,7 @@ async def test_a_statement_that_takes_too_long_is_503(api: Api, api_database: st
     await engine.dispose()
 
 
-async def test_a_database_that_stands_still_is_503_and_its_connection_is_replaced(
+async def test_a_hanging_database_is_503_and_its_connection_is_replaced(
     api: Api, small: AsyncEngine, learner: Person
 ) -> None:
     async with small.connect() as connection:

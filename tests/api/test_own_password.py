@@ -1,4 +1,4 @@
-"""Changing one's own password, and the change that follows an administrator's reset."""
+"""Changing one's own password, also after an admin has reset it."""
 
 from typing import Any
 from uuid import UUID

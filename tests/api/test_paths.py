@@ -1,4 +1,4 @@
-"""A path has one spelling, so that a proxy's rules for it cannot be bypassed by another one."""
+"""Only canonical paths are accepted, so that another spelling cannot bypass the rules of a proxy."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Erasing people, exporting what is held about them, and reading the audit trail."""
+"""Erasing users, exporting their data, and reading the audit trail."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,13 +17,13 @@ USERS = "/api/v1/users"
 
 @pytest.fixture
 async def admin(api: Api) -> Person:
-    await api.person("admin")  # another one, so that this one is never the last
+    await api.person("admin")  # a second admin, so that the first is not the last
     return await api.person("admin")
 
 
 @pytest.fixture
 def erasures(all_erasures: RecordingErasures) -> Iterator[RecordingErasures]:
-    """The engine of erasures as this test finds it: up, and told nothing yet."""
+    """The recording workflow engine of erasures: available, without recorded calls."""
     all_erasures.__init__()  # type: ignore[misc]  # the app holds this very object
     yield all_erasures
     all_erasures.__init__()  # type: ignore[misc]
@@ -86,8 +86,8 @@ async def test_the_last_admin_stays(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("erasures")
-async def test_nothing_is_written_about_somebody_who_is_being_erased(api: Api, admin: Person, learner: Person) -> None:
-    """By others, and by a token that another process still lets in."""
+async def test_nothing_is_written_about_a_user_who_is_being_erased(api: Api, admin: Person, learner: Person) -> None:
+    """Try as other users, and with a token that another process still accepts."""
     publication = await api.completed(learner)
     started = await api.start(learner)
     advisor = await api.person("advisor")
@@ -114,9 +114,7 @@ async def test_nothing_is_written_about_somebody_who_is_being_erased(api: Api, a
     assert statuses == dict.fromkeys(answers, 404) | {"start": 410}
 
 
-async def test_an_export_holds_what_the_person_wrote_and_is_kept_by_nobody(
-    api: Api, admin: Person, learner: Person
-) -> None:
+async def test_an_export_has_the_texts_of_the_user_and_is_not_cached(api: Api, admin: Person, learner: Person) -> None:
     await api.completed(learner, feedback="A word that is only about them")
 
     answer = await api.get(admin, f"/users/{learner.id}/export")
@@ -129,7 +127,7 @@ async def test_an_export_holds_what_the_person_wrote_and_is_kept_by_nobody(
     assert {row["user_id"] for row in document["assessments"]} == {str(learner.id)}
 
 
-async def test_an_export_stands_in_the_audit_trail(api: Api, admin: Person, learner: Person) -> None:
+async def test_an_export_is_audited(api: Api, admin: Person, learner: Person) -> None:
     await api.get(admin, f"/users/{learner.id}/export")
 
     found = (await api.get(admin, "/audit-logs", action="user.exported", resource_id=str(learner.id))).json()["items"]

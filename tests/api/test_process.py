@@ -1,4 +1,4 @@
-"""The process `python -m api`: it serves without an engine, and a stop is orderly."""
+"""The process `python -m api`: it serves without a workflow engine and stops gracefully."""
 
 import asyncio
 import secrets
@@ -76,7 +76,7 @@ async def test_what_had_begun_is_answered_and_the_listener_closes(
     begun = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
     for _, writer in begun:
         writer.write(head + form[:9])
-    await asyncio.to_thread(httpx.get, f"{url}/readyz")  # until their heads have been read, too
+    await asyncio.to_thread(httpx.get, f"{url}/readyz")  # until the headers of all requests have been read
     process.send_signal(signal.SIGTERM)
     while await _listens(port):  # noqa: ASYNC110  # another process
         await asyncio.sleep(0.02)

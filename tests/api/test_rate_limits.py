@@ -1,4 +1,4 @@
-"""How often one may ask, and what a caller is told about it."""
+"""Rate limits and their response headers."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from starlette.types import Scope
 
 from api.app import build
-from api.middleware.responses import HttpSettings
-from api.security.client_address import Proxies, networks
+from api.middleware.response_headers import HttpSettings
+from api.security.client_address import TrustedProxies, parse_networks
 from api.security.counters import Counters
 from api.security.passwords import hash_password
-from api.security.rate_limits import LOGINS_AT_LARGE, RateLimits, RateLimitSettings
+from api.security.rate_limits import WIDE_LOGIN_FACTOR, RateLimits, RateLimitSettings
 from tests.api.conftest import Api, Person
 
 START = "/api/v1/assessments/start"
@@ -27,7 +27,7 @@ Limited = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 @pytest.fixture
 def limited(api: Api) -> Limited:
-    """A client of an app with these limits, from an address of its own."""
+    """Open a client with its own address, of an app with these limits."""
 
     @asynccontextmanager
     async def client(address: str = "192.0.2.1", proxies: str = "", **limits: Any) -> AsyncIterator[httpx.AsyncClient]:
@@ -90,9 +90,9 @@ async def test_logins_are_counted_by_address(limited: Limited) -> None:
     async with limited(login="1/minute") as client:
         answers = [
             await client.post("/api/v1/auth/token", data=LOGIN | {"username": f"{number}@demo.example"})
-            for number in range(LOGINS_AT_LARGE + 1)
+            for number in range(WIDE_LOGIN_FACTOR + 1)
         ]
-    assert [answer.status_code for answer in answers] == [*[401] * LOGINS_AT_LARGE, 429]
+    assert [answer.status_code for answer in answers] == [*[401] * WIDE_LOGIN_FACTOR, 429]
 
 
 async def test_logins_at_an_account_are_counted_by_address(limited: Limited) -> None:
@@ -108,8 +108,8 @@ async def test_logins_at_an_account_are_counted_by_address(limited: Limited) -> 
 
 async def test_guessing_from_many_addresses_is_bounded(limited: Limited) -> None:
     async with limited(proxies="192.0.2.1", login="1/minute") as client:
-        answers = [await _log_in(client, f"198.51.100.{number}") for number in range(LOGINS_AT_LARGE + 1)]
-    assert [answer.status_code for answer in answers] == [*[401] * LOGINS_AT_LARGE, 429]
+        answers = [await _log_in(client, f"198.51.100.{number}") for number in range(WIDE_LOGIN_FACTOR + 1)]
+    assert [answer.status_code for answer in answers] == [*[401] * WIDE_LOGIN_FACTOR, 429]
 
 
 async def test_who_guesses_elsewhere_does_not_lock_the_owner_out(limited: Limited, api: Api) -> None:
@@ -119,7 +119,7 @@ async def test_who_guesses_elsewhere_does_not_lock_the_owner_out(limited: Limite
         before = await _log_in(client, "203.0.113.1", **login)
         guesses = [
             await _log_in(client, f"198.51.100.{number}", username=login["username"])
-            for number in range(2 * LOGINS_AT_LARGE + 1)
+            for number in range(2 * WIDE_LOGIN_FACTOR + 1)
         ]
         after = await _log_in(client, "203.0.113.1", **login)
         from_a_new_address = await _log_in(client, "203.0.113.2", **login)
@@ -131,9 +131,9 @@ async def test_what_is_no_address_is_counted_by_where_it_comes_from(limited: Lim
     async with limited(login="1/minute") as client:
         answers = [
             await client.post("/api/v1/auth/token", data=LOGIN | {"username": "advİsor@demo.example"})
-            for _ in range(LOGINS_AT_LARGE + 1)
+            for _ in range(WIDE_LOGIN_FACTOR + 1)
         ]
-    assert [answer.status_code for answer in answers] == [*[401] * LOGINS_AT_LARGE, 429]
+    assert [answer.status_code for answer in answers] == [*[401] * WIDE_LOGIN_FACTOR, 429]
 
 
 async def test_guesses_at_ones_own_password_are_counted(limited: Limited, api: Api) -> None:
@@ -158,7 +158,7 @@ async def test_a_storage_that_is_away_is_replaced_by_memory(limited: Limited, le
 
     async with limited() as client:
         app = client._transport.app  # type: ignore[attr-defined]
-        app.state.limits = RateLimits(RateLimitSettings(reads="1/minute"), Proxies(()), Away())
+        app.state.limits = RateLimits(RateLimitSettings(reads="1/minute"), TrustedProxies(()), Away())
         answers = [await client.get("/api/v1/me", headers=learner.headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429]
 
@@ -199,7 +199,7 @@ TRUSTED = "10.0.0.0/8, 2001:db8:ffff::/48"
 def test_only_a_trusted_proxy_says_who_calls(peer: str, forwarded: list[str], caller: str) -> None:
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     scope: Scope = {"type": "http", "client": (peer, 4711), "headers": headers, "scheme": "http"}
-    assert Proxies(networks(TRUSTED)).caller(scope) == caller
+    assert TrustedProxies(parse_networks(TRUSTED)).client_address(scope) == caller
 
 
 async def _log_in(client: httpx.AsyncClient, address: str, **form: str) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""What readiness says about the parts beside Postgres."""
+"""Readiness: the state of Temporal, the task queues, the steps and the vector store."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ WEAVIATE = "http://weaviate.example"
 
 
 class Scripted(Readiness):
-    """Has seen what a test says."""
+    """A readiness check with a fixed state."""
 
     def __init__(self, seen: Seen) -> None:
         self._found = seen
@@ -86,7 +86,7 @@ async def test_without_temporal_it_is_ready_and_does_not_make_queues_up(api: Api
     }
 
 
-async def test_a_queue_that_nobody_serves_is_told_with_all_that_waits_in_it(api: Api) -> None:
+async def test_a_queue_without_workers_is_reported_with_its_backlog(api: Api) -> None:
     seen = Seen(
         temporal=True,
         backlogs=[
@@ -120,7 +120,7 @@ async def test_it_names_what_the_workers_of_the_model_grade_with(api: Api, offer
 
 @pytest.fixture
 async def asked() -> AsyncIterator[tuple[httpx.AsyncClient, list[httpx.Request]]]:
-    """A client of a Weaviate that is ready, and what it was asked."""
+    """A client of a Weaviate that is ready, and the requests that it received."""
     requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -145,7 +145,7 @@ async def test_a_weaviate_that_cannot_be_reached_is_down() -> None:
 
 
 async def held(api: Api, *, since_s: float, lost: int = 0) -> None:
-    """Some hand-in's essays have been tried for so long."""
+    """Submit an assessment whose essay step has waited for this long."""
     learner = await api.person()
     assessment = await api.start(learner)
     await api.submit(learner, assessment)
@@ -171,7 +171,7 @@ async def test_a_step_that_is_never_done_is_shown_although_its_queue_is_empty(ap
     assert answer["steps"]["score_essay"]["lost_attempts"] >= 2
 
 
-async def test_a_queue_whose_tasks_nobody_takes_is_stalled(api: Api) -> None:
+async def test_a_queue_whose_tasks_are_not_started_is_stalled(api: Api) -> None:
     backlogs = [backlog(Queue.LLM, "activity", 3, QUEUE_STALLED_S + 1), backlog(Queue.WEBHOOKS, "activity", 3, 1.0)]
 
     assert "llm" in (answer := (await readiness(api, Seen(backlogs=backlogs))).json()["stalled"])

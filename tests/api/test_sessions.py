@@ -1,4 +1,4 @@
-"""Refresh tokens: each works once, and what looks like theft ends the session."""
+"""Refresh tokens: each works once, and reuse ends the session."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

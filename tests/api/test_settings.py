@@ -1,4 +1,4 @@
-"""What stops the start, and what an import must not cost."""
+"""Invalid settings stop the start, and importing the app has no side effects."""
 
 import json
 import subprocess
@@ -130,7 +130,7 @@ def test_importing_the_app_loads_no_model_and_opens_nothing() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_starting_with_a_weak_secret_leaves_with_an_error() -> None:
+def test_starting_with_a_weak_secret_exits_with_an_error() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "api"],
         env={"PYTHONPATH": ".", "JWT_SECRET": "weak", "DATABASE_URL": "postgresql://a:b@127.0.0.1:9/c"},
@@ -141,7 +141,7 @@ def test_starting_with_a_weak_secret_leaves_with_an_error() -> None:
     assert b"settings_refused" in done.stderr
 
 
-def test_starting_with_keys_that_are_none_leaves_with_an_error() -> None:
+def test_starting_with_invalid_keys_exits_with_an_error() -> None:
     environment = {
         "PYTHONPATH": ".",
         "JWT_SECRET": STRONG,

@@ -149,7 +149,7 @@ async def test_metadata_is_stored_and_limited(api: Api, learner: Person) -> None
 
 async def test_a_student_being_erased_cannot_start(api: Api) -> None:
     person = await api.person()
-    await api.get(person, "/me")  # remembered as active for a while
+    await api.get(person, "/me")  # caches the user as active
     async with api.sessions() as session:
         await session.execute(update(UserRow).where(UserRow.id == person.id).values(status="erasing"))
         await session.commit()

@@ -1,4 +1,4 @@
-"""How many statements a request costs: a loop over rows would show here."""
+"""The number of SQL statements per request, which shows loops over rows."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def statements(api_engine: AsyncEngine) -> Iterator[list[str]]:
 
 
 async def test_starting(api: Api, learner: Person, statements: list[str]) -> None:
-    await api.start(await api.person())  # the role's questions are decoded once a process
+    await api.start(await api.person())  # the role's questions are decoded once per process
     await api.get(learner, "/me")
     statements.clear()
     await api.start(learner)

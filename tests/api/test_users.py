@@ -1,4 +1,4 @@
-"""Accounts: who makes them, what a change of one ends, and what their people hold already."""
+"""User accounts: creation, changes, and the credentials that users already hold."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -243,7 +243,7 @@ async def test_a_person_who_is_disabled_may_be_enabled(api: Api, admin: Person) 
     ]
 
 
-async def test_what_changes_nothing_ends_nothing(api: Api, admin: Person) -> None:
+async def test_a_change_without_effect_ends_no_session(api: Api, admin: Person) -> None:
     person = await api.person()
     answer = await patch(api, admin, person.id, role="student", status="active")
     assert (answer.status_code, await audited(api, person.id)) == (200, [])
@@ -273,7 +273,7 @@ async def test_only_the_password_of_a_change_is_kept_from_the_trail(api: Api, ad
     ],
     ids=str,
 )
-async def test_a_change_that_is_none_is_400(api: Api, admin: Person, learner: Person, change: dict[str, Any]) -> None:
+async def test_an_invalid_change_is_400(api: Api, admin: Person, learner: Person, change: dict[str, Any]) -> None:
     assert (await patch(api, admin, learner.id, **change)).status_code == 400
 
 
@@ -305,7 +305,7 @@ async def test_a_platform_admin_has_no_other_role(api: Api) -> None:
     assert (await patch(api, platform, other.id, status="disabled")).status_code == 200
 
 
-async def test_who_is_being_erased_is_not_changed(api: Api, admin: Person) -> None:
+async def test_a_user_who_is_being_erased_cannot_be_changed(api: Api, admin: Person) -> None:
     person, gone = await api.person(status="erasing"), await api.person(status="erased")
     assert (await patch(api, admin, person.id, role="advisor")).status_code == 410
     assert (await patch(api, admin, gone.id, role="advisor")).status_code == 404
@@ -349,7 +349,7 @@ async def test_filters_narrow_the_list(api: Api, elsewhere: UUID) -> None:
     [{"role": "owner"}, {"status": "erased"}, {"email": "%"}, {"limit": "0"}, {"cursor": "x"}, {"unknown": "1"}],
     ids=str,
 )
-async def test_a_filter_that_is_none_is_400(api: Api, admin: Person, query: dict[str, str]) -> None:
+async def test_an_invalid_filter_is_400(api: Api, admin: Person, query: dict[str, str]) -> None:
     assert (await api.get(admin, "/users", **query)).status_code == 400
 
 
@@ -359,7 +359,7 @@ async def hold(api: Api, who: Person, of: Person, credential_id: object, earned_
     return (await api.client.post(path, json=body, headers=who.headers)).status_code
 
 
-async def test_what_somebody_holds_is_noted_once(api: Api, learner: Person) -> None:
+async def test_a_held_credential_is_recorded_once(api: Api, learner: Person) -> None:
     advisor = await api.person("advisor")
     first, second = api.credentials[:2]
 
@@ -382,7 +382,7 @@ async def test_what_somebody_holds_is_noted_once(api: Api, learner: Person) -> N
     ]
 
 
-async def test_what_somebody_holds_has_pages(api: Api, learner: Person) -> None:
+async def test_held_credentials_have_pages(api: Api, learner: Person) -> None:
     for credential_id in api.credentials:
         await hold(api, learner, learner, credential_id)
     path = f"/users/{learner.id}/credentials"
@@ -400,13 +400,13 @@ async def test_a_day_that_does_not_exist_is_400(api: Api, learner: Person, earne
     assert await hold(api, learner, learner, api.credentials[0], earned_at) == 400
 
 
-async def test_nothing_is_held_that_does_not_exist_or_is_to_come(api: Api, learner: Person) -> None:
+async def test_unknown_credentials_and_future_dates_are_rejected(api: Api, learner: Person) -> None:
     to_come = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
     assert await hold(api, learner, learner, uuid4()) == 400
     assert await hold(api, learner, learner, api.credentials[0], to_come) == 400
 
 
-async def test_nothing_is_noted_about_who_is_being_erased(api: Api, admin: Person) -> None:
+async def test_nothing_is_recorded_about_a_user_who_is_being_erased(api: Api, admin: Person) -> None:
     person = await api.person()
     async with api.sessions() as session:
         await session.execute(update(UserRow).where(UserRow.id == person.id).values(status="erasing"))

@@ -1,4 +1,4 @@
-"""Test events, the delivery log, and delivering again."""
+"""Test events, the delivery log, and redelivery."""
 
 import asyncio
 import json
@@ -282,7 +282,7 @@ async def test_pages_of_the_log_follow_the_cursor_while_new_deliveries_arrive(
     ],
     ids=lambda query: next(iter(query)),
 )
-async def test_a_filter_that_is_none_is_refused(partner: Partner, query: dict[str, str]) -> None:
+async def test_an_invalid_filter_is_rejected(partner: Partner, query: dict[str, str]) -> None:
     answer = await partner.call("GET", "/deliveries", **query)
 
     assert (answer.status_code, answer.json()["error_code"]) == (400, "VALIDATION_400")

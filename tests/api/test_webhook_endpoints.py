@@ -1,4 +1,4 @@
-"""Registering, changing and deleting partners' endpoints, and their secrets."""
+"""Creating, changing and deleting webhook endpoints, and their secrets."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ async def test_a_registered_endpoint_can_be_read(partner: Partner) -> None:
     assert secret.startswith("whsec_")
 
 
-async def test_a_secret_has_enough_random_bytes_and_is_nobody_elses(partner: Partner) -> None:
+async def test_a_secret_has_enough_random_bytes_and_is_unique(partner: Partner) -> None:
     secrets = {(await partner.register())["secret"] for _ in range(3)}
 
     assert len(secrets) == 3
@@ -261,7 +261,7 @@ async def test_only_the_last_two_secrets_sign(partner: Partner) -> None:
     assert (CIPHER.decrypt(row.secret), CIPHER.decrypt(row.previous_secret)) == (third["secret"], second["secret"])
 
 
-async def test_nobody_finds_a_deleted_endpoint(partner: Partner) -> None:
+async def test_a_deleted_endpoint_is_not_found(partner: Partner) -> None:
     path = f"/endpoints/{(await partner.register())['endpoint_id']}"
 
     assert (await partner.call("DELETE", path)).status_code == 204

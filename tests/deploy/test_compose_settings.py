@@ -10,7 +10,7 @@ from activities.adapters.openai.grader import OpenAISettings
 from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api.middleware.request_metrics import MetricsSettings
-from api.middleware.responses import HttpSettings
+from api.middleware.response_headers import HttpSettings
 from api.security.rate_limits import RateLimitSettings
 from api.settings import ApiSettings
 from deploy.local.settings import StackSettings

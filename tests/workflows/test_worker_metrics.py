@@ -27,7 +27,7 @@ from activities.deliver_webhook import AttemptResult
 from activities.failures import FailureInterceptor
 from activities.mark_failed import FailureInput, FailureResult
 from api.middleware.request_metrics import RequestMetrics
-from api.work_metrics import FoundWork
+from api.work_metrics import WorkCollector
 from deploy.local.ports import HOST, free_port
 from deploy.local.settings import CHECKOUT
 from domain.assessments.lifecycle import AssessmentStatus
@@ -170,7 +170,7 @@ def of_api() -> set[str]:
     metrics.requests.labels("r", 200).inc()
     metrics.duration.labels("r").observe(1)
     backlog = Backlog(queue="q", kind="activity", tasks=0, oldest_s=0, pollers=frozenset())
-    waiting.register(FoundWork(work, [backlog], [StepView(step="s", oldest_s=0, lost_attempts=0)]))
+    waiting.register(WorkCollector(work, [backlog], [StepView(step="s", oldest_s=0, lost_attempts=0)]))
     families = [*metrics.registry.collect(), *waiting.collect()]
     return {sample.name for family in families for sample in family.samples}
 

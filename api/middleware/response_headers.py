@@ -1,6 +1,5 @@
-"""What holds for every answer: its headers, who may read it in a browser, and how many are made at a time."""
+"""Response headers and CORS, and the HTTP settings of the API."""
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -10,12 +9,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.documentation_pages import ASSETS, DOCUMENT, PAGES
-from api.errors import body
-from api.security.client_address import Proxies, networks
+from api.security.client_address import TrustedProxies, parse_networks
 
 _PLAIN: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -23,27 +20,16 @@ _PLAIN: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _JSON_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-# Swagger UI and ReDoc: they start by a script in the page, and show only the API's document.
+# Swagger UI and ReDoc start with an inline script and show only the API's own document.
 _PAGE_POLICY: Final = (
     "default-src 'none'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none';"
     " script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
 _PUBLIC: Final = PAGES | {DOCUMENT}
-_HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/work"})
 _YEAR_S: Final = 365 * 24 * 3600
-_BUSY: Final = "The service is busy; Retry-After tells when to try again"
-_NEEDLESSLY_ENCODED: Final = re.compile(rb"%(?:2[5DEF]|3[0-9B]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
-"""Letters, digits, `-._~`, and what divides a path or an encoding: `/`, a backslash, `;` and `%`.
-
-What else is encoded reaches the routes, which refuse it as part of an id.
-"""
-_NEVER: Final = frozenset(b";\\")
-_NOT_CANONICAL: Final = (
-    "must not hold `;`, a backslash, empty or dot segments, or encoded letters, digits, `-._~/`, `%`"
-)
 PREFLIGHT_S: Final = 600
 EXPOSED: Final = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotent-Replayed")
-"""What scripts of allowed origins may read beside the body."""
+"""Response headers that scripts of allowed origins may read."""
 
 
 def _origins(value: str) -> str:
@@ -55,7 +41,7 @@ def _origins(value: str) -> str:
 
 
 def _names_host(url: str) -> bool:
-    """Whether the URL can be parsed, with its port, and names a host."""
+    """Return whether the URL has a host and a valid port, if any."""
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and parts.port != 0
@@ -64,7 +50,7 @@ def _names_host(url: str) -> bool:
 
 
 def _networks(value: str) -> str:
-    networks(value)
+    parse_networks(value)
     return value
 
 
@@ -73,7 +59,11 @@ def origins(value: str) -> list[str]:
 
 
 class HttpSettings(BaseSettings):
-    """CORS_ORIGINS: whose pages may call; TRUSTED_PROXIES: addresses and CIDRs. Comma-separated, by default none."""
+    """HTTP settings of the API, from environment variables.
+
+    CORS_ORIGINS: origins whose pages may call the API. TRUSTED_PROXIES: addresses and CIDRs. Both are comma-separated
+    and empty by default.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -81,23 +71,23 @@ class HttpSettings(BaseSettings):
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
     api_max_requests: int = Field(default=500, ge=1)
-    """How many are worked on at a time; more are answered 503 at once."""
+    """Maximum number of concurrent requests. Further requests get 503 at once."""
     api_body_timeout_s: float = Field(default=30.0, gt=0)
-    """From the end of the headers to the end of the body."""
+    """Time from the end of the headers to the end of the body."""
     api_request_timeout_s: float = Field(default=60.0, gt=0)
-    """From the end of the headers to the answer: the bound behind all others, for what does not even fail."""
+    """Time from the end of the headers to the response. It covers calls without a timeout of their own."""
 
     @property
     def origins(self) -> list[str]:
         return origins(self.cors_origins)
 
     @property
-    def proxies(self) -> Proxies:
-        return Proxies(networks(self.trusted_proxies))
+    def proxies(self) -> TrustedProxies:
+        return TrustedProxies(parse_networks(self.trusted_proxies))
 
 
 def allow_origins(app: Starlette, allowed: Sequence[str]) -> None:
-    """Lets pages of these origins call, with a bearer token and without cookies."""
+    """Allow pages of these origins to call the API with a bearer token, without cookies."""
     if allowed:
         app.add_middleware(
             CORSMiddleware,
@@ -109,8 +99,8 @@ def allow_origins(app: Starlette, allowed: Sequence[str]) -> None:
         )
 
 
-class AnswerHeaders:
-    """Adds the headers that are the same for all answers; what a route sets itself stands."""
+class ResponseHeaders:
+    """Add the headers that all responses share. Headers that a route sets are not changed."""
 
     def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
         self._app = app
@@ -141,54 +131,3 @@ class AnswerHeaders:
         if self._strict_transport and self._proxies.is_https(scope):
             added["Strict-Transport-Security"] = f"max-age={_YEAR_S}"
         return added
-
-
-class CanonicalPath:
-    """Refuses paths that are spelled in another way than this service writes them, before routing.
-
-    The server decodes `%2F` and `%65` before it routes. A proxy may compare the path undecoded, so that its rule for
-    `/api/v1/me` would not be applied to `/api/v1%2Fme`. No path of this service needs such an encoding.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _is_canonical(scope.get("raw_path") or b""):
-            await self._app(scope, receive, send)
-            return
-        details = [{"field": "path", "problem": _NOT_CANONICAL}]
-        refusal = JSONResponse(body("VALIDATION_400", "The request is not valid", details), 400)
-        await refusal(scope, receive, send)
-
-
-def _is_canonical(raw_path: bytes) -> bool:
-    """Whether the path has no needless encoding, no `;`, no backslash, and no empty or dot segments."""
-    segments = raw_path.split(b"/")[1:]
-    return not (
-        _NEEDLESSLY_ENCODED.search(raw_path)
-        or {b".", b".."} & set(segments)
-        or b"" in segments[:-1]
-        or set(raw_path) & _NEVER
-    )
-
-
-class Bound:
-    """Refuses what would be one request too many, before anything of it is read. Health is always told."""
-
-    def __init__(self, app: ASGIApp, max_requests: int) -> None:
-        self._app = app
-        self._free = max_requests
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _HEALTH:
-            await self._app(scope, receive, send)
-        elif self._free == 0:
-            busy = JSONResponse(body("OVERLOADED_503", _BUSY), 503, headers={"Retry-After": "1"})
-            await busy(scope, receive, send)
-        else:
-            self._free -= 1
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._free += 1
