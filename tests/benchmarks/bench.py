@@ -35,7 +35,7 @@ from deploy.local.process import Process, Program, ProgramFailedError, last_line
 from deploy.local.temporal import TemporalDevServer
 from tests.benchmarks import report, workload
 from tests.benchmarks.nothing import QUEUE, Nothing, NothingWorkflow
-from tests.support import model_plays, model_server
+from tests.support import fake_completions, model_server
 from tests.support.answers import response_to
 from tests.support.model_server import ModelServer
 from workflows.engine.assessment_runs import workflow_id
@@ -312,7 +312,7 @@ async def by_api(shared: Servers, client: Client, assessments: Assessments) -> l
         async with lane("by API", shared, *MODELLESS, ready="worker_ready", **more) as measured:
             await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm
             found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
-        provider.rule = model_plays.delayed(2.0)
+        provider.rule = fake_completions.delayed(2.0)
         async with lane("by API, slow", shared, *MODELLESS, ready="worker_ready", **more) as measured:
             await asyncio.gather(*(run() for run in await assessments.prepare(SLOW)))
         found += await without_answers(shared, client, assessments, provider, more)
@@ -324,7 +324,7 @@ async def without_answers(
 ) -> list[Measurement]:
     """How long a student waits for the local grader. Last, because what is degraded would heal beside other lanes."""
     found: list[Measurement] = []
-    provider.rule = lambda _: model_plays.HANG
+    provider.rule = lambda _: fake_completions.HANG
     hanging = more | {"OPENAI_TIMEOUT_S": str(HANGING_S)}
     async with lane("API hangs", shared, "worker.py", ready="worker_ready", **hanging) as measured:
         found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]

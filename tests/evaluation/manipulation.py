@@ -33,7 +33,7 @@ from domain.ids import NAMESPACE
 from tests.benchmarks import report
 from tests.evaluation.graders import OnceEmbedder
 from tests.evaluation.manipulation_sets import Attack, HonestAnswer, attacks, honest_answers
-from tests.support.model_plays import completion
+from tests.support.fake_completions import completion
 
 MOST_HONEST_FLAGGED: Final = 0.01
 MOST_MEAN_GAIN: Final = 0.02

@@ -18,7 +18,7 @@ from tests.evaluation.graders import OnceEmbedder
 from tests.evaluation.labelled_sets import read_set
 from tests.evaluation.runs import Run, a_run
 from tests.evaluation.trials import Protocol, questions
-from tests.support.model_plays import unproven, where
+from tests.support.fake_completions import unproven, where
 from tests.support.model_server import KEY, ModelServer
 
 CHECKOUT = Path(__file__).parents[2]

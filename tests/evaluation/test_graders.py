@@ -10,7 +10,7 @@ from domain.grading.rubrics import Essay
 from tests.evaluation.answers import an_item
 from tests.evaluation.graders import ModelGrader, OnceEmbedder, RidgeGrader
 from tests.evaluation.trials import Protocol, questions
-from tests.support.model_plays import BROKEN, Play, good, unproven
+from tests.support.fake_completions import BROKEN, Play, good, unproven
 from tests.support.model_server import KEY, ModelServer
 
 

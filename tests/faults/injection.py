@@ -7,8 +7,8 @@ from typing import Final, LiteralString, Self
 import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from tests.support.attempts import MARKER, Attempt
 from tests.support.deployment import PASSWORD, STUDENT, Deployment, eventually, libpq, stored
+from tests.support.student_client import MARKER, Attempt
 
 GATE = 7319
 """The advisory lock that a closed gate holds."""

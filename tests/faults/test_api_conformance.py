@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from deploy.local.plan import ACCOUNTS
-from tests.support.attempts import ROLES, Attempt
 from tests.support.databases import Databases
 from tests.support.deployment import ADMIN, Deployment
+from tests.support.student_client import ROLES, Attempt
 
 CASES = {"faults": ("--max-examples=12", "--seed=1"), "load": ("--max-examples=250",)}
 """Requests an operation and phase at most: some 20,000 in `make test-load`."""

@@ -26,10 +26,10 @@ from tests.benchmarks.connections import Answer, Connection, request_bytes
 from tests.benchmarks.workload import Student
 from tests.faults.apis import Apis
 from tests.support.answers import response_to
-from tests.support.attempts import ESSAY
 from tests.support.builders import ROLE_ID, a_result, an_assessment, some_credentials
 from tests.support.databases import Databases, settings_of
 from tests.support.deployment import libpq
+from tests.support.student_client import ESSAY
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

@@ -13,8 +13,8 @@ from domain.ids import derived_id
 from tests.benchmarks import workload
 from tests.benchmarks.connections import Answer, Connection, request_bytes
 from tests.faults.apis import Apis
-from tests.support.attempts import ROLES
 from tests.support.databases import Databases
+from tests.support.student_client import ROLES
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 

@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from tests.faults.injection import assert_done_once
-from tests.support import model_plays, model_server
-from tests.support.attempts import ROLES, Attempt
+from tests.support import fake_completions, model_server
 from tests.support.deployment import Deployment, eventually
 from tests.support.model_server import ModelServer
+from tests.support.student_client import ROLES, Attempt
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -65,7 +65,7 @@ def test_no_result_waits_for_openai_and_all_of_them_heal(deployment: Deployment,
     texts = [text for asked in provider.asked for text in asked.json["input"]]
     tokens = sum(len(text.split()) for text in texts)
     spent = paid(deployment)
-    provider.vectors = lambda _: model_plays.HANG
+    provider.vectors = lambda _: fake_completions.HANG
     second.submit()
     while_it_hangs = fell_back(second)
     by_the_standby = searched_by(deployment, second)

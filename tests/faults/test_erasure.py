@@ -18,10 +18,10 @@ from persistence.erasure_list import FileErasureList
 from tests.faults.injection import Gate, closing
 from tests.faults.restores import away, copy
 from tests.support import answers
-from tests.support.attempts import Attempt
 from tests.support.databases import Databases
 from tests.support.deployment import ADMIN, ADVISOR, START_TIMEOUT_S, Deployment, eventually, libpq, stored
 from tests.support.markers import forms, found_in, tables_with
+from tests.support.student_client import Attempt
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

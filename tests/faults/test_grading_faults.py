@@ -7,10 +7,10 @@ import pytest
 
 from domain.grading.scores import DegradedReason
 from tests.faults.injection import CLAIMING_AN_ANSWER, KEEPING_AN_ANSWER, Gate, Moment, closing
-from tests.support import model_plays, model_server
-from tests.support.attempts import ROLES, Attempt
+from tests.support import fake_completions, model_server
 from tests.support.deployment import ADVISOR, CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
 from tests.support.model_server import ModelServer
+from tests.support.student_client import ROLES, Attempt
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -91,7 +91,7 @@ def test_a_worker_killed_anywhere_around_the_calls_buys_no_answer_twice(
     assert essays == CRASHED_ESSAYS
     assert [result["degraded"] for result in results] == [False] * len(attempts)
     assert len({snapshot for snapshot, _ in scores}) == len(scores) == essays
-    assert {model for _, model in scores} == {model_plays.MODEL}
+    assert {model for _, model in scores} == {fake_completions.MODEL}
     assert len(answers) == essays
     assert len(provider.asked) <= essays + lost
 
@@ -114,7 +114,7 @@ def test_a_provider_that_refuses_connections_degrades_and_its_return_heals_witho
 def test_a_provider_that_hangs_is_asked_twice_and_not_at_all_while_its_circuit_is_open(
     deployment: Deployment, provider: ModelServer
 ) -> None:
-    provider.rule = lambda _: model_plays.HANG
+    provider.rule = lambda _: fake_completions.HANG
     first = handed_in(deployment, 3)
     for attempt in first:
         assert attempt.result()["degraded_reasons"] == [DegradedReason.ESSAY_GRADER_LOCAL]
@@ -132,7 +132,7 @@ def test_a_provider_that_hangs_is_asked_twice_and_not_at_all_while_its_circuit_i
 def test_a_key_that_was_wrong_is_told_apart_and_a_retry_after_the_fix_heals(
     deployment: Deployment, provider: ModelServer
 ) -> None:
-    provider.rule = lambda _: model_plays.WRONG_KEY
+    provider.rule = lambda _: fake_completions.WRONG_KEY
     [attempt] = handed_in(deployment, 1)
     degraded = attempt.result()
     provider.reset()

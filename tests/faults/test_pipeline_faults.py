@@ -9,8 +9,8 @@ import pytest
 
 from deploy.local.postgres import EmbeddedPostgres
 from tests.faults.injection import Gate, assert_done_once, closing
-from tests.support.attempts import ROLES, Attempt, response_to
 from tests.support.deployment import CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
+from tests.support.student_client import ROLES, Attempt, response_to
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

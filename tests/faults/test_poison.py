@@ -11,9 +11,9 @@ import pytest
 from domain.grading.scores import DegradedReason
 from tests.faults.poisoned_worker import CRASH, HANG, MEMORY
 from tests.support.answers import response_to
-from tests.support.attempts import ESSAY, ROLES, Attempt
 from tests.support.databases import Databases
 from tests.support.deployment import CLASSMATES, STUDENT, Deployment, Server
+from tests.support.student_client import ESSAY, ROLES, Attempt
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

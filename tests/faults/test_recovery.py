@@ -21,10 +21,10 @@ from tests.faults.recorder import Recorder
 from tests.faults.restores import away, copy
 from tests.persistence.catalogues import an_entry
 from tests.support import model_server
-from tests.support.attempts import ROLES, Attempt, response_to
 from tests.support.databases import Databases
 from tests.support.deployment import ADMIN, CLASSMATES, STUDENT, Deployment, Json, eventually, kill
 from tests.support.model_server import ModelServer
+from tests.support.student_client import ROLES, Attempt, response_to
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

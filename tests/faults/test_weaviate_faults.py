@@ -19,7 +19,6 @@ from persistence.vectors.weaviate import Weaviate
 from persistence.vectors.weaviate_schema import alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from tests.faults.injection import Gate, Moment, assert_done_once
-from tests.support.attempts import ROLES, Attempt
 from tests.support.databases import Databases
 from tests.support.deployment import (
     CLASSMATES,
@@ -31,6 +30,7 @@ from tests.support.deployment import (
     kill,
     stack_environment,
 )
+from tests.support.student_client import ROLES, Attempt
 from tests.support.vector_stores import a_weaviate, settings_of_weaviate
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]

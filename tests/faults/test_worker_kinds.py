@@ -9,10 +9,10 @@ from deploy.local.process import Process
 from tests.faults.injection import Gate, assert_done_once, closing
 from tests.faults.recorder import Recorder
 from tests.support import model_server
-from tests.support.attempts import ROLES, Attempt
 from tests.support.databases import Databases
 from tests.support.deployment import ADMIN, START_TIMEOUT_S, Deployment, Server, eventually
 from tests.support.model_server import ModelServer
+from tests.support.student_client import ROLES, Attempt
 from workflows.policies import Queue
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]

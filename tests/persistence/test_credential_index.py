@@ -18,7 +18,7 @@ from persistence.tables import EmbeddingArtifactRow
 from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
 from tests.domain.builders import CLEANING, SQL, an_id
-from tests.persistence.shelves import (
+from tests.persistence.index_stores import (
     MODEL,
     PROVIDER,
     MemoryShelf,

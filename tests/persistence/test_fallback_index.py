@@ -9,7 +9,7 @@ from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
 from domain.grading.scores import DegradedReason
 from domain.recommending.ports import Found, SearchQuery
 from persistence.vectors.fallback import FAILURES, FallbackIndex
-from tests.persistence.shelves import credential, towards
+from tests.persistence.index_stores import credential, towards
 from tests.support.fakes import InMemoryCredentialIndex
 
 QUERY = SearchQuery(text="anything", vector=towards(0))

@@ -16,7 +16,7 @@ from persistence.vectors.weaviate import Weaviate, WeaviateIndex
 from persistence.vectors.weaviate_schema import PROPERTIES, VECTORS, alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from tests.domain.builders import an_id
-from tests.persistence.shelves import PROVIDER, credential, discard, entry, towards
+from tests.persistence.index_stores import PROVIDER, credential, discard, entry, towards
 from tests.support.fakes import InMemoryIndexWriter
 
 

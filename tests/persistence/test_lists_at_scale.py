@@ -15,7 +15,7 @@ from persistence.database import create_engine
 from persistence.queries.assessments import Queries
 from persistence.queries.views import AccessScope, AssessmentFilter
 from persistence.queries.work import WorkQueries, WorkView
-from tests.persistence.blocks import BLOCKS, PAGE, blocks_read
+from tests.persistence.page_cost import BLOCKS, PAGE, blocks_read
 from tests.support.databases import Databases, settings_of
 
 LARGE, SMALL = UUID(int=1), UUID(int=2)

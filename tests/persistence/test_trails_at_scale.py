@@ -16,7 +16,7 @@ from persistence.queries.people_views import PeopleScope, UserFilter
 from persistence.queries.views import AccessScope
 from persistence.queries.webhook_views import DeliveryFilter
 from persistence.queries.webhooks import WebhookQueries
-from tests.persistence.blocks import PAGE, blocks_read
+from tests.persistence.page_cost import PAGE, blocks_read
 from tests.support.databases import Databases, settings_of
 
 BLOCKS = 600

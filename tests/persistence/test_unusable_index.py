@@ -19,7 +19,7 @@ from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex
 from persistence.vectors.weaviate_schema import alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
-from tests.persistence.shelves import PROVIDER, discard
+from tests.persistence.index_stores import PROVIDER, discard
 from tests.support.databases import Databases, settings_of
 from tests.support.fakes import FakeEmbedder, RecordingCatalogRuns, bag_of_words
 

@@ -1,7 +1,7 @@
 """An OpenAI-compatible model behind real HTTP.
 
 `ModelServer` runs in a thread of its own, so that workers in other processes can ask it too. What it answers comes
-from `script`, a play a request, then from `rule`, or for vectors from `vectors`; `tests.support.model_plays` has them.
+from `script`, a play a request, then from `rule`, or for vectors from `vectors`; `tests.support.fake_completions` has them.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Final, Self
 
-from tests.support.model_plays import (
+from tests.support.fake_completions import (
     EMBEDDING_MODEL,
     MODEL,
     UNKNOWN_MODEL,
