@@ -11,7 +11,7 @@ import pytest
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from tests.support.databases import Databases
-from tests.support.deployment import Deployment, furnished
+from tests.support.deployment import Deployment, seeded_database
 from tests.support.model_server import ModelServer
 
 
@@ -27,7 +27,7 @@ def template(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactor
     """The server's databases, and the name of the one that is copied."""
     databases = Databases(postgres.url)
     databases.make_template()
-    with furnished(databases, "furnished", tmp_path_factory.mktemp("template")) as url:
+    with seeded_database(databases, "furnished", tmp_path_factory.mktemp("template")) as url:
         yield databases, url.rpartition("/")[2]
 
 

@@ -75,7 +75,7 @@ class Gate:
         """Ends the session, and with it the lock; the server may be dead by then."""
         self._connection.close()
 
-    def wait_for_somebody(self, number: int = 1) -> None:
+    def wait_for_waiters(self, number: int = 1) -> None:
         query = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
         eventually(lambda: len(self._connection.execute(query, [GATE]).fetchall()) >= number)
 

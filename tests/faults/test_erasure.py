@@ -181,7 +181,7 @@ def test_an_erasure_while_the_result_is_being_made_leaves_nothing(deployment: De
     with ThreadPoolExecutor(1) as threads:
         with Gate(deployment, closing("retrieve_evidence")) as gate:
             hand_in(person)
-            gate.wait_for_somebody()
+            gate.wait_for_waiters()
             # The step's transaction holds the person's row, so the request to erase has to wait for it.
             erasing = threads.submit(erase, deployment, person)
         erasing.result()

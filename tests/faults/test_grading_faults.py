@@ -62,14 +62,14 @@ def test_a_worker_killed_anywhere_around_the_calls_buys_no_answer_twice(
     for moment in moments:
         with Gate(deployment, moment) as gate:
             attempts += handed_in(deployment, CRASHED_ESSAYS // per_attempt // 4)
-            gate.wait_for_somebody()
+            gate.wait_for_waiters()
             lost += in_flight(deployment)
             deployment.worker.kill()
         deployment.start_worker()
     with ExitStack() as until_killed:
         with Gate(deployment, closing("score_essay")) as gate:
             attempts += handed_in(deployment, CRASHED_ESSAYS // per_attempt - len(attempts))
-            gate.wait_for_somebody()
+            gate.wait_for_waiters()
             until_killed.enter_context(frozen(deployment.temporal.process))
         eventually(
             lambda: deployment.rows(

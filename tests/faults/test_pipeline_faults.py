@@ -55,7 +55,7 @@ def test_a_worker_killed_before_a_step_is_stored_is_replaced_by_the_next(step: s
     attempt = Attempt.start(deployment.log_in())
     with Gate(deployment, closing(step)) as gate:
         attempt.submit()
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         deployment.worker.kill()
 
     deployment.start_worker()
@@ -70,7 +70,7 @@ def test_a_worker_that_is_told_to_stop_ends_the_step_that_it_has_in_hand(deploym
     with ThreadPoolExecutor() as threads:
         with Gate(deployment, closing("publish_result")) as gate:
             attempt.submit()
-            gate.wait_for_somebody()
+            gate.wait_for_waiters()
             stopped = threads.submit(deployment.worker.stop)
             eventually(lambda: "worker_stopping" in deployment.worker.log.read_text())
         code = stopped.result()
@@ -86,7 +86,7 @@ def test_a_worker_killed_before_it_reports_what_it_published_publishes_once(depl
     with ExitStack() as until_killed:
         with Gate(deployment, closing("publish_result")) as gate:
             attempt.submit()
-            gate.wait_for_somebody()
+            gate.wait_for_waiters()
             until_killed.enter_context(frozen(deployment.temporal.process))
         eventually(lambda: deployment.status(attempt.id) == "completed")
         deployment.worker.kill()
@@ -105,7 +105,7 @@ def test_postgres_killed_in_mid_run_delays_the_run_only(deployment: Deployment, 
     attempt = Attempt.start(deployment.log_in())
     with Gate(deployment, closing("score_essay")) as gate:
         attempt.submit()
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         kill(postgres.process)
         readiness = deployment.readiness()
         postgres.start()
@@ -119,7 +119,7 @@ def test_temporal_killed_in_mid_run_goes_on_from_its_file(deployment: Deployment
     attempt = Attempt.start(deployment.log_in())
     with Gate(deployment, closing("score_essay")) as gate:
         attempt.submit()
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         kill(deployment.temporal.process)
 
     deployment.temporal.start()
@@ -137,7 +137,7 @@ def test_without_anything_temporal_knew_every_assessment_goes_on(deployment: Dep
     answering.send([response_to(answering.questions[0])])
     with Gate(deployment, closing("score_essay")) as gate:
         claimed.submit()
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         deployment.worker.kill()
     unclaimed.submit()
     kill(deployment.temporal.process)

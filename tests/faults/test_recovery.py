@@ -101,7 +101,7 @@ def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_i
             gate = until_lost.enter_context(Gate(deployment, closing("blend_recommendations", half_done.id)))
         point = now()
         published_later.result()
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         answering.submit()
         answering.result()
         begun_later, finished_later = Attempt.start(student, ROLES[4]), Attempt.start(other)

@@ -140,7 +140,7 @@ def test_a_worker_killed_while_it_embeds_and_rebuilds_ends_with_the_index_equal_
     add_credentials(deployment, 4, embedded=False)
     with Gate(deployment, EMBEDDING_THE_SECOND_HALF) as gate:
         rebuild(deployment)
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         kept = artifacts(deployment)
         deployment.worker.kill()
     deployment.start_worker()

@@ -71,7 +71,7 @@ def test_a_worker_of_each_kind_killed_in_mid_step_loses_nothing(apart: Apart, pa
         attempts.append(Attempt.start(student, role))
         with Gate(apart, closing(step)) as gate:
             attempts[-1].submit()
-            gate.wait_for_somebody()
+            gate.wait_for_waiters()
             apart.workers[queue].kill()
         apart.start_again(queue)
     results = [attempt.result() for attempt in attempts]
