@@ -1,4 +1,4 @@
-"""The benchmark runs to its end on every lane; its figures are for people to judge."""
+"""The pipeline's benchmark measures every lane at each concurrency."""
 
 import json
 import os

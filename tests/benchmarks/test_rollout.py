@@ -1,4 +1,4 @@
-"""A new build takes over under load, and a bad one is taken back, without a failed or a stalled run."""
+"""A new build is rolled out under load, and a bad one is rolled back, without a failed or stalled run."""
 
 import json
 import os

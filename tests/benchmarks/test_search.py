@@ -1,4 +1,4 @@
-"""The measurement of both stores runs to its end; its times are for people to judge, its recall is not."""
+"""The search benchmark measures both stores, and both find the nearest credentials."""
 
 import json
 import os
@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).parents[2]
 @pytest.mark.load
 @pytest.mark.timeout(900)
 def test_both_stores_are_measured_and_find_the_nearest(weaviate_environment: dict[str, str], tmp_path: Path) -> None:
-    del weaviate_environment  # the measurement starts a server of its own; here only to be skipped without one
+    del weaviate_environment  # only to skip without Weaviate: the benchmark starts its own server
     ran = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.search"],
         cwd=CHECKOUT,

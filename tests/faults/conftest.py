@@ -1,6 +1,6 @@
-"""A PostgreSQL server that may be killed, and deployments on copies of one furnished database.
+"""Provide a PostgreSQL server that a test may kill, and deployments on copies of one seeded database.
 
-Furnishing takes a model and some twenty seconds, so it is done once; who kills the server starts it again.
+Seeding needs a model and takes about twenty seconds, so it happens once. A test that kills the server restarts it.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from tests.support.model_server import ModelServer
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """Durable: what was acknowledged must survive its kill."""
+    """A durable server: acknowledged writes must survive its kill."""
     with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), free_port()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def template(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Databases, str]]:
-    """The server's databases, and the name of the one that is copied."""
+    """The server's databases and the name of the seeded one, which tests copy."""
     databases = Databases(postgres.url)
     databases.make_template()
     with seeded_database(databases, "furnished", tmp_path_factory.mktemp("template")) as url:
@@ -39,7 +39,7 @@ def provider() -> Iterator[ModelServer]:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """What deployments are set with beside the usual; for a module to override."""
+    """Environment variables in addition to the default ones. Test modules override this fixture."""
     return {}
 
 

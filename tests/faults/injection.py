@@ -1,4 +1,4 @@
-"""Striking at an exact moment, and what must hold afterwards."""
+"""Stop a program at an exact database write, and check the invariants afterwards."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ GATE = 7319
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A change of a table's rows: `event` is INSERT or UPDATE, `condition` speaks of OLD and NEW.
+    """A change of a table's rows: `event` is INSERT or UPDATE; `condition` is SQL on OLD and NEW.
 
-    `assessment` leaves those of all others alone.
+    With `assessment`, only rows of that assessment match.
     """
 
     name: LiteralString
@@ -34,7 +34,7 @@ class Moment:
 
 
 def closing(step: LiteralString, assessment: str | None = None) -> Moment:
-    """A job of the step is about to be closed with its output."""
+    """Match the UPDATE that stores the output of a step's job."""
     condition: LiteralString = f"NEW.job_type = '{step}' AND NEW.status = 'succeeded' AND OLD.status <> 'succeeded'"
     return Moment(f"closing_{step}", "UPDATE", "async_jobs", condition, assessment)
 
@@ -44,10 +44,10 @@ KEEPING_AN_ANSWER: Final = Moment("keeping", "UPDATE", "model_answers", "NEW.sta
 
 
 class Gate:
-    """Inside the block whoever comes to the moment waits, with its transaction open.
+    """Block every program that makes the change, with its transaction open, until the end of the block.
 
-    The wait is PostgreSQL's own: a trigger wants a lock that the gate holds. So the moment is exact, and the program
-    under test knows nothing of it.
+    A trigger in PostgreSQL waits for an advisory lock that the gate holds. This makes the moment exact, and the program
+    under test needs no hook.
     """
 
     def __init__(self, deployment: Deployment, moment: Moment) -> None:
@@ -72,7 +72,7 @@ class Gate:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the session, and with it the lock; the server may be dead by then."""
+        """Close the session, which releases the lock. The server may already be dead."""
         self._connection.close()
 
     def wait_for_waiters(self, number: int = 1) -> None:
@@ -81,7 +81,11 @@ class Gate:
 
 
 def assert_done_once(deployment: Deployment, attempts: Iterable[Attempt], *, revisions: int = 1) -> None:
-    """Invariants L, S and A: completed, one score an item, each revision once, one audit row a transition, no leak."""
+    """Check invariants L, S and A.
+
+    Each assessment is completed, with one score per item, each revision once and one audit row per transition. No log
+    and no history contains private data.
+    """
     assert _leaks(deployment) == []
     transitions = ["claimed", "completed", "started", "submitted", *["updated"] * (revisions > 1)]
     for attempt in attempts:
@@ -97,7 +101,7 @@ def assert_done_once(deployment: Deployment, attempts: Iterable[Attempt], *, rev
 
 
 def _leaks(deployment: Deployment) -> list[tuple[str, str]]:
-    """Where a student's words, address or password ended up, out of every log and all that Temporal keeps."""
+    """Return each log, and Temporal's database, that contains an answer, email address or password of a student."""
     kept = {path.name: path.read_bytes() for path in deployment.logs.iterdir()}
     kept["temporal's database"] = stored(deployment.temporal_file)
     secrets = (MARKER, STUDENT, PASSWORD)

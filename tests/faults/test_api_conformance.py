@@ -1,7 +1,7 @@
-"""The API keeps to its own document, whatever it is sent: generated requests of every kind, by each role.
+"""The API conforms to its OpenAPI document: generated requests for every operation, by each role.
 
-CI generates the same requests whenever it runs, so that nobody's change fails by what another seed would have found
-before it; `make test-load` generates others every time, and prints their seed.
+CI generates the same requests in every run, so that a change cannot fail because of a new seed. `make test-load` uses a
+new seed every time and prints it.
 """
 
 import json
@@ -21,7 +21,7 @@ from tests.support.deployment import ADMIN, Deployment
 from tests.support.student_client import ROLES, Attempt
 
 CASES = {"faults": ("--max-examples=12", "--seed=1"), "load": ("--max-examples=250",)}
-"""Requests an operation and phase at most: some 20,000 in `make test-load`."""
+"""Schemathesis options: the requests per operation and phase, some 20,000 in all in `make test-load`."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def served(template: tuple[Databases, str], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def known(served: Deployment) -> dict[str, list[Any]]:
-    """Ids of what there is, by the names that they have in the document: a result, an open assessment, a delivery."""
+    """Create a result, an open assessment and a delivery. Return their ids by the names in the OpenAPI document."""
     student, admin = served.log_in(), served.log_in(ADMIN)
     finished, begun = Attempt.start(student), Attempt.start(student, ROLES[1])
     assert finished.submit().status_code == HTTPStatus.ACCEPTED
@@ -71,7 +71,7 @@ def test_answers_are_as_documented(
         f"--header=Authorization:{caller.headers['Authorization']}",
         *CASES[size],
         "--checks=all",
-        # what a role, a state or an idempotency key forbids is refused, and a schema cannot say so
+        # a schema cannot express rejections because of a role, a state or an idempotency key
         "--exclude-checks=positive_data_acceptance",
         "--continue-on-failure",
         "--output-sanitize=false",

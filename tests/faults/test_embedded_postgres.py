@@ -1,4 +1,4 @@
-"""PostgreSQL on the same data after it was killed in every way."""
+"""The embedded PostgreSQL recovers its data after every kind of kill."""
 
 import signal
 import subprocess
@@ -25,7 +25,7 @@ def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 
 
 def _run(server: EmbeddedPostgres, statement: str) -> int:
-    """How many rows the statement touched or found."""
+    """Return how many rows the statement changed or found."""
     with psycopg.connect(server.url.replace("+psycopg", "")) as connection:
         return connection.execute(statement).rowcount
 

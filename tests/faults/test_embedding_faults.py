@@ -1,4 +1,4 @@
-"""OpenAI embeds the catalogue: until it has, and whenever it hangs, MiniLM searches, and results heal by themselves."""
+"""OpenAI embeds the catalogue. MiniLM replaces it until it is done and while it hangs; later, the results heal."""
 
 from decimal import Decimal
 
@@ -17,7 +17,7 @@ FALLBACK = "embedder_fallback"
 
 @pytest.fixture
 def environment(provider: ModelServer) -> dict[str, str]:
-    """MiniLM has embedded its catalogue, and OpenAI is to do it from now on."""
+    """MiniLM has embedded the catalogue; OpenAI is configured as the new provider."""
     return {
         "EMBEDDING_PROVIDER": "openai",
         "ESSAY_GRADER": "local",
@@ -32,7 +32,7 @@ def fell_back(attempt: Attempt) -> bool:
 
 
 def unembedded(deployment: Deployment) -> int:
-    """How many credentials OpenAI has still to embed."""
+    """Return how many credentials OpenAI has not embedded yet."""
     query = (
         "SELECT (SELECT count(*) FROM credential_catalog WHERE active)"
         " - (SELECT count(*) FROM embedding_artifacts WHERE provider = 'openai')"
@@ -41,7 +41,7 @@ def unembedded(deployment: Deployment) -> int:
 
 
 def searched_by(deployment: Deployment, attempt: Attempt) -> set[str]:
-    """Whose vectors found the result's evidence."""
+    """Return the providers of the vectors that found the result's evidence."""
     query = (
         "SELECT DISTINCT provider FROM rag_traces JOIN embedding_artifacts AS artifact"
         " ON artifact.id = embedding_artifact_id JOIN recommendations AS recommendation"
@@ -51,7 +51,7 @@ def searched_by(deployment: Deployment, attempt: Attempt) -> set[str]:
 
 
 def paid(deployment: Deployment) -> tuple[int, Decimal]:
-    """The tokens and cents in the ledger."""
+    """Return the tokens and cents in the ledger."""
     query = "SELECT coalesce(sum(value), 0) FROM metric_snapshots WHERE metric_type = %s"
     [(tokens,)], [(cents,)] = (deployment.rows(query, name) for name in ("embedding_tokens", "embedding_cost_cents"))
     return int(tokens), Decimal(cents)

@@ -1,4 +1,4 @@
-"""Essays that a language model grades: no answer is bought twice, and a provider's faults delay nobody for ever."""
+"""A language model grades essays: no completion is paid for twice, and provider faults block no result."""
 
 from contextlib import ExitStack
 from typing import Any
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 CRASHED_ESSAYS = 100
 TIMEOUT_S = 4
-"""Of a call. Its claim lasts 5 s longer, and that is how long a killed worker's call is waited for."""
+"""The timeout of a call. Its reservation lasts 5 s longer; a killed worker's call blocks the essay that long."""
 CIRCUIT_THRESHOLD = 5
 
 
@@ -32,7 +32,7 @@ def environment(provider: ModelServer) -> dict[str, str]:
 
 
 def handed_in(deployment: Deployment, number: int) -> list[Attempt]:
-    """Attempts with two essays each, by all students at all roles in turn."""
+    """Submit attempts with two essays each, for all students and roles in turn."""
     people = [deployment.log_in(email) for email in (STUDENT, *CLASSMATES)]
     attempts = []
     for place in range(number):
@@ -43,7 +43,7 @@ def handed_in(deployment: Deployment, number: int) -> list[Attempt]:
 
 
 def in_flight(deployment: Deployment) -> int:
-    """Calls that were claimed and have no answer yet."""
+    """Return the number of reserved calls without a reply."""
     return int(deployment.rows("SELECT count(*) FROM model_answers WHERE status = 'intended'")[0][0])
 
 
@@ -54,7 +54,7 @@ def healed(attempt: Attempt) -> dict[str, Any]:
 def test_a_worker_killed_anywhere_around_the_calls_buys_no_answer_twice(
     deployment: Deployment, provider: ModelServer
 ) -> None:
-    """Killed before the call, with the reply in hand, with the reply stored but no score, and with the score stored."""
+    """Kill before the call, after the reply, after storing the reply without a score, and after storing the score."""
     attempts = handed_in(deployment, 1)
     per_attempt = len([each for each in attempts[0].questions if each["answer_format"]["kind"] == "text"])
     moments: tuple[Moment, ...] = (CLAIMING_AN_ANSWER, KEEPING_AN_ANSWER, closing("score_essay"))

@@ -1,4 +1,4 @@
-"""Every acknowledged assessment is completed once, whatever is killed on the way and whenever."""
+"""Every acknowledged assessment is completed exactly once, whichever process is killed and whenever."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ CLOSED = "WORKFLOW_EXECUTION_STATUS_COMPLETED"
 def test_what_was_sent_while_temporal_was_down_runs_after_its_return(deployment: Deployment) -> None:
     kill(deployment.temporal.process)
     attempt = Attempt.start(deployment.log_in())
-    eventually(lambda: deployment.readiness()["temporal"] == "down")  # it may be what was seen 2 s ago
+    eventually(lambda: deployment.readiness()["temporal"] == "down")  # readiness is cached for 2 s
     readiness = deployment.readiness()
 
     submitted = attempt.submit()
@@ -39,7 +39,7 @@ def test_an_api_killed_between_commit_and_start_loses_nothing(deployment: Deploy
         submission = threads.submit(attempt.submit)
         eventually(lambda: deployment.status(attempt.id) == "awaiting_async")
         deployment.api.kill()
-        kill(deployment.temporal.process)  # so that what it may have received never counts
+        kill(deployment.temporal.process)  # discards a start that it may have received
         with pytest.raises(httpx.TransportError):
             submission.result()
 
@@ -90,7 +90,7 @@ def test_a_worker_killed_before_it_reports_what_it_published_publishes_once(depl
             until_killed.enter_context(frozen(deployment.temporal.process))
         eventually(lambda: deployment.status(attempt.id) == "completed")
         deployment.worker.kill()
-        kill(deployment.temporal.process)  # so that no report counts that it may have received
+        kill(deployment.temporal.process)  # discards a report that it may have received
     before = attempt.result()
 
     deployment.temporal.start()
@@ -172,7 +172,7 @@ def test_twenty_assessments_survive_kills_at_random_moments(deployment: Deployme
 
 
 def wait_for_jobs(deployment: Deployment, count: int) -> None:
-    """Returns once this many more jobs are done."""
+    """Return after this many more jobs have succeeded."""
     query = "SELECT count(*) FROM async_jobs WHERE status = 'succeeded'"
     enough = deployment.rows(query)[0][0] + count
     eventually(lambda: deployment.rows(query)[0][0] >= enough)

@@ -1,4 +1,4 @@
-"""An input that crashes, hangs or exhausts its step: that item goes to a person, and nobody else waits for it."""
+"""An answer crashes, hangs or exhausts its step: a person grades that item, and all other results are published."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ Found = TypeVar("Found")
 
 
 class Supervised(Deployment):
-    """Starts its worker again when that has crashed, as every way to deploy does."""
+    """A deployment that restarts a crashed worker, as every deployment platform does."""
 
     def __init__(self, directory: Path, database_url: str, more: dict[str, str]) -> None:
         super().__init__(directory, database_url, more)
         self.worker = Server("worker", ("-m", "tests.faults.poisoned_worker"), self.environment, self.logs)
 
     def until(self, look: Callable[[], Found]) -> Found:
-        """The first true value that `look` returns."""
+        """Call `look` until it returns a true value; restart the worker when it has crashed."""
         deadline = time.monotonic() + WITHIN_S
         while not (found := look()):
             assert time.monotonic() < deadline
@@ -50,7 +50,7 @@ def deployment(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Supe
 
 
 def hand_in(attempt: Attempt, poison: str | None = None) -> None:
-    """Answers everything; the first essay holds the poison."""
+    """Answer every question and submit; the first essay contains the poison."""
     essays = [question for question in attempt.questions if question["answer_format"]["kind"] == "text"]
     texts = {essays[0]["question_id"]: f"{ESSAY} {poison}"} if poison else {}
     answers = [response_to(question, texts.get(question["question_id"], ESSAY)) for question in attempt.questions]
@@ -62,7 +62,7 @@ def is_done(attempt: Attempt) -> bool:
 
 
 def reasons_of_essays(deployment: Deployment, attempt: Attempt) -> list[tuple[str, bool]]:
-    """Why each essay is degraded, and whether it has points; in the order of the questions."""
+    """Return each essay's degraded reason and whether it has points, in the order of the questions."""
     return deployment.rows(
         "SELECT response_payload->>'degraded_reason', score IS NOT NULL FROM essay_scores"
         " JOIN assessment_question_snapshots AS item ON item.id = question_snapshot_id"

@@ -1,7 +1,7 @@
-"""Postgres at an earlier point than Temporal, and Temporal without its data: all that was acknowledged is found again.
+"""Postgres at an earlier state than Temporal, or Temporal without its data: all acknowledged work is found again.
 
-What is done here by hand is what docs/runbooks/recovery.md tells an operator to do. Weaviate without its data is in
-`test_weaviate_faults`, people who were erased after the point are in `test_erasure`.
+The tests do by hand what docs/runbooks/recovery.md tells an operator to do. `test_weaviate_faults` covers Weaviate
+without its data; `test_erasure` covers users who were erased after the restored state.
 """
 
 import base64
@@ -44,7 +44,7 @@ def environment(provider: ModelServer) -> dict[str, str]:
 
 @pytest.fixture
 def partner(deployment: Deployment) -> Iterator[Recorder]:
-    """Told of everything that happens to the demo organization's assessments."""
+    """A partner that receives every event of the demo organization's assessments."""
     with Recorder() as partner:
         wanted = {"url": partner.url, "event_types": ["assessment.completed", "assessment.updated"]}
         made = deployment.log_in(ADMIN).post("/webhooks/endpoints", json=wanted)
@@ -53,7 +53,7 @@ def partner(deployment: Deployment) -> Iterator[Recorder]:
 
 
 def now() -> str:
-    """As a query of Temporal's takes it."""
+    """Return the current time in the format of a Temporal query."""
     return datetime.now(UTC).isoformat()
 
 
@@ -67,7 +67,7 @@ def ids(runs: list[Json]) -> set[str]:
 
 
 def students(runs: list[Json]) -> set[str]:
-    """Whose runs they are."""
+    """Return the ids of the students whose runs these are."""
     attributes = [run["searchAttributes"]["indexedFields"]["StudentId"]["data"] for run in runs]
     return {json.loads(base64.b64decode(each)) for each in attributes}
 
@@ -78,7 +78,7 @@ def person(deployment: Deployment, email: str) -> str:
 
 
 def told_of(deployment: Deployment, attempt: Attempt) -> UUID:
-    """The event of the attempt's first result."""
+    """Return the id of the event of the attempt's first result."""
     query = "SELECT id FROM webhook_events WHERE assessment_id = %s AND event_type = 'assessment.completed'"
     [(event_id,)] = deployment.rows(query, attempt.id)
     return UUID(str(event_id))
@@ -126,7 +126,7 @@ def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_i
     eventually(lambda: ids(listed(deployment, f"{RUNS} AND FailureReason = 'NotFound'")) == {begun_later.id})
     eventually(lambda: ids(listed(deployment, f"{RUNS} AND FailureReason = 'Conflict'")) == {half_done.id})
 
-    # Who is to be told, from Temporal: what began or ended after the point, and Postgres does not have as it was.
+    # The students to notify, from Temporal: runs that started or ended after the point and that Postgres lost.
     query = f"{RUNS} AND StartTime < '{failed_at}' AND (StartTime > '{point}' OR CloseTime > '{point}')"
     touched = listed(deployment, query)
     kept = {str(id_): status for id_, status in deployment.rows("SELECT id, status FROM assessments")}
@@ -142,7 +142,7 @@ def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_i
 
 
 def wake(deployment: Deployment) -> None:
-    """Every open run looks at its row now, not when its time is up."""
+    """Signal every open run to read its row now instead of at its deadline."""
     query = f"{RUNS} AND ExecutionStatus = 'Running'"
     arguments = ("--name", "submit", "--query", query, "--reason", "Postgres was restored", "--yes")
     deployment.temporal_command("workflow", "signal", *arguments)

@@ -1,4 +1,4 @@
-"""The embedded stack under signals: real PostgreSQL, real Temporal, a shell program, a supervisor of their own."""
+"""The embedded stack under signals: a supervisor process, real PostgreSQL, real Temporal and a shell program."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends
 
 
 class SmallStack:
-    """A stack as its own process; `start` waits until its environment file says that it is ready."""
+    """A stack in its own process; `start` waits until the environment file reports that it is ready."""
 
     def __init__(self, local: Path) -> None:
         self.local = local
@@ -54,7 +54,7 @@ class SmallStack:
         return self.process
 
     def child(self, name: str, other_than: int | None = None) -> int:
-        """The process id of a running part, by the name of its program."""
+        """Return the process id of a running part by its program's name."""
         deadline = time.monotonic() + READY_WITHIN_S
         while not (
             found := [
@@ -96,7 +96,7 @@ def test_a_second_signal_does_not_wait_for_a_stubborn_program(stack: SmallStack)
     process = stack.start("trap '' TERM; while :; do sleep 0.1; done")
 
     process.send_signal(signal.SIGINT)
-    time.sleep(1)  # the program is being waited for
+    time.sleep(1)  # the supervisor waits for the program
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=ENDS_WITHIN_S)
 

@@ -1,4 +1,4 @@
-"""Weaviate dies while students work, and the worker while it fills Weaviate: nothing is lost, and results say so."""
+"""Weaviate dies while students work, or the worker while it fills Weaviate: no work is lost."""
 
 import asyncio
 import shutil
@@ -52,7 +52,7 @@ def server(tmp_path: Path) -> Iterator[WeaviateServer]:
 
 @pytest.fixture
 def deployment(template: tuple[Databases, str], server: WeaviateServer, tmp_path: Path) -> Iterator[Deployment]:
-    """With an index that holds the whole catalogue."""
+    """A deployment whose index contains the whole catalogue."""
     databases, name = template
     with databases.new("weaviate", name) as url:
         index = Program(
@@ -72,13 +72,13 @@ def fell_back(attempt: Attempt) -> bool:
 
 
 def searched(deployment: Deployment, when: LiteralString, *parameters: object) -> set[str]:
-    """The assessments whose first evidence was searched for at that time."""
+    """Return the assessments whose first search for evidence matches `when`."""
     jobs: LiteralString = "SELECT assessment_id FROM async_jobs WHERE job_type = 'retrieve_evidence' AND revision = 1"
     return {str(id_) for (id_,) in deployment.rows(f"{jobs} AND {when}", *parameters)}
 
 
 def degraded(deployment: Deployment) -> int:
-    """How many results say that they were made without Weaviate."""
+    """Return the number of results that are degraded because Weaviate was unavailable."""
     query = "SELECT count(*) FROM recommendations WHERE %s = ANY (degraded_reasons)"
     return int(deployment.rows(query, FALLBACK)[0][0])
 
@@ -126,12 +126,9 @@ def test_an_index_that_was_lost_is_built_again_without_anybody(deployment: Deplo
 
 
 def heal_now(deployment: Deployment, attempt: Attempt) -> None:
-    """Without the pause before the first attempt to heal."""
+    """Start to heal now, without the delay before the first attempt."""
     run = ("--workflow-id", f"revision-{attempt.id}", "--name", "retry_degraded")
     deployment.temporal_command("workflow", "signal", *run)
-
-
-# The worker dies while it embeds, and while it fills an index.
 
 
 def test_a_worker_killed_while_it_embeds_and_rebuilds_ends_with_the_index_equal_to_the_database(
@@ -172,7 +169,7 @@ def test_a_worker_killed_while_it_embeds_and_rebuilds_ends_with_the_index_equal_
 
 
 def add_credentials(deployment: Deployment, copies: int, *, embedded: bool) -> None:
-    """So many more of each there is, as an import would add; with the vectors of the first ones, if `embedded`."""
+    """Add copies of each credential, as an import does; with `embedded`, with the originals' vectors."""
     deployment.rows(
         "WITH columns AS (SELECT * FROM credential_catalog WHERE key NOT LIKE '%% copy %%'),"
         " added AS (INSERT INTO credential_catalog (id, key, title, description, skills, level, hours, provider,"
@@ -190,7 +187,7 @@ def add_credentials(deployment: Deployment, copies: int, *, embedded: bool) -> N
 
 
 def withdraw(deployment: Deployment) -> None:
-    """One of the credentials, as an import without it does."""
+    """Deactivate a credential, as an import without it does."""
     deployment.rows(
         "UPDATE credential_catalog SET active = false"
         " WHERE id = (SELECT id FROM credential_catalog WHERE active ORDER BY id LIMIT 1) RETURNING id"
@@ -202,18 +199,18 @@ def rebuild(deployment: Deployment) -> None:
 
 
 def rebuilds(deployment: Deployment) -> int:
-    """How many runs of the Schedule have ended well."""
+    """Return how many runs of the Schedule have succeeded."""
     query = "WorkflowType='CatalogEmbeddingWorkflow' AND ExecutionStatus='Completed'"
     return int(deployment.temporal_command("workflow", "count", "--query", query).get("count", 0))
 
 
 def artifacts(deployment: Deployment) -> dict[UUID, object]:
-    """When each vector was made."""
+    """Return the creation time of each vector."""
     return dict(deployment.rows("SELECT entity_id, created_at FROM embedding_artifacts"))
 
 
 def searchable(deployment: Deployment) -> dict[UUID, UUID]:
-    """What an index must hold, as credential -> artifact."""
+    """Return the artifact of each credential that an index must contain."""
     return dict(
         deployment.rows(
             "SELECT credential.id, artifact.id FROM credential_catalog AS credential"
@@ -232,12 +229,12 @@ def indexed(server: WeaviateServer) -> dict[UUID, UUID]:
 
 
 def live(server: WeaviateServer) -> int:
-    """How many entries a search may find at this moment."""
+    """Return how many entries a search can find now."""
     return count(server, ALIAS)
 
 
 def builds(server: WeaviateServer) -> list[int]:
-    """How many entries each of the collections holds that are not searched."""
+    """Return the number of entries in each collection that is not live."""
     searched = ask(server, f"aliases/{ALIAS}")["class"]
     names = [each["class"] for each in ask(server, "schema")["classes"]]
     return [count(server, name) for name in names if name != searched]

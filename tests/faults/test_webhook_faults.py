@@ -1,4 +1,4 @@
-"""Every event reaches its partner at least once, with its id and its bytes, whatever is killed and whenever."""
+"""Every event reaches its partner at least once, with its id and its bytes, whichever process is killed."""
 
 import random
 import time
@@ -28,13 +28,13 @@ from tests.support.partners import BOX, a_secret
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 MARKER = "xylophone-quartz-7319"
-"""In every body, so that it is found wherever a part of one went."""
+"""A marker in every body, so that any stored part of a body can be found."""
 SECRET = a_secret()
 
 
 @dataclass
 class Deliveries(Startable):
-    """Temporal and a worker without models on a database, and a partner of one organization."""
+    """Temporal and a worker without models on a database, and the webhook endpoint of one organization."""
 
     directory: Path
     database_url: str
@@ -75,7 +75,7 @@ class Deliveries(Startable):
         process.wait_until(lambda: "worker_ready" in log.read_text(), timeout_s=START_TIMEOUT_S)
 
     def publish(self, *codes: int) -> UUID:
-        """An event whose start was lost, so that reconciliation finds it; the partner answers `codes` first."""
+        """Insert an event whose dispatch was lost; reconciliation finds it. The partner first responds with `codes`."""
         event_id = uuid4()
         self.partner.codes[str(event_id)] = list(codes)
         row = delivery_row(self.organization_id, event_id, self.endpoint_id)
@@ -94,7 +94,7 @@ class Deliveries(Startable):
         return event_id
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Nothing while the server is away."""
+        """Return rows, or nothing while the server is unavailable."""
         try:
             with self._connection() as connection:
                 return connection.execute(query.encode(), parameters).fetchall()
@@ -106,9 +106,9 @@ class Deliveries(Startable):
 
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
-        """Inside the block whoever needs the table waits; entered once somebody does.
+        """Lock the table for the block. Enter the block when another session waits for the lock.
 
-        Those who still wait at its end are cut off: PostgreSQL would finish a statement whose client is dead.
+        At the end, the waiting sessions are terminated; PostgreSQL would otherwise finish statements of dead clients.
         """
         with self._connection() as gate, gate.transaction(force_rollback=True):
             gate.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(table)))
@@ -128,7 +128,7 @@ class Deliveries(Startable):
         return psycopg.connect(libpq(self.database_url))
 
     def assert_nothing_lost(self) -> None:
-        """Invariant W, and that nothing of a body and no secret left Postgres but to the partner."""
+        """Check invariant W, and that no part of a body and no secret is in a log or in Temporal."""
         kept = {path.name: path.read_bytes() for path in self.logs.iterdir()}
         kept["temporal's database"] = stored(self.temporal_file)
         hidden = (MARKER, SECRET)

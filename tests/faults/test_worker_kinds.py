@@ -1,4 +1,4 @@
-"""One process a queue, as in production: each may be killed in mid-step."""
+"""One worker process per queue, as in production. Each one is killed in the middle of a step."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ STEPS = {Queue.ASSESSMENTS: "score_rules", Queue.LLM: "score_essay", Queue.EMBED
 
 
 class Apart(Deployment):
-    """A deployment with a worker a queue."""
+    """A deployment with one worker per queue."""
 
     workers: dict[Queue, Server]
 
@@ -58,7 +58,7 @@ def apart(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Apart]:
         environment = {
             "OPENAI_API_KEY": model_server.KEY,
             "OPENAI_BASE_URL": provider.base_url,
-            "OPENAI_TIMEOUT_S": "4",  # a killed call's claim lasts a little longer
+            "OPENAI_TIMEOUT_S": "4",  # a killed call's reservation lasts a little longer
         }
         with Apart(tmp_path, url, environment) as apart:
             yield apart
