@@ -99,7 +99,7 @@ def _ratio(lane: Lane, floor: Lane) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
+class OpenAssessment:
     """A student's assessment in progress."""
 
     token: str
@@ -107,7 +107,7 @@ class Sitting:
     answers: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, token: str, started: Answer, essay: str) -> "Sitting":
+    def of(cls, token: str, started: Answer, essay: str) -> "OpenAssessment":
         body = started.json()
         return cls(token, body["assessment_id"], [response_to(question, essay) for question in body["questions"]])
 
@@ -153,28 +153,30 @@ class Bench:
         self.lanes.setdefault((name, concurrency), Lane(name, concurrency)).slices.append(found)
         return answers
 
-    async def start(self, concurrency: int, count: int) -> list[Sitting]:
+    async def start(self, concurrency: int, count: int) -> list[OpenAssessment]:
         tokens = self.tokens(count)
         body = {"role_id": str(workload.ROLE_ID)}
         requests = [request_bytes("POST", f"{PREFIX}/start", token=token, body=body) for token in tokens]
         answers = await self.measure("start", concurrency, requests)
-        return [Sitting.of(token, answer, self.essay) for token, answer in zip(tokens, answers, strict=True)]
+        return [OpenAssessment.of(token, answer, self.essay) for token, answer in zip(tokens, answers, strict=True)]
 
-    async def graded(self) -> list[Sitting]:
+    async def graded(self) -> list[OpenAssessment]:
         """Return assessments that the pipeline has completed."""
-        sittings = await self.start(4, GRADED)
-        await self.measure("submit", 4, [each.submit_last() for each in sittings])
+        assessments = await self.start(4, GRADED)
+        await self.measure("submit", 4, [each.submit_last() for each in assessments])
         with self.shared.running("worker", *MODELLESS, ready="worker_ready"):
-            await asyncio.to_thread(_wait_for_results, self.shared.postgres.url, len(sittings))
+            await asyncio.to_thread(_wait_for_results, self.shared.postgres.url, len(assessments))
         self.lanes.clear()
-        return sittings
+        return assessments
 
-    async def round(self, concurrency: int, count: int, graded: Sequence[Sitting], notes: Sequence[str]) -> list[str]:
+    async def round(
+        self, concurrency: int, count: int, graded: Sequence[OpenAssessment], notes: Sequence[str]
+    ) -> list[str]:
         """Measure one slice of every lane. Return the ids of the notes that the floor inserted."""
         added = await self.measure("bare insert", concurrency, [_new_note() for _ in range(count)])
-        sittings = await self.start(concurrency, count)
-        await self.measure("responses", concurrency, [each.responses() for each in sittings])
-        await self.measure("submit", concurrency, [each.submit_last() for each in sittings])
+        assessments = await self.start(concurrency, count)
+        await self.measure("responses", concurrency, [each.responses() for each in assessments])
+        await self.measure("submit", concurrency, [each.submit_last() for each in assessments])
         reads = [request_bytes("GET", f"/notes/{note}") for note in islice(cycle(notes), count)]
         await self.measure("status", concurrency, [each.read() for each in islice(cycle(graded), count)])
         await self.measure("bare read", concurrency, reads)

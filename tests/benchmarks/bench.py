@@ -396,7 +396,7 @@ def call_overhead(found: Sequence[Measurement]) -> list[str]:
     beyond_mb = PEAKS["by API, slow"]["worker"] - PEAKS["pipeline"]["worker"]
     return [
         *lines,
-        f"A worker with {SLOW} assessments' essays in flight: {beyond_mb:.0f} MB more than without essays in flight",
+        f"A worker with the essays of {SLOW} assessments in flight: {beyond_mb:.0f} MB more than without",
     ]
 
 

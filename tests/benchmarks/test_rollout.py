@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 @pytest.mark.load
 @pytest.mark.timeout(900)
-def test_builds_come_and_go_under_load_and_every_run_ends_well(tmp_path: Path) -> None:
+def test_rollouts_and_a_rollback_under_load_complete_every_run(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.rollout"],
         cwd=CHECKOUT,

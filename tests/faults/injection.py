@@ -33,14 +33,14 @@ class Moment:
         return SQL(self.condition) + one
 
 
-def closing(step: LiteralString, assessment: str | None = None) -> Moment:
+def storing_output(step: LiteralString, assessment: str | None = None) -> Moment:
     """Match the UPDATE that stores the output of a step's job."""
     condition: LiteralString = f"NEW.job_type = '{step}' AND NEW.status = 'succeeded' AND OLD.status <> 'succeeded'"
-    return Moment(f"closing_{step}", "UPDATE", "async_jobs", condition, assessment)
+    return Moment(f"storing_{step}", "UPDATE", "async_jobs", condition, assessment)
 
 
-CLAIMING_AN_ANSWER: Final = Moment("claiming", "INSERT", "model_answers", "NEW.status = 'intended'")
-KEEPING_AN_ANSWER: Final = Moment("keeping", "UPDATE", "model_answers", "NEW.status = 'answered'")
+RESERVING_A_CALL: Final = Moment("reserving", "INSERT", "model_answers", "NEW.status = 'intended'")
+STORING_A_REPLY: Final = Moment("storing", "UPDATE", "model_answers", "NEW.status = 'answered'")
 
 
 class Gate:

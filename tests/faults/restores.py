@@ -10,7 +10,7 @@ from tests.support.deployment import Deployment
 
 
 @contextmanager
-def away(deployment: Deployment) -> Iterator[None]:
+def without_processes(deployment: Deployment) -> Iterator[None]:
     """Stop the API and the worker for the block, as during a restore."""
     deployment.api.stop()
     deployment.worker.stop()

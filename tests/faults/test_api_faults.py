@@ -139,7 +139,7 @@ class Storm:
         return Client(self.apis.ports, self.ledger, tokens.issue(principal), choice)
 
 
-def test_what_was_acknowledged_between_20_kills_is_there_once(template: tuple[Databases, str], tmp_path: Path) -> None:
+def test_acknowledged_requests_are_stored_once_despite_kills(template: tuple[Databases, str], tmp_path: Path) -> None:
     databases, name = template
     with databases.new("storm", name) as url, Apis(tmp_path, url, 2) as apis:
         storm = Storm(apis, url)

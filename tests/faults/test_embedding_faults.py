@@ -57,7 +57,7 @@ def paid(deployment: Deployment) -> tuple[int, Decimal]:
     return int(tokens), Decimal(cents)
 
 
-def test_no_result_waits_for_openai_and_all_of_them_heal(deployment: Deployment, provider: ModelServer) -> None:
+def test_results_fall_back_to_minilm_and_heal_with_openai(deployment: Deployment, provider: ModelServer) -> None:
     first, second = (Attempt.start(deployment.log_in(), role) for role in ROLES[:2])
     first.submit()
     before_it_is_embedded = fell_back(first)

@@ -15,8 +15,8 @@ import pytest
 from deploy.local.process import Program, run_to_end
 from deploy.local.settings import CHECKOUT
 from persistence.erasure_list import FileErasureList
-from tests.faults.injection import Gate, closing
-from tests.faults.restores import away, copy
+from tests.faults.injection import Gate, storing_output
+from tests.faults.restores import copy, without_processes
 from tests.support import answers
 from tests.support.databases import Databases
 from tests.support.deployment import ADMIN, ADVISOR, START_TIMEOUT_S, Deployment, eventually, libpq, stored
@@ -153,7 +153,7 @@ def reapply(deployment: Deployment) -> None:
     run_to_end(program, timeout_s=START_TIMEOUT_S)
 
 
-def test_nothing_of_a_person_is_found_after_their_erasure_and_after_a_restore(
+def test_no_data_of_an_erased_user_is_found_even_after_a_restore(
     deployment: Deployment, template: tuple[Databases, str]
 ) -> None:
     databases, url = template[0], deployment.environment["DATABASE_URL"]
@@ -164,22 +164,22 @@ def test_nothing_of_a_person_is_found_after_their_erasure_and_after_a_restore(
     there = tables_with(url, list(MARKERS.values()))
     assert {marker for found in there.values() for marker in found} == {*MARKERS.values()} - {PASSWORD}
 
-    with away(deployment):
+    with without_processes(deployment):
         copy(databases, name, dump)
     erase(deployment, person)
     assert_nowhere(deployment, person)
 
-    with away(deployment):
+    with without_processes(deployment):
         copy(databases, dump, name)
         assert tables_with(url, list(MARKERS.values())) == there
         reapply(deployment)
     assert_nowhere(deployment, person)
 
 
-def test_an_erasure_while_the_result_is_being_made_leaves_nothing(deployment: Deployment) -> None:
+def test_an_erasure_during_processing_leaves_no_data(deployment: Deployment) -> None:
     person = leaver(deployment)
     with ThreadPoolExecutor(1) as threads:
-        with Gate(deployment, closing("retrieve_evidence")) as gate:
+        with Gate(deployment, storing_output("retrieve_evidence")) as gate:
             hand_in(person)
             gate.wait_for_waiters()
             # The step's transaction locks the user's row, so the erasure request waits.
@@ -188,7 +188,7 @@ def test_an_erasure_while_the_result_is_being_made_leaves_nothing(deployment: De
     assert_nowhere(deployment, person)
 
 
-def test_an_erasure_goes_on_after_every_process_was_killed(deployment: Deployment) -> None:
+def test_an_erasure_completes_after_every_process_was_killed(deployment: Deployment) -> None:
     person = leaver(deployment)
     hand_in(person)
     person.attempt.result()

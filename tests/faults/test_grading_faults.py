@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.grading.scores import DegradedReason
-from tests.faults.injection import CLAIMING_AN_ANSWER, KEEPING_AN_ANSWER, Gate, Moment, closing
+from tests.faults.injection import RESERVING_A_CALL, STORING_A_REPLY, Gate, Moment, storing_output
 from tests.support import fake_completions, model_server
 from tests.support.deployment import ADVISOR, CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
 from tests.support.model_server import ModelServer
@@ -51,13 +51,13 @@ def healed(attempt: Attempt) -> dict[str, Any]:
     return eventually(lambda: attempt.result() if attempt.result()["revision"] > 1 else {})
 
 
-def test_a_worker_killed_anywhere_around_the_calls_buys_no_answer_twice(
+def test_a_worker_killed_around_a_call_pays_for_no_completion_twice(
     deployment: Deployment, provider: ModelServer
 ) -> None:
     """Kill before the call, after the reply, after storing the reply without a score, and after storing the score."""
     attempts = handed_in(deployment, 1)
     per_attempt = len([each for each in attempts[0].questions if each["answer_format"]["kind"] == "text"])
-    moments: tuple[Moment, ...] = (CLAIMING_AN_ANSWER, KEEPING_AN_ANSWER, closing("score_essay"))
+    moments: tuple[Moment, ...] = (RESERVING_A_CALL, STORING_A_REPLY, storing_output("score_essay"))
     lost = 0
     for moment in moments:
         with Gate(deployment, moment) as gate:
@@ -67,7 +67,7 @@ def test_a_worker_killed_anywhere_around_the_calls_buys_no_answer_twice(
             deployment.worker.kill()
         deployment.start_worker()
     with ExitStack() as until_killed:
-        with Gate(deployment, closing("score_essay")) as gate:
+        with Gate(deployment, storing_output("score_essay")) as gate:
             attempts += handed_in(deployment, CRASHED_ESSAYS // per_attempt - len(attempts))
             gate.wait_for_waiters()
             until_killed.enter_context(frozen(deployment.temporal.process))
@@ -96,7 +96,7 @@ def test_a_worker_killed_anywhere_around_the_calls_buys_no_answer_twice(
     assert len(provider.asked) <= essays + lost
 
 
-def test_a_provider_that_refuses_connections_degrades_and_its_return_heals_without_a_hand(
+def test_results_degrade_without_the_provider_and_heal_when_it_recovers(
     deployment: Deployment, provider: ModelServer
 ) -> None:
     provider.refuse_connections()
@@ -111,7 +111,7 @@ def test_a_provider_that_refuses_connections_degrades_and_its_return_heals_witho
     assert deployment.rows("SELECT healing FROM assessments WHERE id = %s", attempt.id) == [("none",)]
 
 
-def test_a_provider_that_hangs_is_asked_twice_and_not_at_all_while_its_circuit_is_open(
+def test_a_hanging_provider_gets_two_attempts_and_none_while_its_circuit_is_open(
     deployment: Deployment, provider: ModelServer
 ) -> None:
     provider.rule = lambda _: fake_completions.HANG
@@ -129,7 +129,7 @@ def test_a_provider_that_hangs_is_asked_twice_and_not_at_all_while_its_circuit_i
     assert len(provider.asked) - asked <= 1  # at most a probe
 
 
-def test_a_key_that_was_wrong_is_told_apart_and_a_retry_after_the_fix_heals(
+def test_a_wrong_key_has_its_own_reason_and_a_retry_after_the_fix_heals(
     deployment: Deployment, provider: ModelServer
 ) -> None:
     provider.rule = lambda _: fake_completions.WRONG_KEY

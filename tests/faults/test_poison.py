@@ -72,9 +72,7 @@ def reasons_of_essays(deployment: Deployment, attempt: Attempt) -> list[tuple[st
 
 
 @pytest.mark.parametrize("poison", [CRASH, HANG, MEMORY])
-def test_a_poisoned_essay_goes_to_a_person_and_everybody_elses_result_comes(
-    deployment: Supervised, poison: str
-) -> None:
+def test_a_poisoned_essay_is_reviewed_and_all_other_results_are_published(deployment: Supervised, poison: str) -> None:
     poisoned = Attempt.start(deployment.log_in(STUDENT))
     others = [Attempt.start(deployment.log_in(email), role) for role in ROLES[:2] for email in CLASSMATES]
     hand_in(poisoned, poison)

@@ -16,9 +16,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from deploy.local.plan import ACCOUNTS
-from tests.faults.injection import Gate, assert_done_once, closing
+from tests.faults.injection import Gate, assert_done_once, storing_output
 from tests.faults.recorder import Recorder
-from tests.faults.restores import away, copy
+from tests.faults.restores import copy, without_processes
 from tests.persistence.catalogues import an_entry
 from tests.support import model_server
 from tests.support.databases import Databases
@@ -77,14 +77,14 @@ def person(deployment: Deployment, email: str) -> str:
     return str(id_)
 
 
-def told_of(deployment: Deployment, attempt: Attempt) -> UUID:
+def first_event(deployment: Deployment, attempt: Attempt) -> UUID:
     """Return the id of the event of the attempt's first result."""
     query = "SELECT id FROM webhook_events WHERE assessment_id = %s AND event_type = 'assessment.completed'"
     [(event_id,)] = deployment.rows(query, attempt.id)
     return UUID(str(event_id))
 
 
-def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_is_named(
+def test_a_restore_redoes_work_up_to_its_point_and_later_work_can_be_listed(
     deployment: Deployment, template: tuple[Databases, str], provider: ModelServer, partner: Recorder
 ) -> None:
     databases, name, dump = template[0], deployment.environment["DATABASE_URL"].rpartition("/")[2], f"d_{uuid4().hex}"
@@ -96,9 +96,9 @@ def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_i
     deployment.worker.kill()
     assert {each.submit().status_code for each in (published_later, half_done)} == {202}
     with ExitStack() as until_lost:
-        with away(deployment):
+        with without_processes(deployment):
             copy(databases, name, dump)
-            gate = until_lost.enter_context(Gate(deployment, closing("blend_recommendations", half_done.id)))
+            gate = until_lost.enter_context(Gate(deployment, storing_output("blend_recommendations", half_done.id)))
         point = now()
         published_later.result()
         gate.wait_for_waiters()
@@ -107,13 +107,13 @@ def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_i
         begun_later, finished_later = Attempt.start(student, ROLES[4]), Attempt.start(other)
         finished_later.submit()
         finished_later.result()
-        event = told_of(deployment, published_later)
+        event = first_event(deployment, published_later)
         eventually(lambda: partner.count(event) == 1)
         bought = Counter(asked.body for asked in provider.asked)
         failed_at = now()
 
         deployment.worker.kill()
-        with away(deployment):
+        with without_processes(deployment):
             copy(databases, dump, name)
     wake(deployment)
 
@@ -148,7 +148,7 @@ def wake(deployment: Deployment) -> None:
     deployment.temporal_command("workflow", "signal", *arguments)
 
 
-def test_a_worker_that_outlives_temporals_data_finishes_everything_from_postgres(
+def test_a_worker_completes_everything_from_postgres_after_temporal_lost_its_data(
     deployment: Deployment, provider: ModelServer, partner: Recorder
 ) -> None:
     student, admin, worker = deployment.log_in(), deployment.log_in(ADMIN), deployment.worker.process
@@ -158,7 +158,7 @@ def test_a_worker_that_outlives_temporals_data_finishes_everything_from_postgres
     provider.refuse_connections()
     degraded.submit()
     assert degraded.result()["degraded"]
-    event = told_of(deployment, degraded)
+    event = first_event(deployment, degraded)
     eventually(lambda: partner.count(event) == 1)
 
     kill(deployment.temporal.process)

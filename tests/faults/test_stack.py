@@ -115,7 +115,7 @@ def test_killing_the_supervisor_leaves_no_child(stack: SmallStack) -> None:
 
 
 @linux_only
-def test_the_stack_starts_again_right_after_its_supervisor_was_killed(stack: SmallStack) -> None:
+def test_the_stack_restarts_after_its_supervisor_was_killed(stack: SmallStack) -> None:
     killed = stack.start()
     with killed:
         killed.kill()
@@ -151,7 +151,7 @@ def test_a_server_that_dies_ends_the_stack_and_is_named(stack: SmallStack, name:
     assert remaining(stack.local) == []
 
 
-def test_a_service_that_is_killed_starts_again_and_the_stack_goes_on(stack: SmallStack) -> None:
+def test_a_killed_service_restarts_while_the_stack_runs(stack: SmallStack) -> None:
     process = stack.start()
     killed = stack.child("sleep")
 
@@ -168,7 +168,7 @@ def test_a_service_that_is_killed_starts_again_and_the_stack_goes_on(stack: Smal
     assert remaining(stack.local) == []
 
 
-def test_a_service_that_ends_at_once_again_and_again_ends_the_stack(stack: SmallStack) -> None:
+def test_a_service_that_keeps_exiting_stops_the_stack(stack: SmallStack) -> None:
     process = stack.launch("echo the port is taken; exit 3")
 
     output, _ = process.communicate(timeout=READY_WITHIN_S + ENDS_WITHIN_S)

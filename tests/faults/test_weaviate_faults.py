@@ -83,7 +83,7 @@ def degraded(deployment: Deployment) -> int:
     return int(deployment.rows(query, FALLBACK)[0][0])
 
 
-def test_assessments_complete_when_weaviate_is_killed_say_so_and_heal_when_it_is_back(
+def test_assessments_degrade_without_weaviate_and_heal_when_it_recovers(
     deployment: Deployment, server: WeaviateServer
 ) -> None:
     people = [deployment.log_in(email) for email in (STUDENT, *CLASSMATES)]
@@ -95,18 +95,18 @@ def test_assessments_complete_when_weaviate_is_killed_say_so_and_heal_when_it_is
     kill(server.process)
     [(killed_at,)] = deployment.rows("SELECT clock_timestamp()")
 
-    harmed = [attempt for attempt in attempts if fell_back(attempt)]
-    ids = {attempt.id for attempt in harmed}
+    affected = [attempt for attempt in attempts if fell_back(attempt)]
+    ids = {attempt.id for attempt in affected}
     assert searched(deployment, "started_at > %s", killed_at) <= ids
     assert not searched(deployment, "completed_at < %s", killed_at) & ids
-    assert 0 < len(harmed) < RUNNING
+    assert 0 < len(affected) < RUNNING
     server.start()
     eventually(lambda: degraded(deployment) == 0)
-    assert_done_once(deployment, harmed, revisions=2)
-    assert_done_once(deployment, [attempt for attempt in attempts if attempt not in harmed])
+    assert_done_once(deployment, affected, revisions=2)
+    assert_done_once(deployment, [attempt for attempt in attempts if attempt not in affected])
 
 
-def test_an_index_that_was_lost_is_built_again_without_anybody(deployment: Deployment, server: WeaviateServer) -> None:
+def test_a_lost_index_is_rebuilt_automatically(deployment: Deployment, server: WeaviateServer) -> None:
     kill(server.process)
     shutil.rmtree(server.data_dir)
     server.start()
@@ -131,7 +131,7 @@ def heal_now(deployment: Deployment, attempt: Attempt) -> None:
     deployment.temporal_command("workflow", "signal", *run)
 
 
-def test_a_worker_killed_while_it_embeds_and_rebuilds_ends_with_the_index_equal_to_the_database(
+def test_the_index_matches_the_database_after_a_worker_was_killed_while_embedding(
     deployment: Deployment, server: WeaviateServer
 ) -> None:
     add_credentials(deployment, 4, embedded=False)

@@ -154,7 +154,7 @@ def deliveries(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Deli
         yield deliveries
 
 
-def test_a_worker_killed_before_the_request_is_replaced_by_the_next(deliveries: Deliveries) -> None:
+def test_a_delivery_continues_after_its_worker_was_killed_before_the_request(deliveries: Deliveries) -> None:
     event_id = deliveries.publish()
     with deliveries.locked("webhook_endpoints"):
         deliveries.worker.kill()
@@ -166,7 +166,7 @@ def test_a_worker_killed_before_the_request_is_replaced_by_the_next(deliveries: 
     deliveries.assert_nothing_lost()
 
 
-def test_what_a_partner_took_and_nobody_recorded_is_sent_again_as_it_was(deliveries: Deliveries) -> None:
+def test_an_unrecorded_attempt_is_repeated_with_the_same_id_and_body(deliveries: Deliveries) -> None:
     event_id = deliveries.publish()
     with deliveries.locked("webhook_attempts"):
         assert deliveries.partner.count(event_id) == 1
@@ -179,7 +179,7 @@ def test_what_a_partner_took_and_nobody_recorded_is_sent_again_as_it_was(deliver
     deliveries.assert_nothing_lost()
 
 
-def test_a_worker_killed_between_attempts_goes_on_with_the_next(deliveries: Deliveries) -> None:
+def test_a_worker_killed_between_attempts_continues_with_the_next_attempt(deliveries: Deliveries) -> None:
     event_id = deliveries.publish(503)
     eventually(lambda: deliveries.rows("SELECT FROM webhook_deliveries WHERE attempts = 1"))
     deliveries.worker.kill()
@@ -191,7 +191,7 @@ def test_a_worker_killed_between_attempts_goes_on_with_the_next(deliveries: Deli
     deliveries.assert_nothing_lost()
 
 
-def test_postgres_killed_in_an_attempt_delays_what_is_known_of_it(
+def test_postgres_killed_during_an_attempt_only_delays_its_record(
     deliveries: Deliveries, postgres: EmbeddedPostgres
 ) -> None:
     deliveries.partner.held.clear()
@@ -207,7 +207,7 @@ def test_postgres_killed_in_an_attempt_delays_what_is_known_of_it(
     deliveries.assert_nothing_lost()
 
 
-def test_temporal_killed_in_an_attempt_does_not_repeat_what_is_on_record(deliveries: Deliveries) -> None:
+def test_temporal_killed_during_an_attempt_does_not_repeat_a_recorded_delivery(deliveries: Deliveries) -> None:
     deliveries.partner.held.clear()
     event_id = deliveries.publish()
     eventually(lambda: deliveries.partner.count(event_id))
@@ -224,7 +224,7 @@ def test_temporal_killed_in_an_attempt_does_not_repeat_what_is_on_record(deliver
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_is_lost_whatever_is_killed_at_any_moment(
+def test_no_event_is_lost_after_kills_at_random_moments(
     deliveries: Deliveries, postgres: EmbeddedPostgres, seed: int
 ) -> None:
     chance = random.Random(seed)

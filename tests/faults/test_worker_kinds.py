@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.process import Process
-from tests.faults.injection import Gate, assert_done_once, closing
+from tests.faults.injection import Gate, assert_done_once, storing_output
 from tests.faults.recorder import Recorder
 from tests.support import model_server
 from tests.support.databases import Databases
@@ -64,12 +64,12 @@ def apart(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Apart]:
             yield apart
 
 
-def test_a_worker_of_each_kind_killed_in_mid_step_loses_nothing(apart: Apart, partner: Recorder) -> None:
+def test_a_worker_of_each_queue_killed_during_a_step_loses_no_work(apart: Apart, partner: Recorder) -> None:
     student = apart.log_in()
     attempts = []
     for (queue, step), role in zip(STEPS.items(), ROLES, strict=False):
         attempts.append(Attempt.start(student, role))
-        with Gate(apart, closing(step)) as gate:
+        with Gate(apart, storing_output(step)) as gate:
             attempts[-1].submit()
             gate.wait_for_waiters()
             apart.workers[queue].kill()
