@@ -99,7 +99,7 @@ def _ratio(lane: Lane, floor: Lane) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAssessment:
+class Attempt:
     """A student's assessment in progress."""
 
     token: str
@@ -107,7 +107,7 @@ class OpenAssessment:
     answers: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, token: str, started: Answer, essay: str) -> "OpenAssessment":
+    def of(cls, token: str, started: Answer, essay: str) -> "Attempt":
         body = started.json()
         return cls(token, body["assessment_id"], [response_to(question, essay) for question in body["questions"]])
 
@@ -153,14 +153,14 @@ class Bench:
         self.lanes.setdefault((name, concurrency), Lane(name, concurrency)).slices.append(found)
         return answers
 
-    async def start(self, concurrency: int, count: int) -> list[OpenAssessment]:
+    async def start(self, concurrency: int, count: int) -> list[Attempt]:
         tokens = self.tokens(count)
         body = {"role_id": str(workload.ROLE_ID)}
         requests = [request_bytes("POST", f"{PREFIX}/start", token=token, body=body) for token in tokens]
         answers = await self.measure("start", concurrency, requests)
-        return [OpenAssessment.of(token, answer, self.essay) for token, answer in zip(tokens, answers, strict=True)]
+        return [Attempt.of(token, answer, self.essay) for token, answer in zip(tokens, answers, strict=True)]
 
-    async def graded(self) -> list[OpenAssessment]:
+    async def graded(self) -> list[Attempt]:
         """Return assessments that the pipeline has completed."""
         assessments = await self.start(4, GRADED)
         await self.measure("submit", 4, [each.submit_last() for each in assessments])
@@ -169,9 +169,7 @@ class Bench:
         self.lanes.clear()
         return assessments
 
-    async def round(
-        self, concurrency: int, count: int, graded: Sequence[OpenAssessment], notes: Sequence[str]
-    ) -> list[str]:
+    async def round(self, concurrency: int, count: int, graded: Sequence[Attempt], notes: Sequence[str]) -> list[str]:
         """Measure one slice of every lane. Return the ids of the notes that the floor inserted."""
         added = await self.measure("bare insert", concurrency, [_new_note() for _ in range(count)])
         assessments = await self.start(concurrency, count)

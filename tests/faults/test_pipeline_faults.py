@@ -1,4 +1,4 @@
-"""Every acknowledged assessment is completed exactly once, whichever process is killed and whenever."""
+"""Every acknowledged assessment is completed exactly once, also if a process is killed."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Every event reaches its partner at least once, with its id and its bytes, whichever process is killed."""
+"""Every event reaches its partner at least once, with its id and its bytes, also if a process is killed."""
 
 import random
 import time
