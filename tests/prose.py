@@ -1,7 +1,7 @@
 """Check that prose is plain English: `python -m tests.prose [--rate] [FILE or FOLDER …]`.
 
 Prose is docstrings, comments and Markdown, without the code in them. By default, the program lists each word and phrase
-to avoid, with a hint, and exits with 1 if there are any. With `--rate`, it prints the findings per 1,000 docstring words
+to avoid, with a hint, and exits with 1 if it found any. With `--rate`, it prints the findings per 1,000 docstring words
 instead, for each top-level folder and in total. Without paths, it checks every tracked file.
 
 A word list cannot prove that a text is readable. It only finds the phrases that made early texts hard to read.

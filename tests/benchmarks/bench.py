@@ -5,7 +5,7 @@
 - `with model`: the product with its models
 - `by API`: the pipeline with a language model over HTTP that responds at once, which shows the overhead of the calls
 - `by API, slow`: the same with responses after 2 s and SLOW assessments in flight, to measure memory
-- `API hangs`, `API away`: the product's calls time out after 2 s or find no server; the local grader is the fallback
+- `API hangs`, `API down`: the product's calls time out after 2 s or find no server; the local grader is the fallback
 
 Every assessment has ten items, two of them essays of 250 words. Latency is measured from the request that submits (for
 the floor: the signal) to the end of the run. N is the number of assessments per measurement, CONCURRENCY a list of
@@ -336,7 +336,7 @@ async def without_answers(
     async with lane("API hangs", shared, "worker.py", ready="worker_ready", **hanging) as measured:
         found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
     provider.refuse_connections()
-    async with lane("API away", shared, "worker.py", ready="worker_ready", **more) as measured:
+    async with lane("API down", shared, "worker.py", ready="worker_ready", **more) as measured:
         found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
     return found
 
