@@ -23,11 +23,13 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 
 
 @pytest.fixture(scope="session")
-def template(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Databases, str]]:
+def seeded_template(
+    postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Databases, str]]:
     """The server's databases and the name of the seeded one, which tests copy."""
     databases = Databases(postgres.url)
     databases.make_template()
-    with seeded_database(databases, "furnished", tmp_path_factory.mktemp("template")) as url:
+    with seeded_database(databases, "seeded", tmp_path_factory.mktemp("template")) as url:
         yield databases, url.rpartition("/")[2]
 
 
@@ -44,7 +46,9 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture
-def deployment(template: tuple[Databases, str], tmp_path: Path, environment: dict[str, str]) -> Iterator[Deployment]:
-    databases, name = template
+def deployment(
+    seeded_template: tuple[Databases, str], tmp_path: Path, environment: dict[str, str]
+) -> Iterator[Deployment]:
+    databases, name = seeded_template
     with databases.new("faults", name) as url, Deployment(tmp_path, url, environment) as deployment:
         yield deployment

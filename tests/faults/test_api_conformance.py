@@ -25,24 +25,28 @@ CASES = {"faults": ("--max-examples=12", "--seed=1"), "load": ("--max-examples=2
 
 
 @pytest.fixture(scope="module")
-def served(template: tuple[Databases, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    databases, name = template
+def shared_deployment(
+    seeded_template: tuple[Databases, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    databases, name = seeded_template
     directory = tmp_path_factory.mktemp("conformance")
     with databases.new("conformance", name) as url, Deployment(directory, url) as deployment:
         yield deployment
 
 
 @pytest.fixture(scope="module")
-def known(served: Deployment) -> dict[str, list[Any]]:
+def known_ids(shared_deployment: Deployment) -> dict[str, list[Any]]:
     """Create a result, an open assessment and a delivery. Return their ids by the names in the OpenAPI document."""
-    student, admin = served.log_in(), served.log_in(ADMIN)
+    student, admin = shared_deployment.log_in(), shared_deployment.log_in(ADMIN)
     finished, begun = Attempt.start(student), Attempt.start(student, ROLES[1])
     assert finished.submit().status_code == HTTPStatus.ACCEPTED
     result = finished.result()
     wanted = {"url": "http://127.0.0.1:1/hooks", "event_types": ["assessment.updated"]}
     endpoint = admin.post("/webhooks/endpoints", json=wanted).raise_for_status().json()["endpoint_id"]
     sent = admin.post(f"/webhooks/endpoints/{endpoint}/test").raise_for_status().json()
-    people = served.rows("SELECT id, organization_id FROM users WHERE email = ANY(%s)", list(ACCOUNTS.values()))
+    people = shared_deployment.rows(
+        "SELECT id, organization_id FROM users WHERE email = ANY(%s)", list(ACCOUNTS.values())
+    )
     return {
         "user_id": [str(user_id) for user_id, _ in people],
         "organization_id": sorted({str(organization_id) for _, organization_id in people if organization_id}),
@@ -60,9 +64,9 @@ def known(served: Deployment) -> dict[str, list[Any]]:
 @pytest.mark.parametrize("size", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in CASES])
 @pytest.mark.parametrize("role", ACCOUNTS)
 def test_answers_are_as_documented(
-    role: str, size: str, served: Deployment, known: dict[str, list[Any]], tmp_path: Path
+    role: str, size: str, shared_deployment: Deployment, known_ids: dict[str, list[Any]], tmp_path: Path
 ) -> None:
-    caller = served.log_in(ACCOUNTS[role])
+    caller = shared_deployment.log_in(ACCOUNTS[role])
     command = [
         str(Path(sysconfig.get_path("scripts")) / "schemathesis"),
         f"--config-file={Path(__file__).with_name('schemathesis.toml')}",
@@ -80,7 +84,7 @@ def test_answers_are_as_documented(
     ]
     hooks = {
         "SCHEMATHESIS_HOOKS": str(Path(__file__).with_name("conformance_hooks.py")),
-        "KNOWN_IDS": json.dumps(known),
+        "KNOWN_IDS": json.dumps(known_ids),
     }
     done = subprocess.run(command, cwd=tmp_path, env=os.environ | hooks, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[done.stdout.find("====") :] + done.stderr

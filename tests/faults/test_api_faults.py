@@ -139,8 +139,10 @@ class Storm:
         return Client(self.apis.ports, self.ledger, tokens.issue(principal), choice)
 
 
-def test_acknowledged_requests_are_stored_once_despite_kills(template: tuple[Databases, str], tmp_path: Path) -> None:
-    databases, name = template
+def test_acknowledged_requests_are_stored_once_despite_kills(
+    seeded_template: tuple[Databases, str], tmp_path: Path
+) -> None:
+    databases, name = seeded_template
     with databases.new("storm", name) as url, Apis(tmp_path, url, 2) as apis:
         storm = Storm(apis, url)
         with ThreadPoolExecutor(1) as thread:

@@ -26,8 +26,10 @@ ROLE = {"role_id": str(derived_id("role", ROLES[0]))}
 
 
 @pytest.mark.parametrize("places", [500, 40])
-def test_each_of_500_connections_is_answered(places: int, template: tuple[Databases, str], tmp_path: Path) -> None:
-    databases, name = template
+def test_each_of_500_connections_is_answered(
+    places: int, seeded_template: tuple[Databases, str], tmp_path: Path
+) -> None:
+    databases, name = seeded_template
     with (
         databases.new("overload", name) as url,
         Apis(tmp_path, url, 1, {"API_MAX_REQUESTS": str(places)}) as apis,

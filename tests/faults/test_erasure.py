@@ -154,9 +154,9 @@ def reapply(deployment: Deployment) -> None:
 
 
 def test_no_data_of_an_erased_user_is_found_even_after_a_restore(
-    deployment: Deployment, template: tuple[Databases, str]
+    deployment: Deployment, seeded_template: tuple[Databases, str]
 ) -> None:
-    databases, url = template[0], deployment.environment["DATABASE_URL"]
+    databases, url = seeded_template[0], deployment.environment["DATABASE_URL"]
     name, dump = url.rpartition("/")[2], f"dump_{uuid4().hex}"
     person = leaver(deployment)
     hand_in(person)

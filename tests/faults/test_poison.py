@@ -42,8 +42,8 @@ class Supervised(Deployment):
 
 
 @pytest.fixture
-def deployment(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Supervised]:
-    databases, name = template
+def deployment(seeded_template: tuple[Databases, str], tmp_path: Path) -> Iterator[Supervised]:
+    databases, name = seeded_template
     settings = {"ESSAY_GRADER": "local", "WORKER_GRACE_S": "10"}
     with databases.new("poison", name) as url, Supervised(tmp_path, url, settings) as deployment:
         yield deployment

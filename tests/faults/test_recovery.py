@@ -85,9 +85,13 @@ def first_event(deployment: Deployment, attempt: Attempt) -> UUID:
 
 
 def test_a_restore_redoes_work_up_to_its_point_and_later_work_can_be_listed(
-    deployment: Deployment, template: tuple[Databases, str], provider: ModelServer, partner: Recorder
+    deployment: Deployment, seeded_template: tuple[Databases, str], provider: ModelServer, partner: Recorder
 ) -> None:
-    databases, name, dump = template[0], deployment.environment["DATABASE_URL"].rpartition("/")[2], f"d_{uuid4().hex}"
+    databases, name, dump = (
+        seeded_template[0],
+        deployment.environment["DATABASE_URL"].rpartition("/")[2],
+        f"d_{uuid4().hex}",
+    )
     student, other = deployment.log_in(STUDENT), deployment.log_in(CLASSMATE)
     published, published_later, half_done, answering = (Attempt.start(student, role) for role in ROLES[:4])
     published.submit()

@@ -51,9 +51,9 @@ def server(tmp_path: Path) -> Iterator[WeaviateServer]:
 
 
 @pytest.fixture
-def deployment(template: tuple[Databases, str], server: WeaviateServer, tmp_path: Path) -> Iterator[Deployment]:
+def deployment(seeded_template: tuple[Databases, str], server: WeaviateServer, tmp_path: Path) -> Iterator[Deployment]:
     """A deployment whose index contains the whole catalogue."""
-    databases, name = template
+    databases, name = seeded_template
     with databases.new("weaviate", name) as url:
         index = Program(
             name="index",

@@ -148,8 +148,8 @@ class Deliveries(Startable):
 
 
 @pytest.fixture
-def deliveries(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Deliveries]:
-    databases, _ = template
+def deliveries(seeded_template: tuple[Databases, str], tmp_path: Path) -> Iterator[Deliveries]:
+    databases, _ = seeded_template
     with databases.new("webhooks") as url, Deliveries(tmp_path, url) as deliveries:
         yield deliveries
 
