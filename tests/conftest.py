@@ -68,14 +68,14 @@ async def weaviate(weaviate_environment: dict[str, str]) -> AsyncIterator[Weavia
 
 
 @pytest.fixture(scope="session")
-def database_url(databases: Databases, worker: str) -> Iterator[str]:
+def database_url(databases: Databases, worker_name: str) -> Iterator[str]:
     """The URL of this worker's database: migrated and with the content, but without users."""
-    with databases.new(worker) as url:
+    with databases.new(worker_name) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def worker(request: pytest.FixtureRequest) -> str:
+def worker_name(request: pytest.FixtureRequest) -> str:
     """The name of this pytest-xdist worker, or "alone" without pytest-xdist."""
     return str(getattr(request.config, "workerinput", {}).get("workerid", "alone"))
 
@@ -111,9 +111,9 @@ def database(session_factory: async_sessionmaker[AsyncSession]) -> Database:
 
 
 @pytest.fixture
-def clean_database(databases: Databases, worker: str) -> Iterator[str]:
+def clean_database(databases: Databases, worker_name: str) -> Iterator[str]:
     """The URL of a new copy of the template, for a test that commits."""
-    with databases.new(f"{worker}_clean") as url:
+    with databases.new(f"{worker_name}_clean") as url:
         yield url
 
 

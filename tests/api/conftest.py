@@ -166,9 +166,9 @@ def levels_of(question: dict[str, Any], place: int = 0) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def api_database(databases: Databases, worker: str) -> Iterator[str]:
+def api_database(databases: Databases, worker_name: str) -> Iterator[str]:
     """Requests commit; nobody else shares what they leave."""
-    with databases.new(f"{worker}_api") as url:
+    with databases.new(f"{worker_name}_api") as url:
         yield url
 
 

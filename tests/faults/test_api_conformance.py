@@ -71,7 +71,7 @@ def test_answers_are_as_documented(
         str(Path(sysconfig.get_path("scripts")) / "schemathesis"),
         f"--config-file={Path(__file__).with_name('schemathesis.toml')}",
         "run",
-        f"{served.api_url}/openapi.json",
+        f"{shared_deployment.api_url}/openapi.json",
         f"--header=Authorization:{caller.headers['Authorization']}",
         *CASES[size],
         "--checks=all",
