@@ -117,7 +117,7 @@ def test_a_language_model_without_a_key_is_refused(tmp_path: Path) -> None:
     ("variables", "problem"),
     [
         ({"GRADER": "oracle"}, "GRADER must be one of"),
-        ({"GRADER": "openai", "K": "4"}, "leave K out"),
+        ({"GRADER": "openai", "K": "4"}, "Remove K"),
         ({"K": "0"}, "K must be"),
         ({"K": "4,"}, "K must be"),
         ({"SPLITS": "many"}, "SPLITS must be"),
