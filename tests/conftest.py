@@ -1,7 +1,7 @@
-"""Databases for every layer's tests, and Weaviate.
+"""Provide databases and Weaviate to the tests of every layer.
 
-`database` and `session_factory` work in one transaction that is rolled back after the test; what must really commit
-(locks between connections, a server process) takes `clean_database`, a fresh copy of its own.
+`database` and `session_factory` work in one transaction that is rolled back after the test. A test that needs real
+commits (locks between connections, a server process) uses `clean_database`, its own copy of the template.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,7 +16,7 @@ from persistence.database import create_engine
 from persistence.vectors.weaviate import Weaviate
 from tests.support.databases import Databases, database_server, settings_of
 from tests.support.rolled_back_database import RolledBackDatabase
-from tests.support.vector_stores import none_to_be_had, settings_of_weaviate, weaviate_for_tests
+from tests.support.vector_stores import settings_of_weaviate, skip_without_weaviate, weaviate_for_tests
 
 Server = TypeVar("Server")
 
@@ -27,7 +27,7 @@ _WEAVIATE = pytest.StashKey[dict[str, str]]()
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """With pytest-xdist the controller owns the servers and tells each worker where they are."""
+    """Start the servers in the pytest-xdist controller and pass their addresses to each worker."""
     node.workerinput["databases"] = _started(node.config, _DATABASES, database_server).admin_url
     node.workerinput["weaviate"] = _started(node.config, _WEAVIATE, weaviate_for_tests)
 
@@ -48,17 +48,17 @@ def _started(
 
 @pytest.fixture(scope="session")
 def databases(request: pytest.FixtureRequest) -> Databases:
-    """The run's server; without pytest-xdist it starts with the first test that needs it."""
+    """The test run's PostgreSQL server. Without pytest-xdist it starts with the first test that needs it."""
     given = getattr(request.config, "workerinput", {}).get("databases")
     return Databases(given) if given else _started(request.config, _DATABASES, database_server)
 
 
 @pytest.fixture(scope="session")
 def weaviate_environment(request: pytest.FixtureRequest) -> dict[str, str]:
-    """What a client of the run's Weaviate is set with; its tests are skipped where none can be had."""
+    """The environment variables of a Weaviate client. Without a Weaviate server the test is skipped."""
     given: dict[str, str] | None = getattr(request.config, "workerinput", {}).get("weaviate")
     environment = _started(request.config, _WEAVIATE, weaviate_for_tests) if given is None else given
-    return environment or none_to_be_had()
+    return environment or skip_without_weaviate()
 
 
 @pytest.fixture(scope="session")
@@ -68,15 +68,15 @@ async def weaviate(weaviate_environment: dict[str, str]) -> AsyncIterator[Weavia
 
 
 @pytest.fixture(scope="session")
-def database_url(databases: Databases, worker: str) -> Iterator[str]:
-    """This worker's database: migrated, with the content, and without people unless a test commits some."""
-    with databases.new(worker) as url:
+def database_url(databases: Databases, worker_name: str) -> Iterator[str]:
+    """The URL of this worker's database: migrated and with the content, but without users."""
+    with databases.new(worker_name) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def worker(request: pytest.FixtureRequest) -> str:
-    """The name of the pytest-xdist worker that runs this."""
+def worker_name(request: pytest.FixtureRequest) -> str:
+    """The name of this pytest-xdist worker, or "alone" without pytest-xdist."""
     return str(getattr(request.config, "workerinput", {}).get("workerid", "alone"))
 
 
@@ -89,7 +89,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def session_factory(engine: AsyncEngine) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
-    """Sessions on one connection; a commit ends a savepoint only, and all of it is rolled back after the test."""
+    """Sessions on one connection. A commit releases a savepoint; everything is rolled back after the test."""
     async with engine.connect() as connection:
         transaction = await connection.begin()
         yield async_sessionmaker(
@@ -100,7 +100,7 @@ async def session_factory(engine: AsyncEngine) -> AsyncIterator[async_sessionmak
 
 @pytest.fixture
 async def session(session_factory: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
-    """For arranging and looking; what it writes is seen by `database` without a commit."""
+    """A session to prepare and inspect rows. `database` sees its writes without a commit."""
     async with session_factory() as session:
         yield session
 
@@ -111,15 +111,15 @@ def database(session_factory: async_sessionmaker[AsyncSession]) -> Database:
 
 
 @pytest.fixture
-def clean_database(databases: Databases, worker: str) -> Iterator[str]:
-    """The URL of a fresh copy of the template for a test that commits."""
-    with databases.new(f"{worker}_clean") as url:
+def clean_database(databases: Databases, worker_name: str) -> Iterator[str]:
+    """The URL of a new copy of the template, for a test that commits."""
+    with databases.new(f"{worker_name}_clean") as url:
         yield url
 
 
 @pytest.fixture
 async def clean_engine(clean_database: str) -> AsyncIterator[AsyncEngine]:
-    """For what commits, or needs two connections."""
+    """An engine for tests that commit or need two connections."""
     engine = create_engine(settings_of(clean_database))
     yield engine
     await engine.dispose()

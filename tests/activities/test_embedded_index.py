@@ -102,9 +102,9 @@ class Embedder(FakeEmbedder):
 
 
 @pytest.fixture
-async def engine(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
+async def engine(databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
     """The project's catalogue without embeddings."""
-    with databases.new(f"{worker}_switched") as url:
+    with databases.new(f"{worker_name}_switched") as url:
         engine = create_engine(settings_of(url))
         async with engine.begin() as connection:
             await connection.execute(delete(EmbeddingArtifactRow))

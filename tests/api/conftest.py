@@ -163,9 +163,9 @@ def levels_of(question: dict[str, Any], place: int = 0) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def api_database(databases: Databases, worker: str) -> Iterator[str]:
+def api_database(databases: Databases, worker_name: str) -> Iterator[str]:
     """A database of its own, because requests commit."""
-    with databases.new(f"{worker}_api") as url:
+    with databases.new(f"{worker_name}_api") as url:
         yield url
 
 

@@ -1,10 +1,10 @@
-"""`make bench-api`: start, responses, status and result beside a bare FastAPI and SQLAlchemy endpoint, in one run.
+"""`make bench-api`: compare start, responses, status and result with a bare FastAPI and SQLAlchemy endpoint.
 
-Both servers run on the same Postgres. N requests (2,000) a lane come in ROUNDS slices, the floor's slice beside those
-that are compared with it, so that noise meets both; `of floor` is the median over the rounds. CONCURRENCY (a list) is
-how many connections send, each its next request after the answer to the last. What is read was graded by the pipeline;
-no worker runs while requests are counted, but Temporal takes the starts. Every start is a new student's, so that it
-includes the look at who that is.
+Both servers run on the same Postgres in one run. The N requests (2,000) of a lane are sent in ROUNDS slices. Each slice
+runs next to a slice of its floor, so that noise affects both; `of floor` is the median over the rounds. CONCURRENCY (a
+list) is the number of connections; each sends its next request after the response to the previous one. The pipeline
+completes the assessments that are read. No worker runs during the measurement, but Temporal accepts the starts. Every
+start belongs to a new student, so it includes the student's lookup.
 """
 
 import asyncio
@@ -38,13 +38,13 @@ N = int(os.environ.get("N", "2000"))
 CONCURRENCY = [int(each) for each in os.environ.get("CONCURRENCY", "1,16").split(",")]
 ROUNDS = 5
 GRADED = 32
-"""Assessments whose status and result are read, again and again."""
-FLOORS = {"start": "bare insert", "responses": "bare insert", "hand in": "bare insert"} | {
+"""The number of completed assessments; the lanes `status` and `result` read them in turn."""
+FLOORS = {"start": "bare insert", "responses": "bare insert", "submit": "bare insert"} | {
     "status": "bare read",
     "result": "bare read",
 }
 TARGETS = {"bare read": 0.6, "bare insert": 0.5}
-ANSWERED = {"start": 201, "responses": 202, "hand in": 202, "status": 200, "result": 200} | {
+ANSWERED = {"start": 201, "responses": 202, "submit": 202, "status": 200, "result": 200} | {
     "bare read": 200,
     "bare insert": 201,
 }
@@ -54,7 +54,7 @@ PREFIX = "/api/v1/assessments"
 
 @dataclass(slots=True)
 class Slice:
-    """What a part of a lane took; CPU seconds by process."""
+    """The measurements of one part of a lane; CPU seconds by process."""
 
     count: int
     seconds: float
@@ -69,7 +69,7 @@ class Slice:
 
 @dataclass(slots=True)
 class Lane:
-    """One kind of request at one concurrency; milliseconds and statements are per request."""
+    """One kind of request at one concurrency. Milliseconds and statements are per request."""
 
     name: str
     concurrency: int
@@ -93,28 +93,28 @@ class Lane:
 
 
 def _ratio(lane: Lane, floor: Lane) -> float:
-    """The floor's time over the lane's, slice by slice."""
+    """Return the median over the slices of the floor's time divided by the lane's time."""
     pairs = zip(lane.slices, floor.slices, strict=True)
     return statistics.median(ours.per_second / theirs.per_second for ours, theirs in pairs)
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
-    """A student's open assessment."""
+class Attempt:
+    """A student's assessment in progress."""
 
     token: str
     id: str
     answers: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, token: str, started: Answer, essay: str) -> "Sitting":
+    def of(cls, token: str, started: Answer, essay: str) -> "Attempt":
         body = started.json()
         return cls(token, body["assessment_id"], [response_to(question, essay) for question in body["questions"]])
 
     def responses(self) -> bytes:
         return self._send({"responses": self.answers[:-1]})
 
-    def hand_in(self) -> bytes:
+    def submit_last(self) -> bytes:
         return self._send({"responses": self.answers[-1:], "completed": True})
 
     def read(self, what: str = "") -> bytes:
@@ -126,7 +126,7 @@ class Sitting:
 
 @dataclass(slots=True)
 class Bench:
-    """Sends and counts. `ports` are those of the product's and of the bare server."""
+    """Send and measure requests. `ports` has the port of the product and of the bare server."""
 
     shared: Servers
     ports: dict[str, int]
@@ -134,13 +134,13 @@ class Bench:
     essay: str = field(default_factory=workload.essay_text)
 
     def tokens(self, count: int) -> list[str]:
-        """Those of new students."""
+        """Insert new students and return their tokens."""
         tokens = Tokens(SecretStr(SECRET), timedelta(hours=1))
         students = workload.add_students(self.shared.postgres.url, count)
         return [tokens.issue(each.principal) for each in students]
 
     async def measure(self, name: str, concurrency: int, requests: Sequence[bytes]) -> list[Answer]:
-        """Sends them all, notes the slice and returns the answers in the requests' order."""
+        """Send the requests, record the slice, and return the responses in the requests' order."""
         port = self.ports["bare" if name.startswith("bare") else "api"]
         before, statements = self.shared.cpu_s(), self.shared.statements()
         started = time.perf_counter()
@@ -153,28 +153,28 @@ class Bench:
         self.lanes.setdefault((name, concurrency), Lane(name, concurrency)).slices.append(found)
         return answers
 
-    async def start(self, concurrency: int, count: int) -> list[Sitting]:
+    async def start(self, concurrency: int, count: int) -> list[Attempt]:
         tokens = self.tokens(count)
         body = {"role_id": str(workload.ROLE_ID)}
         requests = [request_bytes("POST", f"{PREFIX}/start", token=token, body=body) for token in tokens]
         answers = await self.measure("start", concurrency, requests)
-        return [Sitting.of(token, answer, self.essay) for token, answer in zip(tokens, answers, strict=True)]
+        return [Attempt.of(token, answer, self.essay) for token, answer in zip(tokens, answers, strict=True)]
 
-    async def graded(self) -> list[Sitting]:
-        """Assessments that the pipeline has completed."""
-        sittings = await self.start(4, GRADED)
-        await self.measure("hand in", 4, [each.hand_in() for each in sittings])
+    async def graded(self) -> list[Attempt]:
+        """Return assessments that the pipeline has completed."""
+        assessments = await self.start(4, GRADED)
+        await self.measure("submit", 4, [each.submit_last() for each in assessments])
         with self.shared.running("worker", *MODELLESS, ready="worker_ready"):
-            await asyncio.to_thread(_wait_for_results, self.shared.postgres.url, len(sittings))
+            await asyncio.to_thread(_wait_for_results, self.shared.postgres.url, len(assessments))
         self.lanes.clear()
-        return sittings
+        return assessments
 
-    async def round(self, concurrency: int, count: int, graded: Sequence[Sitting], notes: Sequence[str]) -> list[str]:
-        """A slice of every lane; returns the ids of the notes that the floor has inserted."""
+    async def round(self, concurrency: int, count: int, graded: Sequence[Attempt], notes: Sequence[str]) -> list[str]:
+        """Measure one slice of every lane. Return the ids of the notes that the floor inserted."""
         added = await self.measure("bare insert", concurrency, [_new_note() for _ in range(count)])
-        sittings = await self.start(concurrency, count)
-        await self.measure("responses", concurrency, [each.responses() for each in sittings])
-        await self.measure("hand in", concurrency, [each.hand_in() for each in sittings])
+        assessments = await self.start(concurrency, count)
+        await self.measure("responses", concurrency, [each.responses() for each in assessments])
+        await self.measure("submit", concurrency, [each.submit_last() for each in assessments])
         reads = [request_bytes("GET", f"/notes/{note}") for note in islice(cycle(notes), count)]
         await self.measure("status", concurrency, [each.read() for each in islice(cycle(graded), count)])
         await self.measure("bare read", concurrency, reads)
@@ -184,7 +184,7 @@ class Bench:
     async def run(self) -> None:
         graded = await self.graded()
         notes = [each.json()["id"] for each in await self.measure("bare insert", 1, [_new_note() for _ in graded])]
-        await self.round(max(CONCURRENCY), max(CONCURRENCY), graded, notes)  # warm
+        await self.round(max(CONCURRENCY), max(CONCURRENCY), graded, notes)  # warm up
         self.lanes.clear()
         for concurrency in CONCURRENCY:
             for _ in range(ROUNDS):
@@ -203,7 +203,7 @@ def _new_note() -> bytes:
 
 
 async def _sent(port: int, concurrency: int, requests: Sequence[bytes]) -> tuple[list[Answer], list[float]]:
-    """The answers in the requests' order, and the latencies in ms."""
+    """Return the responses in the requests' order, and the latencies in ms."""
     answers: dict[int, Answer] = {}
     latencies: list[float] = []
     waiting = iter(enumerate(requests))
@@ -234,7 +234,7 @@ def _wait_for_results(database_url: str, count: int) -> None:
 
 @contextmanager
 def both(shared: Servers) -> Iterator[dict[str, int]]:
-    """The product's server and the bare one, ready."""
+    """Start the product's server and the bare one; yield their ports when both are ready."""
     ports = {"api": int(shared.environment["API_PORT"]), "bare": free_port()}
     with (
         shared.running("api", "-m", "api", TOKEN_MINUTES="60", **UNLIMITED),
@@ -247,7 +247,7 @@ def both(shared: Servers) -> Iterator[dict[str, int]]:
 
 
 def serves(port: int, request: bytes) -> Callable[[], bool]:
-    """Whether the server at the port gives 200 to the request."""
+    """Return a function that checks whether the server responds to the request with 200."""
 
     async def answer() -> bool:
         connection = await Connection.open(port)

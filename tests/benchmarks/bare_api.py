@@ -1,6 +1,6 @@
-"""The floor of the API's benchmark: what FastAPI's and SQLAlchemy's own pages show, on the same engine and server.
+"""The floor of the API's benchmark: an API as in the documentation of FastAPI and SQLAlchemy, on the same engine.
 
-One table, one indexed read, one insert; no tokens, no limits, no checks beyond types. Served by
+It has one table, one indexed read and one insert; no tokens, no rate limits and only type validation. Start it with
 `python -m tests.benchmarks.bare_api PORT`.
 """
 
@@ -26,7 +26,7 @@ class Base(DeclarativeBase):
 
 
 class NoteRow(Base):
-    """As wide as an assessment's status."""
+    """A row about as wide as an assessment's status."""
 
     __tablename__ = "bare_notes"
 

@@ -1,11 +1,15 @@
-"""`make bench`: the pipeline beside a workflow of the same shape that does nothing, on the same servers in one run.
+"""`make bench`: compare the pipeline with a workflow of the same shape that does nothing, on the same servers.
 
-The lanes: `nothing` is the floor, `pipeline` the product with fakes behind the models' ports, `with model` the product
-as it is, `by API` the pipeline with a language model behind HTTP that answers at once, which shows what lies around the
-call, and `by API, slow` the same with answers after 2 s and 40 assessments in flight, for the memory. In `API hangs`
-and `API away` the product's calls time out after 2 s or find no server, and the local grader stands in. Every
-assessment has ten items, two of them essays of 250 words. Latency runs from the request that submits (for the floor:
-the signal) to the end of the run. N sets the assessments a measurement, CONCURRENCY how many at a time (a list).
+- `nothing`: the floor
+- `pipeline`: the product with fakes behind the models' ports
+- `with model`: the product with its models
+- `by API`: the pipeline with a language model over HTTP that responds at once, which shows the overhead of the calls
+- `by API, slow`: the same with responses after 2 s and SLOW assessments in flight, to measure memory
+- `API hangs`, `API down`: the product's calls time out after 2 s or find no server; the local grader is the fallback
+
+Every assessment has ten items, two of them essays of 250 words. Latency is measured from the request that submits (for
+the floor: the signal) to the end of the run. N is the number of assessments per measurement, CONCURRENCY a list of
+numbers of assessments at a time.
 """
 
 import asyncio
@@ -35,7 +39,7 @@ from deploy.local.process import Process, Program, ProgramFailedError, last_line
 from deploy.local.temporal import TemporalDevServer
 from tests.benchmarks import report, workload
 from tests.benchmarks.nothing import QUEUE, Nothing, NothingWorkflow
-from tests.support import model_plays, model_server
+from tests.support import fake_completions, model_server
 from tests.support.answers import response_to
 from tests.support.model_server import ModelServer
 from workflows.engine.assessment_runs import workflow_id
@@ -47,19 +51,19 @@ CONCURRENCY = [int(each) for each in os.environ.get("CONCURRENCY", "1,16").split
 SECRET = "a-secret-of-the-benchmark-which-guards-nothing"
 READY_WITHIN_S = 180
 SLOW = 40
-"""Assessments whose essays are in flight at once, where memory is measured."""
+"""The number of assessments with essays in flight when memory is measured."""
 HANGING_S = 2
-"""How long a call may take where none is answered; it is made twice at most."""
+"""The timeout of a call that gets no response. Each call is made at most twice."""
 
 MODELLESS = ("-m", "tests.benchmarks.modelless_worker")
 
 Run = Callable[[], Awaitable[str]]
-"""Submits one prepared run, waits for its end and returns its workflow's id."""
+"""A function that submits one prepared run, waits for its end and returns its workflow's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Milliseconds, CPU seconds and counts are per assessment."""
+    """The figures of a lane. Milliseconds, CPU seconds and counts are per assessment."""
 
     lane: str
     concurrency: int
@@ -75,7 +79,7 @@ class Measurement:
 
 @dataclass
 class Servers:
-    """What all lanes share, and the processes whose CPU counts."""
+    """The servers of all lanes, and the processes whose CPU time is measured."""
 
     postgres: EmbeddedPostgres
     temporal: TemporalDevServer
@@ -94,7 +98,7 @@ class Servers:
 
     @contextmanager
     def running(self, name: str, *arguments: str, ready: str | None = None, **more: str) -> Iterator[None]:
-        """A process under measurement; `ready` is a log line that says it serves, `more` its own environment."""
+        """Run a measured process. `ready` is a log line to wait for, `more` are environment variables."""
         program = self.program(name, *arguments, **more)
         process = self.processes[name] = Process(program)
         try:
@@ -125,7 +129,7 @@ def _family(process: Process) -> list[psutil.Process]:
 
 
 def _cpu_s(process: psutil.Process) -> float:
-    """0 for one that has just ended, as PostgreSQL's helpers do."""
+    """Return the CPU seconds of a process, or 0 for a helper process that has just ended."""
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
@@ -134,7 +138,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def _peak_mb(process: psutil.Process) -> float:
-    """The high-water mark where the kernel tells it, else what is resident now; shared pages count in each process."""
+    """Return peak memory if the kernel reports it, else resident memory. Shared pages count in each process."""
     status = Path(f"/proc/{process.pid}/status")
     if not process.is_running():
         return 0.0
@@ -179,14 +183,14 @@ def servers(directory: Path) -> Iterator[Servers]:
 
 
 def _count_statements(url: str) -> None:
-    """From the server's next start on."""
+    """Count SQL statements from the server's next start on."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 
 
 class Assessments:
-    """Prepares and submits assessments over HTTP."""
+    """Prepare and submit assessments over HTTP."""
 
     def __init__(self, shared: Servers, client: Client) -> None:
         self._shared = shared
@@ -250,7 +254,7 @@ async def measure(lane: str, concurrency: int, runs: Sequence[Run], shared: Serv
     statements, cpu, started = shared.statements(), shared.cpu_s(), time.perf_counter()
     ids = await asyncio.gather(*(one(run) for run in runs))
     seconds = time.perf_counter() - started
-    await asyncio.sleep(0.2)  # what the servers still write of the last run
+    await asyncio.sleep(0.2)  # let the servers finish writing
     count = len(runs)
     spent = {name: (now - cpu.get(name, 0.0)) * 1000 / count for name, now in shared.cpu_s().items()}
     history = await client.get_workflow_handle(ids[-1]).fetch_history()
@@ -298,21 +302,21 @@ async def bench(shared: Servers) -> list[Measurement]:
         assessments = Assessments(shared, client)
         for name, program in (("pipeline", MODELLESS), ("with model", ("worker.py",))):
             async with lane(name, shared, *program, ready="worker_ready") as measured:
-                await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm
+                await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm up
                 found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
         found += await by_api(shared, client, assessments)
     return found
 
 
 async def by_api(shared: Servers, client: Client, assessments: Assessments) -> list[Measurement]:
-    """The server's own CPU is not counted: it runs in this process."""
+    """Measure with a language model over HTTP. Its CPU time is not measured, because it runs in this process."""
     found: list[Measurement] = []
     with ModelServer() as provider:
         more = {"OPENAI_API_KEY": model_server.KEY, "OPENAI_BASE_URL": provider.base_url}
         async with lane("by API", shared, *MODELLESS, ready="worker_ready", **more) as measured:
-            await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm
+            await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm up
             found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
-        provider.rule = model_plays.delayed(2.0)
+        provider.rule = fake_completions.delayed(2.0)
         async with lane("by API, slow", shared, *MODELLESS, ready="worker_ready", **more) as measured:
             await asyncio.gather(*(run() for run in await assessments.prepare(SLOW)))
         found += await without_answers(shared, client, assessments, provider, more)
@@ -322,14 +326,17 @@ async def by_api(shared: Servers, client: Client, assessments: Assessments) -> l
 async def without_answers(
     shared: Servers, client: Client, assessments: Assessments, provider: ModelServer, more: dict[str, str]
 ) -> list[Measurement]:
-    """How long a student waits for the local grader. Last, because what is degraded would heal beside other lanes."""
+    """Measure how long a student waits for the local grader.
+
+    These lanes run last: their degraded results would heal during other lanes.
+    """
     found: list[Measurement] = []
-    provider.rule = lambda _: model_plays.HANG
+    provider.rule = lambda _: fake_completions.HANG
     hanging = more | {"OPENAI_TIMEOUT_S": str(HANGING_S)}
     async with lane("API hangs", shared, "worker.py", ready="worker_ready", **hanging) as measured:
         found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
     provider.refuse_connections()
-    async with lane("API away", shared, "worker.py", ready="worker_ready", **more) as measured:
+    async with lane("API down", shared, "worker.py", ready="worker_ready", **more) as measured:
         found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
     return found
 
@@ -376,18 +383,21 @@ def show(found: Sequence[Measurement]) -> None:
     report.say("\n" + report.table(columns, rows))
     rows = [[name, *(peaks.get(process, 0.0) for process in processes)] for name, peaks in PEAKS.items()]
     report.say("\n" + report.table(["peak memory, MB", *processes], rows))
-    report.say("\n" + "\n".join(around_the_calls(found)))
+    report.say("\n" + "\n".join(call_overhead(found)))
 
 
-def around_the_calls(found: Sequence[Measurement]) -> list[str]:
-    """What the essays' calls cost beyond the pipeline without any, in all processes but the provider's."""
+def call_overhead(found: Sequence[Measurement]) -> list[str]:
+    """Return the cost of the essays' calls: the difference to the pipeline without calls, without the provider."""
     cpu_ms = {(each.lane, each.concurrency): each.cpu_ms for each in found}
     lines = []
     for each in CONCURRENCY:
         beyond_ms = (cpu_ms["by API", each] - cpu_ms["pipeline", each]) / workload.ESSAYS
-        lines.append(f"Around the call for an essay, {each} assessments at a time: {beyond_ms:.0f} ms CPU")
+        lines.append(f"Overhead of a call for an essay, {each} assessments at a time: {beyond_ms:.0f} ms CPU")
     beyond_mb = PEAKS["by API, slow"]["worker"] - PEAKS["pipeline"]["worker"]
-    return [*lines, f"A worker with {SLOW} assessments' essays in flight: {beyond_mb:.0f} MB beyond one that has none"]
+    return [
+        *lines,
+        f"A worker with the essays of {SLOW} assessments in flight: {beyond_mb:.0f} MB more than without",
+    ]
 
 
 def main() -> int:

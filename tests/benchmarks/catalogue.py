@@ -1,7 +1,7 @@
-"""`python -m tests.benchmarks.catalogue`: one run over a large catalogue, on the real servers and the real workflow.
+"""`python -m tests.benchmarks.catalogue`: measure a workflow run over a large catalogue on real servers.
 
-N credentials of real texts, varied to that number, are embedded and put into a new index; then the same catalogue is
-rebuilt. EMBEDDER=openai is the tests' model behind real HTTP, whose vectors cost no time; `minilm` the real model.
+N credentials, varied from real texts, are embedded and put into a new index. Then the same catalogue is rebuilt.
+EMBEDDER=openai uses a fake model over HTTP whose vectors cost no time; EMBEDDER=minilm uses the real model.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ EMBEDDER: Final = os.environ.get("EMBEDDER", "openai")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run did and took; `events` and `history_kb` are of its history, `peak_mb` is of this process."""
+    """The result and cost of a run; `events` and `history_kb` describe its history, `peak_mb` is of this process."""
 
     run: str
     embedded: int
@@ -63,7 +63,7 @@ class Run:
 
 
 def store(url: str, credentials: list[Credential]) -> None:
-    """As an import leaves the database: nothing is embedded."""
+    """Insert the credentials as an import does, without embeddings."""
     upgrade(settings_of(url))
     columns = "id, key, title, description, skills, level, hours, provider, source_uri, prerequisites, version"
     with (

@@ -1,4 +1,4 @@
-"""A client that costs the machine next to nothing: prebuilt requests over kept-alive HTTP/1.1 connections."""
+"""Send prebuilt requests over persistent HTTP/1.1 connections with very little CPU time."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`headers` have names in lower case; of a repeated one the last counts."""
+    """A response; header names are in lower case. If a header is repeated, the last value counts."""
 
     status: int
     headers: dict[str, str]
@@ -24,7 +24,7 @@ class Answer:
 def request_bytes(
     method: str, path: str, *, token: str | None = None, body: object = None, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """The request as it goes over the wire; `body` is sent as JSON unless it is None."""
+    """Build the bytes of a request. A `body` other than None is sent as JSON."""
     content = b"" if body is None else json.dumps(body).encode()
     fields = {"Host": "127.0.0.1", "Content-Length": str(len(content)), **(headers or {})}
     if token is not None:
@@ -36,7 +36,7 @@ def request_bytes(
 
 
 class Connection(asyncio.Protocol):
-    """One connection: a request, its whole answer, the next request. Answers must have a Content-Length."""
+    """One connection that sends one request at a time. Responses must have a Content-Length."""
 
     def __init__(self) -> None:
         self._received = b""
@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
         return connection
 
     async def send(self, request: bytes) -> Answer:
-        """The answer; ConnectionError when the server ends the connection instead."""
+        """Return the response, or raise ConnectionError if the server closes the connection."""
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError
         self._answer = asyncio.get_running_loop().create_future()

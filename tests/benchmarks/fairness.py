@@ -1,8 +1,8 @@
-"""`make bench-fairness`: how long another organization's single submission takes while one's N submissions wait.
+"""`make bench-fairness`: measure the delay of one organization's submission while another's N submissions wait.
 
-Each of SAMPLES single submissions is measured alone, and again in the crowd, after all N were acknowledged and while
-most of them wait. Everything goes through the API and the real worker; fakes stand behind the models' ports, since what
-is measured is who waits for whom. CROWD_CONCURRENCY is how many of the crowd's requests are under way at a time.
+Each of SAMPLES submissions is measured alone, and again after all N were acknowledged and while most of them wait.
+Requests go through the API to the real worker; fakes replace the models, because the benchmark measures queueing.
+CROWD_CONCURRENCY is the number of the crowd's concurrent requests.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`waiting`: how many of the crowd were not done when it was submitted, and when it was."""
+    """A measured submission; `waiting` counts the crowd's open assessments before and after it."""
 
     seconds: float
     waiting: tuple[int, int]
@@ -48,7 +48,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An assessment that lacks its last answer."""
+    """An assessment in progress that lacks one answer."""
 
     assessment_id: UUID
     headers: dict[str, str]
@@ -64,7 +64,7 @@ class Submissions:
         self._essay = workload.essay_text()
 
     async def prepare(self, count: int) -> list[Submission]:
-        """Of students of one new organization."""
+        """Prepare submissions of students of one new organization."""
         students = await asyncio.to_thread(workload.add_students, self._shared.postgres.url, count)
         return await _few_at_a_time(self._prepared, students)
 
@@ -85,10 +85,10 @@ class Submissions:
         (await self._http.post(path, json=body, headers=submission.headers)).raise_for_status()
 
     async def measured(self, submission: Submission) -> Sample:
-        """From the request that submits to the published result, also where the engine could not be told in time."""
+        """Measure from the request that submits to the published result, even if the engine missed the dispatch."""
         before, started = await asyncio.to_thread(self.waiting), time.perf_counter()
         await self.submit(submission)
-        while not await asyncio.to_thread(self._is_done, submission):  # noqa: ASYNC110  # no word is sent of it
+        while not await asyncio.to_thread(self._is_done, submission):  # noqa: ASYNC110  # there is no notification
             await asyncio.sleep(0.02)
         seconds = time.perf_counter() - started
         return Sample(seconds, (before, await asyncio.to_thread(self.waiting)))
@@ -136,7 +136,7 @@ async def bench(shared: Servers) -> tuple[list[Sample], list[Sample]]:
 
 
 def show(alone: Sequence[Sample], crowded: Sequence[Sample]) -> float:
-    """The longest delay: the slowest in the crowd against the median alone."""
+    """Print the samples and return the longest delay: the slowest in the crowd minus the median alone."""
     usual = statistics.median(each.seconds for each in alone)
     delay = max(each.seconds for each in crowded) - usual
     rows = [

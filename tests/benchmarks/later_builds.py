@@ -1,4 +1,4 @@
-"""Assessments as later builds run them: one that is changed behind a patch, and one that has a bug."""
+"""The assessment workflow of two later builds: one has a change behind a patch, the other one a bug."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="AssessmentWorkflow", versioning_behavior=versioning("AssessmentWorkflow"))
 class Patched(AssessmentWorkflow):
-    """Waits a moment before it scores, where the run came this far with this code."""
+    """A workflow that sleeps before it scores. The change is behind a patch."""
 
     @workflow.init
     def __init__(self, assessment: AssessmentInput) -> None:
@@ -31,7 +31,7 @@ class Patched(AssessmentWorkflow):
 
 @workflow.defn(name="AssessmentWorkflow", versioning_behavior=versioning("AssessmentWorkflow"))
 class Broken(AssessmentWorkflow):
-    """Raises what no workflow may raise: Temporal repeats the task for ever."""
+    """A workflow with an unexpected error. Temporal retries the workflow task for ever."""
 
     @workflow.init
     def __init__(self, assessment: AssessmentInput) -> None:

@@ -1,10 +1,10 @@
-"""`python -m tests.benchmarks.later_worker patched|broken`: the modelless worker of a later build."""
+"""`python -m tests.benchmarks.later_worker patched|broken`: the worker of a later build, without models."""
 
 import asyncio
 import sys
 
 from tests.benchmarks.later_builds import Broken, Patched
-from tests.benchmarks.modelless_worker import stand_ins
+from tests.benchmarks.modelless_worker import fake_models
 from worker import serve
 from workflows.assessment import AssessmentWorkflow
 from workflows.engine.process_exit import leave
@@ -17,5 +17,5 @@ if __name__ == "__main__":
     WORKFLOWS[Queue.ASSESSMENTS] = tuple(
         later if each is AssessmentWorkflow else each for each in WORKFLOWS[Queue.ASSESSMENTS]
     )
-    asyncio.run(serve(set(Queue), WorkerSettings(), stand_ins))
+    asyncio.run(serve(set(Queue), WorkerSettings(), fake_models))
     leave(0)

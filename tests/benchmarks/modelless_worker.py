@@ -1,4 +1,4 @@
-"""The real worker without its models: what the pipeline costs apart from MiniLM. The ports' fakes stand in."""
+"""The real worker with fake models, to measure the cost of the pipeline without MiniLM."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -13,24 +13,24 @@ from workflows.engine.worker_settings import WorkerSettings
 from workflows.policies import Queue
 
 
-class StandIn(FakeEmbedder):
-    """Searches the vectors that MiniLM made."""
+class MiniLMFake(FakeEmbedder):
+    """A fake embedder that searches the vectors of MiniLM."""
 
     provider = "sentence-transformers"
     model = "all-MiniLM-L6-v2"
 
 
-async def stand_ins(stores: VectorStores, running: AsyncExitStack, analysis: TextAnalysis) -> Models:
+async def fake_models(stores: VectorStores, running: AsyncExitStack, analysis: TextAnalysis) -> Models:
     del running, analysis
     return Models(
-        embedder=StandIn(),
-        index=stores.index(StandIn.provider, StandIn.model),
+        embedder=MiniLMFake(),
+        index=stores.index(MiniLMFake.provider, MiniLMFake.model),
         grader=FakeEssayGrader(),
         nearest=FakeNearestLearners(),
-        catalogue=(StandIn(),),
+        catalogue=(MiniLMFake(),),
     )
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(set(Queue), WorkerSettings(), stand_ins))
+    asyncio.run(serve(set(Queue), WorkerSettings(), fake_models))
     leave(0)

@@ -1,6 +1,6 @@
 """The floor of the benchmark: a workflow of the assessment's shape whose activities do nothing.
 
-Same signal, same two queues, same six activities with two of them in parallel. Its worker is
+It has the same signal, the same two queues and the same six activities, two of them in parallel. Start its worker with
 `python -m tests.benchmarks.nothing`.
 """
 

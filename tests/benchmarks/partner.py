@@ -1,6 +1,6 @@
-"""`python -m tests.benchmarks.partner PORT`: partners' endpoints, with as little work as possible.
+"""`python -m tests.benchmarks.partner PORT`: serve partners' webhook endpoints with very little CPU time.
 
-`/ok` answers 200 after 20 ms, `/hang` never, `/drip` gives a byte of its head a second.
+`/ok` responds with 200 after 20 ms, `/hang` never responds, `/drip` sends one byte of its head per second.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ _LENGTH: Final = re.compile(rb"(?i)content-length: *(\d+)")
 
 
 class Partner(asyncio.Protocol):
-    """One connection; requests come one after the other."""
+    """Handle the requests of one connection one after the other."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport

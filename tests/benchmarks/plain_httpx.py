@@ -1,6 +1,6 @@
 """The floor of the webhooks' benchmark: a workflow whose one activity makes one plain `httpx` request.
 
-`python -m tests.benchmarks.plain_httpx` is its worker.
+Start its worker with `python -m tests.benchmarks.plain_httpx`.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
 
 QUEUE = "plain-httpx"
 SLOTS = 100
-"""As many as the product's worker has."""
+"""The same number of slots as the product's worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

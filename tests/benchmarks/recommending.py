@@ -1,9 +1,9 @@
-"""`make bench-recommending`: the two steps that find and rank credentials, as the worker runs them.
+"""`make bench-recommending`: measure the two steps that find and rank credentials, as the worker runs them.
 
-One learner after the other, on a real PostgreSQL (and, with STORE=weaviate, a real Weaviate) with N credentials and
-LEARNERS earlier ones who reacted to what they were shown. A step is timed whole: the mark in `async_jobs`, the reads,
-the search, the arithmetic, the output stored. `anew` embeds the queries of the gaps each time; `remembered` is the
-worker, which keeps the vectors of the queries that it was asked last. RUNS sets the learners a lane.
+One learner at a time, on a real PostgreSQL (with STORE=weaviate also a real Weaviate) with N credentials and LEARNERS
+earlier learners who rated their recommendations. The time of a step includes its row in `async_jobs`, the reads, the
+search, the computation and the stored output. Lane `uncached` embeds the queries of the gaps every time; `cached` uses
+the worker's cache of query vectors. RUNS is the number of learners per lane.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ MADE_BY: Final = (MiniLMEmbedder.provider, MiniLMEmbedder.model)
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Milliseconds a learner, of both steps together but for `retrieve_p50_ms` and `blend_p50_ms`."""
+    """Milliseconds per learner for both steps together, except `retrieve_p50_ms` and `blend_p50_ms`."""
 
     queries: str
     p50_ms: float
@@ -73,7 +73,7 @@ class Measurement:
 
 
 async def fill(engine: AsyncEngine, url: str, embedder: Embedder) -> UUID:
-    """The catalogue with its vectors and the earlier learners; returns their organization."""
+    """Insert the catalogue with vectors and the earlier learners. Return the learners' organization."""
     await load_content(engine, CONTENT)
     async with AsyncSession(engine) as session:
         await write(session, "credential", CredentialRow, [credential_row(each, FILES) for each in varied(N)])
@@ -126,7 +126,7 @@ async def measure(
 
 
 async def scored(engine: AsyncEngine, database: Database, organization: UUID) -> Assessment:
-    """Submitted by somebody new, and with the scores from which the steps begin."""
+    """Submit the assessment of a new learner and store the scores that the steps need."""
     async with AsyncSession(engine) as session:
         assessment = await submitted(session, user_id=await a_user(session, organization), items=ITEMS)
         await session.commit()
@@ -146,7 +146,7 @@ async def run(url: str, running: ExitStack, directory: Path) -> list[Measurement
         async with index(engine, running, directory) as store:
             found = [
                 await measure(queries, engine, RetrieveEvidence(database, embedder, store), blend, organization)
-                for queries, embedder in (("anew", minilm), ("remembered", CachingEmbedder(minilm)))
+                for queries, embedder in (("uncached", minilm), ("cached", CachingEmbedder(minilm)))
             ]
     finally:
         minilm.close()

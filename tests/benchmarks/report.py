@@ -1,4 +1,4 @@
-"""A measuring command's report: a table for people, the same as JSON for programs."""
+"""Report measurements as a table for people and as JSON for programs."""
 
 import json
 import os
@@ -12,7 +12,7 @@ REPORTS = Path(os.environ.get("REPORTS", ".local/reports"))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Left-aligned first column, the others to the right; floats with three significant digits."""
+    """Format a table: the first column left-aligned, the others right-aligned, floats with three significant digits."""
     cells = [[str(column) for column in columns], *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
     lines = [
@@ -23,7 +23,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def write(command: str, figures: Mapping[str, Any]) -> Path:
-    """Writes `.local/reports/<command>.json` with the machine beside the figures."""
+    """Write the figures and the machine's description to `.local/reports/<command>.json`."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     path = REPORTS / f"{command}.json"
     machine = {"python": sys.version.split()[0], "platform": platform.platform()}

@@ -1,8 +1,8 @@
-"""`python -m tests.benchmarks.rollout`: three builds of the workers under load, by the script that production uses.
+"""`python -m tests.benchmarks.rollout`: roll out three builds of the workers under load with the production script.
 
-The first is current. The second has a bug and is taken back while it has a part of the work; the third is changed
-behind a patch, takes all, and the first ends. Meanwhile assessments are submitted without a pause (CONCURRENCY at a
-time), and some (WAITING) that began with the first build are submitted when only the third is left.
+The first build is current. The second has a bug and is rolled back while it serves a share of the runs. The third has a
+change behind a patch and serves all runs; then the first worker stops. Meanwhile CONCURRENCY clients submit assessments
+without a pause, and WAITING assessments that the first build started are submitted to the third.
 """
 
 import asyncio
@@ -32,14 +32,14 @@ LATER = ("-m", "tests.benchmarks.later_worker")
 
 @dataclass
 class Load:
-    """Submits one assessment after the other until it is told to stop."""
+    """Submit assessments one after the other until `stopped` is set."""
 
     assessments: Assessments
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     latencies_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
-    async def go_on(self) -> None:
+    async def submit_until_stopped(self) -> None:
         while not self.stopped.is_set():
             (run,) = await self.assessments.prepare(1)
             await self.one(run)
@@ -48,7 +48,7 @@ class Load:
         began = time.perf_counter()
         try:
             await run()
-        except Exception as error:  # noqa: BLE001  # whatever it was, it is a run that was lost
+        except Exception as error:  # noqa: BLE001  # any error is a lost run
             self.failures.append(repr(error))
         self.latencies_s.append(time.perf_counter() - began)
 
@@ -60,7 +60,7 @@ async def roll_out(shared: Servers, build: str) -> int:
     return await process.wait()
 
 
-async def rehearse(shared: Servers) -> dict[str, Any]:
+async def measure(shared: Servers) -> dict[str, Any]:
     client = await connect()
     load = Load(Assessments(shared, client))
     with ExitStack() as running, ExitStack() as first:
@@ -68,7 +68,7 @@ async def rehearse(shared: Servers) -> dict[str, Any]:
         first.enter_context(shared.running("first", *MODELLESS, ready="worker_ready", WORKER_BUILD_ID="first"))
         codes = {"first": await roll_out(shared, "first")}
         waiting = await load.assessments.prepare(WAITING)
-        busy = [asyncio.create_task(load.go_on()) for _ in range(CONCURRENCY)]
+        busy = [asyncio.create_task(load.submit_until_stopped()) for _ in range(CONCURRENCY)]
         with shared.running("broken", *LATER, "broken", ready="worker_ready", WORKER_BUILD_ID="broken"):
             codes["broken"] = await roll_out(shared, "broken")
         third = shared.running("patched", *LATER, "patched", ready="worker_ready", WORKER_BUILD_ID="patched")
@@ -92,8 +92,8 @@ def figures(load: Load) -> dict[str, Any]:
 
 
 async def ended(client: Client) -> dict[str, int]:
-    """Runs of assessments by how they stand and by the build that worked on them last."""
-    await asyncio.sleep(2)  # the index follows
+    """Count the runs by their status and by the build that last worked on them."""
+    await asyncio.sleep(2)  # visibility is eventually consistent
     found: Counter[str] = Counter()
     async for run in client.list_workflows("WorkflowType = 'AssessmentWorkflow'"):
         build = run.search_attributes.get("TemporalWorkerDeploymentVersion", ["none"])[0]
@@ -104,7 +104,7 @@ async def ended(client: Client) -> dict[str, int]:
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="microcred-rollout-") as directory, servers(Path(directory)) as shared:
         try:
-            found = asyncio.run(rehearse(shared))
+            found = asyncio.run(measure(shared))
         except ProgramFailedError as error:
             report.say("\n".join([str(error), *last_lines(error.log)]))
             return 1

@@ -1,9 +1,9 @@
-"""`python -m tests.benchmarks.search`: both stores on a large catalogue of real embedded texts.
+"""`python -m tests.benchmarks.search`: measure both stores on a large catalogue of real embedded texts.
 
-Per store: the time of one search above the embedding of its query, with and without words and a filter by skill, and
-how many of the ten nearest it finds (the recall of its vectors against an exact search). Then the embedding of texts
-by the catalogue's step beside `SentenceTransformer.encode` alone. N sets the credentials, QUERIES the searches a
-measurement, TEXTS the texts of the last part. Vectors are kept in `.local`; what is missing is embedded first.
+For each store, it measures the time of a search without the embedding of its query, with and without text and a skill
+filter, and the recall of the ten nearest against an exact search. Then it compares the embedding throughput of the
+catalogue's step with plain `SentenceTransformer.encode`. N is the number of credentials, QUERIES of searches per
+measurement, TEXTS of texts to embed. Vectors are cached in `.local`; missing ones are embedded first.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ WARM: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """`cpu_ms` is what a search costs both sides: beside it the times tell what else the machine was doing."""
+    """The figures of a kind of search; `cpu_ms` covers client and server and ignores other load."""
 
     store: str
     search: str
@@ -69,7 +69,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """`taught` tells by skill which of the credentials teach it."""
+    """Credentials, vectors and queries; `taught` marks by skill the credentials that teach it."""
 
     credentials: list[Credential]
     vectors: NDArray[np.float32]
@@ -77,21 +77,21 @@ class Catalogue:
     taught: dict[str, NDArray[np.bool_]]
 
     def nearest(self, query: SearchQuery) -> float:
-        """The cosine of the tenth of the nearest that pass the filter: what an exact search finds is not below it."""
+        """Return the cosine of the tenth nearest credential in the filter: the bound of exact results."""
         cosines = self.vectors @ np.asarray(query.vector, dtype=np.float32)
         if query.skills:
             cosines = cosines[self.taught[query.skills[0]]]
         return float(np.sort(cosines)[-LIMIT:][0])
 
     def recall(self, queries: Sequence[SearchQuery], results: Sequence[Sequence[SearchHit]]) -> float:
-        """The share of the ten nearest that was found, over all queries."""
+        """Return the share of the ten nearest that was found, over all queries."""
         bounds = [self.nearest(query) - 1e-5 for query in queries]
         pairs = zip(results, bounds, strict=True)
         return statistics.mean(sum(hit.similarity >= bound for hit in hits) / LIMIT for hits, bound in pairs)
 
 
 async def catalogue(embedder: MiniLMEmbedder) -> Catalogue:
-    """Queries are what roles ask for and sentences of the catalogue, each with a skill that it could be filtered by."""
+    """Build queries from the roles' skills and the catalogue's sentences, each with a skill to filter by."""
     credentials = varied(N)
     vectors = await embedded(credentials, embedder, at_most=N)
     content = read_content(CONTENT)
@@ -108,7 +108,7 @@ async def catalogue(embedder: MiniLMEmbedder) -> Catalogue:
 
 
 def store(url: str, made: Catalogue) -> None:
-    """As an import and the embedding of all of it would leave the database."""
+    """Insert credentials and vectors as an import and the embedding of the whole catalogue do."""
     upgrade(settings_of(url))
     provider, model = MiniLMEmbedder.provider, MiniLMEmbedder.model
     with psycopg.connect(url.replace("+psycopg", "")) as connection, connection.cursor() as cursor:
@@ -118,7 +118,7 @@ def store(url: str, made: Catalogue) -> None:
                 values = [getattr(each, name) for name in columns.split(", ")]
                 values[4], values[9] = list(each.skills), [str(id_) for id_ in each.prerequisites]
                 copy.write_row([*values, content_hash(credential_text(each))])
-        cursor.execute("DROP INDEX idx_embedding_artifacts_vector")  # built at once, it takes a fraction of the time
+        cursor.execute("DROP INDEX idx_embedding_artifacts_vector")  # building it at the end is faster
         names = "id, entity_type, entity_id, provider, model, text_hash, vector"
         with cursor.copy(f"COPY embedding_artifacts ({names}) FROM STDIN") as copy:
             for each, vector in zip(made.credentials, made.vectors, strict=True):
@@ -146,11 +146,11 @@ KINDS: Final[dict[str, Callable[[SearchQuery], SearchQuery]]] = {
     "vectors only, one skill": lambda query: replace(query, text=""),
     "hybrid, one skill": lambda query: query,
 }
-"""Recall is of the vectors, so it is told where no words decide."""
+"""The kinds of searches. Recall is measured without text, because text also decides the rank in a hybrid search."""
 
 
 def _cpu_s(server: Process | None) -> float:
-    """Of this process and a server with all its children, so far."""
+    """Return the CPU seconds so far of this process, the server and its children."""
     assert server is not None
     parent = psutil.Process(server.pid)
     times = [each.cpu_times() for each in (psutil.Process(), parent, *parent.children(recursive=True))]
@@ -197,7 +197,7 @@ def _every_ten_thousand(done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Texts a CPU second, and how much memory the step kept of the second half of the texts."""
+    """Texts per CPU second, and the memory that the step kept for the second half of the texts."""
 
     encode_alone: float
     by_the_step: float
@@ -205,9 +205,9 @@ class Throughput:
 
 
 async def throughput(embedder: MiniLMEmbedder, credentials: Sequence[Credential]) -> Throughput:
-    """Both lanes on one thread, in turns; in CPU time, which whatever else the machine does is not in.
+    """Measure both lanes in turns on one thread, in CPU time, which other load on the machine does not affect.
 
-    Memory is told of the step only: `encode` alone goes on growing for thousands of texts.
+    Memory is reported for the step only: plain `encode` keeps growing for thousands of texts.
     """
     texts = [credential_text(each) for each in credentials[:TEXTS]]
     alone_s = step_s = 0.0

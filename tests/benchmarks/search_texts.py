@@ -1,4 +1,4 @@
-"""A large catalogue for measurements: the project's credentials recombined, and their vectors, kept in `.local`."""
+"""Generate a large catalogue by recombining the project's credentials, and cache its vectors in `.local`."""
 
 import random
 import re
@@ -23,7 +23,7 @@ AT_ONCE: Final = 512
 
 
 def varied(count: int) -> list[Credential]:
-    """So many different credentials: the title of one, a sentence of it, sentences of others, skills of both."""
+    """Return different credentials: the title and skills of one or two, and sentences of up to three."""
     return [credential for credential, _ in zip(_variations(), range(count), strict=False)]
 
 
@@ -65,7 +65,7 @@ def _sentences(credential: Credential) -> Sequence[str]:
 
 
 async def embedded(credentials: Sequence[Credential], embedder: Embedder, at_most: int) -> NDArray[np.float32]:
-    """One row a credential, in order; at most `at_most` are embedded now, the others must be kept already."""
+    """Return one row per credential, in order. Embed at most `at_most` missing texts; the others must be cached."""
     VECTORS.parent.mkdir(exist_ok=True)
     VECTORS.touch()
     known = kept(VECTORS)

@@ -1,30 +1,21 @@
-"""The webhooks' benchmark runs to its end; its figures are for people to judge."""
+"""The webhooks' benchmark measures every lane and the figures that have a target."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.benchmarks.program import run
 
 
 @pytest.mark.load
 @pytest.mark.timeout(900)
 def test_every_lane_is_measured(tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.webhooks"],
-        cwd=CHECKOUT,
-        env=os.environ | {"N": "40", "SLOW": "20", "CONCURRENCY": "8", "REPORTS": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    found = run("webhooks", "webhooks", tmp_path, N="40", SLOW="20", CONCURRENCY="8")
 
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    written = json.loads((tmp_path / "webhooks.json").read_text(encoding="utf-8"))
-    lanes = ["plain httpx", "delivery", "alone", "beside slow ones"]
-    assert [each["lane"] for each in written["measurements"]] == lanes
-    assert list(written["figures"]) == ["of plain httpx @ 8", "p95 beside slow ones / alone"]
+    measured = found.report["measurements"]
+    assert [each["lane"] for each in measured] == ["plain httpx", "delivery", "alone", "with slow partners"]
+    assert all(each["p95_ms"] >= each["p50_ms"] > 0 for each in measured)
+    assert list(found.report["figures"]) == ["of plain httpx @ 8", "p95 with slow partners / alone"]
+    assert found.columns("figure") == ["figure", "measured", "target"]
+    columns = ["lane @ concurrency", "per s", "p50 ms", "p95 ms", "SQL"]
+    assert found.columns("lane @ concurrency")[: len(columns)] == columns

@@ -1,8 +1,9 @@
-"""`make bench-webhooks`: deliveries beside plain `httpx` requests through Temporal, and beside partners that hang.
+"""`make bench-webhooks`: compare deliveries with plain `httpx` requests through Temporal, also with slow partners.
 
-First N deliveries (1,000) to a partner that answers after 20 ms, and as many plain requests, on the same servers in one
-run: once for each of CONCURRENCY. Then N deliveries to that partner alone, and again while SLOW events (200) each wait
-for one that never answers and for one that gives a byte a second. Latency runs from the start of a run to its end.
+First N deliveries (1,000) to a partner that responds after 20 ms, and as many plain requests, on the same servers in
+one run, at each CONCURRENCY. Then N deliveries to that partner alone, and again while SLOW events (200) each wait for a
+partner that never responds and for one that sends one byte per second. Latency is measured from a run's start to its
+end.
 """
 
 import asyncio
@@ -44,14 +45,14 @@ CONCURRENCY = [int(each) for each in os.environ.get("CONCURRENCY", "16,64").spli
 ENDPOINTS = {"ok": uuid4(), "hang": uuid4(), "drip": uuid4()}
 ORGANIZATION = uuid4()
 AMONG = 8
-"""How many at a time are under way to the good partner while others hang."""
+"""The number of concurrent deliveries to the fast partner in the last two lanes."""
 
 Run = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Statements and CPU milliseconds are per run; the CPU is that of the servers and the lane's worker."""
+    """The figures of a lane. Statements and CPU milliseconds are per run, of the servers and the lane's worker."""
 
     lane: str
     concurrency: int
@@ -64,7 +65,7 @@ class Measurement:
 
 @contextmanager
 def servers(directory: Path) -> Iterator[tuple[Servers, str]]:
-    """The servers, migrated and with the partners' endpoints, and the partners' address."""
+    """Start and migrate the servers, insert the endpoints, and yield the servers and the partners' address."""
     temporal = TemporalDevServer(directory / "runs.db", free_port(), None, log=directory / "temporal.log")
     postgres = EmbeddedPostgres(directory / "postgres", free_port())
     with postgres, _connected(postgres.url) as connection:
@@ -105,7 +106,7 @@ def _register(database_url: str, address: str) -> None:
 
 
 def add_deliveries(database_url: str, endpoint: str, count: int) -> list[Delivery]:
-    """Pending ones of new events, as a publication leaves them."""
+    """Insert pending deliveries of new events, as a publication does."""
     rows = [delivery_row(ORGANIZATION, uuid4(), ENDPOINTS[endpoint]) for _ in range(count)]
     with _connected(database_url) as connection, connection.cursor() as cursor, connection.transaction():
         cursor.executemany(
@@ -123,7 +124,7 @@ def add_deliveries(database_url: str, endpoint: str, count: int) -> list[Deliver
 
 
 def _body(event_id: UUID) -> bytes:
-    """Of a real event's size."""
+    """Return a body as large as a real event's."""
     return to_json({"version": 1, "type": "assessment.completed", "event": event_id, "data": {"padding": "x" * 400}})
 
 
@@ -178,25 +179,25 @@ async def measure(lane: str, concurrency: int, runs: Sequence[Run], shared: Serv
 
 async def bench(shared: Servers, address: str) -> list[Measurement]:
     client = await connect()
-    await search_attributes.register(client)  # else the business of a worker of the other queue
+    await search_attributes.register(client)  # a worker of the other queue does this otherwise
     found: list[Measurement] = []
     with (
         shared.running("plain", "-m", "tests.benchmarks.plain_httpx", ready="serving"),
         shared.running("worker", "worker.py", "--queues", "webhooks", ready="worker_ready"),
     ):
         for runs in (plain(client, address, 50), deliveries(client, shared, 50)):
-            await asyncio.gather(*(run() for run in runs))  # warm
+            await asyncio.gather(*(run() for run in runs))  # warm up
         for each in CONCURRENCY:
             found.append(await measure("plain httpx", each, plain(client, address, N), shared))
             found.append(await measure("delivery", each, deliveries(client, shared, N), shared))
         found.append(await measure("alone", AMONG, deliveries(client, shared, N), shared))
         await _overwhelm(client, shared)
-        found.append(await measure("beside slow ones", AMONG, deliveries(client, shared, N), shared))
+        found.append(await measure("with slow partners", AMONG, deliveries(client, shared, N), shared))
     return found
 
 
 async def _overwhelm(client: Client, shared: Servers) -> None:
-    """Starts the events of the two slow partners; returns once each of them was tried."""
+    """Start the events of the two slow partners. Return when each was tried."""
     runs = TemporalDeliveryRuns(client, deadline_s=READY_WITHIN_S)
     slow = [each for name in ("hang", "drip") for each in add_deliveries(shared.postgres.url, name, SLOW)]
     for delivery in slow:
@@ -209,12 +210,12 @@ async def _overwhelm(client: Client, shared: Servers) -> None:
         return any(each.state == begun or each.attempt > 1 for each in pending)
 
     for delivery in slow:
-        while not await tried(delivery):  # noqa: ASYNC110  # the server sends no word of it
+        while not await tried(delivery):  # noqa: ASYNC110  # there is no notification
             await asyncio.sleep(0.1)
 
 
 def show(found: Sequence[Measurement]) -> dict[str, float]:
-    """Prints the tables; returns the figures that have a target."""
+    """Print the tables and return the figures that have a target."""
     by = {(each.lane, each.concurrency): each for each in found}
     processes = sorted(found[0].cpu_ms)
     columns = ["lane @ concurrency", "per s", "p50 ms", "p95 ms", "SQL", *(f"{name} CPU ms" for name in processes)]
@@ -231,7 +232,7 @@ def show(found: Sequence[Measurement]) -> dict[str, float]:
         f"of plain httpx @ {each}": by["delivery", each].per_second / by["plain httpx", each].per_second
         for each in CONCURRENCY
     }
-    figures["p95 beside slow ones / alone"] = by["beside slow ones", AMONG].p95_ms / by["alone", AMONG].p95_ms
+    figures["p95 with slow partners / alone"] = by["with slow partners", AMONG].p95_ms / by["alone", AMONG].p95_ms
     targets = {name: "at most 1.5" if "p95" in name else "at least 0.6" for name in figures}
     rows = [[name, value, targets[name]] for name, value in figures.items()]
     report.say("\n" + report.table(["figure", "measured", "target"], rows))

@@ -1,4 +1,4 @@
-"""The benchmark's fixed workload: a role of ten items, two of them essays of 250 words, and students who take it."""
+"""The benchmark's fixed workload: a role of ten items, two of them essays of 250 words, and its students."""
 
 import shutil
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ESSAY_WORDS = 250
 
 
 def write_content(directory: Path) -> None:
-    """The project's content with the role cut down to eight short items and two essays."""
+    """Write the project's content with the role reduced to eight short items and two essays."""
     shutil.copytree(CONTENT, directory, dirs_exist_ok=True)
     path = directory / "questions" / f"{ROLE}.yaml"
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -31,7 +31,7 @@ def write_content(directory: Path) -> None:
 
 
 def essay_text() -> str:
-    """250 words of a middling answer, from the role's own anchors."""
+    """Return 250 words of an average answer from the role's anchors."""
     document = yaml.safe_load((CONTENT / "questions" / f"{ROLE}.yaml").read_text(encoding="utf-8"))
     essay = next(question for question in document["questions"] if question["kind"] == "text")
     words = " ".join(anchor["text"] for anchor in essay["rubric"]["anchors"][1:4]).split()
@@ -49,7 +49,7 @@ class Student:
 
 
 def add_students(database_url: str, count: int) -> list[Student]:
-    """Students of one organization, as rows: a login a student would measure bcrypt."""
+    """Insert students of one organization. A login per student would mostly measure bcrypt."""
     organization_id = uuid4()
     students = [Student(uuid4(), organization_id) for _ in range(count)]
     with psycopg.connect(database_url.replace("+psycopg", "")) as connection:

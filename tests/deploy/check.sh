@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The files that deploy, by the tools of each field; `make check-deploy` obtains them. Ends at the first that is wrong.
-# No container engine is asked: no image is built here, and nothing runs. tests/benchmarks/test_compose.py runs the commands.
+# No container engine is asked: no image is built here, and nothing runs. tests/deploy/test_compose.py runs the commands.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -6,7 +6,7 @@ import pytest
 
 from deploy.local.process import ProgramFailedError
 from deploy.local.settings import weaviate_server
-from tests.support.vector_stores import a_weaviate, none_to_be_had
+from tests.support.vector_stores import a_weaviate, skip_without_weaviate
 
 
 def program(directory: Path, name: str, script: str) -> Path:
@@ -17,7 +17,7 @@ def program(directory: Path, name: str, script: str) -> Path:
 
 
 def test_a_server_that_ends_at_its_first_start_is_started_again(tmp_path: Path) -> None:
-    real = weaviate_server() or none_to_be_had()
+    real = weaviate_server() or skip_without_weaviate()
     once = f'[ -e "{tmp_path}/tried" ] && exec "{real}" "$@"; touch "{tmp_path}/tried"; exit 1'
     with a_weaviate(tmp_path, program(tmp_path, "once", once)) as server:
         assert server.process

@@ -12,9 +12,9 @@ from tests.support.deployment import libpq
 
 
 @pytest.fixture
-def migrated(databases: Databases, worker: str) -> Iterator[str]:
+def migrated(databases: Databases, worker_name: str) -> Iterator[str]:
     """The database as the app's role reaches it, migrated twice; the second time sets another password."""
-    with databases.alone(), databases.new(f"{worker}_released", template=None) as url:
+    with databases.alone(), databases.new(f"{worker_name}_released", template=None) as url:
         for password in ("the-first-password", "the-second-password"):
             migrate(settings_of(url), AppRoleSettings.model_validate({"app_role_password": password}))
         yield libpq(url).replace("//microcred:microcred@", f"//{ROLE}:the-second-password@")

@@ -9,7 +9,7 @@ from deploy.local.ports import HOST, free_port
 from tests.support import model_server
 from tests.support.collector import Collector, collector
 from tests.support.databases import Databases
-from tests.support.deployment import Deployment, furnished
+from tests.support.deployment import Deployment, seeded_database
 from tests.support.model_server import ModelServer
 
 
@@ -22,10 +22,10 @@ def spans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def deployment(
-    databases: Databases, worker: str, spans: Collector, tmp_path_factory: pytest.TempPathFactory
+    databases: Databases, worker_name: str, spans: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
     directory = tmp_path_factory.mktemp("deployment")
-    with ModelServer() as model, furnished(databases, f"{worker}_e2e", directory) as url:
+    with ModelServer() as model, seeded_database(databases, f"{worker_name}_e2e", directory) as url:
         environment = {
             "OPENAI_API_KEY": model_server.KEY,
             "OPENAI_BASE_URL": model.base_url,

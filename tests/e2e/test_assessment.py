@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from domain.ids import derived_id
-from tests.support.attempts import Attempt, response_to, texts_of
 from tests.support.databases import CONTENT
 from tests.support.deployment import (
     ADVISOR,
@@ -21,6 +20,7 @@ from tests.support.deployment import (
     frozen,
     stored,
 )
+from tests.support.student_client import Attempt, response_to, texts_of
 
 pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 

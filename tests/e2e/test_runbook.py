@@ -17,8 +17,8 @@ from psycopg.types.json import Jsonb
 
 from deploy.local.ports import HOST, free_port
 from deploy.local.settings import CHECKOUT
-from tests.support.attempts import Attempt
 from tests.support.deployment import ADMIN, Deployment, Json, eventually, frozen, libpq
+from tests.support.student_client import Attempt
 
 pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 

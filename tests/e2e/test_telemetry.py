@@ -9,11 +9,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from domain.ids import derived_id
-from tests.support.attempts import MARKER, Attempt
 from tests.support.collector import Collector, Span
 from tests.support.deployment import CLASSMATES, PASSWORD, Deployment, eventually
 from tests.support.markers import found_in
 from tests.support.model_server import KEY
+from tests.support.student_client import MARKER, Attempt
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -21,8 +21,8 @@ from standardwebhooks import Webhook
 from deploy.local.ports import HOST, free_port
 from deploy.local.private_files import env_file
 from deploy.local.settings import CHECKOUT
-from tests.support.attempts import Attempt
 from tests.support.deployment import ADMIN, Deployment, Json, eventually
+from tests.support.student_client import Attempt
 
 pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 

@@ -1,7 +1,7 @@
-"""How far a grader agrees with people: Cohen's kappa with bootstrap intervals, and whether its confidence is true.
+"""Measure a grader's agreement with people (Cohen's kappa with bootstrap intervals) and its calibration.
 
-Kappa is computed on tables of counts, all resamples at once: scikit-learn's function, one call a table, would take
-minutes. The tests hold the two equal.
+Kappa is computed on tables of counts for all resamples at once; scikit-learn's function would take minutes, with one
+call per table. The tests compare both.
 """
 
 import zlib
@@ -20,7 +20,7 @@ RESAMPLES: Final = 1_000
 SEED: Final = 20_250_722
 BINS: Final = 10
 SUREST: Final = 0.7
-"""The share of answers that a grader is surest of."""
+"""The share of answers that count as the surest."""
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -28,9 +28,9 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """An answer of an item, graded in one trial. Levels are indices from 0, one a criterion.
+    """An answer to an item, graded in one trial. Levels are indices from 0, one per criterion.
 
-    `given` and `confidences` are empty where the grader abstained. `confidence` (0..1) is that of the whole answer.
+    `given` and `confidences` are empty if the grader abstained. `confidence` (0..1) is that of the whole answer.
     """
 
     item: str
@@ -46,7 +46,7 @@ class Judged:
 
 
 class Estimate(NamedTuple):
-    """A figure and its 95 % interval; NaN where it is not defined."""
+    """A figure and its 95 % interval; NaN if it is not defined."""
 
     value: float
     low: float
@@ -54,7 +54,7 @@ class Estimate(NamedTuple):
 
 
 class Bin(NamedTuple):
-    """The levels given with a confidence from `low` to `high`: how many, how sure on average, and the share right."""
+    """The levels with a confidence from `low` to `high`: their number, mean confidence and share of correct ones."""
 
     low: float
     high: float
@@ -65,10 +65,10 @@ class Bin(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Of a grader on some items. Shares are 0..1; those of answers count every trial.
+    """The figures of a grader on some items. Shares are 0..1; shares of answers count every trial.
 
-    Kappas are means over the items, and in each over its trials. `rest` are the answers that no person is asked to
-    look at, `surest` the SUREST share of each trial's answers. `cost_cents` is what is known of it.
+    A kappa is the mean over the items of the mean over the item's trials. `rest` are the graded answers that need no
+    review, `surest` the SUREST share of each trial's answers. `cost_cents` is the sum of the known costs.
     """
 
     answers: int
@@ -90,7 +90,7 @@ class Figures:
 
 
 def figures(judged: Sequence[Judged]) -> Figures:
-    """All figures of at least one graded answer; equal input gives equal figures."""
+    """Compute all figures of one or more answers. The result is deterministic."""
     graded = [each for each in judged if each.given]
     rest = [each for each in graded if not each.to_review]
     surest = [each for trial in _by(judged, lambda each: (each.item, each.trial)).values() for each in _surest(trial)]
@@ -117,10 +117,10 @@ def figures(judged: Sequence[Judged]) -> Figures:
 
 
 def kappa(graded: Iterable[Judged], *, quadratic: bool = False) -> Estimate:
-    """The mean over items of the mean over their trials.
+    """Return the mean over the items of the mean over their trials.
 
-    Resampled are the answers of each item, with all their trials and criteria; items stay. Where people and grader
-    use one and the same level only, kappa is not defined and the trial does not count.
+    The bootstrap resamples the answers of each item with all their trials and criteria; the items stay the same. If
+    people and the grader use only one and the same level, kappa is not defined and the trial is ignored.
     """
     items = _by(graded, lambda each: each.item)
     values = [_item_kappas(item, quadratic=quadratic) for item in items.values()]
@@ -131,7 +131,7 @@ def kappa(graded: Iterable[Judged], *, quadratic: bool = False) -> Estimate:
 
 
 def kappas(tables: Matrix, *, quadratic: bool) -> Matrix:
-    """Cohen's kappa for each table of counts (the last two axes: people, grader); NaN where it is not defined."""
+    """Return Cohen's kappa of each table of counts (last two axes: people, grader); NaN if it is not defined."""
     levels = np.arange(tables.shape[-1])
     apart = (levels[:, None] - levels) ** 2 if quadratic else levels[:, None] != levels
     people, grader = tables.sum(axis=-1), tables.sum(axis=-2)
@@ -142,13 +142,13 @@ def kappas(tables: Matrix, *, quadratic: bool) -> Matrix:
 
 
 def within(graded: Sequence[Judged], levels: int) -> float:
-    """The share of levels that are at most so many away from people's; NaN of none."""
+    """Return the share of levels at most `levels` away from people's level, or NaN without answers."""
     distances = [abs(a - b) for each in graded for a, b in zip(each.true, each.given, strict=True)]
     return sum(distance <= levels for distance in distances) / len(distances) if distances else float("nan")
 
 
 def calibration(graded: Iterable[Judged]) -> tuple[Bin, ...]:
-    """The levels in BINS equal bins of confidence; empty ones are left out."""
+    """Sort the levels into BINS equal bins of confidence. Empty bins are left out."""
     pairs = [
         (sure, true == given)
         for each in graded
@@ -168,13 +168,13 @@ def calibration(graded: Iterable[Judged]) -> tuple[Bin, ...]:
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """The expected calibration error: how far confidence and share of right ones lie apart, on average."""
+    """Return the expected calibration error: the mean distance between confidence and share of correct levels."""
     levels = sum(each.levels for each in bins)
     return sum(each.levels * abs(each.confidence - each.right) for each in bins) / levels if levels else float("nan")
 
 
 def _item_kappas(graded: Sequence[Judged], *, quadratic: bool) -> Matrix:
-    """An item's kappa on all answers and, from place 1 on, on each resample."""
+    """Return an item's kappa: at index 0 on all answers, then on each resample."""
     places = {answer: place for place, answer in enumerate(sorted({each.answer for each in graded}))}
     weights = _weights(graded[0].item, len(places))
     levels = 1 + max(level for each in graded for level in (*each.true, *each.given))
@@ -187,7 +187,7 @@ def _item_kappas(graded: Sequence[Judged], *, quadratic: bool) -> Matrix:
 
 
 def _weights(item: str, answers: int) -> Matrix:
-    """How often each answer counts: once, then as each resample has it. Items are drawn independently."""
+    """Return the weight of each answer: 1, then its count in each resample. Items are drawn independently."""
     dice = np.random.default_rng([SEED, zlib.crc32(item.encode())])
     drawn = dice.multinomial(answers, np.full(answers, 1 / answers), size=RESAMPLES)
     return np.vstack([np.ones(answers), drawn])
@@ -199,13 +199,13 @@ def _table(judged: Judged, levels: int) -> Matrix:
 
 
 def _surest(trial: Sequence[Judged]) -> list[Judged]:
-    """The SUREST share of a trial's answers; abstentions are the least sure."""
+    """Return the SUREST share of a trial's answers. Abstentions are the least sure."""
     ranked = sorted((each for each in trial if each.given), key=lambda each: -each.confidence)
     return ranked[: round(SUREST * len(trial))]
 
 
 def _mean(values: Sequence[Matrix]) -> Matrix:
-    """By column, of what is defined."""
+    """Return the mean of each column without NaN."""
     stacked = np.stack(values)
     defined = ~np.isnan(stacked)
     with np.errstate(invalid="ignore"):

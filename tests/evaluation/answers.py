@@ -1,4 +1,4 @@
-"""Graded answers and labelled items for the tests of the evaluation, valid by default."""
+"""Build graded answers and labelled items for the tests of the evaluation."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -10,7 +10,7 @@ from tests.evaluation.labelled_sets import LabelledItem
 
 
 def judged(true: int, given: int | None, **changes: Any) -> Judged:
-    """Of one criterion, with a confidence of 0.8; an abstention where `given` is None."""
+    """Build an answer with one criterion and a confidence of 0.8, or an abstention if `given` is `None`."""
     valid: dict[str, Any] = {
         "item": "an item",
         "trial": 0,
@@ -25,12 +25,12 @@ def judged(true: int, given: int | None, **changes: Any) -> Judged:
 
 
 def judged_all(pairs: Sequence[tuple[int, int]], **changes: Any) -> list[Judged]:
-    """An answer for each pair of people's level and the grader's."""
+    """Build an answer for each pair of people's level and the grader's level."""
     return [judged(true, given, answer=place, **changes) for place, (true, given) in enumerate(pairs)]
 
 
 def an_item(*answers: tuple[str, int], own: bool = False) -> LabelledItem:
-    """A question of one criterion, worth a point, with labelled answers."""
+    """Build a question with one criterion, worth one point, with labelled answers."""
     levels = (
         Level(name="Missing", points=Decimal(0), descriptor="Names no cause."),
         Level(name="Found", points=Decimal(1), descriptor="Names the cause."),

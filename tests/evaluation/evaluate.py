@@ -1,18 +1,18 @@
-"""`make evaluate`: how far a grader agrees with people. Run it before changing a prompt, a rubric or a model.
+"""`make evaluate`: measure a grader's agreement with people. Run it before changing a prompt, a rubric or a model.
 
-DATA      a labelled set: a CSV file or a folder (`labelled_sets` says of what form), `reviews` for what reviewers set
-          in the database that DATABASE_URL names, or nothing for the labelled answers of the project's own questions
-GRADER    `local`, `openai` (with OPENAI_API_KEY and the other settings of the worker; this spends money, and says
-          beforehand how much at most) or `ridge`, a plain reference; several with commas
-K         how many labelled answers of an item the grader is shown, several with commas, or `all` but the one that it
-          grades; a language model sees the examples of a rubric only, so it takes `all`
-SPLITS    random choices of those K answers (default 20; their seeds are fixed)
-N         at most so many answers of an item are graded in each split
-BASELINE  `update` keeps the figures in `baseline.json`; without it, the command fails if they are worse than there
-CONCURRENCY  essays at a time with a language model; ESSAY_SAMPLES answers are bought for each
+DATA      the labelled set: a CSV file or a folder (`labelled_sets` describes the formats), `reviews` for the reviewers'
+          levels in the database at DATABASE_URL, or empty for the labelled answers of the project's own questions
+GRADER    `local`, `openai` (with OPENAI_API_KEY and the worker's other settings; this costs money, and the maximum is
+          printed first) or `ridge`, a plain baseline; several separated by commas
+K         the number of labelled answers of an item that the grader sees, several separated by commas, or `all` except
+          the graded one; a language model sees only a rubric's examples, so it requires `all`
+SPLITS    the number of random choices of those K answers (default 20, with fixed seeds)
+N         the highest number of answers of an item to grade in each split
+BASELINE  `update` stores the figures in `baseline.json`; otherwise the command fails if they are worse than stored
+CONCURRENCY  essays at a time with a language model; each has ESSAY_SAMPLES completions
 
 It prints tables and writes `.local/reports/evaluate.json` and `evaluate.svg`. Kappas are means over the items; their
-intervals are what other answers to the same items might give.
+intervals estimate the variation with other answers to the same items.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ EMBEDDED_AT_A_TIME: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`samples` and `concurrency` are a language model's."""
+    """What to evaluate; `samples` and `concurrency` apply to a language model."""
 
     data: str
     graders: tuple[str, ...]
@@ -61,7 +61,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A grader, and what it tells of its run when that is over."""
+    """A grader and a function that describes its run afterwards."""
 
     name: str
     grader: EssayGrader
@@ -69,20 +69,20 @@ class Contender:
 
 
 def planned(environment: Mapping[str, str]) -> Plan:
-    """What the variables ask for; an empty one is none.
+    """Parse the environment variables. An empty variable counts as missing.
 
     Raises:
-        InvalidInput: one of them cannot be.
+        InvalidInput: A variable has an invalid value.
     """
     given = {name: value for name, value in environment.items() if value}
     graders = tuple(given.get("GRADER", "local").split(","))
     if unknown := sorted({*graders} - {*GRADERS}):
-        raise InvalidInput(f"GRADER must be of {', '.join(GRADERS)}, and is {', '.join(unknown)}")
+        raise InvalidInput(f"GRADER must be one of {', '.join(GRADERS)}; got {', '.join(unknown)}")
     shown = given.get("K", ALL_OTHERS).split(",")
     if "openai" in graders and shown != [ALL_OTHERS]:
-        raise InvalidInput("A language model learns nothing from K labelled answers: leave K out")
+        raise InvalidInput("A language model does not learn from K labelled answers. Remove K")
     if given.get("BASELINE", "update") != "update":
-        raise InvalidInput("BASELINE must be update, or nothing")
+        raise InvalidInput("BASELINE must be update or empty")
     splits = _number("SPLITS", given.get("SPLITS", "20"), 1)
     graded = _number("N", given["N"], 1) if "N" in given else None
     return Plan(
@@ -99,10 +99,10 @@ def planned(environment: Mapping[str, str]) -> Plan:
 
 
 async def evaluate(plan: Plan) -> list[Run]:
-    """Every grader by every protocol.
+    """Evaluate every grader with every protocol.
 
     Raises:
-        InvalidInput: the set, or a grader's settings, are not as they must be.
+        InvalidInput: The set or a grader's settings are invalid.
     """
     items = read_set(plan.data)
     asked = {protocol: _asked(items, protocol) for protocol in plan.protocols}
@@ -126,19 +126,19 @@ def _asked(items: Sequence[LabelledItem], protocol: Protocol) -> list[Question]:
     if missing := [key for key, chosen in found.items() if not chosen]:
         report.say(f"K={protocol.name} leaves nothing to grade of {', '.join(missing)}")
     if len(missing) == len(items):
-        raise InvalidInput(f"No item has labelled answers enough for K={protocol.name}")
+        raise InvalidInput(f"No item has enough labelled answers for K={protocol.name}")
     return [question for chosen in found.values() for question in chosen]
 
 
 def texts_of(asked: Iterable[Sequence[Question]]) -> list[str]:
-    """The answers that are graded or shown in any of the protocols, each once."""
+    """Return each text once that any of the protocols grades or shows."""
     essays = (question.essay for chosen in asked for question in chosen)
     used = (text for essay in essays for text in (essay.text, *(each.text for each in labelled_answers(essay))))
     return list(dict.fromkeys(used))
 
 
 async def embed(once: OnceEmbedder, texts: Sequence[str]) -> None:
-    """Embeds the texts and reports the progress on standard error."""
+    """Embed the texts and report the progress on standard error."""
     for begin in range(0, len(texts), EMBEDDED_AT_A_TIME):
         await once.embed_long(texts[begin : begin + EMBEDDED_AT_A_TIME])
         done = min(begin + EMBEDDED_AT_A_TIME, len(texts))
@@ -148,10 +148,10 @@ async def embed(once: OnceEmbedder, texts: Sequence[str]) -> None:
 
 @asynccontextmanager
 async def _learner(name: str, once: OnceEmbedder, texts: Sequence[str]) -> AsyncIterator[Contender]:
-    """A grader that learns from labelled answers, with the vectors of `texts` computed in advance."""
+    """Return a grader that learns from labelled answers, with the vectors of `texts` already computed."""
     await embed(once, texts)
     grader = LocalEssayGrader(once) if name == "local" else RidgeGrader(once)
-    about = {"milliseconds to embed an answer, beside those of the table": round(once.ms_a_text, 1)}
+    about = {"milliseconds to embed an answer, not included in the table": round(once.ms_a_text, 1)}
     yield Contender(name=name, grader=grader, about=lambda: about)
 
 
@@ -179,16 +179,16 @@ async def _run(contender: Contender, plan: Plan, protocol: Protocol, asked: Sequ
 
 
 def _price(grader: EssayGrader, asked: Sequence[Question]) -> str:
-    """What a language model may cost; the others cost nothing."""
+    """Return the highest cost of a language model; other graders cost nothing."""
     if not isinstance(grader, ModelGrader):
         return ""
     calls, cents = grader.calls_at_most([each.essay for each in asked])
-    price = "at a price that nobody here knows" if cents is None else f"for at most {cents / 100:.2f} US dollars"
-    return f", by at most {calls} calls {price}"
+    price = "at an unknown price" if cents is None else f"for at most {cents / 100:.2f} US dollars"
+    return f", with at most {calls} calls {price}"
 
 
 def compared(runs: Sequence[Run], *, update: bool, path: Path = baseline.BASELINE) -> list[str]:
-    """What is worse than the stored figures of runs by the same name; updating stores these instead."""
+    """Compare runs with the baseline and return the regressions; with `update`, store the runs instead."""
     now = {run.name: baseline.guarded(run.overall) for run in runs}
     if update:
         baseline.update(now, path)
@@ -203,7 +203,7 @@ def compared(runs: Sequence[Run], *, update: bool, path: Path = baseline.BASELIN
 
 def _number(name: str, value: str, at_least: int) -> int:
     if not (value.isascii() and value.isdigit()) or int(value) < at_least:
-        raise InvalidInput(f"{name} must be a whole number from {at_least}, and is {value}")
+        raise InvalidInput(f"{name} must be a whole number from {at_least}; got {value}")
     return int(value)
 
 

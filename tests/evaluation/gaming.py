@@ -1,9 +1,9 @@
-"""What cheating gains with the local grader: `python -m tests.evaluation.gaming`, some minutes on one core.
+"""`python -m tests.evaluation.gaming`: measure what tricks gain with the local grader (some minutes on one core).
 
-Each of the project's labelled answers is graded by its question without it (leave-one-out), and the demo's essays by
-all of theirs; then each again with a trick. The gain is in shares of the scale, against the honest text, and against
-nothing where the trick replaces the answer. A trick fails when its mean gain is at most 0.02 or a person is called in
-95 % of cases, while at most 5 % of honest answers are flagged.
+Each of the project's labelled answers is graded by its question without that answer (leave-one-out), and the demo's
+essays by all labelled answers. Then each is graded again with a trick. The gain is a share of the scale, relative to
+the honest text, or to zero if the trick replaces the answer. A trick fails if its mean gain is at most 0.02 or if at
+least 95 % of its cases need a review. At most 5 % of the honest answers may be flagged.
 """
 
 import argparse
@@ -47,12 +47,12 @@ FILLER: Final = (
     "against the rain. None of this is difficult, yet it is easily forgotten in a busy week, which is why it is "
     "written down here in plain words for all."
 )
-"""Nothing in particular, in more words than the model reads at once (256 word pieces)."""
+"""A text about nothing, longer than the model's input (256 word pieces)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An honest essay, the best answer to the same question and the best one to another."""
+    """An honest essay, the best answer to the same question and the best answer to another question."""
 
     essay: Essay
     best: str
@@ -62,7 +62,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Of one trick: the mean gain as a share of the scale, the share of cases that gain, and the share flagged."""
+    """A trick's mean gain as a share of the scale, share of cases with a gain, and share of flagged cases."""
 
     trick: str
     gain: float
@@ -80,7 +80,7 @@ Trick = Callable[[Case, random.Random], str]
 
 
 class CachingEmbedder:
-    """MiniLM that reads a text once: leaving one out leaves the others the same."""
+    """MiniLM with a cache by text, because leaving one answer out does not change the other texts."""
 
     model = MiniLMEmbedder.model
 
@@ -137,7 +137,7 @@ REPLACEMENTS: Final[dict[str, Trick]] = {
 
 
 def cases() -> list[Case]:
-    """The project's labelled answers, each without itself, and the demo's essays."""
+    """Return the project's labelled answers, each graded without itself, and the demo's essays."""
     questions = [each for each in read_content(ROOT / "deploy" / "content").questions if each.key.find("-essay-") > 0]
     rubrics = {each.key: each.question.rubric for each in questions}
     best = {key: _best(rubric) for key, rubric in rubrics.items() if isinstance(rubric, EssayRubric)}
@@ -170,7 +170,7 @@ def _best(rubric: EssayRubric) -> str:
 
 
 async def play(grader: LocalEssayGrader, honest: Sequence[Case]) -> AsyncIterator[Outcome]:
-    """What each trick gains; first what honesty does, of which only the share flagged says something."""
+    """Return the outcome of honest answers, of which only `flagged` counts, and then of each trick."""
     fair = [_share(score) for score in await grader.grade([case.essay for case in honest])]
     yield await _outcome(grader, honest, HONEST, lambda case, _: case.essay.text, fair)
     for name, trick in TRICKS.items():

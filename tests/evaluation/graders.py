@@ -1,4 +1,4 @@
-"""The graders that can be evaluated, as the port EssayGrader has them."""
+"""The graders to evaluate, as implementations of the port EssayGrader."""
 
 import asyncio
 import time
@@ -36,12 +36,12 @@ from domain.grading.scores import CriterionRating, EssayScore, Spent
 
 RIDGE_ALPHA: Final = 0.3
 ATTEMPTS: Final = 5
-"""At a call that a retry may help. One that timed out is not repeated: perhaps it was answered, and paid."""
+"""The attempts at a call with a retryable error. A timeout is not retried: the call may have been charged."""
 LONGEST_WAIT_S: Final = 60.0
 
 
 class OnceEmbedder:
-    """Another embedder's vectors, made once a text, however often trials ask for it."""
+    """A cache of another embedder's vectors, by text."""
 
     def __init__(self, embedder: LongTextEmbedder) -> None:
         self.model = embedder.model
@@ -59,14 +59,14 @@ class OnceEmbedder:
 
     @property
     def ms_a_text(self) -> float:
-        """What an embedding took on average: graders that ask this embedder do not count it."""
+        """Return the mean time of an embedding in ms; graders with this embedder do not include it."""
         return self._seconds * 1000 / max(1, len(self._vectors))
 
 
 class RidgeGrader:
-    """The plain reference: ridge regression from MiniLM's vectors to each criterion's levels.
+    """A plain baseline: ridge regression from MiniLM's vectors to each criterion's levels.
 
-    Its confidence is how near the estimate is to a level; no text is flagged, and nobody is asked to look.
+    Its confidence is the distance of the estimate to the nearest level. It flags no text and requests no review.
     """
 
     def __init__(self, embedder: LongTextEmbedder) -> None:
@@ -90,7 +90,7 @@ class RidgeGrader:
 
 
 def _by_position(essay: Essay, positions: Sequence[float]) -> EssayScore:
-    """The levels nearest to the positions on each criterion's scale."""
+    """Choose the level nearest to each criterion's position on its scale."""
     ratings = tuple(map(_nearest, essay.rubric.criteria, positions))
     points, max_points, fraction = essay_points(essay.rubric, ratings)
     return EssayScore(
@@ -121,9 +121,9 @@ def _nearest(criterion: Criterion, position: float) -> CriterionRating:
 
 
 class ModelGrader:
-    """Grades with a language model as production does, with a ledger in memory; `concurrency` essays at a time.
+    """Grade with a language model as production does, with a ledger in memory and `concurrency` essays at a time.
 
-    An essay whose answers are rejected, or whose call failed for good, is left without points.
+    An essay whose replies are rejected, or whose call failed permanently, gets no points.
     """
 
     def __init__(self, model: GradingModel, *, samples: int, concurrency: int) -> None:
@@ -135,7 +135,7 @@ class ModelGrader:
 
     @property
     def about(self) -> dict[str, object]:
-        """Whether answers held: at first, after the corrective round or not at all; and calls that failed, by error."""
+        """Count the valid replies: at first, after the corrective round or never; and the failed calls by error."""
         all_replies = max(1, self._replies.total())
         return {
             "answers": dict(self._replies),
@@ -144,9 +144,9 @@ class ModelGrader:
         }
 
     def calls_at_most(self, essays: Sequence[Essay]) -> tuple[int, Decimal | None]:
-        """How many answers grading may buy at most, and their highest price in cents; None if the price is not known.
+        """Return the highest number of completions and their highest price in cents, or None if the price is unknown.
 
-        A model may quote text that addresses the grader in any essay, which is then graded without that text too.
+        A model may report an injection in any essay. The essay is then also graded without that text.
         """
         asked = [
             GradingRequest(essay=essay, text=sanitize(essay.text), rejected=rejected)
@@ -188,7 +188,7 @@ class ModelGrader:
 
 
 def unscored(essay: Essay, model: str, spent: Spent) -> EssayScore:
-    """An abstention."""
+    """Build an abstention."""
     return EssayScore(
         snapshot_id=essay.snapshot_id,
         points=None,
@@ -207,7 +207,7 @@ def unscored(essay: Essay, model: str, spent: Spent) -> EssayScore:
 
 
 def _verdicts(essay: Essay, replies: Mapping[Call, Reply]) -> list[str]:
-    """For each sample of each text: `first`, `corrected` or `rejected`; a corrective round that failed is neither."""
+    """Return `first`, `corrected` or `rejected` per sample of each text; skip failed corrective rounds."""
     rounds: dict[Call, list[bool]] = defaultdict(list)
     for call in sorted(replies, key=lambda call: call.round):
         verdict = validate_reply(essay.rubric, build_request(essay, replies, call).text, replies[call])
@@ -226,7 +226,7 @@ def _spent(bought: Sequence[Completion]) -> Spent:
 
 
 def _everything_wrong(essay: Essay) -> Rejected:
-    """More problems than a corrective round ever names."""
+    """Build a rejection with more problems than any corrective round has."""
     criteria = essay.rubric.criteria
     problems = [("answer", "x" * 400)]
     problems += [(each.key, "must be one of " + ", ".join(level.name for level in each.levels)) for each in criteria]

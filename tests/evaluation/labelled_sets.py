@@ -1,9 +1,9 @@
-"""Answers with the levels that people gave them: the project's anchors, a file, the Khan folder, what reviewers set.
+"""Read answers with people's levels: the project's anchors, a file, the Khan folder, or the reviewers' levels.
 
-A CSV file (UTF-8, with a header) has a row an answer: `item`, `question` and `criterion` (its text; the same in all
-rows of an item: a second criterion is a second item), `answer`, and the human scores, whole numbers from 0, either
-`level` or `human_1`, `human_2` and so on. Of several the median counts, the lower one of two; empty ones are skipped.
-An item's highest score is the highest that it has.
+A CSV file (UTF-8, with a header) has a row per answer: `item`, `question`, `criterion` (its text), `answer`, and the
+human scores, whole numbers from 0, either in `level` or in `human_1`, `human_2` and so on. All rows of an item have the
+same question and criterion; a second criterion is a second item. The score is the median of the non-empty cells, the
+lower one of two. An item's highest score is the highest in its rows.
 """
 
 import re
@@ -28,7 +28,7 @@ from tests.evaluation.csv_files import Row, refuse, rows_of
 CONTENT: Final = Path(__file__).parents[2] / "deploy" / "content"
 REVIEWS: Final = "reviews"
 KEY: Final = "answer"
-"""The one criterion of an item that comes from a file."""
+"""The only criterion of an item that comes from a file."""
 COLUMNS: Final = ("item", "question", "criterion", "answer")
 UNMET: Final = "Does not meet the criterion."
 
@@ -50,7 +50,7 @@ SELECT * FROM (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledItem:
-    """A question with labelled answers. `own`: they are its rubric's examples, which `rubric` here goes without."""
+    """A question with labelled answers. With `own`, they are its rubric's examples, which `rubric` here leaves out."""
 
     key: str
     prompt: str
@@ -60,10 +60,10 @@ class LabelledItem:
 
 
 def read_set(data: str) -> list[LabelledItem]:
-    """The labelled set that DATA names.
+    """Read the labelled set that DATA names.
 
     Raises:
-        InvalidInput: it is none, with a problem for each row that is wrong.
+        InvalidInput: The set is invalid; there is a problem for each wrong row.
     """
     if not data:
         return project_anchors()
@@ -114,7 +114,7 @@ def csv_file(path: Path) -> list[LabelledItem]:
 
 
 def khan_folder(path: Path) -> list[LabelledItem]:
-    """`items.csv` has questions, criteria and examples of correct and incorrect answers, `human_labels.csv` answers."""
+    """Read `items.csv` (questions, criteria and example answers) and `human_labels.csv` (answers)."""
     items = {
         (row["domain"], row["item"]): row
         for _, row in rows_of(path / "items.csv", ("domain", "item", "question", "criteria_for_scoring"))
@@ -124,7 +124,7 @@ def khan_folder(path: Path) -> list[LabelledItem]:
     labels = path / "human_labels.csv"
     for line, row in rows_of(labels, ("domain", "item", "response", "human_avg")):
         if (row["domain"], row["item"]) not in items:
-            problems.append(Problem(f"line {line}", "is about an item that items.csv has not"))
+            problems.append(Problem(f"line {line}", "names an item that is not in items.csv"))
         elif row["human_avg"] not in {"0", "1"}:
             problems.append(Problem(f"line {line}", "needs a human_avg of 0 or 1"))
         else:
@@ -146,7 +146,7 @@ def khan_folder(path: Path) -> list[LabelledItem]:
 
 
 def reviewed() -> list[LabelledItem]:
-    """Every reviewed answer in the database, by question version; whoever gave it is not told."""
+    """Read every reviewed answer from the database, by question version, without the student's identity."""
     url = DatabaseSettings().sqlalchemy_url.set(drivername="postgresql").render_as_string(hide_password=False)
     items: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     with psycopg.connect(url, row_factory=dict_row) as connection:
@@ -166,7 +166,7 @@ def reviewed() -> list[LabelledItem]:
 
 
 def _item(key: str, answers: Sequence[tuple[Row, int]]) -> LabelledItem:
-    """Of the levels 0 to the highest score that people gave, the highest has the criterion for its descriptor."""
+    """Build levels from 0 to the highest human score. The criterion describes the highest level."""
     first = answers[0][0]
     top = max(1, *(score for _, score in answers))
     levels = {str(score): f"Meets a part of it: {score} of {top}." for score in range(top)}
@@ -178,7 +178,7 @@ def _item(key: str, answers: Sequence[tuple[Row, int]]) -> LabelledItem:
 def _labelled(
     key: str, question: str, criterion: str, descriptors: Mapping[str, str], answers: Iterable[tuple[str, int]]
 ) -> LabelledItem:
-    """With one criterion; `descriptors` are those of its levels by name, the lowest first."""
+    """Build a rubric with one criterion; `descriptors` are its levels' texts by name, the lowest first."""
     levels = tuple(
         Level(name=name, points=Decimal(points), descriptor=descriptor)
         for points, (name, descriptor) in enumerate(descriptors.items())

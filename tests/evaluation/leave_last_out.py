@@ -1,7 +1,7 @@
-"""Recommending: each learner's last liked credential is hidden, and looked for among ten recommendations.
+"""Evaluate recommending: hide each learner's last liked credential and look for it in ten recommendations.
 
-The rest of what all learners did is known. A learner's earlier reactions are the profile by which neighbours are
-found; the goal, and what was liked last, are what the texts are compared with.
+All other reactions of all learners are known. A learner's earlier reactions are the profile that finds neighbours; the
+goal and the last liked credentials are the query for the search of texts.
 """
 
 import asyncio
@@ -32,18 +32,18 @@ from tests.evaluation.retrieval import ANY_SKILL, best, credential
 
 NEIGHBOURS: Final = 50
 CANDIDATES: Final = 200
-"""So many texts are found for a learner, as a search would."""
+"""How many texts a search finds for a learner."""
 RECENT: Final = 5
-"""So many of the last liked credentials say what a learner looks for."""
+"""How many of the last liked credentials are part of the query."""
 COLD: Final = 1
-"""Learners with so many earlier reactions at most are cold starts."""
+"""The highest number of earlier reactions of a cold-start learner."""
 
 Ranked = Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A learner: what came before the hidden credential, oldest first, and the reaction that was hidden."""
+    """A learner with the reactions before the hidden credential, oldest first, and the hidden reaction."""
 
     learner: str
     earlier: tuple[Reaction, ...]
@@ -53,7 +53,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendingFigures:
-    """Coverage: the share of all credentials that was recommended to anybody. Diversity: 1 less the mean cosine."""
+    """Figures of a system. Coverage: share of credentials recommended at all. Diversity: 1 minus the mean cosine."""
 
     system: str
     learners: int
@@ -68,7 +68,7 @@ class RecommendingFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationFigures:
-    """Of chances given to reactions that they were not learnt from: the expected calibration error."""
+    """The expected calibration error of probabilities for reactions outside the training half."""
 
     reactions: int
     learnt_from: float
@@ -77,7 +77,7 @@ class CalibrationFigures:
 
 
 def cases(reactions: Sequence[Reaction]) -> list[Case]:
-    """By learner; those who liked nothing have nothing to hide. Of reactions to one credential the last counts."""
+    """Return a case per learner with a liked credential. Of several reactions to a credential, the last one counts."""
     by_learner: dict[str, list[Reaction]] = {}
     for each in sorted(reactions, key=lambda each: each.time):
         by_learner.setdefault(each.learner, []).append(each)
@@ -95,7 +95,7 @@ def cases(reactions: Sequence[Reaction]) -> list[Case]:
 
 @dataclass
 class World:
-    """All that is known while a learner's last choice is guessed. `vectors`: a row a document; None without texts."""
+    """The data that is known when a hidden credential is guessed; `vectors` has a row per document, or is None."""
 
     documents: Sequence[Document]
     vectors: NDArray[np.float32] | None
@@ -123,7 +123,7 @@ class World:
         )
 
     def query(self, case: Case) -> str:
-        """In lines: the goal, and the texts that were liked last."""
+        """Return the query's lines: the goal and the texts that were liked last."""
         titles = {each.id: each.title or each.text for each in self.documents}
         recent = [titles[each.credential] for each in case.earlier if each.rating >= LIKED][-RECENT:]
         return "\n".join([*([case.goal] if case.goal else []), *recent])
@@ -149,7 +149,7 @@ class World:
 
 
 async def a_world(documents: Sequence[Document], reactions: Sequence[Reaction], embedder: Embedder) -> World:
-    """Without documents, the credentials are those that anybody reacted to."""
+    """Build a world. Without documents, its credentials are those with a reaction."""
     known = documents or [
         Document(id=each, title=each, text="") for each in sorted({each.credential for each in reactions})
     ]
@@ -226,7 +226,7 @@ def _traces(world: World, cosines: NDArray[np.float32], found: set[str]) -> list
 
 
 async def measure_calibration(world: World) -> CalibrationFigures:
-    """Chances of each learner's last reactions, liked or not: learnt from half of the learners, tried on the rest."""
+    """Calibrate on half of the learners and measure the probabilities of the other half's last reactions."""
     learnt, tried = [await _scored(world, world.cases[start::2]) for start in (0, 1)]
     calibration = calibrate(Tally(score=score, reactions=1, liked=liked) for score, liked in learnt)
     return CalibrationFigures(
@@ -238,7 +238,7 @@ async def measure_calibration(world: World) -> CalibrationFigures:
 
 
 async def _scored(world: World, some: Sequence[Case]) -> list[tuple[float, bool]]:
-    """The blend's scores of the hidden credential and the one before it, as if unknown, and whether they were liked."""
+    """Return the blend's score for the hidden credential and the one before it, and whether the learner liked it."""
     pairs: list[tuple[float, bool]] = []
     for case in some:
         for asked in (*case.earlier[-1:], case.hidden):
@@ -269,7 +269,7 @@ def _figures(system: str, world: World, ranked: Sequence[Ranked]) -> Recommendin
 
 
 def _diversity(world: World, ranked: Sequence[Ranked]) -> float:
-    """Not a number without texts."""
+    """Return the mean of 1 minus the cosine within each list, or NaN without texts."""
     if world.vectors is None:
         return float("nan")
     places = {each: place for place, each in enumerate(world.ids)}
@@ -285,7 +285,7 @@ def _profile(case: Case) -> Mapping[str, Decimal]:
 
 
 def _one_skill(of: Credential) -> Credential:
-    """Which skills a learner lacks is not known here, so that all credentials are for the same one."""
+    """Return the credential with one common skill, because the data has no skill gaps."""
     return Credential(**{name: getattr(of, name) for name in of.__slots__ if name != "skills"}, skills=(ANY_SKILL,))
 
 

@@ -1,4 +1,4 @@
-"""The development sets for manipulation: honest answers that no detector may flag, and attacks on the grader.
+"""Read the development sets for manipulation: honest answers that no detector may flag, and attacks on the grader.
 
 All texts in `grading_texts` were written by hand. `DISGUISES` adds copies of the first English orders with hidden or
 look-alike characters; these copies are less than a third of the attacks.
@@ -40,7 +40,7 @@ DISGUISES: Final[Mapping[str, Callable[[str], str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HonestAnswer:
-    """`kind` is what the text consists of; answers to the project's questions have `kind` = the question's key."""
+    """An honest answer; `kind` says what the text contains, or is the question's key for answers to own questions."""
 
     kind: str
     essay: Essay
@@ -69,7 +69,7 @@ def honest_answers() -> list[HonestAnswer]:
 
 
 def own_questions() -> list[Essay]:
-    """The essay questions of `deploy/content`, each with a text to replace; `rubric_version` is the question's key."""
+    """Return the essay questions of `deploy/content` with replaceable text; `rubric_version` is the question's key."""
     return [
         Essay(
             snapshot_id=uuid5(NAMESPACE, content.key),
@@ -133,4 +133,4 @@ _GENERAL: Final = Essay(
     rubric_version="general",
     text="to be replaced",
 )
-"""The question of every answer that belongs to none of the project's own."""
+"""The question of every answer that does not belong to one of the project's own questions."""

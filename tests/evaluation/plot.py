@@ -1,4 +1,4 @@
-"""A run as a picture: whether confidence is true, and each item's kappa with its interval. Plain SVG."""
+"""Draw a run as SVG: its calibration and each item's kappa with its interval."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -7,7 +7,7 @@ from typing import Final
 from tests.evaluation.agreement import Bin, Estimate
 
 SIDE: Final = 260
-"""Of the calibration's square, in pixels."""
+"""The side of the calibration's square in pixels."""
 ROW: Final = 16
 LABELS: Final = 210
 BARS: Final = 320
@@ -15,7 +15,7 @@ MARGIN: Final = 50
 
 
 def svg(runs: Mapping[str, tuple[Sequence[Bin], Mapping[str, Estimate]]]) -> str:
-    """The runs by name, one below the other: the bins of confidence, and kappa by item."""
+    """Draw the runs below each other: the calibration bins, and kappa by item."""
     parts: list[str] = []
     top = 0
     for name, (bins, items) in runs.items():
@@ -29,7 +29,7 @@ def svg(runs: Mapping[str, tuple[Sequence[Bin], Mapping[str, Estimate]]]) -> str
 
 
 def _calibration(bins: Sequence[Bin]) -> Iterator[str]:
-    """A disc a bin, as large as the share of levels in it; on the diagonal confidence is true."""
+    """Draw a disc per bin, as large as its share of levels. A calibrated bin is on the diagonal."""
     yield f'<rect width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>'
     yield _line(0, SIDE, SIDE, 0, "#999")
     yield _text(0, -6, "share right, by confidence")

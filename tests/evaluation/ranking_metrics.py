@@ -1,4 +1,4 @@
-"""How good a ranked list is, and how sure one can be of that."""
+"""Measure ranked lists, with bootstrap intervals."""
 
 import math
 import random
@@ -7,13 +7,13 @@ from statistics import fmean
 from typing import Final, NamedTuple
 
 CUT: Final = 10
-"""Only so many of the first places count."""
+"""Only this many first places count."""
 RESAMPLES: Final = 1_000
 SEED: Final = 20_240_601
 
 
 class Estimate(NamedTuple):
-    """A mean and the interval in which 95 % of the means of resampled cases lie."""
+    """A mean and the interval with 95 % of the resampled means."""
 
     value: float
     low: float
@@ -21,19 +21,19 @@ class Estimate(NamedTuple):
 
 
 def ndcg(ranked: Sequence[str], relevant: Collection[str]) -> float:
-    """0..1: the discounted gain of the relevant ones among the first ten, over the most that could be had."""
+    """Return the normalized discounted cumulative gain (0..1) of the first ten."""
     gains = [1 / math.log2(place + 2) for place in range(CUT)]
     found = math.fsum(gain for gain, each in zip(gains, ranked, strict=False) if each in relevant)
     return found / math.fsum(gains[: len(relevant)])
 
 
 def recall(ranked: Sequence[str], relevant: Collection[str]) -> float:
-    """The share of the relevant ones that stand among the first ten."""
+    """Return the share of the relevant ones that are among the first ten."""
     return len({*ranked[:CUT]} & {*relevant}) / len(relevant)
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """By a bootstrap over the cases, its seed fixed; not a number without any."""
+    """Estimate the mean by a bootstrap over the cases with a fixed seed; NaN without cases."""
     if not values:
         return Estimate(math.nan, math.nan, math.nan)
     chance = random.Random(SEED)  # resampling, no secret
@@ -42,7 +42,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def calibration_error(pairs: Sequence[tuple[float, bool]], bins: int = 10) -> float:
-    """The expected calibration error of (chance, outcome): the mean distance of both, over bins of equal width."""
+    """Return the expected calibration error of (probability, outcome) pairs over bins of equal width."""
     placed: dict[int, list[tuple[float, bool]]] = {}
     for chance, outcome in pairs:
         placed.setdefault(min(bins - 1, int(chance * bins)), []).append((chance, outcome))

@@ -1,10 +1,10 @@
-"""What retrieval and recommending are measured on: a folder of CSV files (UTF-8, with a header).
+"""Read the data for retrieval and recommending: a folder of CSV files (UTF-8, with a header).
 
-documents.csv  `id`, `text`, and if you have them `title`, and `skills` separated by |
-queries.csv    `query`, `relevant`: ids of documents separated by blanks or |. Lines within a query are phrasings of
-               it; each is embedded for itself
-reactions.csv  `learner`, `credential`, `time` (ISO 8601 or a number), `rating` 1..5 (4 and 5 mean liked), and if you
-               have it `goal`: in words what the learner looks for. With documents.csv each credential must be in it
+documents.csv  `id`, `text`, and optionally `title`, and `skills` separated by |
+queries.csv    `query`, `relevant`: ids of documents separated by blanks or |. Each line of a query is one phrasing and
+               is embedded separately
+reactions.csv  `learner`, `credential`, `time` (ISO 8601 or a number), `rating` 1..5 (4 and 5 mean liked), and
+               optionally `goal`, a description of the learner's goal. documents.csv, if present, has each credential
 
 A folder needs documents.csv with queries.csv, or reactions.csv, or all three.
 """
@@ -40,7 +40,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
-    """`time` orders a learner's reactions; those of equal time stand in the order of the file."""
+    """A learner's rating of a credential; `time` orders them. With equal times, the order of the file counts."""
 
     learner: str
     credential: str
@@ -57,13 +57,13 @@ class RecommendationSet:
 
 
 def read_folder(data: str) -> RecommendationSet:
-    """Raises InvalidInput with a line for each of the first problems of a file."""
+    """Read a folder. Raise InvalidInput with a line for each of a file's first problems."""
     folder = Path(data)
     if not data or not folder.is_dir():
-        raise InvalidInput(f"DATA={data} is no folder")
+        raise InvalidInput(f"DATA={data} is not a folder")
     has = {name: (folder / f"{name}.csv").is_file() for name in ("documents", "queries", "reactions")}
     if has["queries"] and not has["documents"]:
-        raise InvalidInput(f"{folder} has queries.csv, but no documents.csv to find anything in")
+        raise InvalidInput(f"{folder} has queries.csv, but no documents.csv")
     if not has["queries"] and not has["reactions"]:
         raise InvalidInput(f"{folder} has neither queries.csv nor reactions.csv")
     documents = _documents(folder / "documents.csv") if has["documents"] else ()
@@ -81,7 +81,7 @@ def _documents(path: Path) -> tuple[Document, ...]:
     problems: list[Problem] = []
     for line, row in rows:
         if not row["id"].strip() or row["id"] in seen:
-            problems.append(Problem(f"line {line}", "needs an id of its own"))
+            problems.append(Problem(f"line {line}", "needs a unique id"))
         if not (row["text"].strip() or row.get("title", "").strip()):
             problems.append(Problem(f"line {line}", "has no text"))
         seen.add(row["id"])
@@ -108,7 +108,7 @@ def _queries(path: Path, known: Collection[str]) -> tuple[Query, ...]:
         if not relevant:
             problems.append(Problem(f"line {line}", "names no relevant document"))
         if unknown:
-            problems.append(Problem(f"line {line}", f"names what documents.csv has not: {', '.join(unknown[:3])}"))
+            problems.append(Problem(f"line {line}", f"names ids missing in documents.csv: {', '.join(unknown[:3])}"))
         queries.append(Query(text=row["query"].strip(), relevant=relevant))
     refuse(path, problems)
     return tuple(queries)
@@ -122,7 +122,7 @@ def _reactions(path: Path, known: Collection[str]) -> tuple[Reaction, ...]:
         if not row["learner"].strip() or not row["credential"].strip():
             problems.append(Problem(f"line {line}", "needs a learner and a credential"))
         elif known and row["credential"] not in known:
-            problems.append(Problem(f"line {line}", f"names what documents.csv has not: {row['credential']}"))
+            problems.append(Problem(f"line {line}", f"names ids missing in documents.csv: {row['credential']}"))
         if time is None:
             problems.append(Problem(f"line {line}", "needs a time in ISO 8601, or a number"))
         if rating is None or not 1 <= rating <= 5:  # the scale

@@ -1,10 +1,10 @@
-"""`make evaluate-recommendations`: how good search and recommendations are, beside plain baselines.
+"""`make evaluate-recommendations`: measure search and recommendations and compare them with plain baselines.
 
-DATA   a folder of CSV files; `recommendation_sets` says of what form, `esco` makes one of public data
-STORE  `pgvector` (default) or `weaviate`: where the project's search is measured
+DATA   a folder of CSV files; `recommendation_sets` describes the format, `esco` creates one from public data
+STORE  `pgvector` (default) or `weaviate`: the store of the measured search
 
-It prints tables and writes `.local/reports/evaluate-recommendations.json`. Intervals are 95 % of what other queries or
-learners of the same kind might give. Nothing here is random but the resampling, whose seed is fixed.
+It prints tables and writes `.local/reports/evaluate-recommendations.json`. The 95 % intervals estimate the variation
+with other queries or learners of the same kind. Only the resampling is random, with a fixed seed.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ BAD_INPUT: Final = 2
 
 
 async def evaluate(found: RecommendationSet, store: str) -> dict[str, object]:
-    """All figures, as they are printed."""
+    """Compute and print all figures, and return them."""
     embedder = MiniLMEmbedder(MiniLMSettings())
     figures: dict[str, object] = {}
     try:
@@ -41,7 +41,7 @@ async def evaluate(found: RecommendationSet, store: str) -> dict[str, object]:
             report.say("\nrecommending to each learner")
             world = await leave_last_out.a_world(found.documents, found.reactions, embedder)
             if not world.cases:
-                raise InvalidInput("reactions.csv has no rating of 4 or 5, so there is nothing to hide and to find")
+                raise InvalidInput("reactions.csv has no rating of 4 or 5, so no credential can be hidden")
             recommended = await leave_last_out.measure(world)
             calibration = await leave_last_out.measure_calibration(world)
             report.say("\n" + _recommended(recommended, calibration))
@@ -86,7 +86,7 @@ def main() -> int:
     data, store = os.environ.get("DATA", ""), os.environ.get("STORE") or STORES[0]
     try:
         if store not in STORES:
-            raise InvalidInput(f"STORE must be {' or '.join(STORES)}, and is {store}")
+            raise InvalidInput(f"STORE must be {' or '.join(STORES)}; got {store}")
         figures = asyncio.run(evaluate(read_folder(data), store))
     except AppError as error:
         report.say(error.message)

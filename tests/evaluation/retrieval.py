@@ -1,4 +1,4 @@
-"""Retrieval: the project's hybrid search in a real store beside words alone and vectors alone."""
+"""Evaluate retrieval: the project's hybrid search in a real store against BM25 and against vectors alone."""
 
 import asyncio
 import tempfile
@@ -40,7 +40,7 @@ from tests.support.databases import settings_of
 from tests.support.vector_stores import settings_of_weaviate, weaviate_for_tests
 
 ANY_SKILL: Final = "general"
-"""What a document without skills teaches: every credential of the catalogue teaches something."""
+"""The skill of a document without skills, because every credential of the catalogue teaches one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def figures(system: str, ranked: Sequence[Sequence[str]], queries: Sequence[Quer
 async def measure(
     documents: Sequence[Document], queries: Sequence[Query], embedder: Embedder, store: str
 ) -> tuple[RetrievalFigures, ...]:
-    """Of BM25, of an exact comparison of vectors, and of ours in the store."""
+    """Measure BM25, an exact vector search, and the project's search in the store."""
     ids = [each.id for each in documents]
     words = Bm25(each.words for each in documents)
     by_words = [best(words.scores(query.text), ids) for query in queries]
@@ -83,7 +83,7 @@ async def measure(
 
 
 def best(scores: NDArray[np.floating], ids: Sequence[str], at_most: int = CUT) -> list[str]:
-    """The ids by score, ties in their order."""
+    """Return the ids by score. Equal scores keep the ids' order."""
     return [ids[place] for place in np.argsort(-scores, kind="stable")[:at_most]]
 
 
@@ -117,7 +117,7 @@ def credential(document: Document) -> Credential:
 
 @asynccontextmanager
 async def _index(documents: Sequence[Document], embedder: Embedder, store: str) -> AsyncIterator[CredentialIndex]:
-    """Filled as an import and the run that embeds would leave it."""
+    """Yield an index with the documents, as an import and an embedding run fill it."""
     with tempfile.TemporaryDirectory(prefix="microcred-evaluation-") as directory, ExitStack() as running:
         postgres = running.enter_context(EmbeddedPostgres(Path(directory) / "postgres", free_port(), durable=False))
         settings = settings_of(postgres.url)
@@ -126,7 +126,7 @@ async def _index(documents: Sequence[Document], embedder: Embedder, store: str) 
         try:
             await _fill(engine, documents)
             await embed_catalog(SqlEmbeddingArtifacts(engine), embedder)
-            async with engine.begin() as connection:  # as the server does by itself, sooner or later
+            async with engine.begin() as connection:  # autovacuum would do this later
                 await connection.execute(text("ANALYZE credential_catalog, embedding_artifacts"))
             if store == "pgvector":
                 yield PgVectorIndex(engine, embedder.provider, embedder.model)
@@ -148,9 +148,9 @@ async def _fill(engine: AsyncEngine, documents: Sequence[Document]) -> None:
 async def _weaviate(
     engine: AsyncEngine, embedder: Embedder, environment: Mapping[str, str]
 ) -> AsyncIterator[CredentialIndex]:
-    """Never a server that others use: its live collection would be replaced."""
+    """Yield an index in the run's own server. A shared server would lose its live collection."""
     if not environment or "127.0.0.1" not in environment["WEAVIATE_URL"]:
-        raise InvalidInput("STORE=weaviate starts a server of its own: `make weaviate`, and no WEAVIATE_URL")
+        raise InvalidInput("STORE=weaviate starts its own server: run `make weaviate` and unset WEAVIATE_URL")
     provider, model = embedder.provider, embedder.model
     async with Weaviate(settings_of_weaviate(environment)) as weaviate:
         writer = WeaviateIndexWriter(weaviate, provider, model)

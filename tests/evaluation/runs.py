@@ -1,4 +1,4 @@
-"""What a run found, as tables for people and as plain data for programs."""
+"""Format the results of runs as tables for people and as JSON data for programs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,16 +28,16 @@ COLUMNS: Final = (
     "cents",
 )
 LEGEND: Final = f"""n: answers graded, in all trials
-abstain, review: shares of them; rest: kappa, and exact, of those that nobody is asked to look at
+abstain, review: shares of the answers; rest: kappa, and exact, of the answers that need no review
 surest: kappa, and exact, of the {SUREST:.0%} that the grader is surest of
 error: the expected calibration error; ms, p95: the median time of an answer, and the 95th percentile"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A grader on a set. `name` tells all that its figures depend on but code and settings; `about` is the grader's.
+    """A grader on a set. `name` identifies everything its figures depend on, except code and settings.
 
-    `overall`, `items` and `bins` follow from the answers it `judged`.
+    `about` is the grader's own description of the run.
     """
 
     name: str
@@ -61,7 +61,7 @@ def a_run(name: str, title: str, about: Mapping[str, Any], judged: Sequence[Judg
 
 
 def tables(runs: Sequence[Run]) -> str:
-    """All runs in a table, then the items and the calibration of each."""
+    """Format a table of all runs, then the items and the calibration of each run."""
     parts = [table(["in all", *COLUMNS], [[run.title, *_row(run.overall)] for run in runs]), LEGEND]
     for run in runs:
         rows = [[key, *_row(found)] for key, found in run.items.items()]
@@ -73,7 +73,7 @@ def tables(runs: Sequence[Run]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Data that JSON can hold: fields by name, and null for what is not defined."""
+    """Convert a value to JSON types: objects by field name, undefined numbers to null."""
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return plain(value._asdict())
     if is_dataclass(value):

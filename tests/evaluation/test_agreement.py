@@ -1,4 +1,4 @@
-"""The arithmetic of agreement, against scikit-learn and by hand."""
+"""Kappa and calibration, compared with scikit-learn and with results by hand."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MIXED = [(0, 0), (0, 1), (1, 1), (2, 1), (3, 3), (3, 2), (1, 0), (2, 2)]
 
 @pytest.mark.parametrize("quadratic", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_kappa_is_scikit_learns(seed: int, quadratic: bool) -> None:  # noqa: FBT001  # a parameter of the test
+def test_kappa_equals_scikit_learns(seed: int, quadratic: bool) -> None:  # noqa: FBT001  # a parameter of the test
     pairs = np.random.default_rng(seed).integers(0, 4, size=(40, 2)).tolist()
 
     expected = cohen_kappa_score(*zip(*pairs, strict=True), weights="quadratic" if quadratic else None)
@@ -29,11 +29,11 @@ def test_kappa_of_a_textbook_table() -> None:
     assert kappas(np.array([[20.0, 5.0], [10.0, 15.0]]), quadratic=False) == pytest.approx(0.4)
 
 
-def test_kappa_is_not_defined_where_everybody_says_the_same() -> None:
+def test_kappa_is_not_defined_with_a_single_level() -> None:
     assert math.isnan(kappa(judged_all([(1, 1), (1, 1)])).value)
 
 
-def test_kappa_of_nothing_is_not_defined() -> None:
+def test_kappa_without_answers_is_not_defined() -> None:
     assert all(map(math.isnan, kappa([])))
 
 
@@ -109,7 +109,7 @@ def test_abstentions_count_as_review_and_not_as_agreement() -> None:
     assert (found.abstained, found.to_review, found.exact) == (0.25, 0.25, 1.0)
 
 
-def test_the_rest_is_what_nobody_is_asked_to_look_at() -> None:
+def test_the_rest_are_the_answers_without_a_review() -> None:
     found = figures([*judged_all([(0, 0), (1, 1)]), judged(1, 0, answer=2, to_review=True)])
 
     assert found.exact == pytest.approx(2 / 3)
@@ -117,7 +117,7 @@ def test_the_rest_is_what_nobody_is_asked_to_look_at() -> None:
 
 
 def surest_of(confidences: Sequence[float], trial: int) -> list[Judged]:
-    """Ten answers of a trial; the three it is least sure of are wrong."""
+    """Build ten answers of a trial; the three with the lowest confidence are wrong."""
     least = sorted(confidences)[:3]
     return [
         judged(place % 2, (place + (sure in least)) % 2, answer=place, trial=trial, confidence=sure)

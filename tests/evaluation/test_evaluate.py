@@ -1,4 +1,4 @@
-"""The command: what it takes, what it writes, and when it fails."""
+"""`make evaluate`: its variables, its output, and when it fails."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.evaluation.graders import OnceEmbedder
 from tests.evaluation.labelled_sets import read_set
 from tests.evaluation.runs import Run, a_run
 from tests.evaluation.trials import Protocol, questions
-from tests.support.model_plays import unproven, where
+from tests.support.fake_completions import unproven, where
 from tests.support.model_server import KEY, ModelServer
 
 CHECKOUT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ shop,Why did revenue fall?,Names the join.,Nobody can know such a thing.,0
 
 
 def command(directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The command on three answers; it writes into the directory."""
+    """Run the command on three answers; it writes its reports to the directory."""
     (directory / "answers.csv").write_text(CSV)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "ESSAY_"))}
     return subprocess.run(
@@ -48,26 +48,26 @@ def test_a_language_model_is_evaluated_over_http(tmp_path: Path) -> None:
         ran = command(tmp_path, GRADER="openai", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "3 answers to grade, by at most 12 calls for at most 0." in ran.stdout
+    assert "3 answers to grade, with at most 12 calls for at most 0." in ran.stdout
     (run,) = json.loads((tmp_path / "evaluate.json").read_text())["runs"]
     assert run["about"]["answers"] == {"first": 2, "rejected": 1}
     assert (run["overall"]["exact"], run["overall"]["to_review"]) == (0.5, 0.3333)
     assert ET.parse(tmp_path / "evaluate.svg").getroot().tag.endswith("svg")  # noqa: S314  # our own file
 
 
-def test_graders_that_learn_are_evaluated_side_by_side(tmp_path: Path) -> None:
+def test_local_graders_are_evaluated_in_one_run(tmp_path: Path) -> None:
     ran = command(tmp_path, GRADER="local,ridge", K="2", SPLITS="2")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     local, ridge = json.loads((tmp_path / "evaluate.json").read_text())["runs"]
     assert local["name"] == "answers.csv: local K=2 SPLITS=2"
-    # With two labelled answers the local grader has no ground; the reference guesses all the same.
+    # With two labelled answers the local grader abstains; the baseline grades anyway.
     assert (local["overall"]["abstained"], ridge["overall"]["abstained"]) == (1.0, 0.0)
     assert local["overall"]["kappa"] == {"value": None, "low": None, "high": None}
 
 
 class CountingEmbedder:
-    """An embedder that counts texts and gives each a vector of its length."""
+    """An embedder that counts texts and embeds each text as its length."""
 
     model = "counting"
 
@@ -116,8 +116,8 @@ def test_a_language_model_without_a_key_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "problem"),
     [
-        ({"GRADER": "oracle"}, "GRADER must be of"),
-        ({"GRADER": "openai", "K": "4"}, "leave K out"),
+        ({"GRADER": "oracle"}, "GRADER must be one of"),
+        ({"GRADER": "openai", "K": "4"}, "Remove K"),
         ({"K": "0"}, "K must be"),
         ({"K": "4,"}, "K must be"),
         ({"SPLITS": "many"}, "SPLITS must be"),
@@ -125,16 +125,16 @@ def test_a_language_model_without_a_key_is_refused(tmp_path: Path) -> None:
         ({"BASELINE": "yes"}, "BASELINE must be"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused(variables: Mapping[str, str], problem: str) -> None:
+def test_invalid_variables_are_rejected(variables: Mapping[str, str], problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem):
         planned(variables)
 
 
-def test_empty_variables_are_as_if_they_were_not_there() -> None:
+def test_empty_variables_count_as_missing() -> None:
     assert planned({"GRADER": "", "K": "", "SPLITS": "", "N": "", "BASELINE": "", "DATA": ""}) == planned({})
 
 
-def test_graders_and_numbers_of_answers_come_with_commas() -> None:
+def test_graders_and_numbers_of_answers_are_separated_by_commas() -> None:
     plan = planned({"GRADER": "local,ridge", "K": "4,all", "SPLITS": "3"})
 
     assert plan.graders == ("local", "ridge")
@@ -148,14 +148,14 @@ def run_of(*pairs: tuple[int, int], name: str = "a set: a grader") -> Run:
     return a_run(name, name, {}, judged_all(pairs))
 
 
-def test_a_figure_that_never_was_is_no_regression(tmp_path: Path) -> None:
+def test_a_figure_without_a_baseline_is_no_regression(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     compared([run_of((1, 1), (1, 1))], update=True, path=path)
 
     assert compared([run_of((1, 1), (1, 1))], update=False, path=path) == []
 
 
-def test_figures_that_are_worse_than_stored_are_named(tmp_path: Path) -> None:
+def test_figures_worse_than_the_baseline_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     compared([run_of(*RIGHT)], update=True, path=path)
 
@@ -171,7 +171,7 @@ def test_the_same_figures_are_no_regression(tmp_path: Path) -> None:
     assert compared([run_of(*RIGHT)], update=False, path=path) == []
 
 
-def test_a_figure_that_is_gone_is_a_regression(tmp_path: Path) -> None:
+def test_a_missing_figure_is_a_regression(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     compared([run_of(*RIGHT)], update=True, path=path)
 
@@ -180,11 +180,11 @@ def test_a_figure_that_is_gone_is_a_regression(tmp_path: Path) -> None:
     assert "a set: a grader: kappa: nan, and 1.000 before" in worse
 
 
-def test_runs_that_were_never_stored_are_not_compared(tmp_path: Path) -> None:
+def test_runs_without_a_baseline_are_not_compared(tmp_path: Path) -> None:
     assert compared([run_of(*RIGHT)], update=False, path=tmp_path / "baseline.json") == []
 
 
-def test_an_update_leaves_other_runs_as_they_are(tmp_path: Path) -> None:
+def test_an_update_keeps_other_runs(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     compared([run_of(*RIGHT, name="one")], update=True, path=path)
     compared([run_of(*RIGHT, name="other")], update=True, path=path)

@@ -1,4 +1,4 @@
-"""What counts as a labelled set, and what is said of a file that is none."""
+"""Labelled sets are read, and an invalid one is rejected with a line for each problem."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -33,7 +33,7 @@ def test_of_several_human_scores_the_lower_median_counts(file: Path) -> None:
     assert [level.name for level in item.rubric.criteria[0].levels] == ["0", "1"]
 
 
-def test_an_items_levels_reach_to_its_highest_score(file: Path) -> None:
+def test_an_items_levels_end_at_its_highest_score(file: Path) -> None:
     file.write_text("item,question,criterion,answer,level\na,Why?,Names it.,because,3\nb,How?,Says it.,so,0\n")
 
     first, second = read_set(str(file))
@@ -54,7 +54,7 @@ def test_the_highest_level_is_described_by_the_criterion(file: Path) -> None:
     ("text", "problem"),
     [
         ("item,question,answer,level\ni,Why?,because,1\n", "header has no column criterion"),
-        (f"{HEADER}\n", "holds no rows"),
+        (f"{HEADER}\n", "has no rows"),
         (f"{HEADER}\ni,Why?,Names it.,because,,,\n", "line 2 needs human scores"),
         (f"{HEADER}\ni,Why?,Names it.,because,half,,\n", "line 2 needs human scores"),
         (f"{HEADER}\ni,Why?,Names it.,because,-1,,\n", "line 2 needs human scores"),
@@ -63,14 +63,14 @@ def test_the_highest_level_is_described_by_the_criterion(file: Path) -> None:
         (f"{HEADER}\ni,Why?,Names it.,a,1,1,1,1\n", "line 2 has more cells"),
     ],
 )
-def test_a_file_that_is_no_labelled_set_is_refused_by_line(file: Path, text: str, problem: str) -> None:
+def test_an_invalid_file_is_rejected_by_line(file: Path, text: str, problem: str) -> None:
     file.write_text(text)
 
     with pytest.raises(InvalidInput, match=problem):
         read_set(str(file))
 
 
-def test_every_line_that_is_wrong_is_named(file: Path) -> None:
+def test_every_wrong_line_is_named(file: Path) -> None:
     file.write_text(f"{HEADER}\ni,Why?,Names it.,a,x,,\ni,Why?,Names it.,b,1,,\ni,Why?,Names it.,c,,,\n")
 
     with pytest.raises(InvalidInput) as refused:
@@ -86,7 +86,7 @@ def test_a_file_in_another_encoding_is_refused(file: Path) -> None:
         read_set(str(file))
 
 
-def test_a_path_to_nothing_is_refused(file: Path) -> None:
+def test_a_missing_path_is_rejected(file: Path) -> None:
     with pytest.raises(InvalidInput, match="neither a file, nor a folder"):
         read_set(str(file))
 
@@ -109,7 +109,7 @@ def test_a_folder_of_items_and_labels_is_read(tmp_path: Path) -> None:
     assert [level.descriptor for level in item.rubric.criteria[0].levels] == ["helpful", "harmful"]
 
 
-@pytest.mark.parametrize(("label", "problem"), [("ELA,2,good,0", "items.csv has not"), ("ELA,1,good,2", "human_avg")])
+@pytest.mark.parametrize(("label", "problem"), [("ELA,2,good,0", "not in items.csv"), ("ELA,1,good,2", "human_avg")])
 def test_labels_that_fit_no_item_are_refused(tmp_path: Path, label: str, problem: str) -> None:
     (tmp_path / "items.csv").write_text(ITEMS + "ELA,1,Meaning?,A synonym of harmful.,harmful,helpful\n")
     (tmp_path / "human_labels.csv").write_text(f"{LABELS}{label}\n")
@@ -123,7 +123,7 @@ def test_a_folder_without_the_files_is_refused(tmp_path: Path) -> None:
         read_set(str(tmp_path))
 
 
-def test_without_data_it_is_the_projects_labelled_answers() -> None:
+def test_the_default_set_is_the_projects_labelled_answers() -> None:
     items = read_set("")
 
     assert CONTENT.is_dir()

@@ -1,4 +1,4 @@
-"""The bounds on manipulation; `manipulation` measures the gain with the real embedding model."""
+"""The bounds on manipulation with fakes; `manipulation` measures the gain with the real embedding model."""
 
 import pytest
 
@@ -39,14 +39,14 @@ def test_the_sets_are_large_enough(answers: list[HonestAnswer], tried: list[Atta
     assert 3 * len(generated) <= len(tried)
 
 
-def test_honest_answers_are_hardly_ever_flagged(answers: list[HonestAnswer]) -> None:
+def test_at_most_one_percent_of_honest_answers_are_flagged(answers: list[HonestAnswer]) -> None:
     by_flag = flagged(answers)
 
     found = {flag: [answer.essay.text[:80] for answer in each] for flag, each in by_flag.items()}
     assert share_flagged(answers, by_flag) <= MOST_HONEST_FLAGGED, found
 
 
-def test_an_attack_that_the_language_model_names_gains_nothing_and_is_reviewed(
+def test_an_attack_reported_by_the_language_model_gains_nothing_and_is_reviewed(
     answers: list[HonestAnswer], tried: list[Attack]
 ) -> None:
     def gained(score: EssayScore, honest: EssayScore) -> bool:
@@ -61,7 +61,7 @@ def test_an_attack_that_the_language_model_names_gains_nothing_and_is_reviewed(
     assert failed == []
 
 
-def test_an_attack_alone_gets_no_points_from_a_language_model_that_names_it(
+def test_an_attack_without_an_answer_gets_no_points_if_the_language_model_reports_it(
     answers: list[HonestAnswer], tried: list[Attack]
 ) -> None:
     scores = {

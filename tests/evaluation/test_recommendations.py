@@ -1,4 +1,4 @@
-"""What counts as a set to measure recommendations on, what is said of one that is none, and what the figures mean."""
+"""Sets for recommendations are read or rejected by line, and the figures are correct."""
 
 from pathlib import Path
 
@@ -44,22 +44,22 @@ def test_reactions_need_no_documents(folder: Path) -> None:
     ("file", "text", "problem"),
     [
         ("documents", "id\na\n", "header has no column text"),
-        ("documents", "id,text\n", "holds no rows"),
-        ("documents", "id,text\na,one\na,two\n", "line 3 needs an id of its own"),
+        ("documents", "id,text\n", "has no rows"),
+        ("documents", "id,text\na,one\na,two\n", "line 3 needs a unique id"),
         ("documents", "id,text\na,\n", "line 2 has no text"),
-        ("queries", "query,relevant\njoins,c\n", "line 2 names what documents.csv has not: c"),
+        ("queries", "query,relevant\njoins,c\n", "line 2 names ids missing in documents.csv: c"),
         ("queries", "query,relevant\njoins,\n", "line 2 names no relevant document"),
         ("queries", "query,relevant\n,a\n", "line 2 has no query"),
         ("reactions", "learner,credential,time\nx,a,1\n", "header has no column rating"),
         ("reactions", "learner,credential,time,rating\nx,a,soon,5\n", "line 2 needs a time"),
         ("reactions", "learner,credential,time,rating\nx,a,1,6\n", "line 2 needs a rating from 1 to 5"),
         ("reactions", "learner,credential,time,rating\nx,a,1,nan\n", "line 2 needs a rating from 1 to 5"),
-        ("reactions", "learner,credential,time,rating\nx,c,1,5\n", "line 2 names what documents.csv has not: c"),
+        ("reactions", "learner,credential,time,rating\nx,c,1,5\n", "line 2 names ids missing in documents.csv: c"),
         ("reactions", "learner,credential,time,rating\n,a,1,5\n", "line 2 needs a learner and a credential"),
         ("reactions", "learner,credential,time,rating\nx,a,1,5,7\n", "line 2 has more cells than the header"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said_by_line(folder: Path, file: str, text: str, problem: str) -> None:
+def test_a_files_problems_are_listed_by_line(folder: Path, file: str, text: str, problem: str) -> None:
     (folder / f"{file}.csv").write_text(text)
 
     with pytest.raises(InvalidInput, match=problem):
@@ -75,18 +75,18 @@ def test_a_folder_that_lacks_files_is_refused(folder: Path, missing: tuple[str, 
         read_folder(str(folder))
 
 
-def test_what_is_no_folder_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="is no folder"):
+def test_a_path_that_is_not_a_folder_is_rejected() -> None:
+    with pytest.raises(InvalidInput, match="is not a folder"):
         read_folder("")
 
 
-def test_gain_is_one_where_all_relevant_stand_first_and_less_further_down() -> None:
+def test_ndcg_is_one_if_the_relevant_ids_come_first_and_lower_otherwise() -> None:
     assert ndcg(["a", "b", "c"], {"a", "b"}) == pytest.approx(1)
     assert ndcg(["c", "a"], {"a"}) == pytest.approx(0.6309, abs=1e-4)
     assert ndcg([], {"a"}) == 0
 
 
-def test_only_the_first_ten_are_recalled() -> None:
+def test_recall_counts_only_the_first_ten() -> None:
     assert recall([*"abcdefghijk"], {"a", "k"}) == 0.5
 
 
@@ -97,7 +97,7 @@ def test_an_interval_holds_the_mean_and_is_the_same_every_time() -> None:
     assert found == estimate([0.0, 1.0, 1.0, 0.0, 1.0])
 
 
-def test_chances_that_come_true_as_often_as_they_say_have_no_error() -> None:
+def test_the_calibration_error_of_true_probabilities_is_zero() -> None:
     assert calibration_error([(0.75, True), (0.75, True), (0.75, True), (0.75, False)]) == 0
     assert calibration_error([(0.9, False)] * 4) == pytest.approx(0.9)
 
@@ -106,7 +106,7 @@ def test_rare_words_count_more_than_common_ones() -> None:
     assert best(Bm25(["sql joins", "sql windows", "sql sums"]).scores("sql windows"), ["a", "b", "c"])[0] == "b"
 
 
-def test_ties_stand_in_the_order_of_the_documents() -> None:
+def test_ties_keep_the_order_of_the_documents() -> None:
     assert best(np.zeros(3), ["c", "a", "b"]) == ["c", "a", "b"]
 
 
@@ -114,18 +114,18 @@ def a_reaction(learner: str, credential: str, time: float, rating: float = 5) ->
     return Reaction(learner=learner, credential=credential, time=time, rating=rating)
 
 
-def test_the_last_liked_credential_is_hidden_and_what_came_after_is_unknown() -> None:
+def test_the_last_liked_credential_and_later_reactions_are_hidden() -> None:
     (case,) = cases([a_reaction("x", "b", 2), a_reaction("x", "a", 1), a_reaction("x", "c", 3, 2)])
 
     assert case.hidden.credential == "b"
     assert [each.credential for each in case.earlier] == ["a"]
 
 
-def test_who_liked_nothing_is_no_case() -> None:
+def test_a_learner_without_a_liked_credential_is_no_case() -> None:
     assert cases([a_reaction("x", "a", 1, 3)]) == []
 
 
-async def test_neighbours_of_the_same_taste_find_the_hidden_credential() -> None:
+async def test_similar_neighbours_find_the_hidden_credential() -> None:
     alike = [a_reaction(f"l{n}", each, time) for n in range(6) for time, each in enumerate("abc" if n else "ab")]
     other = [a_reaction(f"m{n}", f"z{place}", place) for n in range(9) for place in range(20)]
     world = await a_world((), alike + other, FakeEmbedder())
@@ -136,7 +136,7 @@ async def test_neighbours_of_the_same_taste_find_the_hidden_credential() -> None
     assert figures["ours"].hit_rate.value > figures["popularity"].hit_rate.value
 
 
-async def test_where_all_is_liked_chances_come_nearer_on_learners_they_were_not_learnt_from() -> None:
+async def test_calibration_lowers_the_error_for_other_learners() -> None:
     reactions = [
         a_reaction(f"l{n}", credential, time, rating)
         for n in range(80)

@@ -1,4 +1,4 @@
-"""Which answers are shown and which are graded."""
+"""The choice of the shown and the graded answers."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -38,13 +38,13 @@ def test_rubrics_with_other_examples_have_other_versions() -> None:
 
 
 @pytest.mark.parametrize("shown", [1, 5])
-def test_a_split_grades_what_it_does_not_show(shown: int) -> None:
+def test_a_split_grades_only_answers_that_it_does_not_show(shown: int) -> None:
     for each in questions(an_item(*ANSWERS), Protocol(shown=shown, splits=3)):
         assert len(each.essay.labelled) == shown
         assert each.essay.text not in {answer.text for answer in each.essay.labelled}
 
 
-def test_essays_of_all_splits_can_be_told_apart() -> None:
+def test_essays_of_all_splits_have_different_ids() -> None:
     asked = list(questions(an_item(*ANSWERS), SPLIT))
 
     assert len({each.essay.snapshot_id for each in asked}) == len(asked)

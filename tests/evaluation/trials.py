@@ -1,4 +1,4 @@
-"""Which labelled answers a grader is shown and which it is asked about."""
+"""Choose which labelled answers a grader sees and which it grades."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ from tests.evaluation.agreement import Judged
 from tests.evaluation.labelled_sets import LabelledItem
 
 ALL_OTHERS: Final = "all"
-"""Leave-one-out: every answer is graded once, by all the others."""
+"""Leave-one-out: every answer is graded once, with all other answers shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How many labelled answers of its item a grader is shown; None is all but the one that it grades.
+    """`shown` is the number of labelled answers of the item that a grader sees; None means all but the graded one.
 
-    `splits` are random choices of them with the seeds 0, 1, ...; leave-one-out needs one. At most `graded` answers of
-    an item are asked about in each.
+    `splits` is the number of random choices with the seeds 0, 1, ...; leave-one-out needs one. At most `graded` answers
+    of an item are graded in each.
     """
 
     shown: int | None
@@ -38,7 +38,7 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """An answer (by its place in the item) to grade in a trial, and its essay."""
+    """An answer to grade in a trial, by its index in the item, and its essay."""
 
     item: LabelledItem
     trial: int
@@ -62,7 +62,7 @@ class Question:
 
 
 def questions(item: LabelledItem, protocol: Protocol) -> Iterator[Question]:
-    """Everything to grade of an item; nothing where it has no more answers than are to be shown."""
+    """Yield everything to grade of an item; nothing if it has no more than `shown` answers."""
     count = len(item.answers)
     if protocol.shown is None:
         for place in _order(count, 0)[: protocol.graded]:
@@ -103,7 +103,7 @@ def _essay(item: LabelledItem, known: tuple[Anchor, ...], text: str, snapshot_id
 
 
 def _levels(rubric: EssayRubric, levels: Mapping[str, str]) -> tuple[int, ...]:
-    """Indices from 0, in the rubric's order of criteria; none where nothing was rated."""
+    """Return indices from 0 in the rubric's order of criteria; empty without ratings."""
     if not levels:
         return ()
     return tuple(

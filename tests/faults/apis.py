@@ -1,4 +1,4 @@
-"""Some API processes on one database and one Temporal, as behind a load balancer; nobody works on what they start."""
+"""Several API processes on one database and one Temporal, as behind a load balancer, without a worker."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.deployment import START_TIMEOUT_S, Deployment, Server
 
 
 class Apis(Startable):
-    """`ports` are those of the processes, in the order of `servers`."""
+    """API processes; `ports` has their ports in the order of `servers`."""
 
     def __init__(self, directory: Path, database_url: str, count: int, more: Mapping[str, str] | None = None) -> None:
         self._rest = Deployment(directory, database_url, UNLIMITED | dict(more or {}))
@@ -35,7 +35,7 @@ class Apis(Startable):
         self._rest.stop()
 
     def wait(self, place: int) -> None:
-        """Until the process serves."""
+        """Wait until the process is ready."""
         process = self.servers[place].process
         assert process is not None
         process.wait_until(serves(self.ports[place], request_bytes("GET", "/readyz")), timeout_s=START_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""`python -m tests.faults.client_process ADDRESS`: holds a Temporal client and a worker until SIGTERM, then leaves."""
+"""`python -m tests.faults.client_process ADDRESS`: run a Temporal client and a worker until SIGTERM, then exit."""
 
 import asyncio
 import signal

@@ -1,6 +1,6 @@
-"""Hooks of Schemathesis: half of the ids that it makes up name something, and nobody changes the accounts of the runs.
+"""Schemathesis hooks: use existing ids in half of the requests, and protect the accounts of the test run.
 
-KNOWN_IDS in the environment is a JSON object: the name of a parameter or a field, and the ids that there are.
+KNOWN_IDS in the environment is a JSON object that maps the name of a parameter or field to the existing ids.
 """
 
 import json
@@ -11,17 +11,17 @@ from uuid import UUID
 import schemathesis
 
 KNOWN: dict[str, list[str]] = json.loads(os.environ["KNOWN_IDS"])
-NOBODY = str(UUID(int=0))
+UNKNOWN_USER = str(UUID(int=0))
 
 
 @schemathesis.hook
 def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # by name
     path = case.path_parameters
-    if case.meta is None or case.meta.phase.name.value != "stateful":  # whose ids come from answers
+    if case.meta is None or case.meta.phase.name.value != "stateful":  # stateful ids come from responses
         for values in (path, case.query, case.body):
             _name_something(values)
     if case.method in {"PATCH", "DELETE"} and path.get("user_id") in KNOWN["user_id"]:
-        path["user_id"] = NOBODY
+        path["user_id"] = UNKNOWN_USER
 
 
 def _name_something(values: object) -> None:

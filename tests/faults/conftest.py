@@ -1,6 +1,6 @@
-"""A PostgreSQL server that may be killed, and deployments on copies of one furnished database.
+"""Provide a PostgreSQL server that a test may kill, and deployments on copies of one seeded database.
 
-Furnishing takes a model and some twenty seconds, so it is done once; who kills the server starts it again.
+Seeding needs a model and takes about twenty seconds, so it happens once. A test that kills the server restarts it.
 """
 
 from collections.abc import Iterator
@@ -11,23 +11,25 @@ import pytest
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from tests.support.databases import Databases
-from tests.support.deployment import Deployment, furnished
+from tests.support.deployment import Deployment, seeded_database
 from tests.support.model_server import ModelServer
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """Durable: what was acknowledged must survive its kill."""
+    """A durable server: acknowledged writes must survive its kill."""
     with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), free_port()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def template(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Databases, str]]:
-    """The server's databases, and the name of the one that is copied."""
+def seeded_template(
+    postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Databases, str]]:
+    """The server's databases and the name of the seeded one, which tests copy."""
     databases = Databases(postgres.url)
     databases.make_template()
-    with furnished(databases, "furnished", tmp_path_factory.mktemp("template")) as url:
+    with seeded_database(databases, "seeded", tmp_path_factory.mktemp("template")) as url:
         yield databases, url.rpartition("/")[2]
 
 
@@ -39,12 +41,14 @@ def provider() -> Iterator[ModelServer]:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """What deployments are set with beside the usual; for a module to override."""
+    """Environment variables in addition to the default ones. Test modules override this fixture."""
     return {}
 
 
 @pytest.fixture
-def deployment(template: tuple[Databases, str], tmp_path: Path, environment: dict[str, str]) -> Iterator[Deployment]:
-    databases, name = template
+def deployment(
+    seeded_template: tuple[Databases, str], tmp_path: Path, environment: dict[str, str]
+) -> Iterator[Deployment]:
+    databases, name = seeded_template
     with databases.new("faults", name) as url, Deployment(tmp_path, url, environment) as deployment:
         yield deployment

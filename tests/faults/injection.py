@@ -1,4 +1,4 @@
-"""Striking at an exact moment, and what must hold afterwards."""
+"""Stop a program at an exact database write, and check the invariants afterwards."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Final, LiteralString, Self
 import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from tests.support.attempts import MARKER, Attempt
 from tests.support.deployment import PASSWORD, STUDENT, Deployment, eventually, libpq, stored
+from tests.support.student_client import MARKER, Attempt
 
 GATE = 7319
 """The advisory lock that a closed gate holds."""
@@ -16,9 +16,9 @@ GATE = 7319
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A change of a table's rows: `event` is INSERT or UPDATE, `condition` speaks of OLD and NEW.
+    """A change of a table's rows: `event` is INSERT or UPDATE; `condition` is SQL on OLD and NEW.
 
-    `assessment` leaves those of all others alone.
+    With `assessment`, only rows of that assessment match.
     """
 
     name: LiteralString
@@ -33,21 +33,21 @@ class Moment:
         return SQL(self.condition) + one
 
 
-def closing(step: LiteralString, assessment: str | None = None) -> Moment:
-    """A job of the step is about to be closed with its output."""
+def storing_output(step: LiteralString, assessment: str | None = None) -> Moment:
+    """Match the UPDATE that stores the output of a step's job."""
     condition: LiteralString = f"NEW.job_type = '{step}' AND NEW.status = 'succeeded' AND OLD.status <> 'succeeded'"
-    return Moment(f"closing_{step}", "UPDATE", "async_jobs", condition, assessment)
+    return Moment(f"storing_{step}", "UPDATE", "async_jobs", condition, assessment)
 
 
-CLAIMING_AN_ANSWER: Final = Moment("claiming", "INSERT", "model_answers", "NEW.status = 'intended'")
-KEEPING_AN_ANSWER: Final = Moment("keeping", "UPDATE", "model_answers", "NEW.status = 'answered'")
+RESERVING_A_CALL: Final = Moment("reserving", "INSERT", "model_answers", "NEW.status = 'intended'")
+STORING_A_REPLY: Final = Moment("storing", "UPDATE", "model_answers", "NEW.status = 'answered'")
 
 
 class Gate:
-    """Inside the block whoever comes to the moment waits, with its transaction open.
+    """Block every program that makes the change, with its transaction open, until the end of the block.
 
-    The wait is PostgreSQL's own: a trigger wants a lock that the gate holds. So the moment is exact, and the program
-    under test knows nothing of it.
+    A trigger in PostgreSQL waits for an advisory lock that the gate holds. This makes the moment exact, and the program
+    under test needs no hook.
     """
 
     def __init__(self, deployment: Deployment, moment: Moment) -> None:
@@ -72,16 +72,20 @@ class Gate:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the session, and with it the lock; the server may be dead by then."""
+        """Close the session, which releases the lock. The server may already be dead."""
         self._connection.close()
 
-    def wait_for_somebody(self, number: int = 1) -> None:
+    def wait_for_waiters(self, number: int = 1) -> None:
         query = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
         eventually(lambda: len(self._connection.execute(query, [GATE]).fetchall()) >= number)
 
 
 def assert_done_once(deployment: Deployment, attempts: Iterable[Attempt], *, revisions: int = 1) -> None:
-    """Invariants L, S and A: completed, one score an item, each revision once, one audit row a transition, no leak."""
+    """Check invariants L, S and A.
+
+    Each assessment is completed, with one score per item, each revision once and one audit row per transition. No log
+    and no history contains private data.
+    """
     assert _leaks(deployment) == []
     transitions = ["claimed", "completed", "started", "submitted", *["updated"] * (revisions > 1)]
     for attempt in attempts:
@@ -97,7 +101,7 @@ def assert_done_once(deployment: Deployment, attempts: Iterable[Attempt], *, rev
 
 
 def _leaks(deployment: Deployment) -> list[tuple[str, str]]:
-    """Where a student's words, address or password ended up, out of every log and all that Temporal keeps."""
+    """Return each log, and Temporal's database, that contains an answer, email address or password of a student."""
     kept = {path.name: path.read_bytes() for path in deployment.logs.iterdir()}
     kept["temporal's database"] = stored(deployment.temporal_file)
     secrets = (MARKER, STUDENT, PASSWORD)

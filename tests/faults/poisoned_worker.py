@@ -1,4 +1,4 @@
-"""`python -m tests.faults.poisoned_worker`: the real worker with a grader that some texts crash, hang or exhaust."""
+"""`python -m tests.faults.poisoned_worker`: a worker whose grader crashes, hangs or exhausts memory on some texts."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from typing import Final
 from domain.grading.ports import TextAnalysis
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
-from tests.benchmarks.modelless_worker import stand_ins
+from tests.benchmarks.modelless_worker import fake_models
 from tests.support.fakes import FakeEssayGrader
 from worker import serve
 from workflows.engine.models import Models
@@ -25,7 +25,7 @@ HANG: Final = "poison-that-never-ends"
 MEMORY: Final = "poison-that-takes-all-memory"
 
 STEP_S: Final = 10
-"""In the place of a minute, so that a hanging step is noticed sooner."""
+"""The step's timeout, instead of a minute, so that a hanging step fails sooner."""
 
 
 class PoisonedGrader(FakeEssayGrader):
@@ -41,7 +41,7 @@ class PoisonedGrader(FakeEssayGrader):
 
 
 async def poisoned(stores: VectorStores, running: AsyncExitStack, analysis: TextAnalysis) -> Models:
-    return replace(await stand_ins(stores, running, analysis), grader=PoisonedGrader())
+    return replace(await fake_models(stores, running, analysis), grader=PoisonedGrader())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A partner that tests in other processes' sight can hold up, refuse and ask what it was sent."""
+"""A partner's webhook endpoint that records requests and that a test can delay or make fail."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,9 +10,9 @@ from tests.support.deployment import START_TIMEOUT_S
 
 
 class Recorder(Startable):
-    """A partner in a thread: keeps every request, and answers what `codes` holds for an event, `otherwise` after that.
+    """A webhook endpoint in a thread. It responds to an event with its next code in `codes`, then with `otherwise`.
 
-    While `held` is clear, answers wait.
+    Responses wait while `held` is clear.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Recorder(Startable):
 
         self._server = ThreadingHTTPServer((HOST, 0), Handler)
         self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a killed worker hangs up
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a killed worker closes the connection
         self.url = f"http://{HOST}:{self._server.server_port}/hooks"
 
     def start(self) -> None:
@@ -51,5 +51,5 @@ class Recorder(Startable):
         self._server.server_close()
 
     def count(self, event_id: UUID) -> int:
-        """How often it arrived."""
+        """Return how often the event arrived."""
         return sum(headers["webhook-id"] == str(event_id) for headers, _ in self.requests)

@@ -1,4 +1,4 @@
-"""Bringing a database back to where it was, with nobody at work on it."""
+"""Restore a database to an earlier state while no process uses it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from tests.support.deployment import Deployment
 
 
 @contextmanager
-def away(deployment: Deployment) -> Iterator[None]:
-    """Without API and workers, as while a dump is restored."""
+def without_processes(deployment: Deployment) -> Iterator[None]:
+    """Stop the API and the worker for the block, as during a restore."""
     deployment.api.stop()
     deployment.worker.stop()
     yield
@@ -20,6 +20,6 @@ def away(deployment: Deployment) -> Iterator[None]:
 
 
 def copy(databases: Databases, source: str, target: str) -> None:
-    """What a dump and its restore come to."""
+    """Replace `target` with a copy of `source`, which has the effect of a dump and a restore."""
     databases.run(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(target)))
     databases.run(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(target), Identifier(source)))

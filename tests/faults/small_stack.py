@@ -1,4 +1,4 @@
-"""`python -m tests.faults.small_stack DIRECTORY [SCRIPT]`: the real servers and one shell program as a stack."""
+"""`python -m tests.faults.small_stack DIRECTORY [SCRIPT]`: run the real servers and one shell program as a stack."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two API processes are killed again and again under load: what they acknowledged is there, once, and is said again."""
+"""Two API processes are killed repeatedly under load: every acknowledged request is stored once and can be replayed."""
 
 import asyncio
 import random
@@ -26,10 +26,10 @@ from tests.benchmarks.connections import Answer, Connection, request_bytes
 from tests.benchmarks.workload import Student
 from tests.faults.apis import Apis
 from tests.support.answers import response_to
-from tests.support.attempts import ESSAY
 from tests.support.builders import ROLE_ID, a_result, an_assessment, some_credentials
 from tests.support.databases import Databases, settings_of
 from tests.support.deployment import libpq
+from tests.support.student_client import ESSAY
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -38,12 +38,12 @@ CLIENTS = 8
 ANSWER_WITHIN_S = 60
 BETWEEN_RETRIES_S = 0.03
 STORM = 7319
-"""Seeds the moments and the victims."""
+"""The seed of the moments and the victims."""
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What clients were told, by their idempotency keys; `broken` counts requests that a kill left without answer."""
+    """The responses by idempotency key; `broken` counts requests without a response because of a kill."""
 
     answers: dict[str, Answer] = field(default_factory=dict)
     feedback: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Ledger:
 
 @dataclass(slots=True)
 class Client:
-    """Sends everything with a key until it is acknowledged, and half of it once more."""
+    """A client that sends each request with a key until it is acknowledged, and repeats half of the requests."""
 
     ports: list[int]
     ledger: Ledger
@@ -99,7 +99,7 @@ class Client:
 
 @dataclass(slots=True)
 class Storm:
-    """Clients that work until `over`; every one gives feedback and takes an assessment, in turns."""
+    """Clients that work until `over` is set. Each one alternates between feedback and an assessment."""
 
     apis: Apis
     database_url: str
@@ -139,8 +139,10 @@ class Storm:
         return Client(self.apis.ports, self.ledger, tokens.issue(principal), choice)
 
 
-def test_what_was_acknowledged_between_20_kills_is_there_once(template: tuple[Databases, str], tmp_path: Path) -> None:
-    databases, name = template
+def test_acknowledged_requests_are_stored_once_despite_kills(
+    seeded_template: tuple[Databases, str], tmp_path: Path
+) -> None:
+    databases, name = seeded_template
     with databases.new("storm", name) as url, Apis(tmp_path, url, 2) as apis:
         storm = Storm(apis, url)
         with ThreadPoolExecutor(1) as thread:
@@ -165,7 +167,7 @@ def test_what_was_acknowledged_between_20_kills_is_there_once(template: tuple[Da
 
 
 def _strike(apis: Apis) -> None:
-    """From the thread that started the processes: on Linux a child dies with the one that did."""
+    """Kill and restart the processes, on the thread that started them: on Linux they die with it."""
     moments = random.Random(STORM)
     for _ in range(KILLS):
         victim = moments.randrange(len(apis.servers))
@@ -178,7 +180,7 @@ def _strike(apis: Apis) -> None:
 
 
 async def _with_results(url: str, students: list[Student]) -> list[tuple[Student, UUID]]:
-    """Each with the recommendation of a completed assessment."""
+    """Complete an assessment per student and return the ids of the recommendations."""
     engine = create_engine(settings_of(url))
     made = sessions(engine)
     async with made() as session:

@@ -1,4 +1,4 @@
-"""More clients than the API has places: each of them gets an answer, and a busy one says when to come again."""
+"""With more clients than the API accepts, every client gets a response; an overloaded API sends `Retry-After`."""
 
 import asyncio
 from collections import Counter
@@ -13,21 +13,23 @@ from domain.ids import derived_id
 from tests.benchmarks import workload
 from tests.benchmarks.connections import Answer, Connection, request_bytes
 from tests.faults.apis import Apis
-from tests.support.attempts import ROLES
 from tests.support.databases import Databases
+from tests.support.student_client import ROLES
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 CONNECTIONS = 500
 REQUESTS = 4
-"""By each connection, one after the other."""
+"""Send requests one after the other on each connection."""
 WITHIN_S = 120
 ROLE = {"role_id": str(derived_id("role", ROLES[0]))}
 
 
 @pytest.mark.parametrize("places", [500, 40])
-def test_each_of_500_connections_is_answered(places: int, template: tuple[Databases, str], tmp_path: Path) -> None:
-    databases, name = template
+def test_each_of_500_connections_is_answered(
+    places: int, seeded_template: tuple[Databases, str], tmp_path: Path
+) -> None:
+    databases, name = seeded_template
     with (
         databases.new("overload", name) as url,
         Apis(tmp_path, url, 1, {"API_MAX_REQUESTS": str(places)}) as apis,
@@ -48,7 +50,7 @@ def test_each_of_500_connections_is_answered(places: int, template: tuple[Databa
 
 
 async def _all_at_once(port: int, tokens: list[str]) -> list[Answer]:
-    """All connections are open before the first of them sends."""
+    """Send requests after all connections are open."""
     connections = [await Connection.open(port) for _ in tokens]
 
     async def converse(connection: Connection, token: str) -> list[Answer]:

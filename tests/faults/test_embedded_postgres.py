@@ -1,4 +1,4 @@
-"""PostgreSQL on the same data after it was killed in every way."""
+"""The embedded PostgreSQL recovers its data after every kind of kill."""
 
 import signal
 import subprocess
@@ -25,7 +25,7 @@ def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 
 
 def _run(server: EmbeddedPostgres, statement: str) -> int:
-    """How many rows the statement touched or found."""
+    """Return how many rows the statement changed or found."""
     with psycopg.connect(server.url.replace("+psycopg", "")) as connection:
         return connection.execute(statement).rowcount
 
@@ -44,7 +44,7 @@ def test_a_committed_row_survives_a_kill_of_every_process(server: EmbeddedPostgr
     assert _run(server, "SELECT * FROM kept") == 1
 
 
-def test_a_pid_file_that_names_another_living_process_does_not_hinder(server: EmbeddedPostgres) -> None:
+def test_a_pid_file_with_another_processs_id_is_ignored(server: EmbeddedPostgres) -> None:
     pid_file = server.data_dir / "cluster" / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
     _kill(server)
@@ -58,7 +58,7 @@ def test_a_pid_file_that_names_another_living_process_does_not_hinder(server: Em
     assert _run(server, "SELECT * FROM kept") == 1
 
 
-def test_a_server_that_still_runs_on_the_data_gives_way(server: EmbeddedPostgres) -> None:
+def test_a_server_that_still_uses_the_data_is_stopped(server: EmbeddedPostgres) -> None:
     first = server.process
     assert first is not None
 

@@ -1,14 +1,14 @@
-"""OpenAI embeds the catalogue: until it has, and whenever it hangs, MiniLM searches, and results heal by themselves."""
+"""OpenAI embeds the catalogue. MiniLM replaces it until it is done and while it hangs; later, the results heal."""
 
 from decimal import Decimal
 
 import pytest
 
 from tests.faults.injection import assert_done_once
-from tests.support import model_plays, model_server
-from tests.support.attempts import ROLES, Attempt
+from tests.support import fake_completions, model_server
 from tests.support.deployment import Deployment, eventually
 from tests.support.model_server import ModelServer
+from tests.support.student_client import ROLES, Attempt
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -17,7 +17,7 @@ FALLBACK = "embedder_fallback"
 
 @pytest.fixture
 def environment(provider: ModelServer) -> dict[str, str]:
-    """MiniLM has embedded its catalogue, and OpenAI is to do it from now on."""
+    """MiniLM has embedded the catalogue; OpenAI is configured as the new provider."""
     return {
         "EMBEDDING_PROVIDER": "openai",
         "ESSAY_GRADER": "local",
@@ -32,7 +32,7 @@ def fell_back(attempt: Attempt) -> bool:
 
 
 def unembedded(deployment: Deployment) -> int:
-    """How many credentials OpenAI has still to embed."""
+    """Return how many credentials OpenAI has not embedded yet."""
     query = (
         "SELECT (SELECT count(*) FROM credential_catalog WHERE active)"
         " - (SELECT count(*) FROM embedding_artifacts WHERE provider = 'openai')"
@@ -41,7 +41,7 @@ def unembedded(deployment: Deployment) -> int:
 
 
 def searched_by(deployment: Deployment, attempt: Attempt) -> set[str]:
-    """Whose vectors found the result's evidence."""
+    """Return the providers of the vectors that found the result's evidence."""
     query = (
         "SELECT DISTINCT provider FROM rag_traces JOIN embedding_artifacts AS artifact"
         " ON artifact.id = embedding_artifact_id JOIN recommendations AS recommendation"
@@ -51,13 +51,13 @@ def searched_by(deployment: Deployment, attempt: Attempt) -> set[str]:
 
 
 def paid(deployment: Deployment) -> tuple[int, Decimal]:
-    """The tokens and cents in the ledger."""
+    """Return the tokens and cents in the ledger."""
     query = "SELECT coalesce(sum(value), 0) FROM metric_snapshots WHERE metric_type = %s"
     [(tokens,)], [(cents,)] = (deployment.rows(query, name) for name in ("embedding_tokens", "embedding_cost_cents"))
     return int(tokens), Decimal(cents)
 
 
-def test_no_result_waits_for_openai_and_all_of_them_heal(deployment: Deployment, provider: ModelServer) -> None:
+def test_results_fall_back_to_minilm_and_heal_with_openai(deployment: Deployment, provider: ModelServer) -> None:
     first, second = (Attempt.start(deployment.log_in(), role) for role in ROLES[:2])
     first.submit()
     before_it_is_embedded = fell_back(first)
@@ -65,7 +65,7 @@ def test_no_result_waits_for_openai_and_all_of_them_heal(deployment: Deployment,
     texts = [text for asked in provider.asked for text in asked.json["input"]]
     tokens = sum(len(text.split()) for text in texts)
     spent = paid(deployment)
-    provider.vectors = lambda _: model_plays.HANG
+    provider.vectors = lambda _: fake_completions.HANG
     second.submit()
     while_it_hangs = fell_back(second)
     by_the_standby = searched_by(deployment, second)

@@ -1,4 +1,4 @@
-"""The proof of an erasure: what somebody wrote is found nowhere, also after the database was restored."""
+"""After an erasure, no data of the user can be found, even after the database was restored."""
 
 import json
 import sys
@@ -15,13 +15,13 @@ import pytest
 from deploy.local.process import Program, run_to_end
 from deploy.local.settings import CHECKOUT
 from persistence.erasure_list import FileErasureList
-from tests.faults.injection import Gate, closing
-from tests.faults.restores import away, copy
+from tests.faults.injection import Gate, storing_output
+from tests.faults.restores import copy, without_processes
 from tests.support import answers
-from tests.support.attempts import Attempt
 from tests.support.databases import Databases
 from tests.support.deployment import ADMIN, ADVISOR, START_TIMEOUT_S, Deployment, eventually, libpq, stored
 from tests.support.markers import forms, found_in, tables_with
+from tests.support.student_client import Attempt
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -50,7 +50,7 @@ ESSAY = " ".join(
 
 @dataclass(frozen=True)
 class Leaver:
-    """Somebody who has written all that a person can write."""
+    """A user who has filled in every field that a user can write."""
 
     id: str
     http: httpx.Client
@@ -62,7 +62,7 @@ def key(name: str) -> dict[str, str]:
 
 
 def leaver(deployment: Deployment) -> Leaver:
-    """An account of the demo organization, with an assessment that is under way."""
+    """Create an account of the demo organization and start an assessment."""
     admin = deployment.log_in(ADMIN)
     account = {"email": EMAIL, "password": PASSWORD, "role": "student"}
     made = admin.post("/users", json=account, headers={"Idempotency-Key": uuid4().hex})
@@ -90,7 +90,7 @@ def hand_in(person: Leaver) -> None:
 
 
 def react(person: Leaver, deployment: Deployment) -> None:
-    """The learner says something about the result, and an advisor about an essay."""
+    """Send the learner's feedback on the result and an advisor's review of an essay."""
     result = person.attempt.result()
     feedback = {"relevance_score": 4, "acceptance_status": "accepted", "comments": MARKERS["feedback"]}
     given = person.http.post(
@@ -117,7 +117,7 @@ def is_erased(deployment: Deployment, person: Leaver) -> Callable[[], bool]:
 
 
 def assert_nowhere(deployment: Deployment, person: Leaver) -> None:
-    """In no table, no history, no log; the list holds an id."""
+    """Check that no table, history or log contains a marker, and that the erasure list contains the user's id only."""
     eventually(is_erased(deployment, person))
     assert tables_with(deployment.environment["DATABASE_URL"], list(MARKERS.values())) == {}
     assert histories_with(deployment) == {}
@@ -131,7 +131,7 @@ def assert_nowhere(deployment: Deployment, person: Leaver) -> None:
 
 
 def histories_with(deployment: Deployment) -> dict[str, list[str]]:
-    """The markers by run, in its history as JSON, payloads in base64 among it, and in its description."""
+    """Return the markers by run: in its description, and in its history as JSON with payloads in base64."""
     listed: Any = deployment.temporal_command("workflow", "list", "--limit", "1000")
     found = {}
     for each in listed:
@@ -153,10 +153,10 @@ def reapply(deployment: Deployment) -> None:
     run_to_end(program, timeout_s=START_TIMEOUT_S)
 
 
-def test_nothing_of_a_person_is_found_after_their_erasure_and_after_a_restore(
-    deployment: Deployment, template: tuple[Databases, str]
+def test_no_data_of_an_erased_user_is_found_even_after_a_restore(
+    deployment: Deployment, seeded_template: tuple[Databases, str]
 ) -> None:
-    databases, url = template[0], deployment.environment["DATABASE_URL"]
+    databases, url = seeded_template[0], deployment.environment["DATABASE_URL"]
     name, dump = url.rpartition("/")[2], f"dump_{uuid4().hex}"
     person = leaver(deployment)
     hand_in(person)
@@ -164,31 +164,31 @@ def test_nothing_of_a_person_is_found_after_their_erasure_and_after_a_restore(
     there = tables_with(url, list(MARKERS.values()))
     assert {marker for found in there.values() for marker in found} == {*MARKERS.values()} - {PASSWORD}
 
-    with away(deployment):
+    with without_processes(deployment):
         copy(databases, name, dump)
     erase(deployment, person)
     assert_nowhere(deployment, person)
 
-    with away(deployment):
+    with without_processes(deployment):
         copy(databases, dump, name)
         assert tables_with(url, list(MARKERS.values())) == there
         reapply(deployment)
     assert_nowhere(deployment, person)
 
 
-def test_an_erasure_while_the_result_is_being_made_leaves_nothing(deployment: Deployment) -> None:
+def test_an_erasure_during_processing_leaves_no_data(deployment: Deployment) -> None:
     person = leaver(deployment)
     with ThreadPoolExecutor(1) as threads:
-        with Gate(deployment, closing("retrieve_evidence")) as gate:
+        with Gate(deployment, storing_output("retrieve_evidence")) as gate:
             hand_in(person)
-            gate.wait_for_somebody()
-            # The step's transaction holds the person's row, so the request to erase has to wait for it.
+            gate.wait_for_waiters()
+            # The step's transaction locks the user's row, so the erasure request waits.
             erasing = threads.submit(erase, deployment, person)
         erasing.result()
     assert_nowhere(deployment, person)
 
 
-def test_an_erasure_goes_on_after_every_process_was_killed(deployment: Deployment) -> None:
+def test_an_erasure_completes_after_every_process_was_killed(deployment: Deployment) -> None:
     person = leaver(deployment)
     hand_in(person)
     person.attempt.result()

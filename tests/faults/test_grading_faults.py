@@ -1,4 +1,4 @@
-"""Essays that a language model grades: no answer is bought twice, and a provider's faults delay nobody for ever."""
+"""A language model grades essays: no completion is paid for twice, and provider faults block no result."""
 
 from contextlib import ExitStack
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from domain.grading.scores import DegradedReason
-from tests.faults.injection import CLAIMING_AN_ANSWER, KEEPING_AN_ANSWER, Gate, Moment, closing
-from tests.support import model_plays, model_server
-from tests.support.attempts import ROLES, Attempt
+from tests.faults.injection import RESERVING_A_CALL, STORING_A_REPLY, Gate, Moment, storing_output
+from tests.support import fake_completions, model_server
 from tests.support.deployment import ADVISOR, CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
 from tests.support.model_server import ModelServer
+from tests.support.student_client import ROLES, Attempt
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 CRASHED_ESSAYS = 100
 TIMEOUT_S = 4
-"""Of a call. Its claim lasts 5 s longer, and that is how long a killed worker's call is waited for."""
+"""The timeout of a call. Its reservation lasts 5 s longer; a killed worker's call blocks the essay that long."""
 CIRCUIT_THRESHOLD = 5
 
 
@@ -32,7 +32,7 @@ def environment(provider: ModelServer) -> dict[str, str]:
 
 
 def handed_in(deployment: Deployment, number: int) -> list[Attempt]:
-    """Attempts with two essays each, by all students at all roles in turn."""
+    """Submit attempts with two essays each, for all students and roles in turn."""
     people = [deployment.log_in(email) for email in (STUDENT, *CLASSMATES)]
     attempts = []
     for place in range(number):
@@ -43,7 +43,7 @@ def handed_in(deployment: Deployment, number: int) -> list[Attempt]:
 
 
 def in_flight(deployment: Deployment) -> int:
-    """Calls that were claimed and have no answer yet."""
+    """Return the number of reserved calls without a reply."""
     return int(deployment.rows("SELECT count(*) FROM model_answers WHERE status = 'intended'")[0][0])
 
 
@@ -51,25 +51,25 @@ def healed(attempt: Attempt) -> dict[str, Any]:
     return eventually(lambda: attempt.result() if attempt.result()["revision"] > 1 else {})
 
 
-def test_a_worker_killed_anywhere_around_the_calls_buys_no_answer_twice(
+def test_a_worker_killed_around_a_call_pays_for_no_completion_twice(
     deployment: Deployment, provider: ModelServer
 ) -> None:
-    """Killed before the call, with the reply in hand, with the reply stored but no score, and with the score stored."""
+    """Kill before the call, after the reply, after storing the reply without a score, and after storing the score."""
     attempts = handed_in(deployment, 1)
     per_attempt = len([each for each in attempts[0].questions if each["answer_format"]["kind"] == "text"])
-    moments: tuple[Moment, ...] = (CLAIMING_AN_ANSWER, KEEPING_AN_ANSWER, closing("score_essay"))
+    moments: tuple[Moment, ...] = (RESERVING_A_CALL, STORING_A_REPLY, storing_output("score_essay"))
     lost = 0
     for moment in moments:
         with Gate(deployment, moment) as gate:
             attempts += handed_in(deployment, CRASHED_ESSAYS // per_attempt // 4)
-            gate.wait_for_somebody()
+            gate.wait_for_waiters()
             lost += in_flight(deployment)
             deployment.worker.kill()
         deployment.start_worker()
     with ExitStack() as until_killed:
-        with Gate(deployment, closing("score_essay")) as gate:
+        with Gate(deployment, storing_output("score_essay")) as gate:
             attempts += handed_in(deployment, CRASHED_ESSAYS // per_attempt - len(attempts))
-            gate.wait_for_somebody()
+            gate.wait_for_waiters()
             until_killed.enter_context(frozen(deployment.temporal.process))
         eventually(
             lambda: deployment.rows(
@@ -91,12 +91,12 @@ def test_a_worker_killed_anywhere_around_the_calls_buys_no_answer_twice(
     assert essays == CRASHED_ESSAYS
     assert [result["degraded"] for result in results] == [False] * len(attempts)
     assert len({snapshot for snapshot, _ in scores}) == len(scores) == essays
-    assert {model for _, model in scores} == {model_plays.MODEL}
+    assert {model for _, model in scores} == {fake_completions.MODEL}
     assert len(answers) == essays
     assert len(provider.asked) <= essays + lost
 
 
-def test_a_provider_that_refuses_connections_degrades_and_its_return_heals_without_a_hand(
+def test_results_degrade_without_the_provider_and_heal_when_it_recovers(
     deployment: Deployment, provider: ModelServer
 ) -> None:
     provider.refuse_connections()
@@ -111,10 +111,10 @@ def test_a_provider_that_refuses_connections_degrades_and_its_return_heals_witho
     assert deployment.rows("SELECT healing FROM assessments WHERE id = %s", attempt.id) == [("none",)]
 
 
-def test_a_provider_that_hangs_is_asked_twice_and_not_at_all_while_its_circuit_is_open(
+def test_a_hanging_provider_gets_two_attempts_and_none_while_its_circuit_is_open(
     deployment: Deployment, provider: ModelServer
 ) -> None:
-    provider.rule = lambda _: model_plays.HANG
+    provider.rule = lambda _: fake_completions.HANG
     first = handed_in(deployment, 3)
     for attempt in first:
         assert attempt.result()["degraded_reasons"] == [DegradedReason.ESSAY_GRADER_LOCAL]
@@ -129,10 +129,10 @@ def test_a_provider_that_hangs_is_asked_twice_and_not_at_all_while_its_circuit_i
     assert len(provider.asked) - asked <= 1  # at most a probe
 
 
-def test_a_key_that_was_wrong_is_told_apart_and_a_retry_after_the_fix_heals(
+def test_a_wrong_key_has_its_own_reason_and_a_retry_after_the_fix_heals(
     deployment: Deployment, provider: ModelServer
 ) -> None:
-    provider.rule = lambda _: model_plays.WRONG_KEY
+    provider.rule = lambda _: fake_completions.WRONG_KEY
     [attempt] = handed_in(deployment, 1)
     degraded = attempt.result()
     provider.reset()

@@ -1,4 +1,4 @@
-"""Every acknowledged assessment is completed once, whatever is killed on the way and whenever."""
+"""Every acknowledged assessment is completed exactly once, also if a process is killed."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from deploy.local.postgres import EmbeddedPostgres
-from tests.faults.injection import Gate, assert_done_once, closing
-from tests.support.attempts import ROLES, Attempt, response_to
+from tests.faults.injection import Gate, assert_done_once, storing_output
 from tests.support.deployment import CLASSMATES, STUDENT, Deployment, eventually, frozen, kill
+from tests.support.student_client import ROLES, Attempt, response_to
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -18,10 +18,10 @@ STEPS = ("score_rules", "score_essay", "retrieve_evidence", "blend_recommendatio
 CLOSED = "WORKFLOW_EXECUTION_STATUS_COMPLETED"
 
 
-def test_what_was_sent_while_temporal_was_down_runs_after_its_return(deployment: Deployment) -> None:
+def test_a_submission_while_temporal_is_down_runs_after_it_recovers(deployment: Deployment) -> None:
     kill(deployment.temporal.process)
     attempt = Attempt.start(deployment.log_in())
-    eventually(lambda: deployment.readiness()["temporal"] == "down")  # it may be what was seen 2 s ago
+    eventually(lambda: deployment.readiness()["temporal"] == "down")  # readiness is cached for 2 s
     readiness = deployment.readiness()
 
     submitted = attempt.submit()
@@ -39,7 +39,7 @@ def test_an_api_killed_between_commit_and_start_loses_nothing(deployment: Deploy
         submission = threads.submit(attempt.submit)
         eventually(lambda: deployment.status(attempt.id) == "awaiting_async")
         deployment.api.kill()
-        kill(deployment.temporal.process)  # so that what it may have received never counts
+        kill(deployment.temporal.process)  # discards a start that it may have received
         with pytest.raises(httpx.TransportError):
             submission.result()
 
@@ -53,9 +53,9 @@ def test_an_api_killed_between_commit_and_start_loses_nothing(deployment: Deploy
 @pytest.mark.parametrize("step", STEPS)
 def test_a_worker_killed_before_a_step_is_stored_is_replaced_by_the_next(step: str, deployment: Deployment) -> None:
     attempt = Attempt.start(deployment.log_in())
-    with Gate(deployment, closing(step)) as gate:
+    with Gate(deployment, storing_output(step)) as gate:
         attempt.submit()
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         deployment.worker.kill()
 
     deployment.start_worker()
@@ -65,12 +65,12 @@ def test_a_worker_killed_before_a_step_is_stored_is_replaced_by_the_next(step: s
     assert_done_once(deployment, [attempt])
 
 
-def test_a_worker_that_is_told_to_stop_ends_the_step_that_it_has_in_hand(deployment: Deployment) -> None:
+def test_a_worker_finishes_its_current_step_on_sigterm(deployment: Deployment) -> None:
     attempt = Attempt.start(deployment.log_in())
     with ThreadPoolExecutor() as threads:
-        with Gate(deployment, closing("publish_result")) as gate:
+        with Gate(deployment, storing_output("publish_result")) as gate:
             attempt.submit()
-            gate.wait_for_somebody()
+            gate.wait_for_waiters()
             stopped = threads.submit(deployment.worker.stop)
             eventually(lambda: "worker_stopping" in deployment.worker.log.read_text())
         code = stopped.result()
@@ -84,13 +84,13 @@ def test_a_worker_that_is_told_to_stop_ends_the_step_that_it_has_in_hand(deploym
 def test_a_worker_killed_before_it_reports_what_it_published_publishes_once(deployment: Deployment) -> None:
     attempt = Attempt.start(deployment.log_in())
     with ExitStack() as until_killed:
-        with Gate(deployment, closing("publish_result")) as gate:
+        with Gate(deployment, storing_output("publish_result")) as gate:
             attempt.submit()
-            gate.wait_for_somebody()
+            gate.wait_for_waiters()
             until_killed.enter_context(frozen(deployment.temporal.process))
         eventually(lambda: deployment.status(attempt.id) == "completed")
         deployment.worker.kill()
-        kill(deployment.temporal.process)  # so that no report counts that it may have received
+        kill(deployment.temporal.process)  # discards a report that it may have received
     before = attempt.result()
 
     deployment.temporal.start()
@@ -101,11 +101,11 @@ def test_a_worker_killed_before_it_reports_what_it_published_publishes_once(depl
     assert_done_once(deployment, [attempt])
 
 
-def test_postgres_killed_in_mid_run_delays_the_run_only(deployment: Deployment, postgres: EmbeddedPostgres) -> None:
+def test_postgres_killed_during_a_run_only_delays_it(deployment: Deployment, postgres: EmbeddedPostgres) -> None:
     attempt = Attempt.start(deployment.log_in())
-    with Gate(deployment, closing("score_essay")) as gate:
+    with Gate(deployment, storing_output("score_essay")) as gate:
         attempt.submit()
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         kill(postgres.process)
         readiness = deployment.readiness()
         postgres.start()
@@ -115,11 +115,11 @@ def test_postgres_killed_in_mid_run_delays_the_run_only(deployment: Deployment, 
     assert_done_once(deployment, [attempt])
 
 
-def test_temporal_killed_in_mid_run_goes_on_from_its_file(deployment: Deployment) -> None:
+def test_temporal_killed_during_a_run_continues_from_its_file(deployment: Deployment) -> None:
     attempt = Attempt.start(deployment.log_in())
-    with Gate(deployment, closing("score_essay")) as gate:
+    with Gate(deployment, storing_output("score_essay")) as gate:
         attempt.submit()
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         kill(deployment.temporal.process)
 
     deployment.temporal.start()
@@ -129,15 +129,15 @@ def test_temporal_killed_in_mid_run_goes_on_from_its_file(deployment: Deployment
     assert_done_once(deployment, [attempt])
 
 
-def test_without_anything_temporal_knew_every_assessment_goes_on(deployment: Deployment) -> None:
+def test_assessments_complete_after_temporal_lost_all_data(deployment: Deployment) -> None:
     student = deployment.log_in()
     finished, claimed, unclaimed, answering = (Attempt.start(student, role) for role in ROLES[:4])
     finished.submit()
     before = finished.result()
     answering.send([response_to(answering.questions[0])])
-    with Gate(deployment, closing("score_essay")) as gate:
+    with Gate(deployment, storing_output("score_essay")) as gate:
         claimed.submit()
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         deployment.worker.kill()
     unclaimed.submit()
     kill(deployment.temporal.process)
@@ -172,7 +172,7 @@ def test_twenty_assessments_survive_kills_at_random_moments(deployment: Deployme
 
 
 def wait_for_jobs(deployment: Deployment, count: int) -> None:
-    """Returns once this many more jobs are done."""
+    """Return after this many more jobs have succeeded."""
     query = "SELECT count(*) FROM async_jobs WHERE status = 'succeeded'"
     enough = deployment.rows(query)[0][0] + count
     eventually(lambda: deployment.rows(query)[0][0] >= enough)

@@ -1,4 +1,4 @@
-"""An input that crashes, hangs or exhausts its step: that item goes to a person, and nobody else waits for it."""
+"""An answer crashes, hangs or exhausts its step: a person grades that item, and all other results are published."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +11,9 @@ import pytest
 from domain.grading.scores import DegradedReason
 from tests.faults.poisoned_worker import CRASH, HANG, MEMORY
 from tests.support.answers import response_to
-from tests.support.attempts import ESSAY, ROLES, Attempt
 from tests.support.databases import Databases
 from tests.support.deployment import CLASSMATES, STUDENT, Deployment, Server
+from tests.support.student_client import ESSAY, ROLES, Attempt
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -24,14 +24,14 @@ Found = TypeVar("Found")
 
 
 class Supervised(Deployment):
-    """Starts its worker again when that has crashed, as every way to deploy does."""
+    """A deployment that restarts a crashed worker, as every deployment platform does."""
 
     def __init__(self, directory: Path, database_url: str, more: dict[str, str]) -> None:
         super().__init__(directory, database_url, more)
         self.worker = Server("worker", ("-m", "tests.faults.poisoned_worker"), self.environment, self.logs)
 
     def until(self, look: Callable[[], Found]) -> Found:
-        """The first true value that `look` returns."""
+        """Call `look` until it returns a true value; restart the worker when it has crashed."""
         deadline = time.monotonic() + WITHIN_S
         while not (found := look()):
             assert time.monotonic() < deadline
@@ -42,15 +42,15 @@ class Supervised(Deployment):
 
 
 @pytest.fixture
-def deployment(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Supervised]:
-    databases, name = template
+def deployment(seeded_template: tuple[Databases, str], tmp_path: Path) -> Iterator[Supervised]:
+    databases, name = seeded_template
     settings = {"ESSAY_GRADER": "local", "WORKER_GRACE_S": "10"}
     with databases.new("poison", name) as url, Supervised(tmp_path, url, settings) as deployment:
         yield deployment
 
 
 def hand_in(attempt: Attempt, poison: str | None = None) -> None:
-    """Answers everything; the first essay holds the poison."""
+    """Answer every question and submit; the first essay contains the poison."""
     essays = [question for question in attempt.questions if question["answer_format"]["kind"] == "text"]
     texts = {essays[0]["question_id"]: f"{ESSAY} {poison}"} if poison else {}
     answers = [response_to(question, texts.get(question["question_id"], ESSAY)) for question in attempt.questions]
@@ -62,7 +62,7 @@ def is_done(attempt: Attempt) -> bool:
 
 
 def reasons_of_essays(deployment: Deployment, attempt: Attempt) -> list[tuple[str, bool]]:
-    """Why each essay is degraded, and whether it has points; in the order of the questions."""
+    """Return each essay's degraded reason and whether it has points, in the order of the questions."""
     return deployment.rows(
         "SELECT response_payload->>'degraded_reason', score IS NOT NULL FROM essay_scores"
         " JOIN assessment_question_snapshots AS item ON item.id = question_snapshot_id"
@@ -72,9 +72,7 @@ def reasons_of_essays(deployment: Deployment, attempt: Attempt) -> list[tuple[st
 
 
 @pytest.mark.parametrize("poison", [CRASH, HANG, MEMORY])
-def test_a_poisoned_essay_goes_to_a_person_and_everybody_elses_result_comes(
-    deployment: Supervised, poison: str
-) -> None:
+def test_a_poisoned_essay_is_reviewed_and_all_other_results_are_published(deployment: Supervised, poison: str) -> None:
     poisoned = Attempt.start(deployment.log_in(STUDENT))
     others = [Attempt.start(deployment.log_in(email), role) for role in ROLES[:2] for email in CLASSMATES]
     hand_in(poisoned, poison)

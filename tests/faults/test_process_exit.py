@@ -1,4 +1,4 @@
-"""A process that held a Temporal client and ran a worker ends with the code it chose, every time."""
+"""A process with a Temporal client and a worker always exits with the code that it chose."""
 
 import sys
 from functools import partial
@@ -25,7 +25,7 @@ def test_sigterm_ends_fifty_workers_with_code_0(tmp_path: Path) -> None:
 
 
 def _codes(temporal: TemporalDevServer, directory: Path) -> list[int | None]:
-    """The exit codes of some workers that serve at the same time."""
+    """Return the exit codes of workers that run at the same time."""
     environment = stack_environment("") | {"TEMPORAL_ADDRESS": temporal.address}
     command = (sys.executable, "-m", "tests.benchmarks.nothing")
     logs = [directory / f"nothing-{number}.log" for number in range(AT_ONCE)]

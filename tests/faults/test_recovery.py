@@ -1,7 +1,7 @@
-"""Postgres at an earlier point than Temporal, and Temporal without its data: all that was acknowledged is found again.
+"""Postgres at an earlier state than Temporal, or Temporal without its data: all acknowledged work is found again.
 
-What is done here by hand is what docs/runbooks/recovery.md tells an operator to do. Weaviate without its data is in
-`test_weaviate_faults`, people who were erased after the point are in `test_erasure`.
+The tests do by hand what docs/runbooks/recovery.md tells an operator to do. `test_weaviate_faults` covers Weaviate
+without its data; `test_erasure` covers users who were erased after the restored state.
 """
 
 import base64
@@ -16,15 +16,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from deploy.local.plan import ACCOUNTS
-from tests.faults.injection import Gate, assert_done_once, closing
+from tests.faults.injection import Gate, assert_done_once, storing_output
 from tests.faults.recorder import Recorder
-from tests.faults.restores import away, copy
+from tests.faults.restores import copy, without_processes
 from tests.persistence.catalogues import an_entry
 from tests.support import model_server
-from tests.support.attempts import ROLES, Attempt, response_to
 from tests.support.databases import Databases
 from tests.support.deployment import ADMIN, CLASSMATES, STUDENT, Deployment, Json, eventually, kill
 from tests.support.model_server import ModelServer
+from tests.support.student_client import ROLES, Attempt, response_to
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -44,7 +44,7 @@ def environment(provider: ModelServer) -> dict[str, str]:
 
 @pytest.fixture
 def partner(deployment: Deployment) -> Iterator[Recorder]:
-    """Told of everything that happens to the demo organization's assessments."""
+    """A partner that receives every event of the demo organization's assessments."""
     with Recorder() as partner:
         wanted = {"url": partner.url, "event_types": ["assessment.completed", "assessment.updated"]}
         made = deployment.log_in(ADMIN).post("/webhooks/endpoints", json=wanted)
@@ -53,7 +53,7 @@ def partner(deployment: Deployment) -> Iterator[Recorder]:
 
 
 def now() -> str:
-    """As a query of Temporal's takes it."""
+    """Return the current time in the format of a Temporal query."""
     return datetime.now(UTC).isoformat()
 
 
@@ -67,7 +67,7 @@ def ids(runs: list[Json]) -> set[str]:
 
 
 def students(runs: list[Json]) -> set[str]:
-    """Whose runs they are."""
+    """Return the ids of the students whose runs these are."""
     attributes = [run["searchAttributes"]["indexedFields"]["StudentId"]["data"] for run in runs]
     return {json.loads(base64.b64decode(each)) for each in attributes}
 
@@ -77,17 +77,21 @@ def person(deployment: Deployment, email: str) -> str:
     return str(id_)
 
 
-def told_of(deployment: Deployment, attempt: Attempt) -> UUID:
-    """The event of the attempt's first result."""
+def first_event(deployment: Deployment, attempt: Attempt) -> UUID:
+    """Return the id of the event of the attempt's first result."""
     query = "SELECT id FROM webhook_events WHERE assessment_id = %s AND event_type = 'assessment.completed'"
     [(event_id,)] = deployment.rows(query, attempt.id)
     return UUID(str(event_id))
 
 
-def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_is_named(
-    deployment: Deployment, template: tuple[Databases, str], provider: ModelServer, partner: Recorder
+def test_a_restore_redoes_work_up_to_its_point_and_later_work_can_be_listed(
+    deployment: Deployment, seeded_template: tuple[Databases, str], provider: ModelServer, partner: Recorder
 ) -> None:
-    databases, name, dump = template[0], deployment.environment["DATABASE_URL"].rpartition("/")[2], f"d_{uuid4().hex}"
+    databases, name, dump = (
+        seeded_template[0],
+        deployment.environment["DATABASE_URL"].rpartition("/")[2],
+        f"d_{uuid4().hex}",
+    )
     student, other = deployment.log_in(STUDENT), deployment.log_in(CLASSMATE)
     published, published_later, half_done, answering = (Attempt.start(student, role) for role in ROLES[:4])
     published.submit()
@@ -96,24 +100,24 @@ def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_i
     deployment.worker.kill()
     assert {each.submit().status_code for each in (published_later, half_done)} == {202}
     with ExitStack() as until_lost:
-        with away(deployment):
+        with without_processes(deployment):
             copy(databases, name, dump)
-            gate = until_lost.enter_context(Gate(deployment, closing("blend_recommendations", half_done.id)))
+            gate = until_lost.enter_context(Gate(deployment, storing_output("blend_recommendations", half_done.id)))
         point = now()
         published_later.result()
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         answering.submit()
         answering.result()
         begun_later, finished_later = Attempt.start(student, ROLES[4]), Attempt.start(other)
         finished_later.submit()
         finished_later.result()
-        event = told_of(deployment, published_later)
+        event = first_event(deployment, published_later)
         eventually(lambda: partner.count(event) == 1)
         bought = Counter(asked.body for asked in provider.asked)
         failed_at = now()
 
         deployment.worker.kill()
-        with away(deployment):
+        with without_processes(deployment):
             copy(databases, dump, name)
     wake(deployment)
 
@@ -126,7 +130,7 @@ def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_i
     eventually(lambda: ids(listed(deployment, f"{RUNS} AND FailureReason = 'NotFound'")) == {begun_later.id})
     eventually(lambda: ids(listed(deployment, f"{RUNS} AND FailureReason = 'Conflict'")) == {half_done.id})
 
-    # Who is to be told, from Temporal: what began or ended after the point, and Postgres does not have as it was.
+    # The students to notify, from Temporal: runs that started or ended after the point and that Postgres lost.
     query = f"{RUNS} AND StartTime < '{failed_at}' AND (StartTime > '{point}' OR CloseTime > '{point}')"
     touched = listed(deployment, query)
     kept = {str(id_): status for id_, status in deployment.rows("SELECT id, status FROM assessments")}
@@ -142,13 +146,13 @@ def test_after_a_restore_all_up_to_the_point_is_done_again_and_what_came_later_i
 
 
 def wake(deployment: Deployment) -> None:
-    """Every open run looks at its row now, not when its time is up."""
+    """Signal every open run to read its row now instead of at its deadline."""
     query = f"{RUNS} AND ExecutionStatus = 'Running'"
     arguments = ("--name", "submit", "--query", query, "--reason", "Postgres was restored", "--yes")
     deployment.temporal_command("workflow", "signal", *arguments)
 
 
-def test_a_worker_that_outlives_temporals_data_finishes_everything_from_postgres(
+def test_a_worker_completes_everything_from_postgres_after_temporal_lost_its_data(
     deployment: Deployment, provider: ModelServer, partner: Recorder
 ) -> None:
     student, admin, worker = deployment.log_in(), deployment.log_in(ADMIN), deployment.worker.process
@@ -158,7 +162,7 @@ def test_a_worker_that_outlives_temporals_data_finishes_everything_from_postgres
     provider.refuse_connections()
     degraded.submit()
     assert degraded.result()["degraded"]
-    event = told_of(deployment, degraded)
+    event = first_event(deployment, degraded)
     eventually(lambda: partner.count(event) == 1)
 
     kill(deployment.temporal.process)

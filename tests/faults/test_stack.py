@@ -1,4 +1,4 @@
-"""The embedded stack under signals: real PostgreSQL, real Temporal, a shell program, a supervisor of their own."""
+"""The embedded stack under signals: a supervisor process, real PostgreSQL, real Temporal and a shell program."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends
 
 
 class SmallStack:
-    """A stack as its own process; `start` waits until its environment file says that it is ready."""
+    """A stack in its own process; `start` waits until the environment file reports that it is ready."""
 
     def __init__(self, local: Path) -> None:
         self.local = local
@@ -54,7 +54,7 @@ class SmallStack:
         return self.process
 
     def child(self, name: str, other_than: int | None = None) -> int:
-        """The process id of a running part, by the name of its program."""
+        """Return the process id of a running part by its program's name."""
         deadline = time.monotonic() + READY_WITHIN_S
         while not (
             found := [
@@ -96,7 +96,7 @@ def test_a_second_signal_does_not_wait_for_a_stubborn_program(stack: SmallStack)
     process = stack.start("trap '' TERM; while :; do sleep 0.1; done")
 
     process.send_signal(signal.SIGINT)
-    time.sleep(1)  # the program is being waited for
+    time.sleep(1)  # the supervisor waits for the program
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=ENDS_WITHIN_S)
 
@@ -115,7 +115,7 @@ def test_killing_the_supervisor_leaves_no_child(stack: SmallStack) -> None:
 
 
 @linux_only
-def test_the_stack_starts_again_right_after_its_supervisor_was_killed(stack: SmallStack) -> None:
+def test_the_stack_restarts_after_its_supervisor_was_killed(stack: SmallStack) -> None:
     killed = stack.start()
     with killed:
         killed.kill()
@@ -151,7 +151,7 @@ def test_a_server_that_dies_ends_the_stack_and_is_named(stack: SmallStack, name:
     assert remaining(stack.local) == []
 
 
-def test_a_service_that_is_killed_starts_again_and_the_stack_goes_on(stack: SmallStack) -> None:
+def test_a_killed_service_restarts_while_the_stack_runs(stack: SmallStack) -> None:
     process = stack.start()
     killed = stack.child("sleep")
 
@@ -168,7 +168,7 @@ def test_a_service_that_is_killed_starts_again_and_the_stack_goes_on(stack: Smal
     assert remaining(stack.local) == []
 
 
-def test_a_service_that_ends_at_once_again_and_again_ends_the_stack(stack: SmallStack) -> None:
+def test_a_service_that_keeps_exiting_stops_the_stack(stack: SmallStack) -> None:
     process = stack.launch("echo the port is taken; exit 3")
 
     output, _ = process.communicate(timeout=READY_WITHIN_S + ENDS_WITHIN_S)

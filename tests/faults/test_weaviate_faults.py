@@ -1,4 +1,4 @@
-"""Weaviate dies while students work, and the worker while it fills Weaviate: nothing is lost, and results say so."""
+"""Weaviate dies while students work, or the worker while it fills Weaviate: no work is lost."""
 
 import asyncio
 import shutil
@@ -19,7 +19,6 @@ from persistence.vectors.weaviate import Weaviate
 from persistence.vectors.weaviate_schema import alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from tests.faults.injection import Gate, Moment, assert_done_once
-from tests.support.attempts import ROLES, Attempt
 from tests.support.databases import Databases
 from tests.support.deployment import (
     CLASSMATES,
@@ -31,6 +30,7 @@ from tests.support.deployment import (
     kill,
     stack_environment,
 )
+from tests.support.student_client import ROLES, Attempt
 from tests.support.vector_stores import a_weaviate, settings_of_weaviate
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -51,9 +51,9 @@ def server(tmp_path: Path) -> Iterator[WeaviateServer]:
 
 
 @pytest.fixture
-def deployment(template: tuple[Databases, str], server: WeaviateServer, tmp_path: Path) -> Iterator[Deployment]:
-    """With an index that holds the whole catalogue."""
-    databases, name = template
+def deployment(seeded_template: tuple[Databases, str], server: WeaviateServer, tmp_path: Path) -> Iterator[Deployment]:
+    """A deployment whose index contains the whole catalogue."""
+    databases, name = seeded_template
     with databases.new("weaviate", name) as url:
         index = Program(
             name="index",
@@ -72,18 +72,18 @@ def fell_back(attempt: Attempt) -> bool:
 
 
 def searched(deployment: Deployment, when: LiteralString, *parameters: object) -> set[str]:
-    """The assessments whose first evidence was searched for at that time."""
+    """Return the assessments whose first search for evidence matches `when`."""
     jobs: LiteralString = "SELECT assessment_id FROM async_jobs WHERE job_type = 'retrieve_evidence' AND revision = 1"
     return {str(id_) for (id_,) in deployment.rows(f"{jobs} AND {when}", *parameters)}
 
 
 def degraded(deployment: Deployment) -> int:
-    """How many results say that they were made without Weaviate."""
+    """Return the number of results that are degraded because Weaviate was unavailable."""
     query = "SELECT count(*) FROM recommendations WHERE %s = ANY (degraded_reasons)"
     return int(deployment.rows(query, FALLBACK)[0][0])
 
 
-def test_assessments_complete_when_weaviate_is_killed_say_so_and_heal_when_it_is_back(
+def test_assessments_degrade_without_weaviate_and_heal_when_it_recovers(
     deployment: Deployment, server: WeaviateServer
 ) -> None:
     people = [deployment.log_in(email) for email in (STUDENT, *CLASSMATES)]
@@ -95,18 +95,18 @@ def test_assessments_complete_when_weaviate_is_killed_say_so_and_heal_when_it_is
     kill(server.process)
     [(killed_at,)] = deployment.rows("SELECT clock_timestamp()")
 
-    harmed = [attempt for attempt in attempts if fell_back(attempt)]
-    ids = {attempt.id for attempt in harmed}
+    affected = [attempt for attempt in attempts if fell_back(attempt)]
+    ids = {attempt.id for attempt in affected}
     assert searched(deployment, "started_at > %s", killed_at) <= ids
     assert not searched(deployment, "completed_at < %s", killed_at) & ids
-    assert 0 < len(harmed) < RUNNING
+    assert 0 < len(affected) < RUNNING
     server.start()
     eventually(lambda: degraded(deployment) == 0)
-    assert_done_once(deployment, harmed, revisions=2)
-    assert_done_once(deployment, [attempt for attempt in attempts if attempt not in harmed])
+    assert_done_once(deployment, affected, revisions=2)
+    assert_done_once(deployment, [attempt for attempt in attempts if attempt not in affected])
 
 
-def test_an_index_that_was_lost_is_built_again_without_anybody(deployment: Deployment, server: WeaviateServer) -> None:
+def test_a_lost_index_is_rebuilt_automatically(deployment: Deployment, server: WeaviateServer) -> None:
     kill(server.process)
     shutil.rmtree(server.data_dir)
     server.start()
@@ -126,21 +126,18 @@ def test_an_index_that_was_lost_is_built_again_without_anybody(deployment: Deplo
 
 
 def heal_now(deployment: Deployment, attempt: Attempt) -> None:
-    """Without the pause before the first attempt to heal."""
+    """Start to heal now, without the delay before the first attempt."""
     run = ("--workflow-id", f"revision-{attempt.id}", "--name", "retry_degraded")
     deployment.temporal_command("workflow", "signal", *run)
 
 
-# The worker dies while it embeds, and while it fills an index.
-
-
-def test_a_worker_killed_while_it_embeds_and_rebuilds_ends_with_the_index_equal_to_the_database(
+def test_the_index_matches_the_database_after_a_worker_was_killed_while_embedding(
     deployment: Deployment, server: WeaviateServer
 ) -> None:
     add_credentials(deployment, 4, embedded=False)
     with Gate(deployment, EMBEDDING_THE_SECOND_HALF) as gate:
         rebuild(deployment)
-        gate.wait_for_somebody()
+        gate.wait_for_waiters()
         kept = artifacts(deployment)
         deployment.worker.kill()
     deployment.start_worker()
@@ -172,7 +169,7 @@ def test_a_worker_killed_while_it_embeds_and_rebuilds_ends_with_the_index_equal_
 
 
 def add_credentials(deployment: Deployment, copies: int, *, embedded: bool) -> None:
-    """So many more of each there is, as an import would add; with the vectors of the first ones, if `embedded`."""
+    """Add copies of each credential, as an import does; with `embedded`, with the originals' vectors."""
     deployment.rows(
         "WITH columns AS (SELECT * FROM credential_catalog WHERE key NOT LIKE '%% copy %%'),"
         " added AS (INSERT INTO credential_catalog (id, key, title, description, skills, level, hours, provider,"
@@ -190,7 +187,7 @@ def add_credentials(deployment: Deployment, copies: int, *, embedded: bool) -> N
 
 
 def withdraw(deployment: Deployment) -> None:
-    """One of the credentials, as an import without it does."""
+    """Deactivate a credential, as an import without it does."""
     deployment.rows(
         "UPDATE credential_catalog SET active = false"
         " WHERE id = (SELECT id FROM credential_catalog WHERE active ORDER BY id LIMIT 1) RETURNING id"
@@ -202,18 +199,18 @@ def rebuild(deployment: Deployment) -> None:
 
 
 def rebuilds(deployment: Deployment) -> int:
-    """How many runs of the Schedule have ended well."""
+    """Return how many runs of the Schedule have succeeded."""
     query = "WorkflowType='CatalogEmbeddingWorkflow' AND ExecutionStatus='Completed'"
     return int(deployment.temporal_command("workflow", "count", "--query", query).get("count", 0))
 
 
 def artifacts(deployment: Deployment) -> dict[UUID, object]:
-    """When each vector was made."""
+    """Return the creation time of each vector."""
     return dict(deployment.rows("SELECT entity_id, created_at FROM embedding_artifacts"))
 
 
 def searchable(deployment: Deployment) -> dict[UUID, UUID]:
-    """What an index must hold, as credential -> artifact."""
+    """Return the artifact of each credential that an index must contain."""
     return dict(
         deployment.rows(
             "SELECT credential.id, artifact.id FROM credential_catalog AS credential"
@@ -232,12 +229,12 @@ def indexed(server: WeaviateServer) -> dict[UUID, UUID]:
 
 
 def live(server: WeaviateServer) -> int:
-    """How many entries a search may find at this moment."""
+    """Return how many entries a search can find now."""
     return count(server, ALIAS)
 
 
 def builds(server: WeaviateServer) -> list[int]:
-    """How many entries each of the collections holds that are not searched."""
+    """Return the number of entries in each collection that is not live."""
     searched = ask(server, f"aliases/{ALIAS}")["class"]
     names = [each["class"] for each in ask(server, "schema")["classes"]]
     return [count(server, name) for name in names if name != searched]

@@ -1,4 +1,4 @@
-"""Every event reaches its partner at least once, with its id and its bytes, whatever is killed and whenever."""
+"""Every event reaches its partner at least once, with its id and its bytes, also if a process is killed."""
 
 import random
 import time
@@ -28,13 +28,13 @@ from tests.support.partners import CIPHER, a_secret
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 MARKER = "xylophone-quartz-7319"
-"""In every body, so that it is found wherever a part of one went."""
+"""A marker in every body, so that any stored part of a body can be found."""
 SECRET = a_secret()
 
 
 @dataclass
 class Deliveries(Startable):
-    """Temporal and a worker without models on a database, and a partner of one organization."""
+    """Temporal and a worker without models on a database, and the webhook endpoint of one organization."""
 
     directory: Path
     database_url: str
@@ -75,7 +75,7 @@ class Deliveries(Startable):
         process.wait_until(lambda: "worker_ready" in log.read_text(), timeout_s=START_TIMEOUT_S)
 
     def publish(self, *codes: int) -> UUID:
-        """An event whose start was lost, so that reconciliation finds it; the partner answers `codes` first."""
+        """Insert an event whose dispatch was lost; reconciliation finds it. The partner first responds with `codes`."""
         event_id = uuid4()
         self.partner.codes[str(event_id)] = list(codes)
         row = delivery_row(self.organization_id, event_id, self.endpoint_id)
@@ -94,7 +94,7 @@ class Deliveries(Startable):
         return event_id
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Nothing while the server is away."""
+        """Return rows, or nothing while the server is unavailable."""
         try:
             with self._connection() as connection:
                 return connection.execute(query.encode(), parameters).fetchall()
@@ -106,9 +106,9 @@ class Deliveries(Startable):
 
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
-        """Inside the block whoever needs the table waits; entered once somebody does.
+        """Lock the table for the block. Enter the block when another session waits for the lock.
 
-        Those who still wait at its end are cut off: PostgreSQL would finish a statement whose client is dead.
+        At the end, the waiting sessions are terminated; PostgreSQL would otherwise finish statements of dead clients.
         """
         with self._connection() as gate, gate.transaction(force_rollback=True):
             gate.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(table)))
@@ -128,7 +128,7 @@ class Deliveries(Startable):
         return psycopg.connect(libpq(self.database_url))
 
     def assert_nothing_lost(self) -> None:
-        """Invariant W, and that nothing of a body and no secret left Postgres but to the partner."""
+        """Check invariant W, and that no part of a body and no secret is in a log or in Temporal."""
         kept = {path.name: path.read_bytes() for path in self.logs.iterdir()}
         kept["temporal's database"] = stored(self.temporal_file)
         hidden = (MARKER, SECRET)
@@ -148,13 +148,13 @@ class Deliveries(Startable):
 
 
 @pytest.fixture
-def deliveries(template: tuple[Databases, str], tmp_path: Path) -> Iterator[Deliveries]:
-    databases, _ = template
+def deliveries(seeded_template: tuple[Databases, str], tmp_path: Path) -> Iterator[Deliveries]:
+    databases, _ = seeded_template
     with databases.new("webhooks") as url, Deliveries(tmp_path, url) as deliveries:
         yield deliveries
 
 
-def test_a_worker_killed_before_the_request_is_replaced_by_the_next(deliveries: Deliveries) -> None:
+def test_a_delivery_continues_after_its_worker_was_killed_before_the_request(deliveries: Deliveries) -> None:
     event_id = deliveries.publish()
     with deliveries.locked("webhook_endpoints"):
         deliveries.worker.kill()
@@ -166,7 +166,7 @@ def test_a_worker_killed_before_the_request_is_replaced_by_the_next(deliveries: 
     deliveries.assert_nothing_lost()
 
 
-def test_what_a_partner_took_and_nobody_recorded_is_sent_again_as_it_was(deliveries: Deliveries) -> None:
+def test_an_unrecorded_attempt_is_repeated_with_the_same_id_and_body(deliveries: Deliveries) -> None:
     event_id = deliveries.publish()
     with deliveries.locked("webhook_attempts"):
         assert deliveries.partner.count(event_id) == 1
@@ -179,7 +179,7 @@ def test_what_a_partner_took_and_nobody_recorded_is_sent_again_as_it_was(deliver
     deliveries.assert_nothing_lost()
 
 
-def test_a_worker_killed_between_attempts_goes_on_with_the_next(deliveries: Deliveries) -> None:
+def test_a_worker_killed_between_attempts_continues_with_the_next_attempt(deliveries: Deliveries) -> None:
     event_id = deliveries.publish(503)
     eventually(lambda: deliveries.rows("SELECT FROM webhook_deliveries WHERE attempts = 1"))
     deliveries.worker.kill()
@@ -191,7 +191,7 @@ def test_a_worker_killed_between_attempts_goes_on_with_the_next(deliveries: Deli
     deliveries.assert_nothing_lost()
 
 
-def test_postgres_killed_in_an_attempt_delays_what_is_known_of_it(
+def test_postgres_killed_during_an_attempt_only_delays_its_record(
     deliveries: Deliveries, postgres: EmbeddedPostgres
 ) -> None:
     deliveries.partner.held.clear()
@@ -207,7 +207,7 @@ def test_postgres_killed_in_an_attempt_delays_what_is_known_of_it(
     deliveries.assert_nothing_lost()
 
 
-def test_temporal_killed_in_an_attempt_does_not_repeat_what_is_on_record(deliveries: Deliveries) -> None:
+def test_temporal_killed_during_an_attempt_does_not_repeat_a_recorded_delivery(deliveries: Deliveries) -> None:
     deliveries.partner.held.clear()
     event_id = deliveries.publish()
     eventually(lambda: deliveries.partner.count(event_id))
@@ -224,7 +224,7 @@ def test_temporal_killed_in_an_attempt_does_not_repeat_what_is_on_record(deliver
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_is_lost_whatever_is_killed_at_any_moment(
+def test_no_event_is_lost_after_kills_at_random_moments(
     deliveries: Deliveries, postgres: EmbeddedPostgres, seed: int
 ) -> None:
     chance = random.Random(seed)

@@ -41,9 +41,9 @@ def a_query(words: str = "nothing alike", angle: float = 0, skills: tuple[str, .
 
 
 @pytest.fixture(scope="module")
-async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
+async def database(databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
     """A database for tests that commit, because the index uses its own connections."""
-    with databases.new(f"{worker}_index") as url:
+    with databases.new(f"{worker_name}_index") as url:
         engine = create_engine(settings_of(url))
         yield engine
         await engine.dispose()

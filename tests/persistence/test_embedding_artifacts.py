@@ -24,9 +24,9 @@ Change: TypeAlias = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
-async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
+async def database(databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
     """A database for tests that commit, because the store uses its own transactions."""
-    with databases.new(f"{worker}_artifacts") as url:
+    with databases.new(f"{worker_name}_artifacts") as url:
         engine = create_engine(settings_of(url))
         yield engine
         await engine.dispose()

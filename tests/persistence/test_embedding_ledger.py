@@ -17,9 +17,9 @@ from tests.support.databases import Databases, settings_of
 
 
 @pytest.fixture(scope="module")
-async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
+async def database(databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
     """A database for tests that commit, because the ledger uses its own transactions."""
-    with databases.new(f"{worker}_ledger") as url:
+    with databases.new(f"{worker_name}_ledger") as url:
         engine = create_engine(settings_of(url))
         yield engine
         await engine.dispose()

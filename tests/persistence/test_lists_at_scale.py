@@ -49,8 +49,8 @@ FROM generate_series(1, %(rows)s) n, LATERAL (SELECT n < %(rows)s / 50 AND n %% 
 @pytest.fixture(
     scope="module", params=[60_000, pytest.param(1_000_000, marks=[pytest.mark.load, pytest.mark.timeout(900)])]
 )
-async def crowded(request: pytest.FixtureRequest, databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
-    with databases.new(f"{worker}_crowded") as url:
+async def crowded(request: pytest.FixtureRequest, databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
+    with databases.new(f"{worker_name}_crowded") as url:
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(_PEOPLE)
             connection.execute(_ASSESSMENTS, {"start": START, "rows": request.param})

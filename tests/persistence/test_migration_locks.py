@@ -73,9 +73,9 @@ def connected(url: str) -> Iterator[psycopg.Connection]:
 
 
 @contextmanager
-def at(databases: Databases, worker: str, revision: str, rows: int) -> Iterator[str]:
+def at(databases: Databases, worker_name: str, revision: str, rows: int) -> Iterator[str]:
     """A database of an older release, with rows."""
-    with databases.new(f"{worker}_older", template=None) as url:
+    with databases.new(f"{worker_name}_older", template=None) as url:
         command.upgrade(alembic_config(settings_of(url)), revision)
         with connected(url) as connection:
             psycopg.ClientCursor(connection).execute(SEED, {"rows": rows})
@@ -84,8 +84,8 @@ def at(databases: Databases, worker: str, revision: str, rows: int) -> Iterator[
 
 
 @pytest.fixture
-def before_0009(databases: Databases, worker: str) -> Iterator[str]:
-    with at(databases, worker, "0008", rows=5_000) as url:
+def before_0009(databases: Databases, worker_name: str) -> Iterator[str]:
+    with at(databases, worker_name, "0008", rows=5_000) as url:
         yield url
 
 
@@ -112,9 +112,9 @@ def write_until(done: Future[None], url: str) -> list[float]:
 
 @pytest.mark.parametrize("rows", [20_000, pytest.param(1_000_000, marks=[pytest.mark.load, pytest.mark.timeout(1800)])])
 def test_the_previous_release_keeps_writing_while_the_schema_is_upgraded(
-    databases: Databases, worker: str, rows: int
+    databases: Databases, worker_name: str, rows: int
 ) -> None:
-    with at(databases, worker, "0004", rows) as url, ThreadPoolExecutor() as threads:
+    with at(databases, worker_name, "0004", rows) as url, ThreadPoolExecutor() as threads:
         started = time.monotonic()
         upgraded = threads.submit(upgrade, settings_of(url))
 
@@ -182,8 +182,8 @@ def test_an_unfinished_index_is_rebuilt(before_0009: str) -> None:
     assert scalar(before_0009, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_users_role'::regclass") is True
 
 
-def test_two_processes_may_migrate_concurrently(databases: Databases, worker: str) -> None:
-    with databases.new(f"{worker}_twice", template=None) as url:
+def test_two_processes_may_migrate_concurrently(databases: Databases, worker_name: str) -> None:
+    with databases.new(f"{worker_name}_twice", template=None) as url:
         runs = [
             subprocess.Popen(
                 [sys.executable, "-m", "persistence.migrate"],

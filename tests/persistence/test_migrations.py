@@ -32,8 +32,8 @@ INSERT INTO audit_logs (id, action, resource_type, hash, position) VALUES (gen_r
 
 
 @pytest.fixture
-def empty_database(databases: Databases, worker: str) -> Iterator[str]:
-    with databases.new(f"{worker}_empty", template=None) as url:
+def empty_database(databases: Databases, worker_name: str) -> Iterator[str]:
+    with databases.new(f"{worker_name}_empty", template=None) as url:
         yield url
 
 

@@ -60,9 +60,9 @@ FROM events;
 @pytest.fixture(
     scope="module", params=[50_000, pytest.param(1_000_000, marks=[pytest.mark.load, pytest.mark.timeout(900)])]
 )
-async def crowded(request: pytest.FixtureRequest, databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
+async def crowded(request: pytest.FixtureRequest, databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
     values = {"large": LARGE, "something": SOMETHING, "somebody": SOMEBODY, "start": START, "rows": request.param}
-    with databases.new(f"{worker}_trails") as url:
+    with databases.new(f"{worker_name}_trails") as url:
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             psycopg.ClientCursor(connection).execute(_CROWD, values)
             connection.execute("VACUUM ANALYZE users, audit_logs, webhook_events, webhook_deliveries")

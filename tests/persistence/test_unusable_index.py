@@ -36,9 +36,9 @@ class Embedder(FakeEmbedder):
 
 
 @pytest.fixture(scope="module")
-async def database(databases: Databases, worker: str) -> AsyncIterator[AsyncEngine]:
+async def database(databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
     """The project's catalogue."""
-    with databases.new(f"{worker}_unusable") as url:
+    with databases.new(f"{worker_name}_unusable") as url:
         engine = create_engine(settings_of(url))
         yield engine
         await engine.dispose()

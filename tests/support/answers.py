@@ -1,4 +1,4 @@
-"""Answers of the right shape, as a student's client would send them."""
+"""Build valid answers as a student's client sends them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ Json = dict[str, Any]
 
 
 def response_to(question: Json, essay: str, *, chosen: int = 2) -> Json:
-    """The first choice, the first `chosen` of several, the smallest number, or the essay."""
+    """Answer with the first choice, the first `chosen` choices, the smallest number or the essay."""
     answer_format = question["answer_format"]
     answer: Any
     match answer_format["kind"]:

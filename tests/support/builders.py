@@ -1,4 +1,4 @@
-"""Rows for tests, as short as their point allows: what is not given is plausible and unique."""
+"""Insert rows for tests. Columns that the test does not set get plausible, unique values."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ async def an_organization(session: AsyncSession) -> UUID:
 
 
 async def a_user(session: AsyncSession, organization_id: UUID | None = None, **columns: Any) -> UUID:
-    """A student, of a new organization unless one is given."""
+    """Insert a student, or a user with other `columns`. Without `organization_id`, insert an organization too."""
     user_id = uuid4()
     organization_id = organization_id or await an_organization(session)
     values = {"organization_id": organization_id, "email": f"{user_id}@example.org", "role": "student"} | columns
@@ -58,7 +58,7 @@ async def a_user(session: AsyncSession, organization_id: UUID | None = None, **c
 async def an_assessment(
     session: AsyncSession, *, user_id: UUID | None = None, answered: bool = True, items: int = 6, **columns: Any
 ) -> Assessment:
-    """In progress for another hour, with the role's first questions, all of them answered unless told otherwise."""
+    """Insert an assessment that expires in an hour, with the role's first questions and, by default, answers."""
     user_id = user_id or await a_user(session)
     organization_id = await session.scalar(select(UserRow.organization_id).where(UserRow.id == user_id))
     assessment_id = uuid4()
@@ -93,7 +93,7 @@ async def _snapshots(session: AsyncSession, assessment_id: UUID, items: int) -> 
             "position": position,
             **{name: row[name] for name in copied},
         }
-        # The last ones are essays, so that every assessment has some.
+        # The last two items are always essays.
         for position, row in enumerate([*found[: items - 2], *found[-2:]], start=1)
     ]
     await session.execute(insert(QuestionSnapshotRow), rows)
@@ -113,7 +113,7 @@ async def answer_all(session: AsyncSession, assessment_id: UUID) -> None:
 
 
 def good_answer(item: Item) -> Answer:
-    """Everything that can be right is; essays are an anchor's text."""
+    """Return an answer with full points; for an essay, the first anchor's text."""
     match item.question.rubric:
         case SingleChoiceRubric(correct=correct) | MultipleChoiceRubric(correct=correct):
             return correct
@@ -126,7 +126,7 @@ def good_answer(item: Item) -> Answer:
 
 
 async def some_credentials(session: AsyncSession, number: int = 3) -> list[UUID]:
-    """Active credentials of the catalogue that have a vector."""
+    """Insert vectors for the first active credentials and return the credentials' ids."""
     found = await session.execute(
         select(CredentialRow.id, CredentialRow.text_hash).order_by(CredentialRow.key).limit(number)
     )
@@ -148,12 +148,12 @@ async def some_credentials(session: AsyncSession, number: int = 3) -> list[UUID]
 
 
 def artifact_id(credential_id: UUID) -> UUID:
-    """That of the vector which `some_credentials` makes."""
+    """Return the id of the vector that `some_credentials` inserts."""
     return derived_id("test-artifact", credential_id)
 
 
 def a_result(items: Sequence[Item], credentials: Sequence[UUID], **essay: Any) -> Result:
-    """Half of the points for everything; one gap, one trace and one recommended item for each credential."""
+    """Build a result with half of the points, one gap, one trace and one recommended item per credential."""
     half = Decimal("0.5")
     return Result(
         rule_scores=tuple(

@@ -1,4 +1,4 @@
-"""An OTLP collector over real HTTP: it keeps the spans, and writes them beside the logs, where leaks are looked for."""
+"""Collect OTLP spans over HTTP and write them to the log directory, where tests look for leaks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ class Span:
 
 
 class Collector:
-    """`endpoint` is what OTEL_EXPORTER_OTLP_ENDPOINT names."""
+    """A collector; `endpoint` is the value for OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     def __init__(self, endpoint: str, file: Path) -> None:
         self.endpoint = endpoint
@@ -37,7 +37,7 @@ class Collector:
         self._lock = Lock()
 
     def spans(self, name: str = "") -> list[Span]:
-        """Those whose name begins so."""
+        """Return the spans whose name starts with `name`."""
         with self._lock:
             return [span for span in self._spans if span.name.startswith(name)]
 
@@ -80,7 +80,7 @@ def collector(file: Path) -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Nothing: what is received says enough."""
+            """Suppress the HTTP server's access log."""
 
     with ThreadingHTTPServer((HOST, 0), Handler) as server:
         taken = Collector(f"http://{HOST}:{server.server_port}", file)

@@ -1,4 +1,4 @@
-"""docker-compose.yml and the image's Dockerfile, as the programs that take them would read them."""
+"""Parse docker-compose.yml and the image's Dockerfile in the way that Docker does."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 COMPOSE: Final = CHECKOUT / "docker-compose.yml"
 DOCKERFILE: Final = CHECKOUT / "deploy" / "docker" / "Dockerfile"
 _VARIABLE: Final = re.compile(r"\$\{(?P<name>\w+)(?::(?P<form>[-+?])(?P<word>(?:[^${}]|\$\{[^{}]*\})*))?\}")
-"""A word may hold one more variable."""
+"""A variable reference in Compose syntax. Its default may contain one more variable."""
 
 
 class RefusedError(Exception):
@@ -23,7 +23,7 @@ class RefusedError(Exception):
 
 
 def services(variables: Mapping[str, str]) -> dict[str, Json]:
-    """The services by name; `environment` holds what the containers would get."""
+    """Return the services by name; `environment` contains the variables that the containers get."""
     document = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
     found: dict[str, Json] = _filled(document["services"], variables)
     for service in found.values():
@@ -34,27 +34,27 @@ def services(variables: Mapping[str, str]) -> dict[str, Json]:
 
 
 def ours(variables: Mapping[str, str]) -> dict[str, Json]:
-    """Those that run the project's image."""
+    """Return the services that run the project's image."""
     found = services(variables)
     images = {each["image"] for each in found.values() if "build" in each}
     return {name: each for name, each in found.items() if each["image"] in images}
 
 
 def required() -> set[str]:
-    """The variables without which nothing starts."""
+    """Return the names of the variables that Compose requires."""
     text = COMPOSE.read_text(encoding="utf-8")
     return {found["name"] for found in _VARIABLE.finditer(text) if found["form"] == "?"}
 
 
 def image_environment() -> dict[str, str]:
-    """The ENV of the Dockerfile's last stage."""
+    """Return the ENV variables of the Dockerfile's last stage."""
     last = DOCKERFILE.read_text(encoding="utf-8").rpartition("\nFROM ")[2].replace("\\\n", " ")
     lines = [line.removeprefix("ENV ") for line in last.splitlines() if line.startswith("ENV ")]
     return dict(pair.split("=", 1) for line in lines for pair in line.split())
 
 
 def copy_image(to: Path) -> None:
-    """Puts into `to` what the Dockerfile's COPY takes, by the ignore file beside it."""
+    """Copy the files of the Dockerfile's COPY instructions into `to`; apply the ignore file."""
     lines = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     never = shutil.ignore_patterns(*(line.removeprefix("**/") for line in lines if line.startswith("**/")))
     kept = [line.removeprefix("!") for line in lines if line.startswith("!")]

@@ -1,4 +1,4 @@
-"""PostgreSQL for tests: one server a run, one migrated database with the content as the template of all others."""
+"""Provide PostgreSQL for tests: one server per run and one migrated template database with the content."""
 
 import asyncio
 import shutil
@@ -21,14 +21,14 @@ from persistence.migrate import upgrade
 CONTENT = Path(__file__).parents[2] / "deploy" / "content"
 TEMPLATE = "template_microcred"
 ALONE = 7320
-"""The advisory lock of whoever is alone."""
+"""The advisory lock that `alone` takes."""
 
 _numbers = count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Databases:
-    """The databases of one server, by its administrator's URL."""
+    """The databases of one server; `admin_url` is its administrator's URL."""
 
     admin_url: str
 
@@ -37,7 +37,7 @@ class Databases:
 
     @contextmanager
     def new(self, prefix: str, template: str | None = TEMPLATE) -> Iterator[str]:
-        """The URL of a database that lives as long as the block: a copy of the template, or empty without one."""
+        """Create a database for the block and yield its URL. It is a copy of the template, or empty without one."""
         name = f"{prefix}_{next(_numbers)}"
         source = SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(Identifier(template)) if template else SQL("")
         self.run(SQL("CREATE DATABASE {}").format(Identifier(name)) + source)
@@ -48,7 +48,7 @@ class Databases:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Inside the block nobody else is in one: for what belongs to the server and to no database, such as a role."""
+        """Run one such block at a time on the server, for changes that no single database owns, such as a role."""
         with psycopg.connect(self.admin_url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", [ALONE])
             yield
@@ -66,7 +66,7 @@ class Databases:
 
 @contextmanager
 def database_server() -> Iterator[Databases]:
-    # Not below pytest's own directory: the server's account, which is another one for root, may not enter that.
+    # Not below pytest's directory: for root, the server runs under another account, which cannot read that directory.
     directory = Path(tempfile.mkdtemp(prefix="microcred-tests-"))
     try:
         with EmbeddedPostgres(directory, free_port(), durable=False) as server:

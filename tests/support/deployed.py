@@ -1,4 +1,4 @@
-"""Every process of our image that one of the deploying files starts."""
+"""Collect every process of the project's image that one of the deployment files starts."""
 
 import json
 import re
@@ -21,7 +21,7 @@ WITH_MODEL: Final = dict.fromkeys(compose.required(), "a-value") | {"OPENAI_API_
 
 @dataclass(frozen=True)
 class Deployed:
-    """`where` says which file starts it and as what, `variables` are the names that the file gives it."""
+    """A process; `where` names the file and the service, `variables` are the names of its environment variables."""
 
     where: str
     command: tuple[str, ...]
@@ -51,7 +51,7 @@ def in_compose() -> Iterator[Deployed]:
 
 
 def in_kubernetes() -> Iterator[Deployed]:
-    """The variables of a Secret are those that the base's comment says it has."""
+    """Return the processes of the Kubernetes base. Names from a Secret come from the comment in the base."""
     text = (BASE / "kustomization.yaml").read_text(encoding="utf-8")
     held = {"microcred": {each.split("=")[0] for each in yaml.safe_load(text)["configMapGenerator"][0]["literals"]}}
     for name, keys in re.findall(r"^#   (microcred-\w+) +(.*)$", text, re.MULTILINE):
@@ -65,7 +65,7 @@ def in_kubernetes() -> Iterator[Deployed]:
 
 
 def pods() -> Iterator[tuple[str, Json]]:
-    """The pods of the base, by the names of what makes them."""
+    """Return the base's pod specifications by the name of their workload."""
     for document in kubernetes("api.yaml", "workers.yaml", "release.yaml"):
         if document["kind"] in {"Deployment", "Job"}:
             yield document["metadata"]["name"], document["spec"]["template"]["spec"]
@@ -77,7 +77,7 @@ def kubernetes(*files: str) -> list[Json]:
 
 
 def in_railway() -> Iterator[Deployed]:
-    """Railway's files hold no variables."""
+    """Return the processes of Railway's files, which contain no variables."""
     for file in sorted((DEPLOY / "railway").glob("*.json")):
         command = json.loads(file.read_text(encoding="utf-8"))["deploy"]["startCommand"]
         yield Deployed(f"railway {file.stem}", tuple(shlex.split(command)), frozenset())
@@ -100,7 +100,7 @@ def in_render() -> Iterator[Deployed]:
 
 
 def in_aws() -> Iterator[Deployed]:
-    """The names are those of all services together: HCL's functions merge them."""
+    """Return the processes on AWS. All services share one set of names, because HCL functions merge the variables."""
     text = (DEPLOY / "aws" / "terraform" / "services.tf").read_text(encoding="utf-8")
     variables = frozenset(re.findall(r"\b([A-Z][A-Z0-9_]+) *= ", text))
     for command in re.findall(r"^ +command += (\[.*\])$", text, re.MULTILINE):

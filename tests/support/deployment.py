@@ -1,4 +1,4 @@
-"""The product as processes: Temporal, `python worker.py` and `python -m api` on a database, spoken to over HTTP."""
+"""Run the product as processes (Temporal, `python worker.py`, `python -m api`) on a database and call it over HTTP."""
 
 import asyncio
 import json
@@ -33,17 +33,17 @@ Found = TypeVar("Found")
 STUDENT, ADVISOR, ADMIN = ACCOUNTS["STUDENT"], ACCOUNTS["ADVISOR"], ACCOUNTS["ADMIN"]
 CLASSMATES = tuple(f"student{number}@demo.example" for number in range(2, 5))
 STRANGER, STRANGERS_ADVISOR = "student@elsewhere.example", "advisor@elsewhere.example"
-"""People of another organization."""
+"""Users of another organization."""
 PASSWORD = "a-password-that-no-log-may-show"
 
 START_TIMEOUT_S = 300.0
 GRACE_S = 30.0
 PATIENCE_S = 150.0
-"""A killed worker's step is given up after 60 s, and the machine may be busy."""
+"""The longest wait. A killed worker's activity times out after 60 s, and the machine may be busy."""
 
 
 def eventually(look: Callable[[], Found], within_s: float = PATIENCE_S) -> Found:
-    """The first true value that `look` returns."""
+    """Call `look` until it returns a true value, and return that value."""
     deadline = time.monotonic() + within_s
     while not (found := look()):
         if time.monotonic() > deadline:
@@ -53,7 +53,7 @@ def eventually(look: Callable[[], Found], within_s: float = PATIENCE_S) -> Found
 
 
 def kill(process: Process | None) -> None:
-    """As `kill -9` does, whatever state it is in."""
+    """Kill a process with SIGKILL, in any state."""
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
     process.stop(grace_s=0)
@@ -61,7 +61,7 @@ def kill(process: Process | None) -> None:
 
 @contextmanager
 def frozen(process: Process | None) -> Iterator[None]:
-    """It does nothing inside the block, as on a stalled machine; it may be killed there."""
+    """Stop a process with SIGSTOP inside the block, as on a stalled machine. The block may kill it."""
     assert process is not None
     os.kill(process.pid, signal.SIGSTOP)
     try:
@@ -72,7 +72,7 @@ def frozen(process: Process | None) -> Iterator[None]:
 
 
 class Server:
-    """A program of the product that can be started again; every start writes a log of its own."""
+    """A program of the product that can be started again. Every start writes its own log."""
 
     def __init__(self, name: str, command: tuple[str, ...], environment: dict[str, str], logs: Path) -> None:
         self._name = name
@@ -93,7 +93,7 @@ class Server:
         return self.process
 
     def stop(self) -> int | None:
-        """Its exit code after SIGTERM; None when it did not run."""
+        """Stop the process with SIGTERM. Return its exit code, or None if it was not running."""
         process, self.process = self.process, None
         if process is None:
             return None
@@ -106,7 +106,7 @@ class Server:
 
 
 class Deployment(Startable):
-    """One of each process; what a test killed, it starts again itself. `more` is set for all of them."""
+    """One process of each kind. A test that kills one also restarts it. `more` adds variables to all environments."""
 
     def __init__(self, directory: Path, database_url: str, more: Mapping[str, str] | None = None) -> None:
         self.logs = directory / "logs"
@@ -152,7 +152,7 @@ class Deployment(Startable):
         process.wait_until(lambda: "worker_ready" in log.read_text(), timeout_s=START_TIMEOUT_S)
 
     def readiness(self) -> Json:
-        """What /readyz says; empty when nobody answers."""
+        """Return the body of /readyz, or nothing if the API is unreachable."""
         try:
             body: Json = httpx.get(f"{self.api_url}/readyz", timeout=10, trust_env=False).json()
         except httpx.TransportError:
@@ -160,7 +160,7 @@ class Deployment(Startable):
         return body
 
     def log_in(self, email: str = STUDENT) -> httpx.Client:
-        """A client that speaks for the account."""
+        """Return an HTTP client that is logged in as the account."""
         http = httpx.Client(base_url=f"{self.api_url}/api/v1", timeout=60, trust_env=False)
         self._people.append(http)
         token = http.post("/auth/token", data={"username": email, "password": PASSWORD}).raise_for_status().json()
@@ -168,7 +168,7 @@ class Deployment(Startable):
         return http
 
     def rows(self, query: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
-        """What the database holds, whatever the API says."""
+        """Return rows straight from the database."""
         with psycopg.connect(libpq(self.environment["DATABASE_URL"]), autocommit=True) as connection:
             return connection.execute(query, parameters).fetchall()
 
@@ -176,12 +176,15 @@ class Deployment(Startable):
         return str(self.rows("SELECT status FROM assessments WHERE id = %s", assessment_id)[0][0])
 
     def run_status(self, assessment_id: str) -> str:
-        """What Temporal says about the latest run, such as WORKFLOW_EXECUTION_STATUS_RUNNING."""
+        """Return the status of the latest run in Temporal, for example WORKFLOW_EXECUTION_STATUS_RUNNING."""
         described = self.temporal_command("workflow", "describe", "--workflow-id", f"assessment-{assessment_id}")
         return str(described["workflowExecutionInfo"]["status"])
 
     def temporal_command(self, *arguments: str) -> Json:
-        """Its command, not a client: a process that held one may crash when it exits. Empty where it says nothing."""
+        """Run Temporal's command line and return its output, or {} if it prints nothing.
+
+        A client in this process could crash the process at exit.
+        """
         command = [str(Path(sysconfig.get_path("scripts")) / "temporal"), *arguments]
         command += ["--address", self.temporal.address, "--disable-config-file", "--output", "json"]
         answer: Json = json.loads(subprocess.run(command, check=True, capture_output=True).stdout or "{}")
@@ -193,7 +196,7 @@ class Deployment(Startable):
 
 
 def stack_environment(database_url: str) -> dict[str, str]:
-    """What every process of the product gets; nothing of the environment that the tests run in leaks in."""
+    """Return the environment of every process. Nothing from the test run's own environment leaks in."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
     accounts = {f"{name}_EMAIL": email for name, email in ACCOUNTS.items()}
     passwords = {f"{name}_PASSWORD": PASSWORD for name in ACCOUNTS}
@@ -203,7 +206,7 @@ def stack_environment(database_url: str) -> dict[str, str]:
         **passwords,
         "MICROCRED_ENV": "development",
         "JWT_SECRET": "a-secret-for-tests-of-32-bytes-or-more",
-        "TOKEN_MINUTES": "60",  # people log in once for a whole module of tests
+        "TOKEN_MINUTES": "60",  # one login serves a whole test module
         "WEBHOOK_ALLOW_LOOPBACK": "true",
         **{f"RATE_LIMIT_{what}": "1000000/minute" for what in ("WRITES", "READS", "LOGIN")},
         "DATABASE_URL": database_url,
@@ -212,8 +215,8 @@ def stack_environment(database_url: str) -> dict[str, str]:
 
 
 @contextmanager
-def furnished(databases: Databases, prefix: str, logs: Path) -> Iterator[str]:
-    """A database as `make up` leaves it, and with more people."""
+def seeded_database(databases: Databases, prefix: str, logs: Path) -> Iterator[str]:
+    """Create a database in the state that `make up` creates, with additional users."""
     with databases.new(prefix) as url:
         seed = Program(
             name="seed",
@@ -241,7 +244,7 @@ async def _add_people(url: str) -> None:
 
 
 def stored(file: Path) -> bytes:
-    """Everything in Temporal's database: histories, inputs, failures, memos, search attributes."""
+    """Return all bytes of Temporal's database: histories, inputs, failures, memos and search attributes."""
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows = [row for table in tables for row in database.execute(f"SELECT * FROM {table}")]  # noqa: S608
@@ -249,5 +252,5 @@ def stored(file: Path) -> bytes:
 
 
 def libpq(url: str) -> str:
-    """The URL as psycopg takes it."""
+    """Return the URL in the form that psycopg accepts."""
     return url.replace("+psycopg", "")

@@ -1,4 +1,4 @@
-"""A crowd of learners who took a role before, as rows: what measurements of the recommender need."""
+"""Insert many learners who took a role before, for measurements of the recommender."""
 
 from typing import Final
 from uuid import UUID
@@ -7,7 +7,7 @@ import psycopg
 
 from tests.support.builders import ROLE_ID
 
-# Everybody has a score in every skill of the role, was shown five credentials and rated three of them.
+# Every learner has a score in every skill of the role, got five recommendations and rated three of them.
 _ROWS: Final = """
 SELECT setseed(0.5);
 CREATE TEMPORARY TABLE earlier AS
@@ -40,7 +40,7 @@ INSERT INTO recommendation_feedback
 
 
 def add_earlier_learners(database_url: str, count: int, organization_id: UUID) -> None:
-    """Commits them, and lets the planner know of them as the server does by itself, sooner or later."""
+    """Insert and commit the learners, then run ANALYZE, which autovacuum would run later."""
     values = {"learners": count, "organization": organization_id, "role": ROLE_ID}
     with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as connection:
         with psycopg.ClientCursor(connection) as cursor:

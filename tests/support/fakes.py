@@ -1,4 +1,4 @@
-"""Ports without the world behind them."""
+"""Fake implementations of the ports."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ from domain.webhooks.deliveries import Delivery, Message, WebhookResponse, outco
 
 @dataclass
 class FailingDatabase:
-    """A Database that fails for each next connection that `failures` names, and then while it is `away`."""
+    """A Database that fails for each of the next connections in `failures`, and always while `away` is true."""
 
     database: Database
     failures: list[bool] = field(default_factory=list)
@@ -54,7 +54,7 @@ class LiveStage:
 
 @dataclass
 class RecordingRuns:
-    """The port `AssessmentRuns`: remembers what it was told; `down` makes it fail as an engine that is away does."""
+    """A fake of the port `AssessmentRuns` that records its calls. With `down`, it fails like an unavailable engine."""
 
     started: list[UUID] = field(default_factory=list)
     submitted: list[UUID] = field(default_factory=list)
@@ -65,22 +65,22 @@ class RecordingRuns:
     down: bool = False
 
     async def start(self, assessment: Assessment) -> None:
-        self._told(self.started, assessment)
+        self._record(self.started, assessment)
 
     async def submit(self, assessment: Assessment) -> None:
-        self._told(self.submitted, assessment)
+        self._record(self.submitted, assessment)
 
     async def live(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         return frozenset(assessment_ids) & frozenset([*self.started, *self.submitted])
 
     async def heal(self, assessment: Assessment) -> None:
-        self._told(self.healed, assessment)
+        self._record(self.healed, assessment)
 
     async def heal_now(self, assessment: Assessment) -> None:
-        self._told(self.healed_now, assessment)
+        self._record(self.healed_now, assessment)
 
     async def reviewed(self, assessment: Assessment) -> None:
-        self._told(self.revised, assessment)
+        self._record(self.revised, assessment)
 
     async def live_revisions(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         return frozenset(assessment_ids) & frozenset([*self.healed, *self.healed_now, *self.revised])
@@ -90,7 +90,7 @@ class RecordingRuns:
             raise ExternalServiceError(f"No progress of {assessment_id}")
         return LiveStage(self.stage) if self.stage else None
 
-    def _told(self, calls: list[UUID], assessment: Assessment) -> None:
+    def _record(self, calls: list[UUID], assessment: Assessment) -> None:
         if self.down:
             raise ExternalServiceError("The workflow engine did not take the call")
         calls.append(assessment.id)
@@ -98,22 +98,22 @@ class RecordingRuns:
 
 @dataclass
 class RecordingDeliveries:
-    """The port `DeliveryRuns`, as RecordingRuns is AssessmentRuns."""
+    """A fake of the port `DeliveryRuns` that records its calls."""
 
     started: list[Delivery] = field(default_factory=list)
     hurried: list[Delivery] = field(default_factory=list)
     down: bool = False
 
     async def start(self, delivery: Delivery) -> None:
-        self._told(self.started, delivery)
+        self._record(self.started, delivery)
 
     async def redeliver_now(self, delivery: Delivery) -> None:
-        self._told(self.hurried, delivery)
+        self._record(self.hurried, delivery)
 
     async def live(self, deliveries: Sequence[Delivery]) -> frozenset[UUID]:
         return frozenset(each.id for each in deliveries if each in [*self.started, *self.hurried])
 
-    def _told(self, calls: list[Delivery], delivery: Delivery) -> None:
+    def _record(self, calls: list[Delivery], delivery: Delivery) -> None:
         if self.down:
             raise ExternalServiceError("The workflow engine did not take the call")
         calls.append(delivery)
@@ -121,7 +121,7 @@ class RecordingDeliveries:
 
 @dataclass
 class RecordingErasures:
-    """The port `ErasureRuns`, as RecordingRuns is AssessmentRuns."""
+    """A fake of the port `ErasureRuns` that records its calls."""
 
     started: list[Erasure] = field(default_factory=list)
     down: bool = False
@@ -137,7 +137,7 @@ class RecordingErasures:
 
 @dataclass
 class ScriptedSearches:
-    """The port `CatalogSearches`: finds `hits` of whatever is searched for, or with None nobody answers in time."""
+    """A fake of the port `CatalogSearches`: returns `hits` for every search, or times out if `hits` is None."""
 
     hits: Sequence[SearchHit] | None = None
     degraded_reason: DegradedReason | None = None
@@ -152,7 +152,7 @@ class ScriptedSearches:
 
 @dataclass
 class RecordingErasureList:
-    """The port `ErasureList`."""
+    """A fake of the port `ErasureList`."""
 
     people: list[UUID]
 
@@ -162,13 +162,13 @@ class RecordingErasureList:
 
 
 def answer(code: int = 200, **changes: Any) -> WebhookResponse:
-    """A partner's answer by its status code."""
+    """Return a partner's response with this status code."""
     return replace(WebhookResponse(outcome=outcome_of(code), latency_ms=1, code=code), **changes)
 
 
 @dataclass
 class ScriptedSender:
-    """The port `WebhookSender`: gives one answer after the other, the last one for ever; keeps what it was given."""
+    """A fake of `WebhookSender`: returns the responses in order, then repeats the last one. It records its calls."""
 
     answers: list[WebhookResponse] = field(default_factory=lambda: [answer()])
     sent: list[Message] = field(default_factory=list)
@@ -179,7 +179,7 @@ class ScriptedSender:
 
 
 class FakeEmbedder:
-    """The ports `Embedder` and `LongTextEmbedder`: words hashed into 384 places, so that shared words are likeness."""
+    """A fake of `Embedder` and `LongTextEmbedder` that hashes words: texts with shared words get similar vectors."""
 
     provider = "fake"
     model = "bag-of-words"
@@ -197,7 +197,7 @@ class FakeEmbedder:
 
 @dataclass
 class RecordingLedger:
-    """The port `EmbeddingLedger`; `down` makes it fail as a database that is away does."""
+    """A fake of the port `EmbeddingLedger`. With `down`, it fails like an unavailable database."""
 
     bought: list[EmbeddingPurchase] = field(default_factory=list)
     down: bool = False
@@ -210,7 +210,7 @@ class RecordingLedger:
 
 @dataclass
 class RecordingCatalogRuns:
-    """The port `CatalogRuns`: counts its starts; `down` as of an engine that is away."""
+    """A fake of the port `CatalogRuns` that counts its starts. With `down`, it fails like an unavailable engine."""
 
     starts: int = 0
     down: bool = False
@@ -222,7 +222,7 @@ class RecordingCatalogRuns:
 
 
 def bag_of_words(text: str) -> list[float]:
-    """A unit vector; a text without words points along the last axis."""
+    """Return a unit vector. A text without words points along the last axis."""
     vector = [0.0] * DIMENSIONS
     for word in text.lower().split():
         place = int.from_bytes(hashlib.sha256(word.strip(".,;:!?").encode()).digest()[:4], "big")
@@ -233,7 +233,7 @@ def bag_of_words(text: str) -> list[float]:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedCredential:
-    """A credential as a search sees it. `vector` is that of its current text, None without one."""
+    """A credential as a search sees it. `vector` embeds its current text; None means that it is not embedded."""
 
     id: UUID
     artifact_id: UUID
@@ -244,7 +244,7 @@ class IndexedCredential:
 
 
 class InMemoryCredentialIndex:
-    """The port `CredentialIndex`: cosines and shared words, fused as the real ones do."""
+    """A fake of the port `CredentialIndex`: fuses cosines and shared words as the real indexes do."""
 
     def __init__(self, credentials: Sequence[IndexedCredential]) -> None:
         self._credentials = [each for each in credentials if each.active and each.vector is not None]
@@ -274,7 +274,7 @@ class InMemoryCredentialIndex:
 
 
 class InMemoryIndexWriter:
-    """The port `CredentialIndexWriter`; `refuses` are credentials that it does not take."""
+    """A fake of the port `CredentialIndexWriter`; it rejects the credentials in `refuses`."""
 
     def __init__(self) -> None:
         self.indexes: dict[str | None, dict[UUID, IndexEntry]] = {}
@@ -314,7 +314,7 @@ class InMemoryIndexWriter:
 
 
 class FakeEssayGrader:
-    """The port `EssayGrader`: the second level of everything, and sure of it; it abstains without labelled answers."""
+    """A fake of `EssayGrader`: confidently gives the second level. Without labelled answers it abstains."""
 
     async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
         return [_abstained(essay) if not essay.rubric.anchors else _second_level(essay) for essay in essays]
@@ -352,9 +352,9 @@ def _abstained(essay: Essay) -> EssayScore:
 
 
 class FakeGradingModel:
-    """The port `GradingModel`: the second level of everything, proven by the essay's first words.
+    """A fake of the port `GradingModel`: always the second level, with the essay's first words as the quote.
 
-    Each call first takes what `script` holds: an error to raise or a raw reply. `asked` are the calls there were.
+    Each call first takes the next entry of `script`: an error to raise or a raw reply. `asked` records the calls.
     """
 
     model = "fake-model"
@@ -398,9 +398,9 @@ class FakeGradingModel:
 
 
 def graded_raw(wanted: GradingRequest, level: int = 1, addressed: str | None = None) -> bytes:
-    """What the fake model says: that level for every criterion, with the essay's first words as the quote.
+    """Build the fake model's reply: one level for every criterion, with the essay's first words as the quote.
 
-    `addressed` is what it quotes as addressed to the grader.
+    `addressed` is the text that the model reports as addressed to the grader.
     """
     quotes = [wanted.text[:40]] if level else []
     ratings = [(each.key, each.levels[level].name, "It says so.", quotes) for each in wanted.essay.rubric.criteria]
@@ -409,7 +409,7 @@ def graded_raw(wanted: GradingRequest, level: int = 1, addressed: str | None = N
 
 
 class FakeNearestLearners:
-    """The port `NearestLearners`: one less the mean difference of the scores both have."""
+    """A fake of the port `NearestLearners`: similarity is 1 minus the mean difference of the shared scores."""
 
     async def nearest(
         self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
@@ -432,7 +432,7 @@ def _nearness(mine: Mapping[str, Decimal | None], theirs: Mapping[str, float | N
 
 
 class InMemoryEmbeddingArtifacts:
-    """The port `EmbeddingArtifacts` over a list of texts."""
+    """A fake of the port `EmbeddingArtifacts` on a list of texts."""
 
     def __init__(self, texts: Sequence[CatalogText]) -> None:
         self.texts = list(texts)

@@ -1,4 +1,4 @@
-"""Worst cases for functions that read a user's text, and a check that the time they take grows with its length."""
+"""Generate worst cases for functions that read a user's text, and check that their time grows linearly."""
 
 import random
 import time
@@ -10,17 +10,16 @@ from typing import Final, TypeAlias
 SHORT: Final = 5_000
 LONG: Final = 20_000
 MOST_GROWTH: Final = 4.5
-"""Four times the length may take so many times the time; a quadratic function takes sixteen times."""
+"""The highest allowed time ratio for a text of four times the length. A quadratic function has a ratio of sixteen."""
 FLOOR_S: Final = 0.05
-"""What takes less for the long text is fast enough, and too short to measure. The quadratic patterns that this check
-was written for took seconds."""
+"""A long text that takes less time passes: the ratio would be noise. Quadratic patterns take seconds."""
 QUADRATIC_GROWTH: Final = 8
 FEW_REPEATS: Final = 2
 REPEATS: Final = 12
-"""Runs until a ratio between the two bounds is believed, and one above both."""
+"""How many runs confirm a ratio between the two bounds (REPEATS) or above both (FEW_REPEATS)."""
 
 UNITS: Final = (
-    # words of patterns
+    # words that the patterns contain
     *(
         "ignore ",
         "ignore all previous ",
@@ -31,7 +30,7 @@ UNITS: Final = (
         "note to the ",
     ),
     *("you are a ", "as the ", "end of the ", "kriter", "qwert ", "zxcvb ", "the for ", "error: ", "please\n"),
-    # one word without an end, and runs of digits
+    # endless words and runs of digits
     *("a", "A", "aB", "é", "_", "1", "a1", "ß", "Σ", "a-", "a'", "a."),
     # characters that normalization expands, reorders or composes
     *("㌖", "ﷺ", "ﬃ", "\u0344\u0f73", "\uff9e\u0301", "\u0301\u0323", "a\u0301\u0323", "\u1100", "가"),
@@ -66,14 +65,14 @@ UNITS: Final = (
     *("数", "数据。", "สวัสดี", "한국어 ", "नमस्ते ", "مرحبا "),
     *("\u200b", "a\u200b", "\ufe0f", "a\ufe0f", "\U000e0041", "\U0001f3f4\U000e0067", "\u202e ", "\u200d\U0001f469"),
 )
-"""Each is repeated until the text is long enough."""
+"""The units; each is repeated until the text is long enough."""
 ENDING: Final = "x"
-"""A pattern that matches a run only as a whole fails when something else ends it."""
+"""Endings. A pattern that matches a run only as a whole fails when another character ends the run."""
 PAIRS: Final = 60
-"""Texts whose halves repeat different units, drawn with a fixed seed."""
+"""The number of texts whose halves repeat different units. The seed is fixed."""
 
 Case: TypeAlias = Callable[[int], str]
-"""From a length to a text of that length."""
+"""A function that returns a text of the given length."""
 
 
 def worst_cases() -> Iterator[Case]:
@@ -87,12 +86,12 @@ def worst_cases() -> Iterator[Case]:
 
 
 def slow_cases(function: Callable[[str], object], *, every: int = 1) -> list[str]:
-    """The beginnings of the worst cases for which the time grows faster than the length; of each `every`-th one."""
+    """Return the start of each worst case with more than linear time. Measure every `every`-th case only."""
     return [case(40) for case in islice(worst_cases(), 0, None, every) if not _is_linear(function, case)]
 
 
 def _is_linear(function: Callable[[str], object], case: Case) -> bool:
-    """The CPU time of this thread counts, and the best of several runs: other programs on the machine do not."""
+    """Compare the best CPU time of several runs, so that other programs on the machine do not matter."""
     short = long = float("inf")
     for repeat in range(1, REPEATS + 1):
         long = min(long, _seconds(function, case(LONG)))

@@ -1,4 +1,4 @@
-"""Finding what somebody wrote, wherever it went: in plain text, in hex and in base64."""
+"""Search for a marker text in plain text, hex and base64."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -10,10 +10,10 @@ TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 
 
 
 def forms(marker: str) -> list[str]:
-    """The marker as it may stand in a text, bytes in hex among it; in base64 wherever it begins within three bytes."""
+    """Return the encodings of the marker: plain, hex, and base64 for each of the three byte offsets."""
     plain = marker.encode()
     shifted = [base64.b64encode(bytes(offset) + plain).decode() for offset in range(3)]
-    # what the bytes before and after it change is cut off
+    # cut off the characters that neighbouring bytes change
     return [marker, plain.hex(), *(each[4 if offset else 0 : -4] for offset, each in enumerate(shifted))]
 
 
@@ -22,7 +22,7 @@ def found_in(text: str, markers: Iterable[str]) -> list[str]:
 
 
 def tables_with(url: str, markers: Sequence[str]) -> dict[str, list[str]]:
-    """The markers by table, in any column of any row, bytes included."""
+    """Return the markers found by table, in any column of any row, including bytes."""
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         tables = [name for (name,) in connection.execute(TABLES)]
         found = {table: found_in(_rows(connection, table), markers) for table in tables}
@@ -30,6 +30,6 @@ def tables_with(url: str, markers: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _rows(connection: psycopg.Connection[tuple[str, ...]], table: str) -> str:
-    """Every row as text; bytes stand in it in hex."""
+    """Return every row as text, with bytes in hex."""
     rows = connection.execute(SQL("SELECT each::text FROM {} AS each").format(Identifier(table)))
     return "\n".join(row for (row,) in rows)

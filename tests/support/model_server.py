@@ -1,7 +1,7 @@
-"""An OpenAI-compatible model behind real HTTP.
+"""An OpenAI-compatible model over HTTP.
 
-`ModelServer` runs in a thread of its own, so that workers in other processes can ask it too. What it answers comes
-from `script`, a play a request, then from `rule`, or for vectors from `vectors`; `tests.support.model_plays` has them.
+`ModelServer` runs in its own thread, so that workers in other processes can call it. Its responses come first from
+`script`, one per request, then from `rule`, or from `vectors` for embeddings. `fake_completions` has ready-made ones.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Final, Self
 
-from tests.support.model_plays import (
+from tests.support.fake_completions import (
     EMBEDDING_MODEL,
     MODEL,
     UNKNOWN_MODEL,
@@ -29,7 +29,7 @@ KEY: Final = "sk-of-the-test-server"
 
 
 class ModelServer:
-    """Serves `base_url` from `start` to `stop`; without a model it knows, or with another key, it refuses."""
+    """A server at `base_url` from `start` to `stop`. It rejects other keys and unknown models."""
 
     def __init__(
         self, rule: Rule | None = None, *, key: str = KEY, models: tuple[str, ...] = (MODEL, EMBEDDING_MODEL)
@@ -51,11 +51,11 @@ class ModelServer:
         return f"http://127.0.0.1:{self._port}/v1"
 
     def script(self, *plays: Play) -> None:
-        """The next requests get these, one each; then the rule goes on."""
+        """Set the responses of the next requests; later requests use the rule."""
         self._script.extend(plays)
 
     def reset(self) -> None:
-        """As it was at first, whatever was scripted and asked."""
+        """Restore the initial state: no script, no recorded requests."""
         self.rule = good
         self.vectors = embedded
         self._script.clear()
@@ -81,11 +81,11 @@ class ModelServer:
         self.stop()
 
     def refuse_connections(self) -> None:
-        """As a provider that is away: nobody listens, and open connections end."""
+        """Close the port and all connections, like a provider that is unavailable."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
 
     def accept_connections(self) -> None:
-        """On the port it had before, if it had one."""
+        """Listen on the previous port again."""
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     async def _listen(self) -> None:
@@ -109,7 +109,7 @@ class ModelServer:
                 self.asked.append(asked)
                 await _send(self._answer(asked), reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client went away, or the server does
+            pass  # the client or the server closed the connection
         finally:
             self._talks.discard(talk)
             writer.transport.abort()
@@ -126,7 +126,7 @@ class ModelServer:
 
 
 async def _request(reader: asyncio.StreamReader) -> Asked | None:
-    """The next request of the connection; None when there is none."""
+    """Return the connection's next request, or None at its end."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
@@ -146,8 +146,8 @@ async def _send(answer: Answer, reader: asyncio.StreamReader, writer: asyncio.St
     if answer.reset_at is not None:
         writer.write(answer.body[: answer.reset_at])
         await writer.drain()
-        await asyncio.sleep(0.05)  # a reset overtakes what has not been read
-        linger = struct.pack("ii", 1, 0)  # close at once, which resets
+        await asyncio.sleep(0.05)  # a reset discards unread bytes
+        linger = struct.pack("ii", 1, 0)  # closing without lingering resets the connection
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         raise ConnectionResetError
     for start in range(0, len(answer.body), 1) if answer.drip_s else ():
@@ -159,7 +159,7 @@ async def _send(answer: Answer, reader: asyncio.StreamReader, writer: asyncio.St
 
 
 async def _unless_gone(reader: asyncio.StreamReader, wait_s: float) -> None:
-    """Waits; a client that sends nothing more and closes ends it."""
+    """Wait. Stop early with ConnectionResetError if the client closes the connection."""
     try:
         async with asyncio.timeout(wait_s):
             await reader.read(1)

@@ -1,4 +1,4 @@
-"""Partners' endpoints for tests: real servers on the loopback, and the rows that lead to them."""
+"""Provide partners' webhook endpoints: real servers on the loopback interface, and the database rows for them."""
 
 import asyncio
 import base64
@@ -27,7 +27,7 @@ CIPHER = SecretCipher([DEVELOPMENT_KEY])
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request as the partner got it; header names in lower case."""
+    """One request as the partner received it, with header names in lower case."""
 
     line: str
     headers: Mapping[str, str]
@@ -38,7 +38,7 @@ Respond = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 def answering(status: int = 200, body: bytes = b"", **headers: str) -> Respond:
-    """An answer at once; `retry_after` stands for Retry-After."""
+    """Respond at once; write headers as keyword arguments, for example `retry_after`."""
 
     async def respond(writer: asyncio.StreamWriter) -> None:
         lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}"]
@@ -50,7 +50,7 @@ def answering(status: int = 200, body: bytes = b"", **headers: str) -> Respond:
 
 
 def raw(text: bytes) -> Respond:
-    """Exactly these bytes, then the end of the connection."""
+    """Send exactly these bytes, then close the connection."""
 
     async def respond(writer: asyncio.StreamWriter) -> None:
         writer.write(text)
@@ -61,12 +61,12 @@ def raw(text: bytes) -> Respond:
 
 
 async def hanging(writer: asyncio.StreamWriter) -> None:
-    """No answer, ever."""
+    """Never respond."""
     await writer.wait_closed()
 
 
 def dripping(head: bytes = b"", every_s: float = 0.01) -> Respond:
-    """`head` at once, then a byte from time to time."""
+    """Send `head` at once, then one byte at a time."""
 
     async def respond(writer: asyncio.StreamWriter) -> None:
         writer.write(head or b"HTTP/1.1 200 OK\r\nX: ")
@@ -80,7 +80,7 @@ def dripping(head: bytes = b"", every_s: float = 0.01) -> Respond:
 
 @dataclass
 class Partner:
-    """A server that answers what `respond` does, and remembers what it was sent."""
+    """A server that responds with `respond` and records the requests."""
 
     respond: Respond = field(default_factory=answering)
     received: list[Received] = field(default_factory=list)
@@ -129,7 +129,7 @@ def a_secret() -> str:
 
 
 async def an_endpoint(session: AsyncSession, url: str = "https://partner.example/hooks", **columns: Any) -> UUID:
-    """Enabled, of a new organization unless one is given, for all that happens to assessments."""
+    """Insert an enabled endpoint. Without `organization_id`, insert an organization too."""
     endpoint_id = uuid4()
     values = {
         "organization_id": columns.pop("organization_id", None) or await an_organization(session),
@@ -164,7 +164,7 @@ async def a_delivery(
     n: int = 1,
     **columns: Any,
 ) -> Delivery:
-    """Pending, of a new event unless one is given."""
+    """Insert a pending delivery. Without `event_id`, insert an event too."""
     event_id = event_id or await an_event(session, organization_id)
     row = delivery_row(organization_id, event_id, endpoint_id, n)
     values = {"created_at": datetime(2026, 1, 1, tzinfo=UTC)}

@@ -1,4 +1,4 @@
-"""Which processes are there: for tests about leaving none behind."""
+"""Find running processes, for tests that no process is left behind."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ WITHIN_S = 20
 
 
 def alive(pid: int) -> bool:
-    """False for a zombie too, which has ended and only waits for somebody to ask how."""
+    """Return whether the process runs. A zombie does not count."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -17,7 +17,7 @@ def alive(pid: int) -> bool:
 
 
 def working_below(directory: Path) -> list[psutil.Process]:
-    """Every process whose working directory is `directory` or below it."""
+    """Return every process whose working directory is `directory` or below it."""
     root = directory.resolve()
     return [
         process
@@ -27,7 +27,7 @@ def working_below(directory: Path) -> list[psutil.Process]:
 
 
 def remaining(directory: Path) -> list[psutil.Process]:
-    """Those still below `directory` once they had time to go."""
+    """Return the processes that are still below `directory` after a grace period."""
     deadline = time.monotonic() + WITHIN_S
     while (processes := working_below(directory)) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Weaviate for tests: the one that WEAVIATE_URL names, or one of our own for the run; skipped where neither is."""
+"""Provide Weaviate for tests: the server at WEAVIATE_URL, or one that the run starts. Without both, skip the test."""
 
 import os
 import shutil
@@ -15,12 +15,12 @@ from deploy.local.settings import weaviate_server
 from deploy.local.weaviate import WeaviateServer
 from persistence.vectors.weaviate import WeaviateSettings
 
-NONE_TO_BE_HAD = "Weaviate cannot be had: `make weaviate` obtains it, WEAVIATE_URL names another one"
+NO_WEAVIATE = "No Weaviate server: install one with `make weaviate` or set WEAVIATE_URL"
 
 
 @contextmanager
 def weaviate_for_tests() -> Iterator[dict[str, str]]:
-    """What a client is set with; empty where no server can be had."""
+    """Yield the environment variables of a client, or nothing if no server is available."""
     if os.environ.get("WEAVIATE_URL"):
         yield {name: value for name, value in os.environ.items() if name.startswith("WEAVIATE_")}
     elif (program := weaviate_server()) is None:
@@ -35,8 +35,8 @@ def weaviate_for_tests() -> Iterator[dict[str, str]]:
 
 
 def a_weaviate(directory: Path, program: Path | None = None) -> WeaviateServer:
-    """A server of the test's own, not started yet."""
-    program = program or weaviate_server() or none_to_be_had()
+    """Return a server of the test's own, not yet started."""
+    program = program or weaviate_server() or skip_without_weaviate()
     return WeaviateServer(program, directory / "data", (free_port(), free_port()), log=directory / "weaviate.log")
 
 
@@ -45,8 +45,8 @@ def settings_of_weaviate(environment: Mapping[str, str]) -> WeaviateSettings:
     return WeaviateSettings.model_validate(values)
 
 
-def none_to_be_had() -> NoReturn:
-    """Skips the test, or fails it where REQUIRE_WEAVIATE says that it must not be left out."""
+def skip_without_weaviate() -> NoReturn:
+    """Skip the test, or fail it if REQUIRE_WEAVIATE is set."""
     if os.environ.get("REQUIRE_WEAVIATE"):
-        pytest.fail(NONE_TO_BE_HAD)
-    pytest.skip(NONE_TO_BE_HAD)
+        pytest.fail(NO_WEAVIATE)
+    pytest.skip(NO_WEAVIATE)

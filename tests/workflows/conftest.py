@@ -88,9 +88,9 @@ async def temporal_client(temporal_log: Path) -> AsyncIterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def pipeline_database(databases: Databases, worker: str) -> Iterator[str]:
+def pipeline_database(databases: Databases, worker_name: str) -> Iterator[str]:
     """A database for tests that commit; no other tests use it."""
-    with databases.new(f"{worker}_pipeline") as url:
+    with databases.new(f"{worker_name}_pipeline") as url:
         yield url
 
 

@@ -12,8 +12,8 @@ from domain.errors import ModelUnavailable, Problem
 from domain.grading.model_grading import Accepted, Grading, Rejected, Unreadable, validate_reply
 from domain.grading.ports import GradingModel
 from tests.activities.adapters.asks import an_ask
+from tests.support.fake_completions import OVERLOADED
 from tests.support.fakes import FakeGradingModel
-from tests.support.model_plays import OVERLOADED
 from tests.support.model_server import KEY, ModelServer
 
 

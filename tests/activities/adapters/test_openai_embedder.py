@@ -29,8 +29,7 @@ from domain.errors import (
     StorageUnavailable,
 )
 from tests.activities.adapters.conftest import EmbedderOf
-from tests.support.fakes import RecordingLedger, bag_of_words
-from tests.support.model_plays import (
+from tests.support.fake_completions import (
     BROKEN,
     DRIP,
     EMBEDDING_MODEL,
@@ -48,6 +47,7 @@ from tests.support.model_plays import (
     refusal,
     vectors,
 )
+from tests.support.fakes import RecordingLedger, bag_of_words
 from tests.support.model_server import KEY, ModelServer
 
 TEXT = "A catalogue text about joins, xylophone."

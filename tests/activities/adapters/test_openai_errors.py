@@ -27,7 +27,7 @@ from domain.errors import (
 )
 from tests.activities.adapters.asks import TEXT, an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
-from tests.support.model_plays import (
+from tests.support.fake_completions import (
     BROKEN,
     DRIP,
     HANG,

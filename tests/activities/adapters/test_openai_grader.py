@@ -12,7 +12,7 @@ from domain.errors import ModelCircuitOpen, ModelTimeout, ModelUnavailable, Prob
 from domain.grading.model_grading import Accepted, Grading, Rejected, Unreadable, validate_reply
 from tests.activities.adapters.asks import TEXT, an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
-from tests.support.model_plays import (
+from tests.support.fake_completions import (
     BROKEN,
     CUT_OFF,
     FILTERED,

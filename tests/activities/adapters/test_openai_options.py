@@ -9,7 +9,7 @@ from domain.grading.model_grading import Grading
 from tests.activities.adapters.asks import an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
 from tests.domain.builders import criterion, essay
-from tests.support.model_plays import NO_CREDIT, TOO_LONG, WRONG_KEY, Answer, refusal, without
+from tests.support.fake_completions import NO_CREDIT, TOO_LONG, WRONG_KEY, Answer, refusal, without
 from tests.support.model_server import ModelServer
 
 

@@ -13,8 +13,8 @@ from domain.grading.model_grading import Grading, Unreadable
 from tests.activities.adapters.asks import an_ask, error_of
 from tests.activities.adapters.conftest import EmbedderOf, GraderOf
 from tests.activities.adapters.provider_shapes import GRADING, providers, shapes
+from tests.support.fake_completions import Answer, completion
 from tests.support.fakes import RecordingLedger, bag_of_words
-from tests.support.model_plays import Answer, completion
 from tests.support.model_server import ModelServer
 
 TEXTS = ("first text", "second text", "third text")

@@ -1,4 +1,4 @@
-"""A student's side: starting an assessment, answering it, waiting for its result, over HTTP."""
+"""Start an assessment, answer it and wait for its result over HTTP, as a student's client does."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -17,7 +17,7 @@ ROLES = (
     "project-coordinator",
 )
 MARKER = "xylophone-quartz-7319"
-"""Stands in every sentence of every essay, so that one of them is found wherever a part of an essay went."""
+"""A marker in every sentence of every essay, so that any stored part of an essay can be found."""
 ESSAY = " ".join(
     f"{MARKER}: {sentence}"
     for sentence in (
@@ -31,7 +31,7 @@ ESSAY = " ".join(
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One assessment in the hands of its student."""
+    """One assessment of a student."""
 
     http: httpx.Client
     id: str
@@ -52,11 +52,11 @@ class Attempt:
         return self.http.post(f"{self.path}/responses", json={"responses": responses, "completed": completed})
 
     def submit(self) -> httpx.Response:
-        """Answers everything and hands it in."""
+        """Answer every question and submit the assessment."""
         return self.send([response_to(question) for question in self.questions], completed=True)
 
     def result(self, within_s: float = PATIENCE_S) -> Json:
-        """The published result, however long the API answers 202 or nobody answers."""
+        """Return the published result. Retry while the API answers 202 or 503 or is unreachable."""
         return eventually(self._result, within_s)
 
     def _result(self) -> Json:
@@ -72,12 +72,12 @@ class Attempt:
 
 
 def response_to(question: Json) -> Json:
-    """The essay carries the marker."""
+    """Answer a question; essays contain the marker."""
     return answers.response_to(question, ESSAY)
 
 
 def texts_of(responses: list[Json]) -> list[str]:
-    """The words in them: what no log and no history may hold."""
+    """Return the texts of the answers, which no log and no workflow history may contain."""
     answers = [each["answer"] for each in responses]
     chosen = [text for each in answers if isinstance(each, dict) for text in each["choices"]]
     return [MARKER, *chosen, *(each for each in answers if isinstance(each, str))]

@@ -1,6 +1,6 @@
-"""What a model can answer over HTTP: good gradings, vectors, and every fault that a provider shows.
+"""Build a model's HTTP responses: good gradings, vectors and every fault that a provider shows.
 
-Essays are found between the prompt's two marked lines, criteria and levels in the reply form that the prompt shows.
+Essays are parsed from between the prompt's two marker lines, criteria and levels from the reply form in the prompt.
 """
 
 import json
@@ -28,7 +28,7 @@ _TOP_WANTED: Final = re.compile(r"full marks|highest level|ignore (?:the|all) (?
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A request as it came."""
+    """A request that the server received."""
 
     path: str
     headers: Mapping[str, str]
@@ -54,7 +54,7 @@ class Asked:
 
     @property
     def levels(self) -> dict[str, list[str]]:
-        """Level names by criterion, the lowest first."""
+        """Return the level names by criterion, the lowest level first."""
         form = _FORM.search(self.system)
         criteria = json.loads(form[0])["criteria"] if form else {}
         return {key: each["level"].split(" | ") for key, each in criteria.items()}
@@ -62,10 +62,10 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What goes over the wire, and how.
+    """A response and its timing.
 
-    After `after_s` seconds, the body in pieces of one byte every `drip_s`, if that is not 0, and cut by a reset of the
-    connection after `reset_at` bytes.
+    After `after_s` seconds the body is sent. With `drip_s` it is sent byte by byte at that interval. With `reset_at`
+    the connection is reset after that many bytes.
     """
 
     status: int = 200
@@ -81,7 +81,7 @@ Play: TypeAlias = Answer | Rule
 
 
 def completion(content: str | None, *, asked: Asked | None = None, reason: str = "stop", **message: Any) -> Answer:
-    """A chat completion with the content, whatever it is. Tokens are guessed by length; nothing is cached."""
+    """Build a chat completion with any content. The token count is estimated from the length; nothing is cached."""
     prompt = len(asked.body) // 4 if asked else 100
     document = {
         "id": "chatcmpl-test",
@@ -105,7 +105,7 @@ def completion(content: str | None, *, asked: Asked | None = None, reason: str =
 
 
 def vectors(*rows: list[float], tokens: int = 100, **changes: Any) -> Answer:
-    """An embedding for each row, whatever it is."""
+    """Build an embedding response with one entry per row."""
     data = [{"object": "embedding", "index": place, "embedding": row} for place, row in enumerate(rows)]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return Answer(
@@ -114,7 +114,7 @@ def vectors(*rows: list[float], tokens: int = 100, **changes: Any) -> Answer:
 
 
 def embedded(asked: Asked) -> Answer:
-    """A vector of each text's words, so that shared words are likeness. A word is a token; the limits are OpenAI's."""
+    """Embed each text as a bag of words. One word is one token; the limits are OpenAI's."""
     texts = asked.json["input"]
     tokens = [len(text.split()) for text in texts]
     if not texts or len(texts) > MOST_TEXTS or "" in texts:
@@ -135,14 +135,17 @@ def refusal(
     kind: str = "invalid_request_error",
     **headers: str,
 ) -> Answer:
-    """An error as OpenAI words it. Underscores in the names of headers stand for dashes."""
+    """Build an error in OpenAI's format. Underscores in header names become dashes."""
     error = {"message": message, "type": kind, "param": param, "code": code}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status=status, headers=named, body=json.dumps({"error": error}).encode())
 
 
 def graded(asked: Asked, level: int, *, quotes: list[str] | None = None) -> dict[str, Any]:
-    """A grading with the same level for everything, from the end if negative; it quotes the essay by itself."""
+    """Build a grading with the same level for every criterion. A negative `level` counts from the end.
+
+    By default, the grading quotes the essay.
+    """
     found = [sentence.strip() for sentence in _SENTENCE.findall(asked.essay)][:1]
     return {
         "criteria": {
@@ -159,7 +162,7 @@ def graded(asked: Asked, level: int, *, quotes: list[str] | None = None) -> dict
 
 
 def at_level(level: int) -> Rule:
-    """A good answer with that level for every criterion; the lowest where the essay holds nothing to quote."""
+    """Return a rule that gives every criterion this level, or the lowest one if nothing can be quoted."""
 
     def rule(asked: Asked) -> Answer:
         grading = graded(asked, level)
@@ -173,24 +176,24 @@ good: Rule = at_level(1)
 
 
 def obedient(asked: Asked) -> Answer:
-    """Gives the highest levels to whoever asks for them, as a model does that takes an essay for an instruction."""
+    """Give the highest levels to an essay that asks for them, as a model vulnerable to prompt injection does."""
     return at_level(-1 if _TOP_WANTED.search(asked.essay) else 1)(asked)
 
 
 def unproven(asked: Asked) -> Answer:
-    """Quotes what the essay does not say."""
+    """Quote a sentence that is not in the essay."""
     return completion(json.dumps(graded(asked, 1, quotes=["Nobody ever wrote this sentence anywhere."])), asked=asked)
 
 
 def incomplete(asked: Asked) -> Answer:
-    """Leaves the last criterion out."""
+    """Leave out the last criterion."""
     grading = graded(asked, 1)
     grading["criteria"].popitem()
     return completion(json.dumps(grading), asked=asked)
 
 
 def inventive(asked: Asked) -> Answer:
-    """Names a level that the rubric has not."""
+    """Give a level that is not in the rubric."""
     grading = graded(asked, 1)
     for each in grading["criteria"].values():
         each["level"] = "Beyond compare"
@@ -198,7 +201,7 @@ def inventive(asked: Asked) -> Answer:
 
 
 def without(*names: str) -> Rule:
-    """A good answer, by an endpoint that cannot take some options; `json_schema` and `json_object` are formats."""
+    """Return a rule of an endpoint that rejects some options; `json_schema` and `json_object` name response formats."""
 
     def rule(asked: Asked) -> Answer:
         sent = {*asked.json, asked.json.get("response_format", {}).get("type")}
@@ -213,7 +216,7 @@ def without(*names: str) -> Rule:
 
 
 def where(plays: Mapping[str, Play], otherwise: Rule = good) -> Rule:
-    """By the essay's text: the play whose key it holds."""
+    """Return a rule that chooses the response by a text in the essay."""
 
     def rule(asked: Asked) -> Answer:
         play = next((play for text, play in plays.items() if text in asked.essay), otherwise)

@@ -1,9 +1,7 @@
 """docker-compose.yml without containers: its scripts, commands and environments as plain processes on real servers.
 
-The processes run in a folder that holds what the image would, and nothing else of the checkout.
-
-What it cannot show: the images themselves, the networks between them, and Temporal on PostgreSQL, for which its dev
-server stands.
+The processes run in a folder with the files of the image and no other file of the checkout. The test does not cover the
+images, the networks between containers, and Temporal on PostgreSQL, which its dev server replaces.
 """
 
 import os
@@ -36,7 +34,7 @@ PATH = os.pathsep.join([str(Path(sys.executable).parent), str(binaries()), os.en
 
 
 class Machine:
-    """The servers of the compose file under this machine's addresses, and what runs of our image."""
+    """The servers of the compose file at this machine's addresses, and the processes of the project's image."""
 
     def __init__(self, directory: Path, weaviate: Mapping[str, str]) -> None:
         self.postgres = EmbeddedPostgres(directory / "postgres", free_port(), durable=False)
@@ -55,7 +53,7 @@ class Machine:
         self.running: dict[str, Process] = {}
 
     def environment(self, service: str) -> dict[str, str]:
-        """What the container would have, with this machine's addresses and folders."""
+        """Return the container's environment with this machine's addresses and folders."""
         there = {
             "@postgres:5432/": f"@{self.postgres.detail}/",
             "temporal:7233": self.temporal.address,
@@ -67,7 +65,7 @@ class Machine:
             given = {key: value.replace(name, address) for key, value in given.items()}
         port = self.api_url.rpartition(":")[2]
         more = {"API_HOST": HOST, "API_PORT": port, "WEAVIATE_GRPC_PORT": self._weaviate["WEAVIATE_GRPC_PORT"]}
-        more |= {"WORKER_METRICS_ADDRESS": f"{HOST}:{free_port()}"}  # one machine has one such port
+        more |= {"WORKER_METRICS_ADDRESS": f"{HOST}:{free_port()}"}  # the workers share this machine
         return given | more | {"PATH": PATH, "HOME": str(self._directory)}
 
     def program(self, service: str, *command: str, **more: str) -> Program:
@@ -87,7 +85,7 @@ class Machine:
         return self.running[service].program.log.read_text(encoding="utf-8")
 
     def script(self, service: str, name: str, **more: str) -> None:
-        """A script that the service mounts, run by sh."""
+        """Run a mounted script of the service with sh."""
         path = "/usr/bin:/bin:" + os.pathsep.join([PATH, sysconfig.get_path("scripts")])
         given = self.services[service]["environment"] | {"PATH": path, "HOME": str(self._directory)} | more
         command = ["/bin/sh", str(CHECKOUT / "deploy" / "temporal" / name)]
@@ -136,7 +134,7 @@ def databases(machine: Machine) -> set[str]:
 
 
 def logged_in(machine: Machine) -> set[str]:
-    """As whom the API and the workers work."""
+    """Return the database users of the API and the workers."""
     query = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name LIKE 'microcred%'"
     with psycopg.connect(libpq(machine.postgres.url)) as owner:
         return {name for (name,) in owner.execute(query).fetchall()}
