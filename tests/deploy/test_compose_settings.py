@@ -20,6 +20,7 @@ from deploy.smoke_account import SmokeAccountSettings
 from persistence.database import DatabaseSettings
 from persistence.encryption import SealingSettings
 from persistence.erasure_list import ErasureListSettings
+from persistence.migrations.locks import MigrationSettings
 from persistence.repositories.retention import RetentionSettings
 from persistence.vectors.weaviate import WeaviateSettings
 from tests.deploy.test_settings_docs import SETTINGS, variables
@@ -38,7 +39,7 @@ EVERY_WORKER: tuple[type[BaseSettings], ...] = (
     WorkerSettings,
 )
 READ_BY: dict[str, tuple[type[BaseSettings], ...]] = {
-    "migrate": (AppRoleSettings, DatabaseSettings),
+    "migrate": (AppRoleSettings, DatabaseSettings, MigrationSettings),
     "seed": (DatabaseSettings, MiniLMSettings, WeaviateSettings),
     "api": (
         ApiSettings,
