@@ -163,7 +163,7 @@ def test_a_service_that_is_killed_starts_again_and_the_stack_goes_on(stack: Smal
 
     assert started_again != killed
     assert still_running
-    assert "program ended with exit code -9; starting it again in 0.5 s" in output
+    assert "program ended with exit code -9; restarting it in 0.5 s" in output
     assert process.returncode == 0
     assert remaining(stack.local) == []
 
