@@ -1,4 +1,4 @@
-"""Taking Weaviate's program out of a release's archive."""
+"""Extracting Weaviate's program from a release's archive."""
 
 import hashlib
 import io

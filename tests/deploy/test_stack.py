@@ -1,4 +1,4 @@
-"""The supervisor, with small shell programs as its parts."""
+"""The supervisor of the stack, with small shell programs as parts."""
 
 import os
 from collections.abc import Callable
