@@ -68,7 +68,7 @@ class Smoke:
         body = self._expect(201, started)
         return body["assessment_id"], body["questions"]
 
-    def hand_in(self, assessment_id: str, questions: list[Json]) -> None:
+    def submit(self, assessment_id: str, questions: list[Json]) -> None:
         responses = [{"question_id": each["question_id"], "answer": answer_to(each)} for each in questions]
         body = {"responses": responses, "completed": True}
         self._expect(202, self._http.post(f"/api/v1/assessments/{assessment_id}/responses", json=body))
@@ -142,7 +142,7 @@ def run(settings: SmokeSettings) -> None:
         smoke.log_in(settings.smoke_email, settings.smoke_password.get_secret_value())
         assessment_id, questions = smoke.start()
         say(f"started: {assessment_id}, {len(questions)} questions")
-        smoke.hand_in(assessment_id, questions)
+        smoke.submit(assessment_id, questions)
         result = smoke.result(assessment_id)
         check(result, questions)
         why = ", ".join(result["degraded_reasons"]) or "nothing degraded"

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from deploy.local.ports import HOST
 from deploy.local.postgres import EmbeddedPostgres
-from deploy.local.private_files import kept_secrets
+from deploy.local.private_files import stored_secrets
 from deploy.local.process import Process, Program, never, run_to_end
 from deploy.local.restarts import Restarts
 from deploy.local.settings import CHECKOUT, StackSettings
@@ -132,7 +132,7 @@ class Plan:
 def plan(settings: StackSettings, local: Path) -> Plan:
     """Return the stack with its data below `local`, without the servers that the settings replace."""
     names = ("POSTGRES_PASSWORD", "JWT_SECRET", "WEBHOOK_SECRET_KEYS", "WEAVIATE_API_KEY")
-    kept = kept_secrets(local / "secrets.json", [*names, *(f"{account}_PASSWORD" for account in ACCOUNTS)])
+    kept = stored_secrets(local / "secrets.json", [*names, *(f"{account}_PASSWORD" for account in ACCOUNTS)])
     logs = local / "logs"
     postgres = EmbeddedPostgres(
         local / "postgres", settings.postgres_port, password=kept.pop("POSTGRES_PASSWORD"), log=logs / "postgres.log"

@@ -22,7 +22,7 @@ def write(path: Path, text: str) -> None:
     Path(temporary).replace(path)
 
 
-def kept_secrets(path: Path, names: Iterable[str]) -> dict[str, str]:
+def stored_secrets(path: Path, names: Iterable[str]) -> dict[str, str]:
     """Return a secret per name from `path`. Generate and store the missing ones."""
     kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     missing = [name for name in names if name not in kept]
