@@ -131,7 +131,9 @@ def check(result: Json, questions: list[Json]) -> None:
     traces = {each["trace_id"] for each in result["traces"]}
     items = result["recommendation_items"]
     if not items or not all(each["source_trace_ids"] and traces.issuperset(each["source_trace_ids"]) for each in items):
-        raise SmokeFailed("The result has no recommendations, or some without evidence: run python -m deploy.local.embed")
+        raise SmokeFailed(
+            "The result has no recommendations, or some without evidence: run python -m deploy.local.embed"
+        )
 
 
 def run(settings: SmokeSettings) -> None:
