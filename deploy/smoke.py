@@ -74,7 +74,7 @@ class Smoke:
         self._expect(202, self._http.post(f"/api/v1/assessments/{assessment_id}/responses", json=body))
 
     def result(self, assessment_id: str) -> Json:
-        """The published one, with a score a question and recommendations that name their evidence."""
+        """Wait for the published result and return it."""
         return self._until("a result", lambda: self._published(assessment_id))
 
     def give_feedback(self, result: Json) -> None:

@@ -27,7 +27,7 @@ def main(argv: list[str]) -> None:
         _call("prctl", PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
         if os.getppid() != int(parent):
             sys.exit("the parent process has ended")
-    os.execv(command[0], command)  # noqa: S606  # this program starts others without a shell
+    os.execv(command[0], command)  # noqa: S606  # no shell, by design
 
 
 def _become(user: str, program: str) -> None:

@@ -50,7 +50,7 @@ PUBLISHED: Final = (
 
 
 class Part(Protocol):
-    """A part of the stack. `process` is its running process, or None if it needs none after its start."""
+    """A part of the stack. `process` is its process, or None if it has ended in order or was not started."""
 
     @property
     def name(self) -> str: ...
@@ -81,14 +81,14 @@ class Step:
         run_to_end(self.program, timeout_s=STEP_TIMEOUT_S, stopping=stopping)
 
     def stop(self, hurry: Callable[[], bool] = never) -> None:
-        """Nothing to do: it has ended."""
+        """Do nothing, because the program has ended."""
 
 
 @dataclass(slots=True)
 class Service:
-    """A program that runs until the stack stops; when its process ends before, the stack starts it again.
+    """A program that runs until the stack stops. The stack restarts it if its process ends earlier.
 
-    Without `ready` the next part does not wait for it.
+    Without `ready` the next part starts at once.
     """
 
     program: Program
@@ -106,9 +106,9 @@ class Service:
         self.process.wait_until(self.ready, timeout_s=SERVICE_TIMEOUT_S, stopping=stopping)
 
     def restart(self) -> None:
-        """Starts a new process after the last one ended, and appends to its log; does not wait until it is ready."""
+        """Start a new process after the last one ended, and append to its log. Does not wait until it is ready."""
         if self.process is not None:
-            self.process.stop(grace_s=0.0)  # ends child processes that the last one left behind
+            self.process.stop(grace_s=0.0)  # ends remaining child processes of the last process
         self.process = Process(self.program, append_log=True)
 
     def stop(self, hurry: Callable[[], bool] = never) -> None:
