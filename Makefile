@@ -14,36 +14,36 @@ SCORING := domain/**,activities/score_*,activities/retrieve_*,activities/blend_*
 help: ## list the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## make .venv and install everything (PYTHON=python3.12, TORCH_INDEX=<url>)
+install: $(STAMP) ## create .venv and install everything (PYTHON=python3.12, TORCH_INDEX=<url>)
 
 $(STAMP): pyproject.toml constraints.txt deploy/local/install.sh
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" GOAL="$(firstword $(MAKECMDGOALS))" bash deploy/local/install.sh
 	@touch $@
 
-weaviate: $(STAMP) ## obtain the Weaviate server, unless WEAVIATE_URL names one
+weaviate: $(STAMP) ## install the Weaviate server, unless WEAVIATE_URL names one
 	@$(BIN)/python -m deploy.local.install_weaviate
 
-promtool: ## obtain promtool, which checks the alerts
+promtool: ## install promtool, which checks the alerts
 	@bash deploy/local/install_promtool.sh
 
-# exec: a signal sent to make must reach the stack, not a shell in between
+# exec, so that a signal to make reaches the stack instead of a shell
 up: $(STAMP) ## run the whole stack until Ctrl-C
 	@exec $(BIN)/python -m deploy.local up
 
-demo: $(STAMP) ## run the stack and walk one student through an assessment
+demo: $(STAMP) ## run the stack and take one student through an assessment
 	@exec $(BIN)/python -m deploy.local demo
 
-reset: $(STAMP) ## delete what the stack keeps in .local
+reset: $(STAMP) ## delete the stack's data in .local
 	@exec $(BIN)/python -m deploy.local reset
 
-test: $(STAMP) ## run the tests, with the coverage floors (FILE=tests/api runs one file or folder, without them)
+test: $(STAMP) ## run the tests with coverage floors (FILE=tests/api: one file or folder, without floors)
 ifdef FILE
 	@$(BIN)/python -m pytest -q -m "not load" $(FILE)
 else
 	@$(BIN)/python -m pytest -n 2 -m "not faults and not load" --cov --cov-fail-under=85
 	@mkdir -p .local/reports
 	@$(BIN)/python -m coverage report --include="$(SCORING)" --fail-under=90 > .local/reports/scoring-coverage.txt || \
-		{ cat .local/reports/scoring-coverage.txt; echo "Scoring and recommending must be covered to 90 %."; exit 1; }
+		{ cat .local/reports/scoring-coverage.txt; echo "Coverage of scoring and recommending is below 90 %: add tests for the lines above."; exit 1; }
 endif
 
 test-faults: $(STAMP) ## run the tests that kill processes and servers
@@ -52,10 +52,10 @@ test-faults: $(STAMP) ## run the tests that kill processes and servers
 test-load: $(STAMP) ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m load
 
-histories: $(STAMP) ## record the histories of all branches again (tests/replay)
+histories: $(STAMP) ## record the workflow histories of all branches (tests/replay)
 	@exec $(BIN)/python -m tests.replay.export
 
-bench: $(STAMP) ## measure the pipeline against a do-nothing workflow
+bench: $(STAMP) ## measure the pipeline against an empty workflow
 	@exec $(BIN)/python -m tests.benchmarks.bench
 
 bench-api: $(STAMP) ## measure the API against a bare endpoint (N=, CONCURRENCY=)
@@ -64,13 +64,13 @@ bench-api: $(STAMP) ## measure the API against a bare endpoint (N=, CONCURRENCY=
 bench-search: $(STAMP) ## measure both stores on a large catalogue (N=, QUERIES=, TEXTS=)
 	@exec $(BIN)/python -m tests.benchmarks.search
 
-bench-recommending: $(STAMP) ## measure finding and ranking beside many earlier learners (N=, LEARNERS=, STORE=)
+bench-recommending: $(STAMP) ## measure search and ranking with many earlier learners (N=, LEARNERS=, STORE=)
 	@exec $(BIN)/python -m tests.benchmarks.recommending
 
-bench-webhooks: $(STAMP) ## measure deliveries against plain requests, and beside dead partners
+bench-webhooks: $(STAMP) ## measure deliveries against plain requests, and with failing partners
 	@exec $(BIN)/python -m tests.benchmarks.webhooks
 
-bench-fairness: $(STAMP) ## measure one submission beside another organization's crowd (N=, SAMPLES=)
+bench-fairness: $(STAMP) ## measure one submission while another organization submits many (N=, SAMPLES=)
 	@exec $(BIN)/python -m tests.benchmarks.fairness
 
 evaluate: $(STAMP) ## measure a grader on labelled answers (DATA=, GRADER=, K=, SPLITS=, BASELINE=update)
@@ -85,7 +85,7 @@ lint: $(STAMP) ## check style, types and the import rule
 	@$(BIN)/mypy .
 	@$(BIN)/lint-imports
 
-check-deploy: .local/check-venv/.installed ## check the files that deploy, by the tools of each field (needs Go)
+check-deploy: .local/check-venv/.installed ## check the deployment files with the platforms' tools (needs Go)
 	@bash tests/deploy/check.sh
 
 .local/check-venv/.installed: tests/deploy/check-requirements.txt
@@ -120,12 +120,12 @@ $(CLIENT_BIN)/openapi-python-client: tests/e2e/client-requirements.txt
 	@$(CLIENT_BIN)/python -m pip install --disable-pip-version-check --quiet -r $<
 	@touch $@
 
-migration-check: $(STAMP) ## run the migrations up, compare with the tables, down and up
+migration-check: $(STAMP) ## run the migrations up, compare them with the tables, run them down and up
 	@$(BIN)/python -m pytest -q tests/persistence/test_migrations.py
 
-seed: $(STAMP) ## load the content into the running stack again
-	@test -f .local/stack.env || { echo "No stack is running: make up first."; exit 1; }
+seed: $(STAMP) ## load the content into the running stack
+	@test -f .local/stack.env || { echo "No stack is running. Run make up first."; exit 1; }
 	@set -a && . ./.local/stack.env && $(BIN)/python -m deploy.local.seed
 
-ci: ## do what CI does
+ci: ## run the checks of CI
 	@bash .ci/run

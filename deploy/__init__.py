@@ -1,1 +1,1 @@
-"""What runs the system: the embedded stack for one machine, and the content it is filled with."""
+"""Deployment: the local stack, the shipped content, and the files of each platform."""

@@ -1,6 +1,6 @@
-"""`python -m deploy.migrate`: the newest schema, and the role that the API and the workers log in with.
+"""Migrate the schema and set up the database role of the API and the workers: `python -m deploy.migrate`.
 
-For the owner of the schema, before the new processes start. It may be repeated, and run in several places at once.
+Run it as the owner of the schema before the new processes start. It is idempotent and may run several times at once.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from persistence.migrate import MigrationStopped, upgrade
 SCRIPT: Final = Path(__file__).parent / "postgres" / "app_role.sql"
 ROLE: Final = "microcred_app"
 LOCK: Final = 7_203_118_455_022
-"""Any number that nothing else in this database locks: two grants on one table at once fail."""
+"""The key of an advisory lock, because two concurrent grants on one table fail. No other code uses this number."""
 
 
 class AppRoleSettings(BaseSettings):
-    """`APP_ROLE_PASSWORD`: what the role of `deploy/postgres/app_role.sql` logs in with."""
+    """`APP_ROLE_PASSWORD`: the password of the role in `deploy/postgres/app_role.sql`."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -31,11 +31,11 @@ class AppRoleSettings(BaseSettings):
 
 
 def migrate(database: DatabaseSettings, role: AppRoleSettings) -> None:
-    """Upgrades the schema, then grants what the app's role may do.
+    """Upgrade the schema, then grant the rights of the app's role.
 
     Raises:
-        MigrationStopped: the schema was not upgraded, because others would have waited for long.
-        psycopg.errors.InsufficientPrivilege: the owner may not make roles.
+        MigrationStopped: the schema was not upgraded, because the migration would have blocked other sessions for long.
+        psycopg.errors.InsufficientPrivilege: the owner may not create roles.
     """
     upgrade(database)
     url = database.sqlalchemy_url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -46,7 +46,7 @@ def migrate(database: DatabaseSettings, role: AppRoleSettings) -> None:
 
 
 def _with_password(connection: psycopg.Connection, password: str) -> psycopg.sql.Composed:
-    """Only a hash travels: a statement may end up in the server's log."""
+    """Return the statement with a hash only, because the server may log statements."""
     hashed = connection.pgconn.encrypt_password(password.encode(), ROLE.encode(), b"scram-sha-256").decode()
     return SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(ROLE), Literal(hashed))
 

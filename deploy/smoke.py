@@ -1,7 +1,7 @@
-"""`python -m deploy.smoke`: one student's way through a deployment, from the start to feedback; 0 when all of it works.
+"""Take one student through a deployment, from the start to feedback: `python -m deploy.smoke`.
 
-It works with any content: every question gets an answer of the right shape. What it leaves is one more assessment of
-the account that `python -m deploy.smoke_account` made.
+The exit code is 0 if every step works. It works with any content, because every question gets an answer in its format.
+It leaves one more assessment of the account that `python -m deploy.smoke_account` created.
 """
 
 import sys
@@ -26,11 +26,11 @@ ESSAY: Final = (
 
 
 class SmokeFailed(Exception):
-    """The deployment does not do what it should; the message says what it did instead."""
+    """The deployment failed a step. The message describes the failure."""
 
 
 class SmokeSettings(BaseSettings):
-    """`API_URL` without `/api/v1`; `SMOKE_WITHIN_S` bounds the wait for readiness, and that for the result."""
+    """`API_URL` without `/api/v1`. `SMOKE_WITHIN_S` limits the wait for readiness, and the wait for the result."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
@@ -41,14 +41,14 @@ class SmokeSettings(BaseSettings):
 
 
 class Smoke:
-    """The steps, in their order; each raises SmokeFailed."""
+    """The steps in their order. Each raises SmokeFailed."""
 
     def __init__(self, http: httpx.Client, within_s: float) -> None:
         self._http = http
         self._within_s = within_s
 
     def until_ready(self) -> Json:
-        """What /readyz says once the database and Temporal are there."""
+        """Wait until the database and Temporal are ready, and return the response of /readyz."""
         return self._until("ready, with Temporal", self._ready)
 
     def log_in(self, email: str, password: str) -> None:
@@ -56,10 +56,10 @@ class Smoke:
         self._http.headers["Authorization"] = f"Bearer {token['access_token']}"
 
     def start(self) -> tuple[str, list[Json]]:
-        """A new assessment for the first role, or the one that an interrupted run left open: its id and questions."""
+        """Start an assessment for the first role, or continue an open one. Return its id and questions."""
         roles = self._expect(200, self._http.get("/api/v1/roles"))["items"]
         if not roles:
-            raise SmokeFailed("There is no role: the content was not loaded")
+            raise SmokeFailed("There is no role. Load the content: python -m persistence.load_content")
         started = self._http.post("/api/v1/assessments/start", json={"role_id": roles[0]["role_id"]})
         if started.status_code == httpx.codes.CONFLICT:
             assessment_id: str = started.json()["details"]["assessment_id"]
@@ -68,13 +68,13 @@ class Smoke:
         body = self._expect(201, started)
         return body["assessment_id"], body["questions"]
 
-    def hand_in(self, assessment_id: str, questions: list[Json]) -> None:
+    def submit(self, assessment_id: str, questions: list[Json]) -> None:
         responses = [{"question_id": each["question_id"], "answer": answer_to(each)} for each in questions]
         body = {"responses": responses, "completed": True}
         self._expect(202, self._http.post(f"/api/v1/assessments/{assessment_id}/responses", json=body))
 
     def result(self, assessment_id: str) -> Json:
-        """The published one, with a score a question and recommendations that name their evidence."""
+        """Wait for the published result and return it."""
         return self._until("a result", lambda: self._published(assessment_id))
 
     def give_feedback(self, result: Json) -> None:
@@ -85,7 +85,7 @@ class Smoke:
     def _ready(self) -> Json | None:
         try:
             body: Json = self._http.get("/readyz").json()
-        except (httpx.TransportError, ValueError):  # nobody there yet, or a proxy's own page
+        except (httpx.TransportError, ValueError):  # the API does not run yet, or a proxy answers
             return None
         return body if (body.get("status"), body.get("temporal")) == ("ready", "up") else None
 
@@ -110,7 +110,7 @@ class Smoke:
 
 
 def answer_to(question: Json) -> Any:  # noqa: ANN401  # a string, a number or an object, by the question
-    """An answer of the shape that the question asks for."""
+    """Return an answer in the question's format."""
     asked = question["answer_format"]
     match asked["kind"]:
         case "single" | "scale":
@@ -124,31 +124,33 @@ def answer_to(question: Json) -> Any:  # noqa: ANN401  # a string, a number or a
 
 
 def check(result: Json, questions: list[Json]) -> None:
-    """Raises SmokeFailed where a score, a recommendation or its evidence is missing."""
+    """Check that all scores, recommendations and their evidence exist. Raises SmokeFailed."""
     unscored = {each["question_id"] for each in questions} - {each["question_id"] for each in result["scores"]}
     if unscored:
         raise SmokeFailed(f"{len(unscored)} of {len(questions)} questions have no score")
     traces = {each["trace_id"] for each in result["traces"]}
     items = result["recommendation_items"]
     if not items or not all(each["source_trace_ids"] and traces.issuperset(each["source_trace_ids"]) for each in items):
-        raise SmokeFailed("The result has no recommendations, or some without evidence: are the credentials embedded?")
+        raise SmokeFailed(
+            "The result has no recommendations, or some without evidence: run python -m deploy.local.embed"
+        )
 
 
 def run(settings: SmokeSettings) -> None:
-    """Raises SmokeFailed, or httpx.HTTPError when the deployment goes away in between."""
+    """Run all steps. Raises SmokeFailed, or httpx.HTTPError if the deployment becomes unavailable."""
     with httpx.Client(base_url=str(settings.api_url).rstrip("/"), timeout=30) as http:
         smoke = Smoke(http, settings.smoke_within_s)
         say(f"ready: {smoke.until_ready()}")
         smoke.log_in(settings.smoke_email, settings.smoke_password.get_secret_value())
         assessment_id, questions = smoke.start()
         say(f"started: {assessment_id}, {len(questions)} questions")
-        smoke.hand_in(assessment_id, questions)
+        smoke.submit(assessment_id, questions)
         result = smoke.result(assessment_id)
         check(result, questions)
         why = ", ".join(result["degraded_reasons"]) or "nothing degraded"
         say(f"result: {len(result['recommendation_items'])} recommendations, {why}")
         smoke.give_feedback(result)
-        say("feedback: taken")
+        say("feedback: accepted")
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
-"""`python -m deploy.smoke_account`: the student that the smoke test is, in an organization of their own.
+"""Create the smoke test's student in a separate organization: `python -m deploy.smoke_account`.
 
-Run on the deployment's database; again, it sets the password.
+Run it on the deployment's database. A second run sets the password.
 """
 
 import asyncio
@@ -38,5 +38,5 @@ async def ensure(database: DatabaseSettings, settings: SmokeAccountSettings) -> 
 if __name__ == "__main__":
     wanted = SmokeAccountSettings()
     if wanted.microcred_env == "production":
-        sys.exit("An account that a pipeline knows is for staging; production is promoted after staging's smoke test.")
+        sys.exit("Production refuses an account whose password a pipeline knows. Run the smoke test on staging.")
     asyncio.run(ensure(DatabaseSettings(), wanted))

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Writes deploy/docker/requirements.txt: what the image installs, with the hashes of every file. Called by `make lock`.
+# Writes deploy/docker/requirements.txt: the image's packages with the hashes of every file. Called by `make lock`.
 #
-# Versions are those of constraints.txt. torch is left out with its CUDA packages: the image takes PyTorch's CPU build,
-# which comes from another index and has hashes of its own.
+# Versions are those of constraints.txt. torch and its CUDA packages are left out, because the image uses PyTorch's CPU
+# build, which comes from another index and has other hashes.
 set -Eeuo pipefail
 
 target=deploy/docker/requirements.txt

@@ -1,1 +1,1 @@
-"""The embedded stack: every server on one machine, from wheels, for `make up`, `make demo` and the tests."""
+"""The local stack for `make up`, `make demo` and the tests: every server on one machine, from wheels."""

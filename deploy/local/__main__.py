@@ -1,4 +1,4 @@
-"""`python -m deploy.local up|demo|reset`: the embedded stack from the command line."""
+"""Run the local stack from the command line: `python -m deploy.local up|demo|reset`."""
 
 import argparse
 import shutil
@@ -17,7 +17,7 @@ from deploy.local.stack import AlreadyRunningError, Stack, StopSignals, locked, 
 from workflows.engine.process_exit import run_and_leave
 
 AFTER_A_KILL_S = 15.0
-"""How long the servers of a stack that was killed may take to give their ports back."""
+"""How long the servers of a killed stack may take to release their ports."""
 
 
 def main() -> int:
@@ -32,20 +32,20 @@ def main() -> int:
         for problem in error.errors():
             say(f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}")
     except PermissionError as error:
-        say(f"{error.filename}: {error.strerror}. Was it made by another user? `make reset` as that user removes it.")
+        say(f"{error.filename}: {error.strerror}. If another user created it, run `make reset` as that user.")
     except KeyboardInterrupt:
-        say("stopped before anything had started")
+        say("Stopped before a server was started.")
     return 1
 
 
 def run(
     work: Callable[[Stack, Plan], int], local: Path, make_plan: Callable[[StackSettings, Path], Plan] = plan
 ) -> int:
-    """Starts the stack, does `work` on it and stops it; the exit code is that of `supervise`.
+    """Start the stack, run `work` on it, stop it, and return the exit code of `supervise`.
 
     Raises:
         AlreadyRunningError: another stack runs on `local`.
-        ValidationError: the environment sets something that cannot be.
+        ValidationError: a variable of the environment is invalid.
     """
     settings = StackSettings()
     stack_env = local / "stack.env"
@@ -67,7 +67,7 @@ def run(
 
 
 def reset(local: Path) -> int:
-    """Deletes everything the stack keeps; refuses while one is running."""
+    """Delete the stack's data. Raises AlreadyRunningError while a stack runs on it."""
     with locked(local):
         shutil.rmtree(local)
     say(f"{local} is deleted.")
@@ -75,17 +75,17 @@ def reset(local: Path) -> int:
 
 
 def stay(stack: Stack, the_plan: Plan) -> int:
-    """Shows where everything is and keeps it running until somebody stops it."""
+    """Print the addresses and run until a signal stops the stack."""
     environment = the_plan.environment
     say(f"\nAPI        {environment['API_URL']}/docs")
     say(f"Temporal   {environment['TEMPORAL_UI_URL'] or environment['TEMPORAL_ADDRESS']}")
-    say("Accounts   .local/stack.env\nLogs       .local/logs\nCtrl-C stops everything.\n")
+    say("Accounts   .local/stack.env\nLogs       .local/logs\nPress Ctrl-C to stop.\n")
     stack.watch(until=lambda: False)
     return 0
 
 
 def show(stack: Stack, the_plan: Plan) -> int:
-    """Walks the demo, which must not keep a Ctrl-C or a dying server from being noticed; then stays on a terminal."""
+    """Run the demo in a thread, so that Ctrl-C and failing servers are noticed. On a terminal, stay afterwards."""
     from deploy.local.demo import walk  # noqa: PLC0415  # only the demo needs it
 
     walking = ThreadPoolExecutor(1).submit(walk, the_plan.published)

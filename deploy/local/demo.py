@@ -1,4 +1,4 @@
-"""Walks one student through an assessment over HTTP and shows what comes out, to the student and to a partner."""
+"""The demo: take one student through an assessment over HTTP, and print the result and the partner's event."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """Where the stack answers, and the e-mail address and password of who acts, from the stack's environment file."""
+    """The stack's addresses, and the e-mail addresses and passwords of the demo accounts."""
 
     api_url: str
     ui_url: str
@@ -45,16 +45,16 @@ class Demo:
         )
 
     def run_url(self, assessment_id: str) -> str:
-        """This very run in Temporal's Web UI."""
+        """Return the address of the run in Temporal's Web UI."""
         return f"{self.ui_url}/namespaces/{self.namespace}/workflows/assessment-{assessment_id}"
 
 
 def walk(environment: Mapping[str, str]) -> int:
-    """0 when a result was shown, 1 with the reason otherwise."""
+    """Run the demo. Return 0 after a result, or print the reason and return 1."""
     try:
         asyncio.run(_walk(Demo.of(environment)))
     except (httpx.HTTPError, TimeoutError) as error:
-        say(f"The demo could not be finished: {str(error) or type(error).__name__}")
+        say(f"The demo failed: {str(error) or type(error).__name__}. The logs are in .local/logs.")
         return 1
     return 0
 
@@ -62,9 +62,9 @@ def walk(environment: Mapping[str, str]) -> int:
 async def _walk(demo: Demo) -> None:
     script = yaml.safe_load(ANSWERS.read_text(encoding="utf-8"))
     async with (
-        _speaking(demo, demo.admin) as admin,
+        _client(demo, demo.admin) as admin,
         receiving(admin) as receiver,
-        _speaking(demo, demo.student) as http,
+        _client(demo, demo.student) as http,
     ):
         role_id = derived_id("role", script["role"])
         assessment_id, questions = await _start(http, role_id)
@@ -80,8 +80,8 @@ async def _walk(demo: Demo) -> None:
 
 
 @asynccontextmanager
-async def _speaking(demo: Demo, account: tuple[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that speaks for the account."""
+async def _client(demo: Demo, account: tuple[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    """Log in and yield a client with the account's token."""
     async with httpx.AsyncClient(base_url=f"{demo.api_url}/api/v1", timeout=10) as http:
         form = dict(zip(("username", "password"), account, strict=True))
         token = (await http.post("/auth/token", data=form)).raise_for_status().json()["access_token"]
@@ -90,7 +90,7 @@ async def _speaking(demo: Demo, account: tuple[str, str]) -> AsyncIterator[httpx
 
 
 async def _start(http: httpx.AsyncClient, role_id: UUID) -> tuple[str, list[Json]]:
-    """A new assessment, or the one that an interrupted demo left open."""
+    """Start an assessment, or continue the one that an interrupted demo left open."""
     started = await http.post("/assessments/start", json={"role_id": str(role_id)})
     if started.status_code == httpx.codes.CONFLICT:
         assessment_id: str = started.json()["details"]["assessment_id"]
@@ -109,7 +109,7 @@ async def _answer(http: httpx.AsyncClient, assessment_id: str, questions: list[J
 
 
 async def _result(http: httpx.AsyncClient, assessment_id: str) -> Json:
-    """The published result; says each stage once while it waits."""
+    """Wait for the published result, and print each stage once."""
     stage = ""
     async with asyncio.timeout(RESULT_WITHIN_S):
         while True:
@@ -163,7 +163,7 @@ def _show_result(result: Json) -> None:
         say(f"\n  {place}. {item['title']}  (confidence {item['confidence']:.2f})")
         say(_indented(item["rationale"]))
         found = sorted((traces[each] for each in item["source_trace_ids"]), key=lambda each: -each["similarity"])
-        for trace in found[:1]:  # a prerequisite may be there without having been found itself
+        for trace in found[:1]:  # an item may have no trace of its own: a prerequisite that the search did not find
             say(_indented(f"Evidence: “{trace['snippet']}” (similarity {trace['similarity']:.2f})"))
             say(_indented(trace["source_uri"]))
 
@@ -171,13 +171,13 @@ def _show_result(result: Json) -> None:
 async def _show_event(receiver: Receiver | None, assessment_id: str) -> None:
     say("\nWEBHOOK")
     if receiver is None:
-        say(_indented("Not shown: this stack takes no receiver on loopback (WEBHOOK_ALLOW_LOOPBACK)."))
+        say(_indented("Not shown: this stack refuses receivers on loopback. Set WEBHOOK_ALLOW_LOOPBACK=true."))
     elif found := await receiver.event_about(assessment_id, EVENT_WITHIN_S):
         event_id, event = found
-        say(_indented(f"POST {receiver.url}, webhook-id {event_id}: the signature is right."))
+        say(_indented(f"POST {receiver.url}, webhook-id {event_id}: the signature is valid."))
         say(textwrap.indent(json.dumps(event, indent=2), " " * 11))
     else:
-        say(_indented(f"Nothing came within {EVENT_WITHIN_S} s; the delivery log tells why."))
+        say(_indented(f"No event arrived within {EVENT_WITHIN_S} s. The delivery log shows the reason."))
 
 
 def _indented(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The demo's partner: a receiver on loopback that keeps what is signed with its secret."""
+"""The demo's partner: a receiver on loopback that stores events with a valid signature."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers 204 to what is signed, 401 to anything else. `events` are the signed ones, by their `webhook-id`."""
+    """A receiver that answers 204 to a valid signature and 401 otherwise. `events` maps `webhook-id` to the event."""
 
     daemon_threads = True
 
@@ -44,7 +44,7 @@ class Receiver(ThreadingHTTPServer):
         return HTTPStatus.NO_CONTENT
 
     async def event_about(self, assessment_id: str, within_s: float) -> tuple[str, Json] | None:
-        """The first event about the assessment and its id; None when none comes in time."""
+        """Wait for an event about the assessment. Return its id and the event, or None after the time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while True:
@@ -57,18 +57,18 @@ class Receiver(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        assert isinstance(self.server, Receiver)  # noqa: S101  # made by it
+        assert isinstance(self.server, Receiver)  # noqa: S101  # it creates the handler
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(self.server.take({name.lower(): value for name, value in self.headers.items()}, body))
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """The demo says itself what has come."""
+        """Suppress the log, because the demo prints the event."""
 
 
 @asynccontextmanager
 async def receiving(admin: httpx.AsyncClient) -> AsyncIterator[Receiver | None]:
-    """A registered receiver, deregistered afterwards; None where the stack does not take one on loopback."""
+    """Yield a registered receiver and deregister it afterwards. Yield None if the stack refuses loopback."""
     await _remove_earlier(admin)
     receiver = Receiver()
     try:
@@ -88,7 +88,7 @@ async def receiving(admin: httpx.AsyncClient) -> AsyncIterator[Receiver | None]:
 
 
 async def _remove_earlier(admin: httpx.AsyncClient) -> None:
-    """Those of demos that were killed."""
+    """Deregister the receivers of demos that were killed."""
     found = (await admin.get("/webhooks/endpoints")).raise_for_status().json()["items"]
     for endpoint in found:
         if httpx.URL(endpoint["url"]).path == PATH:

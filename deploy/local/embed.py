@@ -1,6 +1,6 @@
-"""`python -m deploy.local.embed`: vectors by MiniLM for the credentials in DATABASE_URL that lack one.
+"""Embed the credentials in DATABASE_URL that have no vector, with MiniLM: `python -m deploy.local.embed`.
 
-Where WEAVIATE_URL names a server, its index is brought to what the database then holds.
+With WEAVIATE_URL, synchronize that server's index with the database afterwards.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from persistence.vectors.weaviate import Weaviate, WeaviateSettings
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 
 BATCH: Final = 32
-"""Credentials between two reports of progress: some seconds of work."""
+"""Credentials between two progress reports: some seconds of work."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ async def main() -> None:
 async def embed_and_index(
     artifacts: EmbeddingArtifacts, settings: WeaviateSettings, report: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Afterwards every active credential can be searched, wherever a worker with these settings searches."""
+    """Make every active credential searchable for workers with these settings."""
     await embed_pending(artifacts, report)
     if not settings.url:
         return
@@ -50,7 +50,7 @@ async def embed_and_index(
 
 
 async def embed_pending(artifacts: EmbeddingArtifacts, report: Callable[[str], None] = lambda _: None) -> int:
-    """How many credentials got a vector; the model is loaded only if there are any."""
+    """Embed credentials without a vector and return their number. Loads the model only if there are any."""
 
     def on_progress(done: int, total: int) -> None:
         log.info("catalog_embedding", done=done, total=total)

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes .venv and installs the project with everything it needs. Called by make, in the checkout.
-# PYTHON: the interpreter to make .venv with. TORCH_INDEX: a package index to take torch from, may be empty.
+# Creates .venv and installs the project with all dependencies. Called by make in the checkout.
+# PYTHON: the interpreter for .venv. TORCH_INDEX: a package index for torch; may be empty.
 #
-# On Linux the default torch needs 4 GB of CUDA libraries that a CPU never uses. The first of these that works is taken:
-#   1. TORCH_INDEX, where it is set
-#   2. PyTorch's index of CPU builds, where it answers within 3 s
+# On Linux the default torch requires 4 GB of CUDA libraries that a CPU never uses. The script uses the first that works:
+#   1. TORCH_INDEX, if it is set
+#   2. PyTorch's index of CPU builds, if it answers within 3 s
 #   3. the default torch without any CUDA package
 #   4. the default torch with the CUDA libraries that it links to, without the compiler triton
-#   5. everything that the default torch requires
-set -Eeuo pipefail  # E: the trap below holds in functions too
+#   5. the default torch with all packages that it requires
+set -Eeuo pipefail  # E: the trap below applies in functions, too
 
 cpu_index=https://download.pytorch.org/whl/cpu
 python=.venv/bin/python
@@ -16,15 +16,15 @@ log=.local/logs/install.log
 
 make_venv() {
     if ! "$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
-        echo "Python 3.11, 3.12 or 3.13 is needed; $PYTHON is $("$PYTHON" --version 2>/dev/null || echo "not there")."
-        echo "Name one that is, for example: make $GOAL PYTHON=python3.12"
+        echo "Python 3.11, 3.12 or 3.13 is needed; $PYTHON is $("$PYTHON" --version 2>/dev/null || echo "not installed")."
+        echo "Set another interpreter, for example: make $GOAL PYTHON=python3.12"
         exit 1
     fi
-    echo "Making .venv with $("$PYTHON" --version)"
+    echo "Creating .venv with $("$PYTHON" --version)"
     "$PYTHON" -m venv --clear .venv
 }
 
-# Everything pip says goes to the log; the terminal gets the large files and the last phase.
+# Write pip's output to the log. The terminal shows the large files and the last phase only.
 install() {
     "$python" -m pip install --disable-pip-version-check --no-input --progress-bar off -c constraints.txt "$@" 2>&1 |
         tee -a "$log" |
@@ -37,7 +37,7 @@ everything() {
 }
 
 torch_from() {
-    echo "Taking torch from $1"
+    echo "Installing torch from $1"
     install --no-deps --index-url "$1" torch
 }
 
@@ -46,27 +46,28 @@ answers() {
 }
 
 embeds() {
-    "$python" -c 'import asyncio; from activities.adapters import minilm
-asyncio.run(minilm.MiniLMEmbedder(minilm.MiniLMSettings()).warm())' >>"$log" 2>&1
+    "$python" -c 'import asyncio
+from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
+asyncio.run(MiniLMEmbedder(MiniLMSettings()).warm())' >>"$log" 2>&1
 }
 
-# The libraries that torch requires; not triton and the bindings, which compile and call kernels for a GPU.
+# Print the libraries that torch requires, without triton and the bindings, which compile and call GPU kernels.
 cuda_libraries() {
     "$python" -c 'import re; from importlib.metadata import requires
 print(*(each.partition(";")[0].strip() for each in requires("torch") if re.match("nvidia-|cuda-toolkit", each)))'
 }
 
-# constraints.txt names every package but those of CUDA: with --no-deps torch cannot ask for them.
+# constraints.txt names all packages except those of CUDA. With --no-deps torch does not install them.
 torch_without_cuda() {
-    echo "PyTorch's index of CPU builds does not answer: trying the default torch without CUDA"
+    echo "PyTorch's index of CPU builds does not answer. Trying the default torch without CUDA."
     install --no-deps -r constraints.txt -e .
     embeds && return
-    echo "It needs its CUDA libraries, some gigabytes. TORCH_INDEX names another index of CPU builds."
+    echo "This torch needs its CUDA libraries, several gigabytes. To avoid them, set TORCH_INDEX to an index of CPU builds."
     local libraries
     read -ra libraries <<<"$(cuda_libraries)"
     if [[ ${#libraries[@]} -gt 0 ]]; then install "${libraries[@]}"; fi
     embeds && return
-    echo "It needs all that it requires."
+    echo "This torch needs all packages that it requires."
     everything
 }
 
@@ -85,7 +86,7 @@ if [[ -n ${TORCH_INDEX:-} ]]; then
     torch_from "$TORCH_INDEX"
     everything
 elif [[ $(uname -s) != Linux ]]; then
-    everything  # torch is a CPU build there
+    everything  # the default torch is a CPU build there
 elif answers "$cpu_index"; then
     torch_from "$cpu_index"
     everything

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Obtains promtool, which checks the alerts: out of Debian's package, without installing that, or built by Go.
+# Installs promtool, which checks the alerts, into .local/bin: from Debian's package, which is unpacked only, or built by Go.
 set -euo pipefail
 
 programs=$PWD/.local/bin
@@ -17,6 +17,6 @@ if { apt-get download --quiet prometheus && dpkg-deb --extract prometheus_*.deb 
     mv usr/bin/promtool "$programs/"
 else
     echo "Building promtool $version with Go, which takes some minutes"
-    # in a module of its own: go install refuses one with replacements
+    # in a temporary module, because go install refuses modules with replacements
     go mod init promtool && go get "$package@$version" && go build -o "$programs/promtool" "$package"
 fi

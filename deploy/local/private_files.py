@@ -1,4 +1,4 @@
-"""Files of the stack that only their owner may read: generated secrets and the environment file."""
+"""Files that only their owner may read: generated secrets and the environment file."""
 
 import json
 import os
@@ -12,7 +12,7 @@ SECRET_BYTES = 32
 
 
 def write(path: Path, text: str) -> None:
-    """Puts the whole text in its place at once, with mode 600: no reader ever sees half of it."""
+    """Write the file atomically with mode 600."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # mkstemp sets mode 600
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -22,8 +22,8 @@ def write(path: Path, text: str) -> None:
     Path(temporary).replace(path)
 
 
-def kept_secrets(path: Path, names: Iterable[str]) -> dict[str, str]:
-    """A random secret per name: the one kept in `path`, or a new one that is kept there from now on."""
+def stored_secrets(path: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return a secret per name from `path`. Generate and store the missing ones."""
     kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     missing = [name for name in names if name not in kept]
     if missing:
@@ -33,5 +33,5 @@ def kept_secrets(path: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def env_file(values: Mapping[str, str]) -> str:
-    """Lines NAME=value that a shell can source; quoted only where a shell would need it."""
+    """Return lines NAME=value that a shell can source, quoted if needed."""
     return "".join(f"{name}={shlex.quote(value) if value else ''}\n" for name, value in values.items())

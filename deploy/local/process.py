@@ -1,4 +1,4 @@
-"""One program of the stack as a child process: starting it, waiting for it, ending it with all it started."""
+"""Run one program of the stack as a child process, and end it with all processes that it started."""
 
 import os
 import signal
@@ -16,15 +16,15 @@ LAUNCH = Path(__file__).with_name("launch.py")
 POLL_S = 0.05
 KILL_WAIT_S = 10.0
 PROGRESS = "progress: "
-"""Begins the lines of a program's output that the stack shows while it waits for the program."""
+"""The prefix of output lines that the stack prints while it waits for a program."""
 
 
 class StopRequestedError(Exception):
-    """Somebody asked the stack to stop while it was waiting for a program."""
+    """The stack was asked to stop while it waited for a program."""
 
 
 class ProgramFailedError(Exception):
-    """A program did not start, or ended while it was needed; `log` holds what it wrote."""
+    """A program did not start, or ended while it was needed. `log` has its output."""
 
     def __init__(self, name: str, reason: str, log: Path) -> None:
         super().__init__(f"{name} {reason}")
@@ -37,10 +37,10 @@ def never() -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run.
+    """A program to run.
 
-    `command[0]` is an absolute path. `stop_signal` asks it to end; `orphan_signal` is what it gets when its supervisor
-    is killed. `user` is the account to run as, for a supervisor that is root.
+    `command[0]` is an absolute path. `stop_signal` asks the program to end. It gets `orphan_signal` when its supervisor
+    is killed. `user` is the account to run as if the supervisor is root.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Program:
 
 
 class Startable(ABC):
-    """What runs for the length of a `with` block; it stops too when its start fails half-way."""
+    """A server that runs during a `with` block. A failed start stops it, too."""
 
     @abstractmethod
     def start(self) -> None: ...
@@ -75,10 +75,10 @@ class Startable(ABC):
 
 
 class Process:
-    """A running program, leader of its own session so that a Ctrl-C in the terminal reaches the supervisor alone."""
+    """A running program in its own session, so that Ctrl-C in the terminal reaches only the supervisor."""
 
     def __init__(self, program: Program, *, append_log: bool = False) -> None:
-        """Starts it. Call from the main thread: on Linux a child dies with the thread that started it."""
+        """Start the program. Call it in the main thread: on Linux a child ends with the thread that started it."""
         self.program = program
         self.started = time.monotonic()
         program.log.parent.mkdir(parents=True, exist_ok=True)
@@ -100,15 +100,15 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative when a signal ended it."""
+        """The exit code: None while the program runs, negative if a signal ended it."""
         return self._popen.poll()
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_s: float, stopping: Callable[[], bool] = never) -> None:
-        """Returns once `ready()`.
+        """Wait until `ready()` is true.
 
         Raises:
-            ProgramFailedError: it ended first, or `timeout_s` passed.
-            StopRequestedError: `stopping()` came true first.
+            ProgramFailedError: the program ended, or `timeout_s` passed.
+            StopRequestedError: `stopping()` was true.
         """
         deadline = time.monotonic() + timeout_s
         while not ready():
@@ -124,7 +124,7 @@ class Process:
         return ProgramFailedError(self.program.name, reason, self.program.log)
 
     def stop(self, *, grace_s: float, hurry: Callable[[], bool] = never) -> None:
-        """Asks it to end, waits `grace_s` or until `hurry()`, then kills it and what is left of its process group."""
+        """Send the stop signal, wait for `grace_s` or until `hurry()`, then kill the process group."""
         if self.exit_code is None:
             self._popen.send_signal(self.program.stop_signal)
         deadline = time.monotonic() + grace_s
@@ -136,11 +136,11 @@ class Process:
 
 
 def run_to_end(program: Program, *, timeout_s: float, stopping: Callable[[], bool] = never) -> None:
-    """Runs a program that ends by itself.
+    """Run a program and wait for its end.
 
     Raises:
         ProgramFailedError: its exit code is not 0, or it took longer than `timeout_s`.
-        StopRequestedError: `stopping()` came true; the program has been ended.
+        StopRequestedError: `stopping()` was true. The program has been ended.
     """
     process = Process(program)
     try:
@@ -150,14 +150,14 @@ def run_to_end(program: Program, *, timeout_s: float, stopping: Callable[[], boo
 
 
 class ProgressLines:
-    """The progress lines that a program has written to its log since the last look."""
+    """A reader of the progress lines in a program's log."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
         self._read = 0
 
     def new(self) -> list[str]:
-        """Whole new lines, without the marker; nothing while there is no log."""
+        """Return the complete lines since the last call, without the prefix. Empty if the log does not exist."""
         try:
             with self._log.open("rb") as file:
                 file.seek(self._read)
@@ -170,7 +170,7 @@ class ProgressLines:
 
 
 def last_lines(log: Path, count: int = 20) -> list[str]:
-    """The end of a log, or nothing when there is none."""
+    """Return the last lines of a log. Empty if the log does not exist."""
     try:
         return log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""When a service whose process ended is started again."""
+"""The pauses before restarts of a service."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -6,11 +6,11 @@ from typing import Final
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 STABLE_AFTER_S: Final = 60.0
-"""A process that ran for so long resets the pause."""
+"""A process that ran for this long resets the pause."""
 EARLY_EXIT_S: Final = 15.0
-"""An exit this soon after the start is likely to repeat itself: a wrong setting, a taken port."""
+"""An exit this soon after the start probably repeats: a wrong setting, or a port in use."""
 EARLY_EXITS: Final = 5
-"""After so many early exits in a row the service is given up."""
+"""After this many early exits in a row the service is not restarted."""
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Restarts:
     _early_exits: int = field(default=0, init=False)
 
     def pause_after(self, ran_s: float) -> float | None:
-        """Seconds to wait after an exit of a process that ran for `ran_s`; None to give up."""
+        """Return the seconds to wait after an exit of a process that ran for `ran_s`, or None for no restart."""
         self._early_exits = self._early_exits + 1 if ran_s < EARLY_EXIT_S else 0
         if self._early_exits >= EARLY_EXITS:
             return None

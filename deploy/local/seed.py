@@ -1,4 +1,4 @@
-"""Fill the local stack: content, demo accounts, the catalogue's vectors and index. Idempotent."""
+"""Load content, demo accounts, and the catalogue's vectors and index into the local stack. Idempotent."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ async def main() -> None:
     try:
         report("loading roles, questions and credentials")
         await load_content(engine, CONTENT)
-        report("making the demo accounts")
+        report("creating the demo accounts")
         await ensure_accounts(engine, "demo", "Demo organization", demo_accounts())
         await embed_and_index(SqlEmbeddingArtifacts(engine), WeaviateSettings(), report)
     finally:
@@ -33,13 +33,13 @@ async def main() -> None:
 
 
 def report(text: str) -> None:
-    """Write a line that the stack shows in the terminal while it waits for this program."""
+    """Write a line that the stack prints in the terminal while it waits for this program."""
     sys.stdout.write(f"{PROGRESS}{text}\n")
     sys.stdout.flush()
 
 
 def demo_accounts() -> list[NewAccount]:
-    """The accounts of `.local/stack.env`, with the passwords that the environment holds."""
+    """Return the accounts of `.local/stack.env` with the passwords in the environment."""
     with ThreadPoolExecutor() as threads:
         hashes = threads.map(hash_password, [os.environ[f"{account}_PASSWORD"] for account in ROLES])
     return [

@@ -1,4 +1,4 @@
-"""What the environment sets for the embedded stack: its ports, and the parts it replaces."""
+"""Settings of the local stack: its ports, and the servers that replace its own."""
 
 import os
 import shutil
@@ -9,24 +9,24 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOCAL = CHECKOUT / ".local"
-"""Everything the stack keeps: data, logs, generated secrets, the environment file."""
+"""The directory of the stack's data, logs, generated secrets and environment file."""
 PROGRAMS = CHECKOUT / ".local" / "bin"
-"""Where `make weaviate` puts what it obtains."""
+"""The directory of programs that `make weaviate` installs."""
 WEAVIATE_SERVER = "weaviate-server"
 
 
 def weaviate_server() -> Path | None:
-    """Weaviate's program: the one that `make weaviate` obtained, in Go's folder, on PATH; None without any."""
+    """Find Weaviate's program in `.local/bin`, in Go's folder, or on PATH."""
     go = os.environ.get("GOBIN") or Path(os.environ.get("GOPATH") or Path.home() / "go") / "bin"
     found = shutil.which(WEAVIATE_SERVER, path=os.pathsep.join([str(PROGRAMS), str(go), os.environ.get("PATH", "")]))
     return Path(found) if found else None
 
 
 class StackSettings(BaseSettings):
-    """Environment variables by the fields' names in upper case; an empty one counts as not set.
+    """Environment variables with the fields' names in upper case. An empty variable counts as not set.
 
     `database_url`, `temporal_address` or `weaviate_url` replaces the embedded server. The programs of the stack inherit
-    the whole environment, so what only they read (OPENAI_API_KEY, WEAVIATE_API_KEY, …) is not repeated here.
+    the whole environment, so variables that only they read (OPENAI_API_KEY, WEAVIATE_API_KEY, …) are not repeated here.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
@@ -41,14 +41,14 @@ class StackSettings(BaseSettings):
     temporal_address: str | None = None
     weaviate_url: str | None = None
     weaviate_program: Path | None = Field(default_factory=weaviate_server)
-    """The server to start; without one the stack runs without Weaviate, and pgvector searches."""
+    """The server to start. Without one the stack runs without Weaviate, and pgvector searches."""
     temporal_namespace: str = "default"
     temporal_ui_url: str = ""
-    """Where the Web UI of a Temporal server given by `temporal_address` is; the embedded one's is known."""
+    """The Web UI of the Temporal server that `temporal_address` names."""
 
     @property
     def ports(self) -> dict[str, int]:
-        """The ports that the stack itself will listen on, by the variable that sets each."""
+        """The ports of the stack's own servers, by the variable that sets each."""
         ports = {"API_PORT": self.api_port}
         if self.database_url is None:
             ports["POSTGRES_PORT"] = self.postgres_port

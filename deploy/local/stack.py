@@ -1,4 +1,4 @@
-"""Starts the parts of the stack, watches them, starts services again that ended, and stops all of them in the end."""
+"""The supervisor of the stack: start the parts, restart services that ended, and stop all parts at the end."""
 
 import fcntl
 import signal
@@ -22,7 +22,7 @@ class AlreadyRunningError(Exception):
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Shows progress; a closed terminal or pipe must not keep the stack from stopping."""
+    """Print a line. A closed terminal or pipe is ignored, because the stack must still stop in order."""
     with suppress(OSError):
         sys.stdout.write(text + end)
         sys.stdout.flush()
@@ -30,12 +30,13 @@ def say(text: str, end: str = "\n") -> None:
 
 @contextmanager
 def locked(local: Path) -> Iterator[bool]:
-    """Keeps other stacks off `local`; yields whether the last one was killed.
+    """Lock `local` for one stack, and yield whether the last one was killed.
 
-    The kernel gives the lock back even after a kill -9; what is written in the file then still stands there.
+    The kernel releases the lock even after kill -9. The content of the lock file then shows that the stack did not stop
+    in order.
 
     Raises:
-        AlreadyRunningError: somebody else holds it.
+        AlreadyRunningError: another process holds the lock.
     """
     local.mkdir(parents=True, exist_ok=True)
     with (local / "lock").open("a+") as file:
@@ -55,16 +56,16 @@ def locked(local: Path) -> Iterator[bool]:
 
 
 class StopSignals:
-    """Counts Ctrl-C, SIGTERM and a closed terminal: the first stops, the second hurries.
+    """A count of Ctrl-C, SIGTERM and closed terminals. The first stops the stack, the second shortens the stop.
 
-    A handler that raised could interrupt the very code that starts or stops a program; a count cannot.
+    The handler only counts. An exception could interrupt the code that starts or stops a program.
     """
 
     def __init__(self) -> None:
         self._count = 0
 
     def listen(self) -> Self:
-        """From now on these signals of the process are counted. For the main thread."""
+        """Count these signals from now on. Call it in the main thread."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number is not signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # ignored by nohup
                 signal.signal(number, self.received)
@@ -81,7 +82,7 @@ class StopSignals:
 
 
 class Stack:
-    """The parts, in starting order. `start` and `watch` raise; `stop` always ends everything that runs."""
+    """The parts in starting order. `start` and `watch` may raise; `stop` ends all running parts."""
 
     def __init__(self, parts: Sequence[Part], signals: StopSignals) -> None:
         self._parts = parts
@@ -89,11 +90,11 @@ class Stack:
         self._restart_at: dict[str, float] = {}  # by the name of a service whose process ended
 
     def start(self) -> None:
-        """Starts one part after the other, a line each.
+        """Start the parts one after the other and print a line for each.
 
         Raises:
-            ProgramFailedError: a part did not start, or one that had started has ended for good.
-            StopRequestedError: a signal asked for the end.
+            ProgramFailedError: a part did not start, or a started part has ended.
+            StopRequestedError: a signal asked the stack to stop.
         """
         for part in self._parts:
             say(f"{part.name:<11}", end="")
@@ -107,7 +108,7 @@ class Stack:
             self._check()
 
     def _reporting(self, part: Part) -> Callable[[], bool]:
-        """Tells whether to stop, as a part asks again and again while it starts, and shows the part's progress."""
+        """Return a function that a starting part polls: it prints the part's progress and says whether to stop."""
         if not isinstance(part, Step):
             return self._signals.stopping
         progress = ProgressLines(part.program.log)
@@ -120,7 +121,7 @@ class Stack:
         return stopping
 
     def watch(self, until: Callable[[], bool]) -> None:
-        """Returns when `until()`; raises as `start` does."""
+        """Watch the parts until `until()` is true. Raises the errors of `start`."""
         while not until():
             if self._signals.stopping():
                 raise StopRequestedError
@@ -128,13 +129,13 @@ class Stack:
             time.sleep(WATCH_S)
 
     def stop(self) -> None:
-        """In reverse order, the rest too when one cannot be stopped."""
+        """Stop the parts in reverse order. An error does not prevent the stop of the others."""
         with ExitStack() as remaining:
             for part in self._parts:
                 remaining.callback(part.stop, self._signals.hurry)
 
     def _check(self) -> None:
-        """Starts services again; any other part that ended ends the stack.
+        """Restart services that ended. If another part has ended, raise.
 
         Raises:
             ProgramFailedError: a server ended, or a service ended right after its start several times in a row.
@@ -149,21 +150,22 @@ class Stack:
             elif time.monotonic() >= self._restart_at[part.name]:
                 del self._restart_at[part.name]
                 part.restart()
-                say(f"{part.name} started again")
+                say(f"{part.name} restarted")
 
     def _schedule_restart(self, service: Service, ended: Process, code: int) -> None:
         now = time.monotonic()
         pause_s = service.restarts.pause_after(now - ended.started)
         if pause_s is None:
             raise ended.failure(f"ended with exit code {code}, {EARLY_EXITS} times in a row soon after its start")
-        say(f"{service.name} ended with exit code {code}; starting it again in {pause_s:g} s")
+        say(f"{service.name} ended with exit code {code}; restarting it in {pause_s:g} s")
         self._restart_at[service.name] = now + pause_s
 
 
 def supervise(parts: Sequence[Part], signals: StopSignals, work: Callable[[Stack], int]) -> int:
-    """Runs `work` on the started stack, stops the stack and returns the exit code.
+    """Run `work` on the started stack, stop the stack, and return the exit code.
 
-    0 when a signal ended it: that is how a stack is meant to stop. 1 when a part failed; its log's end is shown.
+    The exit code is 0 after a signal, which is the normal way to stop, and 1 if a part failed. Then the end of its log
+    is printed.
     """
     stack = Stack(parts, signals)
     try:

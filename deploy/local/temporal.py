@@ -11,38 +11,38 @@ from deploy.local.ports import HOST
 from deploy.local.process import Process, Program, Startable, never
 
 NAMESPACE: Final = "default"
-"""The namespace that the dev server always makes."""
+"""The namespace that the dev server creates."""
 
 RETENTION: Final = "720h"
-"""How long closed runs stay visible, 30 days; the dev server's own default is one day."""
+"""How long closed runs stay visible: 30 days. The dev server's default is one day."""
 
 START_TIMEOUT_S: Final = 60.0
 STOP_GRACE_S: Final = 10.0
 
 DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
-    # one shard polled 20 times a second makes every step wait up to 50 ms
+    # with the default of 20 polls per second, each step waits up to 50 ms
     "history.transferProcessorMaxPollRPS": "2000",
     "history.timerProcessorMaxPollRPS": "2000",
-    # a timer fires up to this much late (default 1 s, for clocks of several hosts): every retry took a second
+    # how late a timer may fire; the default of 1 s, for clocks of several hosts, adds a second to each retry
     "history.timerProcessorMaxTimeShift": '"10ms"',
-    # without these two a priority's fairness key is accepted and ignored
+    # without these two the server ignores fairness keys
     "matching.useNewMatcher": "true",
     "matching.enableFairness": "true",
-    # a run whose workflow code fails twice says so in TemporalReportedProblems (default: five times in a row)
+    # a run reports TemporalReportedProblems after two failed workflow tasks in a row (default: five)
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": "2",
-    # a build of the workers is drained seconds after its last run, not minutes; one host sees its own runs at once
+    # on one host a build counts as drained seconds after its last run; the default of minutes is for several hosts
     "matching.wv.VersionDrainageStatusRefreshInterval": '"2s"',
     "matching.wv.VersionDrainageStatusVisibilityGracePeriod": '"2s"',
-    # turns are taken within a partition, and of the usual four one may be polled late; what an earlier server wrote
-    # to the other three is still read
+    # fairness works within a partition, and one of the usual four may be polled late. Tasks that an earlier server
+    # wrote to the other three are still read
     "matching.numTaskqueueWritePartitions": "1",
 }
 SQLITE_PRAGMAS: Final = ("journal_mode=wal", "synchronous=normal")
-"""Runs survive a restart at no measurable cost; with SQLite's defaults the file halves the throughput."""
+"""Runs survive a restart at no measurable cost. With SQLite's defaults the throughput is half."""
 
 
 class TemporalDevServer(Startable):
-    """A dev server on 127.0.0.1. `db_file` None keeps everything in memory, `ui_port` None leaves the Web UI out."""
+    """A Temporal dev server on 127.0.0.1. Without `db_file` data is in memory, without `ui_port` there is no Web UI."""
 
     name: Final = "temporal"
 
@@ -68,7 +68,7 @@ class TemporalDevServer(Startable):
 
     @property
     def ui_url(self) -> str:
-        """Raises ValueError without a Web UI."""
+        """The Web UI's address. Raises ValueError without a Web UI."""
         if self._ui_port is None:
             raise ValueError("this Temporal server was started without its Web UI")
         return f"http://{HOST}:{self._ui_port}"
@@ -78,11 +78,11 @@ class TemporalDevServer(Startable):
         return self.address if self._ui_port is None else f"{self.address}, Web UI {self.ui_url}"
 
     def start(self, stopping: Callable[[], bool] = never) -> None:
-        """Returns once the namespace can be used.
+        """Start the server and wait until the namespace is usable.
 
         Raises:
-            ProgramFailedError: the server did not start; its log says why.
-            StopRequestedError: `stopping()` came true first.
+            ProgramFailedError: the server did not start. Its log has the reason.
+            StopRequestedError: `stopping()` was true before the start was complete.
         """
         if self._db_file:
             self._db_file.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ class TemporalDevServer(Startable):
         return options
 
     def _retention_is_set(self) -> bool:
-        """Sets it, which only succeeds on a server that is ready."""
+        """Set the retention, which succeeds only when the server is ready."""
         command = [str(_script("temporal")), "operator", "namespace", "update", "--namespace", NAMESPACE]
         command += [
             "--retention",
@@ -130,7 +130,7 @@ class TemporalDevServer(Startable):
 
 
 def time_skipping_server() -> Path:
-    """The program of the server that skips time, for `WorkflowEnvironment.start_time_skipping`."""
+    """Return the program of the time-skipping server, for `WorkflowEnvironment.start_time_skipping`."""
     return _script("temporal-test-server")
 
 
@@ -139,5 +139,5 @@ def _script(name: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Without TEMPORAL_ADDRESS, TEMPORAL_TLS and the like, which the program would take for its own."""
+    """Return the environment without TEMPORAL_ADDRESS, TEMPORAL_TLS and the like, which the program would read."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}

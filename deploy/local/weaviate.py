@@ -1,4 +1,4 @@
-"""Weaviate as one program on this machine; `make weaviate` obtains it, without it pgvector searches."""
+"""A Weaviate server on this machine. `make weaviate` installs the program; without it pgvector searches."""
 
 import os
 from collections.abc import Callable
@@ -18,10 +18,10 @@ TEST_KEY: Final = "a-key-for-tests"
 
 
 class WeaviateServer(Startable):
-    """A server of one node with its data below `data_dir`, on `ports` (REST, gRPC); every caller needs `api_key`.
+    """A Weaviate server with one node, its data below `data_dir`, on `ports` (REST, gRPC). Callers need `api_key`.
 
-    REST listens on 127.0.0.1. The server cannot be told so of gRPC and its data port, which listen everywhere: hence
-    the key even on a laptop.
+    REST listens on 127.0.0.1. The gRPC port and the data port always listen on all addresses, so the server needs a key
+    even on a laptop.
     """
 
     name: Final = "weaviate"
@@ -46,7 +46,7 @@ class WeaviateServer(Startable):
 
     @property
     def client_environment(self) -> dict[str, str]:
-        """What a client of this server is set with."""
+        """The settings of a client of this server."""
         return {
             "WEAVIATE_URL": self.url,
             "WEAVIATE_GRPC_PORT": str(self._grpc_port),
@@ -54,16 +54,16 @@ class WeaviateServer(Startable):
         }
 
     def start(self, stopping: Callable[[], bool] = never) -> None:
-        """Returns once it answers queries. A server that ends is started anew, on other ports of its cluster.
+        """Start the server and wait until it answers queries. If it ends, try again with other cluster ports.
 
         Raises:
-            ProgramFailedError: the server did not start; its log says why.
-            StopRequestedError: `stopping()` came true first.
+            ProgramFailedError: the server did not start. Its log has the reason.
+            StopRequestedError: `stopping()` was true before the start was complete.
         """
         for _ in range(STARTS - 1):
             try:
                 self._start(stopping)
-            except ProgramFailedError:  # somebody may have taken a port between the choice and the start
+            except ProgramFailedError:  # another program may have taken a port between its choice and the start
                 if self.process is None or self.process.exit_code is None:
                     raise
                 self.stop()
@@ -90,7 +90,7 @@ class WeaviateServer(Startable):
             self.process = None
 
     def _environment(self) -> dict[str, str]:
-        """Only what is meant for it: anything else in the environment could be another Weaviate's setting."""
+        """Return only this server's settings, because the environment may hold those of another Weaviate."""
         inherited = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR"}}
         return {
             **inherited,
@@ -109,7 +109,7 @@ class WeaviateServer(Startable):
         }
 
     def _cluster(self) -> dict[str, str]:
-        """A cluster of this node alone: its ports are nobody's business, and it elects itself at once."""
+        """Return the settings of a cluster with one node, on free ports, which elects itself leader at once."""
         return {
             "CLUSTER_HOSTNAME": "node1",
             "CLUSTER_ADVERTISE_ADDR": HOST,

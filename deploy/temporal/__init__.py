@@ -1,1 +1,1 @@
-"""Temporal in production: its settings, its schema, and the rollout of a new build."""
+"""Temporal in production: settings, schema, and the rollout of a new build."""

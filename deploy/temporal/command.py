@@ -1,4 +1,4 @@
-"""The command `temporal`, as an operator would type it: every call that changes something is printed first."""
+"""Calls of the command `temporal`. Each call that changes something is printed first."""
 
 import json
 import os
@@ -14,7 +14,7 @@ Json: TypeAlias = dict[str, Any]
 
 
 class CommandRefusedError(Exception):
-    """What `temporal` said on its standard error."""
+    """`temporal` failed. The message is its standard error."""
 
 
 def say(text: str) -> None:
@@ -23,32 +23,32 @@ def say(text: str) -> None:
 
 
 def change(*arguments: str) -> None:
-    """Raises CommandRefusedError when the server does not do it."""
+    """Print and run a command that changes something. Raises CommandRefusedError if the server refuses it."""
     say(f"  {shlex.join(('temporal', *arguments))}")
     _run([*arguments, "--yes"])
 
 
 def ask(*arguments: str) -> Json:
-    """The answer, decoded.
+    """Run a command and return its decoded JSON output.
 
     Raises:
-        CommandRefusedError: there is none.
+        CommandRefusedError: the command failed.
     """
     answer: Json = json.loads(_run([*arguments, "--output", "json"]) or "{}")
     return answer
 
 
 def count(query: str) -> int:
-    """How many runs a List Filter finds."""
+    """Count the runs that match a List Filter."""
     return int(ask("workflow", "count", "--query", query).get("count", 0))
 
 
 def _run(arguments: Sequence[str]) -> str:
-    """Connects as TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and the like say; the command reads them itself."""
+    """Run the command, which reads TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and similar variables."""
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     program = shutil.which("temporal", path=path)
     if program is None:
-        raise CommandRefusedError("There is no command `temporal` on the PATH")
+        raise CommandRefusedError("The command `temporal` is not on the PATH. It is in the .venv of `make install`.")
     ran = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)  # noqa: S603  # no shell
     if ran.returncode:
         raise CommandRefusedError(ran.stderr.strip())

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Temporal's role and databases beside ours; run by the postgres image when its volume is new. TEMPORAL_DB_PASSWORD.
+# Creates Temporal's role and databases. The postgres image runs it on a new volume. Needs TEMPORAL_DB_PASSWORD.
 set -eu
 
 psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" -v password="$TEMPORAL_DB_PASSWORD" << 'SQL'

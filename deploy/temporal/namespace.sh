@@ -1,12 +1,12 @@
 #!/bin/sh
-# Makes the namespace and sets how long it keeps closed runs; run in temporalio/admin-tools, which may be repeated.
-# TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, RETENTION such as 720h.
+# Creates the namespace and sets its retention of closed runs. Run it in temporalio/admin-tools; it is idempotent.
+# Needs TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, and RETENTION such as 720h.
 set -eu
 
 temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" > /dev/null 2>&1 ||
     temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE" --retention "$RETENTION"
 
-# A new namespace is known everywhere some seconds later; who comes after this script must not meet that.
+# A new namespace is usable after some seconds. Wait until then, so that the next step does not fail.
 tries=60
 until temporal operator namespace update --namespace "$TEMPORAL_NAMESPACE" --retention "$RETENTION"; do
     tries=$((tries - 1))

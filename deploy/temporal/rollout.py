@@ -1,8 +1,8 @@
-"""`python -m deploy.temporal.rollout BUILD`: gives a new build some of the work, then all of it, or none.
+"""Roll out a new build of the workers in steps: `python -m deploy.temporal.rollout BUILD`.
 
-Its workers run already, beside those of the build that is current. Ramps step by step, watches each step, and takes the
-ramp back at the first sign of trouble. Ends when the old build is drained and its workers may go. `--back` takes the
-ramp back by hand; a build that was current before is made current again like a new one, with `--steps ""`.
+Start the new workers first and leave the current ones running. The script ramps up in steps, watches each step, and
+rolls back at the first new problem. It ends when the old build is drained; then stop the old workers. `--back` removes
+the ramp. To roll back to an earlier build, roll it out like a new one with `--steps ""`.
 """
 
 import argparse
@@ -22,19 +22,19 @@ POLLED: Final = frozenset(
     {(policy.queue.value, "activity") for policy in POLICIES.values()}
     | {(RUN_BY.get(workflow, Queue.ASSESSMENTS).value, "workflow") for workflow in VERSIONING}
 )
-"""What every build must serve before it gets work: queues, and what of them."""
+"""The queues, with the task types, that every build must poll before it gets work."""
 
 STUCK: Final = "ExecutionStatus = 'Running' AND TemporalReportedProblems IN ('category=WorkflowTaskFailed')"
-"""Runs whose code raises what no workflow raises: a bug, or a change that needed `workflow.patched`."""
+"""Runs whose workflow code fails: a bug, or a change without `workflow.patched`."""
 
 
 class TroubleError(Exception):
-    """Why a step is not followed by the next."""
+    """A step failed. The message has the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """One build of a deployment. Seconds: `watch_s` each step is watched, `patience_s` is waited for workers."""
+    """The rollout of one build. Each step is watched for `watch_s`; workers may take `patience_s` to poll."""
 
     deployment: str
     build: str
@@ -43,12 +43,12 @@ class Rollout:
     patience_s: float = 600.0
 
     def run(self) -> None:
-        """Raises TroubleError when it was taken back, CommandRefusedError when the server refused a step."""
+        """Roll out. Raises TroubleError after a rollback, and CommandRefusedError if the server refused a step."""
         before = current(self.deployment)
         say(f"Waiting until {self.build} polls every queue")
         wait_until(lambda: self._polled() >= POLLED, self.patience_s, f"{self.build} does not poll every queue")
         known = self._troubles()
-        # Nobody else would take the rest while no build is current.
+        # Without a current build no worker would get the remaining percentage.
         for percentage in self.steps if before else ():
             say(f"{percentage:g} % to {self.build}")
             self._ramp("--percentage", f"{percentage:g}")
@@ -60,13 +60,13 @@ class Rollout:
             wait_until_drained(self.deployment, before)
 
     def back(self) -> None:
-        """The ramp's runs go on with the current build at their next step; pinned ones stay."""
+        """Remove the ramp. Its runs continue with the current build at their next step; pinned runs stay."""
         self._ramp("--delete")
         pinned = count(f"ExecutionStatus = 'Running' AND {self._by_build}")
-        say(f"{pinned} open run(s) last worked on {self.build}; its workers may go once it is drained")
+        say(f"{pinned} open run(s) last worked on {self.build}; stop its workers when it is drained")
 
     def _watch(self, known: Mapping[str, int], take_back: Callable[[], None]) -> None:
-        """Takes the work back when there are more troubles than were known before."""
+        """Call `take_back` and raise TroubleError if there are more problems than before the rollout."""
         until = time.monotonic() + self.watch_s
         while time.monotonic() < until:
             time.sleep(POLL_S)
@@ -76,7 +76,7 @@ class Rollout:
                 raise TroubleError(", ".join(f"{runs} run(s) {what}" for what, runs in new.items()))
 
     def _troubles(self) -> dict[str, int]:
-        """How many runs are in each."""
+        """Count the runs per kind of problem."""
         failed = f"ExecutionStatus = 'Failed' AND {self._by_build} AND WorkflowType != 'WebhookDeliveryWorkflow'"
         return {"stuck": count(STUCK), "failed": count(failed)}  # a dead letter is the partner's failure
 
@@ -86,13 +86,13 @@ class Rollout:
     def _polled(self) -> frozenset[tuple[str, str]]:
         try:
             queues = describe_version(self.deployment, self.build)["taskQueuesInfos"] or []
-        except CommandRefusedError:  # no worker of it has ever polled
+        except CommandRefusedError:  # no worker of the build has polled yet
             return frozenset()
         return frozenset((queue["name"], queue["type"]) for queue in queues)
 
     @property
     def _by_build(self) -> str:
-        """Runs that it worked on last, as a List Filter."""
+        """A List Filter of the runs that the build worked on last."""
         return f"TemporalWorkerDeploymentVersion = '{self.deployment}:{self.build}'"
 
 
@@ -105,10 +105,10 @@ def make_current(deployment: str, build: str) -> None:
 
 
 def current(deployment: str) -> str | None:
-    """The build that has the work; none before the first rollout."""
+    """Return the current build, or None before the first rollout."""
     try:
         routing = ask(*DEPLOYMENT, "describe", "--name", deployment)["routingConfig"]
-    except CommandRefusedError:  # no such deployment yet
+    except CommandRefusedError:  # the deployment does not exist yet
         return None
     return str(routing["currentVersionBuildID"]) or None
 
@@ -118,10 +118,10 @@ def describe_version(deployment: str, build: str) -> Json:
 
 
 def wait_until_drained(deployment: str, build: str) -> None:
-    """Returns once no run needs the build, however long that takes."""
+    """Wait without a limit until no run needs the build."""
     say(f"Waiting until no run needs {build}")
     wait_until(lambda: describe_version(deployment, build)["drainageInfo"]["drainageStatus"] == "drained")
-    say(f"{build} is drained: its workers may go")
+    say(f"{build} is drained: stop its workers")
 
 
 def wait_until(holds: Callable[[], bool], patience_s: float = float("inf"), otherwise: str = "") -> None:
@@ -134,12 +134,16 @@ def wait_until(holds: Callable[[], bool], patience_s: float = float("inf"), othe
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build", help="the WORKER_BUILD_ID of its workers")
-    parser.add_argument("--deployment", default="microcred", help="their WORKER_DEPLOYMENT_NAME (%(default)s)")
-    parser.add_argument("--steps", default="10,50", help="percentages before everything (%(default)s)")
-    parser.add_argument("--watch", type=float, default=300.0, help="seconds each step is watched (%(default)g)")
-    parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for its workers (%(default)g)")
-    parser.add_argument("--back", action="store_true", help="take its ramp back")
+    parser.add_argument("build", help="the WORKER_BUILD_ID of the new workers")
+    parser.add_argument(
+        "--deployment", default="microcred", help="the WORKER_DEPLOYMENT_NAME of the workers (%(default)s)"
+    )
+    parser.add_argument("--steps", default="10,50", help="percentages before 100 (%(default)s)")
+    parser.add_argument("--watch", type=float, default=300.0, help="seconds to watch each step (%(default)g)")
+    parser.add_argument(
+        "--patience", type=float, default=600.0, help="seconds to wait for the new workers (%(default)g)"
+    )
+    parser.add_argument("--back", action="store_true", help="remove the ramp")
     options = parser.parse_args()
     steps = tuple(float(step) for step in options.steps.split(",") if step)
     rollout = Rollout(

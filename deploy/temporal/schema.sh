@@ -1,6 +1,6 @@
 #!/bin/sh
-# The newest schema in Temporal's two databases, which exist; run in temporalio/admin-tools, which may be repeated.
-# POSTGRES_SEEDS, DB_PORT, POSTGRES_USER as the server has them, SQL_PASSWORD.
+# Updates the schema of Temporal's two existing databases. Run it in temporalio/admin-tools; it is idempotent.
+# Needs POSTGRES_SEEDS, DB_PORT, POSTGRES_USER with the server's values, and SQL_PASSWORD.
 set -eu
 
 for schema in temporal visibility; do

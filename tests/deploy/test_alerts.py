@@ -1,4 +1,4 @@
-"""Prometheus's own look at what it and Grafana are given: by promtool, which `make promtool` obtains."""
+"""promtool accepts the files of Prometheus and Grafana. `make promtool` installs it."""
 
 import json
 import os
@@ -15,7 +15,7 @@ OBSERVABILITY = CHECKOUT / "deploy" / "observability"
 
 
 def promtool(*command: str) -> None:
-    """Fails with what it says where it does not like what it is given."""
+    """Run promtool, and fail with its output if it refuses the files."""
     program = shutil.which("promtool", path=os.pathsep.join([os.environ.get("PATH", ""), str(PROGRAMS)]))
     if program is None:
         assert "REQUIRE_PROMTOOL" not in os.environ
@@ -31,12 +31,12 @@ def promtool(*command: str) -> None:
     [("check", "config", "prometheus.yml"), ("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")],
     ids=" ".join,
 )
-def test_promtool_takes(command: tuple[str, ...]) -> None:
+def test_promtool_accepts(command: tuple[str, ...]) -> None:
     promtool(*command)
 
 
 @pytest.mark.parametrize("board", sorted(OBSERVABILITY.rglob("dashboards/*.json")), ids=lambda path: path.stem)
-def test_promtool_can_read_what_a_dashboard_asks_for(board: Path, tmp_path: Path) -> None:
+def test_promtool_accepts_the_queries_of_a_dashboard(board: Path, tmp_path: Path) -> None:
     panels = json.loads(board.read_text(encoding="utf-8"))["panels"]
     asked = [target["expr"] for panel in panels for target in panel.get("targets", [])]
     rules = [{"record": f"drawn:{number}", "expr": expression} for number, expression in enumerate(asked)]

@@ -1,4 +1,4 @@
-"""The documented Docker Compose commands name what the compose file has."""
+"""The documented Docker Compose commands name services of the compose file."""
 
 import re
 from ipaddress import ip_address, ip_network
@@ -17,7 +17,7 @@ VALUED: Final = re.compile(r"--(user|entrypoint|scale) \S+")
 
 
 def named(command: str) -> list[str]:
-    """The services that a command names: its first words that are no options; all words of `stop`."""
+    """Return the services in a command: the first word that is not an option, or all words of `stop`."""
     verb, *words = VALUED.sub("", command.split("&&", maxsplit=1)[0]).split()
     words = [word for word in words if not word.startswith("-")]
     if verb in {"exec", "run"}:

@@ -1,4 +1,4 @@
-"""Whatever `.env` sets reaches the containers whose processes read it."""
+"""Each setting of `.env` reaches the containers whose processes read it."""
 
 import pytest
 from pydantic_settings import BaseSettings
@@ -20,6 +20,7 @@ from deploy.smoke_account import SmokeAccountSettings
 from persistence.database import DatabaseSettings
 from persistence.encryption import EncryptionSettings
 from persistence.erasure_list import ErasureListSettings
+from persistence.migrations.locks import MigrationSettings
 from persistence.repositories.retention import RetentionSettings
 from persistence.vectors.weaviate import WeaviateSettings
 from tests.deploy.test_settings_docs import SETTINGS, variables
@@ -38,7 +39,7 @@ EVERY_WORKER: tuple[type[BaseSettings], ...] = (
     WorkerSettings,
 )
 READ_BY: dict[str, tuple[type[BaseSettings], ...]] = {
-    "migrate": (AppRoleSettings, DatabaseSettings),
+    "migrate": (AppRoleSettings, DatabaseSettings, MigrationSettings),
     "seed": (DatabaseSettings, MiniLMSettings, WeaviateSettings),
     "api": (
         ApiSettings,
@@ -65,7 +66,7 @@ READ_BY: dict[str, tuple[type[BaseSettings], ...]] = {
 OUTSIDE: set[type[BaseSettings]] = {SmokeAccountSettings, SmokeSettings, StackSettings}
 """Settings of programs that run outside the containers."""
 FIXED = {"DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "API_HOST", "API_PORT", "ERASURE_LIST"}
-"""What the compose file itself decides: addresses, ports and volumes."""
+"""Settings with a fixed value in the compose file: addresses, ports and volumes."""
 WITHHELD = {("worker-assessments", "OPENAI_API_KEY"), ("worker-webhooks", "OPENAI_API_KEY")}
 
 

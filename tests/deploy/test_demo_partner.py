@@ -1,4 +1,4 @@
-"""The demo's partner: what it takes, and that it leaves nothing behind."""
+"""The demo's partner: which events it accepts, and that it removes its endpoints."""
 
 import json
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ EVENT = {"type": "assessment.completed", "data": {"assessment_id": "one"}}
 
 @dataclass
 class Platform:
-    """The routes about endpoints; `takes_loopback` False refuses every registration."""
+    """The routes of endpoints. With `takes_loopback=False` they refuse every registration."""
 
     endpoints: dict[str, str] = field(default_factory=dict)
     takes_loopback: bool = True

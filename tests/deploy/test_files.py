@@ -1,4 +1,4 @@
-"""The files that deploy the product name what exists; `make check-deploy` asks the tools of each field."""
+"""The deployment files name commands, settings and queues that exist. `make check-deploy` runs the platforms' tools."""
 
 import json
 import re
@@ -24,7 +24,7 @@ OF_ONE_HOST = {
     "matching.wv.VersionDrainageStatusVisibilityGracePeriod",
 }
 ELSEWHERE = {"PATH", "PORT", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "HF_HUB_OFFLINE", "TEMPORAL_API_KEY"}
-"""What Python, the libraries and the platforms read."""
+"""Variables that Python, the libraries and the platforms read."""
 
 VARIABLES = WITH_MODEL | {"OPENAI_API_KEY": ""}
 DEPLOYED = everything()

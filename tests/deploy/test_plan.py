@@ -19,7 +19,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(program: Path | None = None) -> StackSettings:
-    """Of the environment; without Weaviate's program unless one is given, whatever this machine has."""
+    """Return the settings of the environment, without Weaviate's program unless one is given."""
     return StackSettings(weaviate_program=program)
 
 
@@ -93,7 +93,7 @@ def test_ports_reach_the_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "@127.0.0.1:15432/" in environment["DATABASE_URL"]
 
 
-def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_PORT", "eight thousand")
 
     with pytest.raises(ValidationError, match="api_port"):

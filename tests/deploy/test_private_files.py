@@ -2,7 +2,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from deploy.local.private_files import env_file, kept_secrets, write
+from deploy.local.private_files import env_file, stored_secrets, write
 
 
 def test_only_the_owner_can_read_what_is_written(tmp_path: Path) -> None:
@@ -19,15 +19,15 @@ def test_writing_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) 
 
 
 def test_a_secret_is_made_once(tmp_path: Path) -> None:
-    first = kept_secrets(tmp_path / "secrets.json", ["JWT_SECRET"])
+    first = stored_secrets(tmp_path / "secrets.json", ["JWT_SECRET"])
 
-    assert kept_secrets(tmp_path / "secrets.json", ["JWT_SECRET"]) == first
+    assert stored_secrets(tmp_path / "secrets.json", ["JWT_SECRET"]) == first
 
 
 def test_a_new_secret_leaves_the_kept_ones(tmp_path: Path) -> None:
-    first = kept_secrets(tmp_path / "secrets.json", ["JWT_SECRET"])
+    first = stored_secrets(tmp_path / "secrets.json", ["JWT_SECRET"])
 
-    both = kept_secrets(tmp_path / "secrets.json", ["JWT_SECRET", "STUDENT_PASSWORD"])
+    both = stored_secrets(tmp_path / "secrets.json", ["JWT_SECRET", "STUDENT_PASSWORD"])
 
     assert both["JWT_SECRET"] == first["JWT_SECRET"]
     assert both["STUDENT_PASSWORD"] != both["JWT_SECRET"]

@@ -1,4 +1,4 @@
-"""What a rollout waits for."""
+"""The queues that a new build must poll before its rollout."""
 
 from deploy.temporal.rollout import POLLED
 from workflows.engine.workers import WORKFLOWS

@@ -1,4 +1,4 @@
-"""What the smoke test lets pass as a result."""
+"""The results that the smoke test accepts."""
 
 from typing import Any
 

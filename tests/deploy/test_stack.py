@@ -1,4 +1,4 @@
-"""The supervisor, with small shell programs as its parts."""
+"""The supervisor of the stack, with small shell programs as parts."""
 
 import os
 from collections.abc import Callable
@@ -99,7 +99,7 @@ def test_a_service_that_ended_is_started_again_while_the_rest_runs(
         return 7
 
     assert supervise([worker, Service(shell("api", "sleep 60"))], StopSignals(), until_again) == 7
-    assert "worker ended with exit code 9; starting it again in 0.01 s" in capsys.readouterr().out
+    assert "worker ended with exit code 9; restarting it in 0.01 s" in capsys.readouterr().out
     assert worker.program.log.read_text().split() == ["first", "second"]
 
 

@@ -1,4 +1,4 @@
-"""Without an endpoint nothing of OpenTelemetry's SDK is loaded."""
+"""Without an endpoint no module of OpenTelemetry's SDK is loaded."""
 
 import json
 import os

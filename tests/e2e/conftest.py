@@ -1,4 +1,4 @@
-"""One deployment for all tests, with everything on: nothing here kills what others use."""
+"""One deployment for all tests, with all features on. No test may kill its processes."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from tests.support.model_server import ModelServer
 
 @pytest.fixture(scope="session")
 def spans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """What all processes of the deployment export."""
+    """The spans that all processes of the deployment export."""
     with collector(tmp_path_factory.mktemp("spans") / "spans.txt") as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""One student's way through the product, and what others see of it."""
+"""One student's assessment from start to result, and the access of other users to it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ ROLE = "data-analyst"
 
 @dataclass(frozen=True)
 class Walk:
-    """What the API answered on the way; `left_open` is the question that got no answer."""
+    """The API's responses during an assessment. `left_open` is the question without an answer."""
 
     attempt: Attempt
     corrected: str
@@ -46,7 +46,7 @@ class Walk:
 
 @pytest.fixture(scope="module")
 def walk(deployment: Deployment, student: httpx.Client) -> Walk:
-    """Two batches, of which the second corrects an answer of the first; nothing is worked on before it is looked at."""
+    """Submit two batches while the worker is frozen. The second corrects an answer of the first."""
     attempt = Attempt.start(student, ROLE)
     corrected, left_open, *others = [question["question_id"] for question in attempt.questions]
     answers = {question["question_id"]: response_to(question) for question in attempt.questions}

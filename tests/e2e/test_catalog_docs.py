@@ -23,7 +23,7 @@ KEYS = ("WEAVE-1", "WEAVE-2", "WEAVE-3")
 
 @dataclass(frozen=True)
 class Followed:
-    """What the commands printed, as JSON documents in their order, and the last search."""
+    """The commands' output as JSON documents in their order, and the result of the last search."""
 
     printed: list[Json]
     afterwards: Json

@@ -1,4 +1,4 @@
-"""A client generated from the document is typed, and takes a student through an assessment as docs/client.md says."""
+"""The client generated from the OpenAPI document is typed and works as docs/client.md shows."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ RUN = re.compile(r"<!-- run -->\s*```python\n(.*?)```", re.DOTALL)
 
 
 def run(*command: str, cwd: Path, **environment: str) -> str:
-    """What it wrote; the tools of the client's environment come first in its path."""
+    """Run a command with the tools of the client's environment first in its path, and return its output."""
     environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(cwd), "NO_COLOR": "1"} | environment
     ran = subprocess.run(
         [str(BIN / command[0]), *command[1:]], cwd=cwd, env=environment, capture_output=True, text=True, check=False
@@ -28,7 +28,7 @@ def run(*command: str, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A directory with the client and the documented program, and what the generator said."""
+    """Yield a directory with the client and the documented program, and the generator's output."""
     if not (BIN / "openapi-python-client").exists():
         pytest.skip("NOT TESTED: the typed client, because its generator is not there; `make client` obtains it")
     directory = tmp_path_factory.mktemp("client")
@@ -40,7 +40,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return directory, run("openapi-python-client", "generate", *arguments, cwd=directory)
 
 
-def test_the_generator_finds_nothing_to_warn_of(generated: tuple[Path, str]) -> None:
+def test_the_generator_gives_no_warning(generated: tuple[Path, str]) -> None:
     assert generated[1].strip() == "Generating microcred_client"
 
 

@@ -1,4 +1,4 @@
-"""The README's commands work as printed against a running stack."""
+"""The commands of docs/walkthrough.md work as printed against a running stack, and the README links to them."""
 
 import re
 import subprocess
@@ -13,19 +13,25 @@ from tests.support.deployment import Deployment
 
 pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 
+WALKTHROUGH = CHECKOUT / "docs" / "walkthrough.md"
 RUN = re.compile(r"<!-- run -->\s*```bash\n(.*?)```", re.DOTALL)
-"""A block of commands that a reader is meant to paste; a variable that one sets serves the next."""
+"""A block of commands for the reader's shell. A block uses the variables of the earlier ones."""
 
 
 def commands() -> str:
-    return "\n".join(RUN.findall((CHECKOUT / "README.md").read_text(encoding="utf-8")))
+    return "\n".join(RUN.findall(WALKTHROUGH.read_text(encoding="utf-8")))
 
 
-def test_the_readme_shows_the_way_by_curl() -> None:
+def test_the_readme_links_to_the_walkthrough_by_curl() -> None:
+    assert "docs/walkthrough.md" in (CHECKOUT / "README.md").read_text(encoding="utf-8")
     assert "curl" in commands()
 
 
-def test_the_readmes_commands_work_as_printed(deployment: Deployment, tmp_path: Path) -> None:
+def test_the_readme_is_short() -> None:
+    assert len((CHECKOUT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_the_commands_of_the_walkthrough_work_as_printed(deployment: Deployment, tmp_path: Path) -> None:
     (tmp_path / ".local").mkdir()
     published = {name: deployment.environment.get(name, "") for name in PUBLISHED}
     (tmp_path / ".local" / "stack.env").write_text(env_file(published))

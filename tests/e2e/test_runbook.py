@@ -1,4 +1,4 @@
-"""docs/runbooks/async-processing.md does what it says: each of its commands, on a run in the state that it is for."""
+"""The commands of docs/runbooks/async-processing.md work on runs in the described states."""
 
 import os
 import re
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 
 RUNBOOK = (CHECKOUT / "docs" / "runbooks" / "async-processing.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"<!-- run ?(\w*) -->\s*```bash\n(.*?)```", RUNBOOK, re.DOTALL)
-"""Commands, and for what state of a run they are; those without a name are for any, and the first log in."""
+"""Blocks of commands with the state of their run. Blocks without a state work in any; the first one logs in."""
 RUNNING = "ExecutionStatus = 'Running'"
 KNOWN = ("API_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "ADMIN_EMAIL", "ADMIN_PASSWORD")
 
 
 def follow(deployment: Deployment, state: str, **ids: str) -> str:
-    """What the commands for the state print."""
+    """Run the commands for the state and return their output."""
     ((_, log_in), *rest) = BLOCKS
     commands = "\n".join([log_in, *(block for name, block in rest if name == state)])
     environment = {name: deployment.environment[name] for name in (*KNOWN, "HOME")}
@@ -76,7 +76,7 @@ def unanswered(student: httpx.Client, deployment: Deployment) -> Iterator[Attemp
 
 @contextmanager
 def locked(deployment: Deployment, attempt: Attempt) -> Iterator[None]:
-    """Nobody can work on the assessment inside the block."""
+    """Lock the assessment inside the block, so that no step can work on it."""
     with psycopg.connect(libpq(deployment.environment["DATABASE_URL"])) as connection:
         connection.execute("SELECT 1 FROM assessments WHERE id = %s FOR UPDATE", [attempt.id])
         yield
@@ -95,7 +95,7 @@ def test_every_command_for_any_state_works(deployment: Deployment, result: Attem
     assert not schedule["schedule"]["state"].get("paused", False)
 
 
-def test_a_signal_ends_the_waiting_of_a_healing(deployment: Deployment, result: Attempt) -> None:
+def test_a_signal_ends_the_pause_of_healing(deployment: Deployment, result: Attempt) -> None:
     healer = f"revision-{result.id}"
     deployment.rows("UPDATE assessments SET healing = 'due' WHERE id = %s RETURNING id", result.id)
     eventually(lambda: is_running(deployment, healer))
@@ -109,17 +109,17 @@ def test_a_signal_ends_the_waiting_of_a_healing(deployment: Deployment, result: 
     assert "EVENT_TYPE_TIMER_FIRED" not in kinds
 
 
-def test_a_healing_that_stopped_is_due_again(deployment: Deployment, result: Attempt) -> None:
+def test_stopped_healing_can_be_made_due_again(deployment: Deployment, result: Attempt) -> None:
     eventually(lambda: not is_running(deployment, f"revision-{result.id}"))
     deployment.rows("UPDATE assessments SET healing = 'stopped' WHERE id = %s RETURNING id", result.id)
 
     assert '"healing":"due"' in follow(deployment, "stopped", ASSESSMENT=result.id)
 
-    ended = "SELECT 1 FROM assessments WHERE id = %s AND healing = 'final'"  # a run took it up, and found nothing to do
+    ended = "SELECT 1 FROM assessments WHERE id = %s AND healing = 'final'"  # a run started and found nothing to heal
     eventually(lambda: deployment.rows(ended, result.id))
 
 
-def test_a_stuck_step_is_paused_changed_and_tried_again(deployment: Deployment, unanswered: Attempt) -> None:
+def test_a_stuck_step_is_paused_updated_and_reset(deployment: Deployment, unanswered: Attempt) -> None:
     run = f"assessment-{unanswered.id}"
 
     def pending() -> Json:
@@ -158,20 +158,20 @@ def test_a_failed_assessment_is_corrected_and_run_again(deployment: Deployment, 
     eventually(lambda: deployment.status(attempt.id) == "completed")
 
 
-def test_a_run_that_begins_anew_finds_its_result_published(deployment: Deployment, result: Attempt) -> None:
+def test_a_reset_run_finds_its_published_result(deployment: Deployment, result: Attempt) -> None:
     before = described(deployment, f"assessment-{result.id}")["workflowExecutionInfo"]["execution"]["runId"]
 
     follow(deployment, "anew", ASSESSMENT=result.id)
 
-    def anew() -> bool:
+    def is_reset() -> bool:
         latest = described(deployment, f"assessment-{result.id}")["workflowExecutionInfo"]
         done: bool = latest["status"] == "WORKFLOW_EXECUTION_STATUS_COMPLETED"
         return done and latest["execution"]["runId"] != before
 
-    eventually(anew)
+    eventually(is_reset)
 
 
-def test_a_delivery_is_hurried_given_up_and_sent_again(deployment: Deployment, student: httpx.Client) -> None:
+def test_a_delivery_is_sent_now_given_up_and_redelivered(deployment: Deployment, student: httpx.Client) -> None:
     admin = deployment.log_in(ADMIN)
     wanted = {"url": f"http://{HOST}:{free_port()}/", "event_types": ["assessment.completed"]}
     endpoint = admin.post("/webhooks/endpoints", json=wanted).raise_for_status().json()["endpoint_id"]

@@ -1,4 +1,4 @@
-"""The smoke test that follows a deploy, against a deployment."""
+"""The smoke test, against a deployment."""
 
 import subprocess
 import sys

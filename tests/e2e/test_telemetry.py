@@ -1,4 +1,4 @@
-"""One run as operators see it: a trace, log lines, numbers; and nothing of the person in any of them."""
+"""Trace, logs and metrics of one run, and that they hold no personal data."""
 
 import json
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from tests.support.student_client import MARKER, Attempt
 pytestmark = pytest.mark.timeout(600)
 
 WHO = CLASSMATES[0]
-"""Nobody else's runs are in the way."""
+"""A student without runs of other tests."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """`request_id` is the hand-in's; `trace` that of the request which started the run, whole."""
+    """`request_id` is that of the submission. `trace` is the complete trace of the request that started the run."""
 
     attempt: Attempt
     request_id: str
@@ -35,7 +35,7 @@ class Seen:
         return next(span for span in self.trace if span.name.startswith(name))
 
     def above(self, span: Span) -> list[str]:
-        """The names of the span's ancestors, the nearest first."""
+        """Return the names of the span's ancestors, the nearest first."""
         by_id = {each.id: each for each in self.trace}
         names = []
         while span.parent:
@@ -73,7 +73,7 @@ def test_one_trace_leads_from_the_request_through_the_run_to_the_model_and_the_s
     assert {span.service for span in seen.trace} == {"microcred-api", "microcred-worker"}
 
 
-def test_a_span_of_the_model_says_what_was_asked_of_whom_and_what_it_took(seen: Seen) -> None:
+def test_a_span_of_the_model_has_operation_model_and_token_counts(seen: Seen) -> None:
     chat = seen.one("chat ").attributes
 
     assert chat["gen_ai.request.model"] in seen.one("chat ").name
@@ -102,7 +102,7 @@ def test_a_line_of_an_activity_leads_to_its_request_its_run_its_job_and_its_span
 
 
 def scraped(url: str) -> dict[str, float]:
-    """The sum over all labels of each sample."""
+    """Return each sample's sum over all labels."""
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(httpx.get(url, trust_env=False).raise_for_status().text):
         for sample in family.samples:
@@ -111,7 +111,7 @@ def scraped(url: str) -> dict[str, float]:
 
 
 @pytest.mark.usefixtures("seen")
-def test_a_worker_tells_what_its_run_took(deployment: Deployment) -> None:
+def test_a_worker_exports_the_metrics_of_its_run(deployment: Deployment) -> None:
     found = scraped(f"http://{deployment.environment['WORKER_METRICS_ADDRESS']}/metrics")
 
     assert found["microcred_results_total"] >= 1

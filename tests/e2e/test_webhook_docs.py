@@ -1,4 +1,4 @@
-"""A partner is onboarded by docs/webhooks.md alone: its commands and its receiver work as printed."""
+"""The commands and the receiver of docs/webhooks.md work as printed."""
 
 import base64
 import json
@@ -31,12 +31,12 @@ COMMANDS = "\n".join(re.findall(r"<!-- run -->\s*```bash\n(.*?)```", DOCUMENT, r
 RECEIVER = "".join(re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL))
 
 STAYS = '\necho "$API_KEY" > api-key\n: > onboarded\nwait\n'
-"""Keeps the receiver, which is the shell's job, until the test is over."""
+"""Commands that keep the receiver, a job of the shell, running until the test ends."""
 
 
 @dataclass(frozen=True)
 class PartnerSide:
-    """What the partner has: a directory with the receiver's inbox, and what the commands printed."""
+    """The partner's directory with the receiver's inbox and the commands' output."""
 
     directory: Path
     url: str
@@ -46,7 +46,7 @@ class PartnerSide:
         return (self.directory / "output").read_text(encoding="utf-8")
 
     def inbox(self) -> list[Json]:
-        """The events kept, each with its id and whether it was worked on."""
+        """Return the stored events, each with its id and `done`."""
         with closing(sqlite3.connect(self.directory / "inbox.db")) as database:
             rows = database.execute("SELECT id, body, done FROM inbox ORDER BY rowid").fetchall()
         return [json.loads(body) | {"id": event_id, "done": done == 1} for event_id, body, done in rows]
@@ -54,7 +54,7 @@ class PartnerSide:
 
 @pytest.fixture(scope="module")
 def partner(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PartnerSide]:
-    """Has followed the document to its end; the receiver goes on."""
+    """Run all commands of the document. The receiver continues to run."""
     directory, port = tmp_path_factory.mktemp("partner"), free_port()
     (directory / "receiver.py").write_text(RECEIVER, encoding="utf-8")
     (directory / ".local").mkdir()
@@ -151,14 +151,14 @@ def test_the_receiver_refuses_what_is_not_signed(partner: PartnerSide) -> None:
 
 @dataclass(frozen=True)
 class Receiver:
-    """The document's receiver on its own, without the service that sends."""
+    """The document's receiver, without the sending service."""
 
     directory: Path
     url: str
     webhook: Webhook
 
     def post(self, event_id: str, body: bytes) -> int:
-        """Sends a body with a signature that holds."""
+        """Send a body with a valid signature."""
         at = datetime.now(UTC)
         signature = self.webhook.sign(event_id, at, body.decode())
         headers = {
@@ -169,7 +169,7 @@ class Receiver:
         return httpx.post(self.url, content=body, headers=headers, trust_env=False).status_code
 
     def states(self) -> dict[str, int]:
-        """`done` by event."""
+        """Return `done` by event."""
         with closing(sqlite3.connect(self.directory / "inbox.db")) as database:
             return dict(database.execute("SELECT id, done FROM inbox").fetchall())
 

@@ -1,4 +1,4 @@
-"""A worker of some queues holds what those need and no more."""
+"""A worker of some queues loads only what those queues need."""
 
 import pytest
 

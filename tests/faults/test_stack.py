@@ -163,7 +163,7 @@ def test_a_killed_service_restarts_while_the_stack_runs(stack: SmallStack) -> No
 
     assert started_again != killed
     assert still_running
-    assert "program ended with exit code -9; starting it again in 0.5 s" in output
+    assert "program ended with exit code -9; restarting it in 0.5 s" in output
     assert process.returncode == 0
     assert remaining(stack.local) == []
 

@@ -1,4 +1,4 @@
-# What ECS itself may do to start a container; the processes have no rights in AWS.
+# The rights of ECS to start a container. The processes have no rights in AWS.
 data "aws_iam_policy_document" "assume" {
   statement {
     actions = ["sts:AssumeRole"]

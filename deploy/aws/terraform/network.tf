@@ -16,7 +16,7 @@ resource "aws_internet_gateway" "main" {
   vpc_id = aws_vpc.main.id
 }
 
-# The load balancer and the way out.
+# The load balancer and the outbound connections.
 resource "aws_subnet" "public" {
   count             = 2
   vpc_id            = aws_vpc.main.id

@@ -1,14 +1,14 @@
 locals {
   database = "${aws_db_instance.main.endpoint}/microcred?sslmode=require"
 
-  # Known here.
+  # Generated or derived here.
   made = {
     OWNER_DATABASE_URL = "postgresql://microcred:${random_password.database["owner"].result}@${local.database}"
     APP_DATABASE_URL   = "postgresql://microcred_app:${random_password.database["app"].result}@${local.database}"
     APP_ROLE_PASSWORD  = random_password.database["app"].result
   }
 
-  # Put in by hand, once, and rotated by hand.
+  # Set once by hand, and rotate by hand.
   given = ["JWT_SECRET", "WEBHOOK_SECRET_KEYS", "OPENAI_API_KEY", "TEMPORAL_API_KEY", "WEAVIATE_API_KEY"]
 }
 

@@ -13,7 +13,7 @@ locals {
   sealing = { WEBHOOK_SECRET_KEYS = "WEBHOOK_SECRET_KEYS" }
   names   = { WEBHOOK_OWN_HOSTS = var.domain }
 
-  # `secrets` maps the variable to the secret that fills it. CPU units and MiB as Fargate pairs them.
+  # `secrets` maps each variable to its secret. CPU units and MiB must be a pair that Fargate supports.
   services = {
     api = {
       command     = ["python", "-m", "api"]
@@ -29,7 +29,7 @@ locals {
       memory      = 1024
       count       = 2
       environment = {
-        # With the last three, organizations take turns strictly: docs/settings.md.
+        # The last three make the turns of organizations strict: docs/settings.md.
         ESSAY_GRADER             = "openai"
         WORKER_CACHED_WORKFLOWS  = "0"
         WORKER_WORKFLOW_SLOTS    = "4"
@@ -63,7 +63,7 @@ locals {
     }
   }
 
-  # Run by the pipeline before the services are updated.
+  # The pipeline runs it before it updates the services.
   release = {
     command     = ["sh", "-c", "python -m deploy.migrate && python -m persistence.load_content && python -m deploy.local.embed"]
     cpu         = 1024
@@ -101,7 +101,7 @@ resource "aws_ecs_task_definition" "every" {
     image                  = var.image
     command                = each.value.command
     essential              = true
-    readonlyRootFilesystem = false # a volume for /tmp would belong to root, and Fargate has no tmpfs to rely on
+    readonlyRootFilesystem = false # a volume for /tmp would belong to root, and Fargate has no reliable tmpfs
     stopTimeout            = 40
     portMappings           = each.key == "api" ? [{ containerPort = 8000 }] : []
     environment            = [for name, value in merge(local.shared, each.value.environment) : { name = name, value = value }]

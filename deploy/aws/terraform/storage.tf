@@ -1,7 +1,7 @@
 resource "random_password" "database" {
   for_each = toset(["owner", "app"])
   length   = 40
-  special  = false # they become parts of URLs
+  special  = false # the passwords become parts of URLs
 }
 
 resource "aws_db_subnet_group" "main" {
@@ -9,7 +9,7 @@ resource "aws_db_subnet_group" "main" {
   subnet_ids = aws_subnet.private[*].id
 }
 
-# pgvector and citext are extensions that RDS offers; the migrations make them.
+# RDS offers the extensions pgvector and citext; the migrations create them.
 resource "aws_db_instance" "main" {
   identifier                   = local.name
   engine                       = "postgres"
@@ -24,14 +24,14 @@ resource "aws_db_instance" "main" {
   db_subnet_group_name         = aws_db_subnet_group.main.name
   vpc_security_group_ids       = [aws_security_group.storage.id]
   multi_az                     = var.environment == "production"
-  backup_retention_period      = 14 # to any moment of two weeks
+  backup_retention_period      = 14 # point-in-time recovery of the last two weeks
   deletion_protection          = var.environment == "production"
   skip_final_snapshot          = var.environment != "production"
   final_snapshot_identifier    = "${local.name}-last"
   performance_insights_enabled = true
 }
 
-# The list of erased people outlives the database; all workers of `assessments` share it.
+# The list of erased users must outlive the database. All workers of `assessments` share it.
 resource "aws_efs_file_system" "kept" {
   encrypted = true
 }

@@ -1,5 +1,5 @@
 variable "environment" {
-  description = "What MICROCRED_ENV says: staging or production"
+  description = "The value of MICROCRED_ENV: staging or production"
   type        = string
 
   validation {
@@ -9,56 +9,56 @@ variable "environment" {
 }
 
 variable "region" {
-  description = "Of everything; another one is another state"
+  description = "The region of all resources; another region needs another state"
   type        = string
   default     = "us-east-1"
 }
 
 variable "image" {
-  description = "The image by digest, as the pipeline pushed it"
+  description = "The image by digest"
   type        = string
 }
 
 variable "domain" {
-  description = "The API's name; partners' endpoints must not be it"
+  description = "The API's host name; partners' endpoints must not use it"
   type        = string
 }
 
 variable "certificate_arn" {
-  description = "Of the certificate for the domain, in the same region"
+  description = "The ARN of the domain's certificate, in the same region"
   type        = string
 }
 
 variable "temporal_address" {
-  description = "host:port of Temporal Cloud or of a server of one's own"
+  description = "host:port of Temporal Cloud or of your own server"
   type        = string
 }
 
 variable "temporal_cloud" {
-  description = "Whether TEMPORAL_API_KEY goes along, which also means TLS"
+  description = "Whether to use TEMPORAL_API_KEY, which also means TLS"
   type        = bool
   default     = false
 }
 
 variable "temporal_namespace" {
-  description = "The namespace there"
+  description = "The Temporal namespace"
   type        = string
 }
 
 variable "weaviate_url" {
-  description = "Empty: pgvector searches"
+  description = "The URL of Weaviate; if empty, pgvector searches"
   type        = string
   default     = ""
 }
 
 variable "network" {
-  description = "The VPC's addresses"
+  description = "The CIDR of the VPC"
   type        = string
   default     = "10.20.0.0/16"
 }
 
 variable "database_class" {
-  description = "The size of the database"
+  description = "The instance class of the database"
   type        = string
   default     = "db.t4g.medium"
 }

@@ -1,5 +1,5 @@
-# Dormant: ECS Fargate and RDS for the day when the platforms no longer fit. Nothing applies this by itself;
-# deploy/aws/pipeline.yml holds the commented pipeline, docs/deploying.md the steps.
+# Not in use: ECS Fargate and RDS, in case the other platforms no longer fit. No pipeline applies these files;
+# deploy/aws/pipeline.yml has a commented pipeline, docs/deploying.md the steps.
 terraform {
   required_version = ">= 1.7.3"
 
@@ -14,7 +14,7 @@ terraform {
     }
   }
 
-  # The bucket is made once by hand; its name comes with `terraform init -backend-config=bucket=…`.
+  # Create the bucket once by hand, and pass its name with `terraform init -backend-config=bucket=…`.
   backend "s3" {
     key          = "microcred/terraform.tfstate"
     use_lockfile = true
