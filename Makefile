@@ -79,11 +79,12 @@ evaluate: $(STAMP) ## measure a grader on labelled answers (DATA=, GRADER=, K=, 
 evaluate-recommendations: $(STAMP) ## measure search and recommendations on CSV files (DATA=, STORE=)
 	@exec $(BIN)/python -m tests.evaluation.recommendations
 
-lint: $(STAMP) ## check style, types and the import rule
+lint: $(STAMP) ## check style, types, the import rule and plain English
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.prose
 
 check-deploy: .local/check-venv/.installed ## check the deployment files with the platforms' tools (needs Go)
 	@bash tests/deploy/check.sh

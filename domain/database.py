@@ -13,17 +13,38 @@ from domain.webhooks.ports import Deliveries
 class Repositories(Protocol):
     """Everything that can be read and written in the database."""
 
-    assessments: Assessments
-    jobs: Jobs
-    model_answers: ModelAnswers
-    reviews: Reviews
-    catalog: Catalog
-    catalog_imports: CatalogImports
-    results: Results
-    deliveries: Deliveries
-    erasures: Erasures
-    audit: AuditTrail
-    retention: Retention
+    @property
+    def assessments(self) -> Assessments: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
+
+    @property
+    def model_answers(self) -> ModelAnswers: ...
+
+    @property
+    def reviews(self) -> Reviews: ...
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def catalog_imports(self) -> CatalogImports: ...
+
+    @property
+    def results(self) -> Results: ...
+
+    @property
+    def deliveries(self) -> Deliveries: ...
+
+    @property
+    def erasures(self) -> Erasures: ...
+
+    @property
+    def audit(self) -> AuditTrail: ...
+
+    @property
+    def retention(self) -> Retention: ...
 
 
 class UnitOfWork(Repositories, Protocol):

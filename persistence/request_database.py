@@ -1,6 +1,7 @@
 """The unit of work of a request that writes."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction, async_sessionmaker
@@ -28,15 +29,42 @@ class RequestUnitOfWork(SqlUnitOfWork):
     def __init__(self, sessions: async_sessionmaker[AsyncSession], cipher: SecretCipher | None = None) -> None:
         super().__init__(sessions)
         self._cipher = cipher
-        self.keys = IdempotencyKeys(self._session)
-        self.student_assessments = StudentAssessments(self._session)
-        self.submitted_reviews = SubmittedReviews(self._session)
-        self.feedback = SubmittedFeedback(self._session)
-        self.people = People(self._session)
-        self.api_keys = ApiKeys(self._session)
-        self.refresh_tokens = RefreshTokens(self._session)
-        self.redeliveries = Redeliveries(self._session)
-        self.imports = SqlCatalogImports(self._session)
+
+    @cached_property
+    def keys(self) -> IdempotencyKeys:
+        return IdempotencyKeys(self._session)
+
+    @cached_property
+    def student_assessments(self) -> StudentAssessments:
+        return StudentAssessments(self._session)
+
+    @cached_property
+    def submitted_reviews(self) -> SubmittedReviews:
+        return SubmittedReviews(self._session)
+
+    @cached_property
+    def feedback(self) -> SubmittedFeedback:
+        return SubmittedFeedback(self._session)
+
+    @cached_property
+    def people(self) -> People:
+        return People(self._session)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        return ApiKeys(self._session)
+
+    @cached_property
+    def refresh_tokens(self) -> RefreshTokens:
+        return RefreshTokens(self._session)
+
+    @cached_property
+    def redeliveries(self) -> Redeliveries:
+        return Redeliveries(self._session)
+
+    @cached_property
+    def imports(self) -> SqlCatalogImports:
+        return SqlCatalogImports(self._session)
 
     @property
     def endpoints(self) -> Endpoints:

@@ -1,5 +1,6 @@
 """A unit of work: one transaction over all repositories."""
 
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
@@ -35,17 +36,51 @@ class SqlUnitOfWork:
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession], *, all_organizations: bool = False) -> None:
         self._session = sessions()
-        self.assessments: Assessments = SqlAssessments(self._session)
-        self.jobs: Jobs = SqlJobs(self._session)
-        self.model_answers: ModelAnswers = SqlModelAnswers(self._session)
-        self.reviews: Reviews = SqlReviews(self._session)
-        self.catalog: Catalog = SqlCatalog(self._session, all_organizations=all_organizations)
-        self.catalog_imports: CatalogImports = SqlCatalogImports(self._session)
-        self.results: Results = SqlResults(self._session)
-        self.deliveries: Deliveries = SqlDeliveries(self._session)
-        self.erasures: Erasures = SqlErasures(self._session)
-        self.audit: AuditTrail = SqlAuditTrail(self._session)
-        self.retention: Retention = SqlRetention(self._session)
+        self._all_organizations = all_organizations
+
+    @cached_property
+    def assessments(self) -> Assessments:
+        return SqlAssessments(self._session)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        return SqlJobs(self._session)
+
+    @cached_property
+    def model_answers(self) -> ModelAnswers:
+        return SqlModelAnswers(self._session)
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        return SqlReviews(self._session)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        return SqlCatalog(self._session, all_organizations=self._all_organizations)
+
+    @cached_property
+    def catalog_imports(self) -> CatalogImports:
+        return SqlCatalogImports(self._session)
+
+    @cached_property
+    def results(self) -> Results:
+        return SqlResults(self._session)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return SqlDeliveries(self._session)
+
+    @cached_property
+    def erasures(self) -> Erasures:
+        return SqlErasures(self._session)
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        return SqlAuditTrail(self._session)
+
+    @cached_property
+    def retention(self) -> Retention:
+        return SqlRetention(self._session)
 
     async def __aenter__(self) -> Self:
         return self

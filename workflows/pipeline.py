@@ -66,7 +66,5 @@ def failure_message(error: ActivityError, retry: str) -> str:
 
 
 def _attributes(publication: Publication) -> list[SearchAttributeUpdate[Any]]:
-    return [
-        search_attributes.DEGRADED.value_set(bool(publication.degraded_reasons)),
-        search_attributes.NEEDS_REVIEW.value_set(publication.needs_review),
-    ]
+    """The search attributes of a publication. A pending review is not one: a closed run could not reset it."""
+    return [search_attributes.DEGRADED.value_set(bool(publication.degraded_reasons))]

@@ -45,6 +45,7 @@ class ScriptedActivities:
     ends: list[HealingEnd] = field(default_factory=list)
     evidence: EvidenceResult = field(default=EvidenceResult(gaps=3, traces=30, degraded_reasons=()))
     heals: bool = False
+    needs_review: bool = False
 
     def __post_init__(self) -> None:
         if not self.claims:
@@ -112,7 +113,7 @@ class ScriptedActivities:
             recommendation_id=derived_id("recommendation", run.assessment_id),
             revision=run.revision,
             degraded_reasons=("essay_grader_not_configured",),
-            needs_review=False,
+            needs_review=self.needs_review,
             heals=self.heals,
         )
 

@@ -14,6 +14,7 @@ from domain.errors import Conflict, CorruptData, NotFound, StorageUnavailable
 from tests.workflows.pipeline import history_bytes
 from tests.workflows.scripted import WorkflowHarness
 from workflows.assessment import AssessmentWorkflow
+from workflows.engine import search_attributes
 from workflows.progress import Progress, Stage, checklist
 
 FINISHED = Claim(outcome=ClaimOutcome.FINISHED, status=AssessmentStatus.COMPLETED)
@@ -61,6 +62,17 @@ async def test_an_assessment_without_essays_calls_no_grader(harness: WorkflowHar
     await (await harness.start()).result()
 
     assert "score_essays_locally" not in harness.activities.calls
+
+
+async def test_a_closed_run_claims_no_pending_review_because_it_could_not_withdraw_it(harness: WorkflowHarness) -> None:
+    harness.activities.needs_review = True
+    handle = await harness.start()
+    await handle.result()
+
+    attributes = (await handle.describe()).typed_search_attributes
+
+    assert attributes[search_attributes.DEGRADED] is True
+    assert search_attributes.NEEDS_REVIEW not in attributes
 
 
 async def test_nothing_runs_before_the_submission(harness: WorkflowHarness) -> None:

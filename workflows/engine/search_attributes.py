@@ -14,6 +14,7 @@ ORGANIZATION_ID: Final = SearchAttributeKey.for_keyword("OrganizationId")
 STUDENT_ID: Final = SearchAttributeKey.for_keyword("StudentId")
 DEGRADED: Final = SearchAttributeKey.for_bool("Degraded")
 NEEDS_REVIEW: Final = SearchAttributeKey.for_bool("NeedsReview")
+"""Set by earlier builds only, which may still run during a rollout."""
 FAILURE_REASON: Final = SearchAttributeKey.for_keyword("FailureReason")
 DELIVERY_STATUS: Final = SearchAttributeKey.for_keyword("DeliveryStatus")
 
