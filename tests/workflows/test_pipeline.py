@@ -260,7 +260,7 @@ async def test_the_search_for_texts_of_learners_finds_them(pipeline: Pipeline, l
     recorded, logs = await pipeline.recorded(*execution), logged()
 
     assert f'"assessment_id":"{assessment.id}"'.encode() in recorded  # a payload
-    assert b"ValueError: a bug, or data that no code foresaw" in recorded  # a failure
+    assert b"ValueError: a bug or unexpected data" in recorded  # a failure
     assert str(assessment.organization_id).encode() in recorded  # a search attribute
     assert "'event': 'activity_failed'" in logs  # structlog
     assert "completing activity as failed" in logs  # logging
