@@ -21,13 +21,13 @@ from domain.webhooks.ports import DeliveryRuns
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
-from persistence.queries.export import Exports
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
+from persistence.repositories.export import Exports
 from persistence.request_database import RequestDatabase
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence.database_errors import storage_failure
+from persistence.queries.email_addresses import has_email
 from persistence.queries.views import (
     AccessScope,
     Account,
@@ -25,7 +26,6 @@ from persistence.queries.views import (
     RoleView,
     StatusView,
 )
-from persistence.repositories.email_addresses import has_email
 from persistence.tables import (
     AssessmentRow,
     CredentialRow,

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, literal, select, tuple_
 
 from persistence.queries.assessments import Reader, Selected
+from persistence.queries.email_addresses import has_email
 from persistence.queries.people_views import HeldView, OrganizationView, PeopleScope, UserFilter, UserView
-from persistence.repositories.email_addresses import has_email
 from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.ids import derived_id
-from persistence.repositories.email_addresses import has_email
+from persistence.queries.email_addresses import has_email
 from persistence.tables import OrganizationRow, UserRow
 
 

@@ -13,8 +13,8 @@ from api.services.reviews import Judgement, ReviewService
 from domain.database import Database
 from domain.errors import Conflict, Erased, NotFound
 from domain.privacy import Erasure
-from persistence.queries.export import PERSONAL_DATA
 from persistence.queries.views import AccessScope, Actor
+from persistence.repositories.export import PERSONAL_DATA
 from persistence.repositories.feedback import NewFeedback
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.request_database import RequestUnitOfWork

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.database import Database
 from domain.errors import Erased, NotFound
-from persistence.queries.export import PERSONAL_DATA, Exports
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Actor
+from persistence.repositories.export import PERSONAL_DATA, Exports
 from persistence.tables import AuditLogRow
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.persistence.people import Marked, a_marked_person

@@ -22,7 +22,7 @@ from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
 from domain.privacy import Erasure
 from domain.webhooks.deliveries import AttemptOutcome, Message, WebhookResponse
-from persistence.queries.export import Exports
+from persistence.repositories.export import Exports
 from persistence.tables import UserRow, WebhookDeliveryRow, WebhookEventRow
 from tests.support.fakes import FakeEssayGrader, FakeGradingModel, ScriptedSender
 from tests.support.partners import an_endpoint
