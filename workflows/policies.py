@@ -69,7 +69,8 @@ FALLBACKS: Final = {
     "AttemptsExceeded": DegradedReason.ESSAY_ATTEMPTS_EXCEEDED,
     "GraderFailed": DegradedReason.GRADER_FAILED,
 }
-"""The failures of `score_essay` after which the local grader runs, and the reason that the result then shows."""
+"""The failures of `score_essay` after which the local grader runs, and the reason that the result then shows. Every
+other failure that a retry could have corrected counts as ESSAY_GRADER_LOCAL after the last attempt."""
 
 STORAGE_PAUSE: Final = timedelta(seconds=30)
 """Pause between rounds of `FIVE_ATTEMPTS` while Postgres is unavailable."""

@@ -80,7 +80,7 @@ class ProcessAnalysis:
     async def _ask(self, request: bytes) -> object:
         """Send the request to an idle child and return its reply; kill the child if it does not reply."""
         async with self._free:
-            child = self._idle.pop() if self._idle else await _Child.start(self._deadline_s, self._most_bytes)
+            child = self._living_child() or await _Child.start(self._deadline_s, self._most_bytes)
             try:
                 reply = await child.ask(request, self._deadline_s)
             except BaseException:
@@ -88,6 +88,14 @@ class ProcessAnalysis:
                 raise
             self._idle.append(child)
             return reply
+
+    def _living_child(self) -> "_Child | None":
+        """Return an idle child, if any. A child that was killed while it was idle would cost the text an attempt."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.process.returncode is None:
+                return child
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,12 @@ LOWERED: Final = "lowered_by_healing"
 
 
 def healed(before: EssayScore, after: EssayScore) -> EssayScore:
-    """Return the better grader's score. It needs a review if it has fewer points than the published score."""
+    """Return the better grader's score. It needs a review if it has fewer points than the published score.
+
+    If grading failed, the published points stay, for review.
+    """
+    if after.degraded_reason is DegradedReason.GRADER_FAILED and before.points is not None:
+        return replace(before, degraded_reason=after.degraded_reason, needs_review=True)
     if before.points is None or after.points is None or after.points >= before.points:
         return after
     return replace(after, flags=(*after.flags, LOWERED), needs_review=True)

@@ -1,5 +1,6 @@
 """The plan of a later revision, from the published result and the reviews."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -20,7 +21,8 @@ from domain.assessments.lifecycle import Assessment, Healing
 from domain.assessments.results import Publication
 from domain.database import Database
 from domain.errors import NotFound
-from domain.grading.scores import DegradedReason
+from domain.grading.rubrics import Essay, ungraded_essay
+from domain.grading.scores import DegradedReason, EssayScore
 from persistence.tables import AuditLogRow, EssayReviewRow, EssayScoreRow, ResultRevisionRow, WebhookEventRow
 from tests.activities.builders import an_index, essays_of, left, run_of
 from tests.activities.test_score_essay import ONE_SAMPLE
@@ -275,6 +277,32 @@ async def test_a_revision_costs_what_was_paid_for_rejected_answers_too(
 
     costs = {row.cost_cents for row in (await shown(session, assessment)).values()}
     assert costs == {Decimal("0.25")}
+
+
+class AbstainingGrader:
+    """An EssayGrader that can grade no essay."""
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        return [ungraded_essay(essay) for essay in essays]
+
+
+async def test_published_points_stay_for_review_when_a_local_grading_fails_while_healing(
+    session: AsyncSession, database: Database, steps: Steps, assessment: Assessment
+) -> None:
+    await steps.first(assessment)
+    plan = await steps.begin(assessment)
+    essay, run = plan.essays[0].essay, run_in(assessment, plan)
+    published = (await shown(session, assessment))[essay].score
+    batch = EssaysInput(run=run, essays=left([essay], DegradedReason.ESSAY_REFUSED_BY_PROVIDER))
+    await ScoreEssaysLocally(database, AbstainingGrader()).score_essays_locally(batch)
+
+    await steps.publish(run)
+
+    async with database.transaction() as uow:
+        scores = (await uow.results.published(assessment.id)).scores.essays
+    score = next(score for score in scores if score.snapshot_id == essay)
+    assert published is not None
+    assert (score.points, score.needs_review, score.degraded_reason) == (published, True, DegradedReason.GRADER_FAILED)
 
 
 async def test_every_revision_is_kept(session: AsyncSession, steps: Steps, assessment: Assessment) -> None:

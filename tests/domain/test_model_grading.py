@@ -82,7 +82,7 @@ def grading(cause: str, remedy: str = "Missing", feedback: str = "Say more.") ->
     return Grading(ratings=tuple(ratings), feedback=feedback)
 
 
-BAD = Unreadable(problem="is no JSON")
+BAD = Unreadable(problem="is not JSON")
 
 
 def accepted(verdict: object) -> Accepted:
@@ -352,7 +352,7 @@ def test_the_first_round_sends_only_the_text() -> None:
 def test_the_corrective_round_sends_the_problems_of_the_first_reply() -> None:
     wanted = build_request(an_essay(), {Call(2, 0, FULL): BAD}, Call(2, 1, FULL))
 
-    assert wanted.rejected == Rejected(problems=(Problem("answer", "is no JSON"),))
+    assert wanted.rejected == Rejected(problems=(Problem("answer", "is not JSON"),))
 
 
 def test_each_variant_sends_its_own_text() -> None:

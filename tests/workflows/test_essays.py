@@ -9,7 +9,7 @@ from temporalio.client import WorkflowFailureError
 
 from activities.score_essay import EssayOutcome, EssayProgress
 from domain import errors
-from domain.errors import AppError, CorruptData, ModelTimeout, ModelUnavailable, StorageUnavailable
+from domain.errors import AppError, AttemptLost, CorruptData, ModelTimeout, ModelUnavailable, StorageUnavailable
 from domain.grading.scores import DegradedReason
 from tests.workflows.scripted import WorkflowHarness
 from workflows.policies import FALLBACKS, POLICIES, STORAGE_PAUSE
@@ -92,6 +92,15 @@ async def test_a_provider_that_times_out_gets_two_attempts(by_model: WorkflowHar
     by_model.activities.script["score_essay"] = failing(lambda: ModelTimeout("No answer within 60 s"))
 
     assert await run(by_model) == [(DegradedReason.ESSAY_GRADER_LOCAL, 2)]
+
+
+@pytest.mark.parametrize("error", [AttemptLost("Out of memory", retry_after_s=0.0), OSError("No more processes")])
+async def test_any_failure_that_a_retry_could_have_corrected_falls_back_to_the_local_grader(
+    by_model: WorkflowHarness, error: Exception
+) -> None:
+    by_model.activities.script["score_essay"] = failing(lambda: error)
+
+    assert await run(by_model) == [(DegradedReason.ESSAY_GRADER_LOCAL, 5)]
 
 
 @pytest.mark.parametrize("name", sorted(set(FALLBACKS) - {"ModelUnavailable", "ModelTimeout", "AnswerAwaited"}))

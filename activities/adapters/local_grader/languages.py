@@ -1,6 +1,7 @@
 """Detect texts in other languages than English, the only language that MiniLM was trained on."""
 
 import re
+import threading
 import unicodedata
 from functools import cache
 from typing import Final, Protocol
@@ -21,6 +22,7 @@ _LATIN_OR_GREEK: Final = re.compile(
     "[A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0370-\u03ff\u1e00-\u1eff]"
 )
 """Greek letters occur in formulas; Greek words are left to the identifier."""
+_LOADING: Final = threading.Lock()
 
 
 class _Identifier(Protocol):
@@ -51,8 +53,14 @@ def _english_letters(sentence: str) -> int:
     return len(_LETTER.findall(sentence)) if language == "en" and probability >= CONFIDENT else 0
 
 
-@cache
 def _identifier() -> _Identifier:
+    """Return the package's model. Threads that need it at the same time wait for one load."""
+    with _LOADING:
+        return _load()
+
+
+@cache
+def _load() -> _Identifier:
     """Load the package's model, which takes about a second and 75 MB."""
     identifier: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     return identifier

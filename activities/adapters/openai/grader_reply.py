@@ -145,14 +145,14 @@ def _grading(envelope: Any) -> Grading:  # noqa: ANN401 - whatever JSON there is
     Several different gradings are an error, because the essay may have dictated one of them.
     """
     found: dict[Grading, None] = {}
-    problem = NotReadable("is no JSON")
+    problem = NotReadable("is not JSON")
     for each in objects(_text(envelope), _Content.model_fields):
         try:
             found[_validated(each)] = None
         except NotReadable as error:
             problem = error
     if len(found) > 1:
-        raise NotReadable("holds more than one grading")
+        raise NotReadable("has more than one grading")
     for grading in found:
         return grading
     raise problem
@@ -162,7 +162,7 @@ def _text(envelope: Any) -> str:  # noqa: ANN401 - whatever JSON there is
     """Return the model's text: its content, or its reasoning if only that contains an object."""
     choices = envelope.get("choices") if isinstance(envelope, dict) else None
     if not isinstance(choices, list) or not choices:
-        raise NotReadable("holds no answer")
+        raise NotReadable("has no answer")
     message = _member(choices[0], "message")
     reason = str(choices[0].get("finish_reason") if isinstance(choices[0], dict) else "").lower()
     if reason.startswith("content_filter") or reason in _FILTERED:
@@ -191,7 +191,7 @@ def _validated(parsed: Json | NotReadable) -> Grading:
     try:
         read = _Content.model_validate(parsed)
     except ValidationError:
-        raise NotReadable("has not the form asked for") from None
+        raise NotReadable("does not have the requested form") from None
     return Grading(
         on_topic=read.answers_the_question,
         ratings=tuple(

@@ -36,7 +36,7 @@ def parse(text: str | bytes, **hooks: Any) -> Any:  # noqa: ANN401 - any JSON va
     except NotReadable:
         raise
     except (ValueError, RecursionError):
-        raise NotReadable("is no JSON") from None
+        raise NotReadable("is not JSON") from None
 
 
 def objects(text: str, members: Collection[str]) -> Iterator[Json | NotReadable]:
@@ -49,7 +49,7 @@ def objects(text: str, members: Collection[str]) -> Iterator[Json | NotReadable]
     names = "|".join(map(re.escape, members))
     starts = [found.start() for found in re.finditer(rf'\{{\s*"(?:{names})"\s*:', body)]
     if len(starts) > MOST_OBJECTS:
-        yield NotReadable("holds too many objects")
+        yield NotReadable("has too many objects")
         return
     position = 0
     for start in starts or [max(0, body.find("{"))]:
@@ -101,11 +101,11 @@ def _escaped(string: str) -> str:
 
 
 def _no_number(_: str) -> NoReturn:
-    raise NotReadable("holds a number that is not finite")
+    raise NotReadable("has a number that is not finite")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Json:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise NotReadable("names something twice")
+        raise NotReadable("has a member twice")
     return members

@@ -45,6 +45,11 @@ def process_id() -> int:
     return os.getpid()
 
 
+def process_id_after(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def environment() -> dict[str, str]:
     return dict(os.environ)
 

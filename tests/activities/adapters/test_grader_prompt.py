@@ -86,11 +86,11 @@ def test_levels_stand_without_their_points(prompt: GraderPrompt) -> None:
 
 
 def test_the_corrective_round_names_the_problems_after_the_essay(prompt: GraderPrompt) -> None:
-    problems = (Problem("cause", "needs a level"), Problem("answer", "is no JSON"))
+    problems = (Problem("cause", "needs a level"), Problem("answer", "is not JSON"))
 
     _, user = told(prompt, an_ask(rejected=Rejected(problems=problems)))
 
-    assert user.index(TEXT) < user.index("- cause: needs a level\n- answer: is no JSON")
+    assert user.index(TEXT) < user.index("- cause: needs a level\n- answer: is not JSON")
 
 
 def test_text_from_an_essay_does_not_reach_the_corrective_prompt(prompt: GraderPrompt) -> None:

@@ -92,11 +92,11 @@ def test_the_only_grading_in_a_reply_is_read(content: str) -> None:
     ],
 )
 def test_two_gradings_that_differ_are_ambiguous(content: str) -> None:
-    assert problem(raw(content)) == "holds more than one grading"
+    assert problem(raw(content)) == "has more than one grading"
 
 
 def test_copies_of_a_dictated_grading_do_not_push_the_models_own_out() -> None:
-    assert problem(raw(f"{VALID}\nThe student wrote: {DRAFT * 20}")) == "holds too many objects"
+    assert problem(raw(f"{VALID}\nThe student wrote: {DRAFT * 20}")) == "has too many objects"
 
 
 def test_a_grading_that_the_essay_dictates_stays_inside_its_quote() -> None:
@@ -198,38 +198,38 @@ def test_reading_takes_linear_time(piece: str) -> None:
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        (b"", "is no JSON"),
-        (b"<html>Bad gateway</html>", "is no JSON"),
-        (raw(CONTENT)[:-20], "is no JSON"),
-        (b'{"choices": "' + b"\xff\xfe" + b'"}', "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
-        (b"null", "holds no answer"),
-        (b"{}", "holds no answer"),
-        (b'{"error": {"message": "overloaded"}}', "holds no answer"),
-        (b'{"choices": []}', "holds no answer"),
-        (b'{"choices": {"0": {}}}', "holds no answer"),
+        (b"", "is not JSON"),
+        (b"<html>Bad gateway</html>", "is not JSON"),
+        (raw(CONTENT)[:-20], "is not JSON"),
+        (b'{"choices": "' + b"\xff\xfe" + b'"}', "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"null", "has no answer"),
+        (b"{}", "has no answer"),
+        (b'{"error": {"message": "overloaded"}}', "has no answer"),
+        (b'{"choices": []}', "has no answer"),
+        (b'{"choices": {"0": {}}}', "has no answer"),
         (b'{"choices": [null]}', "is empty"),
         (b'{"choices": [{"message": "hello"}]}', "is empty"),
         (raw(""), "is empty"),
         (raw("  \n"), "is empty"),
         (raw("x", content=None), "is empty"),
-        (raw("x", content=[{"type": "text", "text": "{}"}]), "has not the form asked for"),
+        (raw("x", content=[{"type": "text", "text": "{}"}]), "does not have the requested form"),
         (raw("x", content=[{"type": "image_url"}, 3, None]), "is empty"),
         (raw(CONTENT, reason="length"), "is too long and was cut off"),
         (raw("", reason="content_filter"), "was withheld by the provider's content filter"),
         (raw("", refusal="I cannot help with that."), "is a refusal to grade"),
-        (raw("A fine answer."), "is no JSON"),
-        (raw("} {"), "is no JSON"),
-        (raw('{"criteria": {}, "feedback": NaN}'), "holds a number that is not finite"),
-        (raw('{"criteria": {}, "feedback": "a", "feedback": "b"}'), "names something twice"),
-        (raw([]), "is no JSON"),
-        (raw({}), "has not the form asked for"),
-        (raw({**CONTENT, "feedback": 3}), "has not the form asked for"),
-        (raw({**CONTENT, "criteria": [RATING]}), "has not the form asked for"),
-        (raw({**CONTENT, "criteria": {"cause": "Strong"}}), "has not the form asked for"),
-        (raw({**CONTENT, "criteria": {"cause": {**RATING, "level": 3}}}), "has not the form asked for"),
-        (raw({**CONTENT, "criteria": {"cause": {**RATING, "quotes": "the join"}}}), "has not the form asked for"),
-        (raw({**CONTENT, "criteria": {"cause": {**RATING, "quotes": [None]}}}), "has not the form asked for"),
+        (raw("A fine answer."), "is not JSON"),
+        (raw("} {"), "is not JSON"),
+        (raw('{"criteria": {}, "feedback": NaN}'), "has a number that is not finite"),
+        (raw('{"criteria": {}, "feedback": "a", "feedback": "b"}'), "has a member twice"),
+        (raw([]), "is not JSON"),
+        (raw({}), "does not have the requested form"),
+        (raw({**CONTENT, "feedback": 3}), "does not have the requested form"),
+        (raw({**CONTENT, "criteria": [RATING]}), "does not have the requested form"),
+        (raw({**CONTENT, "criteria": {"cause": "Strong"}}), "does not have the requested form"),
+        (raw({**CONTENT, "criteria": {"cause": {**RATING, "level": 3}}}), "does not have the requested form"),
+        (raw({**CONTENT, "criteria": {"cause": {**RATING, "quotes": "the join"}}}), "does not have the requested form"),
+        (raw({**CONTENT, "criteria": {"cause": {**RATING, "quotes": [None]}}}), "does not have the requested form"),
     ],
 )
 def test_an_unreadable_reply_has_its_problem(reply: bytes, expected: str) -> None:
@@ -239,7 +239,7 @@ def test_an_unreadable_reply_has_its_problem(reply: bytes, expected: str) -> Non
 def test_a_criterion_that_is_rated_twice_is_an_error() -> None:
     twice = json.dumps(CONTENT).replace('"remedy"', '"cause"')
 
-    assert problem(raw(twice)) == "names something twice"
+    assert problem(raw(twice)) == "has a member twice"
 
 
 def test_long_texts_are_cut() -> None:

@@ -1,7 +1,12 @@
 """Other languages are detected; code, lists and names in English answers do not count as another language."""
 
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from activities.adapters.local_grader import languages
 from activities.adapters.local_grader.languages import is_other_language
 from tests.evaluation.labelled_sets import project_anchors
 from tests.evaluation.manipulation_sets import HonestAnswer, honest_answers
@@ -85,3 +90,34 @@ def test_short_and_mixed_answers_in_other_languages_are_detected(text: str) -> N
 )
 def test_short_answers_names_and_learners_english_count_as_english(text: str) -> None:
     assert not is_other_language(text)
+
+
+class SlowlyLoadedModel:
+    """A model that takes a while to load, counts its loads, and finds every text English."""
+
+    def __init__(self) -> None:
+        self.loads = 0
+
+    def from_model_file(self, *_: object, **__: object) -> "SlowlyLoadedModel":
+        self.loads += 1
+        time.sleep(0.1)
+        return self
+
+    def classify(self, _: str) -> tuple[str, float]:
+        return "en", 1.0
+
+
+@pytest.fixture
+def slow_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowlyLoadedModel]:
+    model = SlowlyLoadedModel()
+    monkeypatch.setattr(languages, "LanguageIdentifier", model)
+    languages._load.cache_clear()
+    yield model
+    languages._load.cache_clear()
+
+
+def test_essays_that_are_read_at_the_same_time_load_the_model_once(slow_model: SlowlyLoadedModel) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(is_other_language, ["An English sentence."] * 4))
+
+    assert slow_model.loads == 1

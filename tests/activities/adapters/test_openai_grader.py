@@ -125,13 +125,13 @@ async def test_the_raw_reply_comes_with_what_it_cost(server: ModelServer, grader
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        (NO_JSON, "is no JSON"),
+        (NO_JSON, "is not JSON"),
         (CUT_OFF, "is too long and was cut off"),
         (REFUSED, "is a refusal to grade"),
         (FILTERED, "was withheld by the provider's content filter"),
-        (NO_CHOICES, "holds no answer"),
-        (MEGABYTE, "is no JSON"),
-        (completion("null"), "is no JSON"),
+        (NO_CHOICES, "has no answer"),
+        (MEGABYTE, "is not JSON"),
+        (completion("null"), "is not JSON"),
     ],
 )
 async def test_every_paid_reply_is_returned(

@@ -1,6 +1,8 @@
 """An analysis ends in time, whatever its text causes, and the worker continues."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -69,6 +71,20 @@ async def test_a_crash_ends_one_call_and_no_other(analysis: ProcessAnalysis) -> 
 
 async def test_a_single_crash_is_tried_again(analysis: ProcessAnalysis, tmp_path: Path) -> None:
     assert await analysis.run(hostile.crash_once, str(tmp_path / "marker")) == "done"
+
+
+async def test_children_that_were_killed_while_idle_cost_no_attempt(analysis: ProcessAnalysis) -> None:
+    pids = set(await asyncio.gather(*(analysis.run(hostile.process_id_after, 0.2) for _ in range(3))))
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    await asyncio.to_thread(lambda: [gone(pid) for pid in pids])
+    await asyncio.sleep(0.1)
+
+    with capture_logs() as logs:
+        assert await analysis.run(hostile.length_of, "four") == 4
+
+    assert len(pids) == 3
+    assert logs == []
 
 
 async def test_memory_is_limited(analysis: ProcessAnalysis) -> None:
