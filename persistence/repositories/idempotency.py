@@ -89,7 +89,7 @@ class StoredResponse:
 
 
 class IdempotencyKeys:
-    """Claim keys and store responses in the caller's transaction. Its end releases the key for the next request."""
+    """Claim keys and store responses in the caller's transaction. The end of that transaction releases the key."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
