@@ -92,7 +92,7 @@ async def test_every_text_gets_its_vector(
 
     assert made == [pytest.approx(bag_of_words(text)) for text in TEXTS]
     assert len(server.asked) == len(shape["steps"])
-    assert sum(bought.texts for bought in ledger.bought) == len(TEXTS)
+    assert sum(bought.texts for bought in ledger.purchases) == len(TEXTS)
     for step, asked in zip(shape["steps"], server.asked, strict=True):
         assert {*step.get("without", [])}.isdisjoint(asked.json)
 
