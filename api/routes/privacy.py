@@ -86,7 +86,7 @@ class AuditQuery(QueryInput):
 async def list_audit_logs(
     query: Annotated[AuditQuery, Query()], services: ServicesDep, principal: PrincipalDep
 ) -> AuditList:
-    """Entries of the organization, newest first. Platform admins read their acts and entries without organization."""
+    """Entries of the organization, newest first. Platform admins read those of platform admins or of no organization."""
     filters = AuditFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
