@@ -63,13 +63,13 @@ class CatalogEmbeddingWorkflow:
         self._changed = False  # reset before the first read, so that a later signal starts another round
         await self._embed()
         self._show("Comparing the index with Postgres")
-        mended = await workflow.execute_activity_method(
+        synced = await workflow.execute_activity_method(
             CatalogEmbedding.mend_index, **activity_options("mend_index", "Synchronize the index with Postgres")
         )
-        indexed = mended.drift.indexed
-        if mended.state is IndexState.UNUSABLE or (rebuild and mended.state is IndexState.LIVE):
+        indexed = synced.drift.indexed
+        if synced.state is IndexState.UNUSABLE or (rebuild and synced.state is IndexState.LIVE):
             indexed = await self._rebuild()
-        return CatalogEmbedded(embedded=self._embedded, drift=mended.drift, indexed=indexed)
+        return CatalogEmbedded(embedded=self._embedded, drift=synced.drift, indexed=indexed)
 
     async def _embed(self) -> None:
         left = 1
