@@ -26,10 +26,10 @@ class ClaimInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The result of a claim. `status` is the assessment's status after it.
+    """The result of a claim. `status` is the assessment's status after the claim.
 
-    `go_on` comes with `run`, `revision`, the answered `essays` and `by_model`, which is True when a language model
-    grades them. `not_due` comes with `wait_s`, the seconds until expiry. `deliveries` notify partners of an assessment
+    The outcome `go_on` sets `run`, `revision`, the answered `essays` and `by_model` (True: a language model grades
+    them). The outcome `not_due` sets `wait_s`, the seconds until expiry. `deliveries` notify partners of an assessment
     that expired without an answer.
     """
 

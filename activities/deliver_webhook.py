@@ -62,7 +62,7 @@ class DeliverWebhook:
         """Send the request unless its outcome is already stored.
 
         When a worker crashes before it stores the outcome, the same request is sent again with the same id and body.
-        The time of the attempt is Temporal's.
+        The time of the attempt is the start time in `activity.info()`.
         """
         now = activity.info().started_time
         with self._slots.held(attempt.delivery.endpoint_id):
@@ -86,7 +86,7 @@ class DeliverWebhook:
             return await uow.deliveries.due(attempt.delivery.id, attempt.attempt, now)
 
     async def _cancelled(self, delivery: Delivery, due: DueAttempt) -> AttemptResult:
-        """Cancel: the endpoint is disabled or deleted, or the user of the event is being erased."""
+        """Cancel a delivery whose endpoint is disabled or deleted, or whose user is being erased."""
         status = await self._close(delivery.id, DeliveryStatus.CANCELLED, "not_allowed")
         return AttemptResult(status=status, attempts=due.attempts, code=due.code)
 
@@ -98,7 +98,7 @@ class DeliverWebhook:
         wait_s = next_wait_s(attempt.then_wait_s, answer.retry_after_s)
         async with self._database.statement() as uow:
             written = await uow.deliveries.record(attempt.delivery.id, attempt.attempt, now, answer, wait_s)
-        if not written:  # an attempt that had timed out was recorded first
+        if not written:  # an earlier attempt timed out, but recorded its outcome first
             return _known(await self._due(attempt, now))
         status = status_after(answer.outcome, wait_s)
         waits_s = wait_s if status is DeliveryStatus.PENDING and wait_s is not None else 0.0

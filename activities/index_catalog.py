@@ -88,12 +88,12 @@ async def _put(catalog: CatalogIndex, artifact_ids: Sequence[UUID], build: str |
 
 async def converge(catalog: CatalogIndex, build: str | None = None, on_progress: OnProgress | None = None) -> IndexDiff:
     """Synchronize until nothing differs, in at most `ROUNDS` more passes; return the first difference."""
-    first = drift = await sync_index(catalog, build, on_progress)
+    first = diff = await sync_index(catalog, build, on_progress)
     for _ in range(ROUNDS):
-        if drift.total == drift.refused:
+        if diff.total == diff.refused:
             break
-        drift = await sync_index(catalog, build, on_progress)
-    return replace(first, refused=drift.refused, indexed=drift.indexed)
+        diff = await sync_index(catalog, build, on_progress)
+    return replace(first, refused=diff.refused, indexed=diff.indexed)
 
 
 async def publish(catalog: CatalogIndex, build: str) -> IndexDiff:
@@ -103,9 +103,9 @@ async def publish(catalog: CatalogIndex, build: str) -> IndexDiff:
         NotFound: the build does not exist any more.
     """
     await catalog.writer.finish(build)
-    drift = await converge(catalog)
-    log.info("index_rebuilt", entries=drift.indexed, refused=drift.refused)
-    return drift
+    diff = await converge(catalog)
+    log.info("index_rebuilt", entries=diff.indexed, refused=diff.refused)
+    return diff
 
 
 async def rebuild(catalog: CatalogIndex, on_progress: OnProgress | None = None) -> IndexDiff:
@@ -122,7 +122,7 @@ async def fill(catalog: CatalogIndex, build: str, on_progress: OnProgress | None
         ExternalServiceError: the index rejected too many entries to become the live one.
         NotFound: the build does not exist any more.
     """
-    drift = await converge(catalog, build, on_progress)
-    if drift.refused > (1 - WHOLE_SHARE) * (drift.indexed + drift.refused):
+    diff = await converge(catalog, build, on_progress)
+    if diff.refused > (1 - WHOLE_SHARE) * (diff.indexed + diff.refused):
         raise ExternalServiceError("The index rejects too many entries: see Weaviate's log")
-    return drift
+    return diff

@@ -28,7 +28,7 @@ class PublishResult:
         async with self._database.transaction() as uow:
             assessment, now = await uow.assessments.lock(run.assessment_id)
             if (assessment.run, assessment.revision) == (run.run, run.revision):
-                # An attempt that had timed out published while this one waited for the lock.
+                # An earlier attempt timed out but published the result while this attempt waited for the lock.
                 return await uow.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
             result = await _result(uow, run)
             publication = await uow.results.publish(assessment, now, result)
@@ -41,7 +41,7 @@ class PublishResult:
 async def _result(uow: Repositories, run: RunInput) -> Result:
     items = await uow.assessments.items(run.assessment_id)
     evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
-    # A review stored after the gaps were computed is left to the next revision: ranking and scores must agree.
+    # A review stored after the gaps were computed is left to the next revision, because ranking and scores must agree.
     scored = await scores(uow, run, items, evidence.reviews)
     return Result(
         rule_scores=scored.rules,

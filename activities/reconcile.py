@@ -31,7 +31,7 @@ Page = Callable[[Repositories, UUID | None], Awaitable[tuple[Subject, ...]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """For how many assessments (by cause), deliveries, erasures and imports a workflow was started or signalled.
+    """The number of workflows started or signalled: for assessments by cause, for deliveries, erasures and imports.
 
     `stale_jobs` counts the jobs that were closed. Sealed audit entries are not counted, because sealing is routine.
     """

@@ -174,8 +174,8 @@ class ScoreEssay:
     async def _advance(self, wanted: EssayInput, job: JobKey) -> EssayProgress:
         essay, key = await self._read(wanted)
         async with self._database.statement() as uow:
-            bought = await uow.model_answers.replies(key)
-        replies = {call: self._model.read(raw) for call, raw in bought.items()}
+            stored = await uow.model_answers.replies(key)
+        replies = {call: self._model.read(raw) for call, raw in stored.items()}
         due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
         if isinstance(due, Call):
             request = await self._analysis.run(build_request, essay, replies, due)
@@ -221,19 +221,19 @@ class ScoreEssay:
             claim = await uow.model_answers.reserve(intent, self._grading.limits)
             await uow.commit()
         try:
-            bought = await self._model.complete(wanted)
+            completion = await self._model.complete(wanted)
         except (Exception, asyncio.CancelledError):
             await self._release(key, claim)
             raise
-        return await asyncio.shield(self._keep(key, bought))
+        return await asyncio.shield(self._keep(key, completion))
 
-    async def _keep(self, key: CompletionKey, bought: Completion) -> bytes:
+    async def _keep(self, key: CompletionKey, completion: Completion) -> bytes:
         """Store a paid reply, with retries while the database is unavailable, even when the activity is cancelled."""
         ends = time.monotonic() + KEEP_WITHIN_S
         while True:
             try:
                 async with self._database.statement() as uow:
-                    kept = await uow.model_answers.record(key, bought)
+                    kept = await uow.model_answers.record(key, completion)
             except StorageUnavailable:
                 if time.monotonic() > ends:
                     raise

@@ -104,7 +104,7 @@ class IdempotentCommand:
     async def _store(self, uow: RequestUnitOfWork, source: ResponseSource) -> None:
         if self._keyed is not None:
             response = self._response(source, secrets=False)
-            await uow.keys.keep(self._keyed, StoredResponse(status=response.status_code, body=bytes(response.body)))
+            await uow.keys.store(self._keyed, StoredResponse(status=response.status_code, body=bytes(response.body)))
 
     def _response(self, source: ResponseSource, *, secrets: bool = True) -> Response:
         match source:

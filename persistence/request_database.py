@@ -93,7 +93,7 @@ class RequestUnitOfWork(SqlUnitOfWork):
 
 
 class RequestDatabase:
-    """The database as requests use it. `cipher` seals the secrets of webhook endpoints."""
+    """The database as requests use it. `cipher` encrypts the secrets of webhook endpoints."""
 
     def __init__(self, engine: AsyncEngine, cipher: SecretCipher | None = None) -> None:
         self._sessions = sessions(engine)

@@ -109,7 +109,7 @@ class AssessmentWorkflow(StagedWorkflow):
         wait = max(assessment.expires_at - workflow.now(), timedelta())
         while True:
             await self._wait_for_submission(wait)
-            self._submitted = False  # before the claim: a signal that arrives later must wake this loop again
+            self._submitted = False  # reset before the claim, so that a later signal wakes this loop again
             claim = await workflow.execute_activity_method(
                 ClaimAssessment.claim_assessment,
                 ClaimInput(assessment_id=assessment.assessment_id),

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.policies import activity_options, versioning
 
 BATCH = 512
-"""Texts per activity: it takes some ten seconds, and 10,000 texts need two dozen activities."""
+"""Texts per activity. One activity takes about ten seconds; 10,000 texts need 20 activities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +60,16 @@ class CatalogEmbeddingWorkflow:
         self._changed = True
 
     async def _round(self, *, rebuild: bool) -> CatalogEmbedded:
-        self._changed = False  # before the first read: a signal that arrives later must start another round
+        self._changed = False  # reset before the first read, so that a later signal starts another round
         await self._embed()
         self._show("Comparing the index with Postgres")
-        mended = await workflow.execute_activity_method(
+        synced = await workflow.execute_activity_method(
             CatalogEmbedding.mend_index, **activity_options("mend_index", "Synchronize the index with Postgres")
         )
-        indexed = mended.drift.indexed
-        if mended.state is IndexState.UNUSABLE or (rebuild and mended.state is IndexState.LIVE):
+        indexed = synced.drift.indexed
+        if synced.state is IndexState.UNUSABLE or (rebuild and synced.state is IndexState.LIVE):
             indexed = await self._rebuild()
-        return CatalogEmbedded(embedded=self._embedded, drift=mended.drift, indexed=indexed)
+        return CatalogEmbedded(embedded=self._embedded, drift=synced.drift, indexed=indexed)
 
     async def _embed(self) -> None:
         left = 1

@@ -66,5 +66,5 @@ def failure_message(error: ActivityError, retry: str) -> str:
 
 
 def _attributes(publication: Publication) -> list[SearchAttributeUpdate[Any]]:
-    """The search attributes of a publication. A pending review is not one: a closed run could not reset it."""
+    """The search attributes of a publication, without pending reviews: a closed run could not reset that value."""
     return [search_attributes.DEGRADED.value_set(bool(publication.degraded_reasons))]

@@ -81,8 +81,10 @@ MODEL_DEADLINE: Final = timedelta(seconds=60)
 HEALING_FIRST: Final = timedelta(seconds=30)
 HEALING_LONGEST: Final = timedelta(hours=2)
 HEALING_ENDS_AFTER: Final = timedelta(days=7)
-# Runs are open for as long: a changed number may change their commands, so it needs `workflow.patched`.
-"""Healing of a degraded result starts after 30 s. The interval doubles up to 2 h. Healing ends after 7 days."""
+"""Healing of a degraded result starts after 30 s. The interval doubles up to 2 h. Healing ends after 7 days.
+
+A change of these numbers may change the commands of runs that are open, so it needs `workflow.patched`.
+"""
 
 CATALOGUE_REBUILT_EVERY: Final = timedelta(days=7)
 

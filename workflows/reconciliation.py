@@ -1,4 +1,4 @@
-"""The workflow that starts the runs that committed rows require and that are not alive."""
+"""The workflow that starts the runs that committed rows require and that are not running."""
 
 from temporalio import workflow
 

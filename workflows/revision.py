@@ -91,11 +91,11 @@ class RevisionWorkflow(StagedWorkflow):
 
     @workflow.run
     async def run(self, revision: RevisionInput) -> RevisionOutcome:
-        """Plan and publish one revision at a time. `__init__` has read `revision`."""
+        """Plan and publish one revision at a time. `__init__` has already read the argument `revision`."""
         try:
             while True:
                 await self._wait()
-                # Before the plan is read: a signal that arrives later must wake this loop again.
+                # Reset before the plan is read, so that a signal that arrives later wakes this loop again.
                 heal, self._woken = self._at_once or workflow.now() >= self._next_heal, False
                 plan = await workflow.execute_activity_method(
                     BeginRevision.begin_revision,
@@ -174,7 +174,7 @@ class RevisionWorkflow(StagedWorkflow):
             for essay, attempt in zip(essays, attempts, strict=True)
             if attempt.reason is not None and attempt.reason.needs_person
         )
-        # Older builds retry such an essay. Runs without one do not record the patch.
+        # Older builds retry such an essay. Runs without such an essay do not record the patch.
         if not left or not workflow.patched("leave-refused-essays-to-a-person"):
             return 0
         scored = await workflow.execute_activity_method(

@@ -28,7 +28,7 @@ audit_logs = router(prefix="/audit-logs", tags=["Audit"])
     responses=answers(400, 401, 403, 404, 409),
 )
 async def erase_user(user_id: Id, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep) -> ErasureAck:
-    """The user's tokens become invalid at once for writes, and within 30 seconds for reads.
+    """The user's tokens become invalid at once for writes, and within a minute for reads.
 
     Answers, results, feedback, sessions, the profile and the e-mail address are deleted or blanked. The audit trail
     contains only opaque ids. The erasure cannot be undone and is repeated after a backup is restored. The request is
@@ -86,7 +86,7 @@ class AuditQuery(QueryInput):
 async def list_audit_logs(
     query: Annotated[AuditQuery, Query()], services: ServicesDep, principal: PrincipalDep
 ) -> AuditList:
-    """Entries of the organization, newest first. Platform admins read their acts and entries without organization."""
+    """The organization's entries, newest first. For platform admins: those of platform admins or of no organization."""
     filters = AuditFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )

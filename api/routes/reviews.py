@@ -12,7 +12,7 @@ from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas.base import Id
 from api.schemas.errors import answers
-from api.schemas.revising import RerunResponse, RetryResponse, ReviewRequest, ReviewResponse
+from api.schemas.reviews import RerunResponse, RetryResponse, ReviewRequest, ReviewResponse
 from api.security.authorization import actor_of
 from api.services.reviews import Judgement, ReviewService
 from api.workflow_engine import ensure_run, notify_engine

@@ -33,7 +33,7 @@ class UserRole(StrEnum):
     ADVISOR = "advisor"
     ADMIN = "admin"
     API_KEY = "api_key"
-    """A machine of an organization. The scopes of its key limit what it may use."""
+    """A program of an organization. The scopes of its API key limit what it may use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Locks that respect what a caller may see."""
+"""Lock an assessment only if the caller may see it."""
 
 from collections.abc import Awaitable
 from typing import TypeVarTuple

@@ -45,8 +45,8 @@ async def embed_and_index(
         writer = WeaviateIndexWriter(weaviate, provider, model)
         catalog = CatalogIndex(artifacts=artifacts, writer=writer, provider=provider, model=model)
         usable = await writer.is_usable(at_least=0)
-        drift = await converge(catalog) if usable else await rebuild(catalog)
-    log.info("catalog_indexed", rebuilt=not usable, credentials=drift.indexed, mended=drift.total)
+        diff = await converge(catalog) if usable else await rebuild(catalog)
+    log.info("catalog_indexed", rebuilt=not usable, credentials=diff.indexed, changed=diff.total)
 
 
 async def embed_pending(artifacts: EmbeddingArtifacts, report: Callable[[str], None] = lambda _: None) -> int:

@@ -34,8 +34,8 @@ class Ranked:
 class Basis:
     """The data behind a result: the number of earlier learners and of reactions used for the calibration.
 
-    `untaught` are the gaps that no credential open to the learner covers. `left` are the other gaps that the list does
-    not cover.
+    `untaught` are the gaps that no credential available to the learner covers. `left` are the other gaps that the
+    recommended credentials do not cover.
     """
 
     neighbours: int
@@ -45,7 +45,7 @@ class Basis:
 
 
 def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
-    """Explain a recommendation: scores, targets and evidence. `opens` are titles that require the credential."""
+    """Explain a recommendation by scores, targets and evidence. `opens`: titles of credentials that require it."""
     sentences = [_score(gap) for gap in ranked.gaps]
     aim = "covers" if any(gap.gap for gap in ranked.gaps) else "takes you further in"
     what = {0: "", 1: f" {aim} it"}.get(len(ranked.gaps), f" {aim} these skills")

@@ -31,7 +31,7 @@ class Embedder(Protocol):
 class EmbeddingLedger(Protocol):
     """The costs of paid embeddings. All organizations share the vectors, so a cost belongs to no assessment."""
 
-    async def record(self, bought: EmbeddingPurchase) -> None:
+    async def record(self, purchase: EmbeddingPurchase) -> None:
         """Store the cost of a request. Repeated calls store one row.
 
         Raises:

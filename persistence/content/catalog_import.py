@@ -60,7 +60,7 @@ class SqlCatalogImports:
         await self._session.execute(select(func.pg_advisory_xact_lock(LOCK)))
         known = await self._known(reading.rows)
         report = await asyncio.to_thread(check_rows, reading, known, await self._skills())
-        rows = [row for row, told in zip(reading.rows, report, strict=True) if told.status is not Outcome.UNCHANGED]
+        rows = [row for row, each in zip(reading.rows, report, strict=True) if each.status is not Outcome.UNCHANGED]
         written = [row for row in rows if row.credential]
         for start in range(0, len(written), BATCH):
             batch = [credential_row(row.credential, SOURCE) for row in written[start : start + BATCH] if row.credential]
@@ -96,7 +96,7 @@ class SqlCatalogImports:
         self, report: Sequence[RowReport], detected: Mapping[str, str] | None, to_embed: Sequence[UUID], admin: Actor
     ) -> ImportView:
         import_id = uuid4()
-        counted = Counter(told.status for told in report)
+        counted = Counter(each.status for each in report)
         counts = {str(outcome): counted[outcome] for outcome in Outcome}
         changed = len(report) - counted[Outcome.UNCHANGED]
         await self._session.execute(
@@ -105,7 +105,7 @@ class SqlCatalogImports:
                 requested_by=admin.id,
                 status="queued" if changed else "succeeded",
                 row_count=len(report),
-                report={"counts": counts, "rows": [encode(told) for told in report], "detected": detected},
+                report={"counts": counts, "rows": [encode(each) for each in report], "detected": detected},
                 credential_ids=to_embed,
                 completed_at=None if changed else func.now(),
             )

@@ -142,12 +142,12 @@ class QuestionEntry(Entry):
     def _rubric(self) -> Rubric:
         """Build the rubric. Skills are given next to the rubric; only an essay's skills are given in its criteria."""
         _refuse("rubric", self.rubric, {"kind", "skills"})
-        beside = {"skills": self.skills}
+        extra = {"skills": self.skills}
         if self.kind is QuestionKind.TEXT:
             if self.skills:
                 raise ValueError("skills: are given in the criteria")
-            beside = {}
-        rubric: Rubric = _RUBRICS[self.kind].validate_python({**self.rubric, **beside, "kind": self.kind})
+            extra = {}
+        rubric: Rubric = _RUBRICS[self.kind].validate_python({**self.rubric, **extra, "kind": self.kind})
         return rubric
 
 

@@ -252,7 +252,7 @@ def _assessment_columns() -> tuple[ColumnElement[Any], ...]:
 
 
 def seen_by(viewer: AccessScope) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions of the viewer's scope. One place, so that no query omits the organization or the user."""
+    """Return the conditions of the viewer's scope, on the organization and the user. Every query must use them."""
     return _seen(viewer.organization_id, viewer.user_id)
 
 

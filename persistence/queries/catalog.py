@@ -44,7 +44,7 @@ class CatalogQueries(Reader):
         return import_view(found) if found else None
 
     async def keep_words(self, words: str) -> UUID:
-        """Store the words of a search for one read by a worker, within a minute; return the id of the search."""
+        """Store the words of a search for a worker, which reads them once within a minute; return the search's id."""
         search_id = uuid4()
         async with self._connection() as connection:
             await connection.execute(_KEEP, {"id": search_id, "words": words})

@@ -23,8 +23,8 @@ FROM
    FROM webhook_deliveries WHERE status = 'pending') AS deliveries
 """)
 
-# The oldest submitted assessments are the ones without progress. Only steps that have begun count: a step that waits
-# for an earlier one does not.
+# Only the oldest submitted assessments are read, because stuck ones are among them. Only steps that have begun count; a
+# step that waits for an earlier step does not block anything.
 _STEPS: Final = text("""
 SELECT job_type AS step, max(extract(epoch FROM now() - queued_at))::float8 AS oldest_s,
   sum(lost_attempts)::int AS lost_attempts

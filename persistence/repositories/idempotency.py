@@ -89,7 +89,7 @@ class StoredResponse:
 
 
 class IdempotencyKeys:
-    """Claim keys and store responses in the caller's transaction. Its end releases the key for the next request."""
+    """Claim keys and store responses in the caller's transaction. The end of that transaction releases the key."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -111,7 +111,7 @@ class IdempotencyKeys:
             raise KeyReused("This idempotency key was sent with another body")
         return StoredResponse(status=row.response_status, body=bytes(row.response_body))
 
-    async def keep(self, request: KeyedRequest, answer: StoredResponse) -> None:
+    async def store(self, request: KeyedRequest, answer: StoredResponse) -> None:
         """Store the response; replace an expired one of the same scope.
 
         Raises:

@@ -47,7 +47,7 @@ ASKED: Final = {
     "question_ids": "array_agg(question_id ORDER BY position)",
     "versions": "array_agg(version ORDER BY position)",
 }
-"""Columns over an assessment's snapshots: its questions, which never change, in one row."""
+"""Columns that aggregate all snapshots of an assessment into one row. Snapshots never change."""
 
 QuestionVersion: TypeAlias = tuple[UUID, str]
 """A question's id and version."""

@@ -100,9 +100,9 @@ class People:
         reset: dict[str, object] = {"must_change_password": True} if "password_hash" in changes else {}
         view = await self._update(user_id, {**changes, **reset})
         await revoke_all(self._session, user_id)
-        told = {name: value for name, value in changes.items() if name != "password_hash"}
+        details = {name: value for name, value in changes.items() if name != "password_hash"}
         fields = sorted(name.removesuffix("_hash") for name in changes)
-        await self._record(admin, "user.changed", "user", user_id, view.organization_id, fields=fields, **told)
+        await self._record(admin, "user.changed", "user", user_id, view.organization_id, fields=fields, **details)
         return view
 
     async def change_own_password(self, account: Account, password_hash: str) -> Holder:

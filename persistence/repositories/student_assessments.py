@@ -93,7 +93,7 @@ ON CONFLICT (assessment_id, question_snapshot_id)
 class StartableRole:
     """An active role as one student sees it.
 
-    `prerequisites` are roles to complete first, `completed` those of them that the student has completed, and
+    `prerequisites` are roles to complete first, `completed` the prerequisites that the student has completed, and
     `open_id` the student's assessment of this role in progress.
     """
 

@@ -1,6 +1,6 @@
-"""What stock FastAPI lets through, echoes or crashes on: here each gets a clean 4xx.
+"""Hostile input that FastAPI accepts, repeats in errors or crashes on by default. The API answers it with a 4xx.
 
-More of it for bodies is in `test_json_body.py`, for tokens in `test_auth.py`, for connections in `test_connections.py`.
+Tests of bodies are in `test_json_body.py`, of tokens in `test_auth.py`, of connections in `test_connections.py`.
 """
 
 import json

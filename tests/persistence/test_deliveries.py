@@ -253,18 +253,18 @@ async def test_the_event_summarizes_its_deliveries(ledger: Ledger) -> None:
     first = await ledger.delivery()
     second = await a_delivery(ledger.session, other, ledger.organization_id, event_id=first.event_id)
 
-    async def told() -> tuple[str, int, int | None, datetime | None]:
+    async def summary() -> tuple[str, int, int | None, datetime | None]:
         row = await ledger.row(WebhookEventRow, first.event_id)
         return row.status, row.attempts, row.response_code, row.last_attempt
 
     await ledger.record(first, 1, answer(200))
-    assert await told() == ("pending", 1, 200, NOW)
+    assert await summary() == ("pending", 1, 200, NOW)
     await ledger.record(second, 1, answer(500), wait_s=None, now=LATER)
-    assert await told() == ("dead_letter", 2, 500, LATER)
+    assert await summary() == ("dead_letter", 2, 500, LATER)
     again = await a_delivery(ledger.session, other, ledger.organization_id, event_id=first.event_id, n=2)
-    assert (await told())[0] == "pending"
+    assert (await summary())[0] == "pending"
     await ledger.record(again, 1, answer(202), now=LATER + timedelta(hours=1))
-    assert await told() == ("delivered", 3, 202, LATER + timedelta(hours=1))
+    assert await summary() == ("delivered", 3, 202, LATER + timedelta(hours=1))
 
 
 async def test_an_unsubscribed_event_is_pending_when_it_is_delivered_later(ledger: Ledger) -> None:

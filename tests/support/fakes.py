@@ -199,13 +199,13 @@ class FakeEmbedder:
 class RecordingLedger:
     """A fake of the port `EmbeddingLedger`. With `down`, it fails like an unavailable database."""
 
-    bought: list[EmbeddingPurchase] = field(default_factory=list)
+    purchases: list[EmbeddingPurchase] = field(default_factory=list)
     down: bool = False
 
-    async def record(self, bought: EmbeddingPurchase) -> None:
+    async def record(self, purchase: EmbeddingPurchase) -> None:
         if self.down:
             raise StorageUnavailable("The database does not answer")
-        self.bought.append(bought)
+        self.purchases.append(purchase)
 
 
 @dataclass

@@ -53,7 +53,7 @@ class TemporalErasureRuns:
         return frozenset(erasure.id for erasure in erasures if workflow_id(erasure.id) in running)
 
     async def stop(self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery]) -> None:
-        """End the runs by kind, in this order, because a run may start one of the next kind until it ends."""
+        """End the runs, one kind after the other, because a run that has not ended may start a run of the next kind."""
         await self._stop_all(map(assessment_runs.workflow_id, assessment_ids))
         await self._stop_all(map(assessment_runs.revision_workflow_id, assessment_ids))
         await self._stop_all(map(webhook_delivery.workflow_id, deliveries))

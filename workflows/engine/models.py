@@ -39,7 +39,7 @@ ModelLoader: TypeAlias = Callable[[VectorStores, AsyncExitStack, TextAnalysis], 
 
 
 def load_language_model() -> "OpenAIEssayGrader":
-    """Create the client of the language model. Importing it here spares other queues the SDK and the key.
+    """Create the client of the language model. The import is local: workers of other queues need no SDK and no key.
 
     Raises:
         InvalidInput: OPENAI_API_KEY is not set.
@@ -50,7 +50,7 @@ def load_language_model() -> "OpenAIEssayGrader":
 
 
 def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
-    """Create the OpenAI embedder. Importing it here means that MiniLM alone needs no SDK.
+    """Create the OpenAI embedder. The import is local: a worker that uses MiniLM only does not load the SDK.
 
     Raises:
         InvalidInput: OPENAI_API_KEY is not set.
@@ -61,7 +61,7 @@ def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
 
 
 async def load_models(stores: VectorStores, resources: AsyncExitStack, analysis: TextAnalysis) -> Models:
-    """Load MiniLM (takes seconds) and build the models on it. Importing it here spares other queues torch.
+    """Load MiniLM (takes seconds) and build the models on it. Imports are local: other workers do not load torch.
 
     The local grader uses MiniLM also if OpenAI embeds the catalogue, because MiniLM costs nothing per essay.
 

@@ -73,7 +73,7 @@ def fit_levels(similarity: Matrix, levels: Matrix, top: int) -> LevelProcess:
 
 
 def _mean_level(levels: Matrix, top: int) -> float:
-    """Return the mean level, shrunk towards the middle of the scale; the less certain it is, the more."""
+    """Return the mean level, shrunk towards the middle of the scale. A less certain mean is shrunk further."""
     seen = float(levels.mean())
     spread = (float(((levels - seen) ** 2).sum()) + (PRIOR_SPREAD * top) ** 2) / (len(levels) + 1)
     trust = (MEAN_SPREAD * top) ** 2

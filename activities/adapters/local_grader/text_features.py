@@ -32,7 +32,7 @@ _WORDS: Final = HashingVectorizer(
     ngram_range=(1, 2),
     **_HASHED,
 )
-"""Single words, numbers and signs and pairs of them: one word can make a short answer right, one sign a formula."""
+"""Single words, numbers and signs, and pairs of them. One of them may decide whether a short answer is right."""
 
 
 @dataclass(frozen=True, slots=True)

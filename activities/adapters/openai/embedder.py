@@ -164,7 +164,7 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _beginning(text: str, size: int = TEXT_BYTES) -> str:
-    """Return the first bytes of a text; a blank for an empty text, which endpoints refuse."""
+    """Return the first bytes of a text; a blank for an empty text, because endpoints refuse empty ones."""
     return text.encode()[:size].decode(errors="ignore") or " "
 
 

@@ -21,7 +21,7 @@ from domain.ids import content_hash
 MOST_BYTES: Final = 256 * 1024
 """The size limit of a reply; a longer one is cut and then cannot be read."""
 FRAMING_TOKENS: Final = 64
-"""An upper bound of the tokens that a provider adds around the messages."""
+"""An upper bound on the number of tokens that a provider adds around the messages."""
 
 log = structlog.get_logger(__name__)
 

@@ -41,14 +41,15 @@ class InstrumentedModel:
     async def complete(self, wanted: GradingRequest) -> Completion:
         about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self.model}
         with self._spans(f"chat {self.model}", about) as span, _timed(MODEL_CALL, model=self.model):
-            bought = await self._model.complete(wanted)
-            span.set_attribute("gen_ai.usage.input_tokens", bought.prompt_tokens or 0)
-            span.set_attribute("gen_ai.usage.output_tokens", bought.completion_tokens or 0)
-        count(MODEL_TOKENS, (bought.prompt_tokens or 0) - (bought.cached_tokens or 0), model=self.model, kind="prompt")
-        count(MODEL_TOKENS, bought.cached_tokens or 0, model=self.model, kind="cached")
-        count(MODEL_TOKENS, bought.completion_tokens or 0, model=self.model, kind="completion")
-        _spend(bought.cost_cents, self.model)
-        return bought
+            completion = await self._model.complete(wanted)
+            span.set_attribute("gen_ai.usage.input_tokens", completion.prompt_tokens or 0)
+            span.set_attribute("gen_ai.usage.output_tokens", completion.completion_tokens or 0)
+        cached = completion.cached_tokens or 0
+        count(MODEL_TOKENS, (completion.prompt_tokens or 0) - cached, model=self.model, kind="prompt")
+        count(MODEL_TOKENS, cached, model=self.model, kind="cached")
+        count(MODEL_TOKENS, completion.completion_tokens or 0, model=self.model, kind="completion")
+        _spend(completion.cost_cents, self.model)
+        return completion
 
     def read(self, raw: bytes) -> Reply:
         return self._model.read(raw)
@@ -75,10 +76,10 @@ class InstrumentedEmbeddingLedger:
     def __init__(self, ledger: EmbeddingLedger) -> None:
         self._ledger = ledger
 
-    async def record(self, bought: EmbeddingPurchase) -> None:
-        await self._ledger.record(bought)
-        count(MODEL_TOKENS, bought.tokens or 0, model=bought.model, kind="prompt")
-        _spend(bought.cost_cents, bought.model)
+    async def record(self, purchase: EmbeddingPurchase) -> None:
+        await self._ledger.record(purchase)
+        count(MODEL_TOKENS, purchase.tokens or 0, model=purchase.model, kind="prompt")
+        _spend(purchase.cost_cents, purchase.model)
 
 
 class InstrumentedSender:

@@ -11,7 +11,7 @@ from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
 from domain.errors import ModelUnavailable, Problem
 from domain.grading.model_grading import Accepted, Grading, Rejected, Unreadable, validate_reply
 from domain.grading.ports import GradingModel
-from tests.activities.adapters.asks import an_ask
+from tests.activities.adapters.grading_requests import a_request
 from tests.support.fake_completions import OVERLOADED
 from tests.support.fakes import FakeGradingModel
 from tests.support.model_server import KEY, ModelServer
@@ -42,7 +42,7 @@ async def failing(request: pytest.FixtureRequest) -> AsyncIterator[GradingModel]
 
 
 async def test_an_answer_is_valid_for_the_rubric_and_the_essay(model: GradingModel) -> None:
-    wanted = an_ask()
+    wanted = a_request()
 
     reply = model.read((await model.complete(wanted)).raw)
 
@@ -50,13 +50,13 @@ async def test_an_answer_is_valid_for_the_rubric_and_the_essay(model: GradingMod
 
 
 async def test_a_corrective_question_is_answered_too(model: GradingModel) -> None:
-    wanted = an_ask(rejected=Rejected(problems=(Problem("cause", "needs a level"),)))
+    wanted = a_request(rejected=Rejected(problems=(Problem("cause", "needs a level"),)))
 
     assert isinstance(model.read((await model.complete(wanted)).raw), Grading)
 
 
 async def test_an_answer_costs_at_most_the_reserved_price(model: GradingModel) -> None:
-    wanted = an_ask()
+    wanted = a_request()
     highest = model.highest_price_cents(wanted)
 
     bought = await model.complete(wanted)
@@ -67,7 +67,7 @@ async def test_an_answer_costs_at_most_the_reserved_price(model: GradingModel) -
 
 
 async def test_an_answer_contains_its_latency_and_tokens(model: GradingModel) -> None:
-    bought = await model.complete(an_ask())
+    bought = await model.complete(a_request())
 
     assert bought.request_id
     assert bought.latency_ms >= 0
@@ -78,16 +78,16 @@ async def test_an_answer_contains_its_latency_and_tokens(model: GradingModel) ->
 
 
 async def test_a_stored_reply_reads_the_same_again(model: GradingModel) -> None:
-    raw = (await model.complete(an_ask())).raw
+    raw = (await model.complete(a_request())).raw
 
     assert model.read(raw) == model.read(bytes(raw))
 
 
 async def test_after_a_failure_it_can_be_asked_again(failing: GradingModel) -> None:
     with pytest.raises(ModelUnavailable):
-        await failing.complete(an_ask())
+        await failing.complete(a_request())
 
-    assert isinstance(failing.read((await failing.complete(an_ask())).raw), Grading)
+    assert isinstance(failing.read((await failing.complete(a_request())).raw), Grading)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -212,7 +212,7 @@ async def test_one_long_text_is_cut_without_an_effect_on_other_texts(
     made = await embedder_of().embed(texts)
 
     assert [made[place] for place in (0, 2, 3)] == [pytest.approx(bag_of_words(texts[place])) for place in (0, 2, 3)]
-    assert sum(bought.texts for bought in ledger.bought) == len(texts)
+    assert sum(bought.texts for bought in ledger.purchases) == len(texts)
     sent = [asked.json["input"] for asked in server.asked]
     assert sent == [
         [text[:3200] for text in texts],
@@ -232,7 +232,7 @@ async def test_an_endpoint_that_refuses_every_text_is_not_asked_for_ever(
 
     assert type(await error_of(embedder_of(), "a" * TEXT_BYTES)) is ModelRequestRefused
     assert [len(asked.json["input"][0]) for asked in server.asked] == [8_000, 4_000, 2_000, 1_000, 500, 250]
-    assert ledger.bought == []
+    assert ledger.purchases == []
 
 
 async def test_a_batch_that_is_too_large_does_not_count_as_a_failure(
@@ -298,7 +298,7 @@ async def test_each_request_is_recorded_with_its_tokens_and_cents(
     server.script(vectors(UNIT, UNIT, tokens=2_500))
     await embedder_of().embed(["first", "second"])
 
-    [bought] = ledger.bought
+    [bought] = ledger.purchases
     assert (bought.provider, bought.model, bought.texts) == ("openai", EMBEDDING_MODEL, 2)
     assert (bought.tokens, bought.cost_cents, bought.request_id) == (2_500, Decimal("0.005"), "req-1")
 
@@ -310,7 +310,7 @@ async def test_vectors_that_cannot_be_used_were_paid_for(
 
     await error_of(embedder_of())
 
-    assert [bought.tokens for bought in ledger.bought] == [7]
+    assert [bought.tokens for bought in ledger.purchases] == [7]
 
 
 async def test_a_refused_request_costs_nothing(
@@ -320,7 +320,7 @@ async def test_a_refused_request_costs_nothing(
 
     await error_of(embedder_of())
 
-    assert ledger.bought == []
+    assert ledger.purchases == []
 
 
 async def test_vectors_are_not_returned_when_their_cost_cannot_be_recorded(
@@ -338,7 +338,7 @@ async def test_without_tokens_in_the_reply_the_cost_is_not_known(
     server.script(vectors(UNIT, usage=usage))
     await embedder_of().embed([TEXT])
 
-    [bought] = ledger.bought
+    [bought] = ledger.purchases
     assert (bought.tokens, bought.cost_cents) == (None, None)
 
 
@@ -351,7 +351,7 @@ async def test_the_price_of_another_model_is_not_guessed(ledger: RecordingLedger
         await embedder.embed([TEXT])
         await embedder.close()
 
-    [bought] = ledger.bought
+    [bought] = ledger.purchases
     assert (bought.tokens, bought.cost_cents) == (6, None)
 
 

@@ -25,8 +25,8 @@ from domain.errors import (
     ModelUnknown,
     TextTooLong,
 )
-from tests.activities.adapters.asks import TEXT, an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
+from tests.activities.adapters.grading_requests import TEXT, a_request, error_of
 from tests.support.fake_completions import (
     BROKEN,
     DRIP,
@@ -123,11 +123,11 @@ def test_a_connection_that_takes_too_long_to_make_cannot_have_been_paid() -> Non
 
 
 async def test_connections_that_broke_while_idle_do_not_matter(server: ModelServer, grader: OpenAIEssayGrader) -> None:
-    await grader.complete(an_ask())
+    await grader.complete(a_request())
     server.refuse_connections()
     server.accept_connections()
 
-    assert (await grader.complete(an_ask())).raw
+    assert (await grader.complete(a_request())).raw
 
 
 async def test_a_wrong_key_and_an_unknown_model_are_told_apart(grader_of: GraderOf) -> None:
@@ -224,7 +224,7 @@ async def test_neither_key_nor_essay_leaves_in_errors_or_logs(
     with capture_logs() as events:
         grader = grader_of(timeout_s=SHORT_S)
         try:
-            shown.append(repr(grader.read((await grader.complete(an_ask())).raw)))
+            shown.append(repr(grader.read((await grader.complete(a_request())).raw)))
         except AppError as error:
             shown += ["".join(traceback.format_exception(error)), repr(vars(error))]
 

@@ -6,8 +6,8 @@ import pytest
 
 from domain.errors import ModelRequestRefused
 from domain.grading.model_grading import Grading
-from tests.activities.adapters.asks import an_ask, error_of
 from tests.activities.adapters.conftest import GraderOf
+from tests.activities.adapters.grading_requests import a_request, error_of
 from tests.domain.builders import criterion, essay
 from tests.support.fake_completions import NO_CREDIT, TOO_LONG, WRONG_KEY, Answer, refusal, without
 from tests.support.model_server import ModelServer
@@ -27,7 +27,7 @@ async def test_a_schema_that_is_refused_is_not_sent_again(
     server.rule = without(*refused)
 
     for _ in range(2):
-        assert isinstance(grader.read((await grader.complete(an_ask())).raw), Grading)
+        assert isinstance(grader.read((await grader.complete(a_request())).raw), Grading)
 
     assert len(server.asked) == len(refused) + 2
     assert server.asked[-1].json.get("response_format") == form
@@ -65,7 +65,7 @@ async def test_compatible_servers_refuse_a_schema_in_their_own_words(
     grader = grader_of()
     server.script(answer)
 
-    await grader.complete(an_ask())
+    await grader.complete(a_request())
 
     assert server.asked[-1].json["response_format"] == form
 
@@ -76,7 +76,7 @@ async def test_a_setting_that_is_refused_is_not_sent_again(server: ModelServer, 
     server.rule = without(name)
 
     for _ in range(2):
-        await grader.complete(an_ask())
+        await grader.complete(a_request())
 
     assert len(server.asked) == 3
     assert {"temperature", "seed", "reasoning_effort"} - {*server.asked[-1].json} == {name}
@@ -88,7 +88,7 @@ async def test_a_parameter_that_is_named_comes_before_what_the_message_mentions(
     grader = grader_of(temperature=0.2)
     server.script(refusal(400, "This value is not supported together with response_format.", param="temperature"))
 
-    await grader.complete(an_ask())
+    await grader.complete(a_request())
 
     assert "temperature" not in server.asked[1].json
     assert server.asked[1].json["response_format"]["type"] == "json_schema"
@@ -102,7 +102,7 @@ async def test_a_refusal_for_another_reason_drops_no_option(
     server.script(answer)
     await error_of(grader)
 
-    await grader.complete(an_ask())
+    await grader.complete(a_request())
 
     assert {*server.asked[0].json} == {*server.asked[1].json}
 
@@ -111,7 +111,7 @@ async def test_a_limit_that_is_refused_is_sent_by_its_older_name(server: ModelSe
     grader = grader_of()
     server.rule = without("max_completion_tokens")
 
-    await grader.complete(an_ask())
+    await grader.complete(a_request())
 
     assert server.asked[-1].json["max_tokens"] == 4_096
     assert "max_completion_tokens" not in server.asked[-1].json
@@ -121,12 +121,12 @@ async def test_a_schema_that_is_refused_for_one_question_is_sent_for_others(
     server: ModelServer, grader_of: GraderOf
 ) -> None:
     grader = grader_of()
-    other = an_ask(rubric=essay(criterion("cause")))
+    other = a_request(rubric=essay(criterion("cause")))
     server.script(refusal(400, "Invalid schema for response_format 'grading'.", param="response_format"))
-    await grader.complete(an_ask())
+    await grader.complete(a_request())
 
     await grader.complete(other)
-    await grader.complete(an_ask())
+    await grader.complete(a_request())
 
     assert [asked.json["response_format"]["type"] for asked in server.asked] == [
         "json_schema",
@@ -140,7 +140,7 @@ async def test_concurrent_calls_share_a_refused_option(server: ModelServer, grad
     grader = grader_of()
     server.rule = without("json_schema", "max_completion_tokens")
 
-    bought = await asyncio.gather(*(grader.complete(an_ask(name=str(place))) for place in range(10)))
+    bought = await asyncio.gather(*(grader.complete(a_request(name=str(place))) for place in range(10)))
 
     assert all(isinstance(grader.read(each.raw), Grading) for each in bought)
 

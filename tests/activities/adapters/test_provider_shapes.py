@@ -10,8 +10,8 @@ from activities.adapters.openai.grader_reply import Usage, read_usage
 from domain import errors
 from domain.errors import ExternalServiceError
 from domain.grading.model_grading import Grading, Unreadable
-from tests.activities.adapters.asks import an_ask, error_of
 from tests.activities.adapters.conftest import EmbedderOf, GraderOf
+from tests.activities.adapters.grading_requests import a_request, error_of
 from tests.activities.adapters.provider_shapes import GRADING, providers, shapes
 from tests.support.fake_completions import Answer, completion
 from tests.support.fakes import RecordingLedger, bag_of_words
@@ -43,7 +43,7 @@ async def test_a_refused_option_is_the_only_one_left_out(
     grader = grader_of(temperature=0.2, seed=7, reasoning_effort="low")
     server.script(answer(shape))
 
-    reply = grader.read((await grader.complete(an_ask())).raw)
+    reply = grader.read((await grader.complete(a_request())).raw)
 
     assert isinstance(reply, Grading)
     assert options_of(server.asked[0].json) - options_of(server.asked[1].json) == {shape["option"]}
@@ -60,9 +60,9 @@ async def test_a_complete_reply_is_read_and_its_tokens_are_counted(
 ) -> None:
     grader = grader_of()
     server.script(completion(json.dumps(GRADING)), Answer(body=json.dumps(shape["body"]).encode()))
-    expected = grader.read((await grader.complete(an_ask())).raw)
+    expected = grader.read((await grader.complete(a_request())).raw)
 
-    bought = await grader.complete(an_ask())
+    bought = await grader.complete(a_request())
 
     assert isinstance(expected, Grading)
     assert grader.read(bought.raw) == expected
@@ -76,7 +76,7 @@ async def test_a_reply_that_the_provider_withholds_is_marked(
     grader = grader_of()
     server.script(Answer(body=json.dumps(shape["body"]).encode()))
 
-    reply = grader.read((await grader.complete(an_ask())).raw)
+    reply = grader.read((await grader.complete(a_request())).raw)
 
     assert isinstance(reply, Unreadable)
     assert reply.withheld
@@ -92,7 +92,7 @@ async def test_every_text_gets_its_vector(
 
     assert made == [pytest.approx(bag_of_words(text)) for text in TEXTS]
     assert len(server.asked) == len(shape["steps"])
-    assert sum(bought.texts for bought in ledger.bought) == len(TEXTS)
+    assert sum(bought.texts for bought in ledger.purchases) == len(TEXTS)
     for step, asked in zip(shape["steps"], server.asked, strict=True):
         assert {*step.get("without", [])}.isdisjoint(asked.json)
 

@@ -24,7 +24,7 @@ def anchors(number: int) -> tuple[Anchor, ...]:
     )
 
 
-def an_ask(
+def a_request(
     text: str = TEXT, *, name: str = "essay", rubric: EssayRubric | None = None, **changes: Any
 ) -> GradingRequest:
     asked = Essay(snapshot_id=an_id(name), prompt=PROMPT, rubric=rubric or essay(), rubric_version="v" * 64, text=text)
@@ -34,5 +34,5 @@ def an_ask(
 async def error_of(model: GradingModel, text: str = TEXT) -> AppError:
     """Send a request that fails, and return the error."""
     with pytest.raises(AppError) as raised:
-        await model.complete(an_ask(text))
+        await model.complete(a_request(text))
     return raised.value
