@@ -212,6 +212,14 @@ IDS = (
 )
 
 
+async def test_a_refusal_names_the_scopes_of_the_key_and_no_role(api: Api, admin: Person) -> None:
+    machine = await Machine.of(api, admin, RESULTS)
+
+    refused = await machine.get("/me")
+
+    assert refused.json()["message"] == "The scopes of this API key do not allow this route"
+
+
 async def test_refusals_of_a_key_are_counted(api: Api, admin: Person) -> None:
     machine = await Machine.of(api, admin, RESULTS)
 
