@@ -70,7 +70,7 @@ async def log_out(body: RefreshRequest, services: ServicesDep, response: Respons
         await uow.commit()
 
 
-@me.get("/me", summary="Read my account", responses=answers(401), response_model_exclude_none=True)
+@me.get("/me", summary="Read my account", responses=answers(401, 403), response_model_exclude_none=True)
 async def read_me(principal: PrincipalDep) -> Me:
     return Me(
         user_id=principal.user_id,
@@ -80,7 +80,7 @@ async def read_me(principal: PrincipalDep) -> Me:
     )
 
 
-@me.post("/me/password", summary="Change my password", responses=answers(400, 401, 409, 413, 415))
+@me.post("/me/password", summary="Change my password", responses=answers(400, 401, 403, 409, 413, 415))
 async def change_own_password(
     change: OwnPasswordChange, services: ServicesDep, principal: PrincipalDep, limits: Limits, response: Response
 ) -> TokenResponse:
