@@ -12,7 +12,7 @@ from api.schemas.errors import answers
 from api.schemas.people import Me, OwnPasswordChange, RefreshRequest, TokenResponse
 from api.security.passwords import PasswordMatch
 from api.security.rate_limits import Limits
-from api.security.tokens import Principal, UserRole
+from api.security.tokens import Principal, UserRole, invalid_token
 from domain.email_addresses import normalize_email
 from domain.errors import Conflict, InvalidInput, Problem, TemporarilyUnavailable, Unauthenticated
 from domain.passwords import find_weakness, normalize_password, spellings
@@ -91,7 +91,9 @@ async def change_own_password(
     """
     await limits.count_password_change(principal.user_id)
     account = await services.queries.account(principal.user_id)
-    if account is None or account.password_hash is None:
+    if account is None:  # disabled or erased after its token was checked
+        raise invalid_token()
+    if account.password_hash is None:
         raise Conflict("The account has no password here")
     current, new = change.current_password.get_secret_value(), change.new_password.get_secret_value()
     if await services.passwords.verify(current, account.password_hash) is PasswordMatch.WRONG:
