@@ -108,11 +108,12 @@ async def test_a_key_runs_out_after_ninety_days_unless_another_time_is_asked_for
         {"expires_in_days": 0},
         {"expires_in_days": 367},
         {"name": ""},
+        {"name": " \u200b"},
         {"name": "x" * 65},
     ],
     ids=str,
 )
-async def test_a_key_without_scopes_or_with_an_invalid_lifetime_is_rejected(
+async def test_a_key_without_scopes_a_valid_lifetime_or_a_visible_name_is_rejected(
     api: Api, admin: Person, fields: dict[str, Any]
 ) -> None:
     body = {"name": "a machine", "scopes": [RESULTS]} | fields
