@@ -133,8 +133,9 @@ def caller_role(principal: Principal) -> CallerRole:
 
 
 def actor_of(principal: Principal) -> Actor:
-    """Return the actor that the audit trail records. A platform admin has the role `platform_admin` there."""
-    return Actor(id=principal.user_id, role=caller_role(principal).value)
+    """Return the actor that the audit trail records. Platform admins and API keys have a role of their own there."""
+    is_key = principal.role is UserRole.API_KEY
+    return Actor(id=principal.user_id, role=principal.role.value if is_key else caller_role(principal).value)
 
 
 def scope_for(principal: Principal) -> AccessScope:
