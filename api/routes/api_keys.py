@@ -11,7 +11,7 @@ from api.middleware.routing import router
 from api.schemas.api_keys import ApiKey, ApiKeyList, ApiKeyRequest, ApiKeyWithSecret
 from api.schemas.base import Id
 from api.schemas.errors import answers
-from persistence.queries.views import Actor
+from api.security.authorization import actor_of
 from persistence.repositories.api_keys import NewApiKey
 from persistence.request_database import RequestUnitOfWork
 
@@ -32,7 +32,7 @@ async def create_api_key(
     new = NewApiKey(name=body.name, scopes=tuple(body.scopes), lifetime=timedelta(days=body.expires_in_days))
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        issued = await uow.api_keys.create(scope, Actor(id=principal.user_id, role=principal.role), new)
+        issued = await uow.api_keys.create(scope, actor_of(principal), new)
         return CommandResult(response=ApiKeyWithSecret(**asdict(issued.view), key=issued.key))
 
     return await command.execute(services.database, create)
@@ -49,6 +49,6 @@ async def list_api_keys(services: ServicesDep, scope: ScopeDep) -> ApiKeyList:
 async def revoke_api_key(api_key_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep) -> None:
     """The process that handles this request rejects the key at once, all others within a minute."""
     async with services.database.transaction() as uow:
-        await uow.api_keys.revoke(api_key_id, scope, Actor(id=principal.user_id, role=principal.role))
+        await uow.api_keys.revoke(api_key_id, scope, actor_of(principal))
         await uow.commit()
     services.api_keys.forget()

@@ -12,7 +12,7 @@ from api.schemas.errors import answers
 from api.schemas.people import Me, OwnPasswordChange, RefreshRequest, TokenResponse
 from api.security.passwords import PasswordMatch
 from api.security.rate_limits import Limits
-from api.security.tokens import Principal, UserRole
+from api.security.tokens import Principal, UserRole, invalid_token
 from domain.email_addresses import normalize_email
 from domain.errors import Conflict, InvalidInput, Problem, TemporarilyUnavailable, Unauthenticated
 from domain.passwords import find_weakness, normalize_password, spellings
@@ -70,7 +70,7 @@ async def log_out(body: RefreshRequest, services: ServicesDep, response: Respons
         await uow.commit()
 
 
-@me.get("/me", summary="Read my account", responses=answers(401), response_model_exclude_none=True)
+@me.get("/me", summary="Read my account", responses=answers(401, 403), response_model_exclude_none=True)
 async def read_me(principal: PrincipalDep) -> Me:
     return Me(
         user_id=principal.user_id,
@@ -80,7 +80,7 @@ async def read_me(principal: PrincipalDep) -> Me:
     )
 
 
-@me.post("/me/password", summary="Change my password", responses=answers(400, 401, 409, 413, 415))
+@me.post("/me/password", summary="Change my password", responses=answers(400, 401, 403, 409, 413, 415))
 async def change_own_password(
     change: OwnPasswordChange, services: ServicesDep, principal: PrincipalDep, limits: Limits, response: Response
 ) -> TokenResponse:
@@ -91,7 +91,9 @@ async def change_own_password(
     """
     await limits.count_password_change(principal.user_id)
     account = await services.queries.account(principal.user_id)
-    if account is None or account.password_hash is None:
+    if account is None:  # disabled or erased after its token was checked
+        raise invalid_token()
+    if account.password_hash is None:
         raise Conflict("The account has no password here")
     current, new = change.current_password.get_secret_value(), change.new_password.get_secret_value()
     if await services.passwords.verify(current, account.password_hash) is PasswordMatch.WRONG:

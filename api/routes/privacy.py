@@ -28,7 +28,7 @@ audit_logs = router(prefix="/audit-logs", tags=["Audit"])
     responses=answers(400, 401, 403, 404, 409),
 )
 async def erase_user(user_id: Id, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep) -> ErasureAck:
-    """The user's tokens become invalid at once for writes, and within a minute for reads.
+    """The user's answers, reviews and feedback are refused at once. Their tokens become invalid within a minute.
 
     Answers, results, feedback, sessions, the profile and the e-mail address are deleted or blanked. The audit trail
     contains only opaque ids. The erasure cannot be undone and is repeated after a backup is restored. The request is

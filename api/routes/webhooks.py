@@ -29,11 +29,10 @@ from api.schemas.webhooks import (
     RecoverRequest,
     Sendable,
 )
-from api.security.tokens import Principal
+from api.security.authorization import actor_of
 from api.workflow_engine import notify_engine
 from domain.errors import NotFound
 from domain.webhooks.deliveries import Delivery
-from persistence.queries.views import Actor
 from persistence.queries.webhook_views import DeliveryFilter
 from persistence.repositories.endpoints import Issued, NewEndpoint
 from persistence.request_database import RequestUnitOfWork
@@ -57,7 +56,7 @@ async def create_endpoint(
     new = NewEndpoint(**body.model_dump() | {"event_types": tuple(body.event_types)})
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        return CommandResult(response=_with_secret(await uow.endpoints.create(scope, _actor(principal), new)))
+        return CommandResult(response=_with_secret(await uow.endpoints.create(scope, actor_of(principal), new)))
 
     return await command.execute(services.database, create)
 
@@ -95,7 +94,7 @@ async def change_endpoint(
     if "url" in changes:
         services.webhooks.check_url(change.url)
     async with services.database.transaction() as uow:
-        view = await uow.endpoints.change(endpoint_id, scope, _actor(principal), changes)
+        view = await uow.endpoints.change(endpoint_id, scope, actor_of(principal), changes)
         await uow.commit()
     return Endpoint.model_validate(view)
 
@@ -106,7 +105,7 @@ async def change_endpoint(
 async def delete_endpoint(endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep) -> None:
     """Erases the endpoint's secrets and cancels its pending deliveries. The delivery log remains."""
     async with services.database.transaction() as uow:
-        await uow.endpoints.delete(endpoint_id, scope, _actor(principal))
+        await uow.endpoints.delete(endpoint_id, scope, actor_of(principal))
         await uow.commit()
 
 
@@ -124,7 +123,7 @@ async def test_endpoint(
     start = services.webhooks.runs.start
 
     async def send(uow: RequestUnitOfWork) -> CommandResult:
-        delivery = await uow.redeliveries.test(endpoint_id, scope, _actor(principal))
+        delivery = await uow.redeliveries.test(endpoint_id, scope, actor_of(principal))
         return CommandResult(response=_started(delivery), after_commit=[partial(notify_engine, start, delivery)])
 
     return await command.execute(services.database, send, on_replay=start)
@@ -142,7 +141,7 @@ async def rotate_secret(
     """Both secrets sign for 24 hours. After another rotation in that time, the oldest secret stops at once."""
 
     async def rotate(uow: RequestUnitOfWork) -> CommandResult:
-        return CommandResult(response=_with_secret(await uow.endpoints.rotate(endpoint_id, scope, _actor(principal))))
+        return CommandResult(response=_with_secret(await uow.endpoints.rotate(endpoint_id, scope, actor_of(principal))))
 
     return await command.execute(services.database, rotate)
 
@@ -171,7 +170,7 @@ async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 
     async def recover(uow: RequestUnitOfWork) -> CommandResult:
         recovered = await uow.redeliveries.recover(
-            endpoint_id, scope, _actor(principal), since=body.since, until=body.until
+            endpoint_id, scope, actor_of(principal), since=body.since, until=body.until
         )
         ack = RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
         return CommandResult(
@@ -234,17 +233,13 @@ async def redeliver(
     runs = services.webhooks.runs
 
     async def send(uow: RequestUnitOfWork) -> CommandResult:
-        sent = await uow.redeliveries.redeliver(delivery_id, scope, _actor(principal))
+        sent = await uow.redeliveries.redeliver(delivery_id, scope, actor_of(principal))
         call = runs.redeliver_now if sent.waiting else runs.start
         return CommandResult(
             response=_started(sent.delivery), after_commit=[partial(notify_engine, call, sent.delivery)]
         )
 
     return await command.execute(services.database, send, on_replay=runs.start)
-
-
-def _actor(principal: Principal) -> Actor:
-    return Actor(id=principal.user_id, role=principal.role)
 
 
 def _with_secret(issued: Issued) -> EndpointWithSecret:

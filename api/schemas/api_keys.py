@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
-from api.schemas.base import Id, Input, Moment, Output
+from api.schemas.base import Id, Input, Moment, Output, VisibleText
 
 MAX_DAYS: Final = 366
 DEFAULT_DAYS: Final = 90
@@ -19,7 +19,7 @@ def _distinct(given: list[str]) -> list[str]:
 
 
 class ApiKeyRequest(Input):
-    name: str = Field(
+    name: VisibleText = Field(
         min_length=1, max_length=64, description="The purpose of the key", examples=["results to our LMS"]
     )
     scopes: Annotated[list[Scope], AfterValidator(_distinct)] = Field(

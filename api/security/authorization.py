@@ -103,6 +103,9 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
 _BEFORE_PASSWORD_CHANGE: Final = frozenset({"read_me", "change_own_password"})
 """Routes that a user may call before they replace a password that an admin has set."""
 
+_ROLE_FORBIDDEN: Final = "Your role may not use this route"
+_KEY_FORBIDDEN: Final = "The scopes of this API key do not allow this route"
+
 _RESULTS: Final = "results:read"
 _WEBHOOKS: Final = "webhooks:manage"
 
@@ -130,8 +133,9 @@ def caller_role(principal: Principal) -> CallerRole:
 
 
 def actor_of(principal: Principal) -> Actor:
-    """Return the actor that the audit trail records. A platform admin has the role `platform_admin` there."""
-    return Actor(id=principal.user_id, role=caller_role(principal).value)
+    """Return the actor that the audit trail records. Platform admins and API keys have a role of their own there."""
+    is_key = principal.role is UserRole.API_KEY
+    return Actor(id=principal.user_id, role=principal.role.value if is_key else caller_role(principal).value)
 
 
 def scope_for(principal: Principal) -> AccessScope:
@@ -143,7 +147,7 @@ def scope_for(principal: Principal) -> AccessScope:
         Forbidden: the principal is a platform admin.
     """
     if principal.organization_id is None:
-        raise Forbidden("Your role may not use this route")
+        raise Forbidden(_ROLE_FORBIDDEN)
     return AccessScope(organization_id=principal.organization_id, user_id=_own(principal))
 
 
@@ -178,7 +182,8 @@ async def authorize(request: Request, route: str) -> None:
     if principal.must_change_password and route not in _BEFORE_PASSWORD_CHANGE:
         raise PasswordChangeRequired("Choose a new password with POST /api/v1/me/password, then repeat this request")
     if not may_use(principal, route):
-        raise Forbidden("Your role may not use this route")
+        is_key = principal.role is UserRole.API_KEY
+        raise Forbidden(_KEY_FORBIDDEN if is_key else _ROLE_FORBIDDEN)
 
 
 async def _principal(services: Any, token: str) -> Principal:  # noqa: ANN401  # api.dependencies imports this module

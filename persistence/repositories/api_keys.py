@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, func, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, NotFound, Unauthenticated
 from persistence.queries.assessments import Reader, Selected
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
-from persistence.tables import ApiKeyRow, OrganizationRow
+from persistence.tables import ApiKeyRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
 
 KEY_PREFIX: Final = "mck_"
@@ -103,8 +103,10 @@ class ApiKeys:
         """Create a key.
 
         Raises:
+            Unauthenticated: the admin was disabled or is being erased. A process may still cache their account.
             Conflict: the organization has the maximum number of keys.
         """
+        await self._check_admin(admin)
         await self._check_limit(viewer.organization_id)
         key = KEY_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         created = insert(_keys).values(
@@ -130,6 +132,12 @@ class ApiKeys:
         if await self._session.scalar(revoked.returning(_keys.c.id)) is None:
             raise NotFound("No such API key")
         await self._record("api_key.revoked", api_key_id, viewer, admin)
+
+    async def _check_admin(self, admin: Actor) -> None:
+        """Lock the admin's account, because a key outlives the admin's session."""
+        status = select(UserRow.status).where(UserRow.id == admin.id).with_for_update(read=True)
+        if await self._session.scalar(status) != "active":
+            raise Unauthenticated("The account is not active")
 
     async def _check_limit(self, organization_id: UUID) -> None:
         """Lock the organization, so that two concurrent requests cannot exceed the maximum."""

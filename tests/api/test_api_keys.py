@@ -14,7 +14,7 @@ from api.security.authorization import API_KEY_SCOPES, PUBLIC, ROUTE_PERMISSIONS
 from domain.errors import Unauthenticated
 from persistence.repositories import api_keys
 from persistence.repositories.api_keys import ApiKeyHolder, ApiKeyQueries, hash_of
-from persistence.tables import ApiKeyRow, AuditLogRow, DeniedRequestsRow, WebhookEndpointRow
+from persistence.tables import ApiKeyRow, AuditLogRow, DeniedRequestsRow, UserRow, WebhookEndpointRow
 from tests.api.conftest import Api, Person
 from tests.api.partner import Partner
 from tests.api.test_access import WALKS
@@ -108,16 +108,31 @@ async def test_a_key_runs_out_after_ninety_days_unless_another_time_is_asked_for
         {"expires_in_days": 0},
         {"expires_in_days": 367},
         {"name": ""},
+        {"name": " \u200b"},
         {"name": "x" * 65},
     ],
     ids=str,
 )
-async def test_a_key_without_scopes_or_with_an_invalid_lifetime_is_rejected(
+async def test_a_key_without_scopes_a_valid_lifetime_or_a_visible_name_is_rejected(
     api: Api, admin: Person, fields: dict[str, Any]
 ) -> None:
     body = {"name": "a machine", "scopes": [RESULTS]} | fields
 
     assert (await api.client.post(PATH, json=body, headers=admin.headers)).status_code == 400
+
+
+@pytest.mark.parametrize("status", ["disabled", "erasing"])
+async def test_an_admin_who_is_no_longer_active_creates_no_key_although_a_process_caches_the_account(
+    api: Api, admin: Person, status: str
+) -> None:
+    await api.get(admin, "/me")  # caches the account
+    async with api.sessions() as session:
+        await session.execute(update(UserRow).where(UserRow.id == admin.id).values(status=status))
+        await session.commit()
+
+    refused = await api.client.post(PATH, json={"name": "Reports", "scopes": ["results:read"]}, headers=admin.headers)
+
+    assert (refused.status_code, refused.json()["error_code"]) == (401, "UNAUTHENTICATED_401")
 
 
 async def test_a_replayed_creation_makes_no_second_key_and_shows_none(api: Api, admin: Person) -> None:
@@ -210,6 +225,14 @@ IDS = (
     "delivery",
     "api_key",
 )
+
+
+async def test_a_refusal_names_the_scopes_of_the_key_and_no_role(api: Api, admin: Person) -> None:
+    machine = await Machine.of(api, admin, RESULTS)
+
+    refused = await machine.get("/me")
+
+    assert refused.json()["message"] == "The scopes of this API key do not allow this route"
 
 
 async def test_refusals_of_a_key_are_counted(api: Api, admin: Person) -> None:

@@ -134,7 +134,7 @@ def test_every_operation_under_the_prefix_documents_errors_and_security(document
         for operation in operations.values():
             if path.startswith("/api/v1") and not path.startswith("/api/v1/auth"):
                 assert operation["security"] == [{"bearerAuth": []}, {"oauth2Password": []}], path
-                assert {"401", "500", "503"} <= operation["responses"].keys(), path
+                assert {"401", "403", "500", "503"} <= operation["responses"].keys(), path
             assert operation["tags"], path
             assert operation["summary"], path
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from api.security.passwords import hash_password
 from persistence.tables import AuditLogRow, UserRow
@@ -108,6 +108,19 @@ async def test_an_account_of_another_issuer_has_no_password_to_change(api: Api) 
     person = await api.person()
     refused = await api.client.post(CHANGE, json={"current_password": OLD, "new_password": NEW}, headers=person.headers)
     assert (refused.status_code, refused.json()["error_code"]) == (409, "CONFLICT_409")
+
+
+async def test_a_disabled_user_with_a_remembered_token_is_not_told_that_the_password_is_missing(
+    api: Api, person: Person
+) -> None:
+    assert (await me(api, person.headers["Authorization"].removeprefix("Bearer "))).status_code == 200
+    async with api.sessions() as session:
+        await session.execute(update(UserRow).where(UserRow.id == person.id).values(status="disabled"))
+        await session.commit()
+
+    refused = await api.client.post(CHANGE, json={"current_password": OLD, "new_password": NEW}, headers=person.headers)
+
+    assert (refused.status_code, refused.json()["error_code"]) == (401, "UNAUTHENTICATED_401")
 
 
 async def test_after_a_reset_only_the_password_can_be_changed(api: Api, person: Person) -> None:

@@ -29,6 +29,17 @@ def test_the_app_reads_and_writes_with_the_newest_password(migrated: str) -> Non
         assert app.execute("SELECT current_user, name FROM organizations").fetchall() == [(ROLE, "One")]
 
 
+def test_the_app_reads_and_writes_every_table_but_the_protected_ones(migrated: str) -> None:
+    with psycopg.connect(migrated) as app:
+        found = app.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND NOT ("
+            " has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')"
+            " AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))"
+        ).fetchall()
+
+    assert {name for (name,) in found} == {"alembic_version", "audit_logs"}
+
+
 def test_the_app_may_change_neither_the_schema_nor_its_version(migrated: str) -> None:
     for statement in (
         b"ALTER TABLE organizations ADD extra int",
