@@ -24,7 +24,7 @@ def test_a_working_deployment_passes_from_the_start_to_feedback(deployment: Depl
     walked = run(deployment, "deploy.smoke")
 
     assert (made.returncode, walked.returncode) == (0, 0), made.stderr + walked.stdout + walked.stderr
-    assert walked.stdout.splitlines()[-1] == "feedback: taken"
+    assert walked.stdout.splitlines()[-1] == "feedback: accepted"
     feedback = "SELECT count(*) FROM recommendation_feedback WHERE comments = 'Smoke test'"
     assert deployment.rows(feedback) == [(1,)]
 

@@ -152,7 +152,9 @@ def test_a_lock_that_is_never_free_ends_in_a_message_and_changes_nothing(before_
 
 
 def test_a_statement_that_takes_too_long_ends_in_a_message(before_0009: str) -> None:
-    with pytest.raises(MigrationStopped, match=r"A statement of a migration ran for .* MIGRATION_STATEMENT_TIMEOUT_S"):
+    with pytest.raises(
+        MigrationStopped, match=r"A statement of a migration exceeded its timeout .* MIGRATION_STATEMENT_TIMEOUT_S"
+    ):
         upgrade(settings_of(before_0009), MigrationSettings(statement_timeout_s=0.001))
 
 
