@@ -120,7 +120,7 @@ def test_the_services_of_the_compose_file_take_a_student_from_start_to_feedback(
     smoke = machine.program("api", "python", "-m", "deploy.smoke", **ACCOUNT, API_URL=machine.api_url)
     run_to_end(smoke, timeout_s=STEP_TIMEOUT_S)
 
-    assert smoke.log.read_text(encoding="utf-8").endswith("feedback: taken\n")
+    assert smoke.log.read_text(encoding="utf-8").endswith("feedback: accepted\n")
     assert databases(machine) >= {"microcred", "temporal", "temporal_visibility"}
     assert logged_in(machine) == {"microcred_app"}
     for process in machine.running.values():

@@ -13,7 +13,7 @@ LONG: Final = 20_000
 MOST_GROWTH: Final = 4.5
 """The highest allowed time ratio for a text of four times the length. A quadratic function has a ratio of sixteen."""
 FLOOR_S: Final = 0.25
-"""A long text that takes less time passes. No essay is longer, and below this the ratio measures the processor's caches."""
+"""A long text that takes less time passes. No essay is longer, and below this the ratio measures processor caches."""
 QUADRATIC_GROWTH: Final = 8
 FEW_REPEATS: Final = 2
 REPEATS: Final = 12
