@@ -63,7 +63,7 @@ class RequestUnitOfWork(SqlUnitOfWork):
         return Redeliveries(self._session)
 
     @cached_property
-    def imports(self) -> SqlCatalogImports:
+    def catalog_imports(self) -> SqlCatalogImports:
         return SqlCatalogImports(self._session)
 
     @property
@@ -87,7 +87,7 @@ class RequestUnitOfWork(SqlUnitOfWork):
             case {"delivery_id": delivery_id}:
                 return await self.redeliveries.pending(UUID(delivery_id))
             case {"import_id": import_id}:
-                return await self.imports.view(UUID(import_id))
+                return await self.catalog_imports.view(UUID(import_id))
             case _:
                 return None
 

@@ -151,7 +151,7 @@ async def import_credentials(
         await catalog.runs.start()
 
     async def add(uow: RequestUnitOfWork) -> CommandResult:
-        view = await uow.imports.add(reading, actor_of(principal))
+        view = await uow.catalog_imports.add(reading, actor_of(principal))
         return CommandResult(
             response=ImportResponse.model_validate(view), after_commit=[partial(notify_engine, start, view)]
         )
