@@ -134,7 +134,7 @@ def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, que
         activities=[essays.score_essay],
         identity=worker_identity(essays.model_name or LOCAL_GRADER),
         max_task_queue_activities_per_second=settings.llm_rps,
-        **_options(settings, settings.llm_slots),
+        **_options(settings, settings.llm_slots, settings.llm_grace_s),
     )
 
 
@@ -191,7 +191,7 @@ def _catalog_activities(catalog: CatalogEmbedding) -> Sequence[Callable[..., Awa
     )
 
 
-def _options(settings: WorkerSettings, slots: int) -> _Options:
+def _options(settings: WorkerSettings, slots: int, grace_s: int | None = None) -> _Options:
     return _Options(
         interceptors=[
             LogContextInterceptor(),
@@ -205,6 +205,6 @@ def _options(settings: WorkerSettings, slots: int) -> _Options:
         max_cached_workflows=settings.cached_workflows,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
-        graceful_shutdown_timeout=timedelta(seconds=settings.grace_s),
+        graceful_shutdown_timeout=timedelta(seconds=settings.grace_s if grace_s is None else grace_s),
         deployment_config=settings.deployment,
     )
