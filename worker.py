@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 import structlog
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -174,7 +175,7 @@ def main() -> int:
     configure_logging("worker")
     start_tracing("worker")
     try:
-        asyncio.run(serve(queues, WorkerSettings(), load_models))
+        uvloop.run(serve(queues, WorkerSettings(), load_models))
     finally:
         stop_tracing()
     return 0

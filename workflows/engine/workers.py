@@ -5,7 +5,14 @@ from datetime import timedelta
 from typing import Final, TypedDict
 
 from temporalio.client import Client
-from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+from temporalio.worker import (
+    Interceptor,
+    PollerBehaviorAutoscaling,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkflowRunner,
+)
 
 from activities.adapters.telemetry.metrics import MetricsInterceptor
 from activities.begin_revision import BeginRevision
@@ -79,6 +86,7 @@ class _Options(TypedDict):
     workflow_task_poller_behavior: PollerBehaviorAutoscaling
     activity_task_poller_behavior: PollerBehaviorAutoscaling
     graceful_shutdown_timeout: timedelta
+    workflow_runner: WorkflowRunner
     deployment_config: WorkerDeploymentConfig | None
 
 
@@ -206,5 +214,7 @@ def _options(settings: WorkerSettings, slots: int, grace_s: int | None = None) -
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
         graceful_shutdown_timeout=timedelta(seconds=settings.grace_s if grace_s is None else grace_s),
+        # The sandbox costs a seventh of the worker's CPU time. Tests and replays run the workflows in it.
+        workflow_runner=UnsandboxedWorkflowRunner(),
         deployment_config=settings.deployment,
     )
