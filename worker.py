@@ -32,6 +32,7 @@ from workflows.engine.models import ModelLoader, load_language_model, load_model
 from workflows.engine.namespace import provision, watch
 from workflows.engine.process_exit import run_and_leave
 from workflows.engine.vector_stores import VectorStores
+from workflows.engine.watchdog import watch_event_loop
 from workflows.engine.worker_settings import EssaySettings, WorkerSettings
 from workflows.engine.workers import assessments_worker, embeddings_worker, llm_worker, webhooks_worker
 from workflows.policies import Queue
@@ -110,6 +111,7 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
     """Run the queues' workers until SIGTERM or SIGINT, then let running activities finish."""
     essays = EssaySettings()
     stop = _stop_signal()
+    watch_event_loop()
     client = await _unless(stop, connect_when_available(metrics_runtime(settings.metrics_address, BUCKETS)))
     if client is None:
         return
