@@ -53,12 +53,14 @@ class AttemptHistory:
     completed: int = 0
     last_ended_at: datetime | None = None
 
+    @property
+    def used(self) -> int:
+        return self.in_progress + self.processing + self.completed
+
 
 def attempts_left(policy: AttemptPolicy, history: AttemptHistory) -> int | None:
     """Return how many attempts the student may still start. None: no limit."""
-    if policy.attempts is None:
-        return None
-    return max(0, policy.attempts - history.in_progress - history.processing - history.completed)
+    return None if policy.attempts is None else max(0, policy.attempts - history.used)
 
 
 def next_start(policy: AttemptPolicy, history: AttemptHistory) -> datetime | None:

@@ -105,8 +105,8 @@ class RoleEntry(Entry):
     prerequisites: list[Slug]
     skills: list[SkillEntry]
     reveal: Reveal = Reveal.ALWAYS
-    attempts: Annotated[int, Field(strict=True)] | None = None
-    cool_down_hours: Annotated[int, Field(strict=True)] = 0
+    attempts: int | None = None
+    cool_down_hours: int = 0
 
     def role(self) -> Role:
         return Role(
