@@ -115,6 +115,7 @@ class ItemGrade(Output):
 
 class Reviewer(Output):
     user_id: Id
+    name: str | None = None
     email: str | None = Field(default=None, description="Absent after the reviewer's account was erased")
 
 
@@ -141,8 +142,13 @@ class ReviewRecord(Output):
             levels=dict(entry.levels),
             comment=entry.comment,
             published_revision=entry.published_revision,
-            reviewer=Reviewer(user_id=entry.reviewer_id, email=entry.reviewer_email) if staff else None,
+            reviewer=_reviewer(review) if staff else None,
         )
+
+
+def _reviewer(review: ItemReview) -> Reviewer:
+    entry = review.entry
+    return Reviewer(user_id=entry.reviewer_id, name=entry.reviewer_name, email=entry.reviewer_email)
 
 
 class RevisionRecord(Output):

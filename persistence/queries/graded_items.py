@@ -43,6 +43,7 @@ _REVIEWS: Final = """(
     'created_at', review.created_at,
     'reviewer_id', review.reviewer_id,
     'reviewer_email', CASE WHEN reviewer.status NOT IN ('erasing', 'erased') THEN reviewer.email END,
+    'reviewer_name', reviewer.profile ->> 'name',
     'levels', review.levels,
     'comment', review.comment,
     'published_revision', review.published_revision,
@@ -78,6 +79,7 @@ class ReviewEntry:
     created_at: datetime
     reviewer_id: UUID
     reviewer_email: str | None
+    reviewer_name: str | None
     levels: Mapping[str, str]
     comment: str | None
     published_revision: int | None

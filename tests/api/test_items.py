@@ -240,6 +240,16 @@ async def test_the_owner_sees_a_review_only_with_the_result_that_includes_it(
     assert (before["reviews"], len(after["reviews"])) == ([], 1)
 
 
+async def test_a_reviewer_is_named(api: Api, advisor: Person, submitted: dict[str, Any]) -> None:
+    named = await api.person("advisor", profile={"name": "Ada Example"})
+    await api.publish(submitted["assessment_id"])
+    await review(api, named, submitted, 1)
+
+    item = await read_essay(api, advisor, submitted)
+
+    assert item["reviews"][0]["reviewer"]["name"] == "Ada Example"
+
+
 async def test_an_erased_reviewer_is_named_by_id_only(api: Api, advisor: Person, submitted: dict[str, Any]) -> None:
     gone = await api.person("advisor")
     await api.publish(submitted["assessment_id"])
