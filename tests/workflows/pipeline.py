@@ -67,7 +67,7 @@ class Pipeline:
     @asynccontextmanager
     async def workers(self, database: Database | None = None, *, grace_s: int = 5) -> AsyncIterator[None]:
         database = database or self.database
-        settings = WorkerSettings(grace_s=grace_s)
+        settings = WorkerSettings(grace_s=grace_s, llm_grace_s=grace_s)
         models = Models(embedder=FakeEmbedder(), index=self.index, grader=self.grader, nearest=FakeNearestLearners())
         queues = (Queue.ASSESSMENTS + self.suffix, Queue.EMBEDDINGS + self.suffix, Queue.LLM + self.suffix)
         by_model = self.model is not None
