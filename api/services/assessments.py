@@ -55,7 +55,7 @@ class AssessmentService:
         await self._uow.student_assessments.lock_start(student.id, new.role_id)
         role = await self._startable_role(student.id, new.role_id)
         closed = await self._close_expired_attempt(role)
-        if closed:
+        if role.open_id is not None:  # it was open at the read: this start has closed it, or its student submitted it
             role = await self._startable_role(student.id, new.role_id)
         check_start(role.policy, role.history, role.now)
         assessment, items = await self._uow.student_assessments.open(new, student)

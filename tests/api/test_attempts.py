@@ -9,7 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from persistence.tables import AssessmentRow, AsyncJobRow, RoleRow, WebhookEventRow
 from tests.api.conftest import Api, Person, response_to
@@ -132,6 +132,34 @@ async def test_the_cool_down_of_an_expired_attempt_starts_at_its_expiry(api: Api
     answer = await start(api, learner)
 
     assert datetime.fromisoformat(answer.json()["details"]["from"]) == expiry + timedelta(hours=24)
+
+
+async def test_a_start_that_waits_for_a_submission_does_not_pass_the_cool_down(api: Api, learner: Person) -> None:
+    await set_rules(api, cool_down_hours=24)
+    started = (await start(api, learner)).json()
+    submits = (
+        update(AssessmentRow)
+        .where(AssessmentRow.id == UUID(started["assessment_id"]))
+        .values(status="awaiting_async", submitted_at=datetime.now(UTC))
+    )
+    async with api.sessions() as session:
+        await session.execute(submits)
+        waiting = asyncio.create_task(start(api, learner))
+        await wait_for_a_lock(api)
+        await session.commit()
+
+    assert (await waiting).json()["error_code"] == "RETAKE_NOT_YET"
+
+
+async def wait_for_a_lock(api: Api) -> None:
+    """Wait until a statement in this database waits for a lock of another transaction."""
+    waits = text(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    )
+    async with asyncio.timeout(30), api.sessions() as session:
+        while not await session.scalar(waits):
+            await asyncio.sleep(0.02)
+            await session.rollback()
 
 
 # Roles
