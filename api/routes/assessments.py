@@ -201,6 +201,9 @@ async def read_status(assessment_id: Id, services: ServicesDep, scope: ScopeDep)
         healing=view.healing,
         failure_reason=view.failure_reason,
         stage=await live_stage(services.runs, assessment_id) if waiting else None,
+        needs_review=view.needs_review,
+        score=view.score,
+        skills=view.skills,
     )
 
 

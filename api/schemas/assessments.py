@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from api.schemas.base import Id, Input, Moment, Number, Output
+from api.schemas.results import OverallScore
 from domain.assessments.answers import answer_json, public_rubric
 from domain.assessments.questions import AnswerFormat as DomainFormat
 from domain.assessments.questions import Item
@@ -151,6 +152,14 @@ class Progress(Output):
     total: int
 
 
+class SkillScore(Output):
+    """`score` 0..1 is absent without evidence; `target` is the role's target at the time of the result."""
+
+    skill: str
+    score: float | None = None
+    target: float
+
+
 class AssessmentStatus(Output):
     """The status of an assessment. `stage` is the current step; it is absent if the workflow engine does not answer."""
 
@@ -166,6 +175,11 @@ class AssessmentStatus(Output):
     healing: Literal["none", "due", "final", "stopped"]
     failure_reason: str | None = None
     stage: str | None = None
+    needs_review: bool = Field(description="Whether an essay waits for a reviewer")
+    score: OverallScore | None = Field(
+        default=None, description="The score of the result. Absent without a result and in old results"
+    )
+    skills: list[SkillScore] | None = Field(default=None, description="Absent without a result")
 
 
 class AssessmentSummary(Output):

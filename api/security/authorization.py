@@ -76,6 +76,7 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "read_status": _ORGANIZATION,
     "read_result": _ORGANIZATION,
     "read_scores": _ORGANIZATION,
+    "read_items": _ORGANIZATION,
     "list_revisions": _ORGANIZATION,
     "read_revision": _ORGANIZATION,
     "review_essay": _STAFF,

@@ -8,12 +8,14 @@ from functools import cache
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, bindparam, cast, func, select, text, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, bindparam, cast, func, select, text, true, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence.database_errors import storage_failure
+from persistence.queries.attempts import POLICY_COLUMNS, attempts_by
 from persistence.queries.email_addresses import has_email
+from persistence.queries.graded_items import GradedView, graded_columns
 from persistence.queries.views import (
     AccessScope,
     Account,
@@ -26,6 +28,7 @@ from persistence.queries.views import (
     RoleView,
     StatusView,
 )
+from persistence.queries.visible_results import visible_revision
 from persistence.tables import (
     AssessmentRow,
     CredentialRow,
@@ -90,11 +93,12 @@ class Queries(Reader):
     async def account(self, user_id: UUID) -> Account | None:
         return await self._one(Account, _accounts().where(UserRow.id == user_id))
 
-    async def roles(self) -> list[RoleView]:
-        return await self._all(RoleView, _roles().order_by(RoleRow.name, RoleRow.id))
+    async def roles(self, student_id: UUID | None = None) -> list[RoleView]:
+        """Return the active roles by name, with the attempts of a student."""
+        return await self._all(RoleView, _roles(student_id).order_by(RoleRow.name, RoleRow.id))
 
-    async def role(self, role_id: UUID) -> RoleView | None:
-        return await self._one(RoleView, _roles().where(RoleRow.id == role_id))
+    async def role(self, role_id: UUID, student_id: UUID | None = None) -> RoleView | None:
+        return await self._one(RoleView, _roles(student_id).where(RoleRow.id == role_id))
 
     async def status(self, assessment_id: UUID, viewer: AccessScope) -> StatusView | None:
         return await self._one(
@@ -119,12 +123,24 @@ class Queries(Reader):
         wanted = {"assessment_id": assessment_id, "revision": revision, **asdict(viewer)}
         return await self._one(PublishedView, statement, wanted)
 
+    async def graded_items(self, assessment_id: UUID, viewer: AccessScope) -> GradedView | None:
+        """Return the visible result with the history of its items."""
+        own = viewer.user_id is not None
+        wanted = {"assessment_id": assessment_id, **asdict(viewer)}
+        return await self._one(
+            GradedView, _published(own=own, current=True).add_columns(*graded_columns(own=own)), wanted
+        )
+
     async def revisions(self, assessment_id: UUID, viewer: AccessScope) -> list[RevisionView]:
         """Return the revisions, oldest first; an empty list if the assessment does not exist."""
         statement = (
             select(ResultRevisionRow.revision, ResultRevisionRow.created_at.label("published_at"))
             .join(AssessmentRow, AssessmentRow.id == ResultRevisionRow.assessment_id)
-            .where(AssessmentRow.id == assessment_id, *seen_by(viewer))
+            .where(
+                AssessmentRow.id == assessment_id,
+                ResultRevisionRow.revision <= visible_revision(own=viewer.user_id is not None),
+                *seen_by(viewer),
+            )
             .order_by(ResultRevisionRow.revision)
         )
         return await self._all(RevisionView, statement)
@@ -169,28 +185,45 @@ class Queries(Reader):
 def _status(*, own: bool) -> Selected:
     responses = select(func.count()).where(ResponseRow.assessment_id == AssessmentRow.id)
     snapshots = select(func.count()).where(QuestionSnapshotRow.assessment_id == AssessmentRow.id)
-    return select(
-        *_assessment_columns(),
-        responses.scalar_subquery().label("answered"),
-        snapshots.scalar_subquery().label("total"),
+    return _with_revision(
+        select(
+            *_assessment_columns(),
+            responses.scalar_subquery().label("answered"),
+            snapshots.scalar_subquery().label("total"),
+            ResultRevisionRow.document["score"].label("score"),
+            ResultRevisionRow.document["skills"].label("skills"),
+        ),
+        ResultRevisionRow.revision == visible_revision(own=own),
     ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
 
 
 @cache
 def _published(*, own: bool, current: bool) -> Selected:
-    wanted = AssessmentRow.revision if current else bindparam("revision", type_=Integer)
-    return (
+    visible = visible_revision(own=own)
+    wanted = ResultRevisionRow.revision == (visible if current else bindparam("revision", type_=Integer))
+    statement = _with_revision(
         select(
             AssessmentRow.status,
             AssessmentRow.failure_reason,
-            AssessmentRow.revision,
+            visible.label("revision"),
             cast(ResultRevisionRow.document, Text).label("document"),
-        )
-        .outerjoin(
-            ResultRevisionRow,
-            (ResultRevisionRow.assessment_id == AssessmentRow.id) & (ResultRevisionRow.revision == wanted),
-        )
-        .where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+        ),
+        wanted & (ResultRevisionRow.revision <= visible),
+    ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+    if not own:
+        return statement
+    attempts = attempts_by(AssessmentRow.user_id, AssessmentRow.role_id)
+    return (
+        statement.add_columns(*POLICY_COLUMNS, *attempts.c)
+        .join(RoleRow, RoleRow.id == AssessmentRow.role_id)
+        .join(attempts, true())
+    )
+
+
+def _with_revision(statement: Selected, revision: ColumnElement[bool]) -> Selected:
+    """Join the revision of each assessment's result that fulfils the condition, if there is one."""
+    return statement.select_from(AssessmentRow).outerjoin(
+        ResultRevisionRow, (ResultRevisionRow.assessment_id == AssessmentRow.id) & revision
     )
 
 
@@ -220,15 +253,21 @@ def _accounts() -> Selected:
     ).where(UserRow.status == "active")
 
 
-def _roles() -> Selected:
-    return select(
+def _roles(student_id: UUID | None) -> Selected:
+    roles = select(
         RoleRow.id,
         RoleRow.key,
         RoleRow.name,
         RoleRow.description,
         RoleRow.skills_profile.label("skills"),
         RoleRow.prerequisites,
+        *POLICY_COLUMNS,
+        func.clock_timestamp().label("now"),
     ).where(RoleRow.active)
+    if student_id is None:
+        return roles
+    attempts = attempts_by(student_id, RoleRow.id)
+    return roles.add_columns(*attempts.c).select_from(RoleRow).join(attempts, true())
 
 
 def _assessment_columns() -> tuple[ColumnElement[Any], ...]:

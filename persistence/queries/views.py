@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.assessments.lifecycle import Assessment
+from persistence.queries.attempts import AttemptView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +60,20 @@ class AssessmentView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView(AssessmentView):
+    """`score` and `skills` are those of the visible result. Both are None without one; old results lack `score`."""
+
     answered: int
     total: int
+    score: Any
+    skills: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedView:
-    """`document` is the published result as JSON text; None if there is no result yet."""
+class PublishedView(AttemptView):
+    """`document` is the visible result as JSON text; None if there is no result yet.
+
+    If the viewer is the student, the fields of AttemptView say whether the student may see the right answers.
+    """
 
     status: str
     failure_reason: str | None
@@ -80,8 +88,8 @@ class RevisionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoleView:
-    """`skills` is a list of {skill, description, target, importance}."""
+class RoleView(AttemptView):
+    """`skills` is a list of {skill, description, target, importance}; `now` is the database's clock."""
 
     id: UUID
     key: str
@@ -89,6 +97,7 @@ class RoleView:
     description: str
     skills: Any
     prerequisites: list[UUID]
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,6 +137,7 @@ WALKS = {
     "read_status": Walk("GET", "/api/v1/assessments/{completed}", SEEN),
     "read_result": Walk("GET", "/api/v1/assessments/{completed}/result", SEEN),
     "read_scores": Walk("GET", "/api/v1/assessments/{completed}/scores", SEEN),
+    "read_items": Walk("GET", "/api/v1/assessments/{completed}/items", SEEN),
     "list_revisions": Walk("GET", "/api/v1/assessments/{completed}/revisions", SEEN),
     "read_revision": Walk("GET", "/api/v1/assessments/{completed}/revisions/1", SEEN),
     "review_essay": Walk(
