@@ -52,10 +52,12 @@ class AssessmentRuns(Protocol):
 
 
 class LiveRuns(Protocol):
-    """The live runs of assessments and deliveries."""
+    """The live runs of assessments, appeals and deliveries."""
 
-    async def stop(self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery]) -> None:
-        """Cancel every run of these assessments and deliveries, and wait until all have ended.
+    async def stop(
+        self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery], appeal_ids: Sequence[UUID] = ()
+    ) -> None:
+        """Cancel every run of these assessments, appeals and deliveries, and wait until all have ended.
 
         A run that does not end after its cancellation is terminated.
 
