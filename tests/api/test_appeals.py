@@ -545,6 +545,15 @@ async def test_an_appeal_shows_its_reminder(
     assert (document["reminded_at"], document["overdue_at"]) == ("2026-03-02T09:14:05Z",) * 2
 
 
+async def test_an_export_has_a_students_appeals(api: Api, appeal_id: str, learner: Person, advisor: Person) -> None:
+    await answered(api, advisor, appeal_id, REJECTION)
+
+    document = (await api.get(await api.person("admin"), f"/users/{learner.id}/export")).json()
+
+    assert [(each["id"], each["reason"]) for each in document["appeals"]] == [(appeal_id, REASON)]
+    assert "appeal.rejected" in [each["action"] for each in document["audit_logs"]]
+
+
 # Events
 
 
