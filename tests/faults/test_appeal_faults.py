@@ -11,7 +11,7 @@ from tests.faults.injection import Gate, Moment
 from tests.support.deployment import ADVISOR, Deployment, Json, eventually, frozen
 from tests.support.student_client import MARKER, Attempt
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 ANSWERING: Final = Moment("answering", "UPDATE", "appeals", "OLD.state = 'open' AND NEW.state <> 'open'")
 REASON: Final = f"{MARKER}: my second sentence names the check."
