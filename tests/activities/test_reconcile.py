@@ -281,7 +281,7 @@ async def test_an_open_appeal_without_a_live_run_is_started(
 async def test_a_closed_appeal_is_signalled_until_its_run_has_ended(
     session: AsyncSession, reconcile: Reconcile, appeal_runs: RecordingAppeals
 ) -> None:
-    closed = {"state": "withdrawn", "closed_at": MINUTE_AGO}
+    closed: dict[str, Any] = {"state": "withdrawn", "closed_at": MINUTE_AGO}
     unended = await an_appeal(session, **closed)
     await an_appeal(session, **closed, run_ended_at=MINUTE_AGO)
     await appeal_runs.start(unended)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 from temporalio.api.enums.v1 import EventType
@@ -221,7 +221,7 @@ async def waits(handle: Handle) -> bool:
 
 async def test_an_appeal_that_does_not_exist_fails_the_run(desk: Desk) -> None:
     appeal = await desk.appeal()
-    await desk.session.execute(AppealRow.__table__.delete())
+    await desk.session.execute(delete(AppealRow))
     async with desk.worker():
         handle = await desk.start(appeal)
 
