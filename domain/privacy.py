@@ -102,7 +102,7 @@ class Erasures(Protocol):
         ...
 
     async def appeals(self, assessment_ids: Sequence[UUID]) -> tuple[UUID, ...]:
-        """Return the ids of appeals of these assessments whose run has not ended."""
+        """Return the ids of the appeals of these assessments."""
         ...
 
     async def forget_assessments(self, assessment_ids: Sequence[UUID]) -> None:

@@ -66,6 +66,14 @@ class LiveRuns(Protocol):
         """
         ...
 
+    async def delete(self, assessment_ids: Sequence[UUID], appeal_ids: Sequence[UUID] = ()) -> int:
+        """Delete the runs of these assessments and appeals with their histories, also earlier ones; return the number.
+
+        Raises:
+            ExternalServiceError: the engine did not accept a call in time.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobKey:

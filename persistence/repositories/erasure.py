@@ -40,7 +40,7 @@ FROM webhook_deliveries AS delivery JOIN webhook_events AS event ON event.id = d
 WHERE event.assessment_id = ANY(:ids) AND delivery.status = 'pending'
 """)
 
-_APPEALS: Final = text("SELECT id FROM appeals WHERE assessment_id = ANY(:ids) AND run_ended_at IS NULL")
+_APPEALS: Final = text("SELECT id FROM appeals WHERE assessment_id = ANY(:ids)")
 
 # Ends open assessments and stops healing, with the audit row of each transition.
 _END: Final = text("""
