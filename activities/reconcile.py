@@ -8,6 +8,7 @@ from uuid import UUID
 
 from temporalio import activity
 
+from domain.appeals import Appeal, AppealRuns, AppealState
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.ports import AssessmentRuns
 from domain.database import Database, Repositories
@@ -21,17 +22,18 @@ AT_ONCE = 8
 UNCLAIMED_AFTER_S = 15.0
 UNDELIVERED_AFTER_S = 15.0
 UNEMBEDDED_AFTER_S = 15.0
+UNFOLLOWED_AFTER_S = 15.0
 STALE_AFTER_S = 3600.0
 SEALED_AT_ONCE = 1000
 
-Subject = TypeVar("Subject", Assessment, Delivery, Erasure)
+Subject = TypeVar("Subject", Appeal, Assessment, Delivery, Erasure)
 
 Page = Callable[[Repositories, UUID | None], Awaitable[tuple[Subject, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """The number of workflows started or signalled: for assessments by cause, for deliveries, erasures and imports.
+    """The number of workflows started or signalled: for assessments by cause, then by kind.
 
     `stale_jobs` counts the jobs that were closed. Sealed audit entries are not counted, because sealing is routine.
     """
@@ -44,23 +46,27 @@ class Reconciled:
     deliveries: int = 0
     erasures: int = 0
     imports: int = 0
+    appeals: int = 0
     stale_jobs: int
 
 
 class Reconcile:
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the workflow engine's ports
         self,
         database: Database,
         runs: AssessmentRuns,
         delivery_runs: DeliveryRuns,
         erasure_runs: ErasureRuns,
         catalog_runs: CatalogRuns,
+        *,
+        appeal_runs: AppealRuns,
     ) -> None:
         self._database = database
         self._runs = runs
         self._delivery_runs = delivery_runs
         self._erasure_runs = erasure_runs
         self._catalog_runs = catalog_runs
+        self._appeal_runs = appeal_runs
 
     @activity.defn
     async def reconcile(self) -> Reconciled:
@@ -86,6 +92,7 @@ class Reconcile:
             deliveries=await tried(self._sweep(_undelivered, self._deliver_dead)),
             erasures=await tried(self._sweep(_erasing, self._erase_dead)),
             imports=await tried(self._embed_imports()),
+            appeals=await tried(self._sweep(_unended, self._follow_appeals)),
             stale_jobs=await tried(self._close_stale()),
         )
         await tried(self._seal())
@@ -129,6 +136,15 @@ class Reconcile:
     async def _erase_dead(self, page: tuple[Erasure, ...]) -> int:
         live = await self._erasure_runs.live(page)
         return await self._each(tuple(each for each in page if each.id not in live), self._erasure_runs.start)
+
+    async def _follow_appeals(self, page: tuple[Appeal, ...]) -> int:
+        """Start the runs of open appeals that have none. Signal with start for every closed one."""
+        live = await self._appeal_runs.live(page)
+        due = tuple(each for each in page if each.state is not AppealState.OPEN or each.id not in live)
+        return await self._each(due, self._follow_appeal)
+
+    async def _follow_appeal(self, appeal: Appeal) -> None:
+        await (self._appeal_runs.start if appeal.state is AppealState.OPEN else self._appeal_runs.closed)(appeal)
 
     async def _ensure_run(self, assessment: Assessment) -> None:
         await (self._runs.submit if assessment.claimed_at else self._runs.start)(assessment)
@@ -195,3 +211,7 @@ def _undelivered(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Deliv
 
 def _erasing(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Erasure, ...]]:
     return uow.erasures.unfinished(after=after, limit=PAGE)
+
+
+def _unended(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Appeal, ...]]:
+    return uow.appeals.unended(older_than_s=UNFOLLOWED_AFTER_S, after=after, limit=PAGE)

@@ -15,7 +15,7 @@ from starlette.types import Lifespan
 from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api import documentation_pages, errors, openapi
-from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
+from api.dependencies import AppealServices, CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
 from api.middleware import method_not_allowed
 from api.middleware.canonical_path import CanonicalPath
 from api.middleware.concurrency_limit import ConcurrencyLimit
@@ -25,6 +25,7 @@ from api.middleware.response_headers import HttpSettings, ResponseHeaders, allow
 from api.readiness import Readiness
 from api.routes import (
     api_keys,
+    appeals,
     assessments,
     auth,
     catalog,
@@ -52,6 +53,7 @@ from api.workflow_engine import Runs
 from domain.webhooks.deliveries import check_url
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.encryption import EncryptionSettings, SecretCipher
+from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
@@ -61,6 +63,7 @@ from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.repositories.export import Exports
 from persistence.request_database import RequestDatabase
+from workflows.engine.appeal_runs import TemporalAppealRuns
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
 from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.catalog_searches import TemporalCatalogSearches
@@ -128,6 +131,7 @@ def assemble(  # noqa: PLR0913  # the parts
     database: RequestDatabase,
     runs: Runs,
     *,
+    appeal_services: AppealServices,
     partners: WebhookServices,
     people: PeopleServices,
     catalog: CatalogServices,
@@ -152,6 +156,7 @@ def assemble(  # noqa: PLR0913  # the parts
         queries=queries,
         database=database,
         runs=runs,
+        appeals=appeal_services,
         webhooks=partners,
         people=people,
         catalog=catalog,
@@ -186,6 +191,7 @@ async def _lifespan(
         Queries(engine),
         RequestDatabase(engine, cipher),
         TemporalAssessmentRuns(client),
+        appeal_services=AppealServices(queries=AppealQueries(engine), runs=TemporalAppealRuns(client)),
         partners=partners,
         people=PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine)),
         catalog=CatalogServices(
@@ -227,6 +233,8 @@ def _api_routers() -> tuple[APIRouter, ...]:
         results.results,
         items.items,
         reviews.reviews,
+        appeals.assessment_appeals,
+        appeals.appeals,
         recommendations.recommendations,
         catalog.credentials,
         catalog.searches,

@@ -15,9 +15,11 @@ from api.security.principals import Principals
 from api.security.tokens import Principal, Tokens
 from api.settings import ApiSettings
 from api.workflow_engine import Runs
+from domain.appeals import AppealRuns
 from domain.privacy import ErasureRuns
 from domain.recommending.ports import CatalogRuns, CatalogSearches
 from domain.webhooks.ports import DeliveryRuns
+from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
@@ -29,6 +31,14 @@ from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.repositories.export import Exports
 from persistence.request_database import RequestDatabase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppealServices:
+    """Dependencies of the routes of appeals."""
+
+    queries: AppealQueries
+    runs: AppealRuns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +88,7 @@ class Services:
     queries: Queries
     database: RequestDatabase
     runs: Runs
+    appeals: AppealServices
     webhooks: WebhookServices
     people: PeopleServices
     catalog: CatalogServices

@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.organizations import Organizations
@@ -25,6 +26,9 @@ class Repositories(Protocol):
 
     @property
     def reviews(self) -> Reviews: ...
+
+    @property
+    def appeals(self) -> Appeals: ...
 
     @property
     def catalog(self) -> Catalog: ...

@@ -6,6 +6,7 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.privacy import AuditTrail, Erasures, Retention
@@ -14,6 +15,7 @@ from domain.webhooks.ports import Deliveries
 from persistence.audit_seal import SqlAuditTrail
 from persistence.content.catalog_import import SqlCatalogImports
 from persistence.database_errors import storage_failure
+from persistence.repositories.appeals import SqlAppeals
 from persistence.repositories.assessments import SqlAssessments
 from persistence.repositories.catalog import SqlCatalog
 from persistence.repositories.deliveries import SqlDeliveries
@@ -54,6 +56,10 @@ class SqlUnitOfWork:
     @cached_property
     def reviews(self) -> Reviews:
         return SqlReviews(self._session)
+
+    @cached_property
+    def appeals(self) -> Appeals:
+        return SqlAppeals(self._session)
 
     @cached_property
     def catalog(self) -> Catalog:

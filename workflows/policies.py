@@ -145,6 +145,7 @@ POLICIES: Final = {
     ),
     "begin_revision": _DATABASE,
     "end_healing": _DATABASE,
+    "follow_appeal": _DATABASE,
     "score_essays_locally": _MODEL,
     "retrieve_evidence": _MODEL,
     "blend_recommendations": _MODEL,
@@ -181,6 +182,7 @@ VERSIONING: Final = {
     "AssessmentWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "RevisionWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "WebhookDeliveryWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    "AppealWorkflow": VersioningBehavior.AUTO_UPGRADE,
     # These end within minutes.
     "CatalogEmbeddingWorkflow": VersioningBehavior.PINNED,
     "CatalogSearchWorkflow": VersioningBehavior.PINNED,

@@ -92,6 +92,9 @@ class AssessmentQuery(QueryInput):
     user_id: Id | None = None
     degraded: Annotated[bool | None, BeforeValidator(boolean)] = None
     needs_review: Annotated[bool | None, BeforeValidator(boolean)] = None
+    appealed: Annotated[bool | None, BeforeValidator(boolean)] = Field(
+        default=None, description="Whether an appeal of the assessment is open"
+    )
     since: Moment | None = Field(default=None, description="Started at this time or later")
     cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)

@@ -52,10 +52,12 @@ class AssessmentRuns(Protocol):
 
 
 class LiveRuns(Protocol):
-    """The live runs of assessments and deliveries."""
+    """The live runs of assessments, appeals and deliveries."""
 
-    async def stop(self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery]) -> None:
-        """Cancel every run of these assessments and deliveries, and wait until all have ended.
+    async def stop(
+        self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery], appeal_ids: Sequence[UUID] = ()
+    ) -> None:
+        """Cancel every run of these assessments, appeals and deliveries, and wait until all have ended.
 
         A run that does not end after its cancellation is terminated.
 
@@ -64,8 +66,8 @@ class LiveRuns(Protocol):
         """
         ...
 
-    async def delete(self, assessment_ids: Sequence[UUID]) -> int:
-        """Delete the runs of these assessments with their histories, also earlier runs; return their number.
+    async def delete(self, assessment_ids: Sequence[UUID], appeal_ids: Sequence[UUID] = ()) -> int:
+        """Delete the runs of these assessments and appeals with their histories, also earlier ones; return the number.
 
         Raises:
             ExternalServiceError: the engine did not accept a call in time.

@@ -8,7 +8,22 @@ from functools import cache
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, bindparam, cast, func, select, text, true, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    exists,
+    func,
+    not_,
+    select,
+    text,
+    true,
+    tuple_,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -30,6 +45,7 @@ from persistence.queries.views import (
 )
 from persistence.queries.visible_results import visible_revision
 from persistence.tables import (
+    AppealRow,
     AssessmentRow,
     CredentialRow,
     EmbeddingArtifactRow,
@@ -305,6 +321,9 @@ def _seen_by_parameters(*, own: bool) -> tuple[ColumnElement[bool], ...]:
     return _seen(bindparam("organization_id"), bindparam("user_id") if own else None)
 
 
+_HAS_OPEN_APPEAL = exists().where(AppealRow.assessment_id == AssessmentRow.id, AppealRow.state == "open")
+
+
 def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
     row = AssessmentRow
     equal = {
@@ -315,6 +334,8 @@ def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
         row.needs_review: found.needs_review,
     }
     conditions = [column == value for column, value in equal.items() if value is not None]
+    if found.appealed is not None:
+        conditions.append(_HAS_OPEN_APPEAL if found.appealed else not_(_HAS_OPEN_APPEAL))
     if found.since is not None:
         conditions.append(row.created_at >= found.since)
     if found.after is not None:

@@ -129,13 +129,17 @@ class CredentialView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentFilter:
-    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row."""
+    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row.
+
+    `appealed`: whether the assessment has an open appeal.
+    """
 
     status: str | None = None
     role_id: UUID | None = None
     user_id: UUID | None = None
     degraded: bool | None = None
     needs_review: bool | None = None
+    appealed: bool | None = None
     since: datetime | None = None
     after: tuple[datetime, UUID] | None = None
 

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from sqlalchemy import any_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.appeals import Appeal
 from domain.assessments.lifecycle import Assessment
 from domain.ids import derived_id
 from domain.webhooks.deliveries import Delivery
@@ -37,6 +38,8 @@ class EventType(StrEnum):
     COMPLETED = "assessment.completed"
     FAILED = "assessment.failed"
     UPDATED = "assessment.updated"
+    APPEAL_OPENED = "appeal.opened"
+    APPEAL_ANSWERED = "appeal.answered"
     TEST = "webhook.test"
 
 
@@ -49,12 +52,32 @@ async def event_rows(
     session: AsyncSession, event_type: EventType, assessment: Assessment, now: datetime, data: Mapping[str, Any]
 ) -> Rows:
     """Return the rows of an event about an assessment after its transition."""
+    return await _rows(session, event_id(event_type, assessment), event_type, assessment, now, data)
+
+
+async def appeal_event_rows(
+    session: AsyncSession, event_type: EventType, assessment: Assessment, appeal: Appeal, now: datetime
+) -> Rows:
+    """Return the rows of an event about an appeal. Each appeal has one event of each type."""
+    own_id = derived_id("event", event_type, appeal.id)
+    data = {"appeal_id": appeal.id, "question_id": appeal.question_id, "appeal_state": appeal.state}
+    return await _rows(session, own_id, event_type, assessment, now, data)
+
+
+async def _rows(  # noqa: PLR0913, PLR0917  # the parts of an event
+    session: AsyncSession,
+    own_id: UUID,
+    event_type: EventType,
+    assessment: Assessment,
+    now: datetime,
+    data: Mapping[str, Any],
+) -> Rows:
     found = await session.execute(
         _SUBSCRIBED, {"organization_id": assessment.organization_id, "event_type": event_type.value}
     )
     endpoints = found.scalars().all()
     event = _event(
-        event_id(event_type, assessment),
+        own_id,
         assessment.organization_id,
         event_type,
         now,

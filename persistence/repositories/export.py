@@ -22,6 +22,7 @@ from persistence.repositories import audit
 from persistence.repositories.people import locked_person
 from persistence.repositories.result_document import without_answers
 from persistence.tables import (
+    AppealRow,
     AssessmentRow,
     AsyncJobRow,
     AuditLogRow,
@@ -81,6 +82,7 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     RuleScoreRow: PersonalData(_ASSESSED),
     EssayScoreRow: PersonalData(_ASSESSED),
     EssayReviewRow: PersonalData(f"{_ASSESSED} OR reviewer_id = :user_id"),
+    AppealRow: PersonalData("user_id = :user_id OR answered_by = :user_id"),
     ResultRevisionRow: PersonalData(_ASSESSED),
     RecommendationRow: PersonalData(_ASSESSED),
     RecommendationItemRow: PersonalData(_RECOMMENDED),
@@ -94,6 +96,7 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     AuditLogRow: PersonalData(
         "actor_id = :user_id OR resource_id = :user_id"
         " OR resource_type = 'assessment' AND resource_id IN (SELECT id FROM assessments WHERE user_id = :user_id)"
+        " OR resource_type = 'appeal' AND resource_id IN (SELECT id FROM appeals WHERE user_id = :user_id)"
     ),
 }
 """Every table that refers to a user through its foreign keys, and the audit trail, which has no foreign keys."""

@@ -1,5 +1,6 @@
 """All tables, one declarative row class each. Rows have foreign keys only; queries state their joins."""
 
+from persistence.tables.appeals import AppealRow
 from persistence.tables.assessments import AssessmentRow, AsyncJobRow, QuestionSnapshotRow, ResponseRow
 from persistence.tables.base import Base
 from persistence.tables.catalog import (
@@ -34,6 +35,7 @@ from persistence.tables.webhooks import (
 
 __all__ = [
     "ApiKeyRow",
+    "AppealRow",
     "AssessmentRow",
     "AsyncJobRow",
     "AuditLogRow",

@@ -26,8 +26,15 @@ from persistence.tables import (
     UserRow,
 )
 from tests.activities.builders import MINUTE_AGO, job_row
+from tests.support.appeals import an_appeal
 from tests.support.builders import ROLE_ID, a_user, an_assessment, an_organization
-from tests.support.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns
+from tests.support.fakes import (
+    RecordingAppeals,
+    RecordingCatalogRuns,
+    RecordingDeliveries,
+    RecordingErasures,
+    RecordingRuns,
+)
 from tests.support.partners import a_delivery, an_endpoint
 
 NOTHING = Reconciled(submitted=0, resumed=0, expired=0, stale_jobs=0)
@@ -67,14 +74,20 @@ def catalog_runs() -> RecordingCatalogRuns:
 
 
 @pytest.fixture
-def reconcile(
+def appeal_runs() -> RecordingAppeals:
+    return RecordingAppeals()
+
+
+@pytest.fixture
+def reconcile(  # noqa: PLR0917  # a fixture for each port
     database: Database,
     runs: PagedRuns,
     deliveries: RecordingDeliveries,
     erasures: RecordingErasures,
     catalog_runs: RecordingCatalogRuns,
+    appeal_runs: RecordingAppeals,
 ) -> Reconcile:
-    return Reconcile(database, runs, deliveries, erasures, catalog_runs)
+    return Reconcile(database, runs, deliveries, erasures, catalog_runs, appeal_runs=appeal_runs)
 
 
 async def sweep(reconcile: Reconcile) -> Reconciled:
@@ -251,6 +264,69 @@ async def test_a_delivery_without_a_live_run_is_started(
     assert (await sweep(reconcile)).deliveries == 1
 
     assert deliveries.started == [alive, dead]
+
+
+async def test_an_open_appeal_without_a_live_run_is_started(
+    session: AsyncSession, reconcile: Reconcile, appeal_runs: RecordingAppeals
+) -> None:
+    alive, dead = [await an_appeal(session) for _ in range(2)]
+    await an_appeal(session, created_at=datetime.now(UTC))  # left to its request
+    await appeal_runs.start(alive)
+
+    assert (await sweep(reconcile)).appeals == 1
+
+    assert appeal_runs.started == [alive.id, dead.id]
+
+
+async def test_a_closed_appeal_is_signalled_until_its_run_has_ended(
+    session: AsyncSession, reconcile: Reconcile, appeal_runs: RecordingAppeals
+) -> None:
+    closed: dict[str, Any] = {"state": "withdrawn", "closed_at": MINUTE_AGO}
+    unended = await an_appeal(session, **closed)
+    await an_appeal(session, **closed, run_ended_at=MINUTE_AGO)
+    await appeal_runs.start(unended)
+
+    assert (await sweep(reconcile)).appeals == 1
+
+    assert appeal_runs.ended == [unended.id]
+
+
+WEEK_OLD: dict[str, Any] = {"created_at": datetime.now(UTC) - timedelta(days=6)}
+
+
+@pytest.mark.parametrize(
+    ("columns", "started"),
+    [
+        ({"reminded_at": MINUTE_AGO}, 0),
+        ({}, 1),
+        ({"reminded_at": MINUTE_AGO, "answer_due_at": MINUTE_AGO - timedelta(minutes=1)}, 1),
+        ({"reminded_at": MINUTE_AGO, "overdue_at": MINUTE_AGO, "answer_due_at": MINUTE_AGO - timedelta(minutes=1)}, 0),
+    ],
+    ids=["waits", "late reminder", "late overdue mark", "overdue"],
+)
+async def test_an_older_appeal_is_only_looked_at_when_a_mark_is_late(
+    session: AsyncSession,
+    reconcile: Reconcile,
+    appeal_runs: RecordingAppeals,
+    columns: dict[str, Any],
+    started: int,
+) -> None:
+    await an_appeal(session, **WEEK_OLD, **columns)
+
+    assert (await sweep(reconcile)).appeals == started
+
+    assert len(appeal_runs.started) == started
+
+
+async def test_an_appeal_of_a_person_who_is_being_erased_is_left_alone(
+    session: AsyncSession, reconcile: Reconcile, appeal_runs: RecordingAppeals
+) -> None:
+    appeal = await an_appeal(session)
+    await session.execute(update(UserRow).where(UserRow.id == appeal.user_id).values(status="erasing"))
+
+    assert (await sweep(reconcile)).appeals == 0
+
+    assert appeal_runs.started == []
 
 
 async def test_an_erasure_without_a_live_run_is_started(

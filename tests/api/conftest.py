@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
+from api.dependencies import AppealServices, CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
 from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
@@ -25,6 +25,7 @@ from domain.assessments.results import Publication
 from domain.webhooks.deliveries import check_url
 from persistence.database import create_engine
 from persistence.encryption import DEVELOPMENT_KEY, SecretCipher
+from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
@@ -40,6 +41,7 @@ from tests.support import answers
 from tests.support.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
 from tests.support.databases import Databases, settings_of
 from tests.support.fakes import (
+    RecordingAppeals,
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
@@ -157,6 +159,12 @@ def question_of(started: dict[str, Any], kind: str) -> dict[str, Any]:
     return next(question for question in questions if question["answer_format"]["kind"] == kind)
 
 
+def essay_of(started: dict[str, Any], place: int) -> str:
+    """Return the question id of an essay, counted from 0."""
+    essays = [each for each in started["questions"] if each["answer_format"]["kind"] == "text"]
+    return str(essays[place]["question_id"])
+
+
 def levels_of(question: dict[str, Any], place: int = 0) -> dict[str, str]:
     """Return a level for each criterion of an essay; by default the lowest."""
     return {criterion["key"]: criterion["levels"][place]["name"] for criterion in question["rubric"]["criteria"]}
@@ -187,6 +195,11 @@ def all_deliveries() -> RecordingDeliveries:
 
 
 @pytest.fixture(scope="session")
+def all_appeals() -> RecordingAppeals:
+    return RecordingAppeals()
+
+
+@pytest.fixture(scope="session")
 def all_erasures() -> RecordingErasures:
     return RecordingErasures()
 
@@ -198,6 +211,10 @@ def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> WebhookServices:
         runs=runs,
         check_url=partial(check_url, loopback=False, own_hosts={"api.example.org"}),
     )
+
+
+def appeals(engine: AsyncEngine, runs: RecordingAppeals) -> AppealServices:
+    return AppealServices(queries=AppealQueries(engine), runs=runs)
 
 
 def people(engine: AsyncEngine) -> PeopleServices:
@@ -225,6 +242,7 @@ def app(
     api_engine: AsyncEngine,
     all_runs: RecordingRuns,
     all_deliveries: RecordingDeliveries,
+    all_appeals: RecordingAppeals,
     all_erasures: RecordingErasures,
 ) -> Iterator[FastAPI]:
     app = build(limits=UNLIMITED)
@@ -234,6 +252,7 @@ def app(
         Queries(api_engine),
         RequestDatabase(api_engine, CIPHER),
         all_runs,
+        appeal_services=appeals(api_engine, all_appeals),
         partners=webhooks(api_engine, all_deliveries),
         people=people(api_engine),
         catalog=catalog(api_engine),
@@ -272,6 +291,14 @@ def delivery_runs(all_deliveries: RecordingDeliveries) -> Iterator[RecordingDeli
     all_deliveries.__init__()  # type: ignore[misc]  # the app holds this very object
     yield all_deliveries
     all_deliveries.__init__()  # type: ignore[misc]
+
+
+@pytest.fixture
+def appeal_runs(all_appeals: RecordingAppeals) -> Iterator[RecordingAppeals]:
+    """The recorded calls to the engine of appeals, as `runs` for assessments."""
+    all_appeals.__init__()  # type: ignore[misc]  # the app holds this very object
+    yield all_appeals
+    all_appeals.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.middleware.routing import router
 from api.security.authorization import ROUTE_PERMISSIONS, CallerRole
-from tests.api.conftest import Api, Person, levels_of, question_of, response_to
+from tests.api.conftest import Api, Person, essay_of, levels_of, question_of, response_to
 from tests.support.builders import ROLE_ID
 
 EVERYBODY = ("nobody", "owner", "other", "advisor", "admin", "far_student", "far_advisor", "far_admin", "platform")
@@ -46,6 +46,7 @@ REFUSED = (401,) * 9
 #             no_token owner other advisor admin far_student far_advisor far_admin platform
 SEEN = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 OWNER = (401, 200, 404, 403, 403, 404, 403, 403, 403)
+OPENER = (401, 201, 404, 403, 403, 404, 403, 403, 403)
 STUDENTS = (401, 409, 201, 403, 403, 201, 403, 403, 403)
 REVIEWERS = (401, 201, 404, 201, 403, 404, 404, 403, 403)
 ORGANIZATION = (401, *(200,) * 7, 403)
@@ -147,6 +148,23 @@ WALKS = {
         body=lambda ids: {"levels": levels_of(question_of(ids.started, "text"))},
     ),
     # Nothing is degraded or failed, so permitted callers get a conflict with the state.
+    "open_appeal": Walk(
+        "POST",
+        "/api/v1/assessments/{completed}/appeals",
+        OPENER,
+        body=lambda ids: {"question_id": question_of(ids.started, "text")["question_id"], "reason": "It is right."},
+    ),
+    "list_assessment_appeals": Walk("GET", "/api/v1/assessments/{completed}/appeals", SEEN),
+    "list_appeals": Walk("GET", "/api/v1/appeals", ORGANIZATION),
+    "read_appeal": Walk("GET", "/api/v1/appeals/{appeal}", SEEN),
+    # The first permitted caller answers; later ones get a conflict.
+    "answer_appeal": Walk(
+        "POST",
+        "/api/v1/appeals/{appeal}/answer",
+        (401, 403, 403, 200, 409, 403, 404, 404, 403),
+        body=lambda _: {"outcome": "rejected", "message": "The grade fits the rubric."},
+    ),
+    "withdraw_appeal": Walk("POST", "/api/v1/appeals/{appeal}/withdrawal", OWNER),
     "retry_healing": Walk(
         "POST", "/api/v1/assessments/{completed}/retry", (401, 403, 403, 409, 409, 403, 404, 404, 403)
     ),
@@ -267,7 +285,19 @@ async def _ids(api: Api, owner: Person) -> Ids:
         "recommendation": str(publication.recommendation_id),
         "credential": str(api.credentials[0]),
     }
+    known["appeal"] = await _appeal(api, owner, known["completed"], essay_of(started, 1))
     return Ids(known | await _webhook(api) | await _import(api) | await _api_key(api), started)
+
+
+async def _appeal(api: Api, owner: Person, assessment_id: str, question_id: str) -> str:
+    """Open an appeal of an essay that the walks do not use."""
+    opened = await api.client.post(
+        f"/api/v1/assessments/{assessment_id}/appeals",
+        json={"question_id": question_id, "reason": "It is right."},
+        headers=owner.headers,
+    )
+    assert opened.status_code == 201, opened.text
+    return str(opened.json()["appeal_id"])
 
 
 async def _people(api: Api, owner: Person) -> dict[str, Person | None]:

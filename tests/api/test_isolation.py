@@ -253,6 +253,10 @@ async def _assessments(api: Api, organization: Organization, learner: Person) ->
         if completed:
             publication = await api.publish(started["assessment_id"], feedback=marker)
             ids["recommendation_id"].append(str(publication.recommendation_id))
+            appeal = {"question_id": ids["question_id"][-1], "reason": marker}
+            path = f"/api/v1/assessments/{started['assessment_id']}/appeals"
+            opened = await api.client.post(path, json=appeal, headers=learner.headers)
+            ids["appeal_id"].append(opened.json()["appeal_id"])
     path = f"/api/v1/recommendations/{ids['recommendation_id'][-1]}/feedback"
     body = {"relevance_score": 4, "comments": marker}
     assert (await api.client.post(path, json=body, headers=learner.headers)).status_code == 201

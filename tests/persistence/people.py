@@ -12,6 +12,7 @@ from domain.assessments.steps import submission_jobs
 from domain.database import Database
 from domain.ids import derived_id
 from persistence.tables import (
+    AppealRow,
     AssessmentRow,
     AsyncJobRow,
     CatalogImportRow,
@@ -33,7 +34,7 @@ from persistence.tables import (
     WebhookDeliveryRow,
     WebhookEventRow,
 )
-from tests.support.builders import a_result, a_user, an_assessment, an_organization
+from tests.support.builders import ROLE_ID, a_result, a_user, an_assessment, an_organization
 from tests.support.partners import an_endpoint
 
 NOW = datetime.now(UTC)
@@ -132,6 +133,21 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
             submitted_by_role="student",
             relevance_score=4,
             comments=person.marker,
+        )
+    )
+    await session.execute(
+        insert(AppealRow).values(
+            id=uuid4(),
+            **of,
+            organization_id=person.organization_id,
+            user_id=person.id,
+            role_id=ROLE_ID,
+            revision=1,
+            state="rejected",
+            reason=person.marker,
+            message=person.marker,
+            answered_by=person.admin_id,
+            **dict.fromkeys(("reminder_due_at", "answer_due_at", "closed_at"), NOW),
         )
     )
     delivery_id = await session.scalar(

@@ -11,6 +11,7 @@ from operator import mul
 from typing import Any
 from uuid import UUID
 
+from domain.appeals import Appeal
 from domain.assessments.lifecycle import Assessment
 from domain.database import Database, Repositories, UnitOfWork
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, StorageUnavailable
@@ -133,6 +134,29 @@ class RecordingErasures:
 
     async def live(self, erasures: Sequence[Erasure]) -> frozenset[UUID]:
         return frozenset(each.id for each in erasures if each in self.started)
+
+
+@dataclass
+class RecordingAppeals:
+    """A fake of the port `AppealRuns` that records its calls."""
+
+    started: list[UUID] = field(default_factory=list)
+    ended: list[UUID] = field(default_factory=list)
+    down: bool = False
+
+    async def start(self, appeal: Appeal) -> None:
+        self._record(self.started, appeal)
+
+    async def closed(self, appeal: Appeal) -> None:
+        self._record(self.ended, appeal)
+
+    async def live(self, appeals: Sequence[Appeal]) -> frozenset[UUID]:
+        return frozenset(each.id for each in appeals if each.id in self.started)
+
+    def _record(self, calls: list[UUID], appeal: Appeal) -> None:
+        if self.down:
+            raise ExternalServiceError("The workflow engine did not take the call")
+        calls.append(appeal.id)
 
 
 @dataclass

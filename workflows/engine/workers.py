@@ -25,6 +25,7 @@ from activities.end_healing import EndHealing
 from activities.endpoint_slots import EndpointConcurrencyLimiter
 from activities.erase_user import EraseUser
 from activities.failures import FailureInterceptor
+from activities.follow_appeal import FollowAppeal
 from activities.heartbeats import HeartbeatInterceptor
 from activities.log_context import LogContextInterceptor
 from activities.mark_failed import MarkFailed
@@ -41,9 +42,11 @@ from domain.database import Database
 from domain.privacy import ErasureList, RetentionRule
 from domain.webhooks.deliveries import WebhookSender
 from persistence.erasure_list import ErasureListSettings, FileErasureList
+from workflows.appeal import AppealWorkflow
 from workflows.assessment import AssessmentWorkflow
 from workflows.catalog_embedding import CatalogEmbeddingWorkflow
 from workflows.catalog_search import CatalogSearchWorkflow
+from workflows.engine.appeal_runs import TemporalAppealRuns
 from workflows.engine.backlogs import LOCAL_GRADER, worker_identity
 from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.delivery_runs import TemporalDeliveryRuns
@@ -62,6 +65,7 @@ WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
     Queue.ASSESSMENTS: (
         AssessmentWorkflow,
         RevisionWorkflow,
+        AppealWorkflow,
         ReconciliationWorkflow,
         CatalogEmbeddingWorkflow,
         CatalogSearchWorkflow,
@@ -117,10 +121,18 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
             ClaimAssessment(database, by_model=by_model).claim_assessment,
             BeginRevision(database).begin_revision,
             EndHealing(database).end_healing,
+            FollowAppeal(database).follow_appeal,
             ScoreRules(database).score_rules,
             PublishResult(database).publish_result,
             MarkFailed(database).mark_failed,
-            Reconcile(database, runs, delivery_runs, erasure_runs, TemporalCatalogRuns(client, queue)).reconcile,
+            Reconcile(
+                database,
+                runs,
+                delivery_runs,
+                erasure_runs,
+                TemporalCatalogRuns(client, queue),
+                appeal_runs=TemporalAppealRuns(client, queue),
+            ).reconcile,
             erase.stop_runs,
             erase.erase_records,
             erase.finish_erasure,
