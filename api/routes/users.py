@@ -13,10 +13,12 @@ from api.schemas.base import Id, QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.people import (
     EMAIL,
+    ExternalId,
     HeldCredential,
     HeldCredentialList,
     HeldCredentialRequest,
     Role,
+    SearchText,
     User,
     UserChange,
     UserList,
@@ -43,12 +45,18 @@ users = router(prefix="/users", tags=["People"])
 async def create_user(
     body: UserRequest, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep, command: IdempotencyDep
 ) -> Response:
-    """409 if an account of any organization already has the e-mail address.
+    """409 if an account of any organization has the e-mail address, or another user of this one the external id.
 
     A platform admin must name the organization and can create only admins.
     """
     password_hash = await services.passwords.hash(body.password.get_secret_value())
-    new = NewUser(email=body.email, role=body.role, password_hash=password_hash)
+    new = NewUser(
+        email=body.email,
+        role=body.role,
+        password_hash=password_hash,
+        name=body.name,
+        external_id=body.external_id,
+    )
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
         view = await PeopleService(uow).create_user(new, scope, actor_of(principal), body.organization_id)
@@ -61,6 +69,9 @@ class UserQuery(QueryInput):
     role: Role | None = None
     status: Literal["active", "disabled", "erasing"] | None = None
     email: str | None = Field(default=None, max_length=MAX_CHARS, pattern=EMAIL)
+    external_id: ExternalId | None = None
+    q: SearchText | None = None
+    cohort_id: Id | None = None
     organization_id: Id | None = None
     cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
@@ -89,14 +100,17 @@ async def read_user(user_id: Id, services: ServicesDep, scope: PeopleScopeDep) -
 
 @users.patch(
     "/{user_id}",
-    summary="Change an account's role or password, disable or enable it",
+    summary="Change an account: name, external id, role, password, disable or enable it",
     responses=answers(400, 401, 403, 404, 409, 410, 413, 415),
     response_model_exclude_none=True,
 )
 async def change_user(
     user_id: Id, change: UserChange, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> User:
-    """Refresh tokens become invalid at once, access tokens within a minute. 409 if no admin would remain.
+    """A change of name or external id alone does not end the user's sessions.
+
+    After other changes, refresh tokens become invalid at once, access tokens within a minute. 409 if no admin would
+    remain, or if another user of the organization has the external id.
 
     After a new password, the user must choose another one with `POST /me/password` before any other request. Users
     change their own password there too. Platform admins can change accounts of admins but not their roles.

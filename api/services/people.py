@@ -64,20 +64,24 @@ class PeopleService:
         Raises:
             InvalidInput: the organization is missing, does not exist, or is outside the scope.
             Forbidden: a platform admin requested a role other than admin.
-            Conflict: an account of any organization already has the e-mail address.
+            Conflict: an account of any organization already has the e-mail address, or another user of the
+                organization has the external id.
         """
         return await self._uow.people.create(_organization(organization_id, new.role, scope), creator, new)
 
     async def change_user(
-        self, user_id: UUID, scope: PeopleScope, admin: Actor, changes: Mapping[str, str]
+        self, user_id: UUID, scope: PeopleScope, admin: Actor, changes: Mapping[str, str | None]
     ) -> UserView:
-        """Change an account's role, status or password hash.
+        """Change an account's name, external id, role, status or password hash.
+
+        A change of name or external id alone does not end the user's sessions.
 
         Raises:
             NotFound: the account does not exist or is outside the scope.
             Erased: the user is being erased.
             Forbidden: a platform admin would change a role.
-            Conflict: no active admin would remain, or a platform admin would get another role.
+            Conflict: no active admin would remain, a platform admin would get another role, or another user of the
+                organization has the external id.
         """
         return await self._uow.people.change(user_id, scope, admin, changes)
 

@@ -31,6 +31,8 @@ class UserView:
     user_id: UUID
     organization_id: UUID | None
     email: str
+    name: str | None
+    external_id: str | None
     role: str
     status: str
     created_at: datetime
@@ -49,10 +51,16 @@ class HeldView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserFilter:
-    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row."""
+    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row.
+
+    `q` is a part of the name or of the e-mail address.
+    """
 
     organization_id: UUID | None = None
     role: str | None = None
     status: str | None = None
     email: str | None = None
+    external_id: str | None = None
+    q: str | None = None
+    cohort_id: UUID | None = None
     after: tuple[datetime, UUID] | None = None

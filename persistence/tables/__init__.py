@@ -12,6 +12,7 @@ from persistence.tables.catalog import (
     QuestionRow,
     RoleRow,
 )
+from persistence.tables.cohorts import CohortMemberRow, CohortRow
 from persistence.tables.feedback import EssayReviewRow, FeedbackRow
 from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow
 from persistence.tables.people import ApiKeyRow, OrganizationRow, RefreshTokenRow, UserRow
@@ -40,6 +41,8 @@ __all__ = [
     "Base",
     "CatalogImportRow",
     "CatalogSearchRow",
+    "CohortMemberRow",
+    "CohortRow",
     "ContentVersionRow",
     "CredentialRow",
     "DeniedRequestsRow",
