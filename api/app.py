@@ -28,6 +28,7 @@ from api.routes import (
     assessments,
     auth,
     catalog,
+    cohorts,
     health,
     metrics,
     organization_settings,
@@ -54,6 +55,7 @@ from persistence.encryption import EncryptionSettings, SecretCipher
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
+from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
@@ -186,7 +188,9 @@ async def _lifespan(
         RequestDatabase(engine, cipher),
         TemporalAssessmentRuns(client),
         partners=partners,
-        people=PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine)),
+        people=PeopleServices(
+            queries=PeopleQueries(engine), cohorts=CohortQueries(engine), api_keys=ApiKeyQueries(engine)
+        ),
         catalog=CatalogServices(
             queries=CatalogQueries(engine),
             runs=TemporalCatalogRuns(client),
@@ -218,6 +222,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         organizations.organizations,
         organization_settings.organization_settings,
         users.users,
+        cohorts.cohorts,
         api_keys.api_keys,
         privacy.privacy,
         privacy.audit_logs,

@@ -12,6 +12,7 @@ from persistence.content.catalog_import import SqlCatalogImports
 from persistence.encryption import SecretCipher
 from persistence.queries.catalog_views import ImportView
 from persistence.repositories.api_keys import ApiKeys
+from persistence.repositories.cohorts import Cohorts
 from persistence.repositories.endpoints import Endpoints
 from persistence.repositories.feedback import SubmittedFeedback
 from persistence.repositories.idempotency import IdempotencyKeys
@@ -49,6 +50,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def people(self) -> People:
         return People(self._session)
+
+    @cached_property
+    def cohorts(self) -> Cohorts:
+        return Cohorts(self._session)
 
     @cached_property
     def api_keys(self) -> ApiKeys:

@@ -64,3 +64,26 @@ class UserFilter:
     q: str | None = None
     cohort_id: UUID | None = None
     after: tuple[datetime, UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortView:
+    """A cohort; `members` is the number of its members."""
+
+    cohort_id: UUID
+    name: str
+    members: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortMemberView:
+    """A member of a cohort; `created_at` is when the member was added."""
+
+    user_id: UUID
+    email: str
+    name: str | None
+    external_id: str | None
+    status: str
+    created_at: datetime

@@ -28,6 +28,7 @@ from persistence.encryption import DEVELOPMENT_KEY, SecretCipher
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
+from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
@@ -201,7 +202,7 @@ def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> WebhookServices:
 
 
 def people(engine: AsyncEngine) -> PeopleServices:
-    return PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine))
+    return PeopleServices(queries=PeopleQueries(engine), cohorts=CohortQueries(engine), api_keys=ApiKeyQueries(engine))
 
 
 def privacy(engine: AsyncEngine, runs: RecordingErasures) -> PrivacyServices:
