@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.assessments.lifecycle import Assessment
+from domain.grading.review_reasons import ReviewReason, review_reasons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,25 @@ class AssessmentView:
     expires_at: datetime
     completed_at: datetime | None
     last_updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedAssessment(AssessmentView):
+    """An assessment with what advisors need to recognize it.
+
+    `waiting` has the essays that wait for a review, each as {abstained, flags, model}.
+    """
+
+    submitted_at: datetime | None
+    student_name: str | None
+    student_email: str
+    role_name: str
+    waiting: list[dict[str, Any]]
+
+    @property
+    def reasons(self) -> list[ReviewReason]:
+        """Why essays of the assessment wait for a review, each reason once."""
+        return sorted(frozenset[ReviewReason]().union(*(review_reasons(**essay) for essay in self.waiting)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +140,10 @@ class CredentialView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentFilter:
-    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row."""
+    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row.
+
+    `q` is a part of the student's name or e-mail address.
+    """
 
     status: str | None = None
     role_id: UUID | None = None
@@ -128,6 +151,8 @@ class AssessmentFilter:
     degraded: bool | None = None
     needs_review: bool | None = None
     since: datetime | None = None
+    cohort_id: UUID | None = None
+    q: str | None = None
     after: tuple[datetime, UUID] | None = None
 
 
