@@ -37,6 +37,7 @@ from api.routes import (
     recommendations,
     results,
     reviews,
+    roster,
     users,
     webhooks,
 )
@@ -222,6 +223,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         organizations.organizations,
         organization_settings.organization_settings,
         users.users,
+        roster.roster,
         cohorts.cohorts,
         api_keys.api_keys,
         privacy.privacy,

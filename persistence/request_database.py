@@ -19,6 +19,7 @@ from persistence.repositories.idempotency import IdempotencyKeys
 from persistence.repositories.people import People
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.repositories.refresh_tokens import RefreshTokens
+from persistence.repositories.roster import Roster
 from persistence.repositories.student_assessments import StudentAssessments
 from persistence.repositories.submitted_reviews import SubmittedReviews
 from persistence.unit_of_work import SqlUnitOfWork, sessions
@@ -54,6 +55,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def cohorts(self) -> Cohorts:
         return Cohorts(self._session)
+
+    @cached_property
+    def roster(self) -> Roster:
+        return Roster(self._session)
 
     @cached_property
     def api_keys(self) -> ApiKeys:

@@ -57,24 +57,30 @@ async def record(  # noqa: PLR0913  # the columns of an audit row
     await session.execute(_INSERT, row)
 
 
-async def record_users(
+async def record_many(
     session: AsyncSession,
-    entries: Sequence[tuple[str, UUID, Mapping[str, Any] | None]],
+    entries: Sequence[tuple[str, str, UUID, Mapping[str, Any] | None]],
     *,
     organization_id: UUID | None,
     actor_id: UUID,
     actor_role: str,
 ) -> None:
-    """Write many audit rows about users in one statement. Each entry has an action, a user's id and details."""
+    """Write audit rows in one statement. An entry has an action, the resource's type and id, and details."""
     common = {
         "organization_id": organization_id,
         "actor_id": actor_id,
         "actor_role": actor_role,
-        "resource_type": "user",
         "correlation_id": correlation_id(),
     }
     rows = [
-        {"id": uuid4(), "action": action, "resource_id": user_id, "metadata": details, **common}
-        for action, user_id, details in entries
+        {
+            "id": uuid4(),
+            "action": action,
+            "resource_type": resource_type,
+            "resource_id": resource_id,
+            "metadata": details,
+            **common,
+        }
+        for action, resource_type, resource_id, details in entries
     ]
     await insert_rows(session, {AuditLogRow: rows})

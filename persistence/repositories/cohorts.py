@@ -135,9 +135,9 @@ class Cohorts:
     async def _record_users(
         self, admin: Actor, action: str, user_ids: Sequence[UUID], cohort_id: UUID, organization_id: UUID
     ) -> None:
-        await audit.record_users(
+        await audit.record_many(
             self._session,
-            [(action, user_id, {"cohort_id": cohort_id}) for user_id in user_ids],
+            [(action, "user", user_id, {"cohort_id": cohort_id}) for user_id in user_ids],
             organization_id=organization_id,
             actor_id=admin.id,
             actor_role=admin.role,

@@ -97,6 +97,10 @@ WALKS = {
     ),
     "erase_user": Walk("DELETE", "/api/v1/users/{user}", admins(202, platform=404)),
     "export_user": Walk("GET", "/api/v1/users/{user}/export", admins(200)),
+    # The body is JSON, which is refused after the authorization.
+    "import_users": Walk(
+        "POST", "/api/v1/users/imports", (401, 403, 403, 403, 415, 403, 403, 415, 403), body=lambda _: {}
+    ),
     "create_cohort": Walk(
         "POST",
         "/api/v1/cohorts",

@@ -54,7 +54,8 @@ async def audited(api: Api, about: object) -> list[tuple[str, UUID | None, Any]]
     row = AuditLogRow
     async with api.sessions() as session:
         found = select(row.action, row.actor_id, row.details).where(row.resource_id == UUID(str(about)))
-        return [tuple(each) for each in await session.execute(found.order_by(row.seq))]
+        rows = await session.execute(found.order_by(row.seq))
+    return [(each.action, each.actor_id, each.details) for each in rows]
 
 
 async def test_a_cohort_is_created_renamed_and_deleted(api: Api, organization: UUID, admin: Person) -> None:
