@@ -55,7 +55,7 @@ class Roster:
         self._cohort_ids: dict[str, UUID] = {}
 
     async def directory(self, organization_id: UUID, rows: Sequence[RosterRow]) -> Directory:
-        """Lock the organization's people whom the rows name, and read what is stored about the rows."""
+        """Read what is stored about the rows, and lock the organization's people among them."""
         valid = [row for row in rows if not row.problems]
         named: dict[str, Any] = {
             "organization_id": organization_id,
