@@ -134,6 +134,20 @@ async def test_the_erased_user_is_in_no_cohort(session: AsyncSession, database: 
     assert await session.scalar(memberships) == 0
 
 
+async def test_an_erasure_by_the_previous_release_blanks_names_and_memberships(
+    session: AsyncSession, database: Database, person: Marked
+) -> None:
+    await begin(database, person)
+
+    async with database.transaction() as uow:
+        await uow.erasures.finish(person.id)  # without `forget_account`, which knows the new columns
+        await uow.commit()
+
+    assert [await column(session, person, name) for name in ("name", "external_id")] == [None, None]
+    memberships = select(func.count()).where(CohortMemberRow.user_id == person.id)
+    assert await session.scalar(memberships) == 0
+
+
 async def test_open_assessments_end_with_an_audit_row(
     session: AsyncSession, database: Database, person: Marked
 ) -> None:

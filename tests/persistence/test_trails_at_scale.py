@@ -31,14 +31,15 @@ _CROWD = """
 INSERT INTO organizations (id, name) VALUES (%(large)s, 'Partner');
 INSERT INTO users (id, organization_id, email, name, external_id, role, status, created_at)
 SELECT gen_random_uuid(), %(large)s, n || '@partner.example',
-  CASE WHEN n < 20 THEN 'Zoë Quux' ELSE 'Learner ' || md5(n::text) END, n,
+  CASE WHEN n < 20 THEN 'Zoë Quux' ELSE 'Learner ' || n END, n,
   CASE WHEN n < 20 THEN 'admin' ELSE 'student' END, CASE WHEN n < 20 THEN 'disabled' ELSE 'active' END,
   %(start)s + n * interval '1 second'
 FROM generate_series(1, %(rows)s) n;
 INSERT INTO cohorts (id, organization_id, name) VALUES (%(something)s, %(large)s, 'Spring'),
   (%(somebody)s, %(large)s, 'Autumn');
 INSERT INTO cohort_members (cohort_id, user_id)
-SELECT CASE WHEN external_id::int < 20 THEN %(something)s::uuid ELSE %(somebody)s::uuid END, id FROM users;
+SELECT CASE WHEN n < 20 THEN %(something)s::uuid ELSE %(somebody)s::uuid END, id
+FROM (SELECT id, external_id::int AS n FROM users) AS people WHERE n < 20 OR n %% 10 = 0;
 ALTER TABLE audit_logs DISABLE TRIGGER USER;
 INSERT INTO audit_logs (id, organization_id, actor_id, action, resource_type, resource_id, created_at)
 SELECT gen_random_uuid(), %(large)s, CASE WHEN n < 20 THEN %(somebody)s ELSE gen_random_uuid() END,
@@ -124,9 +125,8 @@ async def test_a_page_of_the_delivery_log_reads_few_blocks(crowded: AsyncEngine,
         {"q": "quux"},
         {"q": "zo"},
         {"q": "learner"},
-        {"q": "33333@"},
+        {"q": "33333"},
         {"cohort_id": SOMETHING},
-        {"cohort_id": SOMEBODY},
     ],
     ids=str,
 )

@@ -1,7 +1,8 @@
 """Add names and external ids of users, cohorts, and an index for searches by name and e-mail address.
 
-Additive: the previous release ignores the columns and tables. New columns are null, so no row is rewritten. Indexes of
-`users` are built while rows are written. pg_trgm is a trusted extension, so the owner of the database may create it.
+Additive: the previous release ignores the columns and tables. A trigger blanks them when a worker of that release
+finishes the erasure of a user. New columns are null, so no row is rewritten. Indexes of `users` are built while rows
+are written. pg_trgm is a trusted extension, so the owner of the database may create it.
 """
 
 import sqlalchemy as sa
@@ -13,6 +14,16 @@ revision = "0016"
 down_revision = "0015"
 branch_labels = None
 depends_on = None
+
+BLANK = """
+CREATE OR REPLACE FUNCTION blank_erased_user() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.name = NULL;
+  NEW.external_id = NULL;
+  DELETE FROM cohort_members WHERE user_id = NEW.id;
+  RETURN NEW;
+END $$
+"""
 
 
 def upgrade() -> None:
@@ -37,6 +48,11 @@ CREATE TABLE IF NOT EXISTS cohort_members (
 CREATE INDEX IF NOT EXISTS idx_cohort_members_added ON cohort_members (cohort_id, created_at, user_id);
 CREATE INDEX IF NOT EXISTS idx_cohort_members_user ON cohort_members (user_id);
 """)
+    op.execute(BLANK)
+    op.execute(
+        "CREATE OR REPLACE TRIGGER users_erased BEFORE UPDATE OF status ON users"
+        " FOR EACH ROW WHEN (NEW.status = 'erased') EXECUTE FUNCTION blank_erased_user()"
+    )
     create_index(
         "users_external_id_key",
         "users",
@@ -54,6 +70,8 @@ CREATE INDEX IF NOT EXISTS idx_cohort_members_user ON cohort_members (user_id);
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER users_erased ON users")
+    op.execute("DROP FUNCTION blank_erased_user()")
     op.drop_table("cohort_members")
     op.drop_table("cohorts")
     op.drop_index("idx_users_search", "users")
