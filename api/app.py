@@ -29,6 +29,7 @@ from api.routes import (
     assessments,
     auth,
     catalog,
+    cohorts,
     health,
     items,
     metrics,
@@ -38,6 +39,7 @@ from api.routes import (
     recommendations,
     results,
     reviews,
+    roster,
     users,
     webhooks,
 )
@@ -57,6 +59,7 @@ from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
+from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
@@ -193,7 +196,9 @@ async def _lifespan(
         TemporalAssessmentRuns(client),
         appeal_services=AppealServices(queries=AppealQueries(engine), runs=TemporalAppealRuns(client)),
         partners=partners,
-        people=PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine)),
+        people=PeopleServices(
+            queries=PeopleQueries(engine), cohorts=CohortQueries(engine), api_keys=ApiKeyQueries(engine)
+        ),
         catalog=CatalogServices(
             queries=CatalogQueries(engine),
             runs=TemporalCatalogRuns(client),
@@ -225,6 +230,8 @@ def _api_routers() -> tuple[APIRouter, ...]:
         organizations.organizations,
         organization_settings.organization_settings,
         users.users,
+        roster.roster,
+        cohorts.cohorts,
         api_keys.api_keys,
         privacy.privacy,
         privacy.audit_logs,

@@ -23,6 +23,7 @@ from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
+from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import AccessScope
@@ -52,9 +53,10 @@ class WebhookServices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleServices:
-    """Dependencies of the routes of organizations, users and their sessions."""
+    """Dependencies of the routes of organizations, users, cohorts and API keys."""
 
     queries: PeopleQueries
+    cohorts: CohortQueries
     api_keys: ApiKeyQueries
 
 

@@ -13,12 +13,14 @@ from persistence.content.catalog_import import SqlCatalogImports
 from persistence.encryption import SecretCipher
 from persistence.queries.catalog_views import ImportView
 from persistence.repositories.api_keys import ApiKeys
+from persistence.repositories.cohorts import Cohorts
 from persistence.repositories.endpoints import Endpoints
 from persistence.repositories.feedback import SubmittedFeedback
 from persistence.repositories.idempotency import IdempotencyKeys
 from persistence.repositories.people import People
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.repositories.refresh_tokens import RefreshTokens
+from persistence.repositories.roster import Roster
 from persistence.repositories.student_assessments import StudentAssessments
 from persistence.repositories.submitted_appeals import SubmittedAppeals
 from persistence.repositories.submitted_reviews import SubmittedReviews
@@ -55,6 +57,14 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def people(self) -> People:
         return People(self._session)
+
+    @cached_property
+    def cohorts(self) -> Cohorts:
+        return Cohorts(self._session)
+
+    @cached_property
+    def roster(self) -> Roster:
+        return Roster(self._session)
 
     @cached_property
     def api_keys(self) -> ApiKeys:

@@ -10,6 +10,7 @@ from api.schemas.results import OverallScore
 from domain.assessments.answers import answer_json, public_rubric
 from domain.assessments.questions import AnswerFormat as DomainFormat
 from domain.assessments.questions import Item
+from persistence.queries.views import ListedAssessment
 
 MAX_METADATA_BYTES: Final = 4096
 MAX_RESPONSES: Final = 200
@@ -182,7 +183,27 @@ class AssessmentStatus(Output):
     skills: list[SkillScore] | None = Field(default=None, description="Absent without a result")
 
 
+class Student(Output):
+    user_id: Id
+    name: str | None = None
+    email: str
+
+
+class RoleName(Output):
+    role_id: Id
+    name: str
+
+
+class ReviewSummary(Output):
+    """`waiting` is the number of essays that wait for a review, `reasons` says why."""
+
+    waiting: int
+    reasons: list[Literal["abstained", "flagged", "low_confidence"]]
+
+
 class AssessmentSummary(Output):
+    """`student`, `role`, `submitted_at` and `review` are only for advisors and admins."""
+
     assessment_id: Id
     user_id: Id
     role_id: Id
@@ -193,6 +214,20 @@ class AssessmentSummary(Output):
     started_at: Moment
     expires_at: Moment
     completed_at: Moment | None = None
+    student: Student | None = None
+    role: RoleName | None = None
+    submitted_at: Moment | None = None
+    review: ReviewSummary | None = None
+
+    @classmethod
+    def for_staff(cls, view: ListedAssessment) -> "AssessmentSummary":
+        return cls.model_validate(view).model_copy(
+            update={
+                "student": Student(user_id=view.user_id, name=view.student_name, email=view.student_email),
+                "role": RoleName(role_id=view.role_id, name=view.role_name),
+                "review": ReviewSummary(waiting=len(view.waiting), reasons=view.reasons),
+            }
+        )
 
 
 class AssessmentList(Output):

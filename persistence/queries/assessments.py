@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     Text,
     bindparam,
+    case,
     cast,
     exists,
     func,
@@ -31,6 +32,7 @@ from persistence.database_errors import storage_failure
 from persistence.queries.attempts import POLICY_COLUMNS, attempts_by
 from persistence.queries.email_addresses import has_email
 from persistence.queries.graded_items import GradedView, graded_columns
+from persistence.queries.people_search import is_called, is_member
 from persistence.queries.views import (
     AccessScope,
     Account,
@@ -38,6 +40,7 @@ from persistence.queries.views import (
     AssessmentView,
     CredentialView,
     FeedbackView,
+    ListedAssessment,
     PublishedView,
     RevisionView,
     RoleView,
@@ -49,6 +52,7 @@ from persistence.tables import (
     AssessmentRow,
     CredentialRow,
     EmbeddingArtifactRow,
+    EssayScoreRow,
     FeedbackRow,
     QuestionSnapshotRow,
     RecommendationRow,
@@ -57,6 +61,7 @@ from persistence.tables import (
     RoleRow,
     UserRow,
 )
+from persistence.tables.base import table_of
 
 View = TypeVar("View")
 
@@ -123,13 +128,13 @@ class Queries(Reader):
 
     async def assessments(self, viewer: AccessScope, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
         """Return at most `limit` assessments, newest first."""
-        statement = (
-            select(*_assessment_columns())
-            .where(*seen_by(viewer), *_matching(found))
-            .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
-            .limit(limit)
-        )
-        return await self._all(AssessmentView, statement)
+        return await self._all(AssessmentView, _page(viewer, found, limit))
+
+    async def assessments_for_staff(
+        self, viewer: AccessScope, found: AssessmentFilter, limit: int
+    ) -> list[ListedAssessment]:
+        """Return at most `limit` assessments with student, role and waiting reviews, newest first."""
+        return await self._all(ListedAssessment, _for_staff(_page(viewer, found, limit)))
 
     async def published(
         self, assessment_id: UUID, viewer: AccessScope, *, revision: int | None = None
@@ -194,6 +199,45 @@ class Queries(Reader):
 
     async def credential(self, credential_id: UUID) -> CredentialView | None:
         return await self._one(CredentialView, active_credentials().where(CredentialRow.id == credential_id))
+
+
+def _page(viewer: AccessScope, found: AssessmentFilter, limit: int) -> Selected:
+    return (
+        select(*_assessment_columns())
+        .where(*seen_by(viewer), *_matching(found))
+        .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
+        .limit(limit)
+    )
+
+
+def _for_staff(page: Selected) -> Selected:
+    """Add the columns of a ListedAssessment to a page, so that only its rows are joined."""
+    listed = page.add_columns(AssessmentRow.submitted_at).subquery("listed")
+    essay = table_of(EssayScoreRow).c
+    facts = func.jsonb_build_object(
+        "abstained",
+        essay.score.is_(None),
+        "flags",
+        essay.response_payload["flags"],
+        "model",
+        essay.model,
+    )
+    waits = essay.response_payload.contains({"needs_review": True})
+    waiting = select(func.jsonb_agg(facts)).where(essay.assessment_id == listed.c.assessment_id, waits)
+    return (
+        select(
+            *listed.c,
+            UserRow.name.label("student_name"),
+            UserRow.email.label("student_email"),
+            RoleRow.name.label("role_name"),
+            func.coalesce(case((listed.c.needs_review, waiting.scalar_subquery())), func.jsonb_build_array()).label(
+                "waiting"
+            ),
+        )
+        .join(UserRow, UserRow.id == listed.c.user_id)
+        .join(RoleRow, RoleRow.id == listed.c.role_id)
+        .order_by(listed.c.created_at.desc(), listed.c.assessment_id.desc())
+    )
 
 
 # The most frequent statements are built once, because building one takes longer than the rest of its request.
@@ -338,6 +382,10 @@ def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
         conditions.append(_HAS_OPEN_APPEAL if found.appealed else not_(_HAS_OPEN_APPEAL))
     if found.since is not None:
         conditions.append(row.created_at >= found.since)
+    if found.cohort_id is not None:
+        conditions.append(is_member(row.user_id.expression, found.cohort_id))
+    if found.q is not None:
+        conditions.append(row.user_id.in_(select(UserRow.id).where(is_called(found.q))))
     if found.after is not None:
         conditions.append(tuple_(row.created_at, row.id) < found.after)
     return conditions

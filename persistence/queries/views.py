@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.assessments.lifecycle import Assessment
+from domain.grading.review_reasons import ReviewReason, review_reasons
 from persistence.queries.attempts import AttemptView
 
 
@@ -56,6 +57,25 @@ class AssessmentView:
     expires_at: datetime
     completed_at: datetime | None
     last_updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedAssessment(AssessmentView):
+    """An assessment with what advisors need to recognize it.
+
+    `waiting` has the essays that wait for a review, each as {abstained, flags, model}.
+    """
+
+    submitted_at: datetime | None
+    student_name: str | None
+    student_email: str
+    role_name: str
+    waiting: list[dict[str, Any]]
+
+    @property
+    def reasons(self) -> list[ReviewReason]:
+        """Why essays of the assessment wait for a review, each reason once."""
+        return sorted(frozenset[ReviewReason]().union(*(review_reasons(**essay) for essay in self.waiting)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +151,7 @@ class CredentialView:
 class AssessmentFilter:
     """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row.
 
-    `appealed`: whether the assessment has an open appeal.
+    `appealed`: whether the assessment has an open appeal. `q` is a part of the student's name or e-mail address.
     """
 
     status: str | None = None
@@ -141,6 +161,8 @@ class AssessmentFilter:
     needs_review: bool | None = None
     appealed: bool | None = None
     since: datetime | None = None
+    cohort_id: UUID | None = None
+    q: str | None = None
     after: tuple[datetime, UUID] | None = None
 
 

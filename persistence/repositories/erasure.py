@@ -110,14 +110,15 @@ _FORGET_ACCOUNT: Final = tuple(
             "UPDATE recommendation_feedback SET comments = NULL WHERE submitted_by = :user_id",
             "DELETE FROM refresh_tokens WHERE user_id = :user_id",
             "DELETE FROM learner_credentials WHERE user_id = :user_id",
+            "DELETE FROM cohort_members WHERE user_id = :user_id",
             "DELETE FROM denied_requests WHERE user_id = :user_id",
             "DELETE FROM idempotency_keys WHERE user_id = :user_id",
             """UPDATE idempotency_keys SET response_status = 410,
   response_body = convert_to('{"error_code":"ERASED_410","message":"The person is erased"}', 'UTF8')
 WHERE position(convert_to(CAST(:user_id AS text), 'UTF8') IN response_body) > 0
   OR position(convert_to((SELECT CAST(email AS text) FROM users WHERE id = :user_id), 'UTF8') IN response_body) > 0""",
-            """UPDATE users SET email = id || '@erased.invalid', password_hash = NULL, profile = NULL,
-  updated_at = clock_timestamp()
+            """UPDATE users SET email = id || '@erased.invalid', name = NULL, external_id = NULL, password_hash = NULL,
+  profile = NULL, updated_at = clock_timestamp()
 WHERE id = :user_id AND status = 'erasing'""",
         ),
     )

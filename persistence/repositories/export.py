@@ -28,6 +28,8 @@ from persistence.tables import (
     AuditLogRow,
     Base,
     CatalogImportRow,
+    CohortMemberRow,
+    CohortRow,
     DeniedRequestsRow,
     EssayReviewRow,
     EssayScoreRow,
@@ -72,6 +74,8 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     UserRow: PersonalData("id = :user_id", frozenset({"password_hash"})),
     RefreshTokenRow: PersonalData(_OWN, frozenset({"token_hash"})),
     LearnerCredentialRow: PersonalData(_OWN),
+    CohortMemberRow: PersonalData(_OWN),
+    CohortRow: PersonalData("id IN (SELECT cohort_id FROM cohort_members WHERE user_id = :user_id)"),
     IdempotencyKeyRow: PersonalData(_OWN, frozenset({"request_hash", "hash_key_id"})),
     DeniedRequestsRow: PersonalData(_OWN),
     AssessmentRow: PersonalData(_OWN),
@@ -99,7 +103,7 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
         " OR resource_type = 'appeal' AND resource_id IN (SELECT id FROM appeals WHERE user_id = :user_id)"
     ),
 }
-"""Every table that refers to a user through its foreign keys, and the audit trail, which has no foreign keys."""
+"""Every table that refers to a user through its foreign keys, the user's cohorts, and the audit trail."""
 
 
 class Exports(Reader):

@@ -13,6 +13,7 @@ from persistence.tables.catalog import (
     QuestionRow,
     RoleRow,
 )
+from persistence.tables.cohorts import CohortMemberRow, CohortRow
 from persistence.tables.feedback import EssayReviewRow, FeedbackRow
 from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow
 from persistence.tables.people import ApiKeyRow, OrganizationRow, RefreshTokenRow, UserRow
@@ -42,6 +43,8 @@ __all__ = [
     "Base",
     "CatalogImportRow",
     "CatalogSearchRow",
+    "CohortMemberRow",
+    "CohortRow",
     "ContentVersionRow",
     "CredentialRow",
     "DeniedRequestsRow",

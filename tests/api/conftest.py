@@ -29,6 +29,7 @@ from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
+from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
@@ -218,7 +219,7 @@ def appeals(engine: AsyncEngine, runs: RecordingAppeals) -> AppealServices:
 
 
 def people(engine: AsyncEngine) -> PeopleServices:
-    return PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine))
+    return PeopleServices(queries=PeopleQueries(engine), cohorts=CohortQueries(engine), api_keys=ApiKeyQueries(engine))
 
 
 def privacy(engine: AsyncEngine, runs: RecordingErasures) -> PrivacyServices:

@@ -52,6 +52,7 @@ REVIEWERS = (401, 201, 404, 201, 403, 404, 404, 403, 403)
 ORGANIZATION = (401, *(200,) * 7, 403)
 ADMINS = (401, 403, 403, 403, 200, 403, 403, 200, 403)
 STAFF = (401, 403, 403, 200, 200, 403, 200, 200, 403)
+STAFF_OF_ONE = (401, 403, 403, 200, 200, 403, 404, 404, 403)
 EVERY_ADMIN = (401, 403, 403, 403, 200, 403, 403, 200, 200)
 PEOPLE = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 
@@ -97,6 +98,25 @@ WALKS = {
     ),
     "erase_user": Walk("DELETE", "/api/v1/users/{user}", admins(202, platform=404)),
     "export_user": Walk("GET", "/api/v1/users/{user}/export", admins(200)),
+    # The body is JSON, which is refused after the authorization.
+    "import_users": Walk(
+        "POST", "/api/v1/users/imports", (401, 403, 403, 403, 415, 403, 403, 415, 403), body=lambda _: {}
+    ),
+    "create_cohort": Walk(
+        "POST",
+        "/api/v1/cohorts",
+        (401, 403, 403, 403, 201, 403, 403, 201, 403),
+        body=lambda _: {"name": str(uuid4())},
+    ),
+    "list_cohorts": Walk("GET", "/api/v1/cohorts", STAFF),
+    "read_cohort": Walk("GET", "/api/v1/cohorts/{cohort}", STAFF_OF_ONE),
+    "rename_cohort": Walk("PATCH", "/api/v1/cohorts/{cohort}", admins(200), body=lambda _: {"name": str(uuid4())}),
+    "delete_cohort": Walk("DELETE", "/api/v1/cohorts/{cohort}", admins(204)),
+    "list_cohort_members": Walk("GET", "/api/v1/cohorts/{cohort}/members", STAFF_OF_ONE),
+    "add_cohort_members": Walk(
+        "POST", "/api/v1/cohorts/{cohort}/members", admins(200), body=lambda ids: {"user_ids": [ids.known["user"]]}
+    ),
+    "remove_cohort_member": Walk("DELETE", "/api/v1/cohorts/{cohort}/members/{user}", admins(204)),
     "list_audit_logs": Walk("GET", "/api/v1/audit-logs", EVERY_ADMIN),
     "list_held_credentials": Walk("GET", "/api/v1/users/{user}/credentials", PEOPLE),
     # The first permitted caller creates the entry; later ones get a conflict.
@@ -286,7 +306,8 @@ async def _ids(api: Api, owner: Person) -> Ids:
         "credential": str(api.credentials[0]),
     }
     known["appeal"] = await _appeal(api, owner, known["completed"], essay_of(started, 1))
-    return Ids(known | await _webhook(api) | await _import(api) | await _api_key(api), started)
+    known |= await _cohort(api, owner) | await _webhook(api) | await _import(api) | await _api_key(api)
+    return Ids(known, started)
 
 
 async def _appeal(api: Api, owner: Person, assessment_id: str, question_id: str) -> str:
@@ -312,6 +333,16 @@ async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
         "far_admin": await api.person("admin", elsewhere=True),
         "platform": await api.person("platform_admin"),
     }
+
+
+async def _cohort(api: Api, owner: Person) -> dict[str, str]:
+    """Create a cohort with the owner as its member."""
+    headers = (await api.person("admin")).headers
+    made = await api.client.post("/api/v1/cohorts", json={"name": str(uuid4())}, headers=headers)
+    cohort_id = made.json()["cohort_id"]
+    body = {"user_ids": [str(owner.id)]}
+    await api.client.post(f"/api/v1/cohorts/{cohort_id}/members", json=body, headers=headers)
+    return {"cohort": cohort_id}
 
 
 async def _webhook(api: Api) -> dict[str, str]:

@@ -16,6 +16,8 @@ from persistence.tables import (
     AssessmentRow,
     AsyncJobRow,
     CatalogImportRow,
+    CohortMemberRow,
+    CohortRow,
     DeniedRequestsRow,
     EssayReviewRow,
     EssayScoreRow,
@@ -60,7 +62,8 @@ async def a_marked_person(session: AsyncSession, database: Database, credentials
     organization_id = await an_organization(session)
     admin_id = await a_user(session, organization_id, role="admin")
     email = f"{marker}-{uuid4()}@example.org"
-    user_id = await a_user(session, organization_id, email=email, profile={"name": marker}, password_hash=marker)
+    personal = {"name": marker, "external_id": marker, "profile": {"name": marker}}
+    user_id = await a_user(session, organization_id, email=email, password_hash=marker, **personal)
     await an_endpoint(session, organization_id=organization_id)
     assessment = await an_assessment(
         session, user_id=user_id, status="awaiting_async", submitted_at=NOW, details={"note": marker}
@@ -177,6 +180,11 @@ async def _mark_account(session: AsyncSession, person: Marked, email: str, crede
     await session.execute(
         insert(LearnerCredentialRow).values(**user, credential_id=credential_id, earned_at=date(2026, 1, 1))
     )
+    cohort_id = uuid4()
+    await session.execute(
+        insert(CohortRow).values(id=cohort_id, organization_id=person.organization_id, name="Spring 2026")
+    )
+    await session.execute(insert(CohortMemberRow).values(**user, cohort_id=cohort_id))
     await session.execute(insert(DeniedRequestsRow).values(**user, hour=NOW, count=3))
     await session.execute(
         insert(CatalogImportRow).values(id=uuid4(), requested_by=person.id, status="succeeded", row_count=0)
