@@ -112,6 +112,8 @@ async def _missing(sweep: Sweep[Subject], rows: Rows[Subject], tally: Tally, min
 
 async def _ensure(sweep: Sweep[Subject], subject: Subject, tally: Tally) -> None:
     try:
-        tally.started += await sweep.ensure(subject)
+        started = await sweep.ensure(subject)  # not in one line with the sum, which others change meanwhile
     except Exception as error:  # noqa: BLE001  # counted; the next sweep tries again
         tally.failed(error, subject.id)
+    else:
+        tally.started += started

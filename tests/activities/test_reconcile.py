@@ -37,7 +37,7 @@ from tests.support.partners import a_delivery, an_endpoint
 
 UNCLAIMED: dict[str, Any] = {"status": "awaiting_async", "submitted_at": MINUTE_AGO}
 CLAIMED: dict[str, Any] = UNCLAIMED | {"claimed_at": MINUTE_AGO}
-DUE: dict[str, Any] = {"expires_at": MINUTE_AGO}
+DUE: dict[str, Any] = {"status": "in_progress", "expires_at": MINUTE_AGO}
 NEVER = -1
 """A minute at which no row is checked without the engine's index."""
 
@@ -114,15 +114,16 @@ async def sweep_all(reconcile: Reconcile) -> dict[Concern, int]:
 
 
 async def many(session: AsyncSession, number: int, **columns: Any) -> set[UUID]:
-    """Assessments of one learner without questions."""
+    """Assessments without questions, each of another learner."""
     organization_id = await an_organization(session)
+    learners = [{"id": uuid4(), "organization_id": organization_id, "role": "student"} for _ in range(number)]
+    await session.execute(insert(UserRow), [{**each, "email": f"{each['id']}@example.org"} for each in learners])
     values = {
-        "user_id": await a_user(session, organization_id),
         "organization_id": organization_id,
         "role_id": ROLE_ID,
         "expires_at": datetime.now(UTC) + timedelta(hours=1),
     }
-    rows = [{"id": uuid4(), **values, **columns} for _ in range(number)]
+    rows = [{"id": uuid4(), "user_id": learner["id"], **values, **columns} for learner in learners]
     await session.execute(insert(AssessmentRow), rows)
     return {row["id"] for row in rows}
 

@@ -10,7 +10,7 @@ from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import ExternalServiceError
@@ -51,8 +51,8 @@ class EngineCalls:
     async def signal_hourly(self, workflow_id: str, signal: str, key: str) -> bool:
         """Signal a live run, unless it has had this signal with this `key` within the hour. Return whether one is live.
 
-        The server drops a repeated signal by its request id, without an event in the run's history. It answers from its
-        own state, so that the answer is correct also if the visibility index is behind.
+        The server drops a repeated signal by its request id, without an event in the run's history, also after the run
+        has ended. Whether it has ended is therefore read first, from the server's state and not from the index.
 
         Raises:
             ExternalServiceError: the call failed or timed out.
@@ -61,7 +61,12 @@ class EngineCalls:
 
         async def call() -> None:
             nonlocal live
+            timeout = timedelta(seconds=self._deadline_s)
             try:
+                described = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=timeout)
+                live = described.status is WorkflowExecutionStatus.RUNNING
+                if not live:
+                    return
                 await self._client.workflow_service.signal_workflow_execution(
                     SignalWorkflowExecutionRequest(
                         namespace=self._client.namespace,
@@ -70,7 +75,7 @@ class EngineCalls:
                         identity=self._client.identity,
                         request_id=f"{signal}-{key}-{datetime.now(UTC):%Y%m%d%H}",
                     ),
-                    timeout=timedelta(seconds=self._deadline_s),
+                    timeout=timeout,
                 )
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:

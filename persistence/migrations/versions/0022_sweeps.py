@@ -10,7 +10,7 @@ from alembic import op
 from persistence.migrations.locks import create_index
 
 revision = "0022"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
