@@ -32,7 +32,6 @@ from workflows.engine.workers import WORKFLOW_INTERCEPTORS
 from workflows.policies import Queue
 from workflows.reconciliation import CONCERN, ReconciliationWorkflow
 
-SIGNALED = "workflow_execution_signaled_event_attributes"
 MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
 
 
@@ -110,7 +109,11 @@ async def test_a_submission_that_its_live_run_missed_reaches_it_and_repeated_swe
 
     for _ in range(3):
         assert not await alone.runs.resume(assessment)
-    signals = [each async for each in handle.fetch_history_events() if each.HasField(SIGNALED)]
+    signals = [
+        each
+        async for each in handle.fetch_history_events()
+        if each.HasField("workflow_execution_signaled_event_attributes")
+    ]
     async with alone.workers():
         await handle.result()
 
