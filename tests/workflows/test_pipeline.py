@@ -312,12 +312,11 @@ async def test_the_search_for_texts_of_learners_finds_them(pipeline: Pipeline, l
             return b"ValueError" in (await handle.describe()).raw_description.SerializeToString()
 
         await eventually(has_failed, expected=True)
+        (execution,) = pipeline.executions
+        recorded, logs = await pipeline.recorded(*execution), logged()
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
             await outcome(handle)
-    (execution,) = pipeline.executions
-
-    recorded, logs = await pipeline.recorded(*execution), logged()
 
     assert f'"assessment_id":"{assessment.id}"'.encode() in recorded  # a payload
     assert b"ValueError: a bug or unexpected data" in recorded  # a failure
