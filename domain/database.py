@@ -9,6 +9,7 @@ from domain.grading.ports import ModelAnswers, Reviews
 from domain.organizations import Organizations
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
+from domain.sweeps import Sweeps
 from domain.webhooks.ports import Deliveries
 
 
@@ -53,6 +54,9 @@ class Repositories(Protocol):
 
     @property
     def retention(self) -> Retention: ...
+
+    @property
+    def sweeps(self) -> Sweeps: ...
 
 
 class UnitOfWork(Repositories, Protocol):

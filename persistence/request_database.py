@@ -15,6 +15,7 @@ from persistence.queries.catalog_views import ImportView
 from persistence.repositories.api_keys import ApiKeys
 from persistence.repositories.cohorts import Cohorts
 from persistence.repositories.endpoints import Endpoints
+from persistence.repositories.failed_assessments import FailedAssessments
 from persistence.repositories.feedback import SubmittedFeedback
 from persistence.repositories.idempotency import IdempotencyKeys
 from persistence.repositories.people import People
@@ -41,6 +42,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def student_assessments(self) -> StudentAssessments:
         return StudentAssessments(self._session)
+
+    @cached_property
+    def failed_assessments(self) -> FailedAssessments:
+        return FailedAssessments(self._session)
 
     @cached_property
     def submitted_reviews(self) -> SubmittedReviews:

@@ -11,6 +11,7 @@ from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
+from domain.sweeps import Sweeps
 from domain.webhooks.ports import Deliveries
 from persistence.audit_seal import SqlAuditTrail
 from persistence.content.catalog_import import SqlCatalogImports
@@ -26,6 +27,7 @@ from persistence.repositories.organizations import SqlOrganizations
 from persistence.repositories.results import SqlResults
 from persistence.repositories.retention import SqlRetention
 from persistence.repositories.reviews import SqlReviews
+from persistence.repositories.sweeps import SqlSweeps
 
 
 class SqlUnitOfWork:
@@ -92,6 +94,10 @@ class SqlUnitOfWork:
     @cached_property
     def retention(self) -> Retention:
         return SqlRetention(self._session)
+
+    @cached_property
+    def sweeps(self) -> Sweeps:
+        return SqlSweeps(self._session)
 
     async def __aenter__(self) -> Self:
         return self

@@ -97,6 +97,7 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "withdraw_appeal": frozenset({CallerRole.STUDENT}),
     "retry_healing": _STAFF,
     "rerun_assessment": _ADMINS,
+    "rerun_assessments": _ADMINS,
     "give_feedback": frozenset({CallerRole.STUDENT, CallerRole.ADVISOR}),
     "list_feedback": _STAFF,
     "list_credentials": _ALL,

@@ -15,7 +15,7 @@ from persistence.tables.catalog import (
 )
 from persistence.tables.cohorts import CohortMemberRow, CohortRow
 from persistence.tables.feedback import EssayReviewRow, FeedbackRow
-from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow
+from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow, SweepRow
 from persistence.tables.people import ApiKeyRow, OrganizationRow, RefreshTokenRow, UserRow
 from persistence.tables.results import (
     EssayScoreRow,
@@ -68,6 +68,7 @@ __all__ = [
     "ResultRevisionRow",
     "RoleRow",
     "RuleScoreRow",
+    "SweepRow",
     "UserRow",
     "WebhookAttemptRow",
     "WebhookDeliveryRow",

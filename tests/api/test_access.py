@@ -191,6 +191,12 @@ WALKS = {
     "rerun_assessment": Walk(
         "POST", "/api/v1/assessments/{completed}/rerun", (401, 403, 403, 403, 409, 403, 403, 404, 403)
     ),
+    "rerun_assessments": Walk(
+        "POST",
+        "/api/v1/assessments/reruns",
+        (401, 403, 403, 403, 202, 403, 403, 202, 403),
+        body=lambda _: {"status": "failed", "failure_reason": "NoSuchReason"},
+    ),
     "give_feedback": Walk(
         "POST", "/api/v1/recommendations/{recommendation}/feedback", REVIEWERS, body=lambda _: {"relevance_score": 4}
     ),

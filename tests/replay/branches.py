@@ -85,7 +85,7 @@ _BY_MODULE: Final = {
     },
     "test_reconciliation": {
         "reconciliation": "test_a_sweep_starts_missing_runs",
-        "reconciliation-failed": "test_a_lasting_outage_of_the_engine_is_left_to_the_next_sweep",
+        "reconciliation-failed": "test_a_sweep_without_its_database_fails_after_three_attempts",
     },
 }
 

@@ -59,6 +59,7 @@ class RecordingRuns:
 
     started: list[UUID] = field(default_factory=list)
     submitted: list[UUID] = field(default_factory=list)
+    signalled: list[UUID] = field(default_factory=list)
     healed: list[UUID] = field(default_factory=list)
     healed_now: list[UUID] = field(default_factory=list)
     revised: list[UUID] = field(default_factory=list)
@@ -71,8 +72,19 @@ class RecordingRuns:
     async def submit(self, assessment: Assessment) -> None:
         self._record(self.submitted, assessment)
 
+    async def resume(self, assessment: Assessment) -> bool:
+        if assessment.id in self.live_ids:
+            self._record(self.signalled, assessment)
+            return False
+        await self.submit(assessment)
+        return True
+
+    @property
+    def live_ids(self) -> frozenset[UUID]:
+        return frozenset([*self.started, *self.submitted])
+
     async def live(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
-        return frozenset(assessment_ids) & frozenset([*self.started, *self.submitted])
+        return frozenset(assessment_ids) & self.live_ids
 
     async def heal(self, assessment: Assessment) -> None:
         self._record(self.healed, assessment)
@@ -82,6 +94,10 @@ class RecordingRuns:
 
     async def reviewed(self, assessment: Assessment) -> None:
         self._record(self.revised, assessment)
+
+    async def resume_review(self, assessment: Assessment) -> bool:
+        await self.reviewed(assessment)
+        return True
 
     async def live_revisions(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         return frozenset(assessment_ids) & frozenset([*self.healed, *self.healed_now, *self.revised])

@@ -17,11 +17,18 @@ from workflows.policies import Queue, organization_priority
 class TemporalAppealRuns:
     """The port `AppealRuns`, implemented with a (lazy) Temporal client."""
 
-    def __init__(self, client: Client, queue: str = Queue.ASSESSMENTS, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self,
+        client: Client,
+        queue: str = Queue.ASSESSMENTS,
+        deadline_s: float = DEADLINE_S,
+        *,
+        breaks: bool = True,
+    ) -> None:
         self._client = client
         self._queue = queue
         self._deadline_s = deadline_s
-        self._calls = EngineCalls(client, deadline_s)
+        self._calls = EngineCalls(client, deadline_s, breaks=breaks)
 
     async def start(self, appeal: Appeal) -> None:
         await self._calls.make(lambda: self._start(appeal, signal=None))

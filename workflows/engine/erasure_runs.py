@@ -41,12 +41,14 @@ class TemporalErasureRuns:
         queue: str = Queue.ASSESSMENTS,
         deadline_s: float = DEADLINE_S,
         terminated_after_s: float = TERMINATED_AFTER_S,
+        *,
+        breaks: bool = True,
     ) -> None:
         self._client = client
         self._queue = queue
         self._deadline = timedelta(seconds=deadline_s)
         self._terminated_after_s = terminated_after_s
-        self._calls = EngineCalls(client, deadline_s)
+        self._calls = EngineCalls(client, deadline_s, breaks=breaks)
 
     async def start(self, erasure: Erasure) -> None:
         await self._calls.make(lambda: self._start(erasure))

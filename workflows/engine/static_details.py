@@ -54,8 +54,9 @@ CATALOG_EMBEDDING: Final = _details(
     "- Failed: fix the cause that the failure names, then Schedules, `catalog-embedding-weekly`, **Trigger**.",
 )
 RECONCILIATION: Final = _details(
-    "Starts the runs that Postgres requires and that are not running. The result counts them.",
-    "- Running: no action.",
+    "A sweep: starts the runs of one kind that Postgres requires and that are not running. The result counts them.",
+    "- Running: no action. It ends by itself, after three minutes at the latest.",
+    "- Completed with `errors`: the next sweeps try these rows again. The log names them (`sweep_failed`).",
     "- Failed: fix the cause that the failure names. The Schedule starts the next run.",
 )
 RETENTION: Final = _details(
