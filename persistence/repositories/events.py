@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
 from pydantic_core import to_json
-from sqlalchemy import any_, bindparam, select
+from sqlalchemy import ARRAY, Text, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
@@ -23,11 +23,11 @@ PAYLOAD_VERSION: Final = 1
 _endpoints: Final = table_of(WebhookEndpointRow).c
 
 _SUBSCRIBED: Final = (
-    select(_endpoints.id)
+    select(_endpoints.id, _endpoints.event_types)
     .where(
         _endpoints.organization_id == bindparam("organization_id"),
         _endpoints.enabled,
-        bindparam("event_type") == any_(_endpoints.event_types),
+        _endpoints.event_types.op("&&")(bindparam("event_types", type_=ARRAY(Text))),
     )
     .order_by(_endpoints.id)
 )
@@ -37,6 +37,8 @@ class EventType(StrEnum):
     COMPLETED = "assessment.completed"
     FAILED = "assessment.failed"
     UPDATED = "assessment.updated"
+    HELD = "assessment.held"
+    RELEASED = "assessment.released"
     TEST = "webhook.test"
 
 
@@ -45,29 +47,33 @@ def event_id(event_type: EventType, assessment: Assessment) -> UUID:
     return revision_id(assessment, f"event:{event_type}")
 
 
-async def event_rows(
-    session: AsyncSession, event_type: EventType, assessment: Assessment, now: datetime, data: Mapping[str, Any]
-) -> Rows:
-    """Return the rows of an event about an assessment after its transition."""
-    found = await session.execute(
-        _SUBSCRIBED, {"organization_id": assessment.organization_id, "event_type": event_type.value}
-    )
-    endpoints = found.scalars().all()
-    event = _event(
-        event_id(event_type, assessment),
-        assessment.organization_id,
-        event_type,
-        now,
-        _about(assessment, data),
-        assessment_id=assessment.id,
-        status="pending" if endpoints else "unsubscribed",
-    )
-    return {
-        WebhookEventRow: [event],
-        WebhookDeliveryRow: [
-            delivery_row(assessment.organization_id, event["id"], endpoint_id) for endpoint_id in endpoints
-        ],
-    }
+Events: TypeAlias = Mapping[EventType, Mapping[str, Any]]
+"""Events of one transition by type, each with the data that only this type has."""
+
+
+async def event_rows(session: AsyncSession, assessment: Assessment, now: datetime, events: Events) -> Rows:
+    """Return the rows of events about an assessment after its transition. A held revision is not in their data."""
+    if not events:
+        return {}
+    organization_id = assessment.organization_id
+    wanted = {"organization_id": organization_id, "event_types": [each.value for each in events]}
+    endpoints = (await session.execute(_SUBSCRIBED, wanted)).all()
+    written: list[dict[str, Any]] = []
+    deliveries: list[dict[str, Any]] = []
+    for event_type, data in events.items():
+        subscribed = [endpoint.id for endpoint in endpoints if event_type in endpoint.event_types]
+        event = _event(
+            event_id(event_type, assessment),
+            organization_id,
+            event_type,
+            now,
+            _about(assessment, data),
+            assessment_id=assessment.id,
+            status="pending" if subscribed else "unsubscribed",
+        )
+        written.append(event)
+        deliveries += [delivery_row(organization_id, event["id"], endpoint_id) for endpoint_id in subscribed]
+    return {WebhookEventRow: written, WebhookDeliveryRow: deliveries}
 
 
 def deliveries_in(rows: Rows) -> tuple[Delivery, ...]:
@@ -120,15 +126,16 @@ def _event(  # noqa: PLR0913  # the columns of an event
 
 
 def _about(assessment: Assessment, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a minimal payload: the event, the resource and the URL with the details."""
+    """Return a minimal payload: the event, the resource and the URL with the details. It says nothing held."""
+    seen = assessment.as_student_sees()
     path = f"/api/v1/assessments/{assessment.id}"
     return {
         "assessment_id": assessment.id,
         "user_id": assessment.user_id,
         "role_id": assessment.role_id,
-        "status": assessment.status,
-        "revision": assessment.revision,
-        "degraded": assessment.degraded,
+        "status": seen.status,
+        "revision": seen.revision,
+        **({} if assessment.held else {"degraded": assessment.degraded}),
         **data,
         "links": {"status": path, "result": f"{path}/result"},
     }

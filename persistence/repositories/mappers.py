@@ -28,6 +28,7 @@ ASSESSMENT = (
     "failure_reason",
     "degraded",
     "healing",
+    "released_revision",
 )
 ASSESSMENT_COLUMNS = tuple(table_of(AssessmentRow).c[name] for name in ASSESSMENT)
 
