@@ -9,6 +9,7 @@ from api.schemas.base import Id, Input, Moment, Number, Output
 from domain.assessments.answers import answer_json, public_rubric
 from domain.assessments.questions import AnswerFormat as DomainFormat
 from domain.assessments.questions import Item
+from persistence.queries.views import AssessmentView
 
 MAX_METADATA_BYTES: Final = 4096
 MAX_RESPONSES: Final = 200
@@ -151,8 +152,18 @@ class Progress(Output):
     total: int
 
 
+IN_REVIEW: Final = "in_review"
+"""The stage of a result that waits for its release."""
+
+_RELEASED: Final = "Whether students see the current result. `false`: it is held. Absent: there is no result"
+_RELEASED_AT: Final = "The time since when the student sees the result that they see"
+
+
 class AssessmentStatus(Output):
-    """The status of an assessment. `stage` is the current step; it is absent if the workflow engine does not answer."""
+    """The status of an assessment. `stage` is the current step; it is absent if the workflow engine does not answer.
+
+    For students and API keys, an assessment whose result is held is `awaiting_async` with the stage `in_review`.
+    """
 
     assessment_id: Id
     role_id: Id
@@ -166,9 +177,13 @@ class AssessmentStatus(Output):
     healing: Literal["none", "due", "final", "stopped"]
     failure_reason: str | None = None
     stage: str | None = None
+    released: bool | None = Field(default=None, description=_RELEASED)
+    released_at: Moment | None = Field(default=None, description=_RELEASED_AT)
 
 
 class AssessmentSummary(Output):
+    """An assessment in a list. `stage` is `in_review` if its result is held and the caller may not see it."""
+
     assessment_id: Id
     user_id: Id
     role_id: Id
@@ -179,6 +194,14 @@ class AssessmentSummary(Output):
     started_at: Moment
     expires_at: Moment
     completed_at: Moment | None = None
+    stage: Literal["in_review"] | None = None
+    released: bool | None = Field(default=None, description=_RELEASED)
+    released_at: Moment | None = Field(default=None, description=_RELEASED_AT)
+
+    @classmethod
+    def of(cls, view: AssessmentView) -> "AssessmentSummary":
+        fields = {name: getattr(view, name) for name in cls.model_fields if name != "stage"}
+        return cls(**fields, stage=IN_REVIEW if view.in_review else None)
 
 
 class AssessmentList(Output):

@@ -14,6 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence.database_errors import storage_failure
 from persistence.queries.email_addresses import has_email
+from persistence.queries.release import (
+    has_status,
+    is_degraded,
+    is_released,
+    is_released_revision,
+    is_visible_revision,
+    needs_review,
+    visible_columns,
+    visible_revision,
+)
 from persistence.queries.views import (
     AccessScope,
     Account,
@@ -98,14 +108,16 @@ class Queries(Reader):
 
     async def status(self, assessment_id: UUID, viewer: AccessScope) -> StatusView | None:
         return await self._one(
-            StatusView, _status(own=viewer.user_id is not None), {"assessment_id": assessment_id, **asdict(viewer)}
+            StatusView,
+            _status(own=viewer.user_id is not None, held=viewer.held),
+            {"assessment_id": assessment_id, **asdict(viewer)},
         )
 
     async def assessments(self, viewer: AccessScope, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
         """Return at most `limit` assessments, newest first."""
         statement = (
-            select(*_assessment_columns())
-            .where(*seen_by(viewer), *_matching(found))
+            select(*_assessment_columns(held=viewer.held))
+            .where(*seen_by(viewer), *_matching(found, held=viewer.held))
             .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
             .limit(limit)
         )
@@ -114,17 +126,21 @@ class Queries(Reader):
     async def published(
         self, assessment_id: UUID, viewer: AccessScope, *, revision: int | None = None
     ) -> PublishedView | None:
-        """Return the current result, or that of an earlier `revision`."""
-        statement = _published(own=viewer.user_id is not None, current=revision is None)
+        """Return the result that the viewer sees as the current one, or that of an earlier `revision`."""
+        statement = _published(own=viewer.user_id is not None, held=viewer.held, current=revision is None)
         wanted = {"assessment_id": assessment_id, "revision": revision, **asdict(viewer)}
         return await self._one(PublishedView, statement, wanted)
 
     async def revisions(self, assessment_id: UUID, viewer: AccessScope) -> list[RevisionView]:
-        """Return the revisions, oldest first; an empty list if the assessment does not exist."""
+        """Return the revisions that the viewer may see, oldest first; an empty list if there is no such assessment."""
         statement = (
-            select(ResultRevisionRow.revision, ResultRevisionRow.created_at.label("published_at"))
+            select(
+                ResultRevisionRow.revision,
+                is_released_revision().label("released"),
+                ResultRevisionRow.created_at.label("published_at"),
+            )
             .join(AssessmentRow, AssessmentRow.id == ResultRevisionRow.assessment_id)
-            .where(AssessmentRow.id == assessment_id, *seen_by(viewer))
+            .where(AssessmentRow.id == assessment_id, *seen_by(viewer), is_visible_revision(held=viewer.held))
             .order_by(ResultRevisionRow.revision)
         )
         return await self._all(RevisionView, statement)
@@ -134,7 +150,7 @@ class Queries(Reader):
         statement = (
             select(RecommendationRow.id)
             .join(AssessmentRow, AssessmentRow.id == RecommendationRow.assessment_id)
-            .where(RecommendationRow.id == recommendation_id, *seen_by(viewer))
+            .where(RecommendationRow.id == recommendation_id, *seen_by(viewer), visible_revision(held=viewer.held) > 0)
         )
         async with self._connection() as connection:
             return await connection.scalar(statement) is not None
@@ -166,29 +182,31 @@ class Queries(Reader):
 
 # The most frequent statements are built once, because building one takes longer than the rest of its request.
 @cache
-def _status(*, own: bool) -> Selected:
+def _status(*, own: bool, held: bool) -> Selected:
     responses = select(func.count()).where(ResponseRow.assessment_id == AssessmentRow.id)
     snapshots = select(func.count()).where(QuestionSnapshotRow.assessment_id == AssessmentRow.id)
     return select(
-        *_assessment_columns(),
+        *_assessment_columns(held=held),
         responses.scalar_subquery().label("answered"),
         snapshots.scalar_subquery().label("total"),
     ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
 
 
 @cache
-def _published(*, own: bool, current: bool) -> Selected:
-    wanted = AssessmentRow.revision if current else bindparam("revision", type_=Integer)
+def _published(*, own: bool, held: bool, current: bool) -> Selected:
+    visible = visible_columns(held=held)
+    wanted = visible["revision"] if current else bindparam("revision", type_=Integer)
+    released = func.jsonb_build_object("released", is_released_revision())
     return (
         select(
-            AssessmentRow.status,
-            AssessmentRow.failure_reason,
-            AssessmentRow.revision,
-            cast(ResultRevisionRow.document, Text).label("document"),
+            *(visible[name].label(name) for name in ("status", "failure_reason", "revision", "in_review")),
+            cast(ResultRevisionRow.document.op("||")(released), Text).label("document"),
         )
         .outerjoin(
             ResultRevisionRow,
-            (ResultRevisionRow.assessment_id == AssessmentRow.id) & (ResultRevisionRow.revision == wanted),
+            (ResultRevisionRow.assessment_id == AssessmentRow.id)
+            & (ResultRevisionRow.revision == wanted)
+            & is_visible_revision(held=held),
         )
         .where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
     )
@@ -231,22 +249,16 @@ def _roles() -> Selected:
     ).where(RoleRow.active)
 
 
-def _assessment_columns() -> tuple[ColumnElement[Any], ...]:
+def _assessment_columns(*, held: bool) -> tuple[ColumnElement[Any], ...]:
     row = AssessmentRow
     return (
         row.id.label("assessment_id"),
         row.user_id.expression,
         row.role_id.expression,
-        row.status.expression,
-        row.degraded.expression,
-        row.needs_review.expression,
-        row.healing.expression,
-        row.revision.expression,
-        row.failure_reason.expression,
+        *(column.label(name) for name, column in visible_columns(held=held).items()),
         row.created_at.expression,
         row.started_at.expression,
         row.expires_at.expression,
-        row.completed_at.expression,
         row.updated_at.label("last_updated_at"),
     )
 
@@ -266,16 +278,14 @@ def _seen_by_parameters(*, own: bool) -> tuple[ColumnElement[bool], ...]:
     return _seen(bindparam("organization_id"), bindparam("user_id") if own else None)
 
 
-def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
+def _matching(found: AssessmentFilter, *, held: bool) -> list[ColumnElement[bool]]:
     row = AssessmentRow
-    equal = {
-        row.status: found.status,
-        row.role_id: found.role_id,
-        row.user_id: found.user_id,
-        row.degraded: found.degraded,
-        row.needs_review: found.needs_review,
-    }
+    equal = {row.role_id: found.role_id, row.user_id: found.user_id}
     conditions = [column == value for column, value in equal.items() if value is not None]
+    if found.status is not None:
+        conditions.append(has_status(found.status, held=held))
+    flags = ((is_degraded, found.degraded), (needs_review, found.needs_review), (is_released, found.released))
+    conditions += [is_set(value=value, held=held) for is_set, value in flags if value is not None]
     if found.since is not None:
         conditions.append(row.created_at >= found.since)
     if found.after is not None:
