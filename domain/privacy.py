@@ -30,10 +30,10 @@ class RetentionRule(StrEnum):
     JOBS = "jobs"
     """Jobs of assessments that have ended."""
     MODEL_REPLIES = "model_replies"
-    """The raw replies of results that wait for no healing or review. The record of each paid call stays."""
+    """The raw replies of results that wait for no healing or release. The record of each paid call stays."""
     DENIALS = "denials"
     ANSWERS = "answers"
-    """Answers and raw replies of results that wait for no healing or review. An organization may set its own age."""
+    """Answers and raw replies of results that wait for no healing or release. An organization may set its own age."""
 
 
 class ErasureRuns(Protocol):

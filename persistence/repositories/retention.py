@@ -16,9 +16,13 @@ from domain.privacy import RetentionRule
 
 _OLD: Final = "now() - make_interval(days => :days)"
 
-# Assessments whose answers will not be used again.
-_SETTLED: Final = "(assessment.status = 'failed' OR assessment.status = 'completed' AND assessment.healing <> 'due')"
-_AGE: Final = "coalesce(assessment.completed_at, assessment.updated_at)"
+# Assessments whose answers will not be used again. A held result may still be reviewed. The age counts from the time
+# when the student saw the result, because the student may contest it after that.
+_SETTLED: Final = (
+    "(assessment.status = 'failed' OR assessment.status = 'completed' AND assessment.healing <> 'due'"
+    " AND assessment.released_revision IS NULL)"
+)
+_AGE: Final = "coalesce(assessment.released_at, assessment.completed_at, assessment.updated_at)"
 
 
 def _delete(table: str, chosen: str) -> TextClause:
