@@ -45,6 +45,7 @@ class ScriptedActivities:
     ends: list[HealingEnd] = field(default_factory=list)
     evidence: EvidenceResult = field(default=EvidenceResult(gaps=3, traces=30, degraded_reasons=()))
     heals: bool = False
+    held: bool = False
     needs_review: bool = False
 
     def __post_init__(self) -> None:
@@ -115,6 +116,7 @@ class ScriptedActivities:
             degraded_reasons=("essay_grader_not_configured",),
             needs_review=self.needs_review,
             heals=self.heals,
+            held=self.held,
         )
 
     @activity.defn
