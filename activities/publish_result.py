@@ -48,5 +48,4 @@ async def _result(uow: Repositories, run: RunInput) -> Result:
         essay_scores=scored.essays,
         evidence=evidence,
         blend=await uow.jobs.output(run.job(Step.BLEND_RECOMMENDATIONS), Blend),
-        lowered=scored.lowered,
     )

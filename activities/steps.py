@@ -20,7 +20,7 @@ from domain.database import Database, Repositories
 from domain.errors import AppError, AttemptLost, Conflict, StepGivenUp, StorageUnavailable
 from domain.grading.reviews import Review, reviewed
 from domain.grading.rubrics import unanswered_essay
-from domain.grading.scores import LOWERED, EssayScore, RuleScores, Spent, healed
+from domain.grading.scores import EssayScore, RuleScores, Spent, healed
 
 Output = TypeVar("Output")
 
@@ -187,7 +187,6 @@ async def scores(
             for score in _essays(items, before | anew)
         ),
         reviews=tuple(review.id for review in used),
-        lowered=any(LOWERED in score.flags for score in anew.values()),
     )
 
 

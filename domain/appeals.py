@@ -75,7 +75,9 @@ class Appeal:
 
 def shown_since(assessment: Assessment) -> datetime | None:
     """Return when the student first saw the result. None: not yet."""
-    return assessment.completed_at
+    if assessment.shown_revision == 0:
+        return None
+    return assessment.released_at or assessment.completed_at
 
 
 def check_window(assessment: Assessment, now: datetime, window_days: int) -> None:

@@ -30,10 +30,13 @@ class RetentionRule(StrEnum):
     JOBS = "jobs"
     """Jobs of assessments that have ended."""
     MODEL_REPLIES = "model_replies"
-    """The raw replies of results that wait for no healing, review or appeal. The record of each paid call stays."""
+    """The raw replies of results that wait for no healing, release, review or appeal.
+
+    The record of each paid call stays.
+    """
     DENIALS = "denials"
     ANSWERS = "answers"
-    """Answers, raw replies and texts of appeals, if the result waits for no healing, review or appeal.
+    """Answers, raw replies and texts of appeals, if the result waits for no healing, release, review or appeal.
 
     An organization may set its own age.
     """

@@ -21,6 +21,7 @@ from persistence.repositories.idempotency import IdempotencyKeys
 from persistence.repositories.people import People
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.repositories.refresh_tokens import RefreshTokens
+from persistence.repositories.releases import Releases
 from persistence.repositories.roster import Roster
 from persistence.repositories.student_assessments import StudentAssessments
 from persistence.repositories.submitted_appeals import SubmittedAppeals
@@ -54,6 +55,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def submitted_appeals(self) -> SubmittedAppeals:
         return SubmittedAppeals(self._session)
+
+    @cached_property
+    def releases(self) -> Releases:
+        return Releases(self._session)
 
     @cached_property
     def feedback(self) -> SubmittedFeedback:

@@ -44,11 +44,12 @@ class AssessmentInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentOutcome:
-    """The result of a run; `revision` is 0 if the run published nothing."""
+    """The result of a run; `revision` is 0 if the run published nothing. `held`: it was held when it was published."""
 
     status: AssessmentStatus
     revision: int = 0
     degraded_reasons: tuple[str, ...] = ()
+    held: bool = False
 
 
 @workflow.defn(versioning_behavior=versioning("AssessmentWorkflow"))
@@ -82,6 +83,7 @@ class AssessmentWorkflow(StagedWorkflow):
             run_number = claim.run
             workflow.upsert_search_attributes([search_attributes.ASSESSMENT_STATUS.value_set(claim.status)])
             publication = await self._process(claim)
+            self.published(publication)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -98,6 +100,7 @@ class AssessmentWorkflow(StagedWorkflow):
                 status=AssessmentStatus.COMPLETED,
                 revision=publication.revision,
                 degraded_reasons=publication.degraded_reasons,
+                held=publication.held,
             )
         )
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from domain.assessments.results import Publication
     from domain.grading.scores import DegradedReason
 
 
@@ -45,10 +46,18 @@ ACTIONS: Final = {
 }
 """What an operator can do at each stage."""
 
+_HELD: Final = "**Held** when it was published: the student and partners did not see this result."
+_REVIEWER: Final = "It waited for an advisor to review the doubtful essays, or to release the result."
+_RELEASER: Final = "It waited for an advisor to release it."
+"""A release does not change a run, so these texts describe the time of the publication."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The result of the query `progress`. A waiting revision has `next_attempt` and `gives_up`, the end of healing."""
+    """The result of the query `progress`. A waiting revision has `next_attempt` and `gives_up`, the end of healing.
+
+    `held`: the last published revision was held when it was published. `needs_review`: it waited for a review.
+    """
 
     stage: Stage = Stage.ANSWERING
     essays_scored: int = 0
@@ -57,6 +66,8 @@ class Progress:
     last_failure: str | None = None
     next_attempt: datetime | None = None
     gives_up: datetime | None = None
+    held: bool = False
+    needs_review: bool = False
 
 
 def checklist(progress: Progress, stages: Sequence[Stage] = STAGES) -> str:
@@ -68,6 +79,8 @@ def checklist(progress: Progress, stages: Sequence[Stage] = STAGES) -> str:
         lines += [f"\nLast failure: {progress.last_failure}"] if progress.last_failure else []
     if progress.next_attempt and progress.gives_up:
         lines.append(f"\nNext attempt: {progress.next_attempt:{TIME}}. Healing ends: {progress.gives_up:{TIME}}")
+    if progress.held:
+        lines.append(f"\n{_HELD} {_REVIEWER if progress.needs_review else _RELEASER}")
     lines.append(f"\nAction: {ACTIONS[progress.stage]}")
     if progress.essays_total:
         lines.append(f"\nEssays graded: {progress.essays_scored} of {progress.essays_total}")
@@ -100,6 +113,10 @@ class StagedWorkflow:
         """Set the stage and update the checklist in the Web UI."""
         self._progress = replace(self._progress, stage=stage, **changes)
         workflow.set_current_details(checklist(self._progress, self.stages))
+
+    def published(self, publication: Publication) -> None:
+        """Show whether the revision was held when it was published."""
+        self.show(self._progress.stage, held=publication.held, needs_review=publication.needs_review)
 
     def note(self, reasons: Iterable[str]) -> None:
         """Add degraded reasons, without duplicates."""

@@ -196,7 +196,9 @@ class RevisionWorkflow(StagedWorkflow):
             texts = " ".join(DegradedReason(reason).text for reason in evidence.degraded_reasons)
             self.show(self._progress.stage, last_failure=f"retrieve_evidence: {texts}")
             return
-        self._revision = (await recommend_and_publish(run, self.show)).revision
+        publication = await recommend_and_publish(run, self.show)
+        self.published(publication)
+        self._revision = publication.revision
         self._woken = True
 
     def _put_off(self, retry_after_s: float) -> None:

@@ -18,6 +18,7 @@ from domain.errors import InvalidInput, Problem, TemporarilyUnavailable
 _CREDENTIALS = BodyLimits(max_bytes=16 * 1024)
 BODIES = {
     "start_assessment": BodyLimits(max_values=3_000),  # 4 KiB of metadata
+    "release_assessments": BodyLimits(max_values=1_100),  # 1,000 ids
     "submit_responses": BodyLimits(max_values=6_000),  # 200 responses, with twenty choices each
     "add_cohort_members": BodyLimits(max_values=600),  # 500 ids
     "import_users": BodyLimits(max_bytes=5 * MAX_BYTES),  # 10,000 rows with 500 bytes each

@@ -12,6 +12,7 @@ from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
 from api.schemas.assessments import (
+    IN_REVIEW,
     AssessmentList,
     AssessmentQuestions,
     AssessmentResponseBatch,
@@ -96,6 +97,9 @@ class AssessmentQuery(QueryInput):
     appealed: Annotated[bool | None, BeforeValidator(boolean)] = Field(
         default=None, description="Whether an appeal of the assessment is open"
     )
+    released: Annotated[bool | None, BeforeValidator(boolean)] = Field(
+        default=None, description="`false`: the results that are held. Only advisors and admins find held results"
+    )
     since: Moment | None = Field(default=None, description="Started at this time or later")
     cohort_id: Id | None = Field(default=None, description="Only of students who are now in the cohort")
     q: SearchText | None = None
@@ -123,7 +127,7 @@ async def list_assessments(
         return AssessmentList(items=[AssessmentSummary.for_staff(view) for view in shown], next_cursor=next_cursor)
     views = await services.queries.assessments(scope, filters, query.limit + 1)
     page, next_cursor = cursors.page(views, query.limit, lambda last: last.assessment_id)
-    return AssessmentList(items=[AssessmentSummary.model_validate(view) for view in page], next_cursor=next_cursor)
+    return AssessmentList(items=[AssessmentSummary.of(view) for view in page], next_cursor=next_cursor)
 
 
 @assessments.get(
@@ -203,7 +207,7 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 )
 async def read_status(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> AssessmentStatus:
     view = await _status(assessment_id, services, scope)
-    waiting = view.status == State.AWAITING_ASYNC
+    waiting = view.status == State.AWAITING_ASYNC and not view.in_review
     return AssessmentStatus(
         assessment_id=view.assessment_id,
         role_id=view.role_id,
@@ -216,10 +220,12 @@ async def read_status(assessment_id: Id, services: ServicesDep, scope: ScopeDep)
         revision=view.revision,
         healing=view.healing,
         failure_reason=view.failure_reason,
-        stage=await live_stage(services.runs, assessment_id) if waiting else None,
+        stage=await live_stage(services.runs, assessment_id) if waiting else IN_REVIEW if view.in_review else None,
         needs_review=view.needs_review,
         score=view.score,
         skills=view.skills,
+        released=view.released,
+        released_at=view.released_at,
     )
 
 

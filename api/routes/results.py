@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 
 from api.dependencies import ScopeDep, ServicesDep
 from api.middleware.routing import router
+from api.schemas.assessments import IN_REVIEW
 from api.schemas.base import Id, digits
 from api.schemas.errors import answers
 from api.schemas.results import AssessmentResult, AssessmentScores, ResultPending, Revision, RevisionList
@@ -18,6 +19,8 @@ from domain.errors import AssessmentFailed, NotFound, RecommendationNotReady
 from persistence.queries.views import PublishedView
 
 RETRY_AFTER_S = 1
+RETRY_AFTER_REVIEW_S = 60
+"""A result in review waits for a person."""
 PENDING: dict[int | str, dict[str, Any]] = {
     202: {
         "model": ResultPending,
@@ -39,9 +42,12 @@ Shown = TypeVar("Shown", bound=PublishedView)
     responses={**answers(400, 401, 403, 404, 409), **PENDING},
 )
 async def read_result(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
-    """The published result. 202 with Retry-After while it is prepared; 409 if the assessment is open or failed."""
+    """The published result. 202 with Retry-After while it is prepared; 409 if the assessment is open or failed.
+
+    Students and API keys also get 202, with the stage `in_review`, while the result is held.
+    """
     view = published(await services.queries.published(assessment_id, scope))
-    return await pending(assessment_id, services) if view.document is None else _document(view, view.document)
+    return await pending(assessment_id, services, view) if view.document is None else _document(view, view.document)
 
 
 @results.get(
@@ -54,7 +60,7 @@ async def read_scores(assessment_id: Id, services: ServicesDep, scope: ScopeDep)
     """Points with explanations. Essays also have levels, quotes, the model and its versions."""
     view = published(await services.queries.published(assessment_id, scope))
     if view.document is None:
-        return await pending(assessment_id, services)
+        return await pending(assessment_id, services, view)
     document = shown_document(view, view.document)
     return JSONResponse({key: document[key] for key in AssessmentScores.model_fields})
 
@@ -65,7 +71,7 @@ async def read_scores(assessment_id: Id, services: ServicesDep, scope: ScopeDep)
     responses=answers(400, 401, 403, 404),
 )
 async def list_revisions(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> RevisionList:
-    """Oldest first; empty before the first result."""
+    """Oldest first; empty before the first result. Students and API keys get only released revisions."""
     revisions = await services.queries.revisions(assessment_id, scope)
     if not revisions and await services.queries.status(assessment_id, scope) is None:
         raise NotFound("No such assessment")
@@ -116,10 +122,11 @@ def _document(view: PublishedView, document: str) -> Response:
     return JSONResponse(shown_document(view, document))
 
 
-async def pending(assessment_id: Id, services: ServicesDep) -> Response:
+async def pending(assessment_id: Id, services: ServicesDep, view: PublishedView) -> Response:
     """Return 202 with the current step."""
-    stage = await live_stage(services.runs, assessment_id)
-    pending = ResultPending(assessment_id=assessment_id, status="awaiting_async", stage=stage)
+    stage = IN_REVIEW if view.in_review else await live_stage(services.runs, assessment_id)
+    body = ResultPending(assessment_id=assessment_id, status="awaiting_async", stage=stage)
+    retry_after_s = RETRY_AFTER_REVIEW_S if view.in_review else RETRY_AFTER_S
     return JSONResponse(
-        pending.model_dump(mode="json", exclude_none=True), 202, headers={"Retry-After": str(RETRY_AFTER_S)}
+        body.model_dump(mode="json", exclude_none=True), 202, headers={"Retry-After": str(retry_after_s)}
     )

@@ -10,7 +10,7 @@ from api.schemas.results import OverallScore
 from domain.assessments.answers import answer_json, public_rubric
 from domain.assessments.questions import AnswerFormat as DomainFormat
 from domain.assessments.questions import Item
-from persistence.queries.views import ListedAssessment
+from persistence.queries.views import AssessmentView, ListedAssessment
 
 MAX_METADATA_BYTES: Final = 4096
 MAX_RESPONSES: Final = 200
@@ -161,8 +161,22 @@ class SkillScore(Output):
     target: float
 
 
+IN_REVIEW: Final = "in_review"
+"""The stage of a result that waits for its release."""
+
+_RELEASED: Final = "Whether students see the current result. `false`: it is held. Absent: there is no result"
+_RELEASED_AT: Final = "The time since when the student sees the result that they see"
+
+
+_ADDED: Final = frozenset({"stage", "student", "role", "submitted_at", "review"})
+"""The fields of AssessmentSummary that are not in the view of an assessment."""
+
+
 class AssessmentStatus(Output):
-    """The status of an assessment. `stage` is the current step; it is absent if the workflow engine does not answer."""
+    """The status of an assessment. `stage` is the current step; it is absent if the workflow engine does not answer.
+
+    For students and API keys, an assessment whose result is held is `awaiting_async` with the stage `in_review`.
+    """
 
     assessment_id: Id
     role_id: Id
@@ -181,6 +195,8 @@ class AssessmentStatus(Output):
         default=None, description="The score of the result. Absent without a result and in old results"
     )
     skills: list[SkillScore] | None = Field(default=None, description="Absent without a result")
+    released: bool | None = Field(default=None, description=_RELEASED)
+    released_at: Moment | None = Field(default=None, description=_RELEASED_AT)
 
 
 class Student(Output):
@@ -202,7 +218,10 @@ class ReviewSummary(Output):
 
 
 class AssessmentSummary(Output):
-    """`student`, `role`, `submitted_at` and `review` are only for advisors and admins."""
+    """An assessment in a list. `stage` is `in_review` if its result is held and the caller may not see it.
+
+    `student`, `role`, `submitted_at` and `review` are only for advisors and admins.
+    """
 
     assessment_id: Id
     user_id: Id
@@ -214,17 +233,26 @@ class AssessmentSummary(Output):
     started_at: Moment
     expires_at: Moment
     completed_at: Moment | None = None
+    stage: Literal["in_review"] | None = None
+    released: bool | None = Field(default=None, description=_RELEASED)
+    released_at: Moment | None = Field(default=None, description=_RELEASED_AT)
     student: Student | None = None
     role: RoleName | None = None
     submitted_at: Moment | None = None
     review: ReviewSummary | None = None
 
     @classmethod
+    def of(cls, view: AssessmentView) -> "AssessmentSummary":
+        fields = {name: getattr(view, name) for name in cls.model_fields.keys() - _ADDED}
+        return cls(**fields, stage=IN_REVIEW if view.in_review else None)
+
+    @classmethod
     def for_staff(cls, view: ListedAssessment) -> "AssessmentSummary":
-        return cls.model_validate(view).model_copy(
+        return cls.of(view).model_copy(
             update={
                 "student": Student(user_id=view.user_id, name=view.student_name, email=view.student_email),
                 "role": RoleName(role_id=view.role_id, name=view.role_name),
+                "submitted_at": view.submitted_at,
                 "review": ReviewSummary(waiting=len(view.waiting), reasons=view.reasons),
             }
         )

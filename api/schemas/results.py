@@ -122,10 +122,14 @@ class AssessmentResult(Output):
     )
     skills: list[SkillResult]
     scores: list[ItemScore]
+    released: bool = Field(description="`false`: the revision is held. Only advisors and admins read it")
 
 
 class ResultPending(Output):
-    """The result is not ready yet. Repeat the request after the seconds in `Retry-After`."""
+    """The result is not ready yet. Repeat the request after the seconds in `Retry-After`.
+
+    The stage `in_review`: the result is ready, and an advisor must review or release it.
+    """
 
     assessment_id: Id
     status: Literal["awaiting_async"]
@@ -136,10 +140,14 @@ class AssessmentScores(Output):
     assessment_id: Id
     revision: int
     scores: list[ItemScore]
+    released: bool = Field(description="`false`: the revision is held. Only advisors and admins read it")
 
 
 class Revision(Output):
+    """A revision. Students and API keys get only revisions that are or were released."""
+
     revision: int
+    released: bool
     published_at: Moment
 
 

@@ -14,6 +14,8 @@ Subscribable: TypeAlias = Literal[
     "assessment.completed",
     "assessment.failed",
     "assessment.updated",
+    "assessment.held",
+    "assessment.released",
     "appeal.opened",
     "appeal.answered",
 ]

@@ -98,6 +98,8 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "retry_healing": _STAFF,
     "rerun_assessment": _ADMINS,
     "rerun_assessments": _ADMINS,
+    "release_assessment": _STAFF,
+    "release_assessments": _STAFF,
     "give_feedback": frozenset({CallerRole.STUDENT, CallerRole.ADVISOR}),
     "list_feedback": _STAFF,
     "list_credentials": _ALL,
@@ -165,14 +167,16 @@ def actor_of(principal: Principal) -> Actor:
 def scope_for(principal: Principal) -> AccessScope:
     """Return the assessments that the principal may read.
 
-    A student reads their own. Advisors, admins and API keys read those of their organization.
+    A student reads their own. Advisors, admins and API keys read those of their organization. Only advisors and admins
+    see results that are held: an API key belongs to a partner, who learns of a result when the student does.
 
     Raises:
         Forbidden: the principal is a platform admin.
     """
     if principal.organization_id is None:
         raise Forbidden(_ROLE_FORBIDDEN)
-    return AccessScope(organization_id=principal.organization_id, user_id=_own(principal))
+    held = principal.role in {UserRole.ADVISOR, UserRole.ADMIN}
+    return AccessScope(organization_id=principal.organization_id, user_id=_own(principal), held=held)
 
 
 def people_scope_for(principal: Principal) -> PeopleScope:

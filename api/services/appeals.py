@@ -148,7 +148,7 @@ def _new(assessment: Assessment, item: Item, settings: OrganizationSettings, now
         organization_id=assessment.organization_id,
         user_id=assessment.user_id,
         role_id=assessment.role_id,
-        revision=assessment.revision,
+        revision=assessment.shown_revision,
         state=AppealState.OPEN,
         reminder_due_at=now + timedelta(days=reminder_days),
         answer_due_at=now + timedelta(days=settings.appeal_overdue_days),

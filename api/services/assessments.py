@@ -86,7 +86,7 @@ class AssessmentService:
         if before.status is AssessmentStatus.IN_PROGRESS and before.is_due(now):
             after, _ = await submission.expire(self._uow, before)
             return SubmissionReceipt(assessment=after, expired=True)
-        before.check_open(now)
+        scope.visible(before).check_open(now)
         answers = check_answers(items, submitted)
         rows = [
             (snapshot_id, answer, sent.claimed_at or now)

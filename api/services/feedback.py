@@ -18,10 +18,10 @@ class FeedbackService:
     async def give(
         self, recommendation_id: UUID, scope: AccessScope, actor: Actor, feedback: NewFeedback
     ) -> FeedbackReceipt:
-        """Store feedback on the current revision, with its audit row and its satisfaction metric.
+        """Store feedback on the revision that the actor sees, with its audit row and its satisfaction metric.
 
         Raises:
-            NotFound: the recommendation does not exist or is outside the scope.
+            NotFound: the recommendation does not exist, is outside the scope, or is held and not visible to the actor.
             InvalidInput: the credential is not one of its items.
             Erased: the actor is being erased.
         """
@@ -29,9 +29,10 @@ class FeedbackService:
         if assessment_id is None:
             raise NotFound("No such recommendation")
         assessment, now = await lock_visible(self._uow.assessments.lock(assessment_id), scope)
+        seen = scope.visible(assessment)
         await self._uow.people.lock_author(actor.id)
         credential_id = feedback.credential_id
-        if credential_id is not None and not await self._uow.feedback.has_item(recommendation_id, credential_id):
+        if credential_id is not None and not await self._uow.feedback.has_item(seen, credential_id):
             problem = Problem("credential_id", "is not one of the recommended items")
             raise InvalidInput("The request is not valid", (problem,))
-        return await self._uow.feedback.add(recommendation_id, assessment, now, actor, feedback)
+        return await self._uow.feedback.add(recommendation_id, seen, now, actor, feedback)

@@ -1,7 +1,7 @@
 """The state machine of an assessment: in_progress -> awaiting_async -> completed | failed."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -35,7 +35,12 @@ EXPIRED: Final = "expired"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """One learner's attempt at a role. `run` starts at 1 and increases with each rerun. `revision` 0: unpublished."""
+    """One learner's attempt at a role. `run` starts at 1 and increases with each rerun. `revision` 0: unpublished.
+
+    `released_revision` is set while the current revision is held: the student sees this earlier revision, or no result
+    if it is 0. None means that the student sees the current revision. `released_at` is when the student first saw the
+    result that they see; None means `completed_at`.
+    """
 
     id: UUID
     user_id: UUID
@@ -50,6 +55,35 @@ class Assessment:
     failure_reason: str | None = None
     degraded: bool = False
     healing: Healing = Healing.NONE
+    released_revision: int | None = None
+    released_at: datetime | None = field(default=None, compare=False)
+
+    @property
+    def held(self) -> bool:
+        """Whether the current revision waits for its release."""
+        return self.released_revision is not None
+
+    @property
+    def shown_revision(self) -> int:
+        """The revision that the student sees; 0 for none."""
+        return self.revision if self.released_revision is None else self.released_revision
+
+    def as_student_sees(self) -> "Assessment":
+        """Return the assessment without a held revision. One without a released result still awaits its result."""
+        if self.released_revision is None:
+            return self
+        if self.released_revision > 0:
+            return replace(self, revision=self.released_revision, released_revision=None)
+        return replace(
+            self,
+            status=AssessmentStatus.AWAITING_ASYNC,
+            revision=0,
+            completed_at=None,
+            failure_reason=None,
+            degraded=False,
+            healing=Healing.NONE,
+            released_revision=None,
+        )
 
     def check_open(self, now: datetime) -> None:
         """Raise InvalidAssessmentState unless the assessment is in progress and has not expired."""
@@ -78,7 +112,8 @@ class Assessment:
             raise InvalidAssessmentState(f"Assessment is {self.status} and cannot be claimed")
         return self if self.claimed_at else replace(self, claimed_at=now)
 
-    def complete(self, now: datetime, *, degraded: bool, healing: Healing) -> "Assessment":
+    def complete(self, now: datetime, *, degraded: bool, healing: Healing, held: bool = False) -> "Assessment":
+        """Publish the first revision. `held`: the student does not see it before its release."""
         return self._move(
             AssessmentStatus.COMPLETED,
             {AssessmentStatus.AWAITING_ASYNC},
@@ -86,10 +121,11 @@ class Assessment:
             revision=self.revision + 1,
             degraded=degraded,
             healing=healing,
+            released_revision=0 if held else None,
         )
 
-    def revise(self, *, degraded: bool, healing: Healing) -> "Assessment":
-        """Publish a later revision. `completed_at` does not change."""
+    def revise(self, *, degraded: bool, healing: Healing, held: bool = False) -> "Assessment":
+        """Publish a later revision. `completed_at` does not change. `held`: the student sees the same as before."""
         return self._move(
             AssessmentStatus.COMPLETED,
             {AssessmentStatus.COMPLETED},
@@ -97,7 +133,14 @@ class Assessment:
             degraded=degraded,
             healing=healing,
             failure_reason=None,
+            released_revision=self.shown_revision if held else None,
         )
+
+    def release(self) -> "Assessment":
+        """Show the current revision to the student. A released one does not change."""
+        if self.status is not AssessmentStatus.COMPLETED:
+            raise InvalidAssessmentState(f"Assessment is {self.status}, there is no result to release")
+        return replace(self, released_revision=None)
 
     def end_healing(self, healing: Healing, reason: str | None = None) -> "Assessment":
         """End healing as `final`, or as `stopped` with a reason after a failure. The published result stays."""

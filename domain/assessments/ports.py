@@ -231,7 +231,8 @@ class Results(Protocol):
         """Write the result of a locked assessment as its next revision.
 
         One transaction writes scores, recommendation, items, traces, metrics, audit rows, events and the revision, and
-        clears the steps' payloads. The first revision also completes the assessment.
+        clears the steps' payloads. The first revision also completes the assessment. The organization's release policy
+        decides whether the revision is held; a held one has no `completed` or `updated` event.
 
         Raises:
             InvalidAssessmentState: the assessment is neither awaiting a result nor completed.

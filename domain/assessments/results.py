@@ -40,15 +40,11 @@ class OverallScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """The scores of all items in the order of the assessment, and the ids of the reviews they include.
-
-    `lowered`: healing in this revision removed points that an earlier revision had shown.
-    """
+    """The scores of all items in the order of the assessment, and the ids of the reviews they include."""
 
     rules: tuple[RuleScore, ...] = ()
     essays: tuple[EssayScore, ...] = ()
     reviews: tuple[UUID, ...] = ()
-    lowered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +57,18 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A complete result before it has a revision number. `lowered`: see `Scores`."""
+    """A complete result before it has a revision number."""
 
     rule_scores: tuple[RuleScore, ...]
     essay_scores: tuple[EssayScore, ...]
     evidence: Evidence
     blend: Blend
-    lowered: bool = False
+
+    @property
+    def points(self) -> dict[UUID, Decimal | None]:
+        """The points of each item by snapshot id; None if the grader abstained."""
+        scores: tuple[ItemScore, ...] = (*self.rule_scores, *self.essay_scores)
+        return {score.snapshot_id: score.points for score in scores}
 
     @property
     def degraded_reasons(self) -> tuple[DegradedReason, ...]:
@@ -110,7 +111,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """The output of `publish_result`, small enough for a workflow history. `heals`: a later revision may be better."""
+    """The output of `publish_result`, small enough for a workflow history. `heals`: a later revision may be better.
+
+    `held`: the student does not see this revision yet.
+    """
 
     assessment_id: UUID
     recommendation_id: UUID
@@ -118,4 +122,5 @@ class Publication:
     degraded_reasons: tuple[str, ...]
     needs_review: bool
     heals: bool = False
+    held: bool = False
     deliveries: tuple[Delivery, ...] = ()

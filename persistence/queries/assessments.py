@@ -33,6 +33,16 @@ from persistence.queries.attempts import POLICY_COLUMNS, attempts_by
 from persistence.queries.email_addresses import has_email
 from persistence.queries.graded_items import GradedView, graded_columns
 from persistence.queries.people_search import is_called, is_member
+from persistence.queries.release import (
+    has_status,
+    is_degraded,
+    is_released,
+    is_released_revision,
+    is_visible_revision,
+    needs_review,
+    visible_columns,
+    visible_revision,
+)
 from persistence.queries.views import (
     AccessScope,
     Account,
@@ -46,7 +56,6 @@ from persistence.queries.views import (
     RoleView,
     StatusView,
 )
-from persistence.queries.visible_results import visible_revision
 from persistence.tables import (
     AppealRow,
     AssessmentRow,
@@ -123,7 +132,9 @@ class Queries(Reader):
 
     async def status(self, assessment_id: UUID, viewer: AccessScope) -> StatusView | None:
         return await self._one(
-            StatusView, _status(own=viewer.user_id is not None), {"assessment_id": assessment_id, **asdict(viewer)}
+            StatusView,
+            _status(own=viewer.user_id is not None, held=viewer.held),
+            {"assessment_id": assessment_id, **asdict(viewer)},
         )
 
     async def assessments(self, viewer: AccessScope, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
@@ -139,8 +150,8 @@ class Queries(Reader):
     async def published(
         self, assessment_id: UUID, viewer: AccessScope, *, revision: int | None = None
     ) -> PublishedView | None:
-        """Return the current result, or that of an earlier `revision`."""
-        statement = _published(own=viewer.user_id is not None, current=revision is None)
+        """Return the result that the viewer sees as the current one, or that of an earlier `revision`."""
+        statement = _published(own=viewer.user_id is not None, held=viewer.held, current=revision is None)
         wanted = {"assessment_id": assessment_id, "revision": revision, **asdict(viewer)}
         return await self._one(PublishedView, statement, wanted)
 
@@ -149,19 +160,21 @@ class Queries(Reader):
         own = viewer.user_id is not None
         wanted = {"assessment_id": assessment_id, **asdict(viewer)}
         return await self._one(
-            GradedView, _published(own=own, current=True).add_columns(*graded_columns(own=own)), wanted
+            GradedView,
+            _published(own=own, held=viewer.held, current=True).add_columns(*graded_columns(own=own)),
+            wanted,
         )
 
     async def revisions(self, assessment_id: UUID, viewer: AccessScope) -> list[RevisionView]:
-        """Return the revisions, oldest first; an empty list if the assessment does not exist."""
+        """Return the revisions that the viewer may see, oldest first; an empty list if there is no such assessment."""
         statement = (
-            select(ResultRevisionRow.revision, ResultRevisionRow.created_at.label("published_at"))
-            .join(AssessmentRow, AssessmentRow.id == ResultRevisionRow.assessment_id)
-            .where(
-                AssessmentRow.id == assessment_id,
-                ResultRevisionRow.revision <= visible_revision(own=viewer.user_id is not None),
-                *seen_by(viewer),
+            select(
+                ResultRevisionRow.revision,
+                is_released_revision().label("released"),
+                ResultRevisionRow.created_at.label("published_at"),
             )
+            .join(AssessmentRow, AssessmentRow.id == ResultRevisionRow.assessment_id)
+            .where(AssessmentRow.id == assessment_id, *seen_by(viewer), is_visible_revision(held=viewer.held))
             .order_by(ResultRevisionRow.revision)
         )
         return await self._all(RevisionView, statement)
@@ -171,7 +184,7 @@ class Queries(Reader):
         statement = (
             select(RecommendationRow.id)
             .join(AssessmentRow, AssessmentRow.id == RecommendationRow.assessment_id)
-            .where(RecommendationRow.id == recommendation_id, *seen_by(viewer))
+            .where(RecommendationRow.id == recommendation_id, *seen_by(viewer), visible_revision(held=viewer.held) > 0)
         )
         async with self._connection() as connection:
             return await connection.scalar(statement) is not None
@@ -203,8 +216,8 @@ class Queries(Reader):
 
 def _page(viewer: AccessScope, found: AssessmentFilter, limit: int) -> Selected:
     return (
-        select(*_assessment_columns())
-        .where(*seen_by(viewer), *_matching(found))
+        select(*_assessment_columns(held=viewer.held))
+        .where(*seen_by(viewer), *_matching(found, held=viewer.held))
         .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
         .limit(limit)
     )
@@ -242,33 +255,32 @@ def _for_staff(page: Selected) -> Selected:
 
 # The most frequent statements are built once, because building one takes longer than the rest of its request.
 @cache
-def _status(*, own: bool) -> Selected:
+def _status(*, own: bool, held: bool) -> Selected:
     responses = select(func.count()).where(ResponseRow.assessment_id == AssessmentRow.id)
     snapshots = select(func.count()).where(QuestionSnapshotRow.assessment_id == AssessmentRow.id)
     return _with_revision(
         select(
-            *_assessment_columns(),
+            *_assessment_columns(held=held),
             responses.scalar_subquery().label("answered"),
             snapshots.scalar_subquery().label("total"),
             ResultRevisionRow.document["score"].label("score"),
             ResultRevisionRow.document["skills"].label("skills"),
         ),
-        ResultRevisionRow.revision == visible_revision(own=own),
+        ResultRevisionRow.revision == visible_revision(held=held),
     ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
 
 
 @cache
-def _published(*, own: bool, current: bool) -> Selected:
-    visible = visible_revision(own=own)
-    wanted = ResultRevisionRow.revision == (visible if current else bindparam("revision", type_=Integer))
+def _published(*, own: bool, held: bool, current: bool) -> Selected:
+    visible = visible_columns(held=held)
+    wanted = ResultRevisionRow.revision == (visible["revision"] if current else bindparam("revision", type_=Integer))
+    released = func.jsonb_build_object("released", is_released_revision())
     statement = _with_revision(
         select(
-            AssessmentRow.status,
-            AssessmentRow.failure_reason,
-            visible.label("revision"),
-            cast(ResultRevisionRow.document, Text).label("document"),
+            *(visible[name].label(name) for name in ("status", "failure_reason", "revision", "in_review")),
+            cast(ResultRevisionRow.document.op("||")(released), Text).label("document"),
         ),
-        wanted & (ResultRevisionRow.revision <= visible),
+        wanted & is_visible_revision(held=held),
     ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
     if not own:
         return statement
@@ -330,22 +342,16 @@ def _roles(student_id: UUID | None) -> Selected:
     return roles.add_columns(*attempts.c).select_from(RoleRow).join(attempts, true())
 
 
-def _assessment_columns() -> tuple[ColumnElement[Any], ...]:
+def _assessment_columns(*, held: bool) -> tuple[ColumnElement[Any], ...]:
     row = AssessmentRow
     return (
         row.id.label("assessment_id"),
         row.user_id.expression,
         row.role_id.expression,
-        row.status.expression,
-        row.degraded.expression,
-        row.needs_review.expression,
-        row.healing.expression,
-        row.revision.expression,
-        row.failure_reason.expression,
+        *(column.label(name) for name, column in visible_columns(held=held).items()),
         row.created_at.expression,
         row.started_at.expression,
         row.expires_at.expression,
-        row.completed_at.expression,
         row.updated_at.label("last_updated_at"),
     )
 
@@ -368,18 +374,16 @@ def _seen_by_parameters(*, own: bool) -> tuple[ColumnElement[bool], ...]:
 _HAS_OPEN_APPEAL = exists().where(AppealRow.assessment_id == AssessmentRow.id, AppealRow.state == "open")
 
 
-def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
+def _matching(found: AssessmentFilter, *, held: bool) -> list[ColumnElement[bool]]:
     row = AssessmentRow
-    equal = {
-        row.status: found.status,
-        row.role_id: found.role_id,
-        row.user_id: found.user_id,
-        row.degraded: found.degraded,
-        row.needs_review: found.needs_review,
-    }
+    equal = {row.role_id: found.role_id, row.user_id: found.user_id}
     conditions = [column == value for column, value in equal.items() if value is not None]
     if found.appealed is not None:
         conditions.append(_HAS_OPEN_APPEAL if found.appealed else not_(_HAS_OPEN_APPEAL))
+    if found.status is not None:
+        conditions.append(has_status(found.status, held=held))
+    flags = ((is_degraded, found.degraded), (needs_review, found.needs_review), (is_released, found.released))
+    conditions += [is_set(value=value, held=held) for is_set, value in flags if value is not None]
     if found.since is not None:
         conditions.append(row.created_at >= found.since)
     if found.cohort_id is not None:

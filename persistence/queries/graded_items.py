@@ -34,7 +34,7 @@ _REVISIONS: Final = """(
     )
   ) ORDER BY earlier.revision)
   FROM result_revisions AS earlier
-  WHERE earlier.assessment_id = assessments.id AND earlier.revision <= result_revisions.revision
+  WHERE earlier.assessment_id = assessments.id AND earlier.revision <= result_revisions.revision{}
 )"""
 _REVIEWS: Final = """(
   SELECT jsonb_agg(jsonb_build_object(
@@ -43,7 +43,7 @@ _REVIEWS: Final = """(
     'created_at', review.created_at,
     'reviewer_id', review.reviewer_id,
     'reviewer_email', CASE WHEN reviewer.status NOT IN ('erasing', 'erased') THEN reviewer.email END,
-    'reviewer_name', reviewer.profile ->> 'name',
+    'reviewer_name', reviewer.name,
     'levels', review.levels,
     'comment', review.comment,
     'published_revision', review.published_revision,
@@ -55,6 +55,7 @@ _REVIEWS: Final = """(
   FROM essay_reviews AS review JOIN users AS reviewer ON reviewer.id = review.reviewer_id
   WHERE review.assessment_id = assessments.id{}
 )"""
+_RELEASED: Final = " AND NOT earlier.held"
 _PUBLISHED: Final = " AND review.published_revision <= result_revisions.revision"
 
 
@@ -103,10 +104,13 @@ class RevisionScores:
 
 
 def graded_columns(*, own: bool) -> tuple[ColumnElement[Any], ...]:
-    """Return the columns of a GradedView. A student sees only reviews that the visible result includes."""
+    """Return the columns of a GradedView.
+
+    A student sees only reviews that the visible result includes, and no revision that was replaced while it was held.
+    """
     samples = null() if own else literal_column(_SAMPLES, JSONB)
     return (
         samples.label("samples"),
         literal_column(_REVIEWS.format(_PUBLISHED if own else ""), JSONB).label("reviews"),
-        literal_column(_REVISIONS, JSONB).label("revisions"),
+        literal_column(_REVISIONS.format(_RELEASED if own else ""), JSONB).label("revisions"),
     )

@@ -13,13 +13,24 @@ from persistence.queries.attempts import AttemptView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessScope:
-    """The assessments that a viewer may see: those of one organization; with `user_id`, only that learner's."""
+    """The assessments that a viewer may see: those of one organization; with `user_id`, only that learner's.
+
+    `held`: the viewer also sees results that are held. Advisors and admins do; students and API keys do not.
+    """
 
     organization_id: UUID
     user_id: UUID | None = None
+    held: bool = False
 
     def sees(self, assessment: Assessment) -> bool:
         return assessment.organization_id == self.organization_id and self.user_id in (None, assessment.user_id)
+
+    def visible(self, assessment: Assessment) -> Assessment:
+        """Return the assessment as the viewer may see it. Its `revision` is the one to show; 0: no result.
+
+        `persistence.queries.release` has the same rule as SQL.
+        """
+        return assessment if self.held else assessment.as_student_sees()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +54,11 @@ class Account(Holder):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentView:
+    """An assessment as the viewer may see it.
+
+    `released` None: there is no result. `in_review`: a result waits for its release, and the viewer may not see it.
+    """
+
     assessment_id: UUID
     user_id: UUID
     role_id: UUID
@@ -56,6 +72,9 @@ class AssessmentView:
     started_at: datetime
     expires_at: datetime
     completed_at: datetime | None
+    released: bool | None
+    released_at: datetime | None
+    in_review: bool
     last_updated_at: datetime
 
 
@@ -90,7 +109,7 @@ class StatusView(AssessmentView):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedView(AttemptView):
-    """`document` is the visible result as JSON text; None if there is no result yet.
+    """`document` is the visible result as JSON text; None if there is no result that the viewer may see.
 
     If the viewer is the student, the fields of AttemptView say whether the student may see the right answers.
     """
@@ -98,12 +117,14 @@ class PublishedView(AttemptView):
     status: str
     failure_reason: str | None
     revision: int
+    in_review: bool
     document: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionView:
     revision: int
+    released: bool
     published_at: datetime
 
 
@@ -160,6 +181,7 @@ class AssessmentFilter:
     degraded: bool | None = None
     needs_review: bool | None = None
     appealed: bool | None = None
+    released: bool | None = None
     since: datetime | None = None
     cohort_id: UUID | None = None
     q: str | None = None

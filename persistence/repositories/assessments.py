@@ -53,10 +53,13 @@ WITH moved AS (
     status = :status, run = :run, revision = :revision, degraded = :degraded, healing = :healing,
     claimed_at = :claimed_at, completed_at = :completed_at, failure_reason = :failure_reason,
     needs_review = coalesce(CAST(:needs_review AS boolean), needs_review),
+    released_revision = CAST(:released_revision AS integer),
+    released_at = CASE WHEN :shows THEN clock_timestamp() ELSE released_at END,
     submitted_at = CASE WHEN :submits THEN clock_timestamp() ELSE submitted_at END,
     updated_at = clock_timestamp()
   WHERE id = :id AND status = :from_status AND run = :from_run AND revision = :from_revision
     AND healing = :from_healing AND claimed_at IS NOT DISTINCT FROM :from_claimed_at
+    AND released_revision IS NOT DISTINCT FROM CAST(:from_released_revision AS integer)
   RETURNING id, organization_id, submitted_at, updated_at
 ), noted AS (
   INSERT INTO audit_logs (
@@ -174,6 +177,8 @@ async def transition(
     """
     action = action_of(before, after)
     details = {"run": after.run, "revision": after.revision, "reason": after.failure_reason}
+    if after.held:
+        details["released_revision"] = after.released_revision
     row = (
         await session.execute(
             _TRANSITION,
@@ -206,11 +211,14 @@ def _columns(before: Assessment, after: Assessment) -> dict[str, Any]:
         "completed_at": after.completed_at,
         "failure_reason": after.failure_reason,
         "submits": after.status is awaiting and before.status is not awaiting,
+        "released_revision": after.released_revision,
+        "shows": after.shown_revision != before.shown_revision,
         "from_status": before.status.value,
         "from_run": before.run,
         "from_revision": before.revision,
         "from_healing": before.healing.value,
         "from_claimed_at": before.claimed_at,
+        "from_released_revision": before.released_revision,
     }
 
 
@@ -223,12 +231,18 @@ def action_of(before: Assessment, after: Assessment) -> str:
             return "assessment.submitted"
         case AssessmentStatus.AWAITING_ASYNC, AssessmentStatus.AWAITING_ASYNC:
             return "assessment.claimed"
-        case AssessmentStatus.COMPLETED, AssessmentStatus.COMPLETED if after.revision > before.revision:
-            return "assessment.updated"
         case AssessmentStatus.COMPLETED, AssessmentStatus.COMPLETED:
-            return f"{_HEALED}{Healing(after.healing)}"
+            return _action_of_completed(before, after)
         case _:
             return f"assessment.{after.status}"
+
+
+def _action_of_completed(before: Assessment, after: Assessment) -> str:
+    if after.revision > before.revision:
+        return "assessment.updated"
+    if before.held and not after.held:
+        return "assessment.released"
+    return f"{_HEALED}{Healing(after.healing)}"
 
 
 def _audit_id(after: Assessment, action: str) -> UUID:

@@ -73,13 +73,14 @@ SELECT gen_random_uuid(), organization_id, 'system', 'webhook_delivery.cancelled
 FROM cancelled
 """)
 
-# Rows of paid model replies stay without their content. Items, traces and feedback are deleted with the recommendation.
-# Questions stay as they were asked, and metrics stay as numbers.
+# An erased result leaves the list of held results. Rows of paid model replies stay without their content. Items, traces
+# and feedback are deleted with the recommendation. Questions stay as they were asked, and metrics stay as numbers.
 _FORGET: Final = tuple(
     map(
         text,
         (
-            "UPDATE assessments SET metadata = NULL WHERE id = ANY(:ids) AND metadata IS NOT NULL",
+            """UPDATE assessments SET metadata = NULL, released_revision = NULL
+WHERE id = ANY(:ids) AND (metadata IS NOT NULL OR released_revision IS NOT NULL)""",
             """UPDATE async_jobs SET payload = NULL,
   status = CASE WHEN status IN ('queued', 'running') THEN 'stale' ELSE status END,
   completed_at = coalesce(completed_at, clock_timestamp())

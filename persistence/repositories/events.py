@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
 from pydantic_core import to_json
-from sqlalchemy import and_, any_, bindparam, outerjoin, select
+from sqlalchemy import ARRAY, Text, and_, bindparam, outerjoin, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.appeals import Appeal
@@ -26,7 +26,7 @@ _users: Final = table_of(UserRow).c
 
 # The user's external id, and the endpoints that receive the event. Without endpoints, one row without an endpoint.
 _SUBSCRIBED: Final = (
-    select(_users.external_id, _endpoints.id.label("endpoint_id"))
+    select(_users.external_id, _endpoints.id.label("endpoint_id"), _endpoints.event_types)
     .select_from(
         outerjoin(
             table_of(UserRow),
@@ -34,7 +34,7 @@ _SUBSCRIBED: Final = (
             and_(
                 _endpoints.organization_id == bindparam("organization_id"),
                 _endpoints.enabled,
-                bindparam("event_type") == any_(_endpoints.event_types),
+                _endpoints.event_types.op("&&")(bindparam("event_types", type_=ARRAY(Text))),
             ),
         )
     )
@@ -49,6 +49,8 @@ class EventType(StrEnum):
     UPDATED = "assessment.updated"
     APPEAL_OPENED = "appeal.opened"
     APPEAL_ANSWERED = "appeal.answered"
+    HELD = "assessment.held"
+    RELEASED = "assessment.released"
     TEST = "webhook.test"
 
 
@@ -57,11 +59,14 @@ def event_id(event_type: EventType, assessment: Assessment) -> UUID:
     return revision_id(assessment, f"event:{event_type}")
 
 
-async def event_rows(
-    session: AsyncSession, event_type: EventType, assessment: Assessment, now: datetime, data: Mapping[str, Any]
-) -> Rows:
-    """Return the rows of an event about an assessment after its transition."""
-    return await _rows(session, event_id(event_type, assessment), event_type, assessment, now, data)
+Events: TypeAlias = Mapping[EventType, Mapping[str, Any]]
+"""Events of one transition by type, each with the data that only this type has."""
+
+
+async def event_rows(session: AsyncSession, assessment: Assessment, now: datetime, events: Events) -> Rows:
+    """Return the rows of events about an assessment after its transition. A held revision is not in their data."""
+    ids = {event_type: event_id(event_type, assessment) for event_type in events}
+    return await _rows(session, assessment, now, events, ids)
 
 
 async def appeal_event_rows(
@@ -70,39 +75,38 @@ async def appeal_event_rows(
     """Return the rows of an event about an appeal. Each appeal has one event of each type."""
     own_id = derived_id("event", event_type, appeal.id)
     data = {"appeal_id": appeal.id, "question_id": appeal.question_id, "appeal_state": appeal.state}
-    return await _rows(session, own_id, event_type, assessment, now, data)
+    return await _rows(session, assessment, now, {event_type: data}, {event_type: own_id})
 
 
-async def _rows(  # noqa: PLR0913, PLR0917  # the parts of an event
-    session: AsyncSession,
-    own_id: UUID,
-    event_type: EventType,
-    assessment: Assessment,
-    now: datetime,
-    data: Mapping[str, Any],
+async def _rows(
+    session: AsyncSession, assessment: Assessment, now: datetime, events: Events, ids: Mapping[EventType, UUID]
 ) -> Rows:
-    about = {
-        "organization_id": assessment.organization_id,
+    if not events:
+        return {}
+    organization_id = assessment.organization_id
+    wanted = {
+        "organization_id": organization_id,
         "user_id": assessment.user_id,
-        "event_type": event_type.value,
+        "event_types": [each.value for each in events],
     }
-    found = (await session.execute(_SUBSCRIBED, about)).all()
-    endpoints = [row.endpoint_id for row in found if row.endpoint_id is not None]
-    event = _event(
-        own_id,
-        assessment.organization_id,
-        event_type,
-        now,
-        _about(assessment, found[0].external_id, data),
-        assessment_id=assessment.id,
-        status="pending" if endpoints else "unsubscribed",
-    )
-    return {
-        WebhookEventRow: [event],
-        WebhookDeliveryRow: [
-            delivery_row(assessment.organization_id, event["id"], endpoint_id) for endpoint_id in endpoints
-        ],
-    }
+    found = (await session.execute(_SUBSCRIBED, wanted)).all()
+    endpoints = [row for row in found if row.endpoint_id is not None]
+    written: list[dict[str, Any]] = []
+    deliveries: list[dict[str, Any]] = []
+    for event_type, data in events.items():
+        subscribed = [row.endpoint_id for row in endpoints if event_type in row.event_types]
+        event = _event(
+            ids[event_type],
+            organization_id,
+            event_type,
+            now,
+            _about(assessment, found[0].external_id, data),
+            assessment_id=assessment.id,
+            status="pending" if subscribed else "unsubscribed",
+        )
+        written.append(event)
+        deliveries += [delivery_row(organization_id, event["id"], endpoint_id) for endpoint_id in subscribed]
+    return {WebhookEventRow: written, WebhookDeliveryRow: deliveries}
 
 
 def deliveries_in(rows: Rows) -> tuple[Delivery, ...]:
@@ -155,16 +159,17 @@ def _event(  # noqa: PLR0913  # the columns of an event
 
 
 def _about(assessment: Assessment, external_id: str | None, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a minimal payload: the event, the resource and the URL with the details."""
+    """Return a minimal payload: the event, the resource and the URL with the details. It says nothing held."""
+    seen = assessment.as_student_sees()
     path = f"/api/v1/assessments/{assessment.id}"
     return {
         "assessment_id": assessment.id,
         "user_id": assessment.user_id,
         **({} if external_id is None else {"external_id": external_id}),
         "role_id": assessment.role_id,
-        "status": assessment.status,
-        "revision": assessment.revision,
-        "degraded": assessment.degraded,
+        "status": seen.status,
+        "revision": seen.revision,
+        **({} if assessment.held else {"degraded": assessment.degraded}),
         **data,
         "links": {"status": path, "result": f"{path}/result"},
     }

@@ -1,22 +1,26 @@
-"""Export all data about a user as one JSON document: a list of rows per table."""
+"""Export all data about a user as one JSON document: a list of rows per table.
+
+The user may read the document, so it has no result that is held. The rows of the current result follow after the
+release; meanwhile `result_revisions` has the results that the user has seen.
+"""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import select, text, true
+from sqlalchemy import ColumnElement, select, text, true
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.assessments.attempts import Reveal
-from domain.assessments.steps import Step
 from domain.grading.rules import explain_without_answer
 from persistence.database_errors import storage_errors
 from persistence.queries.assessments import Reader
 from persistence.queries.attempts import POLICY_COLUMNS, AttemptView, attempts_by
 from persistence.queries.people_views import PeopleScope
+from persistence.queries.release import visible_columns
 from persistence.queries.views import Actor
 from persistence.repositories import audit
 from persistence.repositories.people import locked_person
@@ -56,7 +60,16 @@ from persistence.tables.base import table_of
 from persistence.unit_of_work import sessions
 
 _ASSESSED: Final = "assessment_id IN (SELECT id FROM assessments WHERE user_id = :user_id)"
-_RECOMMENDED: Final = f"recommendation_id IN (SELECT id FROM recommendations WHERE {_ASSESSED})"  # noqa: S608  # of this file
+_OF_USER: Final = "SELECT id FROM assessments AS a WHERE user_id = :user_id"
+_SHOWN: Final = "coalesce(a.released_revision, a.revision)"
+_RELEASED: Final = f"assessment_id IN ({_OF_USER} AND released_revision IS NULL AND status <> 'awaiting_async')"
+_RELEASED_REVISION: Final = f"assessment_id IN ({_OF_USER} AND result_revisions.revision <= {_SHOWN}) AND NOT held"
+_RELEASED_REVIEW: Final = f"assessment_id IN ({_OF_USER} AND essay_reviews.published_revision <= {_SHOWN})"
+_RECOMMENDED: Final = f"recommendation_id IN (SELECT id FROM recommendations WHERE {_RELEASED})"  # noqa: S608  # of this file
+_RATED: Final = f"""recommendation_id IN (
+  SELECT r.id FROM recommendations AS r JOIN assessments AS a ON a.id = r.assessment_id
+  WHERE a.user_id = :user_id AND recommendation_feedback.revision <= {_SHOWN}
+)"""  # noqa: S608  # of this file
 _SENT: Final = f"event_id IN (SELECT id FROM webhook_events WHERE {_ASSESSED})"  # noqa: S608  # of this file
 _OWN: Final = "user_id = :user_id"
 _NO_ASSESSMENT: Final = UUID(int=0)
@@ -64,10 +77,14 @@ _NO_ASSESSMENT: Final = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class PersonalData:
-    """A condition for the rows of a table that are about the user, and the columns that the export omits."""
+    """A condition for the rows of a table that are about the user, and the columns that the export omits.
+
+    `replaced` are expressions that replace columns.
+    """
 
     condition: str
     omitted: frozenset[str] = frozenset()
+    replaced: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
 
 
 PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
@@ -78,21 +95,21 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     CohortRow: PersonalData("id IN (SELECT cohort_id FROM cohort_members WHERE user_id = :user_id)"),
     IdempotencyKeyRow: PersonalData(_OWN, frozenset({"request_hash", "hash_key_id"})),
     DeniedRequestsRow: PersonalData(_OWN),
-    AssessmentRow: PersonalData(_OWN),
+    AssessmentRow: PersonalData(_OWN, replaced=visible_columns(held=False)),
     QuestionSnapshotRow: PersonalData(_ASSESSED, frozenset({"rubric"})),  # it contains the correct answers
     ResponseRow: PersonalData(_ASSESSED),
-    AsyncJobRow: PersonalData(_ASSESSED),
-    ModelAnswerRow: PersonalData(_ASSESSED),
-    RuleScoreRow: PersonalData(_ASSESSED),
-    EssayScoreRow: PersonalData(_ASSESSED),
-    EssayReviewRow: PersonalData(f"{_ASSESSED} OR reviewer_id = :user_id"),
+    AsyncJobRow: PersonalData(_ASSESSED, frozenset({"payload"})),  # outputs of a result that is not published yet
+    ModelAnswerRow: PersonalData(_RELEASED),
+    RuleScoreRow: PersonalData(_RELEASED),
+    EssayScoreRow: PersonalData(_RELEASED),
+    EssayReviewRow: PersonalData(f"{_RELEASED_REVIEW} OR reviewer_id = :user_id"),
     AppealRow: PersonalData("user_id = :user_id OR answered_by = :user_id"),
-    ResultRevisionRow: PersonalData(_ASSESSED),
-    RecommendationRow: PersonalData(_ASSESSED),
+    ResultRevisionRow: PersonalData(_RELEASED_REVISION),
+    RecommendationRow: PersonalData(_RELEASED),
     RecommendationItemRow: PersonalData(_RECOMMENDED),
     RagTraceRow: PersonalData(_RECOMMENDED),
-    FeedbackRow: PersonalData(f"{_RECOMMENDED} OR submitted_by = :user_id"),
-    MetricSnapshotRow: PersonalData(_ASSESSED),
+    FeedbackRow: PersonalData(f"{_RATED} OR submitted_by = :user_id"),
+    MetricSnapshotRow: PersonalData(_RELEASED),
     WebhookEventRow: PersonalData(_ASSESSED, frozenset({"body"})),  # the same data as the payload
     WebhookDeliveryRow: PersonalData(_SENT),
     WebhookAttemptRow: PersonalData(f"delivery_id IN (SELECT id FROM webhook_deliveries WHERE {_SENT})"),  # noqa: S608  # of this file
@@ -162,7 +179,11 @@ class Exports(Reader):
 
     async def _rows(self, row: type[Base], data: PersonalData, user_id: UUID) -> list[Mapping[str, Any]]:
         table = table_of(row)
-        columns = [column for column in table.c if column.name not in data.omitted]
+        columns = [
+            data.replaced.get(column.name, column).label(column.name)
+            for column in table.c
+            if column.name not in data.omitted
+        ]
         statement = select(*columns).where(text(data.condition)).order_by(*table.primary_key)
         async with self._connection() as connection:
             found = await connection.execute(statement, {"user_id": user_id})
@@ -180,8 +201,6 @@ def _without_answers(table: type[Base], row: Mapping[str, Any], withheld: Mappin
         applied = row["rules_applied"]
         fraction = None if applied["fraction"] is None else Decimal(str(applied["fraction"]))
         return {**row, "explanation": explain_without_answer(applied["rule"], fraction, reveal)}
-    if table is AsyncJobRow and row["job_type"] == Step.SCORE_RULES:
-        return {**row, "payload": None}
     return row
 
 

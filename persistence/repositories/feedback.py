@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.assessments.lifecycle import Assessment
 from domain.ids import derived_id
 from persistence.queries.assessments import seen_by
+from persistence.queries.release import visible_revision
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
 from persistence.repositories.bulk import Rows, insert_rows
-from persistence.tables import AssessmentRow, FeedbackRow, MetricSnapshotRow, RecommendationItemRow, RecommendationRow
+from persistence.tables import AssessmentRow, FeedbackRow, MetricSnapshotRow, RecommendationRow, ResultRevisionRow
 
 SATISFACTION: Final = "satisfaction"
 """The metric of feedback: a relevance score, 1 to 5."""
@@ -42,27 +43,32 @@ class SubmittedFeedback:
         self._session = session
 
     async def assessment_of(self, recommendation_id: UUID, scope: AccessScope) -> UUID | None:
-        """Read the id of the recommendation's assessment; None if it does not exist or is outside the scope."""
+        """Read the id of the recommendation's assessment; None if it does not exist or is outside the scope.
+
+        A held result does not exist for a viewer who may not see it.
+        """
         found = (
             select(AssessmentRow.id)
             .join(RecommendationRow, RecommendationRow.assessment_id == AssessmentRow.id)
-            .where(RecommendationRow.id == recommendation_id, *seen_by(scope))
+            .where(RecommendationRow.id == recommendation_id, *seen_by(scope), visible_revision(held=scope.held) > 0)
         )
         assessment_id: UUID | None = await self._session.scalar(found)
         return assessment_id
 
-    async def has_item(self, recommendation_id: UUID, credential_id: UUID) -> bool:
-        """Tell whether the recommendation contains the credential."""
-        found = select(RecommendationItemRow.id).where(
-            RecommendationItemRow.recommendation_id == recommendation_id,
-            RecommendationItemRow.credential_id == credential_id,
+    async def has_item(self, assessment: Assessment, credential_id: UUID) -> bool:
+        """Tell whether the result of the assessment's `revision` recommends the credential."""
+        item = {"recommendation_items": [{"credential_id": str(credential_id)}]}
+        found = select(ResultRevisionRow.revision).where(
+            ResultRevisionRow.assessment_id == assessment.id,
+            ResultRevisionRow.revision == assessment.revision,
+            ResultRevisionRow.document.contains(item),
         )
         return await self._session.scalar(found) is not None
 
     async def add(
         self, recommendation_id: UUID, assessment: Assessment, now: datetime, actor: Actor, feedback: NewFeedback
     ) -> FeedbackReceipt:
-        """Store feedback on the assessment's current revision, with its audit row and its satisfaction metric."""
+        """Store feedback on the assessment's `revision`, with its audit row and its satisfaction metric."""
         receipt = FeedbackReceipt(
             feedback_id=uuid4(),
             recommendation_id=recommendation_id,

@@ -29,6 +29,8 @@ ASSESSMENT = (
     "failure_reason",
     "degraded",
     "healing",
+    "released_revision",
+    "released_at",
 )
 ASSESSMENT_COLUMNS = tuple(table_of(AssessmentRow).c[name] for name in ASSESSMENT)
 

@@ -1,28 +1,33 @@
 """Publish a result: its current rows, the immutable revision and the event, in the caller's transaction."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, delete, func, select, text, update
+from sqlalchemy import bindparam, case, delete, func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
+from domain.assessments.release import holds, is_lowered
 from domain.assessments.results import Publication, Published, Result, Scores
 from domain.assessments.steps import Step
 from domain.errors import NotFound
 from domain.grading.scores import DegradedReason, EssayScore, RuleScore
+from domain.organizations import OrganizationSettings, ReleasePolicy
 from domain.webhooks.deliveries import Delivery
 from persistence.repositories.assessments import transition
 from persistence.repositories.bulk import Keys, Rows, insert_rows
 from persistence.repositories.documents import decode
 from persistence.repositories.events import EventType, deliveries_in, event_rows
+from persistence.repositories.releases import points_of, publication_events
 from persistence.repositories.result_document import recommendation_id, result_document
 from persistence.repositories.result_rows import result_rows
 from persistence.tables import (
     AsyncJobRow,
     EssayScoreRow,
-    QuestionSnapshotRow,
     RagTraceRow,
     RecommendationItemRow,
     RecommendationRow,
@@ -38,14 +43,18 @@ _CURRENT: Final[Keys] = {
 }
 """The rows that a later revision overwrites, and the columns that identify them."""
 
-_snapshots: Final = table_of(QuestionSnapshotRow)
 _jobs: Final = table_of(AsyncJobRow)
 
-_QUESTIONS: Final = (
-    select(_snapshots.c.id, _snapshots.c.question_id)
-    .where(_snapshots.c.assessment_id == bindparam("assessment_id"))
-    .order_by(_snapshots.c.position)
-)
+# One row: the organization's settings, the questions in order, and the item scores that the student sees now.
+_CONTEXT: Final = text("""
+SELECT organization.settings,
+  (SELECT jsonb_agg(jsonb_build_array(id, question_id) ORDER BY position)
+   FROM assessment_question_snapshots WHERE assessment_id = a.id) AS questions,
+  (SELECT document -> 'scores' FROM result_revisions
+   WHERE assessment_id = a.id AND revision = coalesce(a.released_revision, a.revision)) AS shown
+FROM assessments AS a JOIN organizations AS organization ON organization.id = a.organization_id
+WHERE a.id = :assessment_id
+""")
 _PREVIOUS: Final = tuple(
     delete(table).where(table.c.recommendation_id == bindparam("recommendation"))
     for table in (table_of(RecommendationItemRow), table_of(RagTraceRow))
@@ -86,9 +95,14 @@ class SqlResults:
         self._session = session
 
     async def publish(self, assessment: Assessment, now: datetime, result: Result) -> Publication:
-        after = _after(assessment, now, result)
+        context = await self._context(assessment.id)
+        lowered = context.is_lowered_by(result)
+        held = holds(context.policy, needs_review=result.needs_review, lowered=lowered)
+        after = _after(assessment, now, result, held=held)
         moved = await transition(self._session, assessment, after, needs_review=result.needs_review)
-        deliveries = await self._write(after, now, moved.submitted_at or now, result)
+        events = publication_events(assessment, after, needs_review=result.needs_review, lowered=lowered)
+        event = await event_rows(self._session, after, now, events)
+        await self._write(after, now, moved.submitted_at or now, result, context.questions, event)
         await self._session.execute(
             _CLEAR_PAYLOADS, {"of_assessment": after.id, "of_run": after.run, "of_revision": after.revision}
         )
@@ -99,14 +113,15 @@ class SqlResults:
             degraded_reasons=tuple(result.degraded_reasons),
             needs_review=result.needs_review,
             heals=after.healing is Healing.DUE,
-            deliveries=deliveries,
+            held=after.held,
+            deliveries=deliveries_in(event),
         )
 
     async def fail(self, before: Assessment, after: Assessment) -> tuple[Delivery, ...]:
         moved = await transition(self._session, before, after)
         await self._session.execute(_CLOSE_JOBS, {"of_assessment": after.id, "of_run": after.run})
-        about = {"reason": after.failure_reason}
-        event = await event_rows(self._session, EventType.FAILED, after, moved.at, about)
+        failed = {EventType.FAILED: {"reason": after.failure_reason}}
+        event = await event_rows(self._session, after, moved.at, failed)
         await insert_rows(self._session, event)
         return deliveries_in(event)
 
@@ -122,9 +137,23 @@ class SqlResults:
             degraded_reasons=tuple(DegradedReason(reason) for reason in row.degraded_reasons),
         )
 
-    async def _write(
-        self, after: Assessment, now: datetime, submitted_at: datetime, result: Result
-    ) -> tuple[Delivery, ...]:
+    async def _context(self, assessment_id: UUID) -> "_Context":
+        row = (await self._session.execute(_CONTEXT, {"assessment_id": assessment_id})).one()
+        return _Context(
+            policy=decode(OrganizationSettings, row.settings).release,
+            questions={UUID(snapshot): UUID(question) for snapshot, question in row.questions or ()},
+            shown=points_of(row.shown),
+        )
+
+    async def _write(  # noqa: PLR0913, PLR0917  # the parts of a revision
+        self,
+        after: Assessment,
+        now: datetime,
+        submitted_at: datetime,
+        result: Result,
+        questions: Mapping[UUID, UUID],
+        event: Rows,
+    ) -> None:
         """Write a revision in one statement; first delete the evidence of an earlier revision.
 
         A later revision repeats the latency of the first, which is how long the student waited.
@@ -134,33 +163,39 @@ class SqlResults:
         if after.revision > 1:
             for previous in _PREVIOUS:
                 await self._session.execute(previous, {"recommendation": recommendation_id(after)})
-        found = await self._session.execute(_QUESTIONS, {"assessment_id": after.id})
-        questions = {row.id: row.question_id for row in found}
-        document = result_document(after, result, metrics, questions)
-        about = {"needs_review": result.needs_review}
-        if after.revision == 1:
-            event = await event_rows(self._session, EventType.COMPLETED, after, now, about)
-        else:
-            event = await event_rows(self._session, EventType.UPDATED, after, now, about | {"lowered": result.lowered})
-        rows: Rows = {
-            **result_rows(after, now, result, metrics),
-            ResultRevisionRow: [
-                {"assessment_id": after.id, "revision": after.revision, "document": document, "created_at": now}
-            ],
-            **event,
+        revision = {
+            "assessment_id": after.id,
+            "revision": after.revision,
+            "document": result_document(after, result, metrics, questions),
+            "created_at": now,
+            "held": after.held,
         }
+        rows: Rows = {**result_rows(after, now, result, metrics), ResultRevisionRow: [revision], **event}
         await insert_rows(self._session, rows, replace=_CURRENT)
-        return deliveries_in(event)
 
 
-def _after(assessment: Assessment, now: datetime, result: Result) -> Assessment:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """What a publication depends on: the release policy, each snapshot's question, and the points shown so far."""
+
+    policy: ReleasePolicy
+    questions: Mapping[UUID, UUID]
+    shown: Mapping[UUID, Decimal | None]
+
+    def is_lowered_by(self, result: Result) -> bool:
+        asked = self.questions.items()
+        return is_lowered(self.shown, {question: result.points.get(snapshot) for snapshot, question in asked})
+
+
+def _after(assessment: Assessment, now: datetime, result: Result, *, held: bool) -> Assessment:
     """Return the assessment after publishing: the first revision completes it.
 
     Healing that was given up stays so until it is requested again.
     """
     degraded = bool(result.degraded_reasons)
     if assessment.status is not AssessmentStatus.COMPLETED:
-        return assessment.complete(now, degraded=degraded, healing=Healing.DUE if result.heals else Healing.NONE)
+        healing = Healing.DUE if result.heals else Healing.NONE
+        return assessment.complete(now, degraded=degraded, healing=healing, held=held)
     given_up = assessment.healing in {Healing.FINAL, Healing.STOPPED}
     healing = assessment.healing if given_up else Healing.DUE
-    return assessment.revise(degraded=degraded, healing=healing if result.heals else Healing.NONE)
+    return assessment.revise(degraded=degraded, healing=healing if result.heals else Healing.NONE, held=held)

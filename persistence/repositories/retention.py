@@ -16,10 +16,12 @@ from domain.privacy import RetentionRule
 
 _OLD: Final = "now() - make_interval(days => :days)"
 
-# Assessments whose answers will not be used again.
+# Assessments whose answers will not be used again. A held result may still be reviewed. The age counts from the time
+# when the student saw the result, because the student may contest it after that.
 _SETTLED: Final = """(assessment.status = 'failed' OR assessment.status = 'completed' AND assessment.healing <> 'due'
+    AND assessment.released_revision IS NULL
     AND NOT EXISTS (SELECT FROM appeals WHERE appeals.assessment_id = assessment.id AND appeals.state = 'open'))"""
-_AGE: Final = "coalesce(assessment.completed_at, assessment.updated_at)"
+_AGE: Final = "coalesce(assessment.released_at, assessment.completed_at, assessment.updated_at)"
 
 
 def _delete(table: str, chosen: str) -> TextClause:

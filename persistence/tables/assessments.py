@@ -15,7 +15,12 @@ _OPEN = text("status IN ('in_progress', 'awaiting_async')")
 
 
 class AssessmentRow(Base):
-    """An assessment. Every transaction that writes about it locks this row first."""
+    """An assessment. Every transaction that writes about it locks this row first.
+
+    `released_revision` is set while the current revision is held (0: the student has no result yet). NULL means that
+    the student sees the current revision, so the rows of a release without the column count as released. `released_at`
+    is the time since when the student sees what they see; NULL means `completed_at`.
+    """
 
     __tablename__ = "assessments"
     __table_args__ = (
@@ -24,6 +29,7 @@ class AssessmentRow(Base):
         CheckConstraint("run >= 1", name="run"),
         CheckConstraint("revision >= 0", name="revision"),
         CheckConstraint("status <> 'completed' OR revision >= 1", name="published"),
+        CheckConstraint("released_revision >= 0 AND released_revision < revision", name="released_revision"),
         CheckConstraint("status <> 'failed' OR failure_reason IS NOT NULL", name="failure_reason"),
         Index(
             "assessments_in_progress_key",
@@ -50,6 +56,13 @@ class AssessmentRow(Base):
         Index("idx_assessments_open", "id", postgresql_where=_OPEN),
         Index("idx_assessments_awaiting", "id", postgresql_where=text("status = 'awaiting_async'")),
         Index("idx_assessments_due", "expires_at", postgresql_where=text("status = 'in_progress'")),
+        Index(
+            "idx_assessments_held",
+            "organization_id",
+            "created_at",
+            "id",
+            postgresql_where=text("released_revision IS NOT NULL"),
+        ),
         Index("idx_assessments_healing", "id", postgresql_where=text("healing = 'due'")),
     )
 
@@ -69,6 +82,8 @@ class AssessmentRow(Base):
     submitted_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+    released_revision: Mapped[int | None]
+    released_at: Mapped[datetime | None]
     details: Mapped[Document | None] = mapped_column("metadata")
     created_at: Mapped[Created]
     updated_at: Mapped[Updated]

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, Index, Numeric, String, UniqueConstraint, Uuid, text
+from sqlalchemy import ARRAY, ForeignKey, Index, Numeric, String, UniqueConstraint, Uuid, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from persistence.tables.base import Base, Cents, Created, Document, Hash, Id, Names, Points, one_of
@@ -120,13 +120,14 @@ class RagTraceRow(Base):
 
 
 class ResultRevisionRow(Base):
-    """A published result, complete and immutable."""
+    """A published result, complete. The document is immutable. `held`: students and partners have never seen it."""
 
     __tablename__ = "result_revisions"
 
     assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"), primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True)
     document: Mapped[Document]
+    held: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[Created]
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.begin_revision import BeginRevision, EssayToRegrade, RevisionPlan, RevisionRequest
@@ -23,7 +23,14 @@ from domain.database import Database
 from domain.errors import NotFound
 from domain.grading.rubrics import Essay, ungraded_essay
 from domain.grading.scores import DegradedReason, EssayScore
-from persistence.tables import AuditLogRow, EssayReviewRow, EssayScoreRow, ResultRevisionRow, WebhookEventRow
+from persistence.tables import (
+    AuditLogRow,
+    EssayReviewRow,
+    EssayScoreRow,
+    OrganizationRow,
+    ResultRevisionRow,
+    WebhookEventRow,
+)
 from tests.activities.builders import an_index, essays_of, left, run_of
 from tests.activities.test_score_essay import ONE_SAMPLE
 from tests.support.fakes import (
@@ -340,3 +347,45 @@ async def test_healing_that_an_error_stopped_says_why(database: Database, steps:
     async with database.transaction() as uow:
         after = await uow.assessments.get(assessment.id)
     assert (after.status, after.healing, after.failure_reason) == ("completed", Healing.STOPPED, "CorruptData")
+
+
+async def hold(session: AsyncSession, assessment: Assessment, policy: str) -> None:
+    mine = update(OrganizationRow).where(OrganizationRow.id == assessment.organization_id)
+    await session.execute(mine.values(settings={"release": policy}))
+
+
+async def events(session: AsyncSession, assessment: Assessment) -> set[str]:
+    return set(
+        await session.scalars(select(WebhookEventRow.event_type).where(WebhookEventRow.assessment_id == assessment.id))
+    )
+
+
+async def test_the_review_of_the_last_waiting_item_releases_a_held_result(
+    session: AsyncSession, database: Database, steps: Steps, assessment: Assessment
+) -> None:
+    await hold(session, assessment, "doubtful_held")
+    first = await steps.first(assessment, DegradedReason.ESSAY_REFUSED_BY_PROVIDER)
+    one, other = await essays_of(database, assessment)
+    held = [first.held]
+    for essay in (one, other):
+        await steps.review(assessment, essay, level=0)
+        plan = await steps.begin(assessment)
+        held.append((await steps.publish(run_in(assessment, plan))).held)
+
+    assert held == [True, True, False]
+    assert await events(session, assessment) == {"assessment.held", "assessment.completed", "assessment.released"}
+
+
+async def test_healing_of_a_held_result_sends_no_event(
+    session: AsyncSession, database: Database, steps: Steps, assessment: Assessment
+) -> None:
+    await hold(session, assessment, "all_held")
+    await steps.first(assessment)
+    plan = await steps.begin(assessment)
+    one, _ = await essays_of(database, assessment)
+    await steps.grade(assessment, plan, one)
+
+    healed = await steps.publish(run_in(assessment, plan))
+
+    assert (healed.revision, healed.held) == (2, True)
+    assert await events(session, assessment) == {"assessment.held"}

@@ -197,6 +197,16 @@ WALKS = {
         (401, 403, 403, 403, 202, 403, 403, 202, 403),
         body=lambda _: {"status": "failed", "failure_reason": "NoSuchReason"},
     ),
+    # The result is not held, and releasing a released result changes nothing.
+    "release_assessment": Walk(
+        "POST", "/api/v1/assessments/{completed}/release", (401, 403, 403, 200, 200, 403, 404, 404, 403)
+    ),
+    "release_assessments": Walk(
+        "POST",
+        "/api/v1/assessments/releases",
+        (401, 403, 403, 200, 200, 403, 200, 200, 403),
+        body=lambda ids: {"ids": [ids.known["completed"]]},
+    ),
     "give_feedback": Walk(
         "POST", "/api/v1/recommendations/{recommendation}/feedback", REVIEWERS, body=lambda _: {"relevance_score": 4}
     ),

@@ -23,8 +23,9 @@ from tests.support import answers
 from tests.support.builders import ROLE_ID
 
 SEED = 20_240_731
-_OWN_CALLS = re.compile(rb'"route":"[^"]*"')
-"""In a user's export: the paths of requests with an idempotency key, including invented ids."""
+_OWN_CALLS = re.compile(rb'"route":"[^"]*"|"assessment_id":"[^"]*","reason":"not_found"')
+"""Ids that the caller has sent: in a user's export the paths of requests with an idempotency key, in a release of many
+results those that do not exist for the caller."""
 _UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 KEYS = ("the-same-key-of-both", "another-key-of-both")
 

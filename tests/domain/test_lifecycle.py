@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -118,3 +119,42 @@ def test_a_result_without_anything_to_heal_is_not_healed() -> None:
 def test_only_a_published_result_is_healed(status: AssessmentStatus) -> None:
     with pytest.raises(InvalidAssessmentState, match=f"Assessment is {status}"):
         replace(an_assessment(status), healing=Healing.STOPPED).retry_healing()
+
+
+def a_result(**changes: Any) -> Assessment:
+    return replace(replace(an_assessment(COMPLETED), revision=1, completed_at=NOW), **changes)
+
+
+def test_a_held_first_revision_is_not_shown() -> None:
+    held = an_assessment(AWAITING).complete(NOW, degraded=True, healing=Healing.DUE, held=True)
+
+    assert (held.status, held.revision, held.shown_revision, held.held) == (COMPLETED, 1, 0, True)
+    assert held.as_student_sees() == an_assessment(AWAITING)
+
+
+def test_a_held_later_revision_leaves_the_shown_one() -> None:
+    held = a_result().revise(degraded=False, healing=Healing.NONE, held=True)
+    held_again = held.revise(degraded=False, healing=Healing.NONE, held=True)
+
+    assert (held.revision, held.shown_revision) == (2, 1)
+    assert (held_again.revision, held_again.shown_revision) == (3, 1)
+    assert held.as_student_sees().revision == 1
+
+
+def test_a_later_revision_that_is_not_held_ends_the_hold() -> None:
+    released = a_result(released_revision=0).revise(degraded=False, healing=Healing.NONE)
+
+    assert (released.held, released.shown_revision) == (False, 2)
+
+
+def test_a_release_shows_the_current_revision() -> None:
+    released = a_result(revision=3, released_revision=1).release()
+
+    assert (released.held, released.shown_revision) == (False, 3)
+    assert released.release() == released
+
+
+@pytest.mark.parametrize("status", [IN_PROGRESS, AWAITING, FAILED])
+def test_only_a_result_can_be_released(status: AssessmentStatus) -> None:
+    with pytest.raises(InvalidAssessmentState):
+        an_assessment(status).release()

@@ -124,7 +124,12 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
     )
     await session.execute(
         insert(EssayReviewRow).values(
-            id=uuid4(), **of, reviewer_id=person.admin_id, levels={"a": "b"}, comment=person.marker
+            id=uuid4(),
+            **of,
+            reviewer_id=person.admin_id,
+            levels={"a": "b"},
+            comment=person.marker,
+            published_revision=1,
         )
     )
     await session.execute(

@@ -320,6 +320,15 @@ async def test_every_table_about_users_is_exported() -> None:
     assert reached | without_key == known
 
 
+async def test_an_erased_result_is_no_longer_held(session: AsyncSession, database: Database, person: Marked) -> None:
+    await session.execute(update(AssessmentRow).values(released_revision=0))
+
+    await erase(database, person)
+
+    held = select(func.count()).select_from(AssessmentRow).where(AssessmentRow.released_revision.is_not(None))
+    assert await session.scalar(held) == 0
+
+
 async def test_a_restored_user_is_marked_for_erasure_again(
     session: AsyncSession, database: Database, person: Marked
 ) -> None:

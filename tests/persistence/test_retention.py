@@ -102,6 +102,23 @@ async def test_data_that_healing_needs_stays(session: AsyncSession, database: Da
 
 
 @pytest.mark.usefixtures("person")
+async def test_data_of_a_held_result_stays(session: AsyncSession, database: Database) -> None:
+    await _age(session)
+    await session.execute(update(AssessmentRow).values(released_revision=0))
+
+    rules = [RetentionRule.JOBS, RetentionRule.MODEL_REPLIES, RetentionRule.ANSWERS]
+    assert [await apply(database, rule) for rule in rules] == [0, 0, 0]
+
+
+@pytest.mark.usefixtures("person")
+async def test_the_age_of_answers_counts_from_the_release(session: AsyncSession, database: Database) -> None:
+    await _age(session)
+    await session.execute(update(AssessmentRow).values(released_at=YOUNG))
+
+    assert await apply(database, RetentionRule.ANSWERS) == 0
+
+
+@pytest.mark.usefixtures("person")
 async def test_a_raw_reply_is_deleted_and_its_ledger_row_stays(session: AsyncSession, database: Database) -> None:
     await _age(session)
 
@@ -176,6 +193,6 @@ async def _keep_answers(session: AsyncSession, person: Marked, days: int | None)
 
 
 async def _age(session: AsyncSession) -> None:
-    await session.execute(update(AssessmentRow).values(completed_at=OLD))
+    await session.execute(update(AssessmentRow).values(completed_at=OLD, released_at=OLD))
     await session.execute(update(ModelAnswerRow).values(answered_at=OLD))
     await session.execute(update(AsyncJobRow).values(completed_at=OLD))

@@ -46,6 +46,7 @@ class ScriptedActivities:
     evidence: EvidenceResult = field(default=EvidenceResult(gaps=3, traces=30, degraded_reasons=()))
     row: AssessmentStatus = AssessmentStatus.FAILED
     heals: bool = False
+    held: bool = False
     needs_review: bool = False
 
     def __post_init__(self) -> None:
@@ -116,6 +117,7 @@ class ScriptedActivities:
             degraded_reasons=("essay_grader_not_configured",),
             needs_review=self.needs_review,
             heals=self.heals,
+            held=self.held,
         )
 
     @activity.defn

@@ -9,6 +9,7 @@ from domain.errors import CorruptData, ModelCircuitOpen
 from tests.workflows.scripted import WorkflowHarness
 from tests.workflows.test_essays import failing
 from tests.workflows.test_revision import HEAL
+from workflows.assessment import AssessmentWorkflow
 from workflows.progress import REVISION_STAGES, STAGES, Progress, Stage, checklist
 from workflows.revision import RevisionWorkflow
 
@@ -32,6 +33,26 @@ def test_a_waiting_revision_shows_the_last_failure_and_the_next_attempt() -> Non
     assert "Last failure: score_essay: ModelKeyRefused" in shown
     assert "Next attempt: 2026-03-01 12:30:00 UTC. Healing ends: 2026-03-07 00:00:00 UTC" in shown
     assert "Send `retry_degraded`" in shown
+
+
+@pytest.mark.parametrize(
+    ("needs_review", "awaited"), [(True, "to review the doubtful essays"), (False, "an advisor to release it")]
+)
+def test_a_held_result_shows_who_is_awaited(*, needs_review: bool, awaited: str) -> None:
+    shown = checklist(Progress(stage=Stage.DONE, held=True, needs_review=needs_review))
+
+    assert "**Held** when it was published" in shown
+    assert awaited in shown
+
+
+async def test_the_outcome_of_a_run_says_that_the_result_was_held(harness: WorkflowHarness) -> None:
+    harness.activities.held = True
+    handle = await harness.start()
+
+    outcome = await handle.result()
+
+    assert outcome.held
+    assert (await handle.query(AssessmentWorkflow.progress)).held
 
 
 async def test_a_revision_shows_the_message_of_the_last_failure(harness: WorkflowHarness) -> None:

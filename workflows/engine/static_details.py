@@ -21,6 +21,8 @@ ASSESSMENT: Final = _details(
     "- Waiting for the student: no action. Send `submit` to check now whether the answers are in. Repeating is safe.",
     "- Failed: fix the cause that the failure names, then `POST /api/v1/assessments/{id}/rerun` as an admin.",
     "- Completed, `Degraded` is true: no action here. The run `revision-{id}` improves the result.",
+    "- Completed, `held` in *Result* is true: the student did not see the result when it was published. An advisor "
+    "reviews or releases it. `GET /api/v1/assessments?released=false` lists the results that are held now.",
 )
 REVISION: Final = _details(
     "Retries the degraded parts of a published result and publishes reviews, each as a new revision.",
