@@ -23,6 +23,8 @@ UNDELIVERED_AFTER_S = 15.0
 UNEMBEDDED_AFTER_S = 15.0
 STALE_AFTER_S = 3600.0
 SEALED_AT_ONCE = 1000
+QUEUE_BATCHES = 100
+"""Batches of `PAGE` assessments in a sweep; a larger difference is left to the next sweeps."""
 
 Subject = TypeVar("Subject", Assessment, Delivery, Erasure)
 
@@ -33,7 +35,8 @@ Page = Callable[[Repositories, UUID | None], Awaitable[tuple[Subject, ...]]]
 class Reconciled:
     """The number of workflows started or signalled: for assessments by cause, for deliveries, erasures and imports.
 
-    `stale_jobs` counts the jobs that were closed. Sealed audit entries are not counted, because sealing is routine.
+    `stale_jobs` counts the jobs that were closed, `reviews_queued` the assessments whose place in the review queue was
+    corrected. Sealed audit entries are not counted, because sealing is routine.
     """
 
     submitted: int
@@ -44,6 +47,7 @@ class Reconciled:
     deliveries: int = 0
     erasures: int = 0
     imports: int = 0
+    reviews_queued: int = 0
     stale_jobs: int
 
 
@@ -86,6 +90,7 @@ class Reconcile:
             deliveries=await tried(self._sweep(_undelivered, self._deliver_dead)),
             erasures=await tried(self._sweep(_erasing, self._erase_dead)),
             imports=await tried(self._embed_imports()),
+            reviews_queued=await tried(self._correct_review_queue()),
             stale_jobs=await tried(self._close_stale()),
         )
         await tried(self._seal())
@@ -152,6 +157,18 @@ class Reconcile:
             async with self._database.statement() as uow:
                 await uow.catalog_imports.close_embedded(older_than_s=UNEMBEDDED_AFTER_S)
         return unfinished
+
+    async def _correct_review_queue(self) -> int:
+        """Add the results of a release without the queue, and of the time before its migration."""
+        corrected = 0
+        for _ in range(QUEUE_BATCHES):
+            async with self._database.transaction() as uow:
+                batch = await uow.review_queue.repair(limit=PAGE)
+                await uow.commit()
+            corrected += batch
+            if batch < PAGE:
+                break
+        return corrected
 
     async def _close_stale(self) -> int:
         async with self._database.statement() as uow:

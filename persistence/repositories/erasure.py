@@ -77,7 +77,8 @@ _FORGET: Final = tuple(
     map(
         text,
         (
-            "UPDATE assessments SET metadata = NULL WHERE id = ANY(:ids) AND metadata IS NOT NULL",
+            """UPDATE assessments SET metadata = NULL, needs_review = false
+WHERE id = ANY(:ids) AND (metadata IS NOT NULL OR needs_review)""",
             """UPDATE async_jobs SET payload = NULL,
   status = CASE WHEN status IN ('queued', 'running') THEN 'stale' ELSE status END,
   completed_at = coalesce(completed_at, clock_timestamp())
@@ -87,6 +88,7 @@ WHERE assessment_id = ANY(:ids)""",
             "DELETE FROM rule_scores WHERE assessment_id = ANY(:ids)",
             "DELETE FROM essay_scores WHERE assessment_id = ANY(:ids)",
             "DELETE FROM essay_reviews WHERE assessment_id = ANY(:ids)",
+            "DELETE FROM review_items WHERE assessment_id = ANY(:ids)",
             "DELETE FROM result_revisions WHERE assessment_id = ANY(:ids)",
             "DELETE FROM recommendations WHERE assessment_id = ANY(:ids)",
             """UPDATE webhook_attempts SET response_excerpt = NULL WHERE delivery_id IN (
@@ -108,6 +110,7 @@ _FORGET_ACCOUNT: Final = tuple(
             "DELETE FROM refresh_tokens WHERE user_id = :user_id",
             "DELETE FROM learner_credentials WHERE user_id = :user_id",
             "DELETE FROM denied_requests WHERE user_id = :user_id",
+            "UPDATE review_items SET claimed_by = NULL, claimed_until = NULL WHERE claimed_by = :user_id",
             "DELETE FROM idempotency_keys WHERE user_id = :user_id",
             """UPDATE idempotency_keys SET response_status = 410,
   response_body = convert_to('{"error_code":"ERASED_410","message":"The person is erased"}', 'UTF8')

@@ -19,6 +19,7 @@ from persistence.repositories.documents import decode
 from persistence.repositories.events import EventType, deliveries_in, event_rows
 from persistence.repositories.result_document import recommendation_id, result_document
 from persistence.repositories.result_rows import result_rows
+from persistence.repositories.review_queue import SqlReviewQueue
 from persistence.tables import (
     AsyncJobRow,
     EssayScoreRow,
@@ -89,6 +90,8 @@ class SqlResults:
         after = _after(assessment, now, result)
         moved = await transition(self._session, assessment, after, needs_review=result.needs_review)
         deliveries = await self._write(after, now, moved.submitted_at or now, result)
+        if result.essay_scores:
+            await SqlReviewQueue(self._session).publish(after, result.essay_scores)
         await self._session.execute(
             _CLEAR_PAYLOADS, {"of_assessment": after.id, "of_run": after.run, "of_revision": after.revision}
         )

@@ -25,6 +25,7 @@ from persistence.tables.results import (
     ResultRevisionRow,
     RuleScoreRow,
 )
+from persistence.tables.review_queue import ReviewItemRow
 from persistence.tables.webhooks import (
     WebhookAttemptRow,
     WebhookDeliveryRow,
@@ -61,6 +62,7 @@ __all__ = [
     "RefreshTokenRow",
     "ResponseRow",
     "ResultRevisionRow",
+    "ReviewItemRow",
     "RoleRow",
     "RuleScoreRow",
     "UserRow",

@@ -27,13 +27,14 @@ from persistence.tables import (
     RecommendationRow,
     RefreshTokenRow,
     ResponseRow,
+    ReviewItemRow,
     RuleScoreRow,
     UserRow,
     WebhookAttemptRow,
     WebhookDeliveryRow,
     WebhookEventRow,
 )
-from tests.support.builders import a_result, a_user, an_assessment, an_organization
+from tests.support.builders import ROLE_ID, a_result, a_user, an_assessment, an_organization
 from tests.support.partners import an_endpoint
 
 NOW = datetime.now(UTC)
@@ -121,6 +122,19 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
     await session.execute(
         insert(EssayReviewRow).values(
             id=uuid4(), **of, reviewer_id=person.admin_id, levels={"a": "b"}, comment=person.marker
+        )
+    )
+    await session.execute(
+        insert(ReviewItemRow).values(
+            **of,
+            organization_id=person.organization_id,
+            user_id=person.id,
+            role_id=ROLE_ID,
+            question_id=uuid4(),
+            reasons=["audit_sample"],
+            waiting=True,
+            revision=1,
+            submitted_at=NOW,
         )
     )
     await session.execute(
