@@ -35,6 +35,7 @@ from api.routes import (
     privacy,
     recommendations,
     results,
+    review_queue,
     reviews,
     users,
     webhooks,
@@ -55,6 +56,7 @@ from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
@@ -131,6 +133,7 @@ def assemble(  # noqa: PLR0913  # the parts
     people: PeopleServices,
     catalog: CatalogServices,
     privacy: PrivacyServices,
+    review_queue: ReviewQueueQueries,
     work: WorkQueries,
     fetch: Fetch,
     readiness: Readiness,
@@ -155,6 +158,7 @@ def assemble(  # noqa: PLR0913  # the parts
         people=people,
         catalog=catalog,
         privacy=privacy,
+        review_queue=review_queue,
         work=work,
         readiness=readiness,
     )
@@ -198,6 +202,7 @@ async def _lifespan(
             exports=Exports(engine),
             runs=TemporalErasureRuns(client),
         ),
+        review_queue=ReviewQueueQueries(engine),
         work=WorkQueries(engine),
         fetch=partial(fetch_keys, http),
         readiness=Readiness(client, http, settings.weaviate_url),
@@ -225,6 +230,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         assessments.assessments,
         results.results,
         reviews.reviews,
+        review_queue.review_queue,
         recommendations.recommendations,
         catalog.credentials,
         catalog.searches,

@@ -18,6 +18,7 @@ from persistence.repositories.idempotency import IdempotencyKeys
 from persistence.repositories.people import People
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.repositories.refresh_tokens import RefreshTokens
+from persistence.repositories.review_claims import ReviewClaims
 from persistence.repositories.student_assessments import StudentAssessments
 from persistence.repositories.submitted_reviews import SubmittedReviews
 from persistence.unit_of_work import SqlUnitOfWork, sessions
@@ -41,6 +42,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def submitted_reviews(self) -> SubmittedReviews:
         return SubmittedReviews(self._session)
+
+    @cached_property
+    def review_claims(self) -> ReviewClaims:
+        return ReviewClaims(self._session)
 
     @cached_property
     def feedback(self) -> SubmittedFeedback:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -50,6 +50,7 @@ STUDENTS = (401, 409, 201, 403, 403, 201, 403, 403, 403)
 REVIEWERS = (401, 201, 404, 201, 403, 404, 404, 403, 403)
 ORGANIZATION = (401, *(200,) * 7, 403)
 ADMINS = (401, 403, 403, 403, 200, 403, 403, 200, 403)
+STAFF = (401, 403, 403, 200, 200, 403, 200, 200, 403)
 STAFF = (401, 403, 403, 200, 200, 403, 200, 200, 403)
 EVERY_ADMIN = (401, 403, 403, 403, 200, 403, 403, 200, 200)
 PEOPLE = (401, 200, 404, 200, 200, 404, 404, 404, 403)
@@ -144,6 +145,25 @@ WALKS = {
         "/api/v1/assessments/{completed}/items/{essay}/review",
         (401, 403, 403, 202, 202, 403, 404, 404, 403),
         body=lambda ids: {"levels": levels_of(question_of(ids.started, "text"))},
+    ),
+    "list_review_queue": Walk("GET", "/api/v1/reviews/queue", STAFF),
+    # The owner's essay is claimed by the advisor, and the other organization does not see it.
+    "claim_essay": Walk(
+        "POST",
+        "/api/v1/reviews/claims",
+        (401, 403, 403, 201, 409, 403, 404, 404, 403),
+        body=lambda ids: {"item_id": ids.known["item"]},
+    ),
+    "list_claims": Walk("GET", "/api/v1/reviews/claims", STAFF),
+    "renew_claim": Walk(
+        "POST", "/api/v1/reviews/claims/{item}/renewals", (401, 403, 403, 409, 409, 403, 404, 404, 403)
+    ),
+    "release_claim": Walk("DELETE", "/api/v1/reviews/claims/{item}", (401, 403, 403, 204, 204, 403, 404, 404, 403)),
+    "decide_claim": Walk(
+        "POST",
+        "/api/v1/reviews/claims/{item}/decision",
+        (401, 403, 403, 409, 409, 403, 404, 404, 403),
+        body=lambda ids: {"levels": levels_of(question_of(ids.started, "text")), "revision": 1},
     ),
     # Nothing is degraded or failed, so permitted callers get a conflict with the state.
     "retry_healing": Walk(
@@ -256,17 +276,25 @@ async def _walked(api: Api, walk: Walk, ids: Ids, person: Person | None) -> http
 
 
 async def _ids(api: Api, owner: Person) -> Ids:
-    publication = await api.completed(owner)
+    publication = await api.completed(owner, needs_review=True)
     started = await api.start(owner)
     known = {
         "user": str(owner.id),
         "completed": str(publication.assessment_id),
         "open": started["assessment_id"],
         "essay": question_of(started, "text")["question_id"],
+        "item": await _item(api, publication.assessment_id),
         "recommendation": str(publication.recommendation_id),
         "credential": str(api.credentials[0]),
     }
     return Ids(known | await _webhook(api) | await _import(api) | await _api_key(api), started)
+
+
+async def _item(api: Api, assessment_id: UUID) -> str:
+    advisor = await api.person("advisor")
+    queue = await api.get(advisor, "/reviews/queue", assessment_id=str(assessment_id))
+    item_id: str = queue.json()["items"][0]["item_id"]
+    return item_id
 
 
 async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
