@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -109,7 +110,7 @@ async def _measure(url: str, assessment_id: UUID) -> dict[str, list[float]]:
                 "/reviews/queue", params={"question_id": listed[0]["question_id"]}
             ),
             **{
-                f"queue, {reason}": lambda reason=reason: client.get("/reviews/queue", params={"reason": reason})
+                f"queue, {reason}": partial(client.get, "/reviews/queue", params={"reason": reason})
                 for reason in ("abstained", "flagged", "audit_sample")
             },
             "claim": lambda: client.post("/reviews/claims", json={}),

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from api.services.reviews import Judgement, ReviewService
@@ -202,8 +202,8 @@ async def test_a_reviewed_essay_does_not_wait_and_leaves_with_the_next_revision(
     await course.publish({})
 
     first, second = (each.snapshot_id for each in course.essays)
-    assert before_publication == {first: ({"low_confidence"}, False), second: ({"flagged"}, True)}
-    assert await course.queue() == {second: ({"flagged"}, True)}
+    assert before_publication == {first: (frozenset({"low_confidence"}), False), second: (frozenset({"flagged"}), True)}
+    assert await course.queue() == {second: (frozenset({"flagged"}), True)}
 
 
 async def test_healing_that_removes_the_doubt_removes_the_essay(course: Course) -> None:
@@ -218,7 +218,7 @@ async def test_a_review_that_a_revision_does_not_include_still_keeps_the_essay_f
     await course.review(course.essays[0])
     await course.publish(graded(course, FLAGGED, CONFIDENT), with_reviews=False)
 
-    assert await course.queue() == {course.essays[0].snapshot_id: ({"flagged"}, False)}
+    assert await course.queue() == {course.essays[0].snapshot_id: (frozenset({"flagged"}), False)}
 
 
 async def test_a_claim_survives_the_publication_of_another_essays_review(course: Course) -> None:
@@ -314,7 +314,7 @@ async def test_an_appeal_waits_through_reviews_and_revisions_until_it_is_answere
     waiting = await course.queue()
     await course.answer_appeal(essay)
 
-    assert waiting == {essay.snapshot_id: ({"appealed"}, True)}
+    assert waiting == {essay.snapshot_id: (frozenset({"appealed"}), True)}
     assert await course.queue() == {}
 
 
@@ -324,7 +324,7 @@ async def test_a_doubtful_essay_waits_on_after_its_appeal_was_rejected(course: C
     await course.appeal(essay)
     await course.answer_appeal(essay)
 
-    assert await course.queue() == {essay.snapshot_id: ({"flagged"}, True)}
+    assert await course.queue() == {essay.snapshot_id: (frozenset({"flagged"}), True)}
 
 
 async def test_a_doubtful_essay_with_an_upheld_appeal_waits_for_its_publication_only(course: Course) -> None:
@@ -334,7 +334,7 @@ async def test_a_doubtful_essay_with_an_upheld_appeal_waits_for_its_publication_
     await course.review(essay)
     await course.answer_appeal(essay)
 
-    assert await course.queue() == {essay.snapshot_id: ({"flagged"}, False)}
+    assert await course.queue() == {essay.snapshot_id: (frozenset({"flagged"}), False)}
 
 
 # Repair
@@ -358,7 +358,7 @@ async def test_a_revision_of_a_release_without_the_queue_removes_the_essay(cours
     ]
     await course.publish(graded(course, CONFIDENT, ABSTAINED))
     await course.session.execute(delete(ReviewItemRow))
-    await course.session.execute(ReviewItemRow.__table__.insert(), stale)
+    await course.session.execute(insert(ReviewItemRow), stale)
 
     assert await course.repair() == 1
 
