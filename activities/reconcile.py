@@ -29,6 +29,8 @@ UNEMBEDDED_AFTER_S: Final = 15.0
 UNFOLLOWED_AFTER_S: Final = 15.0
 STALE_AFTER_S: Final = 3600.0
 SEALED_AT_ONCE: Final = 1000
+QUEUE_BATCHES: Final = 100
+"""Batches of `PAGE` assessments in a sweep of the review queue. The next sweeps correct a larger difference."""
 BUDGET_S: Final = 45.0
 """The time of one sweep. The next one continues where it stopped."""
 
@@ -44,8 +46,8 @@ class SweepInput:
 class Swept:
     """The result of a sweep: the numbers of rows looked at, of started runs, and of failures by error code.
 
-    If not `complete`, the time was over and the next sweep continues. For `jobs` and `audit`, `started` counts the
-    closed jobs and the sealed entries.
+    If not `complete`, the time was over and the next sweep continues. For `review_queue`, `jobs` and `audit`,
+    `started` counts the corrected assessments, the closed jobs and the sealed entries.
     """
 
     concern: str = ""
@@ -118,6 +120,8 @@ class Reconcile:
         match concern:
             case Concern.IMPORTS:
                 await self._embed_imports(tally)
+            case Concern.REVIEW_QUEUE:
+                tally.rows = tally.started = await self._correct_review_queue()
             case Concern.JOBS:
                 tally.rows = tally.started = await self._close_stale()
             case _:
@@ -138,6 +142,18 @@ class Reconcile:
         tally.started = 1
         async with self._database.statement() as uow:
             await uow.catalog_imports.close_embedded(older_than_s=UNEMBEDDED_AFTER_S)
+
+    async def _correct_review_queue(self) -> int:
+        """Add the results of a release without the queue, and of the time before its migration."""
+        corrected = 0
+        for _ in range(QUEUE_BATCHES):
+            async with self._database.transaction() as uow:
+                batch = await uow.review_queue.repair(limit=PAGE)
+                await uow.commit()
+            corrected += batch
+            if batch < PAGE:
+                break
+        return corrected
 
     async def _close_stale(self) -> int:
         async with self._database.statement() as uow:

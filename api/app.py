@@ -40,6 +40,7 @@ from api.routes import (
     releases,
     reruns,
     results,
+    review_queue,
     reviews,
     roster,
     users,
@@ -63,6 +64,7 @@ from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
@@ -141,6 +143,7 @@ def assemble(  # noqa: PLR0913  # the parts
     people: PeopleServices,
     catalog: CatalogServices,
     privacy: PrivacyServices,
+    review_queue: ReviewQueueQueries,
     work: WorkQueries,
     fetch: Fetch,
     readiness: Readiness,
@@ -166,6 +169,7 @@ def assemble(  # noqa: PLR0913  # the parts
         people=people,
         catalog=catalog,
         privacy=privacy,
+        review_queue=review_queue,
         work=work,
         readiness=readiness,
     )
@@ -212,6 +216,7 @@ async def _lifespan(
             exports=Exports(engine),
             runs=TemporalErasureRuns(client),
         ),
+        review_queue=ReviewQueueQueries(engine),
         work=WorkQueries(engine),
         fetch=partial(fetch_keys, http),
         readiness=Readiness(client, http, settings.weaviate_url),
@@ -246,6 +251,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         appeals.assessment_appeals,
         appeals.appeals,
         releases.releases,
+        review_queue.review_queue,
         recommendations.recommendations,
         catalog.credentials,
         catalog.searches,

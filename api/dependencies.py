@@ -26,6 +26,7 @@ from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
+from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
@@ -95,6 +96,7 @@ class Services:
     people: PeopleServices
     catalog: CatalogServices
     privacy: PrivacyServices
+    review_queue: ReviewQueueQueries
     work: WorkQueries
     readiness: Readiness
 

@@ -19,7 +19,8 @@ _HELP: Final = {
     "assessments_unfinished": ("assessments_unfinished", "Submitted assessments without a result"),
     "oldest_unfinished_s": ("oldest_unfinished_seconds", "Age of the oldest submission without a result"),
     "assessments_healing": ("assessments_healing", "Degraded results that healing retries"),
-    "essays_awaiting_review": ("essays_awaiting_review", "Essays that need a review by a person"),
+    "essays_awaiting_review": ("essays_awaiting_review", "Doubtful or appealed essays that wait for a reviewer"),
+    "oldest_review_s": ("oldest_review_seconds", "Time since the hand-in of the oldest such essay"),
     "deliveries_pending": ("webhook_deliveries_pending", "Webhook deliveries that have not finished"),
     "oldest_delivery_late_s": ("webhook_oldest_delivery_late_seconds", "How long the oldest delivery is overdue"),
 }

@@ -6,6 +6,7 @@ from typing import Protocol
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
+from domain.grading.review_queue import ReviewQueue
 from domain.organizations import Organizations
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
@@ -30,6 +31,9 @@ class Repositories(Protocol):
 
     @property
     def appeals(self) -> Appeals: ...
+
+    @property
+    def review_queue(self) -> ReviewQueue: ...
 
     @property
     def catalog(self) -> Catalog: ...

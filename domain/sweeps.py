@@ -19,6 +19,8 @@ class Concern(StrEnum):
     HEALING = "healing"
     REVIEWS = "reviews"
     """Results with reviews that are not published."""
+    REVIEW_QUEUE = "review_queue"
+    """Results whose place in the review queue is missing or outdated."""
     DELIVERIES = "deliveries"
     ERASURES = "erasures"
     IMPORTS = "imports"

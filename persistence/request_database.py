@@ -22,6 +22,7 @@ from persistence.repositories.people import People
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.repositories.refresh_tokens import RefreshTokens
 from persistence.repositories.releases import Releases
+from persistence.repositories.review_claims import ReviewClaims
 from persistence.repositories.roster import Roster
 from persistence.repositories.student_assessments import StudentAssessments
 from persistence.repositories.submitted_appeals import SubmittedAppeals
@@ -59,6 +60,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def releases(self) -> Releases:
         return Releases(self._session)
+
+    @cached_property
+    def review_claims(self) -> ReviewClaims:
+        return ReviewClaims(self._session)
 
     @cached_property
     def feedback(self) -> SubmittedFeedback:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
+from domain.grading.review_queue import ReviewQueue
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
 from domain.sweeps import Sweeps
@@ -26,6 +27,7 @@ from persistence.repositories.model_answers import SqlModelAnswers
 from persistence.repositories.organizations import SqlOrganizations
 from persistence.repositories.results import SqlResults
 from persistence.repositories.retention import SqlRetention
+from persistence.repositories.review_queue import SqlReviewQueue
 from persistence.repositories.reviews import SqlReviews
 from persistence.repositories.sweeps import SqlSweeps
 
@@ -62,6 +64,10 @@ class SqlUnitOfWork:
     @cached_property
     def appeals(self) -> Appeals:
         return SqlAppeals(self._session)
+
+    @cached_property
+    def review_queue(self) -> ReviewQueue:
+        return SqlReviewQueue(self._session)
 
     @cached_property
     def catalog(self) -> Catalog:

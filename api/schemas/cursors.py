@@ -4,10 +4,12 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from domain.errors import InvalidInput, Problem
+
+_MOST_RANKS: Final = 100
 
 
 class Dated(Protocol):
@@ -19,8 +21,12 @@ View = TypeVar("View", bound=Dated)
 
 
 def encode(created_at: datetime, row_id: UUID) -> str:
-    position = json.dumps([created_at.isoformat(), str(row_id)], separators=(",", ":"))
-    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+    return _encode(created_at.isoformat(), row_id)
+
+
+def encode_rank(rank: int, row_id: UUID) -> str:
+    """Return the cursor of a list that is sorted by a whole number instead of a time."""
+    return _encode(rank, row_id)
 
 
 def page(views: Sequence[View], limit: int, id_of: Callable[[View], UUID]) -> tuple[Sequence[View], str | None]:
@@ -35,8 +41,37 @@ def decode(cursor: str) -> tuple[datetime, UUID]:
     Raises:
         InvalidInput: the cursor is malformed.
     """
+    created_at, row_id = _decode(cursor)
     try:
-        created_at, row_id = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
-        return datetime.fromisoformat(created_at).astimezone(UTC), UUID(row_id)
+        return datetime.fromisoformat(created_at).astimezone(UTC), row_id
+    except (ValueError, TypeError, OverflowError):
+        raise _not_a_cursor() from None
+
+
+def decode_rank(cursor: str) -> tuple[int, UUID]:
+    """Return the position of a cursor of `encode_rank`.
+
+    Raises:
+        InvalidInput: the cursor is malformed.
+    """
+    rank, row_id = _decode(cursor)
+    if type(rank) is not int or not 0 <= rank < _MOST_RANKS:
+        raise _not_a_cursor()
+    return rank, row_id
+
+
+def _encode(first: str | int, row_id: UUID) -> str:
+    position = json.dumps([first, str(row_id)], separators=(",", ":"))
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[Any, UUID]:
+    try:
+        first, row_id = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+        return first, UUID(row_id)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-        raise InvalidInput("The request is not valid", (Problem("cursor", "is not a cursor of this list"),)) from None
+        raise _not_a_cursor() from None
+
+
+def _not_a_cursor() -> InvalidInput:
+    return InvalidInput("The request is not valid", (Problem("cursor", "is not a cursor of this list"),))

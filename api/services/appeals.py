@@ -68,6 +68,7 @@ class AppealService:
         await self._check_limits(assessment, item, settings.appeals_per_role)
         appeal = _new(assessment, item, settings, now)
         deliveries = await self._uow.submitted_appeals.add(assessment, appeal, reason, now, student)
+        await self._uow.review_queue.add_appeal(item.snapshot_id)
         return await self._receipt(appeal.id, scope, deliveries)
 
     async def answer(self, appeal_id: UUID, scope: AccessScope, reviewer: Actor, answer: AppealAnswer) -> AppealReceipt:

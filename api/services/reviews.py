@@ -9,6 +9,7 @@ from domain.assessments import submission
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.questions import EssayRubric, Item
 from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem
+from domain.grading.review_queue import check_claim, check_decision
 from domain.grading.rubrics import rate
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.submitted_reviews import SubmittedReview
@@ -39,15 +40,27 @@ class ReviewService:
     def __init__(self, uow: RequestUnitOfWork) -> None:
         self._uow = uow
 
-    async def review(
-        self, assessment_id: UUID, question_id: UUID, scope: AccessScope, reviewer: Actor, judgement: Judgement
+    async def review(  # noqa: PLR0913  # the essay, the reviewer and the decision
+        self,
+        assessment_id: UUID,
+        question_id: UUID,
+        scope: AccessScope,
+        reviewer: Actor,
+        judgement: Judgement,
+        *,
+        seen_revision: int | None = None,
     ) -> ReviewReceipt:
         """Store a reviewer's levels of an essay, with the audit row. The next revision uses them.
+
+        The essay leaves the review queue, and the reviewer's claim on it ends. `seen_revision` is the revision that the
+        reviewer saw; with it, the reviewer needs a claim on the essay.
 
         Raises:
             NotFound: as above, or the assessment has no such question.
             InvalidAssessmentState: there is no result yet, the item is not an answered essay, or its score has no
                 levels to confirm.
+            ItemClaimed: another reviewer has claimed the essay.
+            Conflict: with `seen_revision`, as `check_decision` describes.
             InvalidInput: the levels do not fit the rubric; one problem for each criterion.
             Erased: the reviewer is being erased.
         """
@@ -56,6 +69,11 @@ class ReviewService:
         if assessment.status is not AssessmentStatus.COMPLETED:
             raise InvalidAssessmentState(f"Assessment is {assessment.status}, there is nothing to review yet")
         item, rubric = _essay(await self._uow.assessments.items(assessment_id), question_id)
+        queued = await self._uow.review_claims.close(item.snapshot_id)
+        if seen_revision is not None:
+            check_decision(queued, reviewer.id, seen_revision=seen_revision, revision=assessment.revision)
+        elif queued is not None:
+            check_claim(queued.claim, reviewer.id)
         levels = judgement.levels
         if levels is None:
             levels = await self._published_levels(assessment_id, item.snapshot_id)

@@ -12,13 +12,15 @@ SELECT
   unfinished.number AS assessments_unfinished,
   unfinished.age_s AS oldest_unfinished_s,
   (SELECT count(*) FROM assessments WHERE healing = 'due') AS assessments_healing,
-  (SELECT count(*) FROM assessments JOIN essay_scores ON assessment_id = assessments.id
-   WHERE needs_review AND response_payload @> '{"needs_review": true}') AS essays_awaiting_review,
+  reviews.number AS essays_awaiting_review,
+  reviews.age_s AS oldest_review_s,
   deliveries.number AS deliveries_pending,
   deliveries.late_s AS oldest_delivery_late_s
 FROM
   (SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(submitted_at)), 0)::float8 AS age_s
    FROM assessments WHERE status = 'awaiting_async') AS unfinished,
+  (SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(submitted_at)), 0)::float8 AS age_s
+   FROM review_items WHERE waiting AND priority < 2) AS reviews,
   (SELECT count(*) AS number, greatest(extract(epoch FROM now() - min(next_attempt_at)), 0)::float8 AS late_s
    FROM webhook_deliveries WHERE status = 'pending') AS deliveries
 """)
@@ -62,14 +64,16 @@ class StepView:
 class WorkView:
     """Sizes and ages of the backlog; ages in seconds.
 
-    `oldest_unfinished_s`: since the oldest submission without a result. `oldest_delivery_late_s`: how long the most
-    overdue delivery is overdue.
+    `oldest_unfinished_s`: since the oldest submission without a result. `essays_awaiting_review` counts doubtful and
+    appealed essays without audit samples, `oldest_review_s` is the time since the oldest of their hand-ins.
+    `oldest_delivery_late_s`: how long the most overdue delivery is overdue.
     """
 
     assessments_unfinished: int
     oldest_unfinished_s: float
     assessments_healing: int
     essays_awaiting_review: int
+    oldest_review_s: float
     deliveries_pending: int
     oldest_delivery_late_s: float
 

@@ -79,8 +79,8 @@ _FORGET: Final = tuple(
     map(
         text,
         (
-            """UPDATE assessments SET metadata = NULL, released_revision = NULL
-WHERE id = ANY(:ids) AND (metadata IS NOT NULL OR released_revision IS NOT NULL)""",
+            """UPDATE assessments SET metadata = NULL, released_revision = NULL, needs_review = false
+WHERE id = ANY(:ids) AND (metadata IS NOT NULL OR released_revision IS NOT NULL OR needs_review)""",
             """UPDATE async_jobs SET payload = NULL,
   status = CASE WHEN status IN ('queued', 'running') THEN 'stale' ELSE status END,
   completed_at = coalesce(completed_at, clock_timestamp())
@@ -91,6 +91,7 @@ WHERE assessment_id = ANY(:ids)""",
             "DELETE FROM essay_scores WHERE assessment_id = ANY(:ids)",
             "DELETE FROM appeals WHERE assessment_id = ANY(:ids)",
             "DELETE FROM essay_reviews WHERE assessment_id = ANY(:ids)",
+            "DELETE FROM review_items WHERE assessment_id = ANY(:ids)",
             "DELETE FROM result_revisions WHERE assessment_id = ANY(:ids)",
             "DELETE FROM recommendations WHERE assessment_id = ANY(:ids)",
             """UPDATE webhook_attempts SET response_excerpt = NULL WHERE delivery_id IN (
@@ -113,6 +114,7 @@ _FORGET_ACCOUNT: Final = tuple(
             "DELETE FROM learner_credentials WHERE user_id = :user_id",
             "DELETE FROM cohort_members WHERE user_id = :user_id",
             "DELETE FROM denied_requests WHERE user_id = :user_id",
+            "UPDATE review_items SET claimed_by = NULL, claimed_until = NULL WHERE claimed_by = :user_id",
             "DELETE FROM idempotency_keys WHERE user_id = :user_id",
             """UPDATE idempotency_keys SET response_status = 410,
   response_body = convert_to('{"error_code":"ERASED_410","message":"The person is erased"}', 'UTF8')

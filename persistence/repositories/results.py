@@ -25,6 +25,7 @@ from persistence.repositories.events import EventType, deliveries_in, event_rows
 from persistence.repositories.releases import points_of, publication_events
 from persistence.repositories.result_document import recommendation_id, result_document
 from persistence.repositories.result_rows import result_rows
+from persistence.repositories.review_queue import SqlReviewQueue
 from persistence.tables import (
     AsyncJobRow,
     EssayScoreRow,
@@ -103,6 +104,8 @@ class SqlResults:
         events = publication_events(assessment, after, needs_review=result.needs_review, lowered=lowered)
         event = await event_rows(self._session, after, now, events)
         await self._write(after, now, moved.submitted_at or now, result, context.questions, event)
+        if result.essay_scores:
+            await SqlReviewQueue(self._session).publish(after, result.essay_scores)
         await self._session.execute(
             _CLEAR_PAYLOADS, {"of_assessment": after.id, "of_run": after.run, "of_revision": after.revision}
         )

@@ -65,11 +65,14 @@ UPDATE model_answers SET raw_reply = NULL, request_id = NULL WHERE id IN (
   WHERE old.raw_reply IS NOT NULL AND old.answered_at < {_OLD} AND {_SETTLED}
   LIMIT :limit FOR UPDATE OF old SKIP LOCKED)
 """),
+    # A doubtful or appealed essay keeps its assessment's answers until it is reviewed. An audit sample does not.
     RetentionRule.ANSWERS: text(f"""
 WITH old AS (
   SELECT assessment.id FROM assessments AS assessment
   JOIN organizations AS organization ON organization.id = assessment.organization_id
-  WHERE {_SETTLED}
+  WHERE {_SETTLED} AND NOT assessment.needs_review
+    AND NOT EXISTS (SELECT FROM review_items AS item WHERE item.assessment_id = assessment.id
+      AND item.reasons <> '{{audit_sample}}')
     AND {_AGE} < now() - make_interval(days => coalesce(organization.answers_kept_days, nullif(:days, 0)))
     AND EXISTS (SELECT FROM assessment_responses AS response WHERE response.assessment_id = assessment.id)
   LIMIT :limit FOR UPDATE OF assessment SKIP LOCKED
@@ -77,6 +80,8 @@ WITH old AS (
   UPDATE model_answers SET raw_reply = NULL, request_id = NULL FROM old WHERE assessment_id = old.id
 ), appeals_blanked AS (
   UPDATE appeals SET reason = NULL, message = NULL FROM old WHERE assessment_id = old.id
+), samples AS (
+  DELETE FROM review_items USING old WHERE assessment_id = old.id
 )
 DELETE FROM assessment_responses USING old WHERE assessment_id = old.id
 """),

@@ -17,6 +17,7 @@ from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.appeals import record
 from persistence.repositories.bulk import insert_rows
 from persistence.repositories.events import EventType, appeal_event_rows, deliveries_in
+from persistence.repositories.review_queue import SqlReviewQueue
 from persistence.tables import AppealRow, EssayReviewRow, UserRow
 from persistence.tables.base import table_of
 
@@ -146,6 +147,7 @@ class SubmittedAppeals:
                 updated_at=now,
             )
         )
+        await SqlReviewQueue(self._session).close_appeal(appeal.snapshot_id)
         details = {"review_id": end.review_id} if end.review_id else {}
         action = f"appeal.{end.state}"
         await record(self._session, action, appeal, actor_id=actor.id, actor_role=actor.role, **details)

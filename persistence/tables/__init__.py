@@ -27,6 +27,7 @@ from persistence.tables.results import (
     ResultRevisionRow,
     RuleScoreRow,
 )
+from persistence.tables.review_queue import ReviewItemRow
 from persistence.tables.webhooks import (
     WebhookAttemptRow,
     WebhookDeliveryRow,
@@ -66,6 +67,7 @@ __all__ = [
     "RefreshTokenRow",
     "ResponseRow",
     "ResultRevisionRow",
+    "ReviewItemRow",
     "RoleRow",
     "RuleScoreRow",
     "SweepRow",

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.testing import ActivityEnvironment
 
@@ -27,11 +27,12 @@ from persistence.tables import (
     AuditLogRow,
     CatalogImportRow,
     CredentialRow,
+    ReviewItemRow,
     SweepRow,
     UserRow,
 )
 from tests.activities.builders import MINUTE_AGO, job_row
-from tests.support.builders import ROLE_ID, a_user, an_assessment, an_organization
+from tests.support.builders import ROLE_ID, a_result, a_user, an_assessment, an_organization
 from tests.support.fakes import (
     RecordingAppeals,
     RecordingCatalogRuns,
@@ -224,6 +225,23 @@ async def test_a_run_that_the_index_lists_by_mistake_is_found_within_the_hour(
         await sweep(sweeper, Concern.CLAIMED)
 
     assert runs.submitted == [assessment.id]
+
+
+async def test_a_doubtful_result_without_a_place_in_the_review_queue_gets_one(
+    session: AsyncSession, reconcile: Reconcile, database: Database
+) -> None:
+    assessment = await an_assessment(session, **CLAIMED)
+    async with database.transaction() as uow:
+        locked, now = await uow.assessments.lock(assessment.id)
+        items = await uow.assessments.items(assessment.id)
+        await uow.results.publish(locked, now, a_result(items, (), needs_review=True))
+        await uow.commit()
+    await session.execute(delete(ReviewItemRow))
+
+    assert (await sweep(reconcile, Concern.REVIEW_QUEUE)).started == 1
+    assert (await sweep(reconcile, Concern.REVIEW_QUEUE)).started == 0
+
+    assert await session.scalar(select(func.count()).select_from(ReviewItemRow)) == 2
 
 
 async def test_a_due_assessment_is_submitted_so_that_its_run_expires_it(

@@ -31,6 +31,7 @@ from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
@@ -258,6 +259,7 @@ def app(
         people=people(api_engine),
         catalog=catalog(api_engine),
         privacy=privacy(api_engine, all_erasures),
+        review_queue=ReviewQueueQueries(api_engine),
         work=WorkQueries(api_engine),
         fetch=no_issuer,
         readiness=Readiness(None, httpx.AsyncClient(), None),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -167,6 +167,25 @@ WALKS = {
         (401, 403, 403, 202, 202, 403, 404, 404, 403),
         body=lambda ids: {"levels": levels_of(question_of(ids.started, "text"))},
     ),
+    "list_review_queue": Walk("GET", "/api/v1/reviews/queue", STAFF),
+    # The owner's essay is claimed by the advisor, and the other organization does not see it.
+    "claim_essay": Walk(
+        "POST",
+        "/api/v1/reviews/claims",
+        (401, 403, 403, 201, 409, 403, 404, 404, 403),
+        body=lambda ids: {"item_id": ids.known["item"]},
+    ),
+    "list_claims": Walk("GET", "/api/v1/reviews/claims", STAFF),
+    "renew_claim": Walk(
+        "POST", "/api/v1/reviews/claims/{item}/renewals", (401, 403, 403, 409, 409, 403, 404, 404, 403)
+    ),
+    "release_claim": Walk("DELETE", "/api/v1/reviews/claims/{item}", (401, 403, 403, 204, 204, 403, 404, 404, 403)),
+    "decide_claim": Walk(
+        "POST",
+        "/api/v1/reviews/claims/{item}/decision",
+        (401, 403, 403, 409, 409, 403, 404, 404, 403),
+        body=lambda ids: {"levels": levels_of(question_of(ids.started, "text")), "revision": 1},
+    ),
     # Nothing is degraded or failed, so permitted callers get a conflict with the state.
     "open_appeal": Walk(
         "POST",
@@ -311,13 +330,14 @@ async def _walked(api: Api, walk: Walk, ids: Ids, person: Person | None) -> http
 
 
 async def _ids(api: Api, owner: Person) -> Ids:
-    publication = await api.completed(owner)
+    publication = await api.completed(owner, needs_review=True)
     started = await api.start(owner)
     known = {
         "user": str(owner.id),
         "completed": str(publication.assessment_id),
         "open": started["assessment_id"],
         "essay": question_of(started, "text")["question_id"],
+        "item": await _item(api, publication.assessment_id),
         "recommendation": str(publication.recommendation_id),
         "credential": str(api.credentials[0]),
     }
@@ -335,6 +355,13 @@ async def _appeal(api: Api, owner: Person, assessment_id: str, question_id: str)
     )
     assert opened.status_code == 201, opened.text
     return str(opened.json()["appeal_id"])
+
+
+async def _item(api: Api, assessment_id: UUID) -> str:
+    advisor = await api.person("advisor")
+    queue = await api.get(advisor, "/reviews/queue", assessment_id=str(assessment_id))
+    item_id: str = queue.json()["items"][0]["item_id"]
+    return item_id
 
 
 async def _people(api: Api, owner: Person) -> dict[str, Person | None]:

@@ -14,10 +14,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 
 from api.security.authorization import ROUTE_PERMISSIONS, CallerRole
-from persistence.tables import OrganizationRow
+from persistence.tables import OrganizationRow, ReviewItemRow
 from tests.api.conftest import Api, Person, question_of
 from tests.support import answers
 from tests.support.builders import ROLE_ID
@@ -253,12 +253,19 @@ async def _assessments(api: Api, organization: Organization, learner: Person) ->
         ids["assessment_id"].append(started["assessment_id"])
         ids["question_id"].append(question_of(started, "text")["question_id"])
         if completed:
-            publication = await api.publish(started["assessment_id"], feedback=marker)
+            publication = await api.publish(started["assessment_id"], feedback=marker, needs_review=True)
             ids["recommendation_id"].append(str(publication.recommendation_id))
             appeal = {"question_id": ids["question_id"][-1], "reason": marker}
             path = f"/api/v1/assessments/{started['assessment_id']}/appeals"
             opened = await api.client.post(path, json=appeal, headers=learner.headers)
             ids["appeal_id"].append(opened.json()["appeal_id"])
+            async with api.sessions() as session:
+                essays = select(ReviewItemRow.question_snapshot_id).where(
+                    ReviewItemRow.assessment_id == publication.assessment_id
+                )
+                items = [str(item_id) for item_id in await session.scalars(essays)]
+            ids["claim_id"] += items
+            ids["item_id"] += items
     path = f"/api/v1/recommendations/{ids['recommendation_id'][-1]}/feedback"
     body = {"relevance_score": 4, "comments": marker}
     assert (await api.client.post(path, json=body, headers=learner.headers)).status_code == 201

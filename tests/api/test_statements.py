@@ -57,7 +57,7 @@ async def test_reviewing(api: Api, learner: Person, statements: list[str]) -> No
         json={"levels": levels_of(essay)},
         headers=advisor.headers,
     )
-    assert len(statements) <= 5
+    assert len(statements) <= 6
 
 
 async def test_reading(api: Api, learner: Person, statements: list[str]) -> None:

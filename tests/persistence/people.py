@@ -30,6 +30,7 @@ from persistence.tables import (
     RecommendationRow,
     RefreshTokenRow,
     ResponseRow,
+    ReviewItemRow,
     RuleScoreRow,
     UserRow,
     WebhookAttemptRow,
@@ -130,6 +131,19 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
             levels={"a": "b"},
             comment=person.marker,
             published_revision=1,
+        )
+    )
+    await session.execute(
+        insert(ReviewItemRow).values(
+            **of,
+            organization_id=person.organization_id,
+            user_id=person.id,
+            role_id=ROLE_ID,
+            question_id=uuid4(),
+            reasons=["audit_sample"],
+            waiting=True,
+            revision=1,
+            submitted_at=NOW,
         )
     )
     await session.execute(

@@ -28,6 +28,7 @@ from persistence.tables import (
     MetricSnapshotRow,
     ModelAnswerRow,
     QuestionSnapshotRow,
+    ReviewItemRow,
     UserRow,
     WebhookDeliveryRow,
 )
@@ -86,6 +87,32 @@ async def test_no_table_contains_what_the_user_wrote(session: AsyncSession, data
     await erase(database, person)
 
     assert with_marker(await stored(session), MARKER) == {}
+
+
+async def test_essays_leave_the_review_queue(session: AsyncSession, database: Database, person: Marked) -> None:
+    await session.execute(
+        update(AssessmentRow).where(AssessmentRow.id == person.assessment_id).values(needs_review=True)
+    )
+    await erase(database, person)
+
+    assert await session.scalar(select(func.count()).select_from(ReviewItemRow)) == 0
+    flagged = select(AssessmentRow.needs_review).where(AssessmentRow.id == person.assessment_id)
+    assert await session.scalar(flagged) is False
+
+
+async def test_claims_of_an_erased_reviewer_end(
+    session: AsyncSession, database: Database, person: Marked, credentials: list[UUID]
+) -> None:
+    other = await a_marked_person(session, database, credentials, OTHER)
+    await session.execute(
+        update(ReviewItemRow)
+        .where(ReviewItemRow.user_id == other.id)
+        .values(claimed_by=person.id, claimed_until=datetime.now(UTC))
+    )
+    await erase(database, person)
+
+    claims = select(ReviewItemRow.claimed_by, ReviewItemRow.claimed_until)
+    assert [tuple(row) for row in await session.execute(claims)] == [(None, None)]
 
 
 async def test_data_of_other_users_is_unchanged(

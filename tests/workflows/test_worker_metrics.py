@@ -187,6 +187,7 @@ def of_api() -> set[str]:
         oldest_unfinished_s=0,
         assessments_healing=0,
         essays_awaiting_review=0,
+        oldest_review_s=0,
         deliveries_pending=0,
         oldest_delivery_late_s=0,
     )

@@ -15,7 +15,7 @@ branch_labels = None
 depends_on = None
 
 CONCERNS = (
-    *("unclaimed", "claimed", "expiry", "healing", "reviews"),
+    *("unclaimed", "claimed", "expiry", "healing", "reviews", "review_queue"),
     *("deliveries", "erasures", "imports", "appeals", "jobs", "audit"),
 )
 

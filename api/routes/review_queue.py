@@ -1,0 +1,169 @@
+"""The review queue: list it, claim an essay, decide the claimed essay."""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
+from api.middleware.routing import router
+from api.schemas.base import Id
+from api.schemas.errors import answers
+from api.schemas.review_queue import (
+    ClaimList,
+    ClaimRequest,
+    ClaimResponse,
+    DecisionRequest,
+    QueueItem,
+    QueueQuery,
+    ReviewQueuePage,
+)
+from api.schemas.reviews import ReviewResponse
+from api.security.authorization import actor_of
+from api.services.review_claims import ReviewClaimService
+from api.services.reviews import Judgement
+from api.workflow_engine import notify_engine
+from domain.organizations import OrganizationSettings
+from persistence.queries.views import AccessScope
+from persistence.request_database import RequestUnitOfWork
+
+review_queue = router(prefix="/reviews", tags=["Reviews"])
+
+
+@review_queue.get(
+    "/queue",
+    summary="List the essays that wait for a reviewer",
+    responses=answers(400, 401, 403),
+    response_model_exclude_none=True,
+)
+async def list_review_queue(
+    query: Annotated[QueueQuery, Query()], services: ServicesDep, scope: ScopeDep, principal: PrincipalDep
+) -> ReviewQueuePage:
+    """Claimed essays are listed too, with the reviewer who has claimed them."""
+    after = query.after()
+    settings = await _settings(services, scope)
+    views, waiting = await services.review_queue.page(scope.organization_id, query.found(), after, query.limit + 1)
+    shown = views[: query.limit]
+    return ReviewQueuePage(
+        items=[QueueItem.of(view, reader=principal.user_id, blind=settings.blind) for view in shown],
+        waiting=waiting,
+        next_cursor=query.cursor_after(shown[-1]) if len(views) > query.limit else None,
+    )
+
+
+@review_queue.post(
+    "/claims",
+    status_code=201,
+    response_model=ClaimResponse,
+    summary="Claim the next essay",
+    response_description="Claimed for 15 minutes",
+    responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
+)
+async def claim_essay(
+    body: ClaimRequest, services: ServicesDep, scope: ScopeDep, principal: PrincipalDep, command: IdempotencyDep
+) -> Response:
+    """Claim the next unclaimed essay that matches the filter, or a given essay.
+
+    404 if no such essay waits. 409 if another reviewer has claimed the given essay (`ITEM_CLAIMED`, with `claimed_by`
+    and `expires_at` in `details`), or if it does not wait any more (`ITEM_DECIDED`).
+    """
+    reviewer = actor_of(principal)
+
+    async def claim(uow: RequestUnitOfWork) -> CommandResult:
+        service = ReviewClaimService(uow)
+        settings = await uow.organizations.settings(scope.organization_id)
+        if body.item_id is None:
+            view = await service.claim_next(scope, reviewer, body.found())
+        else:
+            view = await service.claim(body.item_id, scope, reviewer)
+        return CommandResult(response=ClaimResponse.of(view, reader=reviewer.id, blind=settings.blind))
+
+    return await command.execute(services.database, claim)
+
+
+@review_queue.get("/claims", summary="List your claims", responses=answers(401, 403), response_model_exclude_none=True)
+async def list_claims(services: ServicesDep, scope: ScopeDep, principal: PrincipalDep) -> ClaimList:
+    """Return the caller's claims that have not expired, for example to continue after a lost response."""
+    reader = principal.user_id
+    settings = await _settings(services, scope)
+    views = await services.review_queue.claimed_by(scope.organization_id, reader)
+    return ClaimList(items=[ClaimResponse.of(view, reader=reader, blind=settings.blind) for view in views])
+
+
+@review_queue.post(
+    "/claims/{claim_id}/renewals",
+    response_model=ClaimResponse,
+    summary="Renew a claim",
+    response_description="The claim lasts 15 minutes from now",
+    responses=answers(400, 401, 403, 404, 409, 422),
+)
+async def renew_claim(
+    claim_id: Id, services: ServicesDep, scope: ScopeDep, principal: PrincipalDep, command: IdempotencyDep
+) -> Response:
+    """Renew the caller's claim, also an expired one, as long as no other reviewer has claimed the essay."""
+    reviewer = actor_of(principal)
+
+    async def renew(uow: RequestUnitOfWork) -> CommandResult:
+        settings = await uow.organizations.settings(scope.organization_id)
+        view = await ReviewClaimService(uow).renew(claim_id, scope, reviewer)
+        return CommandResult(response=ClaimResponse.of(view, reader=reviewer.id, blind=settings.blind))
+
+    return await command.execute(services.database, renew)
+
+
+@review_queue.delete(
+    "/claims/{claim_id}", status_code=204, summary="Release a claim", responses=answers(400, 401, 403, 404)
+)
+async def release_claim(claim_id: Id, services: ServicesDep, scope: ScopeDep, principal: PrincipalDep) -> None:
+    """Let others claim the essay. A repeated call changes nothing, nor does a call for another reviewer's claim."""
+    async with services.database.transaction() as uow:
+        await ReviewClaimService(uow).release(claim_id, scope, actor_of(principal))
+        await uow.commit()
+
+
+@review_queue.post(
+    "/claims/{claim_id}/decision",
+    status_code=202,
+    response_model=ReviewResponse,
+    summary="Decide the claimed essay",
+    response_description="Stored; the next revision of the result uses it",
+    responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
+)
+async def decide_claim(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    claim_id: Id,
+    decision: DecisionRequest,
+    services: ServicesDep,
+    scope: ScopeDep,
+    principal: PrincipalDep,
+    command: IdempotencyDep,
+) -> Response:
+    """Set or confirm the essay's levels and end the claim.
+
+    An expired claim is enough as long as no other reviewer has claimed the essay. 409 if another reviewer has
+    (`ITEM_CLAIMED`), if the essay does not wait any more (`ITEM_DECIDED`), if the result has a newer revision
+    (`REVISION_OUTDATED`, with `revision` in `details`), if the caller has no claim on it (`CLAIM_NOT_HELD`), or if the
+    answer to an appeal decides it (`ITEM_APPEALED`).
+    """
+    judgement = Judgement(levels=decision.levels, comment=decision.comment)
+
+    async def decide(uow: RequestUnitOfWork) -> CommandResult:
+        question_id, receipt = await ReviewClaimService(uow).decide(
+            claim_id, scope, actor_of(principal), judgement, seen_revision=decision.revision
+        )
+        stored = ReviewResponse(
+            review_id=receipt.review_id,
+            assessment_id=receipt.assessment.id,
+            question_id=question_id,
+            revision=receipt.assessment.revision,
+        )
+        return CommandResult(
+            response=stored, after_commit=[partial(notify_engine, services.runs.reviewed, receipt.assessment)]
+        )
+
+    return await command.execute(services.database, decide, on_replay=services.runs.reviewed)
+
+
+async def _settings(services: Services, scope: AccessScope) -> OrganizationSettings:
+    async with services.database.transaction() as uow:
+        return await uow.organizations.settings(scope.organization_id)

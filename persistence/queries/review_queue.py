@@ -1,0 +1,197 @@
+"""Read the review queue: a page, the number of waiting essays, and the claims of a reviewer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Integer, Text, Uuid, bindparam, case, func, select, tuple_
+from sqlalchemy.orm import aliased
+
+from domain.grading.review_queue import DOUBTS, ReviewReason
+from persistence.queries.assessments import Reader, Selected
+from persistence.tables import ReviewItemRow, RoleRow, UserRow
+
+COUNTED: Final = 1001
+"""Counting stops here, because a page must not become slower with the length of the queue."""
+
+_ITEM: Final = ReviewItemRow
+_EQUAL: Final = {
+    "assessment_id": _ITEM.assessment_id,
+    "role_id": _ITEM.role_id,
+    "question_id": _ITEM.question_id,
+}
+"""The filters that compare a column."""
+_APPEALED, _DOUBTED, _AUDIT = range(3)
+_PRIORITIES: Final = {
+    ReviewReason.APPEALED: [_APPEALED],
+    **{doubt: [_APPEALED, _DOUBTED] for doubt in DOUBTS},
+    ReviewReason.AUDIT_SAMPLE: [_APPEALED, _AUDIT],
+}
+"""The values of `review_items.priority` that items with a reason can have."""
+
+
+class QueueOrder(StrEnum):
+    """`priority`: appeals first, audit samples last; within a priority the stable pseudo-random order.
+
+    `oldest` and `newest` sort by the time of the hand-in.
+    """
+
+    PRIORITY = "priority"
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
+FilterShape: TypeAlias = tuple[tuple[str, ...], bool, QueueOrder]
+"""The columns that a filter compares, whether it names a reason, and the order."""
+
+Position: TypeAlias = tuple[int | datetime, UUID]
+"""The priority or the hand-in time of an essay, and its order key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFilter:
+    """A filter of the queue. Conditions are combined with AND."""
+
+    assessment_id: UUID | None = None
+    role_id: UUID | None = None
+    question_id: UUID | None = None
+    reason: ReviewReason | None = None
+    order: QueueOrder = QueueOrder.PRIORITY
+
+    @property
+    def shape(self) -> FilterShape:
+        """Return what determines the statement; the values are parameters of it."""
+        return tuple(name for name in _EQUAL if getattr(self, name) is not None), self.reason is not None, self.order
+
+    def parameters(self, organization_id: UUID) -> dict[str, object]:
+        """Return the values. Their names differ from all columns, so that an UPDATE does not set them."""
+        values: dict[str, object] = {f"of_{name}": getattr(self, name) for name in self.shape[0]}
+        if self.reason is not None:
+            values |= {"of_reasons": [self.reason.value], "of_priorities": _PRIORITIES[self.reason]}
+        return {"of_organization": organization_id, **values}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueItemView:
+    """A waiting essay with its student. The `claim_…` fields are None without a live claim."""
+
+    item_id: UUID
+    assessment_id: UUID
+    question_id: UUID
+    role_id: UUID
+    role_name: str
+    reasons: list[str]
+    revision: int
+    submitted_at: datetime
+    user_id: UUID
+    email: str
+    claimed_by: UUID | None
+    claimed_by_email: str | None
+    claimed_until: datetime | None
+    priority: int
+    order_key: UUID
+
+
+class ReviewQueueQueries(Reader):
+    async def page(
+        self, organization_id: UUID, found: QueueFilter, after: Position | None, limit: int
+    ) -> tuple[list[QueueItemView], int]:
+        """Return at most `limit` waiting essays, and how many match the filter (at most `COUNTED`)."""
+        parameters = found.parameters(organization_id)
+        following = {} if after is None else {"first": after[0], "after": after[1]}
+        async with self._connection() as connection:
+            page = _page(found.shape, following=after is not None)
+            rows = (await connection.execute(page, parameters | following | {"limit": limit})).mappings().all()
+            total = (await connection.execute(_count(found.shape), parameters)).scalar_one()
+        return [QueueItemView(**row) for row in rows], total
+
+    async def claimed_by(self, organization_id: UUID, user_id: UUID) -> list[QueueItemView]:
+        """Return the essays on which the reviewer has a live claim, the claim that expires first at the top."""
+        everything = QueueFilter()
+        live = (_ITEM.claimed_by == user_id, _ITEM.claimed_until > func.now())
+        statement = queue_items().where(*waiting(everything.shape), *live)
+        sorted_ = statement.order_by(_ITEM.claimed_until, _ITEM.order_key)
+        return await self._all(QueueItemView, sorted_, everything.parameters(organization_id))
+
+
+# The statements are built once for each shape of a filter, because building one takes longer than its execution.
+@cache
+def _page(shape: FilterShape, *, following: bool) -> Selected:
+    order = shape[2]
+    page = queue_items().where(*waiting(shape)).order_by(*ordered(order)).limit(bindparam("limit", type_=Integer))
+    return page.where(_following(order)) if following else page
+
+
+@cache
+def _count(shape: FilterShape) -> Selected:
+    counted = select(_ITEM.question_snapshot_id).where(*waiting(shape)).limit(COUNTED)
+    return select(func.count()).select_from(counted.subquery())
+
+
+@cache
+def queue_items() -> Selected:
+    """Select items as `QueueItemView` has them."""
+    student, claimant = aliased(UserRow), aliased(UserRow)
+    return (
+        select(
+            _ITEM.question_snapshot_id.label("item_id"),
+            _ITEM.assessment_id,
+            _ITEM.question_id,
+            _ITEM.role_id,
+            RoleRow.name.label("role_name"),
+            _ITEM.reasons,
+            _ITEM.revision,
+            _ITEM.submitted_at,
+            _ITEM.user_id,
+            student.email,
+            claimant.id.label("claimed_by"),
+            claimant.email.label("claimed_by_email"),
+            case((claimant.id.is_not(None), _ITEM.claimed_until)).label("claimed_until"),
+            _ITEM.priority,
+            _ITEM.order_key,
+        )
+        .join(student, student.id == _ITEM.user_id)
+        .join(RoleRow, RoleRow.id == _ITEM.role_id)
+        .outerjoin(claimant, (claimant.id == _ITEM.claimed_by) & (_ITEM.claimed_until > func.now()))
+    )
+
+
+def waiting(shape: FilterShape) -> list[ColumnElement[bool]]:
+    """Return the conditions of the waiting items that match a filter, with `QueueFilter.parameters` as parameters.
+
+    Students who are being erased are left out.
+    """
+    names, by_reason, _ = shape
+    erased = select(UserRow.id).where(UserRow.id == _ITEM.user_id, UserRow.status.in_(("erasing", "erased")))
+    conditions: list[ColumnElement[bool]] = [
+        _ITEM.organization_id == bindparam("of_organization"),
+        _ITEM.waiting.expression,
+        ~erased.exists(),
+    ]
+    conditions += [_EQUAL[name] == bindparam(f"of_{name}") for name in names]
+    if by_reason:
+        # The priorities do not change what matches. With them, the index skips the items before.
+        reasons = _ITEM.reasons.bool_op("@>")(bindparam("of_reasons", type_=ARRAY(Text)))
+        conditions += [reasons, _ITEM.priority == func.any(bindparam("of_priorities", type_=ARRAY(Integer)))]
+    return conditions
+
+
+def ordered(order: QueueOrder) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns to sort by. Order keys are distinct, so that the order is total."""
+    match order:
+        case QueueOrder.PRIORITY:
+            return _ITEM.priority.asc(), _ITEM.order_key.asc()
+        case QueueOrder.OLDEST:
+            return _ITEM.submitted_at.asc(), _ITEM.order_key.asc()
+        case QueueOrder.NEWEST:
+            return _ITEM.submitted_at.desc(), _ITEM.order_key.desc()
+
+
+def _following(order: QueueOrder) -> ColumnElement[bool]:
+    first = _ITEM.priority if order is QueueOrder.PRIORITY else _ITEM.submitted_at
+    position = tuple_(first, _ITEM.order_key)
+    after = tuple_(bindparam("first", type_=first.type), bindparam("after", type_=Uuid()))
+    return position < after if order is QueueOrder.NEWEST else position > after
