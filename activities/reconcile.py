@@ -13,6 +13,8 @@ from domain.assessments.ports import AssessmentRuns
 from domain.database import Database, Repositories
 from domain.privacy import Erasure, ErasureRuns
 from domain.recommending.ports import CatalogRuns
+from domain.rescores.ports import RescoreRuns
+from domain.rescores.rescores import Rescore
 from domain.webhooks.deliveries import Delivery
 from domain.webhooks.ports import DeliveryRuns
 
@@ -24,14 +26,14 @@ UNEMBEDDED_AFTER_S = 15.0
 STALE_AFTER_S = 3600.0
 SEALED_AT_ONCE = 1000
 
-Subject = TypeVar("Subject", Assessment, Delivery, Erasure)
+Subject = TypeVar("Subject", Assessment, Delivery, Erasure, Rescore)
 
 Page = Callable[[Repositories, UUID | None], Awaitable[tuple[Subject, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """The number of workflows started or signalled: for assessments by cause, for deliveries, erasures and imports.
+    """The number of workflows started or signalled: for assessments by cause, then for other subjects.
 
     `stale_jobs` counts the jobs that were closed. Sealed audit entries are not counted, because sealing is routine.
     """
@@ -44,23 +46,26 @@ class Reconciled:
     deliveries: int = 0
     erasures: int = 0
     imports: int = 0
+    rescores: int = 0
     stale_jobs: int
 
 
 class Reconcile:
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # the engine's ports
         self,
         database: Database,
         runs: AssessmentRuns,
         delivery_runs: DeliveryRuns,
         erasure_runs: ErasureRuns,
         catalog_runs: CatalogRuns,
+        rescore_runs: RescoreRuns,
     ) -> None:
         self._database = database
         self._runs = runs
         self._delivery_runs = delivery_runs
         self._erasure_runs = erasure_runs
         self._catalog_runs = catalog_runs
+        self._rescore_runs = rescore_runs
 
     @activity.defn
     async def reconcile(self) -> Reconciled:
@@ -86,6 +91,7 @@ class Reconcile:
             deliveries=await tried(self._sweep(_undelivered, self._deliver_dead)),
             erasures=await tried(self._sweep(_erasing, self._erase_dead)),
             imports=await tried(self._embed_imports()),
+            rescores=await tried(self._sweep(_rescoring, self._rescore_dead)),
             stale_jobs=await tried(self._close_stale()),
         )
         await tried(self._seal())
@@ -129,6 +135,10 @@ class Reconcile:
     async def _erase_dead(self, page: tuple[Erasure, ...]) -> int:
         live = await self._erasure_runs.live(page)
         return await self._each(tuple(each for each in page if each.id not in live), self._erasure_runs.start)
+
+    async def _rescore_dead(self, page: tuple[Rescore, ...]) -> int:
+        live = await self._rescore_runs.live(page)
+        return await self._each(tuple(each for each in page if each.id not in live), self._rescore_runs.start)
 
     async def _ensure_run(self, assessment: Assessment) -> None:
         await (self._runs.submit if assessment.claimed_at else self._runs.start)(assessment)
@@ -195,3 +205,7 @@ def _undelivered(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Deliv
 
 def _erasing(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Erasure, ...]]:
     return uow.erasures.unfinished(after=after, limit=PAGE)
+
+
+def _rescoring(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Rescore, ...]]:
+    return uow.rescores.working(after=after, limit=PAGE)

@@ -15,7 +15,14 @@ from starlette.types import Lifespan
 from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api import documentation_pages, errors, openapi
-from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
+from api.dependencies import (
+    CatalogServices,
+    PeopleServices,
+    PrivacyServices,
+    RescoreServices,
+    Services,
+    WebhookServices,
+)
 from api.middleware import method_not_allowed
 from api.middleware.canonical_path import CanonicalPath
 from api.middleware.concurrency_limit import ConcurrencyLimit
@@ -33,6 +40,7 @@ from api.routes import (
     organizations,
     privacy,
     recommendations,
+    rescores,
     results,
     reviews,
     users,
@@ -54,6 +62,7 @@ from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.rescores import RescoreQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
@@ -65,6 +74,7 @@ from workflows.engine.catalog_searches import TemporalCatalogSearches
 from workflows.engine.client import connect
 from workflows.engine.delivery_runs import TemporalDeliveryRuns
 from workflows.engine.erasure_runs import TemporalErasureRuns
+from workflows.engine.rescore_runs import TemporalRescoreRuns
 from workflows.telemetry.tracing import tracing_is_on
 
 PREFIX: Final = "/api/v1"
@@ -130,6 +140,7 @@ def assemble(  # noqa: PLR0913  # the parts
     people: PeopleServices,
     catalog: CatalogServices,
     privacy: PrivacyServices,
+    rescoring: RescoreServices,
     work: WorkQueries,
     fetch: Fetch,
     readiness: Readiness,
@@ -154,6 +165,7 @@ def assemble(  # noqa: PLR0913  # the parts
         people=people,
         catalog=catalog,
         privacy=privacy,
+        rescores=rescoring,
         work=work,
         readiness=readiness,
     )
@@ -197,6 +209,7 @@ async def _lifespan(
             exports=Exports(engine),
             runs=TemporalErasureRuns(client),
         ),
+        rescoring=RescoreServices(queries=RescoreQueries(engine), runs=TemporalRescoreRuns(client)),
         work=WorkQueries(engine),
         fetch=partial(fetch_keys, http),
         readiness=Readiness(client, http, settings.weaviate_url),
@@ -223,6 +236,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         assessments.assessments,
         results.results,
         reviews.reviews,
+        rescores.rescores,
         recommendations.recommendations,
         catalog.credentials,
         catalog.searches,

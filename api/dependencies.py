@@ -17,12 +17,14 @@ from api.settings import ApiSettings
 from api.workflow_engine import Runs
 from domain.privacy import ErasureRuns
 from domain.recommending.ports import CatalogRuns, CatalogSearches
+from domain.rescores.ports import RescoreRuns
 from domain.webhooks.ports import DeliveryRuns
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
+from persistence.queries.rescores import RescoreQueries
 from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
@@ -68,6 +70,14 @@ class CatalogServices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RescoreServices:
+    """Dependencies of the routes of re-scores."""
+
+    queries: RescoreQueries
+    runs: RescoreRuns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     settings: ApiSettings
     tokens: Tokens
@@ -82,6 +92,7 @@ class Services:
     people: PeopleServices
     catalog: CatalogServices
     privacy: PrivacyServices
+    rescores: RescoreServices
     work: WorkQueries
     readiness: Readiness
 

@@ -7,6 +7,7 @@ from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
+from domain.rescores.ports import Rescores
 from domain.webhooks.ports import Deliveries
 
 
@@ -45,6 +46,9 @@ class Repositories(Protocol):
 
     @property
     def retention(self) -> Retention: ...
+
+    @property
+    def rescores(self) -> Rescores: ...
 
 
 class UnitOfWork(Repositories, Protocol):

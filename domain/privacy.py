@@ -32,6 +32,8 @@ class RetentionRule(StrEnum):
     MODEL_REPLIES = "model_replies"
     """The raw replies of results that wait for no healing or review. The record of each paid call stays."""
     DENIALS = "denials"
+    RESCORES = "rescores"
+    """The differences of re-scores that are not being computed or applied. The requests for re-scores stay."""
     ANSWERS = "answers"
     """Answers and raw replies of results that wait for no healing or review. An organization may set its own age."""
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction, async_sessionmaker
 
 from domain.assessments.lifecycle import Assessment
+from domain.rescores.rescores import Rescore
 from domain.webhooks.deliveries import Delivery
 from persistence.content.catalog_import import SqlCatalogImports
 from persistence.encryption import SecretCipher
@@ -18,6 +19,7 @@ from persistence.repositories.idempotency import IdempotencyKeys
 from persistence.repositories.people import People
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.repositories.refresh_tokens import RefreshTokens
+from persistence.repositories.requested_rescores import RequestedRescores
 from persistence.repositories.student_assessments import StudentAssessments
 from persistence.repositories.submitted_reviews import SubmittedReviews
 from persistence.unit_of_work import SqlUnitOfWork, sessions
@@ -63,6 +65,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
         return Redeliveries(self._session)
 
     @cached_property
+    def requested_rescores(self) -> RequestedRescores:
+        return RequestedRescores(self._session)
+
+    @cached_property
     def catalog_imports(self) -> SqlCatalogImports:
         return SqlCatalogImports(self._session)
 
@@ -76,10 +82,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
         """Open a savepoint with `async with`. An error inside the block undoes the block only."""
         return self._session.begin_nested()
 
-    async def workflow_subject(self, ids: Mapping[str, str]) -> Assessment | Delivery | ImportView | None:
-        """Read the assessment, pending delivery or import that a workflow call concerns. None: no call is needed.
+    async def workflow_subject(self, ids: Mapping[str, str]) -> Assessment | Delivery | ImportView | Rescore | None:
+        """Read the assessment, pending delivery, import or re-score that a workflow call concerns.
 
-        `ids` come from the request's path and from its response.
+        None means that no call is needed. `ids` come from the request's path and from its response.
         """
         match ids:
             case {"assessment_id": assessment_id}:
@@ -88,6 +94,8 @@ class RequestUnitOfWork(SqlUnitOfWork):
                 return await self.redeliveries.pending(UUID(delivery_id))
             case {"import_id": import_id}:
                 return await self.catalog_imports.view(UUID(import_id))
+            case {"rescore_id": rescore_id}:
+                return await self.rescores.get(UUID(rescore_id))
             case _:
                 return None
 

@@ -10,6 +10,7 @@ from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
+from domain.rescores.ports import Rescores
 from domain.webhooks.ports import Deliveries
 from persistence.audit_seal import SqlAuditTrail
 from persistence.content.catalog_import import SqlCatalogImports
@@ -20,6 +21,7 @@ from persistence.repositories.deliveries import SqlDeliveries
 from persistence.repositories.erasure import SqlErasures
 from persistence.repositories.jobs import SqlJobs
 from persistence.repositories.model_answers import SqlModelAnswers
+from persistence.repositories.rescores import SqlRescores
 from persistence.repositories.results import SqlResults
 from persistence.repositories.retention import SqlRetention
 from persistence.repositories.reviews import SqlReviews
@@ -81,6 +83,10 @@ class SqlUnitOfWork:
     @cached_property
     def retention(self) -> Retention:
         return SqlRetention(self._session)
+
+    @cached_property
+    def rescores(self) -> Rescores:
+        return SqlRescores(self._session)
 
     async def __aenter__(self) -> Self:
         return self

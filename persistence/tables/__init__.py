@@ -15,6 +15,7 @@ from persistence.tables.catalog import (
 from persistence.tables.feedback import EssayReviewRow, FeedbackRow
 from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow
 from persistence.tables.people import ApiKeyRow, OrganizationRow, RefreshTokenRow, UserRow
+from persistence.tables.rescores import RescoreDifferenceRow, RescoreRow
 from persistence.tables.results import (
     EssayScoreRow,
     ModelAnswerRow,
@@ -59,6 +60,8 @@ __all__ = [
     "RecommendationItemRow",
     "RecommendationRow",
     "RefreshTokenRow",
+    "RescoreDifferenceRow",
+    "RescoreRow",
     "ResponseRow",
     "ResultRevisionRow",
     "RoleRow",
