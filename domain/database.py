@@ -5,6 +5,7 @@ from typing import Protocol
 
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
+from domain.organizations import Organizations
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
 from domain.rescores.ports import Rescores
@@ -43,6 +44,9 @@ class Repositories(Protocol):
 
     @property
     def audit(self) -> AuditTrail: ...
+
+    @property
+    def organizations(self) -> Organizations: ...
 
     @property
     def retention(self) -> Retention: ...

@@ -27,8 +27,15 @@ from persistence.tables import (
 )
 from tests.activities.builders import MINUTE_AGO, job_row
 from tests.support.builders import ROLE_ID, a_user, an_assessment, an_organization
-from tests.support.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns
+from tests.support.fakes import (
+    RecordingCatalogRuns,
+    RecordingDeliveries,
+    RecordingErasures,
+    RecordingRescores,
+    RecordingRuns,
+)
 from tests.support.partners import a_delivery, an_endpoint
+from tests.support.rescores import a_rescore
 
 NOTHING = Reconciled(submitted=0, resumed=0, expired=0, stale_jobs=0)
 UNCLAIMED: dict[str, Any] = {"status": "awaiting_async", "submitted_at": MINUTE_AGO}
@@ -67,14 +74,20 @@ def catalog_runs() -> RecordingCatalogRuns:
 
 
 @pytest.fixture
+def rescores() -> RecordingRescores:
+    return RecordingRescores()
+
+
+@pytest.fixture
 def reconcile(
     database: Database,
     runs: PagedRuns,
     deliveries: RecordingDeliveries,
     erasures: RecordingErasures,
     catalog_runs: RecordingCatalogRuns,
+    rescores: RecordingRescores,
 ) -> Reconcile:
-    return Reconcile(database, runs, deliveries, erasures, catalog_runs)
+    return Reconcile(database, runs, deliveries, erasures, catalog_runs, rescores)
 
 
 async def sweep(reconcile: Reconcile) -> Reconciled:
@@ -349,3 +362,25 @@ async def test_no_import_is_closed_while_the_engine_takes_no_run(
         await sweep(reconcile)
 
     assert await status_of(session, import_id) == ("queued", False)
+
+
+@pytest.mark.parametrize("status", ["queued", "computing", "applying", "discarding"])
+async def test_a_working_rescore_without_a_live_run_is_started_once(
+    session: AsyncSession, reconcile: Reconcile, rescores: RecordingRescores, status: str
+) -> None:
+    rescore_id = await a_rescore(session, await an_organization(session), role_id=ROLE_ID, status=status)
+
+    assert [(await sweep(reconcile)).rescores for _ in range(2)] == [1, 0]
+
+    assert rescores.started == [rescore_id]
+
+
+@pytest.mark.parametrize("status", ["computed", "stopped", "discarded"])
+async def test_a_resting_rescore_is_not_started(
+    session: AsyncSession, reconcile: Reconcile, rescores: RecordingRescores, status: str
+) -> None:
+    await a_rescore(session, await an_organization(session), role_id=ROLE_ID, status=status)
+
+    assert await sweep(reconcile) == NOTHING
+
+    assert rescores.started == []

@@ -15,7 +15,14 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
+from api.dependencies import (
+    CatalogServices,
+    PeopleServices,
+    PrivacyServices,
+    RescoreServices,
+    Services,
+    WebhookServices,
+)
 from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
@@ -29,6 +36,7 @@ from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.rescores import RescoreQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
@@ -43,6 +51,7 @@ from tests.support.fakes import (
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
+    RecordingRescores,
     RecordingRuns,
     ScriptedSearches,
 )
@@ -208,6 +217,10 @@ def privacy(engine: AsyncEngine, runs: RecordingErasures) -> PrivacyServices:
     return PrivacyServices(audit=AuditQueries(engine), denials=Denials(engine), exports=Exports(engine), runs=runs)
 
 
+def rescoring(engine: AsyncEngine) -> RescoreServices:
+    return RescoreServices(queries=RescoreQueries(engine), runs=RecordingRescores())
+
+
 def catalog(engine: AsyncEngine) -> CatalogServices:
     return CatalogServices(
         queries=CatalogQueries(engine),
@@ -238,6 +251,7 @@ def app(
         people=people(api_engine),
         catalog=catalog(api_engine),
         privacy=privacy(api_engine, all_erasures),
+        rescoring=rescoring(api_engine),
         work=WorkQueries(api_engine),
         fetch=no_issuer,
         readiness=Readiness(None, httpx.AsyncClient(), None),

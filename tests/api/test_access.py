@@ -50,6 +50,8 @@ STUDENTS = (401, 409, 201, 403, 403, 201, 403, 403, 403)
 REVIEWERS = (401, 201, 404, 201, 403, 404, 404, 403, 403)
 ORGANIZATION = (401, *(200,) * 7, 403)
 ADMINS = (401, 403, 403, 403, 200, 403, 403, 200, 403)
+STAFF = (401, 403, 403, 200, 200, 403, 200, 200, 403)
+STAFF = (401, 403, 403, 200, 200, 403, 200, 200, 403)
 EVERY_ADMIN = (401, 403, 403, 403, 200, 403, 403, 200, 200)
 PEOPLE = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 
@@ -57,6 +59,11 @@ PEOPLE = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 def admins(status: int, platform: int = 403) -> tuple[int, ...]:
     """The statuses for a resource of one organization."""
     return (401, 403, 403, 403, status, 403, 403, 404, platform)
+
+
+def staff(status: int) -> tuple[int, ...]:
+    """The statuses for a resource of one organization that advisors may use too."""
+    return (401, 403, 403, status, status, 403, 404, 404, 403)
 
 
 def platform(status: int) -> tuple[int, ...]:
@@ -120,6 +127,8 @@ WALKS = {
         (401, *(409,) * 8),
         body=lambda _: {"current_password": "x", "new_password": "correct horse battery staple"},
     ),
+    "read_settings": Walk("GET", "/api/v1/organization/settings", STAFF),
+    "change_settings": Walk("PATCH", "/api/v1/organization/settings", ADMINS, body=lambda _: {"blind": False}),
     "list_roles": Walk("GET", "/api/v1/roles", ALL),
     "read_role": Walk("GET", f"/api/v1/roles/{ROLE_ID}", ALL),
     "start_assessment": Walk("POST", "/api/v1/assessments/start", STUDENTS, body=lambda _: {"role_id": str(ROLE_ID)}),
@@ -149,6 +158,19 @@ WALKS = {
     "rerun_assessment": Walk(
         "POST", "/api/v1/assessments/{completed}/rerun", (401, 403, 403, 403, 409, 403, 403, 404, 403)
     ),
+    "request_rescore": Walk(
+        "POST",
+        "/api/v1/rescores",
+        (401, 403, 403, 403, 202, 403, 403, 202, 403),
+        body=lambda _: {"role_id": str(ROLE_ID), "scope": "rules", "reason": "A corrected key"},
+    ),
+    "list_rescores": Walk("GET", "/api/v1/rescores", STAFF),
+    "read_rescore": Walk("GET", "/api/v1/rescores/{rescore}", staff(200)),
+    "list_differences": Walk("GET", "/api/v1/rescores/{rescore}/differences", staff(200)),
+    "download_differences": Walk("GET", "/api/v1/rescores/{rescore}/differences.csv", staff(200)),
+    # Nothing is computed yet, so permitted callers get a conflict with the state.
+    "apply_rescore": Walk("POST", "/api/v1/rescores/{rescore}/apply", admins(409), body=lambda _: {}),
+    "discard_rescore": Walk("DELETE", "/api/v1/rescores/{rescore}", admins(202)),
     "give_feedback": Walk(
         "POST", "/api/v1/recommendations/{recommendation}/feedback", REVIEWERS, body=lambda _: {"relevance_score": 4}
     ),
@@ -263,7 +285,7 @@ async def _ids(api: Api, owner: Person) -> Ids:
         "recommendation": str(publication.recommendation_id),
         "credential": str(api.credentials[0]),
     }
-    return Ids(known | await _webhook(api) | await _import(api) | await _api_key(api), started)
+    return Ids(known | await _webhook(api) | await _import(api) | await _api_key(api) | await _rescore(api), started)
 
 
 async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
@@ -297,6 +319,12 @@ async def _api_key(api: Api) -> dict[str, str]:
     if not known:
         known = [(await api.client.post(walk.path, json=walk.body(Ids({}, {})), headers=headers)).json()]
     return {"api_key": known[0]["api_key_id"]}
+
+
+async def _rescore(api: Api) -> dict[str, str]:
+    headers = (await api.person("admin")).headers
+    path, body = WALKS["request_rescore"].path, WALKS["request_rescore"].body(Ids({}, {}))
+    return {"rescore": (await api.client.post(path, json=body, headers=headers)).json()["rescore_id"]}
 
 
 async def _import(api: Api) -> dict[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,7 +18,7 @@ _COPY_ROLE = text("""
 INSERT INTO role_catalog (id, key, name, description, skills_profile, prerequisites, version)
 SELECT :id, :key, :key, description, skills_profile, '{}', version FROM role_catalog WHERE id = :role_id
 """)
-# One question of each kind, and a second essay.
+# One question of each kind.
 _COPY_QUESTIONS = text("""
 INSERT INTO questions (
   id, key, role_id, position, question_type, kind, prompt, choices, answer_format, rubric, weight, version)
@@ -28,8 +28,8 @@ FROM (SELECT *, row_number() OVER (PARTITION BY kind ORDER BY position) AS n FRO
 WHERE n = 1
 """)
 _SNAPSHOTS = text("""
-INSERT INTO assessment_question_snapshots (
-  id, assessment_id, question_id, position, prompt, rubric, question_type, kind, choices, answer_format, weight, version)
+INSERT INTO assessment_question_snapshots (id, assessment_id, question_id, position, prompt, rubric, question_type,
+  kind, choices, answer_format, weight, version)
 SELECT gen_random_uuid(), :assessment_id, id, position, prompt, rubric, question_type, kind, choices, answer_format,
   weight, version
 FROM questions WHERE role_id = :role_id
@@ -102,10 +102,4 @@ async def _store_version(session: AsyncSession, question_id: UUID) -> None:
     row = (await session.execute(select(*columns).where(columns.id == question_id))).mappings().one()
     document = {name: value for name, value in row.items() if name not in {"active", "created_at", "updated_at"}}
     stored = {"entity_type": "question", "entity_id": question_id, "version": row["version"]}
-    await session.execute(insert(ContentVersionRow).values(**stored, document=_json(document)))
-
-
-def _json(document: dict[str, Any]) -> Any:
-    import json
-
-    return json.loads(to_json(document))
+    await session.execute(insert(ContentVersionRow).values(**stored, document=from_json(to_json(document))))

@@ -18,7 +18,13 @@ from persistence.database import create_engine
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.activities.builders import an_index
 from tests.support.databases import settings_of
-from tests.support.fakes import RecordingCatalogRuns, RecordingDeliveries, RecordingErasures, RecordingRuns
+from tests.support.fakes import (
+    RecordingCatalogRuns,
+    RecordingDeliveries,
+    RecordingErasures,
+    RecordingRescores,
+    RecordingRuns,
+)
 from tests.workflows.pipeline import ONE_RESULT, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
@@ -111,7 +117,12 @@ async def sweep_with(environment: WorkflowEnvironment, pipeline: Pipeline, runs:
         workflow_runner=STRICT,
         activities=[
             Reconcile(
-                pipeline.database, runs, RecordingDeliveries(), RecordingErasures(), RecordingCatalogRuns()
+                pipeline.database,
+                runs,
+                RecordingDeliveries(),
+                RecordingErasures(),
+                RecordingCatalogRuns(),
+                RecordingRescores(),
             ).reconcile
         ],
         interceptors=[FailureInterceptor(), *WORKFLOW_INTERCEPTORS],

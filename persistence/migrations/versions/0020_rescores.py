@@ -7,7 +7,7 @@ column, so apply re-scores only after the rollout.
 from alembic import op
 
 revision = "0020"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
