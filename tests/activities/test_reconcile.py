@@ -79,7 +79,7 @@ def rescores() -> RecordingRescores:
 
 
 @pytest.fixture
-def reconcile(
+def reconcile(  # noqa: PLR0917  # the engine's ports
     database: Database,
     runs: PagedRuns,
     deliveries: RecordingDeliveries,
