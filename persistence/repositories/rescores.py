@@ -54,7 +54,7 @@ SELECT assessment_id, essays FROM rescore_differences
 WHERE rescore_id = :id AND status = 'pending' ORDER BY assessment_id
 """)
 _ADD_ESSAY: Final = text("""
-UPDATE rescore_differences SET essays = essays || jsonb_build_object(:essay, CAST(:score AS jsonb))
+UPDATE rescore_differences SET essays = essays || jsonb_build_object(CAST(:essay AS text), CAST(:score AS jsonb))
 WHERE rescore_id = :id AND assessment_id = :assessment_id AND status = 'pending'
 """)
 _FINISHED: Final = ("status", "outcome", "run", "revision", "old_points", "new_points", "reached_target")
