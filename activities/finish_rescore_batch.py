@@ -130,7 +130,7 @@ class _Batch:
         shared = await self._shared(before.assessment, role, gaps)
         traces = tuple(trace for gap in gaps for trace in shared.traces.get(gap.skill, ()))
         evidence = replace(shared.evidence, gaps=gaps, traces=traces, reviews=rescored.scores.reviews)
-        return compare(before, self._task, rescored, evidence, await self._recommended(before.assessment, evidence))
+        return compare(before, self._task, rescored, evidence, await self._recommended(before, evidence))
 
     async def _role(self, assessment: Assessment) -> Role:
         if assessment.role_id in self._roles:
@@ -159,17 +159,16 @@ class _Batch:
             )
         return self._roles[role.id]
 
-    async def _recommended(self, assessment: Assessment, evidence: Evidence) -> Blend:
-        shared = self._roles[assessment.role_id]
+    async def _recommended(self, before: PublishedResult, evidence: Evidence) -> Blend:
+        shared = self._roles[before.assessment.role_id]
         profile = {gap.skill: gap.score for gap in evidence.gaps}
-        async with self._database.statement() as uow:
-            held = await uow.catalog.held(assessment.user_id)
-            earlier = (
-                await uow.catalog.earlier_learners(assessment, list(profile)) if shared.reactions else EarlierLearners()
-            )
+        earlier = EarlierLearners()
+        if shared.reactions:
+            async with self._database.statement() as uow:
+                earlier = await uow.catalog.earlier_learners(before.assessment, list(profile))
         neighbours = await self._blend.neighbours(profile, earlier) if earlier.ids else ()
         calibration = shared.calibration if earlier.ids else UNCALIBRATED
-        learner = Learner(gaps=evidence.gaps, held=held, neighbours=neighbours, calibration=calibration)
+        learner = Learner(gaps=evidence.gaps, held=before.held, neighbours=neighbours, calibration=calibration)
         return recommend(shared.role, learner, evidence.traces, shared.credentials)
 
 

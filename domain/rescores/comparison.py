@@ -42,7 +42,10 @@ class PublishedSkill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedResult:
-    """The current revision of an assessment. `items` have the questions by which its scores were calculated."""
+    """The current revision of an assessment. `items` have the questions by which its scores were calculated.
+
+    `held` are the credentials that the learner holds now.
+    """
 
     assessment: Assessment
     items: tuple[Item, ...]
@@ -50,6 +53,7 @@ class PublishedResult:
     reviews: tuple[Review, ...] = ()
     skills: tuple[PublishedSkill, ...] = ()
     credentials: tuple[RecommendedCredential, ...] = ()
+    held: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
