@@ -26,6 +26,7 @@ from persistence.tables import (
     RecommendationItemRow,
     RecommendationRow,
     RefreshTokenRow,
+    RescoreDifferenceRow,
     ResponseRow,
     RuleScoreRow,
     UserRow,
@@ -33,8 +34,9 @@ from persistence.tables import (
     WebhookDeliveryRow,
     WebhookEventRow,
 )
-from tests.support.builders import a_result, a_user, an_assessment, an_organization
+from tests.support.builders import ROLE_ID, a_result, a_user, an_assessment, an_organization
 from tests.support.partners import an_endpoint
+from tests.support.rescores import a_rescore
 
 NOW = datetime.now(UTC)
 
@@ -132,6 +134,19 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
             submitted_by_role="student",
             relevance_score=4,
             comments=person.marker,
+        )
+    )
+    rescore_id = await a_rescore(
+        session, person.organization_id, role_id=ROLE_ID, status="computed", requested_by=person.id
+    )
+    await session.execute(
+        insert(RescoreDifferenceRow).values(
+            **mine,
+            rescore_id=rescore_id,
+            **dict.fromkeys(("run", "revision"), 1),
+            status="computed",
+            outcome="changed",
+            proposal={"quote": person.marker},
         )
     )
     delivery_id = await session.scalar(
