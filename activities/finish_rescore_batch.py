@@ -173,6 +173,6 @@ class _Batch:
 
 
 def _graded(scores: Sequence[EssayScore], reasons: Mapping[UUID, str]) -> dict[UUID, EssayScore | str]:
-    """Return the new scores by essay, or the reasons why there are none."""
+    """Return the new scores by essay, or the reasons why essays could not be graded."""
     graded: dict[UUID, EssayScore | str] = dict(reasons)
     return graded | {score.snapshot_id: score for score in scores}

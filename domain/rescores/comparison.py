@@ -192,7 +192,7 @@ class _Rescoring:
         return item, self._with_review(item, old)
 
     def _score(self, item: Item, old: ItemScore) -> ItemScore | str | None:
-        """Return the new score, the reason why there is none, or None for an essay that is not graded yet."""
+        """Return the new score, why the item cannot be scored, or None for an essay that is not graded yet."""
         if item.question.kind is not QuestionKind.TEXT:
             return score_rule(item)
         if item.answer is None:
@@ -236,5 +236,5 @@ def _shown(score: ItemScore) -> tuple[Decimal | None, Decimal, Mapping[str, str]
 
 
 def total_points(scores: Sequence[ItemScore]) -> Decimal:
-    """Return the sum of the points. An abstention has none."""
+    """Return the sum of the points. An abstention counts as 0."""
     return sum((score.points for score in scores if score.points is not None), Decimal(0))

@@ -86,7 +86,7 @@ class RequestedRescores:
         return rescore
 
     async def lock(self, rescore_id: UUID, organization_id: UUID) -> Rescore:
-        """Lock a re-score of the organization. Raise NotFound if there is none."""
+        """Lock a re-score of the organization. Raise NotFound if it does not exist there."""
         wanted = {"id": rescore_id, "organization_id": organization_id}
         row = (await self._session.execute(_LOCK, wanted)).mappings().one_or_none()
         if row is None:

@@ -189,7 +189,7 @@ def test_a_reviewers_levels_stay_and_get_the_points_of_the_current_rubric() -> N
     after = rescore(before, task(RescoreScope.ESSAYS, changed(ESSAY, rubric=doubled)))
 
     (score,) = after.scores.essays
-    assert (score.points, score.reviewed, score.rubric_version) == (4, True, NEW)
+    assert (score.points, score.reviewed, score.rubric_version) == (Decimal(4), True, NEW)
     assert after.ungraded == ()
 
 
@@ -206,7 +206,7 @@ def test_a_review_that_is_not_published_yet_is_part_of_the_new_result() -> None:
 
     after = rescore(before, task(RescoreScope.RULES, CHOICE.question))
 
-    assert (after.scores.essays[0].points, after.scores.reviews) == (4, (an_id("review"),))
+    assert (after.scores.essays[0].points, after.scores.reviews) == (Decimal(4), (an_id("review"),))
     assert scores_changed(before, after.scores)
 
 
