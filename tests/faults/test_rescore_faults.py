@@ -19,9 +19,9 @@ from tests.support.rescores import AskedRole, a_role, wrong_choice
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-ASSESSMENTS = 300
+ASSESSMENTS = 210
 """Several batches."""
-KILLS = 3
+KILLS = 2
 BETWEEN_KILLS_S = 4.0
 WITHIN_S = 240.0
 
