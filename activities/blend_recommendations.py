@@ -38,15 +38,15 @@ class BlendRecommendations:
             assessment = await uow.assessments.get(run.assessment_id)
             role = await uow.catalog.role(assessment.role_id)
             held = await uow.catalog.held(assessment.user_id)
-            credentials = await _with_prerequisites(uow, {trace.credential_id for trace in evidence.traces})
+            credentials = await with_prerequisites(uow, {trace.credential_id for trace in evidence.traces})
             profile = {gap.skill: gap.score for gap in evidence.gaps}
             earlier = await uow.catalog.earlier_learners(assessment, list(profile))
             calibration = calibrate(await uow.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
-        neighbours = await self._neighbours(profile, earlier) if earlier.ids else ()
+        neighbours = await self.neighbours(profile, earlier) if earlier.ids else ()
         learner = Learner(gaps=evidence.gaps, held=held, neighbours=neighbours, calibration=calibration)
         return recommend(role, learner, evidence.traces, credentials)
 
-    async def _neighbours(
+    async def neighbours(
         self, profile: Mapping[str, Decimal | None], earlier: EarlierLearners
     ) -> tuple[tuple[Neighbour, float], ...]:
         """Return the nearest learners, nearest first, with their reactions to their recommendations."""
@@ -58,7 +58,7 @@ class BlendRecommendations:
         )
 
 
-async def _with_prerequisites(uow: Repositories, wanted: Iterable[UUID]) -> dict[UUID, Credential]:
+async def with_prerequisites(uow: Repositories, wanted: Iterable[UUID]) -> dict[UUID, Credential]:
     """Return the active credentials among `wanted` and all their prerequisites, with one query per level."""
     found: dict[UUID, Credential] = {}
     asked = set[UUID]()

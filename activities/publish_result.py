@@ -1,8 +1,11 @@
 """Assemble the result from a run's outputs and publish it in one transaction."""
 
+from datetime import datetime
+
 from temporalio import activity
 
 from activities.steps import RunInput, attempt, scores
+from domain.assessments.lifecycle import Assessment
 from domain.assessments.results import Publication, Result
 from domain.assessments.steps import Step
 from domain.database import Database, Repositories
@@ -30,12 +33,17 @@ class PublishResult:
             if (assessment.run, assessment.revision) == (run.run, run.revision):
                 # An earlier attempt timed out but published the result while this attempt waited for the lock.
                 return await uow.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
-            result = await _result(uow, run)
-            publication = await uow.results.publish(assessment, now, result)
-            await uow.reviews.published(result.evidence.reviews, run.revision)
+            publication = await publish_revision(uow, assessment, now, await _result(uow, run))
             await uow.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
             await uow.commit()
         return publication
+
+
+async def publish_revision(uow: Repositories, assessment: Assessment, now: datetime, result: Result) -> Publication:
+    """Publish the next revision of a locked assessment, and record it in the reviews that it includes."""
+    publication = await uow.results.publish(assessment, now, result)
+    await uow.reviews.published(result.evidence.reviews, publication.revision)
+    return publication
 
 
 async def _result(uow: Repositories, run: RunInput) -> Result:

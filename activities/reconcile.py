@@ -17,6 +17,8 @@ from domain.database import Database, Repositories
 from domain.errors import ExternalServiceError, InvalidInput
 from domain.privacy import Erasure, ErasureRuns
 from domain.recommending.ports import CatalogRuns
+from domain.rescores.ports import RescoreRuns
+from domain.rescores.rescores import Rescore
 from domain.sweeps import Concern, Cursor
 from domain.webhooks.deliveries import Delivery
 from domain.webhooks.ports import DeliveryRuns
@@ -68,6 +70,7 @@ class Reconcile:
         erasure_runs: ErasureRuns,
         catalog_runs: CatalogRuns,
         appeal_runs: AppealRuns,
+        rescore_runs: RescoreRuns,
         *,
         budget_s: float = BUDGET_S,
         minute: Callable[[], int] = lambda: datetime.now(UTC).minute,
@@ -85,6 +88,7 @@ class Reconcile:
             Concern.DELIVERIES: Sweep(read=_overdue, ensure=_started(delivery_runs.start), live=delivery_runs.live),
             Concern.ERASURES: Sweep(read=_erasing, ensure=_started(erasure_runs.start), live=erasure_runs.live),
             Concern.APPEALS: Sweep(read=_unended, ensure=_followed(appeal_runs), live=_open_and_live(appeal_runs)),
+            Concern.RESCORES: Sweep(read=_rescoring, ensure=_started(rescore_runs.start), live=rescore_runs.live),
         }
 
     @activity.defn
@@ -220,6 +224,10 @@ async def _erasing(uow: Repositories, after: Cursor | None) -> Rows[Erasure]:
 
 async def _unended(uow: Repositories, after: Cursor | None) -> Rows[Appeal]:
     return _by_id(await uow.appeals.unended(older_than_s=UNFOLLOWED_AFTER_S, after=_id(after), limit=PAGE))
+
+
+async def _rescoring(uow: Repositories, after: Cursor | None) -> Rows[Rescore]:
+    return _by_id(await uow.rescores.working(after=_id(after), limit=PAGE))
 
 
 def _followed(runs: AppealRuns) -> Callable[[Appeal], Awaitable[bool]]:

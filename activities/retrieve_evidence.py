@@ -63,9 +63,13 @@ class RetrieveEvidence:
         return EvidenceResult(gaps=len(evidence.gaps), traces=len(evidence.traces), degraded_reasons=reasons)
 
     async def _retrieve(self, run: RunInput) -> Evidence:
-        started = time.monotonic()
         async with self._database.statement() as uow:
             gaps, reviews = await _gaps(uow, run)
+        return replace(await self.evidence(gaps), reviews=reviews)
+
+    async def evidence(self, gaps: tuple[SkillGap, ...]) -> Evidence:
+        """Search the catalogue for the gaps. The search depends only on the skills and their descriptions."""
+        started = time.monotonic()
         found, embedder = await self._search(gaps)
         async with self._database.statement() as uow:
             credentials = await uow.catalog.credentials([hit.credential_id for hits in found.hits for hit in hits])
@@ -76,7 +80,6 @@ class RetrieveEvidence:
             embedding_provider=embedder.provider,
             embedding_model=embedder.model,
             degraded_reason=found.degraded_reason,
-            reviews=reviews,
         )
 
     async def _search(self, gaps: Sequence[SkillGap]) -> tuple[SearchResult, Embedder]:

@@ -123,6 +123,10 @@ class ScoreEssay:
         self._grading = grading
 
     @property
+    def database(self) -> Database:
+        return self._database
+
+    @property
     def model_name(self) -> str | None:
         return self._configured.model if self._configured else None
 
@@ -176,7 +180,22 @@ class ScoreEssay:
             await uow.jobs.release([job])
 
     async def _advance(self, wanted: EssayInput, job: JobKey) -> EssayProgress:
-        essay, key = await self._read(wanted)
+        async with self._database.statement() as uow:
+            items = await uow.assessments.items(wanted.run.assessment_id)
+        outcome = await self.grade(wanted.run.assessment_id, essay_of(items, wanted.essay), wanted.epoch)
+        if isinstance(outcome, EssayProgress):
+            return outcome
+        async with self._database.statement() as uow:
+            await uow.jobs.succeed(job, outcome)
+        return _scored(outcome)
+
+    async def grade(self, assessment_id: UUID, essay: Essay, epoch: int) -> EssayScore | EssayProgress:
+        """Return the score from the stored replies, or request one reply and return what is due next.
+
+        Raises:
+            AnalysisFailed: the essay's text cannot be analysed.
+        """
+        key = self._key(assessment_id, essay, epoch)
         async with self._database.statement() as uow:
             stored = await uow.model_answers.replies(key)
         replies = {call: self._model.read(raw) for call, raw in stored.items()}
@@ -193,26 +212,22 @@ class ScoreEssay:
             due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
         match due:
             case Accepted() | LeftToPerson():
-                return await self._close(job, essay, due)
+                return await self._score(assessment_id, essay, due)
             case Unscorable(reason=reason):
                 return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)
             case Call():
                 return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
 
-    async def _read(self, wanted: EssayInput) -> tuple[Essay, CompletionKey]:
-        async with self._database.statement() as uow:
-            items = await uow.assessments.items(wanted.run.assessment_id)
-        essay = essay_of(items, wanted.essay)
-        key = CompletionKey(
-            assessment_id=wanted.run.assessment_id,
-            snapshot_id=wanted.essay,
+    def _key(self, assessment_id: UUID, essay: Essay, epoch: int) -> CompletionKey:
+        return CompletionKey(
+            assessment_id=assessment_id,
+            snapshot_id=essay.snapshot_id,
             rubric_version=essay.rubric_version,
             prompt_version=self._model.prompt_version,
             model=self._model.model,
-            epoch=wanted.epoch,
+            epoch=epoch,
             call=Call(0, 0, Variant.FULL),
         )
-        return essay, key
 
     async def _buy(self, key: CompletionKey, wanted: GradingRequest) -> bytes:
         """Reserve the answer, call the model and store the raw reply. A failed call releases its reservation."""
@@ -251,14 +266,16 @@ class ScoreEssay:
             async with self._database.statement() as uow:
                 await uow.model_answers.release(key, claim)
 
-    async def _close(self, job: JobKey, essay: Essay, answer: Accepted | LeftToPerson) -> EssayProgress:
+    async def _score(self, assessment_id: UUID, essay: Essay, answer: Accepted | LeftToPerson) -> EssayScore:
         async with self._database.statement() as uow:
-            spent = (await uow.model_answers.spent(job.assessment_id))[essay.snapshot_id]
+            spent = (await uow.model_answers.spent(assessment_id))[essay.snapshot_id]
         model, prompt_version = self._model.model, self._model.prompt_version
-        score = await self._analysis.run(essay_score, essay, answer, spent, model=model, prompt_version=prompt_version)
-        async with self._database.statement() as uow:
-            await uow.jobs.succeed(job, score)
-        return _scored(score)
+        return await self._analysis.run(essay_score, essay, answer, spent, model=model, prompt_version=prompt_version)
+
+    def is_current(self, score: EssayScore, rubric_version: str) -> bool:
+        """Return whether the score was given by this model with this prompt and this version of the question."""
+        graded_by = (score.model, score.prompt_version, score.rubric_version)
+        return graded_by == (self._model.model, self._model.prompt_version, rubric_version)
 
 
 def _scored(score: EssayScore) -> EssayProgress:

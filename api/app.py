@@ -15,7 +15,15 @@ from starlette.types import Lifespan
 from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api import documentation_pages, errors, openapi
-from api.dependencies import AppealServices, CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
+from api.dependencies import (
+    AppealServices,
+    CatalogServices,
+    PeopleServices,
+    PrivacyServices,
+    RescoreServices,
+    Services,
+    WebhookServices,
+)
 from api.middleware import method_not_allowed
 from api.middleware.canonical_path import CanonicalPath
 from api.middleware.concurrency_limit import ConcurrencyLimit
@@ -39,6 +47,7 @@ from api.routes import (
     recommendations,
     releases,
     reruns,
+    rescores,
     results,
     review_queue,
     reviews,
@@ -64,6 +73,7 @@ from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
@@ -77,6 +87,7 @@ from workflows.engine.catalog_searches import TemporalCatalogSearches
 from workflows.engine.client import connect
 from workflows.engine.delivery_runs import TemporalDeliveryRuns
 from workflows.engine.erasure_runs import TemporalErasureRuns
+from workflows.engine.rescore_runs import TemporalRescoreRuns
 from workflows.telemetry.tracing import tracing_is_on
 
 PREFIX: Final = "/api/v1"
@@ -144,6 +155,7 @@ def assemble(  # noqa: PLR0913  # the parts
     catalog: CatalogServices,
     privacy: PrivacyServices,
     review_queue: ReviewQueueQueries,
+    rescoring: RescoreServices,
     work: WorkQueries,
     fetch: Fetch,
     readiness: Readiness,
@@ -170,6 +182,7 @@ def assemble(  # noqa: PLR0913  # the parts
         catalog=catalog,
         privacy=privacy,
         review_queue=review_queue,
+        rescores=rescoring,
         work=work,
         readiness=readiness,
     )
@@ -217,6 +230,7 @@ async def _lifespan(
             runs=TemporalErasureRuns(client),
         ),
         review_queue=ReviewQueueQueries(engine),
+        rescoring=RescoreServices(queries=RescoreQueries(engine), runs=TemporalRescoreRuns(client)),
         work=WorkQueries(engine),
         fetch=partial(fetch_keys, http),
         readiness=Readiness(client, http, settings.weaviate_url),
@@ -252,6 +266,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         appeals.appeals,
         releases.releases,
         review_queue.review_queue,
+        rescores.rescores,
         recommendations.recommendations,
         catalog.credentials,
         catalog.searches,

@@ -18,6 +18,7 @@ from api.workflow_engine import Runs
 from domain.appeals import AppealRuns
 from domain.privacy import ErasureRuns
 from domain.recommending.ports import CatalogRuns, CatalogSearches
+from domain.rescores.ports import RescoreRuns
 from domain.webhooks.ports import DeliveryRuns
 from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
@@ -26,6 +27,7 @@ from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
+from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
@@ -81,6 +83,14 @@ class CatalogServices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RescoreServices:
+    """Dependencies of the routes of re-scores."""
+
+    queries: RescoreQueries
+    runs: RescoreRuns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     settings: ApiSettings
     tokens: Tokens
@@ -97,6 +107,7 @@ class Services:
     catalog: CatalogServices
     privacy: PrivacyServices
     review_queue: ReviewQueueQueries
+    rescores: RescoreServices
     work: WorkQueries
     readiness: Readiness
 

@@ -11,6 +11,7 @@ from domain.appeals import Appeal, AppealRuns, AppealState
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.ports import AssessmentRuns
 from domain.privacy import Erasure
+from domain.rescores.rescores import Rescore
 from domain.webhooks.deliveries import Delivery
 from persistence.queries.catalog_views import ImportView
 
@@ -18,7 +19,7 @@ MAX_CONCURRENT_CALLS: Final = 16
 
 log = structlog.get_logger(__name__)
 
-WorkflowSubject = TypeVar("WorkflowSubject", bound=Appeal | Assessment | Delivery | Erasure | ImportView)
+WorkflowSubject = TypeVar("WorkflowSubject", bound=Appeal | Assessment | Delivery | Erasure | ImportView | Rescore)
 """The entity that a workflow processes."""
 
 

@@ -10,6 +10,7 @@ from domain.grading.review_queue import ReviewQueue
 from domain.organizations import Organizations
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
+from domain.rescores.ports import Rescores
 from domain.sweeps import Sweeps
 from domain.webhooks.ports import Deliveries
 
@@ -61,6 +62,9 @@ class Repositories(Protocol):
 
     @property
     def sweeps(self) -> Sweeps: ...
+
+    @property
+    def rescores(self) -> Rescores: ...
 
 
 class UnitOfWork(Repositories, Protocol):

@@ -35,6 +35,8 @@ class RetentionRule(StrEnum):
     The record of each paid call stays.
     """
     DENIALS = "denials"
+    RESCORES = "rescores"
+    """The differences of re-scores that are not being computed or applied. The requests for re-scores stay."""
     ANSWERS = "answers"
     """Answers, raw replies and texts of appeals, if the result waits for no healing, release, review or appeal.
 

@@ -27,6 +27,8 @@ class Concern(StrEnum):
     """Imports of the catalogue that are not embedded."""
     APPEALS = "appeals"
     """Open appeals whose next mark is late, and closed appeals whose run has not ended."""
+    RESCORES = "rescores"
+    """Re-scores that are being computed, applied or discarded."""
     JOBS = "jobs"
     """Jobs that are still marked as running although every timeout is over."""
     AUDIT = "audit"

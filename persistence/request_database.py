@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransa
 
 from domain.appeals import Appeal
 from domain.assessments.lifecycle import Assessment
+from domain.rescores.rescores import Rescore
 from domain.webhooks.deliveries import Delivery
 from persistence.content.catalog_import import SqlCatalogImports
 from persistence.encryption import SecretCipher
@@ -22,6 +23,7 @@ from persistence.repositories.people import People
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.repositories.refresh_tokens import RefreshTokens
 from persistence.repositories.releases import Releases
+from persistence.repositories.requested_rescores import RequestedRescores
 from persistence.repositories.review_claims import ReviewClaims
 from persistence.repositories.roster import Roster
 from persistence.repositories.student_assessments import StudentAssessments
@@ -94,6 +96,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
         return Redeliveries(self._session)
 
     @cached_property
+    def requested_rescores(self) -> RequestedRescores:
+        return RequestedRescores(self._session)
+
+    @cached_property
     def catalog_imports(self) -> SqlCatalogImports:
         return SqlCatalogImports(self._session)
 
@@ -107,10 +113,12 @@ class RequestUnitOfWork(SqlUnitOfWork):
         """Open a savepoint with `async with`. An error inside the block undoes the block only."""
         return self._session.begin_nested()
 
-    async def workflow_subject(self, ids: Mapping[str, str]) -> Appeal | Assessment | Delivery | ImportView | None:
-        """Read the appeal, assessment, pending delivery or import that a workflow call concerns. None: none is needed.
+    async def workflow_subject(
+        self, ids: Mapping[str, str]
+    ) -> Appeal | Assessment | Delivery | ImportView | Rescore | None:
+        """Read the appeal, assessment, pending delivery, import or re-score that a workflow call concerns.
 
-        `ids` come from the request's path and from its response.
+        None means that no call is needed. `ids` come from the request's path and from its response.
         """
         match ids:
             case {"appeal_id": appeal_id}:  # such a response also names the assessment
@@ -121,6 +129,8 @@ class RequestUnitOfWork(SqlUnitOfWork):
                 return await self.redeliveries.pending(UUID(delivery_id))
             case {"import_id": import_id}:
                 return await self.catalog_imports.view(UUID(import_id))
+            case {"rescore_id": rescore_id}:
+                return await self.rescores.get(UUID(rescore_id))
             case _:
                 return None
 

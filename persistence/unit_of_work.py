@@ -12,6 +12,7 @@ from domain.grading.ports import ModelAnswers, Reviews
 from domain.grading.review_queue import ReviewQueue
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
+from domain.rescores.ports import Rescores
 from domain.sweeps import Sweeps
 from domain.webhooks.ports import Deliveries
 from persistence.audit_seal import SqlAuditTrail
@@ -25,6 +26,7 @@ from persistence.repositories.erasure import SqlErasures
 from persistence.repositories.jobs import SqlJobs
 from persistence.repositories.model_answers import SqlModelAnswers
 from persistence.repositories.organizations import SqlOrganizations
+from persistence.repositories.rescores import SqlRescores
 from persistence.repositories.results import SqlResults
 from persistence.repositories.retention import SqlRetention
 from persistence.repositories.review_queue import SqlReviewQueue
@@ -104,6 +106,10 @@ class SqlUnitOfWork:
     @cached_property
     def sweeps(self) -> Sweeps:
         return SqlSweeps(self._session)
+
+    @cached_property
+    def rescores(self) -> Rescores:
+        return SqlRescores(self._session)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
 """Grade an essay with the language model, one completion per activity."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 with workflow.unsafe.imports_passed_through():
-    from activities.score_essay import EssayInput, EssayOutcome, ScoreEssay
+    from activities.score_essay import EssayInput, EssayOutcome, EssayProgress, ScoreEssay
     from domain.grading.scores import DegradedReason
     from workflows.pipeline import describe_failure
     from workflows.policies import FALLBACKS, STORAGE_PAUSE, activity_options
@@ -37,12 +37,19 @@ async def grade(essay: EssayInput, name: str) -> GradingAttempt:
     Raises:
         ActivityError: a failure that the fallback cannot handle.
     """
+    return await grade_with(
+        lambda due: workflow.execute_activity_method(
+            ScoreEssay.score_essay, essay, **activity_options("score_essay", f"{name}, language model: {due}")
+        )
+    )
+
+
+async def grade_with(request: Callable[[str], Awaitable[EssayProgress]]) -> GradingAttempt:
+    """Grade an essay as `grade` does, with another activity. `request` executes it for the completion it names."""
     due = "first completion"
     while True:
         try:
-            progress = await workflow.execute_activity_method(
-                ScoreEssay.score_essay, essay, **activity_options("score_essay", f"{name}, language model: {due}")
-            )
+            progress = await request(due)
         except ActivityError as error:
             if _is_storage_outage(error):
                 await workflow.sleep(STORAGE_PAUSE, summary="Retry after the database failed")

@@ -5,7 +5,7 @@ Calls to Postgres and to models in this process are retried until they succeed, 
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -138,16 +138,24 @@ _LONG: Final = Policy(
     heartbeat=timedelta(seconds=30),
 )
 
+_BATCH: Final = Policy(
+    queue=Queue.ASSESSMENTS,
+    retry=RETRY_UNTIL_SUCCESS,
+    start_to_close=timedelta(minutes=5),  # 100 assessments
+    heartbeat=timedelta(seconds=10),
+)
+# No schedule-to-start and no schedule-to-close timeout: waiting in the queue is not a failure.
+_COMPLETION: Final = Policy(
+    queue=Queue.LLM,
+    retry=FIVE_ATTEMPTS,
+    start_to_close=MODEL_DEADLINE + timedelta(seconds=30),
+    heartbeat=timedelta(seconds=10),
+)
+
 POLICIES: Final = {
     "claim_assessment": _DATABASE,
     "score_rules": _DATABASE,
-    # No schedule-to-start and no schedule-to-close timeout: waiting in the queue is not a failure.
-    "score_essay": Policy(
-        queue=Queue.LLM,
-        retry=FIVE_ATTEMPTS,
-        start_to_close=MODEL_DEADLINE + timedelta(seconds=30),
-        heartbeat=timedelta(seconds=10),
-    ),
+    "score_essay": _COMPLETION,
     "begin_revision": _DATABASE,
     "end_healing": _DATABASE,
     "follow_appeal": _DATABASE,
@@ -173,6 +181,12 @@ POLICIES: Final = {
     "erase_records": _LONG,
     "finish_erasure": _DATABASE,
     "retain": _LONG,
+    "advance_rescore": _BATCH,
+    "rescore_essay": _COMPLETION,
+    # A crash counts as a failed attempt, so an essay that crashes its worker does not do so for ever.
+    "rescore_essay_locally": replace(_MODEL, retry=THREE_ATTEMPTS),
+    "finish_rescore_batch": replace(_BATCH, queue=Queue.EMBEDDINGS),
+    "stop_rescore": _DATABASE,
     "reconcile": Policy(
         queue=Queue.ASSESSMENTS,
         start_to_close=timedelta(seconds=90),  # twice its time budget
@@ -187,6 +201,8 @@ VERSIONING: Final = {
     "AssessmentWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "RevisionWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "WebhookDeliveryWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    # A re-score takes hours, and its runs end within minutes: each continues as new after one batch.
+    "RescoreWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "AppealWorkflow": VersioningBehavior.AUTO_UPGRADE,
     # These end within minutes, but their next run waits for their end, also if the build that started them is gone.
     "CatalogEmbeddingWorkflow": VersioningBehavior.AUTO_UPGRADE,
@@ -240,3 +256,8 @@ def organization_priority(organization_id: UUID) -> Priority:
     The priority applies to a workflow; its activities and child workflows inherit it.
     """
     return Priority(fairness_key=str(organization_id))
+
+
+def background_priority(organization_id: UUID) -> Priority:
+    """As `organization_priority`, but after all tasks of students who wait for a result."""
+    return Priority(priority_key=4, fairness_key=str(organization_id))

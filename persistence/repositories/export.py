@@ -47,6 +47,8 @@ from persistence.tables import (
     RecommendationItemRow,
     RecommendationRow,
     RefreshTokenRow,
+    RescoreDifferenceRow,
+    RescoreRow,
     ResponseRow,
     ResultRevisionRow,
     ReviewItemRow,
@@ -107,6 +109,11 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     ReviewItemRow: PersonalData(f"{_OWN} OR claimed_by = :user_id"),
     AppealRow: PersonalData("user_id = :user_id OR answered_by = :user_id"),
     ResultRevisionRow: PersonalData(_RELEASED_REVISION),
+    RescoreRow: PersonalData("requested_by = :user_id"),
+    # A difference that is not applied is no result. One that is applied is in the revisions.
+    RescoreDifferenceRow: PersonalData(
+        f"{_ASSESSED} AND status = 'applied'", frozenset({"essays", "difference", "proposal"})
+    ),
     RecommendationRow: PersonalData(_RELEASED),
     RecommendationItemRow: PersonalData(_RECOMMENDED),
     RagTraceRow: PersonalData(_RECOMMENDED),

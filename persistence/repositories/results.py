@@ -22,6 +22,7 @@ from persistence.repositories.assessments import transition
 from persistence.repositories.bulk import Keys, Rows, insert_rows
 from persistence.repositories.documents import decode
 from persistence.repositories.events import EventType, deliveries_in, event_rows
+from persistence.repositories.mappers import AnyRow
 from persistence.repositories.releases import points_of, publication_events
 from persistence.repositories.result_document import recommendation_id, result_document
 from persistence.repositories.result_rows import result_rows
@@ -82,13 +83,16 @@ _CLOSE_JOBS: Final = (
         payload=None,
     )
 )
-_PUBLISHED: Final = text("""
-SELECT r.degraded_reasons,
+SCORE_COLUMNS: Final = """
   (SELECT jsonb_agg(jsonb_build_object('snapshot_id', question_snapshot_id, 'points', score::text,
-      'explanation', explanation) || rules_applied) FROM rule_scores WHERE assessment_id = r.assessment_id) AS rules,
-  (SELECT jsonb_agg(response_payload) FROM essay_scores WHERE assessment_id = r.assessment_id) AS essays
+      'explanation', explanation) || rules_applied) FROM rule_scores WHERE assessment_id = {id}) AS rules,
+  (SELECT jsonb_agg(response_payload) FROM essay_scores WHERE assessment_id = {id}) AS essays
+"""
+"""The current scores of the assessment `{id}` as two columns, for `scores_of`."""
+_PUBLISHED: Final = text(f"""
+SELECT r.degraded_reasons, {SCORE_COLUMNS.format(id="r.assessment_id")}
 FROM recommendations AS r WHERE r.assessment_id = :assessment_id
-""")
+""")  # noqa: S608  # a fragment of this file
 
 
 class SqlResults:
@@ -133,10 +137,7 @@ class SqlResults:
         if row is None:
             raise NotFound(f"Assessment {assessment_id} has no result")
         return Published(
-            scores=Scores(
-                rules=tuple(decode(RuleScore, rule) for rule in row.rules or ()),
-                essays=tuple(decode(EssayScore, essay) for essay in row.essays or ()),
-            ),
+            scores=scores_of(row),
             degraded_reasons=tuple(DegradedReason(reason) for reason in row.degraded_reasons),
         )
 
@@ -188,6 +189,13 @@ class _Context:
     def is_lowered_by(self, result: Result) -> bool:
         asked = self.questions.items()
         return is_lowered(self.shown, {question: result.points.get(snapshot) for snapshot, question in asked})
+
+
+def scores_of(row: AnyRow) -> Scores:
+    """Convert the columns of `SCORE_COLUMNS`."""
+    return Scores(
+        rules=decode(tuple[RuleScore, ...], row.rules or ()), essays=decode(tuple[EssayScore, ...], row.essays or ())
+    )
 
 
 def _after(assessment: Assessment, now: datetime, result: Result, *, held: bool) -> Assessment:

@@ -65,6 +65,12 @@ UPDATE model_answers SET raw_reply = NULL, request_id = NULL WHERE id IN (
   WHERE old.raw_reply IS NOT NULL AND old.answered_at < {_OLD} AND {_SETTLED}
   LIMIT :limit FOR UPDATE OF old SKIP LOCKED)
 """),
+    RetentionRule.RESCORES: text(f"""
+DELETE FROM rescore_differences WHERE (rescore_id, assessment_id) IN (
+  SELECT old.rescore_id, old.assessment_id FROM rescore_differences AS old JOIN rescores ON rescores.id = old.rescore_id
+  WHERE old.created_at < {_OLD} AND rescores.status NOT IN ('queued', 'computing', 'applying')
+  LIMIT :limit FOR UPDATE OF old SKIP LOCKED)
+"""),
     # A doubtful or appealed essay keeps its assessment's answers until it is reviewed. An audit sample does not.
     RetentionRule.ANSWERS: text(f"""
 WITH old AS (
@@ -101,6 +107,7 @@ class RetentionSettings(BaseSettings):
     jobs_days: int = Field(default=90, ge=0)
     denials_days: int = Field(default=90, ge=0)
     model_replies_days: int = Field(default=365, ge=0)
+    rescores_days: int = Field(default=90, ge=0)
     answers_days: int = Field(default=0, ge=0)
 
     @property

@@ -71,7 +71,7 @@ WITH opened AS (
 ), copied AS (
   INSERT INTO assessment_question_snapshots (id, assessment_id, question_id, {_COPIED})
   SELECT gen_random_uuid(), :id, id, {_COPIED} FROM questions WHERE role_id = :role AND active
-  RETURNING id, question_id, version, position
+  RETURNING id, question_id, version, scored_version, position
 ), noted AS (
   INSERT INTO audit_logs (
     id, organization_id, actor_id, actor_role, action, resource_type, resource_id, correlation_id, metadata)

@@ -17,6 +17,7 @@ from persistence.tables.cohorts import CohortMemberRow, CohortRow
 from persistence.tables.feedback import EssayReviewRow, FeedbackRow
 from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow, SweepRow
 from persistence.tables.people import ApiKeyRow, OrganizationRow, RefreshTokenRow, UserRow
+from persistence.tables.rescores import RescoreDifferenceRow, RescoreRow
 from persistence.tables.results import (
     EssayScoreRow,
     ModelAnswerRow,
@@ -65,6 +66,8 @@ __all__ = [
     "RecommendationItemRow",
     "RecommendationRow",
     "RefreshTokenRow",
+    "RescoreDifferenceRow",
+    "RescoreRow",
     "ResponseRow",
     "ResultRevisionRow",
     "ReviewItemRow",

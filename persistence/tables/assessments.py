@@ -90,7 +90,10 @@ class AssessmentRow(Base):
 
 
 class QuestionSnapshotRow(Base):
-    """A question as it was when the assessment started. It never changes, so it has no foreign key to `questions`."""
+    """A question as it was when the assessment started. It never changes, so it has no foreign key to `questions`.
+
+    `scored_version` is the later version by which an applied re-score scored the answer; null: the version asked.
+    """
 
     __tablename__ = "assessment_question_snapshots"
     __table_args__ = (
@@ -111,6 +114,7 @@ class QuestionSnapshotRow(Base):
     answer_format: Mapped[Document]
     weight: Mapped[Decimal] = mapped_column(Numeric(5, 2))
     version: Mapped[Hash]
+    scored_version: Mapped[Hash | None]
 
 
 class ResponseRow(Base):

@@ -38,6 +38,7 @@ from tests.support.fakes import (
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
+    RecordingRescores,
     RecordingRuns,
 )
 from tests.support.partners import a_delivery, an_endpoint
@@ -99,7 +100,16 @@ def reconcile(
     erasures: RecordingErasures,
     catalog_runs: RecordingCatalogRuns,
 ) -> Reconcile:
-    return Reconcile(database, runs, deliveries, erasures, catalog_runs, RecordingAppeals(), minute=lambda: NEVER)
+    return Reconcile(
+        database,
+        runs,
+        deliveries,
+        erasures,
+        catalog_runs,
+        RecordingAppeals(),
+        RecordingRescores(),
+        minute=lambda: NEVER,
+    )
 
 
 @pytest.fixture
@@ -107,7 +117,15 @@ def hurried(database: Database, runs: PagedRuns, catalog_runs: RecordingCatalogR
     """A reconciliation whose sweeps have time for one batch of calls."""
     deliveries, erasures = RecordingDeliveries(), RecordingErasures()
     return Reconcile(
-        database, runs, deliveries, erasures, catalog_runs, RecordingAppeals(), budget_s=0.0, minute=lambda: NEVER
+        database,
+        runs,
+        deliveries,
+        erasures,
+        catalog_runs,
+        RecordingAppeals(),
+        RecordingRescores(),
+        budget_s=0.0,
+        minute=lambda: NEVER,
     )
 
 
@@ -219,6 +237,7 @@ async def test_a_run_that_the_index_lists_by_mistake_is_found_within_the_hour(
         RecordingErasures(),
         catalog_runs,
         RecordingAppeals(),
+        RecordingRescores(),
         minute=lambda: minute,
     )
     for minute in range(60):  # noqa: B007  # read by the sweeper

@@ -15,7 +15,15 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.dependencies import AppealServices, CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
+from api.dependencies import (
+    AppealServices,
+    CatalogServices,
+    PeopleServices,
+    PrivacyServices,
+    RescoreServices,
+    Services,
+    WebhookServices,
+)
 from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
@@ -31,6 +39,7 @@ from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
@@ -47,6 +56,7 @@ from tests.support.fakes import (
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
+    RecordingRescores,
     RecordingRuns,
     ScriptedSearches,
 )
@@ -227,6 +237,10 @@ def privacy(engine: AsyncEngine, runs: RecordingErasures) -> PrivacyServices:
     return PrivacyServices(audit=AuditQueries(engine), denials=Denials(engine), exports=Exports(engine), runs=runs)
 
 
+def rescoring(engine: AsyncEngine) -> RescoreServices:
+    return RescoreServices(queries=RescoreQueries(engine), runs=RecordingRescores())
+
+
 def catalog(engine: AsyncEngine) -> CatalogServices:
     return CatalogServices(
         queries=CatalogQueries(engine),
@@ -260,6 +274,7 @@ def app(
         catalog=catalog(api_engine),
         privacy=privacy(api_engine, all_erasures),
         review_queue=ReviewQueueQueries(api_engine),
+        rescoring=rescoring(api_engine),
         work=WorkQueries(api_engine),
         fetch=no_issuer,
         readiness=Readiness(None, httpx.AsyncClient(), None),

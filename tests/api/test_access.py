@@ -62,6 +62,11 @@ def admins(status: int, platform: int = 403) -> tuple[int, ...]:
     return (401, 403, 403, 403, status, 403, 403, 404, platform)
 
 
+def staff(status: int) -> tuple[int, ...]:
+    """The statuses for a resource of one organization that advisors may use too."""
+    return (401, 403, 403, status, status, 403, 404, 404, 403)
+
+
 def platform(status: int) -> tuple[int, ...]:
     return (401, *(403,) * 7, status)
 
@@ -226,6 +231,19 @@ WALKS = {
         (401, 403, 403, 200, 200, 403, 200, 200, 403),
         body=lambda ids: {"ids": [ids.known["completed"]]},
     ),
+    "request_rescore": Walk(
+        "POST",
+        "/api/v1/rescores",
+        (401, 403, 403, 403, 202, 403, 403, 202, 403),
+        body=lambda _: {"role_id": str(ROLE_ID), "scope": "rules", "reason": "A corrected key"},
+    ),
+    "list_rescores": Walk("GET", "/api/v1/rescores", STAFF),
+    "read_rescore": Walk("GET", "/api/v1/rescores/{rescore}", staff(200)),
+    "list_differences": Walk("GET", "/api/v1/rescores/{rescore}/differences", staff(200)),
+    "download_differences": Walk("GET", "/api/v1/rescores/{rescore}/differences.csv", staff(200)),
+    # Nothing is computed yet, so permitted callers get a conflict with the state.
+    "apply_rescore": Walk("POST", "/api/v1/rescores/{rescore}/apply", admins(409), body=lambda _: {}),
+    "discard_rescore": Walk("DELETE", "/api/v1/rescores/{rescore}", admins(202)),
     "give_feedback": Walk(
         "POST", "/api/v1/recommendations/{recommendation}/feedback", REVIEWERS, body=lambda _: {"relevance_score": 4}
     ),
@@ -343,7 +361,7 @@ async def _ids(api: Api, owner: Person) -> Ids:
     }
     known["appeal"] = await _appeal(api, owner, known["completed"], essay_of(started, 1))
     known |= await _cohort(api, owner) | await _webhook(api) | await _import(api) | await _api_key(api)
-    return Ids(known, started)
+    return Ids(known | await _rescore(api), started)
 
 
 async def _appeal(api: Api, owner: Person, assessment_id: str, question_id: str) -> str:
@@ -405,6 +423,12 @@ async def _api_key(api: Api) -> dict[str, str]:
     if not known:
         known = [(await api.client.post(walk.path, json=walk.body(Ids({}, {})), headers=headers)).json()]
     return {"api_key": known[0]["api_key_id"]}
+
+
+async def _rescore(api: Api) -> dict[str, str]:
+    headers = (await api.person("admin")).headers
+    path, body = WALKS["request_rescore"].path, WALKS["request_rescore"].body(Ids({}, {}))
+    return {"rescore": (await api.client.post(path, json=body, headers=headers)).json()["rescore_id"]}
 
 
 async def _import(api: Api) -> dict[str, str]:

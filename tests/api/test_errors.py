@@ -20,7 +20,7 @@ from persistence.queries.assessments import Queries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.work import WorkQueries
 from persistence.request_database import RequestDatabase
-from tests.api.conftest import SECRET, Api, Person, appeals, catalog, no_issuer, people, privacy, webhooks
+from tests.api.conftest import SECRET, Api, Person, appeals, catalog, no_issuer, people, privacy, rescoring, webhooks
 from tests.support.databases import settings_of
 from tests.support.fakes import RecordingAppeals, RecordingDeliveries, RecordingErasures, RecordingRuns
 
@@ -169,6 +169,7 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         catalog=catalog(engine),
         privacy=privacy(engine, RecordingErasures()),
         review_queue=ReviewQueueQueries(engine),
+        rescoring=rescoring(engine),
         work=WorkQueries(engine),
         fetch=no_issuer,
         readiness=Readiness(None, httpx.AsyncClient(), None),

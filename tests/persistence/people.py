@@ -29,6 +29,7 @@ from persistence.tables import (
     RecommendationItemRow,
     RecommendationRow,
     RefreshTokenRow,
+    RescoreDifferenceRow,
     ResponseRow,
     ReviewItemRow,
     RuleScoreRow,
@@ -39,6 +40,7 @@ from persistence.tables import (
 )
 from tests.support.builders import ROLE_ID, a_result, a_user, an_assessment, an_organization
 from tests.support.partners import an_endpoint
+from tests.support.rescores import a_rescore
 
 NOW = datetime.now(UTC)
 
@@ -170,6 +172,19 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
             message=person.marker,
             answered_by=person.admin_id,
             **dict.fromkeys(("reminder_due_at", "answer_due_at", "closed_at"), NOW),
+        )
+    )
+    rescore_id = await a_rescore(
+        session, person.organization_id, role_id=ROLE_ID, status="computed", requested_by=person.id
+    )
+    await session.execute(
+        insert(RescoreDifferenceRow).values(
+            **mine,
+            rescore_id=rescore_id,
+            **dict.fromkeys(("run", "revision"), 1),
+            status="computed",
+            outcome="changed",
+            proposal={"quote": person.marker},
         )
     )
     delivery_id = await session.scalar(

@@ -19,6 +19,8 @@ from persistence.tables import (
     ModelAnswerRow,
     OrganizationRow,
     RefreshTokenRow,
+    RescoreDifferenceRow,
+    RescoreRow,
     ResponseRow,
     WebhookAttemptRow,
     WebhookDeliveryRow,
@@ -59,6 +61,7 @@ AGED: list[tuple[RetentionRule, type[Base], str]] = [
     (RetentionRule.WEBHOOK_EVENTS, WebhookEventRow, "created_at"),
     (RetentionRule.JOBS, AsyncJobRow, "completed_at"),
     (RetentionRule.DENIALS, DeniedRequestsRow, "hour"),
+    (RetentionRule.RESCORES, RescoreDifferenceRow, "created_at"),
 ]
 
 
@@ -90,6 +93,15 @@ async def test_an_event_with_a_pending_delivery_stays(session: AsyncSession, dat
     await session.execute(update(WebhookDeliveryRow).values(status="pending"))
 
     assert await apply(database, RetentionRule.WEBHOOK_EVENTS) == 0
+
+
+@pytest.mark.usefixtures("person")
+@pytest.mark.parametrize("status", ["computing", "applying"])
+async def test_differences_that_a_workflow_needs_stay(session: AsyncSession, database: Database, status: str) -> None:
+    await session.execute(update(RescoreDifferenceRow).values(created_at=OLD))
+    await session.execute(update(RescoreRow).values(status=status))
+
+    assert await apply(database, RetentionRule.RESCORES) == 0
 
 
 @pytest.mark.usefixtures("person")

@@ -83,6 +83,14 @@ _BY_MODULE: Final = {
     "test_retention": {
         "retention": "test_every_rule_runs_despite_failures_of_the_database[3]",
     },
+    "test_rescore": {
+        "rescore-computed": "test_a_corrected_key_changes_the_points_in_the_report_and_publishes_nothing",
+        "rescore-applied": "test_an_applied_difference_becomes_one_revision_that_a_second_rescore_confirms",
+        "rescore-graded": "test_essays_are_paid_for_once_however_often_they_are_rescored",
+        "rescore-graded-locally": "test_without_a_language_model_the_local_grader_grades_essays_again",
+        "rescore-stopped": "test_a_spent_budget_stops_the_computation_with_its_reason",
+        "rescore-discarded": "test_a_discarded_rescore_has_no_differences_and_cannot_be_applied",
+    },
     "test_reconciliation": {
         "reconciliation": "test_a_sweep_starts_missing_runs",
         "reconciliation-failed": "test_a_sweep_without_its_database_fails_after_three_attempts",

@@ -24,6 +24,7 @@ from domain.privacy import Erasure
 from domain.recommending.ports import CatalogText, IndexEntry, RejectedEntry, SearchQuery, SearchResult, Vector
 from domain.recommending.recommendations import EarlierLearners, SearchHit
 from domain.recommending.vectors import DIMENSIONS, check_vector
+from domain.rescores.rescores import Rescore
 from domain.webhooks.deliveries import Delivery, Message, WebhookResponse, outcome_of
 
 
@@ -173,6 +174,22 @@ class RecordingAppeals:
         if self.down:
             raise ExternalServiceError("The workflow engine did not take the call")
         calls.append(appeal.id)
+
+
+@dataclass
+class RecordingRescores:
+    """A fake of the port `RescoreRuns` that records its calls."""
+
+    started: list[UUID] = field(default_factory=list)
+    down: bool = False
+
+    async def start(self, rescore: Rescore) -> None:
+        if self.down:
+            raise ExternalServiceError("The workflow engine did not take the call")
+        self.started.append(rescore.id)
+
+    async def live(self, rescores: Sequence[Rescore]) -> frozenset[UUID]:
+        return frozenset(each.id for each in rescores if each.id in self.started)
 
 
 @dataclass

@@ -57,6 +57,7 @@ class Pipeline:
     index: CredentialIndex
     grader: EssayGrader = field(default_factory=FakeEssayGrader)
     model: GradingModel | None = None
+    limits: SpendingLimits = field(default_factory=SpendingLimits)
     erased: list[UUID] = field(default_factory=list)
     suffix: str = field(default_factory=lambda: f"-{uuid4()}")
     executions: set[tuple[str, str | None]] = field(default_factory=set)
@@ -87,7 +88,7 @@ class Pipeline:
             ):
                 await running.enter_async_context(worker)
             if self.model is not None:
-                score = ScoreEssay(database, self.model, GradingOptions(samples=1, limits=SpendingLimits()))
+                score = ScoreEssay(database, self.model, GradingOptions(samples=1, limits=self.limits))
                 await running.enter_async_context(llm_worker(self.client, score, settings, queues[2]))
             yield
 

@@ -28,6 +28,7 @@ from tests.support.fakes import (
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
+    RecordingRescores,
     RecordingRuns,
 )
 from tests.workflows.pipeline import ONE_RESULT, Pipeline
@@ -167,7 +168,8 @@ async def sweep_with(environment: WorkflowEnvironment, pipeline: Pipeline, runs:
                 RecordingDeliveries(),
                 RecordingErasures(),
                 RecordingCatalogRuns(),
-                appeal_runs=RecordingAppeals(),
+                RecordingAppeals(),
+                RecordingRescores(),
             ).reconcile
         ],
         interceptors=[FailureInterceptor(), *WORKFLOW_INTERCEPTORS],

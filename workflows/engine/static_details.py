@@ -71,3 +71,12 @@ ERASURE: Final = _details(
     _PENDING,
     "- Failed: fix the cause that the failure names. Reconciliation starts the erasure again.",
 )
+RESCORE: Final = _details(
+    "Computes what published results would be with the current questions, model and catalogue, or publishes or deletes "
+    "what it computed. Each run does one batch and continues as new; open the last run of the chain.",
+    _PENDING,
+    "- Running: no action. To end the re-score, `DELETE /api/v1/rescores/{id}` as an admin. A cancelled run is started "
+    "again by reconciliation.",
+    "- Failed with RescoreStopped: the differences computed so far stay. Fix the cause that the failure names, then "
+    "`POST /api/v1/rescores` again. Replies that were paid for cost nothing.",
+)

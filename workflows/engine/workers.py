@@ -15,6 +15,8 @@ from temporalio.worker import (
 )
 
 from activities.adapters.telemetry.metrics import MetricsInterceptor
+from activities.advance_rescore import AdvanceRescore
+from activities.apply_rescore import RescoreApplication
 from activities.begin_revision import BeginRevision
 from activities.blend_recommendations import BlendRecommendations
 from activities.catalog_embedding import CatalogEmbedding
@@ -25,18 +27,21 @@ from activities.end_healing import EndHealing
 from activities.endpoint_slots import EndpointConcurrencyLimiter
 from activities.erase_user import EraseUser
 from activities.failures import FailureInterceptor
+from activities.finish_rescore_batch import FinishRescoreBatch
 from activities.follow_appeal import FollowAppeal
 from activities.heartbeats import HeartbeatInterceptor
 from activities.log_context import LogContextInterceptor
 from activities.mark_failed import MarkFailed
 from activities.publish_result import PublishResult
 from activities.reconcile import Reconcile
+from activities.rescore_essay import RescoreEssay, RescoreEssayLocally
 from activities.retain import Retain
 from activities.retrieve_evidence import RetrieveEvidence, SearchBackend
 from activities.score_essay import ScoreEssay
 from activities.score_essays_locally import ScoreEssaysLocally
 from activities.score_rules import ScoreRules
 from activities.search_catalog import SearchCatalog
+from activities.stop_rescore import StopRescore
 from domain.assessments.ports import AssessmentRuns
 from domain.database import Database
 from domain.privacy import ErasureList, RetentionRule
@@ -54,9 +59,11 @@ from workflows.engine.delivery_runs import TemporalDeliveryRuns
 from workflows.engine.erasure_runs import TemporalErasureRuns
 from workflows.engine.failure_reason import FailureReasonInterceptor
 from workflows.engine.models import Models
+from workflows.engine.rescore_runs import TemporalRescoreRuns
 from workflows.engine.worker_settings import WorkerSettings
 from workflows.policies import Queue, sibling_queue
 from workflows.reconciliation import ReconciliationWorkflow
+from workflows.rescore import RescoreWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.revision import RevisionWorkflow
 from workflows.user_erasure import UserErasureWorkflow
@@ -72,6 +79,7 @@ WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
         CatalogSearchWorkflow,
         RetentionWorkflow,
         UserErasureWorkflow,
+        RescoreWorkflow,
     ),
     Queue.WEBHOOKS: (WebhookDeliveryWorkflow,),
 }
@@ -114,6 +122,7 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
     """
     erased = erasure_list or FileErasureList(ErasureListSettings().erasure_list)
     erase = EraseUser(database, TemporalErasureRuns(client, queue), erased)
+    delivery_runs = TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))
     reconcile = Reconcile(
         database,
         runs,
@@ -121,6 +130,7 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
         TemporalErasureRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
         TemporalCatalogRuns(client, queue, SWEEP_DEADLINE_S),
         TemporalAppealRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
+        TemporalRescoreRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
     )
     return Worker(
         client,
@@ -135,6 +145,8 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
             PublishResult(database).publish_result,
             MarkFailed(database).mark_failed,
             reconcile.reconcile,
+            AdvanceRescore(database, RescoreApplication(database, delivery_runs), by_model=by_model).advance_rescore,
+            StopRescore(database).stop_rescore,
             erase.stop_runs,
             erase.erase_records,
             erase.finish_erasure,
@@ -153,7 +165,7 @@ def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, que
     return Worker(
         client,
         task_queue=queue,
-        activities=[essays.score_essay],
+        activities=[essays.score_essay, RescoreEssay(essays.database, essays).rescore_essay],
         identity=worker_identity(essays.model_name or LOCAL_GRADER),
         max_task_queue_activities_per_second=settings.llm_rps,
         **_options(settings, settings.llm_slots, settings.llm_grace_s),
@@ -171,14 +183,18 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
 ) -> Worker:
     """Build the worker of the activities that need a model in memory, with those that embed the catalogue if given."""
     searched = SearchBackend(embedder=models.embedder, index=models.index)
+    retrieval = RetrieveEvidence(database, models.embedder, models.index, models.fallback)
+    blend = BlendRecommendations(database, models.nearest)
     return Worker(
         client,
         task_queue=queue,
         activities=[
             ScoreEssaysLocally(database, models.grader).score_essays_locally,
-            RetrieveEvidence(database, models.embedder, models.index, models.fallback).retrieve_evidence,
+            retrieval.retrieve_evidence,
             SearchCatalog(database, searched, models.fallback).search_catalog,
-            BlendRecommendations(database, models.nearest).blend_recommendations,
+            blend.blend_recommendations,
+            RescoreEssayLocally(database, models.grader).rescore_essay_locally,
+            FinishRescoreBatch(database, retrieval, blend).finish_rescore_batch,
             *(_catalog_activities(catalog) if catalog else ()),
         ],
         **_options(settings, settings.embeddings_slots),

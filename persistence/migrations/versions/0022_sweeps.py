@@ -16,7 +16,7 @@ depends_on = None
 
 CONCERNS = (
     *("unclaimed", "claimed", "expiry", "healing", "reviews", "review_queue"),
-    *("deliveries", "erasures", "imports", "appeals", "jobs", "audit"),
+    *("deliveries", "erasures", "imports", "appeals", "rescores", "jobs", "audit"),
 )
 
 

@@ -1,0 +1,220 @@
+"""Re-score published results with the current content, read the differences, apply or discard them."""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BeforeValidator, Field
+
+from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
+from api.middleware.routing import router
+from api.schemas import cursors
+from api.schemas.base import Id, QueryInput, digits
+from api.schemas.errors import answers
+from api.schemas.rescores import (
+    ApplyAck,
+    ApplyRequest,
+    DifferenceList,
+    DifferenceQuery,
+    DifferenceResponse,
+    RescoreAck,
+    RescoreDetail,
+    RescoreList,
+    RescoreRequest,
+    RescoreResponse,
+    Summary,
+)
+from api.security.authorization import actor_of
+from api.services.rescores import RescoreService, RescoreWish, csv_of
+from api.workflow_engine import notify_engine
+from domain.errors import NotFound
+from domain.grading.scores import DegradedReason
+from domain.rescores.rescores import DifferenceOutcome, RescoreScope, RescoreStatus
+from persistence.queries.rescores import DifferenceView, RescoreView
+from persistence.request_database import RequestUnitOfWork
+
+rescores = router(prefix="/rescores", tags=["Re-scoring"])
+
+
+class RescoreQuery(QueryInput):
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
+    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
+
+
+class CsvQuery(QueryInput):
+    outcome: DifferenceOutcome | None = Field(default=None, description="Only differences with this outcome")
+
+
+@rescores.post(
+    "",
+    status_code=202,
+    summary="Compute what results would be now",
+    response_description="Stored; a workflow computes the differences",
+    response_model=RescoreAck,
+    responses=answers(400, 401, 403, 409, 413, 415, 422),
+)
+async def request_rescore(
+    body: RescoreRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
+) -> Response:
+    """Score completed assessments of the organization again with the current questions, model and catalogue.
+
+    Nothing is published. Reviewers' levels stay. Replies of the language model that were paid for are not paid for
+    again; the computation stops when the organization's budget for the day is spent. See docs/reviewing.md.
+    """
+    wish = RescoreWish(
+        role_id=body.role_id,
+        question_key=body.question_key,
+        since=body.since,
+        reason=body.reason,
+        scope=RescoreScope(body.scope),
+        versions=body.versions or (),
+    )
+
+    async def request(uow: RequestUnitOfWork) -> CommandResult:
+        added = await RescoreService(uow).request(scope.organization_id, actor_of(principal), wish)
+        return CommandResult(
+            response=RescoreAck(rescore_id=added.id, status=added.status),
+            after_commit=[partial(notify_engine, services.rescores.runs.start, added)],
+        )
+
+    return await command.execute(services.database, request, on_replay=services.rescores.runs.start)
+
+
+@rescores.get("", summary="List re-scores", responses=answers(400, 401, 403), response_model_exclude_none=True)
+async def list_rescores(query: Annotated[RescoreQuery, Query()], services: ServicesDep, scope: ScopeDep) -> RescoreList:
+    after = cursors.decode(query.cursor) if query.cursor else None
+    views = await services.rescores.queries.rescores(scope.organization_id, after, query.limit + 1)
+    page, next_cursor = cursors.page(views, query.limit, lambda last: last.rescore_id)
+    return RescoreList(items=[RescoreResponse(**_fields(view)) for view in page], next_cursor=next_cursor)
+
+
+@rescores.get(
+    "/{rescore_id}",
+    summary="Read a re-score with its progress and summary",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def read_rescore(rescore_id: Id, services: ServicesDep, scope: ScopeDep) -> RescoreDetail:
+    view = await _found(rescore_id, services, scope)
+    summary = await services.rescores.queries.summary(rescore_id)
+    return RescoreDetail(**_fields(view), summary=Summary.model_validate(summary))
+
+
+@rescores.get(
+    "/{rescore_id}/differences",
+    summary="List the differences",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def list_differences(
+    rescore_id: Id, query: Annotated[DifferenceQuery, Query()], services: ServicesDep, scope: ScopeDep
+) -> DifferenceList:
+    """Differences appear while the computation runs. They are deleted with the data of their student."""
+    await _found(rescore_id, services, scope)
+    views = await services.rescores.queries.differences(
+        rescore_id, outcome=query.outcome, after=query.cursor, limit=query.limit + 1
+    )
+    page = views[: query.limit]
+    more = len(views) > query.limit
+    return DifferenceList(
+        items=[_difference(view) for view in page], next_cursor=page[-1].assessment_id if more else None
+    )
+
+
+@rescores.get(
+    "/{rescore_id}/differences.csv",
+    summary="Download the differences as CSV",
+    response_class=StreamingResponse,
+    response_description="One row per assessment and item",
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **answers(400, 401, 403, 404)},
+)
+async def download_differences(
+    rescore_id: Id, query: Annotated[CsvQuery, Query()], services: ServicesDep, scope: ScopeDep
+) -> StreamingResponse:
+    """UTF-8 with commas. An apostrophe precedes a cell that a spreadsheet program would read as a formula."""
+    await _found(rescore_id, services, scope)
+    return StreamingResponse(
+        csv_of(services.rescores.queries, rescore_id, query.outcome),
+        media_type="text/csv",
+        headers={"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{rescore_id}.csv"'},
+    )
+
+
+@rescores.post(
+    "/{rescore_id}/apply",
+    status_code=202,
+    summary="Publish differences as revisions",
+    response_description="Chosen; a workflow publishes them",
+    response_model=ApplyAck,
+    responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
+)
+async def apply_rescore(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    rescore_id: Id,
+    body: ApplyRequest,
+    services: ServicesDep,
+    principal: PrincipalDep,
+    scope: ScopeDep,
+    command: IdempotencyDep,
+) -> Response:
+    """Each assessment gets a new revision and an `assessment.updated` event; the release policy applies.
+
+    A difference is published only as it is shown here. If the assessment has got a newer revision or review since,
+    the difference is skipped; request a new re-score for it. 409 unless the re-score is computed or stopped.
+    """
+
+    async def apply(uow: RequestUnitOfWork) -> CommandResult:
+        found, chosen = await RescoreService(uow).apply(
+            rescore_id, scope.organization_id, actor_of(principal), body.assessment_ids
+        )
+        status = RescoreStatus.APPLYING if chosen else found.status
+        return CommandResult(
+            response=ApplyAck(rescore_id=rescore_id, status=status, chosen=chosen),
+            after_commit=[partial(notify_engine, services.rescores.runs.start, found)] if chosen else [],
+        )
+
+    return await command.execute(services.database, apply, on_replay=services.rescores.runs.start)
+
+
+@rescores.delete(
+    "/{rescore_id}",
+    status_code=202,
+    summary="Discard a re-score",
+    response_description="The differences are being deleted",
+    responses=answers(400, 401, 403, 404, 409),
+)
+async def discard_rescore(
+    rescore_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
+) -> RescoreAck:
+    """Ends a running computation and deletes the differences. Published revisions stay. The request is idempotent.
+
+    409 while differences are being applied.
+    """
+    async with services.database.transaction() as uow:
+        found = await RescoreService(uow).discard(rescore_id, scope.organization_id, actor_of(principal))
+        await uow.commit()
+    if not found.is_discarded:
+        await notify_engine(services.rescores.runs.start, found)
+    status = found.status if found.is_discarded else RescoreStatus.DISCARDING
+    return RescoreAck(rescore_id=rescore_id, status=status)
+
+
+async def _found(rescore_id: Id, services: ServicesDep, scope: ScopeDep) -> RescoreView:
+    view = await services.rescores.queries.rescore(rescore_id, scope.organization_id)
+    if view is None:
+        raise NotFound("No such re-score")
+    return view
+
+
+def _fields(view: RescoreView) -> dict[str, object]:
+    fields: dict[str, object] = {name: getattr(view, name) for name in RescoreView.__slots__}
+    known = {str(reason): reason.text for reason in DegradedReason}
+    unexpected = "An internal error stopped the computation. The failed run in Temporal names the cause."
+    message = known.get(view.stop_reason, unexpected) if view.stop_reason else None
+    return fields | {"versions": view.versions or None, "stop_message": message}
+
+
+def _difference(view: DifferenceView) -> DifferenceResponse:
+    fields = {name: getattr(view, name) for name in DifferenceView.__slots__ if name != "difference"}
+    return DifferenceResponse.model_validate(fields | view.difference)
