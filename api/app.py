@@ -15,13 +15,14 @@ from starlette.types import Lifespan
 from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api import documentation_pages, errors, openapi
-from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
+from api.dependencies import CatalogServices, PageServices, PeopleServices, PrivacyServices, Services, WebhookServices
 from api.middleware import method_not_allowed
 from api.middleware.canonical_path import CanonicalPath
 from api.middleware.concurrency_limit import ConcurrencyLimit
 from api.middleware.correlation import Correlation
 from api.middleware.request_metrics import MetricsSettings, RequestMetrics, RequestMetricsMiddleware
 from api.middleware.response_headers import HttpSettings, ResponseHeaders, allow_origins
+from api.pages import site
 from api.readiness import Readiness
 from api.routes import (
     api_keys,
@@ -54,10 +55,12 @@ from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.student_pages import StudentPageQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.repositories.export import Exports
+from persistence.repositories.web_sessions import WebSessionQueries
 from persistence.request_database import RequestDatabase
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
 from workflows.engine.catalog_runs import TemporalCatalogRuns
@@ -106,6 +109,9 @@ def build(
     app.add_middleware(RequestMetricsMiddleware, metrics=app.state.metrics)
     errors.register(app)
     served = [(PREFIX, each) for each in _api_routers()] + [("", health.health), ("", metrics.scraped)]
+    if http.api_pages:
+        served += [("", each) for each in site.routers()]
+        site.prepare(app, secure_cookies=http.microcred_env != "development")
     for prefix, each in served:
         app.include_router(each, prefix=prefix)
     method_not_allowed.add_routes(app, served)
@@ -131,6 +137,7 @@ def assemble(  # noqa: PLR0913  # the parts
     catalog: CatalogServices,
     privacy: PrivacyServices,
     work: WorkQueries,
+    pages: PageServices,
     fetch: Fetch,
     readiness: Readiness,
 ) -> Services:
@@ -155,6 +162,7 @@ def assemble(  # noqa: PLR0913  # the parts
         catalog=catalog,
         privacy=privacy,
         work=work,
+        pages=pages,
         readiness=readiness,
     )
 
@@ -198,6 +206,7 @@ async def _lifespan(
             runs=TemporalErasureRuns(client),
         ),
         work=WorkQueries(engine),
+        pages=PageServices(sessions=WebSessionQueries(engine), student=StudentPageQueries(engine)),
         fetch=partial(fetch_keys, http),
         readiness=Readiness(client, http, settings.weaviate_url),
     )

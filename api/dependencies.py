@@ -23,11 +23,13 @@ from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
+from persistence.queries.student_pages import StudentPageQueries
 from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.repositories.export import Exports
+from persistence.repositories.web_sessions import WebSessionQueries
 from persistence.request_database import RequestDatabase
 
 
@@ -68,6 +70,14 @@ class CatalogServices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageServices:
+    """Dependencies of the web pages."""
+
+    sessions: WebSessionQueries
+    student: StudentPageQueries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     settings: ApiSettings
     tokens: Tokens
@@ -83,6 +93,7 @@ class Services:
     catalog: CatalogServices
     privacy: PrivacyServices
     work: WorkQueries
+    pages: PageServices
     readiness: Readiness
 
 

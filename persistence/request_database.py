@@ -20,6 +20,7 @@ from persistence.repositories.redeliveries import Redeliveries
 from persistence.repositories.refresh_tokens import RefreshTokens
 from persistence.repositories.student_assessments import StudentAssessments
 from persistence.repositories.submitted_reviews import SubmittedReviews
+from persistence.repositories.web_sessions import WebSessions
 from persistence.unit_of_work import SqlUnitOfWork, sessions
 
 
@@ -57,6 +58,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def refresh_tokens(self) -> RefreshTokens:
         return RefreshTokens(self._session)
+
+    @cached_property
+    def web_sessions(self) -> WebSessions:
+        return WebSessions(self._session)
 
     @cached_property
     def redeliveries(self) -> Redeliveries:

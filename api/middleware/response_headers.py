@@ -77,6 +77,9 @@ class HttpSettings(BaseSettings):
     api_request_timeout_s: float = Field(default=60.0, gt=0)
     """Time from the end of the headers to the response. It covers calls without a timeout of their own."""
 
+    api_pages: bool = True
+    """Whether the web pages are served. `off` leaves only the JSON API."""
+
     @property
     def origins(self) -> list[str]:
         return origins(self.cors_origins)

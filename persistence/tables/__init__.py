@@ -14,6 +14,7 @@ from persistence.tables.catalog import (
 )
 from persistence.tables.feedback import EssayReviewRow, FeedbackRow
 from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow
+from persistence.tables.pages import FlaggedQuestionRow, WebSessionRow
 from persistence.tables.people import ApiKeyRow, OrganizationRow, RefreshTokenRow, UserRow
 from persistence.tables.results import (
     EssayScoreRow,
@@ -47,6 +48,7 @@ __all__ = [
     "EssayReviewRow",
     "EssayScoreRow",
     "FeedbackRow",
+    "FlaggedQuestionRow",
     "IdempotencyKeyRow",
     "LearnerCredentialRow",
     "MetricSnapshotRow",
@@ -64,6 +66,7 @@ __all__ = [
     "RoleRow",
     "RuleScoreRow",
     "UserRow",
+    "WebSessionRow",
     "WebhookAttemptRow",
     "WebhookDeliveryRow",
     "WebhookEndpointRow",

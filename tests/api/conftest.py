@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.dependencies import CatalogServices, PeopleServices, PrivacyServices, Services, WebhookServices
+from api.dependencies import CatalogServices, PageServices, PeopleServices, PrivacyServices, Services, WebhookServices
 from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
@@ -29,10 +29,12 @@ from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.student_pages import StudentPageQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.repositories.export import Exports
+from persistence.repositories.web_sessions import WebSessionQueries
 from persistence.request_database import RequestDatabase, RequestUnitOfWork
 from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
@@ -216,6 +218,10 @@ def catalog(engine: AsyncEngine) -> CatalogServices:
     )
 
 
+def pages(engine: AsyncEngine) -> PageServices:
+    return PageServices(sessions=WebSessionQueries(engine), student=StudentPageQueries(engine))
+
+
 async def no_issuer(url: str) -> Keys:
     raise AssertionError(f"unexpected request for keys at {url}")
 
@@ -239,6 +245,7 @@ def app(
         catalog=catalog(api_engine),
         privacy=privacy(api_engine, all_erasures),
         work=WorkQueries(api_engine),
+        pages=pages(api_engine),
         fetch=no_issuer,
         readiness=Readiness(None, httpx.AsyncClient(), None),
     )
