@@ -5,6 +5,7 @@ from typing import Protocol
 
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
+from domain.organizations import Organizations
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
 from domain.webhooks.ports import Deliveries
@@ -42,6 +43,9 @@ class Repositories(Protocol):
 
     @property
     def audit(self) -> AuditTrail: ...
+
+    @property
+    def organizations(self) -> Organizations: ...
 
     @property
     def retention(self) -> Retention: ...

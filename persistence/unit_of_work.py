@@ -20,6 +20,7 @@ from persistence.repositories.deliveries import SqlDeliveries
 from persistence.repositories.erasure import SqlErasures
 from persistence.repositories.jobs import SqlJobs
 from persistence.repositories.model_answers import SqlModelAnswers
+from persistence.repositories.organizations import SqlOrganizations
 from persistence.repositories.results import SqlResults
 from persistence.repositories.retention import SqlRetention
 from persistence.repositories.reviews import SqlReviews
@@ -77,6 +78,10 @@ class SqlUnitOfWork:
     @cached_property
     def audit(self) -> AuditTrail:
         return SqlAuditTrail(self._session)
+
+    @cached_property
+    def organizations(self) -> SqlOrganizations:
+        return SqlOrganizations(self._session)
 
     @cached_property
     def retention(self) -> Retention:

@@ -56,6 +56,8 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "change_own_password": _ALL,
     "create_organization": _PLATFORM,
     "list_organizations": _PLATFORM,
+    "read_settings": _STAFF,
+    "change_settings": _ADMINS,
     "create_user": _ANY_ADMIN,
     "list_users": _ANY_ADMIN,
     "read_user": _ANY_ADMIN,

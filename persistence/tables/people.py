@@ -11,7 +11,10 @@ from persistence.tables.base import Base, Created, Document, Hash, Id, Updated, 
 
 
 class OrganizationRow(Base):
-    """A training provider. `answers_kept_days`: retention of answers after the result, in days; null keeps them."""
+    """A training provider. `answers_kept_days`: retention of answers after the result, in days; null keeps them.
+
+    `settings` holds an OrganizationSettings; missing keys have their default.
+    """
 
     __tablename__ = "organizations"
     __table_args__ = (
@@ -22,6 +25,7 @@ class OrganizationRow(Base):
     id: Mapped[Id]
     name: Mapped[str] = mapped_column(String(128))
     answers_kept_days: Mapped[int | None]
+    settings: Mapped[Document] = mapped_column(server_default=text("'{}'"))
     created_at: Mapped[Created]
 
 

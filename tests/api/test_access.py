@@ -50,6 +50,7 @@ STUDENTS = (401, 409, 201, 403, 403, 201, 403, 403, 403)
 REVIEWERS = (401, 201, 404, 201, 403, 404, 404, 403, 403)
 ORGANIZATION = (401, *(200,) * 7, 403)
 ADMINS = (401, 403, 403, 403, 200, 403, 403, 200, 403)
+STAFF = (401, 403, 403, 200, 200, 403, 200, 200, 403)
 EVERY_ADMIN = (401, 403, 403, 403, 200, 403, 403, 200, 200)
 PEOPLE = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 
@@ -120,6 +121,8 @@ WALKS = {
         (401, *(409,) * 8),
         body=lambda _: {"current_password": "x", "new_password": "correct horse battery staple"},
     ),
+    "read_settings": Walk("GET", "/api/v1/organization/settings", STAFF),
+    "change_settings": Walk("PATCH", "/api/v1/organization/settings", ADMINS, body=lambda _: {"blind": False}),
     "list_roles": Walk("GET", "/api/v1/roles", ALL),
     "read_role": Walk("GET", f"/api/v1/roles/{ROLE_ID}", ALL),
     "start_assessment": Walk("POST", "/api/v1/assessments/start", STUDENTS, body=lambda _: {"role_id": str(ROLE_ID)}),

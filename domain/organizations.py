@@ -1,0 +1,47 @@
+"""The settings of an organization."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+
+class ReleasePolicy(StrEnum):
+    """When a student sees a result.
+
+    `at_once`: when it is published. `doubtful_held`: when no item waits for a review. `all_held`: when a person
+    releases it.
+    """
+
+    AT_ONCE = "at_once"
+    DOUBTFUL_HELD = "doubtful_held"
+    ALL_HELD = "all_held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationSettings:
+    """What an organization's admins may set. A setting that is not stored has the default here.
+
+    `audit_share` is the share (0..1) of confident grades that people review. `blind` hides names from reviewers.
+    `appeal_window_days` starts at the release of a result. `appeals_per_role` is the highest number of appeals of a
+    student about a role. An appeal without an answer gets a reminder after `appeal_reminder_days` and is overdue
+    after `appeal_overdue_days`. `share_reviewed_answers` lets a language model see reviewed answers of other students
+    as examples; None shares them unless the model runs at OpenAI's own address.
+    """
+
+    release: ReleasePolicy = ReleasePolicy.AT_ONCE
+    audit_share: float = 0.05
+    blind: bool = False
+    appeal_window_days: int = 14
+    appeals_per_role: int = 3
+    appeal_reminder_days: int = 3
+    appeal_overdue_days: int = 7
+    share_reviewed_answers: bool | None = None
+
+
+class Organizations(Protocol):
+    """The settings of organizations."""
+
+    async def settings(self, organization_id: UUID) -> OrganizationSettings:
+        """Raises NotFound if the organization does not exist."""
+        ...

@@ -1,0 +1,68 @@
+"""Read and change the settings of organizations."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import NotFound
+from domain.organizations import OrganizationSettings
+from persistence.queries.views import Actor
+from persistence.repositories import audit
+from persistence.repositories.documents import decode, encode
+from persistence.tables import OrganizationRow
+from persistence.tables.base import table_of
+
+_organizations: Final = table_of(OrganizationRow)
+
+_SETTINGS: Final = select(_organizations.c.settings).where(_organizations.c.id == bindparam("organization_id"))
+
+
+class SqlOrganizations:
+    """Read and write settings in the caller's transaction.
+
+    Raises:
+        NotFound: the organization does not exist.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def settings(self, organization_id: UUID) -> OrganizationSettings:
+        stored = await self._session.scalar(_SETTINGS, {"organization_id": organization_id})
+        return _decoded(stored)
+
+    async def change_settings(
+        self, organization_id: UUID, actor: Actor, changes: Mapping[str, Any]
+    ) -> OrganizationSettings:
+        """Change the given settings and write an audit row with the old and the new values."""
+        locked = _SETTINGS.with_for_update(key_share=True)
+        before = _decoded(await self._session.scalar(locked, {"organization_id": organization_id}))
+        after = replace(before, **changes)
+        old, new = encode(before), encode(after)
+        changed = [name for name in new if new[name] != old[name]]
+        if not changed:
+            return before
+        await self._session.execute(
+            update(_organizations).where(_organizations.c.id == organization_id).values(settings=new)
+        )
+        await audit.record(
+            self._session,
+            "organization.settings_changed",
+            "organization",
+            organization_id,
+            organization_id=organization_id,
+            actor_id=actor.id,
+            actor_role=actor.role,
+            details={name: {"from": old[name], "to": new[name]} for name in changed},
+        )
+        return after
+
+
+def _decoded(stored: Mapping[str, Any] | None) -> OrganizationSettings:
+    if stored is None:
+        raise NotFound("No such organization")
+    return decode(OrganizationSettings, stored)
