@@ -29,6 +29,7 @@ from api.routes import (
     assessments,
     auth,
     catalog,
+    events,
     health,
     metrics,
     organization_settings,
@@ -47,16 +48,18 @@ from api.security.passwords import Passwords
 from api.security.principals import Principals, Subject
 from api.security.rate_limits import RateLimits, RateLimitSettings
 from api.security.tokens import Principal, Tokens
+from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
 from api.workflow_engine import Runs
 from domain.webhooks.deliveries import check_url
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.encryption import EncryptionSettings, SecretCipher
+from persistence.notifications import Listener
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
-from persistence.queries.student_pages import StudentPageQueries
+from persistence.queries.student_pages import PROGRESS_CHANNEL, StudentPageQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
@@ -101,7 +104,7 @@ def build(
     app.state.request_timeout_s = http.api_request_timeout_s
     app.state.limits = RateLimits(limits or RateLimitSettings(), http.proxies)
     app.add_middleware(CanonicalPath)
-    app.add_middleware(ConcurrencyLimit, max_requests=http.api_max_requests)
+    app.add_middleware(ConcurrencyLimit, max_requests=http.api_max_requests, max_streams=http.api_max_streams)
     app.add_middleware(Correlation, debug=(debugging or DebugSettings()).microcred_debug)
     allow_origins(app, http.origins)
     app.add_middleware(ResponseHeaders, settings=http)
@@ -188,6 +191,8 @@ async def _lifespan(
         check_url=partial(check_url, loopback=webhook_settings.allow_loopback, own_hosts=webhook_settings.own),
     )
     http = httpx.AsyncClient()
+    streams = ProgressStreams(on_first=lambda: listener.start())  # noqa: PLW0108  # the listener needs the streams
+    listener = Listener(database, PROGRESS_CHANNEL, streams.changed)
     services = assemble(
         settings,
         Queries(engine),
@@ -207,7 +212,11 @@ async def _lifespan(
             runs=TemporalErasureRuns(client),
         ),
         work=WorkQueries(engine),
-        pages=PageServices(sessions=WebSessionQueries(engine), student=StudentPageQueries(engine)),
+        pages=PageServices(
+            sessions=WebSessionQueries(engine),
+            student=StudentPageQueries(engine),
+            streams=streams,
+        ),
         fetch=partial(fetch_keys, http),
         readiness=Readiness(client, http, settings.weaviate_url),
     )
@@ -216,6 +225,7 @@ async def _lifespan(
         yield
     finally:
         services.passwords.close()
+        await listener.stop()
         await http.aclose()
         await engine.dispose()
 
@@ -232,6 +242,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         privacy.audit_logs,
         catalog.roles,
         assessments.assessments,
+        events.events,
         results.results,
         reviews.reviews,
         recommendations.recommendations,

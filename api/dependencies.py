@@ -13,6 +13,7 @@ from api.security.external_issuers import ExternalIssuers
 from api.security.passwords import Passwords
 from api.security.principals import Principals
 from api.security.tokens import Principal, Tokens
+from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
 from api.workflow_engine import Runs
 from domain.privacy import ErasureRuns
@@ -75,6 +76,7 @@ class PageServices:
 
     sessions: WebSessionQueries
     student: StudentPageQueries
+    streams: ProgressStreams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ PAGE_PERMISSIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "hand_in_page": ("read_questions", "submit_responses"),
     "hand_in_form": ("submit_responses",),
     "progress_page": ("read_status", "read_questions"),
-    "progress_events": ("read_status",),
+    "progress_events": ("stream_events",),
     "result_page": ("read_result",),
     "feedback_form": ("give_feedback",),
 }

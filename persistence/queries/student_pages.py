@@ -15,6 +15,8 @@ from persistence.tables import CredentialRow, FlaggedQuestionRow, QuestionRow, Q
 from persistence.tables.base import table_of
 
 _questions: Final = table_of(QuestionRow).c
+PROGRESS_CHANNEL: Final = "assessment_progress"
+"""The channel on which triggers of the tables notify the id of an assessment whose progress has changed."""
 
 # The jobs of the first result have revision 1. Jobs of later revisions do not count: the result is published already.
 _PROGRESS: Final = text("""

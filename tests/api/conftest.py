@@ -20,6 +20,7 @@ from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
 from api.security.tokens import Principal, UserRole
+from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
 from domain.assessments.results import Publication
 from domain.webhooks.deliveries import check_url
@@ -219,7 +220,9 @@ def catalog(engine: AsyncEngine) -> CatalogServices:
 
 
 def pages(engine: AsyncEngine) -> PageServices:
-    return PageServices(sessions=WebSessionQueries(engine), student=StudentPageQueries(engine))
+    return PageServices(
+        sessions=WebSessionQueries(engine), student=StudentPageQueries(engine), streams=ProgressStreams(ping_s=0.2)
+    )
 
 
 async def no_issuer(url: str) -> Keys:

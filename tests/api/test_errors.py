@@ -19,7 +19,7 @@ from persistence.database import create_engine
 from persistence.queries.assessments import Queries
 from persistence.queries.work import WorkQueries
 from persistence.request_database import RequestDatabase
-from tests.api.conftest import SECRET, Api, Person, catalog, no_issuer, people, privacy, webhooks
+from tests.api.conftest import SECRET, Api, Person, catalog, no_issuer, pages, people, privacy, webhooks
 from tests.support.databases import settings_of
 from tests.support.fakes import RecordingDeliveries, RecordingErasures, RecordingRuns
 
@@ -167,6 +167,7 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         catalog=catalog(engine),
         privacy=privacy(engine, RecordingErasures()),
         work=WorkQueries(engine),
+        pages=pages(engine),
         fetch=no_issuer,
         readiness=Readiness(None, httpx.AsyncClient(), None),
     )

@@ -2,13 +2,15 @@
 
 import html
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from playwright.sync_api import Browser as Chrome
+from playwright.sync_api import Page
 
 from api.security.passwords import hash_password
 from tests.api.conftest import (  # noqa: F401  # fixtures
@@ -22,6 +24,11 @@ from tests.api.conftest import (  # noqa: F401  # fixtures
     api_engine,
     app,
 )
+from tests.pages.chromium import chromium
+from tests.support import model_server
+from tests.support.databases import Databases
+from tests.support.deployment import Deployment, seeded_database
+from tests.support.model_server import ModelServer
 
 ORIGIN = "https://pages.test"
 PASSWORD = "correct horse battery staple"
@@ -58,7 +65,7 @@ def password_hash() -> str:
 
 
 @pytest.fixture
-async def new_browser(app: FastAPI, api: Api) -> AsyncIterator[Callable[[], Browser]]:  # noqa: F811
+async def new_browser(app: FastAPI) -> AsyncIterator[Callable[[], Browser]]:  # noqa: F811
     """Open browsers that share nothing."""
     clients: list[httpx.AsyncClient] = []
 
@@ -86,3 +93,41 @@ async def signed_in(browser: Browser, student: Person) -> Browser:
     answer = await browser.sign_in(student)
     assert answer.status_code == 303, answer.text
     return browser
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[ModelServer]:
+    with ModelServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def site(
+    databases: Databases, worker_name: str, model: ModelServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """The API and a worker as processes, with the demo's accounts and content."""
+    directory = tmp_path_factory.mktemp("site")
+    with seeded_database(databases, f"{worker_name}_site", directory) as url:
+        environment = {"OPENAI_API_KEY": model_server.KEY, "OPENAI_BASE_URL": model.base_url}
+        with Deployment(directory, url, environment) as deployment:
+            yield deployment
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Chrome]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(chrome: Chrome, site: Deployment) -> Iterator[Page]:
+    """A page of a new browser without cookies. The test fails if a script fails or the page's policy is violated."""
+    context = chrome.new_context(base_url=site.api_url, locale="en-GB", timezone_id="Europe/Berlin")
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    context.close()
+    assert problems == []

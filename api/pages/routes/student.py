@@ -97,9 +97,7 @@ async def student_role_page(request: Request, role_id: Id, services: ServicesDep
 
 
 @student.post("/learn/roles/{role_id}")
-async def start_form(
-    role_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
-) -> Response:
+async def start_form(role_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep) -> Response:
     """Start an assessment, or continue the open one of this role."""
     new = NewAssessment(
         organization_id=scope.organization_id,

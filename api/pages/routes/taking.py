@@ -10,6 +10,7 @@ from fastapi import Header, Path, Request, Response
 from starlette.responses import JSONResponse
 
 from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
+from api.event_stream import progress_stream
 from api.pages.answer_fields import field_value, raw_answer, shown_answer
 from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
@@ -185,6 +186,14 @@ async def progress_page(request: Request, assessment_id: Id, services: ServicesD
     if progress.released and "hx-request" in request.headers:
         response.headers["HX-Redirect"] = f"/assessments/{assessment_id}/result"
     return response
+
+
+@taking.get("/events")
+async def progress_events(
+    assessment_id: Id, services: ServicesDep, scope: ScopeDep, last_event_id: Annotated[str | None, Header()] = None
+) -> Response:
+    """The events of the REST route, for the session of a browser."""
+    return await progress_stream(assessment_id, scope, services, last_event_id)
 
 
 async def _taken(assessment_id: UUID, services: Services, scope: AccessScope) -> Taken:

@@ -14,14 +14,11 @@ function follow() {
   const stages = document.querySelector("#stages");
   if (!stages || stages.dataset.final === "true") return;
   source = new EventSource(stages.dataset.progress);
-  source.onmessage = () => {
+  source.onmessage = (message) => {
     mute = 0;
+    if (JSON.parse(message.data).final) source.close();
     refresh();
   };
-  source.addEventListener("end", () => {
-    source.close();
-    refresh();
-  });
   source.onerror = () => {
     mute += 1;
     if (mute >= MUTE_LIMIT || source.readyState === EventSource.CLOSED) {
