@@ -9,7 +9,7 @@ from tests.pages.journeys import ESSAY, answer_all, hand_in, sign_in, start
 from tests.support.deployment import CLASSMATES, Deployment
 
 
-def test_pages_of_a_student(site: Deployment, page: Page) -> None:  # noqa: PLR0915  # one student's way
+def test_pages_of_a_student(site: Deployment, page: Page) -> None:  # one student's way
     found = []
 
     def look(name: str) -> None:
