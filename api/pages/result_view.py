@@ -9,6 +9,7 @@ from uuid import UUID
 from api.dependencies import Services
 from api.pages.answer_fields import shown_answer
 from api.pages.texts import gettext, mark
+from api.schemas.results import ItemScore
 from api.security.authorization import may_use
 from api.security.tokens import Principal
 from domain.assessments.answers import answer_json
@@ -20,6 +21,7 @@ from persistence.queries.views import AccessScope, FeedbackView
 MAX_FEEDBACK: Final = 100
 _LINKED: Final = ("https://", "http://")
 
+_EVERY_FIELD: Final = dict.fromkeys(ItemScore.model_fields)
 _SEARCH_LIMITED: Final = mark("The search for courses was limited. It will be repeated, and may find more.")
 _FOR_PERSON: Final = mark("A reviewer will grade a written answer that the language model could not grade.")
 _REGRADED: Final = mark("A simpler method has graded your written answers for now. They will be graded again.")
@@ -92,7 +94,9 @@ async def result_view(
 
 
 def document_of(text: str) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = json.loads(text)
+    """Parse a published document. Each score gets the fields that only scores of the other kind have, as None."""
+    document: dict[str, Any] = json.loads(text)
+    document["scores"] = [_EVERY_FIELD | score for score in document["scores"]]
     return document
 
 
@@ -152,13 +156,13 @@ def _graded(number: int, score: Mapping[str, Any], item: Item | None) -> GradedQ
         number=number,
         prompt=item.question.prompt if item else "",
         answer=shown_answer(answer),
-        is_essay="rule" not in score,
+        is_essay=score["rule"] is None,
         score=score,
         criteria=tuple(
             (each, known[each["criterion"]].name, known[each["criterion"]].levels[-1].name)
             if each["criterion"] in known
             else (each, each["criterion"], "")
-            for each in score.get("criteria") or ()
+            for each in score["criteria"] or ()
         ),
     )
 
@@ -166,7 +170,7 @@ def _graded(number: int, score: Mapping[str, Any], item: Item | None) -> GradedQ
 def _provisional(document: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the reasons why the result may still change."""
     reasons = [gettext(_text_of(DegradedReason(each))) for each in document["degraded_reasons"]]
-    waiting = sum(bool(score.get("needs_review")) and not score.get("reviewed") for score in document["scores"])
+    waiting = sum(bool(score["needs_review"]) and not score["reviewed"] for score in document["scores"])
     if waiting:
         reasons.append(gettext("%(count)d of your written answers will be checked by a reviewer.") % {"count": waiting})
     return tuple(dict.fromkeys(reasons))

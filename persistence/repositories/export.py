@@ -25,6 +25,7 @@ from persistence.tables import (
     EssayReviewRow,
     EssayScoreRow,
     FeedbackRow,
+    FlaggedQuestionRow,
     IdempotencyKeyRow,
     LearnerCredentialRow,
     MetricSnapshotRow,
@@ -41,6 +42,7 @@ from persistence.tables import (
     WebhookAttemptRow,
     WebhookDeliveryRow,
     WebhookEventRow,
+    WebSessionRow,
 )
 from persistence.tables.base import table_of
 from persistence.unit_of_work import sessions
@@ -62,12 +64,16 @@ class PersonalData:
 PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     UserRow: PersonalData("id = :user_id", frozenset({"password_hash"})),
     RefreshTokenRow: PersonalData(_OWN, frozenset({"token_hash"})),
+    WebSessionRow: PersonalData(_OWN, frozenset({"token_hash"})),
     LearnerCredentialRow: PersonalData(_OWN),
     IdempotencyKeyRow: PersonalData(_OWN, frozenset({"request_hash", "hash_key_id"})),
     DeniedRequestsRow: PersonalData(_OWN),
     AssessmentRow: PersonalData(_OWN),
     QuestionSnapshotRow: PersonalData(_ASSESSED, frozenset({"rubric"})),  # it contains the correct answers
     ResponseRow: PersonalData(_ASSESSED),
+    FlaggedQuestionRow: PersonalData(
+        f"question_snapshot_id IN (SELECT id FROM assessment_question_snapshots WHERE {_ASSESSED})"  # noqa: S608  # of this file
+    ),
     AsyncJobRow: PersonalData(_ASSESSED),
     ModelAnswerRow: PersonalData(_ASSESSED),
     RuleScoreRow: PersonalData(_ASSESSED),

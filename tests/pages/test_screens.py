@@ -2,67 +2,106 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page
 
+from domain.ids import derived_id
 from tests.pages.chromium import screens
-from tests.pages.journeys import ESSAY, answer_all, hand_in, sign_in, start
+from tests.pages.journeys import sign_in
 from tests.support.deployment import CLASSMATES, Deployment
+from tests.support.student_client import ROLES, Attempt, response_to
+
+NEWCOMER, BUSY, FINISHED = CLASSMATES
+WAIT_MS = 120_000
 
 
-def test_pages_of_a_student(site: Deployment, page: Page) -> None:  # one student's way
-    found = []
+@pytest.fixture(scope="module")
+def open_attempt(site: Deployment) -> Attempt:
+    """An assessment of BUSY with some answers."""
+    attempt = Attempt.start(site.log_in(BUSY))
+    attempt.send([response_to(each) for each in attempt.questions[:6]]).raise_for_status()
+    return attempt
 
-    def look(name: str) -> None:
-        found.extend(screens(page, name))
 
+@pytest.fixture(scope="module")
+def finished(site: Deployment) -> Attempt:
+    """A graded assessment of FINISHED."""
+    attempt = Attempt.start(site.log_in(FINISHED))
+    attempt.submit().raise_for_status()
+    attempt.result()
+    return attempt
+
+
+def place(attempt: Attempt, kind: str) -> int:
+    """Return the number of the first question of this kind."""
+    kinds = [question["answer_format"]["kind"] for question in attempt.questions]
+    return kinds.index(kind) + 1
+
+
+def test_pages_without_an_account(page: Page) -> None:
     page.goto("/sign-in")
-    look("sign-in")
+    found = screens(page, "sign-in")
     page.get_by_role("button", name="Sign in").click()
-    look("sign-in-refused")
-    sign_in(page, CLASSMATES[0])
-    look("student-home-empty")
-    page.goto("/account/password")
-    look("password")
-    page.goto("/nothing-here")
-    look("error-404")
-    page.goto("/learn")
-    page.get_by_role("link", name=re.compile("Read more and start.*Data analyst", re.IGNORECASE)).click()
-    look("student-role")
-    start(page)
-    kinds: set[str] = set()
-    while True:
-        kind = page.locator("form.question").evaluate(
-            "form => form.querySelector('textarea') ? 'text' : form.querySelector('[type=checkbox]') ? 'multiple'"
-            " : form.querySelector('[type=radio]') ? 'single' : 'number'"
-        )
-        if kind not in kinds:
-            kinds.add(kind)
-            look(f"student-question-{kind}")
+    found += screens(page, "sign-in-refused")
+
+    assert found == []
+
+
+def test_pages_of_a_newcomer(page: Page) -> None:
+    sign_in(page, NEWCOMER)
+    found = []
+    for name, path in {
+        "student-home-empty": "/learn",
+        "student-role": f"/learn/roles/{derived_id('role', ROLES[0])}",
+        "password": "/account/password",
+        "error-404": "/nothing-here",
+    }.items():
+        page.goto(path)
+        found += screens(page, name)
+
+    assert found == []
+
+
+def test_pages_of_an_open_assessment(page: Page, open_attempt: Attempt) -> None:
+    sign_in(page, BUSY)
+    base = f"/learn/assessments/{open_attempt.id}"
+    found = []
+    for kind in ("single", "multiple", "number", "scale", "text"):
+        page.goto(f"{base}/questions/{place(open_attempt, kind)}")
         if kind == "text":
-            page.get_by_role("textbox").fill(ESSAY)
-            expect(page.locator("[data-kind=saved]")).to_be_visible()
             page.get_by_text("How your answer is graded").click()
-            look("student-question-text-saved")
-            break
-        page.get_by_role("button", name="Save and continue").click()
+        found += screens(page, f"student-question-{kind}")
     page.get_by_role("button", name="Flag for later").click()
+    for name, path in {"overview": base, "hand-in": f"{base}/hand-in", "home-open": "/learn"}.items():
+        page.goto(path)
+        found += screens(page, f"student-{name}")
+
+    assert found == []
+
+
+def test_pages_of_a_finished_assessment(page: Page, finished: Attempt) -> None:
+    sign_in(page, FINISHED)
     page.goto("/learn")
-    look("student-home-open")
-    page.get_by_role("link", name=re.compile("Continue")).click()
-    look("student-overview")
-    page.get_by_role("link", name="Hand in", exact=True).click()
-    look("student-hand-in")
-    answer_all(page)
-    site.worker.stop()
-    hand_in(page)
-    look("student-progress")
-    site.start_worker()
-    page.wait_for_url(re.compile("/result"), timeout=120_000)
-    look("student-result")
-    for each in page.locator("details").all():
+    found = screens(page, "student-home-finished")
+    page.goto(f"/assessments/{finished.id}/result")
+    found += screens(page, "student-result")
+    for each in page.locator("main details").all():
         each.evaluate("each => each.setAttribute('open', '')")
-    page.locator(".account-menu").evaluate("each => each.removeAttribute('open')")
-    look("student-result-opened")
-    page.goto("/learn")
-    look("student-home-finished")
+    found += screens(page, "student-result-opened")
+
+    assert found == []
+
+
+def test_the_progress_page_becomes_the_result(site: Deployment, page: Page) -> None:
+    site.worker.stop()
+    try:
+        attempt = Attempt.start(site.log_in(NEWCOMER), ROLES[1])
+        attempt.submit().raise_for_status()
+        sign_in(page, NEWCOMER)
+        page.goto(f"/learn/assessments/{attempt.id}/progress")
+        found = screens(page, "student-progress")
+    finally:
+        site.start_worker()
+    page.wait_for_url(re.compile("/result"), timeout=WAIT_MS)
+
     assert found == []

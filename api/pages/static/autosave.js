@@ -90,6 +90,7 @@ function watch(form) {
       show("problem", texts.textInvalid);
     } else if (response.status === 401 || response.status === 403) {
       show("problem", texts.textSignedOut);
+      await renewToken();
       again();
     } else if (response.status === 409 || response.status === 410) {
       show("problem", texts.textClosed);
@@ -97,6 +98,16 @@ function watch(form) {
       show("waiting", texts.textBusy);
       again(Number(response.headers.get("Retry-After")) * 1000);
     }
+  }
+
+  // After a new sign-in in another tab, this page's token is out of date.
+  async function renewToken() {
+    const page = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+    const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
+    const token = fresh.querySelector("meta[name=csrf-token]")?.content;
+    if (!token) return;
+    document.querySelector("meta[name=csrf-token]").content = token;
+    form.elements.csrf.value = token;
   }
 
   function again(wait = 0) {
