@@ -17,7 +17,7 @@ from tests.pages.conftest import Browser
 PUBLIC = {"sign_in_page", "sign_in_form", "sign_out_form"}
 
 
-def pages_of(app: FastAPI) -> set[str]:
+def pages_of(app: FastAPI) -> set[str | None]:
     return {route.name for route in iter_route_contexts(app.routes) if isinstance(route.original_route, PageRoute)}
 
 
