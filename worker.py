@@ -3,13 +3,14 @@
 import argparse
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -26,11 +27,12 @@ from persistence.repositories.retention import RetentionSettings
 from persistence.unit_of_work import SqlDatabase
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
 from workflows.engine.catalog_runs import TemporalCatalogRuns
-from workflows.engine.client import connect
+from workflows.engine.client import connect_when_available
 from workflows.engine.models import ModelLoader, load_language_model, load_models
 from workflows.engine.namespace import provision, watch
 from workflows.engine.process_exit import run_and_leave
 from workflows.engine.vector_stores import VectorStores
+from workflows.engine.watchdog import watch_event_loop
 from workflows.engine.worker_settings import EssaySettings, WorkerSettings
 from workflows.engine.workers import assessments_worker, embeddings_worker, llm_worker, webhooks_worker
 from workflows.policies import Queue
@@ -39,6 +41,8 @@ from workflows.telemetry.tracing import span, start_tracing, stop_tracing, traci
 from workflows.telemetry.worker_metrics import metrics_runtime
 
 log = structlog.get_logger("worker")
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +110,16 @@ _BUILDERS: Final[Mapping[Queue, Callable[[_Process], Awaitable[Worker]]]] = {
 async def serve(queues: Collection[Queue], settings: WorkerSettings, load: ModelLoader) -> None:
     """Run the queues' workers until SIGTERM or SIGINT, then let running activities finish."""
     essays = EssaySettings()
-    client = await connect(runtime=metrics_runtime(settings.metrics_address, BUCKETS))
+    stop = _stop_signal()
+    watch_event_loop()
+    client = await _unless(stop, connect_when_available(metrics_runtime(settings.metrics_address, BUCKETS)))
+    if client is None:
+        return
     engine = create_engine(DatabaseSettings(application_name="microcred-worker"))
     if tracing_is_on():
         from persistence.statement_spans import trace_statements  # noqa: PLC0415  # imports OpenTelemetry
 
         trace_statements(engine)
-    stop = _stop_signal()
     try:
         async with AsyncExitStack() as resources:
             analysis = ProcessAnalysis()
@@ -141,6 +148,17 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
         await engine.dispose()
 
 
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, Result]) -> Result | None:
+    """Return the result of `work`, or cancel it and return None once `stop` is set."""
+    task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    return None
+
+
 def _stop_signal() -> asyncio.Event:
     """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
@@ -159,7 +177,7 @@ def main() -> int:
     configure_logging("worker")
     start_tracing("worker")
     try:
-        asyncio.run(serve(queues, WorkerSettings(), load_models))
+        uvloop.run(serve(queues, WorkerSettings(), load_models))
     finally:
         stop_tracing()
     return 0

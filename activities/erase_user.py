@@ -18,7 +18,7 @@ class EraseUser:
 
     @activity.defn
     async def stop_runs(self, erasure: Erasure) -> int:
-        """Terminate every workflow about the user; return the number of assessments.
+        """End every workflow about the user and delete them with their histories; return the number of assessments.
 
         An activity may still be running then. Postgres rejects what it writes.
         """
@@ -32,6 +32,7 @@ class EraseUser:
             if not page:
                 return stopped
             await self._runs.stop(page, deliveries)
+            await self._runs.delete(page)
             stopped += len(page)
             after = page[-1]
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -16,7 +17,7 @@ import structlog
 from temporalio import activity
 
 from activities.essays import MOST_LOST, essay_of
-from activities.steps import RunInput, attempt
+from activities.steps import RunInput, attempt, through_outages
 from activities.text_analysis import IN_PROCESS
 from domain.assessments.ports import JobKey
 from domain.assessments.steps import Step
@@ -138,6 +139,9 @@ class ScoreEssay:
         Raises:
             GraderFailed: the essay cannot be graded, and an earlier revision already has a score for it.
         """
+        return await through_outages(partial(self._score_essay, wanted))
+
+    async def _score_essay(self, wanted: EssayInput) -> EssayProgress:
         job = wanted.run.job(Step.SCORE_ESSAY, wanted.essay)
         async with self._database.statement() as uow:
             begun = await uow.jobs.begin(job, EssayScore)

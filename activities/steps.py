@@ -33,6 +33,9 @@ LONGEST_PAUSE_S: Final = 30.0
 RECORD_WITHIN_S: Final = 5.0
 RECORD_EVERY_S: Final = 0.5
 """How long, and at which interval, recording a failure is retried while the database is unavailable."""
+OUTAGE_WITHIN_S: Final = 20.0
+OUTAGE_EVERY_S: Final = 1.0
+"""How long, and at which interval, `through_outages` repeats its work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,26 @@ async def run_step(
         async with database.statement() as uow:
             await uow.jobs.succeed(key, made)
     return made
+
+
+async def through_outages(work: Callable[[], Awaitable[Output]]) -> Output:
+    """Run `work` again while the database is unavailable, for 20 s after its first such error.
+
+    `work` must be idempotent. A short outage thereby uses none of the activity's attempts, which are for the errors of
+    a provider.
+
+    Raises:
+        StorageUnavailable: the database is still unavailable.
+    """
+    ends: float | None = None
+    while True:
+        try:
+            return await work()
+        except StorageUnavailable:
+            ends = ends or time.monotonic() + OUTAGE_WITHIN_S
+            if time.monotonic() >= ends:
+                raise
+            await asyncio.sleep(OUTAGE_EVERY_S)
 
 
 def attempt_lost(lost: int) -> AttemptLost:

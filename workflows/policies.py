@@ -72,8 +72,8 @@ FALLBACKS: Final = {
 """The failures of `score_essay` after which the local grader runs, and the reason that the result then shows. Every
 other failure that a retry could have corrected counts as ESSAY_GRADER_LOCAL after the last attempt."""
 
-STORAGE_PAUSE: Final = timedelta(seconds=30)
-"""Pause between rounds of `FIVE_ATTEMPTS` while Postgres is unavailable."""
+STORAGE_PAUSE: Final = timedelta(seconds=3)
+"""Pause between rounds of `FIVE_ATTEMPTS` while Postgres is unavailable. An attempt waits 20 s for Postgres itself."""
 
 MODEL_DEADLINE: Final = timedelta(seconds=60)
 """Maximum timeout of a call to the language model. The activity's timeout is longer, so that it can store the reply."""

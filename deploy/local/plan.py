@@ -145,6 +145,7 @@ def plan(settings: StackSettings, local: Path) -> Plan:
         "MICROCRED_ENV": "development",
         "WORKER_RECONCILE_EVERY_S": "30",
         "WORKER_GRACE_S": "10",  # a running step must not delay the stop of the stack
+        "WORKER_LLM_GRACE_S": "10",
         "ERASURE_LIST": str(local / "erasures"),
         **LIMITS,
         "WEBHOOK_ALLOW_LOOPBACK": "true",  # receivers on this machine, such as the demo's

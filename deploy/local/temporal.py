@@ -33,9 +33,10 @@ DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
     # on one host a build counts as drained seconds after its last run; the default of minutes is for several hosts
     "matching.wv.VersionDrainageStatusRefreshInterval": '"2s"',
     "matching.wv.VersionDrainageStatusVisibilityGracePeriod": '"2s"',
-    # fairness works within a partition, and one of the usual four may be polled late. Tasks that an earlier server
-    # wrote to the other three are still read
+    # fairness and the rate limit of a queue work within a partition: with the usual four, a queue gets a quarter of its
+    # limit, because all tasks are in one of them
     "matching.numTaskqueueWritePartitions": "1",
+    "matching.numTaskqueueReadPartitions": "1",
 }
 SQLITE_PRAGMAS: Final = ("journal_mode=wal", "synchronous=normal")
 """Runs survive a restart at no measurable cost. With SQLite's defaults the throughput is half."""

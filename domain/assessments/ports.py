@@ -64,6 +64,14 @@ class LiveRuns(Protocol):
         """
         ...
 
+    async def delete(self, assessment_ids: Sequence[UUID]) -> int:
+        """Delete the runs of these assessments with their histories, also earlier runs; return their number.
+
+        Raises:
+            ExternalServiceError: the engine did not accept a call in time.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobKey:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities import steps
 from activities.essays import MOST_LOST
 from activities.score_essay import EssayInput, EssayOutcome, GradingOptions, ScoreEssay
 from domain.assessments.lifecycle import Assessment
@@ -219,6 +220,28 @@ async def test_a_reply_is_stored_after_a_short_database_outage(database: Databas
     assert (await ScoreEssay(Hesitant(database), model, ONE_SAMPLE).score_essay(wanted)).outcome is EssayOutcome.SCORED
 
     assert len(model.asked) == 1
+
+
+async def test_a_short_database_outage_uses_no_attempt(
+    database: Database, wanted: EssayInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = FakeGradingModel()
+    monkeypatch.setattr(steps, "OUTAGE_EVERY_S", 0.01)
+
+    graded = await ScoreEssay(FailingDatabase(database, failures=[True] * 3), model, ONE_SAMPLE).score_essay(wanted)
+
+    assert graded.outcome is EssayOutcome.SCORED
+    assert len(model.asked) == 1
+
+
+async def test_a_long_database_outage_ends_the_attempt(
+    database: Database, wanted: EssayInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "OUTAGE_WITHIN_S", 0.05)
+    monkeypatch.setattr(steps, "OUTAGE_EVERY_S", 0.01)
+
+    with pytest.raises(StorageUnavailable):
+        await ScoreEssay(FailingDatabase(database, away=True), FakeGradingModel(), ONE_SAMPLE).score_essay(wanted)
 
 
 async def test_without_a_model_every_essay_is_refused(database: Database, wanted: EssayInput) -> None:

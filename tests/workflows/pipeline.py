@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from temporalio.api.history.v1 import History
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.score_essay import GradingOptions, ScoreEssay
 from domain.assessments.lifecycle import Assessment
@@ -67,7 +68,7 @@ class Pipeline:
     @asynccontextmanager
     async def workers(self, database: Database | None = None, *, grace_s: int = 5) -> AsyncIterator[None]:
         database = database or self.database
-        settings = WorkerSettings(grace_s=grace_s)
+        settings = WorkerSettings(grace_s=grace_s, llm_grace_s=grace_s)
         models = Models(embedder=FakeEmbedder(), index=self.index, grader=self.grader, nearest=FakeNearestLearners())
         queues = (Queue.ASSESSMENTS + self.suffix, Queue.EMBEDDINGS + self.suffix, Queue.LLM + self.suffix)
         by_model = self.model is not None
@@ -158,9 +159,14 @@ class Pipeline:
         ]
 
     async def recorded(self, id_: str, run_id: str | None) -> bytes:
-        """The stored bytes of a run. Its JSON would hide payloads in base64."""
+        """The stored bytes of a run; none if an erasure deleted it. Its JSON would hide payloads in base64."""
         handle = self.client.get_workflow_handle(id_, run_id=run_id)
-        return await history_bytes(handle) + (await handle.describe()).raw_description.SerializeToString()
+        try:
+            return await history_bytes(handle) + (await handle.describe()).raw_description.SerializeToString()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return b""
 
     async def row(self, assessment: Assessment) -> Assessment:
         async with self.sessions() as session:

@@ -9,7 +9,7 @@ import pytest
 from temporalio import workflow
 from temporalio.api.enums.v1 import RateLimitSource, TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, ListTaskQueuePartitionsRequest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -66,3 +66,13 @@ async def test_the_server_limits_the_rate_although_slots_are_free(temporal_clien
         await run.cancel()
         with pytest.raises(WorkflowFailureError):  # close the run before the worker stops, or the worker would evict it
             await run.result()
+
+
+async def test_a_queue_has_one_partition_because_each_gets_an_equal_part_of_the_rate(temporal_client: Client) -> None:
+    request = ListTaskQueuePartitionsRequest(
+        namespace=temporal_client.namespace, task_queue=TaskQueue(name=f"llm-{uuid4()}")
+    )
+
+    found = await temporal_client.workflow_service.list_task_queue_partitions(request)
+
+    assert len(found.activity_task_queue_partitions) == 1

@@ -1,14 +1,17 @@
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import NoReturn, cast
 from uuid import uuid4
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from structlog.testing import capture_logs
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from tests.workflows.waiting import eventually
 from workflows.engine.search_attributes import TYPES, register
@@ -67,3 +70,32 @@ async def test_workers_that_start_together_may_all_register(newcomer: Client) ->
         return (await attributes(newcomer)).items() >= TYPES.items()
 
     await eventually(registered, expected=True)
+
+
+@dataclass(frozen=True)
+class RefusingOperator:
+    """An operator service that refuses every call, as on a server whose attributes an administrator creates."""
+
+    status: RPCStatusCode
+
+    async def list_search_attributes(self, _: ListSearchAttributesRequest) -> NoReturn:
+        raise RPCError("refused", self.status, b"")
+
+
+@dataclass(frozen=True)
+class RefusingClient:
+    operator_service: RefusingOperator
+    namespace: str = "default"
+
+
+@pytest.mark.parametrize("status", [RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED])
+async def test_a_server_that_does_not_let_workers_register_is_accepted(status: RPCStatusCode) -> None:
+    with capture_logs() as logs:
+        await register(cast(Client, RefusingClient(RefusingOperator(status))))
+
+    assert [(line["event"], line["status"]) for line in logs] == [("search_attributes_not_registered", status.name)]
+
+
+async def test_an_unavailable_server_is_an_error_of_registering() -> None:
+    with pytest.raises(RPCError):
+        await register(cast(Client, RefusingClient(RefusingOperator(RPCStatusCode.UNAVAILABLE))))

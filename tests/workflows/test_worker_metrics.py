@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.adapters.telemetry.instrumented import (
@@ -39,6 +40,7 @@ from persistence.queries.work import StepView, WorkView
 from tests.support.fakes import FakeEmbedder, FakeGradingModel, RecordingLedger, ScriptedSender
 from tests.workflows.measured_run import MeasuredRun
 from tests.workflows.sandbox import STRICT
+from tests.workflows.waiting import eventually
 from workflows.engine.backlogs import Backlog
 from workflows.telemetry.tracing import span
 from workflows.telemetry.worker_metrics import metrics_runtime
@@ -116,10 +118,22 @@ async def samples(temporal_client: Client) -> Samples:
         workflow_runner=STRICT,
     ):
         await client.execute_workflow(MeasuredRun.run, id=queue, task_queue=queue)
-        async with httpx.AsyncClient(trust_env=False) as http:
-            text = (await http.get(f"http://{address}/metrics")).text
+        with pytest.raises(RPCError):
+            await client.get_workflow_handle("no such run").describe()
+        broken = await client.start_workflow("NotRegistered", id=f"{queue}-broken", task_queue=queue)
+
+        async def text() -> str:
+            async with httpx.AsyncClient(trust_env=False) as http:
+                return (await http.get(f"http://{address}/metrics")).text
+
+        async def has_failed_task() -> bool:
+            return "temporal_workflow_task_execution_failed_total" in await text()
+
+        await eventually(has_failed_task, expected=True)
+        await broken.terminate()
+        found = await text()
     samples: Samples = {}
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families(found):
         for each in family.samples:
             samples.setdefault(each.name, []).append((dict(each.labels), each.value))
     return samples

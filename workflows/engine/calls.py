@@ -6,7 +6,7 @@ from typing import Final
 
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
 
 from domain.errors import ExternalServiceError
@@ -43,14 +43,21 @@ class EngineCalls:
         Raises:
             ValueError: more than LIVE_PAGE ids are given.
         """
+        return frozenset(run.id for run in await self.found(workflow_ids, "ExecutionStatus = 'Running' AND "))
+
+    async def found(self, workflow_ids: Collection[str], condition: str = "") -> list[WorkflowExecution]:
+        """Return all runs with these ids that the server's visibility index has, open or closed.
+
+        Raises:
+            ValueError: more than LIVE_PAGE ids are given.
+        """
         if len(workflow_ids) > LIVE_PAGE:
             raise ValueError(f"at most {LIVE_PAGE} ids a call")
         ids = ", ".join(f"'{each}'" for each in workflow_ids)
-        found = set[str]()
+        found: list[WorkflowExecution] = []
 
-        async def list_running() -> None:
-            query = f"ExecutionStatus = 'Running' AND WorkflowId IN ({ids})"
-            found.update([run.id async for run in self._client.list_workflows(query)])
+        async def list_runs() -> None:
+            found.extend([run async for run in self._client.list_workflows(f"{condition}WorkflowId IN ({ids})")])
 
-        await self.make(list_running, deadline_s=10 * self._deadline_s)
-        return frozenset(found)
+        await self.make(list_runs, deadline_s=10 * self._deadline_s)
+        return found

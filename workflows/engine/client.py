@@ -1,5 +1,9 @@
 """Connect to Temporal. Every process uses this function, so all have the same settings and data converter."""
 
+import asyncio
+from typing import Final
+
+import structlog
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
@@ -8,6 +12,26 @@ from temporalio.service import RetryConfig
 
 from workflows.telemetry.correlation import CorrelationInterceptor
 from workflows.telemetry.tracing import plugins
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 30.0
+
+
+async def connect_when_available(runtime: Runtime | None = None) -> Client:
+    """Connect to Temporal, and try again while the server cannot be reached.
+
+    Each failed attempt writes a log line. The pause after it starts at 1 s and doubles up to 30 s.
+    """
+    pause = FIRST_PAUSE_S
+    while True:
+        try:
+            return await connect(runtime=runtime)
+        except RuntimeError:
+            log.warning("engine_unavailable", next_attempt_in_s=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
 async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Client:

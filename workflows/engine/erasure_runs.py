@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import (
     Priority,
     SearchAttributePair,
@@ -25,6 +27,7 @@ from workflows.policies import Queue
 from workflows.user_erasure import UserErasureWorkflow
 
 AT_ONCE: Final = 8
+_NAMES: Final = (assessment_runs.workflow_id, assessment_runs.revision_workflow_id)
 TERMINATED_AFTER_S: Final = 30.0
 """Timeout of a cancellation. A run that is still open then, such as a stuck one, is terminated."""
 
@@ -57,6 +60,24 @@ class TemporalErasureRuns:
         await self._stop_all(map(assessment_runs.workflow_id, assessment_ids))
         await self._stop_all(map(assessment_runs.revision_workflow_id, assessment_ids))
         await self._stop_all(map(webhook_delivery.workflow_id, deliveries))
+
+    async def delete(self, assessment_ids: Sequence[UUID]) -> int:
+        """Delete what the visibility index has, which is every run since a moment after its start."""
+        ids = [name(each) for each in assessment_ids for name in _NAMES]
+        runs = await self._calls.found(ids)
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(run: WorkflowExecution) -> None:
+            async with turns:
+                await self._found(lambda: self._delete(run))
+
+        await asyncio.gather(*map(in_turn, runs))
+        return len(runs)
+
+    async def _delete(self, run: WorkflowExecution) -> None:
+        which = WorkflowExecutionId(workflow_id=run.id, run_id=run.run_id)
+        request = DeleteWorkflowExecutionRequest(namespace=self._client.namespace, workflow_execution=which)
+        await self._client.workflow_service.delete_workflow_execution(request, timeout=self._deadline)
 
     async def _stop_all(self, ids: Iterable[str]) -> None:
         turns = asyncio.Semaphore(AT_ONCE)

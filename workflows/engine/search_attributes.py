@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
@@ -30,8 +31,26 @@ TYPES: Final = {
 }
 
 
+log = structlog.get_logger(__name__)
+
+_NOT_OURS: Final = frozenset({RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED})
+"""What a server answers whose search attributes an administrator creates, such as Temporal Cloud."""
+
+
 async def register(client: Client) -> None:
-    """Add the attributes that the namespace lacks. Several workers may do this concurrently."""
+    """Add the attributes that the namespace lacks. Several workers may do this concurrently.
+
+    A server without the operator service, or one that denies it, must have the attributes already.
+    """
+    try:
+        await _register(client)
+    except RPCError as error:
+        if error.status not in _NOT_OURS:
+            raise
+        log.warning("search_attributes_not_registered", status=error.status.name)
+
+
+async def _register(client: Client) -> None:
     operator = client.operator_service
     known = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
     missing = {name: kind for name, kind in TYPES.items() if name not in known.custom_attributes}

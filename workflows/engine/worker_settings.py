@@ -18,7 +18,9 @@ class WorkerSettings(BaseSettings):
     Concurrency: `…_slots` are concurrent activities of a queue, of which `webhooks_slots_per_endpoint` may serve one
     endpoint. `workflow_slots` (concurrent workflow tasks) and `cached_workflows` (runs in memory) apply to each of the
     two queues with workflows. `pollers` is the maximum of open poll requests of a queue. `llm_rps` is the number of
-    activities per second that the server dispatches on `llm` to all workers together; None means no limit.
+    activities per second that the server dispatches on `llm` to all workers together; None means no limit. Running
+    activities have `grace_s` to finish after SIGTERM; on `llm` they have `llm_grace_s`, because a call that is cut off
+    is paid for again.
 
     `reconcile_every_s` is the interval of reconciliation. `knn_scope="all"` includes learners of other organizations
     among the neighbours. Prometheus scrapes `metrics_address`, such as 0.0.0.0:9464; None disables metrics. A worker
@@ -40,6 +42,7 @@ class WorkerSettings(BaseSettings):
     webhooks_slots: int = 100
     webhooks_slots_per_endpoint: int = 10
     grace_s: int = 20
+    llm_grace_s: int = 75
     metrics_address: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[\d.]+):\d+$")
     build_id: str | None = None
     deployment_name: str = "microcred"

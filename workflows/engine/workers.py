@@ -5,7 +5,14 @@ from datetime import timedelta
 from typing import Final, TypedDict
 
 from temporalio.client import Client
-from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+from temporalio.worker import (
+    Interceptor,
+    PollerBehaviorAutoscaling,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkflowRunner,
+)
 
 from activities.adapters.telemetry.metrics import MetricsInterceptor
 from activities.begin_revision import BeginRevision
@@ -79,6 +86,7 @@ class _Options(TypedDict):
     workflow_task_poller_behavior: PollerBehaviorAutoscaling
     activity_task_poller_behavior: PollerBehaviorAutoscaling
     graceful_shutdown_timeout: timedelta
+    workflow_runner: WorkflowRunner
     deployment_config: WorkerDeploymentConfig | None
 
 
@@ -134,7 +142,7 @@ def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, que
         activities=[essays.score_essay],
         identity=worker_identity(essays.model_name or LOCAL_GRADER),
         max_task_queue_activities_per_second=settings.llm_rps,
-        **_options(settings, settings.llm_slots),
+        **_options(settings, settings.llm_slots, settings.llm_grace_s),
     )
 
 
@@ -191,7 +199,7 @@ def _catalog_activities(catalog: CatalogEmbedding) -> Sequence[Callable[..., Awa
     )
 
 
-def _options(settings: WorkerSettings, slots: int) -> _Options:
+def _options(settings: WorkerSettings, slots: int, grace_s: int | None = None) -> _Options:
     return _Options(
         interceptors=[
             LogContextInterceptor(),
@@ -205,6 +213,8 @@ def _options(settings: WorkerSettings, slots: int) -> _Options:
         max_cached_workflows=settings.cached_workflows,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=settings.pollers),
-        graceful_shutdown_timeout=timedelta(seconds=settings.grace_s),
+        graceful_shutdown_timeout=timedelta(seconds=settings.grace_s if grace_s is None else grace_s),
+        # The sandbox costs a seventh of the worker's CPU time. Tests and replays run the workflows in it.
+        workflow_runner=UnsandboxedWorkflowRunner(),
         deployment_config=settings.deployment,
     )

@@ -102,7 +102,7 @@ resource "aws_ecs_task_definition" "every" {
     command                = each.value.command
     essential              = true
     readonlyRootFilesystem = false # a volume for /tmp would belong to root, and Fargate has no reliable tmpfs
-    stopTimeout            = 40
+    stopTimeout            = each.key == "worker-llm" ? 100 : 40 # longer than WORKER_LLM_GRACE_S and WORKER_GRACE_S
     portMappings           = each.key == "api" ? [{ containerPort = 8000 }] : []
     environment            = [for name, value in merge(local.shared, each.value.environment) : { name = name, value = value }]
     secrets = [for name, secret in each.value.secrets : {
