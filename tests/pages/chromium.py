@@ -53,7 +53,7 @@ def screens(page: Page, name: str) -> list[str]:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colours in transition
             if (width, scheme) in CHECKED:
                 found += [f"{name} at {width}, {scheme}: {each}" for each in violations(page)]
             wide = page.evaluate("() => document.documentElement.scrollWidth > document.documentElement.clientWidth")

@@ -1,7 +1,6 @@
 """Scripts in names, answers, catalogue texts and model replies are shown as text, and never run."""
 
 import html
-import json
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ CORPUS = (
     "\"><svg onload='alert(1)'>",
     "' autofocus onfocus='alert(1)",
     "javascript:alert(1)",
-    "{{ 7 * 7 }}{% raw %}",
+    "{{ 71911 * 7 }}{% raw %}",
     "${alert(1)}",
     "<!--<textarea></textarea>",
     "\u202egnirts desrever",
@@ -74,7 +73,7 @@ async def test_texts_of_a_result_are_shown_as_text(api: Api, signed_in: Browser,
     assert "<img src=x" not in page
     assert "<svg onload" not in page
     assert 'href="javascript:' not in page
-    assert "49" not in json.dumps(page) or "{{ 7 * 7 }}" in page
+    assert str(71911 * 7) not in page
 
 
 async def test_a_role_and_a_credential_from_the_catalogue_are_shown_as_text(
