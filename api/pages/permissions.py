@@ -39,5 +39,5 @@ BEFORE_PASSWORD_CHANGE: Final = frozenset({"password_page", "password_form"})
 
 
 def may_open(principal: Principal, page: str) -> bool:
-    """Return whether the principal may use every REST route that the page stands for."""
+    """Return whether the principal may use every REST route whose permission the page needs."""
     return all(may_use(principal, route) for route in PAGE_PERMISSIONS[page] or ())
