@@ -26,6 +26,7 @@ from persistence.encryption import EncryptionSettings
 from persistence.repositories.retention import RetentionSettings
 from persistence.unit_of_work import SqlDatabase
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
+from workflows.engine.calls import SWEEP_DEADLINE_S
 from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.client import connect_when_available
 from workflows.engine.models import ModelLoader, load_language_model, load_models
@@ -66,7 +67,7 @@ async def _assessments(process: _Process) -> Worker:
     return assessments_worker(
         process.client,
         process.database,
-        TemporalAssessmentRuns(process.client),
+        TemporalAssessmentRuns(process.client, deadline_s=SWEEP_DEADLINE_S, breaks=False),
         process.settings,
         by_model=process.essays.by_model,
         retention_days=RetentionSettings().days,

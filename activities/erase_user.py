@@ -29,10 +29,11 @@ class EraseUser:
             async with self._database.statement() as uow:
                 page = await uow.erasures.assessments(erasure.id, after=after, limit=PAGE)
                 deliveries = await uow.erasures.pending_deliveries(page)
+                appeals = await uow.erasures.appeals(page)
             if not page:
                 return stopped
-            await self._runs.stop(page, deliveries)
-            await self._runs.delete(page)
+            await self._runs.stop(page, deliveries, appeals)
+            await self._runs.delete(page, appeals)
             stopped += len(page)
             after = page[-1]
 

@@ -46,10 +46,13 @@ from domain.errors import (
 )
 
 UNEXPECTED: Final = "UnexpectedError"
-"""The type of an unexpected error. It is a bug, so it is not retried."""
+"""The type of an unexpected error: a bug, or data that the code does not expect."""
+UNEXPECTED_PAUSE: Final = timedelta(seconds=30)
+UNEXPECTED_ATTEMPTS: Final = 120
+"""An unexpected error is retried for an hour, because a rollback or a corrected release often ends it. After the last
+attempt it is not retried."""
 
 NON_RETRYABLE: Final = (
-    UNEXPECTED,
     *(kind.__name__ for kind in (Conflict, CorruptData, Erased, InvalidAssessmentState, InvalidInput, NotFound)),
     *(kind.__name__ for kind in (ModelBusy, ModelCircuitOpen, ModelKeyRefused, ModelQuotaExhausted, ModelUnknown)),
     *(kind.__name__ for kind in (ModelRequestRefused, ModelNotConfigured, BudgetSpent, AttemptsExceeded)),
@@ -84,8 +87,21 @@ def translate(error: Exception, attempt: int = 1) -> ApplicationError:
             text = f"{type(error).__name__}: a service did not respond. It is retried: check that all services run"
             return ApplicationError(text, type=type(error).__name__)
         case _:
-            text = f"{type(error).__name__}: a bug or unexpected data. The worker's log names the line of code"
-            return ApplicationError(text, type=UNEXPECTED)
+            text = (
+                f"{type(error).__name__}: a bug or unexpected data. It is retried for an hour. The worker's log names"
+                " the line of code"
+            )
+            return ApplicationError(
+                text,
+                type=UNEXPECTED,
+                non_retryable=attempt >= UNEXPECTED_ATTEMPTS,
+                next_retry_delay=UNEXPECTED_PAUSE,
+            )
+
+
+def is_unexpected(error: Exception) -> bool:
+    """Return whether `translate` converts the exception to an UNEXPECTED failure."""
+    return translate(error).type == UNEXPECTED
 
 
 def _failure(error: AppError, retry_after_s: float | None, *, non_retryable: bool = False) -> ApplicationError:

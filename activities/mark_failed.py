@@ -1,6 +1,7 @@
 """Mark the assessment of a run that cannot finish as failed."""
 
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from temporalio import activity
@@ -9,10 +10,15 @@ from domain.assessments.lifecycle import AssessmentStatus
 from domain.database import Database
 from domain.webhooks.deliveries import Delivery
 
+NO_RUN: Final = -1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureInput:
-    """`run` 0 means the current run (the claim itself failed); `reason` is an error code."""
+    """`run` 0 means the current run (the claim itself failed); NO_RUN reads the status and marks nothing.
+
+    `reason` is an error code.
+    """
 
     assessment_id: UUID
     run: int

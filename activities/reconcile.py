@@ -1,197 +1,232 @@
 """Start the workflows that should run according to Postgres but do not. Every action is idempotent."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeVar
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 from temporalio import activity
 
+from activities.sweeping import PAGE, Rows, Subject, Sweep, Tally, walk
+from domain.appeals import Appeal, AppealRuns, AppealState
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.ports import AssessmentRuns
 from domain.database import Database, Repositories
+from domain.errors import ExternalServiceError, InvalidInput
 from domain.privacy import Erasure, ErasureRuns
 from domain.recommending.ports import CatalogRuns
+from domain.sweeps import Concern, Cursor
 from domain.webhooks.deliveries import Delivery
 from domain.webhooks.ports import DeliveryRuns
 
-PAGE = 200
-AT_ONCE = 8
-UNCLAIMED_AFTER_S = 15.0
-UNDELIVERED_AFTER_S = 15.0
-UNEMBEDDED_AFTER_S = 15.0
-STALE_AFTER_S = 3600.0
-SEALED_AT_ONCE = 1000
-
-Subject = TypeVar("Subject", Assessment, Delivery, Erasure)
-
-Page = Callable[[Repositories, UUID | None], Awaitable[tuple[Subject, ...]]]
+UNCLAIMED_AFTER_S: Final = 15.0
+STUCK_AFTER_S: Final = 60.0
+"""How long after its claim an assessment is looked at. Most results are published earlier."""
+UNDELIVERED_AFTER_S: Final = 15.0
+UNEMBEDDED_AFTER_S: Final = 15.0
+UNFOLLOWED_AFTER_S: Final = 15.0
+STALE_AFTER_S: Final = 3600.0
+SEALED_AT_ONCE: Final = 1000
+BUDGET_S: Final = 45.0
+"""The time of one sweep. The next one continues where it stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciled:
-    """The number of workflows started or signalled: for assessments by cause, for deliveries, erasures and imports.
+class SweepInput:
+    """`concern` is a value of `Concern`."""
 
-    `stale_jobs` counts the jobs that were closed. Sealed audit entries are not counted, because sealing is routine.
+    concern: str = Concern.UNCLAIMED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """The result of a sweep: the numbers of rows looked at, of started runs, and of failures by error code.
+
+    If not `complete`, the time was over and the next sweep continues. For `jobs` and `audit`, `started` counts the
+    closed jobs and the sealed entries.
     """
 
-    submitted: int
-    resumed: int
-    expired: int
-    healing: int = 0
-    reviewed: int = 0
-    deliveries: int = 0
-    erasures: int = 0
-    imports: int = 0
-    stale_jobs: int
+    concern: str = ""
+    rows: int = 0
+    started: int = 0
+    errors: Mapping[str, int] = field(default_factory=dict)
+    complete: bool = True
 
 
 class Reconcile:
-    def __init__(
+    """`minute` is the current minute of the hour; see `activities.sweeping.Sweep`."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  # one port per kind of run
         self,
         database: Database,
         runs: AssessmentRuns,
         delivery_runs: DeliveryRuns,
         erasure_runs: ErasureRuns,
         catalog_runs: CatalogRuns,
+        appeal_runs: AppealRuns,
+        *,
+        budget_s: float = BUDGET_S,
+        minute: Callable[[], int] = lambda: datetime.now(UTC).minute,
     ) -> None:
         self._database = database
-        self._runs = runs
-        self._delivery_runs = delivery_runs
-        self._erasure_runs = erasure_runs
         self._catalog_runs = catalog_runs
+        self._budget_s = budget_s
+        self._minute = minute
+        self._sweeps: Mapping[Concern, Sweep[Any]] = {
+            Concern.UNCLAIMED: Sweep(read=_unclaimed, ensure=runs.resume),
+            Concern.CLAIMED: Sweep(read=_claimed, ensure=runs.resume, live=_by_ids(runs.live)),
+            Concern.EXPIRY: Sweep(read=_due, ensure=runs.resume),
+            Concern.HEALING: Sweep(read=_degraded, ensure=_started(runs.heal), live=_by_ids(runs.live_revisions)),
+            Concern.REVIEWS: Sweep(read=_reviewed, ensure=runs.resume_review),
+            Concern.DELIVERIES: Sweep(read=_overdue, ensure=_started(delivery_runs.start), live=delivery_runs.live),
+            Concern.ERASURES: Sweep(read=_erasing, ensure=_started(erasure_runs.start), live=erasure_runs.live),
+            Concern.APPEALS: Sweep(read=_unended, ensure=_followed(appeal_runs), live=_open_and_live(appeal_runs)),
+        }
 
     @activity.defn
-    async def reconcile(self) -> Reconciled:
-        """Run one sweep of each kind, in pages by id, without an open transaction during calls to Temporal.
+    async def reconcile(self, wanted: SweepInput = SweepInput()) -> Swept:
+        """Sweep one concern within the time budget, and record the end of the sweep.
 
-        When a sweep fails, the others still run; the first failure is raised at the end.
+        Older builds call this without an input.
+
+        Raises:
+            InvalidInput: this build does not know the concern.
         """
-        failures: list[Exception] = []
-
-        async def tried(sweep: Awaitable[int]) -> int:
-            try:
-                return await sweep
-            except Exception as error:  # noqa: BLE001  # raised below
-                failures.append(error)
-                return 0
-
-        reconciled = Reconciled(
-            submitted=await tried(self._sweep(_unclaimed, self._submit_all)),
-            resumed=await tried(self._sweep(_unfinished, self._resume_dead)),
-            expired=await tried(self._sweep(_due, self._submit_all)),
-            healing=await tried(self._sweep(_degraded, self._heal_dead)),
-            reviewed=await tried(self._sweep(_reviewed, self._publish_reviews)),
-            deliveries=await tried(self._sweep(_undelivered, self._deliver_dead)),
-            erasures=await tried(self._sweep(_erasing, self._erase_dead)),
-            imports=await tried(self._embed_imports()),
-            stale_jobs=await tried(self._close_stale()),
-        )
-        await tried(self._seal())
-        if failures:
-            raise failures[0]
-        return reconciled
-
-    async def _sweep(self, read: Page[Subject], ensure: Callable[[tuple[Subject, ...]], Awaitable[int]]) -> int:
-        after: UUID | None = None
-        done = 0
-        while page := await self._read(read, after):
-            done += await ensure(page)
-            after = page[-1].id
-        return done
-
-    async def _read(self, read: Page[Subject], after: UUID | None) -> tuple[Subject, ...]:
+        if wanted.concern not in set(Concern):
+            raise InvalidInput(f"This build does not know the concern {wanted.concern}")
+        concern = Concern(wanted.concern)
+        tally, cursor = await self._swept(concern)
         async with self._database.statement() as uow:
-            return await read(uow, after)
+            await uow.sweeps.record(concern, cursor)
+        return Swept(
+            concern=concern,
+            rows=tally.rows,
+            started=tally.started,
+            errors=dict(tally.errors),
+            complete=cursor is None,
+        )
 
-    async def _submit_all(self, page: tuple[Assessment, ...]) -> int:
-        """Signal with start for every assessment; a repeated signal changes nothing."""
-        return await self._each(page, self._runs.submit)
+    async def _swept(self, concern: Concern) -> tuple[Tally, Cursor | None]:
+        if concern in self._sweeps:
+            async with self._database.statement() as uow:
+                after = await uow.sweeps.cursor(concern)
+            sweep = self._sweeps[concern]
+            return await walk(self._database, sweep, after, budget_s=self._budget_s, minute=self._minute())
+        tally = Tally()
+        match concern:
+            case Concern.IMPORTS:
+                await self._embed_imports(tally)
+            case Concern.JOBS:
+                tally.rows = tally.started = await self._close_stale()
+            case _:
+                tally.rows = tally.started = await self._seal()
+        return tally, None
 
-    async def _resume_dead(self, page: tuple[Assessment, ...]) -> int:
-        live = await self._runs.live([assessment.id for assessment in page])
-        dead = tuple(assessment for assessment in page if assessment.id not in live)
-        return await self._each(dead, self._ensure_run)
-
-    async def _heal_dead(self, page: tuple[Assessment, ...]) -> int:
-        live = await self._runs.live_revisions([assessment.id for assessment in page])
-        return await self._each(tuple(each for each in page if each.id not in live), self._runs.heal)
-
-    async def _publish_reviews(self, page: tuple[Assessment, ...]) -> int:
-        """Signal with start for every assessment; a repeated signal changes nothing."""
-        return await self._each(page, self._runs.reviewed)
-
-    async def _deliver_dead(self, page: tuple[Delivery, ...]) -> int:
-        live = await self._delivery_runs.live(page)
-        return await self._each(tuple(each for each in page if each.id not in live), self._delivery_runs.start)
-
-    async def _erase_dead(self, page: tuple[Erasure, ...]) -> int:
-        live = await self._erasure_runs.live(page)
-        return await self._each(tuple(each for each in page if each.id not in live), self._erasure_runs.start)
-
-    async def _ensure_run(self, assessment: Assessment) -> None:
-        await (self._runs.submit if assessment.claimed_at else self._runs.start)(assessment)
-
-    async def _each(self, page: tuple[Subject, ...], call: Callable[[Subject], Awaitable[None]]) -> int:
-        slots = asyncio.Semaphore(AT_ONCE)
-
-        async def one(subject: Subject) -> None:
-            async with slots:
-                await call(subject)
-
-        await asyncio.gather(*(one(subject) for subject in page))
-        return len(page)
-
-    async def _embed_imports(self) -> int:
+    async def _embed_imports(self, tally: Tally) -> None:
         """Start one workflow for all imports. It starts before an import is closed, so it covers each of them."""
         async with self._database.statement() as uow:
-            unfinished = await uow.catalog_imports.unfinished(older_than_s=UNEMBEDDED_AFTER_S)
-        if unfinished:
+            tally.rows = await uow.catalog_imports.unfinished(older_than_s=UNEMBEDDED_AFTER_S)
+        if not tally.rows:
+            return
+        try:
             await self._catalog_runs.start()
-            async with self._database.statement() as uow:
-                await uow.catalog_imports.close_embedded(older_than_s=UNEMBEDDED_AFTER_S)
-        return unfinished
+        except ExternalServiceError as error:
+            tally.failed(error)
+            return
+        tally.started = 1
+        async with self._database.statement() as uow:
+            await uow.catalog_imports.close_embedded(older_than_s=UNEMBEDDED_AFTER_S)
 
     async def _close_stale(self) -> int:
         async with self._database.statement() as uow:
             return await uow.jobs.close_stale(older_than_s=STALE_AFTER_S)
 
     async def _seal(self) -> int:
-        """Seal the audit entries written since the last sweep."""
-        sealed = 0
+        """Seal the audit entries written since the last sweep, as many as the time allows."""
+        sealed, ends = 0, time.monotonic() + self._budget_s
         while True:
             async with self._database.transaction() as uow:
                 batch = await uow.audit.seal(limit=SEALED_AT_ONCE)
                 await uow.commit()
             sealed += batch
-            if batch < SEALED_AT_ONCE:
+            if batch < SEALED_AT_ONCE or time.monotonic() >= ends:
                 return sealed
 
 
-def _unclaimed(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return uow.assessments.unclaimed(older_than_s=UNCLAIMED_AFTER_S, after=after, limit=PAGE)
+def _started(start: Callable[[Subject], Awaitable[None]]) -> Callable[[Subject], Awaitable[bool]]:
+    async def ensure(subject: Subject) -> bool:
+        await start(subject)
+        return True
+
+    return ensure
 
 
-def _unfinished(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return uow.assessments.unfinished(after=after, limit=PAGE)
+def _by_ids(
+    live: Callable[[Sequence[UUID]], Awaitable[frozenset[UUID]]],
+) -> Callable[[Sequence[Assessment]], Awaitable[frozenset[UUID]]]:
+    async def live_of(assessments: Sequence[Assessment]) -> frozenset[UUID]:
+        return await live([each.id for each in assessments])
+
+    return live_of
 
 
-def _due(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return uow.assessments.due(after=after, limit=PAGE)
+async def _unclaimed(uow: Repositories, after: Cursor | None) -> Rows[Assessment]:
+    return _by_id(await uow.assessments.unclaimed(older_than_s=UNCLAIMED_AFTER_S, after=_id(after), limit=PAGE))
 
 
-def _degraded(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return uow.assessments.healing(after=after, limit=PAGE)
+async def _claimed(uow: Repositories, after: Cursor | None) -> Rows[Assessment]:
+    return _by_id(await uow.assessments.claimed(older_than_s=STUCK_AFTER_S, after=_id(after), limit=PAGE))
 
 
-def _reviewed(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Assessment, ...]]:
-    return uow.reviews.unpublished(after=after, limit=PAGE)
+async def _due(uow: Repositories, after: Cursor | None) -> Rows[Assessment]:
+    due = await uow.assessments.due(after=after, limit=PAGE)
+    return [(Cursor(id=each.id, at=each.expires_at), each) for each in due]
 
 
-def _undelivered(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Delivery, ...]]:
-    return uow.deliveries.pending(older_than_s=UNDELIVERED_AFTER_S, after=after, limit=PAGE)
+async def _degraded(uow: Repositories, after: Cursor | None) -> Rows[Assessment]:
+    return _by_id(await uow.assessments.healing(after=_id(after), limit=PAGE))
 
 
-def _erasing(uow: Repositories, after: UUID | None) -> Awaitable[tuple[Erasure, ...]]:
-    return uow.erasures.unfinished(after=after, limit=PAGE)
+async def _reviewed(uow: Repositories, after: Cursor | None) -> Rows[Assessment]:
+    return _by_id(await uow.reviews.unpublished(after=_id(after), limit=PAGE))
+
+
+async def _overdue(uow: Repositories, after: Cursor | None) -> Rows[Delivery]:
+    overdue = await uow.deliveries.overdue(late_s=UNDELIVERED_AFTER_S, after=after, limit=PAGE)
+    return [(Cursor(id=each.id, at=at), each) for at, each in overdue]
+
+
+async def _erasing(uow: Repositories, after: Cursor | None) -> Rows[Erasure]:
+    return _by_id(await uow.erasures.unfinished(after=_id(after), limit=PAGE))
+
+
+async def _unended(uow: Repositories, after: Cursor | None) -> Rows[Appeal]:
+    return _by_id(await uow.appeals.unended(older_than_s=UNFOLLOWED_AFTER_S, after=_id(after), limit=PAGE))
+
+
+def _followed(runs: AppealRuns) -> Callable[[Appeal], Awaitable[bool]]:
+    """Start the run of an open appeal. Signal the run of a closed one with a start, so that it ends."""
+
+    async def ensure(appeal: Appeal) -> bool:
+        await (runs.start if appeal.state is AppealState.OPEN else runs.closed)(appeal)
+        return True
+
+    return ensure
+
+
+def _open_and_live(runs: AppealRuns) -> Callable[[Sequence[Appeal]], Awaitable[frozenset[UUID]]]:
+    async def live_of(appeals: Sequence[Appeal]) -> frozenset[UUID]:
+        live = await runs.live(appeals)
+        return frozenset(each.id for each in appeals if each.state is AppealState.OPEN and each.id in live)
+
+    return live_of
+
+
+def _id(after: Cursor | None) -> UUID | None:
+    return after.id if after else None
+
+
+def _by_id(subjects: tuple[Subject, ...]) -> Rows[Subject]:
+    return [(Cursor(id=each.id), each) for each in subjects]

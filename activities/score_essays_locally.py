@@ -10,6 +10,7 @@ import structlog
 from temporalio import activity
 
 from activities.essays import MOST_LOST, essay_of
+from activities.failures import is_unexpected
 from activities.steps import RunInput, attempt, attempt_lost
 from domain.assessments.ports import Begun, JobKey
 from domain.assessments.steps import Step
@@ -58,7 +59,8 @@ class ScoreEssaysLocally:
         """Grade the essays without a score; each essay has its own job.
 
         Usually all essays are one batch. After a lost attempt each essay is graded alone, to find the one that crashes
-        the worker. After `MOST_LOST` lost attempts that essay is left to a reviewer.
+        the worker. After `MOST_LOST` lost attempts that essay is left to a reviewer. So is an essay that alone raises
+        an unexpected error.
 
         Raises:
             AttemptLost: the previous attempt was lost, so this one must wait.
@@ -79,8 +81,38 @@ class ScoreEssaysLocally:
             for essay in sorted(missing, key=lambda each: begun[each].lost):
                 scores |= await self._grade_alone(batch.run.assessment_id, essay, jobs[essay], reasons[essay])
         elif missing:
-            scores |= await self._grade(batch.run.assessment_id, {essay: jobs[essay] for essay in missing}, reasons)
+            scores |= await self._grade_together(batch, {essay: jobs[essay] for essay in missing}, reasons)
         return EssaysResult(scored=len(scores), needs_review=sum(score.needs_review for score in scores.values()))
+
+    async def _grade_together(
+        self, batch: EssaysInput, jobs: Mapping[UUID, JobKey], reasons: Mapping[UUID, DegradedReason]
+    ) -> dict[UUID, EssayScore]:
+        """Grade the essays as one batch, or each alone if the batch raises an unexpected error.
+
+        An essay that then still raises one, while another is graded, is left to a reviewer: the cause is its text. If
+        none can be graded, the cause is a bug, which the activity's retries wait out.
+        """
+        assessment_id = batch.run.assessment_id
+        try:
+            return await self._grade(assessment_id, jobs, reasons)
+        except Exception as error:
+            if len(jobs) == 1 or not is_unexpected(error):
+                raise
+        scores: dict[UUID, EssayScore] = {}
+        errors: dict[UUID, Exception] = {}
+        for essay, job in jobs.items():
+            try:
+                scores |= await self._grade_alone(assessment_id, essay, job, reasons[essay])
+            except Exception as error:
+                if not is_unexpected(error):
+                    raise
+                errors[essay] = error
+        if not scores:
+            raise next(iter(errors.values()))
+        for essay in errors:
+            await self._begin({essay: jobs[essay]})
+            scores |= await self._grade(assessment_id, {essay: jobs[essay]}, reasons, _NoGrader())
+        return scores
 
     async def _begin(self, jobs: Mapping[UUID, JobKey]) -> dict[UUID, Begun[EssayScore]]:
         async with self._database.transaction() as uow:
@@ -130,7 +162,7 @@ class _NoGrader:
 
     async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
         for essay in essays:
-            log.warning("essay_given_up", essay=str(essay.snapshot_id), lost=MOST_LOST)
+            log.warning("essay_given_up", essay=str(essay.snapshot_id))
         return [ungraded_essay(essay) for essay in essays]
 
 

@@ -15,7 +15,15 @@ from starlette.types import Lifespan
 from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api import documentation_pages, errors, openapi
-from api.dependencies import CatalogServices, PageServices, PeopleServices, PrivacyServices, Services, WebhookServices
+from api.dependencies import (
+    AppealServices,
+    CatalogServices,
+    PageServices,
+    PeopleServices,
+    PrivacyServices,
+    Services,
+    WebhookServices,
+)
 from api.middleware import method_not_allowed
 from api.middleware.canonical_path import CanonicalPath
 from api.middleware.concurrency_limit import ConcurrencyLimit
@@ -26,18 +34,23 @@ from api.pages import site
 from api.readiness import Readiness
 from api.routes import (
     api_keys,
+    appeals,
     assessments,
     auth,
     catalog,
+    cohorts,
     events,
     health,
+    items,
     metrics,
     organization_settings,
     organizations,
     privacy,
     recommendations,
+    reruns,
     results,
     reviews,
+    roster,
     users,
     webhooks,
 )
@@ -55,9 +68,11 @@ from domain.webhooks.deliveries import check_url
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.encryption import EncryptionSettings, SecretCipher
 from persistence.notifications import Listener
+from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
+from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.student_pages import PROGRESS_CHANNEL, StudentPageQueries
 from persistence.queries.webhooks import WebhookQueries
@@ -66,6 +81,7 @@ from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.repositories.export import Exports
 from persistence.repositories.web_sessions import WebSessionQueries
 from persistence.request_database import RequestDatabase
+from workflows.engine.appeal_runs import TemporalAppealRuns
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
 from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.catalog_searches import TemporalCatalogSearches
@@ -136,6 +152,7 @@ def assemble(  # noqa: PLR0913  # the parts
     database: RequestDatabase,
     runs: Runs,
     *,
+    appeal_services: AppealServices,
     partners: WebhookServices,
     people: PeopleServices,
     catalog: CatalogServices,
@@ -161,6 +178,7 @@ def assemble(  # noqa: PLR0913  # the parts
         queries=queries,
         database=database,
         runs=runs,
+        appeals=appeal_services,
         webhooks=partners,
         people=people,
         catalog=catalog,
@@ -198,8 +216,11 @@ async def _lifespan(
         Queries(engine),
         RequestDatabase(engine, cipher),
         TemporalAssessmentRuns(client),
+        appeal_services=AppealServices(queries=AppealQueries(engine), runs=TemporalAppealRuns(client)),
         partners=partners,
-        people=PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine)),
+        people=PeopleServices(
+            queries=PeopleQueries(engine), cohorts=CohortQueries(engine), api_keys=ApiKeyQueries(engine)
+        ),
         catalog=CatalogServices(
             queries=CatalogQueries(engine),
             runs=TemporalCatalogRuns(client),
@@ -237,6 +258,8 @@ def _api_routers() -> tuple[APIRouter, ...]:
         organizations.organizations,
         organization_settings.organization_settings,
         users.users,
+        roster.roster,
+        cohorts.cohorts,
         api_keys.api_keys,
         privacy.privacy,
         privacy.audit_logs,
@@ -244,7 +267,11 @@ def _api_routers() -> tuple[APIRouter, ...]:
         assessments.assessments,
         events.events,
         results.results,
+        items.items,
+        reruns.reruns,
         reviews.reviews,
+        appeals.assessment_appeals,
+        appeals.appeals,
         recommendations.recommendations,
         catalog.credentials,
         catalog.searches,

@@ -16,12 +16,15 @@ from api.security.tokens import Principal, Tokens
 from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
 from api.workflow_engine import Runs
+from domain.appeals import AppealRuns
 from domain.privacy import ErasureRuns
 from domain.recommending.ports import CatalogRuns, CatalogSearches
 from domain.webhooks.ports import DeliveryRuns
+from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
+from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.student_pages import StudentPageQueries
@@ -35,6 +38,14 @@ from persistence.request_database import RequestDatabase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppealServices:
+    """Dependencies of the routes of appeals."""
+
+    queries: AppealQueries
+    runs: AppealRuns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookServices:
     """Dependencies of webhook routes. `check_url` raises InvalidInput for a URL that must not be called."""
 
@@ -45,9 +56,10 @@ class WebhookServices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleServices:
-    """Dependencies of the routes of organizations, users and their sessions."""
+    """Dependencies of the routes of organizations, users, cohorts and API keys."""
 
     queries: PeopleQueries
+    cohorts: CohortQueries
     api_keys: ApiKeyQueries
 
 
@@ -90,6 +102,7 @@ class Services:
     queries: Queries
     database: RequestDatabase
     runs: Runs
+    appeals: AppealServices
     webhooks: WebhookServices
     people: PeopleServices
     catalog: CatalogServices

@@ -18,6 +18,7 @@ TAGS: Final = [
     {"name": "Authentication", "description": "Access tokens by OAuth2 password login, and rotating refresh tokens"},
     {"name": "Organizations", "description": "Training providers that use this service"},
     {"name": "People", "description": "User accounts, and the credentials that users already hold"},
+    {"name": "Cohorts", "description": "Named groups of an organization's students"},
     {"name": "API keys", "description": "Authentication of an organization's machines. See docs/identity.md"},
     {"name": "Audit", "description": "The append-only audit trail of actions"},
     {"name": "Roles", "description": "Role tracks and their skill targets"},

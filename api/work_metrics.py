@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from domain.errors import AppError, ExternalServiceError
-from persistence.queries.work import StepView, WorkQueries, WorkView
+from persistence.queries.work import StepView, SweepView, WorkQueries, WorkView
 from workflows.engine.backlogs import Backlog, TaskQueues
 
 Result = TypeVar("Result")
@@ -28,15 +28,22 @@ _HELP: Final = {
 async def registry_of_work(work: WorkQueries, queues: TaskQueues | None) -> CollectorRegistry:
     """Read the gauges. A source that does not answer in time is reported as down and has no gauges."""
     registry = CollectorRegistry()
-    waiting, steps, backlogs = await asyncio.gather(_read(work.waiting), _read(work.steps), _backlogs(queues))
-    registry.register(WorkCollector(waiting, backlogs, steps or ()))
+    waiting, steps, sweeps, backlogs = await asyncio.gather(
+        _read(work.waiting), _read(work.steps), _read(work.sweeps), _backlogs(queues)
+    )
+    registry.register(WorkCollector(waiting, backlogs, steps or (), sweeps or ()))
     return registry
 
 
 class WorkCollector(Collector):
     def __init__(
-        self, waiting: WorkView | None, backlogs: Iterable[Backlog] | None, steps: Iterable[StepView] = ()
+        self,
+        waiting: WorkView | None,
+        backlogs: Iterable[Backlog] | None,
+        steps: Iterable[StepView] = (),
+        sweeps: Iterable[SweepView] = (),
     ) -> None:
+        self._sweeps = sweeps
         self._waiting = waiting
         self._backlogs = backlogs
         self._steps = steps
@@ -53,6 +60,7 @@ class WorkCollector(Collector):
                 name, meaning = _HELP[field]
                 yield GaugeMetricFamily(f"microcred_{name}", meaning, value=value)
             yield from _step_families(self._steps)
+            yield _sweep_family(self._sweeps)
         if self._backlogs is not None:
             yield from _backlog_families(self._backlogs)
 
@@ -80,6 +88,15 @@ def _step_families(steps: Iterable[StepView]) -> tuple[Metric, Metric]:
         oldest.add_metric([each.step], each.oldest_s)
         lost.add_metric([each.step], each.lost_attempts)
     return oldest, lost
+
+
+def _sweep_family(sweeps: Iterable[SweepView]) -> Metric:
+    age = GaugeMetricFamily(
+        "microcred_sweep_age_seconds", "Time since the last sweep of reconciliation ended", labels=["concern"]
+    )
+    for each in sweeps:
+        age.add_metric([each.concern], each.age_s)
+    return age
 
 
 async def _read(query: Callable[[], Awaitable[Result]]) -> Result | None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 
+from domain.appeals import Appeal, AppealRuns, AppealState
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.ports import AssessmentRuns
 from domain.privacy import Erasure
@@ -17,7 +18,7 @@ MAX_CONCURRENT_CALLS: Final = 16
 
 log = structlog.get_logger(__name__)
 
-WorkflowSubject = TypeVar("WorkflowSubject", bound=Assessment | Delivery | Erasure | ImportView)
+WorkflowSubject = TypeVar("WorkflowSubject", bound=Appeal | Assessment | Delivery | Erasure | ImportView)
 """The entity that a workflow processes."""
 
 
@@ -71,6 +72,11 @@ async def ensure_run(runs: Runs, assessment: Assessment) -> None:
             await runs.submit(assessment)
         case _:
             pass
+
+
+async def follow_appeal(runs: AppealRuns, appeal: Appeal) -> None:
+    """Start the run of an open appeal. End the run of a closed one."""
+    await (runs.start if appeal.state is AppealState.OPEN else runs.closed)(appeal)
 
 
 async def live_stage(runs: Runs, assessment_id: UUID) -> str | None:

@@ -3,11 +3,13 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.organizations import Organizations
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
+from domain.sweeps import Sweeps
 from domain.webhooks.ports import Deliveries
 
 
@@ -25,6 +27,9 @@ class Repositories(Protocol):
 
     @property
     def reviews(self) -> Reviews: ...
+
+    @property
+    def appeals(self) -> Appeals: ...
 
     @property
     def catalog(self) -> Catalog: ...
@@ -49,6 +54,9 @@ class Repositories(Protocol):
 
     @property
     def retention(self) -> Retention: ...
+
+    @property
+    def sweeps(self) -> Sweeps: ...
 
 
 class UnitOfWork(Repositories, Protocol):

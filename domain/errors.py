@@ -74,6 +74,18 @@ class InvalidAssessmentState(AppError):
     remedy = "Another run or request changed the state first"
 
 
+class NoAttemptsLeft(AppError):
+    """The student has used all attempts that the role allows."""
+
+    code = "NO_ATTEMPTS_LEFT"
+
+
+class RetakeNotYet(AppError):
+    """The cool-down after the student's last attempt at the role has not ended. `details.from` says when it does."""
+
+    code = "RETAKE_NOT_YET"
+
+
 class RecommendationNotReady(AppError):
     """There is no result because the assessment has not been submitted."""
 

@@ -30,10 +30,13 @@ class RetentionRule(StrEnum):
     JOBS = "jobs"
     """Jobs of assessments that have ended."""
     MODEL_REPLIES = "model_replies"
-    """The raw replies of results that wait for no healing or review. The record of each paid call stays."""
+    """The raw replies of results that wait for no healing, review or appeal. The record of each paid call stays."""
     DENIALS = "denials"
     ANSWERS = "answers"
-    """Answers and raw replies of results that wait for no healing or review. An organization may set its own age."""
+    """Answers, raw replies and texts of appeals, if the result waits for no healing, review or appeal.
+
+    An organization may set its own age.
+    """
 
 
 class ErasureRuns(Protocol):
@@ -96,6 +99,10 @@ class Erasures(Protocol):
 
     async def pending_deliveries(self, assessment_ids: Sequence[UUID]) -> tuple[Delivery, ...]:
         """Return the pending deliveries of events about these assessments."""
+        ...
+
+    async def appeals(self, assessment_ids: Sequence[UUID]) -> tuple[UUID, ...]:
+        """Return the ids of the appeals of these assessments."""
         ...
 
     async def forget_assessments(self, assessment_ids: Sequence[UUID]) -> None:

@@ -43,7 +43,7 @@ def limit_marks(text: str) -> str:
     """Return the text with each run of combining marks cut to `MAX_MARKS`."""
     if text.isascii():
         return text
-    runs = groupby(text, _is_mark)
+    runs = groupby(text, is_mark)
     return "".join(chain.from_iterable(islice(run, MAX_MARKS if marks else None) for marks, run in runs))
 
 
@@ -60,6 +60,6 @@ def has_hidden_characters(text: str) -> bool:
     return _HIDDEN.search(_FLAG.sub("", text)) is not None
 
 
-def _is_mark(character: str) -> bool:
+def is_mark(character: str) -> bool:
     """Return whether a character decomposes to combining marks. Some have a combining class only when decomposed."""
     return character >= _FIRST_MARK and unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0

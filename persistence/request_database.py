@@ -6,19 +6,24 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction, async_sessionmaker
 
+from domain.appeals import Appeal
 from domain.assessments.lifecycle import Assessment
 from domain.webhooks.deliveries import Delivery
 from persistence.content.catalog_import import SqlCatalogImports
 from persistence.encryption import SecretCipher
 from persistence.queries.catalog_views import ImportView
 from persistence.repositories.api_keys import ApiKeys
+from persistence.repositories.cohorts import Cohorts
 from persistence.repositories.endpoints import Endpoints
+from persistence.repositories.failed_assessments import FailedAssessments
 from persistence.repositories.feedback import SubmittedFeedback
 from persistence.repositories.idempotency import IdempotencyKeys
 from persistence.repositories.people import People
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.repositories.refresh_tokens import RefreshTokens
+from persistence.repositories.roster import Roster
 from persistence.repositories.student_assessments import StudentAssessments
+from persistence.repositories.submitted_appeals import SubmittedAppeals
 from persistence.repositories.submitted_reviews import SubmittedReviews
 from persistence.repositories.web_sessions import WebSessions
 from persistence.unit_of_work import SqlUnitOfWork, sessions
@@ -40,8 +45,16 @@ class RequestUnitOfWork(SqlUnitOfWork):
         return StudentAssessments(self._session)
 
     @cached_property
+    def failed_assessments(self) -> FailedAssessments:
+        return FailedAssessments(self._session)
+
+    @cached_property
     def submitted_reviews(self) -> SubmittedReviews:
         return SubmittedReviews(self._session)
+
+    @cached_property
+    def submitted_appeals(self) -> SubmittedAppeals:
+        return SubmittedAppeals(self._session)
 
     @cached_property
     def feedback(self) -> SubmittedFeedback:
@@ -50,6 +63,14 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def people(self) -> People:
         return People(self._session)
+
+    @cached_property
+    def cohorts(self) -> Cohorts:
+        return Cohorts(self._session)
+
+    @cached_property
+    def roster(self) -> Roster:
+        return Roster(self._session)
 
     @cached_property
     def api_keys(self) -> ApiKeys:
@@ -81,12 +102,14 @@ class RequestUnitOfWork(SqlUnitOfWork):
         """Open a savepoint with `async with`. An error inside the block undoes the block only."""
         return self._session.begin_nested()
 
-    async def workflow_subject(self, ids: Mapping[str, str]) -> Assessment | Delivery | ImportView | None:
-        """Read the assessment, pending delivery or import that a workflow call concerns. None: no call is needed.
+    async def workflow_subject(self, ids: Mapping[str, str]) -> Appeal | Assessment | Delivery | ImportView | None:
+        """Read the appeal, assessment, pending delivery or import that a workflow call concerns. None: none is needed.
 
         `ids` come from the request's path and from its response.
         """
         match ids:
+            case {"appeal_id": appeal_id}:  # such a response also names the assessment
+                return await self.appeals.get(UUID(appeal_id))
             case {"assessment_id": assessment_id}:
                 return await self.assessments.get(UUID(assessment_id))
             case {"delivery_id": delivery_id}:

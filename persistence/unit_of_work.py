@@ -6,14 +6,17 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
+from domain.sweeps import Sweeps
 from domain.webhooks.ports import Deliveries
 from persistence.audit_seal import SqlAuditTrail
 from persistence.content.catalog_import import SqlCatalogImports
 from persistence.database_errors import storage_failure
+from persistence.repositories.appeals import SqlAppeals
 from persistence.repositories.assessments import SqlAssessments
 from persistence.repositories.catalog import SqlCatalog
 from persistence.repositories.deliveries import SqlDeliveries
@@ -24,6 +27,7 @@ from persistence.repositories.organizations import SqlOrganizations
 from persistence.repositories.results import SqlResults
 from persistence.repositories.retention import SqlRetention
 from persistence.repositories.reviews import SqlReviews
+from persistence.repositories.sweeps import SqlSweeps
 
 
 class SqlUnitOfWork:
@@ -56,6 +60,10 @@ class SqlUnitOfWork:
         return SqlReviews(self._session)
 
     @cached_property
+    def appeals(self) -> Appeals:
+        return SqlAppeals(self._session)
+
+    @cached_property
     def catalog(self) -> Catalog:
         return SqlCatalog(self._session, all_organizations=self._all_organizations)
 
@@ -86,6 +94,10 @@ class SqlUnitOfWork:
     @cached_property
     def retention(self) -> Retention:
         return SqlRetention(self._session)
+
+    @cached_property
+    def sweeps(self) -> Sweeps:
+        return SqlSweeps(self._session)
 
     async def __aenter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from activities.claim_assessment import Claim, ClaimAssessment, ClaimInput, ClaimOutcome
-    from activities.mark_failed import FailureInput, MarkFailed
+    from activities.mark_failed import NO_RUN, FailureInput, MarkFailed
     from activities.score_essay import EssayInput
     from activities.score_essays_locally import EssaysInput, LeftEssay, ScoreEssaysLocally
     from activities.score_rules import ScoreRules
@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.engine import search_attributes
     from workflows.essays import gather_all, grade
     from workflows.pipeline import (
+        ROWLESS,
         UNRECORDED,
         describe_failure,
         failure_message,
@@ -84,7 +85,7 @@ class AssessmentWorkflow(StagedWorkflow):
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            await self._fail(run_number, error)
+            return await self._end_without_result(run_number, error)
         if publication.heals:
             failure = self._progress.last_failure
             await start_healing(
@@ -172,8 +173,37 @@ class AssessmentWorkflow(StagedWorkflow):
         )
         self.show(self._progress.stage, essays_scored=self._progress.essays_scored + scored.scored)
 
+    async def _end_without_result(self, run_number: int, error: ActivityError) -> AssessmentOutcome:
+        """Record the failure in Postgres, then fail the run. A run that does not match its row changes no status.
+
+        Such a run was reset after its end, or its server or Postgres was restored. If its row has a result, the run
+        ends as completed.
+        """
+        # Older builds set the status without asking Postgres. Runs without a failure do not record the patch.
+        if not workflow.patched("status-of-the-row-after-a-failure"):
+            await self._fail(run_number, error)
+        reason = reason_of(error)
+        self.show(Stage.FAILED, last_failure=describe_failure(error))
+        attributes = [search_attributes.FAILURE_REASON.value_set(reason)]
+        if reason not in ROWLESS:
+            failed = await workflow.execute_activity_method(
+                MarkFailed.mark_failed,
+                FailureInput(
+                    assessment_id=self._assessment.assessment_id,
+                    run=NO_RUN if reason in UNRECORDED else run_number,
+                    reason=reason,
+                ),
+                **activity_options("mark_failed", f"Record the failure: {reason}"),
+            )
+            await start_deliveries(failed.deliveries)
+            if failed.status is AssessmentStatus.COMPLETED:
+                return self._finish(AssessmentOutcome(status=failed.status))
+            attributes.append(search_attributes.ASSESSMENT_STATUS.value_set(failed.status))
+        workflow.upsert_search_attributes(attributes)
+        raise self._failure(error) from error
+
     async def _fail(self, run_number: int, error: ActivityError) -> NoReturn:
-        """Record the failure in Postgres and the search attributes, then fail the run."""
+        """Do what older builds do after a failure."""
         reason = reason_of(error)
         self.show(Stage.FAILED, last_failure=describe_failure(error))
         workflow.upsert_search_attributes(
@@ -189,11 +219,14 @@ class AssessmentWorkflow(StagedWorkflow):
                 **activity_options("mark_failed", f"Record the failure: {reason}"),
             )
             await start_deliveries(failed.deliveries)
-        raise ApplicationError(
+        raise self._failure(error) from error
+
+    def _failure(self, error: ActivityError) -> ApplicationError:
+        return ApplicationError(
             failure_message(error, f"POST /api/v1/assessments/{self._assessment.assessment_id}/rerun"),
             type="AssessmentFailed",
             non_retryable=True,
-        ) from error
+        )
 
     def _finish(self, outcome: AssessmentOutcome) -> AssessmentOutcome:
         self.show(Stage.DONE)

@@ -22,6 +22,9 @@ UNRECORDED: Final = frozenset({"NotFound", "Erased", "Conflict"})
 """Failures that must not mark the assessment as failed: it does not exist, its user is being erased, or its state no
 longer matches this run (for example after a restore). Reconciliation starts a new run where one is needed."""
 
+ROWLESS: Final = frozenset({"NotFound", "Erased"})
+"""Failures of `UNRECORDED` after which the assessment has no status that may be read."""
+
 
 async def retrieve(run: RunInput) -> EvidenceResult:
     return await workflow.execute_activity_method(

@@ -90,6 +90,11 @@ CATALOGUE_REBUILT_EVERY: Final = timedelta(days=7)
 
 RETENTION_EVERY: Final = timedelta(days=1)
 
+SWEEP_TIMEOUT: Final = timedelta(minutes=3)
+RETENTION_TIMEOUT: Final = timedelta(hours=20)
+CATALOGUE_TIMEOUT: Final = timedelta(hours=20)
+"""Execution timeouts of the runs that Schedules start, because a Schedule starts no run while the last one is open."""
+
 EPOCHS: Final = 3
 """Maximum number of times that an essay's completions are requested if all of them are rejected."""
 
@@ -145,6 +150,7 @@ POLICIES: Final = {
     ),
     "begin_revision": _DATABASE,
     "end_healing": _DATABASE,
+    "follow_appeal": _DATABASE,
     "score_essays_locally": _MODEL,
     "retrieve_evidence": _MODEL,
     "blend_recommendations": _MODEL,
@@ -169,7 +175,7 @@ POLICIES: Final = {
     "retain": _LONG,
     "reconcile": Policy(
         queue=Queue.ASSESSMENTS,
-        start_to_close=timedelta(minutes=10),
+        start_to_close=timedelta(seconds=90),  # twice its time budget
         retry=THREE_ATTEMPTS,
         heartbeat=timedelta(seconds=30),
     ),
@@ -181,12 +187,14 @@ VERSIONING: Final = {
     "AssessmentWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "RevisionWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "WebhookDeliveryWorkflow": VersioningBehavior.AUTO_UPGRADE,
-    # These end within minutes.
-    "CatalogEmbeddingWorkflow": VersioningBehavior.PINNED,
+    "AppealWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    # These end within minutes, but their next run waits for their end, also if the build that started them is gone.
+    "CatalogEmbeddingWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    "ReconciliationWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    "RetentionWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    "UserErasureWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    # This one ends after two seconds, by its execution timeout.
     "CatalogSearchWorkflow": VersioningBehavior.PINNED,
-    "ReconciliationWorkflow": VersioningBehavior.PINNED,
-    "RetentionWorkflow": VersioningBehavior.PINNED,
-    "UserErasureWorkflow": VersioningBehavior.PINNED,
 }
 """The build that continues a run after another build has become current.
 

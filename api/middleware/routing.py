@@ -19,6 +19,8 @@ _CREDENTIALS = BodyLimits(max_bytes=16 * 1024)
 BODIES = {
     "start_assessment": BodyLimits(max_values=3_000),  # 4 KiB of metadata
     "submit_responses": BodyLimits(max_values=6_000),  # 200 responses, with twenty choices each
+    "add_cohort_members": BodyLimits(max_values=600),  # 500 ids
+    "import_users": BodyLimits(max_bytes=5 * MAX_BYTES),  # 10,000 rows with 500 bytes each
     "import_credentials": BodyLimits(max_bytes=20 * MAX_BYTES, max_values=500_000),  # 10,000 rows, with 50 values each
     **dict.fromkeys(("create_token", "refresh_token", "log_out"), _CREDENTIALS),  # no token needed
     "change_own_password": _CREDENTIALS,

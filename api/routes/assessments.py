@@ -27,12 +27,13 @@ from api.schemas.assessments import (
 )
 from api.schemas.base import Id, Moment, QueryInput, boolean, digits
 from api.schemas.errors import answers
-from api.security.authorization import actor_of
+from api.schemas.people import SearchText
+from api.security.authorization import actor_of, is_staff
 from api.services.assessments import AssessmentService
 from api.services.submitted_answers import SubmittedAnswer
 from api.workflow_engine import ensure_run, live_stage, notify_engine
 from domain.assessments.lifecycle import AssessmentStatus as State
-from domain.errors import InvalidAssessmentState, NotFound
+from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem
 from persistence.queries.views import AssessmentFilter, StatusView
 from persistence.repositories.student_assessments import NewAssessment
 from persistence.request_database import RequestUnitOfWork
@@ -92,19 +93,34 @@ class AssessmentQuery(QueryInput):
     user_id: Id | None = None
     degraded: Annotated[bool | None, BeforeValidator(boolean)] = None
     needs_review: Annotated[bool | None, BeforeValidator(boolean)] = None
+    appealed: Annotated[bool | None, BeforeValidator(boolean)] = Field(
+        default=None, description="Whether an appeal of the assessment is open"
+    )
     since: Moment | None = Field(default=None, description="Started at this time or later")
+    cohort_id: Id | None = Field(default=None, description="Only of students who are now in the cohort")
+    q: SearchText | None = None
     cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
 @assessments.get("", summary="List assessments", responses=answers(400, 401, 403), response_model_exclude_none=True)
 async def list_assessments(
-    query: Annotated[AssessmentQuery, Query()], services: ServicesDep, scope: ScopeDep
+    query: Annotated[AssessmentQuery, Query()], services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> AssessmentList:
-    """List a student's own assessments, or for advisors and admins those of the organization. Newest first."""
+    """List a student's own assessments, or for advisors and admins those of the organization. Newest first.
+
+    Only advisors and admins get the student, the role and the waiting reviews, and may search by `q`.
+    """
+    staff = is_staff(principal)
+    if query.q is not None and not staff:
+        raise InvalidInput("The request is not valid", (Problem("q", "is only for advisors and admins"),))
     filters = AssessmentFilter(
         **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
     )
+    if staff:
+        listed = await services.queries.assessments_for_staff(scope, filters, query.limit + 1)
+        shown, next_cursor = cursors.page(listed, query.limit, lambda last: last.assessment_id)
+        return AssessmentList(items=[AssessmentSummary.for_staff(view) for view in shown], next_cursor=next_cursor)
     views = await services.queries.assessments(scope, filters, query.limit + 1)
     page, next_cursor = cursors.page(views, query.limit, lambda last: last.assessment_id)
     return AssessmentList(items=[AssessmentSummary.model_validate(view) for view in page], next_cursor=next_cursor)
@@ -201,6 +217,9 @@ async def read_status(assessment_id: Id, services: ServicesDep, scope: ScopeDep)
         healing=view.healing,
         failure_reason=view.failure_reason,
         stage=await live_stage(services.runs, assessment_id) if waiting else None,
+        needs_review=view.needs_review,
+        score=view.score,
+        skills=view.skills,
     )
 
 

@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
-from api.dependencies import PrincipalDep, ServicesDep
+from api.dependencies import PeopleScopeDep, PrincipalDep, ServicesDep
 from api.middleware.routing import open_router, router
 from api.schemas.errors import answers
 from api.schemas.people import Me, OwnPasswordChange, RefreshRequest, TokenResponse
 from api.security.rate_limits import Limits
-from api.security.tokens import Principal, UserRole
+from api.security.tokens import Principal, UserRole, invalid_token
 from api.services.sign_in import StartSession, change_password, sign_in
 from domain.errors import Unauthenticated
 from persistence.queries.views import Holder
@@ -59,11 +59,16 @@ async def log_out(body: RefreshRequest, services: ServicesDep, response: Respons
 
 
 @me.get("/me", summary="Read my account", responses=answers(401, 403), response_model_exclude_none=True)
-async def read_me(principal: PrincipalDep) -> Me:
+async def read_me(principal: PrincipalDep, services: ServicesDep, scope: PeopleScopeDep) -> Me:
+    account = await services.people.queries.user(principal.user_id, scope)
+    if account is None:  # erased after its token was checked
+        raise invalid_token()
     return Me(
         user_id=principal.user_id,
         role=principal.role.value,
         organization_id=principal.organization_id,
+        name=account.name,
+        external_id=account.external_id,
         must_change_password=principal.must_change_password or None,
     )
 

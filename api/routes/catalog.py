@@ -2,6 +2,7 @@
 
 from functools import partial
 from typing import Annotated, Final
+from uuid import UUID
 
 import structlog
 from fastapi import Query, Response
@@ -25,6 +26,7 @@ from api.schemas.catalog import (
 from api.schemas.csv_body import CSV, parse_csv
 from api.schemas.errors import answers
 from api.security.authorization import actor_of
+from api.security.tokens import Principal, UserRole
 from api.workflow_engine import notify_engine
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
 from domain.recommending.ports import SearchResult
@@ -61,17 +63,30 @@ class SearchQuery(QueryInput):
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=10, ge=1, le=50)
 
 
-@roles.get("", summary="List role tracks", responses=answers(401, 403))
-async def list_roles(services: ServicesDep) -> RoleList:
-    return RoleList(items=[RoleResponse.model_validate(role) for role in await services.queries.roles()])
+@roles.get("", summary="List role tracks", responses=answers(401, 403), response_model_exclude_none=True)
+async def list_roles(services: ServicesDep, principal: PrincipalDep) -> RoleList:
+    """For students each role has `own_attempts`: how many attempts are left and when the next may start."""
+    student_id = _student(principal)
+    roles = await services.queries.roles(student_id)
+    return RoleList(items=[RoleResponse.of(role, student=student_id is not None) for role in roles])
 
 
-@roles.get("/{role_id}", summary="Get a role track", responses=answers(400, 401, 403, 404))
-async def read_role(role_id: Id, services: ServicesDep) -> RoleResponse:
-    role = await services.queries.role(role_id)
+@roles.get(
+    "/{role_id}",
+    summary="Get a role track",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def read_role(role_id: Id, services: ServicesDep, principal: PrincipalDep) -> RoleResponse:
+    student_id = _student(principal)
+    role = await services.queries.role(role_id, student_id)
     if role is None:
         raise NotFound("No such role")
-    return RoleResponse.model_validate(role)
+    return RoleResponse.of(role, student=student_id is not None)
+
+
+def _student(principal: Principal) -> UUID | None:
+    return principal.user_id if principal.role is UserRole.STUDENT else None
 
 
 @credentials.get(

@@ -14,6 +14,7 @@ from api.schemas.base import QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.people import Organization, OrganizationList, OrganizationRequest, OrganizationWithAdmin, User
 from api.security.authorization import actor_of
+from api.services.people import PeopleService
 from persistence.repositories.people import NewUser
 from persistence.request_database import RequestUnitOfWork
 
@@ -35,7 +36,7 @@ async def create_organization(
     first = NewUser(email=body.admin.email, role="admin", password_hash=password_hash)
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        organization, admin = await uow.people.found(actor_of(principal), body.name, first)
+        organization, admin = await PeopleService(uow).create_organization(body.name, first, actor_of(principal))
         return CommandResult(response=OrganizationWithAdmin(**asdict(organization), admin=User.model_validate(admin)))
 
     return await command.execute(services.database, create)

@@ -1,7 +1,6 @@
 """Read the result, its scores and its revisions."""
 
-import json
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Path, Response
 from pydantic import BeforeValidator, Field
@@ -12,6 +11,7 @@ from api.middleware.routing import router
 from api.schemas.base import Id, digits
 from api.schemas.errors import answers
 from api.schemas.results import AssessmentResult, AssessmentScores, ResultPending, Revision, RevisionList
+from api.services.results import shown_document
 from api.workflow_engine import live_stage
 from domain.assessments.lifecycle import AssessmentStatus
 from domain.errors import AssessmentFailed, NotFound, RecommendationNotReady
@@ -28,6 +28,8 @@ PENDING: dict[int | str, dict[str, Any]] = {
 
 results = router(prefix="/assessments", tags=["Assessments", "Recommendations"])
 
+Shown = TypeVar("Shown", bound=PublishedView)
+
 
 @results.get(
     "/{assessment_id}/result",
@@ -38,8 +40,8 @@ results = router(prefix="/assessments", tags=["Assessments", "Recommendations"])
 )
 async def read_result(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
     """The published result. 202 with Retry-After while it is prepared; 409 if the assessment is open or failed."""
-    view = _published(await services.queries.published(assessment_id, scope))
-    return await _pending(assessment_id, services) if view.document is None else _document(view.document)
+    view = published(await services.queries.published(assessment_id, scope))
+    return await pending(assessment_id, services) if view.document is None else _document(view, view.document)
 
 
 @results.get(
@@ -50,10 +52,10 @@ async def read_result(assessment_id: Id, services: ServicesDep, scope: ScopeDep)
 )
 async def read_scores(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
     """Points with explanations. Essays also have levels, quotes, the model and its versions."""
-    view = _published(await services.queries.published(assessment_id, scope))
+    view = published(await services.queries.published(assessment_id, scope))
     if view.document is None:
-        return await _pending(assessment_id, services)
-    document = json.loads(view.document)
+        return await pending(assessment_id, services)
+    document = shown_document(view, view.document)
     return JSONResponse({key: document[key] for key in AssessmentScores.model_fields})
 
 
@@ -85,10 +87,17 @@ async def read_revision(
     view = await services.queries.published(assessment_id, scope, revision=revision)
     if view is None or view.document is None:
         raise NotFound("No such result")
-    return _document(view.document)
+    return _document(view, view.document)
 
 
-def _published(view: PublishedView | None) -> PublishedView:
+def published(view: Shown | None) -> Shown:
+    """Check that the assessment exists, and that its result is ready or being prepared.
+
+    Raises:
+        NotFound: the assessment does not exist or is outside the viewer's scope.
+        RecommendationNotReady: it has not been submitted.
+        AssessmentFailed: it has failed.
+    """
     if view is None:
         raise NotFound("No such assessment")
     match view.status:
@@ -100,11 +109,15 @@ def _published(view: PublishedView | None) -> PublishedView:
             return view
 
 
-def _document(document: str) -> Response:
-    return Response(document, media_type="application/json")
+def _document(view: PublishedView, document: str) -> Response:
+    """Return the stored document unchanged, or without the right answers if the viewer must not see them."""
+    if view.reveals_answers:
+        return Response(document, media_type="application/json")
+    return JSONResponse(shown_document(view, document))
 
 
-async def _pending(assessment_id: Id, services: ServicesDep) -> Response:
+async def pending(assessment_id: Id, services: ServicesDep) -> Response:
+    """Return 202 with the current step."""
     stage = await live_stage(services.runs, assessment_id)
     pending = ResultPending(assessment_id=assessment_id, status="awaiting_async", stage=stage)
     return JSONResponse(

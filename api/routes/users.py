@@ -1,7 +1,6 @@
 """The users of an organization and the credentials that they hold."""
 
 from typing import Annotated, Literal
-from uuid import UUID
 
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
@@ -14,21 +13,23 @@ from api.schemas.base import Id, QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.people import (
     EMAIL,
+    ExternalId,
     HeldCredential,
     HeldCredentialList,
     HeldCredentialRequest,
     Role,
+    SearchText,
     User,
     UserChange,
     UserList,
     UserRequest,
 )
 from api.security.authorization import actor_of
+from api.services.people import PasswordReset, PeopleService
 from domain.email_addresses import MAX_CHARS
-from domain.errors import Forbidden, InvalidInput, NotFound, Problem
-from domain.passwords import find_weakness
-from persistence.queries.people_views import PeopleScope, UserFilter
-from persistence.repositories.people import NewUser, no_such_organization
+from domain.errors import NotFound
+from persistence.queries.people_views import UserFilter
+from persistence.repositories.people import NewUser
 from persistence.request_database import RequestUnitOfWork
 
 users = router(prefix="/users", tags=["People"])
@@ -44,18 +45,22 @@ users = router(prefix="/users", tags=["People"])
 async def create_user(
     body: UserRequest, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep, command: IdempotencyDep
 ) -> Response:
-    """409 if an account of any organization already has the e-mail address.
+    """409 if an account of any organization has the e-mail address, or another user of this one the external id.
 
     A platform admin must name the organization and can create only admins.
     """
-    organization_id = _organization(body, scope)
     password_hash = await services.passwords.hash(body.password.get_secret_value())
-    new = NewUser(email=body.email, role=body.role, password_hash=password_hash)
+    new = NewUser(
+        email=body.email,
+        role=body.role,
+        password_hash=password_hash,
+        name=body.name,
+        external_id=body.external_id,
+    )
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        return CommandResult(
-            response=User.model_validate(await uow.people.create(organization_id, actor_of(principal), new))
-        )
+        view = await PeopleService(uow).create_user(new, scope, actor_of(principal), body.organization_id)
+        return CommandResult(response=User.model_validate(view))
 
     return await command.execute(services.database, create)
 
@@ -64,6 +69,9 @@ class UserQuery(QueryInput):
     role: Role | None = None
     status: Literal["active", "disabled", "erasing"] | None = None
     email: str | None = Field(default=None, max_length=MAX_CHARS, pattern=EMAIL)
+    external_id: ExternalId | None = None
+    q: SearchText | None = None
+    cohort_id: Id | None = None
     organization_id: Id | None = None
     cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
@@ -92,24 +100,28 @@ async def read_user(user_id: Id, services: ServicesDep, scope: PeopleScopeDep) -
 
 @users.patch(
     "/{user_id}",
-    summary="Change an account's role or password, disable or enable it",
+    summary="Change an account: name, external id, role, password, disable or enable it",
     responses=answers(400, 401, 403, 404, 409, 410, 413, 415),
     response_model_exclude_none=True,
 )
 async def change_user(
     user_id: Id, change: UserChange, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> User:
-    """Refresh tokens become invalid at once, access tokens within a minute. 409 if no admin would remain.
+    """A change of name or external id alone does not end the user's sessions.
+
+    After other changes, refresh tokens become invalid at once, access tokens within a minute. 409 if no admin would
+    remain, or if another user of the organization has the external id.
 
     After a new password, the user must choose another one with `POST /me/password` before any other request. Users
     change their own password there too. Platform admins can change accounts of admins but not their roles.
     """
+    admin = actor_of(principal)
     changes = change.model_dump(exclude_unset=True, exclude={"password"})
     if "password" in change.model_fields_set:
-        password = await _checked_password(user_id, change.password.get_secret_value(), services, principal, scope)
-        changes["password_hash"] = await services.passwords.hash(password)
+        reset = PasswordReset(people=services.people.queries, passwords=services.passwords)
+        changes["password_hash"] = await reset.hash(user_id, change.password.get_secret_value(), scope, admin)
     async with services.database.transaction() as uow:
-        view = await uow.people.change(user_id, scope, actor_of(principal), changes)
+        view = await PeopleService(uow).change_user(user_id, scope, admin, changes)
         await uow.commit()
     services.principals.forget(user_id)
     return User.model_validate(view)
@@ -156,47 +168,8 @@ async def add_held_credential(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """409 if it is recorded already. Students record their own credentials, advisors and admins their users'."""
 
     async def add(uow: RequestUnitOfWork) -> CommandResult:
-        view = await uow.people.hold(user_id, scope, actor_of(principal), held.credential_id, held.earned_at)
+        service, actor = PeopleService(uow), actor_of(principal)
+        view = await service.add_credential(user_id, scope, actor, held.credential_id, held.earned_at)
         return CommandResult(response=HeldCredential.model_validate(view))
 
     return await command.execute(services.database, add)
-
-
-async def _checked_password(
-    user_id: UUID, password: str, services: ServicesDep, principal: PrincipalDep, scope: PeopleScope
-) -> str:
-    """Return the password if the principal may set it for this account.
-
-    Raises:
-        NotFound: the account does not exist or is outside the scope.
-        InvalidInput: the account is the principal's own, or the password contains its e-mail address.
-    """
-    if user_id == principal.user_id:
-        raise _invalid("password", "must be changed with POST /me/password for your own account")
-    person = await services.people.queries.user(user_id, scope)
-    if person is None:
-        raise NotFound("No such user")
-    if problem := find_weakness(password, person.email):
-        raise _invalid("password", problem)
-    return password
-
-
-def _invalid(field: str, problem: str) -> InvalidInput:
-    return InvalidInput("The request is not valid", (Problem(field, problem),))
-
-
-def _organization(body: UserRequest, scope: PeopleScope) -> UUID:
-    """Return the new account's organization. One outside the scope looks like one that does not exist.
-
-    Raises:
-        Forbidden: a platform admin requested a role other than admin.
-    """
-    if scope.organization_id is None:
-        if body.organization_id is None:
-            raise _invalid("organization_id", "is required")
-        if body.role != scope.role:
-            raise Forbidden("Platform admins create admins of organizations only")
-        return body.organization_id
-    if body.organization_id not in (None, scope.organization_id):
-        raise no_such_organization()
-    return scope.organization_id

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from api.schemas.base import Id, Input, Moment, Number, Output
+from api.schemas.results import OverallScore
 from domain.assessments.answers import answer_json, public_rubric
 from domain.assessments.questions import AnswerFormat as DomainFormat
 from domain.assessments.questions import Item
+from persistence.queries.views import ListedAssessment
 
 MAX_METADATA_BYTES: Final = 4096
 MAX_RESPONSES: Final = 200
@@ -151,6 +153,14 @@ class Progress(Output):
     total: int
 
 
+class SkillScore(Output):
+    """`score` 0..1 is absent without evidence; `target` is the role's target at the time of the result."""
+
+    skill: str
+    score: float | None = None
+    target: float
+
+
 class AssessmentStatus(Output):
     """The status of an assessment. `stage` is the current step; it is absent if the workflow engine does not answer."""
 
@@ -166,9 +176,34 @@ class AssessmentStatus(Output):
     healing: Literal["none", "due", "final", "stopped"]
     failure_reason: str | None = None
     stage: str | None = None
+    needs_review: bool = Field(description="Whether an essay waits for a reviewer")
+    score: OverallScore | None = Field(
+        default=None, description="The score of the result. Absent without a result and in old results"
+    )
+    skills: list[SkillScore] | None = Field(default=None, description="Absent without a result")
+
+
+class Student(Output):
+    user_id: Id
+    name: str | None = None
+    email: str
+
+
+class RoleName(Output):
+    role_id: Id
+    name: str
+
+
+class ReviewSummary(Output):
+    """`waiting` is the number of essays that wait for a review, `reasons` says why."""
+
+    waiting: int
+    reasons: list[Literal["abstained", "flagged", "low_confidence"]]
 
 
 class AssessmentSummary(Output):
+    """`student`, `role`, `submitted_at` and `review` are only for advisors and admins."""
+
     assessment_id: Id
     user_id: Id
     role_id: Id
@@ -179,6 +214,20 @@ class AssessmentSummary(Output):
     started_at: Moment
     expires_at: Moment
     completed_at: Moment | None = None
+    student: Student | None = None
+    role: RoleName | None = None
+    submitted_at: Moment | None = None
+    review: ReviewSummary | None = None
+
+    @classmethod
+    def for_staff(cls, view: ListedAssessment) -> "AssessmentSummary":
+        return cls.model_validate(view).model_copy(
+            update={
+                "student": Student(user_id=view.user_id, name=view.student_name, email=view.student_email),
+                "role": RoleName(role_id=view.role_id, name=view.role_name),
+                "review": ReviewSummary(waiting=len(view.waiting), reasons=view.reasons),
+            }
+        )
 
 
 class AssessmentList(Output):

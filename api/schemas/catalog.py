@@ -1,11 +1,13 @@
 """Schemas of roles, credentials, imports and searches."""
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field
 
 from api.schemas.base import Id, Moment, Number, Output
+from domain.assessments.attempts import Reveal, attempts_left, next_start
 from persistence.content.catalog_rows import MAX_ROWS, ImportEntry, Outcome
+from persistence.queries.views import RoleView
 
 
 class SkillTarget(Output):
@@ -17,6 +19,18 @@ class SkillTarget(Output):
     importance: Number
 
 
+class OwnAttempts(Output):
+    """The student's attempts at a role. Attempts that failed do not count."""
+
+    used: int
+    left: int | None = Field(default=None, description="Attempts that may still be started. Absent without a limit")
+    next_start_at: Moment | None = Field(
+        default=None,
+        description="The end of the cool-down after the last attempt. Absent if the next attempt may start now, if one"
+        " is open, or if none is left",
+    )
+
+
 class RoleResponse(Output):
     role_id: Id = Field(validation_alias="id")
     key: str
@@ -24,6 +38,30 @@ class RoleResponse(Output):
     description: str
     skills: list[SkillTarget]
     prerequisites: list[Id] = Field(description="Roles whose assessment must be completed first")
+    reveal: Reveal = Field(
+        description="When students see right answers and explanations in their results: `always`; `after_last_attempt`,"
+        " when all attempts have a result; or `never`"
+    )
+    attempts: int | None = Field(default=None, description="How many attempts a student has. Absent without a limit")
+    cool_down_hours: int = Field(description="The time between the end of an attempt and the start of the next")
+    own_attempts: OwnAttempts | None = Field(default=None, description="Present for students only")
+
+    @classmethod
+    def of(cls, role: RoleView, *, student: bool) -> Self:
+        found = cls.model_validate(role)
+        return found.model_copy(update={"own_attempts": _own_attempts(role)}) if student else found
+
+
+def _own_attempts(role: RoleView) -> OwnAttempts:
+    history = role.history
+    left = attempts_left(role.policy, history)
+    waits = left != 0 and not history.in_progress
+    start = next_start(role.policy, history) if waits else None
+    return OwnAttempts(
+        used=history.used,
+        left=left,
+        next_start_at=start if start and start > role.now else None,
+    )
 
 
 class RoleList(Output):

@@ -1,14 +1,13 @@
-"""Parse a CSV table of credentials into the same rows as a JSON import, so that both have the same validation.
+"""Parse a CSV table into rows as in a JSON import, so that both have the same validation.
 
-The table has a header (RFC 4180). `api.schemas.csv_format` detects encoding and separator. Names in one cell are
-separated by `|`. White space around a value is removed, and so are blank rows, and blank columns at the end, which
-spreadsheets add. An empty cell is an absent field. The body is read line by line, so that its limits apply before it
-takes memory.
+The table has a header (RFC 4180). `api.schemas.csv_format` detects encoding and separator. White space around a value
+is removed, and so are blank rows, and blank columns at the end, which spreadsheets add. An empty cell is an absent
+field. The body is read line by line, so that its limits apply before it takes memory.
 """
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
@@ -21,8 +20,6 @@ from persistence.content.catalog_rows import COLUMNS, MAX_ROWS, REQUIRED
 
 CSV: Final = "text/csv"
 SEPARATOR: Final = "|"
-WITHDRAWS: Final = frozenset({"key", "active"})
-"""The columns of a table that only withdraws credentials."""
 MAX_COLUMNS: Final = 100
 MAX_LINES: Final = 1_100_000
 """A spreadsheet may export all its 1,048,576 rows."""
@@ -35,6 +32,20 @@ _BLANKS: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TableFormat:
+    """The columns of a table. `convert` gets a column, its cell and the separator, and returns the value.
+
+    The required columns may be missing in a table that has exactly the columns `short_header`.
+    """
+
+    columns: tuple[str, ...]
+    required: tuple[str, ...]
+    max_rows: int
+    convert: Callable[[str, str, str], object] = lambda _column, cell, _delimiter: cell
+    short_header: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """The rows in their order, without blank ones, as in a JSON import; and the detected format."""
 
@@ -42,22 +53,23 @@ class Table:
     detected: CsvFormat
 
 
-def parse_csv(body: bytes) -> Table:
-    """Parse the table.
+def parse_csv(body: bytes, table_format: TableFormat | None = None) -> Table:
+    """Parse the table; by default one of credentials.
 
     Raises:
         InvalidInput: the body is not a valid table.
     """
+    expected = table_format or CREDENTIALS
     try:
         codec = detect_codec(body)
         lines = _Lines(body, codec)
         first_line = lines.first_not_blank()
-        detected = detect_format(codec, first_line, COLUMNS)
+        detected = detect_format(codec, first_line, expected.columns)
     except ValueError as error:
         _refuse(str(error))
     records = _records(lines, [] if detected.has_separator_line else [first_line], detected.delimiter)
-    header = _header(next(records, []), detected)
-    return Table(rows=_rows(records, header, detected.delimiter), detected=detected)
+    header = _header(next(records, []), detected, expected)
+    return Table(rows=_rows(records, header, detected.delimiter, expected), detected=detected)
 
 
 class _Lines:
@@ -112,7 +124,7 @@ def _records(lines: _Lines, before: Sequence[str], delimiter: str) -> Iterator[l
         _refuse(f"cannot be read at line {lines.number}: {error}")
 
 
-def _header(cells: Sequence[str], detected: CsvFormat) -> list[str]:
+def _header(cells: Sequence[str], detected: CsvFormat, expected: TableFormat) -> list[str]:
     header = [_name(cell) for cell in _without_blank_end(cells, 0)]
     if not header:
         _refuse("is empty")
@@ -120,12 +132,12 @@ def _header(cells: Sequence[str], detected: CsvFormat) -> list[str]:
         _refuse(f"has {len(header):,} columns, more than {MAX_COLUMNS}")
     problems = []
     for place, name in enumerate(header, start=1):
-        if name not in COLUMNS:
-            problems.append(Problem("header", f"column {place} is not one of {', '.join(COLUMNS)}"))
+        if name not in expected.columns:
+            problems.append(Problem("header", f"column {place} is not one of {', '.join(expected.columns)}"))
         elif name in header[: place - 1]:
             problems.append(Problem("header", f"column {place} repeats {name}"))
-    if set(header) != WITHDRAWS:
-        problems += [Problem("header", f"has no column {name}") for name in REQUIRED if name not in header]
+    if set(header) != expected.short_header:
+        problems += [Problem("header", f"has no column {name}") for name in expected.required if name not in header]
     if problems:
         read_as = f"read as {detected.encoding}, separated by {detected.delimiter_name}"
         raise InvalidInput(f"{_REFUSED} ({read_as})", tuple(problems))
@@ -144,25 +156,28 @@ def _without_blank_end(cells: Sequence[str], fewest: int) -> Sequence[str]:
     return cells[:end]
 
 
-def _rows(records: Iterator[list[str]], header: Sequence[str], delimiter: str) -> list[object]:
+def _rows(records: Iterator[list[str]], header: Sequence[str], delimiter: str, expected: TableFormat) -> list[object]:
     rows: list[object] = []
     ragged = []
     for number, record in enumerate(records, start=1):
-        if number > MAX_ROWS:
-            _refuse(f"has more than {MAX_ROWS:,} rows")
+        if number > expected.max_rows:
+            _refuse(f"has more than {expected.max_rows:,} rows")
         cells = _without_blank_end(record, len(header))
         if len(cells) != len(header):
             ragged.append(Problem("row", f"has {len(cells)} cells, not {len(header)}", number))
         elif not ragged:
             values = ((name, cell.strip(_BLANKS)) for name, cell in zip(header, cells, strict=True))
-            rows.append({name: _value(name, cell, delimiter) for name, cell in values if cell})
+            rows.append({name: expected.convert(name, cell, delimiter) for name, cell in values if cell})
     if ragged:
         raise InvalidInput(f"{_REFUSED}: {len(ragged):,} rows have a wrong number of cells", tuple(ragged))
     return rows
 
 
-def _value(name: str, cell: str, delimiter: str) -> object:
-    """Convert the cell to the column's type. An invalid value stays text, which row validation rejects."""
+def _credential_value(name: str, cell: str, delimiter: str) -> object:
+    """Convert the cell to the column's type. An invalid value stays text, which row validation rejects.
+
+    Names in one cell are separated by `|`.
+    """
     match name:
         case "skills" | "prerequisites":
             return [part.strip(_BLANKS) for part in cell.split(SEPARATOR)]
@@ -174,3 +189,13 @@ def _value(name: str, cell: str, delimiter: str) -> object:
             return cell.lower() == "true"
         case _:
             return cell
+
+
+CREDENTIALS: Final = TableFormat(
+    columns=COLUMNS,
+    required=REQUIRED,
+    max_rows=MAX_ROWS,
+    convert=_credential_value,
+    short_header=frozenset({"key", "active"}),
+)
+"""A table that only withdraws credentials has two columns."""

@@ -17,6 +17,7 @@ from pydantic import (
 from api.schemas.base import Id, Input, Moment, Output, VisibleText
 from domain.email_addresses import MAX_CHARS
 from domain.passwords import MAX_BYTES, MIN_CHARS, TOO_SHORT_OR_LONG, find_weakness
+from domain.people import MAX_EXTERNAL_ID_CHARS, MAX_NAME_CHARS, check_external_id, normalize_name
 
 MAX_LOCAL_CHARS: Final = 64
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -77,6 +78,30 @@ Password = Annotated[
         }
     ),
 ]
+PersonName = Annotated[
+    str, Field(min_length=1, max_length=MAX_NAME_CHARS, examples=["Ada Lovelace"]), AfterValidator(normalize_name)
+]
+SearchText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_NAME_CHARS,
+        description="A part of the name or of the e-mail address, in any case. One or two characters: the start of a"
+        " word of the name, or of the address",
+    ),
+    AfterValidator(normalize_name),
+]
+ExternalId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_EXTERNAL_ID_CHARS,
+        description="The user's id in the organization's own systems, unique in the organization. Printable"
+        " characters, case-sensitive",
+        examples=["student-4711"],
+    ),
+    AfterValidator(check_external_id),
+]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 RefreshToken = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -100,6 +125,8 @@ class Me(Output):
     user_id: Id
     role: Role
     organization_id: Id | None = None
+    name: str | None = None
+    external_id: str | None = None
     must_change_password: bool | None = Field(
         default=None,
         description="True after an admin has set the password. The user must call `POST /me/password` first",
@@ -129,6 +156,8 @@ class UserRequest(Input):
     email: Email
     password: Password
     role: Role
+    name: PersonName | None = None
+    external_id: ExternalId | None = None
     organization_id: Id | None = Field(
         default=None, description="Only for platform admins; other admins create users in their own organization"
     )
@@ -139,8 +168,13 @@ def _absent() -> Any:  # noqa: ANN401  # a default for fields of any type, never
 
 
 class UserChange(Input):
-    """A change of a user. Absent fields do not change. Every change ends the user's sessions within a minute."""
+    """A change of a user. Absent fields do not change; `null` deletes a name or an external id.
 
+    A change of role, status or password ends the user's sessions within a minute.
+    """
+
+    name: PersonName | None = None
+    external_id: ExternalId | None = None
     role: Role = Field(default_factory=_absent)
     status: Literal["active", "disabled"] = Field(default_factory=_absent)
     password: Password = Field(default_factory=_absent)
@@ -158,6 +192,8 @@ class User(Output):
     user_id: Id
     organization_id: Id | None = None
     email: str
+    name: str | None = None
+    external_id: str | None = None
     role: Role
     status: Literal["active", "disabled", "erasing"]
     created_at: Moment

@@ -62,7 +62,8 @@ class CriterionScore(Output):
 class ItemScore(Output):
     """The score of one item. `points` is null if the grader abstained, so that a person must review the answer.
 
-    Rule scores have `rule` and `explanation`. Essay scores have `criteria`, `feedback`, `model` and the versions.
+    Rule scores have `rule` and `explanation`, which tells students the right answer only if the role's `reveal` allows
+    it. Essay scores have `criteria`, `feedback`, `model` and the versions.
     """
 
     question_id: Id
@@ -87,6 +88,18 @@ class ItemScore(Output):
     )
 
 
+class OverallScore(Output):
+    """The sum of the items' points. `share` is points / max_points (0..1); null or absent if no item gives points.
+
+    An essay without a first grade is in neither sum. `ungraded` counts these essays: above 0, the score is provisional.
+    """
+
+    points: float
+    max_points: float
+    share: float | None = Field(default=None, ge=0, le=1)
+    ungraded: int
+
+
 class AssessmentResult(Output):
     assessment_id: Id
     recommendation_id: Id
@@ -103,6 +116,10 @@ class AssessmentResult(Output):
     degraded: bool
     degraded_reasons: list[str]
     completed_at: Moment
+    score: OverallScore | None = Field(default=None, description="Old results lack it")
+    needs_review: bool | None = Field(
+        default=None, description="Whether a reviewer should check an essay of this revision. Old results lack it"
+    )
     skills: list[SkillResult]
     scores: list[ItemScore]
 

@@ -16,7 +16,9 @@ class ReviewRequest(Input):
         examples=[{"diagnosis": "solid", "communication": "clear"}],
     )
     confirm: bool = Field(default=False, description="`true` confirms the levels of the published score")
-    comment: Comment = Field(default=None, max_length=4000, description="Replaces the grader's feedback to the student")
+    comment: Comment = Field(
+        default=None, max_length=4000, description="For the student: with the levels it replaces the grader's feedback"
+    )
 
     @model_validator(mode="after")
     def _either(self) -> Self:

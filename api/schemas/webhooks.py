@@ -1,7 +1,7 @@
 """Schemas of webhook endpoints and of the log of deliveries."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -10,8 +10,14 @@ from api.schemas.base import Id, Input, Moment, Output
 MAX_URL_CHARS: Final = 2048
 MAX_RATE: Final = 60_000
 
-Subscribable: TypeAlias = Literal["assessment.completed", "assessment.failed", "assessment.updated"]
-Sendable: TypeAlias = Literal["assessment.completed", "assessment.failed", "assessment.updated", "webhook.test"]
+Subscribable: TypeAlias = Literal[
+    "assessment.completed",
+    "assessment.failed",
+    "assessment.updated",
+    "appeal.opened",
+    "appeal.answered",
+]
+Sendable: TypeAlias = Literal[Subscribable, "webhook.test"]
 DeliveryStatus: TypeAlias = Literal["pending", "delivered", "dead_letter", "cancelled"]
 
 
@@ -31,7 +37,11 @@ Url = Annotated[
 ]
 EventTypes = Annotated[
     list[Subscribable],
-    Field(min_length=1, max_length=3, description="The event types to send. `webhook.test` is always sent"),
+    Field(
+        min_length=1,
+        max_length=len(get_args(Subscribable)),
+        description="The event types to send. `webhook.test` is always sent",
+    ),
     AfterValidator(_distinct),
 ]
 Rate = Annotated[

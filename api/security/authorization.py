@@ -64,6 +64,15 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "change_user": _ANY_ADMIN,
     "erase_user": _ANY_ADMIN,
     "export_user": _ADMINS,
+    "import_users": _ADMINS,
+    "create_cohort": _ADMINS,
+    "list_cohorts": _STAFF,
+    "read_cohort": _STAFF,
+    "rename_cohort": _ADMINS,
+    "delete_cohort": _ADMINS,
+    "list_cohort_members": _STAFF,
+    "add_cohort_members": _ADMINS,
+    "remove_cohort_member": _ADMINS,
     "list_audit_logs": _ANY_ADMIN,
     "list_held_credentials": _ORGANIZATION,
     "add_held_credential": _ORGANIZATION,
@@ -77,11 +86,19 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "stream_events": _ORGANIZATION,
     "read_result": _ORGANIZATION,
     "read_scores": _ORGANIZATION,
+    "read_items": _ORGANIZATION,
     "list_revisions": _ORGANIZATION,
     "read_revision": _ORGANIZATION,
     "review_essay": _STAFF,
+    "open_appeal": frozenset({CallerRole.STUDENT}),
+    "list_assessment_appeals": _ORGANIZATION,
+    "list_appeals": _ORGANIZATION,
+    "read_appeal": _ORGANIZATION,
+    "answer_appeal": _STAFF,
+    "withdraw_appeal": frozenset({CallerRole.STUDENT}),
     "retry_healing": _STAFF,
     "rerun_assessment": _ADMINS,
+    "rerun_assessments": _ADMINS,
     "give_feedback": frozenset({CallerRole.STUDENT, CallerRole.ADVISOR}),
     "list_feedback": _STAFF,
     "list_credentials": _ALL,
@@ -133,6 +150,11 @@ def caller_role(principal: Principal) -> CallerRole:
     if principal.role is UserRole.ADMIN and principal.organization_id is None:
         return CallerRole.PLATFORM_ADMIN
     return CallerRole(principal.role)
+
+
+def is_staff(principal: Principal) -> bool:
+    """Return whether the principal is an advisor or an admin of an organization, who may see its students' names."""
+    return principal.role in {UserRole.ADVISOR, UserRole.ADMIN} and principal.organization_id is not None
 
 
 def actor_of(principal: Principal) -> Actor:

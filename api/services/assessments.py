@@ -8,11 +8,12 @@ from uuid import UUID
 from api.services.submitted_answers import SubmittedAnswer, check_answers
 from api.services.visibility import lock_visible
 from domain.assessments import submission
+from domain.assessments.attempts import check_start
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.questions import Item
 from domain.errors import InvalidAssessmentState, InvalidInput, Problem
 from persistence.queries.views import AccessScope, Actor
-from persistence.repositories.student_assessments import NewAssessment
+from persistence.repositories.student_assessments import NewAssessment, StartableRole
 from persistence.request_database import RequestUnitOfWork
 
 _NOTHING_ANSWERED: Final = "No question is answered yet: answer at least one before you submit the assessment"
@@ -47,10 +48,16 @@ class AssessmentService:
         Raises:
             InvalidInput: the role is unknown or inactive, has no questions, or requires other roles first.
             InvalidAssessmentState: an assessment of the role is open; `details.assessment_id` names it.
+            NoAttemptsLeft: the student has used all attempts that the role allows.
+            RetakeNotYet: the cool-down after the last attempt has not ended.
             Erased: the student is being erased.
         """
         await self._uow.student_assessments.lock_start(student.id, new.role_id)
-        closed = await self._close_expired_attempt(student.id, new.role_id)
+        role = await self._startable_role(student.id, new.role_id)
+        closed = await self._close_expired_attempt(role)
+        if role.open_id is not None:  # it was open at the read: this start has closed it, or its student submitted it
+            role = await self._startable_role(student.id, new.role_id)
+        check_start(role.policy, role.history, role.now)
         assessment, items = await self._uow.student_assessments.open(new, student)
         if not items:
             raise _invalid_role("names a role without questions")
@@ -95,14 +102,22 @@ class AssessmentService:
         await submission.submit(self._uow, before, after, items, actor=student.id)
         return SubmissionReceipt(assessment=after)
 
-    async def _close_expired_attempt(self, user_id: UUID, role_id: UUID) -> Assessment | None:
-        """Check that the student may start the role. Close an expired attempt at it and return it."""
+    async def _startable_role(self, user_id: UUID, role_id: UUID) -> StartableRole:
+        """Return the role after checking that it is active and that its prerequisites are completed."""
         role = await self._uow.student_assessments.role(user_id, role_id)
         if role is None:
             raise _invalid_role("does not name an active role")
         if missing := sorted(set(role.prerequisites) - set(role.completed), key=str):
             names = ", ".join(str(prerequisite) for prerequisite in missing)
             raise _invalid_role(f"requires completed assessments of the roles {names}")
+        return role
+
+    async def _close_expired_attempt(self, role: StartableRole) -> Assessment | None:
+        """Close the student's open attempt at the role if it has expired, and return it.
+
+        Raises:
+            InvalidAssessmentState: the attempt has not expired.
+        """
         if role.open_id is None:
             return None
         before, now = await self._uow.assessments.lock(role.open_id)

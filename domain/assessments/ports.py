@@ -10,6 +10,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import Item
 from domain.assessments.results import Publication, Published, Result
 from domain.ids import derived_id
+from domain.sweeps import Cursor
 from domain.webhooks.deliveries import Delivery
 
 Output = TypeVar("Output")
@@ -30,6 +31,13 @@ class AssessmentRuns(Protocol):
         """Signal the submission to the assessment's run. Start a run if none is live."""
         ...
 
+    async def resume(self, assessment: Assessment) -> bool:
+        """Start the run of a submitted assessment, unless one is live. Return whether it was started.
+
+        A live run is signalled instead, at most once an hour, because it may have missed the submission.
+        """
+        ...
+
     async def live(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         """Return the ids with a live run. The engine's index lags by seconds. At most 200 ids a call."""
         ...
@@ -46,16 +54,22 @@ class AssessmentRuns(Protocol):
         """Start or signal the run that publishes the reviewers' levels."""
         ...
 
+    async def resume_review(self, assessment: Assessment) -> bool:
+        """Do what `resume` does, for the run that publishes the reviewers' levels."""
+        ...
+
     async def live_revisions(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         """Return the ids with a live run that makes a later revision. Limits as for `live`."""
         ...
 
 
 class LiveRuns(Protocol):
-    """The live runs of assessments and deliveries."""
+    """The live runs of assessments, appeals and deliveries."""
 
-    async def stop(self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery]) -> None:
-        """Cancel every run of these assessments and deliveries, and wait until all have ended.
+    async def stop(
+        self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery], appeal_ids: Sequence[UUID] = ()
+    ) -> None:
+        """Cancel every run of these assessments, appeals and deliveries, and wait until all have ended.
 
         A run that does not end after its cancellation is terminated.
 
@@ -64,8 +78,8 @@ class LiveRuns(Protocol):
         """
         ...
 
-    async def delete(self, assessment_ids: Sequence[UUID]) -> int:
-        """Delete the runs of these assessments with their histories, also earlier runs; return their number.
+    async def delete(self, assessment_ids: Sequence[UUID], appeal_ids: Sequence[UUID] = ()) -> int:
+        """Delete the runs of these assessments and appeals with their histories, also earlier ones; return the number.
 
         Raises:
             ExternalServiceError: the engine did not accept a call in time.
@@ -133,12 +147,12 @@ class Assessments(Protocol):
         """Return assessments submitted at least `older_than_s` seconds ago and not claimed, by id, after `after`."""
         ...
 
-    async def unfinished(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        """Return the assessments that need a live run: in progress and not due, or claimed and unfinished. By id."""
+    async def claimed(self, *, older_than_s: float, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
+        """Return submitted assessments claimed at least `older_than_s` seconds ago and unfinished, by id."""
         ...
 
-    async def due(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:
-        """Return assessments in progress that are past `expires_at`, by id."""
+    async def due(self, *, after: Cursor | None, limit: int) -> tuple[Assessment, ...]:
+        """Return assessments in progress that are past `expires_at`, by `expires_at` and id."""
         ...
 
     async def healing(self, *, after: UUID | None, limit: int) -> tuple[Assessment, ...]:

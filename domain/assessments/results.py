@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from uuid import UUID
 
-from domain.grading.scores import DegradedReason, EssayScore, RuleScore
+from domain.decimals import rounded
+from domain.grading.scores import DegradedReason, EssayScore, ItemScore, RuleScore
 from domain.recommending.recommendations import Blend, Evidence
 from domain.webhooks.deliveries import Delivery
 
@@ -21,6 +23,19 @@ class Metrics:
     rag_latency_ms: int
     token_cost_cents: Decimal
     cost_complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverallScore:
+    """The sum of the items' points. `share` is points / max_points (0..1), None if no item gives points.
+
+    An essay that waits for its first grade is in neither sum; `ungraded` counts these essays.
+    """
+
+    points: Decimal
+    max_points: Decimal
+    share: Decimal | None
+    ungraded: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +78,19 @@ class Result:
     @property
     def needs_review(self) -> bool:
         return any(score.needs_review for score in self.essay_scores)
+
+    @property
+    def overall(self) -> OverallScore:
+        scores: tuple[ItemScore, ...] = (*self.rule_scores, *self.essay_scores)
+        graded = [(score.points, score.max_points) for score in scores if score.points is not None]
+        points = sum((each for each, _ in graded), Decimal(0))
+        max_points = sum((most for _, most in graded), Decimal(0))
+        return OverallScore(
+            points=points,
+            max_points=max_points,
+            share=rounded(Fraction(points) / Fraction(max_points)) if max_points else None,
+            ungraded=len(scores) - len(graded),
+        )
 
     @property
     def heals(self) -> bool:

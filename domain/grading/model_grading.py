@@ -361,7 +361,7 @@ def _scaled(rating: CriterionRating, factor: Fraction) -> CriterionRating:
 def _median(rubric: EssayRubric, answers: Sequence[Accepted]) -> Accepted:
     """Combine gradings: for each criterion, take the first rating with the median level (the lower of two).
 
-    Its confidence is multiplied by the share of gradings with that level.
+    Its confidence is multiplied by the share of gradings with that level. It names the levels of all gradings.
     """
     ratings = []
     for place, criterion in enumerate(rubric.criteria):
@@ -369,7 +369,8 @@ def _median(rubric: EssayRubric, answers: Sequence[Accepted]) -> Accepted:
         given = [answer.ratings[place] for answer in answers]
         level = order[median_low(order.index(rating.level) for rating in given)]
         agreeing = [rating for rating in given if rating.level == level]
-        ratings.append(_scaled(agreeing[0], Fraction(len(agreeing), len(given))))
+        chosen = _scaled(agreeing[0], Fraction(len(agreeing), len(given)))
+        ratings.append(replace(chosen, sample_levels=tuple(rating.level for rating in given)))
     levels = [rating.level for rating in ratings]
     nearest = max(answers, key=lambda answer: sum(map(eq, (each.level for each in answer.ratings), levels)))
     return Accepted(

@@ -20,9 +20,10 @@ MIN_QUOTE_CHARS: Final = 12
 """A quote shorter than both limits is no evidence, because any text may contain it. Characters are counted by
 `latin_length`: in Chinese, four characters can be a clause."""
 
-_MARKS: Final = str.maketrans(
+SIMILAR_MARKS: Final = str.maketrans(
     dict.fromkeys("‘’‚‛′‵´`ʹʼ‹›", "'") | dict.fromkeys("“”„‟″‶«»", '"') | dict.fromkeys("‐‑‒–—―−﹘﹣", "-")
 )
+"""Quotation marks and dashes that a grader may replace when it copies a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +102,8 @@ def verify_quotes(text: str, quotes: Iterable[str]) -> tuple[str, ...]:
     Both sides are compared in NFKC, with one kind of quotation mark and dash, and with single spaces. Case matters,
     because a grader must copy the text.
     """
-    body = _normalised(text)
-    return tuple(quote for quote in quotes if _is_evidence(_normalised(quote), body))
+    body = normalized(text)
+    return tuple(quote for quote in quotes if _is_evidence(normalized(quote), body))
 
 
 def without_quotes(text: str, quotes: Iterable[str]) -> str:
@@ -183,15 +184,16 @@ def _levels(ratings: Iterable[CriterionRating]) -> dict[str, str]:
     return levels
 
 
-def _normalised(text: str) -> str:
-    return " ".join(nfkc(text.translate(_MARKS)).split())
+def normalized(text: str) -> str:
+    """Return the form in which a quote and a text are compared. `domain.grading.quotes` maps it to the text."""
+    return " ".join(nfkc(text.translate(SIMILAR_MARKS)).split())
 
 
 def _letters(text: str) -> tuple[str, list[int]]:
     """Return the text in NFKD without white space, and the position of each letter in the original text."""
     found = [
         (letter, place)
-        for place, character in enumerate(text.translate(_MARKS))
+        for place, character in enumerate(text.translate(SIMILAR_MARKS))
         for letter in unicodedata.normalize("NFKD", character)
         if not letter.isspace()
     ]

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
+from domain.assessments.attempts import Reveal
 from domain.assessments.questions import (
     EssayRubric,
     Item,
@@ -20,6 +22,10 @@ from domain.errors import CorruptData
 from domain.grading.feedback import percentage
 from domain.grading.scores import RuleScore, RuleScores
 from domain.text import enumerated
+
+_UNANSWERED: Final = "You did not answer this question, so it gives 0 points."
+_UNANSWERED_PROFILE: Final = "You did not answer this question, so it does not affect your skill levels."
+_SELF_RATED: Final = "You rated yourself, so no choice is right or wrong."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,20 @@ def score_rule(item: Item) -> RuleScore:
     )
 
 
+def explain_without_answer(rule: str, fraction: Decimal | None, reveal: Reveal) -> str:
+    """Return the explanation of a score for a student who must not see the right answer."""
+    if rule == "unanswered":
+        return _UNANSWERED if fraction is not None else _UNANSWERED_PROFILE
+    if rule == "profile_evidence":
+        return _SELF_RATED
+    if fraction == 1:
+        return "Correct."
+    verdict = f"Partly correct: {_partial(Fraction(fraction))} of the points." if fraction else "Not correct."
+    if reveal is Reveal.AFTER_LAST_ATTEMPT:
+        return f"{verdict} The right answer is shown after your last attempt."
+    return f"{verdict} The right answer is not shown for this role."
+
+
 def _apply_rule(item: Item, rubric: RuleRubric) -> _Verdict:
     match rubric, item.answer:
         case _, None:
@@ -75,10 +95,8 @@ def _apply_rule(item: Item, rubric: RuleRubric) -> _Verdict:
 
 def _unanswered(rubric: RuleRubric) -> _Verdict:
     if isinstance(rubric, ScaleRubric):
-        return _Verdict(
-            "unanswered", None, "You did not answer this question, so it does not affect your skill levels."
-        )
-    return _Verdict("unanswered", Fraction(0), "You did not answer this question, so it gives 0 points.")
+        return _Verdict("unanswered", None, _UNANSWERED_PROFILE)
+    return _Verdict("unanswered", Fraction(0), _UNANSWERED)
 
 
 def _single_choice(rubric: SingleChoiceRubric, choice: str) -> _Verdict:
@@ -113,7 +131,7 @@ def _numeric_tolerance(rubric: NumberRubric, number: Decimal, unit: str | None) 
 def _profile_evidence(rubric: ScaleRubric, choice: str) -> _Verdict:
     evidence = rubric.evidence[choice]
     skills = enumerated(rubric.skills)
-    said = f"You rated yourself, so no choice is right or wrong. Yours counts as {percentage(evidence)} in {skills}."
+    said = f"{_SELF_RATED} Yours counts as {percentage(evidence)} in {skills}."
     return _Verdict("profile_evidence", Fraction(evidence), said)
 
 
@@ -123,8 +141,12 @@ def _explain(rubric: SingleChoiceRubric | MultipleChoiceRubric | NumberRubric, f
         return f"Correct. {said}"
     if fraction == 0:
         return f"Not correct. {said} {rubric.explanation}"
-    share = min(max(fraction, Fraction(1, 100)), Fraction(99, 100))  # rounding must not give 0 % or 100 %
-    return f"Partly correct: {percentage(share)} of the points. {said} {rubric.explanation}"
+    return f"Partly correct: {_partial(fraction)} of the points. {said} {rubric.explanation}"
+
+
+def _partial(fraction: Fraction) -> str:
+    """Format a share between 0 and 1, which rounding must not turn into 0 % or 100 %."""
+    return percentage(min(max(fraction, Fraction(1, 100)), Fraction(99, 100)))
 
 
 def _tolerance(rubric: NumberRubric, unit: str | None) -> str:

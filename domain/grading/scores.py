@@ -106,7 +106,8 @@ class RuleScores:
 class CriterionRating:
     """A criterion's level from a grader or a reviewer. `points` are the rubric's points for the level.
 
-    `quotes` are verified to be in the text; `confidence` is 0..1.
+    `quotes` are verified to be in the text; `confidence` is 0..1. `sample_levels` are the levels in each of a language
+    model's samples; empty for other graders and in older scores.
     """
 
     criterion: str
@@ -115,6 +116,7 @@ class CriterionRating:
     rationale: str
     quotes: tuple[str, ...] = ()
     confidence: Decimal = Decimal(1)
+    sample_levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

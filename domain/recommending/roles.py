@@ -1,10 +1,11 @@
 """Role tracks, their skill targets, and the micro-credentials that teach the skills."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from domain.assessments.attempts import AttemptPolicy
 from domain.validation import check_names, check_positive, check_range, check_text, check_unique
 
 
@@ -31,6 +32,7 @@ class Role:
     description: str
     skills: tuple[SkillTarget, ...]
     prerequisites: tuple[UUID, ...] = ()
+    attempt_policy: AttemptPolicy = field(default_factory=AttemptPolicy)
 
     def __post_init__(self) -> None:
         check_text("name", self.name)

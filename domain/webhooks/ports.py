@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.sweeps import Cursor
 from domain.webhooks.deliveries import Delivery, DeliveryStatus, DueAttempt, WebhookResponse
 
 
@@ -56,6 +57,11 @@ class Deliveries(Protocol):
         """
         ...
 
-    async def pending(self, *, older_than_s: float, after: UUID | None, limit: int) -> tuple[Delivery, ...]:
-        """Return pending deliveries created at least `older_than_s` seconds ago, by id, after `after`."""
+    async def overdue(
+        self, *, late_s: float, after: Cursor | None, limit: int
+    ) -> tuple[tuple[datetime, Delivery], ...]:
+        """Return pending deliveries whose next attempt was due at least `late_s` seconds ago, each with that time.
+
+        They are in the order of that time and the id, after `after`.
+        """
         ...

@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
 )
 
+from domain.assessments.attempts import AttemptPolicy, Reveal
 from domain.assessments.questions import (
     AnswerFormat,
     EssayRubric,
@@ -103,6 +104,9 @@ class RoleEntry(Entry):
     description: Text
     prerequisites: list[Slug]
     skills: list[SkillEntry]
+    reveal: Reveal = Reveal.ALWAYS
+    attempts: int | None = None
+    cool_down_hours: int = 0
 
     def role(self) -> Role:
         return Role(
@@ -112,6 +116,9 @@ class RoleEntry(Entry):
             description=self.description,
             skills=tuple(SkillTarget(**skill.model_dump()) for skill in self.skills),
             prerequisites=tuple(derived_id("role", key) for key in self.prerequisites),
+            attempt_policy=AttemptPolicy(
+                reveal=self.reveal, attempts=self.attempts, cool_down_hours=self.cool_down_hours
+            ),
         )
 
 

@@ -106,6 +106,7 @@ def _role(role: Role) -> Row:
         "description": role.description,
         "skills_profile": encode(role.skills),
         "prerequisites": role.prerequisites,
+        **encode(role.attempt_policy),
         **current(version_of(role)),
     }
 

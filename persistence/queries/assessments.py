@@ -8,12 +8,31 @@ from functools import cache
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, bindparam, cast, func, select, text, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    not_,
+    select,
+    text,
+    true,
+    tuple_,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence.database_errors import storage_failure
+from persistence.queries.attempts import POLICY_COLUMNS, attempts_by
 from persistence.queries.email_addresses import has_email
+from persistence.queries.graded_items import GradedView, graded_columns
+from persistence.queries.people_search import is_called, is_member
 from persistence.queries.views import (
     AccessScope,
     Account,
@@ -21,15 +40,19 @@ from persistence.queries.views import (
     AssessmentView,
     CredentialView,
     FeedbackView,
+    ListedAssessment,
     PublishedView,
     RevisionView,
     RoleView,
     StatusView,
 )
+from persistence.queries.visible_results import visible_revision
 from persistence.tables import (
+    AppealRow,
     AssessmentRow,
     CredentialRow,
     EmbeddingArtifactRow,
+    EssayScoreRow,
     FeedbackRow,
     QuestionSnapshotRow,
     RecommendationRow,
@@ -38,6 +61,7 @@ from persistence.tables import (
     RoleRow,
     UserRow,
 )
+from persistence.tables.base import table_of
 
 View = TypeVar("View")
 
@@ -90,11 +114,12 @@ class Queries(Reader):
     async def account(self, user_id: UUID) -> Account | None:
         return await self._one(Account, _accounts().where(UserRow.id == user_id))
 
-    async def roles(self) -> list[RoleView]:
-        return await self._all(RoleView, _roles().order_by(RoleRow.name, RoleRow.id))
+    async def roles(self, student_id: UUID | None = None) -> list[RoleView]:
+        """Return the active roles by name, with the attempts of a student."""
+        return await self._all(RoleView, _roles(student_id).order_by(RoleRow.name, RoleRow.id))
 
-    async def role(self, role_id: UUID) -> RoleView | None:
-        return await self._one(RoleView, _roles().where(RoleRow.id == role_id))
+    async def role(self, role_id: UUID, student_id: UUID | None = None) -> RoleView | None:
+        return await self._one(RoleView, _roles(student_id).where(RoleRow.id == role_id))
 
     async def status(self, assessment_id: UUID, viewer: AccessScope) -> StatusView | None:
         return await self._one(
@@ -103,13 +128,13 @@ class Queries(Reader):
 
     async def assessments(self, viewer: AccessScope, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
         """Return at most `limit` assessments, newest first."""
-        statement = (
-            select(*_assessment_columns())
-            .where(*seen_by(viewer), *_matching(found))
-            .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
-            .limit(limit)
-        )
-        return await self._all(AssessmentView, statement)
+        return await self._all(AssessmentView, _page(viewer, found, limit))
+
+    async def assessments_for_staff(
+        self, viewer: AccessScope, found: AssessmentFilter, limit: int
+    ) -> list[ListedAssessment]:
+        """Return at most `limit` assessments with student, role and waiting reviews, newest first."""
+        return await self._all(ListedAssessment, _for_staff(_page(viewer, found, limit)))
 
     async def published(
         self, assessment_id: UUID, viewer: AccessScope, *, revision: int | None = None
@@ -119,12 +144,24 @@ class Queries(Reader):
         wanted = {"assessment_id": assessment_id, "revision": revision, **asdict(viewer)}
         return await self._one(PublishedView, statement, wanted)
 
+    async def graded_items(self, assessment_id: UUID, viewer: AccessScope) -> GradedView | None:
+        """Return the visible result with the history of its items."""
+        own = viewer.user_id is not None
+        wanted = {"assessment_id": assessment_id, **asdict(viewer)}
+        return await self._one(
+            GradedView, _published(own=own, current=True).add_columns(*graded_columns(own=own)), wanted
+        )
+
     async def revisions(self, assessment_id: UUID, viewer: AccessScope) -> list[RevisionView]:
         """Return the revisions, oldest first; an empty list if the assessment does not exist."""
         statement = (
             select(ResultRevisionRow.revision, ResultRevisionRow.created_at.label("published_at"))
             .join(AssessmentRow, AssessmentRow.id == ResultRevisionRow.assessment_id)
-            .where(AssessmentRow.id == assessment_id, *seen_by(viewer))
+            .where(
+                AssessmentRow.id == assessment_id,
+                ResultRevisionRow.revision <= visible_revision(own=viewer.user_id is not None),
+                *seen_by(viewer),
+            )
             .order_by(ResultRevisionRow.revision)
         )
         return await self._all(RevisionView, statement)
@@ -164,33 +201,89 @@ class Queries(Reader):
         return await self._one(CredentialView, active_credentials().where(CredentialRow.id == credential_id))
 
 
+def _page(viewer: AccessScope, found: AssessmentFilter, limit: int) -> Selected:
+    return (
+        select(*_assessment_columns())
+        .where(*seen_by(viewer), *_matching(found))
+        .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
+        .limit(limit)
+    )
+
+
+def _for_staff(page: Selected) -> Selected:
+    """Add the columns of a ListedAssessment to a page, so that only its rows are joined."""
+    listed = page.add_columns(AssessmentRow.submitted_at).subquery("listed")
+    essay = table_of(EssayScoreRow).c
+    facts = func.jsonb_build_object(
+        "abstained",
+        essay.score.is_(None),
+        "flags",
+        essay.response_payload["flags"],
+        "model",
+        essay.model,
+    )
+    waits = essay.response_payload.contains({"needs_review": True})
+    waiting = select(func.jsonb_agg(facts)).where(essay.assessment_id == listed.c.assessment_id, waits)
+    return (
+        select(
+            *listed.c,
+            UserRow.name.label("student_name"),
+            UserRow.email.label("student_email"),
+            RoleRow.name.label("role_name"),
+            func.coalesce(case((listed.c.needs_review, waiting.scalar_subquery())), func.jsonb_build_array()).label(
+                "waiting"
+            ),
+        )
+        .join(UserRow, UserRow.id == listed.c.user_id)
+        .join(RoleRow, RoleRow.id == listed.c.role_id)
+        .order_by(listed.c.created_at.desc(), listed.c.assessment_id.desc())
+    )
+
+
 # The most frequent statements are built once, because building one takes longer than the rest of its request.
 @cache
 def _status(*, own: bool) -> Selected:
     responses = select(func.count()).where(ResponseRow.assessment_id == AssessmentRow.id)
     snapshots = select(func.count()).where(QuestionSnapshotRow.assessment_id == AssessmentRow.id)
-    return select(
-        *_assessment_columns(),
-        responses.scalar_subquery().label("answered"),
-        snapshots.scalar_subquery().label("total"),
+    return _with_revision(
+        select(
+            *_assessment_columns(),
+            responses.scalar_subquery().label("answered"),
+            snapshots.scalar_subquery().label("total"),
+            ResultRevisionRow.document["score"].label("score"),
+            ResultRevisionRow.document["skills"].label("skills"),
+        ),
+        ResultRevisionRow.revision == visible_revision(own=own),
     ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
 
 
 @cache
 def _published(*, own: bool, current: bool) -> Selected:
-    wanted = AssessmentRow.revision if current else bindparam("revision", type_=Integer)
-    return (
+    visible = visible_revision(own=own)
+    wanted = ResultRevisionRow.revision == (visible if current else bindparam("revision", type_=Integer))
+    statement = _with_revision(
         select(
             AssessmentRow.status,
             AssessmentRow.failure_reason,
-            AssessmentRow.revision,
+            visible.label("revision"),
             cast(ResultRevisionRow.document, Text).label("document"),
-        )
-        .outerjoin(
-            ResultRevisionRow,
-            (ResultRevisionRow.assessment_id == AssessmentRow.id) & (ResultRevisionRow.revision == wanted),
-        )
-        .where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+        ),
+        wanted & (ResultRevisionRow.revision <= visible),
+    ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+    if not own:
+        return statement
+    attempts = attempts_by(AssessmentRow.user_id, AssessmentRow.role_id)
+    return (
+        statement.add_columns(*POLICY_COLUMNS, *attempts.c)
+        .join(RoleRow, RoleRow.id == AssessmentRow.role_id)
+        .join(attempts, true())
+    )
+
+
+def _with_revision(statement: Selected, revision: ColumnElement[bool]) -> Selected:
+    """Join the revision of each assessment's result that fulfils the condition, if there is one."""
+    return statement.select_from(AssessmentRow).outerjoin(
+        ResultRevisionRow, (ResultRevisionRow.assessment_id == AssessmentRow.id) & revision
     )
 
 
@@ -220,15 +313,21 @@ def _accounts() -> Selected:
     ).where(UserRow.status == "active")
 
 
-def _roles() -> Selected:
-    return select(
+def _roles(student_id: UUID | None) -> Selected:
+    roles = select(
         RoleRow.id,
         RoleRow.key,
         RoleRow.name,
         RoleRow.description,
         RoleRow.skills_profile.label("skills"),
         RoleRow.prerequisites,
+        *POLICY_COLUMNS,
+        func.clock_timestamp().label("now"),
     ).where(RoleRow.active)
+    if student_id is None:
+        return roles
+    attempts = attempts_by(student_id, RoleRow.id)
+    return roles.add_columns(*attempts.c).select_from(RoleRow).join(attempts, true())
 
 
 def _assessment_columns() -> tuple[ColumnElement[Any], ...]:
@@ -266,6 +365,9 @@ def _seen_by_parameters(*, own: bool) -> tuple[ColumnElement[bool], ...]:
     return _seen(bindparam("organization_id"), bindparam("user_id") if own else None)
 
 
+_HAS_OPEN_APPEAL = exists().where(AppealRow.assessment_id == AssessmentRow.id, AppealRow.state == "open")
+
+
 def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
     row = AssessmentRow
     equal = {
@@ -276,8 +378,14 @@ def _matching(found: AssessmentFilter) -> list[ColumnElement[bool]]:
         row.needs_review: found.needs_review,
     }
     conditions = [column == value for column, value in equal.items() if value is not None]
+    if found.appealed is not None:
+        conditions.append(_HAS_OPEN_APPEAL if found.appealed else not_(_HAS_OPEN_APPEAL))
     if found.since is not None:
         conditions.append(row.created_at >= found.since)
+    if found.cohort_id is not None:
+        conditions.append(is_member(row.user_id.expression, found.cohort_id))
+    if found.q is not None:
+        conditions.append(row.user_id.in_(select(UserRow.id).where(is_called(found.q))))
     if found.after is not None:
         conditions.append(tuple_(row.created_at, row.id) < found.after)
     return conditions

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, literal, select, tuple_
 
 from persistence.queries.assessments import Reader, Selected
 from persistence.queries.email_addresses import has_email
+from persistence.queries.people_search import is_called, is_member
 from persistence.queries.people_views import HeldView, OrganizationView, PeopleScope, UserFilter, UserView
 from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
@@ -28,6 +29,8 @@ USER_COLUMNS: Final = (
     _users.id.label("user_id"),
     _users.organization_id,
     _users.email,
+    _users.name,
+    _users.external_id,
     _users.role,
     _users.status,
     _users.created_at,
@@ -88,10 +91,15 @@ def _matching(found: UserFilter) -> list[ColumnElement[bool]]:
         _users.organization_id: found.organization_id,
         _users.role: found.role,
         _users.status: found.status,
+        _users.external_id: found.external_id,
     }
     conditions = [column == value for column, value in equal.items() if value is not None]
     if found.email is not None:
         conditions.append(has_email(found.email))
+    if found.q is not None:
+        conditions.append(is_called(found.q))
+    if found.cohort_id is not None:
+        conditions.append(is_member(_users.id, found.cohort_id))
     if found.after is not None:
         conditions.append(tuple_(_users.created_at, _users.id) < found.after)
     return conditions

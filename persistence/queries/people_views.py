@@ -31,6 +31,8 @@ class UserView:
     user_id: UUID
     organization_id: UUID | None
     email: str
+    name: str | None
+    external_id: str | None
     role: str
     status: str
     created_at: datetime
@@ -49,10 +51,39 @@ class HeldView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserFilter:
-    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row."""
+    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row.
+
+    `q` is a part of the name or of the e-mail address.
+    """
 
     organization_id: UUID | None = None
     role: str | None = None
     status: str | None = None
     email: str | None = None
+    external_id: str | None = None
+    q: str | None = None
+    cohort_id: UUID | None = None
     after: tuple[datetime, UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortView:
+    """A cohort; `members` is the number of its members."""
+
+    cohort_id: UUID
+    name: str
+    members: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortMemberView:
+    """A member of a cohort; `created_at` is when the member was added."""
+
+    user_id: UUID
+    email: str
+    name: str | None
+    external_id: str | None
+    status: str
+    created_at: datetime

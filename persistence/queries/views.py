@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from domain.assessments.lifecycle import Assessment
+from domain.grading.review_reasons import ReviewReason, review_reasons
+from persistence.queries.attempts import AttemptView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +68,40 @@ class AssessmentView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatusView(AssessmentView):
-    answered: int
-    total: int
+class ListedAssessment(AssessmentView):
+    """An assessment with what advisors need to recognize it.
+
+    `waiting` has the essays that wait for a review, each as {abstained, flags, model}.
+    """
+
+    submitted_at: datetime | None
+    student_name: str | None
+    student_email: str
+    role_name: str
+    waiting: list[dict[str, Any]]
+
+    @property
+    def reasons(self) -> list[ReviewReason]:
+        """Why essays of the assessment wait for a review, each reason once."""
+        return sorted(frozenset[ReviewReason]().union(*(review_reasons(**essay) for essay in self.waiting)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedView:
-    """`document` is the published result as JSON text; None if there is no result yet."""
+class StatusView(AssessmentView):
+    """`score` and `skills` are those of the visible result. Both are None without one; old results lack `score`."""
+
+    answered: int
+    total: int
+    score: Any
+    skills: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedView(AttemptView):
+    """`document` is the visible result as JSON text; None if there is no result yet.
+
+    If the viewer is the student, the fields of AttemptView say whether the student may see the right answers.
+    """
 
     status: str
     failure_reason: str | None
@@ -88,8 +116,8 @@ class RevisionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoleView:
-    """`skills` is a list of {skill, description, target, importance}."""
+class RoleView(AttemptView):
+    """`skills` is a list of {skill, description, target, importance}; `now` is the database's clock."""
 
     id: UUID
     key: str
@@ -97,6 +125,7 @@ class RoleView:
     description: str
     skills: Any
     prerequisites: list[UUID]
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +157,20 @@ class CredentialView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentFilter:
-    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row."""
+    """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row.
+
+    `appealed`: whether the assessment has an open appeal. `q` is a part of the student's name or e-mail address.
+    """
 
     status: str | None = None
     role_id: UUID | None = None
     user_id: UUID | None = None
     degraded: bool | None = None
     needs_review: bool | None = None
+    appealed: bool | None = None
     since: datetime | None = None
+    cohort_id: UUID | None = None
+    q: str | None = None
     after: tuple[datetime, UUID] | None = None
 
 

@@ -36,6 +36,19 @@ GROUP BY job_type ORDER BY job_type
 """)
 
 
+_SWEEPS: Final = text("""
+SELECT concern, extract(epoch FROM now() - swept_at)::float8 AS age_s FROM sweeps ORDER BY concern
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepView:
+    """The time since the last sweep of a concern ended, in seconds."""
+
+    concern: str
+    age_s: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepView:
     """A step that blocks submitted assessments: the age of the oldest in seconds, and the lost attempts."""
@@ -71,6 +84,16 @@ class WorkQueries(Reader):
         async with self._connection() as connection:
             row = (await connection.execute(_WORK)).mappings().one()
         return WorkView(**row)
+
+    async def sweeps(self) -> list[SweepView]:
+        """Return when the last sweep of each concern of reconciliation ended.
+
+        Raises:
+            StorageUnavailable: the database is unreachable or overloaded.
+        """
+        async with self._connection() as connection:
+            rows = (await connection.execute(_SWEEPS)).mappings().all()
+        return [SweepView(**row) for row in rows]
 
     async def steps(self) -> list[StepView]:
         """Return the begun and unfinished steps of the 100 oldest submitted assessments without a result.

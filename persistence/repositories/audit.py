@@ -1,6 +1,6 @@
 """Audit rows: who did what to which resource. They hold opaque ids and codes only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -8,6 +8,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import get_contextvars
 
+from persistence.repositories.bulk import insert_rows
 from persistence.tables import AuditLogRow
 from persistence.tables.base import table_of
 
@@ -54,3 +55,32 @@ async def record(  # noqa: PLR0913  # the columns of an audit row
         "metadata": details,
     }
     await session.execute(_INSERT, row)
+
+
+async def record_many(
+    session: AsyncSession,
+    entries: Sequence[tuple[str, str, UUID, Mapping[str, Any] | None]],
+    *,
+    organization_id: UUID | None,
+    actor_id: UUID,
+    actor_role: str,
+) -> None:
+    """Write audit rows in one statement. An entry has an action, the resource's type and id, and details."""
+    common = {
+        "organization_id": organization_id,
+        "actor_id": actor_id,
+        "actor_role": actor_role,
+        "correlation_id": correlation_id(),
+    }
+    rows = [
+        {
+            "id": uuid4(),
+            "action": action,
+            "resource_type": resource_type,
+            "resource_id": resource_id,
+            "metadata": details,
+            **common,
+        }
+        for action, resource_type, resource_id, details in entries
+    ]
+    await insert_rows(session, {AuditLogRow: rows})

@@ -1,6 +1,6 @@
 """The repository of webhook deliveries: one statement before each request and one after it."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
 from domain.ids import derived_id
+from domain.sweeps import Cursor
 from domain.webhooks.deliveries import (
     AttemptOutcome,
     Delivery,
@@ -26,6 +27,8 @@ GIVEN_UP_AFTER: Final = timedelta(days=5)
 _LATE_S: Final = 10
 """A reserved time slot expires after this many seconds, so that delayed deliveries are not all sent at once."""
 _FIRST: Final = UUID(int=0)
+_DELIVERY: Final = ("id", "organization_id", "event_id", "endpoint_id", "n")
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Without a rate limit, this statement only reads. With one, it reserves the endpoint's next time slot and stores it in
 # the delivery.
@@ -118,10 +121,13 @@ WITH closed AS (
 SELECT coalesce((SELECT status FROM closed), status) AS status FROM webhook_deliveries WHERE id = :delivery_id
 """)
 
-_PENDING: Final = text("""
-SELECT id, organization_id, event_id, endpoint_id, n FROM webhook_deliveries
-WHERE status = 'pending' AND created_at <= now() - make_interval(secs => :older_than_s) AND id > :after
-ORDER BY id LIMIT :limit
+# The run of a delivery whose next attempt is in the future has nothing to do, so its loss is found when it is due.
+_OVERDUE: Final = text("""
+SELECT id, organization_id, event_id, endpoint_id, n, coalesce(next_attempt_at, created_at) AS due_at
+FROM webhook_deliveries
+WHERE status = 'pending' AND coalesce(next_attempt_at, created_at) <= now() - make_interval(secs => :late_s)
+  AND (coalesce(next_attempt_at, created_at), id) > (:at, :after)
+ORDER BY coalesce(next_attempt_at, created_at), id LIMIT :limit
 """)
 
 
@@ -167,11 +173,12 @@ class SqlDeliveries:
             raise NotFound(f"Delivery {delivery_id} does not exist")
         return DeliveryStatus(row.status)
 
-    async def pending(self, *, older_than_s: float, after: UUID | None, limit: int) -> tuple[Delivery, ...]:
-        rows = await self._session.execute(
-            _PENDING, {"older_than_s": older_than_s, "after": after or _FIRST, "limit": limit}
-        )
-        return tuple(Delivery(**row) for row in rows.mappings())
+    async def overdue(
+        self, *, late_s: float, after: Cursor | None, limit: int
+    ) -> tuple[tuple[datetime, Delivery], ...]:
+        position = {"at": after.at, "after": after.id} if after and after.at else {"at": _EARLIEST, "after": _FIRST}
+        rows = await self._session.execute(_OVERDUE, {"late_s": late_s, "limit": limit, **position})
+        return tuple((row["due_at"], Delivery(**{name: row[name] for name in _DELIVERY})) for row in rows.mappings())
 
 
 def _message(row: RowMapping, now: datetime) -> Message:

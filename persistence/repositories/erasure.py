@@ -40,6 +40,8 @@ FROM webhook_deliveries AS delivery JOIN webhook_events AS event ON event.id = d
 WHERE event.assessment_id = ANY(:ids) AND delivery.status = 'pending'
 """)
 
+_APPEALS: Final = text("SELECT id FROM appeals WHERE assessment_id = ANY(:ids)")
+
 # Ends open assessments and stops healing, with the audit row of each transition.
 _END: Final = text("""
 WITH ended AS (
@@ -88,6 +90,7 @@ WHERE assessment_id = ANY(:ids)""",
             "UPDATE model_answers SET raw_reply = NULL, request_id = NULL WHERE assessment_id = ANY(:ids)",
             "DELETE FROM rule_scores WHERE assessment_id = ANY(:ids)",
             "DELETE FROM essay_scores WHERE assessment_id = ANY(:ids)",
+            "DELETE FROM appeals WHERE assessment_id = ANY(:ids)",
             "DELETE FROM essay_reviews WHERE assessment_id = ANY(:ids)",
             "DELETE FROM result_revisions WHERE assessment_id = ANY(:ids)",
             "DELETE FROM recommendations WHERE assessment_id = ANY(:ids)",
@@ -99,9 +102,9 @@ WHERE assessment_id = ANY(:ids)""",
     )
 )
 
-# An advisor's review of an essay belongs to the learner's result and is deleted with the learner. Comments are deleted
-# with their author. Responses stored for replays to other users, for example to the creator of the account, may name
-# the user.
+# An advisor's reviews and answers to appeals belong to the learner's result and are deleted with the learner.
+# Comments are deleted with their author. Responses stored for replays to other users, for example to the creator of the
+# account, may name the user.
 _FORGET_ACCOUNT: Final = tuple(
     map(
         text,
@@ -110,14 +113,15 @@ _FORGET_ACCOUNT: Final = tuple(
             "DELETE FROM refresh_tokens WHERE user_id = :user_id",
             "DELETE FROM web_sessions WHERE user_id = :user_id",
             "DELETE FROM learner_credentials WHERE user_id = :user_id",
+            "DELETE FROM cohort_members WHERE user_id = :user_id",
             "DELETE FROM denied_requests WHERE user_id = :user_id",
             "DELETE FROM idempotency_keys WHERE user_id = :user_id",
             """UPDATE idempotency_keys SET response_status = 410,
   response_body = convert_to('{"error_code":"ERASED_410","message":"The person is erased"}', 'UTF8')
 WHERE position(convert_to(CAST(:user_id AS text), 'UTF8') IN response_body) > 0
   OR position(convert_to((SELECT CAST(email AS text) FROM users WHERE id = :user_id), 'UTF8') IN response_body) > 0""",
-            """UPDATE users SET email = id || '@erased.invalid', password_hash = NULL, profile = NULL,
-  updated_at = clock_timestamp()
+            """UPDATE users SET email = id || '@erased.invalid', name = NULL, external_id = NULL, password_hash = NULL,
+  profile = NULL, updated_at = clock_timestamp()
 WHERE id = :user_id AND status = 'erasing'""",
         ),
     )
@@ -174,6 +178,9 @@ class SqlErasures:
     async def pending_deliveries(self, assessment_ids: Sequence[UUID]) -> tuple[Delivery, ...]:
         rows = await self._session.execute(_PENDING, {"ids": list(assessment_ids)})
         return tuple(Delivery(**row) for row in rows.mappings())
+
+    async def appeals(self, assessment_ids: Sequence[UUID]) -> tuple[UUID, ...]:
+        return tuple(await self._session.scalars(_APPEALS, {"ids": list(assessment_ids)}))
 
     async def forget_assessments(self, assessment_ids: Sequence[UUID]) -> None:
         these: dict[str, Any] = {"ids": list(assessment_ids)}

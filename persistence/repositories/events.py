@@ -7,28 +7,38 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from pydantic_core import to_json
-from sqlalchemy import any_, bindparam, select
+from sqlalchemy import and_, any_, bindparam, outerjoin, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.appeals import Appeal
 from domain.assessments.lifecycle import Assessment
 from domain.ids import derived_id
 from domain.webhooks.deliveries import Delivery
 from persistence.repositories.assessments import revision_id
 from persistence.repositories.bulk import Rows
-from persistence.tables import WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
+from persistence.tables import UserRow, WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
 from persistence.tables.base import table_of
 
 PAYLOAD_VERSION: Final = 1
 
 _endpoints: Final = table_of(WebhookEndpointRow).c
+_users: Final = table_of(UserRow).c
 
+# The user's external id, and the endpoints that receive the event. Without endpoints, one row without an endpoint.
 _SUBSCRIBED: Final = (
-    select(_endpoints.id)
-    .where(
-        _endpoints.organization_id == bindparam("organization_id"),
-        _endpoints.enabled,
-        bindparam("event_type") == any_(_endpoints.event_types),
+    select(_users.external_id, _endpoints.id.label("endpoint_id"))
+    .select_from(
+        outerjoin(
+            table_of(UserRow),
+            table_of(WebhookEndpointRow),
+            and_(
+                _endpoints.organization_id == bindparam("organization_id"),
+                _endpoints.enabled,
+                bindparam("event_type") == any_(_endpoints.event_types),
+            ),
+        )
     )
+    .where(_users.id == bindparam("user_id"))
     .order_by(_endpoints.id)
 )
 
@@ -37,6 +47,8 @@ class EventType(StrEnum):
     COMPLETED = "assessment.completed"
     FAILED = "assessment.failed"
     UPDATED = "assessment.updated"
+    APPEAL_OPENED = "appeal.opened"
+    APPEAL_ANSWERED = "appeal.answered"
     TEST = "webhook.test"
 
 
@@ -49,16 +61,39 @@ async def event_rows(
     session: AsyncSession, event_type: EventType, assessment: Assessment, now: datetime, data: Mapping[str, Any]
 ) -> Rows:
     """Return the rows of an event about an assessment after its transition."""
-    found = await session.execute(
-        _SUBSCRIBED, {"organization_id": assessment.organization_id, "event_type": event_type.value}
-    )
-    endpoints = found.scalars().all()
+    return await _rows(session, event_id(event_type, assessment), event_type, assessment, now, data)
+
+
+async def appeal_event_rows(
+    session: AsyncSession, event_type: EventType, assessment: Assessment, appeal: Appeal, now: datetime
+) -> Rows:
+    """Return the rows of an event about an appeal. Each appeal has one event of each type."""
+    own_id = derived_id("event", event_type, appeal.id)
+    data = {"appeal_id": appeal.id, "question_id": appeal.question_id, "appeal_state": appeal.state}
+    return await _rows(session, own_id, event_type, assessment, now, data)
+
+
+async def _rows(  # noqa: PLR0913, PLR0917  # the parts of an event
+    session: AsyncSession,
+    own_id: UUID,
+    event_type: EventType,
+    assessment: Assessment,
+    now: datetime,
+    data: Mapping[str, Any],
+) -> Rows:
+    about = {
+        "organization_id": assessment.organization_id,
+        "user_id": assessment.user_id,
+        "event_type": event_type.value,
+    }
+    found = (await session.execute(_SUBSCRIBED, about)).all()
+    endpoints = [row.endpoint_id for row in found if row.endpoint_id is not None]
     event = _event(
-        event_id(event_type, assessment),
+        own_id,
         assessment.organization_id,
         event_type,
         now,
-        _about(assessment, data),
+        _about(assessment, found[0].external_id, data),
         assessment_id=assessment.id,
         status="pending" if endpoints else "unsubscribed",
     )
@@ -119,12 +154,13 @@ def _event(  # noqa: PLR0913  # the columns of an event
     }
 
 
-def _about(assessment: Assessment, data: Mapping[str, Any]) -> dict[str, Any]:
+def _about(assessment: Assessment, external_id: str | None, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a minimal payload: the event, the resource and the URL with the details."""
     path = f"/api/v1/assessments/{assessment.id}"
     return {
         "assessment_id": assessment.id,
         "user_id": assessment.user_id,
+        **({} if external_id is None else {"external_id": external_id}),
         "role_id": assessment.role_id,
         "status": assessment.status,
         "revision": assessment.revision,

@@ -2,25 +2,34 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import select, text
+from sqlalchemy import select, text, true
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.assessments.attempts import Reveal
+from domain.assessments.steps import Step
+from domain.grading.rules import explain_without_answer
 from persistence.database_errors import storage_errors
 from persistence.queries.assessments import Reader
+from persistence.queries.attempts import POLICY_COLUMNS, AttemptView, attempts_by
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Actor
 from persistence.repositories import audit
 from persistence.repositories.people import locked_person
+from persistence.repositories.result_document import without_answers
 from persistence.tables import (
+    AppealRow,
     AssessmentRow,
     AsyncJobRow,
     AuditLogRow,
     Base,
     CatalogImportRow,
+    CohortMemberRow,
+    CohortRow,
     DeniedRequestsRow,
     EssayReviewRow,
     EssayScoreRow,
@@ -37,6 +46,7 @@ from persistence.tables import (
     RefreshTokenRow,
     ResponseRow,
     ResultRevisionRow,
+    RoleRow,
     RuleScoreRow,
     UserRow,
     WebhookAttemptRow,
@@ -51,6 +61,7 @@ _ASSESSED: Final = "assessment_id IN (SELECT id FROM assessments WHERE user_id =
 _RECOMMENDED: Final = f"recommendation_id IN (SELECT id FROM recommendations WHERE {_ASSESSED})"  # noqa: S608  # of this file
 _SENT: Final = f"event_id IN (SELECT id FROM webhook_events WHERE {_ASSESSED})"  # noqa: S608  # of this file
 _OWN: Final = "user_id = :user_id"
+_NO_ASSESSMENT: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,8 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     RefreshTokenRow: PersonalData(_OWN, frozenset({"token_hash"})),
     WebSessionRow: PersonalData(_OWN, frozenset({"token_hash"})),
     LearnerCredentialRow: PersonalData(_OWN),
+    CohortMemberRow: PersonalData(_OWN),
+    CohortRow: PersonalData("id IN (SELECT cohort_id FROM cohort_members WHERE user_id = :user_id)"),
     IdempotencyKeyRow: PersonalData(_OWN, frozenset({"request_hash", "hash_key_id"})),
     DeniedRequestsRow: PersonalData(_OWN),
     AssessmentRow: PersonalData(_OWN),
@@ -79,6 +92,7 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     RuleScoreRow: PersonalData(_ASSESSED),
     EssayScoreRow: PersonalData(_ASSESSED),
     EssayReviewRow: PersonalData(f"{_ASSESSED} OR reviewer_id = :user_id"),
+    AppealRow: PersonalData("user_id = :user_id OR answered_by = :user_id"),
     ResultRevisionRow: PersonalData(_ASSESSED),
     RecommendationRow: PersonalData(_ASSESSED),
     RecommendationItemRow: PersonalData(_RECOMMENDED),
@@ -92,9 +106,10 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     AuditLogRow: PersonalData(
         "actor_id = :user_id OR resource_id = :user_id"
         " OR resource_type = 'assessment' AND resource_id IN (SELECT id FROM assessments WHERE user_id = :user_id)"
+        " OR resource_type = 'appeal' AND resource_id IN (SELECT id FROM appeals WHERE user_id = :user_id)"
     ),
 }
-"""Every table that refers to a user through its foreign keys, and the audit trail, which has no foreign keys."""
+"""Every table that refers to a user through its foreign keys, the user's cohorts, and the audit trail."""
 
 
 class Exports(Reader):
@@ -124,12 +139,32 @@ class Exports(Reader):
                 await session.commit()
 
     async def document(self, user_id: UUID) -> AsyncIterator[bytes]:
-        """Yield the document table by table; no connection is used between two tables."""
+        """Yield the document table by table; no connection is used between two tables.
+
+        It goes to the student, so it tells no right answers where the role does not reveal them.
+        """
+        withheld = await self._withheld(user_id)
         yield b'{"user_id":' + to_json(user_id)
         for row, data in PERSONAL_DATA.items():
             rows = await self._rows(row, data, user_id)
+            rows = [_without_answers(row, each, withheld) for each in rows]
             yield b"," + to_json(row.__tablename__) + b":" + to_json([_plain(each) for each in rows])
         yield b"}"
+
+    async def _withheld(self, user_id: UUID) -> dict[UUID, Reveal]:
+        """Return the user's assessments whose right answers the user must not see, with the role's rule."""
+        attempts = attempts_by(user_id, RoleRow.id)
+        statement = (
+            select(AssessmentRow.id, *POLICY_COLUMNS, *attempts.c)
+            .select_from(AssessmentRow)
+            .join(RoleRow, RoleRow.id == AssessmentRow.role_id)
+            .join(attempts, true())
+            .where(AssessmentRow.user_id == user_id)
+        )
+        async with self._connection() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        views = {row["id"]: AttemptView(**{name: row[name] for name in row if name != "id"}) for row in rows}
+        return {key: view.policy.reveal for key, view in views.items() if not view.reveals_answers}
 
     async def _rows(self, row: type[Base], data: PersonalData, user_id: UUID) -> list[Mapping[str, Any]]:
         table = table_of(row)
@@ -138,6 +173,22 @@ class Exports(Reader):
         async with self._connection() as connection:
             found = await connection.execute(statement, {"user_id": user_id})
         return [dict(each) for each in found.mappings()]
+
+
+def _without_answers(table: type[Base], row: Mapping[str, Any], withheld: Mapping[UUID, Reveal]) -> Mapping[str, Any]:
+    """Remove the right answers from a row about an assessment in `withheld`."""
+    reveal = withheld.get(row.get("assessment_id", _NO_ASSESSMENT))
+    if reveal is None:
+        return row
+    if table is ResultRevisionRow:
+        return {**row, "document": without_answers(row["document"], reveal)}
+    if table is RuleScoreRow:
+        applied = row["rules_applied"]
+        fraction = None if applied["fraction"] is None else Decimal(str(applied["fraction"]))
+        return {**row, "explanation": explain_without_answer(applied["rule"], fraction, reveal)}
+    if table is AsyncJobRow and row["job_type"] == Step.SCORE_RULES:
+        return {**row, "payload": None}
+    return row
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

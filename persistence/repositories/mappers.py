@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Row, RowMapping
 
+from domain.assessments.attempts import AttemptPolicy
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.questions import Answer, Question, QuestionKind
 from domain.errors import CorruptData
@@ -49,8 +50,10 @@ CREDENTIAL_COLUMNS = tuple(
     )
 )
 
+POLICY = ("reveal", "attempts", "cool_down_hours")
 ROLE_COLUMNS = tuple(
-    table_of(RoleRow).c[name] for name in ("id", "key", "name", "description", "skills_profile", "prerequisites")
+    table_of(RoleRow).c[name]
+    for name in ("id", "key", "name", "description", "skills_profile", "prerequisites", *POLICY)
 )
 
 
@@ -101,4 +104,5 @@ def role(row: AnyRow) -> Role:
         description=row.description,
         skills=decode(tuple[SkillTarget, ...], row.skills_profile),
         prerequisites=tuple(row.prerequisites),
+        attempt_policy=decode(AttemptPolicy, {name: getattr(row, name) for name in POLICY}),
     )

@@ -1,13 +1,14 @@
 """Changes of organizations and users by admins, each with its audit row."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, Erased, Forbidden, InvalidInput, NotFound, Problem
@@ -21,6 +22,10 @@ from persistence.tables import CredentialRow, LearnerCredentialRow, Organization
 from persistence.tables.base import table_of
 
 _REFUSED: Final = "The request is not valid"
+_AUDITED: Final = frozenset({"role", "status"})
+"""Fields whose new value is in the audit trail, which holds no personal data."""
+_KEEP_SESSIONS: Final = frozenset({"name", "external_id"})
+"""Fields that do not affect what the user may do."""
 
 _organizations: Final = table_of(OrganizationRow)
 _users: Final = table_of(UserRow)
@@ -32,6 +37,8 @@ class NewUser:
     email: str
     role: str
     password_hash: str = field(repr=False)
+    name: str | None = None
+    external_id: str | None = None
 
 
 class People:
@@ -61,7 +68,7 @@ class People:
 
         Raises:
             InvalidInput: the organization does not exist.
-            Conflict: the address is already taken.
+            Conflict: the address or the external id is already taken.
         """
         there = select(_organizations.c.id).where(_organizations.c.id == organization_id)
         if await self._session.scalar(there) is None:
@@ -76,15 +83,19 @@ class People:
         """
         return await self._insert(None, None, wanted)
 
-    async def change(self, user_id: UUID, viewer: PeopleScope, admin: Actor, wanted: Mapping[str, str]) -> UserView:
-        """Change `role`, `status` or `password_hash`. Each ends the user's sessions and invalidates their tokens.
+    async def change(
+        self, user_id: UUID, viewer: PeopleScope, admin: Actor, wanted: Mapping[str, str | None]
+    ) -> UserView:
+        """Change `name`, `external_id`, `role`, `status` or `password_hash`.
 
-        After a new password, the user must choose another one at the next login.
+        A change of one of the last three ends the user's sessions and invalidates their tokens. After a new password,
+        the user must choose another one at the next login.
 
         Raises:
             Erased: the user is being erased.
             Forbidden: a platform admin would change a role.
-            Conflict: the organization would lose its last admin, or a platform admin would get another role.
+            Conflict: the organization would lose its last admin, a platform admin would get another role, or another
+                user of the organization has the external id.
         """
         before = await locked_person(self._session, user_id, viewer)
         changes = {name: value for name, value in wanted.items() if getattr(before, name, None) != value}
@@ -97,10 +108,8 @@ class People:
             await keep_an_admin(self._session, before)
         if viewer.role is not None and "role" in changes:
             raise Forbidden("Platform admins cannot change roles")
-        reset: dict[str, object] = {"must_change_password": True} if "password_hash" in changes else {}
-        view = await self._update(user_id, {**changes, **reset})
-        await revoke_all(self._session, user_id)
-        details = {name: value for name, value in changes.items() if name != "password_hash"}
+        view = await self._update(user_id, changes)
+        details = {name: value for name, value in changes.items() if name in _AUDITED}
         fields = sorted(name.removesuffix("_hash") for name in changes)
         await self._record(admin, "user.changed", "user", user_id, view.organization_id, fields=fields, **details)
         return view
@@ -184,28 +193,31 @@ class People:
             raise Erased("The account is being erased")
 
     async def _insert(self, organization_id: UUID | None, admin: Actor | None, wanted: NewUser) -> UserView:
-        made = upsert(_users).values(
-            id=uuid4(),
-            organization_id=organization_id,
-            email=wanted.email,
-            role=wanted.role,
-            password_hash=wanted.password_hash,
-        )
-        statement = made.on_conflict_do_nothing(index_elements=["email"]).returning(*USER_COLUMNS)
+        made = upsert(_users).values(id=uuid4(), organization_id=organization_id, **asdict(wanted))
+        statement = made.on_conflict_do_nothing().returning(*USER_COLUMNS)
         row = (await self._session.execute(statement)).mappings().one_or_none()
         if row is None:
-            raise Conflict("The e-mail address is taken")
+            taken = select(_users.c.id).where(_users.c.email == wanted.email)
+            raise Conflict("The e-mail address is taken") if await self._session.scalar(taken) else external_id_taken()
         view = UserView(**row)
         await self._record(admin, "user.created", "user", view.user_id, organization_id, role=view.role)
         return view
 
     async def _update(self, user_id: UUID, changes: Mapping[str, object]) -> UserView:
-        changed = (
-            update(_users)
-            .where(_users.c.id == user_id)
-            .values(**changes, token_version=_users.c.token_version + 1, updated_at=func.clock_timestamp())
-        )
-        return UserView(**(await self._session.execute(changed.returning(*USER_COLUMNS))).mappings().one())
+        ends_sessions = not changes.keys() <= _KEEP_SESSIONS
+        more: dict[str, object] = {"token_version": _users.c.token_version + 1} if ends_sessions else {}
+        if "password_hash" in changes:
+            more["must_change_password"] = True
+        changed = update(_users).where(_users.c.id == user_id)
+        statement = changed.values(**changes, **more, updated_at=func.clock_timestamp()).returning(*USER_COLUMNS)
+        try:
+            async with self._session.begin_nested():
+                row = (await self._session.execute(statement)).mappings().one()
+        except IntegrityError:  # only the external id is both unique and changeable
+            raise external_id_taken() from None
+        if ends_sessions:
+            await revoke_all(self._session, user_id)
+        return UserView(**row)
 
     async def _record(
         self, actor: Actor | None, action: str, kind: str, about: UUID, organization_id: UUID | None, **details: object
@@ -221,6 +233,10 @@ class People:
             actor_role=actor.role if actor else audit.SYSTEM,
             details=details or None,
         )
+
+
+def external_id_taken() -> Conflict:
+    return Conflict("Another user of the organization has this external id")
 
 
 def no_such_organization() -> InvalidInput:

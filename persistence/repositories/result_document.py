@@ -5,9 +5,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from domain.assessments.attempts import Reveal
 from domain.assessments.lifecycle import Assessment
-from domain.assessments.results import Metrics, Result
+from domain.assessments.results import Metrics, OverallScore, Result
 from domain.errors import CorruptData
+from domain.grading.rules import explain_without_answer
 from domain.grading.scores import CriterionRating, EssayScore, RuleScore
 from domain.ids import derived_id
 from domain.recommending.recommendations import RecommendedItem, Trace
@@ -56,6 +58,8 @@ def result_document(
         "recommendation_items": [_item(item, evidence_of(item, traces)) for item in result.blend.items],
         "traces": [_trace(trace_id, trace, result) for trace_id, trace in traces.items()],
         "metrics": _metrics(metrics),
+        "score": _overall(result.overall),
+        "needs_review": result.needs_review,
         "degraded": assessment.degraded,
         "degraded_reasons": result.degraded_reasons,
         "completed_at": assessment.completed_at,
@@ -70,6 +74,31 @@ def result_document(
             for gap in result.evidence.gaps
         ],
         "scores": [{"question_id": question, **scores[snapshot]} for snapshot, question in questions.items()],
+    }
+
+
+def without_answers(document: Mapping[str, Any], reveal: Reveal) -> dict[str, Any]:
+    """Return a result document whose explanations do not tell the right answers, for a student who must not see them.
+
+    An essay's feedback and rationales stay: they are about the student's own text, and an essay has no right answer.
+    """
+    scores = [_without_answer(score, reveal) for score in document["scores"]]
+    return {**document, "scores": scores}
+
+
+def _without_answer(score: Mapping[str, Any], reveal: Reveal) -> Mapping[str, Any]:
+    if "rule" not in score:
+        return score
+    fraction = None if score["fraction"] is None else Decimal(repr(score["fraction"]))
+    return {**score, "explanation": explain_without_answer(score["rule"], fraction, reveal)}
+
+
+def _overall(score: OverallScore) -> dict[str, Any]:
+    return {
+        "points": _number(score.points),
+        "max_points": _number(score.max_points),
+        "share": _number(score.share),
+        "ungraded": score.ungraded,
     }
 
 

@@ -144,7 +144,9 @@ class SqlResults:
             event = await event_rows(self._session, EventType.UPDATED, after, now, about | {"lowered": result.lowered})
         rows: Rows = {
             **result_rows(after, now, result, metrics),
-            ResultRevisionRow: [{"assessment_id": after.id, "revision": after.revision, "document": document}],
+            ResultRevisionRow: [
+                {"assessment_id": after.id, "revision": after.revision, "document": document, "created_at": now}
+            ],
             **event,
         }
         await insert_rows(self._session, rows, replace=_CURRENT)

@@ -17,7 +17,8 @@ from domain.privacy import RetentionRule
 _OLD: Final = "now() - make_interval(days => :days)"
 
 # Assessments whose answers will not be used again.
-_SETTLED: Final = "(assessment.status = 'failed' OR assessment.status = 'completed' AND assessment.healing <> 'due')"
+_SETTLED: Final = """(assessment.status = 'failed' OR assessment.status = 'completed' AND assessment.healing <> 'due'
+    AND NOT EXISTS (SELECT FROM appeals WHERE appeals.assessment_id = assessment.id AND appeals.state = 'open'))"""
 _AGE: Final = "coalesce(assessment.completed_at, assessment.updated_at)"
 
 
@@ -72,6 +73,8 @@ WITH old AS (
   LIMIT :limit FOR UPDATE OF assessment SKIP LOCKED
 ), blanked AS (
   UPDATE model_answers SET raw_reply = NULL, request_id = NULL FROM old WHERE assessment_id = old.id
+), appeals_blanked AS (
+  UPDATE appeals SET reason = NULL, message = NULL FROM old WHERE assessment_id = old.id
 )
 DELETE FROM assessment_responses USING old WHERE assessment_id = old.id
 """),

@@ -7,13 +7,14 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from pydantic_core import to_json
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, delete, func, select, text
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, delete, func, select, text, true
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.questions import Answer, Item
 from domain.errors import Erased
+from persistence.queries.attempts import POLICY_COLUMNS, AttemptView, attempts_by
 from persistence.queries.views import Actor
 from persistence.repositories import audit, mappers
 from persistence.repositories.assessments import ERASED, lock_with_items
@@ -42,12 +43,18 @@ _COMPLETED: Final = (
     .correlate(RoleRow)
     .scalar_subquery()
 )
+_ATTEMPTS: Final = attempts_by(bindparam("user"), RoleRow.id)
 _ROLE: Final = (
     select(
         RoleRow.prerequisites,
         func.array(_COMPLETED, type_=ARRAY(Uuid)).label("completed"),
         AssessmentRow.id.label("open_id"),
+        *POLICY_COLUMNS,
+        *_ATTEMPTS.c,
+        func.clock_timestamp().label("now"),
     )
+    .select_from(RoleRow)
+    .join(_ATTEMPTS, true())
     .outerjoin(
         AssessmentRow,
         (AssessmentRow.role_id == RoleRow.id)
@@ -94,16 +101,17 @@ ON CONFLICT (assessment_id, question_snapshot_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartableRole:
+class StartableRole(AttemptView):
     """An active role as one student sees it.
 
     `prerequisites` are roles to complete first, `completed` the prerequisites that the student has completed, and
-    `open_id` the student's assessment of this role in progress.
+    `open_id` the student's assessment of this role in progress. `now` is the database's clock.
     """
 
-    prerequisites: tuple[UUID, ...]
-    completed: tuple[UUID, ...]
+    prerequisites: Sequence[UUID]
+    completed: Sequence[UUID]
     open_id: UUID | None
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +140,9 @@ class StudentAssessments:
 
     async def role(self, user_id: UUID, role_id: UUID) -> StartableRole | None:
         """Read an active role; None if there is no such role."""
-        row = (await self._session.execute(_ROLE, {"user": user_id, "role": role_id})).one_or_none()
-        if row is None:
-            return None
-        return StartableRole(
-            prerequisites=tuple(row.prerequisites), completed=tuple(row.completed), open_id=row.open_id
-        )
+        rows = await self._session.execute(_ROLE, {"user": user_id, "role": role_id})
+        row = rows.mappings().one_or_none()
+        return None if row is None else StartableRole(**row)
 
     async def open(self, new: NewAssessment, student: Actor) -> tuple[Assessment, tuple[Item, ...]]:
         """Insert an assessment with snapshots of the role's active questions, and its audit row."""

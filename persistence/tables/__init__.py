@@ -1,5 +1,6 @@
 """All tables, one declarative row class each. Rows have foreign keys only; queries state their joins."""
 
+from persistence.tables.appeals import AppealRow
 from persistence.tables.assessments import AssessmentRow, AsyncJobRow, QuestionSnapshotRow, ResponseRow
 from persistence.tables.base import Base
 from persistence.tables.catalog import (
@@ -12,8 +13,9 @@ from persistence.tables.catalog import (
     QuestionRow,
     RoleRow,
 )
+from persistence.tables.cohorts import CohortMemberRow, CohortRow
 from persistence.tables.feedback import EssayReviewRow, FeedbackRow
-from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow
+from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow, SweepRow
 from persistence.tables.pages import FlaggedQuestionRow, WebSessionRow
 from persistence.tables.people import ApiKeyRow, OrganizationRow, RefreshTokenRow, UserRow
 from persistence.tables.results import (
@@ -35,12 +37,15 @@ from persistence.tables.webhooks import (
 
 __all__ = [
     "ApiKeyRow",
+    "AppealRow",
     "AssessmentRow",
     "AsyncJobRow",
     "AuditLogRow",
     "Base",
     "CatalogImportRow",
     "CatalogSearchRow",
+    "CohortMemberRow",
+    "CohortRow",
     "ContentVersionRow",
     "CredentialRow",
     "DeniedRequestsRow",
@@ -65,6 +70,7 @@ __all__ = [
     "ResultRevisionRow",
     "RoleRow",
     "RuleScoreRow",
+    "SweepRow",
     "UserRow",
     "WebSessionRow",
     "WebhookAttemptRow",

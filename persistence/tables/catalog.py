@@ -12,6 +12,7 @@ from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Numeric, St
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.assessments.attempts import MAX_ATTEMPTS, MAX_COOL_DOWN_HOURS, Reveal
 from domain.assessments.questions import QuestionKind, QuestionType
 from domain.recommending.roles import CredentialLevel
 from persistence.tables.base import Base, Created, Document, Hash, Id, Ids, Names, Updated, one_of
@@ -21,9 +22,18 @@ SEARCH_TEXT = "setweight(to_tsvector('english', title), 'A') || setweight(to_tsv
 
 
 class RoleRow(Base):
-    """A role track. `skills_profile` lists its skill targets; `prerequisites` are ids of other roles."""
+    """A role track. `skills_profile` lists its skill targets; `prerequisites` are ids of other roles.
+
+    `reveal`, `attempts` and `cool_down_hours` are its rules for attempts.
+    """
 
     __tablename__ = "role_catalog"
+    __table_args__ = (
+        one_of("reveal", Reveal),
+        CheckConstraint(f"attempts BETWEEN 1 AND {MAX_ATTEMPTS}", name="attempts"),
+        CheckConstraint(f"cool_down_hours BETWEEN 0 AND {MAX_COOL_DOWN_HOURS}", name="cool_down_hours"),
+        CheckConstraint("reveal <> 'after_last_attempt' OR attempts IS NOT NULL", name="last_attempt"),
+    )
 
     id: Mapped[Id]
     key: Mapped[str] = mapped_column(String(64), unique=True)
@@ -31,6 +41,9 @@ class RoleRow(Base):
     description: Mapped[str]
     skills_profile: Mapped[Document]
     prerequisites: Mapped[Ids]
+    reveal: Mapped[str] = mapped_column(String(24), server_default=Reveal.ALWAYS)
+    attempts: Mapped[int | None]
+    cool_down_hours: Mapped[int] = mapped_column(server_default=text("0"))
     version: Mapped[Hash]
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[Created]

@@ -87,6 +87,20 @@ class MetricSnapshotRow(Base):
     captured_at: Mapped[Created]
 
 
+class SweepRow(Base):
+    """The end of the last sweep of a concern of reconciliation, and where the next one continues (null: at the start).
+
+    `cursor_at` is set if the rows of the concern are ordered by a time. See `domain.sweeps`.
+    """
+
+    __tablename__ = "sweeps"
+
+    concern: Mapped[str] = mapped_column(String(24), primary_key=True)
+    cursor_id: Mapped[UUID | None]
+    cursor_at: Mapped[datetime | None]
+    swept_at: Mapped[Created]
+
+
 class IdempotencyKeyRow(Base):
     """The stored response of a request with an idempotency key, committed with the request's effect.
 

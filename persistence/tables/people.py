@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, String, Text, false, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, String, Text, false, literal_column, text
 from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,7 +32,8 @@ class OrganizationRow(Base):
 class UserRow(Base):
     """A user. `organization_id` null: a platform admin. The row of an erased user stays with blank fields.
 
-    `must_change_password` is true after an administrator has set the password.
+    `must_change_password` is true after an administrator has set the password. `external_id` is the user's id in the
+    organization's own systems.
     """
 
     __tablename__ = "users"
@@ -46,11 +47,27 @@ class UserRow(Base):
         Index("idx_users_status", "organization_id", "status", "created_at", "id"),
         Index("idx_users_admins", "created_at", "id", postgresql_where=text("role = 'admin'")),
         Index("idx_users_erasing", "id", postgresql_where=text("status = 'erasing'")),
+        Index(
+            "users_external_id_key",
+            "organization_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
+        Index(
+            "idx_users_search",
+            "name",
+            literal_column("CAST(email AS text)").label("address"),
+            postgresql_using="gin",
+            postgresql_ops=dict.fromkeys(("name", "address"), "gin_trgm_ops"),
+        ),
     )
 
     id: Mapped[Id]
     organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id"))
     email: Mapped[str] = mapped_column(CITEXT, unique=True)
+    name: Mapped[str | None] = mapped_column(String(200))
+    external_id: Mapped[str | None] = mapped_column(String(200))
     password_hash: Mapped[str | None] = mapped_column(String(128))
     must_change_password: Mapped[bool] = mapped_column(server_default=false())
     token_version: Mapped[int] = mapped_column(server_default=text("0"))

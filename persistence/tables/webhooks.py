@@ -80,6 +80,12 @@ class WebhookDeliveryRow(Base):
         one_of("status", DELIVERY_STATUSES),
         UniqueConstraint("event_id", "endpoint_id", "n"),
         Index("idx_webhook_deliveries_pending", "id", postgresql_where=text("status = 'pending'")),
+        Index(
+            "idx_webhook_deliveries_due",
+            text("coalesce(next_attempt_at, created_at)"),
+            "id",
+            postgresql_where=text("status = 'pending'"),
+        ),
         Index("idx_webhook_deliveries_endpoint", "endpoint_id", "created_at", "id"),
         Index("idx_webhook_deliveries_organization", "organization_id", "created_at", "id"),
         Index("idx_webhook_deliveries_status", "organization_id", "status", "created_at", "id"),

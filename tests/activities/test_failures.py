@@ -1,6 +1,7 @@
 """The failures that leave an activity, without sensitive data."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,14 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Ca
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from activities.failures import NON_RETRYABLE, UNEXPECTED, FailureInterceptor, code_of, translate
+from activities.failures import (
+    NON_RETRYABLE,
+    UNEXPECTED,
+    UNEXPECTED_ATTEMPTS,
+    FailureInterceptor,
+    code_of,
+    translate,
+)
 from domain.errors import (
     AppError,
     Conflict,
@@ -71,9 +79,17 @@ def test_an_unexpected_error_keeps_only_its_class(error: Exception) -> None:
     failure = translate(error)
 
     assert failure.type == UNEXPECTED
-    assert failure.type in NON_RETRYABLE
     assert type(error).__name__ in failure.message
     assert "MARKER" not in str(failure)
+
+
+def test_an_unexpected_error_is_retried_for_an_hour_at_intervals_of_thirty_seconds() -> None:
+    failures = [translate(KeyError("x"), attempt) for attempt in range(1, UNEXPECTED_ATTEMPTS + 1)]
+
+    assert UNEXPECTED not in NON_RETRYABLE
+    assert {failure.next_retry_delay for failure in failures} == {timedelta(seconds=30)}
+    assert [failure.non_retryable for failure in failures] == [False] * (UNEXPECTED_ATTEMPTS - 1) + [True]
+    assert UNEXPECTED_ATTEMPTS * timedelta(seconds=30) == timedelta(hours=1)
 
 
 def test_an_application_error_is_not_changed() -> None:

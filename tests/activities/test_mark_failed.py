@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.mark_failed import FailureInput, MarkFailed
+from activities.mark_failed import NO_RUN, FailureInput, MarkFailed
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.database import Database
 from domain.errors import Erased
@@ -40,6 +40,14 @@ async def test_the_current_run_fails_with_its_reason(
 
     assert await state(session, assessment) == ("failed", "CorruptData")
     assert await noted(session, assessment) == (["assessment.failed"], ["assessment.failed"])
+
+
+async def test_no_run_reads_the_status_and_marks_nothing(
+    session: AsyncSession, database: Database, assessment: Assessment
+) -> None:
+    assert await mark(database, assessment, NO_RUN) is AssessmentStatus.AWAITING_ASYNC
+
+    assert await noted(session, assessment) == ([], [])
 
 
 async def test_partners_are_notified_of_a_failure_once(

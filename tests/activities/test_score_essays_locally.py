@@ -95,6 +95,46 @@ async def test_only_essays_without_a_score_are_graded(database: Database, batch:
     assert grader.batches == [[first.essay], [second.essay]]
 
 
+class Poisoned(CountingGrader):
+    """Raises an error whenever it grades one of the `poisoned` essays."""
+
+    def __init__(self, *poisoned: UUID) -> None:
+        super().__init__()
+        self.poisoned = poisoned
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        scores = await super().grade(essays)
+        if any(essay.snapshot_id in self.poisoned for essay in essays):
+            raise ValueError("poison")
+        return scores
+
+
+async def test_an_essay_that_alone_raises_an_unexpected_error_is_left_to_a_reviewer(
+    session: AsyncSession, database: Database, batch: EssaysInput
+) -> None:
+    poisoned, other = (left.essay for left in batch.essays)
+    grader = Poisoned(poisoned)
+
+    result = await ScoreEssaysLocally(database, grader).score_essays_locally(batch)
+
+    assert result == EssaysResult(scored=2, needs_review=1)
+    assert grader.batches == [[poisoned, other], [poisoned], [other]]
+    rows = await jobs(session, batch)
+    reasons = [row.payload and row.payload["degraded_reason"] for row in rows]
+    assert reasons == ["grader_failed", "essay_grader_not_configured"]
+
+
+async def test_a_bug_that_hits_every_essay_leaves_none_to_a_reviewer(
+    session: AsyncSession, database: Database, batch: EssaysInput
+) -> None:
+    grader = Poisoned(*(left.essay for left in batch.essays))
+
+    with pytest.raises(ValueError, match="poison"):
+        await ScoreEssaysLocally(database, grader).score_essays_locally(batch)
+
+    assert [row.status for row in await jobs(session, batch)] == ["failed", "failed"]
+
+
 async def test_a_failed_batch_leaves_its_code_in_every_open_job(
     session: AsyncSession, database: Database, batch: EssaysInput
 ) -> None:

@@ -15,7 +15,15 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.dependencies import CatalogServices, PageServices, PeopleServices, PrivacyServices, Services, WebhookServices
+from api.dependencies import (
+    AppealServices,
+    CatalogServices,
+    PageServices,
+    PeopleServices,
+    PrivacyServices,
+    Services,
+    WebhookServices,
+)
 from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
@@ -26,9 +34,11 @@ from domain.assessments.results import Publication
 from domain.webhooks.deliveries import check_url
 from persistence.database import create_engine
 from persistence.encryption import DEVELOPMENT_KEY, SecretCipher
+from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
+from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.student_pages import StudentPageQueries
 from persistence.queries.webhooks import WebhookQueries
@@ -43,6 +53,7 @@ from tests.support import answers
 from tests.support.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
 from tests.support.databases import Databases, settings_of
 from tests.support.fakes import (
+    RecordingAppeals,
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
@@ -160,6 +171,12 @@ def question_of(started: dict[str, Any], kind: str) -> dict[str, Any]:
     return next(question for question in questions if question["answer_format"]["kind"] == kind)
 
 
+def essay_of(started: dict[str, Any], place: int) -> str:
+    """Return the question id of an essay, counted from 0."""
+    essays = [each for each in started["questions"] if each["answer_format"]["kind"] == "text"]
+    return str(essays[place]["question_id"])
+
+
 def levels_of(question: dict[str, Any], place: int = 0) -> dict[str, str]:
     """Return a level for each criterion of an essay; by default the lowest."""
     return {criterion["key"]: criterion["levels"][place]["name"] for criterion in question["rubric"]["criteria"]}
@@ -190,6 +207,11 @@ def all_deliveries() -> RecordingDeliveries:
 
 
 @pytest.fixture(scope="session")
+def all_appeals() -> RecordingAppeals:
+    return RecordingAppeals()
+
+
+@pytest.fixture(scope="session")
 def all_erasures() -> RecordingErasures:
     return RecordingErasures()
 
@@ -203,8 +225,12 @@ def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> WebhookServices:
     )
 
 
+def appeals(engine: AsyncEngine, runs: RecordingAppeals) -> AppealServices:
+    return AppealServices(queries=AppealQueries(engine), runs=runs)
+
+
 def people(engine: AsyncEngine) -> PeopleServices:
-    return PeopleServices(queries=PeopleQueries(engine), api_keys=ApiKeyQueries(engine))
+    return PeopleServices(queries=PeopleQueries(engine), cohorts=CohortQueries(engine), api_keys=ApiKeyQueries(engine))
 
 
 def privacy(engine: AsyncEngine, runs: RecordingErasures) -> PrivacyServices:
@@ -234,6 +260,7 @@ def app(
     api_engine: AsyncEngine,
     all_runs: RecordingRuns,
     all_deliveries: RecordingDeliveries,
+    all_appeals: RecordingAppeals,
     all_erasures: RecordingErasures,
 ) -> Iterator[FastAPI]:
     app = build(limits=UNLIMITED)
@@ -243,6 +270,7 @@ def app(
         Queries(api_engine),
         RequestDatabase(api_engine, CIPHER),
         all_runs,
+        appeal_services=appeals(api_engine, all_appeals),
         partners=webhooks(api_engine, all_deliveries),
         people=people(api_engine),
         catalog=catalog(api_engine),
@@ -282,6 +310,14 @@ def delivery_runs(all_deliveries: RecordingDeliveries) -> Iterator[RecordingDeli
     all_deliveries.__init__()  # type: ignore[misc]  # the app holds this very object
     yield all_deliveries
     all_deliveries.__init__()  # type: ignore[misc]
+
+
+@pytest.fixture
+def appeal_runs(all_appeals: RecordingAppeals) -> Iterator[RecordingAppeals]:
+    """The recorded calls to the engine of appeals, as `runs` for assessments."""
+    all_appeals.__init__()  # type: ignore[misc]  # the app holds this very object
+    yield all_appeals
+    all_appeals.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture

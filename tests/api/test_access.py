@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from api.middleware.routing import router
 from api.pages.routing import PageRoute
 from api.security.authorization import ROUTE_PERMISSIONS, CallerRole
-from tests.api.conftest import Api, Person, levels_of, question_of, response_to
+from tests.api.conftest import Api, Person, essay_of, levels_of, question_of, response_to
 from tests.support.builders import ROLE_ID
 
 EVERYBODY = ("nobody", "owner", "other", "advisor", "admin", "far_student", "far_advisor", "far_admin", "platform")
@@ -47,11 +47,13 @@ REFUSED = (401,) * 9
 #             no_token owner other advisor admin far_student far_advisor far_admin platform
 SEEN = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 OWNER = (401, 200, 404, 403, 403, 404, 403, 403, 403)
+OPENER = (401, 201, 404, 403, 403, 404, 403, 403, 403)
 STUDENTS = (401, 409, 201, 403, 403, 201, 403, 403, 403)
 REVIEWERS = (401, 201, 404, 201, 403, 404, 404, 403, 403)
 ORGANIZATION = (401, *(200,) * 7, 403)
 ADMINS = (401, 403, 403, 403, 200, 403, 403, 200, 403)
 STAFF = (401, 403, 403, 200, 200, 403, 200, 200, 403)
+STAFF_OF_ONE = (401, 403, 403, 200, 200, 403, 404, 404, 403)
 EVERY_ADMIN = (401, 403, 403, 403, 200, 403, 403, 200, 200)
 PEOPLE = (401, 200, 404, 200, 200, 404, 404, 404, 403)
 
@@ -97,6 +99,25 @@ WALKS = {
     ),
     "erase_user": Walk("DELETE", "/api/v1/users/{user}", admins(202, platform=404)),
     "export_user": Walk("GET", "/api/v1/users/{user}/export", admins(200)),
+    # The body is JSON, which is refused after the authorization.
+    "import_users": Walk(
+        "POST", "/api/v1/users/imports", (401, 403, 403, 403, 415, 403, 403, 415, 403), body=lambda _: {}
+    ),
+    "create_cohort": Walk(
+        "POST",
+        "/api/v1/cohorts",
+        (401, 403, 403, 403, 201, 403, 403, 201, 403),
+        body=lambda _: {"name": str(uuid4())},
+    ),
+    "list_cohorts": Walk("GET", "/api/v1/cohorts", STAFF),
+    "read_cohort": Walk("GET", "/api/v1/cohorts/{cohort}", STAFF_OF_ONE),
+    "rename_cohort": Walk("PATCH", "/api/v1/cohorts/{cohort}", admins(200), body=lambda _: {"name": str(uuid4())}),
+    "delete_cohort": Walk("DELETE", "/api/v1/cohorts/{cohort}", admins(204)),
+    "list_cohort_members": Walk("GET", "/api/v1/cohorts/{cohort}/members", STAFF_OF_ONE),
+    "add_cohort_members": Walk(
+        "POST", "/api/v1/cohorts/{cohort}/members", admins(200), body=lambda ids: {"user_ids": [ids.known["user"]]}
+    ),
+    "remove_cohort_member": Walk("DELETE", "/api/v1/cohorts/{cohort}/members/{user}", admins(204)),
     "list_audit_logs": Walk("GET", "/api/v1/audit-logs", EVERY_ADMIN),
     "list_held_credentials": Walk("GET", "/api/v1/users/{user}/credentials", PEOPLE),
     # The first permitted caller creates the entry; later ones get a conflict.
@@ -139,6 +160,7 @@ WALKS = {
     "stream_events": Walk("GET", "/api/v1/assessments/{completed}/events", SEEN),
     "read_result": Walk("GET", "/api/v1/assessments/{completed}/result", SEEN),
     "read_scores": Walk("GET", "/api/v1/assessments/{completed}/scores", SEEN),
+    "read_items": Walk("GET", "/api/v1/assessments/{completed}/items", SEEN),
     "list_revisions": Walk("GET", "/api/v1/assessments/{completed}/revisions", SEEN),
     "read_revision": Walk("GET", "/api/v1/assessments/{completed}/revisions/1", SEEN),
     "review_essay": Walk(
@@ -148,11 +170,34 @@ WALKS = {
         body=lambda ids: {"levels": levels_of(question_of(ids.started, "text"))},
     ),
     # Nothing is degraded or failed, so permitted callers get a conflict with the state.
+    "open_appeal": Walk(
+        "POST",
+        "/api/v1/assessments/{completed}/appeals",
+        OPENER,
+        body=lambda ids: {"question_id": question_of(ids.started, "text")["question_id"], "reason": "It is right."},
+    ),
+    "list_assessment_appeals": Walk("GET", "/api/v1/assessments/{completed}/appeals", SEEN),
+    "list_appeals": Walk("GET", "/api/v1/appeals", ORGANIZATION),
+    "read_appeal": Walk("GET", "/api/v1/appeals/{appeal}", SEEN),
+    # The first permitted caller answers; later ones get a conflict.
+    "answer_appeal": Walk(
+        "POST",
+        "/api/v1/appeals/{appeal}/answer",
+        (401, 403, 403, 200, 409, 403, 404, 404, 403),
+        body=lambda _: {"outcome": "rejected", "message": "The grade fits the rubric."},
+    ),
+    "withdraw_appeal": Walk("POST", "/api/v1/appeals/{appeal}/withdrawal", OWNER),
     "retry_healing": Walk(
         "POST", "/api/v1/assessments/{completed}/retry", (401, 403, 403, 409, 409, 403, 404, 404, 403)
     ),
     "rerun_assessment": Walk(
         "POST", "/api/v1/assessments/{completed}/rerun", (401, 403, 403, 403, 409, 403, 403, 404, 403)
+    ),
+    "rerun_assessments": Walk(
+        "POST",
+        "/api/v1/assessments/reruns",
+        (401, 403, 403, 403, 202, 403, 403, 202, 403),
+        body=lambda _: {"status": "failed", "failure_reason": "NoSuchReason"},
     ),
     "give_feedback": Walk(
         "POST", "/api/v1/recommendations/{recommendation}/feedback", REVIEWERS, body=lambda _: {"relevance_score": 4}
@@ -269,7 +314,20 @@ async def _ids(api: Api, owner: Person) -> Ids:
         "recommendation": str(publication.recommendation_id),
         "credential": str(api.credentials[0]),
     }
-    return Ids(known | await _webhook(api) | await _import(api) | await _api_key(api), started)
+    known["appeal"] = await _appeal(api, owner, known["completed"], essay_of(started, 1))
+    known |= await _cohort(api, owner) | await _webhook(api) | await _import(api) | await _api_key(api)
+    return Ids(known, started)
+
+
+async def _appeal(api: Api, owner: Person, assessment_id: str, question_id: str) -> str:
+    """Open an appeal of an essay that the walks do not use."""
+    opened = await api.client.post(
+        f"/api/v1/assessments/{assessment_id}/appeals",
+        json={"question_id": question_id, "reason": "It is right."},
+        headers=owner.headers,
+    )
+    assert opened.status_code == 201, opened.text
+    return str(opened.json()["appeal_id"])
 
 
 async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
@@ -284,6 +342,16 @@ async def _people(api: Api, owner: Person) -> dict[str, Person | None]:
         "far_admin": await api.person("admin", elsewhere=True),
         "platform": await api.person("platform_admin"),
     }
+
+
+async def _cohort(api: Api, owner: Person) -> dict[str, str]:
+    """Create a cohort with the owner as its member."""
+    headers = (await api.person("admin")).headers
+    made = await api.client.post("/api/v1/cohorts", json={"name": str(uuid4())}, headers=headers)
+    cohort_id = made.json()["cohort_id"]
+    body = {"user_ids": [str(owner.id)]}
+    await api.client.post(f"/api/v1/cohorts/{cohort_id}/members", json=body, headers=headers)
+    return {"cohort": cohort_id}
 
 
 async def _webhook(api: Api) -> dict[str, str]:

@@ -19,9 +19,9 @@ from persistence.database import create_engine
 from persistence.queries.assessments import Queries
 from persistence.queries.work import WorkQueries
 from persistence.request_database import RequestDatabase
-from tests.api.conftest import SECRET, Api, Person, catalog, no_issuer, pages, people, privacy, webhooks
+from tests.api.conftest import SECRET, Api, Person, appeals, catalog, no_issuer, pages, people, privacy, webhooks
 from tests.support.databases import settings_of
-from tests.support.fakes import RecordingDeliveries, RecordingErasures, RecordingRuns
+from tests.support.fakes import RecordingAppeals, RecordingDeliveries, RecordingErasures, RecordingRuns
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,7 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         Queries(engine),
         RequestDatabase(engine),
         RecordingRuns(),
+        appeal_services=appeals(engine, RecordingAppeals()),
         partners=webhooks(engine, RecordingDeliveries()),
         people=people(engine),
         catalog=catalog(engine),

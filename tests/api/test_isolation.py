@@ -237,6 +237,7 @@ async def _organization(api: Api) -> Organization:
         await _assessments(api, organization, learner)
     await _webhook(api, organization, admin)
     await _api_keys(api, organization, admin)
+    await _cohorts(api, organization, admin, bystander)
     return organization
 
 
@@ -253,6 +254,10 @@ async def _assessments(api: Api, organization: Organization, learner: Person) ->
         if completed:
             publication = await api.publish(started["assessment_id"], feedback=marker)
             ids["recommendation_id"].append(str(publication.recommendation_id))
+            appeal = {"question_id": ids["question_id"][-1], "reason": marker}
+            path = f"/api/v1/assessments/{started['assessment_id']}/appeals"
+            opened = await api.client.post(path, json=appeal, headers=learner.headers)
+            ids["appeal_id"].append(opened.json()["appeal_id"])
     path = f"/api/v1/recommendations/{ids['recommendation_id'][-1]}/feedback"
     body = {"relevance_score": 4, "comments": marker}
     assert (await api.client.post(path, json=body, headers=learner.headers)).status_code == 201
@@ -276,6 +281,16 @@ async def _api_keys(api: Api, organization: Organization, admin: Person) -> None
     for_paths, acting = made
     organization.ids["api_key_id"].append(for_paths["api_key_id"])
     organization.actors.append(replace(admin, headers={"Authorization": f"Bearer {acting['key']}"}))
+
+
+async def _cohorts(api: Api, organization: Organization, admin: Person, student: Person) -> None:
+    """Create three cohorts, because the requests delete some, each with a member."""
+    for number in range(3):
+        body = {"name": f"{organization.marker}{number}"}
+        cohort_id = (await api.client.post("/api/v1/cohorts", json=body, headers=admin.headers)).json()["cohort_id"]
+        member = {"user_ids": [str(student.id)]}
+        await api.client.post(f"/api/v1/cohorts/{cohort_id}/members", json=member, headers=admin.headers)
+        organization.ids["cohort_id"].append(cohort_id)
 
 
 async def _kept_ids(api: Api, organization_id: UUID) -> set[str]:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from api.app import build
 from api.middleware.request_metrics import MetricsSettings
+from domain.sweeps import Concern
 from tests.api.conftest import UNLIMITED, Api, Person
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
@@ -130,6 +131,15 @@ async def test_work_that_waits_is_counted(api: Api, learner: Person) -> None:
     assert grown("microcred_essays_awaiting_review") >= 1
     assert after["microcred_oldest_unfinished_seconds", ()] > 0
     assert after["microcred_source_up", ("postgres",)] == 1
+
+
+async def test_the_age_of_the_last_sweep_is_told_for_every_concern(api: Api) -> None:
+    async with scraper(api) as client:
+        found = await samples(client, "/metrics/work")
+
+    ages = {labels: age for (name, labels), age in found.items() if name == "microcred_sweep_age_seconds"}
+    assert set(ages) == {(concern.value,) for concern in Concern}
+    assert min(ages.values()) >= 0
 
 
 async def test_an_engine_that_does_not_answer_is_told_as_down(api: Api) -> None:

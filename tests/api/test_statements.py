@@ -63,11 +63,11 @@ async def test_reviewing(api: Api, learner: Person, statements: list[str]) -> No
 async def test_reading(api: Api, learner: Person, statements: list[str]) -> None:
     publication = await api.completed(learner)
     counted = {}
-    for what in ("", "/result", "/scores", "/revisions", "/questions"):
+    for what in ("", "/result", "/scores", "/revisions", "/questions", "/items"):
         statements.clear()
         await api.get(learner, f"/assessments/{publication.assessment_id}{what}")
         counted[what] = len(statements)
-    assert counted == {"": 1, "/result": 1, "/scores": 1, "/revisions": 1, "/questions": 2}
+    assert counted == {"": 1, "/result": 1, "/scores": 1, "/revisions": 1, "/questions": 2, "/items": 2}
 
 
 async def test_recovering_an_endpoint(api: Api, statements: list[str]) -> None:

@@ -402,6 +402,7 @@ def test_the_median_level_counts_with_the_share_of_samples_that_gave_it(
     _, answer = outcome(an_essay(), *map(grading, causes), samples=len(causes))
 
     assert levels(accepted(answer))[0] == median
+    assert accepted(answer).ratings[0].sample_levels == tuple(causes)
     assert confidences(accepted(answer))[0] == (Decimal("0.9") / share)
 
 

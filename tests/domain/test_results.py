@@ -3,10 +3,10 @@ from decimal import Decimal
 
 import pytest
 
-from domain.assessments.results import Result
+from domain.assessments.results import OverallScore, Result
 from domain.grading.scores import DegradedReason, EssayScore
 from domain.recommending.recommendations import Blend, Evidence
-from tests.domain.builders import abstention, essay_score
+from tests.domain.builders import abstention, essay_score, rating, rule_score
 
 
 def a_result(*essays: EssayScore, retrieval: DegradedReason | None = None) -> Result:
@@ -26,6 +26,26 @@ def test_each_degraded_reason_is_named_once() -> None:
 
 def test_a_result_without_a_degraded_part_is_not_degraded() -> None:
     assert a_result(essay_score()).degraded_reasons == ()
+
+
+def test_the_overall_score_is_the_share_of_all_points() -> None:
+    result = replace(a_result(essay_score(rating("cause", "Strong", 4))), rule_scores=(rule_score("r", "0.5", "2"),))
+
+    assert result.overall == OverallScore(
+        points=Decimal(5), max_points=Decimal(12), share=Decimal("0.4167"), ungraded=0
+    )
+
+
+def test_an_ungraded_essay_is_not_in_the_overall_score() -> None:
+    overall = a_result(essay_score(rating("cause", "Strong", 4)), abstention()).overall
+
+    assert (overall.share, overall.max_points, overall.ungraded) == (Decimal("0.4"), Decimal(10), 1)
+
+
+def test_without_points_there_is_no_share() -> None:
+    assert a_result(abstention()).overall == OverallScore(
+        points=Decimal(0), max_points=Decimal(0), share=None, ungraded=1
+    )
 
 
 def test_one_doubtful_essay_makes_the_result_need_a_review() -> None:

@@ -1,6 +1,7 @@
 """A reviewer's levels replace a grader's, and the feedback follows them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -28,8 +29,15 @@ MODEL: Final = graded("gpt-test")
 
 
 @pytest.mark.parametrize("score", [LOCAL, MODEL, abstention()], ids=["local", "model", "abstained"])
-def test_the_reviewers_comment_is_the_feedback(score: EssayScore) -> None:
-    assert reviewed(RUBRIC, score, review(ESTIMATED, "Well argued.")).feedback == "Well argued."
+def test_the_feedback_has_the_reviewers_comment_and_levels_instead_of_the_graders_text(score: EssayScore) -> None:
+    feedback = reviewed(RUBRIC, score, review(ESTIMATED, "Well argued.")).feedback
+
+    assert feedback.splitlines() == [
+        "A reviewer graded this answer: 40 % of the points.",
+        "Well argued.",
+        "Finds the cause: 25 %. The next level asks for this: Proficient work",
+        "Finds the remedy: 50 %. The next level asks for this: Strong work",
+    ]
 
 
 @pytest.mark.parametrize("score", [LOCAL, abstention()], ids=["local", "abstained"])
@@ -66,8 +74,35 @@ def test_a_language_models_rationale_stays_where_its_level_is_confirmed() -> Non
     assert [each.rationale for each in score.ratings] == ["Set by a reviewer.", "It says so."]
 
 
-@pytest.mark.parametrize("score", [LOCAL, MODEL, abstention()], ids=["local", "model", "abstained"])
-def test_a_later_revision_repeats_a_review_without_a_change(score: EssayScore) -> None:
-    once = reviewed(RUBRIC, score, review(ESTIMATED | {"cause": "Strong"}))
+def test_a_second_review_with_other_levels_replaces_the_comment_of_the_first() -> None:
+    first = reviewed(RUBRIC, MODEL, review(ESTIMATED | {"cause": "Strong"}, "You found the cause."))
 
-    assert reviewed(RUBRIC, once, review(ESTIMATED | {"cause": "Strong"})) == once
+    second = reviewed(RUBRIC, first, review(ESTIMATED | {"cause": "Missing"}))
+
+    assert "You found the cause." not in second.feedback
+    assert "Finds the cause: 0 %." in second.feedback
+
+
+def test_a_second_review_that_confirms_the_first_keeps_its_comment() -> None:
+    levels = ESTIMATED | {"cause": "Strong"}
+    first = reviewed(RUBRIC, MODEL, review(levels, "You found the cause."))
+
+    assert reviewed(RUBRIC, first, review(levels)).feedback == first.feedback
+
+
+def test_a_changed_level_keeps_the_levels_of_the_samples_but_not_the_graders_quotes() -> None:
+    rated = rating("cause", "Emerging", 1)
+    sampled = replace(rated, sample_levels=("Emerging", "Strong"), quotes=("the join drops rows",))
+    score = essay_score(sampled, rating("remedy", "Proficient", 3), model="gpt-test")
+
+    changed = reviewed(RUBRIC, score, review(ESTIMATED | {"cause": "Strong"})).ratings[0]
+
+    assert (changed.sample_levels, changed.quotes) == (("Emerging", "Strong"), ())
+
+
+@pytest.mark.parametrize("comment", [None, "Well argued."])
+@pytest.mark.parametrize("score", [LOCAL, MODEL, abstention()], ids=["local", "model", "abstained"])
+def test_a_later_revision_repeats_a_review_without_a_change(score: EssayScore, comment: str | None) -> None:
+    once = reviewed(RUBRIC, score, review(ESTIMATED | {"cause": "Strong"}, comment))
+
+    assert reviewed(RUBRIC, once, review(ESTIMATED | {"cause": "Strong"}, comment)) == once

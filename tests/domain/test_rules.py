@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.assessments.attempts import Reveal
 from domain.assessments.questions import Answer, MultipleChoiceRubric, RuleRubric
 from domain.errors import CorruptData
-from domain.grading.rules import score_rule, score_rules
+from domain.grading.rules import explain_without_answer, score_rule, score_rules
 from tests.domain.builders import CHOICES, essay, item, multiple, number, scale, single
 
 ZERO, ONE = Decimal(0), Decimal(1)
@@ -205,3 +206,29 @@ def test_an_answer_of_another_kind_is_corrupt_data(rubric: RuleRubric, answer: A
 def test_all_items_except_essays_are_scored_in_order() -> None:
     items = [item(scale(), "red", name="a"), item(essay(), "A text.", name="b"), item(single(), name="c")]
     assert [score.snapshot_id for score in score_rules(items).scores] == [items[0].snapshot_id, items[2].snapshot_id]
+
+
+@pytest.mark.parametrize(
+    ("rubric", "answer", "text"),
+    [
+        (single(), "green", "Correct."),
+        (single(), "red", "Not correct. The right answer is not shown for this role."),
+        (multiple(), ("red",), "Partly correct: 50 % of the points. The right answer is not shown for this role."),
+        (number(), Decimal(1), "Not correct. The right answer is not shown for this role."),
+        (scale(), "blue", "You rated yourself, so no choice is right or wrong."),
+        (scale(), None, "You did not answer this question, so it does not affect your skill levels."),
+        (single(), None, "You did not answer this question, so it gives 0 points."),
+    ],
+)
+def test_an_explanation_without_the_answer_gives_only_the_verdict(
+    rubric: RuleRubric, answer: Answer | None, text: str
+) -> None:
+    score = score_rule(item(rubric, answer))
+
+    assert explain_without_answer(score.rule, score.fraction, Reveal.NEVER) == text
+
+
+def test_an_explanation_without_the_answer_says_that_it_is_shown_later() -> None:
+    text = explain_without_answer("single_choice", Decimal(0), Reveal.AFTER_LAST_ATTEMPT)
+
+    assert text == "Not correct. The right answer is shown after your last attempt."

@@ -150,7 +150,7 @@ def test_a_failed_assessment_is_corrected_and_run_again(deployment: Deployment, 
 
     failed = follow(deployment, "failed", ASSESSMENT=attempt.id)
     deployment.rows(correct, Jsonb(answer), response)
-    follow(deployment, "corrected", ASSESSMENT=attempt.id)
+    follow(deployment, "corrected", ASSESSMENT=attempt.id, SINCE="2026-01-01T00:00:00Z")
 
     assert attempt.id in failed
     assert "CorruptData: CORRUPT_DATA_500: The answer to item " in failed

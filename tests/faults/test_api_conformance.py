@@ -44,6 +44,7 @@ def known_ids(shared_deployment: Deployment) -> dict[str, list[Any]]:
     wanted = {"url": "http://127.0.0.1:1/hooks", "event_types": ["assessment.updated"]}
     endpoint = admin.post("/webhooks/endpoints", json=wanted).raise_for_status().json()["endpoint_id"]
     sent = admin.post(f"/webhooks/endpoints/{endpoint}/test").raise_for_status().json()
+    cohort = admin.post("/cohorts", json={"name": "Spring 2026"}).raise_for_status().json()["cohort_id"]
     people = shared_deployment.rows(
         "SELECT id, organization_id FROM users WHERE email = ANY(%s)", list(ACCOUNTS.values())
     )
@@ -57,6 +58,7 @@ def known_ids(shared_deployment: Deployment) -> dict[str, list[Any]]:
         "recommendation_id": [result["recommendation_id"]],
         "endpoint_id": [endpoint],
         "delivery_id": [sent["delivery_id"]],
+        "cohort_id": [cohort],
     }
 
 

@@ -16,6 +16,7 @@ from api.security.passwords import hash_password
 from tests.api.conftest import (  # noqa: F401  # fixtures
     Api,
     Person,
+    all_appeals,
     all_deliveries,
     all_erasures,
     all_runs,

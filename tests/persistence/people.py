@@ -12,9 +12,12 @@ from domain.assessments.steps import submission_jobs
 from domain.database import Database
 from domain.ids import derived_id
 from persistence.tables import (
+    AppealRow,
     AssessmentRow,
     AsyncJobRow,
     CatalogImportRow,
+    CohortMemberRow,
+    CohortRow,
     DeniedRequestsRow,
     EssayReviewRow,
     EssayScoreRow,
@@ -33,7 +36,7 @@ from persistence.tables import (
     WebhookDeliveryRow,
     WebhookEventRow,
 )
-from tests.support.builders import a_result, a_user, an_assessment, an_organization
+from tests.support.builders import ROLE_ID, a_result, a_user, an_assessment, an_organization
 from tests.support.partners import an_endpoint
 
 NOW = datetime.now(UTC)
@@ -59,7 +62,8 @@ async def a_marked_person(session: AsyncSession, database: Database, credentials
     organization_id = await an_organization(session)
     admin_id = await a_user(session, organization_id, role="admin")
     email = f"{marker}-{uuid4()}@example.org"
-    user_id = await a_user(session, organization_id, email=email, profile={"name": marker}, password_hash=marker)
+    personal = {"name": marker, "external_id": marker, "profile": {"name": marker}}
+    user_id = await a_user(session, organization_id, email=email, password_hash=marker, **personal)
     await an_endpoint(session, organization_id=organization_id)
     assessment = await an_assessment(
         session, user_id=user_id, status="awaiting_async", submitted_at=NOW, details={"note": marker}
@@ -134,6 +138,21 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
             comments=person.marker,
         )
     )
+    await session.execute(
+        insert(AppealRow).values(
+            id=uuid4(),
+            **of,
+            organization_id=person.organization_id,
+            user_id=person.id,
+            role_id=ROLE_ID,
+            revision=1,
+            state="rejected",
+            reason=person.marker,
+            message=person.marker,
+            answered_by=person.admin_id,
+            **dict.fromkeys(("reminder_due_at", "answer_due_at", "closed_at"), NOW),
+        )
+    )
     delivery_id = await session.scalar(
         select(WebhookDeliveryRow.id)
         .join(WebhookEventRow, WebhookEventRow.id == WebhookDeliveryRow.event_id)
@@ -161,6 +180,11 @@ async def _mark_account(session: AsyncSession, person: Marked, email: str, crede
     await session.execute(
         insert(LearnerCredentialRow).values(**user, credential_id=credential_id, earned_at=date(2026, 1, 1))
     )
+    cohort_id = uuid4()
+    await session.execute(
+        insert(CohortRow).values(id=cohort_id, organization_id=person.organization_id, name="Spring 2026")
+    )
+    await session.execute(insert(CohortMemberRow).values(**user, cohort_id=cohort_id))
     await session.execute(insert(DeniedRequestsRow).values(**user, hour=NOW, count=3))
     await session.execute(
         insert(CatalogImportRow).values(id=uuid4(), requested_by=person.id, status="succeeded", row_count=0)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.database import Database
 from domain.errors import Conflict, Erased, NotFound
+from domain.sweeps import Cursor
 from persistence.database import create_engine
 from persistence.tables import AssessmentRow, AuditLogRow, UserRow
 from persistence.unit_of_work import SqlDatabase
@@ -192,35 +193,53 @@ async def test_unanswered_items_are_returned_too(session: AsyncSession, database
 async def test_each_page_of_reconciliation_returns_its_assessments(session: AsyncSession, database: Database) -> None:
     submitted = await awaiting(session)
     claimed = await awaiting(session, claimed_at=HOUR_AGO)
-    open_ = await an_assessment(session)
+    await an_assessment(session)
     due = await an_assessment(session, expires_at=HOUR_AGO)
     await an_assessment(session, status="failed", failure_reason="expired")
 
     async with database.transaction() as uow:
         unclaimed = await uow.assessments.unclaimed(older_than_s=15, after=None, limit=10)
-        unfinished = await uow.assessments.unfinished(after=None, limit=10)
+        unfinished = await uow.assessments.claimed(older_than_s=60, after=None, limit=10)
         expired = await uow.assessments.due(after=None, limit=10)
 
     assert unclaimed == (submitted,)
-    assert set(unfinished) == {claimed, open_}
+    assert unfinished == (claimed,)
     assert expired == (due,)
 
 
 async def test_pages_continue_after_an_id(session: AsyncSession, database: Database) -> None:
-    ids = sorted([(await an_assessment(session, items=2)).id for _ in range(3)])
+    ids = sorted([(await awaiting(session)).id for _ in range(3)])
 
     async with database.transaction() as uow:
-        first = await uow.assessments.unfinished(after=None, limit=2)
-        second = await uow.assessments.unfinished(after=first[-1].id, limit=2)
+        first = await uow.assessments.unclaimed(older_than_s=15, after=None, limit=2)
+        second = await uow.assessments.unclaimed(older_than_s=15, after=first[-1].id, limit=2)
 
     assert [assessment.id for assessment in (*first, *second)] == ids
 
 
-async def test_assessments_of_erased_users_are_not_reconciled(session: AsyncSession, database: Database) -> None:
-    await an_assessment(session, user_id=await a_user(session, status="erasing"))
+async def test_pages_of_due_assessments_continue_after_a_deadline_and_an_id(
+    session: AsyncSession, database: Database
+) -> None:
+    latest = await an_assessment(session, items=2, expires_at=HOUR_AGO + timedelta(seconds=1))
+    first, second = sorted(
+        [await an_assessment(session, items=2, expires_at=HOUR_AGO) for _ in range(2)], key=lambda each: each.id
+    )
 
     async with database.transaction() as uow:
-        assert await uow.assessments.unfinished(after=None, limit=10) == ()
+        page = await uow.assessments.due(after=None, limit=1)
+        rest = await uow.assessments.due(after=Cursor(id=page[0].id, at=page[0].expires_at), limit=10)
+
+    assert (*page, *rest) == (first, second, latest)
+
+
+async def test_assessments_of_erased_users_are_not_reconciled(session: AsyncSession, database: Database) -> None:
+    user_id = await a_user(session, status="erasing")
+    await an_assessment(session, user_id=user_id, status="awaiting_async", submitted_at=HOUR_AGO)
+    await an_assessment(session, user_id=user_id, expires_at=HOUR_AGO)
+
+    async with database.transaction() as uow:
+        assert await uow.assessments.unclaimed(older_than_s=15, after=None, limit=10) == ()
+        assert await uow.assessments.due(after=None, limit=10) == ()
 
 
 async def test_an_uncommitted_unit_leaves_nothing(session: AsyncSession, database: Database) -> None:

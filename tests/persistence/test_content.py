@@ -12,7 +12,7 @@ from domain.errors import InvalidInput
 from domain.ids import derived_id
 from persistence.content.loader import load_content
 from persistence.database import create_engine
-from persistence.tables import ContentVersionRow, CredentialRow, QuestionRow
+from persistence.tables import ContentVersionRow, CredentialRow, QuestionRow, RoleRow
 from tests.support.databases import CONTENT, settings_of
 
 
@@ -64,6 +64,21 @@ async def test_a_changed_entry_becomes_current_and_its_old_version_is_kept(
     async with AsyncSession(loaded) as session:
         weight = await session.scalar(select(QuestionRow.weight).where(QuestionRow.key == "da-left-join"))
     assert weight == 3
+
+
+async def test_a_roles_rules_for_attempts_are_loaded_and_reset(loaded: AsyncEngine, directory: Path) -> None:
+    edit(directory / "roles.yaml", "key: data-analyst", "key: data-analyst\n    reveal: never\n    attempts: 2")
+    policy = select(RoleRow.reveal, RoleRow.attempts, RoleRow.cool_down_hours).where(RoleRow.key == "data-analyst")
+
+    report = await load_content(loaded, directory)
+    async with AsyncSession(loaded) as session:
+        limited = tuple((await session.execute(policy)).one())
+    await load_content(loaded, CONTENT)
+    async with AsyncSession(loaded) as session:
+        default = tuple((await session.execute(policy)).one())
+
+    assert report.roles.changed == 1
+    assert (limited, default) == (("never", 2, 0), ("always", None, 0))
 
 
 async def test_going_back_to_an_earlier_version_adds_none(loaded: AsyncEngine, directory: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.assessments.attempts import AttemptPolicy, Reveal
 from domain.errors import InvalidInput
 from persistence.content.files import read_content
 from tests.support.databases import CONTENT
@@ -98,6 +99,16 @@ def test_small_content_is_read(edited: Edit) -> None:
     assert content.credentials[1].prerequisites == (content.credentials[0].id,)
 
 
+def test_a_role_has_no_limit_of_attempts_unless_the_file_sets_one(edited: Edit) -> None:
+    settings = "prerequisites: []\n    reveal: after_last_attempt\n    attempts: 3\n    cool_down_hours: 24"
+
+    default = read_content(edited()).roles[0].attempt_policy
+    limited = read_content(edited("roles.yaml", "prerequisites: []", settings)).roles[0].attempt_policy
+
+    assert default == AttemptPolicy(reveal=Reveal.ALWAYS, attempts=None, cool_down_hours=0)
+    assert limited == AttemptPolicy(reveal=Reveal.AFTER_LAST_ATTEMPT, attempts=3, cool_down_hours=24)
+
+
 def test_scalars_that_yaml_would_convert_stay_text(edited: Edit) -> None:
     question = read_content(edited()).questions[1].question
 
@@ -137,6 +148,23 @@ WRONG: list[tuple[str, str, str, str, str]] = [
     ("roles.yaml", "target:", "aim:", "weaver: skills.0.target", "Field required"),
     ("roles.yaml", '"0.7"', '"1.7"', "weaver: target", "must be between 0 and 1"),
     ("roles.yaml", "prerequisites: []", "prerequisites: [dyer]", "weaver: prerequisites", "dyer does not exist"),
+    ("roles.yaml", "key: weaver", "key: weaver\n    reveal: later", "weaver: reveal", "Input should be 'always'"),
+    ("roles.yaml", "key: weaver", "key: weaver\n    attempts: some", "weaver: attempts", "valid integer"),
+    ("roles.yaml", "key: weaver", "key: weaver\n    attempts: 0", "weaver: attempts", "must be between 1 and 100"),
+    (
+        "roles.yaml",
+        "key: weaver",
+        "key: weaver\n    cool_down_hours: -1",
+        "weaver: cool_down_hours",
+        "must be between 0",
+    ),
+    (
+        "roles.yaml",
+        "key: weaver",
+        "key: weaver\n    reveal: after_last_attempt",
+        "weaver: attempts",
+        "must be set, because reveal is after_last_attempt",
+    ),
     ("questions/weaver.yaml", "role: weaver", "role: dyer", "-: role", "must be the key of a role"),
     ("questions/weaver.yaml", "w-story", "w-warp", "w-warp: key", "is used more than once"),
     ("questions/weaver.yaml", "correct: warp", "correct: loom", "w-warp: rubric.correct", "must be one of the choices"),

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.database import Database
 from domain.errors import NotFound
+from domain.sweeps import Cursor
 from domain.webhooks.deliveries import Delivery, DeliveryStatus, DueAttempt, WebhookResponse
 from persistence.database import create_engine
 from persistence.repositories.deliveries import GIVEN_UP_AFTER
@@ -283,17 +284,22 @@ async def test_an_event_with_only_cancelled_deliveries_is_cancelled(ledger: Ledg
     assert (await ledger.row(WebhookEventRow, delivery.event_id)).status == "cancelled"
 
 
-async def test_pending_ones_are_read_by_pages(ledger: Ledger) -> None:
-    deliveries = sorted([await ledger.delivery() for _ in range(3)], key=lambda each: each.id)
+async def test_overdue_ones_are_read_by_pages(ledger: Ledger) -> None:
+    now = datetime.now(UTC)
+    retried = await ledger.delivery(attempts=1, next_attempt_at=now - timedelta(minutes=1))
+    first, second = sorted([await ledger.delivery() for _ in range(2)], key=lambda each: each.id)
     await ledger.delivery(status="delivered")
-    await ledger.delivery(created_at=datetime.now(UTC))
+    await ledger.delivery(created_at=now)
+    await ledger.delivery(attempts=1, next_attempt_at=now + timedelta(minutes=1))
 
-    async def page(after: UUID | None) -> tuple[Delivery, ...]:
+    async def page(after: Cursor | None) -> list[tuple[datetime, Delivery]]:
         async with ledger.database.statement() as uow:
-            return await uow.deliveries.pending(older_than_s=15, after=after, limit=2)
+            return list(await uow.deliveries.overdue(late_s=15, after=after, limit=2))
 
-    assert await page(None) == tuple(deliveries[:2])
-    assert await page(deliveries[1].id) == (deliveries[2],)
+    (_, one), (at, two) = await page(None)
+    ((_, three),) = await page(Cursor(id=two.id, at=at))
+
+    assert [one, two, three] == [first, second, retried]
 
 
 @pytest.fixture

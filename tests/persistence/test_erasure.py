@@ -21,6 +21,8 @@ from persistence.request_database import RequestUnitOfWork
 from persistence.tables import (
     AssessmentRow,
     AuditLogRow,
+    CohortMemberRow,
+    CohortRow,
     DeniedRequestsRow,
     IdempotencyKeyRow,
     MetricSnapshotRow,
@@ -120,9 +122,30 @@ async def test_a_paid_model_reply_stays_as_a_row(session: AsyncSession, database
 async def test_the_account_stays_as_a_blank_row(session: AsyncSession, database: Database, person: Marked) -> None:
     await erase(database, person)
 
-    kept = {name: await column(session, person, name) for name in ("status", "email", "password_hash", "profile")}
-    blank = {"password_hash": None, "profile": None}
+    blank = dict.fromkeys(("name", "external_id", "password_hash", "profile"))
+    kept = {name: await column(session, person, name) for name in ("status", "email", *blank)}
     assert kept == blank | {"status": "erased", "email": f"{person.id}@erased.invalid"}
+
+
+async def test_the_erased_user_is_in_no_cohort(session: AsyncSession, database: Database, person: Marked) -> None:
+    await erase(database, person)
+
+    memberships = select(func.count()).where(CohortMemberRow.user_id == person.id)
+    assert await session.scalar(memberships) == 0
+
+
+async def test_an_erasure_by_the_previous_release_blanks_names_and_memberships(
+    session: AsyncSession, database: Database, person: Marked
+) -> None:
+    await begin(database, person)
+
+    async with database.transaction() as uow:
+        await uow.erasures.finish(person.id)  # without `forget_account`, which knows the new columns
+        await uow.commit()
+
+    assert [await column(session, person, name) for name in ("name", "external_id")] == [None, None]
+    memberships = select(func.count()).where(CohortMemberRow.user_id == person.id)
+    assert await session.scalar(memberships) == 0
 
 
 async def test_open_assessments_end_with_an_audit_row(
@@ -280,7 +303,7 @@ async def test_events_about_an_erased_user_are_not_redelivered(
 async def test_every_table_about_users_is_exported() -> None:
     """A new table fails this test until it is exported and its erasure is decided.
 
-    Three tables have no foreign key to users: the audit trail, and those whose `user_id` may be an API key's.
+    Four tables have no foreign key to users: the audit trail, those whose `user_id` may be an API key's, and cohorts.
     """
     known = {table_of(row).name for row in PERSONAL_DATA}
     reached = {UserRow.__tablename__}
@@ -293,7 +316,7 @@ async def test_every_table_about_users_is_exported() -> None:
         if more <= reached:
             break
         reached |= more
-    without_key = {row.__tablename__ for row in (AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow)}
+    without_key = {row.__tablename__ for row in (AuditLogRow, CohortRow, DeniedRequestsRow, IdempotencyKeyRow)}
     assert reached | without_key == known
 
 

@@ -53,6 +53,15 @@ async def test_the_export_has_rows_of_every_table(clean_engine: AsyncEngine, peo
     assert document["assessment_responses"][0]["answer"] == MARKER
 
 
+async def test_the_export_names_the_user_and_their_cohorts(clean_engine: AsyncEngine, people: list[Marked]) -> None:
+    document = await exported(clean_engine, people[0])
+
+    user = document["users"][0]
+    assert (user["name"], user["external_id"]) == (MARKER, MARKER)
+    assert [cohort["name"] for cohort in document["cohorts"]] == ["Spring 2026"]
+    assert document["cohort_members"][0]["cohort_id"] == document["cohorts"][0]["id"]
+
+
 async def test_the_export_has_no_secrets_and_no_data_of_others(clean_engine: AsyncEngine, people: list[Marked]) -> None:
     document = await exported(clean_engine, people[0])
 

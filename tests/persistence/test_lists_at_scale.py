@@ -25,9 +25,9 @@ EVERYBODY, LEARNER = AccessScope(organization_id=LARGE), AccessScope(organizatio
 _PEOPLE = """
 INSERT INTO organizations (id, name)
 SELECT lpad(to_hex(n), 32, '0')::uuid, 'Partner ' || n FROM generate_series(1, 2) n;
-INSERT INTO users (id, organization_id, email, role)
+INSERT INTO users (id, organization_id, email, role, name)
 SELECT lpad(to_hex(1000000 + n), 32, '0')::uuid, lpad(to_hex(1 + n % 2), 32, '0')::uuid, n || '@partner.example',
-  'student'
+  'student', 'Learner ' || n
 FROM generate_series(1, 1000) n;
 """
 # Assessments start one second apart. Nine of ten belong to the large organization. Rare ones are old, so that a scan
@@ -54,7 +54,7 @@ async def crowded(request: pytest.FixtureRequest, databases: Databases, worker_n
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(_PEOPLE)
             connection.execute(_ASSESSMENTS, {"start": START, "rows": request.param})
-            connection.execute("VACUUM ANALYZE assessments, users")
+            connection.execute("VACUUM ANALYZE assessments, users, essay_scores")
         engine = create_engine(settings_of(url))
         yield engine
         await engine.dispose()
@@ -64,6 +64,14 @@ async def rare_role(engine: AsyncEngine) -> UUID:
     async with engine.connect() as connection:
         found = await connection.execute(text("SELECT id FROM role_catalog ORDER BY id LIMIT 1"))
     return UUID(str(found.scalar_one()))
+
+
+STAFF_BLOCKS = BLOCKS + 10 * PAGE
+"""For each row also its student, its role and its essays' scores."""
+
+
+async def read_for_staff(engine: AsyncEngine, found: AssessmentFilter) -> tuple[int, int]:
+    return await blocks_read(engine, lambda: Queries(engine).assessments_for_staff(EVERYBODY, found, PAGE))
 
 
 async def read(engine: AsyncEngine, viewer: AccessScope, found: AssessmentFilter) -> tuple[int, int]:
@@ -80,6 +88,18 @@ FILTERS: dict[str, dict[str, Any]] = {
     "since an hour": {"since": START + timedelta(hours=1)},
     "after a page": {"after": (START + timedelta(hours=2), UUID(int=0))},
 }
+
+
+@pytest.mark.parametrize(
+    "found",
+    [*FILTERS.values(), {"q": "learner"}],
+    ids=str,
+)
+async def test_a_page_with_students_reads_few_blocks(crowded: AsyncEngine, found: dict[str, Any]) -> None:
+    rows, blocks = await read_for_staff(crowded, AssessmentFilter(**found))
+
+    assert rows > 0
+    assert blocks <= STAFF_BLOCKS
 
 
 @pytest.mark.parametrize(("viewer", "name"), [*product((EVERYBODY, LEARNER), FILTERS)])

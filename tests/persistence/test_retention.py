@@ -10,6 +10,7 @@ from domain.database import Database
 from domain.privacy import RetentionRule
 from persistence.repositories.retention import RetentionSettings
 from persistence.tables import (
+    AppealRow,
     AssessmentRow,
     AsyncJobRow,
     Base,
@@ -121,6 +122,25 @@ async def test_an_organizations_retention_overrides_the_setting(
 
     assert await count(session, ResponseRow) == 0
     assert await session.scalar(select(ModelAnswerRow.raw_reply)) is None
+
+
+@pytest.mark.usefixtures("person")
+async def test_the_texts_of_appeals_are_deleted_with_the_answers(session: AsyncSession, database: Database) -> None:
+    await _age(session)
+
+    await apply(database, RetentionRule.ANSWERS)
+
+    appeal = (await session.execute(select(AppealRow.state, AppealRow.reason, AppealRow.message))).one()
+    assert tuple(appeal) == ("rejected", None, None)
+
+
+@pytest.mark.usefixtures("person")
+async def test_data_that_an_open_appeal_needs_stays(session: AsyncSession, database: Database) -> None:
+    await _age(session)
+    await session.execute(update(AppealRow).values(state="open", closed_at=None, answered_by=None))
+
+    rules = [RetentionRule.JOBS, RetentionRule.MODEL_REPLIES, RetentionRule.ANSWERS]
+    assert [await apply(database, rule) for rule in rules] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(("own", "setting"), [(None, 0), (9 * DAYS, DAYS)])

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.database import create_engine
 from persistence.queries.audit import AuditFilter, AuditQueries
+from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope, UserFilter
 from persistence.queries.views import AccessScope
@@ -28,10 +29,17 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 # One organization has all rows. Rare ones are old, so that a scan from the newest would find them last.
 _CROWD = """
 INSERT INTO organizations (id, name) VALUES (%(large)s, 'Partner');
-INSERT INTO users (id, organization_id, email, role, status, created_at)
-SELECT gen_random_uuid(), %(large)s, n || '@partner.example', CASE WHEN n < 20 THEN 'admin' ELSE 'student' END,
-  CASE WHEN n < 20 THEN 'disabled' ELSE 'active' END, %(start)s + n * interval '1 second'
+INSERT INTO users (id, organization_id, email, name, external_id, role, status, created_at)
+SELECT gen_random_uuid(), %(large)s, n || '@partner.example',
+  CASE WHEN n < 20 THEN 'Zoë Quux' ELSE 'Learner ' || n END, n,
+  CASE WHEN n < 20 THEN 'admin' ELSE 'student' END, CASE WHEN n < 20 THEN 'disabled' ELSE 'active' END,
+  %(start)s + n * interval '1 second'
 FROM generate_series(1, %(rows)s) n;
+INSERT INTO cohorts (id, organization_id, name) VALUES (%(something)s, %(large)s, 'Spring'),
+  (%(somebody)s, %(large)s, 'Autumn');
+INSERT INTO cohort_members (cohort_id, user_id)
+SELECT CASE WHEN n < 20 THEN %(something)s::uuid ELSE %(somebody)s::uuid END, id
+FROM (SELECT id, external_id::int AS n FROM users) AS people WHERE n < 20 OR n %% 10 = 0;
 ALTER TABLE audit_logs DISABLE TRIGGER USER;
 INSERT INTO audit_logs (id, organization_id, actor_id, action, resource_type, resource_id, created_at)
 SELECT gen_random_uuid(), %(large)s, CASE WHEN n < 20 THEN %(somebody)s ELSE gen_random_uuid() END,
@@ -65,10 +73,17 @@ async def crowded(request: pytest.FixtureRequest, databases: Databases, worker_n
     with databases.new(f"{worker_name}_trails") as url:
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             psycopg.ClientCursor(connection).execute(_CROWD, values)
-            connection.execute("VACUUM ANALYZE users, audit_logs, webhook_events, webhook_deliveries")
+            connection.execute("VACUUM ANALYZE users, cohort_members, audit_logs, webhook_events, webhook_deliveries")
         engine = create_engine(settings_of(url))
         yield engine
         await engine.dispose()
+
+
+@pytest.mark.parametrize("cohort_id", [SOMETHING, SOMEBODY])
+async def test_a_page_of_members_reads_few_blocks(crowded: AsyncEngine, cohort_id: UUID) -> None:
+    rows, blocks = await blocks_read(crowded, lambda: CohortQueries(crowded).members(cohort_id, None, PAGE))
+    assert rows > 0
+    assert blocks <= BLOCKS
 
 
 @pytest.mark.parametrize(
@@ -100,7 +115,20 @@ async def test_a_page_of_the_delivery_log_reads_few_blocks(crowded: AsyncEngine,
 
 
 @pytest.mark.parametrize(
-    "found", [{}, {"role": "admin"}, {"status": "disabled"}, {"email": "7@partner.example"}], ids=str
+    "found",
+    [
+        {},
+        {"role": "admin"},
+        {"status": "disabled"},
+        {"email": "7@partner.example"},
+        {"external_id": "7"},
+        {"q": "quux"},
+        {"q": "zo"},
+        {"q": "learner"},
+        {"q": "33333"},
+        {"cohort_id": SOMETHING},
+    ],
+    ids=str,
 )
 async def test_a_page_of_people_reads_few_blocks(crowded: AsyncEngine, found: dict[str, Any]) -> None:
     viewer, people = PeopleScope(organization_id=LARGE), PeopleQueries(crowded)

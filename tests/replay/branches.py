@@ -53,6 +53,14 @@ _BY_MODULE: Final = {
         "webhook-endpoint-disabled": "test_an_endpoint_disabled_during_a_delivery_gets_no_more_requests",
         "webhook-lost": "test_a_lost_run_continues_with_its_next_attempt",
     },
+    "test_appeal": {
+        "appeal-overdue": "test_an_open_appeal_is_reminded_of_and_then_overdue",
+        "appeal-answered": "test_an_answered_appeal_ends_without_a_reminder",
+        "appeal-answered-without-signal": "test_a_run_without_the_signal_ends_at_its_next_timer",
+        "appeal-signalled-while-open": "test_a_signal_about_an_open_appeal_changes_nothing",
+        "appeal-late": "test_a_run_that_starts_late_records_at_once_what_is_due",
+        "appeal-unknown": "test_an_appeal_that_does_not_exist_fails_the_run",
+    },
     "test_catalog_embedding": {
         "catalog-built": "test_the_first_run_embeds_all_and_builds_the_index",
         "catalog-mended": "test_a_later_run_embeds_new_texts_and_synchronizes_the_index",
@@ -77,7 +85,7 @@ _BY_MODULE: Final = {
     },
     "test_reconciliation": {
         "reconciliation": "test_a_sweep_starts_missing_runs",
-        "reconciliation-failed": "test_a_lasting_outage_of_the_engine_is_left_to_the_next_sweep",
+        "reconciliation-failed": "test_a_sweep_without_its_database_fails_after_three_attempts",
     },
 }
 

@@ -11,7 +11,10 @@ from temporalio.client import WorkflowHistory
 
 DIRECTORY: Final = Path(__file__).parent / "histories"
 EARLIER: Final = Path(__file__).parent / "earlier"
-"""Histories from before a patch, by patch id. Move them there by hand; delete them with the patch."""
+"""Histories from before a change, by the id of its patch. Move them there by hand; delete them with the patch.
+
+`one-concern-per-sweep` needs no patch, because only the input and the result of an activity changed.
+"""
 
 _LEFT_OUT: Final = frozenset(
     {

@@ -11,6 +11,7 @@ from operator import mul
 from typing import Any
 from uuid import UUID
 
+from domain.appeals import Appeal
 from domain.assessments.lifecycle import Assessment
 from domain.database import Database, Repositories, UnitOfWork
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, StorageUnavailable
@@ -58,6 +59,7 @@ class RecordingRuns:
 
     started: list[UUID] = field(default_factory=list)
     submitted: list[UUID] = field(default_factory=list)
+    signalled: list[UUID] = field(default_factory=list)
     healed: list[UUID] = field(default_factory=list)
     healed_now: list[UUID] = field(default_factory=list)
     revised: list[UUID] = field(default_factory=list)
@@ -70,8 +72,19 @@ class RecordingRuns:
     async def submit(self, assessment: Assessment) -> None:
         self._record(self.submitted, assessment)
 
+    async def resume(self, assessment: Assessment) -> bool:
+        if assessment.id in self.live_ids:
+            self._record(self.signalled, assessment)
+            return False
+        await self.submit(assessment)
+        return True
+
+    @property
+    def live_ids(self) -> frozenset[UUID]:
+        return frozenset([*self.started, *self.submitted])
+
     async def live(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
-        return frozenset(assessment_ids) & frozenset([*self.started, *self.submitted])
+        return frozenset(assessment_ids) & self.live_ids
 
     async def heal(self, assessment: Assessment) -> None:
         self._record(self.healed, assessment)
@@ -81,6 +94,10 @@ class RecordingRuns:
 
     async def reviewed(self, assessment: Assessment) -> None:
         self._record(self.revised, assessment)
+
+    async def resume_review(self, assessment: Assessment) -> bool:
+        await self.reviewed(assessment)
+        return True
 
     async def live_revisions(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         return frozenset(assessment_ids) & frozenset([*self.healed, *self.healed_now, *self.revised])
@@ -133,6 +150,29 @@ class RecordingErasures:
 
     async def live(self, erasures: Sequence[Erasure]) -> frozenset[UUID]:
         return frozenset(each.id for each in erasures if each in self.started)
+
+
+@dataclass
+class RecordingAppeals:
+    """A fake of the port `AppealRuns` that records its calls."""
+
+    started: list[UUID] = field(default_factory=list)
+    ended: list[UUID] = field(default_factory=list)
+    down: bool = False
+
+    async def start(self, appeal: Appeal) -> None:
+        self._record(self.started, appeal)
+
+    async def closed(self, appeal: Appeal) -> None:
+        self._record(self.ended, appeal)
+
+    async def live(self, appeals: Sequence[Appeal]) -> frozenset[UUID]:
+        return frozenset(each.id for each in appeals if each.id in self.started)
+
+    def _record(self, calls: list[UUID], appeal: Appeal) -> None:
+        if self.down:
+            raise ExternalServiceError("The workflow engine did not take the call")
+        calls.append(appeal.id)
 
 
 @dataclass

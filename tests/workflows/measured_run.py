@@ -18,6 +18,7 @@ STEPS: dict[str, list[FailureInput]] = {
     "deliver_webhook": [],
     "ask_model": [],
     "ask_partner": [],
+    "reconcile": [],
     "fail": [],
 }
 

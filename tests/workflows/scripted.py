@@ -44,6 +44,7 @@ class ScriptedActivities:
     plans: list[RevisionPlan] = field(default_factory=list)
     ends: list[HealingEnd] = field(default_factory=list)
     evidence: EvidenceResult = field(default=EvidenceResult(gaps=3, traces=30, degraded_reasons=()))
+    row: AssessmentStatus = AssessmentStatus.FAILED
     heals: bool = False
     needs_review: bool = False
 
@@ -121,7 +122,7 @@ class ScriptedActivities:
     async def mark_failed(self, failure: FailureInput) -> FailureResult:
         self._call("mark_failed")
         self.failures.append(failure)
-        return FailureResult(status=AssessmentStatus.FAILED)
+        return FailureResult(status=self.row)
 
     def all(self) -> list[Callable[..., object]]:
         return [

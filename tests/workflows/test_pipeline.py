@@ -6,10 +6,12 @@ After each test the fixture `pipeline` searches all histories and logs for texts
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, insert, select, update
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
@@ -18,13 +20,15 @@ from domain.assessments.ports import JobKey
 from domain.assessments.steps import Step
 from domain.errors import ExternalServiceError
 from domain.grading.rubrics import Essay
-from domain.grading.scores import EssayScore
+from domain.grading.scores import DegradedReason, EssayScore
 from persistence.tables import AsyncJobRow, UserRow
 from tests.support.fakes import FailingDatabase, FakeEssayGrader
 from tests.workflows.pipeline import MARKER, ONE_RESULT, Pipeline, history_bytes, outcome
 from tests.workflows.scripted import Handle
 from tests.workflows.waiting import eventually
-from workflows.assessment import AssessmentOutcome
+from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
+from workflows.engine import search_attributes
+from workflows.engine.assessment_runs import workflow_id
 from workflows.progress import Progress
 
 MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
@@ -47,6 +51,20 @@ class FailingGrader(FakeEssayGrader):
         self.left -= 1
         if self.left >= 0:
             raise self.kind("Away" if self.kind is ExternalServiceError else essays[0].text)
+        return await super().grade(essays)
+
+
+class PoisonedGrader(FakeEssayGrader):
+    """Fails with an error that quotes the text whenever it grades the essay with the lowest id."""
+
+    def __init__(self) -> None:
+        self.poison: UUID | None = None
+
+    async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
+        self.poison = self.poison or min(essay.snapshot_id for essay in essays)
+        for essay in essays:
+            if essay.snapshot_id == self.poison:
+                raise ValueError(essay.text)
         return await super().grade(essays)
 
 
@@ -157,13 +175,47 @@ async def test_a_rerun_of_a_failed_assessment_gets_its_result(pipeline: Pipeline
     assert (row.status, row.run) == (AssessmentStatus.COMPLETED, 2)
 
 
-async def test_a_bug_fails_the_assessment(pipeline: Pipeline) -> None:
-    pipeline.grader = FailingGrader(ValueError)
+async def test_an_essay_that_alone_raises_an_error_is_left_to_a_reviewer(pipeline: Pipeline) -> None:
+    pipeline.grader = PoisonedGrader()
     assessment = await pipeline.assessment()
     async with pipeline.workers():
-        await failure_of(await pipeline.submit(assessment))
+        ended = await outcome(await pipeline.submit(assessment))
 
-    assert (await pipeline.row(assessment)).failure_reason == "UnexpectedError"
+    assert ended.status is AssessmentStatus.COMPLETED
+    assert DegradedReason.GRADER_FAILED in ended.degraded_reasons
+    assert await pipeline.published(assessment) == ONE_RESULT
+
+
+async def test_a_finished_run_that_is_reset_to_any_point_still_shows_its_result(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment()
+    client, id_ = pipeline.client, workflow_id(assessment.id)
+    async with pipeline.workers():
+        handle = await pipeline.submit(assessment)
+        await outcome(handle)
+        before = await pipeline.row(assessment)
+        events = (await handle.fetch_history()).events
+        points = [each.event_id for each in events if each.HasField("workflow_task_completed_event_attributes")]
+        shown = []
+        for point in points:
+            reset = await client.workflow_service.reset_workflow_execution(
+                ResetWorkflowExecutionRequest(
+                    namespace=client.namespace,
+                    workflow_execution=WorkflowExecution(workflow_id=id_, run_id=handle.result_run_id or ""),
+                    reason="A test",
+                    workflow_task_finish_event_id=point,
+                    request_id=str(uuid4()),
+                )
+            )
+            again: Handle = client.get_workflow_handle_for(AssessmentWorkflow.run, id_, run_id=reset.run_id)
+            pipeline.executions.add((id_, reset.run_id))
+            ended = await outcome(again)
+            status = (await again.describe()).typed_search_attributes.get(search_attributes.ASSESSMENT_STATUS)
+            shown.append((ended.status, status))
+
+    assert len(points) > 5
+    assert shown == [(AssessmentStatus.COMPLETED, AssessmentStatus.COMPLETED)] * len(points)
+    assert await pipeline.row(assessment) == before
+    assert await pipeline.published(assessment) == ONE_RESULT
 
 
 async def test_an_outage_of_the_model_delays_the_result(pipeline: Pipeline) -> None:
@@ -254,10 +306,17 @@ async def test_the_search_for_texts_of_learners_finds_them(pipeline: Pipeline, l
     pipeline.grader = FailingGrader(ValueError)
     assessment = await pipeline.assessment()
     async with pipeline.workers():
-        await failure_of(await pipeline.submit(assessment))
-    (execution,) = pipeline.executions
+        handle = await pipeline.submit(assessment)
 
-    recorded, logs = await pipeline.recorded(*execution), logged()
+        async def has_failed() -> bool:
+            return b"ValueError" in (await handle.describe()).raw_description.SerializeToString()
+
+        await eventually(has_failed, expected=True)
+        (execution,) = pipeline.executions
+        recorded, logs = await pipeline.recorded(*execution), logged()
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await outcome(handle)
 
     assert f'"assessment_id":"{assessment.id}"'.encode() in recorded  # a payload
     assert b"ValueError: a bug or unexpected data" in recorded  # a failure

@@ -1,19 +1,38 @@
-"""The Schedule of reconciliation, which workers create or update at every start."""
+"""The Schedules of reconciliation, which workers create or update at every start."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.client import (
     Client,
     Schedule,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleHandle,
+    ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
 )
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 
+from domain.sweeps import Concern
 from tests.workflows.waiting import eventually
-from workflows.engine.schedules import ensure_reconciliation, has_reconciliation
+from workflows.engine.schedules import (
+    RECONCILIATION,
+    end_stuck_runs,
+    ensure_reconciliation,
+    has_reconciliation,
+    schedule_id,
+)
+from workflows.policies import SWEEP_TIMEOUT
+from workflows.reconciliation import CONCERN, ReconciliationWorkflow
 
 # Long enough that it does not fire during a test.
 DAY = timedelta(days=1)
@@ -26,7 +45,8 @@ async def schedule(temporal_client: Client) -> AsyncIterator[ScheduleHandle]:
     await ensure_reconciliation(temporal_client, DAY, QUEUE)
     handle = temporal_client.get_schedule_handle("reconciliation")
     yield handle
-    await handle.delete()
+    for concern in Concern:
+        await temporal_client.get_schedule_handle(schedule_id(concern)).delete()
 
 
 async def made(handle: ScheduleHandle) -> Schedule:
@@ -40,6 +60,21 @@ async def test_it_sweeps_at_the_interval_one_at_a_time(schedule: ScheduleHandle)
     assert found.policy.overlap is ScheduleOverlapPolicy.SKIP
     assert isinstance(found.action, ScheduleActionStartWorkflow)
     assert (found.action.workflow, found.action.task_queue) == ("ReconciliationWorkflow", QUEUE)
+    assert found.action.execution_timeout == SWEEP_TIMEOUT
+
+
+@pytest.mark.usefixtures("schedule")
+async def test_each_concern_has_its_own_schedule_at_its_own_time(temporal_client: Client) -> None:
+    found = {concern: await made(temporal_client.get_schedule_handle(schedule_id(concern))) for concern in Concern}
+
+    actions = {concern: each.action for concern, each in found.items()}
+    concerns = {
+        concern: (await pydantic_data_converter.decode([action.memo[CONCERN]]))[0]
+        for concern, action in actions.items()
+        if isinstance(action, ScheduleActionStartWorkflow) and action.memo
+    }
+    assert concerns == {concern: concern.value for concern in Concern}
+    assert len({each.spec.intervals[0].offset for each in found.values()}) == len(Concern)
 
 
 async def test_a_later_worker_updates_it(temporal_client: Client, schedule: ScheduleHandle) -> None:
@@ -57,7 +92,67 @@ async def test_its_absence_is_detected(temporal_client: Client) -> None:
     await ensure_reconciliation(temporal_client, DAY, QUEUE)
 
     assert await has_reconciliation(temporal_client)
-    await temporal_client.get_schedule_handle("reconciliation").delete()
+    for concern in Concern:
+        await temporal_client.get_schedule_handle(schedule_id(concern)).delete()
+
+
+@pytest.fixture
+async def blocked(temporal_client: Client) -> AsyncIterator[tuple[ScheduleHandle, WorkflowHandle[Any, Any]]]:
+    """The Schedule of an earlier release, and its run that never ends, because its build is gone."""
+    action = ScheduleActionStartWorkflow(ReconciliationWorkflow.run, id=RECONCILIATION, task_queue=QUEUE)
+    handle = await temporal_client.create_schedule(
+        RECONCILIATION,
+        Schedule(
+            action=action,
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=DAY)]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+        ),
+        trigger_immediately=True,
+    )
+
+    async def running() -> int:
+        return len((await handle.describe()).info.running_actions)
+
+    await eventually(running, 1)
+    (run,) = (await handle.describe()).info.running_actions
+    assert isinstance(run, ScheduleActionExecutionStartWorkflow)
+    yield handle, temporal_client.get_workflow_handle(run.workflow_id)
+    for concern in Concern:
+        with suppress(RPCError):
+            await temporal_client.get_schedule_handle(schedule_id(concern)).delete()
+
+
+async def test_a_stuck_run_of_an_earlier_release_is_ended_and_the_next_sweep_comes(
+    temporal_client: Client, blocked: tuple[ScheduleHandle, WorkflowHandle[Any, Any]]
+) -> None:
+    handle, stuck = blocked
+    await ensure_reconciliation(temporal_client, DAY, QUEUE)
+
+    await end_stuck_runs(temporal_client, {RECONCILIATION: timedelta()})
+
+    assert (await stuck.describe()).status is WorkflowExecutionStatus.TERMINATED
+    await handle.trigger()
+
+    async def actions() -> int:
+        return len((await handle.describe()).info.recent_actions)
+
+    await eventually(actions, 2)
+    (new,) = (await handle.describe()).info.running_actions
+    assert isinstance(new, ScheduleActionExecutionStartWorkflow)
+    started = await temporal_client.get_workflow_handle(new.workflow_id).describe()
+    assert started.raw_description.execution_config.workflow_execution_timeout.ToTimedelta() == SWEEP_TIMEOUT
+    await temporal_client.get_workflow_handle(new.workflow_id).terminate()
+
+
+async def test_a_run_that_may_still_end_is_not_ended(
+    temporal_client: Client, blocked: tuple[ScheduleHandle, WorkflowHandle[Any, Any]]
+) -> None:
+    _, young = blocked
+
+    await end_stuck_runs(temporal_client)
+
+    assert (await young.describe()).status is WorkflowExecutionStatus.RUNNING
+    await young.terminate()
 
 
 async def test_an_update_preserves_an_operators_pause(temporal_client: Client, schedule: ScheduleHandle) -> None:

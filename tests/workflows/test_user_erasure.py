@@ -25,11 +25,15 @@ from domain.privacy import Erasure
 from domain.webhooks.deliveries import AttemptOutcome, Message, WebhookResponse
 from persistence.repositories.export import Exports
 from persistence.tables import UserRow, WebhookDeliveryRow, WebhookEventRow
+from tests.support.appeals import COMPLETED, an_appeal
+from tests.support.builders import an_assessment
 from tests.support.fakes import FakeEssayGrader, FakeGradingModel, ScriptedSender
 from tests.support.partners import an_endpoint
 from tests.workflows.pipeline import MARKED, Pipeline, outcome
 from tests.workflows.waiting import PATIENCE_S, eventually
+from workflows.appeal import workflow_id as appeal_workflow_id
 from workflows.engine import search_attributes
+from workflows.engine.appeal_runs import TemporalAppealRuns
 from workflows.engine.assessment_runs import revision_workflow_id
 from workflows.engine.assessment_runs import workflow_id as assessment_workflow_id
 from workflows.engine.erasure_runs import TemporalErasureRuns, workflow_id
@@ -265,6 +269,21 @@ async def attempts(pipeline: Pipeline, assessment: Assessment) -> list[int]:
             WebhookEventRow, WebhookEventRow.id == WebhookDeliveryRow.event_id
         )
         return list(await session.scalars(made.where(WebhookEventRow.assessment_id == assessment.id)))
+
+
+async def test_the_run_of_an_appeal_ends_and_is_deleted(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+    async with pipeline.sessions() as session:
+        assessment = await an_assessment(session, **COMPLETED)
+        appeal = await an_appeal(session, assessment, reason=MARKED[0])
+        await session.commit()
+    async with pipeline.workers():
+        await TemporalAppealRuns(pipeline.client, Queue.ASSESSMENTS + pipeline.suffix, PATIENCE_S).start(appeal)
+        pipeline.executions.add((appeal_workflow_id(appeal.id), None))
+
+        await erase(pipeline, assessment)
+
+    await assert_deleted(pipeline, appeal_workflow_id(appeal.id))
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
 
 
 async def test_a_run_that_does_not_end_is_terminated(pipeline: Pipeline) -> None:

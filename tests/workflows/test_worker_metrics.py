@@ -27,6 +27,7 @@ from activities.adapters.telemetry.metrics import BUCKETS, MetricsInterceptor
 from activities.deliver_webhook import AttemptResult
 from activities.failures import FailureInterceptor
 from activities.mark_failed import FailureInput, FailureResult
+from activities.reconcile import Swept
 from api.middleware.request_metrics import RequestMetrics
 from api.work_metrics import WorkCollector
 from deploy.local.ports import HOST, free_port
@@ -36,7 +37,7 @@ from domain.assessments.results import Publication
 from domain.errors import ModelBusy
 from domain.grading.ledger import EmbeddingPurchase
 from domain.webhooks.deliveries import AttemptOutcome, DeliveryStatus, Message, WebhookResponse
-from persistence.queries.work import StepView, WorkView
+from persistence.queries.work import StepView, SweepView, WorkView
 from tests.support.fakes import FakeEmbedder, FakeGradingModel, RecordingLedger, ScriptedSender
 from tests.workflows.measured_run import MeasuredRun
 from tests.workflows.sandbox import STRICT
@@ -96,6 +97,11 @@ async def ask_partner() -> None:
 
 
 @activity.defn
+async def reconcile() -> Swept:
+    return Swept(concern="expiry", rows=3, started=1, errors={"EXTERNAL_SERVICE_502": 2})
+
+
+@activity.defn
 async def fail() -> None:
     raise ValueError
 
@@ -113,7 +119,7 @@ async def samples(temporal_client: Client) -> Samples:
         client,
         task_queue=queue,
         workflows=[MeasuredRun],
-        activities=[publish_result, mark_failed, deliver_webhook, ask_model, ask_partner, fail],
+        activities=[publish_result, mark_failed, deliver_webhook, ask_model, ask_partner, reconcile, fail],
         interceptors=[MetricsInterceptor(), FailureInterceptor()],
         workflow_runner=STRICT,
     ):
@@ -167,6 +173,10 @@ async def test_webhooks_are_counted_by_request_and_by_delivery(samples: Samples)
     assert by(samples, "microcred_webhook_deliveries_total", "status") == {("dead_letter",): 1}
 
 
+async def test_failures_of_sweeps_are_counted_by_concern(samples: Samples) -> None:
+    assert by(samples, "microcred_sweep_failures_total", "concern", "error") == {("expiry", "EXTERNAL_SERVICE_502"): 2}
+
+
 async def test_failures_of_steps_are_counted_by_the_sdk(samples: Samples) -> None:
     assert set(by(samples, "temporal_activity_execution_failed_total", "activity_type")) == {("ask_model",), ("fail",)}
 
@@ -184,7 +194,8 @@ def of_api() -> set[str]:
     metrics.requests.labels("r", 200).inc()
     metrics.duration.labels("r").observe(1)
     backlog = Backlog(queue="q", kind="activity", tasks=0, oldest_s=0, pollers=frozenset())
-    waiting.register(WorkCollector(work, [backlog], [StepView(step="s", oldest_s=0, lost_attempts=0)]))
+    steps, sweeps = [StepView(step="s", oldest_s=0, lost_attempts=0)], [SweepView(concern="c", age_s=0)]
+    waiting.register(WorkCollector(work, [backlog], steps, sweeps))
     families = [*metrics.registry.collect(), *waiting.collect()]
     return {sample.name for family in families for sample in family.samples}
 

@@ -41,17 +41,32 @@ class _StartOptions(TypedDict):
 class TemporalAssessmentRuns:
     """The port `AssessmentRuns`, implemented with a (lazy) Temporal client."""
 
-    def __init__(self, client: Client, queue: str = Queue.ASSESSMENTS, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self, client: Client, queue: str = Queue.ASSESSMENTS, deadline_s: float = DEADLINE_S, *, breaks: bool = True
+    ) -> None:
         self._client = client
         self._queue = queue
         self._deadline_s = deadline_s
-        self._calls = EngineCalls(client, deadline_s)
+        self._calls = EngineCalls(client, deadline_s, breaks=breaks)
 
     async def start(self, assessment: Assessment) -> None:
         await self._calls.make(lambda: self._start(assessment))
 
     async def submit(self, assessment: Assessment) -> None:
         await self._calls.make(lambda: self._start(assessment, signal="submit"))
+
+    async def resume(self, assessment: Assessment) -> bool:
+        if await self._calls.signal_hourly(workflow_id(assessment.id), "submit", str(assessment.run)):
+            return False
+        await self.submit(assessment)
+        return True
+
+    async def resume_review(self, assessment: Assessment) -> bool:
+        id_ = revision_workflow_id(assessment.id)
+        if await self._calls.signal_hourly(id_, "reviewed", str(assessment.revision)):
+            return False
+        await self.reviewed(assessment)
+        return True
 
     async def heal(self, assessment: Assessment) -> None:
         await self._calls.make(lambda: self._revise(assessment))

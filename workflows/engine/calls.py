@@ -1,28 +1,39 @@
 """Calls to the Temporal server with a timeout and a circuit breaker."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Collection
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
-from temporalio.client import Client, WorkflowExecution
-from temporalio.service import RPCError
+from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import ExternalServiceError
 
 # If the server is down, the SDK blocks for 6 to 30 s even with a shorter `rpc_timeout`.
 DEADLINE_S: Final = 1.0
+SWEEP_DEADLINE_S: Final = 10.0
+"""The deadline of reconciliation's calls, which nobody waits for."""
+INDEX_DEADLINE_S: Final = 10.0
 LIVE_PAGE: Final = 200
 
 
 class EngineCalls:
-    """After five consecutive failures, a breaker rejects calls for ten seconds. Reconciliation repeats missed calls."""
+    """After five consecutive failures, a breaker rejects calls for ten seconds. Reconciliation repeats missed calls.
 
-    def __init__(self, client: Client, deadline_s: float) -> None:
+    Reconciliation itself has no breaker (`breaks` False): five rows whose calls fail must not prevent those of others.
+    """
+
+    def __init__(self, client: Client, deadline_s: float, *, breaks: bool = True) -> None:
         self._client = client
         self._deadline_s = deadline_s
-        self._breakers = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=10)
+        threshold = 5 if breaks else sys.maxsize
+        self._breakers = AsyncCircuitBreakerFactory(default_threshold=threshold, default_ttl=10)
 
     async def make(self, call: Callable[[], Awaitable[None]], deadline_s: float | None = None) -> None:
         """Make a call.
@@ -36,6 +47,43 @@ class EngineCalls:
         except (RPCError, TimeoutError, RuntimeError, OpenedState) as error:
             # A lazy client that cannot connect raises RuntimeError.
             raise ExternalServiceError("The workflow engine did not accept the call") from error
+
+    async def signal_hourly(self, workflow_id: str, signal: str, key: str) -> bool:
+        """Signal a live run, unless it has had this signal with this `key` within the hour. Return whether one is live.
+
+        The server drops a repeated signal by its request id, without an event in the run's history, also after the run
+        has ended. Whether it has ended is therefore read first, from the server's state and not from the index.
+
+        Raises:
+            ExternalServiceError: the call failed or timed out.
+        """
+        live = True
+
+        async def call() -> None:
+            nonlocal live
+            timeout = timedelta(seconds=self._deadline_s)
+            try:
+                described = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=timeout)
+                live = described.status is WorkflowExecutionStatus.RUNNING
+                if not live:
+                    return
+                await self._client.workflow_service.signal_workflow_execution(
+                    SignalWorkflowExecutionRequest(
+                        namespace=self._client.namespace,
+                        workflow_execution=WorkflowExecutionId(workflow_id=workflow_id),
+                        signal_name=signal,
+                        identity=self._client.identity,
+                        request_id=f"{signal}-{key}-{datetime.now(UTC):%Y%m%d%H}",
+                    ),
+                    timeout=timeout,
+                )
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                live = False
+
+        await self.make(call)
+        return live
 
     async def running(self, workflow_ids: Collection[str]) -> frozenset[str]:
         """Return those ids whose workflow is running, by the server's visibility index.
@@ -59,5 +107,5 @@ class EngineCalls:
         async def list_runs() -> None:
             found.extend([run async for run in self._client.list_workflows(f"{condition}WorkflowId IN ({ids})")])
 
-        await self.make(list_runs, deadline_s=10 * self._deadline_s)
+        await self.make(list_runs, deadline_s=max(INDEX_DEADLINE_S, self._deadline_s))
         return found

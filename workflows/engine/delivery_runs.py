@@ -17,11 +17,13 @@ from workflows.webhook_delivery import WebhookDeliveryWorkflow, attributes, endp
 class TemporalDeliveryRuns:
     """The port `DeliveryRuns`, implemented with a (lazy) Temporal client."""
 
-    def __init__(self, client: Client, queue: str = Queue.WEBHOOKS, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self, client: Client, queue: str = Queue.WEBHOOKS, deadline_s: float = DEADLINE_S, *, breaks: bool = True
+    ) -> None:
         self._client = client
         self._queue = queue
         self._deadline_s = deadline_s
-        self._calls = EngineCalls(client, deadline_s)
+        self._calls = EngineCalls(client, deadline_s, breaks=breaks)
 
     async def start(self, delivery: Delivery) -> None:
         await self._calls.make(lambda: self._start(delivery, signal=None))

@@ -20,9 +20,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.privacy import Erasure
 from domain.webhooks.deliveries import Delivery
-from workflows import webhook_delivery
+from workflows import appeal, webhook_delivery
 from workflows.engine import assessment_runs, search_attributes, static_details
-from workflows.engine.calls import DEADLINE_S, EngineCalls
+from workflows.engine.calls import DEADLINE_S, LIVE_PAGE, EngineCalls
 from workflows.policies import Queue
 from workflows.user_erasure import UserErasureWorkflow
 
@@ -41,12 +41,14 @@ class TemporalErasureRuns:
         queue: str = Queue.ASSESSMENTS,
         deadline_s: float = DEADLINE_S,
         terminated_after_s: float = TERMINATED_AFTER_S,
+        *,
+        breaks: bool = True,
     ) -> None:
         self._client = client
         self._queue = queue
         self._deadline = timedelta(seconds=deadline_s)
         self._terminated_after_s = terminated_after_s
-        self._calls = EngineCalls(client, deadline_s)
+        self._calls = EngineCalls(client, deadline_s, breaks=breaks)
 
     async def start(self, erasure: Erasure) -> None:
         await self._calls.make(lambda: self._start(erasure))
@@ -55,16 +57,21 @@ class TemporalErasureRuns:
         running = await self._calls.running([workflow_id(erasure.id) for erasure in erasures])
         return frozenset(erasure.id for erasure in erasures if workflow_id(erasure.id) in running)
 
-    async def stop(self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery]) -> None:
+    async def stop(
+        self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery], appeal_ids: Sequence[UUID] = ()
+    ) -> None:
         """End the runs, one kind after the other, because a run that has not ended may start a run of the next kind."""
         await self._stop_all(map(assessment_runs.workflow_id, assessment_ids))
         await self._stop_all(map(assessment_runs.revision_workflow_id, assessment_ids))
+        await self._stop_all(map(appeal.workflow_id, appeal_ids))
         await self._stop_all(map(webhook_delivery.workflow_id, deliveries))
 
-    async def delete(self, assessment_ids: Sequence[UUID]) -> int:
+    async def delete(self, assessment_ids: Sequence[UUID], appeal_ids: Sequence[UUID] = ()) -> int:
         """Delete what the visibility index has, which is every run since a moment after its start."""
         ids = [name(each) for each in assessment_ids for name in _NAMES]
-        runs = await self._calls.found(ids)
+        ids += map(appeal.workflow_id, appeal_ids)
+        pages = [ids[start : start + LIVE_PAGE] for start in range(0, len(ids), LIVE_PAGE)]
+        runs = [run for page in pages for run in await self._calls.found(page)]
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def in_turn(run: WorkflowExecution) -> None:

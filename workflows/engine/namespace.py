@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from workflows.engine import search_attributes
 from workflows.engine.schedules import (
+    end_stuck_runs,
     ensure_catalog_embedding,
     ensure_reconciliation,
     ensure_retention,
@@ -30,7 +31,8 @@ async def provision(client: Client, sweep_every: timedelta) -> None:
 async def watch(client: Client, sweep_every: timedelta) -> NoReturn:
     """Provision again when the Schedule of reconciliation is missing, which means that the server lost its data.
 
-    Workers do not restart when the server's database is emptied. The check runs every `sweep_every`.
+    Workers do not restart when the server's database is emptied. The check runs every `sweep_every`. It also ends runs
+    of earlier releases that block a Schedule.
     """
     while True:
         await asyncio.sleep(sweep_every.total_seconds())
@@ -38,5 +40,6 @@ async def watch(client: Client, sweep_every: timedelta) -> NoReturn:
             if not await has_reconciliation(client):
                 log.warning("engine_lost_its_data")
                 await provision(client, sweep_every)
+            await end_stuck_runs(client)
         except Exception as error:  # noqa: BLE001  # the server is down; the next check follows
             log.warning("engine_not_looked_at", error=type(error).__name__)

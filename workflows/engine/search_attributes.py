@@ -18,6 +18,8 @@ NEEDS_REVIEW: Final = SearchAttributeKey.for_bool("NeedsReview")
 """Set by earlier builds only, which may still run during a rollout."""
 FAILURE_REASON: Final = SearchAttributeKey.for_keyword("FailureReason")
 DELIVERY_STATUS: Final = SearchAttributeKey.for_keyword("DeliveryStatus")
+APPEAL_STATE: Final = SearchAttributeKey.for_keyword("AppealState")
+"""`open`, `reminded`, `overdue`, then how the appeal ended."""
 
 TYPES: Final = {
     ASSESSMENT_STATUS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -28,6 +30,7 @@ TYPES: Final = {
     NEEDS_REVIEW.name: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
     FAILURE_REASON.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
     DELIVERY_STATUS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    APPEAL_STATE.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
 }
 
 

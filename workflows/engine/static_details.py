@@ -9,11 +9,10 @@ _PENDING: Final = (
     "A failed step is retried automatically. *Pending Activities* shows its attempts, last failure and next retry. "
     "**Reset** there retries it now."
 )
-_RUNBOOK: Final = "More: `docs/runbooks/async-processing.md`"
 
 
-def _details(*paragraphs: str) -> str:
-    return "\n\n".join([*paragraphs, _RUNBOOK])
+def _details(*paragraphs: str, runbook: str = "async-processing") -> str:
+    return "\n\n".join([*paragraphs, f"More: `docs/runbooks/{runbook}.md`"])
 
 
 ASSESSMENT: Final = _details(
@@ -39,6 +38,15 @@ DELIVERY: Final = _details(
     "`POST /api/v1/webhooks/deliveries/{delivery_id}/redeliver`. To redeliver everything since a point in time: "
     "`POST /api/v1/webhooks/endpoints/{endpoint_id}/recover`.",
 )
+APPEAL: Final = _details(
+    "A student's appeal of an essay's grade, until it is answered or withdrawn. Student, role and organization are "
+    "search attributes. `AppealState` tells whether the appeal is overdue.",
+    _PENDING,
+    "- Running: advisors and admins answer appeals with `POST /api/v1/appeals/{id}/answer`. Operators cannot answer.",
+    "- Send `closed` to check now whether the appeal is closed. Repeating is safe.",
+    "- Failed with NotFound: the appeal was erased, or Postgres was restored to a time before it. No action.",
+    runbook="appeals",
+)
 CATALOG_EMBEDDING: Final = _details(
     "Embeds the texts of the catalogue, then synchronizes the index with Postgres.",
     _PENDING,
@@ -46,8 +54,9 @@ CATALOG_EMBEDDING: Final = _details(
     "- Failed: fix the cause that the failure names, then Schedules, `catalog-embedding-weekly`, **Trigger**.",
 )
 RECONCILIATION: Final = _details(
-    "Starts the runs that Postgres requires and that are not running. The result counts them.",
-    "- Running: no action.",
+    "A sweep: starts the runs of one kind that Postgres requires and that are not running. The result counts them.",
+    "- Running: no action. It ends by itself, after three minutes at the latest.",
+    "- Completed with `errors`: the next sweeps try these rows again. The log names them (`sweep_failed`).",
     "- Failed: fix the cause that the failure names. The Schedule starts the next run.",
 )
 RETENTION: Final = _details(

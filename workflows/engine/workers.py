@@ -25,6 +25,7 @@ from activities.end_healing import EndHealing
 from activities.endpoint_slots import EndpointConcurrencyLimiter
 from activities.erase_user import EraseUser
 from activities.failures import FailureInterceptor
+from activities.follow_appeal import FollowAppeal
 from activities.heartbeats import HeartbeatInterceptor
 from activities.log_context import LogContextInterceptor
 from activities.mark_failed import MarkFailed
@@ -41,10 +42,13 @@ from domain.database import Database
 from domain.privacy import ErasureList, RetentionRule
 from domain.webhooks.deliveries import WebhookSender
 from persistence.erasure_list import ErasureListSettings, FileErasureList
+from workflows.appeal import AppealWorkflow
 from workflows.assessment import AssessmentWorkflow
 from workflows.catalog_embedding import CatalogEmbeddingWorkflow
 from workflows.catalog_search import CatalogSearchWorkflow
+from workflows.engine.appeal_runs import TemporalAppealRuns
 from workflows.engine.backlogs import LOCAL_GRADER, worker_identity
+from workflows.engine.calls import SWEEP_DEADLINE_S
 from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.delivery_runs import TemporalDeliveryRuns
 from workflows.engine.erasure_runs import TemporalErasureRuns
@@ -62,6 +66,7 @@ WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
     Queue.ASSESSMENTS: (
         AssessmentWorkflow,
         RevisionWorkflow,
+        AppealWorkflow,
         ReconciliationWorkflow,
         CatalogEmbeddingWorkflow,
         CatalogSearchWorkflow,
@@ -103,12 +108,20 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
 ) -> Worker:
     """Build the worker of the workflows and of the activities that need only Postgres.
 
-    With `by_model`, the language model grades essays first. `erasure_list` defaults to the list in the settings.
+    `runs` are for reconciliation. With `by_model`, the language model grades essays first. `erasure_list` defaults to
+    the list in the settings.
     `retention_days` limits the age of data by rule; data of a rule without a limit is never deleted.
     """
-    erasure_runs = TemporalErasureRuns(client, queue)
-    erase = EraseUser(database, erasure_runs, erasure_list or FileErasureList(ErasureListSettings().erasure_list))
-    delivery_runs = TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))
+    erased = erasure_list or FileErasureList(ErasureListSettings().erasure_list)
+    erase = EraseUser(database, TemporalErasureRuns(client, queue), erased)
+    reconcile = Reconcile(
+        database,
+        runs,
+        TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS), SWEEP_DEADLINE_S, breaks=False),
+        TemporalErasureRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
+        TemporalCatalogRuns(client, queue, SWEEP_DEADLINE_S),
+        TemporalAppealRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
+    )
     return Worker(
         client,
         task_queue=queue,
@@ -117,10 +130,11 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
             ClaimAssessment(database, by_model=by_model).claim_assessment,
             BeginRevision(database).begin_revision,
             EndHealing(database).end_healing,
+            FollowAppeal(database).follow_appeal,
             ScoreRules(database).score_rules,
             PublishResult(database).publish_result,
             MarkFailed(database).mark_failed,
-            Reconcile(database, runs, delivery_runs, erasure_runs, TemporalCatalogRuns(client, queue)).reconcile,
+            reconcile.reconcile,
             erase.stop_runs,
             erase.erase_records,
             erase.finish_erasure,

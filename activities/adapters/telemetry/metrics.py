@@ -11,12 +11,14 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from activities.deliver_webhook import AttemptResult
 from activities.mark_failed import FailureInput, FailureResult
+from activities.reconcile import Swept
 from domain.assessments.lifecycle import AssessmentStatus
 from domain.assessments.results import Publication
 from domain.webhooks.deliveries import DeliveryStatus
 
 RESULTS: Final = "microcred_results"
 DEGRADED: Final = "microcred_degraded_reasons"
+SWEEP_FAILURES: Final = "microcred_sweep_failures"
 FAILED: Final = "microcred_assessments_failed"
 DELIVERIES: Final = "microcred_webhook_deliveries"
 WEBHOOK_REQUEST: Final = "microcred_webhook_request"
@@ -56,6 +58,9 @@ def _count(arguments: Sequence[object], result: object) -> None:
             count(FAILED, reason=next(each.reason for each in arguments if isinstance(each, FailureInput)))
         case AttemptResult(status=status) if status is not DeliveryStatus.PENDING:
             count(DELIVERIES, status=status)
+        case Swept(errors=errors):
+            for error, number in errors.items():
+                count(SWEEP_FAILURES, number, concern=result.concern, error=error)
         case DeliveryStatus():
             count(DELIVERIES, status=result)
         case _:

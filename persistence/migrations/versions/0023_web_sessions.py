@@ -6,7 +6,7 @@ Additive: the previous release neither reads nor writes the tables. The triggers
 from alembic import op
 
 revision = "0023"
-down_revision = "0015"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,57 @@
+"""Run many failed assessments again, for example after a bug was corrected."""
+
+from functools import partial
+
+from fastapi import Response
+
+from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
+from api.middleware.routing import router
+from api.schemas.errors import answers
+from api.schemas.reruns import RerunsRequest, RerunsResponse, SkippedRerun, StartedRerun
+from api.security.authorization import actor_of
+from api.services.reruns import RerunService
+from api.workflow_engine import notify_engine
+from persistence.repositories.failed_assessments import FailureFilter
+from persistence.request_database import RequestUnitOfWork
+
+reruns = router(prefix="/assessments", tags=["Assessments"])
+
+
+@reruns.post(
+    "/reruns",
+    status_code=202,
+    summary="Run many failed assessments again",
+    response_model=RerunsResponse,
+    response_description="The results are being prepared",
+    responses=answers(400, 401, 403, 409, 413, 415, 422),
+)
+async def rerun_assessments(
+    body: RerunsRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
+) -> Response:
+    """At most 1,000, all or none. A repeated request reruns nothing twice: assessments that run again have not failed.
+
+    A filter does not match assessments that expired without an answer, because they cannot be run again.
+    """
+    wanted = FailureFilter(
+        organization_id=scope.organization_id,
+        failure_reason=body.failure_reason,
+        role_id=body.role_id,
+        since=body.since,
+    )
+
+    async def rerun(uow: RequestUnitOfWork) -> CommandResult:
+        service = RerunService(uow, scope, actor_of(principal))
+        if body.assessment_ids is None:
+            done = await service.rerun_matching(wanted, body.limit)
+        else:
+            done = await service.rerun(body.assessment_ids)
+        response = RerunsResponse(
+            rerun=[StartedRerun(assessment_id=each.id, run=each.run) for each in done.rerun],
+            skipped=[SkippedRerun(assessment_id=id_, reason=reason.value) for id_, reason in done.skipped.items()],
+            more=done.more,
+        )
+        after_commit = [partial(notify_engine, services.runs.submit, each) for each in done.rerun]
+        return CommandResult(response=response, after_commit=after_commit)
+
+    return await command.execute(services.database, rerun)

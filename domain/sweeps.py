@@ -1,0 +1,51 @@
+"""Sweeps of reconciliation: the concerns, and the port that stores how far each sweep has come."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+
+class Concern(StrEnum):
+    """A kind of row that reconciliation looks at. Each has its own Schedule, so that no concern can stop another."""
+
+    UNCLAIMED = "unclaimed"
+    """Submitted assessments that no run has claimed."""
+    CLAIMED = "claimed"
+    """Submitted assessments that a run claimed and has not finished."""
+    EXPIRY = "expiry"
+    """Assessments in progress that are past their deadline."""
+    HEALING = "healing"
+    REVIEWS = "reviews"
+    """Results with reviews that are not published."""
+    DELIVERIES = "deliveries"
+    ERASURES = "erasures"
+    IMPORTS = "imports"
+    """Imports of the catalogue that are not embedded."""
+    APPEALS = "appeals"
+    """Open appeals whose next mark is late, and closed appeals whose run has not ended."""
+    JOBS = "jobs"
+    """Jobs that are still marked as running although every timeout is over."""
+    AUDIT = "audit"
+    """Audit entries that are not sealed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """The position after a row. `at` is set if the rows are ordered by a time and then by id."""
+
+    id: UUID
+    at: datetime | None = None
+
+
+class Sweeps(Protocol):
+    """The repository of sweeps."""
+
+    async def cursor(self, concern: Concern) -> Cursor | None:
+        """Return where the next sweep of the concern continues; None means at its first row."""
+        ...
+
+    async def record(self, concern: Concern, cursor: Cursor | None) -> None:
+        """Store that a sweep of the concern has just ended, and where the next one continues."""
+        ...
