@@ -9,7 +9,7 @@ SCORING := domain/**,activities/score_*,activities/retrieve_*,activities/blend_*
 
 .DEFAULT_GOAL := help
 .PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks bench-fairness evaluate evaluate-recommendations lint format \
-	check-deploy lock openapi openapi-check client migration-check seed ci
+	check-deploy lock openapi openapi-check client migration-check seed vendor browser messages ci
 
 help: ## list the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,16 @@ evaluate: $(STAMP) ## measure a grader on labelled answers (DATA=, GRADER=, K=, 
 
 evaluate-recommendations: $(STAMP) ## measure search and recommendations on CSV files (DATA=, STORE=)
 	@exec $(BIN)/python -m tests.evaluation.recommendations
+
+vendor: ## fetch the scripts of other projects that the web pages use (needs npm)
+	@bash deploy/local/vendor.sh pages
+
+browser: ## fetch what the tests of the web pages need: Debian's Chromium, and axe-core (needs npm)
+	@command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium
+	@test -f .local/vendor/axe.min.js || bash deploy/local/vendor.sh tests
+
+messages: $(STAMP) ## extract the texts of the web pages, and update and compile their translations
+	@bash deploy/local/messages.sh
 
 lint: $(STAMP) ## check style, types, the import rule and plain English
 	@$(BIN)/ruff check .

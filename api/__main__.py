@@ -1,10 +1,12 @@
 """`python -m api`: serve until SIGTERM or Ctrl-C, finish requests in progress, and exit."""
 
 import signal
+from types import FrameType
 from typing import Final
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from api.app import create_app
@@ -20,9 +22,10 @@ GRACE_S: Final = 20
 
 def serve(settings: ApiSettings) -> int:
     """Run the server and return the exit code: 0 after a graceful stop, not 0 if the server did not start."""
-    server = uvicorn.Server(
+    app = create_app()
+    server = _Server(
         uvicorn.Config(
-            create_app(),
+            app,
             host=settings.api_host,
             port=settings.api_port,
             access_log=False,
@@ -32,7 +35,8 @@ def serve(settings: ApiSettings) -> int:
             http=BoundedConnection,
             ws="none",
             timeout_graceful_shutdown=GRACE_S,
-        )
+        ),
+        app,
     )
 
     # uvicorn replaces these handlers while it runs, and raises the signal again after it has stopped.
@@ -46,6 +50,20 @@ def serve(settings: ApiSettings) -> int:
     except SystemExit as stopped:
         return int(stopped.code or 0)
     return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    """A server that ends open event streams at the stop signal. Otherwise they would last for the grace period."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        services = getattr(self._app.state, "services", None)
+        if services is not None:
+            services.pages.streams.stop()
 
 
 def main() -> int:

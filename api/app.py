@@ -18,6 +18,7 @@ from api import documentation_pages, errors, openapi
 from api.dependencies import (
     AppealServices,
     CatalogServices,
+    PageServices,
     PeopleServices,
     PrivacyServices,
     RescoreServices,
@@ -30,6 +31,7 @@ from api.middleware.concurrency_limit import ConcurrencyLimit
 from api.middleware.correlation import Correlation
 from api.middleware.request_metrics import MetricsSettings, RequestMetrics, RequestMetricsMiddleware
 from api.middleware.response_headers import HttpSettings, ResponseHeaders, allow_origins
+from api.pages import site
 from api.readiness import Readiness
 from api.routes import (
     api_keys,
@@ -38,6 +40,7 @@ from api.routes import (
     auth,
     catalog,
     cohorts,
+    events,
     health,
     items,
     metrics,
@@ -62,11 +65,13 @@ from api.security.passwords import Passwords
 from api.security.principals import Principals, Subject
 from api.security.rate_limits import RateLimits, RateLimitSettings
 from api.security.tokens import Principal, Tokens
+from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
 from api.workflow_engine import Runs
 from domain.webhooks.deliveries import check_url
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.encryption import EncryptionSettings, SecretCipher
+from persistence.notifications import Listener
 from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
@@ -75,10 +80,12 @@ from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
+from persistence.queries.student_pages import PROGRESS_CHANNEL, StudentPageQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.repositories.export import Exports
+from persistence.repositories.web_sessions import WebSessionQueries
 from persistence.request_database import RequestDatabase
 from workflows.engine.appeal_runs import TemporalAppealRuns
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
@@ -120,7 +127,7 @@ def build(
     app.state.request_timeout_s = http.api_request_timeout_s
     app.state.limits = RateLimits(limits or RateLimitSettings(), http.proxies)
     app.add_middleware(CanonicalPath)
-    app.add_middleware(ConcurrencyLimit, max_requests=http.api_max_requests)
+    app.add_middleware(ConcurrencyLimit, max_requests=http.api_max_requests, max_streams=http.api_max_streams)
     app.add_middleware(Correlation, debug=(debugging or DebugSettings()).microcred_debug)
     allow_origins(app, http.origins)
     app.add_middleware(ResponseHeaders, settings=http)
@@ -129,6 +136,9 @@ def build(
     app.add_middleware(RequestMetricsMiddleware, metrics=app.state.metrics)
     errors.register(app)
     served = [(PREFIX, each) for each in _api_routers()] + [("", health.health), ("", metrics.scraped)]
+    if http.api_pages:
+        served += [("", each) for each in site.routers()]
+        site.prepare(app, secure_cookies=http.microcred_env != "development")
     for prefix, each in served:
         app.include_router(each, prefix=prefix)
     method_not_allowed.add_routes(app, served)
@@ -157,6 +167,7 @@ def assemble(  # noqa: PLR0913  # the parts
     review_queue: ReviewQueueQueries,
     rescoring: RescoreServices,
     work: WorkQueries,
+    pages: PageServices,
     fetch: Fetch,
     readiness: Readiness,
 ) -> Services:
@@ -184,6 +195,7 @@ def assemble(  # noqa: PLR0913  # the parts
         review_queue=review_queue,
         rescores=rescoring,
         work=work,
+        pages=pages,
         readiness=readiness,
     )
 
@@ -208,6 +220,8 @@ async def _lifespan(
         check_url=partial(check_url, loopback=webhook_settings.allow_loopback, own_hosts=webhook_settings.own),
     )
     http = httpx.AsyncClient()
+    streams = ProgressStreams(on_first=lambda: listener.start())  # noqa: PLW0108  # the listener needs the streams
+    listener = Listener(database, PROGRESS_CHANNEL, streams.changed)
     services = assemble(
         settings,
         Queries(engine),
@@ -232,6 +246,11 @@ async def _lifespan(
         review_queue=ReviewQueueQueries(engine),
         rescoring=RescoreServices(queries=RescoreQueries(engine), runs=TemporalRescoreRuns(client)),
         work=WorkQueries(engine),
+        pages=PageServices(
+            sessions=WebSessionQueries(engine),
+            student=StudentPageQueries(engine),
+            streams=streams,
+        ),
         fetch=partial(fetch_keys, http),
         readiness=Readiness(client, http, settings.weaviate_url),
     )
@@ -240,6 +259,7 @@ async def _lifespan(
         yield
     finally:
         services.passwords.close()
+        await listener.stop()
         await http.aclose()
         await engine.dispose()
 
@@ -258,6 +278,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         privacy.audit_logs,
         catalog.roles,
         assessments.assessments,
+        events.events,
         results.results,
         items.items,
         reruns.reruns,

@@ -13,6 +13,7 @@ from api.security.external_issuers import ExternalIssuers
 from api.security.passwords import Passwords
 from api.security.principals import Principals
 from api.security.tokens import Principal, Tokens
+from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
 from api.workflow_engine import Runs
 from domain.appeals import AppealRuns
@@ -29,11 +30,13 @@ from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
+from persistence.queries.student_pages import StudentPageQueries
 from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.repositories.export import Exports
+from persistence.repositories.web_sessions import WebSessionQueries
 from persistence.request_database import RequestDatabase
 
 
@@ -91,6 +94,15 @@ class RescoreServices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageServices:
+    """Dependencies of the web pages."""
+
+    sessions: WebSessionQueries
+    student: StudentPageQueries
+    streams: ProgressStreams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     settings: ApiSettings
     tokens: Tokens
@@ -109,6 +121,7 @@ class Services:
     review_queue: ReviewQueueQueries
     rescores: RescoreServices
     work: WorkQueries
+    pages: PageServices
     readiness: Readiness
 
 

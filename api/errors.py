@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from api.schemas.base import UUID_FORM
 from api.schemas.errors import UNSUPPORTED_BODY
 from domain.errors import (
+    AnswerChanged,
     AppError,
     AssessmentFailed,
     Conflict,
@@ -50,6 +51,7 @@ STATUS: Final[Mapping[type[AppError], int]] = {
     Conflict: 409,
     RequestInProgress: 409,
     Erased: 410,
+    AnswerChanged: 412,
     KeyReused: 422,
     TooManyRequests: 429,
     CorruptData: 500,
@@ -114,9 +116,10 @@ def _app_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _forbidden(request: Request, error: Exception) -> JSONResponse:
     """Count the denial by principal and hour. One audit row per denial would let clients fill the audit trail."""
-    services, principal = request.app.state.services, request.state.principal
+    services, principal = request.app.state.services, getattr(request.state, "principal", None)
     try:
-        await services.privacy.denials.count(principal.user_id)
+        if principal is not None:  # None: a form from another site, without a session
+            await services.privacy.denials.count(principal.user_id)
     except AppError as failure:
         log.warning("denial_not_counted", error_code=failure.code)
     return _app_error(request, error)

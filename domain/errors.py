@@ -103,6 +103,12 @@ class Conflict(AppError):
     remedy = "Another run is ahead of this one"
 
 
+class AnswerChanged(Conflict):
+    """The stored answer is not the version that the caller has read. `details` has the stored answer."""
+
+    code = "ANSWER_CHANGED_412"
+
+
 class RequestInProgress(AppError):
     """A request with the same idempotency key is in progress. Its response is available soon."""
 

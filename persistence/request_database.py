@@ -29,6 +29,7 @@ from persistence.repositories.roster import Roster
 from persistence.repositories.student_assessments import StudentAssessments
 from persistence.repositories.submitted_appeals import SubmittedAppeals
 from persistence.repositories.submitted_reviews import SubmittedReviews
+from persistence.repositories.web_sessions import WebSessions
 from persistence.unit_of_work import SqlUnitOfWork, sessions
 
 
@@ -90,6 +91,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def refresh_tokens(self) -> RefreshTokens:
         return RefreshTokens(self._session)
+
+    @cached_property
+    def web_sessions(self) -> WebSessions:
+        return WebSessions(self._session)
 
     @cached_property
     def redeliveries(self) -> Redeliveries:

@@ -1,4 +1,4 @@
-"""Limit the number of concurrent requests."""
+"""Limit the number of concurrent requests and, separately, of open event streams."""
 
 from typing import Final
 
@@ -9,24 +9,31 @@ from api.errors import error_body
 
 _HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/work"})
 _BUSY: Final = "The service is overloaded. Try again after the seconds in Retry-After"
+STREAMS: Final = "/events"
+"""The end of the path of every event stream. A stream is open for minutes, but costs little."""
 
 
 class ConcurrencyLimit:
-    """Limit the number of concurrent requests. Further ones get 503 before they are read; health routes are exempt."""
+    """Limit concurrent requests. Further ones get 503 before they are read; health routes are exempt.
 
-    def __init__(self, app: ASGIApp, max_requests: int) -> None:
+    Event streams have a limit of their own, so that open pages do not keep other requests out.
+    """
+
+    def __init__(self, app: ASGIApp, max_requests: int, max_streams: int) -> None:
         self._app = app
-        self._free = max_requests
+        self._free = {False: max_requests, True: max_streams}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _HEALTH:
             await self._app(scope, receive, send)
-        elif self._free == 0:
+            return
+        streams = scope["path"].endswith(STREAMS)
+        if self._free[streams] == 0:
             busy = JSONResponse(error_body("OVERLOADED_503", _BUSY), 503, headers={"Retry-After": "1"})
             await busy(scope, receive, send)
-        else:
-            self._free -= 1
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._free += 1
+            return
+        self._free[streams] -= 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._free[streams] += 1

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.middleware.concurrency_limit import STREAMS
 from api.security.client_address import parse_networks
 
 BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -133,4 +134,5 @@ class RequestMetricsMiddleware:
             self._metrics.in_hand.dec()
             route = getattr(scope.get("route"), "name", UNROUTED)
             self._metrics.requests.labels(route, status).inc()
-            self._metrics.duration.labels(route).observe(time.perf_counter() - started)
+            if not scope["path"].endswith(STREAMS):  # a stream is open for minutes, which says nothing about latency
+                self._metrics.duration.labels(route).observe(time.perf_counter() - started)

@@ -72,10 +72,15 @@ class HttpSettings(BaseSettings):
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
     api_max_requests: int = Field(default=500, ge=1)
     """Maximum number of concurrent requests. Further requests get 503 at once."""
+    api_max_streams: int = Field(default=2000, ge=1)
+    """Maximum number of open event streams. They do not count as concurrent requests."""
     api_body_timeout_s: float = Field(default=30.0, gt=0)
     """Time from the end of the headers to the end of the body."""
     api_request_timeout_s: float = Field(default=60.0, gt=0)
     """Time from the end of the headers to the response. It covers calls without a timeout of their own."""
+
+    api_pages: bool = True
+    """Whether the web pages are served. `off` leaves only the JSON API."""
 
     @property
     def origins(self) -> list[str]:

@@ -10,13 +10,11 @@ from api.dependencies import PeopleScopeDep, PrincipalDep, ServicesDep
 from api.middleware.routing import open_router, router
 from api.schemas.errors import answers
 from api.schemas.people import Me, OwnPasswordChange, RefreshRequest, TokenResponse
-from api.security.passwords import PasswordMatch
 from api.security.rate_limits import Limits
 from api.security.tokens import Principal, UserRole, invalid_token
-from domain.email_addresses import normalize_email
-from domain.errors import Conflict, InvalidInput, Problem, TemporarilyUnavailable, Unauthenticated
-from domain.passwords import find_weakness, normalize_password, spellings
-from persistence.queries.views import Account, Holder
+from api.services.sign_in import StartSession, change_password, sign_in
+from domain.errors import Unauthenticated
+from persistence.queries.views import Holder
 
 tokens = open_router(prefix="/auth", tags=["Authentication"])
 me = router(tags=["Authentication"])
@@ -31,19 +29,9 @@ async def create_token(
     response: Response,
 ) -> TokenResponse:
     """OAuth2 password form, e-mail address as `username`. A wrong address and a wrong password look the same."""
-    account = None
-    address = _normal_email(form.username)
-    if address:
-        await limits.count_login(request, address)
-        account = await services.queries.account_by_email(address)
-    match = await services.passwords.verify(form.password, account.password_hash if account else None)
-    refresh_token = None
-    if account and match is not PasswordMatch.WRONG:
-        new_hash = await _new_hash(form.password, services) if match is PasswordMatch.OUTDATED else None
-        refresh_token = await _start_session(account, services, new_hash)
-    if account is None or refresh_token is None:
-        raise Unauthenticated("The e-mail address or the password is wrong")
-    await limits.remember_login(request, address)
+    account, refresh_token = await sign_in(
+        request, form.username, form.password, services, limits, _session_starter(services)
+    )
     return _token_response(account, refresh_token, services, response)
 
 
@@ -94,38 +82,14 @@ async def change_own_password(
     Refresh tokens become invalid at once, access tokens within a minute. 409 if the account has no password here
     because another issuer authenticates the user.
     """
-    await limits.count_password_change(principal.user_id)
-    account = await services.queries.account(principal.user_id)
-    if account is None:  # disabled or erased after its token was checked
-        raise invalid_token()
-    if account.password_hash is None:
-        raise Conflict("The account has no password here")
     current, new = change.current_password.get_secret_value(), change.new_password.get_secret_value()
-    if await services.passwords.verify(current, account.password_hash) is PasswordMatch.WRONG:
-        raise _invalid("current_password", "is not the current password")
-    _check_new_password(current, new, account.email)
-    password_hash = await services.passwords.hash(new)
-    async with services.database.transaction() as uow:
-        holder = await uow.people.change_own_password(account, password_hash)
-        refresh_token = await uow.refresh_tokens.start(holder, timedelta(days=services.settings.refresh_days))
-        await uow.commit()
-    services.principals.forget(principal.user_id)
-    if refresh_token is None:
-        raise Conflict("The account was changed by another request; log in again")
+    holder, refresh_token = await change_password(principal, current, new, services, limits, _session_starter(services))
     return _token_response(holder, refresh_token, services, response)
 
 
-def _check_new_password(current: str, new: str, email: str) -> None:
-    """Raise InvalidInput if the new password is the current one or easy to guess."""
-    problem = find_weakness(new, email)
-    if problem is None and normalize_password(new) in spellings(current):
-        problem = "must not be the current password"
-    if problem is not None:
-        raise _invalid("new_password", problem)
-
-
-def _invalid(field: str, problem: str) -> InvalidInput:
-    return InvalidInput("The request is not valid", (Problem(field, problem),))
+def _session_starter(services: ServicesDep) -> StartSession:
+    lifetime = timedelta(days=services.settings.refresh_days)
+    return lambda uow, holder: uow.refresh_tokens.start(holder, lifetime)
 
 
 def principal_of(holder: Holder) -> Principal:
@@ -136,32 +100,6 @@ def principal_of(holder: Holder) -> Principal:
         version=holder.token_version,
         must_change_password=holder.must_change_password,
     )
-
-
-def _normal_email(username: str) -> str:
-    """Return the address in its normal form; "" if it is not an address."""
-    try:
-        return normalize_email(username.strip(" "))
-    except ValueError:
-        return ""
-
-
-async def _new_hash(password: str, services: ServicesDep) -> str | None:
-    """Hash the password's normal form. None: the hasher is overloaded, and the next login tries again."""
-    try:
-        return await services.passwords.hash(password)
-    except TemporarilyUnavailable:
-        return None
-
-
-async def _start_session(account: Account, services: ServicesDep, new_hash: str | None) -> str | None:
-    """Start a session and return its refresh token; None if the account changed during the password check."""
-    async with services.database.transaction() as uow:
-        if new_hash is not None:
-            await uow.people.replace_hash(account, new_hash)
-        token = await uow.refresh_tokens.start(account, timedelta(days=services.settings.refresh_days))
-        await uow.commit()
-    return token
 
 
 def _token_response(holder: Holder, refresh_token: str, services: ServicesDep, response: Response) -> TokenResponse:

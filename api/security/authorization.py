@@ -83,6 +83,7 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "read_questions": frozenset({CallerRole.STUDENT}),
     "submit_responses": frozenset({CallerRole.STUDENT}),
     "read_status": _ORGANIZATION,
+    "stream_events": _ORGANIZATION,
     "read_result": _ORGANIZATION,
     "read_scores": _ORGANIZATION,
     "read_items": _ORGANIZATION,

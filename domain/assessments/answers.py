@@ -1,5 +1,7 @@
 """Validate answers, convert them to JSON, and build the part of a rubric that students may see."""
 
+import hashlib
+import json
 import re
 from decimal import Decimal
 from typing import Final, NoReturn, TypeAlias
@@ -58,6 +60,14 @@ def answer_json(answer: Answer) -> AnswerJson:
             return {"choices": list(answer)}
         case str():
             return answer
+
+
+def answer_version(answer: Answer | None) -> str:
+    """Return a text that differs between different answers, to detect a change by another tab. None: no answer."""
+    if answer is None:
+        return "none"
+    stored = json.dumps(answer_json(answer), ensure_ascii=True)
+    return hashlib.sha256(stored.encode()).hexdigest()[:32]
 
 
 def public_rubric(question: Question) -> dict[str, object]:

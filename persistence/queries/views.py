@@ -53,6 +53,14 @@ class Account(Holder):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebSessionView(Holder):
+    """The user of a browser's session, as stored now. `expires_at`: the session ends then at the latest."""
+
+    email: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentView:
     """An assessment as the viewer may see it.
 

@@ -86,6 +86,8 @@ WHERE id = ANY(:ids) AND (metadata IS NOT NULL OR released_revision IS NOT NULL 
   completed_at = coalesce(completed_at, clock_timestamp())
 WHERE assessment_id = ANY(:ids)""",
             "DELETE FROM assessment_responses WHERE assessment_id = ANY(:ids)",
+            """DELETE FROM flagged_questions WHERE question_snapshot_id IN (
+  SELECT id FROM assessment_question_snapshots WHERE assessment_id = ANY(:ids))""",
             "UPDATE model_answers SET raw_reply = NULL, request_id = NULL WHERE assessment_id = ANY(:ids)",
             "DELETE FROM rule_scores WHERE assessment_id = ANY(:ids)",
             "DELETE FROM essay_scores WHERE assessment_id = ANY(:ids)",
@@ -112,6 +114,7 @@ _FORGET_ACCOUNT: Final = tuple(
         (
             "UPDATE recommendation_feedback SET comments = NULL WHERE submitted_by = :user_id",
             "DELETE FROM refresh_tokens WHERE user_id = :user_id",
+            "DELETE FROM web_sessions WHERE user_id = :user_id",
             "DELETE FROM learner_credentials WHERE user_id = :user_id",
             "DELETE FROM cohort_members WHERE user_id = :user_id",
             "DELETE FROM denied_requests WHERE user_id = :user_id",

@@ -38,6 +38,7 @@ from persistence.tables import (
     EssayReviewRow,
     EssayScoreRow,
     FeedbackRow,
+    FlaggedQuestionRow,
     IdempotencyKeyRow,
     LearnerCredentialRow,
     MetricSnapshotRow,
@@ -58,6 +59,7 @@ from persistence.tables import (
     WebhookAttemptRow,
     WebhookDeliveryRow,
     WebhookEventRow,
+    WebSessionRow,
 )
 from persistence.tables.base import table_of
 from persistence.unit_of_work import sessions
@@ -93,6 +95,7 @@ class PersonalData:
 PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     UserRow: PersonalData("id = :user_id", frozenset({"password_hash"})),
     RefreshTokenRow: PersonalData(_OWN, frozenset({"token_hash"})),
+    WebSessionRow: PersonalData(_OWN, frozenset({"token_hash"})),
     LearnerCredentialRow: PersonalData(_OWN),
     CohortMemberRow: PersonalData(_OWN),
     CohortRow: PersonalData("id IN (SELECT cohort_id FROM cohort_members WHERE user_id = :user_id)"),
@@ -101,6 +104,9 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     AssessmentRow: PersonalData(_OWN, replaced=visible_columns(held=False)),
     QuestionSnapshotRow: PersonalData(_ASSESSED, frozenset({"rubric"})),  # it contains the correct answers
     ResponseRow: PersonalData(_ASSESSED),
+    FlaggedQuestionRow: PersonalData(
+        f"question_snapshot_id IN (SELECT id FROM assessment_question_snapshots WHERE {_ASSESSED})"  # noqa: S608  # of this file
+    ),
     AsyncJobRow: PersonalData(_ASSESSED, frozenset({"payload"})),  # outputs of a result that is not published yet
     ModelAnswerRow: PersonalData(_RELEASED),
     RuleScoreRow: PersonalData(_RELEASED),

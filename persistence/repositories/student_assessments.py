@@ -7,7 +7,8 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from pydantic_core import to_json
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select, text, true
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, delete, func, select, text, true
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
@@ -19,7 +20,10 @@ from persistence.repositories import audit, mappers
 from persistence.repositories.assessments import ERASED, lock_with_items
 from persistence.repositories.documents import encode_answer
 from persistence.repositories.items import ASKED, asked_items
-from persistence.tables import AssessmentRow, RoleRow, UserRow
+from persistence.tables import AssessmentRow, FlaggedQuestionRow, RoleRow, UserRow
+from persistence.tables.base import table_of
+
+_flags: Final = table_of(FlaggedQuestionRow)
 
 # The advisory lock serialises the starts of one role by one student until the commit. The user's row is locked in share
 # mode, because a request that submits answers locks the assessment first and the user second.
@@ -181,3 +185,11 @@ class StudentAssessments:
             "cleared": [snapshot_id for snapshot_id, answer, _ in answers if answer is None],
         }
         await self._session.execute(_STORE, parameters)
+
+    async def flag(self, snapshot_id: UUID, *, flagged: bool) -> None:
+        """Flag a question for later, or remove the flag. Repeating it has no effect."""
+        if flagged:
+            made = upsert(_flags).values(question_snapshot_id=snapshot_id)
+            await self._session.execute(made.on_conflict_do_nothing())
+        else:
+            await self._session.execute(delete(_flags).where(_flags.c.question_snapshot_id == snapshot_id))

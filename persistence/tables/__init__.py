@@ -16,6 +16,7 @@ from persistence.tables.catalog import (
 from persistence.tables.cohorts import CohortMemberRow, CohortRow
 from persistence.tables.feedback import EssayReviewRow, FeedbackRow
 from persistence.tables.operations import AuditLogRow, DeniedRequestsRow, IdempotencyKeyRow, MetricSnapshotRow, SweepRow
+from persistence.tables.pages import FlaggedQuestionRow, WebSessionRow
 from persistence.tables.people import ApiKeyRow, OrganizationRow, RefreshTokenRow, UserRow
 from persistence.tables.rescores import RescoreDifferenceRow, RescoreRow
 from persistence.tables.results import (
@@ -54,6 +55,7 @@ __all__ = [
     "EssayReviewRow",
     "EssayScoreRow",
     "FeedbackRow",
+    "FlaggedQuestionRow",
     "IdempotencyKeyRow",
     "LearnerCredentialRow",
     "MetricSnapshotRow",
@@ -75,6 +77,7 @@ __all__ = [
     "RuleScoreRow",
     "SweepRow",
     "UserRow",
+    "WebSessionRow",
     "WebhookAttemptRow",
     "WebhookDeliveryRow",
     "WebhookEndpointRow",

@@ -18,6 +18,7 @@ from api.app import assemble, build
 from api.dependencies import (
     AppealServices,
     CatalogServices,
+    PageServices,
     PeopleServices,
     PrivacyServices,
     RescoreServices,
@@ -28,6 +29,7 @@ from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
 from api.security.tokens import Principal, UserRole
+from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
 from domain.assessments.results import Publication
 from domain.webhooks.deliveries import check_url
@@ -41,10 +43,12 @@ from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
+from persistence.queries.student_pages import StudentPageQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
 from persistence.repositories.export import Exports
+from persistence.repositories.web_sessions import WebSessionQueries
 from persistence.request_database import RequestDatabase, RequestUnitOfWork
 from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
@@ -249,6 +253,12 @@ def catalog(engine: AsyncEngine) -> CatalogServices:
     )
 
 
+def pages(engine: AsyncEngine) -> PageServices:
+    return PageServices(
+        sessions=WebSessionQueries(engine), student=StudentPageQueries(engine), streams=ProgressStreams(ping_s=0.2)
+    )
+
+
 async def no_issuer(url: str) -> Keys:
     raise AssertionError(f"unexpected request for keys at {url}")
 
@@ -276,6 +286,7 @@ def app(
         review_queue=ReviewQueueQueries(api_engine),
         rescoring=rescoring(api_engine),
         work=WorkQueries(api_engine),
+        pages=pages(api_engine),
         fetch=no_issuer,
         readiness=Readiness(None, httpx.AsyncClient(), None),
     )

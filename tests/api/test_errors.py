@@ -20,7 +20,19 @@ from persistence.queries.assessments import Queries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.work import WorkQueries
 from persistence.request_database import RequestDatabase
-from tests.api.conftest import SECRET, Api, Person, appeals, catalog, no_issuer, people, privacy, rescoring, webhooks
+from tests.api.conftest import (
+    SECRET,
+    Api,
+    Person,
+    appeals,
+    catalog,
+    no_issuer,
+    pages,
+    people,
+    privacy,
+    rescoring,
+    webhooks,
+)
 from tests.support.databases import settings_of
 from tests.support.fakes import RecordingAppeals, RecordingDeliveries, RecordingErasures, RecordingRuns
 
@@ -171,6 +183,7 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         review_queue=ReviewQueueQueries(engine),
         rescoring=rescoring(engine),
         work=WorkQueries(engine),
+        pages=pages(engine),
         fetch=no_issuer,
         readiness=Readiness(None, httpx.AsyncClient(), None),
     )

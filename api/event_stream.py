@@ -1,0 +1,54 @@
+"""Server-sent events of an assessment's progress, for REST clients and for the pages."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+from uuid import UUID
+
+from fastapi.sse import EventSourceResponse, format_sse_event
+from starlette.responses import Response
+
+from api.dependencies import Services
+from api.schemas.progress import ProgressMessage
+from domain.assessments.progress import RunProgress
+from domain.errors import NotFound
+from persistence.queries.views import AccessScope
+
+_HEADERS: Final = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+_MAX_ID_CHARS: Final = 16
+
+
+async def progress_stream(
+    assessment_id: UUID, scope: AccessScope, services: Services, last_event_id: str | None
+) -> Response:
+    """Return the stream of events after `last_event_id`. An id that is not a number is ignored.
+
+    204 without a body: there is nothing more to say, so a browser does not connect again.
+
+    Raises:
+        NotFound: the assessment does not exist or is outside the scope.
+    """
+
+    async def read() -> RunProgress | None:
+        return await services.pages.student.progress(assessment_id, scope)
+
+    current = await read()
+    if current is None:
+        raise NotFound("No such assessment")
+    last = int(last_event_id) if last_event_id and _is_id(last_event_id) else None
+    if current.is_final and last == current.number:
+        return Response(status_code=204)
+
+    async def messages() -> AsyncIterator[bytes]:
+        yield format_sse_event(retry=2000)
+        async for event in services.pages.streams.follow(assessment_id, read, last):
+            if event is None:
+                yield format_sse_event(comment="ping")
+                continue
+            data = ProgressMessage.of(event).model_dump_json()
+            yield format_sse_event(data_str=data, id=str(event.progress.number))
+
+    return EventSourceResponse(messages(), headers=_HEADERS)
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MAX_ID_CHARS

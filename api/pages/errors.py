@@ -1,0 +1,105 @@
+"""Errors as pages in plain words. Requests of scripts get the JSON of the API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+
+from api.pages.rendering import render
+from api.pages.routing import HEADERS, PageRoute
+from api.pages.session import session_of
+from api.pages.texts import gettext, mark, use_language_of
+from domain.errors import AppError, Forbidden, PasswordChangeRequired, Unauthenticated
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorText:
+    """`title` says what happened, `advice` what the user can do."""
+
+    title: str
+    advice: str
+
+
+TEXTS: Final[Mapping[int, ErrorText]] = {
+    400: ErrorText(mark("This request is not valid"), mark("Go back, check what you entered, and try again.")),
+    403: ErrorText(
+        mark("You may not open this page"), mark("Sign in with another account, or ask your administrator.")
+    ),
+    404: ErrorText(mark("Page not found"), mark("Check the address. The page may also have been removed.")),
+    409: ErrorText(mark("This is no longer possible"), mark("Something has changed since you opened the page.")),
+    410: ErrorText(mark("This account is being deleted"), mark("Its data can no longer be read or changed.")),
+    413: ErrorText(mark("That is too long"), mark("Shorten what you entered and send it again.")),
+    429: ErrorText(mark("Too many requests"), mark("Wait a moment and try again.")),
+    503: ErrorText(mark("The service is not available right now"), mark("Nothing is lost. Try again in a moment.")),
+}
+_OTHER: Final = ErrorText(
+    mark("Something went wrong"), mark("Try again. If it happens again, tell your administrator.")
+)
+_KEPT: Final = frozenset({"retry-after", "allow"})
+_EXPLAINED: Final = frozenset({403, 409})
+"""Statuses whose error message is written for the user and is shown."""
+
+
+def register(app: FastAPI) -> None:
+    """Replace the error handlers by handlers that answer pages with HTML and everything else with JSON."""
+    for kind in (AppError, Forbidden, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _with_pages(app.exception_handlers[kind]))
+
+
+def _with_pages(as_json: Any) -> Any:  # noqa: ANN401  # Starlette's handlers are sync or async
+    async def handle(request: Request, error: Exception) -> Response:
+        made = as_json(request, error)
+        response: Response = await made if hasattr(made, "__await__") else made
+        if not _is_page(request) or _is_script(request):
+            return response
+        if redirect := _redirect(request, error):
+            return redirect
+        return _page(request, error, response)
+
+    return handle
+
+
+def _is_page(request: Request) -> bool:
+    """Return whether a page failed, or a browser asked for a path that does not exist."""
+    route = request.scope.get("route")
+    if route is not None:
+        return isinstance(route, PageRoute)
+    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")
+
+
+def _is_script(request: Request) -> bool:
+    return "application/json" in request.headers.get("accept", "") or "hx-request" in request.headers
+
+
+def _redirect(request: Request, error: Exception) -> Response | None:
+    if isinstance(error, PasswordChangeRequired):
+        return RedirectResponse("/account/password", 303)
+    if not isinstance(error, Unauthenticated):
+        return None
+    target = request.url.path if request.method == "GET" else ""
+    return RedirectResponse(f"/sign-in?{urlencode({'next': target})}" if target not in {"", "/"} else "/sign-in", 303)
+
+
+def _page(request: Request, error: Exception, response: Response) -> Response:
+    use_language_of(request)
+    text = TEXTS.get(response.status_code, _OTHER)
+    detail = error.message if isinstance(error, AppError) and response.status_code in _EXPLAINED else ""
+    if not hasattr(request.state, "web_session"):
+        request.state.web_session = None
+    page = render(
+        request,
+        "error.html",
+        response.status_code,
+        title=gettext(text.title),
+        advice=gettext(text.advice),
+        detail=detail,
+        signed_in=session_of(request) is not None,
+    )
+    for name, value in {**HEADERS, **{k: v for k, v in response.headers.items() if k in _KEPT}}.items():
+        page.headers.setdefault(name, value)
+    return page

@@ -1,0 +1,37 @@
+"""The home page of each role, and the items of the navigation that a principal may open."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from api.pages.permissions import may_open
+from api.pages.texts import gettext, mark
+from api.security.authorization import CallerRole
+from api.security.tokens import Principal
+
+HOMES: Final[Mapping[CallerRole, str]] = {CallerRole.STUDENT: "/learn"}
+"""The page that a role sees first. Other roles see a short overview at `/`."""
+
+
+ITEMS: Final[tuple[tuple[str, str, str], ...]] = (
+    # Label, path, name of the page in PAGE_PERMISSIONS.
+    (mark("My assessments"), "/learn", "student_home_page"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationItem:
+    label: str
+    path: str
+    current: bool
+
+
+def items_for(principal: Principal, path: str) -> tuple[NavigationItem, ...]:
+    """Return the items that the principal may open. `current`: the page, or one below it, is open."""
+    if principal.must_change_password:
+        return ()
+    return tuple(
+        NavigationItem(gettext(label), target, path == target or path.startswith(f"{target}/"))
+        for label, target, page in ITEMS
+        if may_open(principal, page)
+    )

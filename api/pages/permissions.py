@@ -1,0 +1,43 @@
+"""Which pages a principal may open: a page needs the permissions of the REST routes that do the same."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from api.security.authorization import may_use
+from api.security.tokens import Principal
+
+PUBLIC: Final = None
+
+PAGE_PERMISSIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
+    "home_page": ("read_me",),
+    "sign_in_page": PUBLIC,
+    "sign_in_form": PUBLIC,
+    "sign_out_form": PUBLIC,
+    "password_page": ("change_own_password",),
+    "password_form": ("change_own_password",),
+    "student_home_page": ("start_assessment", "list_assessments", "list_roles"),
+    "student_role_page": ("start_assessment", "read_role"),
+    "start_form": ("start_assessment",),
+    "assessment_page": ("read_questions", "read_status"),
+    "question_page": ("read_questions",),
+    "answer_form": ("submit_responses",),
+    "autosave": ("submit_responses",),
+    "hand_in_page": ("read_questions", "submit_responses"),
+    "hand_in_form": ("submit_responses",),
+    "progress_page": ("read_status", "read_questions"),
+    "progress_events": ("stream_events",),
+    "result_page": ("read_result",),
+    "feedback_form": ("give_feedback",),
+}
+"""Page name to the names of REST routes in `ROUTE_PERMISSIONS`, all of which the principal must be allowed to use.
+
+The API does not start with a page that is missing here.
+"""
+
+BEFORE_PASSWORD_CHANGE: Final = frozenset({"password_page", "password_form"})
+"""Pages for users who must replace a password that an admin has set."""
+
+
+def may_open(principal: Principal, page: str) -> bool:
+    """Return whether the principal may use every REST route whose permission the page needs."""
+    return all(may_use(principal, route) for route in PAGE_PERMISSIONS[page] or ())

@@ -1,0 +1,184 @@
+"""Collect what the result page shows: the published document with questions, credentials and feedback."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from api.dependencies import Services
+from api.pages.answer_fields import shown_answer
+from api.pages.texts import gettext, mark
+from api.schemas.results import ItemScore
+from api.security.authorization import may_use
+from api.security.tokens import Principal
+from domain.assessments.answers import answer_json
+from domain.assessments.questions import EssayRubric, Item
+from domain.grading.scores import DegradedReason
+from persistence.queries.student_pages import CredentialDetail
+from persistence.queries.views import AccessScope, FeedbackView
+
+MAX_FEEDBACK: Final = 100
+_LINKED: Final = ("https://", "http://")
+
+_EVERY_FIELD: Final = dict.fromkeys(ItemScore.model_fields)
+_SEARCH_LIMITED: Final = mark("The search for courses was limited. It will be repeated, and may find more.")
+_FOR_PERSON: Final = mark("A reviewer will grade a written answer that the language model could not grade.")
+_REGRADED: Final = mark("A simpler method has graded your written answers for now. They will be graded again.")
+_SIMPLER: Final = mark("A simpler method than a language model has graded your written answers.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A passage of the catalogue that supports a recommendation. `link` is "" unless the source is a web address."""
+
+    skill: str
+    snippet: str
+    similarity: float
+    source: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommended:
+    """A recommended credential. `path` are the titles of credentials to take first."""
+
+    item: Mapping[str, Any]
+    detail: CredentialDetail | None
+    path: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    feedback: FeedbackView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradedQuestion:
+    """A question with its score. `prompt` and `answer` are "" for viewers who may not read the answers.
+
+    `criteria` pairs each rating with the criterion's name and the name of its highest level.
+    """
+
+    number: int
+    prompt: str
+    answer: str
+    is_essay: bool
+    score: Mapping[str, Any]
+    criteria: tuple[tuple[Mapping[str, Any], str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultView:
+    document: Mapping[str, Any]
+    role: str
+    recommended: tuple[Recommended, ...]
+    questions: tuple[GradedQuestion, ...]
+    provisional: tuple[str, ...]
+    may_give_feedback: bool
+    hours: float
+
+
+async def result_view(
+    document: Mapping[str, Any], assessment_id: UUID, principal: Principal, services: Services, scope: AccessScope
+) -> ResultView:
+    status = await services.queries.status(assessment_id, scope)
+    role = await services.queries.role(status.role_id) if status else None
+    recommended = await _recommended(document, principal, services)
+    return ResultView(
+        document=document,
+        role=role.name if role else gettext("Assessment"),
+        recommended=recommended,
+        questions=await _questions(document, assessment_id, principal, services),
+        provisional=_provisional(document),
+        may_give_feedback=may_use(principal, "give_feedback"),
+        hours=sum(float(each.detail.hours) for each in recommended if each.detail),
+    )
+
+
+def document_of(text: str) -> Mapping[str, Any]:
+    """Parse a published document. Each score gets the fields that only scores of the other kind have, as None."""
+    document: dict[str, Any] = json.loads(text)
+    document["scores"] = [_EVERY_FIELD | score for score in document["scores"]]
+    return document
+
+
+async def _recommended(
+    document: Mapping[str, Any], principal: Principal, services: Services
+) -> tuple[Recommended, ...]:
+    items: Sequence[Mapping[str, Any]] = document["recommendation_items"]
+    details = await services.pages.student.credentials([UUID(each["credential_id"]) for each in items])
+    first = {each for detail in details.values() for each in detail.prerequisites}
+    earlier = await services.pages.student.credentials(first)
+    feedback = await services.queries.feedback(UUID(document["recommendation_id"]), None, MAX_FEEDBACK)
+    own = {each.credential_id: each for each in reversed(feedback) if each.submitted_by == principal.user_id}
+    traces = {each["trace_id"]: _evidence(each) for each in document["traces"]}
+    found = []
+    for item in items:
+        detail = details.get(UUID(item["credential_id"]))
+        found.append(
+            Recommended(
+                item=item,
+                detail=detail,
+                path=tuple(earlier[each].title for each in detail.prerequisites if each in earlier) if detail else (),
+                evidence=tuple(traces[each] for each in item["source_trace_ids"] if each in traces),
+                feedback=own.get(UUID(item["credential_id"])),
+            )
+        )
+    return tuple(found)
+
+
+def _evidence(trace: Mapping[str, Any]) -> Evidence:
+    source = str(trace["source_uri"])
+    return Evidence(
+        skill=trace["skill"],
+        snippet=trace["snippet"],
+        similarity=trace["similarity"],
+        source=source,
+        link=source if source.startswith(_LINKED) else "",
+    )
+
+
+async def _questions(
+    document: Mapping[str, Any], assessment_id: UUID, principal: Principal, services: Services
+) -> tuple[GradedQuestion, ...]:
+    items: dict[str, Item] = {}
+    if may_use(principal, "read_questions"):
+        async with services.database.transaction() as uow:
+            items = {str(each.question.id): each for each in await uow.assessments.items(assessment_id)}
+    return tuple(
+        _graded(number, score, items.get(score["question_id"])) for number, score in enumerate(document["scores"], 1)
+    )
+
+
+def _graded(number: int, score: Mapping[str, Any], item: Item | None) -> GradedQuestion:
+    answer = None if item is None or item.answer is None else answer_json(item.answer)
+    rubric = item.question.rubric if item else None
+    known = {each.key: each for each in rubric.criteria} if isinstance(rubric, EssayRubric) else {}
+    return GradedQuestion(
+        number=number,
+        prompt=item.question.prompt if item else "",
+        answer=shown_answer(answer),
+        is_essay=score["rule"] is None,
+        score=score,
+        criteria=tuple(
+            (each, known[each["criterion"]].name, known[each["criterion"]].levels[-1].name)
+            if each["criterion"] in known
+            else (each, each["criterion"], "")
+            for each in score["criteria"] or ()
+        ),
+    )
+
+
+def _provisional(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the reasons why the result may still change."""
+    reasons = [gettext(_text_of(DegradedReason(each))) for each in document["degraded_reasons"]]
+    waiting = sum(bool(score["needs_review"]) and not score["reviewed"] for score in document["scores"])
+    if waiting:
+        reasons.append(gettext("%(count)d of your written answers will be checked by a reviewer.") % {"count": waiting})
+    return tuple(dict.fromkeys(reasons))
+
+
+def _text_of(reason: DegradedReason) -> str:
+    if reason.of_search:
+        return _SEARCH_LIMITED
+    if reason.needs_person:
+        return _FOR_PERSON
+    return _REGRADED if reason.heals else _SIMPLER

@@ -1,0 +1,157 @@
+"""The student's home page and the start of an assessment."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from fastapi import Request, Response
+
+from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
+from api.pages.rendering import render, see_other
+from api.pages.routing import page_router
+from api.pages.texts import gettext, use_language_of
+from api.schemas.base import Id
+from api.security.authorization import actor_of
+from api.services.assessments import AssessmentService
+from api.workflow_engine import ensure_run, notify_all, notify_engine
+from domain.assessments.lifecycle import AssessmentStatus
+from domain.assessments.questions import QuestionKind
+from domain.errors import InvalidAssessmentState, NotFound
+from persistence.queries.student_pages import AskedView
+from persistence.queries.views import AccessScope, AssessmentFilter, AssessmentView, RoleView, StatusView
+from persistence.repositories.student_assessments import NewAssessment
+
+MAX_LISTED: Final = 100
+_MINUTES: Final = {
+    QuestionKind.SINGLE: 1.0,
+    QuestionKind.MULTIPLE: 1.5,
+    QuestionKind.NUMBER: 2.0,
+    QuestionKind.SCALE: 0.5,
+    QuestionKind.TEXT: 8.0,
+}
+"""Minutes that a question of each kind usually takes, for the estimate before the start."""
+
+student = page_router()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleCard:
+    """A role that a student may start. `missing` are the names of roles to complete first."""
+
+    role: RoleView
+    questions: int
+    essays: int
+    minutes: int
+    missing: tuple[str, ...]
+    open_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAssessment:
+    view: StatusView
+    role: str
+    left: timedelta
+
+
+@student.get("/learn")
+async def student_home_page(request: Request, services: ServicesDep, scope: ScopeDep) -> Response:
+    roles = await services.queries.roles()
+    names = {role.id: role.name for role in roles}
+    views = await services.queries.assessments(scope, AssessmentFilter(), MAX_LISTED)
+    use_language_of(request)
+    return render(
+        request,
+        "student/home.html",
+        title=gettext("My assessments"),
+        open=await _open(services, scope, views, names),
+        finished=[(view, names.get(view.role_id, "")) for view in views if view.status != "in_progress"],
+        cards=_cards(roles, await services.pages.student.asked(), views),
+        hours=services.settings.assessment_hours,
+    )
+
+
+@student.get("/learn/roles/{role_id}")
+async def student_role_page(request: Request, role_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
+    """Tell what the assessment of a role asks before it starts."""
+    use_language_of(request)
+    views = await services.queries.assessments(scope, AssessmentFilter(), MAX_LISTED)
+    asked = await services.pages.student.asked()
+    card = next(
+        (each for each in _cards(await services.queries.roles(), asked, views) if each.role.id == role_id), None
+    )
+    if card is None:
+        raise NotFound("No such role")
+    kinds = {each.kind: each.questions for each in asked if each.role_id == role_id}
+    return render(
+        request,
+        "student/role.html",
+        title=card.role.name,
+        card=card,
+        kinds=kinds,
+        hours=services.settings.assessment_hours,
+    )
+
+
+@student.post("/learn/roles/{role_id}")
+async def start_form(role_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep) -> Response:
+    """Start an assessment, or continue the open one of this role."""
+    new = NewAssessment(
+        organization_id=scope.organization_id,
+        role_id=role_id,
+        metadata={},
+        duration=timedelta(hours=services.settings.assessment_hours),
+    )
+    try:
+        async with services.database.transaction() as uow:
+            started = await AssessmentService(uow).start(new, actor_of(principal))
+            await uow.commit()
+    except InvalidAssessmentState as error:
+        if error.details is None:
+            raise
+        return see_other(f"/learn/assessments/{error.details['assessment_id']}")
+    changed = [each for each in (started.closed, started.assessment) if each]
+    await notify_all([partial(notify_engine, partial(ensure_run, services.runs), each) for each in changed])
+    return see_other(f"/learn/assessments/{started.assessment.id}/questions/1")
+
+
+async def _open(
+    services: Services, scope: AccessScope, views: Sequence[AssessmentView], names: Mapping[UUID, str]
+) -> list[OpenAssessment]:
+    now = datetime.now(UTC)
+    found = []
+    for each in views:
+        if each.status == AssessmentStatus.IN_PROGRESS and each.expires_at > now:
+            view = await services.queries.status(each.assessment_id, scope)
+            if view is not None:
+                found.append(OpenAssessment(view=view, role=names.get(view.role_id, ""), left=view.expires_at - now))
+    return found
+
+
+def _cards(roles: Sequence[RoleView], asked: Sequence[AskedView], views: Sequence[AssessmentView]) -> list[RoleCard]:
+    names = {role.id: role.name for role in roles}
+    kinds: dict[UUID, dict[str, int]] = defaultdict(dict)
+    for each in asked:
+        kinds[each.role_id][each.kind] = each.questions
+    completed = {view.role_id for view in views if view.status == AssessmentStatus.COMPLETED}
+    open_ids = {view.role_id: view.assessment_id for view in views if view.status == AssessmentStatus.IN_PROGRESS}
+    return [
+        RoleCard(
+            role=role,
+            questions=sum(kinds[role.id].values()),
+            essays=kinds[role.id].get(QuestionKind.TEXT, 0),
+            minutes=_rounded(sum(_MINUTES[QuestionKind(kind)] * count for kind, count in kinds[role.id].items())),
+            missing=tuple(names.get(each, "") for each in role.prerequisites if each not in completed),
+            open_id=open_ids.get(role.id),
+        )
+        for role in roles
+        if kinds[role.id]
+    ]
+
+
+def _rounded(minutes: float) -> int:
+    """Round to 5 minutes, because it is an estimate."""
+    return max(5, 5 * round(minutes / 5))

@@ -1,0 +1,99 @@
+"""The session cookie of the pages, and the protection of forms against requests from other sites."""
+
+import hmac
+from dataclasses import dataclass, field
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+from fastapi import Request, Response
+
+from api.routes.auth import principal_of
+from api.security.tokens import Principal
+from domain.errors import Forbidden
+from persistence.queries.views import WebSessionView
+from persistence.repositories.web_sessions import LIFETIME, TOKEN_BYTES
+
+SECURE_COOKIE: Final = "__Host-microcred"
+"""Browsers accept this name only with `Secure`, with the path `/` and without a domain."""
+PLAIN_COOKIE: Final = "microcred"
+"""The name in development, over plain HTTP: not every browser accepts `Secure` cookies of http://localhost."""
+CSRF_FIELD: Final = "csrf"
+CSRF_HEADER: Final = "X-CSRF-Token"
+_MAX_TOKEN_CHARS: Final = TOKEN_BYTES * 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserSession:
+    """A valid session. `csrf` is derived from the token, so that it needs no storage and does not reveal the token."""
+
+    view: WebSessionView
+    principal: Principal
+    csrf: str
+    token: str = field(repr=False)
+
+
+async def open_session(request: Request) -> BrowserSession | None:
+    """Return the session of the request's cookie; None without a valid one."""
+    token = request.cookies.get(_cookie_name(request), "")
+    if not token or len(token) > _MAX_TOKEN_CHARS:
+        return None
+    view = await request.app.state.services.pages.sessions.use(token)
+    if view is None:
+        return None
+    return BrowserSession(view=view, principal=principal_of(view), csrf=csrf_of(token), token=token)
+
+
+def session_of(request: Request) -> BrowserSession | None:
+    """Return the session that the route has opened."""
+    return cast("BrowserSession | None", getattr(request.state, "web_session", None))
+
+
+def csrf_of(token: str) -> str:
+    return hmac.digest(token.encode(), b"csrf", "sha256").hex()
+
+
+def set_cookie(request: Request, response: Response, token: str) -> None:
+    response.set_cookie(
+        _cookie_name(request),
+        token,
+        max_age=int(LIFETIME.total_seconds()),
+        secure=_secure(request),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def delete_cookie(request: Request, response: Response) -> None:
+    response.delete_cookie(_cookie_name(request), secure=_secure(request), httponly=True, samesite="lax")
+
+
+def check_origin(request: Request) -> None:
+    """Check that a request that changes something comes from a page of this host.
+
+    Browsers send `Origin` with every POST; a proxy may change the scheme, so only host and port are compared.
+
+    Raises:
+        Forbidden: it comes from another site, or does not say where it comes from.
+    """
+    origin = request.headers.get("origin", "")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if urlsplit(origin).netloc != request.headers.get("host", "") or not origin or site not in {"same-origin", "none"}:
+        raise Forbidden("The form was sent from another site")
+
+
+def check_csrf(session: BrowserSession, offered: str) -> None:
+    """Check the token of a form.
+
+    Raises:
+        Forbidden: it is not the token of this session, for example because the user has signed in again meanwhile.
+    """
+    if not hmac.compare_digest(session.csrf.encode(), offered.encode("utf-8", "replace")):
+        raise Forbidden("The form is out of date. Open the page again and repeat what you did")
+
+
+def _secure(request: Request) -> bool:
+    return bool(request.app.state.secure_cookies)
+
+
+def _cookie_name(request: Request) -> str:
+    return SECURE_COOKIE if _secure(request) else PLAIN_COOKIE

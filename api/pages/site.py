@@ -1,0 +1,37 @@
+"""Add the pages to the app: routes, static files and error pages."""
+
+import re
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from api.pages import errors
+from api.pages.rendering import STATIC, STATIC_PATH
+from api.pages.routes import account, results, student, taking
+
+_YEAR: Final = "public, max-age=31536000, immutable"
+_HASHED: Final = re.compile(rb"v=[0-9a-f]{12}")
+
+
+class HashedFiles(StaticFiles):
+    """Static files. A URL with the hash of a file may be cached for a year, any other must be checked each time."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        hashed = _HASHED.fullmatch(scope["query_string"]) is not None
+        response.headers["Cache-Control"] = _YEAR if hashed else "no-cache"
+        return response
+
+
+def routers() -> tuple[APIRouter, ...]:
+    return (account.account, student.student, taking.taking, results.results)
+
+
+def prepare(app: FastAPI, *, secure_cookies: bool) -> None:
+    """Add static files and error pages. The caller includes the routers."""
+    app.state.secure_cookies = secure_cookies
+    app.mount(STATIC_PATH, HashedFiles(directory=STATIC), name="static")
+    errors.register(app)

@@ -1,0 +1,32 @@
+// What every page does: show times in the browser's time zone, move the focus to errors, close the account menu.
+
+for (const each of document.querySelectorAll("time[data-local]")) showLocally(each);
+document.querySelector("[data-focus]")?.focus();
+
+document.addEventListener("htmx:configRequest", (event) => {
+  event.detail.headers["X-CSRF-Token"] = document.querySelector("meta[name=csrf-token]").content;
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  for (const each of event.target.querySelectorAll?.("time[data-local]") ?? []) showLocally(each);
+});
+document.addEventListener("click", closeMenus);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") closeMenus(event);
+});
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
+function showLocally(time) {
+  const options = time.dataset.local === "time" ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
+  time.textContent = new Intl.DateTimeFormat(document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang, options)
+    .format(new Date(time.dateTime));
+}
+
+function closeMenus(event) {
+  for (const menu of document.querySelectorAll(".account-menu[open]")) {
+    if (event.type === "keydown" || !menu.contains(event.target)) menu.open = false;
+  }
+}

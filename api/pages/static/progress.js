@@ -1,0 +1,45 @@
+// Follows the grading by server-sent events, and by polling when three connections have stayed mute.
+
+const MUTE_LIMIT = 3;
+const POLL_MS = 3000;
+
+let source;
+let mute = 0;
+let polling;
+
+follow();
+document.addEventListener("htmx:afterSwap", announce);
+
+function follow() {
+  const stages = document.querySelector("#stages");
+  if (!stages || stages.dataset.final === "true") return;
+  source = new EventSource(stages.dataset.progress);
+  source.onmessage = (message) => {
+    mute = 0;
+    if (JSON.parse(message.data).final) source.close();
+    refresh();
+  };
+  source.onerror = () => {
+    mute += 1;
+    if (mute >= MUTE_LIMIT || source.readyState === EventSource.CLOSED) {
+      source.close();
+      polling ??= setInterval(refresh, POLL_MS);
+    }
+  };
+}
+
+function refresh() {
+  window.htmx.trigger("#stages", "progress");
+}
+
+function announce() {
+  const active = document.querySelector(".stage--active .stage__text, .stages + p a");
+  const status = document.querySelector("[data-progress-status]");
+  const text = active ? active.textContent.replace(/\s+/g, " ").trim() : "";
+  if (status.textContent !== text) status.textContent = text;
+  const stages = document.querySelector("#stages");
+  if (stages.dataset.final === "true") {
+    clearInterval(polling);
+    source?.close();
+  }
+}

@@ -1,0 +1,38 @@
+"""Follow the progress of an assessment by server-sent events."""
+
+from typing import Annotated, Any
+
+from fastapi import Header, Response
+
+from api.dependencies import ScopeDep, ServicesDep
+from api.event_stream import progress_stream
+from api.middleware.routing import router
+from api.schemas.base import Id
+from api.schemas.errors import answers
+from api.schemas.progress import ProgressMessage
+
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events with `id` and, as `data`, a ProgressMessage; comments every 15 s",
+        "content": {"text/event-stream": {"schema": ProgressMessage.model_json_schema()}},
+    },
+    204: {"description": "`Last-Event-ID` was the final event. A browser does not connect again"},
+}
+
+events = router(prefix="/assessments", tags=["Assessments"])
+
+
+@events.get(
+    "/{assessment_id}/events",
+    summary="Follow the progress of an assessment",
+    response_class=Response,
+    responses={**answers(400, 401, 403, 404), **_STREAM},
+)
+async def stream_events(
+    assessment_id: Id, services: ServicesDep, scope: ScopeDep, last_event_id: Annotated[str | None, Header()] = None
+) -> Response:
+    """One event for each durable transition, from the submission to the result. The stream ends after the last one.
+
+    After a lost connection, `Last-Event-ID` resumes without a gap or a repeat.
+    """
+    return await progress_stream(assessment_id, scope, services, last_event_id)

@@ -1,0 +1,65 @@
+"""The event stream of an assessment: each transition once, also after a lost connection."""
+
+import asyncio
+import json
+from typing import Any
+
+from fastapi import FastAPI
+
+from tests.api.conftest import Api, Person
+
+
+def events_of(stream: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return the events of a stream as (id, data)."""
+    found = []
+    for block in stream.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and not line.startswith(":"))
+        if "data" in lines:
+            found.append((int(lines["id"]), json.loads(lines["data"])))
+    return found
+
+
+async def read(api: Api, person: Person, assessment_id: str, last: int | None = None) -> str:
+    headers = person.headers if last is None else {**person.headers, "Last-Event-ID": str(last)}
+    answer = await api.client.get(f"/api/v1/assessments/{assessment_id}/events", headers=headers)
+    return answer.text if answer.status_code == 200 else str(answer.status_code)
+
+
+async def test_a_finished_assessment_streams_all_events_and_ends(api: Api, learner: Person) -> None:
+    publication = await api.completed(learner)
+
+    events = events_of(await read(api, learner, str(publication.assessment_id)))
+
+    assert events[0][1]["event"] == "submitted"
+    assert events[-1][1] == {"event": "released", "essays_scored": 0, "essays": 2, "final": True}
+    assert [number for number, _ in events] == sorted({number for number, _ in events})
+
+
+async def test_last_event_id_resumes_without_gap_or_repeat(api: Api, learner: Person) -> None:
+    assessment_id = str((await api.completed(learner)).assessment_id)
+    events = events_of(await read(api, learner, assessment_id))
+
+    resumed = [events_of(await read(api, learner, assessment_id, number)) for number, _ in events[:-1]]
+
+    assert resumed == [events[place:] for place in range(1, len(events))]
+
+
+async def test_after_the_final_event_there_is_nothing_more(api: Api, learner: Person) -> None:
+    assessment_id = str((await api.completed(learner)).assessment_id)
+    final = events_of(await read(api, learner, assessment_id))[-1][0]
+
+    assert await read(api, learner, assessment_id, final) == "204"
+
+
+async def test_an_open_stream_is_told_of_a_transition(api: Api, app: FastAPI, learner: Person) -> None:
+    started = await api.start(learner)
+    stream = asyncio.create_task(read(api, learner, started["assessment_id"]))
+    await asyncio.sleep(0.3)
+
+    await api.submit(learner, started)
+    await api.publish(started["assessment_id"])
+    app.state.services.pages.streams.changed(started["assessment_id"])
+
+    text = await asyncio.wait_for(stream, 20)
+    assert events_of(text)[-1][1]["event"] == "released"
+    assert ": ping" in text

@@ -1,0 +1,154 @@
+"""A student's way by keyboard alone, and what happens to a text when the connection, the API or the tab goes away."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from domain.ids import derived_id
+from tests.pages.journeys import ESSAY, assessment_of, sign_in, start
+from tests.support.deployment import CLASSMATES, PASSWORD, STUDENT, Deployment
+from tests.support.student_client import ROLES, Attempt
+
+SAVED = "[data-save-state][data-kind=saved]"
+WAITING = "[data-save-state][data-kind=waiting]"
+WAIT_MS = 120_000
+
+
+def essay_page(page: Page, email: str, role: str) -> None:
+    """Start an assessment of the role and open its first essay."""
+    sign_in(page, email)
+    page.goto(f"/learn/roles/{derived_id('role', role)}")
+    start(page)
+    base = f"/learn/assessments/{assessment_of(page)}"
+    number = 1
+    while not page.locator("textarea").count():
+        number += 1
+        page.goto(f"{base}/questions/{number}")
+
+
+def stored_essays(site: Deployment, assessment_id: str) -> list[str]:
+    rows = site.rows("SELECT answer #>> '{}' FROM assessment_responses WHERE assessment_id = %s", assessment_id)
+    return [str(answer) for (answer,) in rows]
+
+
+def test_an_assessment_is_taken_by_keyboard_alone(page: Page) -> None:
+    keys = page.keyboard
+
+    def press_until(selector: str, key: str = "Tab") -> None:
+        for _ in range(60):
+            if page.evaluate("selector => document.activeElement?.matches(selector) ?? false", selector):
+                return
+            keys.press(key)
+        raise AssertionError(f"{selector} was not reached by keyboard")
+
+    page.goto("/sign-in")
+    press_until("[name=email]")
+    keys.type(STUDENT)
+    press_until("[name=password]")
+    keys.type(PASSWORD)
+    keys.press("Enter")
+    page.wait_for_url("**/learn")
+    press_until(f"[href='/learn/roles/{derived_id('role', ROLES[2])}']")
+    keys.press("Enter")
+    page.wait_for_url("**/learn/roles/*")
+    press_until("main button")
+    keys.press("Enter")
+    page.wait_for_url("**/questions/1")
+    while "/questions/" in page.url:
+        before = page.url
+        press_until("[name=answer], [name^=choice]")
+        if page.evaluate("document.activeElement.type === 'text'"):
+            keys.type("10,5")
+        elif page.evaluate("document.activeElement.tagName === 'TEXTAREA'"):
+            keys.insert_text(ESSAY)
+        else:
+            keys.press("Space")
+        press_until("button[value=next]")
+        keys.press("Enter")
+        page.wait_for_url(lambda url, before=before: url != before)  # type: ignore[misc]
+    press_until("main form button")
+    keys.press("Enter")
+    page.wait_for_url(re.compile("/(progress|result)"))
+    page.wait_for_url(re.compile("/result"), timeout=WAIT_MS)
+    expect(page.get_by_role("heading", name="Your skills")).to_be_visible()
+
+
+def test_what_was_not_saved_survives_a_killed_api_and_a_closed_tab(site: Deployment, page: Page) -> None:
+    essay_page(page, CLASSMATES[0], ROLES[0])
+    assessment_id, path = assessment_of(page), page.url
+    page.locator("textarea").fill("This was saved before the crash.")
+    expect(page.locator(SAVED)).to_contain_text("Saved")
+
+    site.api.kill()
+    page.locator("textarea").fill("This was saved before the crash. And this was written during it.")
+    expect(page.locator(WAITING)).to_be_visible(timeout=30_000)
+    stored = stored_essays(site, assessment_id)
+    page.goto("about:blank")
+    site.start_api()
+    page.goto(path)
+
+    assert stored == ["This was saved before the crash."]
+    expect(page.locator("textarea")).to_have_value("This was saved before the crash. And this was written during it.")
+    expect(page.locator(SAVED)).to_contain_text("Saved", timeout=30_000)
+    assert stored_essays(site, assessment_id) == ["This was saved before the crash. And this was written during it."]
+
+
+def test_a_text_is_sent_again_when_the_connection_returns(site: Deployment, page: Page) -> None:
+    essay_page(page, CLASSMATES[1], ROLES[1])
+    page.context.set_offline(True)
+    page.locator("textarea").fill(ESSAY)
+    expect(page.locator(WAITING)).to_contain_text("no connection", timeout=30_000)
+
+    page.context.set_offline(False)
+
+    expect(page.locator(SAVED)).to_contain_text("Saved", timeout=30_000)
+    assert stored_essays(site, assessment_of(page)) == [ESSAY]
+
+
+def test_a_stale_tab_shows_both_versions_and_overwrites_nothing(site: Deployment, page: Page) -> None:
+    essay_page(page, CLASSMATES[2], ROLES[2])
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.locator("textarea").fill("from the other tab")
+    expect(other.locator(SAVED)).to_contain_text("Saved")
+
+    page.locator("textarea").fill("from this tab")
+
+    expect(page.locator("[data-conflict]")).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-conflict-stored]")).to_have_text("from the other tab")
+    expect(page.locator("textarea")).to_have_value("from this tab")
+    assert stored_essays(site, assessment_of(page)) == ["from the other tab"]
+    page.get_by_role("button", name="Keep what is on this page").click()
+    expect(page.locator(SAVED)).to_contain_text("Saved")
+    assert stored_essays(site, assessment_of(page)) == ["from this tab"]
+
+
+def test_at_the_end_of_the_time_the_last_words_are_handed_in(site: Deployment, page: Page) -> None:
+    essay_page(page, CLASSMATES[0], ROLES[3])
+    assessment_id = assessment_of(page)
+    site.rows(
+        "UPDATE assessments SET expires_at = now() + interval '20 seconds' WHERE id = %s RETURNING id", assessment_id
+    )
+    page.reload()
+    expect(page.get_by_text("1 minute left")).to_be_visible()
+    page.locator("textarea").fill("The last words.")
+
+    page.wait_for_url(re.compile("/(progress|result)"), timeout=60_000)
+
+    assert stored_essays(site, assessment_id) == ["The last words."]
+
+
+def test_an_open_essay_survives_the_end_of_the_session(site: Deployment, page: Page) -> None:
+    attempt = Attempt.start(site.log_in(CLASSMATES[1]), ROLES[3])
+    sign_in(page, CLASSMATES[1])
+    kinds = [question["answer_format"]["kind"] for question in attempt.questions]
+    page.goto(f"/learn/assessments/{attempt.id}/questions/{kinds.index('text') + 1}")
+    site.rows("DELETE FROM web_sessions RETURNING id")
+
+    page.locator("textarea").fill("Written after the session had ended.")
+    expect(page.locator("[data-save-state]")).to_contain_text("your session has ended", timeout=30_000)
+    other = page.context.new_page()
+    sign_in(other, CLASSMATES[1])
+
+    expect(page.locator(SAVED)).to_contain_text("Saved", timeout=30_000)
+    assert stored_essays(site, attempt.id) == ["Written after the session had ended."]
