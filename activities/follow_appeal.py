@@ -19,7 +19,7 @@ class FollowInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """The appeal afterwards. `overdue`: nobody answered in time.
+    """The appeal afterwards. `overdue`: the time for the answer is over.
 
     `wait_s` is the time until the next mark of an open appeal; None: the run only waits for the answer.
     """

@@ -89,7 +89,7 @@ class ReviewEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisedScore:
-    """An item's score in one revision. `levels` has the levels by criterion; None if the item has none."""
+    """An item's score in one revision. `levels` has the levels by criterion; None for an item without levels."""
 
     question_id: UUID
     points: Decimal | None

@@ -17,7 +17,7 @@ from tests.support.builders import ROLE_ID
 
 START: Final = "/api/v1/assessments/start"
 KEY: Final = "Half of it is right."
-"""The explanation of every rule score of `a_result`; it stands for the right answer."""
+"""The explanation of every rule score of `a_result`; it represents the right answer."""
 
 
 @pytest.fixture(autouse=True)
@@ -214,7 +214,7 @@ async def test_no_next_start_is_named_without_attempts_left_during_an_attempt_an
 
 
 async def shown(api: Api, person: Person, assessment_id: UUID) -> dict[str, bool]:
-    """Return by route whether the person sees an explanation that stands for the right answer."""
+    """Return by route whether the person sees an explanation that represents the right answer."""
     paths = ("/result", "/scores", "/revisions/1", "/items")
     answers = {path: await api.get(person, f"/assessments/{assessment_id}{path}") for path in paths}
     assert {answer.status_code for answer in answers.values()} == {200}

@@ -34,7 +34,7 @@ def audited(deployment: Deployment, appeal_id: object) -> list[str]:
 
 
 def run_status(deployment: Deployment, appeal_id: object) -> str | None:
-    """Return the status of the appeal's run, or None if there is none."""
+    """Return the status of the appeal's run, or None without a run."""
     found: list[Json] = deployment.temporal_command(  # type: ignore[assignment]  # a list
         "workflow", "list", "--query", f"WorkflowId = 'appeal-{appeal_id}'"
     )

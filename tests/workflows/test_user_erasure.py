@@ -105,7 +105,7 @@ async def left(engine: AsyncEngine, user_id: UUID) -> list[str]:
 
 
 async def status_of(pipeline: Pipeline, id_: str) -> WorkflowExecutionStatus | None:
-    """The status of a run; None if there is none, or no longer."""
+    """The status of a run; None without a run, also after its deletion."""
     try:
         return (await pipeline.client.get_workflow_handle(id_).describe()).status
     except RPCError as error:

@@ -18,7 +18,7 @@ from domain.errors import ExternalServiceError
 # If the server is down, the SDK blocks for 6 to 30 s even with a shorter `rpc_timeout`.
 DEADLINE_S: Final = 1.0
 SWEEP_DEADLINE_S: Final = 10.0
-"""The deadline of reconciliation's calls, which nobody waits for."""
+"""The deadline of reconciliation's calls. No user waits for them."""
 INDEX_DEADLINE_S: Final = 10.0
 LIVE_PAGE: Final = 200
 
