@@ -182,7 +182,7 @@ async def test_without_a_result_there_is_nothing_to_appeal(api: Api, learner: Pe
 async def test_the_time_for_appeals_ends_after_two_weeks(
     api: Api, learner: Person, completed: dict[str, Any], days: float, status: int
 ) -> None:
-    await api.set(completed["assessment_id"], completed_at=datetime.now(UTC) - timedelta(days=days))
+    await api.set(completed["assessment_id"], completed_at=datetime.now(UTC) - timedelta(days=days), released_at=None)
 
     assert (await appeal(api, learner, completed)).status_code == status
 
@@ -200,7 +200,7 @@ async def test_the_organizations_settings_apply(api: Api) -> None:
 
     document = await opened(api, learner, started)
     second = await appeal(api, learner, started, 1)
-    await api.set(started["assessment_id"], completed_at=datetime.now(UTC) - timedelta(days=2))
+    await api.set(started["assessment_id"], completed_at=datetime.now(UTC) - timedelta(days=2), released_at=None)
     late = await appeal(api, learner, started, 1)
 
     created, due = (datetime.fromisoformat(document[name]) for name in ("created_at", "answer_due_at"))
@@ -586,4 +586,5 @@ async def test_an_endpoint_subscribes_to_appeals(api: Api) -> None:
 
     answer = await post(api, await api.person("admin"), "/webhooks/endpoints", body)
 
+    assert answer.status_code == 201, answer.text
     assert (answer.status_code, answer.json()["event_types"]) == (201, body["event_types"])

@@ -241,7 +241,7 @@ async def test_the_owner_sees_a_review_only_with_the_result_that_includes_it(
 
 
 async def test_a_reviewer_is_named(api: Api, advisor: Person, submitted: dict[str, Any]) -> None:
-    named = await api.person("advisor", profile={"name": "Ada Example"})
+    named = await api.person("advisor", name="Ada Example")
     await api.publish(submitted["assessment_id"])
     await review(api, named, submitted, 1)
 

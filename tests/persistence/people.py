@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.steps import submission_jobs
@@ -22,6 +23,7 @@ from persistence.tables import (
     EssayReviewRow,
     EssayScoreRow,
     FeedbackRow,
+    FlaggedQuestionRow,
     IdempotencyKeyRow,
     LearnerCredentialRow,
     ModelAnswerRow,
@@ -37,6 +39,7 @@ from persistence.tables import (
     WebhookAttemptRow,
     WebhookDeliveryRow,
     WebhookEventRow,
+    WebSessionRow,
 )
 from tests.support.builders import ROLE_ID, a_result, a_user, an_assessment, an_organization
 from tests.support.partners import an_endpoint
@@ -136,7 +139,8 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
         )
     )
     await session.execute(
-        insert(ReviewItemRow).values(
+        upsert(ReviewItemRow)
+        .values(
             **of,
             organization_id=person.organization_id,
             user_id=person.id,
@@ -146,6 +150,13 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
             waiting=True,
             revision=1,
             submitted_at=NOW,
+        )
+        .on_conflict_do_nothing()  # the publication has put the essay into the audit sample
+    )
+    await session.execute(insert(FlaggedQuestionRow).values(question_snapshot_id=snapshot_id))
+    await session.execute(
+        insert(WebSessionRow).values(
+            id=uuid4(), user_id=person.id, token_hash=uuid4().hex, token_version=0, expires_at=NOW + timedelta(hours=1)
         )
     )
     await session.execute(
@@ -182,7 +193,7 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
             **mine,
             rescore_id=rescore_id,
             **dict.fromkeys(("run", "revision"), 1),
-            status="computed",
+            status="applied",
             outcome="changed",
             proposal={"quote": person.marker},
         )

@@ -413,7 +413,7 @@ async def answers(course: Course) -> int:
 
 async def retain(course: Course) -> None:
     long_ago = NOW - timedelta(days=31)
-    await course.session.execute(update(AssessmentRow).values(completed_at=long_ago))
+    await course.session.execute(update(AssessmentRow).values(completed_at=long_ago, released_at=None))
     async with course.uow() as uow:
         await uow.retention.apply(RetentionRule.ANSWERS, days=30, limit=10)
         await uow.commit()
