@@ -35,6 +35,7 @@ from api.routes import (
     organization_settings,
     organizations,
     privacy,
+    quality,
     recommendations,
     results,
     reviews,
@@ -58,6 +59,7 @@ from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.quality import QualityQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
@@ -136,6 +138,7 @@ def assemble(  # noqa: PLR0913  # the parts
     people: PeopleServices,
     catalog: CatalogServices,
     privacy: PrivacyServices,
+    quality: QualityQueries,
     work: WorkQueries,
     fetch: Fetch,
     readiness: Readiness,
@@ -161,6 +164,7 @@ def assemble(  # noqa: PLR0913  # the parts
         people=people,
         catalog=catalog,
         privacy=privacy,
+        quality=quality,
         work=work,
         readiness=readiness,
     )
@@ -205,6 +209,7 @@ async def _lifespan(
             exports=Exports(engine),
             runs=TemporalErasureRuns(client),
         ),
+        quality=QualityQueries(engine),
         work=WorkQueries(engine),
         fetch=partial(fetch_keys, http),
         readiness=Readiness(client, http, settings.weaviate_url),
@@ -235,6 +240,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         reviews.reviews,
         appeals.assessment_appeals,
         appeals.appeals,
+        quality.quality,
         recommendations.recommendations,
         catalog.credentials,
         catalog.searches,

@@ -25,6 +25,7 @@ from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
+from persistence.queries.quality import QualityQueries
 from persistence.queries.views import AccessScope
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
@@ -93,6 +94,7 @@ class Services:
     people: PeopleServices
     catalog: CatalogServices
     privacy: PrivacyServices
+    quality: QualityQueries
     work: WorkQueries
     readiness: Readiness
 

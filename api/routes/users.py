@@ -92,23 +92,27 @@ async def read_user(user_id: Id, services: ServicesDep, scope: PeopleScopeDep) -
 
 @users.patch(
     "/{user_id}",
-    summary="Change an account's role or password, disable or enable it",
+    summary="Change an account's role, password or groups, disable or enable it",
     responses=answers(400, 401, 403, 404, 409, 410, 413, 415),
     response_model_exclude_none=True,
 )
 async def change_user(
     user_id: Id, change: UserChange, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> User:
-    """Refresh tokens become invalid at once, access tokens within a minute. 409 if no admin would remain.
+    """A new role, status or password invalidates refresh tokens at once and access tokens within a minute.
+
+    409 if no admin would remain, or for groups of a user who is no student.
 
     After a new password, the user must choose another one with `POST /me/password` before any other request. Users
     change their own password there too. Platform admins can change accounts of admins but not their roles.
     """
-    changes = change.model_dump(exclude_unset=True, exclude={"password"})
+    changes = change.model_dump(exclude_unset=True, exclude={"password", "groups"})
     if "password" in change.model_fields_set:
         password = await _checked_password(user_id, change.password.get_secret_value(), services, principal, scope)
         changes["password_hash"] = await services.passwords.hash(password)
     async with services.database.transaction() as uow:
+        if "groups" in change.model_fields_set:
+            await uow.people.set_groups(user_id, scope, actor_of(principal), change.groups)
         view = await uow.people.change(user_id, scope, actor_of(principal), changes)
         await uow.commit()
     services.principals.forget(user_id)

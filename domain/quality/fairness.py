@@ -133,7 +133,7 @@ def _shares(assessments: Iterable[ScoredAssessment]) -> list[float]:
     return [assessment.points / assessment.max_points for assessment in assessments]
 
 
-def _items(reference: Iterable[ScoredAssessment], focal: Iterable[ScoredAssessment]) -> tuple[ItemDif, ...]:
+def _items(reference: Sequence[ScoredAssessment], focal: Sequence[ScoredAssessment]) -> tuple[ItemDif, ...]:
     """Compute the DIF of each item. Students are matched by their number of right answers, the item included."""
     rights: dict[ItemVersion, Counter[Person]] = defaultdict(Counter)
     wrongs: dict[ItemVersion, Counter[Person]] = defaultdict(Counter)
@@ -143,7 +143,8 @@ def _items(reference: Iterable[ScoredAssessment], focal: Iterable[ScoredAssessme
             person = Person(total=sum(verdicts.values()), focal=is_focal)
             for version, right in verdicts.items():
                 (rights if right else wrongs)[version][person] += 1
-    return tuple(_item(version, rights[version], wrongs[version]) for version in {**rights, **wrongs})
+    order = [item.item for item in reference[0].items if item.gives_points]
+    return tuple(_item(version, rights[version], wrongs[version]) for version in order)
 
 
 def _is_right(item: ScoredItem) -> bool:

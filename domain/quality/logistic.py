@@ -35,14 +35,15 @@ class LogisticDif:
     """The effect of the group on the log-odds of a right answer at the same total, and two likelihood ratio tests.
 
     `log_odds` is negative if the item is harder for the focal group. The uniform test compares the model with the group
-    to the model with the total only; the non-uniform test adds an effect of the group that depends on the total.
+    to the model with the total only; the non-uniform test adds an effect of the group that depends on the total. It is
+    None if that model has no estimate.
     """
 
     log_odds: float
     uniform_chi_square: float
     uniform_p_value: float
-    non_uniform_chi_square: float
-    non_uniform_p_value: float
+    non_uniform_chi_square: float | None
+    non_uniform_p_value: float | None
 
 
 Row: TypeAlias = tuple[float, ...]
@@ -54,7 +55,7 @@ _NON_UNIFORM: Final[Design] = lambda total, focal: (1.0, total, float(focal), to
 
 
 def logistic_dif(counts: Mapping[Person, Count]) -> LogisticDif | None:
-    """Compare the three models. None if one has no estimate, for example because every answer of a group is right."""
+    """Compare the models. None without an estimate, for example because every answer of a group is right."""
     totals = [float(person.total) for person in counts]
     if len(set(totals)) < 2:  # noqa: PLR2004  # a single total has no slope
         return None
@@ -67,16 +68,16 @@ def logistic_dif(counts: Mapping[Person, Count]) -> LogisticDif | None:
         for design in (_TOTAL, _UNIFORM, _NON_UNIFORM)
     ]
     by_total, uniform, non_uniform = fits
-    if by_total is None or uniform is None or non_uniform is None:
+    if by_total is None or uniform is None:
         return None
     chi_square = max(0.0, by_total.deviance - uniform.deviance)
-    interaction = max(0.0, uniform.deviance - non_uniform.deviance)
+    interaction = None if non_uniform is None else max(0.0, uniform.deviance - non_uniform.deviance)
     return LogisticDif(
         log_odds=uniform.coefficients[2],
         uniform_chi_square=chi_square,
         uniform_p_value=chi_square_p_value(chi_square),
         non_uniform_chi_square=interaction,
-        non_uniform_p_value=chi_square_p_value(interaction),
+        non_uniform_p_value=None if interaction is None else chi_square_p_value(interaction),
     )
 
 

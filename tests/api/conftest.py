@@ -30,6 +30,7 @@ from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.quality import QualityQueries
 from persistence.queries.webhooks import WebhookQueries
 from persistence.queries.work import WorkQueries
 from persistence.repositories.api_keys import ApiKeyQueries
@@ -257,6 +258,7 @@ def app(
         people=people(api_engine),
         catalog=catalog(api_engine),
         privacy=privacy(api_engine, all_erasures),
+        quality=QualityQueries(api_engine),
         work=WorkQueries(api_engine),
         fetch=no_issuer,
         readiness=Readiness(None, httpx.AsyncClient(), None),

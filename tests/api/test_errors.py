@@ -17,6 +17,7 @@ from api.readiness import Readiness
 from api.settings import ApiSettings
 from persistence.database import create_engine
 from persistence.queries.assessments import Queries
+from persistence.queries.quality import QualityQueries
 from persistence.queries.work import WorkQueries
 from persistence.request_database import RequestDatabase
 from tests.api.conftest import SECRET, Api, Person, appeals, catalog, no_issuer, people, privacy, webhooks
@@ -167,6 +168,7 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         people=people(engine),
         catalog=catalog(engine),
         privacy=privacy(engine, RecordingErasures()),
+        quality=QualityQueries(engine),
         work=WorkQueries(engine),
         fetch=no_issuer,
         readiness=Readiness(None, httpx.AsyncClient(), None),

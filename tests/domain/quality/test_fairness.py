@@ -73,6 +73,17 @@ def test_there_is_no_estimate_if_a_group_is_always_right() -> None:
     assert (mantel_haenszel(strata), logistic_dif(people)) == (None, None)
 
 
+def test_the_effect_of_the_group_has_an_estimate_without_one_that_depends_on_the_total() -> None:
+    mixed = {Person(total, focal=False): Count(4, 4) for total in (1, 2)}
+    separated = {Person(1, focal=True): Count(0, 8), Person(2, focal=True): Count(8, 0)}
+
+    found = logistic_dif(mixed | separated)
+
+    assert found is not None
+    assert found.uniform_p_value == pytest.approx(1)
+    assert found.non_uniform_p_value is None
+
+
 def simulated(seed: int, *, bias: float, impact: float = 0.5, number: int = 300) -> Fairness:
     """Simulate a Rasch test of two groups. One item is harder for `b`, whose ability is lower by `impact`."""
     dice = random.Random(seed)
