@@ -233,9 +233,11 @@ class GroupFairness(Output):
 
     @classmethod
     def of(cls, figures: GroupFigures, report: FairnessReport) -> Self:
+        by_item = {each.item: each for each in figures.items}
         items = [
-            {**_fields(each), **each.item._asdict(), "prompt": report.questions[each.item].prompt}
-            for each in figures.items
+            {**_fields(by_item[item]), **item._asdict(), "prompt": question.prompt}
+            for item, question in report.questions.items()  # in the order of the assessment
+            if item in by_item
         ]
         difference = figures.mean_difference
         values = {**_fields(figures), "standardised_mean_difference": difference, "items": items or None}

@@ -3,6 +3,8 @@
 Users who are being erased are excluded everywhere.
 """
 
+import asyncio
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,7 +17,7 @@ from domain.quality.agreement import Pair, ReviewedAnswer, Scale, sample_of
 from domain.quality.scored_assessments import ItemVersion, ScoredAssessment, ScoredItem
 from persistence.queries.assessments import Reader
 
-MAX_ROWS: Final = 2_000
+MAX_ROWS: Final = 1_000
 """The newest reviewed answers, or the newest assessments, that a query reads."""
 
 # The sample is that of an item's first review. The levels are those of its newest review; reviews that answer appeals
@@ -62,7 +64,7 @@ ORDER BY first.created_at DESC, first.id DESC LIMIT :limit
 
 # A student's later attempts are left out: they are not independent of the first, whose result may name the answers.
 _SCORED: Final = text("""
-WITH newest AS (
+WITH newest AS MATERIALIZED (
   SELECT assessments.id, assessments.created_at, users.profile -> 'groups' AS groups
   FROM assessments JOIN users ON users.id = assessments.user_id
   WHERE assessments.organization_id = :organization_id AND assessments.status = 'completed'
@@ -76,26 +78,25 @@ WITH newest AS (
     )
   ORDER BY assessments.created_at DESC, assessments.id DESC LIMIT :limit
 )
-SELECT newest.groups, scored.items FROM newest
-CROSS JOIN LATERAL (
-  SELECT jsonb_agg(jsonb_build_object(
-    'snapshot_id', snapshot.id,
-    'question_id', snapshot.question_id,
-    'version', snapshot.version,
-    'points', CAST(coalesce(rule.score, essay.score) AS double precision),
-    'max_points', CAST(
-      coalesce(rule.rules_applied ->> 'max_points', essay.response_payload ->> 'max_points') AS double precision),
-    'answered', CASE WHEN rule.id IS NOT NULL THEN rule.rules_applied ->> 'rule' <> 'unanswered'
-      ELSE essay.score IS NULL OR essay.model <> 'none' END,
-    'chosen', CASE WHEN snapshot.kind IN ('single', 'multiple', 'scale') THEN response.answer END
-  ) ORDER BY snapshot.position, snapshot.question_id) AS items
-  FROM assessment_question_snapshots AS snapshot
-  LEFT JOIN rule_scores AS rule ON rule.question_snapshot_id = snapshot.id
-  LEFT JOIN essay_scores AS essay ON essay.question_snapshot_id = snapshot.id
-  LEFT JOIN assessment_responses AS response ON response.question_snapshot_id = snapshot.id
-  WHERE snapshot.assessment_id = newest.id AND coalesce(rule.id, essay.id) IS NOT NULL
-) AS scored
-WHERE scored.items IS NOT NULL
+SELECT newest.groups, CAST(json_agg(json_build_object(
+  'snapshot_id', snapshot.id,
+  'question_id', snapshot.question_id,
+  'version', snapshot.version,
+  'points', CAST(coalesce(rule.score, essay.score) AS double precision),
+  'max_points', CAST(
+    coalesce(rule.rules_applied ->> 'max_points', essay.response_payload ->> 'max_points') AS double precision),
+  'answered', CASE WHEN rule.id IS NOT NULL THEN rule.rules_applied ->> 'rule' <> 'unanswered'
+    ELSE essay.score IS NULL OR essay.model <> 'none' END,
+  'chosen', CASE WHEN snapshot.kind IN ('single', 'multiple', 'scale') THEN response.answer END
+)) AS text) AS items
+FROM newest
+JOIN assessment_question_snapshots AS snapshot ON snapshot.assessment_id = newest.id
+LEFT JOIN rule_scores AS rule ON rule.assessment_id = newest.id AND rule.question_snapshot_id = snapshot.id
+LEFT JOIN essay_scores AS essay ON essay.assessment_id = newest.id AND essay.question_snapshot_id = snapshot.id
+LEFT JOIN assessment_responses AS response
+  ON response.assessment_id = newest.id AND response.question_snapshot_id = snapshot.id
+WHERE rule.id IS NOT NULL OR essay.id IS NOT NULL
+GROUP BY newest.id, newest.created_at, newest.groups
 ORDER BY newest.created_at DESC, newest.id DESC
 """)
 
@@ -147,22 +148,12 @@ class QualityQueries(Reader):
     async def reviewed_answers(self, organization_id: UUID, found: ReviewFilter) -> list[ReviewedAnswer]:
         """Return the newest reviewed answers, newest first."""
         rows = await self._rows(_REVIEWED, organization_id=organization_id, limit=MAX_ROWS, **asdict(found))
-        return [
-            ReviewedAnswer(
-                assessment_id=row["assessment_id"],
-                sample=sample_of(doubted=row["doubted"], appealed=row["appealed"]),
-                pairs=_pairs(row["question_id"], row["scales"], row["graded"], row["reviewed"]),
-            )
-            for row in rows
-        ]
+        return await asyncio.to_thread(_reviewed, rows)
 
     async def scored_assessments(self, organization_id: UUID, role_id: UUID | None) -> ScoredAssessments:
         """Return the first completed assessment of each student at each role."""
         rows = await self._rows(_SCORED, organization_id=organization_id, role_id=role_id, limit=MAX_ROWS)
-        return ScoredAssessments(
-            assessments=tuple(ScoredAssessment(items=_items(row["items"]), groups=row["groups"] or {}) for row in rows),
-            snapshots={_version(each): UUID(each["snapshot_id"]) for row in rows for each in row["items"]},
-        )
+        return await asyncio.to_thread(_scored, rows)
 
     async def asked_questions(
         self, organization_id: UUID, snapshots: Iterable[UUID]
@@ -186,6 +177,43 @@ class QualityQueries(Reader):
         return [dict(row) for row in found.mappings()]
 
 
+def _reviewed(rows: Iterable[Mapping[str, Any]]) -> list[ReviewedAnswer]:
+    return [
+        ReviewedAnswer(
+            assessment_id=row["assessment_id"],
+            sample=sample_of(doubted=row["doubted"], appealed=row["appealed"]),
+            pairs=_pairs(row["question_id"], row["scales"], row["graded"], row["reviewed"]),
+        )
+        for row in rows
+    ]
+
+
+def _scored(rows: Iterable[Mapping[str, Any]]) -> ScoredAssessments:
+    """Decode the assessments. The items of an assessment are sorted, so that sums are the same every time."""
+    versions: dict[tuple[str, str], ItemVersion] = {}
+    snapshots: dict[ItemVersion, UUID] = {}
+    assessments = []
+    for row in rows:
+        stored = sorted(json.loads(row["items"]), key=lambda each: (each["question_id"], each["version"]))
+        items = []
+        for each in stored:
+            key = (each["question_id"], each["version"])
+            if key not in versions:
+                versions[key] = ItemVersion(UUID(key[0]), key[1])
+                snapshots[versions[key]] = UUID(each["snapshot_id"])
+            items.append(
+                ScoredItem(
+                    item=versions[key],
+                    points=each["points"],
+                    max_points=each["max_points"],
+                    answered=each["answered"],
+                    chosen=_several(each["chosen"]) or (),
+                )
+            )
+        assessments.append(ScoredAssessment(items=tuple(items), groups=row["groups"] or {}))
+    return ScoredAssessments(assessments=tuple(assessments), snapshots=snapshots)
+
+
 def _pairs(
     question_id: UUID,
     scales: Mapping[str, Sequence[str]],
@@ -202,23 +230,6 @@ def _pairs(
             before, after = (names.index(str(level)) for level in levels)
             pairs[scale] = Pair(before, after, float(rating["confidence"]))
     return pairs
-
-
-def _items(stored: Iterable[Mapping[str, Any]]) -> tuple[ScoredItem, ...]:
-    return tuple(
-        ScoredItem(
-            item=_version(each),
-            points=each["points"],
-            max_points=each["max_points"],
-            answered=each["answered"],
-            chosen=_several(each["chosen"]) or (),
-        )
-        for each in stored
-    )
-
-
-def _version(stored: Mapping[str, Any]) -> ItemVersion:
-    return ItemVersion(UUID(stored["question_id"]), stored["version"])
 
 
 def _several(stored: str | Sequence[str] | None) -> tuple[str, ...] | None:
