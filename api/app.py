@@ -47,6 +47,7 @@ from api.routes import (
     organization_settings,
     organizations,
     privacy,
+    quality,
     recommendations,
     releases,
     reruns,
@@ -78,6 +79,7 @@ from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.quality import QualityQueries
 from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.student_pages import PROGRESS_CHANNEL, StudentPageQueries
@@ -164,6 +166,7 @@ def assemble(  # noqa: PLR0913  # the parts
     people: PeopleServices,
     catalog: CatalogServices,
     privacy: PrivacyServices,
+    quality: QualityQueries,
     review_queue: ReviewQueueQueries,
     rescoring: RescoreServices,
     work: WorkQueries,
@@ -192,6 +195,7 @@ def assemble(  # noqa: PLR0913  # the parts
         people=people,
         catalog=catalog,
         privacy=privacy,
+        quality=quality,
         review_queue=review_queue,
         rescores=rescoring,
         work=work,
@@ -243,6 +247,7 @@ async def _lifespan(
             exports=Exports(engine),
             runs=TemporalErasureRuns(client),
         ),
+        quality=QualityQueries(engine),
         review_queue=ReviewQueueQueries(engine),
         rescoring=RescoreServices(queries=RescoreQueries(engine), runs=TemporalRescoreRuns(client)),
         work=WorkQueries(engine),
@@ -285,6 +290,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         reviews.reviews,
         appeals.assessment_appeals,
         appeals.appeals,
+        quality.quality,
         releases.releases,
         review_queue.review_queue,
         rescores.rescores,

@@ -28,6 +28,7 @@ from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
+from persistence.queries.quality import QualityQueries
 from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.student_pages import StudentPageQueries
@@ -118,6 +119,7 @@ class Services:
     people: PeopleServices
     catalog: CatalogServices
     privacy: PrivacyServices
+    quality: QualityQueries
     review_queue: ReviewQueueQueries
     rescores: RescoreServices
     work: WorkQueries

@@ -24,6 +24,7 @@ TAGS: Final = [
     {"name": "Roles", "description": "Role tracks and their skill targets"},
     {"name": "Assessments", "description": "Start an assessment, answer it, and follow its status"},
     {"name": "Recommendations", "description": "Results, recommendations, reviews and feedback"},
+    {"name": "Quality", "description": "Agreement with reviewers, item analysis, fairness. See docs/quality.md"},
     {"name": "Catalog", "description": "Micro-credentials"},
     {"name": "Webhooks", "description": "Webhook endpoints and the log of deliveries. See docs/webhooks.md"},
     {"name": "Health", "description": "Liveness and readiness"},

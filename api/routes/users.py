@@ -100,27 +100,29 @@ async def read_user(user_id: Id, services: ServicesDep, scope: PeopleScopeDep) -
 
 @users.patch(
     "/{user_id}",
-    summary="Change an account: name, external id, role, password, disable or enable it",
+    summary="Change an account: name, external id, role, password, groups, disable or enable it",
     responses=answers(400, 401, 403, 404, 409, 410, 413, 415),
     response_model_exclude_none=True,
 )
 async def change_user(
     user_id: Id, change: UserChange, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> User:
-    """A change of name or external id alone does not end the user's sessions.
+    """A change of name, external id or groups alone does not end the user's sessions.
 
     After other changes, refresh tokens become invalid at once, access tokens within a minute. 409 if no admin would
-    remain, or if another user of the organization has the external id.
+    remain, if another user of the organization has the external id, or for groups of a user who is no student.
 
     After a new password, the user must choose another one with `POST /me/password` before any other request. Users
     change their own password there too. Platform admins can change accounts of admins but not their roles.
     """
     admin = actor_of(principal)
-    changes = change.model_dump(exclude_unset=True, exclude={"password"})
+    changes = change.model_dump(exclude_unset=True, exclude={"password", "groups"})
     if "password" in change.model_fields_set:
         reset = PasswordReset(people=services.people.queries, passwords=services.passwords)
         changes["password_hash"] = await reset.hash(user_id, change.password.get_secret_value(), scope, admin)
     async with services.database.transaction() as uow:
+        if "groups" in change.model_fields_set:
+            await uow.people.set_groups(user_id, scope, admin, change.groups)
         view = await PeopleService(uow).change_user(user_id, scope, admin, changes)
         await uow.commit()
     services.principals.forget(user_id)

@@ -167,6 +167,10 @@ def _absent() -> Any:  # noqa: ANN401  # a default for fields of any type, never
     return None
 
 
+Attribute = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,31}$")]
+Group = Annotated[VisibleText, Field(min_length=1, max_length=64)]
+
+
 class UserChange(Input):
     """A change of a user. Absent fields do not change; `null` deletes a name or an external id.
 
@@ -178,6 +182,14 @@ class UserChange(Input):
     role: Role = Field(default_factory=_absent)
     status: Literal["active", "disabled"] = Field(default_factory=_absent)
     password: Password = Field(default_factory=_absent)
+    groups: dict[Attribute, Group] = Field(
+        default_factory=_absent,
+        max_length=8,
+        description="For students: the group by attribute, for `GET /quality/fairness` only. Replaces all groups; `{}` "
+        "deletes them. Such data may be sensitive: store it only with the student's consent, and delete it when the "
+        "student withdraws the consent. No list of users shows it; the student's export does",
+        examples=[{"first_language": "other", "age": "25-34"}],
+    )
 
     @model_validator(mode="after")
     def _has_a_change(self) -> "UserChange":

@@ -6,7 +6,8 @@ from datetime import date
 from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -113,6 +114,23 @@ class People:
         fields = sorted(name.removesuffix("_hash") for name in changes)
         await self._record(admin, "user.changed", "user", user_id, view.organization_id, fields=fields, **details)
         return view
+
+    async def set_groups(self, user_id: UUID, viewer: PeopleScope, admin: Actor, groups: Mapping[str, str]) -> None:
+        """Replace a student's groups for the analysis of fairness. The audit row names no group.
+
+        Raises:
+            Erased: the user is being erased.
+            Conflict: the user is no student.
+        """
+        person = await locked_person(self._session, user_id, viewer)
+        if person.role != "student":
+            raise Conflict("Groups are stored for students only")
+        profile = func.coalesce(_users.c.profile, literal({}, JSONB)).op("-")("groups")
+        stored = profile.op("||")(literal({"groups": dict(groups)} if groups else {}, JSONB))
+        await self._session.execute(
+            update(_users).where(_users.c.id == user_id).values(profile=stored, updated_at=func.clock_timestamp())
+        )
+        await self._record(admin, "user.changed", "user", user_id, person.organization_id, fields=["groups"])
 
     async def change_own_password(self, account: Account, password_hash: str) -> Holder:
         """Store the password that the user has chosen, end all their sessions and invalidate their tokens.

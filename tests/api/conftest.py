@@ -41,6 +41,7 @@ from persistence.queries.audit import AuditQueries, Denials
 from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
+from persistence.queries.quality import QualityQueries
 from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.student_pages import StudentPageQueries
@@ -283,6 +284,7 @@ def app(
         people=people(api_engine),
         catalog=catalog(api_engine),
         privacy=privacy(api_engine, all_erasures),
+        quality=QualityQueries(api_engine),
         review_queue=ReviewQueueQueries(api_engine),
         rescoring=rescoring(api_engine),
         work=WorkQueries(api_engine),

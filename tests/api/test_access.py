@@ -252,6 +252,9 @@ WALKS = {
     "list_feedback": Walk(
         "GET", "/api/v1/recommendations/{recommendation}/feedback", (401, 403, 403, 200, 200, 403, 404, 404, 403)
     ),
+    "read_agreement": Walk("GET", "/api/v1/quality/agreement", STAFF),
+    "read_item_analysis": Walk("GET", "/api/v1/quality/items", STAFF),
+    "read_fairness": Walk("GET", f"/api/v1/quality/fairness?role_id={ROLE_ID}", STAFF),
     "list_credentials": Walk("GET", "/api/v1/catalog/credentials", ALL),
     "read_credential": Walk("GET", "/api/v1/catalog/credentials/{credential}", ALL),
     "search_credentials": Walk("GET", "/api/v1/catalog/search?q=data", ALL),

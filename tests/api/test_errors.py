@@ -17,6 +17,7 @@ from api.readiness import Readiness
 from api.settings import ApiSettings
 from persistence.database import create_engine
 from persistence.queries.assessments import Queries
+from persistence.queries.quality import QualityQueries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.work import WorkQueries
 from persistence.request_database import RequestDatabase
@@ -180,6 +181,7 @@ async def without_database() -> AsyncIterator[httpx.AsyncClient]:
         people=people(engine),
         catalog=catalog(engine),
         privacy=privacy(engine, RecordingErasures()),
+        quality=QualityQueries(engine),
         review_queue=ReviewQueueQueries(engine),
         rescoring=rescoring(engine),
         work=WorkQueries(engine),

@@ -1,0 +1,1 @@
+"""Statistics about grades: agreement with reviewers, item analysis and fairness."""
