@@ -130,13 +130,13 @@ def test_at_the_end_of_the_time_the_last_words_are_handed_in(site: Deployment, p
     essay_page(page, CLASSMATES[0], ROLES[3])
     assessment_id = assessment_of(page)
     site.rows(
-        "UPDATE assessments SET expires_at = now() + interval '20 seconds' WHERE id = %s RETURNING id", assessment_id
+        "UPDATE assessments SET expires_at = now() + interval '45 seconds' WHERE id = %s RETURNING id", assessment_id
     )
     page.reload()
     expect(page.get_by_text("1 minute left")).to_be_visible()
     page.locator("textarea").fill("The last words.")
 
-    page.wait_for_url(re.compile("/(progress|result)"), timeout=60_000)
+    page.wait_for_url(re.compile("/(progress|result)"), timeout=WAIT_MS)
 
     assert stored_essays(site, assessment_id) == ["The last words."]
 

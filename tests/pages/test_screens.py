@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from domain.ids import derived_id
 from tests.pages.chromium import screens
 from tests.pages.journeys import sign_in
-from tests.support.deployment import ADMIN, CLASSMATES, Deployment, eventually
+from tests.support.deployment import ADMIN, CLASSMATES, Deployment, eventually, frozen
 from tests.support.student_client import ROLES, Attempt, response_to
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
@@ -118,16 +118,16 @@ def test_pages_of_an_appeal(page: Page, finished: Attempt) -> None:
 def test_pages_without_attempts_left(site: Deployment, page: Page, finished: Attempt) -> None:
     assert finished
     role = str(derived_id("role", ROLES[0]))
-    site.rows("UPDATE roles SET attempts = 1, cool_down_hours = 48 WHERE id = %s RETURNING id", role)
+    site.rows("UPDATE role_catalog SET attempts = 1, cool_down_hours = 48 WHERE id = %s RETURNING id", role)
     try:
         sign_in(page, FINISHED)
         page.goto(f"/learn/roles/{role}")
         found = screens(page, "student-role-no-attempts")
-        site.rows("UPDATE roles SET attempts = 3 WHERE id = %s RETURNING id", role)
+        site.rows("UPDATE role_catalog SET attempts = 3 WHERE id = %s RETURNING id", role)
         page.reload()
         found += screens(page, "student-role-cool-down")
     finally:
-        site.rows("UPDATE roles SET attempts = NULL, cool_down_hours = 0 WHERE id = %s RETURNING id", role)
+        site.rows("UPDATE role_catalog SET attempts = NULL, cool_down_hours = 0 WHERE id = %s RETURNING id", role)
 
     assert found == []
 
@@ -150,15 +150,12 @@ def test_the_progress_of_a_result_that_a_reviewer_checks(site: Deployment, page:
 
 
 def test_the_progress_page_becomes_the_result(site: Deployment, page: Page) -> None:
-    site.worker.stop()
-    try:
+    with frozen(site.worker.process):  # the grading waits until the pictures are taken
         attempt = Attempt.start(site.log_in(NEWCOMER), ROLES[1])
         attempt.submit().raise_for_status()
         sign_in(page, NEWCOMER)
         page.goto(f"/learn/assessments/{attempt.id}/progress")
         found = screens(page, "student-progress")
-    finally:
-        site.start_worker()
     page.wait_for_url(re.compile("/result"), timeout=WAIT_MS)
 
     assert found == []
