@@ -118,7 +118,7 @@ def site(
 @pytest.fixture(scope="module")
 def chrome(site: Deployment) -> Iterator[Chrome]:
     """Chromium for one module. It starts after the site, because Playwright blocks `asyncio.run` until it stops."""
-    assert site
+    assert site.api_url
     with chromium() as browser:
         yield browser
 

@@ -51,7 +51,7 @@ class Reader:
         """Return the body of each page by its path. Event streams have their own tests."""
         ids = {"assessment_id": str(publication.assessment_id), "role_id": str(ROLE_ID), "question_id": question_id}
         paths = [
-            route.path
+            route.path or "/"
             for route in iter_route_contexts(self.app.routes)
             if isinstance(route.original_route, PageRoute) and "GET" in (route.methods or ())
         ]

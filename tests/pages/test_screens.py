@@ -116,7 +116,7 @@ def test_pages_of_an_appeal(page: Page, finished: Attempt) -> None:
 
 
 def test_pages_without_attempts_left(site: Deployment, page: Page, finished: Attempt) -> None:
-    assert finished
+    assert finished.id
     role = str(derived_id("role", ROLES[0]))
     site.rows("UPDATE role_catalog SET attempts = 1, cool_down_hours = 48 WHERE id = %s RETURNING id", role)
     try:

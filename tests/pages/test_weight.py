@@ -23,9 +23,8 @@ def weight(page: str) -> int:
 
 
 @pytest.fixture
-async def paths(api: Api, signed_in: Browser, student: Person) -> list[str]:
+async def paths(api: Api, student: Person) -> list[str]:
     """The pages of a student with a graded assessment, whose essays are long, and with an open one."""
-    assert signed_in
     graded_one = await api.start(student)
     responses = [response_to(each) for each in graded_one["questions"]]
     for each in responses:
