@@ -7,14 +7,16 @@ from typing import Final
 import pytest
 
 from api.pages.rendering import STATIC
-from tests.api.conftest import Api, Person, question_of, response_to
+from tests.api.conftest import Api, Person, question_of
 from tests.api.test_items import graded
 from tests.pages.conftest import Browser
+from tests.support import answers
 from tests.support.builders import ROLE_ID
 
 MAX_BYTES: Final = 100_000
 LOADED: Final = re.compile(r'(?:src|href)="/static/([^?"]+)')
-LONG: Final = "I compare the sums before and after the join, because a payment in three parts shows three times. " * 150
+LONG: Final = "I compare the sums before and after the join, as a payment in three parts shows it three times. " * 18
+"""As many words as the longest essay may have."""
 
 
 def weight(page: str) -> int:
@@ -26,11 +28,9 @@ def weight(page: str) -> int:
 async def paths(api: Api, student: Person) -> list[str]:
     """The pages of a student with a graded assessment, whose essays are long, and with an open one."""
     graded_one = await api.start(student)
-    responses = [response_to(each) for each in graded_one["questions"]]
-    for each in responses:
-        if isinstance(each["answer"], str) and len(each["answer"]) > 50:
-            each["answer"] = LONG[:14_000]
-    await api.send(student, graded_one["assessment_id"], *responses, completed=True)
+    responses = [answers.response_to(each, LONG) for each in graded_one["questions"]]
+    sent = await api.send(student, graded_one["assessment_id"], *responses, completed=True)
+    assert sent.status_code == 202, sent.text
     await api.publish(graded_one["assessment_id"], **graded(question_of(graded_one, "text")))
     open_one = await api.start(student)
     base = f"/learn/assessments/{open_one['assessment_id']}"
