@@ -32,6 +32,7 @@ from api.middleware.correlation import Correlation
 from api.middleware.request_metrics import MetricsSettings, RequestMetrics, RequestMetricsMiddleware
 from api.middleware.response_headers import HttpSettings, ResponseHeaders, allow_origins
 from api.pages import site
+from api.pages.errors import ErrorPages
 from api.readiness import Readiness
 from api.routes import (
     api_keys,
@@ -131,6 +132,8 @@ def build(
     app.add_middleware(CanonicalPath)
     app.add_middleware(ConcurrencyLimit, max_requests=http.api_max_requests, max_streams=http.api_max_streams)
     app.add_middleware(Correlation, debug=(debugging or DebugSettings()).microcred_debug)
+    if http.api_pages:
+        app.add_middleware(ErrorPages)  # around the middleware above, whose JSON errors it replaces
     allow_origins(app, http.origins)
     app.add_middleware(ResponseHeaders, settings=http)
     app.state.metrics = RequestMetrics()

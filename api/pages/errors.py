@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.pages.rendering import render
 from api.pages.routing import HEADERS, PageRoute
@@ -40,7 +43,8 @@ TEXTS: Final[Mapping[int, ErrorText]] = {
 _OTHER: Final = ErrorText(
     mark("Something went wrong"), mark("Try again. If it happens again, tell your administrator.")
 )
-_KEPT: Final = frozenset({"retry-after", "allow"})
+_JSON: Final = "application/json"
+_KEPT: Final = frozenset({"retry-after", "allow", "x-request-id"})
 _EXPLAINED: Final = frozenset({403, 409})
 """Statuses whose error message is written for the user and is shown."""
 
@@ -49,6 +53,39 @@ def register(app: FastAPI) -> None:
     """Replace the error handlers by handlers that answer pages with HTML and everything else with JSON."""
     for kind in (AppError, Forbidden, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _with_pages(app.exception_handlers[kind]))
+
+
+class ErrorPages:
+    """Replace JSON errors that other middleware has written by pages, for browsers that ask for a page.
+
+    These are the refusals of `CanonicalPath` and `ConcurrencyLimit`, and the 500 of `Correlation`. The error handlers
+    have turned all other errors of pages into HTML already.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
+            await self._app(scope, receive, send)
+            return
+        replaced = False
+
+        async def send_page(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and _is_json_error(message):
+                request = Request(scope, receive)
+                if _is_page(request) and not _is_script(request):
+                    replaced = True
+                    await _error_page(request, message["status"], Headers(raw=message["headers"]))(scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        await self._app(scope, receive, send_page)
+
+
+def _is_json_error(start: Message) -> bool:
+    return start["status"] >= HTTPStatus.BAD_REQUEST and Headers(raw=start["headers"]).get("content-type") == _JSON
 
 
 def _with_pages(as_json: Any) -> Any:  # noqa: ANN401  # Starlette's handlers are sync or async
@@ -86,20 +123,27 @@ def _redirect(request: Request, error: Exception) -> Response | None:
 
 
 def _page(request: Request, error: Exception, response: Response) -> Response:
-    use_language_of(request)
-    text = TEXTS.get(response.status_code, _OTHER)
     detail = error.message if isinstance(error, AppError) and response.status_code in _EXPLAINED else ""
+    return _error_page(request, response.status_code, response.headers, detail)
+
+
+def _error_page(request: Request, status: int, headers: Mapping[str, str], detail: str = "") -> Response:
+    """Render the page of a status. Some of the headers of the JSON response are kept."""
+    use_language_of(request)
+    text = TEXTS.get(status, _OTHER)
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR and "x-request-id" in headers:
+        detail = gettext("Reference for your administrator: %(id)s") % {"id": headers["x-request-id"]}
     if not hasattr(request.state, "web_session"):
         request.state.web_session = None
     page = render(
         request,
         "error.html",
-        response.status_code,
+        status,
         title=gettext(text.title),
         advice=gettext(text.advice),
         detail=detail,
         signed_in=session_of(request) is not None,
     )
-    for name, value in {**HEADERS, **{k: v for k, v in response.headers.items() if k in _KEPT}}.items():
+    for name, value in {**HEADERS, **{k: v for k, v in headers.items() if k in _KEPT}}.items():
         page.headers.setdefault(name, value)
     return page

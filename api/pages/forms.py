@@ -13,6 +13,8 @@ _SMALL: Final = BodyLimits(max_bytes=16 * 1024)
 LIMITS: Final[Mapping[str, BodyLimits]] = {
     "answer_form": BodyLimits(max_bytes=256 * 1024),  # 20,000 characters of twelve bytes each
     "autosave": BodyLimits(max_bytes=256 * 1024),
+    "appeal_form": BodyLimits(max_bytes=32 * 1024),  # 2,000 characters of twelve bytes each
+    "feedback_form": BodyLimits(max_bytes=32 * 1024),
 }
 """Limits of a form by page name, where they differ from 16 KiB."""
 MAX_FIELDS: Final = 200

@@ -26,8 +26,11 @@ PAGE_PERMISSIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "hand_in_form": ("submit_responses",),
     "progress_page": ("read_status", "read_questions"),
     "progress_events": ("stream_events",),
-    "result_page": ("read_result",),
+    "result_page": ("read_result", "read_items"),
     "feedback_form": ("give_feedback",),
+    "appeal_page": ("open_appeal", "read_items"),
+    "appeal_form": ("open_appeal",),
+    "withdrawal_form": ("withdraw_appeal",),
 }
 """Page name to the names of REST routes in `ROUTE_PERMISSIONS`, all of which the principal must be allowed to use.
 

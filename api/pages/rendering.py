@@ -35,6 +35,8 @@ FLASHES: Final = {
     "password_changed": Flash("success", texts.mark("Your password is changed. Your other sessions have ended.")),
     "feedback": Flash("success", texts.mark("Thank you. Your feedback is stored.")),
     "time_over": Flash("info", texts.mark("The time is over. The answers that were stored have been handed in.")),
+    "appealed": Flash("success", texts.mark("Your appeal is sent. You find the answer on this page.")),
+    "withdrawn": Flash("success", texts.mark("Your appeal is withdrawn.")),
     "handed_in": Flash("success", texts.mark("Your answers are handed in.")),
 }
 """Messages by the key in the query parameter `done`, so that no input is shown."""
@@ -83,9 +85,13 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
     return HTMLResponse(environment().get_template(template).render(known | context), status)
 
 
-def see_other(path: str, **query: str) -> RedirectResponse:
-    """Redirect to another page after a form (303). `query` may name a flash message: `done="feedback"`."""
-    return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
+def see_other(path: str, fragment: str = "", **query: str) -> RedirectResponse:
+    """Redirect to another page after a form (303), or to an element of it.
+
+    `query` may name a flash message: `done="feedback"`.
+    """
+    target = f"{path}?{urlencode(query)}" if query else path
+    return RedirectResponse(f"{target}#{fragment}" if fragment else target, 303)
 
 
 def template_names() -> Iterator[str]:

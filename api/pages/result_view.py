@@ -1,27 +1,23 @@
 """Collect what the result page shows: the published document with questions, credentials and feedback."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from api.dependencies import Services
-from api.pages.answer_fields import shown_answer
+from api.pages.graded_questions import Appeals, GradedQuestion, graded_questions
 from api.pages.texts import gettext, mark
-from api.schemas.results import ItemScore
 from api.security.authorization import may_use
 from api.security.tokens import Principal
-from domain.assessments.answers import answer_json
-from domain.assessments.questions import EssayRubric, Item
 from domain.grading.scores import DegradedReason
+from persistence.queries.graded_items import GradedView
 from persistence.queries.student_pages import CredentialDetail
-from persistence.queries.views import AccessScope, FeedbackView
+from persistence.queries.views import AccessScope, FeedbackView, StatusView
 
 MAX_FEEDBACK: Final = 100
 _LINKED: Final = ("https://", "http://")
 
-_EVERY_FIELD: Final = dict.fromkeys(ItemScore.model_fields)
 _SEARCH_LIMITED: Final = mark("The search for courses was limited. It will be repeated, and may find more.")
 _FOR_PERSON: Final = mark("A reviewer will grade a written answer that the language model could not grade.")
 _REGRADED: Final = mark("A simpler method has graded your written answers for now. They will be graded again.")
@@ -51,53 +47,34 @@ class Recommended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GradedQuestion:
-    """A question with its score. `prompt` and `answer` are "" for viewers who may not read the answers.
-
-    `criteria` pairs each rating with the criterion's name and the name of its highest level.
-    """
-
-    number: int
-    prompt: str
-    answer: str
-    is_essay: bool
-    score: Mapping[str, Any]
-    criteria: tuple[tuple[Mapping[str, Any], str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ResultView:
     document: Mapping[str, Any]
     role: str
     recommended: tuple[Recommended, ...]
     questions: tuple[GradedQuestion, ...]
+    appeals: Appeals
     provisional: tuple[str, ...]
     may_give_feedback: bool
     hours: float
 
 
 async def result_view(
-    document: Mapping[str, Any], assessment_id: UUID, principal: Principal, services: Services, scope: AccessScope
+    view: GradedView, status: StatusView, principal: Principal, services: Services, scope: AccessScope
 ) -> ResultView:
-    status = await services.queries.status(assessment_id, scope)
-    role = await services.queries.role(status.role_id) if status else None
-    recommended = await _recommended(document, principal, services)
+    """Collect the result that the viewer may see: without the right answers, if the role withholds them."""
+    graded = await graded_questions(view, status, principal, services, scope)
+    role = await services.queries.role(status.role_id)
+    recommended = await _recommended(graded.document, principal, services)
     return ResultView(
-        document=document,
+        document=graded.document,
         role=role.name if role else gettext("Assessment"),
         recommended=recommended,
-        questions=await _questions(document, assessment_id, principal, services),
-        provisional=_provisional(document),
+        questions=graded.questions,
+        appeals=graded.appeals,
+        provisional=_provisional(graded.document),
         may_give_feedback=may_use(principal, "give_feedback"),
         hours=sum(float(each.detail.hours) for each in recommended if each.detail),
     )
-
-
-def document_of(text: str) -> Mapping[str, Any]:
-    """Parse a published document. Each score gets the fields that only scores of the other kind have, as None."""
-    document: dict[str, Any] = json.loads(text)
-    document["scores"] = [_EVERY_FIELD | score for score in document["scores"]]
-    return document
 
 
 async def _recommended(
@@ -133,37 +110,6 @@ def _evidence(trace: Mapping[str, Any]) -> Evidence:
         similarity=trace["similarity"],
         source=source,
         link=source if source.startswith(_LINKED) else "",
-    )
-
-
-async def _questions(
-    document: Mapping[str, Any], assessment_id: UUID, principal: Principal, services: Services
-) -> tuple[GradedQuestion, ...]:
-    items: dict[str, Item] = {}
-    if may_use(principal, "read_questions"):
-        async with services.database.transaction() as uow:
-            items = {str(each.question.id): each for each in await uow.assessments.items(assessment_id)}
-    return tuple(
-        _graded(number, score, items.get(score["question_id"])) for number, score in enumerate(document["scores"], 1)
-    )
-
-
-def _graded(number: int, score: Mapping[str, Any], item: Item | None) -> GradedQuestion:
-    answer = None if item is None or item.answer is None else answer_json(item.answer)
-    rubric = item.question.rubric if item else None
-    known = {each.key: each for each in rubric.criteria} if isinstance(rubric, EssayRubric) else {}
-    return GradedQuestion(
-        number=number,
-        prompt=item.question.prompt if item else "",
-        answer=shown_answer(answer),
-        is_essay=score["rule"] is None,
-        score=score,
-        criteria=tuple(
-            (each, known[each["criterion"]].name, known[each["criterion"]].levels[-1].name)
-            if each["criterion"] in known
-            else (each, each["criterion"], "")
-            for each in score["criteria"] or ()
-        ),
     )
 
 

@@ -3,7 +3,7 @@
 Each request commits before it calls the workflow engine. Reconciliation repeats a failed call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -146,12 +146,18 @@ async def withdraw_appeal(
 
 
 def _result(receipt: AppealReceipt, services: Services, scope: AccessScope) -> CommandResult:
-    """Return the response, and the calls that start or end the appeal's run, send its event and publish its review."""
-    calls = [partial(notify_engine, partial(follow_appeal, services.appeals.runs), receipt.appeal)]
+    return CommandResult(response=_appeal(receipt.view, scope), after_commit=calls_after(receipt, services))
+
+
+def calls_after(receipt: AppealReceipt, services: Services) -> list[Callable[[], Awaitable[bool]]]:
+    """Return the calls that start or end the appeal's run, send its event and publish its review."""
+    calls: list[Callable[[], Awaitable[bool]]] = [
+        partial(notify_engine, partial(follow_appeal, services.appeals.runs), receipt.appeal)
+    ]
     calls += [partial(notify_engine, services.webhooks.runs.start, each) for each in receipt.deliveries]
     if receipt.reviewed is not None:
         calls.append(partial(notify_engine, services.runs.reviewed, receipt.reviewed))
-    return CommandResult(response=_appeal(receipt.view, scope), after_commit=calls)
+    return calls
 
 
 def _shown(views: Sequence[AppealView], scope: AccessScope) -> list[Appeal]:

@@ -30,6 +30,18 @@ class OwnAttempts(Output):
         " is open, or if none is left",
     )
 
+    @classmethod
+    def of(cls, role: RoleView) -> Self:
+        history = role.history
+        left = attempts_left(role.policy, history)
+        waits = left != 0 and not history.in_progress
+        start = next_start(role.policy, history) if waits else None
+        return cls(
+            used=history.used,
+            left=left,
+            next_start_at=start if start and start > role.now else None,
+        )
+
 
 class RoleResponse(Output):
     role_id: Id = Field(validation_alias="id")
@@ -49,19 +61,7 @@ class RoleResponse(Output):
     @classmethod
     def of(cls, role: RoleView, *, student: bool) -> Self:
         found = cls.model_validate(role)
-        return found.model_copy(update={"own_attempts": _own_attempts(role)}) if student else found
-
-
-def _own_attempts(role: RoleView) -> OwnAttempts:
-    history = role.history
-    left = attempts_left(role.policy, history)
-    waits = left != 0 and not history.in_progress
-    start = next_start(role.policy, history) if waits else None
-    return OwnAttempts(
-        used=history.used,
-        left=left,
-        next_start_at=start if start and start > role.now else None,
-    )
+        return found.model_copy(update={"own_attempts": OwnAttempts.of(role)}) if student else found
 
 
 class RoleList(Output):

@@ -77,7 +77,10 @@ def reset(local: Path) -> int:
 def stay(stack: Stack, the_plan: Plan) -> int:
     """Print the addresses and run until a signal stops the stack."""
     environment = the_plan.environment
-    say(f"\nAPI        {environment['API_URL']}/docs")
+    say(f"\nPages      {environment['API_URL']}/")
+    for account in ("STUDENT", "ADVISOR", "ADMIN"):
+        say(f"           {environment[f'{account}_EMAIL']}  {environment[f'{account}_PASSWORD']}")
+    say(f"API        {environment['API_URL']}/docs")
     say(f"Temporal   {environment['TEMPORAL_UI_URL'] or environment['TEMPORAL_ADDRESS']}")
     say("Accounts   .local/stack.env\nLogs       .local/logs\nPress Ctrl-C to stop.\n")
     stack.watch(until=lambda: False)

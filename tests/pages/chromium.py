@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from deploy.local.settings import CHECKOUT
 
 AXE: Final = CHECKOUT / ".local" / "vendor" / "axe.min.js"
 SCREENS: Final = CHECKOUT / ".local" / "screens"
+PATIENCE_MS: Final = 60_000
+"""The longest wait for an element or a page, for busy machines."""
 WIDTHS: Final = (360, 1280)
 CHECKED: Final = ((360, "dark"), (1280, "light"))
 """Where axe-core runs: each width and each scheme once."""
@@ -26,6 +28,7 @@ def chromium() -> Iterator[Browser]:
     if program is None or not AXE.exists():
         message = "Chromium or axe-core is missing: run `make browser`"
         pytest.fail(message) if os.environ.get("REQUIRE_BROWSER") else pytest.skip(message)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         try:

@@ -24,8 +24,9 @@ from tests.api.conftest import (  # noqa: F401  # fixtures
     api_database,
     api_engine,
     app,
+    appeal_runs,
 )
-from tests.pages.chromium import chromium
+from tests.pages.chromium import PATIENCE_MS, chromium
 from tests.support import model_server
 from tests.support.databases import Databases
 from tests.support.deployment import Deployment, seeded_database
@@ -114,8 +115,10 @@ def site(
             yield deployment
 
 
-@pytest.fixture(scope="session")
-def chrome() -> Iterator[Chrome]:
+@pytest.fixture(scope="module")
+def chrome(site: Deployment) -> Iterator[Chrome]:
+    """Chromium for one module. It starts after the site, because Playwright blocks `asyncio.run` until it stops."""
+    assert site.api_url
     with chromium() as browser:
         yield browser
 
@@ -124,7 +127,7 @@ def chrome() -> Iterator[Chrome]:
 def page(chrome: Chrome, site: Deployment) -> Iterator[Page]:
     """A page of a new browser without cookies. The test fails if a script fails or the page's policy is violated."""
     context = chrome.new_context(base_url=site.api_url, locale="en-GB", timezone_id="Europe/Berlin")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))

@@ -2,12 +2,15 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from domain.ids import derived_id
 from tests.pages.journeys import ESSAY, assessment_of, sign_in, start
 from tests.support.deployment import CLASSMATES, PASSWORD, STUDENT, Deployment
 from tests.support.student_client import ROLES, Attempt
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 SAVED = "[data-save-state][data-kind=saved]"
 WAITING = "[data-save-state][data-kind=waiting]"
@@ -81,7 +84,7 @@ def test_what_was_not_saved_survives_a_killed_api_and_a_closed_tab(site: Deploym
 
     site.api.kill()
     page.locator("textarea").fill("This was saved before the crash. And this was written during it.")
-    expect(page.locator(WAITING)).to_be_visible(timeout=30_000)
+    expect(page.locator(WAITING)).to_be_visible()
     stored = stored_essays(site, assessment_id)
     page.goto("about:blank")
     site.start_api()
@@ -89,7 +92,7 @@ def test_what_was_not_saved_survives_a_killed_api_and_a_closed_tab(site: Deploym
 
     assert stored == ["This was saved before the crash."]
     expect(page.locator("textarea")).to_have_value("This was saved before the crash. And this was written during it.")
-    expect(page.locator(SAVED)).to_contain_text("Saved", timeout=30_000)
+    expect(page.locator(SAVED)).to_contain_text("Saved")
     assert stored_essays(site, assessment_id) == ["This was saved before the crash. And this was written during it."]
 
 
@@ -97,11 +100,11 @@ def test_a_text_is_sent_again_when_the_connection_returns(site: Deployment, page
     essay_page(page, CLASSMATES[1], ROLES[1])
     page.context.set_offline(True)
     page.locator("textarea").fill(ESSAY)
-    expect(page.locator(WAITING)).to_contain_text("no connection", timeout=30_000)
+    expect(page.locator(WAITING)).to_contain_text("no connection")
 
     page.context.set_offline(False)
 
-    expect(page.locator(SAVED)).to_contain_text("Saved", timeout=30_000)
+    expect(page.locator(SAVED)).to_contain_text("Saved")
     assert stored_essays(site, assessment_of(page)) == [ESSAY]
 
 
@@ -114,7 +117,7 @@ def test_a_stale_tab_shows_both_versions_and_overwrites_nothing(site: Deployment
 
     page.locator("textarea").fill("from this tab")
 
-    expect(page.locator("[data-conflict]")).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-conflict]")).to_be_visible()
     expect(page.locator("[data-conflict-stored]")).to_have_text("from the other tab")
     expect(page.locator("textarea")).to_have_value("from this tab")
     assert stored_essays(site, assessment_of(page)) == ["from the other tab"]
@@ -127,13 +130,13 @@ def test_at_the_end_of_the_time_the_last_words_are_handed_in(site: Deployment, p
     essay_page(page, CLASSMATES[0], ROLES[3])
     assessment_id = assessment_of(page)
     site.rows(
-        "UPDATE assessments SET expires_at = now() + interval '20 seconds' WHERE id = %s RETURNING id", assessment_id
+        "UPDATE assessments SET expires_at = now() + interval '45 seconds' WHERE id = %s RETURNING id", assessment_id
     )
     page.reload()
     expect(page.get_by_text("1 minute left")).to_be_visible()
     page.locator("textarea").fill("The last words.")
 
-    page.wait_for_url(re.compile("/(progress|result)"), timeout=60_000)
+    page.wait_for_url(re.compile("/(progress|result)"), timeout=WAIT_MS)
 
     assert stored_essays(site, assessment_id) == ["The last words."]
 
@@ -146,9 +149,9 @@ def test_an_open_essay_survives_the_end_of_the_session(site: Deployment, page: P
     site.rows("DELETE FROM web_sessions RETURNING id")
 
     page.locator("textarea").fill("Written after the session had ended.")
-    expect(page.locator("[data-save-state]")).to_contain_text("your session has ended", timeout=30_000)
+    expect(page.locator("[data-save-state]")).to_contain_text("your session has ended")
     other = page.context.new_page()
     sign_in(other, CLASSMATES[1])
 
-    expect(page.locator(SAVED)).to_contain_text("Saved", timeout=30_000)
+    expect(page.locator(SAVED)).to_contain_text("Saved")
     assert stored_essays(site, attempt.id) == ["Written after the session had ended."]

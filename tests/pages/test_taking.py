@@ -217,7 +217,7 @@ async def test_feedback_of_a_page_is_stored_as_the_api_stores_it(api: Api, signe
     sent = {"credential_id": credential, "relevance": "4", "acceptance": "pending", "comments": "Soon."}
     answer = await signed_in.send(f"{path}/feedback", sent)
 
-    assert answer.headers["Location"] == f"{path}?done=feedback"
+    assert answer.headers["Location"] == f"{path}?done=feedback#course-{credential}"
     advisor = await api.person("advisor")
     listed = (await api.get(advisor, f"/recommendations/{publication.recommendation_id}/feedback")).json()["items"]
     assert [(each["relevance_score"], each["acceptance_status"], each["comments"]) for each in listed] == [

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
 from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
-from api.pages.result_view import document_of, result_view
+from api.pages.result_view import result_view
 from api.pages.routing import page_router
 from api.pages.texts import gettext, use_language_of
 from api.schemas.base import Id
@@ -16,6 +16,7 @@ from api.schemas.recommendations import RecommendationFeedbackRequest
 from api.security.authorization import actor_of
 from api.security.tokens import Principal, UserRole
 from api.services.feedback import FeedbackService
+from api.services.results import shown_document
 from domain.assessments.lifecycle import AssessmentStatus
 from domain.errors import NotFound
 from persistence.queries.views import AccessScope
@@ -44,7 +45,7 @@ async def feedback_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     view = await services.queries.published(assessment_id, scope)
     if view is None or view.document is None:
         raise NotFound("No such result")
-    recommendation_id = UUID(document_of(view.document)["recommendation_id"])
+    recommendation_id = UUID(shown_document(view, view.document)["recommendation_id"])
     try:
         feedback = _feedback(form)
     except (ValidationError, ValueError):
@@ -57,7 +58,7 @@ async def feedback_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     async with services.database.transaction() as uow:
         await FeedbackService(uow).give(recommendation_id, scope, actor_of(principal), feedback)
         await uow.commit()
-    return see_other(f"/assessments/{assessment_id}/result", done="feedback")
+    return see_other(f"/assessments/{assessment_id}/result", f"course-{feedback.credential_id}", done="feedback")
 
 
 def _feedback(form: Form) -> NewFeedback:
@@ -87,8 +88,9 @@ async def _result(  # noqa: PLR0913, PLR0917  # the parts of a request
     status: int = 200,
     errors: list[tuple[str, str]] | None = None,
 ) -> Response:
-    view = await services.queries.published(assessment_id, scope)
-    if view is None:
+    view = await services.queries.graded_items(assessment_id, scope)
+    current = await services.queries.status(assessment_id, scope)
+    if view is None or current is None:
         raise NotFound("No such assessment")
     if view.document is None:
         if principal.role is UserRole.STUDENT:
@@ -96,7 +98,7 @@ async def _result(  # noqa: PLR0913, PLR0917  # the parts of a request
             return see_other(f"/learn/assessments/{assessment_id}" + ("" if in_progress else "/progress"))
         raise NotFound("There is no result yet")
     use_language_of(request)
-    result = await result_view(document_of(view.document), assessment_id, principal, services, scope)
+    result = await result_view(view, current, principal, services, scope)
     title = gettext("Result: %(role)s") % {"role": result.role}
     return render(
         request,

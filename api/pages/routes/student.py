@@ -15,12 +15,13 @@ from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.texts import gettext, use_language_of
 from api.schemas.base import Id
+from api.schemas.catalog import OwnAttempts
 from api.security.authorization import actor_of
 from api.services.assessments import AssessmentService
 from api.workflow_engine import ensure_run, notify_all, notify_engine
 from domain.assessments.lifecycle import AssessmentStatus
 from domain.assessments.questions import QuestionKind
-from domain.errors import InvalidAssessmentState, NotFound
+from domain.errors import InvalidAssessmentState, InvalidInput, NoAttemptsLeft, NotFound, RetakeNotYet
 from persistence.queries.student_pages import AskedView
 from persistence.queries.views import AccessScope, AssessmentFilter, AssessmentView, RoleView, StatusView
 from persistence.repositories.student_assessments import NewAssessment
@@ -48,6 +49,11 @@ class RoleCard:
     minutes: int
     missing: tuple[str, ...]
     open_id: UUID | None
+    attempts: OwnAttempts
+
+    @property
+    def can_start(self) -> bool:
+        return not self.missing and self.attempts.left != 0 and self.attempts.next_start_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +65,7 @@ class OpenAssessment:
 
 @student.get("/learn")
 async def student_home_page(request: Request, services: ServicesDep, scope: ScopeDep) -> Response:
-    roles = await services.queries.roles()
+    roles = await services.queries.roles(scope.user_id)
     names = {role.id: role.name for role in roles}
     views = await services.queries.assessments(scope, AssessmentFilter(), MAX_LISTED)
     use_language_of(request)
@@ -68,7 +74,7 @@ async def student_home_page(request: Request, services: ServicesDep, scope: Scop
         "student/home.html",
         title=gettext("My assessments"),
         open=await _open(services, scope, views, names),
-        finished=[(view, names.get(view.role_id, "")) for view in views if view.status != "in_progress"],
+        finished=[(view, names.get(view.role_id, "")) for view in views if not _is_open(view)],
         cards=_cards(roles, await services.pages.student.asked(), views),
         hours=services.settings.assessment_hours,
     )
@@ -81,7 +87,8 @@ async def student_role_page(request: Request, role_id: Id, services: ServicesDep
     views = await services.queries.assessments(scope, AssessmentFilter(), MAX_LISTED)
     asked = await services.pages.student.asked()
     card = next(
-        (each for each in _cards(await services.queries.roles(), asked, views) if each.role.id == role_id), None
+        (each for each in _cards(await services.queries.roles(scope.user_id), asked, views) if each.role.id == role_id),
+        None,
     )
     if card is None:
         raise NotFound("No such role")
@@ -98,7 +105,7 @@ async def student_role_page(request: Request, role_id: Id, services: ServicesDep
 
 @student.post("/learn/roles/{role_id}")
 async def start_form(role_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep) -> Response:
-    """Start an assessment, or continue the open one of this role."""
+    """Start an assessment, or continue the open one of this role. The role's page says why a start is refused."""
     new = NewAssessment(
         organization_id=scope.organization_id,
         role_id=role_id,
@@ -113,6 +120,8 @@ async def start_form(role_id: Id, services: ServicesDep, principal: PrincipalDep
         if error.details is None:
             raise
         return see_other(f"/learn/assessments/{error.details['assessment_id']}")
+    except (InvalidInput, NoAttemptsLeft, RetakeNotYet):
+        return see_other(f"/learn/roles/{role_id}")
     changed = [each for each in (started.closed, started.assessment) if each]
     await notify_all([partial(notify_engine, partial(ensure_run, services.runs), each) for each in changed])
     return see_other(f"/learn/assessments/{started.assessment.id}/questions/1")
@@ -121,14 +130,17 @@ async def start_form(role_id: Id, services: ServicesDep, principal: PrincipalDep
 async def _open(
     services: Services, scope: AccessScope, views: Sequence[AssessmentView], names: Mapping[UUID, str]
 ) -> list[OpenAssessment]:
-    now = datetime.now(UTC)
     found = []
-    for each in views:
-        if each.status == AssessmentStatus.IN_PROGRESS and each.expires_at > now:
-            view = await services.queries.status(each.assessment_id, scope)
-            if view is not None:
-                found.append(OpenAssessment(view=view, role=names.get(view.role_id, ""), left=view.expires_at - now))
+    for each in filter(_is_open, views):
+        view = await services.queries.status(each.assessment_id, scope)
+        if view is not None and _is_open(view):
+            left = view.expires_at - datetime.now(UTC)
+            found.append(OpenAssessment(view=view, role=names.get(view.role_id, ""), left=left))
     return found
+
+
+def _is_open(view: AssessmentView) -> bool:
+    return view.status == AssessmentStatus.IN_PROGRESS and view.expires_at > datetime.now(UTC)
 
 
 def _cards(roles: Sequence[RoleView], asked: Sequence[AskedView], views: Sequence[AssessmentView]) -> list[RoleCard]:
@@ -137,7 +149,7 @@ def _cards(roles: Sequence[RoleView], asked: Sequence[AskedView], views: Sequenc
     for each in asked:
         kinds[each.role_id][each.kind] = each.questions
     completed = {view.role_id for view in views if view.status == AssessmentStatus.COMPLETED}
-    open_ids = {view.role_id: view.assessment_id for view in views if view.status == AssessmentStatus.IN_PROGRESS}
+    open_ids = {view.role_id: view.assessment_id for view in filter(_is_open, views)}
     return [
         RoleCard(
             role=role,
@@ -146,6 +158,7 @@ def _cards(roles: Sequence[RoleView], asked: Sequence[AskedView], views: Sequenc
             minutes=_rounded(sum(_MINUTES[QuestionKind(kind)] * count for kind, count in kinds[role.id].items())),
             missing=tuple(names.get(each, "") for each in role.prerequisites if each not in completed),
             open_id=open_ids.get(role.id),
+            attempts=OwnAttempts.of(role),
         )
         for role in roles
         if kinds[role.id]
