@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from api.pages.admin_permissions import ADMIN_PAGES
 from api.security.authorization import may_use
 from api.security.tokens import Principal
 
@@ -28,6 +29,7 @@ PAGE_PERMISSIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "progress_events": ("stream_events",),
     "result_page": ("read_result",),
     "feedback_form": ("give_feedback",),
+    **ADMIN_PAGES,
 }
 """Page name to the names of REST routes in `ROUTE_PERMISSIONS`, all of which the principal must be allowed to use.
 
