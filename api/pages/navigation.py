@@ -11,7 +11,7 @@ from api.security.tokens import Principal
 
 HOMES: Final[Mapping[CallerRole, str]] = {
     CallerRole.STUDENT: "/learn",
-    CallerRole.ADMIN: "/admin",
+    CallerRole.ADMIN: "/admin/attention",
     CallerRole.PLATFORM_ADMIN: "/platform/organizations",
 }
 """The page that a role sees first. Other roles see a short overview at `/`."""
@@ -20,7 +20,7 @@ HOMES: Final[Mapping[CallerRole, str]] = {
 ITEMS: Final[tuple[tuple[str, str, str], ...]] = (
     # Label, path, name of the page in PAGE_PERMISSIONS.
     (mark("My assessments"), "/learn", "student_home_page"),
-    (mark("Attention"), "/admin", "admin_home_page"),
+    (mark("Attention"), "/admin/attention", "admin_home_page"),
     (mark("Organizations"), "/platform/organizations", "organizations_page"),
     (mark("People"), "/admin/people", "people_page"),
     (mark("Cohorts"), "/admin/cohorts", "cohorts_page"),

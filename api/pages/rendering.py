@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
+from uuid import uuid4
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -60,6 +61,7 @@ FLASHES: Final = {
     "not_rerun": Flash("info", texts.mark("The assessment has not failed any more, or cannot be run again.")),
     "organization_created": Flash("success", texts.mark("The organization and its first admin are created.")),
     "catalog_imported": Flash("success", texts.mark("All rows are imported.")),
+    "already_sent": Flash("info", texts.mark("This form was sent before. Nothing was done again.")),
     "recovered": Flash("success", texts.mark("All failed and missed events are sent again.")),
     "recovered_some": Flash("info", texts.mark("200 events are sent again. There are more: repeat it.")),
     "recovered_nothing": Flash("info", texts.mark("No event of this period has failed or was missed.")),
@@ -84,7 +86,7 @@ def environment() -> Environment:
         "day": texts.day,
         "moment": texts.moment,
     }
-    made.globals |= {"asset": asset, "query": urlencode, "as_time": datetime.fromisoformat}
+    made.globals |= {"asset": asset, "query": urlencode, "as_time": datetime.fromisoformat, "fresh_id": uuid4}
     return made
 
 

@@ -27,7 +27,7 @@ from tests.support.builders import an_organization
 from tests.support.fakes import RecordingRuns
 
 OPEN = {
-    "/admin": "admin_home_page",
+    "/admin/attention": "admin_home_page",
     "/admin/people": "people_page",
     "/admin/people/new": "new_person_page",
     "/admin/people/import": "roster_page",
@@ -96,11 +96,11 @@ async def test_forms_of_admins_are_closed_to_others(api: Api, browser: Browser, 
 
 @pytest.mark.usefixtures("admin")
 async def test_the_navigation_shows_only_pages_that_open(browser: Browser) -> None:
-    page = (await browser.open("/admin")).text
+    page = (await browser.open("/admin/attention")).text
     navigation = page.partition('<nav class="site-nav"')[2].partition("</nav>")[0]
     paths = [each.partition('"')[0] for each in navigation.split('href="')[1:]]
 
-    assert {"/admin", "/admin/people", "/admin/webhooks"} <= set(paths)
+    assert {"/admin/attention", "/admin/people", "/admin/webhooks"} <= set(paths)
     assert "/platform/organizations" not in paths
     assert [(await browser.open(path)).status_code for path in paths] == [200] * len(paths)
 
@@ -110,8 +110,8 @@ async def test_an_admin_without_problems_is_told_so(
 ) -> None:
     await signed_in_as(api, browser, "admin", password_hash, of=empty_organization)
 
-    assert (await browser.open("/")).headers["Location"] == "/admin"
-    assert "Nothing needs your attention" in (await browser.open("/admin")).text
+    assert (await browser.open("/")).headers["Location"] == "/admin/attention"
+    assert "Nothing needs your attention" in (await browser.open("/admin/attention")).text
 
 
 async def test_the_home_page_counts_what_needs_attention(
@@ -136,7 +136,7 @@ async def test_the_home_page_counts_what_needs_attention(
         )
         await session.commit()
 
-    page = (await browser.open("/admin")).text
+    page = (await browser.open("/admin/attention")).text
 
     assert "assessment could not be graded" in page
     assert "webhook endpoint is disabled" in page
@@ -157,7 +157,10 @@ async def test_a_failed_assessment_is_run_again(
 
     answers = [await browser.send(f"/admin/assessments/{started['assessment_id']}/rerun") for _ in range(2)]
 
-    assert [each.headers["Location"] for each in answers] == ["/admin?done=rerun", "/admin?done=not_rerun"]
+    assert [each.headers["Location"] for each in answers] == [
+        "/admin/attention?done=rerun",
+        "/admin/attention?done=not_rerun",
+    ]
     async with api.sessions() as session:
         found = select(AssessmentRow.status, AssessmentRow.run).where(
             AssessmentRow.id == UUID(started["assessment_id"])
@@ -185,7 +188,7 @@ async def test_a_nearly_spent_budget_is_a_warning(  # the fixtures
         await session.execute(insert(ModelSpendingRow).values(row))
         await session.commit()
 
-    home, cost = (await browser.open("/admin")).text, (await browser.open("/admin/cost")).text
+    home, cost = (await browser.open("/admin/attention")).text, (await browser.open("/admin/cost")).text
 
     assert ("budget for language models" in home) is warned
     assert f"({cents}%)" in cost

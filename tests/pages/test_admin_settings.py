@@ -5,8 +5,9 @@ import re
 import pytest
 
 from tests.api.conftest import Api, Person
-from tests.pages.admin import admin  # noqa: F401  # fixture
+from tests.pages.admin import signed_in_as
 from tests.pages.conftest import Browser
+from tests.support.builders import an_organization
 
 FORM = {
     "release": "doubtful_held",
@@ -20,7 +21,16 @@ FORM = {
 }
 
 
-async def test_settings_are_stored_as_the_api_stores_them(api: Api, admin: Person, browser: Browser) -> None:  # noqa: F811
+@pytest.fixture
+async def admin(api: Api, browser: Browser, password_hash: str) -> Person:
+    """Sign in the admin of an organization of its own: other tests rely on the settings of the shared one."""
+    async with api.sessions() as session:
+        organization = await an_organization(session)
+        await session.commit()
+    return await signed_in_as(api, browser, "admin", password_hash, of=organization)
+
+
+async def test_settings_are_stored_as_the_api_stores_them(api: Api, admin: Person, browser: Browser) -> None:
     answer = await browser.send("/admin/settings", FORM)
 
     assert answer.headers["Location"] == "/admin/settings?done=settings_saved"
@@ -36,7 +46,8 @@ async def test_settings_are_stored_as_the_api_stores_them(api: Api, admin: Perso
     }
 
 
-async def test_the_page_shows_what_is_stored(admin: Person, browser: Browser) -> None:  # noqa: ARG001, F811
+@pytest.mark.usefixtures("admin")
+async def test_the_page_shows_what_is_stored(browser: Browser) -> None:
     await browser.send("/admin/settings", FORM)
 
     page = (await browser.open("/admin/settings")).text
@@ -52,10 +63,10 @@ async def test_the_page_shows_what_is_stored(admin: Person, browser: Browser) ->
     ("fields", "problem"),
     [
         ({"release": "never"}, "Release: "),
-        ({"audit_share": "101"}, "Audit share: "),
-        ({"audit_share": "some"}, "Audit share: "),
-        ({"appeal_window_days": "-1"}, "Time to appeal: "),
-        ({"appeal_overdue_days": "1e1"}, "Overdue: "),
+        ({"audit_share": "101"}, "Share of confident grades: "),
+        ({"audit_share": "some"}, "Share of confident grades: "),
+        ({"appeal_window_days": "-1"}, "Days to appeal: "),
+        ({"appeal_overdue_days": "1e1"}, "Days until an appeal is overdue: "),
     ],
 )
 async def test_a_wrong_value_is_named_and_nothing_is_stored(

@@ -3,7 +3,7 @@
 import html
 import re
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, text, update
@@ -108,6 +108,30 @@ async def test_a_new_secret_is_shown_once_and_the_old_one_still_signs(api: Api, 
     assert second != first
     assert not await sessions_hold(api, second)
     assert (second in page, "The previous secret also signs until" in page) == (False, True)
+
+
+async def test_reloading_the_page_of_a_secret_replaces_nothing(api: Api, browser: Browser) -> None:
+    endpoint_id, _ = await endpoint(api, browser)
+    path, once = f"/admin/webhooks/{endpoint_id}", str(uuid4())
+
+    await browser.send(f"{path}/rotate-secret", {"once": once})
+    rotated = (await stored(api, endpoint_id)).secret
+    again = await browser.send(f"{path}/rotate-secret", {"once": once})
+
+    assert again.headers["Location"] == f"{path}?done=already_sent"
+    assert (await stored(api, endpoint_id)).secret == rotated
+
+
+@pytest.mark.parametrize("path", ["/admin/webhooks/new", "/admin/api-keys"])
+async def test_reloading_a_new_secret_creates_nothing(browser: Browser, path: str) -> None:
+    sent = {"url": f"{URL}/{unique('hook')}", **COMPLETED, "name": unique("LMS")}
+    sent |= {"scopes.results:read": "on", "expires_in_days": "1", "once": str(uuid4())}
+
+    answers = [await browser.send(path, sent) for _ in range(2)]
+
+    assert [each.status_code for each in answers] == [200, 303]
+    page = (await browser.open(answers[1].headers["Location"])).text
+    assert page.count(f"{sent['url']}</a>") + page.count(f"{sent['name']}</th>") == 1
 
 
 async def test_a_test_event_is_delivered_and_can_be_repeated(

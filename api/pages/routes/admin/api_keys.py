@@ -9,6 +9,7 @@ from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, whole_num
 from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
+from api.pages.send_once import is_first
 from api.pages.texts import gettext, use_language_of
 from api.schemas.api_keys import DEFAULT_DAYS, MAX_DAYS, ApiKeyRequest
 from api.schemas.base import Id
@@ -33,6 +34,8 @@ async def create_api_key_form(
     try:
         wanted = ApiKeyRequest.model_validate(_sent(form))
         async with services.database.transaction() as uow:
+            if not await is_first(uow, request, principal, form):
+                return see_other("/admin/api-keys", done="already_sent")
             issued = await create_key(uow, wanted, scope, actor_of(principal))
             await uow.commit()
     except REFUSALS as error:

@@ -26,7 +26,7 @@ NEARLY_SPENT: Final = Decimal("0.8")
 home = page_router(prefix="/admin")
 
 
-@home.get("")
+@home.get("/attention")
 async def admin_home_page(request: Request, services: ServicesDep, principal: PrincipalDep) -> Response:
     use_language_of(request)
     queries = services.pages.admin
@@ -50,7 +50,7 @@ async def rerun_form(assessment_id: Id, services: ServicesDep, principal: Princi
         done = await RerunService(uow, scope, actor_of(principal)).rerun([assessment_id])
         await uow.commit()
     await notify_all([partial(notify_engine, services.runs.submit, each) for each in done.rerun])
-    return see_other("/admin", done="rerun" if done.rerun else "not_rerun")
+    return see_other("/admin/attention", done="rerun" if done.rerun else "not_rerun")
 
 
 @home.get("/cost")

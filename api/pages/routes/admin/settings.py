@@ -65,11 +65,11 @@ def _share(text: str) -> float | str:
 def _labels() -> dict[str, str]:
     return {
         "release": gettext("Release"),
-        "audit_share": gettext("Audit share"),
-        "appeal_window_days": gettext("Time to appeal"),
-        "appeals_per_role": gettext("Appeals per role"),
-        "appeal_reminder_days": gettext("Reminder"),
-        "appeal_overdue_days": gettext("Overdue"),
+        "audit_share": gettext("Share of confident grades"),
+        "appeal_window_days": gettext("Days to appeal"),
+        "appeals_per_role": gettext("Appeals per student and role"),
+        "appeal_reminder_days": gettext("Days until a reminder"),
+        "appeal_overdue_days": gettext("Days until an appeal is overdue"),
         "share_reviewed_answers": gettext("Reviewed answers as examples"),
     }
 

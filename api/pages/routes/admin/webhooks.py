@@ -12,6 +12,7 @@ from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, whole_num
 from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
+from api.pages.send_once import is_first
 from api.pages.texts import gettext, mark, use_language_of
 from api.schemas.base import Id
 from api.schemas.webhooks import EndpointChange, EndpointRequest, Subscribable
@@ -64,6 +65,8 @@ async def create_endpoint_form(
     try:
         new = new_endpoint(EndpointRequest.model_validate(sent), services.webhooks)
         async with services.database.transaction() as uow:
+            if not await is_first(uow, request, principal, form):
+                return see_other("/admin/webhooks", done="already_sent")
             issued = await service(uow, services, principal).create(new)
             await uow.commit()
     except REFUSALS as error:
@@ -111,11 +114,13 @@ async def enable_endpoint_form(
 
 @webhooks.post("/{endpoint_id}/rotate-secret")
 async def rotate_secret_form(
-    request: Request, endpoint_id: Id, services: ServicesDep, principal: PrincipalDep
+    request: Request, endpoint_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep
 ) -> Response:
     """Show the new secret. Only this response contains it, so it does not redirect."""
     use_language_of(request)
     async with services.database.transaction() as uow:
+        if not await is_first(uow, request, principal, form):
+            return see_other(f"/admin/webhooks/{endpoint_id}", done="already_sent")
         issued = await service(uow, services, principal).rotate_secret(endpoint_id)
         await uow.commit()
     return _secret(request, issued, is_new=False)
