@@ -83,6 +83,7 @@ def environment() -> Environment:
     made.filters |= {
         "number": texts.number,
         "percent": texts.percent,
+        "money": texts.money,
         "day": texts.day,
         "moment": texts.moment,
     }

@@ -66,7 +66,7 @@ async def cost_page(request: Request, services: ServicesDep, principal: Principa
         "admin/cost.html",
         title=gettext("Cost"),
         days=days,
-        highest=max(cents for _, cents in days) or Decimal(1),
+        highest=max(cents for _, cents in days),
         models=await queries.spending_by_model(organization_id),
         budget=budget,
         share=_share(days[0][1], budget),
