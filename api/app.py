@@ -74,6 +74,7 @@ from domain.webhooks.deliveries import check_url
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.encryption import EncryptionSettings, SecretCipher
 from persistence.notifications import Listener
+from persistence.queries.admin_pages import AdminPageQueries
 from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
@@ -257,6 +258,7 @@ async def _lifespan(
         pages=PageServices(
             sessions=WebSessionQueries(engine),
             student=StudentPageQueries(engine),
+            admin=AdminPageQueries(engine),
             streams=streams,
         ),
         fetch=partial(fetch_keys, http),

@@ -1,6 +1,7 @@
 """Settings of the API, read once at startup."""
 
 import json
+from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
@@ -19,6 +20,10 @@ def _from_json(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
 class ApiSettings(BaseSettings):
     """Environment variables, named as the fields in upper case. Startup fails on a weak or published secret."""
 
@@ -33,6 +38,8 @@ class ApiSettings(BaseSettings):
     oidc_issuers: Annotated[tuple[ExternalIssuer, ...], NoDecode, BeforeValidator(_from_json)] = ()
     """A JSON list of `ExternalIssuer`."""
     assessment_hours: int = Field(default=72, ge=1, le=24 * 365)
+    essay_budget_cents_per_day: Annotated[Decimal | None, BeforeValidator(_none_if_empty)] = Field(default=None, gt=0)
+    """Only for the pages of admins: the workers enforce it."""
     weaviate_url: str | None = None
     """Only for readiness: it shows which vector store the workers search first."""
     api_host: str = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Read the bodies of forms: URL-encoded, bounded, in UTF-8 and without duplicate names."""
+"""Read the bodies of forms: bounded, in UTF-8 and without duplicate names. `uploads` reads forms with a file."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, TypeAlias, cast
@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, Request
 
 from api.middleware.strict_json import BodyLimits, StrictRequest
+from api.pages.uploads import UPLOADS, read_upload
 from domain.errors import InvalidInput, Problem
 
 _SMALL: Final = BodyLimits(max_bytes=16 * 1024)
@@ -32,6 +33,8 @@ async def read_form(request: Request, page: str) -> Form:
     strict = StrictRequest(request.scope, request.receive, request.app.state.body_timeout_s, LIMITS.get(page, _SMALL))
     if "content-type" not in request.headers and request.headers.get("content-length", "0") == "0":
         return {}
+    if page in UPLOADS:
+        return await read_upload(request, page)
     await strict.check_form()
     try:
         fields = parse_qsl((await strict.body()).decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)

@@ -9,13 +9,27 @@ from api.pages.texts import gettext, mark
 from api.security.authorization import CallerRole
 from api.security.tokens import Principal
 
-HOMES: Final[Mapping[CallerRole, str]] = {CallerRole.STUDENT: "/learn"}
+HOMES: Final[Mapping[CallerRole, str]] = {
+    CallerRole.STUDENT: "/learn",
+    CallerRole.ADMIN: "/admin/attention",
+    CallerRole.PLATFORM_ADMIN: "/platform/organizations",
+}
 """The page that a role sees first. Other roles see a short overview at `/`."""
 
 
 ITEMS: Final[tuple[tuple[str, str, str], ...]] = (
     # Label, path, name of the page in PAGE_PERMISSIONS.
     (mark("My assessments"), "/learn", "student_home_page"),
+    (mark("Attention"), "/admin/attention", "admin_home_page"),
+    (mark("Organizations"), "/platform/organizations", "organizations_page"),
+    (mark("People"), "/admin/people", "people_page"),
+    (mark("Cohorts"), "/admin/cohorts", "cohorts_page"),
+    (mark("Settings"), "/admin/settings", "settings_page"),
+    (mark("Webhooks"), "/admin/webhooks", "webhooks_page"),
+    (mark("API keys"), "/admin/api-keys", "api_keys_page"),
+    (mark("Catalogue"), "/platform/catalog", "catalog_page"),
+    (mark("Cost"), "/admin/cost", "cost_page"),
+    (mark("Audit log"), "/admin/audit", "audit_page"),
 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from api.pages.admin_permissions import ADMIN_PAGES
 from api.security.authorization import may_use
 from api.security.tokens import Principal
 
@@ -31,6 +32,7 @@ PAGE_PERMISSIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "appeal_page": ("open_appeal", "read_items"),
     "appeal_form": ("open_appeal",),
     "withdrawal_form": ("withdraw_appeal",),
+    **ADMIN_PAGES,
 }
 """Page name to the names of REST routes in `ROUTE_PERMISSIONS`, all of which the principal must be allowed to use.
 

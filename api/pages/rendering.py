@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
+from uuid import uuid4
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -38,6 +39,34 @@ FLASHES: Final = {
     "appealed": Flash("success", texts.mark("Your appeal is sent. You find the answer on this page.")),
     "withdrawn": Flash("success", texts.mark("Your appeal is withdrawn.")),
     "handed_in": Flash("success", texts.mark("Your answers are handed in.")),
+    "person_created": Flash("success", texts.mark("The account is created. Give the person their initial password.")),
+    "person_changed": Flash("success", texts.mark("The changes are saved.")),
+    "person_disabled": Flash("success", texts.mark("The account is disabled.")),
+    "person_enabled": Flash("success", texts.mark("The account is enabled.")),
+    "person_password_set": Flash("success", texts.mark("The password is set. Give it to the person.")),
+    "person_erased": Flash("success", texts.mark("The person is being erased.")),
+    "roster_imported": Flash("success", texts.mark("The roster is imported.")),
+    "cohort_created": Flash("success", texts.mark("The cohort is created.")),
+    "cohort_renamed": Flash("success", texts.mark("The cohort is renamed.")),
+    "cohort_deleted": Flash("success", texts.mark("The cohort is deleted.")),
+    "member_added": Flash("success", texts.mark("The student is added.")),
+    "member_removed": Flash("success", texts.mark("The student is removed.")),
+    "settings_saved": Flash("success", texts.mark("The settings are saved.")),
+    "api_key_revoked": Flash("success", texts.mark("The key is revoked. It stops working within a minute.")),
+    "endpoint_changed": Flash("success", texts.mark("The endpoint is changed.")),
+    "endpoint_enabled": Flash("success", texts.mark("The endpoint is enabled. You can now deliver what it missed.")),
+    "endpoint_disabled": Flash("success", texts.mark("The endpoint is disabled.")),
+    "endpoint_deleted": Flash("success", texts.mark("The endpoint is deleted.")),
+    "test_sent": Flash("success", texts.mark("The test event is sent. Reload this page to see the answer.")),
+    "redelivered": Flash("success", texts.mark("The event is sent again. Reload this page to see the answer.")),
+    "rerun": Flash("success", texts.mark("The assessment is being graded again.")),
+    "not_rerun": Flash("info", texts.mark("The assessment has not failed any more, or cannot be run again.")),
+    "organization_created": Flash("success", texts.mark("The organization and its first admin are created.")),
+    "catalog_imported": Flash("success", texts.mark("All rows are imported.")),
+    "already_sent": Flash("info", texts.mark("This form was sent before. Nothing was done again.")),
+    "recovered": Flash("success", texts.mark("All failed and missed events are sent again.")),
+    "recovered_some": Flash("info", texts.mark("200 events are sent again. There are more: repeat it.")),
+    "recovered_nothing": Flash("info", texts.mark("No event of this period has failed or was missed.")),
 }
 """Messages by the key in the query parameter `done`, so that no input is shown."""
 
@@ -56,10 +85,11 @@ def environment() -> Environment:
     made.filters |= {
         "number": texts.number,
         "percent": texts.percent,
+        "money": texts.money,
         "day": texts.day,
         "moment": texts.moment,
     }
-    made.globals |= {"asset": asset, "query": urlencode, "as_time": datetime.fromisoformat}
+    made.globals |= {"asset": asset, "query": urlencode, "as_time": datetime.fromisoformat, "fresh_id": uuid4}
     return made
 
 

@@ -2,13 +2,14 @@
 
 from contextvars import ContextVar
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from babel import Locale, negotiate_locale
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent
 from babel.support import NullTranslations, Translations
 from fastapi import Request
 
@@ -64,6 +65,11 @@ def number(value: float, places: int = 2) -> str:
 def percent(value: float | None) -> str:
     """Format a share of 1 as a percentage; a dash for None."""
     return "–" if value is None else str(format_percent(value, locale=_locale()))
+
+
+def money(cents: Decimal) -> str:
+    """Format an amount of US cents in dollars."""
+    return str(format_currency(cents / 100, "USD", locale=_locale()))
 
 
 def day(value: datetime) -> str:

@@ -1,7 +1,6 @@
 """API keys. An organization's admin creates them for programs."""
 
 from dataclasses import asdict
-from datetime import timedelta
 
 from fastapi import Response
 
@@ -12,7 +11,7 @@ from api.schemas.api_keys import ApiKey, ApiKeyList, ApiKeyRequest, ApiKeyWithSe
 from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.security.authorization import actor_of
-from persistence.repositories.api_keys import NewApiKey
+from api.services.api_keys import create_key, revoke_key
 from persistence.request_database import RequestUnitOfWork
 
 api_keys = router(prefix="/api-keys", tags=["API keys"])
@@ -29,10 +28,9 @@ async def create_api_key(
     body: ApiKeyRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
 ) -> Response:
     """Only this response shows the key. The database stores its hash."""
-    new = NewApiKey(name=body.name, scopes=tuple(body.scopes), lifetime=timedelta(days=body.expires_in_days))
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        issued = await uow.api_keys.create(scope, actor_of(principal), new)
+        issued = await create_key(uow, body, scope, actor_of(principal))
         return CommandResult(response=ApiKeyWithSecret(**asdict(issued.view), key=issued.key))
 
     return await command.execute(services.database, create)
@@ -48,7 +46,4 @@ async def list_api_keys(services: ServicesDep, scope: ScopeDep) -> ApiKeyList:
 @api_keys.delete("/{api_key_id}", status_code=204, summary="Revoke an API key", responses=answers(400, 401, 403, 404))
 async def revoke_api_key(api_key_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep) -> None:
     """The process that handles this request rejects the key at once, all others within a minute."""
-    async with services.database.transaction() as uow:
-        await uow.api_keys.revoke(api_key_id, scope, actor_of(principal))
-        await uow.commit()
-    services.api_keys.forget()
+    await revoke_key(api_key_id, services, scope, actor_of(principal))

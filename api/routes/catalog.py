@@ -1,6 +1,5 @@
 """Read, search and import roles and micro-credentials."""
 
-from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -23,15 +22,14 @@ from api.schemas.catalog import (
     SearchItem,
     SearchResponse,
 )
-from api.schemas.csv_body import CSV, parse_csv
+from api.schemas.csv_body import CSV
 from api.schemas.errors import answers
 from api.security.authorization import actor_of
 from api.security.tokens import Principal, UserRole
-from api.workflow_engine import notify_engine
+from api.services.catalog_imports import EmbeddingStart, read_csv
 from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
 from domain.recommending.ports import SearchResult
 from persistence.content.catalog_rows import Reading, read_rows
-from persistence.queries.catalog_views import ImportView
 from persistence.request_database import RequestUnitOfWork
 
 FETCHED: Final = 2
@@ -159,19 +157,14 @@ async def import_credentials(
     request: StrictRequest, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
 ) -> Response:
     """Import all rows or none, with a report per row. A workflow embeds them afterwards. See docs/catalog.md."""
-    reading = await request.parsed({JSON: _read_json, CSV: _read_csv})
-    catalog = services.catalog
-
-    async def start(_: ImportView) -> None:
-        await catalog.runs.start()
+    reading = await request.parsed({JSON: _read_json, CSV: read_csv})
+    embedding = EmbeddingStart(services.catalog)
 
     async def add(uow: RequestUnitOfWork) -> CommandResult:
         view = await uow.catalog_imports.add(reading, actor_of(principal))
-        return CommandResult(
-            response=ImportResponse.model_validate(view), after_commit=[partial(notify_engine, start, view)]
-        )
+        return CommandResult(response=ImportResponse.model_validate(view), after_commit=[embedding.after(view)])
 
-    return await command.execute(services.database, add, on_replay=start)
+    return await command.execute(services.database, add, on_replay=embedding.start)
 
 
 @imports.get(
@@ -185,12 +178,6 @@ async def read_import(import_id: Id, services: ServicesDep) -> ImportResponse:
     if view is None:
         raise NotFound("No such import")
     return ImportResponse.model_validate(view)
-
-
-def _read_csv(body: bytes) -> Reading:
-    table = parse_csv(body)
-    detected = {"encoding": table.detected.encoding, "delimiter": table.detected.delimiter_name}
-    return read_rows(table.rows, detected)
 
 
 def _read_json(body: bytes) -> Reading:

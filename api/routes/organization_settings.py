@@ -5,14 +5,14 @@ from api.middleware.routing import router
 from api.schemas.errors import answers
 from api.schemas.organization_settings import OrganizationSettings, OrganizationSettingsChange
 from api.security.authorization import actor_of
+from api.services import organization_settings as use_cases
 
 organization_settings = router(prefix="/organization/settings", tags=["Organizations"])
 
 
 @organization_settings.get("", summary="Read your organization's settings", responses=answers(401, 403))
 async def read_settings(services: ServicesDep, scope: ScopeDep) -> OrganizationSettings:
-    async with services.database.transaction() as uow:
-        settings = await uow.organizations.settings(scope.organization_id)
+    settings = await use_cases.read_settings(scope.organization_id, services.database)
     return OrganizationSettings.model_validate(settings)
 
 
@@ -23,8 +23,6 @@ async def change_settings(
     change: OrganizationSettingsChange, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> OrganizationSettings:
     """The audit trail keeps the old and the new values."""
-    changes = change.model_dump(exclude_unset=True)
-    async with services.database.transaction() as uow:
-        settings = await uow.organizations.change_settings(scope.organization_id, actor_of(principal), changes)
-        await uow.commit()
+    admin = actor_of(principal)
+    settings = await use_cases.change_settings(scope.organization_id, change, admin, services.database)
     return OrganizationSettings.model_validate(settings)

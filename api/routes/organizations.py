@@ -14,8 +14,8 @@ from api.schemas.base import QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.people import Organization, OrganizationList, OrganizationRequest, OrganizationWithAdmin, User
 from api.security.authorization import actor_of
+from api.services.accounts import first_admin
 from api.services.people import PeopleService
-from persistence.repositories.people import NewUser
 from persistence.request_database import RequestUnitOfWork
 
 organizations = router(prefix="/organizations", tags=["Organizations"])
@@ -32,8 +32,7 @@ async def create_organization(
     body: OrganizationRequest, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
 ) -> Response:
     """409 if an account already has the admin's e-mail address."""
-    password_hash = await services.passwords.hash(body.admin.password.get_secret_value())
-    first = NewUser(email=body.admin.email, role="admin", password_hash=password_hash)
+    first = await first_admin(body, services.passwords)
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
         organization, admin = await PeopleService(uow).create_organization(body.name, first, actor_of(principal))

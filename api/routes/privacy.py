@@ -13,7 +13,7 @@ from api.schemas.base import Id, Moment, QueryInput, digits
 from api.schemas.errors import answers
 from api.schemas.privacy import AuditEntry, AuditList, ErasureAck
 from api.security.authorization import actor_of
-from api.workflow_engine import notify_engine
+from api.services.accounts import erase_account
 from persistence.queries.audit import AuditFilter
 
 privacy = router(prefix="/users", tags=["People"])
@@ -34,18 +34,7 @@ async def erase_user(user_id: Id, services: ServicesDep, principal: PrincipalDep
     contains only opaque ids. The erasure cannot be undone and is repeated after a backup is restored. The request is
     idempotent. 409 if no admin would remain.
     """
-    actor = actor_of(principal)
-    async with services.database.transaction() as uow:
-        erasure = await uow.erasures.begin(
-            user_id,
-            organization_id=scope.organization_id,
-            role=scope.role,
-            actor_id=actor.id,
-            actor_role=actor.role,
-        )
-        await uow.commit()
-    services.principals.forget(user_id)
-    await notify_engine(services.privacy.runs.start, erasure)
+    await erase_account(user_id, services, scope, actor_of(principal))
     return ErasureAck(user_id=user_id, status="erasing")
 
 

@@ -25,11 +25,11 @@ from api.schemas.people import (
     UserRequest,
 )
 from api.security.authorization import actor_of
-from api.services.people import PasswordReset, PeopleService
+from api.services.accounts import change_account, new_user
+from api.services.people import PeopleService
 from domain.email_addresses import MAX_CHARS
 from domain.errors import NotFound
 from persistence.queries.people_views import UserFilter
-from persistence.repositories.people import NewUser
 from persistence.request_database import RequestUnitOfWork
 
 users = router(prefix="/users", tags=["People"])
@@ -49,14 +49,7 @@ async def create_user(
 
     A platform admin must name the organization and can create only admins.
     """
-    password_hash = await services.passwords.hash(body.password.get_secret_value())
-    new = NewUser(
-        email=body.email,
-        role=body.role,
-        password_hash=password_hash,
-        name=body.name,
-        external_id=body.external_id,
-    )
+    new = await new_user(body, services.passwords)
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
         view = await PeopleService(uow).create_user(new, scope, actor_of(principal), body.organization_id)
@@ -115,17 +108,7 @@ async def change_user(
     After a new password, the user must choose another one with `POST /me/password` before any other request. Users
     change their own password there too. Platform admins can change accounts of admins but not their roles.
     """
-    admin = actor_of(principal)
-    changes = change.model_dump(exclude_unset=True, exclude={"password", "groups"})
-    if "password" in change.model_fields_set:
-        reset = PasswordReset(people=services.people.queries, passwords=services.passwords)
-        changes["password_hash"] = await reset.hash(user_id, change.password.get_secret_value(), scope, admin)
-    async with services.database.transaction() as uow:
-        if "groups" in change.model_fields_set:
-            await uow.people.set_groups(user_id, scope, admin, change.groups)
-        view = await PeopleService(uow).change_user(user_id, scope, admin, changes)
-        await uow.commit()
-    services.principals.forget(user_id)
+    view = await change_account(user_id, change, services, scope, actor_of(principal))
     return User.model_validate(view)
 
 

@@ -1,13 +1,12 @@
 """Webhook endpoints of partners, and their delivery log."""
 
 from dataclasses import asdict
-from functools import partial
 from typing import Annotated
 
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
+from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas import cursors
@@ -29,12 +28,12 @@ from api.schemas.webhooks import (
     RecoverRequest,
     Sendable,
 )
-from api.security.authorization import actor_of
-from api.workflow_engine import notify_engine
+from api.security.authorization import actor_of, scope_for
+from api.security.tokens import Principal
+from api.services.webhooks import StartedDeliveries, WebhookService, endpoint_changes, new_endpoint
 from domain.errors import NotFound
-from domain.webhooks.deliveries import Delivery
 from persistence.queries.webhook_views import DeliveryFilter
-from persistence.repositories.endpoints import Issued, NewEndpoint
+from persistence.repositories.endpoints import Issued
 from persistence.request_database import RequestUnitOfWork
 
 endpoints = router(prefix="/webhooks/endpoints", tags=["Webhooks"])
@@ -49,14 +48,13 @@ deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
 async def create_endpoint(
-    body: EndpointRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
+    body: EndpointRequest, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
 ) -> Response:
     """Only this response shows the signing secret. The database stores it encrypted."""
-    services.webhooks.check_url(body.url)
-    new = NewEndpoint(**body.model_dump() | {"event_types": tuple(body.event_types)})
+    new = new_endpoint(body, services.webhooks)
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        return CommandResult(response=_with_secret(await uow.endpoints.create(scope, actor_of(principal), new)))
+        return CommandResult(response=_with_secret(await _service(uow, services, principal).create(new)))
 
     return await command.execute(services.database, create)
 
@@ -87,14 +85,12 @@ async def read_endpoint(endpoint_id: Id, services: ServicesDep, scope: ScopeDep)
     response_model_exclude_none=True,
 )
 async def change_endpoint(
-    endpoint_id: Id, change: EndpointChange, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
+    endpoint_id: Id, change: EndpointChange, services: ServicesDep, principal: PrincipalDep
 ) -> Endpoint:
     """A disabled endpoint receives nothing. Enable it and call `recover` to receive the events it missed."""
-    changes = change.model_dump(exclude_unset=True)
-    if "url" in changes:
-        services.webhooks.check_url(change.url)
+    changes = endpoint_changes(change, services.webhooks)
     async with services.database.transaction() as uow:
-        view = await uow.endpoints.change(endpoint_id, scope, actor_of(principal), changes)
+        view = await _service(uow, services, principal).change(endpoint_id, changes)
         await uow.commit()
     return Endpoint.model_validate(view)
 
@@ -102,10 +98,10 @@ async def change_endpoint(
 @endpoints.delete(
     "/{endpoint_id}", status_code=204, summary="Delete an endpoint", responses=answers(400, 401, 403, 404)
 )
-async def delete_endpoint(endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep) -> None:
+async def delete_endpoint(endpoint_id: Id, services: ServicesDep, principal: PrincipalDep) -> None:
     """Erases the endpoint's secrets and cancels its pending deliveries. The delivery log remains."""
     async with services.database.transaction() as uow:
-        await uow.endpoints.delete(endpoint_id, scope, actor_of(principal))
+        await _service(uow, services, principal).delete(endpoint_id)
         await uow.commit()
 
 
@@ -117,16 +113,14 @@ async def delete_endpoint(endpoint_id: Id, services: ServicesDep, principal: Pri
     responses=answers(400, 401, 403, 404, 409, 422),
 )
 async def test_endpoint(
-    endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
+    endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
 ) -> Response:
     """Deliver a `webhook.test` event to this endpoint only, like any other event."""
-    start = services.webhooks.runs.start
 
     async def send(uow: RequestUnitOfWork) -> CommandResult:
-        delivery = await uow.redeliveries.test(endpoint_id, scope, actor_of(principal))
-        return CommandResult(response=_started(delivery), after_commit=[partial(notify_engine, start, delivery)])
+        return _started(await _service(uow, services, principal).test(endpoint_id))
 
-    return await command.execute(services.database, send, on_replay=start)
+    return await command.execute(services.database, send, on_replay=services.webhooks.runs.start)
 
 
 @endpoints.post(
@@ -136,12 +130,13 @@ async def test_endpoint(
     responses=answers(400, 401, 403, 404, 409, 422),
 )
 async def rotate_secret(
-    endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
+    endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
 ) -> Response:
     """Both secrets sign for 24 hours. After another rotation in that time, the oldest secret stops at once."""
 
     async def rotate(uow: RequestUnitOfWork) -> CommandResult:
-        return CommandResult(response=_with_secret(await uow.endpoints.rotate(endpoint_id, scope, actor_of(principal))))
+        issued = await _service(uow, services, principal).rotate_secret(endpoint_id)
+        return CommandResult(response=_with_secret(issued))
 
     return await command.execute(services.database, rotate)
 
@@ -153,12 +148,11 @@ async def rotate_secret(
     summary="Deliver again all failed or missed events since a time",
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+async def recover_endpoint(
     endpoint_id: Id,
     body: RecoverRequest,
     services: ServicesDep,
     principal: PrincipalDep,
-    scope: ScopeDep,
     command: IdempotencyDep,
 ) -> Response:
     """Redeliver dead letters, cancelled deliveries and events missed while disabled; oldest first, 200 per request.
@@ -166,16 +160,11 @@ async def recover_endpoint(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     Includes only event types that the endpoint subscribes to. Pending deliveries do not change, so a repeated request
     has no further effect on them.
     """
-    start = services.webhooks.runs.start
 
     async def recover(uow: RequestUnitOfWork) -> CommandResult:
-        recovered = await uow.redeliveries.recover(
-            endpoint_id, scope, actor_of(principal), since=body.since, until=body.until
-        )
+        recovered = await _service(uow, services, principal).recover(endpoint_id, body.since, body.until)
         ack = RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
-        return CommandResult(
-            response=ack, after_commit=[partial(notify_engine, start, each) for each in recovered.deliveries]
-        )
+        return CommandResult(response=ack, after_commit=recovered.after_commit)
 
     return await command.execute(services.database, recover)
 
@@ -227,26 +216,27 @@ async def read_delivery(delivery_id: Id, services: ServicesDep, scope: ScopeDep)
     responses=answers(400, 401, 403, 404, 409, 422),
 )
 async def redeliver(
-    delivery_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
+    delivery_id: Id, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
 ) -> Response:
     """Attempt a pending delivery now. Otherwise create another delivery with the same event id and the same bytes."""
-    runs = services.webhooks.runs
 
     async def send(uow: RequestUnitOfWork) -> CommandResult:
-        sent = await uow.redeliveries.redeliver(delivery_id, scope, actor_of(principal))
-        call = runs.redeliver_now if sent.waiting else runs.start
-        return CommandResult(
-            response=_started(sent.delivery), after_commit=[partial(notify_engine, call, sent.delivery)]
-        )
+        return _started(await _service(uow, services, principal).redeliver(delivery_id))
 
-    return await command.execute(services.database, send, on_replay=runs.start)
+    return await command.execute(services.database, send, on_replay=services.webhooks.runs.start)
 
 
 def _with_secret(issued: Issued) -> EndpointWithSecret:
     return EndpointWithSecret(**asdict(issued.endpoint), secret=issued.secret)
 
 
-def _started(delivery: Delivery) -> DeliveryStarted:
-    return DeliveryStarted(
+def _started(sent: StartedDeliveries) -> CommandResult:
+    (delivery,) = sent.deliveries
+    started = DeliveryStarted(
         delivery_id=delivery.id, event_id=delivery.event_id, endpoint_id=delivery.endpoint_id, n=delivery.n
     )
+    return CommandResult(response=started, after_commit=sent.after_commit)
+
+
+def _service(uow: RequestUnitOfWork, services: Services, principal: Principal) -> WebhookService:
+    return WebhookService(uow, services.webhooks, scope_for(principal), actor_of(principal))

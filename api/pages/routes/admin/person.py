@@ -1,0 +1,166 @@
+"""One person: change, disable, set a password, export and erase."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.dependencies import PeopleScopeDep, PrincipalDep, Services, ServicesDep
+from api.pages.form_errors import REFUSALS, FieldErrors, field_errors
+from api.pages.forms import FormDep
+from api.pages.permissions import may_open
+from api.pages.rendering import render, see_other
+from api.pages.routes.admin.people import labels
+from api.pages.routing import page_router
+from api.pages.texts import gettext, use_language_of
+from api.schemas.base import Id
+from api.schemas.people import UserChange
+from api.security.authorization import actor_of
+from api.security.tokens import Principal
+from api.services.accounts import change_account, erase_account
+from domain.errors import NotFound
+from persistence.queries.people_views import PeopleScope, UserView
+
+person = page_router(prefix="/admin/people/{user_id}")
+
+
+@person.get("")
+async def person_page(
+    request: Request, user_id: Id, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
+) -> Response:
+    return await _person(request, user_id, services, principal, scope)
+
+
+@person.post("")
+async def change_person_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    request: Request, user_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
+) -> Response:
+    """Change name, external id and role. An empty name or external id deletes it."""
+    changes: dict[str, Any] = {name: form.get(name, "").strip() or None for name in ("name", "external_id")}
+    person = await found(user_id, services, scope)
+    if form.get("role") not in {None, person.role}:  # an unchanged role must not count as a change of the role
+        changes["role"] = form["role"]
+    return await _change(request, user_id, changes, services, principal, scope, "person_changed")
+
+
+@person.post("/status")
+async def person_status_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    request: Request, user_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
+) -> Response:
+    """Disable or enable the account."""
+    status = form.get("status", "")
+    done = "person_disabled" if status == "disabled" else "person_enabled"
+    return await _change(request, user_id, {"status": status}, services, principal, scope, done)
+
+
+@person.post("/password")
+async def person_password_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    request: Request, user_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
+) -> Response:
+    """Set an initial password. The person must choose another one at the next sign-in."""
+    changes = {"password": form.get("password", "")}
+    return await _change(request, user_id, changes, services, principal, scope, "person_password_set")
+
+
+@person.get("/export")
+async def person_export(
+    user_id: Id, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
+) -> StreamingResponse:
+    exports = services.privacy.exports
+    await exports.begin(user_id, scope, actor_of(principal))
+    return StreamingResponse(
+        exports.document(user_id),
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{user_id}.json"'},
+    )
+
+
+@person.get("/erase")
+async def erase_person_page(request: Request, user_id: Id, services: ServicesDep, scope: PeopleScopeDep) -> Response:
+    return await _erase(request, await found(user_id, services, scope))
+
+
+@person.post("/erase")
+async def erase_person_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    request: Request, user_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
+) -> Response:
+    """Erase the person if the form repeats the name, or without a name the e-mail address."""
+    use_language_of(request)
+    person = await found(user_id, services, scope)
+    if " ".join(form.get("confirmation", "").split()) != confirmation_of(person):
+        return await _erase(request, person, [("confirmation", gettext("This is not what you were asked to type."))])
+    try:
+        await erase_account(user_id, services, scope, actor_of(principal))
+    except REFUSALS as error:
+        return await _erase(request, person, field_errors(error, {}))
+    return see_other("/admin/people", done="person_erased")
+
+
+def confirmation_of(person: UserView) -> str:
+    """Return what an admin types before the person is erased."""
+    return person.name or person.email
+
+
+async def found(user_id: UUID, services: Services, scope: PeopleScope) -> UserView:
+    view = await services.people.queries.user(user_id, scope)
+    if view is None:
+        raise NotFound("No such user")
+    return view
+
+
+async def _change(  # noqa: PLR0913, PLR0917  # the parts of a request
+    request: Request,
+    user_id: UUID,
+    changes: dict[str, Any],
+    services: Services,
+    principal: Principal,
+    scope: PeopleScope,
+    done: str,
+) -> Response:
+    use_language_of(request)
+    try:
+        change = UserChange.model_validate(changes)
+        await change_account(user_id, change, services, scope, actor_of(principal))
+    except REFUSALS as error:
+        return await _person(request, user_id, services, principal, scope, field_errors(error, labels()), changes)
+    return see_other(f"/admin/people/{user_id}", done=done)
+
+
+async def _person(  # noqa: PLR0913, PLR0917  # the parts of a request
+    request: Request,
+    user_id: UUID,
+    services: Services,
+    principal: Principal,
+    scope: PeopleScope,
+    errors: FieldErrors | None = None,
+    sent: dict[str, Any] | None = None,
+) -> Response:
+    use_language_of(request)
+    view = await found(user_id, services, scope)
+    given = {"name": view.name, "external_id": view.external_id, "role": view.role} | (sent or {})
+    return render(
+        request,
+        "admin/person.html",
+        400 if errors else 200,
+        title=view.name or view.email,
+        person=view,
+        given={name: value or "" for name, value in given.items() if name != "password"},
+        errors=errors or [],
+        is_self=view.user_id == principal.user_id,
+        may_change_role=principal.organization_id is not None,
+        may_export=may_open(principal, "person_export"),
+    )
+
+
+async def _erase(request: Request, view: UserView, errors: FieldErrors | None = None) -> Response:
+    use_language_of(request)
+    return render(
+        request,
+        "admin/erase_person.html",
+        400 if errors else 200,
+        title=gettext("Erase %(person)s") % {"person": view.name or view.email},
+        person=view,
+        confirmation=confirmation_of(view),
+        errors=errors or [],
+    )

@@ -1,0 +1,164 @@
+"""Pages of platform admins: organizations with their spending, and imports of the catalogue."""
+
+import asyncio
+from typing import Any, Final
+
+from fastapi import Request, Response
+
+from api.dependencies import PrincipalDep, Services, ServicesDep
+from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, query_of
+from api.pages.forms import Form, FormDep
+from api.pages.rendering import render, see_other
+from api.pages.routing import page_router
+from api.pages.texts import gettext, use_language_of
+from api.pages.uploads import UploadDep
+from api.routes.organizations import OrganizationQuery
+from api.schemas import cursors
+from api.schemas.base import Id
+from api.schemas.people import OrganizationRequest
+from api.security.authorization import actor_of
+from api.services.accounts import first_admin
+from api.services.catalog_imports import EmbeddingStart, read_csv
+from api.services.people import PeopleService
+from api.workflow_engine import notify_all
+from domain.errors import NotFound
+from persistence.content.catalog_rows import MAX_ROWS
+
+SHOWN_IMPORTS: Final = 20
+SHOWN_SPENDING: Final = 50
+SHOWN_ROWS: Final = 1_000
+"""Rows in the report of an import; those with warnings come first."""
+
+platform = page_router(prefix="/platform")
+
+
+@platform.get("/organizations")
+async def organizations_page(request: Request, services: ServicesDep) -> Response:
+    use_language_of(request)
+    query, _ = query_of(request, OrganizationQuery, {})
+    after = cursors.decode(query.cursor) if query.cursor else None
+    views = await services.people.queries.organizations(after, query.limit + 1)
+    shown, next_cursor = cursors.page(views, query.limit, lambda last: last.organization_id)
+    return render(
+        request,
+        "admin/organizations.html",
+        title=gettext("Organizations"),
+        organizations=shown,
+        next_cursor=next_cursor,
+        is_first=query.cursor is None,
+        spending=await services.pages.admin.spending_by_organization(SHOWN_SPENDING),
+        budget=services.settings.essay_budget_cents_per_day,
+    )
+
+
+@platform.get("/organizations/new")
+async def new_organization_page(request: Request) -> Response:
+    return _new(request, {})
+
+
+@platform.post("/organizations/new")
+async def create_organization_form(
+    request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep
+) -> Response:
+    """Create an organization with its first admin."""
+    use_language_of(request)
+    try:
+        wanted = OrganizationRequest.model_validate(_sent(form))
+        first = await first_admin(wanted, services.passwords)
+        async with services.database.transaction() as uow:
+            await PeopleService(uow).create_organization(wanted.name, first, actor_of(principal))
+            await uow.commit()
+    except REFUSALS as error:
+        return _new(request, form, field_errors(error, _labels()))
+    return see_other("/platform/organizations", done="organization_created")
+
+
+@platform.get("/catalog")
+async def catalog_page(request: Request, services: ServicesDep) -> Response:
+    return await _catalog(request, services)
+
+
+@platform.post("/catalog")
+async def catalog_import_form(
+    request: Request, upload: UploadDep, services: ServicesDep, principal: PrincipalDep
+) -> Response:
+    """Import all rows of a CSV or none."""
+    use_language_of(request)
+    if not upload:
+        return await _catalog(request, services, [("file", gettext("Choose a CSV file."))])
+    try:
+        reading = await asyncio.to_thread(read_csv, upload)
+        async with services.database.transaction() as uow:
+            view = await uow.catalog_imports.add(reading, actor_of(principal))
+            await uow.commit()
+    except REFUSALS as error:
+        return await _catalog(request, services, _rows_of(error))
+    await notify_all([EmbeddingStart(services.catalog).after(view)])
+    return see_other(f"/platform/catalog/imports/{view.id}", done="catalog_imported")
+
+
+@platform.get("/catalog/imports/{import_id}")
+async def catalog_import_page(request: Request, import_id: Id, services: ServicesDep) -> Response:
+    use_language_of(request)
+    view = await services.catalog.queries.import_(import_id)
+    if view is None:
+        raise NotFound("No such import")
+    ordered = sorted(view.rows, key=lambda row: (not row["warnings"], row["row"]))
+    return render(
+        request,
+        "admin/catalog_import.html",
+        title=gettext("Catalogue import"),
+        report=view,
+        rows=ordered[:SHOWN_ROWS],
+        hidden=max(0, len(ordered) - SHOWN_ROWS),
+    )
+
+
+def _sent(form: Form) -> dict[str, Any]:
+    return {
+        "name": form.get("name", "").strip(),
+        "admin": {"email": form.get("email", "").strip(), "password": form.get("password", "")},
+    }
+
+
+def _labels() -> dict[str, str]:
+    return {
+        "name": gettext("Name"),
+        "email": gettext("E-mail address"),
+        "password": gettext("Initial password"),
+    }
+
+
+def _new(request: Request, given: Form, errors: FieldErrors | None = None) -> Response:
+    use_language_of(request)
+    return render(
+        request,
+        "admin/new_organization.html",
+        400 if errors else 200,
+        title=gettext("Add an organization"),
+        given={name: given.get(name, "") for name in ("name", "email")},
+        errors=errors or [],
+    )
+
+
+def _rows_of(error: Exception) -> FieldErrors:
+    """Return the problems of a refused table with the numbers of their rows."""
+    problems = getattr(error, "problems", ())
+    named = [
+        ("file", f"{gettext('Row')} {each.row}: {each.field} {each.problem}" if each.row else each.problem)
+        for each in problems
+    ]
+    return named or [("file", str(getattr(error, "message", error)))]
+
+
+async def _catalog(request: Request, services: Services, errors: FieldErrors | None = None) -> Response:
+    use_language_of(request)
+    return render(
+        request,
+        "admin/catalog.html",
+        400 if errors else 200,
+        title=gettext("Catalogue"),
+        imports=await services.pages.admin.imports(SHOWN_IMPORTS),
+        max_rows=MAX_ROWS,
+        errors=errors or [],
+    )

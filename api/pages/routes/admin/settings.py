@@ -1,0 +1,86 @@
+"""The settings of the organization, with an explanation of each choice."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from fastapi import Request, Response
+
+from api.dependencies import PrincipalDep, ServicesDep
+from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, whole_number
+from api.pages.forms import Form, FormDep
+from api.pages.rendering import render, see_other
+from api.pages.routes.admin.people import organization_of
+from api.pages.routing import page_router
+from api.pages.texts import gettext, use_language_of
+from api.schemas.organization_settings import OrganizationSettingsChange
+from api.security.authorization import actor_of
+from api.services.organization_settings import change_settings, read_settings
+
+_DAYS: Final = ("appeal_window_days", "appeals_per_role", "appeal_reminder_days", "appeal_overdue_days")
+_SHARE: Final = {"": None, "yes": True, "no": False}
+"""Values of the form for `share_reviewed_answers`."""
+
+settings = page_router(prefix="/admin/settings")
+
+
+@settings.get("")
+async def settings_page(request: Request, services: ServicesDep, principal: PrincipalDep) -> Response:
+    stored = await read_settings(organization_of(principal), services.database)
+    share = {value: text for text, value in _SHARE.items()}[stored.share_reviewed_answers]
+    percent = f"{stored.audit_share * 100:g}"
+    return _form(request, asdict(stored) | {"audit_share": percent, "share_reviewed_answers": share})
+
+
+@settings.post("")
+async def settings_form(request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep) -> Response:
+    use_language_of(request)
+    try:
+        change = OrganizationSettingsChange.model_validate(_sent(form))
+        await change_settings(organization_of(principal), change, actor_of(principal), services.database)
+    except REFUSALS as error:
+        shown = {name: form.get(name, "") for name in OrganizationSettingsChange.model_fields}
+        return _form(request, shown | {"blind": form.get("blind") == "yes"}, field_errors(error, _labels()))
+    return see_other("/admin/settings", done="settings_saved")
+
+
+def _sent(form: Form) -> dict[str, Any]:
+    """Return the settings in the form. The schema checks them; a text that is no number stays a text."""
+    return {
+        "release": form.get("release", ""),
+        "audit_share": _share(form.get("audit_share", "")),
+        "blind": form.get("blind") == "yes",
+        "share_reviewed_answers": _SHARE.get(form.get("share_reviewed_answers", "")),
+        **{name: whole_number(form.get(name, "")) for name in _DAYS},
+    }
+
+
+def _share(text: str) -> float | str:
+    """Convert a percentage with a decimal point or comma to a share of 1."""
+    plain = text.strip().removesuffix("%").strip().replace(",", ".", 1)
+    return round(float(plain) / 100, 6) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", plain) else text
+
+
+def _labels() -> dict[str, str]:
+    return {
+        "release": gettext("Release"),
+        "audit_share": gettext("Share of confident grades"),
+        "appeal_window_days": gettext("Days to appeal"),
+        "appeals_per_role": gettext("Appeals per student and role"),
+        "appeal_reminder_days": gettext("Days until a reminder"),
+        "appeal_overdue_days": gettext("Days until an appeal is overdue"),
+        "share_reviewed_answers": gettext("Reviewed answers as examples"),
+    }
+
+
+def _form(request: Request, given: Mapping[str, Any], errors: FieldErrors | None = None) -> Response:
+    use_language_of(request)
+    return render(
+        request,
+        "admin/settings.html",
+        400 if errors else 200,
+        title=gettext("Settings"),
+        given=given,
+        errors=errors or [],
+    )

@@ -1,0 +1,85 @@
+"""The page of the organization's settings."""
+
+import re
+
+import pytest
+
+from tests.api.conftest import Api, Person
+from tests.pages.admin import signed_in_as
+from tests.pages.conftest import Browser
+from tests.support.builders import an_organization
+
+FORM = {
+    "release": "doubtful_held",
+    "audit_share": "12,5",
+    "blind": "yes",
+    "appeal_window_days": "30",
+    "appeals_per_role": "2",
+    "appeal_reminder_days": "4",
+    "appeal_overdue_days": "9",
+    "share_reviewed_answers": "no",
+}
+
+
+@pytest.fixture
+async def admin(api: Api, browser: Browser, password_hash: str) -> Person:
+    """Sign in the admin of an organization of its own: other tests rely on the settings of the shared one."""
+    async with api.sessions() as session:
+        organization = await an_organization(session)
+        await session.commit()
+    return await signed_in_as(api, browser, "admin", password_hash, of=organization)
+
+
+async def test_settings_are_stored_as_the_api_stores_them(api: Api, admin: Person, browser: Browser) -> None:
+    answer = await browser.send("/admin/settings", FORM)
+
+    assert answer.headers["Location"] == "/admin/settings?done=settings_saved"
+    assert (await api.get(admin, "/organization/settings")).json() == {
+        "release": "doubtful_held",
+        "audit_share": 0.125,
+        "blind": True,
+        "appeal_window_days": 30,
+        "appeals_per_role": 2,
+        "appeal_reminder_days": 4,
+        "appeal_overdue_days": 9,
+        "share_reviewed_answers": False,
+    }
+
+
+@pytest.mark.usefixtures("admin")
+async def test_the_page_shows_what_is_stored(browser: Browser) -> None:
+    await browser.send("/admin/settings", FORM)
+
+    page = (await browser.open("/admin/settings")).text
+
+    assert re.search(r'value="doubtful_held" checked', page)
+    assert re.search(r'name="audit_share"[^>]*value="12.5"', page)
+    assert re.search(r'name="blind" value="yes" checked', page)
+    assert re.search(r'name="share_reviewed_answers" value="no" checked', page)
+
+
+@pytest.mark.usefixtures("admin")
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"release": "never"}, "Release: "),
+        ({"audit_share": "101"}, "Share of confident grades: "),
+        ({"audit_share": "some"}, "Share of confident grades: "),
+        ({"appeal_window_days": "-1"}, "Days to appeal: "),
+        ({"appeal_overdue_days": "1e1"}, "Days until an appeal is overdue: "),
+    ],
+)
+async def test_a_wrong_value_is_named_and_nothing_is_stored(
+    browser: Browser, fields: dict[str, str], problem: str
+) -> None:
+    await browser.send("/admin/settings", FORM)
+
+    answer = await browser.send("/admin/settings", FORM | {"appeals_per_role": "50"} | fields)
+
+    assert (answer.status_code, problem in answer.text) == (400, True)
+    assert 'name="appeals_per_role" type="text" value="2"' in (await browser.open("/admin/settings")).text
+
+
+@pytest.mark.usefixtures("admin")
+async def test_settings_need_the_token_of_the_session(browser: Browser) -> None:
+    assert (await browser.send("/admin/settings", {"csrf": "", **FORM})).status_code == 403
