@@ -16,6 +16,7 @@ HOMES: Final[Mapping[CallerRole, str]] = {CallerRole.STUDENT: "/learn"}
 ITEMS: Final[tuple[tuple[str, str, str], ...]] = (
     # Label, path, name of the page in PAGE_PERMISSIONS.
     (mark("My assessments"), "/learn", "student_home_page"),
+    (mark("Reviews"), "/reviews", "review_queue_page"),
 )
 
 

@@ -28,6 +28,13 @@ PAGE_PERMISSIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "progress_events": ("stream_events",),
     "result_page": ("read_result",),
     "feedback_form": ("give_feedback",),
+    "review_queue_page": ("list_review_queue", "list_claims"),
+    "claim_next_form": ("claim_essay",),
+    "desk_page": ("list_review_queue", "read_items"),
+    "claim_form": ("claim_essay",),
+    "renew_claim_form": ("renew_claim",),
+    "release_claim_form": ("release_claim",),
+    "decision_form": ("decide_claim", "claim_essay"),
 }
 """Page name to the names of REST routes in `ROUTE_PERMISSIONS`, all of which the principal must be allowed to use.
 

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from api.pages import texts
 from api.pages.navigation import items_for
 from api.pages.session import session_of
+from api.pages.staff_texts import FLAGS, REASON_KINDS, REASONS, named
 
 _FOLDER: Final = Path(__file__).parent
 STATIC: Final = _FOLDER / "static"
@@ -36,6 +37,9 @@ FLASHES: Final = {
     "feedback": Flash("success", texts.mark("Thank you. Your feedback is stored.")),
     "time_over": Flash("info", texts.mark("The time is over. The answers that were stored have been handed in.")),
     "handed_in": Flash("success", texts.mark("Your answers are handed in.")),
+    "review_stored": Flash("success", texts.mark("Your review is stored. The result changes within seconds.")),
+    "claim_released": Flash("info", texts.mark("You gave the essay back. Others can review it now.")),
+    "queue_empty": Flash("info", texts.mark("No essay that matches the filter waits for somebody to review it.")),
 }
 """Messages by the key in the query parameter `done`, so that no input is shown."""
 
@@ -58,6 +62,7 @@ def environment() -> Environment:
         "moment": texts.moment,
     }
     made.globals |= {"asset": asset, "query": urlencode, "as_time": datetime.fromisoformat}
+    made.globals |= {"named": named, "reason_names": REASONS, "reason_kinds": REASON_KINDS, "flag_names": FLAGS}
     return made
 
 

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from api.pages import errors
 from api.pages.rendering import STATIC, STATIC_PATH
-from api.pages.routes import account, results, student, taking
+from api.pages.routes import account, results, reviews, student, taking
 
 _YEAR: Final = "public, max-age=31536000, immutable"
 _HASHED: Final = re.compile(rb"v=[0-9a-f]{12}")
@@ -27,7 +27,7 @@ class HashedFiles(StaticFiles):
 
 
 def routers() -> tuple[APIRouter, ...]:
-    return (account.account, student.student, taking.taking, results.results)
+    return (account.account, student.student, taking.taking, results.results, reviews.reviews)
 
 
 def prepare(app: FastAPI, *, secure_cookies: bool) -> None:

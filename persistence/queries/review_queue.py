@@ -113,6 +113,12 @@ class ReviewQueueQueries(Reader):
             total = (await connection.execute(_count(found.shape), parameters)).scalar_one()
         return [QueueItemView(**row) for row in rows], total
 
+    async def item(self, organization_id: UUID, item_id: UUID) -> QueueItemView | None:
+        """Return a waiting essay; None if it does not wait, or belongs to another organization."""
+        everything = QueueFilter()
+        statement = queue_items().where(*waiting(everything.shape), _ITEM.question_snapshot_id == item_id)
+        return await self._one(QueueItemView, statement, everything.parameters(organization_id))
+
     async def claimed_by(self, organization_id: UUID, user_id: UUID) -> list[QueueItemView]:
         """Return the essays on which the reviewer has a live claim, the claim that expires first at the top."""
         everything = QueueFilter()
