@@ -72,6 +72,7 @@ from domain.webhooks.deliveries import check_url
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.encryption import EncryptionSettings, SecretCipher
 from persistence.notifications import Listener
+from persistence.queries.advisor_pages import AdvisorPageQueries
 from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
@@ -249,6 +250,7 @@ async def _lifespan(
         pages=PageServices(
             sessions=WebSessionQueries(engine),
             student=StudentPageQueries(engine),
+            advisor=AdvisorPageQueries(engine),
             streams=streams,
         ),
         fetch=partial(fetch_keys, http),

@@ -21,6 +21,7 @@ from domain.privacy import ErasureRuns
 from domain.recommending.ports import CatalogRuns, CatalogSearches
 from domain.rescores.ports import RescoreRuns
 from domain.webhooks.ports import DeliveryRuns
+from persistence.queries.advisor_pages import AdvisorPageQueries
 from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
@@ -99,6 +100,7 @@ class PageServices:
 
     sessions: WebSessionQueries
     student: StudentPageQueries
+    advisor: AdvisorPageQueries
     streams: ProgressStreams
 
 

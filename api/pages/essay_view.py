@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
+from api.schemas.results import ItemScore
 from api.services.assessed_items import AssessedItem
 from domain.assessments.questions import Criterion, EssayRubric
 from domain.errors import NotFound
 from domain.grading.quotes import LocatedQuote
+
+_EVERY_FIELD: Final = dict.fromkeys(ItemScore.model_fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +53,17 @@ class EssayView:
 
     @property
     def score(self) -> Mapping[str, Any]:
-        return self.item.score or {}
+        return score_of(self.item)
 
     @property
     def has_levels(self) -> bool:
         """Whether there are published levels that a reviewer can confirm."""
         return self.score.get("points") is not None and all(each.rating for each in self.criteria)
+
+
+def score_of(item: AssessedItem) -> Mapping[str, Any]:
+    """Return the score with every field that a score can have. Fields without a value are None."""
+    return _EVERY_FIELD | dict(item.score or {})
 
 
 def essay_view(item: AssessedItem, chosen: Mapping[str, str] | None = None) -> EssayView:

@@ -13,6 +13,7 @@ _SMALL: Final = BodyLimits(max_bytes=16 * 1024)
 LIMITS: Final[Mapping[str, BodyLimits]] = {
     "answer_form": BodyLimits(max_bytes=256 * 1024),  # 20,000 characters of twelve bytes each
     "autosave": BodyLimits(max_bytes=256 * 1024),
+    "answer_appeal_form": BodyLimits(max_bytes=64 * 1024),  # a message of 2,000 characters
     "decision_form": BodyLimits(max_bytes=64 * 1024),  # a comment of 4,000 characters
 }
 """Limits of a form by page name, where they differ from 16 KiB."""

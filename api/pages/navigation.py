@@ -9,14 +9,17 @@ from api.pages.texts import gettext, mark
 from api.security.authorization import CallerRole
 from api.security.tokens import Principal
 
-HOMES: Final[Mapping[CallerRole, str]] = {CallerRole.STUDENT: "/learn"}
+HOMES: Final[Mapping[CallerRole, str]] = {CallerRole.STUDENT: "/learn", CallerRole.ADVISOR: "/overview"}
 """The page that a role sees first. Other roles see a short overview at `/`."""
 
 
 ITEMS: Final[tuple[tuple[str, str, str], ...]] = (
     # Label, path, name of the page in PAGE_PERMISSIONS.
     (mark("My assessments"), "/learn", "student_home_page"),
+    (mark("Overview"), "/overview", "overview_page"),
     (mark("Reviews"), "/reviews", "review_queue_page"),
+    (mark("Assessments"), "/assessments", "assessment_list_page"),
+    (mark("Appeals"), "/appeals", "appeal_list_page"),
 )
 
 

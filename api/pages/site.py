@@ -10,10 +10,11 @@ from starlette.types import Scope
 
 from api.pages import errors
 from api.pages.rendering import STATIC, STATIC_PATH
-from api.pages.routes import account, results, reviews, student, taking
+from api.pages.routes import account, appeals, assessments, overview, results, reviews, student, taking
 
 _YEAR: Final = "public, max-age=31536000, immutable"
 _HASHED: Final = re.compile(rb"v=[0-9a-f]{12}")
+_STAFF: Final = (overview.overview, reviews.reviews, assessments.assessments, appeals.appeals)
 
 
 class HashedFiles(StaticFiles):
@@ -27,7 +28,7 @@ class HashedFiles(StaticFiles):
 
 
 def routers() -> tuple[APIRouter, ...]:
-    return (account.account, student.student, taking.taking, results.results, reviews.reviews)
+    return (account.account, student.student, taking.taking, results.results, *_STAFF)
 
 
 def prepare(app: FastAPI, *, secure_cookies: bool) -> None:

@@ -26,6 +26,11 @@ STATES: Final[Mapping[str, str]] = {
     "completed": mark("Completed"),
     "failed": mark("Failed"),
 }
+HEALING: Final[Mapping[str, str]] = {
+    "due": mark("are graded again automatically"),
+    "final": mark("are not graded again"),
+    "stopped": mark("an error has stopped the new grading"),
+}
 APPEAL_STATES: Final[Mapping[str, str]] = {
     "open": mark("Open"),
     "upheld": mark("Upheld"),

@@ -35,6 +35,7 @@ from domain.assessments.results import Publication
 from domain.webhooks.deliveries import check_url
 from persistence.database import create_engine
 from persistence.encryption import DEVELOPMENT_KEY, SecretCipher
+from persistence.queries.advisor_pages import AdvisorPageQueries
 from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
@@ -255,7 +256,10 @@ def catalog(engine: AsyncEngine) -> CatalogServices:
 
 def pages(engine: AsyncEngine) -> PageServices:
     return PageServices(
-        sessions=WebSessionQueries(engine), student=StudentPageQueries(engine), streams=ProgressStreams(ping_s=0.2)
+        sessions=WebSessionQueries(engine),
+        student=StudentPageQueries(engine),
+        advisor=AdvisorPageQueries(engine),
+        streams=ProgressStreams(ping_s=0.2),
     )
 
 
