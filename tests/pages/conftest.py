@@ -124,7 +124,7 @@ def chrome() -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def page(chrome: Chrome, site: Deployment) -> Iterator[Page]:
+def page(site: Deployment, chrome: Chrome) -> Iterator[Page]:
     """A page of a new browser without cookies. The test fails if a script fails or the page's policy is violated."""
     context = chrome.new_context(base_url=site.api_url, locale="en-GB", timezone_id="Europe/Berlin")
     context.set_default_timeout(20_000)
