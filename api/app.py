@@ -75,6 +75,7 @@ from persistence.database import DatabaseSettings, RequestDatabaseSettings, crea
 from persistence.encryption import EncryptionSettings, SecretCipher
 from persistence.notifications import Listener
 from persistence.queries.admin_pages import AdminPageQueries
+from persistence.queries.advisor_pages import AdvisorPageQueries
 from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
@@ -259,6 +260,7 @@ async def _lifespan(
             sessions=WebSessionQueries(engine),
             student=StudentPageQueries(engine),
             admin=AdminPageQueries(engine),
+            advisor=AdvisorPageQueries(engine),
             streams=streams,
         ),
         fetch=partial(fetch_keys, http),

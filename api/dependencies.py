@@ -22,6 +22,7 @@ from domain.recommending.ports import CatalogRuns, CatalogSearches
 from domain.rescores.ports import RescoreRuns
 from domain.webhooks.ports import DeliveryRuns
 from persistence.queries.admin_pages import AdminPageQueries
+from persistence.queries.advisor_pages import AdvisorPageQueries
 from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
@@ -102,6 +103,7 @@ class PageServices:
     sessions: WebSessionQueries
     student: StudentPageQueries
     admin: AdminPageQueries
+    advisor: AdvisorPageQueries
     streams: ProgressStreams
 
 

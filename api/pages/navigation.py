@@ -11,6 +11,7 @@ from api.security.tokens import Principal
 
 HOMES: Final[Mapping[CallerRole, str]] = {
     CallerRole.STUDENT: "/learn",
+    CallerRole.ADVISOR: "/overview",
     CallerRole.ADMIN: "/admin/attention",
     CallerRole.PLATFORM_ADMIN: "/platform/organizations",
 }
@@ -20,6 +21,10 @@ HOMES: Final[Mapping[CallerRole, str]] = {
 ITEMS: Final[tuple[tuple[str, str, str], ...]] = (
     # Label, path, name of the page in PAGE_PERMISSIONS.
     (mark("My assessments"), "/learn", "student_home_page"),
+    (mark("Overview"), "/overview", "overview_page"),
+    (mark("Reviews"), "/reviews", "review_queue_page"),
+    (mark("Assessments"), "/assessments", "assessment_list_page"),
+    (mark("Appeals"), "/appeals", "appeal_list_page"),
     (mark("Attention"), "/admin/attention", "admin_home_page"),
     (mark("Organizations"), "/platform/organizations", "organizations_page"),
     (mark("People"), "/admin/people", "people_page"),

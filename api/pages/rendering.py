@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from api.pages import texts
 from api.pages.navigation import items_for
 from api.pages.session import session_of
+from api.pages.staff_texts import FLAGS, REASON_KINDS, REASONS, named
 
 _FOLDER: Final = Path(__file__).parent
 STATIC: Final = _FOLDER / "static"
@@ -67,6 +68,12 @@ FLASHES: Final = {
     "recovered": Flash("success", texts.mark("All failed and missed events are sent again.")),
     "recovered_some": Flash("info", texts.mark("200 events are sent again. There are more: repeat it.")),
     "recovered_nothing": Flash("info", texts.mark("No event of this period has failed or was missed.")),
+    "released": Flash("success", texts.mark("The result is released. The student can see it.")),
+    "retried": Flash("success", texts.mark("The degraded parts are being graded again.")),
+    "appeal_answered": Flash("success", texts.mark("Your answer is stored, and the student can read it.")),
+    "review_stored": Flash("success", texts.mark("Your review is stored. The result changes within seconds.")),
+    "claim_released": Flash("info", texts.mark("You gave the essay back. Others can review it now.")),
+    "queue_empty": Flash("info", texts.mark("No essay that matches the filter waits for somebody to review it.")),
 }
 """Messages by the key in the query parameter `done`, so that no input is shown."""
 
@@ -90,6 +97,7 @@ def environment() -> Environment:
         "moment": texts.moment,
     }
     made.globals |= {"asset": asset, "query": urlencode, "as_time": datetime.fromisoformat, "fresh_id": uuid4}
+    made.globals |= {"named": named, "reason_names": REASONS, "reason_kinds": REASON_KINDS, "flag_names": FLAGS}
     return made
 
 

@@ -10,10 +10,22 @@ from starlette.types import Scope
 
 from api.pages import errors
 from api.pages.rendering import STATIC, STATIC_PATH
-from api.pages.routes import account, admin, appeals, results, student, taking
+from api.pages.routes import (
+    account,
+    admin,
+    appeals,
+    assessments,
+    overview,
+    results,
+    reviews,
+    staff_appeals,
+    student,
+    taking,
+)
 
 _YEAR: Final = "public, max-age=31536000, immutable"
 _HASHED: Final = re.compile(rb"v=[0-9a-f]{12}")
+_STAFF: Final = (overview.overview, reviews.reviews, assessments.assessments, staff_appeals.appeals)
 
 
 class HashedFiles(StaticFiles):
@@ -27,7 +39,8 @@ class HashedFiles(StaticFiles):
 
 
 def routers() -> tuple[APIRouter, ...]:
-    return (account.account, student.student, taking.taking, results.results, appeals.appeals, *admin.routers())
+    student_pages = (student.student, taking.taking, results.results, appeals.appeals)
+    return (account.account, *student_pages, *_STAFF, *admin.routers())
 
 
 def prepare(app: FastAPI, *, secure_cookies: bool) -> None:

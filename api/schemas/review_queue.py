@@ -12,6 +12,7 @@ from persistence.queries.review_queue import COUNTED, Position, QueueFilter, Que
 
 _ROLE = Field(default=None, description="Only essays of assessments of this role")
 _QUESTION = Field(default=None, description="Only answers to this question")
+_COHORT = Field(default=None, description="Only of students who are now in the cohort")
 _ASSESSMENT = Field(default=None, description="Only essays of this assessment")
 _REASON = Field(default=None, description="Only essays with this reason, among others", strict=False)
 _ORDER = Field(
@@ -26,6 +27,7 @@ class QueueQuery(QueryInput):
     role_id: Id | None = _ROLE
     question_id: Id | None = _QUESTION
     assessment_id: Id | None = _ASSESSMENT
+    cohort_id: Id | None = _COHORT
     reason: ReviewReason | None = _REASON
     order: QueueOrder = _ORDER
     cursor: str | None = Field(default=None, description="`next_cursor` of the previous page with the same `order`")
@@ -54,6 +56,7 @@ class ClaimRequest(Input):
     role_id: Id | None = _ROLE
     question_id: Id | None = _QUESTION
     assessment_id: Id | None = _ASSESSMENT
+    cohort_id: Id | None = _COHORT
     reason: ReviewReason | None = _REASON
     order: QueueOrder = _ORDER
 
@@ -76,6 +79,7 @@ class DecisionRequest(ReviewRequest):
 class QueuedStudent(Output):
     user_id: Id
     email: str
+    name: str | None = None
 
 
 class QueuedRole(Output):
@@ -110,7 +114,7 @@ class QueueItem(Output):
 
     @classmethod
     def of(cls, view: QueueItemView, *, reader: Id, blind: bool) -> Self:
-        student = QueuedStudent(user_id=view.user_id, email=view.email)
+        student = QueuedStudent(user_id=view.user_id, email=view.email, name=view.name)
         claim = None
         if view.claimed_by and view.claimed_by_email and view.claimed_until:
             claim = ItemClaim(

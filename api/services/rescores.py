@@ -1,7 +1,5 @@
 """Use cases of re-scores: request, apply, discard, and the CSV of the differences."""
 
-import csv
-import io
 import json
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from api.services.csv_cells import csv_cell, csv_lines
 from domain.errors import InvalidInput, Problem
 from domain.rescores.rescores import Rescore, RescoreScope
 from persistence.queries.rescores import DifferenceView, RescoreQueries
@@ -23,8 +22,6 @@ COLUMNS: Final = (
     *("old_levels", "new_levels", "not_comparable", "skills", "credentials_in", "credentials_out"),
     *("reached_targets", "missed_targets"),
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet program would run a cell that begins with one of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,17 +101,17 @@ class RescoreService:
 
 async def csv_of(queries: RescoreQueries, rescore_id: UUID, outcome: str | None) -> AsyncIterator[bytes]:
     """Yield the differences as CSV, one row per assessment and item. Only one page is in memory."""
-    yield _lines([COLUMNS])
+    yield csv_lines([COLUMNS])
     after = None
     while page := await queries.differences(rescore_id, outcome=outcome, after=after, limit=CSV_PAGE):
-        yield _lines([cells for view in page for cells in _rows(view)])
+        yield csv_lines([cells for view in page for cells in _rows(view)])
         after = page[-1].assessment_id
 
 
 def _rows(view: DifferenceView) -> Iterator[tuple[str, ...]]:
     """Return a row per item, or one row without item columns."""
     for item in view.difference["items"] or [{}]:
-        yield tuple(map(_cell, _values(view, item)))
+        yield tuple(map(csv_cell, _values(view, item)))
 
 
 def _values(view: DifferenceView, item: Mapping[str, Any]) -> Iterator[object]:
@@ -138,18 +135,6 @@ def _share(skill: Mapping[str, Any], side: str) -> str:
 
 def _levels(levels: Mapping[str, str] | None) -> str | None:
     return json.dumps(levels, ensure_ascii=False) if levels else None
-
-
-def _cell(value: object) -> str:
-    """Return the cell's text. An apostrophe keeps a spreadsheet program from reading it as a formula."""
-    shown = "" if value is None else str(value)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
-
-
-def _lines(rows: list[tuple[str, ...]]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows(rows)
-    return buffer.getvalue().encode()
 
 
 def _invalid(field: str, problem: str) -> InvalidInput:

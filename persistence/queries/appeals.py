@@ -23,7 +23,7 @@ class AppealQueries(Reader):
         """Return at most `limit` appeals, newest first. None: all of them."""
         newest = (
             appeals_of(viewer)
-            .where(*_matching(found))
+            .where(*matching(found))
             .order_by(_appeals.created_at.desc(), _appeals.id.desc())
             .limit(limit)
         )
@@ -61,7 +61,8 @@ def appeals_of(viewer: AccessScope) -> Selected:
     )
 
 
-def _matching(found: AppealFilter) -> list[ColumnElement[bool]]:
+def matching(found: AppealFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions of a filter."""
     equal: dict[ColumnElement[Any], object] = {
         _appeals.assessment_id: found.assessment_id,
         _appeals.state: found.state,

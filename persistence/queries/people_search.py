@@ -3,7 +3,7 @@
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, cast, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Text, cast, or_, select
 
 from persistence.tables import CohortMemberRow, UserRow
 
@@ -23,6 +23,6 @@ def is_called(text: str) -> ColumnElement[bool]:
     return or_(name.ilike(f"{part}%"), name.ilike(f"% {part}%"), address.ilike(f"{part}%"))
 
 
-def is_member(user_id: ColumnElement[Any], cohort_id: UUID) -> ColumnElement[bool]:
+def is_member(user_id: ColumnElement[Any], cohort_id: UUID | BindParameter[UUID]) -> ColumnElement[bool]:
     """Return the condition that the user is in the cohort."""
     return user_id.in_(select(CohortMemberRow.user_id).where(CohortMemberRow.cohort_id == cohort_id))

@@ -1,5 +1,6 @@
 """Read the review queue: a page, the number of waiting essays, and the claims of a reviewer."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -7,23 +8,25 @@ from functools import cache
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, Text, Uuid, bindparam, case, func, select, tuple_
+from sqlalchemy import ARRAY, BindParameter, ColumnElement, Integer, Text, Uuid, bindparam, case, func, select, tuple_
 from sqlalchemy.orm import aliased
 
 from domain.grading.review_queue import DOUBTS, ReviewReason
 from persistence.queries.assessments import Reader, Selected
+from persistence.queries.people_search import is_member
 from persistence.tables import ReviewItemRow, RoleRow, UserRow
 
 COUNTED: Final = 1001
 """Counting stops here, because a page must not become slower with the length of the queue."""
 
 _ITEM: Final = ReviewItemRow
-_EQUAL: Final = {
-    "assessment_id": _ITEM.assessment_id,
-    "role_id": _ITEM.role_id,
-    "question_id": _ITEM.question_id,
+_MATCHES: Final[Mapping[str, Callable[[BindParameter[UUID]], ColumnElement[bool]]]] = {
+    "assessment_id": lambda value: _ITEM.assessment_id == value,
+    "role_id": lambda value: _ITEM.role_id == value,
+    "question_id": lambda value: _ITEM.question_id == value,
+    "cohort_id": lambda value: is_member(_ITEM.user_id.expression, value),
 }
-"""The filters that compare a column."""
+"""The condition of each filter with an id."""
 _APPEALED, _DOUBTED, _AUDIT = range(3)
 _PRIORITIES: Final = {
     ReviewReason.APPEALED: [_APPEALED],
@@ -45,7 +48,7 @@ class QueueOrder(StrEnum):
 
 
 FilterShape: TypeAlias = tuple[tuple[str, ...], bool, QueueOrder]
-"""The columns that a filter compares, whether it names a reason, and the order."""
+"""The ids that a filter names, whether it names a reason, and the order."""
 
 Position: TypeAlias = tuple[int | datetime, UUID]
 """The priority or the hand-in time of an essay, and its order key."""
@@ -58,13 +61,14 @@ class QueueFilter:
     assessment_id: UUID | None = None
     role_id: UUID | None = None
     question_id: UUID | None = None
+    cohort_id: UUID | None = None
     reason: ReviewReason | None = None
     order: QueueOrder = QueueOrder.PRIORITY
 
     @property
     def shape(self) -> FilterShape:
         """Return what determines the statement; the values are parameters of it."""
-        return tuple(name for name in _EQUAL if getattr(self, name) is not None), self.reason is not None, self.order
+        return tuple(name for name in _MATCHES if getattr(self, name) is not None), self.reason is not None, self.order
 
     def parameters(self, organization_id: UUID) -> dict[str, object]:
         """Return the values. Their names differ from all columns, so that an UPDATE does not set them."""
@@ -88,6 +92,7 @@ class QueueItemView:
     submitted_at: datetime
     user_id: UUID
     email: str
+    name: str | None
     claimed_by: UUID | None
     claimed_by_email: str | None
     claimed_until: datetime | None
@@ -107,6 +112,12 @@ class ReviewQueueQueries(Reader):
             rows = (await connection.execute(page, parameters | following | {"limit": limit})).mappings().all()
             total = (await connection.execute(_count(found.shape), parameters)).scalar_one()
         return [QueueItemView(**row) for row in rows], total
+
+    async def item(self, organization_id: UUID, item_id: UUID) -> QueueItemView | None:
+        """Return a waiting essay; None if it does not wait, or belongs to another organization."""
+        everything = QueueFilter()
+        statement = queue_items().where(*waiting(everything.shape), _ITEM.question_snapshot_id == item_id)
+        return await self._one(QueueItemView, statement, everything.parameters(organization_id))
 
     async def claimed_by(self, organization_id: UUID, user_id: UUID) -> list[QueueItemView]:
         """Return the essays on which the reviewer has a live claim, the claim that expires first at the top."""
@@ -147,6 +158,7 @@ def queue_items() -> Selected:
             _ITEM.submitted_at,
             _ITEM.user_id,
             student.email,
+            student.name,
             claimant.id.label("claimed_by"),
             claimant.email.label("claimed_by_email"),
             case((claimant.id.is_not(None), _ITEM.claimed_until)).label("claimed_until"),
@@ -171,7 +183,7 @@ def waiting(shape: FilterShape) -> list[ColumnElement[bool]]:
         _ITEM.waiting.expression,
         ~erased.exists(),
     ]
-    conditions += [_EQUAL[name] == bindparam(f"of_{name}") for name in names]
+    conditions += [_MATCHES[name](bindparam(f"of_{name}", type_=Uuid())) for name in names]
     if by_reason:
         # The priorities do not change what matches. With them, the index skips the items before.
         reasons = _ITEM.reasons.bool_op("@>")(bindparam("of_reasons", type_=ARRAY(Text)))

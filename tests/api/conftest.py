@@ -36,6 +36,7 @@ from domain.webhooks.deliveries import check_url
 from persistence.database import create_engine
 from persistence.encryption import DEVELOPMENT_KEY, SecretCipher
 from persistence.queries.admin_pages import AdminPageQueries
+from persistence.queries.advisor_pages import AdvisorPageQueries
 from persistence.queries.appeals import AppealQueries
 from persistence.queries.assessments import Queries
 from persistence.queries.audit import AuditQueries, Denials
@@ -260,6 +261,7 @@ def pages(engine: AsyncEngine) -> PageServices:
         sessions=WebSessionQueries(engine),
         student=StudentPageQueries(engine),
         admin=AdminPageQueries(engine),
+        advisor=AdvisorPageQueries(engine),
         streams=ProgressStreams(ping_s=0.2),
     )
 

@@ -223,6 +223,33 @@ async def test_question_role_and_assessment_filter(api: Api, organization: UUID,
     assert others == dict.fromkeys(filters, 0)
 
 
+async def test_the_queue_of_a_cohort_has_the_essays_of_its_students_only(
+    api: Api, organization: UUID, advisor: Person
+) -> None:
+    started = await waiting(api, organization)
+    await waiting(api, organization)
+    admin = await api.person("admin", of=organization)
+    made = await api.client.post("/api/v1/cohorts", json={"name": "Spring"}, headers=admin.headers)
+    cohort_id = made.json()["cohort_id"]
+    members = {"user_ids": [str(started["learner"].id)]}
+    await api.client.post(f"/api/v1/cohorts/{cohort_id}/members", json=members, headers=admin.headers)
+
+    found = await queue(api, advisor, cohort_id=cohort_id)
+    claimed = await claim(api, advisor, cohort_id=cohort_id)
+
+    assert found["waiting"] == 2
+    assert claimed["item"]["assessment_id"] == started["assessment_id"]
+
+
+async def test_the_queue_names_the_student(api: Api, organization: UUID, advisor: Person) -> None:
+    started = await waiting(api, organization)
+    async with api.sessions() as session:
+        await session.execute(update(UserRow).where(UserRow.id == started["learner"].id).values(name="Ada Example"))
+        await session.commit()
+
+    assert [item["student"]["name"] for item in (await queue(api, advisor))["items"]] == ["Ada Example"] * 2
+
+
 @pytest.mark.parametrize("query", [{"order": "random"}, {"reason": "boring"}, {"cursor": "none"}, {"cohort": "a"}])
 async def test_an_unknown_value_is_refused(api: Api, advisor: Person, query: dict[str, str]) -> None:
     assert refusal(await api.get(advisor, "/reviews/queue", **query)) == (400, "VALIDATION_400")

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -31,6 +31,9 @@ from tests.support import model_server
 from tests.support.databases import Databases
 from tests.support.deployment import Deployment, seeded_database
 from tests.support.model_server import ModelServer
+
+if TYPE_CHECKING:
+    from tests.pages.advisors import Staff
 
 ORIGIN = "https://pages.test"
 PASSWORD = "correct horse battery staple"
@@ -124,7 +127,7 @@ def chrome(site: Deployment) -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def page(chrome: Chrome, site: Deployment) -> Iterator[Page]:
+def page(site: Deployment, chrome: Chrome) -> Iterator[Page]:
     """A page of a new browser without cookies. The test fails if a script fails or the page's policy is violated."""
     context = chrome.new_context(base_url=site.api_url, locale="en-GB", timezone_id="Europe/Berlin")
     context.set_default_timeout(PATIENCE_MS)
@@ -135,3 +138,10 @@ def page(chrome: Chrome, site: Deployment) -> Iterator[Page]:
     yield page
     context.close()
     assert problems == []
+
+
+@pytest.fixture
+async def staff(api: Api, new_browser: Callable[[], Browser], password_hash: str) -> "Staff":  # noqa: F811
+    from tests.pages.advisors import Staff  # noqa: PLC0415  # it imports this module
+
+    return await Staff.of(api, new_browser, password_hash)
