@@ -12,7 +12,7 @@ import httpx
 
 RESULT_WITHIN_S: Final = 120
 POLL_S: Final = 0.2
-TIMEOUT_S: Final = 30.0
+TIMEOUT_S: Final = 60.0
 SEEDED: Final = ("STUDENT", "ADVISOR", "ADMIN")
 
 Json = dict[str, Any]
