@@ -25,6 +25,7 @@ from tests.pages.chromium import launch
 
 FOLDER: Final = CHECKOUT / "docs" / "pictures"
 MAX_BYTES: Final = 150_000
+WAIT_MS: Final = 120_000
 SIZE: Final = (1280, 800)
 ANSWERED: Final = 9
 """How many questions the student has answered in the picture of a question."""
@@ -98,6 +99,7 @@ def _draw(browser: Browser, url: str, account: Account, picture: Picture, ids: M
     """Write the picture. Return False, after a message, if the page does not exist or the file is too large."""
     width, height = SIZE
     context = browser.new_context(base_url=url, locale="en-GB", viewport={"width": width, "height": height})
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.emulate_media(color_scheme="dark" if picture.scheme == "dark" else "light", reduced_motion="reduce")
     _sign_in(page, account)
