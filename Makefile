@@ -9,7 +9,7 @@ SCORING := domain/**,activities/score_*,activities/retrieve_*,activities/blend_*
 
 .DEFAULT_GOAL := help
 .PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks bench-fairness evaluate evaluate-recommendations lint format \
-	check-deploy lock openapi openapi-check client migration-check seed vendor browser messages ci
+	check-deploy lock openapi openapi-check client migration-check seed vendor browser pictures messages ci
 
 help: ## list the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,10 +27,10 @@ promtool: ## install promtool, which checks the alerts
 	@bash deploy/local/install_promtool.sh
 
 # exec, so that a signal to make reaches the stack instead of a shell
-up: $(STAMP) ## run the whole stack until Ctrl-C
+up: $(STAMP) ## run the whole stack until Ctrl-C (DEMO=on: with the demo's learners)
 	@exec $(BIN)/python -m deploy.local up
 
-demo: $(STAMP) ## run the stack and take one student through an assessment
+demo: $(STAMP) ## run the stack, take one student through an assessment, and add 24 learners
 	@exec $(BIN)/python -m deploy.local demo
 
 reset: $(STAMP) ## delete the stack's data in .local
@@ -85,6 +85,10 @@ vendor: ## fetch the scripts of other projects that the web pages use (needs npm
 browser: ## fetch what the tests of the web pages need: Debian's Chromium, and axe-core (needs npm)
 	@command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium
 	@test -f .local/vendor/axe.min.js || bash deploy/local/vendor.sh tests
+
+pictures: $(STAMP) ## make the pictures of the docs from the data of a running `make up DEMO=on` (needs make browser)
+	@test -f .local/stack.env || { echo "No stack is running. Run make up DEMO=on first."; exit 1; }
+	@set -a && . ./.local/stack.env && $(BIN)/python -m tests.pages.pictures
 
 messages: $(STAMP) ## extract the texts of the web pages, and update and compile their translations
 	@bash deploy/local/messages.sh

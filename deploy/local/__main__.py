@@ -25,7 +25,10 @@ def main() -> int:
     parser.add_argument("command", choices=("up", "demo", "reset"))
     command = parser.parse_args().command
     try:
-        return reset(LOCAL) if command == "reset" else run(stay if command == "up" else show, LOCAL)
+        if command == "reset":
+            return reset(LOCAL)
+        up = stay_with_learners if StackSettings().demo else stay
+        return run(up if command == "up" else show, LOCAL)
     except AlreadyRunningError as error:
         say(str(error))
     except ValidationError as error:
@@ -77,7 +80,7 @@ def reset(local: Path) -> int:
 def stay(stack: Stack, the_plan: Plan) -> int:
     """Print the addresses and run until a signal stops the stack."""
     environment = the_plan.environment
-    say(f"\nPages      {environment['API_URL']}/")
+    say(f"\nPages      {environment['API_URL']}")
     for account in ("STUDENT", "ADVISOR", "ADMIN"):
         say(f"           {environment[f'{account}_EMAIL']}  {environment[f'{account}_PASSWORD']}")
     say(f"API        {environment['API_URL']}/docs")
@@ -87,16 +90,30 @@ def stay(stack: Stack, the_plan: Plan) -> int:
     return 0
 
 
+def stay_with_learners(stack: Stack, the_plan: Plan) -> int:
+    """Add the demo's learners and run until a signal stops the stack."""
+    from deploy.local.demo import populate  # noqa: PLC0415  # only the demo needs it
+
+    return _watched(stack, the_plan, populate) or stay(stack, the_plan)
+
+
 def show(stack: Stack, the_plan: Plan) -> int:
-    """Run the demo in a thread, so that Ctrl-C and failing servers are noticed. On a terminal, stay afterwards."""
+    """Run the demo. On a terminal, stay afterwards."""
     from deploy.local.demo import walk  # noqa: PLC0415  # only the demo needs it
 
-    walking = ThreadPoolExecutor(1).submit(walk, the_plan.published)
-    stack.watch(until=walking.done)
-    code = walking.result()
-    if code == 0 and sys.stdin.isatty() and sys.stdout.isatty():
+    if code := _watched(stack, the_plan, walk):
+        return code
+    if sys.stdin.isatty() and sys.stdout.isatty():
         return stay(stack, the_plan)
-    return code
+    say("\nThe stack stops now. `make up DEMO=on` starts it again with this data.")
+    return 0
+
+
+def _watched(stack: Stack, the_plan: Plan, work: Callable[[dict[str, str]], int]) -> int:
+    """Run `work` in a thread, so that Ctrl-C and failing servers are noticed. Return its exit code."""
+    working = ThreadPoolExecutor(1).submit(work, the_plan.published)
+    stack.watch(until=working.done)
+    return working.result()
 
 
 if __name__ == "__main__":

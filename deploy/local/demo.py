@@ -1,58 +1,40 @@
-"""The demo: take one student through an assessment over HTTP, and print the result and the partner's event."""
+"""The demo: one student takes an assessment over HTTP, a cohort of learners follows, and the accounts are printed."""
 
 import asyncio
 import json
-import sys
 import textwrap
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
-from uuid import UUID
+from typing import Final
 
 import httpx
 import yaml
 
+from deploy.local.demo_client import Demo, Json, get, result, say, signed_in, start, submit
+from deploy.local.demo_cohort import add_cohort, is_complete
 from deploy.local.demo_partner import Receiver, receiving
 from domain.ids import derived_id
 
-ANSWERS = Path(__file__).with_name("demo_answers.yaml")
-RESULT_WITHIN_S = 120
-EVENT_WITHIN_S = 20
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demo:
-    """The stack's addresses, and the e-mail addresses and passwords of the demo accounts."""
-
-    api_url: str
-    ui_url: str
-    namespace: str
-    student: tuple[str, str]
-    admin: tuple[str, str]
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str]) -> "Demo":
-        return cls(
-            api_url=environment["API_URL"],
-            ui_url=environment["TEMPORAL_UI_URL"],
-            namespace=environment["TEMPORAL_NAMESPACE"],
-            student=(environment["STUDENT_EMAIL"], environment["STUDENT_PASSWORD"]),
-            admin=(environment["ADMIN_EMAIL"], environment["ADMIN_PASSWORD"]),
-        )
-
-    def run_url(self, assessment_id: str) -> str:
-        """Return the address of the run in Temporal's Web UI."""
-        return f"{self.ui_url}/namespaces/{self.namespace}/workflows/assessment-{assessment_id}"
+ANSWERS: Final = Path(__file__).with_name("demo_answers.yaml")
+EVENT_WITHIN_S: Final = 20
 
 
 def walk(environment: Mapping[str, str]) -> int:
     """Run the demo. Return 0 after a result, or print the reason and return 1."""
+    return _run(_walk, environment)
+
+
+def populate(environment: Mapping[str, str]) -> int:
+    """Add the demo's cohort if it is missing, and print the accounts. Return 0, or print the reason and return 1."""
+    return _run(_populate, environment)
+
+
+def _run(work: Callable[[Demo], Awaitable[None]], environment: Mapping[str, str]) -> int:
+    async def run() -> None:
+        await work(Demo.of(environment))
+
     try:
-        asyncio.run(_walk(Demo.of(environment)))
+        asyncio.run(run())
     except (httpx.HTTPError, TimeoutError) as error:
         say(f"The demo failed: {str(error) or type(error).__name__}. The logs are in .local/logs.")
         return 1
@@ -60,72 +42,55 @@ def walk(environment: Mapping[str, str]) -> int:
 
 
 async def _walk(demo: Demo) -> None:
-    script = yaml.safe_load(ANSWERS.read_text(encoding="utf-8"))
-    async with (
-        _client(demo, demo.admin) as admin,
-        receiving(admin) as receiver,
-        _client(demo, demo.student) as http,
-    ):
-        role_id = derived_id("role", script["role"])
-        assessment_id, questions = await _start(http, role_id)
-        say(f"\nAssessment {assessment_id}: {len(questions)} questions")
-        say(f"Watch it run: {demo.run_url(assessment_id)}")
-        await _answer(http, assessment_id, questions, script["answers"])
-        result = await _result(http, assessment_id)
-        scores = await _get(http, f"/assessments/{assessment_id}/scores")
-        _show_scores(scores["scores"], questions)
-        _show_result(result)
+    async with signed_in(demo.api_url, demo.admin) as admin, receiving(admin) as receiver:
+        async with signed_in(demo.api_url, demo.student) as http:
+            assessment_id = await _take(demo, http)
         await _show_event(receiver, assessment_id)
+        say("\nLEARNERS")
+        await _add_cohort(demo, admin)
     say(f"\nThe run in Temporal's Web UI: {demo.run_url(assessment_id)}")
+    _show_pages(demo)
+    say(f"  The student's result: {demo.result_url(assessment_id)}")
 
 
-@asynccontextmanager
-async def _client(demo: Demo, account: tuple[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """Log in and yield a client with the account's token."""
-    async with httpx.AsyncClient(base_url=f"{demo.api_url}/api/v1", timeout=10) as http:
-        form = dict(zip(("username", "password"), account, strict=True))
-        token = (await http.post("/auth/token", data=form)).raise_for_status().json()["access_token"]
-        http.headers["Authorization"] = f"Bearer {token}"
-        yield http
+async def _populate(demo: Demo) -> None:
+    async with signed_in(demo.api_url, demo.admin) as admin:
+        if not await is_complete(admin):
+            async with receiving(admin):
+                await _add_cohort(demo, admin)
+    _show_pages(demo)
 
 
-async def _start(http: httpx.AsyncClient, role_id: UUID) -> tuple[str, list[Json]]:
-    """Start an assessment, or continue the one that an interrupted demo left open."""
-    started = await http.post("/assessments/start", json={"role_id": str(role_id)})
-    if started.status_code == httpx.codes.CONFLICT:
-        assessment_id: str = started.json()["details"]["assessment_id"]
-        return assessment_id, (await _get(http, f"/assessments/{assessment_id}/questions"))["questions"]
-    body = started.raise_for_status().json()
-    return body["assessment_id"], body["questions"]
+async def _add_cohort(demo: Demo, admin: httpx.AsyncClient) -> None:
+    if await is_complete(admin):
+        say("  The demo learners are there from an earlier run.")
+        return
+    say("  24 demo learners take assessments, about a minute.")
+    await add_cohort(demo, admin)
 
 
-async def _answer(http: httpx.AsyncClient, assessment_id: str, questions: list[Json], answers: Json) -> None:
+async def _take(demo: Demo, http: httpx.AsyncClient) -> str:
+    """Take the student through an assessment, print the result, and return the assessment's id."""
+    script = yaml.safe_load(ANSWERS.read_text(encoding="utf-8"))
+    assessment_id, questions = await start(http, derived_id("role", script["role"]))
+    say(f"\nAssessment {assessment_id}: {len(questions)} questions")
+    say(f"Watch it run: {demo.run_url(assessment_id)}")
     asked = {question["question_id"] for question in questions}
-    by_id = {str(derived_id("question", key)): answer for key, answer in answers.items()}
-    responses = [{"question_id": key, "answer": answer} for key, answer in by_id.items() if key in asked]
-    sent = await http.post(f"/assessments/{assessment_id}/responses", json={"responses": responses, "completed": True})
-    sent.raise_for_status()
-    say(f"Submitted {len(responses)} answers, {len(questions) - len(responses)} left open\n")
+    answers = {str(derived_id("question", key)): answer for key, answer in script["answers"].items()}
+    given = {question_id: answer for question_id, answer in answers.items() if question_id in asked}
+    await submit(http, assessment_id, given)
+    say(f"Submitted {len(given)} answers, {len(questions) - len(given)} left open\n")
+    published = await result(http, assessment_id, lambda stage: say(f"  … {stage}"))
+    scores = await get(http, f"/assessments/{assessment_id}/scores")
+    _show_scores(scores["scores"], questions)
+    _show_result(published)
+    return assessment_id
 
 
-async def _result(http: httpx.AsyncClient, assessment_id: str) -> Json:
-    """Wait for the published result, and print each stage once."""
-    stage = ""
-    async with asyncio.timeout(RESULT_WITHIN_S):
-        while True:
-            answer = (await http.get(f"/assessments/{assessment_id}/result")).raise_for_status()
-            body: Json = answer.json()
-            if answer.status_code == httpx.codes.OK:
-                return body
-            if (body.get("stage") or stage) != stage:
-                stage = body["stage"]
-                say(f"  … {stage}")
-            await asyncio.sleep(0.2)
-
-
-async def _get(http: httpx.AsyncClient, path: str) -> Json:
-    body: Json = (await http.get(path)).raise_for_status().json()
-    return body
+def _show_pages(demo: Demo) -> None:
+    say(f"\nPAGES\n  Sign in at {demo.api_url}/sign-in")
+    for role, account in (("student", demo.student), ("advisor", demo.advisor), ("admin", demo.admin)):
+        say(f"    {role:<8} {account.email:<22} {account.password}")
 
 
 def _show_scores(scores: list[Json], questions: list[Json]) -> None:
@@ -182,8 +147,3 @@ async def _show_event(receiver: Receiver | None, assessment_id: str) -> None:
 
 def _indented(text: str) -> str:
     return textwrap.fill(text, width=108, initial_indent=" " * 11, subsequent_indent=" " * 11)
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

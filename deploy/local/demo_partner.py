@@ -68,7 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 @asynccontextmanager
 async def receiving(admin: httpx.AsyncClient) -> AsyncIterator[Receiver | None]:
-    """Yield a registered receiver and deregister it afterwards. Yield None if the stack refuses loopback."""
+    """Yield a registered receiver and disable its endpoint afterwards. Yield None if the stack refuses loopback.
+
+    The disabled endpoint and its deliveries remain visible to the admin until the next demo.
+    """
     await _remove_earlier(admin)
     receiver = Receiver()
     try:
@@ -81,14 +84,14 @@ async def receiving(admin: httpx.AsyncClient) -> AsyncIterator[Receiver | None]:
             yield receiver
         finally:
             with suppress(httpx.HTTPError):
-                await admin.delete(f"/webhooks/endpoints/{answer.json()['endpoint_id']}")
+                await admin.patch(f"/webhooks/endpoints/{answer.json()['endpoint_id']}", json={"enabled": False})
     finally:
         receiver.shutdown()
         receiver.server_close()
 
 
 async def _remove_earlier(admin: httpx.AsyncClient) -> None:
-    """Deregister the receivers of demos that were killed."""
+    """Deregister the receivers of earlier demos."""
     found = (await admin.get("/webhooks/endpoints")).raise_for_status().json()["items"]
     for endpoint in found:
         if httpx.URL(endpoint["url"]).path == PATH:

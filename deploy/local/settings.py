@@ -45,6 +45,8 @@ class StackSettings(BaseSettings):
     temporal_namespace: str = "default"
     temporal_ui_url: str = ""
     """The Web UI of the Temporal server that `temporal_address` names."""
+    demo: bool = False
+    """Whether `make up` adds the demo's cohort of learners."""
 
     @property
     def ports(self) -> dict[str, int]:

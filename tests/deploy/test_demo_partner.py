@@ -1,4 +1,4 @@
-"""The demo's partner: which events it accepts, and that it removes its endpoints."""
+"""The demo's partner: which events it accepts, and what happens to its endpoints."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,14 +19,19 @@ class Platform:
 
     endpoints: dict[str, str] = field(default_factory=dict)
     takes_loopback: bool = True
+    enabled: dict[str, bool] = field(default_factory=dict)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
             items = [{"endpoint_id": name, "url": url} for name, url in self.endpoints.items()]
             return httpx.Response(200, json={"items": items})
+        endpoint_id = request.url.path.rpartition("/")[2]
         if request.method == "DELETE":
-            del self.endpoints[request.url.path.rpartition("/")[2]]
+            del self.endpoints[endpoint_id]
             return httpx.Response(204)
+        if request.method == "PATCH":
+            self.enabled[endpoint_id] = json.loads(request.content)["enabled"]
+            return httpx.Response(200, json={})
         if not self.takes_loopback:
             return httpx.Response(400, json={"error_code": "VALIDATION_400"})
         self.endpoints["new"] = json.loads(request.content)["url"]
@@ -58,14 +63,15 @@ async def test_only_what_is_signed_with_its_secret_is_kept() -> None:
         assert await receiver.event_about("two", within_s=0) is None
 
 
-async def test_no_endpoint_stays_behind_not_even_of_a_demo_that_was_killed() -> None:
-    platform = Platform({"killed": f"http://127.0.0.1:9{PATH}", "other": "https://partner.example/hooks"})
+async def test_the_endpoint_is_disabled_after_the_demo_and_replaces_that_of_an_earlier_one() -> None:
+    platform = Platform({"earlier": f"http://127.0.0.1:9{PATH}", "other": "https://partner.example/hooks"})
 
     async with platform.admin() as admin, receiving(admin) as receiver:
         assert receiver is not None
         assert platform.endpoints == {"other": "https://partner.example/hooks", "new": receiver.url}
 
-    assert list(platform.endpoints) == ["other"]
+    assert list(platform.endpoints) == ["other", "new"]
+    assert platform.enabled == {"new": False}
 
 
 async def test_a_stack_without_loopback_gets_no_receiver() -> None:

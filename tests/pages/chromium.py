@@ -27,8 +27,17 @@ def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium")
     if program is None or not AXE.exists():
         message = "Chromium or axe-core is missing: run `make browser`"
-        pytest.fail(message) if os.environ.get("REQUIRE_BROWSER") else pytest.skip(message)
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(message)
+        pytest.skip(message)
     expect.set_options(timeout=PATIENCE_MS)
+    with launch(program) as browser:
+        yield browser
+
+
+@contextmanager
+def launch(program: str) -> Iterator[Browser]:
+    """Run Chromium without a window."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         try:
