@@ -64,7 +64,7 @@ def main() -> None:
         upgrade(settings)
         asyncio.run(_load(settings))
         with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
-            values = {"organization": ORGANIZATION, "advisor": ADVISOR, "cohort": COHORT}
+            values: dict[str, object] = {"organization": ORGANIZATION, "advisor": ADVISOR, "cohort": COHORT}
             values |= {"students": STUDENTS, "skills": SKILLS}
             psycopg.ClientCursor(connection).execute(_ROWS, values)
             connection.execute("VACUUM ANALYZE")
