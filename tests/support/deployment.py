@@ -119,7 +119,7 @@ class Deployment(Startable):
             "TEMPORAL_ADDRESS": self.temporal.address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "TEMPORAL_UI_URL": f"http://{HOST}:1",
-            "WORKER_RECONCILE_EVERY_S": "2",
+            "WORKER_RECONCILE_EVERY_S": "4",
             "ERASURE_LIST": str(directory / "erasures"),
             **(more or {}),
         }
