@@ -1,5 +1,6 @@
 """The settings of an organization."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -21,13 +22,19 @@ DEFAULTS = {
 }
 
 
-@pytest.fixture
-async def admin(api: Api) -> Person:
+async def store(api: Api, settings: dict[str, Any]) -> None:
     async with api.sessions() as session:
         row = OrganizationRow
-        await session.execute(update(row).where(row.id == api.organization_id).values(settings={}))
+        await session.execute(update(row).where(row.id == api.organization_id).values(settings=settings))
         await session.commit()
-    return await api.person("admin")
+
+
+@pytest.fixture
+async def admin(api: Api) -> AsyncIterator[Person]:
+    """An admin of the organization that other tests use too, so its settings become the defaults again."""
+    await store(api, {})
+    yield await api.person("admin")
+    await store(api, {})
 
 
 async def test_a_new_organization_has_the_defaults(api: Api, admin: Person) -> None:
@@ -79,11 +86,7 @@ async def test_a_wrong_change_is_refused(api: Api, admin: Person, change: dict[s
 
 
 async def test_settings_of_a_later_release_are_ignored(api: Api, admin: Person) -> None:
-    async with api.sessions() as session:
-        row = OrganizationRow
-        stored = {"release": "all_held", "not_known_yet": 7}
-        await session.execute(update(row).where(row.id == api.organization_id).values(settings=stored))
-        await session.commit()
+    await store(api, {"release": "all_held", "not_known_yet": 7})
 
     found = await api.client.get(PATH, headers=admin.headers)
 
