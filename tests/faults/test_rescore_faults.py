@@ -17,7 +17,7 @@ from tests.support.databases import settings_of
 from tests.support.deployment import ADMIN, Deployment, eventually
 from tests.support.rescores import AskedRole, a_role, wrong_choice
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.load, pytest.mark.timeout(1800)]
 
 ASSESSMENTS = 210
 """Several batches."""

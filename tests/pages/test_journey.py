@@ -10,7 +10,7 @@ from tests.pages.journeys import ESSAY, assessment_of, sign_in, start
 from tests.support.deployment import CLASSMATES, PASSWORD, STUDENT, Deployment
 from tests.support.student_client import ROLES, Attempt
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.load, pytest.mark.timeout(1200)]
 
 SAVED = "[data-save-state][data-kind=saved]"
 WAITING = "[data-save-state][data-kind=waiting]"

@@ -11,7 +11,7 @@ from tests.pages.journeys import sign_in
 from tests.support.deployment import ADMIN, CLASSMATES, Deployment, eventually, frozen
 from tests.support.student_client import ROLES, Attempt, response_to
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.load, pytest.mark.timeout(1200)]
 
 NEWCOMER, BUSY, FINISHED = CLASSMATES
 WAIT_MS = 120_000
