@@ -240,6 +240,7 @@ async def _organization(api: Api) -> Organization:
     await _webhook(api, organization, admin)
     await _api_keys(api, organization, admin)
     await _cohorts(api, organization, admin, bystander)
+    await _rescores(api, organization, admin)
     return organization
 
 
@@ -290,6 +291,14 @@ async def _api_keys(api: Api, organization: Organization, admin: Person) -> None
     for_paths, acting = made
     organization.ids["api_key_id"].append(for_paths["api_key_id"])
     organization.actors.append(replace(admin, headers={"Authorization": f"Bearer {acting['key']}"}))
+
+
+async def _rescores(api: Api, organization: Organization, admin: Person) -> None:
+    """Request three re-scores, because the requests discard some."""
+    for _ in range(3):
+        body = {"role_id": str(ROLE_ID), "scope": "rules", "reason": organization.marker}
+        made = await api.client.post("/api/v1/rescores", json=body, headers=admin.headers)
+        organization.ids["rescore_id"].append(made.json()["rescore_id"])
 
 
 async def _cohorts(api: Api, organization: Organization, admin: Person, student: Person) -> None:
