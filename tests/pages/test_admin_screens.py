@@ -10,7 +10,11 @@ from deploy.local.plan import ACCOUNTS
 from tests.pages.chromium import screens
 from tests.support.deployment import ADMIN, PASSWORD, STUDENT
 
-pytestmark = pytest.mark.usefixtures("site")  # before `page`: it runs an event loop of its own
+pytestmark = [
+    pytest.mark.load,
+    pytest.mark.timeout(1200),
+    pytest.mark.usefixtures("site"),  # before `page`: it runs an event loop of its own
+]
 
 PLATFORM_ADMIN = ACCOUNTS["PLATFORM_ADMIN"]
 ROSTER = """email,name,external_id,cohort
