@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
 
 from pydantic import (
@@ -108,6 +108,11 @@ def boolean(value: object) -> object:
     if isinstance(value, str) and value not in ("true", "false"):
         raise ValueError("must be true or false")
     return value
+
+
+def absent() -> Any:  # noqa: ANN401  # for fields of any type
+    """Return the default of an optional field of a change. It is never read, because absent fields do not change."""
+    return None
 
 
 class Output(BaseModel):

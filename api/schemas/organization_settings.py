@@ -1,15 +1,9 @@
 """The settings of an organization."""
 
-from typing import Any
-
 from pydantic import Field, model_validator
 
-from api.schemas.base import Input, Output
+from api.schemas.base import Input, Output, absent
 from domain.organizations import ReleasePolicy
-
-
-def _absent() -> Any:  # noqa: ANN401  # a default for fields of any type, never read
-    return None
 
 
 class OrganizationSettings(Output):
@@ -32,14 +26,14 @@ class OrganizationSettings(Output):
 class OrganizationSettingsChange(Input):
     """A change of settings. Absent fields do not change."""
 
-    release: ReleasePolicy = Field(default_factory=_absent, strict=False)
-    audit_share: float = Field(default_factory=_absent, ge=0, le=1)
-    blind: bool = Field(default_factory=_absent)
-    appeal_window_days: int = Field(default_factory=_absent, ge=0, le=365)
-    appeals_per_role: int = Field(default_factory=_absent, ge=0, le=100)
-    appeal_reminder_days: int = Field(default_factory=_absent, ge=1, le=90)
-    appeal_overdue_days: int = Field(default_factory=_absent, ge=1, le=90)
-    share_reviewed_answers: bool | None = Field(default_factory=_absent)
+    release: ReleasePolicy = Field(default_factory=absent, strict=False)
+    audit_share: float = Field(default_factory=absent, ge=0, le=1)
+    blind: bool = Field(default_factory=absent)
+    appeal_window_days: int = Field(default_factory=absent, ge=0, le=365)
+    appeals_per_role: int = Field(default_factory=absent, ge=0, le=100)
+    appeal_reminder_days: int = Field(default_factory=absent, ge=1, le=90)
+    appeal_overdue_days: int = Field(default_factory=absent, ge=1, le=90)
+    share_reviewed_answers: bool | None = Field(default_factory=absent)
 
     @model_validator(mode="after")
     def _has_a_change(self) -> "OrganizationSettingsChange":

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from api.schemas.base import Id, Input, Moment, Output, VisibleText
+from api.schemas.base import Id, Input, Moment, Output, VisibleText, absent
 from domain.email_addresses import MAX_CHARS
 from domain.passwords import MAX_BYTES, MIN_CHARS, TOO_SHORT_OR_LONG, find_weakness
 from domain.people import MAX_EXTERNAL_ID_CHARS, MAX_NAME_CHARS, check_external_id, normalize_name
@@ -163,10 +163,6 @@ class UserRequest(Input):
     )
 
 
-def _absent() -> Any:  # noqa: ANN401  # a default for fields of any type, never read
-    return None
-
-
 Attribute = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,31}$")]
 Group = Annotated[VisibleText, Field(min_length=1, max_length=64)]
 
@@ -179,11 +175,11 @@ class UserChange(Input):
 
     name: PersonName | None = None
     external_id: ExternalId | None = None
-    role: Role = Field(default_factory=_absent)
-    status: Literal["active", "disabled"] = Field(default_factory=_absent)
-    password: Password = Field(default_factory=_absent)
+    role: Role = Field(default_factory=absent)
+    status: Literal["active", "disabled"] = Field(default_factory=absent)
+    password: Password = Field(default_factory=absent)
     groups: dict[Attribute, Group] = Field(
-        default_factory=_absent,
+        default_factory=absent,
         max_length=8,
         description="For students: the group by attribute, for `GET /quality/fairness` only. Replaces all groups; `{}` "
         "deletes them. Such data may be sensitive: store it only with the student's consent, and delete it when the "

@@ -1,11 +1,11 @@
 """Schemas of webhook endpoints and of the log of deliveries."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from api.schemas.base import Id, Input, Moment, Output
+from api.schemas.base import Id, Input, Moment, Output, absent
 
 MAX_URL_CHARS: Final = 2048
 MAX_RATE: Final = 60_000
@@ -58,17 +58,13 @@ class EndpointRequest(Input):
     rate_limit_per_minute: Rate = None
 
 
-def _absent() -> Any:  # noqa: ANN401  # a default for fields of any type, never read
-    return None
-
-
 class EndpointChange(Input):
     """A change of an endpoint. Absent fields do not change. A rate limit of null removes the limit."""
 
-    url: Url = Field(default_factory=_absent)
-    event_types: EventTypes = Field(default_factory=_absent)
-    enabled: bool = Field(default_factory=_absent)
-    rate_limit_per_minute: Rate = Field(default_factory=_absent)
+    url: Url = Field(default_factory=absent)
+    event_types: EventTypes = Field(default_factory=absent)
+    enabled: bool = Field(default_factory=absent)
+    rate_limit_per_minute: Rate = Field(default_factory=absent)
 
     @model_validator(mode="after")
     def _has_a_change(self) -> "EndpointChange":
