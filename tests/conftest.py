@@ -4,6 +4,7 @@
 commits (locks between connections, a server process) uses `clean_database`, its own copy of the template.
 """
 
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeVar
@@ -30,6 +31,16 @@ def pytest_configure_node(node: Any) -> None:
     """Start the servers in the pytest-xdist controller and pass their addresses to each worker."""
     node.workerinput["databases"] = _started(node.config, _DATABASES, database_server).admin_url
     node.workerinput["weaviate"] = _started(node.config, _WEAVIATE, weaviate_for_tests)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt modules and tests from garbage collection.
+
+    A full collection takes 0.7 s otherwise, several times that with coverage on a busy machine. When it happened on the
+    thread of a workflow, Temporal's deadlock detection, 2 s, interrupted it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

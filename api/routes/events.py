@@ -11,10 +11,13 @@ from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.schemas.progress import ProgressMessage
 
+# A stream is a text. OpenAPI 3.1 has no schema for the items of a stream, so the description names the fields.
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events with `id` and, as `data`, a ProgressMessage; comments every 15 s",
-        "content": {"text/event-stream": {"schema": ProgressMessage.model_json_schema()}},
+        "description": "Events with an `id` and, as `data`, a JSON object with "
+        + ", ".join(f"`{name}`" for name in ProgressMessage.model_fields)
+        + "; comments every 15 s",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
     204: {"description": "`Last-Event-ID` was the final event. A browser does not connect again"},
 }

@@ -8,10 +8,9 @@ import structlog
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from tests.workflows.correlated import Child, Waiting
-from tests.workflows.sandbox import STRICT
 from workflows.telemetry.correlation import FIELD, CorrelationInterceptor
 
 
@@ -31,13 +30,13 @@ def client(temporal_client: Client) -> Client:
 @pytest.fixture
 async def queue(client: Client) -> AsyncIterator[str]:
     queue = f"correlation-{uuid4()}"
-    # No cache: each task replays from the start, as after a worker's crash.
+    # No cache: each task replays from the start, as after a crash. A sandbox would import all modules each time.
     async with Worker(
         client,
         task_queue=queue,
         workflows=[Waiting, Child],
         activities=[bound],
-        workflow_runner=STRICT,
+        workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=0,
     ):
         yield queue
