@@ -1,7 +1,5 @@
 """Build essays, replies of a model and outcomes for tests of grading by a model."""
 
-"""Grading by a language model: the next call, the validation of replies, and the resulting score."""
-
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Grading by a language model: the next call, the validation of replies, and the resulting score."""
+"""The score of an essay that a model graded: levels, confidence, flags and the review."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Grading by a language model: the next call, the validation of replies, and the resulting score."""
+"""Grading by a language model: the next call and the validation of replies."""
 
 from collections.abc import Sequence
 from dataclasses import replace

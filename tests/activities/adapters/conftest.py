@@ -6,8 +6,11 @@ import pytest
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.adapters.openai.embedder import OpenAIEmbedder, OpenAIEmbeddingSettings
 from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
+from activities.adapters.webhooks.sender import HttpWebhookSender, WebhookSettings
+from tests.activities.adapters.webhook_messages import SOON
 from tests.support.fakes import RecordingLedger
 from tests.support.model_server import KEY, ModelServer
+from tests.support.partners import CIPHER, Partner
 
 GraderOf: TypeAlias = Callable[..., OpenAIEssayGrader]
 EmbedderOf: TypeAlias = Callable[..., OpenAIEmbedder]
@@ -80,3 +83,25 @@ async def embedder_of(server: ModelServer, ledger: RecordingLedger) -> AsyncIter
     yield make
     for each in made:
         await each.close()
+
+
+@pytest.fixture
+async def partner() -> AsyncIterator[Partner]:
+    """A receiver of webhooks."""
+    async with Partner() as partner:
+        yield partner
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[HttpWebhookSender]:
+    sender = HttpWebhookSender(WebhookSettings(allow_loopback=True, microcred_env="development"), CIPHER.decrypt)
+    yield sender
+    await sender.aclose()
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[HttpWebhookSender]:
+    """A sender with a time limit that is short enough for tests."""
+    sender = HttpWebhookSender(SOON, CIPHER.decrypt)
+    yield sender
+    await sender.aclose()

@@ -20,7 +20,7 @@ from domain.grading.essay_reading import read_essay
 from domain.grading.model_grading import Accepted, Call, Reply, Variant, build_request, essay_score, next_call
 from domain.grading.scores import Spent
 from tests.activities.adapters import hostile_functions as hostile
-from tests.domain.test_model_grading import an_essay, grading
+from tests.domain.model_grading_builders import an_essay, grading
 from tests.support.processes import alive
 
 POISON = "a" * 40 + "b"
