@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -132,18 +131,12 @@ def assert_nowhere(deployment: Deployment, person: Leaver) -> None:
 
 
 def histories_with(deployment: Deployment) -> dict[str, list[str]]:
-    """Return the markers by run: in its description, and in its history as JSON with payloads in base64."""
-    listed: Any = deployment.temporal_command("workflow", "list", "--limit", "1000")
-    found = {}
-    for each in listed:
-        run = ("--workflow-id", each["execution"]["workflowId"], "--run-id", each["execution"]["runId"])
-        try:
-            shown = [deployment.temporal_command("workflow", what, *run) for what in ("show", "describe")]
-        except subprocess.CalledProcessError:  # the erasure has deleted it since the list
-            continue
-        found[run[1]] = found_in(json.dumps(shown), MARKERS.values())
-    assert any(name.startswith("erase-") for name in found)
-    return {name: markers for name, markers in found.items() if markers}
+    """Return the markers by workflow: in descriptions, and in histories as JSON with payloads in base64."""
+    command = [sys.executable, "-m", "tests.faults.all_histories", deployment.temporal.address]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=CHECKOUT).stdout.splitlines()
+    runs = [(json.loads(line)[0], found_in(line, MARKERS.values())) for line in lines]
+    assert any(name.startswith("erase-") for name, _ in runs)
+    return {name: markers for name, markers in runs if markers}
 
 
 def reapply(deployment: Deployment) -> None:
