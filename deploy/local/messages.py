@@ -21,7 +21,7 @@ CATALOGUES: Final = PAGES / "locales"
 _METHODS: Final = [("**.py", "python"), ("templates/**.html", "jinja2")]
 _OPTIONS: Final = {"templates/**.html": {"trimmed": "true", "silent": "false"}}
 _HEADER: Final = "# Texts of the web pages. `make messages` updates this file."
-_PLACEHOLDER: Final = re.compile(r"%\(\w+\)\w|\{\w+\}|%%")
+_PLACEHOLDER: Final = re.compile(r"%(?:\(\w+\)\w)?|\{\w+\}")
 
 
 def extracted() -> Catalog:
@@ -57,7 +57,7 @@ def untranslated(catalogue: Catalog) -> list[str]:
 
 
 def mismatches(catalogue: Catalog) -> Iterator[str]:
-    """Yield the messages whose translation has other placeholders."""
+    """Yield the messages whose translation has other placeholders, or a percent sign that is none."""
     for each in messages(catalogue):
         allowed = [sorted(_PLACEHOLDER.findall(text)) for text in _texts(each.id)]
         if any(sorted(_PLACEHOLDER.findall(text)) not in allowed for text in _texts(each.string) if text):
