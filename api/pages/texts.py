@@ -60,9 +60,9 @@ def load_catalogues() -> None:
 def use_language_of(request: Request) -> str:
     """Choose the language for this request and return it: the user's choice, else the one of `Accept-Language`."""
     session = session_of(request)
-    language = session.view.language if session else None
-    if language not in languages():
-        language = _accepted_language(request.headers.get("accept-language", ""))
+    chosen = session.view.language if session else None
+    accepted = request.headers.get("accept-language", "")
+    language = chosen if chosen and chosen in languages() else _accepted_language(accepted)
     _current.set(language)
     return language
 

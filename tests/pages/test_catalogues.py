@@ -25,9 +25,8 @@ READ_ALOUD = {"alt", "aria-label", "content", "placeholder", "title"}
 VALUE = "\ufffc"
 """Stands for the value of an expression."""
 PROGRAMS = sorted(STATIC.glob("*.js"))
-SOURCES = sorted(
-    each for each in PAGES.rglob("*.py") if each.name != "problem_texts.py"
-)  # it names messages to replace
+SOURCES = sorted(each for each in PAGES.rglob("*.py") if each.name != "problem_texts.py")
+"""Python code of the pages. `problem_texts.py` names messages that it replaces."""
 
 
 def check(found: list[str], advice: str) -> None:
@@ -94,9 +93,7 @@ def test_a_script_has_no_text_of_its_own(program: Path) -> None:
 
     found = [text for text in re.findall(r"\"([^\"\n]*)\"|'([^'\n]*)'|`([^`]*)`", code) for text in text if text]
 
-    check(
-        [each for each in found if SENTENCE.fullmatch(each)], "Pass these texts from the template as data attributes:"
-    )
+    check([each for each in found if SENTENCE.fullmatch(each)], "Pass these texts as data attributes of the template:")
 
 
 @pytest.mark.parametrize(

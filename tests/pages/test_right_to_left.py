@@ -29,7 +29,7 @@ class Reversed(NullTranslations):
     def ungettext(self, msgid1: str, msgid2: str, n: int) -> str:
         return self.ugettext(msgid1 if n == 1 else msgid2)
 
-    def upgettext(self, _context: str, message: str) -> str:
+    def upgettext(self, context: str, message: str) -> str:  # noqa: ARG002  # the context does not matter here
         return self.ugettext(message)
 
 
@@ -46,14 +46,15 @@ async def pages(desk: Desk, staff: Staff) -> dict[str, list[str]]:  # noqa: F811
     api, student = staff.api, await staff.student(name="Ada Example", password_hash=staff.password_hash)
     finished = await staff.graded(student)
     busy = await staff.student(password_hash=staff.password_hash)
-    taking = f"/learn/assessments/{(await api.start(busy))['assessment_id']}"
+    started = await api.start(busy)
+    taking = f"/learn/assessments/{started['assessment_id']}"
     admin = await api.person("admin", of=staff.organization_id, password_hash=staff.password_hash)
     owner = await api.person("platform_admin", password_hash=staff.password_hash)
     first, essay = desk.first, await staff.item_of(desk.first)
     return {
         f"{busy.id}@example.org": [
             *("/learn", f"/learn/roles/{ROLE_ID}", taking, f"{taking}/hand-in", "/account/language"),
-            *(f"{taking}/questions/{number}" for number in range(1, 6)),
+            *(f"{taking}/questions/{number}" for number, _ in enumerate(started["questions"], 1)),
         ],
         f"{student.id}@example.org": ["/learn", f"/assessments/{finished['assessment_id']}/result"],
         desk.email: [
