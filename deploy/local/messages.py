@@ -102,8 +102,9 @@ def _write(catalogue: Catalog, path: Path) -> None:
     path.write_bytes("\n".join([*lines, "", ""]).encode() + body.getvalue())
 
 
-def _texts(value: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def _texts(value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+    """Return the texts of a message: one, or one for each plural form. None is a missing translation."""
+    return (value or "",) if value is None or isinstance(value, str) else tuple(value)
 
 
 def main() -> None:
