@@ -57,7 +57,7 @@ def untranslated(catalogue: Catalog) -> list[str]:
 
 
 def mismatches(catalogue: Catalog) -> Iterator[str]:
-    """Yield the messages whose translation has other placeholders, or a percent sign that is none."""
+    """Yield the messages whose translation has other placeholders, or another number of percent signs."""
     for each in messages(catalogue):
         allowed = [sorted(_PLACEHOLDER.findall(text)) for text in _texts(each.id)]
         if any(sorted(_PLACEHOLDER.findall(text)) not in allowed for text in _texts(each.string) if text):
