@@ -90,8 +90,8 @@ pictures: $(STAMP) ## make the pictures of the docs from the data of a running `
 	@test -f .local/stack.env || { echo "No stack is running. Run make up DEMO=on first."; exit 1; }
 	@set -a && . ./.local/stack.env && $(BIN)/python -m tests.pages.pictures
 
-messages: $(STAMP) ## extract the texts of the web pages, and update and compile their translations
-	@bash deploy/local/messages.sh
+messages: $(STAMP) ## extract the texts of the web pages and merge them into their translations (ADD=fr starts a language)
+	@$(BIN)/python -m deploy.local.messages $(ADD)
 
 lint: $(STAMP) ## check style, types, the import rule and plain English
 	@$(BIN)/ruff check .

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from api.pages.texts import exact, gettext
 from domain.assessments.questions import Answer, AnswerFormat, QuestionKind
-from domain.decimals import plain
 from domain.errors import InvalidInput, Problem
 
 ANSWER: Final = "answer"
@@ -39,7 +39,7 @@ def _number(text: str) -> Decimal | None:
     if not compact:
         return None
     if not _NUMBER.fullmatch(compact):
-        problem = "must be a number such as 12.5 or 12,5, without thousands separators"
+        problem = gettext("must be a number such as 12.5 or 12,5, without thousands separators")
         raise InvalidInput("The answer is not a number", (Problem(ANSWER, problem),))
     return Decimal(compact.replace(",", "."))
 
@@ -50,7 +50,7 @@ def field_value(answer: Answer | None) -> str:
         case None | tuple():
             return ""
         case Decimal():
-            return plain(answer)
+            return exact(answer)
         case _:
             return answer
 
@@ -63,6 +63,6 @@ def shown_answer(answer: object) -> str:
         case {"choices": choices}:
             return "\n".join(str(choice) for choice in choices)
         case float():
-            return plain(Decimal(repr(answer)))
+            return exact(Decimal(repr(answer)))
         case _:
             return str(answer)

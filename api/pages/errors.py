@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.pages.problem_texts import translated
 from api.pages.rendering import render
 from api.pages.routing import HEADERS, PageRoute
 from api.pages.session import session_of
@@ -123,7 +124,8 @@ def _redirect(request: Request, error: Exception) -> Response | None:
 
 
 def _page(request: Request, error: Exception, response: Response) -> Response:
-    detail = error.message if isinstance(error, AppError) and response.status_code in _EXPLAINED else ""
+    use_language_of(request)
+    detail = translated(error.message) if isinstance(error, AppError) and response.status_code in _EXPLAINED else ""
     return _error_page(request, response.status_code, response.headers, detail)
 
 

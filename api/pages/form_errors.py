@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
+from api.pages.problem_texts import translated
 from domain.errors import Conflict, Forbidden, InvalidInput
 
 FieldErrors: TypeAlias = list[tuple[str, str]]
@@ -30,7 +31,7 @@ def field_errors(error: Exception, labels: Mapping[str, str]) -> FieldErrors:
     elif isinstance(error, InvalidInput) and error.problems:
         found = [(each.field.rpartition(".")[2], each.problem) for each in error.problems]
     else:
-        return [(FORM, str(getattr(error, "message", error)))]
+        return [(FORM, translated(str(getattr(error, "message", error))))]
     return [_named(field, problem.removeprefix("Value error, "), labels) for field, problem in found]
 
 
@@ -57,4 +58,5 @@ def parameters(query: BaseModel) -> dict[str, Any]:
 
 
 def _named(field: str, problem: str, labels: Mapping[str, str]) -> tuple[str, str]:
-    return (field, f"{labels[field]}: {problem}") if field in labels else (FORM, f"{field}: {problem}")
+    text = translated(problem)
+    return (field, f"{labels[field]}: {text}") if field in labels else (FORM, f"{field}: {text}")

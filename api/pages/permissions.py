@@ -14,6 +14,8 @@ PAGE_PERMISSIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "sign_in_page": PUBLIC,
     "sign_in_form": PUBLIC,
     "sign_out_form": PUBLIC,
+    "language_page": ("read_me",),
+    "language_form": ("read_me",),
     "password_page": ("change_own_password",),
     "password_form": ("change_own_password",),
     "student_home_page": ("start_assessment", "list_assessments", "list_roles"),
@@ -59,7 +61,7 @@ PAGE_PERMISSIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
 The API does not start with a page that is missing here.
 """
 
-BEFORE_PASSWORD_CHANGE: Final = frozenset({"password_page", "password_form"})
+BEFORE_PASSWORD_CHANGE: Final = frozenset({"language_page", "language_form", "password_page", "password_form"})
 """Pages for users who must replace a password that an admin has set."""
 
 

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from api.pages import texts
 from api.pages.navigation import items_for
+from api.pages.problem_texts import translated
 from api.pages.session import session_of
 from api.pages.staff_texts import FLAGS, REASON_KINDS, REASONS, named
 
@@ -35,6 +36,7 @@ class Flash:
 FLASHES: Final = {
     "signed_out": Flash("success", texts.mark("You are signed out.")),
     "password_changed": Flash("success", texts.mark("Your password is changed. Your other sessions have ended.")),
+    "language_chosen": Flash("success", texts.mark("The language is changed.")),
     "feedback": Flash("success", texts.mark("Thank you. Your feedback is stored.")),
     "time_over": Flash("info", texts.mark("The time is over. The answers that were stored have been handed in.")),
     "appealed": Flash("success", texts.mark("Your appeal is sent. You find the answer on this page.")),
@@ -88,9 +90,12 @@ def environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    made.install_gettext_callables(texts.gettext, texts.ngettext, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
+    made.install_gettext_callables(  # type: ignore[attr-defined]  # added by the extension
+        texts.gettext, texts.ngettext, newstyle=True, pgettext=texts.pgettext, npgettext=texts.npgettext
+    )
     made.filters |= {
         "number": texts.number,
+        "exact": texts.exact,
         "percent": texts.percent,
         "money": texts.money,
         "day": texts.day,
@@ -98,6 +103,7 @@ def environment() -> Environment:
     }
     made.globals |= {"asset": asset, "query": urlencode, "as_time": datetime.fromisoformat, "fresh_id": uuid4}
     made.globals |= {"named": named, "reason_names": REASONS, "reason_kinds": REASON_KINDS, "flag_names": FLAGS}
+    made.globals |= {"translated": translated}
     return made
 
 
@@ -110,10 +116,11 @@ def asset(name: str) -> str:
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:  # noqa: ANN401  # templates take any values
     """Render a page or a part of one. `title` in the context is the page's title."""
-    language = texts.use_language_of(request)
+    texts.use_language_of(request)
     session = session_of(request)
     known = {
-        "language": language,
+        "language": texts.language_tag(),
+        "direction": texts.direction(),
         "session": session,
         "csrf": session.csrf if session else "",
         "navigation": items_for(session.principal, request.url.path) if session else (),

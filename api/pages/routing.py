@@ -11,6 +11,7 @@ from api.middleware.strict_json import is_percent_text
 from api.pages.forms import read_form
 from api.pages.permissions import BEFORE_PASSWORD_CHANGE, PAGE_PERMISSIONS, may_open
 from api.pages.session import CSRF_FIELD, CSRF_HEADER, check_csrf, check_origin, open_session
+from api.pages.texts import use_language_of
 from api.security.rate_limits import LOGIN
 from domain.errors import Forbidden, InvalidInput, PasswordChangeRequired, Problem, TemporarilyUnavailable
 from domain.errors import Unauthenticated as SignInRequired
@@ -57,6 +58,7 @@ class PageRoute(APIRoute):
                 await _authorize(request, self.name, public=permissions is None)
             finally:
                 await request.app.state.limits.count(request, _COUNTED_AS.get(self.name, self.name))
+            use_language_of(request)
             _check_query(request)
             if request.method not in SAFE:
                 check_origin(request)

@@ -22,6 +22,7 @@ from api.pages.routes import (
     student,
     taking,
 )
+from api.pages.texts import load_catalogues
 
 _YEAR: Final = "public, max-age=31536000, immutable"
 _HASHED: Final = re.compile(rb"v=[0-9a-f]{12}")
@@ -44,7 +45,8 @@ def routers() -> tuple[APIRouter, ...]:
 
 
 def prepare(app: FastAPI, *, secure_cookies: bool) -> None:
-    """Add static files and error pages. The caller includes the routers."""
+    """Read the translations, and add static files and error pages. The caller includes the routers."""
+    load_catalogues()
     app.state.secure_cookies = secure_cookies
     app.mount(STATIC_PATH, HashedFiles(directory=STATIC), name="static")
     errors.register(app)

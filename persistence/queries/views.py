@@ -54,10 +54,14 @@ class Account(Holder):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSessionView(Holder):
-    """The user of a browser's session, as stored now. `expires_at`: the session ends then at the latest."""
+    """The user of a browser's session, as stored now. `expires_at`: the session ends then at the latest.
+
+    `language` is the one that the user has chosen for the pages; None: the language of the browser.
+    """
 
     email: str
     expires_at: datetime
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,11 @@ class People:
         )
         await self._record(admin, "user.changed", "user", user_id, person.organization_id, fields=["groups"])
 
+    async def choose_language(self, user_id: UUID, language: str | None) -> None:
+        """Store the user's own choice of the pages' language; None follows the browser."""
+        mine = update(_users).where(_users.c.id == user_id, _users.c.status == "active")
+        await self._session.execute(mine.values(language=language, updated_at=func.clock_timestamp()))
+
     async def change_own_password(self, account: Account, password_hash: str) -> Holder:
         """Store the password that the user has chosen, end all their sessions and invalidate their tokens.
 

@@ -26,7 +26,8 @@ _users: Final = table_of(UserRow)
 _USE: Final = text("""
 WITH found AS (
   SELECT session.id, session.last_used_at, session.expires_at, users.id AS user_id, users.role, users.organization_id,
-    users.token_version, users.must_change_password, CAST(users.email AS text) AS email
+    users.token_version, users.must_change_password, CAST(users.email AS text) AS email,
+    users.language
   FROM web_sessions AS session JOIN users ON users.id = session.user_id
   WHERE session.token_hash = :token_hash AND session.expires_at > clock_timestamp()
     AND session.last_used_at > clock_timestamp() - CAST(:idle AS interval)
@@ -35,7 +36,7 @@ WITH found AS (
   UPDATE web_sessions SET last_used_at = clock_timestamp()
   WHERE id = (SELECT id FROM found WHERE last_used_at < clock_timestamp() - CAST(:every AS interval))
 )
-SELECT user_id, role, organization_id, token_version, must_change_password, email, expires_at FROM found
+SELECT user_id, role, organization_id, token_version, must_change_password, email, language, expires_at FROM found
 """)
 
 _DELETE_EXPIRED: Final = text("""

@@ -33,7 +33,7 @@ class UserRow(Base):
     """A user. `organization_id` null: a platform admin. The row of an erased user stays with blank fields.
 
     `must_change_password` is true after an administrator has set the password. `external_id` is the user's id in the
-    organization's own systems.
+    organization's own systems. `language` is the one that the user has chosen for the web pages, as a locale of Babel.
     """
 
     __tablename__ = "users"
@@ -74,6 +74,7 @@ class UserRow(Base):
     role: Mapped[str] = mapped_column(String(32))
     profile: Mapped[Document | None]
     status: Mapped[str] = mapped_column(String(16), server_default="active")
+    language: Mapped[str | None] = mapped_column(String(35))
     created_at: Mapped[Created]
     updated_at: Mapped[Updated]
 

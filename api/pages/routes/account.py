@@ -5,10 +5,11 @@ from fastapi import Request, Response
 from api.dependencies import PrincipalDep, ServicesDep
 from api.pages.forms import FormDep
 from api.pages.navigation import HOMES
+from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.session import delete_cookie, session_of, set_cookie
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext, language_names, languages, use_language_of
 from api.security.authorization import caller_role
 from api.security.rate_limits import Limits
 from api.services.sign_in import StartSession, change_password, sign_in
@@ -59,6 +60,28 @@ async def sign_out_form(request: Request, services: ServicesDep) -> Response:
     return response
 
 
+@account.get("/account/language")
+async def language_page(request: Request) -> Response:
+    session = session_of(request)
+    return render(
+        request,
+        "language.html",
+        title=gettext("Language"),
+        chosen=(session and session.view.language) or "",
+        names=language_names(),
+    )
+
+
+@account.post("/account/language")
+async def language_form(form: FormDep, services: ServicesDep, principal: PrincipalDep) -> Response:
+    """Store the language of the user's pages. Any other value follows the browser."""
+    language = form.get("language")
+    async with services.database.transaction() as uow:
+        await uow.people.choose_language(principal.user_id, language if language in languages() else None)
+        await uow.commit()
+    return see_other("/account/language", done="language_chosen")
+
+
 @account.get("/account/password")
 async def password_page(request: Request) -> Response:
     return _password_form(request)
@@ -87,7 +110,7 @@ async def password_form(
 def _password_problem(field: str, problem: str) -> tuple[str, str]:
     if field == "current_password":
         return field, gettext("This is not your current password.")
-    return field, gettext("The new password %(problem)s.") % {"problem": problem}
+    return field, gettext("The new password %(problem)s.") % {"problem": translated(problem)}
 
 
 def _sign_in_form(

@@ -15,6 +15,7 @@ from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
 from api.pages.essay_view import EssayView, essay_view
 from api.pages.forms import Form, FormDep
 from api.pages.lists import choices, filled, read_query
+from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.staff_texts import REASONS
@@ -280,7 +281,7 @@ def _desk(  # noqa: PLR0913  # the states of the page
         is_mine=desk.is_claimed_by(reader),
         conflict=conflict.code if conflict else "",
         details=(conflict.details or {}) if conflict else {},
-        message=conflict.message if conflict else "",
+        message=translated(conflict.message) if conflict else "",
         errors=errors or [],
         comment=(form or {}).get("comment", ""),
         filters=filled(form if form is not None else request.query_params, FILTERS),

@@ -12,6 +12,7 @@ from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
 from api.pages.essay_view import EssayView, essay_view
 from api.pages.forms import Form, FormDep
 from api.pages.lists import choices, filled, read_query
+from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routes.reviews import entered_levels, missing_levels
 from api.pages.routing import page_router
@@ -151,7 +152,7 @@ async def _page(  # noqa: PLR0913  # the states of the page
         blind=settings.blind and view.state == "open",
         appeal_state_names=APPEAL_STATES,
         errors=errors or [],
-        problem=problem.message if problem else "",
+        problem=translated(problem.message) if problem else "",
         outcome=(form or {}).get("outcome", ""),
         message=(form or {}).get("message", ""),
         max_message=MAX_CHARS,

@@ -13,6 +13,7 @@ from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
 from api.event_stream import progress_stream
 from api.pages.answer_fields import field_value, raw_answer, shown_answer
 from api.pages.forms import Form, FormDep
+from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.stages import stages_of
@@ -91,7 +92,8 @@ async def answer_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     except InvalidInput as error:
         use_language_of(request)
         errors = [
-            ("answer", gettext("Your answer %(problem)s.") % {"problem": each.problem}) for each in error.problems
+            ("answer", gettext("Your answer %(problem)s.") % {"problem": translated(each.problem)})
+            for each in error.problems
         ]
         return _question(request, taken, number, 400, errors=errors, entered=form.get("answer", ""))
     except AnswerChanged as error:

@@ -81,7 +81,7 @@ function watch(form) {
       form.elements.version.value = version;
       if (serialized() === body) localStorage.removeItem(key);
       else keep();
-      const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }).format(new Date(saved.saved_at));
+      const time = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "medium" }).format(new Date(saved.saved_at));
       show("saved", (saved.answered ? texts.textSaved : texts.textRemoved).replace("{time}", time));
       mark(saved.answered);
     } else if (response.status === 412) {

@@ -64,7 +64,7 @@ async function renew() {
     if (answer.ok) {
       const time = claim.querySelector("time");
       time.dateTime = (await answer.json()).expires_at;
-      time.textContent = new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(time.dateTime));
+      time.textContent = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "short" }).format(new Date(time.dateTime));
       tell("");
     } else if (answer.status === 409 || answer.status === 404) {
       tell(claim.dataset.lost);

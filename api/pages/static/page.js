@@ -21,8 +21,7 @@ for (const button of document.querySelectorAll("[data-print]")) {
 
 function showLocally(time) {
   const options = time.dataset.local === "time" ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
-  time.textContent = new Intl.DateTimeFormat(document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang, options)
-    .format(new Date(time.dateTime));
+  time.textContent = new Intl.DateTimeFormat(document.documentElement.lang, options).format(new Date(time.dateTime));
 }
 
 function closeMenus(event) {

@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from api.dependencies import PrincipalDep, Services, ServicesDep
 from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, query_of
 from api.pages.forms import Form, FormDep
+from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.texts import gettext, use_language_of
@@ -145,10 +146,11 @@ def _rows_of(error: Exception) -> FieldErrors:
     """Return the problems of a refused table with the numbers of their rows."""
     problems = getattr(error, "problems", ())
     named = [
-        ("file", f"{gettext('Row')} {each.row}: {each.field} {each.problem}" if each.row else each.problem)
+        ("file", f"{gettext('Row')} {each.row}: {each.field} {text}" if each.row else text)
         for each in problems
+        for text in [translated(each.problem)]
     ]
-    return named or [("file", str(getattr(error, "message", error)))]
+    return named or [("file", translated(str(getattr(error, "message", error))))]
 
 
 async def _catalog(request: Request, services: Services, errors: FieldErrors | None = None) -> Response:

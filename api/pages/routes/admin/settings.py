@@ -13,7 +13,7 @@ from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
 from api.pages.routes.admin.people import organization_of
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext, number, use_language_of
 from api.schemas.organization_settings import OrganizationSettingsChange
 from api.security.authorization import actor_of
 from api.services.organization_settings import change_settings, read_settings
@@ -29,7 +29,7 @@ settings = page_router(prefix="/admin/settings")
 async def settings_page(request: Request, services: ServicesDep, principal: PrincipalDep) -> Response:
     stored = await read_settings(organization_of(principal), services.database)
     share = {value: text for text, value in _SHARE.items()}[stored.share_reviewed_answers]
-    percent = f"{stored.audit_share * 100:g}"
+    percent = number(stored.audit_share * 100, 4)
     return _form(request, asdict(stored) | {"audit_share": percent, "share_reviewed_answers": share})
 
 

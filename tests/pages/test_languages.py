@@ -1,0 +1,135 @@
+"""Pages in the language of the browser or of the user: texts, numbers, dates and errors."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from api.pages import texts
+from api.pages.problem_texts import translated
+from tests.api.conftest import Api, Person
+from tests.pages.admin import admin  # noqa: F401  # a fixture
+from tests.pages.conftest import Browser
+from tests.pages.test_taking import Attempt, attempt  # noqa: F401  # a fixture
+
+ENGLISH, GERMAN = {"Accept-Language": "en"}, {"Accept-Language": "de"}
+
+
+@pytest.fixture
+def in_german() -> Iterator[None]:
+    token = texts._current.set("de")
+    yield
+    texts._current.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("fr;q=0.9, en;q=0.1, DE ; q=0.5", "de"),
+        ("de;q=0, en", "en-GB"),
+        ("fr", "en-GB"),
+        ("", "en-GB"),
+        ("de;level=1;q=x,;q=1,,*", "en-GB"),
+    ],
+)
+async def test_the_pages_follow_the_language_of_the_browser(browser: Browser, header: str, language: str) -> None:
+    page = await browser.open("/sign-in", **{"Accept-Language": header})
+
+    assert f'<html lang="{language}" dir="ltr">' in page.text
+
+
+async def test_the_choice_of_the_user_comes_before_the_language_of_the_browser(signed_in: Browser) -> None:
+    answer = await signed_in.send("/account/language", {"language": "de"})
+
+    assert answer.headers["Location"] == "/account/language?done=language_chosen"
+    assert "<h1>Meine Tests</h1>" in (await signed_in.open("/learn", **ENGLISH)).text
+    assert 'value="de" checked' in (await signed_in.open("/account/language", **ENGLISH)).text
+
+
+@pytest.mark.parametrize("language", ["", "xx"])
+async def test_without_a_valid_choice_the_pages_follow_the_browser(signed_in: Browser, language: str) -> None:
+    await signed_in.send("/account/language", {"language": "de"})
+
+    await signed_in.send("/account/language", {"language": language})
+
+    assert "<h1>My assessments</h1>" in (await signed_in.open("/learn", **ENGLISH)).text
+
+
+async def test_the_language_can_be_chosen_before_an_initial_password_is_replaced(
+    api: Api, browser: Browser, password_hash: str
+) -> None:
+    await browser.sign_in(await api.person(password_hash=password_hash, must_change_password=True))
+
+    await browser.send("/account/language", {"language": "de"})
+
+    assert "Passwort ändern" in (await browser.open("/account/password", **ENGLISH)).text
+
+
+async def test_a_number_is_shown_as_the_language_writes_it(attempt: Attempt) -> None:  # noqa: F811
+    question = attempt.question("number")
+
+    await attempt.browser.send(question, {"answer": "12,5"}, **GERMAN)
+
+    assert 'value="12,5"' in (await attempt.browser.open(question, **GERMAN)).text
+    assert 'value="12.5"' in (await attempt.browser.open(question, **ENGLISH)).text
+
+
+async def test_a_refused_answer_is_explained_in_the_language(attempt: Attempt) -> None:  # noqa: F811
+    answer = await attempt.browser.send(attempt.question("number"), {"answer": "1.2.3"}, **GERMAN)
+
+    assert answer.status_code == 400
+    assert "Ihre Antwort muss eine Zahl wie 12,5 oder 12.5 sein, ohne Tausendertrennzeichen." in answer.text
+
+
+@pytest.mark.usefixtures("admin")
+async def test_a_problem_that_the_schema_describes_is_explained_in_the_language(browser: Browser) -> None:
+    answer = await browser.send("/admin/settings", {"release": "at_once", "appeal_window_days": "999"}, **GERMAN)
+
+    assert "Tage für einen Einspruch: darf höchstens 365 sein" in answer.text
+
+
+async def test_a_page_that_is_forbidden_says_so_in_the_language(
+    api: Api, new_browser: Callable[[], Browser], password_hash: str
+) -> None:
+    browser = new_browser()
+    await browser.sign_in(await api.person("advisor", password_hash=password_hash))
+
+    page = await browser.open("/learn", **GERMAN)
+
+    assert "<h1>Sie dürfen diese Seite nicht öffnen</h1>" in page.text
+
+
+async def test_english_texts_of_the_engine_are_marked_on_a_german_page(
+    api: Api, signed_in: Browser, student: Person
+) -> None:
+    publication = await api.completed(student)
+
+    page = await signed_in.open(f"/assessments/{publication.assessment_id}/result", **GERMAN)
+
+    assert "Kurz gesagt" in page.text
+    assert '<p class="summary preserve" lang="en" dir="ltr">' in page.text
+
+
+@pytest.mark.usefixtures("in_german")
+def test_dates_percentages_and_amounts_are_written_in_the_language() -> None:
+    assert texts.moment(datetime(2026, 11, 28, 13, 4, tzinfo=UTC)) == "28.11.2026, 13:04 UTC"
+    assert texts.percent(0.64) == "64\u00a0%"
+    assert texts.number(1234.5) == "1.234,5"
+    assert texts.money(Decimal(123450)) == "1.234,50\u00a0$"
+
+
+@pytest.mark.usefixtures("in_german")
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        ("must be at least 1 and at most 5", "muss mindestens 1 und darf höchstens 5 sein"),
+        ("Input should be less than or equal to 100", "darf höchstens 100 sein"),
+        ("Input should be a valid integer", "muss eine ganze Zahl sein"),
+        ("must have at most 200 characters", "darf höchstens 200 Zeichen haben"),
+        ("is unheard of", "is unheard of"),
+    ],
+)
+def test_a_problem_is_translated_with_its_values(problem: str, expected: str) -> None:
+    assert translated(problem) == expected
