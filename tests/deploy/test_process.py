@@ -24,7 +24,7 @@ def test_a_program_that_outlives_sigkill_is_reported(tmp_path: Path, monkeypatch
         with monkeypatch.context() as patched:
             patched.setattr(process, "KILL_WAIT_S", 0.1)
             patched.setattr(os, "killpg", lambda *_: None)
-            patched.setattr(running._popen, "send_signal", lambda *_: None)  # the trap may not be set yet  # noqa: SLF001
+            patched.setattr(running._popen, "send_signal", lambda *_: None)  # the trap may not be set yet
 
             with pytest.raises(ProgramFailedError, match="worker still runs 0 s after SIGKILL"):
                 running.stop(grace_s=0)

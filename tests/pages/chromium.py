@@ -46,6 +46,20 @@ def launch(program: str) -> Iterator[Browser]:
             browser.close()
 
 
+@contextmanager
+def opened_page(browser: Browser, url: str) -> Iterator[Page]:
+    """Open a page of a new browser context without cookies. Fail if a script fails or the page's policy is violated."""
+    context = browser.new_context(base_url=url, locale="en-GB", timezone_id="Europe/Berlin")
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    context.close()
+    assert problems == []
+
+
 def violations(page: Page) -> list[str]:
     """Run axe-core on the page as it is now. Return each violation with the elements that it concerns."""
     if not page.evaluate("() => 'axe' in window"):
