@@ -4,6 +4,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +49,9 @@ def gettext(message: str) -> str:
     return str(_translations(_current.get()).ugettext(message))
 
 
-def ngettext(singular: str, plural: str, number: int) -> str:
-    return str(_translations(_current.get()).ungettext(singular, plural, number))
+def ngettext(singular: str, plural: str, number: float) -> str:
+    """Choose the form for the number. A fraction takes the form of the next whole number."""
+    return str(_translations(_current.get()).ungettext(singular, plural, ceil(number)))
 
 
 def _locale() -> Locale:
