@@ -13,7 +13,7 @@ from deploy.local.settings import CHECKOUT
 
 AXE: Final = CHECKOUT / ".local" / "vendor" / "axe.min.js"
 SCREENS: Final = CHECKOUT / ".local" / "screens"
-PATIENCE_MS: Final = 60_000
+PATIENCE_MS: Final = 120_000
 """The longest wait for an element or a page, for busy machines."""
 WIDTHS: Final = (360, 1280)
 CHECKED: Final = ((360, "dark"), (1280, "light"))

@@ -11,7 +11,8 @@ from tests.support.student_client import ROLES, Attempt, response_to
 
 pytestmark = pytest.mark.timeout(600)
 
-NEWCOMER, BUSY, WAITING = STUDENT, *CLASSMATES[1:]
+NEWCOMER = STUDENT
+_, BUSY, WAITING = CLASSMATES
 """`test_journey.py` uses the same site, and other roles of these students. It has nothing of NEWCOMER."""
 
 
