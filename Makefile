@@ -46,7 +46,7 @@ else
 		{ cat .local/reports/scoring-coverage.txt; echo "Coverage of scoring and recommending is below 90 %: add tests for the lines above."; exit 1; }
 endif
 
-test-faults: $(STAMP) ## run the tests that kill processes and servers
+test-faults: $(STAMP) ## run the tests that kill processes and servers or need the whole stack
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m faults
 
 test-load: $(STAMP) ## run the tests that take minutes

@@ -44,6 +44,11 @@ class NavigationItem:
     path: str
     current: bool
 
+    @property
+    def administers(self) -> bool:
+        """Whether the page belongs to the second row of people who also see pages of advisors."""
+        return self.path.startswith(("/admin/", "/platform/"))
+
 
 def items_for(principal: Principal, path: str) -> tuple[NavigationItem, ...]:
     """Return the items that the principal may open. `current`: the page, or one below it, is open."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from api.dependencies import Services
 from api.pages.graded_questions import Appeals, GradedQuestion, graded_questions
-from api.pages.texts import gettext, mark
+from api.pages.texts import gettext, mark, ngettext
 from api.security.authorization import may_use
 from api.security.tokens import Principal
 from domain.grading.scores import DegradedReason
@@ -118,7 +118,12 @@ def _provisional(document: Mapping[str, Any]) -> tuple[str, ...]:
     reasons = [gettext(_text_of(DegradedReason(each))) for each in document["degraded_reasons"]]
     waiting = sum(bool(score["needs_review"]) and not score["reviewed"] for score in document["scores"])
     if waiting:
-        reasons.append(gettext("%(count)d of your written answers will be checked by a reviewer.") % {"count": waiting})
+        text = ngettext(
+            "%(num)d of your written answers will be checked by a reviewer.",
+            "%(num)d of your written answers will be checked by a reviewer.",
+            waiting,
+        )
+        reasons.append(text % {"num": waiting})
     return tuple(dict.fromkeys(reasons))
 
 

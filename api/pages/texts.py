@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from io import BytesIO
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -84,8 +85,9 @@ def gettext(message: str) -> str:
     return str(translations(_current.get()).ugettext(message))
 
 
-def ngettext(singular: str, plural: str, number: int) -> str:
-    return str(translations(_current.get()).ungettext(singular, plural, number))
+def ngettext(singular: str, plural: str, number: float) -> str:
+    """Choose the form for the number. A fraction takes the form of the next whole number."""
+    return str(translations(_current.get()).ungettext(singular, plural, ceil(number)))
 
 
 def pgettext(context: str, message: str) -> str:
@@ -93,8 +95,8 @@ def pgettext(context: str, message: str) -> str:
     return str(translations(_current.get()).upgettext(context, message))
 
 
-def npgettext(context: str, singular: str, plural: str, number: int) -> str:
-    return str(translations(_current.get()).unpgettext(context, singular, plural, number))
+def npgettext(context: str, singular: str, plural: str, number: float) -> str:
+    return str(translations(_current.get()).unpgettext(context, singular, plural, ceil(number)))
 
 
 def _locale() -> Locale:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from deploy.local import ports
 from deploy.local.plan import Plan, plan
 from deploy.local.private_files import env_file, write
-from deploy.local.settings import LOCAL, StackSettings
+from deploy.local.settings import INSTALLED, LOCAL, StackSettings
 from deploy.local.stack import AlreadyRunningError, Stack, StopSignals, locked, say, supervise
 from workflows.engine.process_exit import run_and_leave
 
@@ -70,10 +70,16 @@ def run(
 
 
 def reset(local: Path) -> int:
-    """Delete the stack's data. Raises AlreadyRunningError while a stack runs on it."""
+    """Delete the stack's data, but no installed programs. Raises AlreadyRunningError while a stack runs on it."""
     with locked(local):
-        shutil.rmtree(local)
-    say(f"{local} is deleted.")
+        for each in local.iterdir():
+            if each.name in INSTALLED:
+                continue
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink()
+    say(f"The data in {local} is deleted. Installed programs are kept.")
     return 0
 
 

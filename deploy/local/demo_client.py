@@ -90,15 +90,20 @@ async def submit(http: httpx.AsyncClient, assessment_id: str, answers: Mapping[s
 
 
 async def result(
-    http: httpx.AsyncClient, assessment_id: str, report: Callable[[str], None] = lambda _: None, poll_s: float = POLL_S
+    http: httpx.AsyncClient,
+    assessment_id: str,
+    report: Callable[[str], None] = lambda _: None,
+    *,
+    poll_s: float = POLL_S,
+    within_s: float = RESULT_WITHIN_S,
 ) -> Json:
     """Wait for the published result, and report each stage once.
 
     Raises:
-        TimeoutError: there is no result after `RESULT_WITHIN_S`.
+        TimeoutError: there is no result after `within_s`.
     """
     stage = ""
-    async with asyncio.timeout(RESULT_WITHIN_S):
+    async with asyncio.timeout(within_s):
         while True:
             answer = (await http.get(f"/assessments/{assessment_id}/result")).raise_for_status()
             body: Json = answer.json()

@@ -124,7 +124,11 @@ class Process:
         return ProgramFailedError(self.program.name, reason, self.program.log)
 
     def stop(self, *, grace_s: float, hurry: Callable[[], bool] = never) -> None:
-        """Send the stop signal, wait for `grace_s` or until `hurry()`, then kill the process group."""
+        """Send the stop signal, wait for `grace_s` or until `hurry()`, then kill the process group.
+
+        Raises:
+            ProgramFailedError: the program still runs `KILL_WAIT_S` after SIGKILL, for example because its disk hangs.
+        """
         if self.exit_code is None:
             self._popen.send_signal(self.program.stop_signal)
         deadline = time.monotonic() + grace_s
@@ -132,7 +136,10 @@ class Process:
             time.sleep(POLL_S)
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses when only a zombie is left
             os.killpg(self.pid, signal.SIGKILL)
-        self._popen.wait(KILL_WAIT_S)
+        try:
+            self._popen.wait(KILL_WAIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise self.failure(f"still runs {KILL_WAIT_S:.0f} s after SIGKILL") from error
 
 
 def run_to_end(program: Program, *, timeout_s: float, stopping: Callable[[], bool] = never) -> None:

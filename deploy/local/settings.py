@@ -12,6 +12,8 @@ LOCAL = CHECKOUT / ".local"
 """The directory of the stack's data, logs, generated secrets and environment file."""
 PROGRAMS = CHECKOUT / ".local" / "bin"
 """The directory of programs that `make weaviate` installs."""
+INSTALLED = frozenset({"bin", "check-venv", "client-venv", "lock-venv", "vendor"})
+"""The directories in `.local` that make targets install. They contain no data of the stack."""
 WEAVIATE_SERVER = "weaviate-server"
 
 

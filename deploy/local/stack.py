@@ -128,11 +128,23 @@ class Stack:
             self._check()
             time.sleep(WATCH_S)
 
-    def stop(self) -> None:
-        """Stop the parts in reverse order. An error does not prevent the stop of the others."""
+    def stop(self) -> list[ProgramFailedError]:
+        """Stop the parts in reverse order. Return a failure for each that has not ended.
+
+        An error does not prevent the stop of the others.
+        """
+        failures: list[ProgramFailedError] = []
+
+        def stop(part: Part) -> None:
+            try:
+                part.stop(self._signals.hurry)
+            except ProgramFailedError as failure:
+                failures.append(failure)
+
         with ExitStack() as remaining:
             for part in self._parts:
-                remaining.callback(part.stop, self._signals.hurry)
+                remaining.callback(stop, part)
+        return failures
 
     def _check(self) -> None:
         """Restart services that ended. If another part has ended, raise.
@@ -164,20 +176,28 @@ class Stack:
 def supervise(parts: Sequence[Part], signals: StopSignals, work: Callable[[Stack], int]) -> int:
     """Run `work` on the started stack, stop the stack, and return the exit code.
 
-    The exit code is 0 after a signal, which is the normal way to stop, and 1 if a part failed. Then the end of its log
-    is printed.
+    The exit code is 0 after a signal, which is the normal way to stop, and 1 if a part failed or did not end. Then the
+    end of its log is printed.
     """
     stack = Stack(parts, signals)
     try:
         stack.start()
-        return work(stack)
+        code = work(stack)
     except StopRequestedError:
-        return 0
+        code = 0
     except ProgramFailedError as failure:
-        say(f"\n{failure}. The end of {failure.log}:")
-        say("\n".join(f"  {line}" for line in last_lines(failure.log)))
-        return 1
+        say("")
+        _show(failure)
+        code = 1
     finally:
         say("stopping")
-        stack.stop()
-        say("stopped")
+        failures = stack.stop()
+        for each in failures:
+            _show(each)
+        say("stopped, except for the above" if failures else "stopped")
+    return 1 if failures else code
+
+
+def _show(failure: ProgramFailedError) -> None:
+    say(f"{failure}. The end of {failure.log}:")
+    say("\n".join(f"  {line}" for line in last_lines(failure.log)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.plan import Service, Step
-from deploy.local.process import Program
+from deploy.local.process import Program, ProgramFailedError, never
 from deploy.local.restarts import Restarts
 from deploy.local.stack import AlreadyRunningError, Stack, StopSignals, locked, supervise
 from tests.support.processes import remaining, working_below
@@ -159,3 +159,23 @@ def test_a_lock_tells_whether_its_last_holder_was_killed(tmp_path: Path) -> None
         pass
 
     assert (first, after_an_orderly_end, after_a_kill) == (False, False, True)
+
+
+class Unkillable(Service):
+    """A service that runs on after SIGKILL, as on a disk that hangs."""
+
+    def stop(self, hurry: Callable[[], bool] = never) -> None:
+        super().stop(hurry)
+        raise ProgramFailedError(self.name, "still runs 10 s after SIGKILL", self.program.log)
+
+
+def test_a_program_that_does_not_end_is_reported_and_the_others_are_stopped(
+    shell: Shell, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    parts = [Service(shell("worker", "sleep 60")), Unkillable(shell("api", "sleep 60"))]
+
+    code = supervise(parts, StopSignals(), lambda _: 0)
+
+    assert code == 1
+    assert "api still runs 10 s after SIGKILL" in capsys.readouterr().out
+    assert remaining(tmp_path) == []

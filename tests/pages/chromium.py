@@ -13,7 +13,7 @@ from deploy.local.settings import CHECKOUT
 
 AXE: Final = CHECKOUT / ".local" / "vendor" / "axe.min.js"
 SCREENS: Final = CHECKOUT / ".local" / "screens"
-PATIENCE_MS: Final = 60_000
+PATIENCE_MS: Final = 120_000
 """The longest wait for an element or a page, for busy machines."""
 WIDTHS: Final = (360, 1280)
 CHECKED: Final = ((360, "dark"), (1280, "light"))
@@ -44,6 +44,20 @@ def launch(program: str) -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def opened_page(browser: Browser, url: str) -> Iterator[Page]:
+    """Open a page of a new browser context without cookies. Fail if a script fails or the page's policy is violated."""
+    context = browser.new_context(base_url=url, locale="en-GB", timezone_id="Europe/Berlin")
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    context.close()
+    assert problems == []
 
 
 def violations(page: Page) -> list[str]:

@@ -26,11 +26,9 @@ from tests.api.conftest import (  # noqa: F401  # fixtures
     app,
     appeal_runs,
 )
-from tests.pages.chromium import PATIENCE_MS, chromium
-from tests.support import model_server
+from tests.pages.chromium import chromium, opened_page
 from tests.support.databases import Databases
-from tests.support.deployment import Deployment, seeded_database
-from tests.support.model_server import ModelServer
+from tests.support.deployment import Deployment, DeploymentWithoutWorker, database_with_accounts
 
 if TYPE_CHECKING:
     from tests.pages.advisors import Staff
@@ -101,21 +99,13 @@ async def signed_in(browser: Browser, student: Person) -> Browser:
 
 
 @pytest.fixture(scope="session")
-def model() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def site(
-    databases: Databases, worker_name: str, model: ModelServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Deployment]:
-    """The API and a worker as processes, with the demo's accounts and content."""
-    directory = tmp_path_factory.mktemp("site")
-    with seeded_database(databases, f"{worker_name}_site", directory) as url:
-        environment = {"OPENAI_API_KEY": model_server.KEY, "OPENAI_BASE_URL": model.base_url}
-        with Deployment(directory, url, environment) as deployment:
-            yield deployment
+def site(databases: Databases, worker_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The API and Temporal as processes, with the demo's accounts and content, for all modules. Nothing is graded."""
+    with (
+        database_with_accounts(databases, f"{worker_name}_site") as url,
+        DeploymentWithoutWorker(tmp_path_factory.mktemp("site"), url) as deployment,
+    ):
+        yield deployment
 
 
 @pytest.fixture(scope="module")
@@ -128,16 +118,8 @@ def chrome(site: Deployment) -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(site: Deployment, chrome: Chrome) -> Iterator[Page]:
-    """A page of a new browser without cookies. The test fails if a script fails or the page's policy is violated."""
-    context = chrome.new_context(base_url=site.api_url, locale="en-GB", timezone_id="Europe/Berlin")
-    context.set_default_timeout(PATIENCE_MS)
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda said: problems.append(said.text) if "Content Security Policy" in said.text else None)
-    yield page
-    context.close()
-    assert problems == []
+    with opened_page(chrome, site.api_url) as page:
+        yield page
 
 
 @pytest.fixture

@@ -42,7 +42,11 @@ class SignIn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`path` may contain `{open}`, the student's open assessment, and `{finished}`, the learner's last one."""
+    """A page as one account sees it.
+
+    `path` may contain `{open}`, the student's open assessment, `{finished}`, the learner's last one, and `{essay}`, an
+    essay that the advisor has claimed for a review.
+    """
 
     name: str
     sign_in: SignIn
@@ -54,10 +58,10 @@ PICTURES: Final = (
     Picture("readme", SignIn.LEARNER, "/assessments/{finished}/result#skills-heading"),
     Picture("student-question", SignIn.STUDENT, "/learn/assessments/{open}/questions/2"),
     Picture("student-result", SignIn.LEARNER, "/assessments/{finished}/result#courses-heading", "dark"),
-    Picture("advisor-review", SignIn.ADVISOR, "/review"),
-    Picture("advisor-home", SignIn.ADVISOR, "/overview"),
-    Picture("admin-people", SignIn.ADMIN, "/people"),
-    Picture("admin-webhooks", SignIn.ADMIN, "/webhooks"),
+    Picture("advisor-overview", SignIn.ADVISOR, "/overview"),
+    Picture("advisor-desk", SignIn.ADVISOR, "/reviews/items/{essay}"),
+    Picture("admin-people", SignIn.ADMIN, "/admin/people"),
+    Picture("admin-webhooks", SignIn.ADMIN, "/admin/webhooks"),
 )
 
 
@@ -82,7 +86,7 @@ def main() -> int:
 
 
 async def _prepare(demo: Demo, accounts: Mapping[SignIn, Account]) -> dict[str, str]:
-    """Let the student answer a part of an assessment, and return the ids for the paths."""
+    """Let the student answer a part of an assessment and the advisor claim an essay. Return the ids for the paths."""
     script = yaml.safe_load(ANSWERS.read_text(encoding="utf-8"))
     by_id = {str(derived_id("question", key)): answer for key, answer in script["answers"].items()}
     async with signed_in(demo.api_url, accounts[SignIn.STUDENT]) as http:
@@ -92,7 +96,11 @@ async def _prepare(demo: Demo, accounts: Mapping[SignIn, Account]) -> dict[str, 
         (await http.post(f"/assessments/{open_id}/responses", json=body)).raise_for_status()
     async with signed_in(demo.api_url, accounts[SignIn.LEARNER]) as http:
         finished = (await get(http, "/assessments", status="completed"))["items"]
-    return {"open": open_id, "finished": finished[0]["assessment_id"]}
+    async with signed_in(demo.api_url, accounts[SignIn.ADVISOR]) as http:
+        claims = (await get(http, "/reviews/claims"))["items"]
+        if not claims:
+            claims = [(await http.post("/reviews/claims", json={})).raise_for_status().json()]
+    return {"open": open_id, "finished": finished[0]["assessment_id"], "essay": claims[0]["claim_id"]}
 
 
 def _draw(browser: Browser, url: str, account: Account, picture: Picture, ids: Mapping[str, str]) -> bool:

@@ -97,7 +97,7 @@ async def test_forms_of_admins_are_closed_to_others(api: Api, browser: Browser, 
 @pytest.mark.usefixtures("admin")
 async def test_the_navigation_shows_only_pages_that_open(browser: Browser) -> None:
     page = (await browser.open("/admin/attention")).text
-    navigation = page.partition('<nav class="site-nav"')[2].partition("</nav>")[0]
+    navigation = page.partition("<nav ")[2].rpartition("</nav>")[0]
     paths = [each.partition('"')[0] for each in navigation.split('href="')[1:]]
 
     assert {"/admin/attention", "/admin/people", "/admin/webhooks"} <= set(paths)

@@ -19,7 +19,7 @@ from api.app import create_app
 from deploy.local.ports import free_port
 from tests.api.test_appeals import opened
 from tests.pages.advisors import Staff
-from tests.pages.chromium import chromium, screens
+from tests.pages.chromium import chromium, opened_page, screens
 from tests.pages.conftest import PASSWORD
 from tests.pages.test_overview import cohort
 
@@ -66,15 +66,8 @@ async def desk(staff: Staff, address: str) -> Desk:
 
 @contextmanager
 def page_of(desk: Desk) -> Iterator[Page]:
-    """Open a page that fails the test on errors of scripts and violations of its policy."""
-    problems: list[str] = []
-    with chromium() as chrome:
-        page = chrome.new_context(base_url=desk.url, locale="en-GB").new_page()
-        page.set_default_timeout(30_000)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda said: problems.append(said.text) if "Content Security Policy" in said.text else None)
+    with chromium() as chrome, opened_page(chrome, desk.url) as page:
         yield page
-    assert problems == []
 
 
 def press_until(page: Page, selector: str, key: str = "Tab") -> None:

@@ -21,6 +21,7 @@ from api.security.passwords import hash_password
 from deploy.local.plan import ACCOUNTS
 from deploy.local.ports import HOST, free_port
 from deploy.local.process import Process, Program, Startable, run_to_end
+from deploy.local.seed import ROLES
 from deploy.local.settings import CHECKOUT
 from deploy.local.temporal import NAMESPACE, TemporalDevServer
 from persistence.database import create_engine
@@ -195,6 +196,14 @@ class Deployment(Startable):
         self.api.process.wait_until(lambda: bool(self.readiness()), timeout_s=START_TIMEOUT_S)
 
 
+class DeploymentWithoutWorker(Deployment):
+    """Temporal and the API: assessments are stored and submitted, but not graded."""
+
+    def start(self) -> None:
+        self.temporal.start()
+        self.start_api()
+
+
 def stack_environment(database_url: str) -> dict[str, str]:
     """Return the environment of every process. Nothing from the test run's own environment leaks in."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
@@ -230,14 +239,23 @@ def seeded_database(databases: Databases, prefix: str, logs: Path) -> Iterator[s
         yield url
 
 
+@contextmanager
+def database_with_accounts(databases: Databases, prefix: str) -> Iterator[str]:
+    """Create a database with the content and the users of `seeded_database`, but without embedding the catalogue."""
+    with databases.new(prefix) as url:
+        asyncio.run(_add_people(url))
+        yield url
+
+
 async def _add_people(url: str) -> None:
     password = hash_password(PASSWORD)
 
-    def account(email: str, role: str = "student") -> NewAccount:
-        return NewAccount(email=email, password_hash=password, role=role)
+    def account(email: str, role: str = "student", *, platform: bool = False) -> NewAccount:
+        return NewAccount(email=email, password_hash=password, role=role, platform=platform)
 
+    demo = [account(ACCOUNTS[name], role, platform=name == "PLATFORM_ADMIN") for name, role in ROLES.items()]
     engine = create_engine(settings_of(url))
-    await ensure_accounts(engine, "demo", "Demo organization", [account(email) for email in CLASSMATES])
+    await ensure_accounts(engine, "demo", "Demo organization", demo + [account(email) for email in CLASSMATES])
     strangers = [account(STRANGER), account(STRANGERS_ADVISOR, "advisor")]
     await ensure_accounts(engine, "elsewhere", "Another organization", strangers)
     await engine.dispose()
