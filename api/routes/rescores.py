@@ -27,10 +27,9 @@ from api.schemas.rescores import (
 )
 from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_rescore
-from api.services.rescores import RescoreService, RescoreWish, csv_of
+from api.services.rescores import RescoreService, RescoreWish, csv_of, stop_message
 from api.workflow_engine import notify_all
 from domain.errors import NotFound
-from domain.grading.scores import DegradedReason
 from domain.rescores.rescores import DifferenceOutcome, RescoreScope, RescoreStatus
 from persistence.queries.rescores import DifferenceView, RescoreView
 from persistence.request_database import RequestUnitOfWork
@@ -209,10 +208,7 @@ async def _found(rescore_id: Id, services: ServicesDep, scope: ScopeDep) -> Resc
 
 def _fields(view: RescoreView) -> dict[str, object]:
     fields: dict[str, object] = {name: getattr(view, name) for name in RescoreView.__slots__}
-    known = {str(reason): reason.text for reason in DegradedReason}
-    unexpected = "An internal error stopped the computation. The failed run in Temporal names the cause."
-    message = known.get(view.stop_reason, unexpected) if view.stop_reason else None
-    return fields | {"versions": view.versions or None, "stop_message": message}
+    return fields | {"versions": view.versions or None, "stop_message": stop_message(view.stop_reason)}
 
 
 def _difference(view: DifferenceView) -> DifferenceResponse:
