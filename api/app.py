@@ -83,6 +83,7 @@ from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.quality import QualityQueries
+from persistence.queries.rescore_pages import RescorePageQueries
 from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.student_pages import PROGRESS_CHANNEL, StudentPageQueries
@@ -261,6 +262,7 @@ async def _lifespan(
             student=StudentPageQueries(engine),
             admin=AdminPageQueries(engine),
             advisor=AdvisorPageQueries(engine),
+            rescores=RescorePageQueries(engine),
             streams=streams,
         ),
         fetch=partial(fetch_keys, http),

@@ -31,6 +31,7 @@ from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.quality import QualityQueries
+from persistence.queries.rescore_pages import RescorePageQueries
 from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.student_pages import StudentPageQueries
@@ -104,6 +105,7 @@ class PageServices:
     student: StudentPageQueries
     admin: AdminPageQueries
     advisor: AdvisorPageQueries
+    rescores: RescorePageQueries
     streams: ProgressStreams
 
 

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.security.external_issuers import ExternalIssuer
@@ -42,6 +42,12 @@ class ApiSettings(BaseSettings):
     """Only for the pages of admins: the workers enforce it."""
     weaviate_url: str | None = None
     """Only for readiness: it shows which vector store the workers search first."""
+    temporal_ui_url: Annotated[
+        str, StringConstraints(pattern=r"^(https?://[^\s?#]+)?$"), AfterValidator(lambda url: url.rstrip("/"))
+    ] = ""
+    """The pages of advisors and admins link to runs in this Web UI. Empty: no links."""
+    temporal_namespace: str = "default"
+    """Only for these links: the client reads its namespace itself."""
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=1, le=65535)
 

@@ -9,6 +9,7 @@ ADMIN_PAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "create_person_form": ("create_user",),
     "person_page": ("read_user",),
     "change_person_form": ("change_user",),
+    "person_time_form": ("change_user",),
     "person_status_form": ("change_user",),
     "person_password_form": ("change_user",),
     "person_export": ("export_user",),

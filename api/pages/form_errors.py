@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final, TypeAlias, TypeVar
 
 from fastapi import Request
@@ -39,6 +40,12 @@ def whole_number(text: str) -> int | str:
     """Convert the digits of a form; return any other text unchanged, for the schema to refuse."""
     text = text.strip()
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else text
+
+
+def decimal_number(text: str) -> Decimal | str:
+    """Convert a decimal of a form, with a comma or a point; return any other text unchanged."""
+    text = text.strip()
+    return Decimal(text.replace(",", ".")) if re.fullmatch("[0-9]{1,9}([.,][0-9]{1,9})?", text) else text
 
 
 def query_of(request: Request, model: type[Model], labels: Mapping[str, str]) -> tuple[Model, FieldErrors]:

@@ -16,6 +16,7 @@ LIMITS: Final[Mapping[str, BodyLimits]] = {
     "autosave": BodyLimits(max_bytes=256 * 1024),
     "appeal_form": BodyLimits(max_bytes=32 * 1024),  # 2,000 characters of twelve bytes each
     "feedback_form": BodyLimits(max_bytes=32 * 1024),
+    "request_rescore_form": BodyLimits(max_bytes=32 * 1024),  # a reason of 2,000 characters
     "answer_appeal_form": BodyLimits(max_bytes=64 * 1024),  # a message of 2,000 characters
     "decision_form": BodyLimits(max_bytes=64 * 1024),  # a comment of 4,000 characters
 }

@@ -1,7 +1,8 @@
 """The home page of each role, and the items of the navigation that a principal may open."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from api.pages.permissions import may_open
@@ -18,23 +19,30 @@ HOMES: Final[Mapping[CallerRole, str]] = {
 """The page that a role sees first. Other roles see a short overview at `/`."""
 
 
-ITEMS: Final[tuple[tuple[str, str, str], ...]] = (
-    # Label, path, name of the page in PAGE_PERMISSIONS.
-    (mark("My assessments"), "/learn", "student_home_page"),
-    (mark("Overview"), "/overview", "overview_page"),
-    (mark("Reviews"), "/reviews", "review_queue_page"),
-    (mark("Assessments"), "/assessments", "assessment_list_page"),
-    (mark("Appeals"), "/appeals", "appeal_list_page"),
-    (mark("Attention"), "/admin/attention", "admin_home_page"),
-    (mark("Organizations"), "/platform/organizations", "organizations_page"),
-    (mark("People"), "/admin/people", "people_page"),
-    (mark("Cohorts"), "/admin/cohorts", "cohorts_page"),
-    (mark("Settings"), "/admin/settings", "settings_page"),
-    (mark("Webhooks"), "/admin/webhooks", "webhooks_page"),
-    (mark("API keys"), "/admin/api-keys", "api_keys_page"),
-    (mark("Catalogue"), "/platform/catalog", "catalog_page"),
-    (mark("Cost"), "/admin/cost", "cost_page"),
-    (mark("Audit log"), "/admin/audit", "audit_page"),
+MAX_TOP: Final = 7
+"""With more items, the menu shows groups. Every role then sees at most this many entries at the top."""
+
+_OWN: Final = ""
+"""The group of items that are entries of their own."""
+
+ITEMS: Final[tuple[tuple[str, str, str, str], ...]] = (
+    # Group, label, path, name of the page in PAGE_PERMISSIONS.
+    (_OWN, mark("My assessments"), "/learn", "student_home_page"),
+    (_OWN, mark("Attention"), "/admin/attention", "admin_home_page"),
+    (_OWN, mark("Overview"), "/overview", "overview_page"),
+    (_OWN, mark("Organizations"), "/platform/organizations", "organizations_page"),
+    (mark("Grading"), mark("Reviews"), "/reviews", "review_queue_page"),
+    (mark("Grading"), mark("Assessments"), "/assessments", "assessment_list_page"),
+    (mark("Grading"), mark("Appeals"), "/appeals", "appeal_list_page"),
+    (mark("Grading"), mark("Re-scores"), "/rescores", "rescore_list_page"),
+    (mark("Members"), mark("People"), "/admin/people", "people_page"),
+    (mark("Members"), mark("Cohorts"), "/admin/cohorts", "cohorts_page"),
+    (mark("Connections"), mark("Webhooks"), "/admin/webhooks", "webhooks_page"),
+    (mark("Connections"), mark("API keys"), "/admin/api-keys", "api_keys_page"),
+    (_OWN, mark("Catalogue"), "/platform/catalog", "catalog_page"),
+    (mark("Administration"), mark("Settings"), "/admin/settings", "settings_page"),
+    (mark("Administration"), mark("Cost"), "/admin/cost", "cost_page"),
+    (mark("Administration"), mark("Audit log"), "/admin/audit", "audit_page"),
 )
 
 
@@ -44,18 +52,38 @@ class NavigationItem:
     path: str
     current: bool
 
+
+@dataclass(frozen=True, slots=True)
+class NavigationGroup:
+    """Items behind one entry of the menu. `current`: one of them is open."""
+
+    label: str
+    items: tuple[NavigationItem, ...]
+
     @property
-    def administers(self) -> bool:
-        """Whether the page belongs to the second row of people who also see pages of advisors."""
-        return self.path.startswith(("/admin/", "/platform/"))
+    def current(self) -> bool:
+        return any(item.current for item in self.items)
 
 
-def items_for(principal: Principal, path: str) -> tuple[NavigationItem, ...]:
+def navigation_for(principal: Principal, path: str) -> tuple[NavigationItem | NavigationGroup, ...]:
     """Return the items that the principal may open. `current`: the page, or one below it, is open."""
     if principal.must_change_password:
         return ()
-    return tuple(
-        NavigationItem(gettext(label), target, path == target or path.startswith(f"{target}/"))
-        for label, target, page in ITEMS
+    shown = [
+        (group, NavigationItem(gettext(label), target, path == target or path.startswith(f"{target}/")))
+        for group, label, target, page in ITEMS
         if may_open(principal, page)
-    )
+    ]
+    if len(shown) <= MAX_TOP:
+        return tuple(item for _, item in shown)
+    return tuple(_grouped(shown))
+
+
+def _grouped(shown: Sequence[tuple[str, NavigationItem]]) -> Iterator[NavigationItem | NavigationGroup]:
+    """Yield items and groups in the order of the items. A group of one item is that item."""
+    for group, found in groupby(shown, key=lambda each: each[0]):
+        items = tuple(item for _, item in found)
+        if group == _OWN or len(items) == 1:
+            yield from items
+        else:
+            yield NavigationGroup(gettext(group), items)

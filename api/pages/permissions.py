@@ -54,6 +54,14 @@ PAGE_PERMISSIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "renew_claim_form": ("renew_claim",),
     "release_claim_form": ("release_claim",),
     "decision_form": ("decide_claim", "claim_essay"),
+    "rescore_list_page": ("list_rescores",),
+    "new_rescore_page": ("request_rescore",),
+    "request_rescore_form": ("request_rescore",),
+    "rescore_page": ("read_rescore", "list_differences"),
+    "rescore_progress": ("read_rescore",),
+    "download_differences_page": ("download_differences",),
+    "apply_rescore_form": ("apply_rescore",),
+    "discard_rescore_form": ("discard_rescore",),
     **ADMIN_PAGES,
 }
 """Page name to the names of REST routes in `ROUTE_PERMISSIONS`, all of which the principal must be allowed to use.

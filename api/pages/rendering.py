@@ -15,10 +15,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from api.pages import texts
-from api.pages.navigation import items_for
+from api.pages.navigation import navigation_for
 from api.pages.problem_texts import translated
 from api.pages.session import session_of
 from api.pages.staff_texts import FLAGS, REASON_KINDS, REASONS, named
+from api.pages.workflow_links import run_url
 
 _FOLDER: Final = Path(__file__).parent
 STATIC: Final = _FOLDER / "static"
@@ -44,6 +45,7 @@ FLASHES: Final = {
     "handed_in": Flash("success", texts.mark("Your answers are handed in.")),
     "person_created": Flash("success", texts.mark("The account is created. Give the person their initial password.")),
     "person_changed": Flash("success", texts.mark("The changes are saved.")),
+    "person_time_saved": Flash("success", texts.mark("The time is saved. It counts from the next start on.")),
     "person_disabled": Flash("success", texts.mark("The account is disabled.")),
     "person_enabled": Flash("success", texts.mark("The account is enabled.")),
     "person_password_set": Flash("success", texts.mark("The password is set. Give it to the person.")),
@@ -74,6 +76,10 @@ FLASHES: Final = {
     "retried": Flash("success", texts.mark("The degraded parts are being graded again.")),
     "appeal_answered": Flash("success", texts.mark("Your answer is stored, and the student can read it.")),
     "review_stored": Flash("success", texts.mark("Your review is stored. The result changes within seconds.")),
+    "rescore_requested": Flash("success", texts.mark("The dry run has started. Nothing is published.")),
+    "rescore_applied": Flash("success", texts.mark("The changes are being published.")),
+    "rescore_discarded": Flash("success", texts.mark("The re-score is discarded. No result changes.")),
+    "rescore_nothing": Flash("info", texts.mark("No change was left to apply.")),
     "claim_released": Flash("info", texts.mark("You gave the essay back. Others can review it now.")),
     "queue_empty": Flash("info", texts.mark("No essay that matches the filter waits for somebody to review it.")),
 }
@@ -123,9 +129,12 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
         "direction": texts.direction(),
         "session": session,
         "csrf": session.csrf if session else "",
-        "navigation": items_for(session.principal, request.url.path) if session else (),
+        "navigation": navigation_for(session.principal, request.url.path) if session else (),
         "flash": FLASHES.get(request.query_params.get("done", "")),
         "path": request.url.path,
+        "run_url": lambda kind, subject_id: run_url(
+            request.app.state.services.settings, session.principal if session else None, kind, subject_id
+        ),
     }
     return HTMLResponse(environment().get_template(template).render(known | context), status)
 

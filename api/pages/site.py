@@ -16,6 +16,7 @@ from api.pages.routes import (
     appeals,
     assessments,
     overview,
+    rescores,
     results,
     reviews,
     staff_appeals,
@@ -26,7 +27,7 @@ from api.pages.texts import load_catalogues
 
 _YEAR: Final = "public, max-age=31536000, immutable"
 _HASHED: Final = re.compile(rb"v=[0-9a-f]{12}")
-_STAFF: Final = (overview.overview, reviews.reviews, assessments.assessments, staff_appeals.appeals)
+_STAFF: Final = (overview.overview, reviews.reviews, assessments.assessments, staff_appeals.appeals, rescores.rescores)
 
 
 class HashedFiles(StaticFiles):

@@ -49,6 +49,31 @@ FLAGS: Final[Mapping[str, str]] = {
     "other_language": mark("Not in English"),
     "lowered_by_healing": mark("Lowered by a later grading"),
 }
+RESCORE_STATES: Final[Mapping[str, str]] = {
+    "queued": mark("Waiting to start"),
+    "computing": mark("Computing"),
+    "computed": mark("Computed"),
+    "stopped": mark("Stopped early"),
+    "applying": mark("Being applied"),
+    "discarding": mark("Being discarded"),
+    "discarded": mark("Discarded"),
+}
+RESCORE_SCOPES: Final[Mapping[str, str]] = {
+    "rules": mark("Questions that rules score"),
+    "essays": mark("Written answers"),
+    "recommendations": mark("Recommendations only"),
+}
+OUTCOMES: Final[Mapping[str, str]] = {
+    "changed": mark("Changed"),
+    "same": mark("Unchanged"),
+    "not_comparable": mark("Not comparable"),
+}
+"""Outcomes of a comparison, in the order of the page."""
+SKIP_REASONS: Final[Mapping[str, str]] = {
+    "newer_revision": mark("the result has got a newer version since"),
+    "newer_review": mark("an answer was reviewed since"),
+    "not_publishable": mark("the result cannot be published now"),
+}
 NOT_RELEASED: Final[Mapping[str, str]] = {
     "already_released": mark("was released before"),
     "not_found": mark("does not exist any more"),

@@ -3,7 +3,7 @@
 Each request commits before it calls the workflow engine. Reconciliation repeats a failed call.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -17,8 +17,9 @@ from api.schemas.appeals import Appeal, AppealAnswerRequest, AppealList, AppealQ
 from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.security.authorization import actor_of
+from api.services.after_commit import calls_after_appeal
 from api.services.appeals import AppealAnswer, AppealReceipt, AppealService
-from api.workflow_engine import follow_appeal, notify_engine
+from api.workflow_engine import follow_appeal
 from domain.errors import NotFound
 from persistence.queries.appeal_views import AppealFilter, AppealView
 from persistence.queries.views import AccessScope
@@ -146,18 +147,7 @@ async def withdraw_appeal(
 
 
 def _result(receipt: AppealReceipt, services: Services, scope: AccessScope) -> CommandResult:
-    return CommandResult(response=_appeal(receipt.view, scope), after_commit=calls_after(receipt, services))
-
-
-def calls_after(receipt: AppealReceipt, services: Services) -> list[Callable[[], Awaitable[bool]]]:
-    """Return the calls that start or end the appeal's run, send its event and publish its review."""
-    calls: list[Callable[[], Awaitable[bool]]] = [
-        partial(notify_engine, partial(follow_appeal, services.appeals.runs), receipt.appeal)
-    ]
-    calls += [partial(notify_engine, services.webhooks.runs.start, each) for each in receipt.deliveries]
-    if receipt.reviewed is not None:
-        calls.append(partial(notify_engine, services.runs.reviewed, receipt.reviewed))
-    return calls
+    return CommandResult(response=_appeal(receipt.view, scope), after_commit=calls_after_appeal(receipt, services))
 
 
 def _shown(views: Sequence[AppealView], scope: AccessScope) -> list[Appeal]:

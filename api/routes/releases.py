@@ -1,7 +1,5 @@
 """Release held results to students and partners."""
 
-from functools import partial
-
 from fastapi import Response
 
 from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
@@ -11,8 +9,8 @@ from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.schemas.releases import HeldResults, ReleaseResponse, ReleasesRequest, ReleasesResponse, Unreleased
 from api.security.authorization import actor_of
+from api.services.after_commit import calls_after_release
 from api.services.releases import MAX_RELEASES, BulkReleaseService, ReleaseService
-from api.workflow_engine import notify_engine
 from persistence.repositories.releases import ReleaseFilter
 from persistence.request_database import RequestUnitOfWork
 
@@ -39,10 +37,7 @@ async def release_assessment(
             released=True,
             released_at=receipt.released_at,
         )
-        start = services.webhooks.runs.start
-        return CommandResult(
-            response=released, after_commit=[partial(notify_engine, start, each) for each in receipt.deliveries]
-        )
+        return CommandResult(response=released, after_commit=calls_after_release(receipt, services))
 
     return await command.execute(services.database, release)
 

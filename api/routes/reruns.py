@@ -1,7 +1,5 @@
 """Run many failed assessments again, for example after a bug was corrected."""
 
-from functools import partial
-
 from fastapi import Response
 
 from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
@@ -10,8 +8,8 @@ from api.middleware.routing import router
 from api.schemas.errors import answers
 from api.schemas.reruns import RerunsRequest, RerunsResponse, SkippedRerun, StartedRerun
 from api.security.authorization import actor_of
+from api.services.after_commit import calls_after_rerun
 from api.services.reruns import RerunService
-from api.workflow_engine import notify_engine
 from persistence.repositories.failed_assessments import FailureFilter
 from persistence.request_database import RequestUnitOfWork
 
@@ -51,7 +49,6 @@ async def rerun_assessments(
             skipped=[SkippedRerun(assessment_id=id_, reason=reason.value) for id_, reason in done.skipped.items()],
             more=done.more,
         )
-        after_commit = [partial(notify_engine, services.runs.submit, each) for each in done.rerun]
-        return CommandResult(response=response, after_commit=after_commit)
+        return CommandResult(response=response, after_commit=calls_after_rerun(done.rerun, services))
 
     return await command.execute(services.database, rerun)

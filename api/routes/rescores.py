@@ -1,6 +1,5 @@
 """Re-score published results with the current content, read the differences, apply or discard them."""
 
-from functools import partial
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -27,10 +26,10 @@ from api.schemas.rescores import (
     Summary,
 )
 from api.security.authorization import actor_of
-from api.services.rescores import RescoreService, RescoreWish, csv_of
-from api.workflow_engine import notify_engine
+from api.services.after_commit import calls_after_rescore
+from api.services.rescores import RescoreService, RescoreWish, csv_of, stop_message
+from api.workflow_engine import notify_all
 from domain.errors import NotFound
-from domain.grading.scores import DegradedReason
 from domain.rescores.rescores import DifferenceOutcome, RescoreScope, RescoreStatus
 from persistence.queries.rescores import DifferenceView, RescoreView
 from persistence.request_database import RequestUnitOfWork
@@ -76,7 +75,7 @@ async def request_rescore(
         added = await RescoreService(uow).request(scope.organization_id, actor_of(principal), wish)
         return CommandResult(
             response=RescoreAck(rescore_id=added.id, status=added.status),
-            after_commit=[partial(notify_engine, services.rescores.runs.start, added)],
+            after_commit=calls_after_rescore(added, services),
         )
 
     return await command.execute(services.database, request, on_replay=services.rescores.runs.start)
@@ -171,7 +170,7 @@ async def apply_rescore(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         status = RescoreStatus.APPLYING if chosen else found.status
         return CommandResult(
             response=ApplyAck(rescore_id=rescore_id, status=status, chosen=chosen),
-            after_commit=[partial(notify_engine, services.rescores.runs.start, found)] if chosen else [],
+            after_commit=calls_after_rescore(found, services) if chosen else (),
         )
 
     return await command.execute(services.database, apply, on_replay=services.rescores.runs.start)
@@ -195,7 +194,7 @@ async def discard_rescore(
         found = await RescoreService(uow).discard(rescore_id, scope.organization_id, actor_of(principal))
         await uow.commit()
     if not found.is_discarded:
-        await notify_engine(services.rescores.runs.start, found)
+        await notify_all(calls_after_rescore(found, services))
     status = found.status if found.is_discarded else RescoreStatus.DISCARDING
     return RescoreAck(rescore_id=rescore_id, status=status)
 
@@ -209,10 +208,7 @@ async def _found(rescore_id: Id, services: ServicesDep, scope: ScopeDep) -> Resc
 
 def _fields(view: RescoreView) -> dict[str, object]:
     fields: dict[str, object] = {name: getattr(view, name) for name in RescoreView.__slots__}
-    known = {str(reason): reason.text for reason in DegradedReason}
-    unexpected = "An internal error stopped the computation. The failed run in Temporal names the cause."
-    message = known.get(view.stop_reason, unexpected) if view.stop_reason else None
-    return fields | {"versions": view.versions or None, "stop_message": message}
+    return fields | {"versions": view.versions or None, "stop_message": stop_message(view.stop_reason)}
 
 
 def _difference(view: DifferenceView) -> DifferenceResponse:

@@ -1,6 +1,5 @@
 """The review queue: list it, claim an essay, decide the claimed essay."""
 
-from functools import partial
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -21,9 +20,9 @@ from api.schemas.review_queue import (
 )
 from api.schemas.reviews import ReviewResponse
 from api.security.authorization import actor_of
+from api.services.after_commit import calls_after_review
 from api.services.review_claims import ReviewClaimService
 from api.services.reviews import Judgement
-from api.workflow_engine import notify_engine
 from domain.organizations import OrganizationSettings
 from persistence.queries.views import AccessScope
 from persistence.request_database import RequestUnitOfWork
@@ -157,9 +156,7 @@ async def decide_claim(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             question_id=question_id,
             revision=receipt.assessment.revision,
         )
-        return CommandResult(
-            response=stored, after_commit=[partial(notify_engine, services.runs.reviewed, receipt.assessment)]
-        )
+        return CommandResult(response=stored, after_commit=calls_after_review(receipt.assessment, services))
 
     return await command.execute(services.database, decide, on_replay=services.runs.reviewed)
 

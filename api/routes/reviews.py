@@ -14,8 +14,9 @@ from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.schemas.reviews import RerunResponse, RetryResponse, ReviewRequest, ReviewResponse
 from api.security.authorization import actor_of
+from api.services.after_commit import calls_after_rerun, calls_after_retry, calls_after_review
 from api.services.reviews import Judgement, ReviewService
-from api.workflow_engine import ensure_run, notify_engine
+from api.workflow_engine import ensure_run
 from persistence.request_database import RequestUnitOfWork
 
 reviews = router(prefix="/assessments", tags=["Assessments"])
@@ -49,9 +50,7 @@ async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             question_id=question_id,
             revision=receipt.assessment.revision,
         )
-        return CommandResult(
-            response=stored, after_commit=[partial(notify_engine, services.runs.reviewed, receipt.assessment)]
-        )
+        return CommandResult(response=stored, after_commit=calls_after_review(receipt.assessment, services))
 
     return await command.execute(services.database, store, on_replay=services.runs.reviewed)
 
@@ -72,7 +71,7 @@ async def retry_healing(
     async def retry(uow: RequestUnitOfWork) -> CommandResult:
         assessment = await ReviewService(uow).heal_now(assessment_id, scope, actor_of(principal))
         due = RetryResponse(assessment_id=assessment_id, revision=assessment.revision, healing="due")
-        return CommandResult(response=due, after_commit=[partial(notify_engine, services.runs.heal_now, assessment)])
+        return CommandResult(response=due, after_commit=calls_after_retry(assessment, services))
 
     return await command.execute(services.database, retry, on_replay=services.runs.heal_now)
 
@@ -93,6 +92,6 @@ async def rerun_assessment(
     async def rerun(uow: RequestUnitOfWork) -> CommandResult:
         assessment = await ReviewService(uow).rerun(assessment_id, scope, actor_of(principal))
         begun = RerunResponse(assessment_id=assessment_id, status="awaiting_async", run=assessment.run)
-        return CommandResult(response=begun, after_commit=[partial(notify_engine, services.runs.submit, assessment)])
+        return CommandResult(response=begun, after_commit=calls_after_rerun([assessment], services))
 
     return await command.execute(services.database, rerun, on_replay=partial(ensure_run, services.runs))

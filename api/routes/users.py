@@ -93,17 +93,18 @@ async def read_user(user_id: Id, services: ServicesDep, scope: PeopleScopeDep) -
 
 @users.patch(
     "/{user_id}",
-    summary="Change an account: name, external id, role, password, groups, disable or enable it",
+    summary="Change an account: name, external id, role, password, groups, time accommodation, disable or enable it",
     responses=answers(400, 401, 403, 404, 409, 410, 413, 415),
     response_model_exclude_none=True,
 )
 async def change_user(
     user_id: Id, change: UserChange, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> User:
-    """A change of name, external id or groups alone does not end the user's sessions.
+    """A change of name, external id, groups or time accommodation alone does not end the user's sessions.
 
     After other changes, refresh tokens become invalid at once, access tokens within a minute. 409 if no admin would
-    remain, if another user of the organization has the external id, or for groups of a user who is no student.
+    remain, if another user of the organization has the external id, or for groups or more time of a user who is no
+    student.
 
     After a new password, the user must choose another one with `POST /me/password` before any other request. Users
     change their own password there too. Platform admins can change accounts of admins but not their roles.

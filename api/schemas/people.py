@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import (
@@ -14,7 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from api.schemas.base import Id, Input, Moment, Output, VisibleText, absent
+from api.schemas.base import Id, Input, Moment, Number, Output, VisibleText, absent
+from domain.accommodations import MAX_EXTRA_MINUTES, MAX_TIME_FACTOR
 from domain.email_addresses import MAX_CHARS
 from domain.passwords import MAX_BYTES, MIN_CHARS, TOO_SHORT_OR_LONG, find_weakness
 from domain.people import MAX_EXTERNAL_ID_CHARS, MAX_NAME_CHARS, check_external_id, normalize_name
@@ -167,8 +169,28 @@ Attribute = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,31}$")]
 Group = Annotated[VisibleText, Field(min_length=1, max_length=64)]
 
 
+def _two_decimals(value: object) -> object:
+    """Convert a JSON number to an exact decimal from 1 to 3."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError("must be a number")  # noqa: TRY004  # Pydantic reports it for this field
+    exact = Decimal(str(value))
+    if not 1 <= exact <= MAX_TIME_FACTOR or exact != round(exact, 2):
+        raise ValueError(f"must be from 1 to {MAX_TIME_FACTOR}, with at most two decimals")
+    return exact
+
+
+TimeFactor = Annotated[
+    Decimal,
+    BeforeValidator(_two_decimals),
+    WithJsonSchema({"type": "number", "minimum": 1, "maximum": int(MAX_TIME_FACTOR)}),
+]
+
+
 class UserChange(Input):
     """A change of a user. Absent fields do not change; `null` deletes a name or an external id.
+
+    `time_factor` and `extra_minutes` give a student more time to answer: the usual time is multiplied by the factor,
+    then the minutes are added. They count from the next start on. Assessments in progress keep their deadline.
 
     A change of role, status or password ends the user's sessions within a minute.
     """
@@ -178,6 +200,8 @@ class UserChange(Input):
     role: Role = Field(default_factory=absent)
     status: Literal["active", "disabled"] = Field(default_factory=absent)
     password: Password = Field(default_factory=absent)
+    time_factor: TimeFactor = Field(default_factory=absent, description="For students. 1 to 3, at most two decimals")
+    extra_minutes: int = Field(default_factory=absent, ge=0, le=MAX_EXTRA_MINUTES, description="For students")
     groups: dict[Attribute, Group] = Field(
         default_factory=absent,
         max_length=8,
@@ -195,7 +219,10 @@ class UserChange(Input):
 
 
 class User(Output):
-    """`organization_id` is absent for a platform admin."""
+    """`organization_id` is absent for a platform admin.
+
+    `time_factor` and `extra_minutes` are a student's time accommodation; 1 and 0 mean the usual time.
+    """
 
     user_id: Id
     organization_id: Id | None = None
@@ -204,6 +231,8 @@ class User(Output):
     external_id: str | None = None
     role: Role
     status: Literal["active", "disabled", "erasing"]
+    time_factor: Number
+    extra_minutes: int
     created_at: Moment
     updated_at: Moment
 

@@ -1,7 +1,7 @@
 """Start an assessment and submit its answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -45,6 +45,8 @@ class AssessmentService:
     async def start(self, new: NewAssessment, student: Actor) -> StartedAssessment:
         """Open an assessment of a role with snapshots of its active questions.
 
+        Its duration is that of `new`, extended by the student's time accommodation.
+
         Raises:
             InvalidInput: the role is unknown or inactive, has no questions, or requires other roles first.
             InvalidAssessmentState: an assessment of the role is open; `details.assessment_id` names it.
@@ -52,13 +54,14 @@ class AssessmentService:
             RetakeNotYet: the cool-down after the last attempt has not ended.
             Erased: the student is being erased.
         """
-        await self._uow.student_assessments.lock_start(student.id, new.role_id)
+        accommodation = await self._uow.student_assessments.lock_start(student.id, new.role_id)
         role = await self._startable_role(student.id, new.role_id)
         closed = await self._close_expired_attempt(role)
         if role.open_id is not None:  # it was open at the read: this start has closed it, or its student submitted it
             role = await self._startable_role(student.id, new.role_id)
         check_start(role.policy, role.history, role.now)
-        assessment, items = await self._uow.student_assessments.open(new, student)
+        extended = replace(new, duration=accommodation.extend(new.duration))
+        assessment, items = await self._uow.student_assessments.open(extended, student)
         if not items:
             raise _invalid_role("names a role without questions")
         return StartedAssessment(assessment=assessment, items=items, closed=closed)

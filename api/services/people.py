@@ -70,18 +70,18 @@ class PeopleService:
         return await self._uow.people.create(_organization(organization_id, new.role, scope), creator, new)
 
     async def change_user(
-        self, user_id: UUID, scope: PeopleScope, admin: Actor, changes: Mapping[str, str | None]
+        self, user_id: UUID, scope: PeopleScope, admin: Actor, changes: Mapping[str, object]
     ) -> UserView:
-        """Change an account's name, external id, role, status or password hash.
+        """Change an account's name, external id, time accommodation, role, status or password hash.
 
-        A change of name or external id alone does not end the user's sessions.
+        A change of the first three alone does not end the user's sessions.
 
         Raises:
             NotFound: the account does not exist or is outside the scope.
             Erased: the user is being erased.
             Forbidden: a platform admin would change a role.
-            Conflict: no active admin would remain, a platform admin would get another role, or another user of the
-                organization has the external id.
+            Conflict: no active admin would remain, a platform admin would get another role, another user of the
+                organization has the external id, or the user of an accommodation is no student.
         """
         return await self._uow.people.change(user_id, scope, admin, changes)
 

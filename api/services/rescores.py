@@ -9,6 +9,7 @@ from uuid import UUID
 
 from api.services.csv_cells import csv_cell, csv_lines
 from domain.errors import InvalidInput, Problem
+from domain.grading.scores import DegradedReason
 from domain.rescores.rescores import Rescore, RescoreScope
 from persistence.queries.rescores import DifferenceView, RescoreQueries
 from persistence.queries.views import Actor
@@ -97,6 +98,16 @@ class RescoreService:
         if wish.scope is not RescoreScope.RECOMMENDATIONS and not wish.scope.covers(question.kind):
             raise _invalid("scope", f"does not cover a question of kind {question.kind}")
         return question.id
+
+
+def stop_message(stop_reason: str | None) -> str | None:
+    """Return why a computation ended early, as a sentence; None if it did not."""
+    if stop_reason is None:
+        return None
+    known = {str(reason): reason.text for reason in DegradedReason}
+    return known.get(
+        stop_reason, "An internal error stopped the computation. The failed run in Temporal names the cause."
+    )
 
 
 async def csv_of(queries: RescoreQueries, rescore_id: UUID, outcome: str | None) -> AsyncIterator[bytes]:

@@ -33,6 +33,8 @@ USER_COLUMNS: Final = (
     _users.external_id,
     _users.role,
     _users.status,
+    _users.time_factor,
+    _users.extra_minutes,
     _users.created_at,
     _users.updated_at,
 )

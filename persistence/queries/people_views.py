@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
+
+from domain.accommodations import TimeAccommodation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,7 @@ class OrganizationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserView:
-    """A user. `organization_id` None: a platform admin."""
+    """A user. `organization_id` None: a platform admin. `time_factor` and `extra_minutes` are a TimeAccommodation."""
 
     user_id: UUID
     organization_id: UUID | None
@@ -35,8 +38,14 @@ class UserView:
     external_id: str | None
     role: str
     status: str
+    time_factor: Decimal
+    extra_minutes: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def accommodation(self) -> TimeAccommodation:
+        return TimeAccommodation(time_factor=self.time_factor, extra_minutes=self.extra_minutes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,8 @@ from persistence.tables.base import table_of
 _REFUSED: Final = "The request is not valid"
 _AUDITED: Final = frozenset({"role", "status"})
 """Fields whose new value is in the audit trail, which holds no personal data."""
-_KEEP_SESSIONS: Final = frozenset({"name", "external_id"})
+_ACCOMMODATION: Final = frozenset({"time_factor", "extra_minutes"})
+_KEEP_SESSIONS: Final = frozenset({"name", "external_id"}) | _ACCOMMODATION
 """Fields that do not affect what the user may do."""
 
 _organizations: Final = table_of(OrganizationRow)
@@ -84,10 +85,8 @@ class People:
         """
         return await self._insert(None, None, wanted)
 
-    async def change(
-        self, user_id: UUID, viewer: PeopleScope, admin: Actor, wanted: Mapping[str, str | None]
-    ) -> UserView:
-        """Change `name`, `external_id`, `role`, `status` or `password_hash`.
+    async def change(self, user_id: UUID, viewer: PeopleScope, admin: Actor, wanted: Mapping[str, object]) -> UserView:
+        """Change `name`, `external_id`, `time_factor`, `extra_minutes`, `role`, `status` or `password_hash`.
 
         A change of one of the last three ends the user's sessions and invalidates their tokens. After a new password,
         the user must choose another one at the next login.
@@ -96,7 +95,7 @@ class People:
             Erased: the user is being erased.
             Forbidden: a platform admin would change a role.
             Conflict: the organization would lose its last admin, a platform admin would get another role, or another
-                user of the organization has the external id.
+                user of the organization has the external id, or the user of an accommodation is no student.
         """
         before = await locked_person(self._session, user_id, viewer)
         changes = {name: value for name, value in wanted.items() if getattr(before, name, None) != value}
@@ -105,6 +104,8 @@ class People:
         after = (changes.get("role", before.role), changes.get("status", before.status))
         if before.organization_id is None and after[0] != "admin":
             raise Conflict("The role of a platform admin cannot be changed")
+        if after[0] != "student" and changes.keys() & _ACCOMMODATION:
+            raise Conflict("Only students have a time accommodation")
         if after != ("admin", "active"):
             await keep_an_admin(self._session, before)
         if viewer.role is not None and "role" in changes:

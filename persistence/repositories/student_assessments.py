@@ -11,6 +11,7 @@ from sqlalchemy import ARRAY, Text, Uuid, bindparam, delete, func, select, text,
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.accommodations import TimeAccommodation
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.questions import Answer, Item
 from domain.errors import Erased
@@ -28,7 +29,12 @@ _flags: Final = table_of(FlaggedQuestionRow)
 # The advisory lock serialises the starts of one role by one student until the commit. The user's row is locked in share
 # mode, because a request that submits answers locks the assessment first and the user second.
 _USER: Final = (
-    select(UserRow.status, func.pg_advisory_xact_lock(func.hashtextextended(bindparam("lock", type_=Text), 0)))
+    select(
+        UserRow.status,
+        UserRow.time_factor,
+        UserRow.extra_minutes,
+        func.pg_advisory_xact_lock(func.hashtextextended(bindparam("lock", type_=Text), 0)),
+    )
     .where(UserRow.id == bindparam("user"))
     .with_for_update(read=True)
 )
@@ -128,15 +134,19 @@ class StudentAssessments:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def lock_start(self, user_id: UUID, role_id: UUID) -> None:
+    async def lock_start(self, user_id: UUID, role_id: UUID) -> TimeAccommodation:
         """Lock the user's row in share mode, and starts of the role by this user, until the transaction ends.
+
+        Return the user's time accommodation. It cannot change before the transaction ends.
 
         Raises:
             Erased: the user does not exist or is being erased.
         """
-        status = await self._session.scalar(_USER, {"user": user_id, "lock": f"{user_id}/{role_id}"})
-        if status is None or status in ERASED:
+        rows = await self._session.execute(_USER, {"user": user_id, "lock": f"{user_id}/{role_id}"})
+        row = rows.one_or_none()
+        if row is None or row.status in ERASED:
             raise Erased("The account is being erased")
+        return TimeAccommodation(time_factor=row.time_factor, extra_minutes=row.extra_minutes)
 
     async def role(self, user_id: UUID, role_id: UUID) -> StartableRole | None:
         """Read an active role; None if there is no such role."""

@@ -1,12 +1,14 @@
 """Tables of organizations, users, API keys and sessions."""
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, String, Text, false, literal_column, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Numeric, String, Text, false, literal_column, text
 from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.accommodations import MAX_EXTRA_MINUTES, MAX_TIME_FACTOR
 from persistence.tables.base import Base, Created, Document, Hash, Id, Updated, one_of
 
 
@@ -34,6 +36,7 @@ class UserRow(Base):
 
     `must_change_password` is true after an administrator has set the password. `external_id` is the user's id in the
     organization's own systems. `language` is the one that the user has chosen for the web pages, as a locale of Babel.
+    `time_factor` and `extra_minutes` are the user's TimeAccommodation.
     """
 
     __tablename__ = "users"
@@ -41,6 +44,8 @@ class UserRow(Base):
         one_of("role", ("student", "advisor", "admin")),
         one_of("status", ("active", "disabled", "erasing", "erased")),
         CheckConstraint("organization_id IS NOT NULL OR role = 'admin'", name="organization"),
+        CheckConstraint(f"time_factor BETWEEN 1 AND {MAX_TIME_FACTOR}", name="time_factor"),
+        CheckConstraint(f"extra_minutes BETWEEN 0 AND {MAX_EXTRA_MINUTES}", name="extra_minutes"),
         Index("idx_users_created_at", "created_at", "id"),
         Index("idx_users_organization", "organization_id", "created_at", "id"),
         Index("idx_users_role", "organization_id", "role", "created_at", "id"),
@@ -73,6 +78,8 @@ class UserRow(Base):
     token_version: Mapped[int] = mapped_column(server_default=text("0"))
     role: Mapped[str] = mapped_column(String(32))
     profile: Mapped[Document | None]
+    time_factor: Mapped[Decimal] = mapped_column(Numeric(3, 2), server_default=text("1"))
+    extra_minutes: Mapped[int] = mapped_column(server_default=text("0"))
     status: Mapped[str] = mapped_column(String(16), server_default="active")
     language: Mapped[str | None] = mapped_column(String(35))
     created_at: Mapped[Created]

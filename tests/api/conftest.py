@@ -44,6 +44,7 @@ from persistence.queries.catalog import CatalogQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.quality import QualityQueries
+from persistence.queries.rescore_pages import RescorePageQueries
 from persistence.queries.rescores import RescoreQueries
 from persistence.queries.review_queue import ReviewQueueQueries
 from persistence.queries.student_pages import StudentPageQueries
@@ -262,6 +263,7 @@ def pages(engine: AsyncEngine) -> PageServices:
         student=StudentPageQueries(engine),
         admin=AdminPageQueries(engine),
         advisor=AdvisorPageQueries(engine),
+        rescores=RescorePageQueries(engine),
         streams=ProgressStreams(ping_s=0.2),
     )
 

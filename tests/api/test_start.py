@@ -2,6 +2,8 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
@@ -161,3 +163,26 @@ async def test_a_student_being_erased_cannot_start(api: Api) -> None:
 async def _assessments_of(api: Api, person: Person) -> int:
     async with api.sessions() as session:
         return await session.scalar(select(func.count()).where(AssessmentRow.user_id == person.id)) or 0
+
+
+async def test_a_student_with_an_accommodation_has_more_time(api: Api) -> None:
+    student = await api.person(time_factor=Decimal("1.5"), extra_minutes=10)
+
+    started = await api.start(student)
+
+    usual = timedelta(hours=api.services.settings.assessment_hours)
+    async with api.sessions() as session:
+        row = await session.get(AssessmentRow, UUID(started["assessment_id"]))
+    assert row is not None
+    assert row.expires_at - row.started_at == usual * 1.5 + timedelta(minutes=10)
+
+
+async def test_an_assessment_in_progress_keeps_its_deadline(api: Api) -> None:
+    student, admin = await api.person(), await api.person("admin")
+    started = await api.start(student)
+
+    more = {"time_factor": 3}
+    await api.client.patch(f"/api/v1/users/{student.id}", json=more, headers=admin.headers)
+
+    status = (await api.get(student, f"/assessments/{started['assessment_id']}")).json()
+    assert status["expires_at"] == started["expires_at"]

@@ -412,3 +412,44 @@ async def test_nothing_is_recorded_about_a_user_who_is_being_erased(api: Api, ad
         await session.execute(update(UserRow).where(UserRow.id == person.id).values(status="erasing"))
         await session.commit()
     assert await hold(api, admin, person, api.credentials[0]) == 410
+
+
+async def test_more_time_is_stored_shown_and_audited_without_its_values(api: Api, admin: Person) -> None:
+    person = await api.person()
+
+    changed = await patch(api, admin, person.id, time_factor=1.25, extra_minutes=20)
+
+    assert (changed.status_code, changed.json()["time_factor"], changed.json()["extra_minutes"]) == (200, 1.25, 20)
+    assert await audited(api, person.id) == [("user.changed", admin.id, {"fields": ["extra_minutes", "time_factor"]})]
+    assert (await api.get(person, "/me")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"time_factor": 0.99},
+        {"time_factor": 3.01},
+        {"time_factor": 1.005},
+        {"time_factor": "1.5"},
+        {"time_factor": True},
+        {"time_factor": None},
+        {"extra_minutes": -1},
+        {"extra_minutes": 601},
+        {"extra_minutes": 1.5},
+    ],
+    ids=str,
+)
+async def test_a_time_outside_the_limits_is_refused(api: Api, admin: Person, change: dict[str, Any]) -> None:
+    person = await api.person()
+
+    answer = await patch(api, admin, person.id, **change)
+
+    assert (answer.status_code, answer.json()["details"][0]["field"]) == (400, next(iter(change)))
+
+
+async def test_only_students_get_more_time(api: Api, admin: Person) -> None:
+    advisor = await api.person("advisor")
+
+    answer = await patch(api, admin, advisor.id, time_factor=2)
+
+    assert (answer.status_code, (await stored(api, advisor.id)).time_factor) == (409, 1)

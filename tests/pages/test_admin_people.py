@@ -1,6 +1,7 @@
 """The admin's pages of people: search, create, change, disable, set a password, export and erase."""
 
 import html
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -208,3 +209,27 @@ async def test_a_form_without_the_token_of_the_session_changes_nothing(
 
     assert [each.status_code for each in answers] == [403] * 3
     assert (await row(api, student_of_admin.id)).status == "active"
+
+
+async def test_a_student_gets_more_time(api: Api, browser: Browser, student_of_admin: Person) -> None:
+    path = f"/admin/people/{student_of_admin.id}"
+
+    answer = await browser.send(f"{path}/time", {"time_factor": "1,5", "extra_minutes": "20"})
+
+    changed = await row(api, student_of_admin.id)
+    assert (answer.status_code, changed.time_factor, changed.extra_minutes) == (303, Decimal("1.50"), 20)
+    page = (await browser.open(path)).text
+    assert 'name="time_factor" type="text" value="1.50"' in page
+
+
+@pytest.mark.parametrize(("factor", "minutes", "field"), [("4", "0", "time_factor"), ("1", "much", "extra_minutes")])
+async def test_a_wrong_time_is_explained(
+    browser: Browser, student_of_admin: Person, factor: str, minutes: str, field: str
+) -> None:
+    sent = {"time_factor": factor, "extra_minutes": minutes}
+
+    page = await browser.send(f"/admin/people/{student_of_admin.id}/time", sent)
+
+    assert page.status_code == 400
+    assert f'<a href="#{field}">' in page.text
+    assert f'value="{sent[field]}"' in page.text

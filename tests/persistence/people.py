@@ -68,7 +68,13 @@ async def a_marked_person(session: AsyncSession, database: Database, credentials
     organization_id = await an_organization(session)
     admin_id = await a_user(session, organization_id, role="admin")
     email = f"{marker}-{uuid4()}@example.org"
-    personal = {"name": marker, "external_id": marker, "profile": {"name": marker}}
+    personal = {
+        "name": marker,
+        "external_id": marker,
+        "profile": {"name": marker},
+        "time_factor": 2,
+        "extra_minutes": 30,
+    }
     user_id = await a_user(session, organization_id, email=email, password_hash=marker, **personal)
     await an_endpoint(session, organization_id=organization_id)
     assessment = await an_assessment(

@@ -150,8 +150,9 @@ async def test_the_account_stays_as_a_blank_row(session: AsyncSession, database:
     await erase(database, person)
 
     blank = dict.fromkeys(("name", "external_id", "password_hash", "profile"))
-    kept = {name: await column(session, person, name) for name in ("status", "email", *blank)}
-    assert kept == blank | {"status": "erased", "email": f"{person.id}@erased.invalid"}
+    usual = {"time_factor": 1, "extra_minutes": 0}
+    kept = {name: await column(session, person, name) for name in ("status", "email", *blank, *usual)}
+    assert kept == blank | usual | {"status": "erased", "email": f"{person.id}@erased.invalid"}
 
 
 async def test_the_erased_user_is_in_no_cohort(session: AsyncSession, database: Database, person: Marked) -> None:
@@ -170,7 +171,8 @@ async def test_an_erasure_by_the_previous_release_blanks_names_and_memberships(
         await uow.erasures.finish(person.id)  # without `forget_account`, which knows the new columns
         await uow.commit()
 
-    assert [await column(session, person, name) for name in ("name", "external_id")] == [None, None]
+    reset = ("name", "external_id", "time_factor", "extra_minutes")
+    assert [await column(session, person, name) for name in reset] == [None, None, 1, 0]
     memberships = select(func.count()).where(CohortMemberRow.user_id == person.id)
     assert await session.scalar(memberships) == 0
 

@@ -58,6 +58,7 @@ async def test_the_export_names_the_user_and_their_cohorts(clean_engine: AsyncEn
 
     user = document["users"][0]
     assert (user["name"], user["external_id"]) == (MARKER, MARKER)
+    assert (user["time_factor"], user["extra_minutes"]) == ("2.00", 30)
     assert [cohort["name"] for cohort in document["cohorts"]] == ["Spring 2026"]
     assert document["cohort_members"][0]["cohort_id"] == document["cohorts"][0]["id"]
 

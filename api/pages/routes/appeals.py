@@ -11,11 +11,11 @@ from api.pages.graded_questions import GradedQuestion, graded_questions
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.texts import gettext, use_language_of
-from api.routes.appeals import calls_after
 from api.schemas.appeals import AppealRequest
 from api.schemas.base import Id
 from api.security.authorization import actor_of
 from api.security.tokens import Principal
+from api.services.after_commit import calls_after_appeal
 from api.services.appeals import AppealReceipt, AppealService
 from api.workflow_engine import notify_all
 from domain.errors import Conflict, InvalidAssessmentState, NotFound
@@ -80,7 +80,7 @@ async def withdrawal_form(
 
 
 async def _finished(receipt: AppealReceipt, services: Services, done: str) -> Response:
-    await notify_all(calls_after(receipt, services))
+    await notify_all(calls_after_appeal(receipt, services))
     appeal = receipt.appeal
     return see_other(f"/assessments/{appeal.assessment_id}/result", f"appeal-{appeal.question_id}", done=done)
 

@@ -24,11 +24,12 @@ from api.schemas import cursors
 from api.schemas.base import Id
 from api.schemas.releases import ReleasesRequest
 from api.security.authorization import actor_of, may_use
+from api.services.after_commit import calls_after_release, calls_after_rerun, calls_after_retry
 from api.services.assessed_items import AssessedItem, assessed_items
 from api.services.csv_cells import csv_cell, csv_lines
 from api.services.releases import MAX_RELEASES, BulkReleaseService, ReleaseService
 from api.services.reviews import ReviewService
-from api.workflow_engine import notify_engine
+from api.workflow_engine import notify_all
 from domain.assessments.answers import answer_json
 from domain.assessments.questions import EssayRubric
 from domain.errors import InvalidInput, NotFound, Problem
@@ -161,8 +162,7 @@ async def release_form(assessment_id: Id, services: ServicesDep, principal: Prin
     async with services.database.transaction() as uow:
         receipt = await ReleaseService(uow).release(assessment_id, scope, actor_of(principal))
         await uow.commit()
-    for delivery in receipt.deliveries:
-        await notify_engine(services.webhooks.runs.start, delivery)
+    await notify_all(calls_after_release(receipt, services))
     return see_other(f"/assessments/{assessment_id}", done="released")
 
 
@@ -172,7 +172,7 @@ async def retry_form(assessment_id: Id, services: ServicesDep, principal: Princi
     async with services.database.transaction() as uow:
         assessment = await ReviewService(uow).heal_now(assessment_id, scope, actor_of(principal))
         await uow.commit()
-    await notify_engine(services.runs.heal_now, assessment)
+    await notify_all(calls_after_retry(assessment, services))
     return see_other(f"/assessments/{assessment_id}", done="retried")
 
 
@@ -181,7 +181,7 @@ async def rerun_form(assessment_id: Id, services: ServicesDep, principal: Princi
     async with services.database.transaction() as uow:
         assessment = await ReviewService(uow).rerun(assessment_id, scope, actor_of(principal))
         await uow.commit()
-    await notify_engine(services.runs.submit, assessment)
+    await notify_all(calls_after_rerun([assessment], services))
     return see_other(f"/assessments/{assessment_id}", done="rerun")
 
 

@@ -23,10 +23,11 @@ from api.pages.texts import gettext, use_language_of
 from api.schemas.base import Id
 from api.schemas.review_queue import DecisionRequest, QueueQuery
 from api.security.authorization import actor_of
+from api.services.after_commit import calls_after_review
 from api.services.assessed_items import assessed_items
 from api.services.review_claims import ReviewClaimService
 from api.services.reviews import Judgement
-from api.workflow_engine import notify_engine
+from api.workflow_engine import notify_all
 from domain.errors import AppError, Conflict, InvalidAssessmentState, NotFound
 from domain.organizations import OrganizationSettings
 from persistence.queries.appeal_views import AppealFilter
@@ -156,7 +157,7 @@ async def decision_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     except (Conflict, InvalidAssessmentState) as conflict:
         newest = await _read(item_id, services, scope)
         return _desk(request, newest, principal.user_id, conflict=conflict, form=form)
-    await notify_engine(services.runs.reviewed, receipt.assessment)
+    await notify_all(calls_after_review(receipt.assessment, services))
     return await _next(form, services, scope, actor_of(principal), done="review_stored")
 
 

@@ -22,9 +22,10 @@ from api.schemas import cursors
 from api.schemas.appeals import MAX_CHARS, AppealAnswerRequest, AppealQuery
 from api.schemas.base import Id
 from api.security.authorization import actor_of
+from api.services.after_commit import calls_after_appeal
 from api.services.appeals import AppealAnswer, AppealService
 from api.services.assessed_items import assessed_items
-from api.workflow_engine import notify_engine
+from api.workflow_engine import notify_all
 from domain.errors import AppError, Conflict, Forbidden, InvalidAssessmentState, NotFound
 from persistence.queries.appeal_views import AppealFilter, AppealView
 from persistence.queries.views import AccessScope
@@ -85,11 +86,7 @@ async def answer_appeal_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             await uow.commit()
     except (Conflict, Forbidden, InvalidAssessmentState) as conflict:
         return await _page(request, appeal_id, services, scope, 409, problem=conflict, form=form)
-    if receipt.reviewed is not None:
-        await notify_engine(services.runs.reviewed, receipt.reviewed)
-    await notify_engine(services.appeals.runs.closed, receipt.appeal)
-    for delivery in receipt.deliveries:
-        await notify_engine(services.webhooks.runs.start, delivery)
+    await notify_all(calls_after_appeal(receipt, services))
     return see_other("/appeals", done="appeal_answered")
 
 

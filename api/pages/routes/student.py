@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
+from api.dependencies import PeopleScopeDep, PrincipalDep, ScopeDep, Services, ServicesDep
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.texts import gettext, use_language_of
@@ -22,6 +22,7 @@ from api.workflow_engine import ensure_run, notify_all, notify_engine
 from domain.assessments.lifecycle import AssessmentStatus
 from domain.assessments.questions import QuestionKind
 from domain.errors import InvalidAssessmentState, InvalidInput, NoAttemptsLeft, NotFound, RetakeNotYet
+from persistence.queries.people_views import PeopleScope
 from persistence.queries.student_pages import AskedView
 from persistence.queries.views import AccessScope, AssessmentFilter, AssessmentView, RoleView, StatusView
 from persistence.repositories.student_assessments import NewAssessment
@@ -81,7 +82,9 @@ async def student_home_page(request: Request, services: ServicesDep, scope: Scop
 
 
 @student.get("/learn/roles/{role_id}")
-async def student_role_page(request: Request, role_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
+async def student_role_page(
+    request: Request, role_id: Id, services: ServicesDep, scope: ScopeDep, people: PeopleScopeDep
+) -> Response:
     """Tell what the assessment of a role asks before it starts."""
     use_language_of(request)
     views = await services.queries.assessments(scope, AssessmentFilter(), MAX_LISTED)
@@ -99,8 +102,15 @@ async def student_role_page(request: Request, role_id: Id, services: ServicesDep
         title=card.role.name,
         card=card,
         kinds=kinds,
-        hours=services.settings.assessment_hours,
+        allowed=await _time_allowed(services, scope, people),
     )
+
+
+async def _time_allowed(services: Services, scope: AccessScope, people: PeopleScope) -> timedelta:
+    """Return how long the student has for an assessment that starts now."""
+    usual = timedelta(hours=services.settings.assessment_hours)
+    own = await services.people.queries.user(scope.user_id, people) if scope.user_id else None
+    return own.accommodation.extend(usual) if own else usual
 
 
 @student.post("/learn/roles/{role_id}")

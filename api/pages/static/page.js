@@ -1,4 +1,4 @@
-// What every page does: show times in the browser's time zone, move the focus to errors, close the account menu.
+// What every page does: show times in the browser's time zone, move the focus to errors, close menus.
 
 for (const each of document.querySelectorAll("time[data-local]")) showLocally(each);
 document.querySelector("[data-focus]")?.focus();
@@ -25,7 +25,10 @@ function showLocally(time) {
 }
 
 function closeMenus(event) {
-  for (const menu of document.querySelectorAll(".account-menu[open]")) {
-    if (event.type === "keydown" || !menu.contains(event.target)) menu.open = false;
+  for (const menu of document.querySelectorAll(".account-menu[open], .menu[open]")) {
+    const inside = menu.contains(event.type === "keydown" ? document.activeElement : event.target);
+    if (event.type === "click" && inside) continue;
+    menu.open = false;
+    if (inside) menu.querySelector("summary").focus();
   }
 }

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Final
 
 from fastapi import Request, Response
@@ -14,8 +13,9 @@ from api.pages.routing import page_router
 from api.pages.texts import gettext, use_language_of
 from api.schemas.base import Id
 from api.security.authorization import actor_of
+from api.services.after_commit import calls_after_rerun
 from api.services.reruns import RerunService
-from api.workflow_engine import notify_all, notify_engine
+from api.workflow_engine import notify_all
 
 FAILED_SHOWN: Final = 5
 DAYS: Final = 14
@@ -49,7 +49,7 @@ async def rerun_form(assessment_id: Id, services: ServicesDep, principal: Princi
     async with services.database.transaction() as uow:
         done = await RerunService(uow, scope, actor_of(principal)).rerun([assessment_id])
         await uow.commit()
-    await notify_all([partial(notify_engine, services.runs.submit, each) for each in done.rerun])
+    await notify_all(calls_after_rerun(done.rerun, services))
     return see_other("/admin/attention", done="rerun" if done.rerun else "not_rerun")
 
 

@@ -39,6 +39,8 @@ def labels() -> dict[str, str]:
         "role": gettext("Role"),
         "name": gettext("Name"),
         "external_id": gettext("External id"),
+        "time_factor": gettext("Time factor"),
+        "extra_minutes": gettext("Extra minutes"),
         "organization_id": gettext("Organization"),
         "q": gettext("Search"),
         "status": gettext("Status"),

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.dependencies import PeopleScopeDep, PrincipalDep, Services, ServicesDep
-from api.pages.form_errors import REFUSALS, FieldErrors, field_errors
+from api.pages.form_errors import REFUSALS, FieldErrors, decimal_number, field_errors, whole_number
 from api.pages.forms import FormDep
 from api.pages.permissions import may_open
 from api.pages.rendering import render, see_other
@@ -52,6 +52,18 @@ async def person_status_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     status = form.get("status", "")
     done = "person_disabled" if status == "disabled" else "person_enabled"
     return await _change(request, user_id, {"status": status}, services, principal, scope, done)
+
+
+@person.post("/time")
+async def person_time_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    request: Request, user_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
+) -> Response:
+    """Give a student more time for new assessments."""
+    changes = {
+        "time_factor": decimal_number(form.get("time_factor", "")),
+        "extra_minutes": whole_number(form.get("extra_minutes", "")),
+    }
+    return await _change(request, user_id, changes, services, principal, scope, "person_time_saved")
 
 
 @person.post("/password")
@@ -138,14 +150,15 @@ async def _person(  # noqa: PLR0913, PLR0917  # the parts of a request
 ) -> Response:
     use_language_of(request)
     view = await found(user_id, services, scope)
-    given = {"name": view.name, "external_id": view.external_id, "role": view.role} | (sent or {})
+    stored = {name: getattr(view, name) for name in ("name", "external_id", "role", "time_factor", "extra_minutes")}
+    given = stored | (sent or {})
     return render(
         request,
         "admin/person.html",
         400 if errors else 200,
         title=view.name or view.email,
         person=view,
-        given={name: value or "" for name, value in given.items() if name != "password"},
+        given={name: "" if value is None else value for name, value in given.items() if name != "password"},
         errors=errors or [],
         is_self=view.user_id == principal.user_id,
         may_change_role=principal.organization_id is not None,
