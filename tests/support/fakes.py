@@ -49,11 +49,6 @@ class FailingDatabase:
             raise StorageUnavailable("Away")
 
 
-@dataclass(frozen=True)
-class LiveStage:
-    stage: str
-
-
 @dataclass
 class RecordingRuns:
     """A fake of the port `AssessmentRuns` that records its calls. With `down`, it fails like an unavailable engine."""
@@ -64,7 +59,6 @@ class RecordingRuns:
     healed: list[UUID] = field(default_factory=list)
     healed_now: list[UUID] = field(default_factory=list)
     revised: list[UUID] = field(default_factory=list)
-    stage: str | None = None
     down: bool = False
 
     async def start(self, assessment: Assessment) -> None:
@@ -102,11 +96,6 @@ class RecordingRuns:
 
     async def live_revisions(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         return frozenset(assessment_ids) & frozenset([*self.healed, *self.healed_now, *self.revised])
-
-    async def progress(self, assessment_id: UUID) -> LiveStage | None:
-        if self.down:
-            raise ExternalServiceError(f"No progress of {assessment_id}")
-        return LiveStage(self.stage) if self.stage else None
 
     def _record(self, calls: list[UUID], assessment: Assessment) -> None:
         if self.down:

@@ -124,7 +124,7 @@ async def test_an_assessments_history_is_small(pipeline: Pipeline) -> None:
     assessment = await pipeline.assessment()
     async with pipeline.workers():
         handle = await pipeline.start(assessment)
-        await eventually(lambda: pipeline.runs.progress(assessment.id), Progress())
+        await eventually(lambda: handle.query(AssessmentWorkflow.progress), Progress())
         await pipeline.submit(assessment)
         await outcome(handle)
 

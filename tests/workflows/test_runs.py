@@ -9,13 +9,10 @@ import pytest
 from purgatory.domain.model import OpenedState
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Worker
 
-from activities.failures import FailureInterceptor
 from deploy.local.ports import HOST, free_port
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import ExternalServiceError
-from tests.workflows.scripted import ScriptedActivities
 from tests.workflows.waiting import eventually
 from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
 from workflows.engine import search_attributes
@@ -23,7 +20,6 @@ from workflows.engine.assessment_runs import TemporalAssessmentRuns, workflow_id
 from workflows.engine.calls import LIVE_PAGE
 from workflows.engine.client import connect
 from workflows.policies import Queue
-from workflows.progress import Progress, Stage
 
 Handle = WorkflowHandle[AssessmentWorkflow, AssessmentOutcome]
 GENEROUS_S = 30
@@ -164,34 +160,6 @@ async def test_one_call_accepts_a_whole_page_of_ids_and_no_more(
         await runs.live([*others, assessment.id, uuid4()])
 
 
-async def test_a_live_run_returns_its_stage(
-    temporal_client: Client, queue: str, runs: TemporalAssessmentRuns, assessment: Assessment
-) -> None:
-    async with Worker(
-        temporal_client,
-        task_queue=queue,
-        workflows=[AssessmentWorkflow],
-        activities=ScriptedActivities().all(),
-        interceptors=[FailureInterceptor()],
-    ):
-        await runs.start(assessment)
-
-        async def progress() -> Progress | None:
-            return await runs.progress(assessment.id)
-
-        await eventually(progress, Progress(stage=Stage.ANSWERING))
-
-
-async def test_a_run_without_a_worker_returns_no_stage(runs: TemporalAssessmentRuns, assessment: Assessment) -> None:
-    await runs.start(assessment)
-
-    assert await runs.progress(assessment.id) is None
-
-
-async def test_a_missing_run_returns_no_stage(runs: TemporalAssessmentRuns) -> None:
-    assert await runs.progress(uuid4()) is None
-
-
 @pytest.fixture(params=["refuses", "swallows"])
 async def no_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
     """A lazy client of a closed port, or of a port that accepts connections and never responds."""
@@ -225,11 +193,6 @@ async def test_without_a_server_nothing_is_known_to_be_live(no_server: Client, a
     async with asyncio.timeout(GENEROUS_S):
         with pytest.raises(ExternalServiceError):
             await runs.live([assessment.id])
-
-
-async def test_without_a_server_there_is_no_stage(no_server: Client, assessment: Assessment) -> None:
-    async with asyncio.timeout(GENEROUS_S):
-        assert await TemporalAssessmentRuns(no_server).progress(assessment.id) is None
 
 
 async def test_after_five_failures_calls_are_rejected_at_once(no_server: Client, assessment: Assessment) -> None:

@@ -1,9 +1,8 @@
-"""Start, signal and query the runs of assessments and revisions. Each call has a timeout of one second."""
+"""Start and signal the runs of assessments and revisions. Each call has a timeout of one second."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 from temporalio.client import Client
@@ -14,17 +13,13 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.service import RPCError
 
 from domain.assessments.lifecycle import Assessment
 from workflows.assessment import AssessmentInput, AssessmentWorkflow
 from workflows.engine import search_attributes, static_details
 from workflows.engine.calls import DEADLINE_S, EngineCalls
 from workflows.policies import Queue, organization_priority
-from workflows.progress import Progress
 from workflows.revision import RevisionInput, RevisionWorkflow
-
-QUERY_DEADLINE_S: Final = 0.3
 
 
 class _StartOptions(TypedDict):
@@ -86,15 +81,6 @@ class TemporalAssessmentRuns:
     async def _live(self, assessment_ids: Sequence[UUID], workflow_id: Callable[[UUID], str]) -> frozenset[UUID]:
         running = await self._calls.running([workflow_id(assessment_id) for assessment_id in assessment_ids])
         return frozenset(each for each in assessment_ids if workflow_id(each) in running)
-
-    async def progress(self, assessment_id: UUID) -> Progress | None:
-        """The current progress; None if the query fails or times out."""
-        handle = self._client.get_workflow_handle(workflow_id(assessment_id))
-        try:
-            async with asyncio.timeout(QUERY_DEADLINE_S):
-                return await handle.query(AssessmentWorkflow.progress, rpc_timeout=timedelta(seconds=QUERY_DEADLINE_S))
-        except (RPCError, TimeoutError, RuntimeError):
-            return None
 
     async def _start(self, assessment: Assessment, signal: str | None = None) -> None:
         await self._client.start_workflow(
