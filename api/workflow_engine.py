@@ -49,14 +49,9 @@ async def notify_all(calls: Iterable[Callable[[], Awaitable[bool]]]) -> bool:
 
 
 async def ensure_run(runs: AssessmentRuns, assessment: Assessment) -> None:
-    """Start the run of an open or submitted assessment. Other assessments need no run."""
-    match assessment.status:
-        case AssessmentStatus.IN_PROGRESS:
-            await runs.start(assessment)
-        case AssessmentStatus.AWAITING_ASYNC:
-            await runs.submit(assessment)
-        case _:
-            pass
+    """Start the run of a submitted assessment. Other assessments need no run."""
+    if assessment.status is AssessmentStatus.AWAITING_ASYNC:
+        await runs.submit(assessment)
 
 
 async def follow_appeal(runs: AppealRuns, appeal: Appeal) -> None:

@@ -77,7 +77,6 @@ async def start_assessment(
     command: IdempotencyDep,
 ) -> Response:
     """A student has at most one open assessment of a role. 409 names it in `details.assessment_id`."""
-    run = partial(ensure_run, services.runs)
     new = NewAssessment(
         organization_id=scope.organization_id,
         role_id=body.role_id,
@@ -93,12 +92,11 @@ async def start_assessment(
             expires_at=started.assessment.expires_at,
             questions=[QuestionSnapshot.of(item) for item in started.items],
         )
-        changed = (started.closed, started.assessment)
-        return CommandResult(
-            response=opened, after_commit=[partial(notify_engine, run, each) for each in changed if each]
-        )
+        run = partial(ensure_run, services.runs)
+        closed = [started.closed] if started.closed else []
+        return CommandResult(response=opened, after_commit=[partial(notify_engine, run, each) for each in closed])
 
-    return await command.execute(services.database, start, on_replay=run)
+    return await command.execute(services.database, start)
 
 
 class AssessmentQuery(QueryInput):

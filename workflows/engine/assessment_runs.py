@@ -44,11 +44,8 @@ class TemporalAssessmentRuns:
         self._deadline_s = deadline_s
         self._calls = EngineCalls(client, deadline_s, breaks=breaks)
 
-    async def start(self, assessment: Assessment) -> None:
-        await self._calls.make(lambda: self._start(assessment))
-
     async def submit(self, assessment: Assessment) -> None:
-        await self._calls.make(lambda: self._start(assessment, signal="submit"))
+        await self._calls.make(lambda: self._start(assessment))
 
     async def resume(self, assessment: Assessment) -> bool:
         if await self._calls.signal_hourly(workflow_id(assessment.id), "submit", str(assessment.run)):
@@ -82,14 +79,15 @@ class TemporalAssessmentRuns:
         running = await self._calls.running([workflow_id(assessment_id) for assessment_id in assessment_ids])
         return frozenset(each for each in assessment_ids if workflow_id(each) in running)
 
-    async def _start(self, assessment: Assessment, signal: str | None = None) -> None:
+    async def _start(self, assessment: Assessment) -> None:
+        """Signal with start. Earlier releases start the run with the assessment, and it waits for the signal."""
         await self._client.start_workflow(
             AssessmentWorkflow.run,
             AssessmentInput(assessment_id=assessment.id, expires_at=assessment.expires_at),
             id=workflow_id(assessment.id),
             static_summary=f"Assessment {assessment.id} of student {assessment.user_id}",
             static_details=static_details.ASSESSMENT,
-            start_signal=signal,
+            start_signal="submit",
             **self._options(assessment),
         )
 
