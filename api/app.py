@@ -69,7 +69,7 @@ from api.security.rate_limits import RateLimits, RateLimitSettings
 from api.security.tokens import Principal, Tokens
 from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
-from api.workflow_engine import Runs
+from domain.assessments.ports import AssessmentRuns
 from domain.webhooks.deliveries import check_url
 from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
 from persistence.encryption import EncryptionSettings, SecretCipher
@@ -165,7 +165,7 @@ def assemble(  # noqa: PLR0913  # the parts
     settings: ApiSettings,
     queries: Queries,
     database: RequestDatabase,
-    runs: Runs,
+    runs: AssessmentRuns,
     *,
     appeal_services: AppealServices,
     partners: WebhookServices,

@@ -15,8 +15,8 @@ from api.security.principals import Principals
 from api.security.tokens import Principal, Tokens
 from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
-from api.workflow_engine import Runs
 from domain.appeals import AppealRuns
+from domain.assessments.ports import AssessmentRuns
 from domain.privacy import ErasureRuns
 from domain.recommending.ports import CatalogRuns, CatalogSearches
 from domain.rescores.ports import RescoreRuns
@@ -119,7 +119,7 @@ class Services:
     api_keys: ApiKeyPrincipals
     queries: Queries
     database: RequestDatabase
-    runs: Runs
+    runs: AssessmentRuns
     appeals: AppealServices
     webhooks: WebhookServices
     people: PeopleServices

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, Protocol, TypeVar
-from uuid import UUID
+from typing import Final, TypeVar
 
 import structlog
 
@@ -21,21 +20,6 @@ log = structlog.get_logger(__name__)
 
 WorkflowSubject = TypeVar("WorkflowSubject", bound=Appeal | Assessment | Delivery | Erasure | ImportView | Rescore)
 """The entity that a workflow processes."""
-
-
-class LiveProgress(Protocol):
-    """The result of a workflow's `progress` query."""
-
-    @property
-    def stage(self) -> str: ...
-
-
-class Runs(AssessmentRuns, Protocol):
-    """The workflow engine as the API uses it."""
-
-    async def progress(self, assessment_id: UUID) -> LiveProgress | None:
-        """Query the progress of a run; None without an answer within 300 ms."""
-        ...
 
 
 async def notify_engine(call: Callable[[WorkflowSubject], Awaitable[None]], subject: WorkflowSubject) -> bool:
@@ -64,27 +48,12 @@ async def notify_all(calls: Iterable[Callable[[], Awaitable[bool]]]) -> bool:
     return all(await asyncio.gather(*map(limited, calls)))
 
 
-async def ensure_run(runs: Runs, assessment: Assessment) -> None:
-    """Start the run of an open or submitted assessment. Other assessments need no run."""
-    match assessment.status:
-        case AssessmentStatus.IN_PROGRESS:
-            await runs.start(assessment)
-        case AssessmentStatus.AWAITING_ASYNC:
-            await runs.submit(assessment)
-        case _:
-            pass
+async def ensure_run(runs: AssessmentRuns, assessment: Assessment) -> None:
+    """Start the run of a submitted assessment. Other assessments need no run."""
+    if assessment.status is AssessmentStatus.AWAITING_ASYNC:
+        await runs.submit(assessment)
 
 
 async def follow_appeal(runs: AppealRuns, appeal: Appeal) -> None:
     """Start the run of an open appeal. End the run of a closed one."""
     await (runs.start if appeal.state is AppealState.OPEN else runs.closed)(appeal)
-
-
-async def live_stage(runs: Runs, assessment_id: UUID) -> str | None:
-    """Return the stage of a run; None if the engine does not report it."""
-    try:
-        progress = await runs.progress(assessment_id)
-    except Exception as error:  # noqa: BLE001  # the stage is optional; the response contains stored data
-        log.warning("stage_not_known", assessment_id=str(assessment_id), error_type=type(error).__qualname__)
-        return None
-    return str(progress.stage) if progress else None

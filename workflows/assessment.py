@@ -1,4 +1,4 @@
-"""The workflow of an assessment, from its start to the published result."""
+"""The workflow of an assessment, from its submission to the published result."""
 
 import asyncio
 from dataclasses import dataclass
@@ -54,10 +54,11 @@ class AssessmentOutcome:
 
 @workflow.defn(versioning_behavior=versioning("AssessmentWorkflow"))
 class AssessmentWorkflow(StagedWorkflow):
-    """Waits for the submission, scores it, and publishes the result.
+    """Scores a submitted or expired assessment, and publishes the result.
 
     Id: `assessment-{assessment_id}`; reuse policy ALLOW_DUPLICATE, conflict policy USE_EXISTING, because Postgres
-    decides what a run may do.
+    decides what a run may do. Every start carries the signal `submit`, because runs that an earlier release started
+    with the assessment wait for it. A run also waits if its row is in progress, for example after a restore.
     Signals: `submit` checks now whether the answers are submitted.
     Queries: `progress`.
     Updates: none.
@@ -73,7 +74,7 @@ class AssessmentWorkflow(StagedWorkflow):
 
     @workflow.run
     async def run(self, assessment: AssessmentInput) -> AssessmentOutcome:
-        self.show(Stage.ANSWERING)
+        self.show(Stage.SCORING if self._submitted else Stage.ANSWERING)
         run_number = 0
         try:
             claim = await self._claimed(assessment)
@@ -121,6 +122,7 @@ class AssessmentWorkflow(StagedWorkflow):
             )
             if claim.outcome is not ClaimOutcome.NOT_DUE:
                 return claim
+            self.show(Stage.ANSWERING)
             wait = timedelta(seconds=claim.wait_s)
 
     async def _wait_for_submission(self, wait: timedelta) -> None:

@@ -1,5 +1,7 @@
 """Limit the number of concurrent requests and, separately, of open event streams."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from starlette.responses import JSONResponse
@@ -16,7 +18,8 @@ STREAMS: Final = "/events"
 class ConcurrencyLimit:
     """Limit concurrent requests. Further ones get 503 before they are read; health routes are exempt.
 
-    Event streams have a limit of their own, so that open pages do not keep other requests out.
+    Event streams have a limit of their own, so that open pages do not keep other requests out. A request that waits for
+    a result counts as a stream meanwhile: `request.state.as_stream`.
     """
 
     def __init__(self, app: ASGIApp, max_requests: int, max_streams: int) -> None:
@@ -28,12 +31,27 @@ class ConcurrencyLimit:
             await self._app(scope, receive, send)
             return
         streams = scope["path"].endswith(STREAMS)
-        if self._free[streams] == 0:
+        if self._free[streams] <= 0:  # less after requests that waited
             busy = JSONResponse(error_body("OVERLOADED_503", _BUSY), 503, headers={"Retry-After": "1"})
             await busy(scope, receive, send)
             return
+        scope.setdefault("state", {})["as_stream"] = self._as_stream
         self._free[streams] -= 1
         try:
             await self._app(scope, receive, send)
         finally:
             self._free[streams] += 1
+
+    @contextmanager
+    def _as_stream(self) -> Iterator[bool]:
+        """Count a request as a stream inside the block. The value is false if there are too many streams."""
+        if self._free[True] <= 0:
+            yield False
+            return
+        self._free[True] -= 1
+        self._free[False] += 1
+        try:
+            yield True
+        finally:
+            self._free[True] += 1
+            self._free[False] -= 1

@@ -28,7 +28,14 @@ _PAGE_POLICY: Final = (
 _PUBLIC: Final = PAGES | {DOCUMENT}
 _YEAR_S: Final = 365 * 24 * 3600
 PREFLIGHT_S: Final = 600
-EXPOSED: Final = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotent-Replayed")
+EXPOSED: Final = (
+    "X-Request-Id",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Idempotent-Replayed",
+    "Preference-Applied",
+)
 """Response headers that scripts of allowed origins may read."""
 
 
@@ -73,7 +80,7 @@ class HttpSettings(BaseSettings):
     api_max_requests: int = Field(default=500, ge=1)
     """Maximum number of concurrent requests. Further requests get 503 at once."""
     api_max_streams: int = Field(default=2000, ge=1)
-    """Maximum number of open event streams. They do not count as concurrent requests."""
+    """Maximum number of open event streams and waits for results. They do not count as concurrent requests."""
     api_body_timeout_s: float = Field(default=30.0, gt=0)
     """Time from the end of the headers to the end of the body."""
     api_request_timeout_s: float = Field(default=60.0, gt=0)
@@ -98,7 +105,7 @@ def allow_origins(app: Starlette, allowed: Sequence[str]) -> None:
             CORSMiddleware,
             allow_origins=allowed,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-Request-Id"],
             expose_headers=EXPOSED,
             max_age=PREFLIGHT_S,
         )

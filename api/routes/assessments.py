@@ -2,14 +2,18 @@
 
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Final
+from http import HTTPStatus
+from typing import Annotated, Any, Final
 
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
 from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
-from api.idempotency import CommandResult, IdempotencyDep
+from api.idempotency import REPLAYED, CommandResult, IdempotencyDep
 from api.middleware.routing import router
+from api.preferences import APPLIED_HEADER, WaitDep
+from api.result_wait import read_when_ready
+from api.routes.results import result_response
 from api.schemas import cursors
 from api.schemas.assessments import (
     IN_REVIEW,
@@ -29,12 +33,13 @@ from api.schemas.assessments import (
 from api.schemas.base import Id, Moment, QueryInput, boolean, digits
 from api.schemas.errors import answers
 from api.schemas.people import SearchText
+from api.schemas.results import AssessmentResult
 from api.security.authorization import actor_of, is_staff
 from api.services.assessments import AssessmentService
 from api.services.submitted_answers import SubmittedAnswer
-from api.workflow_engine import ensure_run, live_stage, notify_engine
+from api.workflow_engine import ensure_run, notify_engine
 from domain.assessments.lifecycle import AssessmentStatus as State
-from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem
+from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem, StorageUnavailable
 from persistence.queries.views import AssessmentFilter, StatusView
 from persistence.repositories.student_assessments import NewAssessment
 from persistence.request_database import RequestUnitOfWork
@@ -44,6 +49,14 @@ HOW_TO_SUBMIT: Final = "send completed: true to submit the assessment"
 SUBMITTED_ENGINE_DOWN: Final = (
     "Submitted and stored. The workflow engine is unavailable; processing starts within a minute after it recovers."
 )
+
+PUBLISHED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": AssessmentResult,
+        "description": "The result was published within the time that `Prefer: wait` allows",
+        "headers": APPLIED_HEADER,
+    }
+}
 
 assessments = router(prefix="/assessments", tags=["Assessments"])
 
@@ -64,7 +77,6 @@ async def start_assessment(
     command: IdempotencyDep,
 ) -> Response:
     """A student has at most one open assessment of a role. 409 names it in `details.assessment_id`."""
-    run = partial(ensure_run, services.runs)
     new = NewAssessment(
         organization_id=scope.organization_id,
         role_id=body.role_id,
@@ -80,12 +92,11 @@ async def start_assessment(
             expires_at=started.assessment.expires_at,
             questions=[QuestionSnapshot.of(item) for item in started.items],
         )
-        changed = (started.closed, started.assessment)
-        return CommandResult(
-            response=opened, after_commit=[partial(notify_engine, run, each) for each in changed if each]
-        )
+        run = partial(ensure_run, services.runs)
+        closed = [started.closed] if started.closed else []
+        return CommandResult(response=opened, after_commit=[partial(notify_engine, run, each) for each in closed])
 
-    return await command.execute(services.database, start, on_replay=run)
+    return await command.execute(services.database, start)
 
 
 class AssessmentQuery(QueryInput):
@@ -155,7 +166,7 @@ async def read_questions(assessment_id: Id, services: ServicesDep, scope: ScopeD
     summary="Submit responses batch",
     response_model=AssessmentSubmissionAck,
     response_description="Accepted; async processing queued when complete",
-    responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
+    responses={**answers(400, 401, 403, 404, 409, 413, 415, 422), **PUBLISHED, 202: {"headers": APPLIED_HEADER}},
 )
 async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     assessment_id: Id,
@@ -164,8 +175,12 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     principal: PrincipalDep,
     scope: ScopeDep,
     command: IdempotencyDep,
+    preference: WaitDep,
 ) -> Response:
-    """Store all answers or none. A new answer replaces the stored one. `completed` submits the assessment."""
+    """Store all answers or none. A new answer replaces the stored one. `completed` submits the assessment.
+
+    With `completed` and `Prefer: wait=N`, the response is the result (200) if it is published within N seconds.
+    """
     submitted_answers = [
         SubmittedAnswer(question_id=item.question_id, raw=item.answer, claimed_at=item.submitted_at)
         for item in batch.responses
@@ -195,7 +210,18 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             response_if_engine_down=ack.model_copy(update={"message": SUBMITTED_ENGINE_DOWN}),
         )
 
-    return await command.execute(services.database, submit, on_replay=partial(ensure_run, services.runs))
+    response = await command.execute(services.database, submit, on_replay=partial(ensure_run, services.runs))
+    if not batch.completed or response.status_code != HTTPStatus.ACCEPTED or not preference.seconds:
+        return response
+    try:
+        view = await read_when_ready(assessment_id, scope, services, preference)
+    except StorageUnavailable:  # the submission is committed
+        return preference.confirm(response)
+    if view is not None and view.document is not None:
+        replayed = response.headers.get(REPLAYED)
+        response = result_response(view, view.document)
+        response.headers.update({REPLAYED: replayed} if replayed else {})
+    return preference.confirm(response)
 
 
 @assessments.get(
@@ -207,7 +233,6 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 )
 async def read_status(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> AssessmentStatus:
     view = await _status(assessment_id, services, scope)
-    waiting = view.status == State.AWAITING_ASYNC and not view.in_review
     return AssessmentStatus(
         assessment_id=view.assessment_id,
         role_id=view.role_id,
@@ -220,7 +245,7 @@ async def read_status(assessment_id: Id, services: ServicesDep, scope: ScopeDep)
         revision=view.revision,
         healing=view.healing,
         failure_reason=view.failure_reason,
-        stage=await live_stage(services.runs, assessment_id) if waiting else IN_REVIEW if view.in_review else None,
+        stage=IN_REVIEW if view.in_review else view.stage,
         needs_review=view.needs_review,
         score=view.score,
         skills=view.skills,

@@ -34,7 +34,7 @@ async def read_items(assessment_id: Id, services: ServicesDep, scope: ScopeDep) 
     if view is None:
         raise NotFound("No such assessment")
     if not staff and published(view).document is None:
-        return await pending(assessment_id, services, view)
+        return pending(assessment_id, view)
     async with services.database.transaction() as uow:
         asked = await uow.assessments.items(assessment_id)
     found = await asyncio.to_thread(assessed_items, view, asked)

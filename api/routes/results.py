@@ -8,12 +8,13 @@ from starlette.responses import JSONResponse
 
 from api.dependencies import ScopeDep, ServicesDep
 from api.middleware.routing import router
+from api.preferences import APPLIED_HEADER, WaitDep
+from api.result_wait import read_when_ready
 from api.schemas.assessments import IN_REVIEW
 from api.schemas.base import Id, digits
 from api.schemas.errors import answers
 from api.schemas.results import AssessmentResult, AssessmentScores, ResultPending, Revision, RevisionList
 from api.services.results import shown_document
-from api.workflow_engine import live_stage
 from domain.assessments.lifecycle import AssessmentStatus
 from domain.errors import AssessmentFailed, NotFound, RecommendationNotReady
 from persistence.queries.views import PublishedView
@@ -28,6 +29,11 @@ PENDING: dict[int | str, dict[str, Any]] = {
         "headers": {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}},
     }
 }
+AWAITED: dict[int | str, dict[str, Any]] = {
+    200: {"headers": APPLIED_HEADER},
+    202: PENDING[202] | {"headers": PENDING[202]["headers"] | APPLIED_HEADER},
+}
+"""The responses of a route that can wait for the result."""
 
 results = router(prefix="/assessments", tags=["Assessments", "Recommendations"])
 
@@ -39,15 +45,18 @@ Shown = TypeVar("Shown", bound=PublishedView)
     response_model=AssessmentResult,
     summary="Retrieve final recommendation result",
     response_description="Recommendation ready",
-    responses={**answers(400, 401, 403, 404, 409), **PENDING},
+    responses={**answers(400, 401, 403, 404, 409), **AWAITED},
 )
-async def read_result(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
+async def read_result(assessment_id: Id, services: ServicesDep, scope: ScopeDep, preference: WaitDep) -> Response:
     """The published result. 202 with Retry-After while it is prepared; 409 if the assessment is open or failed.
+
+    With `Prefer: wait=N`, 202 comes only after N seconds, and the result as soon as it is published.
 
     Students and API keys also get 202, with the stage `in_review`, while the result is held.
     """
-    view = published(await services.queries.published(assessment_id, scope))
-    return await pending(assessment_id, services, view) if view.document is None else _document(view, view.document)
+    view = published(await read_when_ready(assessment_id, scope, services, preference))
+    found = pending(assessment_id, view) if view.document is None else result_response(view, view.document)
+    return preference.confirm(found)
 
 
 @results.get(
@@ -60,7 +69,7 @@ async def read_scores(assessment_id: Id, services: ServicesDep, scope: ScopeDep)
     """Points with explanations. Essays also have levels, quotes, the model and its versions."""
     view = published(await services.queries.published(assessment_id, scope))
     if view.document is None:
-        return await pending(assessment_id, services, view)
+        return pending(assessment_id, view)
     document = shown_document(view, view.document)
     return JSONResponse({key: document[key] for key in AssessmentScores.model_fields})
 
@@ -93,7 +102,7 @@ async def read_revision(
     view = await services.queries.published(assessment_id, scope, revision=revision)
     if view is None or view.document is None:
         raise NotFound("No such result")
-    return _document(view, view.document)
+    return result_response(view, view.document)
 
 
 def published(view: Shown | None) -> Shown:
@@ -115,16 +124,16 @@ def published(view: Shown | None) -> Shown:
             return view
 
 
-def _document(view: PublishedView, document: str) -> Response:
+def result_response(view: PublishedView, document: str) -> Response:
     """Return the stored document unchanged, or without the right answers if the viewer must not see them."""
     if view.reveals_answers:
         return Response(document, media_type="application/json")
     return JSONResponse(shown_document(view, document))
 
 
-async def pending(assessment_id: Id, services: ServicesDep, view: PublishedView) -> Response:
+def pending(assessment_id: Id, view: PublishedView) -> Response:
     """Return 202 with the current step."""
-    stage = IN_REVIEW if view.in_review else await live_stage(services.runs, assessment_id)
+    stage = IN_REVIEW if view.in_review else view.stage
     body = ResultPending(assessment_id=assessment_id, status="awaiting_async", stage=stage)
     retry_after_s = RETRY_AFTER_REVIEW_S if view.in_review else RETRY_AFTER_S
     return JSONResponse(

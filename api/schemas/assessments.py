@@ -173,8 +173,9 @@ _ADDED: Final = frozenset({"stage", "student", "role", "submitted_at", "review"}
 
 
 class AssessmentStatus(Output):
-    """The status of an assessment. `stage` is the current step; it is absent if the workflow engine does not answer.
+    """The status of an assessment. `stage` is the current step while the result is prepared.
 
+    The stages are `queued`, `scoring`, `retrieving`, `recommending` and `publishing`.
     For students and API keys, an assessment whose result is held is `awaiting_async` with the stage `in_review`.
     """
 

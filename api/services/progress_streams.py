@@ -1,10 +1,14 @@
-"""Streams of an assessment's progress: one listener per process wakes the streams of the assessments that changed."""
+"""Wake event streams, and requests that wait for a result, when their assessment changes.
+
+One listener per process serves all of them.
+"""
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import Final, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from domain.assessments.progress import ProgressEvent, RunProgress, events_after
@@ -13,21 +17,25 @@ from domain.errors import NotFound
 PING_S: Final = 15.0
 """The longest silence of a stream. The progress is also read at each ping, because notifications may be lost."""
 
+REREAD_S: Final = 1.0
+"""The longest time between the reads of a request that waits for a result."""
+
+View = TypeVar("View")
 ReadProgress: TypeAlias = Callable[[], Awaitable[RunProgress | None]]
 
 
 class ProgressStreams:
-    """Wake streams when their assessment changes. `changed` is the callback of the listener."""
+    """Wake streams and waiting requests when their assessment changes. `changed` is the callback of the listener."""
 
     def __init__(self, ping_s: float = PING_S, on_first: Callable[[], None] = lambda: None) -> None:
-        """`on_first` is called when a stream opens; it starts the listener once."""
+        """`on_first` is called when a stream opens or a request waits; it starts the listener once."""
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._ping_s = ping_s
         self._on_first = on_first
         self._stopping = False
 
     def changed(self, assessment_id: str | None) -> None:
-        """Wake the streams of an assessment; None wakes all streams."""
+        """Wake the streams and requests of an assessment; None wakes all."""
         if assessment_id is None:
             waiting = [each for group in self._waiting.values() for each in group]
         else:
@@ -36,7 +44,7 @@ class ProgressStreams:
             each.set()
 
     def stop(self) -> None:
-        """End all streams, so that the process can stop. Clients connect again, to another process."""
+        """End all streams and waits, so that the process can stop. Clients connect again, to another process."""
         self._stopping = True
         self.changed(None)
 
@@ -65,6 +73,37 @@ class ProgressStreams:
                         await changed.wait()
                 except TimeoutError:
                     yield None
+
+    async def read_until(
+        self,
+        assessment_id: UUID,
+        read: Callable[[], Awaitable[View]],
+        is_final: Callable[[View], bool],
+        *,
+        seconds: float,
+        disconnected: Callable[[], Coroutine[None, None, None]],
+    ) -> View:
+        """Read after each change until the view is final, and return the last view.
+
+        It ends early when the time is over, when `disconnected` returns, or when the process stops.
+        """
+        ends = time.monotonic() + seconds
+        gone = asyncio.create_task(disconnected())
+        try:
+            with self._woken(str(assessment_id)) as changed:
+                gone.add_done_callback(lambda _: changed.set())
+                while True:
+                    changed.clear()  # before the read, so that a change during the read causes another one
+                    view = await read()
+                    left = ends - time.monotonic()
+                    if is_final(view) or gone.done() or self._stopping or left <= 0:
+                        return view
+                    self._on_first()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(min(left, REREAD_S)):
+                            await changed.wait()
+        finally:
+            gone.cancel()
 
     @contextmanager
     def _woken(self, assessment_id: str) -> Iterator[asyncio.Event]:

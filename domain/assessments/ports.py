@@ -23,16 +23,12 @@ class AssessmentRuns(Protocol):
         ExternalServiceError: the engine did not accept the call in time. Reconciliation repeats it.
     """
 
-    async def start(self, assessment: Assessment) -> None:
-        """Start the run of an assessment in progress, unless one is live."""
-        ...
-
     async def submit(self, assessment: Assessment) -> None:
-        """Signal the submission to the assessment's run. Start a run if none is live."""
+        """Start the run of a submitted assessment. A live run is signalled instead: an earlier release started it."""
         ...
 
     async def resume(self, assessment: Assessment) -> bool:
-        """Start the run of a submitted assessment, unless one is live. Return whether it was started.
+        """Start the run of a submitted or expired assessment, unless one is live. Return whether it was started.
 
         A live run is signalled instead, at most once an hour, because it may have missed the submission.
         """

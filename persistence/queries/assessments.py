@@ -43,6 +43,7 @@ from persistence.queries.release import (
     visible_columns,
     visible_revision,
 )
+from persistence.queries.stages import current_stage
 from persistence.queries.views import (
     AccessScope,
     Account,
@@ -265,6 +266,7 @@ def _status(*, own: bool, held: bool) -> Selected:
             snapshots.scalar_subquery().label("total"),
             ResultRevisionRow.document["score"].label("score"),
             ResultRevisionRow.document["skills"].label("skills"),
+            current_stage().label("stage"),
         ),
         ResultRevisionRow.revision == visible_revision(held=held),
     ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
@@ -278,6 +280,7 @@ def _published(*, own: bool, held: bool, current: bool) -> Selected:
     statement = _with_revision(
         select(
             *(visible[name].label(name) for name in ("status", "failure_reason", "revision", "in_review")),
+            current_stage().label("stage"),
             cast(ResultRevisionRow.document.op("||")(released), Text).label("document"),
         ),
         wanted & is_visible_revision(held=held),

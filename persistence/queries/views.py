@@ -111,10 +111,14 @@ class ListedAssessment(AssessmentView):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView(AssessmentView):
-    """`score` and `skills` are those of the visible result. Both are None without one; old results lack `score`."""
+    """`score` and `skills` are those of the visible result. Both are None without one; old results lack `score`.
+
+    `stage` is the current step; None unless the assessment awaits its first result.
+    """
 
     answered: int
     total: int
+    stage: str | None
     score: Any
     skills: Any
 
@@ -123,10 +127,12 @@ class StatusView(AssessmentView):
 class PublishedView(AttemptView):
     """`document` is the visible result as JSON text; None if there is no result that the viewer may see.
 
-    If the viewer is the student, the fields of AttemptView say whether the student may see the right answers.
+    `stage` is that of a StatusView. If the viewer is the student, the fields of AttemptView say whether the student may
+    see the right answers.
     """
 
     status: str
+    stage: str | None
     failure_reason: str | None
     revision: int
     in_review: bool

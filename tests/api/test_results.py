@@ -1,10 +1,17 @@
 """GET status, result, scores and revisions."""
 
+from datetime import UTC, datetime
+
 import pytest
+from sqlalchemy import update
 
 from api.schemas.results import AssessmentResult, AssessmentScores
+from domain.assessments.steps import Step
+from persistence.queries.stages import STAGES
+from persistence.tables import AsyncJobRow
 from tests.api.conftest import Api, Person
 from tests.support.fakes import RecordingRuns
+from workflows.progress import Stage
 
 
 async def test_the_status_counts_answers(api: Api, learner: Person) -> None:
@@ -15,26 +22,67 @@ async def test_the_status_counts_answers(api: Api, learner: Person) -> None:
     assert "stage" not in view
 
 
-async def test_the_live_stage_is_added_when_the_engine_reports_it(
-    api: Api, learner: Person, runs: RecordingRuns
+@pytest.mark.parametrize(
+    ("claimed", "done", "stage"),
+    [
+        (False, [], "queued"),
+        (True, [], "scoring"),
+        (True, [Step.SCORE_RULES], "scoring"),
+        (True, [Step.SCORE_RULES, Step.SCORE_ESSAY], "retrieving"),
+        (True, [Step.SCORE_RULES, Step.SCORE_ESSAY, Step.RETRIEVE_EVIDENCE], "recommending"),
+        (True, [step for step in Step if step is not Step.PUBLISH_RESULT], "publishing"),
+    ],
+)
+async def test_the_stage_is_the_first_step_that_is_not_done(
+    api: Api, learner: Person, *, claimed: bool, done: list[Step], stage: str
 ) -> None:
     started = await api.start(learner)
     await api.submit(learner, started)
     path = f"/assessments/{started['assessment_id']}"
-    silent = (await api.get(learner, path)).json()
-    runs.stage = "scoring"
-    telling = (await api.get(learner, path)).json()
-    assert telling == silent | {"stage": "scoring"}
+    await api.set(started["assessment_id"], claimed_at=datetime.now(UTC) if claimed else None)
+    await finish(api, started["assessment_id"], done)
+
+    status, result = await api.get(learner, path), await api.get(learner, f"{path}/result")
+
+    assert (status.json()["status"], status.json()["stage"]) == ("awaiting_async", stage)
+    assert (result.status_code, result.json()["stage"]) == (202, stage)
 
 
-async def test_a_failing_stage_query_does_not_change_the_response(
-    api: Api, learner: Person, runs: RecordingRuns
-) -> None:
+async def test_a_rerun_has_the_stage_of_its_own_jobs(api: Api, learner: Person) -> None:
     started = await api.start(learner)
     await api.submit(learner, started)
+    await finish(api, started["assessment_id"], list(Step))
+    await api.set(started["assessment_id"], status="failed", failure_reason="bug")
+    await api.client.post(
+        f"/api/v1/assessments/{started['assessment_id']}/rerun", headers=(await api.person("admin")).headers
+    )
+    await api.set(started["assessment_id"], claimed_at=datetime.now(UTC))
+
+    view = (await api.get(learner, f"/assessments/{started['assessment_id']}")).json()
+
+    assert (view["status"], view["stage"]) == ("awaiting_async", "scoring")
+
+
+def test_the_stages_have_the_names_that_the_web_ui_shows() -> None:
+    assert set(STAGES) == set(Step)
+    assert set(STAGES.values()) <= {stage.value for stage in Stage}
+
+
+async def finish(api: Api, assessment_id: str, steps: list[Step]) -> None:
+    """Mark the steps of the current run as done."""
+    async with api.sessions() as session:
+        mine = AsyncJobRow.assessment_id == assessment_id, AsyncJobRow.job_type.in_(steps)
+        await session.execute(update(AsyncJobRow).where(*mine).values(status="succeeded"))
+        await session.commit()
+
+
+async def test_an_unavailable_engine_does_not_change_a_read(api: Api, learner: Person, runs: RecordingRuns) -> None:
+    started = await api.start(learner)
     runs.down = True
+    await api.submit(learner, started)
     path = f"/assessments/{started['assessment_id']}"
-    assert (await api.get(learner, path)).json()["status"] == "awaiting_async"
+    view = (await api.get(learner, path)).json()
+    assert (view["status"], view["stage"]) == ("awaiting_async", "queued")
     assert (await api.get(learner, f"{path}/result")).status_code == 202
 
 
@@ -54,19 +102,16 @@ async def test_before_submission_there_is_no_result(api: Api, learner: Person, w
 
 
 @pytest.mark.parametrize("what", ["result", "scores"])
-async def test_a_result_in_preparation_is_202_with_retry_after(
-    api: Api, learner: Person, runs: RecordingRuns, what: str
-) -> None:
+async def test_a_result_in_preparation_is_202_with_retry_after(api: Api, learner: Person, what: str) -> None:
     started = await api.start(learner)
     await api.submit(learner, started)
-    runs.stage = "retrieving"
     answer = await api.get(learner, f"/assessments/{started['assessment_id']}/{what}")
     assert answer.status_code == 202
     assert answer.headers["Retry-After"] == "1"
     assert answer.json() == {
         "assessment_id": started["assessment_id"],
         "status": "awaiting_async",
-        "stage": "retrieving",
+        "stage": "queued",
     }
 
 

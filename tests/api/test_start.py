@@ -28,19 +28,16 @@ async def test_the_snapshots_come_in_order_and_without_any_key(api: Api, learner
     assert not any(secrets & rubric.keys() for rubric in rubrics)
 
 
-async def test_the_run_is_started_once_the_assessment_is_committed(
-    api: Api, learner: Person, runs: RecordingRuns
-) -> None:
-    started = await api.start(learner)
-    assert [str(each) for each in runs.started] == [started["assessment_id"]]
-
-
-async def test_an_unavailable_engine_does_not_change_the_response(
-    api: Api, learner: Person, runs: RecordingRuns
-) -> None:
-    runs.down = True
+async def test_a_start_does_not_call_the_workflow_engine(api: Api, learner: Person, runs: RecordingRuns) -> None:
     started = await api.start(learner)
     assert (await api.get(learner, f"/assessments/{started['assessment_id']}")).json()["status"] == "in_progress"
+    assert runs.submitted == []
+
+
+async def test_stored_answers_do_not_call_the_workflow_engine(api: Api, learner: Person, runs: RecordingRuns) -> None:
+    started = await api.start(learner)
+    await api.send(learner, started["assessment_id"], response_to(started["questions"][0]))
+    assert runs.submitted == []
 
 
 async def test_the_assessment_runs_for_the_configured_time(api: Api, learner: Person) -> None:

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -66,14 +66,6 @@ def result(student: httpx.Client) -> Attempt:
     return attempt
 
 
-@pytest.fixture
-def unanswered(student: httpx.Client, deployment: Deployment) -> Iterator[Attempt]:
-    attempt = Attempt.start(student, "digital-marketing-specialist")
-    yield attempt
-    attempt.submit()
-    eventually(lambda: deployment.status(attempt.id) == "completed")
-
-
 @contextmanager
 def locked(deployment: Deployment, attempt: Attempt) -> Iterator[None]:
     """Lock the assessment inside the block, so that no step can work on it."""
@@ -119,15 +111,18 @@ def test_stopped_healing_can_be_made_due_again(deployment: Deployment, result: A
     eventually(lambda: deployment.rows(ended, result.id))
 
 
-def test_a_stuck_step_is_paused_updated_and_reset(deployment: Deployment, unanswered: Attempt) -> None:
-    run = f"assessment-{unanswered.id}"
+def test_a_stuck_step_is_paused_updated_and_reset(deployment: Deployment, student: httpx.Client) -> None:
+    attempt = Attempt.start(student, "digital-marketing-specialist")
+    run = f"assessment-{attempt.id}"
 
     def pending() -> Json:
         return next(iter(described(deployment, run).get("pendingActivities", [])), {})
 
-    with locked(deployment, unanswered):
-        deployment.temporal_command("workflow", "signal", "--workflow-id", run, "--name", "submit")
-        ids = {"ASSESSMENT": unanswered.id, "ACTIVITY": eventually(pending)["activityId"]}
+    with ExitStack() as until_corrected:
+        with frozen(deployment.worker.process):
+            attempt.submit().raise_for_status()
+            until_corrected.enter_context(locked(deployment, attempt))
+        ids = {"ASSESSMENT": attempt.id, "ACTIVITY": eventually(pending)["activityId"]}
         follow(deployment, "stuck", **ids)
         assert pending()["paused"]
         follow(deployment, "paused", **ids)
@@ -135,7 +130,7 @@ def test_a_stuck_step_is_paused_updated_and_reset(deployment: Deployment, unansw
         assert pending()["activityOptions"]["startToCloseTimeout"] == "60s"
         follow(deployment, "mended", **ids)
         assert pending()["activityOptions"]["startToCloseTimeout"] == "10s"
-    eventually(lambda: not pending())
+    eventually(lambda: deployment.status(attempt.id) == "completed")
 
 
 def test_a_failed_assessment_is_corrected_and_run_again(deployment: Deployment, student: httpx.Client) -> None:

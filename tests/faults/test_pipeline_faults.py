@@ -1,8 +1,10 @@
 """Every acknowledged assessment is completed exactly once, also if a process is killed."""
 
+import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -47,6 +49,39 @@ def test_an_api_killed_between_commit_and_start_loses_nothing(deployment: Deploy
     deployment.start_api()
 
     assert attempt.result()["revision"] == 1
+    assert_done_once(deployment, [attempt])
+
+
+def test_an_open_assessment_has_no_run_and_a_sweep_submits_it_when_its_time_is_over(deployment: Deployment) -> None:
+    student = deployment.log_in()
+    answered, unanswered = (Attempt.start(student, role) for role in ROLES[:2])
+    answered.send([response_to(answered.questions[0])])
+    runs = deployment.temporal_command("workflow", "count", "--query", "WorkflowType = 'AssessmentWorkflow'")
+
+    deployment.api.kill()  # so that no request submits it
+    deployment.rows("UPDATE assessments SET expires_at = now() RETURNING id")
+
+    eventually(lambda: deployment.status(answered.id) == "completed")
+    eventually(lambda: deployment.status(unanswered.id) == "failed")
+    assert str(runs.get("count", "0")) == "0"
+    assert_done_once(deployment, [answered])
+
+
+def test_the_run_that_an_earlier_release_started_continues_with_the_submission(deployment: Deployment) -> None:
+    attempt = Attempt.start(deployment.log_in())
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    wanted = json.dumps({"assessment_id": attempt.id, "expires_at": tomorrow.isoformat()})
+    started = deployment.temporal_command(
+        *("workflow", "start", "--type", "AssessmentWorkflow", "--task-queue", "assessments"),
+        *("--workflow-id", f"assessment-{attempt.id}", "--input", wanted),
+    )
+
+    attempt.submit()
+
+    assert attempt.result()["revision"] == 1
+    eventually(lambda: deployment.run_status(attempt.id) == CLOSED)
+    described = deployment.temporal_command("workflow", "describe", "--workflow-id", f"assessment-{attempt.id}")
+    assert described["workflowExecutionInfo"]["execution"]["runId"] == started["runId"]
     assert_done_once(deployment, [attempt])
 
 

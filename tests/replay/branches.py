@@ -4,6 +4,7 @@ from typing import Final
 
 _BY_MODULE: Final = {
     "test_pipeline": {
+        "assessment-started-by-submission": "test_a_submission_starts_the_run_that_makes_the_result",
         "assessment-submitted": "test_a_submitted_assessment_gets_its_result",
         "assessment-expired-without-answers": "test_an_expired_assessment_without_answers_fails",
         "assessment-submitted-late": "test_a_submission_that_comes_after_the_result_changes_nothing",

@@ -49,26 +49,20 @@ class FailingDatabase:
             raise StorageUnavailable("Away")
 
 
-@dataclass(frozen=True)
-class LiveStage:
-    stage: str
-
-
 @dataclass
 class RecordingRuns:
-    """A fake of the port `AssessmentRuns` that records its calls. With `down`, it fails like an unavailable engine."""
+    """A fake of the port `AssessmentRuns` that records its calls. With `down`, it fails like an unavailable engine.
 
-    started: list[UUID] = field(default_factory=list)
+    `alive` has assessments whose run is live without a call.
+    """
+
+    alive: set[UUID] = field(default_factory=set)
     submitted: list[UUID] = field(default_factory=list)
     signalled: list[UUID] = field(default_factory=list)
     healed: list[UUID] = field(default_factory=list)
     healed_now: list[UUID] = field(default_factory=list)
     revised: list[UUID] = field(default_factory=list)
-    stage: str | None = None
     down: bool = False
-
-    async def start(self, assessment: Assessment) -> None:
-        self._record(self.started, assessment)
 
     async def submit(self, assessment: Assessment) -> None:
         self._record(self.submitted, assessment)
@@ -82,7 +76,7 @@ class RecordingRuns:
 
     @property
     def live_ids(self) -> frozenset[UUID]:
-        return frozenset([*self.started, *self.submitted])
+        return frozenset([*self.alive, *self.submitted])
 
     async def live(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         return frozenset(assessment_ids) & self.live_ids
@@ -102,11 +96,6 @@ class RecordingRuns:
 
     async def live_revisions(self, assessment_ids: Sequence[UUID]) -> frozenset[UUID]:
         return frozenset(assessment_ids) & frozenset([*self.healed, *self.healed_now, *self.revised])
-
-    async def progress(self, assessment_id: UUID) -> LiveStage | None:
-        if self.down:
-            raise ExternalServiceError(f"No progress of {assessment_id}")
-        return LiveStage(self.stage) if self.stage else None
 
     def _record(self, calls: list[UUID], assessment: Assessment) -> None:
         if self.down:

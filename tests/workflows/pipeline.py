@@ -32,7 +32,7 @@ from persistence.tables import (
 from tests.support.builders import a_user, an_assessment, answer_all
 from tests.support.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners, RecordingErasureList
 from tests.workflows.scripted import Handle, RevisionHandle
-from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
+from workflows.assessment import AssessmentInput, AssessmentOutcome, AssessmentWorkflow
 from workflows.engine.assessment_runs import TemporalAssessmentRuns, revision_workflow_id, workflow_id
 from workflows.engine.models import Models
 from workflows.engine.worker_settings import WorkerSettings
@@ -105,7 +105,13 @@ class Pipeline:
         return assessment
 
     async def start(self, assessment: Assessment) -> Handle:
-        await self.runs.start(assessment)
+        """Start a run that waits for the submission, as earlier releases did when an assessment was started."""
+        await self.client.start_workflow(
+            AssessmentWorkflow.run,
+            AssessmentInput(assessment_id=assessment.id, expires_at=assessment.expires_at),
+            id=workflow_id(assessment.id),
+            task_queue=Queue.ASSESSMENTS + self.suffix,
+        )
         return await self._handle(assessment)
 
     async def submit(self, assessment: Assessment) -> Handle:

@@ -15,6 +15,7 @@ from domain.assessments.lifecycle import AssessmentStatus
 from domain.errors import Conflict, CorruptData, NotFound, StorageUnavailable
 from tests.workflows.pipeline import history_bytes
 from tests.workflows.scripted import Handle, WorkflowHarness
+from tests.workflows.waiting import eventually
 from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
 from workflows.engine import search_attributes
 from workflows.progress import Progress, Stage, checklist
@@ -90,6 +91,33 @@ async def test_nothing_runs_before_the_submission(harness: WorkflowHarness) -> N
     assert progress.stage is Stage.ANSWERING
     assert harness.activities.calls == []
     await handle.signal(AssessmentWorkflow.submit)
+    await handle.result()
+
+
+async def test_a_run_that_the_submission_started_never_shows_that_it_waits_for_the_student(
+    harness: WorkflowHarness,
+) -> None:
+    harness.activities.script["claim_assessment"] = failing(StorageUnavailable("Away"))
+    handle = await harness.start()
+
+    progress = await handle.query(AssessmentWorkflow.progress)
+
+    assert progress.stage is Stage.SCORING
+    harness.activities.script.clear()
+    await handle.result()
+
+
+async def test_a_run_whose_row_was_restored_to_an_earlier_state_shows_that_it_waits_for_the_student(
+    harness: WorkflowHarness,
+) -> None:
+    not_due = Claim(outcome=ClaimOutcome.NOT_DUE, status=AssessmentStatus.IN_PROGRESS, wait_s=600)
+    harness.activities.claims = [not_due, FINISHED]
+    handle = await harness.start()
+
+    async def stage() -> Stage:
+        return (await handle.query(AssessmentWorkflow.progress)).stage
+
+    await eventually(stage, Stage.ANSWERING)
     await handle.result()
 
 

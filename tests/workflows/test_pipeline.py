@@ -29,7 +29,6 @@ from tests.workflows.waiting import eventually
 from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
 from workflows.engine import search_attributes
 from workflows.engine.assessment_runs import workflow_id
-from workflows.progress import Progress
 
 MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
 COMPLETED = AssessmentOutcome(
@@ -107,7 +106,18 @@ async def corrupt_evidence(pipeline: Pipeline, assessment: Assessment) -> None:
         await session.commit()
 
 
+async def test_a_submission_starts_the_run_that_makes_the_result(pipeline: Pipeline) -> None:
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        assert await outcome(await pipeline.submit(assessment)) == COMPLETED
+
+    row = await pipeline.row(assessment)
+    assert (row.status, row.revision, row.degraded) == (AssessmentStatus.COMPLETED, 1, True)
+    assert await pipeline.published(assessment) == ONE_RESULT
+
+
 async def test_a_submitted_assessment_gets_its_result(pipeline: Pipeline) -> None:
+    """An earlier release started the run together with the assessment."""
     assessment = await pipeline.assessment()
     async with pipeline.workers():
         handle = await pipeline.start(assessment)
@@ -123,9 +133,7 @@ async def test_a_submitted_assessment_gets_its_result(pipeline: Pipeline) -> Non
 async def test_an_assessments_history_is_small(pipeline: Pipeline) -> None:
     assessment = await pipeline.assessment()
     async with pipeline.workers():
-        handle = await pipeline.start(assessment)
-        await eventually(lambda: pipeline.runs.progress(assessment.id), Progress())
-        await pipeline.submit(assessment)
+        handle = await pipeline.submit(assessment)
         await outcome(handle)
 
     history = await handle.fetch_history()

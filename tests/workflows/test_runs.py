@@ -9,21 +9,17 @@ import pytest
 from purgatory.domain.model import OpenedState
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Worker
 
-from activities.failures import FailureInterceptor
 from deploy.local.ports import HOST, free_port
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import ExternalServiceError
-from tests.workflows.scripted import ScriptedActivities
 from tests.workflows.waiting import eventually
-from workflows.assessment import AssessmentOutcome, AssessmentWorkflow
+from workflows.assessment import AssessmentInput, AssessmentOutcome, AssessmentWorkflow
 from workflows.engine import search_attributes
 from workflows.engine.assessment_runs import TemporalAssessmentRuns, workflow_id
 from workflows.engine.calls import LIVE_PAGE
 from workflows.engine.client import connect
 from workflows.policies import Queue
-from workflows.progress import Progress, Stage
 
 Handle = WorkflowHandle[AssessmentWorkflow, AssessmentOutcome]
 GENEROUS_S = 30
@@ -51,7 +47,7 @@ def an_assessment() -> Assessment:
         user_id=uuid4(),
         organization_id=uuid4(),
         role_id=uuid4(),
-        status=AssessmentStatus.IN_PROGRESS,
+        status=AssessmentStatus.AWAITING_ASYNC,
         run=1,
         revision=0,
         expires_at=datetime.now(UTC) + timedelta(hours=1),
@@ -70,11 +66,11 @@ async def signals(handle: Handle) -> int:
 async def test_a_start_sets_search_attributes_and_details(
     temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
 ) -> None:
-    await runs.start(assessment)
+    await runs.submit(assessment)
 
     described = await handle_of(temporal_client, assessment).describe()
     attributes = described.typed_search_attributes
-    assert attributes[search_attributes.ASSESSMENT_STATUS] == "in_progress"
+    assert attributes[search_attributes.ASSESSMENT_STATUS] == "awaiting_async"
     assert attributes[search_attributes.ROLE_ID] == str(assessment.role_id)
     assert attributes[search_attributes.ORGANIZATION_ID] == str(assessment.organization_id)
     assert await described.static_summary() == f"Assessment {assessment.id} of student {assessment.user_id}"
@@ -84,31 +80,48 @@ async def test_a_start_sets_search_attributes_and_details(
 async def test_organizations_take_turns(
     temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
 ) -> None:
-    await runs.start(assessment)
+    await runs.submit(assessment)
 
     (first, *_) = (await handle_of(temporal_client, assessment).fetch_history()).events
     priority = first.workflow_execution_started_event_attributes.priority
     assert priority.fairness_key == str(assessment.organization_id)
 
 
-async def test_starting_twice_leaves_one_run_without_a_submission(
+async def test_a_submission_is_one_start_with_the_signal(
+    temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
+) -> None:
+    await runs.submit(assessment)
+
+    events = (await handle_of(temporal_client, assessment).fetch_history()).events
+    assert [event.event_type for event in events] == [
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    ]
+
+
+async def test_submitting_twice_leaves_one_run(
     temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
 ) -> None:
     handle = handle_of(temporal_client, assessment)
-    await runs.start(assessment)
+    await runs.submit(assessment)
     first = (await handle.describe()).run_id
 
-    await runs.start(assessment)
+    await runs.submit(assessment)
 
     assert (await handle.describe()).run_id == first
-    assert await signals(handle) == 0
 
 
-async def test_a_submission_reaches_the_live_run(
-    temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
+async def test_a_submission_signals_the_run_that_an_earlier_release_started(
+    temporal_client: Client, queue: str, runs: TemporalAssessmentRuns, assessment: Assessment
 ) -> None:
     handle = handle_of(temporal_client, assessment)
-    await runs.start(assessment)
+    await temporal_client.start_workflow(
+        AssessmentWorkflow.run,
+        AssessmentInput(assessment_id=assessment.id, expires_at=assessment.expires_at),
+        id=handle.id,
+        task_queue=queue,
+    )
     first = (await handle.describe()).run_id
 
     await runs.submit(assessment)
@@ -117,19 +130,11 @@ async def test_a_submission_reaches_the_live_run(
     assert await signals(handle) == 1
 
 
-async def test_a_submission_starts_a_run_where_there_is_none(
-    temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
-) -> None:
-    await runs.submit(assessment)
-
-    assert await signals(handle_of(temporal_client, assessment)) == 1
-
-
 async def test_a_submission_starts_a_new_run_where_the_last_one_ended(
     temporal_client: Client, runs: TemporalAssessmentRuns, assessment: Assessment
 ) -> None:
     handle = handle_of(temporal_client, assessment)
-    await runs.start(assessment)
+    await runs.submit(assessment)
     first = (await handle.describe()).run_id
     await handle.terminate()
 
@@ -140,8 +145,8 @@ async def test_a_submission_starts_a_new_run_where_the_last_one_ended(
 
 async def test_live_returns_the_ids_of_open_runs(temporal_client: Client, runs: TemporalAssessmentRuns) -> None:
     alive, ended, never = an_assessment(), an_assessment(), an_assessment()
-    await runs.start(alive)
-    await runs.start(ended)
+    await runs.submit(alive)
+    await runs.submit(ended)
     await handle_of(temporal_client, ended).terminate()
 
     async def live() -> frozenset[UUID]:
@@ -153,7 +158,7 @@ async def test_live_returns_the_ids_of_open_runs(temporal_client: Client, runs: 
 async def test_one_call_accepts_a_whole_page_of_ids_and_no_more(
     runs: TemporalAssessmentRuns, assessment: Assessment
 ) -> None:
-    await runs.start(assessment)
+    await runs.submit(assessment)
     others = [uuid4() for _ in range(LIVE_PAGE - 1)]
 
     async def live() -> frozenset[UUID]:
@@ -162,34 +167,6 @@ async def test_one_call_accepts_a_whole_page_of_ids_and_no_more(
     await eventually(live, frozenset({assessment.id}))
     with pytest.raises(ValueError, match="at most 200"):
         await runs.live([*others, assessment.id, uuid4()])
-
-
-async def test_a_live_run_returns_its_stage(
-    temporal_client: Client, queue: str, runs: TemporalAssessmentRuns, assessment: Assessment
-) -> None:
-    async with Worker(
-        temporal_client,
-        task_queue=queue,
-        workflows=[AssessmentWorkflow],
-        activities=ScriptedActivities().all(),
-        interceptors=[FailureInterceptor()],
-    ):
-        await runs.start(assessment)
-
-        async def progress() -> Progress | None:
-            return await runs.progress(assessment.id)
-
-        await eventually(progress, Progress(stage=Stage.ANSWERING))
-
-
-async def test_a_run_without_a_worker_returns_no_stage(runs: TemporalAssessmentRuns, assessment: Assessment) -> None:
-    await runs.start(assessment)
-
-    assert await runs.progress(assessment.id) is None
-
-
-async def test_a_missing_run_returns_no_stage(runs: TemporalAssessmentRuns) -> None:
-    assert await runs.progress(uuid4()) is None
 
 
 @pytest.fixture(params=["refuses", "swallows"])
@@ -210,13 +187,12 @@ async def no_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
             yield await connect(lazy=True)
 
 
-@pytest.mark.parametrize("call", ["start", "submit"])
-async def test_without_a_server_a_call_times_out(no_server: Client, assessment: Assessment, call: str) -> None:
+async def test_without_a_server_a_call_times_out(no_server: Client, assessment: Assessment) -> None:
     runs = TemporalAssessmentRuns(no_server)
 
     async with asyncio.timeout(GENEROUS_S):
         with pytest.raises(ExternalServiceError):
-            await getattr(runs, call)(assessment)
+            await runs.submit(assessment)
 
 
 async def test_without_a_server_nothing_is_known_to_be_live(no_server: Client, assessment: Assessment) -> None:
@@ -225,11 +201,6 @@ async def test_without_a_server_nothing_is_known_to_be_live(no_server: Client, a
     async with asyncio.timeout(GENEROUS_S):
         with pytest.raises(ExternalServiceError):
             await runs.live([assessment.id])
-
-
-async def test_without_a_server_there_is_no_stage(no_server: Client, assessment: Assessment) -> None:
-    async with asyncio.timeout(GENEROUS_S):
-        assert await TemporalAssessmentRuns(no_server).progress(assessment.id) is None
 
 
 async def test_after_five_failures_calls_are_rejected_at_once(no_server: Client, assessment: Assessment) -> None:

@@ -171,7 +171,19 @@ async def test_a_completion_during_the_erasure_is_not_stored(pipeline: Pipeline,
     await assert_forgotten(pipeline, pipeline_engine, assessment)
 
 
+async def test_a_student_whose_assessment_has_no_run_is_erased(
+    pipeline: Pipeline, pipeline_engine: AsyncEngine
+) -> None:
+    assessment = await pipeline.assessment()
+    async with pipeline.workers():
+        await erase(pipeline, assessment)
+
+    assert (await pipeline.row(assessment)).failure_reason == "erased"
+    await assert_forgotten(pipeline, pipeline_engine, assessment)
+
+
 async def test_a_student_who_is_answering_is_erased(pipeline: Pipeline, pipeline_engine: AsyncEngine) -> None:
+    """An earlier release started the run together with the assessment."""
     assessment = await pipeline.assessment()
     async with pipeline.workers():
         await pipeline.start(assessment)

@@ -1,9 +1,8 @@
-"""Start, signal and query the runs of assessments and revisions. Each call has a timeout of one second."""
+"""Start and signal the runs of assessments and revisions. Each call has a timeout of one second."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 from temporalio.client import Client
@@ -14,17 +13,13 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.service import RPCError
 
 from domain.assessments.lifecycle import Assessment
 from workflows.assessment import AssessmentInput, AssessmentWorkflow
 from workflows.engine import search_attributes, static_details
 from workflows.engine.calls import DEADLINE_S, EngineCalls
 from workflows.policies import Queue, organization_priority
-from workflows.progress import Progress
 from workflows.revision import RevisionInput, RevisionWorkflow
-
-QUERY_DEADLINE_S: Final = 0.3
 
 
 class _StartOptions(TypedDict):
@@ -49,11 +44,8 @@ class TemporalAssessmentRuns:
         self._deadline_s = deadline_s
         self._calls = EngineCalls(client, deadline_s, breaks=breaks)
 
-    async def start(self, assessment: Assessment) -> None:
-        await self._calls.make(lambda: self._start(assessment))
-
     async def submit(self, assessment: Assessment) -> None:
-        await self._calls.make(lambda: self._start(assessment, signal="submit"))
+        await self._calls.make(lambda: self._start(assessment))
 
     async def resume(self, assessment: Assessment) -> bool:
         if await self._calls.signal_hourly(workflow_id(assessment.id), "submit", str(assessment.run)):
@@ -87,23 +79,15 @@ class TemporalAssessmentRuns:
         running = await self._calls.running([workflow_id(assessment_id) for assessment_id in assessment_ids])
         return frozenset(each for each in assessment_ids if workflow_id(each) in running)
 
-    async def progress(self, assessment_id: UUID) -> Progress | None:
-        """The current progress; None if the query fails or times out."""
-        handle = self._client.get_workflow_handle(workflow_id(assessment_id))
-        try:
-            async with asyncio.timeout(QUERY_DEADLINE_S):
-                return await handle.query(AssessmentWorkflow.progress, rpc_timeout=timedelta(seconds=QUERY_DEADLINE_S))
-        except (RPCError, TimeoutError, RuntimeError):
-            return None
-
-    async def _start(self, assessment: Assessment, signal: str | None = None) -> None:
+    async def _start(self, assessment: Assessment) -> None:
+        """Signal with start. Earlier releases start the run with the assessment, and it waits for the signal."""
         await self._client.start_workflow(
             AssessmentWorkflow.run,
             AssessmentInput(assessment_id=assessment.id, expires_at=assessment.expires_at),
             id=workflow_id(assessment.id),
             static_summary=f"Assessment {assessment.id} of student {assessment.user_id}",
             static_details=static_details.ASSESSMENT,
-            start_signal=signal,
+            start_signal="submit",
             **self._options(assessment),
         )
 

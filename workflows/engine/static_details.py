@@ -16,9 +16,10 @@ def _details(*paragraphs: str, runbook: str = "async-processing") -> str:
 
 
 ASSESSMENT: Final = _details(
-    "An assessment, from its start to the published result. Student, role and organization are search attributes.",
+    "An assessment, from its submission to the published result. Student, role and organization are search attributes.",
     _PENDING,
-    "- Waiting for the student: no action. Send `submit` to check now whether the answers are in. Repeating is safe.",
+    "- Waiting for the student (runs of earlier releases, or after a restore of Postgres): no action. Send `submit` to "
+    "check now whether the answers are in. Repeating is safe.",
     "- Failed: fix the cause that the failure names, then `POST /api/v1/assessments/{id}/rerun` as an admin.",
     "- Completed, `Degraded` is true: no action here. The run `revision-{id}` improves the result.",
     "- Completed, `held` in *Result* is true: the student did not see the result when it was published. An advisor "

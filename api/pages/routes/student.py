@@ -18,7 +18,7 @@ from api.schemas.base import Id
 from api.schemas.catalog import OwnAttempts
 from api.security.authorization import actor_of
 from api.services.assessments import AssessmentService
-from api.workflow_engine import ensure_run, notify_all, notify_engine
+from api.workflow_engine import ensure_run, notify_engine
 from domain.assessments.lifecycle import AssessmentStatus
 from domain.assessments.questions import QuestionKind
 from domain.errors import InvalidAssessmentState, InvalidInput, NoAttemptsLeft, NotFound, RetakeNotYet
@@ -132,8 +132,8 @@ async def start_form(role_id: Id, services: ServicesDep, principal: PrincipalDep
         return see_other(f"/learn/assessments/{error.details['assessment_id']}")
     except (InvalidInput, NoAttemptsLeft, RetakeNotYet):
         return see_other(f"/learn/roles/{role_id}")
-    changed = [each for each in (started.closed, started.assessment) if each]
-    await notify_all([partial(notify_engine, partial(ensure_run, services.runs), each) for each in changed])
+    if started.closed:
+        await notify_engine(partial(ensure_run, services.runs), started.closed)
     return see_other(f"/learn/assessments/{started.assessment.id}/questions/1")
 
 
