@@ -124,7 +124,7 @@ class ProviderGateWorkflow:
     def _failed(self, probe: Probe) -> float:
         """Record a failed probe. Return the pause before the next one in seconds."""
         longest_s = GATE_LONGEST_PAUSE.total_seconds()
-        pause_s = min(GATE_FIRST_PAUSE.total_seconds() * 2 ** min(self._gate.failures, 10), longest_s)
+        pause_s = min(GATE_FIRST_PAUSE.total_seconds() * 2.0 ** min(self._gate.failures, 10), longest_s)
         self._gate = replace(
             self._gate,
             after=None,
