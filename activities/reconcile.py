@@ -9,7 +9,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.sweeping import PAGE, Rows, Subject, Sweep, Tally, walk
+from activities.sweeping import PAGE, Rows, Subject, Sweep, Tally, Turn, walk
 from domain.appeals import Appeal, AppealRuns, AppealState
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.ports import AssessmentRuns
@@ -60,7 +60,7 @@ class Swept:
 
 
 class Reconcile:
-    """`minute` is the current minute of the hour; see `activities.sweeping.Sweep`."""
+    """`minute` is the current minute of the hour; see `activities.sweeping.Turn`."""
 
     def __init__(  # noqa: PLR0913, PLR0917  # one port per kind of run
         self,
@@ -119,7 +119,8 @@ class Reconcile:
             async with self._database.statement() as uow:
                 after = await uow.sweeps.cursor(concern)
             sweep = self._sweeps[concern]
-            return await walk(self._database, sweep, after, budget_s=self._budget_s, minute=self._minute())
+            turn = Turn(minute=self._minute(), minutes=concern.interval_factor)
+            return await walk(self._database, sweep, after, budget_s=self._budget_s, turn=turn)
         tally = Tally()
         match concern:
             case Concern.IMPORTS:

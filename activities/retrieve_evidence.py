@@ -64,7 +64,7 @@ class RetrieveEvidence:
 
     async def _retrieve(self, run: RunInput) -> Evidence:
         async with self._database.statement() as uow:
-            gaps, reviews = await _gaps(uow, run)
+            gaps, reviews = await gaps_of(uow, run)
         return replace(await self.evidence(gaps), reviews=reviews)
 
     async def evidence(self, gaps: tuple[SkillGap, ...]) -> Evidence:
@@ -104,7 +104,7 @@ async def _found(backend: SearchBackend, gaps: Sequence[SkillGap]) -> SearchResu
     return await backend.index.search(queries, limit=FETCHED_PER_GAP)
 
 
-async def _gaps(uow: Repositories, run: RunInput) -> tuple[tuple[SkillGap, ...], tuple[UUID, ...]]:
+async def gaps_of(uow: Repositories, run: RunInput) -> tuple[tuple[SkillGap, ...], tuple[UUID, ...]]:
     """Return the learner's gaps from the scores of this run, and the reviews that the scores include."""
     assessment = await uow.assessments.get(run.assessment_id)
     items = await uow.assessments.items(run.assessment_id)

@@ -50,6 +50,20 @@ class Sweep(Generic[Subject]):
     live: Callable[[Sequence[Subject]], Awaitable[frozenset[UUID]]] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The rows whose turn it is: over an hour each row once, if a sweep runs every `minutes`.
+
+    `minute` is the current minute of the hour.
+    """
+
+    minute: int
+    minutes: int
+
+    def has(self, id_: UUID) -> bool:
+        return id_.int % MINUTES_PER_HOUR // self.minutes == self.minute // self.minutes
+
+
 @dataclass(slots=True)
 class Tally:
     """The numbers of rows and of started runs, and the number of failures by error code.
@@ -67,16 +81,16 @@ class Tally:
 
 
 async def walk(
-    database: Database, sweep: Sweep[Subject], after: Cursor | None, *, budget_s: float, minute: int
+    database: Database, sweep: Sweep[Subject], after: Cursor | None, *, budget_s: float, turn: Turn
 ) -> tuple[Tally, Cursor | None]:
     """Ensure the runs of the rows after `after`. Return the cursor to continue from, or None after the last row.
 
-    `minute`, of the current hour, selects the rows that are ensured without the index.
+    `turn` selects the rows that are ensured without the index.
     """
     ends, tally = time.monotonic() + budget_s, Tally()
     while rows := await _read(database, sweep, after):
         tally.rows += len(rows)
-        missing = await _missing(sweep, rows, tally, minute)
+        missing = await _missing(sweep, rows, tally, turn)
         for start in range(0, len(missing), AT_ONCE):
             chunk = missing[start : start + AT_ONCE]
             await asyncio.gather(*(_ensure(sweep, subject, tally) for _, subject in chunk))
@@ -98,7 +112,7 @@ async def _read(database: Database, sweep: Sweep[Subject], after: Cursor | None)
         return await sweep.read(uow, after)
 
 
-async def _missing(sweep: Sweep[Subject], rows: Rows[Subject], tally: Tally, minute: int) -> Rows[Subject]:
+async def _missing(sweep: Sweep[Subject], rows: Rows[Subject], tally: Tally, turn: Turn) -> Rows[Subject]:
     """Return the rows without a live run by the index, and those whose turn it is to be checked without the index."""
     if sweep.live is None:
         return rows
@@ -107,7 +121,7 @@ async def _missing(sweep: Sweep[Subject], rows: Rows[Subject], tally: Tally, min
     except ExternalServiceError as error:
         tally.failed(error)
         live = frozenset(subject.id for _, subject in rows)
-    return [(at, each) for at, each in rows if each.id not in live or each.id.int % MINUTES_PER_HOUR == minute]
+    return [(at, each) for at, each in rows if each.id not in live or turn.has(each.id)]
 
 
 async def _ensure(sweep: Sweep[Subject], subject: Subject, tally: Tally) -> None:

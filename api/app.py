@@ -47,6 +47,7 @@ from api.routes import (
     metrics,
     organization_settings,
     organizations,
+    payloads,
     privacy,
     quality,
     recommendations,
@@ -100,6 +101,7 @@ from workflows.engine.catalog_searches import TemporalCatalogSearches
 from workflows.engine.client import connect
 from workflows.engine.delivery_runs import TemporalDeliveryRuns
 from workflows.engine.erasure_runs import TemporalErasureRuns
+from workflows.engine.payload_codec import PayloadSettings
 from workflows.engine.rescore_runs import TemporalRescoreRuns
 from workflows.telemetry.tracing import tracing_is_on
 
@@ -141,6 +143,7 @@ def build(
     app.add_middleware(ResponseHeaders, settings=http)
     app.state.metrics = RequestMetrics()
     app.state.may_scrape = may_scrape or MetricsSettings()
+    app.state.payload_cipher = PayloadSettings().cipher()
     app.add_middleware(RequestMetricsMiddleware, metrics=app.state.metrics)
     errors.register(app)
     served = [(PREFIX, each) for each in _api_routers()] + [("", health.health), ("", metrics.scraped)]
@@ -309,4 +312,5 @@ def _api_routers() -> tuple[APIRouter, ...]:
         catalog.imports,
         webhooks.endpoints,
         webhooks.deliveries,
+        payloads.payloads,
     )

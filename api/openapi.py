@@ -27,6 +27,10 @@ TAGS: Final = [
     {"name": "Quality", "description": "Agreement with reviewers, item analysis, fairness. See docs/quality.md"},
     {"name": "Catalog", "description": "Micro-credentials"},
     {"name": "Webhooks", "description": "Webhook endpoints and the log of deliveries. See docs/webhooks.md"},
+    {
+        "name": "Operations",
+        "description": "Decryption of workflow histories, for Temporal's Web UI. See docs/deploying.md",
+    },
     {"name": "Health", "description": "Liveness and readiness"},
 ]
 

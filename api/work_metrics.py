@@ -19,6 +19,8 @@ _HELP: Final = {
     "assessments_unfinished": ("assessments_unfinished", "Submitted assessments without a result"),
     "oldest_unfinished_s": ("oldest_unfinished_seconds", "Age of the oldest submission without a result"),
     "assessments_healing": ("assessments_healing", "Degraded results that healing retries"),
+    "results_awaiting_model": ("results_awaiting_model", "Degraded results that wait for the language model"),
+    "results_awaiting_search": ("results_awaiting_search", "Degraded results that wait for the search"),
     "essays_awaiting_review": ("essays_awaiting_review", "Doubtful or appealed essays that wait for a reviewer"),
     "oldest_review_s": ("oldest_review_seconds", "Time since the hand-in of the oldest such essay"),
     "deliveries_pending": ("webhook_deliveries_pending", "Webhook deliveries that have not finished"),

@@ -7,6 +7,7 @@ from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.grading.review_queue import ReviewQueue
+from domain.healing import DegradedResults
 from domain.organizations import Organizations
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
@@ -44,6 +45,9 @@ class Repositories(Protocol):
 
     @property
     def results(self) -> Results: ...
+
+    @property
+    def degraded_results(self) -> DegradedResults: ...
 
     @property
     def deliveries(self) -> Deliveries: ...

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 
@@ -33,6 +33,25 @@ class Concern(StrEnum):
     """Jobs that are still marked as running although every timeout is over."""
     AUDIT = "audit"
     """Audit entries that are not sealed."""
+
+    @property
+    def is_rare(self) -> bool:
+        """Whether the concern is swept less often, because nobody waits for a result of it within a minute."""
+        return self not in {
+            Concern.UNCLAIMED,
+            Concern.CLAIMED,
+            Concern.EXPIRY,
+            Concern.REVIEWS,
+            Concern.DELIVERIES,
+        }
+
+    @property
+    def interval_factor(self) -> int:
+        """The interval of the concern's sweeps, in intervals of the urgent ones."""
+        return RARE_FACTOR if self.is_rare else 1
+
+
+RARE_FACTOR: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

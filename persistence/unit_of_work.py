@@ -10,6 +10,7 @@ from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.grading.review_queue import ReviewQueue
+from domain.healing import DegradedResults
 from domain.privacy import AuditTrail, Erasures, Retention
 from domain.recommending.ports import Catalog, CatalogImports
 from domain.rescores.ports import Rescores
@@ -21,6 +22,7 @@ from persistence.database_errors import storage_failure
 from persistence.repositories.appeals import SqlAppeals
 from persistence.repositories.assessments import SqlAssessments
 from persistence.repositories.catalog import SqlCatalog
+from persistence.repositories.degraded_results import SqlDegradedResults
 from persistence.repositories.deliveries import SqlDeliveries
 from persistence.repositories.erasure import SqlErasures
 from persistence.repositories.jobs import SqlJobs
@@ -82,6 +84,10 @@ class SqlUnitOfWork:
     @cached_property
     def results(self) -> Results:
         return SqlResults(self._session)
+
+    @cached_property
+    def degraded_results(self) -> DegradedResults:
+        return SqlDegradedResults(self._session)
 
     @cached_property
     def deliveries(self) -> Deliveries:

@@ -54,6 +54,15 @@ FIVE_ATTEMPTS: Final = RetryPolicy(
 )
 """Third-party calls: at most five attempts, then the fallback runs. `Retry-After` overrides the interval."""
 
+RARE_ATTEMPTS: Final = RetryPolicy(
+    initial_interval=timedelta(minutes=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(hours=1),
+    maximum_attempts=0,
+    non_retryable_error_types=NON_RETRYABLE,
+)
+"""For a wait that a signal ends. The attempts, at most an hour apart, are the fallback if the signal is lost."""
+
 FALLBACKS: Final = {
     "ModelUnavailable": DegradedReason.ESSAY_GRADER_LOCAL,
     "ModelTimeout": DegradedReason.ESSAY_GRADER_LOCAL,
@@ -85,6 +94,14 @@ HEALING_ENDS_AFTER: Final = timedelta(days=7)
 
 A change of these numbers may change the commands of runs that are open, so it needs `workflow.patched`.
 """
+
+GATE_FIRST_PAUSE: Final = timedelta(seconds=30)
+GATE_LONGEST_PAUSE: Final = timedelta(minutes=15)
+"""The pause between probes of a provider that does not answer starts at 30 s and doubles up to 15 minutes."""
+
+RELEASED_AT_ONCE: Final = 30
+RELEASE_EVERY: Final = timedelta(seconds=30)
+"""A gate releases 60 results a minute. The rate limit of the queue `llm` applies, too."""
 
 CATALOGUE_REBUILT_EVERY: Final = timedelta(days=7)
 
@@ -159,6 +176,10 @@ POLICIES: Final = {
     "begin_revision": _DATABASE,
     "end_healing": _DATABASE,
     "follow_appeal": _DATABASE,
+    "await_provider": replace(_DATABASE, retry=RARE_ATTEMPTS, start_to_close=timedelta(seconds=30)),
+    "probe_model": replace(_COMPLETION, retry=THREE_ATTEMPTS),
+    "probe_search": replace(_MODEL, retry=THREE_ATTEMPTS),
+    "release_results": replace(_DATABASE, start_to_close=timedelta(seconds=60)),
     "score_essays_locally": _MODEL,
     "retrieve_evidence": _MODEL,
     "blend_recommendations": _MODEL,
@@ -204,6 +225,7 @@ VERSIONING: Final = {
     # A re-score takes hours, and its runs end within minutes: each continues as new after one batch.
     "RescoreWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "AppealWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    "ProviderGateWorkflow": VersioningBehavior.AUTO_UPGRADE,
     # These end within minutes, but their next run waits for their end, also if the build that started them is gone.
     "CatalogEmbeddingWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "ReconciliationWorkflow": VersioningBehavior.AUTO_UPGRADE,

@@ -46,6 +46,10 @@ ACTIONS: Final = {
 }
 """What an operator can do at each stage."""
 
+_AWAITS: Final = (
+    "Waits until its provider answers. The last failure of `await_provider` under *Pending Activities* names the run "
+    "`provider-gate-…` that probes the provider and releases this run."
+)
 _HELD: Final = "**Held** when it was published: the student and partners did not see this result."
 _REVIEWER: Final = "It waited for an advisor to review the doubtful essays, or to release the result."
 _RELEASER: Final = "It waited for an advisor to release it."
@@ -56,7 +60,8 @@ _RELEASER: Final = "It waited for an advisor to release it."
 class Progress:
     """The result of the query `progress`. A waiting revision has `next_attempt` and `gives_up`, the end of healing.
 
-    `held`: the last published revision was held when it was published. `needs_review`: it waited for a review.
+    `awaits_provider`: the run waits for the gate of a provider. `held`: the last revision was held when it was
+    published. `needs_review`: it waited for a review.
     """
 
     stage: Stage = Stage.ANSWERING
@@ -66,6 +71,7 @@ class Progress:
     last_failure: str | None = None
     next_attempt: datetime | None = None
     gives_up: datetime | None = None
+    awaits_provider: bool = False
     held: bool = False
     needs_review: bool = False
 
@@ -79,6 +85,8 @@ def checklist(progress: Progress, stages: Sequence[Stage] = STAGES) -> str:
         lines += [f"\nLast failure: {progress.last_failure}"] if progress.last_failure else []
     if progress.next_attempt and progress.gives_up:
         lines.append(f"\nNext attempt: {progress.next_attempt:{TIME}}. Healing ends: {progress.gives_up:{TIME}}")
+    if progress.awaits_provider and progress.gives_up:
+        lines.append(f"\n{_AWAITS} Healing ends: {progress.gives_up:{TIME}}")
     if progress.held:
         lines.append(f"\n{_HELD} {_REVIEWER if progress.needs_review else _RELEASER}")
     lines.append(f"\nAction: {ACTIONS[progress.stage]}")

@@ -17,6 +17,7 @@ from temporalio.exceptions import (
 )
 
 with workflow.unsafe.imports_passed_through():
+    from activities.await_provider import AwaitInput, AwaitProvider
     from activities.begin_revision import BeginRevision, EssayToRegrade, RevisionPlan, RevisionRequest
     from activities.end_healing import EndHealing, HealingEnd
     from activities.score_essay import EssayInput
@@ -67,7 +68,8 @@ class RevisionWorkflow(StagedWorkflow):
     """Publishes the later revisions of one result.
 
     Id: `revision-{assessment_id}`; reuse policy ALLOW_DUPLICATE, conflict policy USE_EXISTING.
-    Signals: `retry_degraded` heals now; `reviewed` publishes new reviews.
+    Signals: `retry_degraded` heals now; `provider_answers` heals if the run waits for a provider; `reviewed` publishes
+    new reviews.
     Queries: `progress`.
     Updates: none.
     End: when there is nothing left to improve, or after `HEALING_ENDS_AFTER`.
@@ -86,17 +88,24 @@ class RevisionWorkflow(StagedWorkflow):
         self._put_off(revision.retry_after_s)
         self._woken = False
         self._at_once = False
+        self._awaits_provider = False
         self._rejections: dict[UUID, int] = {}
         self._revision = 0
 
     @workflow.run
     async def run(self, revision: RevisionInput) -> RevisionOutcome:
         """Plan and publish one revision at a time. `__init__` has already read the argument `revision`."""
+        gated = workflow.patched("wait-for-the-gate-of-a-provider")  # older builds poll the provider
         try:
             while True:
                 await self._wait()
+                due = workflow.now() >= self._next_heal
+                if gated:
+                    due = not self._woken and await self._wait_for_provider()
+                    if workflow.now() >= self._ends:
+                        return await self._give_up()
                 # Reset before the plan is read, so that a signal that arrives later wakes this loop again.
-                heal, self._woken = self._at_once or workflow.now() >= self._next_heal, False
+                heal, self._woken = self._at_once or due, False
                 plan = await workflow.execute_activity_method(
                     BeginRevision.begin_revision,
                     RevisionRequest(assessment_id=revision.assessment_id, heal=heal),
@@ -121,6 +130,11 @@ class RevisionWorkflow(StagedWorkflow):
         self._rejections.clear()
 
     @workflow.signal
+    def provider_answers(self) -> None:
+        if self._awaits_provider:
+            self._at_once = self._woken = True
+
+    @workflow.signal
     def reviewed(self) -> None:
         self._woken = True
 
@@ -132,6 +146,35 @@ class RevisionWorkflow(StagedWorkflow):
         with suppress(TimeoutError):
             await workflow.wait_condition(lambda: self._woken, timeout=pause, timeout_summary="Next healing attempt")
         self.show(Stage.WAITING, next_attempt=None, gives_up=None)
+
+    async def _wait_for_provider(self) -> bool:
+        """Wait until a gate releases this run, another signal arrives or healing ends. Return whether to heal.
+
+        The activity fails until the result needs no provider, and is retried at most once an hour. Its attempts add
+        nothing to the history.
+        """
+        self._awaits_provider = True
+        self.show(Stage.WAITING, awaits_provider=True, gives_up=self._ends)
+        waiting = workflow.start_activity_method(
+            AwaitProvider.await_provider,
+            AwaitInput(assessment_id=self._id),
+            **activity_options("await_provider", "Wait for the gate of the provider"),
+        )
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._woken or waiting.done(),
+                timeout=self._ends - workflow.now(),
+                timeout_summary="End of healing",
+            )
+        self._awaits_provider = False
+        self.show(Stage.WAITING, awaits_provider=False, gives_up=None)
+        if waiting.done():
+            await waiting
+            return True
+        waiting.cancel()
+        with suppress(ActivityError):
+            await waiting
+        return False
 
     async def _heal(self, plan: RevisionPlan) -> bool:
         """Retry the degraded parts and publish improvements. Return False if there is nothing left to retry."""

@@ -105,7 +105,7 @@ def allow_origins(app: Starlette, allowed: Sequence[str]) -> None:
             CORSMiddleware,
             allow_origins=allowed,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-Request-Id"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-Namespace", "X-Request-Id"],
             expose_headers=EXPOSED,
             max_age=PREFLIGHT_S,
         )

@@ -21,6 +21,7 @@ BODIES = {
     "release_assessments": BodyLimits(max_values=1_100),  # 1,000 ids
     "submit_responses": BodyLimits(max_values=6_000),  # 200 responses, with twenty choices each
     "add_cohort_members": BodyLimits(max_values=600),  # 500 ids
+    "decode_payloads": BodyLimits(max_bytes=5 * MAX_BYTES, max_values=50_000),  # a page of a history
     "import_users": BodyLimits(max_bytes=5 * MAX_BYTES),  # 10,000 rows with 500 bytes each
     "import_credentials": BodyLimits(max_bytes=20 * MAX_BYTES, max_values=500_000),  # 10,000 rows, with 50 values each
     **dict.fromkeys(("create_token", "refresh_token", "log_out"), _CREDENTIALS),  # no token needed

@@ -49,6 +49,7 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "create_token": PUBLIC,
     "refresh_token": PUBLIC,
     "log_out": PUBLIC,
+    "decode_payloads": _PLATFORM,
     "read_me": _ALL,
     "create_api_key": _ADMINS,
     "list_api_keys": _ADMINS,

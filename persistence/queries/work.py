@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import text
 
+from domain.healing import Provider
 from persistence.queries.assessments import Reader
 
 _WORK: Final = text("""
@@ -12,6 +13,8 @@ SELECT
   unfinished.number AS assessments_unfinished,
   unfinished.age_s AS oldest_unfinished_s,
   (SELECT count(*) FROM assessments WHERE healing = 'due') AS assessments_healing,
+  healing.model AS results_awaiting_model,
+  healing.search AS results_awaiting_search,
   reviews.number AS essays_awaiting_review,
   reviews.age_s AS oldest_review_s,
   deliveries.number AS deliveries_pending,
@@ -19,11 +22,20 @@ SELECT
 FROM
   (SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(submitted_at)), 0)::float8 AS age_s
    FROM assessments WHERE status = 'awaiting_async') AS unfinished,
+  (SELECT count(*) FILTER (WHERE published.degraded_reasons && CAST(:model AS text[])) AS model,
+     count(*) FILTER (WHERE published.degraded_reasons && CAST(:search AS text[])) AS search
+   FROM assessments JOIN recommendations AS published ON published.assessment_id = assessments.id
+   WHERE healing = 'due') AS healing,
   (SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(submitted_at)), 0)::float8 AS age_s
    FROM review_items WHERE waiting AND priority < 2) AS reviews,
   (SELECT count(*) AS number, greatest(extract(epoch FROM now() - min(next_attempt_at)), 0)::float8 AS late_s
    FROM webhook_deliveries WHERE status = 'pending') AS deliveries
 """)
+
+_PROVIDERS: Final = {
+    "model": [reason.value for reason in Provider.LANGUAGE_MODEL.reasons],
+    "search": [reason.value for reason in Provider.SEARCH.reasons],
+}
 
 # Only the oldest submitted assessments are read, because stuck ones are among them. Only steps that have begun count; a
 # step that waits for an earlier step does not block anything.
@@ -64,7 +76,8 @@ class StepView:
 class WorkView:
     """Sizes and ages of the backlog; ages in seconds.
 
-    `oldest_unfinished_s`: since the oldest submission without a result. `essays_awaiting_review` counts doubtful and
+    `oldest_unfinished_s`: since the oldest submission without a result. `results_awaiting_…`: degraded results that
+    wait for that provider. `essays_awaiting_review` counts doubtful and
     appealed essays without audit samples, `oldest_review_s` is the time since the oldest of their hand-ins.
     `oldest_delivery_late_s`: how long the most overdue delivery is overdue.
     """
@@ -72,6 +85,8 @@ class WorkView:
     assessments_unfinished: int
     oldest_unfinished_s: float
     assessments_healing: int
+    results_awaiting_model: int
+    results_awaiting_search: int
     essays_awaiting_review: int
     oldest_review_s: float
     deliveries_pending: int
@@ -86,7 +101,7 @@ class WorkQueries(Reader):
             StorageUnavailable: the database is unreachable or overloaded.
         """
         async with self._connection() as connection:
-            row = (await connection.execute(_WORK)).mappings().one()
+            row = (await connection.execute(_WORK, _PROVIDERS)).mappings().one()
         return WorkView(**row)
 
     async def sweeps(self) -> list[SweepView]:

@@ -255,6 +255,7 @@ WALKS = {
     "read_agreement": Walk("GET", "/api/v1/quality/agreement", STAFF),
     "read_item_analysis": Walk("GET", "/api/v1/quality/items", STAFF),
     "read_fairness": Walk("GET", f"/api/v1/quality/fairness?role_id={ROLE_ID}", STAFF),
+    "decode_payloads": Walk("POST", "/api/v1/payloads/decode", platform(200), body=lambda _: {"payloads": []}),
     "list_credentials": Walk("GET", "/api/v1/catalog/credentials", ALL),
     "read_credential": Walk("GET", "/api/v1/catalog/credentials/{credential}", ALL),
     "search_credentials": Walk("GET", "/api/v1/catalog/search?q=data", ALL),

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from api.app import build
 from api.middleware.request_metrics import MetricsSettings
+from domain.grading.scores import DegradedReason
 from domain.sweeps import Concern
 from tests.api.conftest import UNLIMITED, Api, Person
 
@@ -131,6 +132,20 @@ async def test_work_that_waits_is_counted(api: Api, learner: Person) -> None:
     assert grown("microcred_essays_awaiting_review") >= 1
     assert after["microcred_oldest_unfinished_seconds", ()] > 0
     assert after["microcred_source_up", ("postgres",)] == 1
+
+
+async def test_degraded_results_are_counted_by_the_provider_that_they_wait_for(api: Api) -> None:
+    async with scraper(api) as client:
+        before = await samples(client, "/metrics/work")
+        await api.completed(await api.person(), degraded_reason=DegradedReason.ESSAY_GRADER_LOCAL)
+        after = await samples(client, "/metrics/work")
+
+    def grown(provider: str) -> float:
+        return (
+            after[f"microcred_results_awaiting_{provider}", ()] - before[f"microcred_results_awaiting_{provider}", ()]
+        )
+
+    assert (grown("model"), grown("search")) == (1, 0)
 
 
 async def test_the_age_of_the_last_sweep_is_told_for_every_concern(api: Api) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from deploy.local.settings import CHECKOUT, PROGRAMS
+from domain.sweeps import Concern
 
 OBSERVABILITY = CHECKOUT / "deploy" / "observability"
 
@@ -33,6 +34,14 @@ def promtool(*command: str) -> None:
 )
 def test_promtool_accepts(command: tuple[str, ...]) -> None:
     promtool(*command)
+
+
+def test_the_alert_on_missing_sweeps_knows_the_concerns_that_are_swept_less_often() -> None:
+    groups = yaml.safe_load((OBSERVABILITY / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+    (expression,) = (rule["expr"] for group in groups for rule in group["rules"] if rule["alert"] == "SweepMissing")
+
+    listed = set(expression.partition('concern!~"')[2].partition('"')[0].split("|"))
+    assert listed == {concern.value for concern in Concern if concern.is_rare}
 
 
 @pytest.mark.parametrize("board", sorted(OBSERVABILITY.rglob("dashboards/*.json")), ids=lambda path: path.stem)

@@ -26,6 +26,7 @@ from persistence.vectors.weaviate import WeaviateSettings
 from tests.deploy.test_settings_docs import SETTINGS, variables
 from tests.support import compose
 from tests.support.deployed import WITH_MODEL
+from workflows.engine.payload_codec import PayloadSettings
 from workflows.engine.worker_settings import EssaySettings, WorkerSettings
 from workflows.telemetry.tracing import TracingSettings
 
@@ -34,6 +35,7 @@ EVERY_WORKER: tuple[type[BaseSettings], ...] = (
     DebugSettings,
     ErasureListSettings,
     EssaySettings,
+    PayloadSettings,
     RetentionSettings,
     TracingSettings,
     WorkerSettings,
@@ -47,6 +49,7 @@ READ_BY: dict[str, tuple[type[BaseSettings], ...]] = {
         DebugSettings,
         HttpSettings,
         MetricsSettings,
+        PayloadSettings,
         RateLimitSettings,
         EncryptionSettings,
         TracingSettings,

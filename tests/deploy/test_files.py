@@ -228,3 +228,21 @@ def test_what_terraform_refers_to_is_declared(kind: str) -> None:
 
     assert {name for _, name in referred} - {name for _, name in declared} == set()
     assert declared
+
+
+def test_with_temporal_cloud_every_process_and_scaler_has_the_key() -> None:
+    component = DEPLOY / "kubernetes" / "components" / "temporal-cloud"
+    options = yaml.safe_load((component / "kustomization.yaml").read_text(encoding="utf-8"))
+    (authentication,) = (
+        yaml.safe_load((component / each).read_text(encoding="utf-8")) for each in options["resources"]
+    )
+    patches = {each["target"]["kind"]: yaml.safe_load(each["patch"]) for each in options["patches"]}
+
+    ((key,), (scaled,), (environment,)) = (authentication["spec"]["secretTargetRef"], *patches.values())
+    assert list(patches) == ["ScaledObject", "Deployment"]
+    assert scaled["value"]["name"] == authentication["metadata"]["name"]
+    assert environment["value"]["secretRef"]["name"] == key["name"]
+    triggers = [each["spec"]["triggers"] for each in kubernetes("scaling.yaml") if each["kind"] == "ScaledObject"]
+    assert [len(each) for each in triggers] == [1] * len(Queue)
+    deployed = [pod["containers"] for name, pod in pods() if name != "release"]
+    assert all("envFrom" in containers[0] and len(containers) == 1 for containers in deployed)

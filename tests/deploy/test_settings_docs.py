@@ -23,6 +23,7 @@ from persistence.erasure_list import ErasureListSettings
 from persistence.migrations.locks import MigrationSettings
 from persistence.repositories.retention import RetentionSettings
 from persistence.vectors.weaviate import WeaviateSettings
+from workflows.engine.payload_codec import PayloadSettings
 from workflows.engine.worker_settings import EssaySettings, WorkerSettings
 from workflows.telemetry.tracing import TracingSettings
 
@@ -40,6 +41,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     MiniLMSettings,
     OpenAIEmbeddingSettings,
     OpenAISettings,
+    PayloadSettings,
     RateLimitSettings,
     RetentionSettings,
     EncryptionSettings,

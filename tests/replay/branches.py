@@ -44,6 +44,15 @@ _BY_MODULE: Final = {
         "revision-stopped": "test_an_internal_error_stops_healing_with_its_reason",
         "revision-unknown": "test_an_unknown_result_ends_the_run_without_a_record[NotFound]",
     },
+    "test_provider_gate": {
+        "gate-released": "test_the_waiting_results_are_released_when_the_provider_answers",
+        "gate-interrupted": "test_a_failure_between_batches_stops_the_release_which_then_starts_again",
+        "gate-nobody-waits": "test_a_gate_that_no_result_waits_for_ends_without_a_release",
+        "gate-hurried": "test_the_signal_ends_a_pause",
+        "revision-released": "test_a_released_run_heals",
+        "revision-not-released": ("test_a_run_that_waits_for_a_week_has_few_events_and_does_not_call_the_provider"),
+        "revision-reviewed-while-waiting": "test_a_review_is_published_while_the_result_waits_for_its_provider",
+    },
     "test_webhook_delivery": {
         "webhook-delivered": "test_a_success_ends_the_run",
         "webhook-repeated": "test_attempts_continue_until_one_succeeds",

@@ -14,7 +14,7 @@ from temporalio.workflow import NondeterminismError
 
 from tests.replay.branches import BRANCHES
 from tests.replay.changed import AtOnce, BehindAPatch
-from tests.replay.histories import DIRECTORY, all_paths, read
+from tests.replay.histories import DIRECTORY, EARLIER, all_paths, read
 from tests.workflows.pipeline import MARKED
 from tests.workflows.sandbox import STRICT
 from workflows.engine.workers import WORKFLOW_INTERCEPTORS, WORKFLOWS
@@ -58,7 +58,7 @@ async def test_replay_accepts_a_change_behind_a_patch() -> None:
 
 
 async def test_replay_ignores_a_reason_that_an_older_build_ignored() -> None:
-    path = DIRECTORY / "revision-given-up" / "RevisionWorkflow-1.json"
+    path = EARLIER / "wait-for-the-gate-of-a-provider" / "RevisionWorkflow-4.json"  # completions were rejected
     without, reason = b'"next_call":""}', b'"next_call":"","reason":"essay_refused_by_provider"}'
     text = path.read_text(encoding="utf-8")
     results = {data for data in _payloads(json.loads(text)) if base64.b64decode(data).endswith(without)}

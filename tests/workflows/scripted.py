@@ -10,6 +10,7 @@ from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
+from activities.await_provider import AwaitInput
 from activities.begin_revision import RevisionPlan, RevisionRequest
 from activities.claim_assessment import Claim, ClaimInput, ClaimOutcome
 from activities.end_healing import HealingEnd
@@ -84,6 +85,12 @@ class ScriptedActivities:
         return self.plans.pop(0) if self.plans else RevisionPlan()
 
     @activity.defn
+    async def await_provider(self, wanted: AwaitInput) -> None:
+        """Return at once, as if the provider had just answered."""
+        assert isinstance(wanted.assessment_id, UUID)
+        self._call("await_provider")
+
+    @activity.defn
     async def end_healing(self, end: HealingEnd) -> Healing:
         self._call("end_healing")
         self.ends.append(end)
@@ -132,6 +139,7 @@ class ScriptedActivities:
             self.score_rules,
             self.score_essay,
             self.begin_revision,
+            self.await_provider,
             self.end_healing,
             self.score_essays_locally,
             self.retrieve_evidence,

@@ -22,7 +22,7 @@ from temporalio.client import (
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from domain.sweeps import Concern
+from domain.sweeps import RARE_FACTOR, Concern
 from tests.workflows.waiting import eventually
 from workflows.engine.schedules import (
     RECONCILIATION,
@@ -75,6 +75,17 @@ async def test_each_concern_has_its_own_schedule_at_its_own_time(temporal_client
     }
     assert concerns == {concern: concern.value for concern in Concern}
     assert len({each.spec.intervals[0].offset for each in found.values()}) == len(Concern)
+
+
+@pytest.mark.usefixtures("schedule")
+async def test_concerns_that_nobody_waits_for_are_swept_less_often(temporal_client: Client) -> None:
+    found = {concern: await made(temporal_client.get_schedule_handle(schedule_id(concern))) for concern in Concern}
+
+    intervals = {concern: each.spec.intervals[0].every for concern, each in found.items()}
+    urgent = {concern for concern, every in intervals.items() if every == DAY}
+    assert urgent == {Concern.UNCLAIMED, Concern.CLAIMED, Concern.EXPIRY, Concern.REVIEWS, Concern.DELIVERIES}
+    assert {intervals[concern] for concern in Concern if concern not in urgent} == {RARE_FACTOR * DAY}
+    assert all(each.policy.overlap is ScheduleOverlapPolicy.SKIP for each in found.values())
 
 
 async def test_a_later_worker_updates_it(temporal_client: Client, schedule: ScheduleHandle) -> None:

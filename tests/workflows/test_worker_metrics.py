@@ -186,6 +186,8 @@ def of_api() -> set[str]:
         assessments_unfinished=0,
         oldest_unfinished_s=0,
         assessments_healing=0,
+        results_awaiting_model=0,
+        results_awaiting_search=0,
         essays_awaiting_review=0,
         oldest_review_s=0,
         deliveries_pending=0,

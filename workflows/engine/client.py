@@ -5,11 +5,11 @@ from typing import Final
 
 import structlog
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig
 
+from workflows.engine.payload_codec import PayloadSettings, data_converter
 from workflows.telemetry.correlation import CorrelationInterceptor
 from workflows.telemetry.tracing import plugins
 
@@ -38,7 +38,7 @@ async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Clie
     """Create a client from `TEMPORAL_ADDRESS` and the other variables of `temporalio.envconfig`.
 
     Its messages carry the correlation id and the trace context. A `lazy` client connects at its first call and retries
-    for less than a second; a process that must work without Temporal uses it.
+    for less than a second; a process that must work without Temporal uses it. `PAYLOAD_KEYS` encrypts the payloads.
 
     Raises:
         RuntimeError: the server cannot be reached (never if lazy).
@@ -48,7 +48,7 @@ async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Clie
     retries = RetryConfig(initial_interval_millis=50, max_elapsed_time_millis=800, max_retries=2) if lazy else None
     return await Client.connect(
         **config,
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(PayloadSettings().cipher()),
         interceptors=[CorrelationInterceptor()],
         plugins=plugins(),
         lazy=lazy,

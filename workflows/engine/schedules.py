@@ -46,13 +46,14 @@ log = structlog.get_logger(__name__)
 
 
 async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Queue.ASSESSMENTS) -> None:
-    """Ensure one Schedule per concern. Their ticks are spread over the interval.
+    """Ensure one Schedule per concern, each with its interval. Their ticks are spread over the interval.
 
     The Schedule of unclaimed submissions comes last: if it exists, the others do too. It has the id that earlier
     releases know and update.
     """
     others = [concern for concern in Concern if concern is not Concern.UNCLAIMED]
     for place, concern in enumerate([*others, Concern.UNCLAIMED]):
+        interval = every * concern.interval_factor
         schedule = Schedule(
             action=ScheduleActionStartWorkflow(
                 ReconciliationWorkflow.run,
@@ -63,8 +64,8 @@ async def ensure_reconciliation(client: Client, every: timedelta, queue: str = Q
                 static_summary=f"Start missing runs: {concern}",
                 static_details=static_details.RECONCILIATION,
             ),
-            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every, offset=every * place / len(Concern))]),
-            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval, offset=interval * place / len(Concern))]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=interval),
         )
         await _ensure(client, schedule_id(concern), schedule)
 

@@ -32,6 +32,15 @@ REVISION: Final = _details(
     "- Send `reviewed` to check now for reviews to publish.",
     "- Failed: the published result stays valid. Fix the cause, then `POST /api/v1/assessments/{id}/retry`.",
 )
+PROVIDER_GATE: Final = _details(
+    "The gate of a provider (the language model, or the search) for one organization. While the provider fails, the "
+    "runs `revision-{assessment}` of degraded results wait for this run. It probes the provider, and releases them at "
+    "a limited rate when the provider answers.",
+    _PENDING,
+    "- Waiting for the provider: fix the cause of the last failure, then send `probe_now`.",
+    "- Terminated or lost: the runs that wait start it again within an hour. Signal `retry_degraded` to one of them "
+    "heals that result at once.",
+)
 DELIVERY: Final = _details(
     "The delivery of one event to one endpoint of a partner: up to ten attempts in about three days.",
     _PENDING,

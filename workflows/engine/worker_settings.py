@@ -22,9 +22,10 @@ class WorkerSettings(BaseSettings):
     activities have `grace_s` to finish after SIGTERM; on `llm` they have `llm_grace_s`, because a call that is cut off
     is paid for again.
 
-    `reconcile_every_s` is the interval of reconciliation. `knn_scope="all"` includes learners of other organizations
-    among the neighbours. Prometheus scrapes `metrics_address`, such as 0.0.0.0:9464; None disables metrics. A worker
-    with a `build_id` is a version of the deployment and receives tasks only after a rollout has made it current.
+    `reconcile_every_s` is the interval of urgent sweeps; `domain.sweeps` names the others. `knn_scope="all"` includes
+    learners of other organizations among the neighbours. Prometheus scrapes `metrics_address`, such as 0.0.0.0:9464;
+    None disables metrics. A worker with a `build_id` is a version of the deployment and receives tasks only after a
+    rollout has made it current.
     """
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="WORKER_", env_ignore_empty=True, extra="ignore")

@@ -17,6 +17,7 @@ from temporalio.worker import (
 from activities.adapters.telemetry.metrics import MetricsInterceptor
 from activities.advance_rescore import AdvanceRescore
 from activities.apply_rescore import RescoreApplication
+from activities.await_provider import AwaitProvider
 from activities.begin_revision import BeginRevision
 from activities.blend_recommendations import BlendRecommendations
 from activities.catalog_embedding import CatalogEmbedding
@@ -32,8 +33,10 @@ from activities.follow_appeal import FollowAppeal
 from activities.heartbeats import HeartbeatInterceptor
 from activities.log_context import LogContextInterceptor
 from activities.mark_failed import MarkFailed
+from activities.probe_provider import ProbeModel, ProbeSearch
 from activities.publish_result import PublishResult
 from activities.reconcile import Reconcile
+from activities.release_results import ReleaseResults
 from activities.rescore_essay import RescoreEssay, RescoreEssayLocally
 from activities.retain import Retain
 from activities.retrieve_evidence import RetrieveEvidence, SearchBackend
@@ -58,10 +61,12 @@ from workflows.engine.catalog_runs import TemporalCatalogRuns
 from workflows.engine.delivery_runs import TemporalDeliveryRuns
 from workflows.engine.erasure_runs import TemporalErasureRuns
 from workflows.engine.failure_reason import FailureReasonInterceptor
+from workflows.engine.gate_runs import TemporalProviderGates
 from workflows.engine.models import Models
 from workflows.engine.rescore_runs import TemporalRescoreRuns
 from workflows.engine.worker_settings import WorkerSettings
 from workflows.policies import Queue, sibling_queue
+from workflows.provider_gate import ProviderGateWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.rescore import RescoreWorkflow
 from workflows.retention import RetentionWorkflow
@@ -73,6 +78,7 @@ WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
     Queue.ASSESSMENTS: (
         AssessmentWorkflow,
         RevisionWorkflow,
+        ProviderGateWorkflow,
         AppealWorkflow,
         ReconciliationWorkflow,
         CatalogEmbeddingWorkflow,
@@ -122,6 +128,7 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
     """
     erased = erasure_list or FileErasureList(ErasureListSettings().erasure_list)
     erase = EraseUser(database, TemporalErasureRuns(client, queue), erased)
+    gates = TemporalProviderGates(client, queue)
     delivery_runs = TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))
     reconcile = Reconcile(
         database,
@@ -140,6 +147,8 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
             ClaimAssessment(database, by_model=by_model).claim_assessment,
             BeginRevision(database).begin_revision,
             EndHealing(database).end_healing,
+            AwaitProvider(database, gates).await_provider,
+            ReleaseResults(database, gates).release_results,
             FollowAppeal(database).follow_appeal,
             ScoreRules(database).score_rules,
             PublishResult(database).publish_result,
@@ -165,7 +174,11 @@ def llm_worker(client: Client, essays: ScoreEssay, settings: WorkerSettings, que
     return Worker(
         client,
         task_queue=queue,
-        activities=[essays.score_essay, RescoreEssay(essays.database, essays).rescore_essay],
+        activities=[
+            essays.score_essay,
+            RescoreEssay(essays.database, essays).rescore_essay,
+            ProbeModel(essays.database, essays).probe_model,
+        ],
         identity=worker_identity(essays.model_name or LOCAL_GRADER),
         max_task_queue_activities_per_second=settings.llm_rps,
         **_options(settings, settings.llm_slots, settings.llm_grace_s),
@@ -191,6 +204,7 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
         activities=[
             ScoreEssaysLocally(database, models.grader).score_essays_locally,
             retrieval.retrieve_evidence,
+            ProbeSearch(database, retrieval).probe_search,
             SearchCatalog(database, searched, models.fallback).search_catalog,
             blend.blend_recommendations,
             RescoreEssayLocally(database, models.grader).rescore_essay_locally,

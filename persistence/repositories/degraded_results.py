@@ -1,0 +1,37 @@
+"""The repository of published results that wait for a provider."""
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.healing import Provider
+
+_FIRST: Final = UUID(int=0)
+
+# The status is a literal, so that the planner can use the partial index of results that heal.
+_WAITING: Final = text("""
+SELECT assessments.id FROM assessments
+JOIN recommendations AS published ON published.assessment_id = assessments.id
+WHERE healing = 'due' AND organization_id = :organization_id AND assessments.id > :after
+  AND published.degraded_reasons && CAST(:reasons AS text[])
+  AND NOT EXISTS (SELECT FROM users WHERE users.id = user_id AND users.status IN ('erasing', 'erased'))
+ORDER BY assessments.id LIMIT :limit
+""")
+
+
+class SqlDegradedResults:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def waiting(
+        self, provider: Provider, organization_id: UUID, *, after: UUID | None, limit: int
+    ) -> tuple[UUID, ...]:
+        wanted = {
+            "organization_id": organization_id,
+            "after": after or _FIRST,
+            "reasons": [reason.value for reason in provider.reasons],
+            "limit": limit,
+        }
+        return tuple(await self._session.scalars(_WAITING, wanted))
