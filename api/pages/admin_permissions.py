@@ -11,6 +11,7 @@ ADMIN_PAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "change_person_form": ("change_user",),
     "person_status_form": ("change_user",),
     "person_password_form": ("change_user",),
+    "person_link_form": ("create_link",),
     "person_export": ("export_user",),
     "erase_person_page": ("erase_user",),
     "erase_person_form": ("erase_user",),
