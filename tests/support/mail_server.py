@@ -61,7 +61,6 @@ def mail_server(*, auth: bool = False) -> Iterator[Inbox]:
         inbox,
         hostname=HOST,
         port=inbox.port,
-        auth_required=auth,
         auth_require_tls=False,
         authenticator=_authenticate if auth else None,
     )
