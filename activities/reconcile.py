@@ -10,6 +10,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.sweeping import PAGE, Rows, Subject, Sweep, Tally, Turn, walk
+from domain.account_links import LinkMail, LinkMailRuns
 from domain.appeals import Appeal, AppealRuns, AppealState
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.ports import AssessmentRuns
@@ -29,6 +30,7 @@ STUCK_AFTER_S: Final = 60.0
 UNDELIVERED_AFTER_S: Final = 15.0
 UNEMBEDDED_AFTER_S: Final = 15.0
 UNFOLLOWED_AFTER_S: Final = 15.0
+UNSENT_AFTER_S: Final = 15.0
 STALE_AFTER_S: Final = 3600.0
 SEALED_AT_ONCE: Final = 1000
 QUEUE_BATCHES: Final = 100
@@ -71,6 +73,7 @@ class Reconcile:
         catalog_runs: CatalogRuns,
         appeal_runs: AppealRuns,
         rescore_runs: RescoreRuns,
+        link_mail_runs: LinkMailRuns,
         *,
         budget_s: float = BUDGET_S,
         minute: Callable[[], int] = lambda: datetime.now(UTC).minute,
@@ -89,6 +92,7 @@ class Reconcile:
             Concern.ERASURES: Sweep(read=_erasing, ensure=_started(erasure_runs.start), live=erasure_runs.live),
             Concern.APPEALS: Sweep(read=_unended, ensure=_followed(appeal_runs), live=_open_and_live(appeal_runs)),
             Concern.RESCORES: Sweep(read=_rescoring, ensure=_started(rescore_runs.start), live=rescore_runs.live),
+            Concern.LINK_MAILS: Sweep(read=_unsent, ensure=_started(link_mail_runs.start), live=link_mail_runs.live),
         }
 
     @activity.defn
@@ -229,6 +233,10 @@ async def _unended(uow: Repositories, after: Cursor | None) -> Rows[Appeal]:
 
 async def _rescoring(uow: Repositories, after: Cursor | None) -> Rows[Rescore]:
     return _by_id(await uow.rescores.working(after=_id(after), limit=PAGE))
+
+
+async def _unsent(uow: Repositories, after: Cursor | None) -> Rows[LinkMail]:
+    return _by_id(await uow.link_mails.unsent(older_than_s=UNSENT_AFTER_S, after=_id(after), limit=PAGE))
 
 
 def _followed(runs: AppealRuns) -> Callable[[Appeal], Awaitable[bool]]:

@@ -35,6 +35,7 @@ from api.pages import site
 from api.pages.errors import ErrorPages
 from api.readiness import Readiness
 from api.routes import (
+    account_links,
     api_keys,
     appeals,
     assessments,
@@ -64,6 +65,7 @@ from api.routes import (
 from api.security.api_keys import ApiKeyPrincipals
 from api.security.external_issuers import ExternalIssuers
 from api.security.issuer_keys import Fetch, fetch_keys
+from api.security.oidc import OidcProvider, OidcSettings
 from api.security.passwords import Passwords
 from api.security.principals import Principals, Subject
 from api.security.rate_limits import RateLimits, RateLimitSettings
@@ -101,6 +103,7 @@ from workflows.engine.catalog_searches import TemporalCatalogSearches
 from workflows.engine.client import connect
 from workflows.engine.delivery_runs import TemporalDeliveryRuns
 from workflows.engine.erasure_runs import TemporalErasureRuns
+from workflows.engine.link_mail_runs import TemporalLinkMailRuns
 from workflows.engine.payload_codec import PayloadSettings
 from workflows.engine.rescore_runs import TemporalRescoreRuns
 from workflows.telemetry.tracing import tracing_is_on
@@ -160,7 +163,10 @@ def build(
 
 def create_app() -> FastAPI:
     """Create the app from the environment's settings, for `uvicorn --factory`. A weak secret stops the start."""
-    parts = (ApiSettings(), RequestDatabaseSettings(), EncryptionSettings().cipher(), WebhookSettings())
+    parts = (
+        *(ApiSettings(), OidcSettings(), RequestDatabaseSettings()),
+        *(EncryptionSettings().cipher(), WebhookSettings()),
+    )
     return build(partial(_lifespan, *parts))
 
 
@@ -182,6 +188,7 @@ def assemble(  # noqa: PLR0913  # the parts
     pages: PageServices,
     fetch: Fetch,
     readiness: Readiness,
+    oidc: OidcProvider | None = None,
 ) -> Services:
     async def stored(subject: Subject) -> Principal | None:
         find = queries.account(subject) if isinstance(subject, UUID) else queries.account_by_email(subject)
@@ -210,12 +217,14 @@ def assemble(  # noqa: PLR0913  # the parts
         work=work,
         pages=pages,
         readiness=readiness,
+        oidc=oidc,
     )
 
 
 @asynccontextmanager
-async def _lifespan(
+async def _lifespan(  # noqa: PLR0913, PLR0917  # the settings
     settings: ApiSettings,
+    oidc: OidcSettings,
     database: DatabaseSettings,
     cipher: SecretCipher,
     webhook_settings: WebhookSettings,
@@ -243,7 +252,10 @@ async def _lifespan(
         appeal_services=AppealServices(queries=AppealQueries(engine), runs=TemporalAppealRuns(client)),
         partners=partners,
         people=PeopleServices(
-            queries=PeopleQueries(engine), cohorts=CohortQueries(engine), api_keys=ApiKeyQueries(engine)
+            queries=PeopleQueries(engine),
+            cohorts=CohortQueries(engine),
+            api_keys=ApiKeyQueries(engine),
+            link_runs=TemporalLinkMailRuns(client),
         ),
         catalog=CatalogServices(
             queries=CatalogQueries(engine),
@@ -270,6 +282,7 @@ async def _lifespan(
         ),
         fetch=partial(fetch_keys, http),
         readiness=Readiness(client, http, settings.weaviate_url),
+        oidc=OidcProvider(oidc, http) if oidc.issuer else None,
     )
     app.state.services = services
     try:
@@ -284,10 +297,12 @@ async def _lifespan(
 def _api_routers() -> tuple[APIRouter, ...]:
     return (
         auth.tokens,
+        account_links.used_links,
         auth.me,
         organizations.organizations,
         organization_settings.organization_settings,
         users.users,
+        account_links.links,
         roster.roster,
         cohorts.cohorts,
         api_keys.api_keys,

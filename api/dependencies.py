@@ -10,11 +10,13 @@ from api.readiness import Readiness
 from api.security.api_keys import ApiKeyPrincipals
 from api.security.authorization import people_scope_for, scope_for
 from api.security.external_issuers import ExternalIssuers
+from api.security.oidc import OidcProvider
 from api.security.passwords import Passwords
 from api.security.principals import Principals
 from api.security.tokens import Principal, Tokens
 from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
+from domain.account_links import LinkMailRuns
 from domain.appeals import AppealRuns
 from domain.assessments.ports import AssessmentRuns
 from domain.privacy import ErasureRuns
@@ -68,6 +70,7 @@ class PeopleServices:
     queries: PeopleQueries
     cohorts: CohortQueries
     api_keys: ApiKeyQueries
+    link_runs: LinkMailRuns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,7 @@ class Services:
     work: WorkQueries
     pages: PageServices
     readiness: Readiness
+    oidc: OidcProvider | None = None
 
 
 async def _services(request: Request) -> Services:

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.security.external_issuers import ExternalIssuer
@@ -48,6 +48,10 @@ class ApiSettings(BaseSettings):
     """The pages of advisors and admins link to runs in this Web UI. Empty: no links."""
     temporal_namespace: str = "default"
     """Only for these links: the client reads its namespace itself."""
+    public_url: Annotated[HttpUrl | None, BeforeValidator(_none_if_empty)] = None
+    """The address of the pages for links in mails and for sign-in at an OIDC provider, without a path."""
+    smtp_url: Annotated[SecretStr | None, BeforeValidator(_none_if_empty)] = None
+    """Only to offer mails: the worker of `webhooks` sends them."""
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=1, le=65535)
 
@@ -62,6 +66,19 @@ class ApiSettings(BaseSettings):
             raise ValueError("JWT_SECRET must be set: the development secret is public")
         if any(map(is_placeholder, keys)):
             raise ValueError("JWT_SECRET must be random: one of its keys is a placeholder")
+        return self
+
+    @property
+    def may_mail(self) -> bool:
+        """Whether links can be mailed."""
+        return self.smtp_url is not None
+
+    @model_validator(mode="after")
+    def _check_public_url(self) -> Self:
+        if self.public_url is None and self.may_mail:
+            raise ValueError("PUBLIC_URL must be set with SMTP_URL: mails need an address that no request can choose")
+        if self.public_url is not None and (self.public_url.path not in (None, "/") or self.public_url.query):
+            raise ValueError("PUBLIC_URL must have no path and no query")
         return self
 
     @model_validator(mode="after")

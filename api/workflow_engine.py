@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import structlog
 
+from domain.account_links import LinkMail
 from domain.appeals import Appeal, AppealRuns, AppealState
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.ports import AssessmentRuns
@@ -18,7 +19,9 @@ MAX_CONCURRENT_CALLS: Final = 16
 
 log = structlog.get_logger(__name__)
 
-WorkflowSubject = TypeVar("WorkflowSubject", bound=Appeal | Assessment | Delivery | Erasure | ImportView | Rescore)
+WorkflowSubject = TypeVar(
+    "WorkflowSubject", bound=Appeal | Assessment | Delivery | Erasure | ImportView | LinkMail | Rescore
+)
 """The entity that a workflow processes."""
 
 

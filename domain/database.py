@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from domain.account_links import LinkMails
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
@@ -66,6 +67,9 @@ class Repositories(Protocol):
 
     @property
     def sweeps(self) -> Sweeps: ...
+
+    @property
+    def link_mails(self) -> LinkMails: ...
 
     @property
     def rescores(self) -> Rescores: ...

@@ -29,6 +29,8 @@ class Concern(StrEnum):
     """Open appeals whose next mark is late, and closed appeals whose run has not ended."""
     RESCORES = "rescores"
     """Re-scores that are being computed, applied or discarded."""
+    LINK_MAILS = "link_mails"
+    """Links that wait to be mailed."""
     JOBS = "jobs"
     """Jobs that are still marked as running although every timeout is over."""
     AUDIT = "audit"

@@ -13,6 +13,7 @@ from domain.webhooks.deliveries import Delivery
 from persistence.content.catalog_import import SqlCatalogImports
 from persistence.encryption import SecretCipher
 from persistence.queries.catalog_views import ImportView
+from persistence.repositories.account_links import AccountLinks
 from persistence.repositories.api_keys import ApiKeys
 from persistence.repositories.cohorts import Cohorts
 from persistence.repositories.endpoints import Endpoints
@@ -83,6 +84,10 @@ class RequestUnitOfWork(SqlUnitOfWork):
     @cached_property
     def roster(self) -> Roster:
         return Roster(self._session)
+
+    @cached_property
+    def account_links(self) -> AccountLinks:
+        return AccountLinks(self._session)
 
     @cached_property
     def api_keys(self) -> ApiKeys:

@@ -6,6 +6,7 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from domain.account_links import LinkMails
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.ports import ModelAnswers, Reviews
@@ -26,6 +27,7 @@ from persistence.repositories.degraded_results import SqlDegradedResults
 from persistence.repositories.deliveries import SqlDeliveries
 from persistence.repositories.erasure import SqlErasures
 from persistence.repositories.jobs import SqlJobs
+from persistence.repositories.link_mails import SqlLinkMails
 from persistence.repositories.model_answers import SqlModelAnswers
 from persistence.repositories.organizations import SqlOrganizations
 from persistence.repositories.rescores import SqlRescores
@@ -112,6 +114,10 @@ class SqlUnitOfWork:
     @cached_property
     def sweeps(self) -> Sweeps:
         return SqlSweeps(self._session)
+
+    @cached_property
+    def link_mails(self) -> LinkMails:
+        return SqlLinkMails(self._session)
 
     @cached_property
     def rescores(self) -> Rescores:

@@ -63,6 +63,15 @@ RARE_ATTEMPTS: Final = RetryPolicy(
 )
 """For a wait that a signal ends. The attempts, at most an hour apart, are the fallback if the signal is lost."""
 
+MAIL_ATTEMPTS: Final = RetryPolicy(
+    initial_interval=timedelta(seconds=10),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(minutes=15),
+    maximum_attempts=20,
+    non_retryable_error_types=NON_RETRYABLE,
+)
+"""Twenty attempts in about three and a half hours. Each failure of the database counts as an attempt, too."""
+
 FALLBACKS: Final = {
     "ModelUnavailable": DegradedReason.ESSAY_GRADER_LOCAL,
     "ModelTimeout": DegradedReason.ESSAY_GRADER_LOCAL,
@@ -192,6 +201,9 @@ POLICIES: Final = {
         heartbeat=timedelta(seconds=10),
     ),
     "close_delivery": Policy(queue=Queue.WEBHOOKS, retry=RETRY_UNTIL_SUCCESS, start_to_close=timedelta(seconds=10)),
+    # The connection, TLS, the login and the mail: each answer of the server may take 15 s.
+    "mail_link": Policy(queue=Queue.WEBHOOKS, retry=MAIL_ATTEMPTS, start_to_close=timedelta(minutes=2)),
+    "close_link_mail": Policy(queue=Queue.WEBHOOKS, retry=RETRY_UNTIL_SUCCESS, start_to_close=timedelta(seconds=10)),
     "embed_texts": _CATALOGUE,
     "mend_index": _CATALOGUE,
     "begin_build": _CATALOGUE,
@@ -226,6 +238,8 @@ VERSIONING: Final = {
     "RescoreWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "AppealWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "ProviderGateWorkflow": VersioningBehavior.AUTO_UPGRADE,
+    # Retries of a mail take hours.
+    "LinkMailWorkflow": VersioningBehavior.AUTO_UPGRADE,
     # These end within minutes, but their next run waits for their end, also if the build that started them is gone.
     "CatalogEmbeddingWorkflow": VersioningBehavior.AUTO_UPGRADE,
     "ReconciliationWorkflow": VersioningBehavior.AUTO_UPGRADE,

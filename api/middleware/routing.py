@@ -24,7 +24,7 @@ BODIES = {
     "decode_payloads": BodyLimits(max_bytes=5 * MAX_BYTES, max_values=50_000),  # a page of a history
     "import_users": BodyLimits(max_bytes=5 * MAX_BYTES),  # 10,000 rows with 500 bytes each
     "import_credentials": BodyLimits(max_bytes=20 * MAX_BYTES, max_values=500_000),  # 10,000 rows, with 50 values each
-    **dict.fromkeys(("create_token", "refresh_token", "log_out"), _CREDENTIALS),  # no token needed
+    **dict.fromkeys(("create_token", "refresh_token", "log_out", "use_link"), _CREDENTIALS),  # no token needed
     "change_own_password": _CREDENTIALS,
 }
 """Body limits by route name, where they differ from the default."""

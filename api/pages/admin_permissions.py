@@ -12,6 +12,7 @@ ADMIN_PAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "person_time_form": ("change_user",),
     "person_status_form": ("change_user",),
     "person_password_form": ("change_user",),
+    "person_link_form": ("create_link",),
     "person_export": ("export_user",),
     "erase_person_page": ("erase_user",),
     "erase_person_form": ("erase_user",),

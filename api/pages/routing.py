@@ -17,7 +17,9 @@ from domain.errors import Forbidden, InvalidInput, PasswordChangeRequired, Probl
 from domain.errors import Unauthenticated as SignInRequired
 
 SAFE: Final = frozenset({"GET", "HEAD"})
-_COUNTED_AS: Final = {"sign_in_form": LOGIN}
+_COUNTED_AS: Final = dict.fromkeys(
+    ("sign_in_form", "set_password_form", "provider_sign_in_page", "provider_callback_page"), LOGIN
+)
 """Pages that count towards the rate limit of a REST route."""
 HEADERS: Final = {
     "Content-Security-Policy": (

@@ -15,10 +15,12 @@ from api.pages.routes import (
     admin,
     appeals,
     assessments,
+    oidc,
     overview,
     rescores,
     results,
     reviews,
+    set_password,
     staff_appeals,
     student,
     taking,
@@ -42,7 +44,7 @@ class HashedFiles(StaticFiles):
 
 def routers() -> tuple[APIRouter, ...]:
     student_pages = (student.student, taking.taking, results.results, appeals.appeals)
-    return (account.account, *student_pages, *_STAFF, *admin.routers())
+    return (account.account, oidc.oidc, set_password.set_password, *student_pages, *_STAFF, *admin.routers())
 
 
 def prepare(app: FastAPI, *, secure_cookies: bool) -> None:

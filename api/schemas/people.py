@@ -153,10 +153,13 @@ class OrganizationRequest(Input):
 
 
 class UserRequest(Input):
-    """A new user. The admin gives the initial password to the user; responses and logs never contain it."""
+    """A new user. The admin gives the initial password to the user; responses and logs never contain it.
+
+    Without a password, the user sets one with a link (`POST /users/{user_id}/link`).
+    """
 
     email: Email
-    password: Password
+    password: Password | None = None
     role: Role
     name: PersonName | None = None
     external_id: ExternalId | None = None

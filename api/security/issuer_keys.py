@@ -41,8 +41,8 @@ class IssuerKeys:
         self._fetched_at = self._requested_at = float("-inf")
         self._refreshing: asyncio.Task[None] | None = None
 
-    async def find(self, kid: str) -> jwt.PyJWK:
-        """Return the key with this id.
+    async def find(self, kid: str | None) -> jwt.PyJWK:
+        """Return the key with this id. None: the only key of the issuer.
 
         Raises:
             Unauthenticated: the issuer has no such key.
@@ -66,8 +66,12 @@ class IssuerKeys:
     def _age(self) -> float:
         return self._clock() - self._fetched_at
 
-    def _known(self, kid: str) -> jwt.PyJWK | None:
-        return self._keys.get(kid) if self._age() < MAX_AGE_S else None
+    def _known(self, kid: str | None) -> jwt.PyJWK | None:
+        if self._age() >= MAX_AGE_S:
+            return None
+        if kid is None:
+            return next(iter(self._keys.values())) if len(self._keys) == 1 else None
+        return self._keys.get(kid)
 
     async def _refresh(self) -> None:
         try:
@@ -77,23 +81,45 @@ class IssuerKeys:
             log.warning("issuer_keys_unavailable", issuer=self._issuer, error_type=type(error).__qualname__)
 
 
-async def fetch_keys(client: httpx.AsyncClient, url: str) -> Keys:
-    """Fetch the signature keys at a JWKS URL, by their ids. Keys with an algorithm outside ALGORITHMS are skipped.
+async def fetch_document(
+    client: httpx.AsyncClient,
+    url: str,
+    *,
+    form: Mapping[str, str] | None = None,
+    basic: tuple[str, str] | None = None,
+) -> dict[str, Any]:
+    """Fetch a JSON object within TIMEOUT_S: with POST if there is a form. Redirects are not followed.
 
     Raises:
         httpx.HTTPError, TimeoutError: the request failed.
-        ValueError: the body is not a JWKS document, or is longer than MAX_BYTES.
+        ValueError: the body is not a JSON object, or is longer than MAX_BYTES.
     """
     body = bytearray()
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    async with asyncio.timeout(TIMEOUT_S), client.stream("GET", url, headers=headers) as response:
-        response.raise_for_status()
-        async for part in response.aiter_raw():
-            body += part
-            if len(body) > MAX_BYTES:
-                raise ValueError("JWKS document is too long")
+    request = client.build_request("GET" if form is None else "POST", url, headers=headers, data=form)
+    async with asyncio.timeout(TIMEOUT_S):
+        response = await client.send(request, stream=True, auth=basic)
+        try:
+            response.raise_for_status()
+            async for part in response.aiter_raw():
+                body += part
+                if len(body) > MAX_BYTES:
+                    raise ValueError("the document is too long")
+        finally:
+            await response.aclose()
     document = json.loads(body)
-    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004  # the value is wrong, not a Python type
+    return document
+
+
+async def fetch_keys(client: httpx.AsyncClient, url: str) -> Keys:
+    """Fetch the signature keys at a JWKS URL, by their ids. Keys with an algorithm outside ALGORITHMS are skipped.
+
+    Raises as `fetch_document` does, also if the document is not a JWKS document.
+    """
+    document = await fetch_document(client, url)
+    if not isinstance(document.get("keys"), list):
         raise ValueError("not a JWKS document")  # noqa: TRY004  # the value is wrong, not a Python type
     found = (_key(each) for each in document["keys"])
     return {key.key_id: key for key in found if key is not None and isinstance(key.key_id, str)}

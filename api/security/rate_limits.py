@@ -24,6 +24,8 @@ from domain.errors import TooManyRequests
 
 EXEMPT: Final = frozenset({"healthz", "readyz", "metrics", "work_metrics"})
 LOGIN: Final = "create_token"
+LOGINS: Final = frozenset({LOGIN, "use_link"})
+"""Routes without a token that check a secret of a user."""
 WIDE_LOGIN_FACTOR: Final = 3
 """Factor on RATE_LIMIT_LOGIN for one address with all accounts, and for one account from all addresses."""
 KNOWN_DAYS: Final = 30
@@ -124,7 +126,7 @@ class RateLimits:
         principal = getattr(request.state, "principal", None)
         who = str(principal.user_id) if principal else self._proxies.client_address(request.scope)
         policy = self._reads if request.method in _READING else self._writes
-        await self._hit(self._logins_of_address if route == LOGIN else policy, who, request)
+        await self._hit(self._logins_of_address if route in LOGINS else policy, who, request)
 
     async def count_login(self, request: Request, account: str) -> None:
         """Count a login attempt. `account` is the normal form of the e-mail address.

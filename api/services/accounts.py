@@ -13,11 +13,12 @@ from persistence.repositories.people import NewUser
 
 
 async def new_user(wanted: UserRequest, passwords: Passwords) -> NewUser:
-    """Hash the password of a new account. Raises TemporarilyUnavailable if too many are being hashed."""
+    """Hash the password of a new account, if it has one. Raises TemporarilyUnavailable if too many are being hashed."""
+    password = wanted.password.get_secret_value() if wanted.password else None
     return NewUser(
         email=wanted.email,
         role=wanted.role,
-        password_hash=await passwords.hash(wanted.password.get_secret_value()),
+        password_hash=await passwords.hash(password) if password is not None else None,
         name=wanted.name,
         external_id=wanted.external_id,
     )

@@ -49,6 +49,11 @@ class PeopleQueries(Reader):
             statement = statement.where(tuple_(_organizations.created_at, _organizations.id) < after)
         return await self._all(OrganizationView, statement.limit(limit))
 
+    async def organization(self, organization_id: UUID) -> OrganizationView | None:
+        return await self._one(
+            OrganizationView, select(*ORGANIZATION_COLUMNS).where(_organizations.id == organization_id)
+        )
+
     async def users(self, viewer: PeopleScope, found: UserFilter, limit: int) -> list[UserView]:
         """Return at most `limit` users, newest first."""
         statement = (

@@ -115,6 +115,7 @@ _FORGET_ACCOUNT: Final = tuple(
             "UPDATE recommendation_feedback SET comments = NULL WHERE submitted_by = :user_id",
             "DELETE FROM refresh_tokens WHERE user_id = :user_id",
             "DELETE FROM web_sessions WHERE user_id = :user_id",
+            "DELETE FROM account_links WHERE user_id = :user_id",
             "DELETE FROM learner_credentials WHERE user_id = :user_id",
             "DELETE FROM cohort_members WHERE user_id = :user_id",
             "DELETE FROM denied_requests WHERE user_id = :user_id",

@@ -26,6 +26,7 @@ from persistence.repositories import audit
 from persistence.repositories.people import locked_person
 from persistence.repositories.result_document import without_answers
 from persistence.tables import (
+    AccountLinkRow,
     AppealRow,
     AssessmentRow,
     AsyncJobRow,
@@ -96,6 +97,7 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     UserRow: PersonalData("id = :user_id", frozenset({"password_hash"})),
     RefreshTokenRow: PersonalData(_OWN, frozenset({"token_hash"})),
     WebSessionRow: PersonalData(_OWN, frozenset({"token_hash"})),
+    AccountLinkRow: PersonalData(_OWN, frozenset({"token_hashes"})),
     LearnerCredentialRow: PersonalData(_OWN),
     CohortMemberRow: PersonalData(_OWN),
     CohortRow: PersonalData("id IN (SELECT cohort_id FROM cohort_members WHERE user_id = :user_id)"),

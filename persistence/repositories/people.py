@@ -38,7 +38,7 @@ _held: Final = table_of(LearnerCredentialRow)
 class NewUser:
     email: str
     role: str
-    password_hash: str = field(repr=False)
+    password_hash: str | None = field(repr=False)
     name: str | None = None
     external_id: str | None = None
 
@@ -65,8 +65,8 @@ class People:
         await self._record(admin, "organization.created", "organization", organization_id, organization_id)
         return organization, await self._insert(organization_id, admin, first)
 
-    async def create(self, organization_id: UUID, admin: Actor, wanted: NewUser) -> UserView:
-        """Create a user of the organization.
+    async def create(self, organization_id: UUID, admin: Actor | None, wanted: NewUser) -> UserView:
+        """Create a user of the organization. `admin` None: the person has signed in at the OIDC provider.
 
         Raises:
             InvalidInput: the organization does not exist.

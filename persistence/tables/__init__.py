@@ -1,5 +1,6 @@
 """All tables, one declarative row class each. Rows have foreign keys only; queries state their joins."""
 
+from persistence.tables.account_links import AccountLinkRow
 from persistence.tables.appeals import AppealRow
 from persistence.tables.assessments import AssessmentRow, AsyncJobRow, QuestionSnapshotRow, ResponseRow
 from persistence.tables.base import Base
@@ -38,6 +39,7 @@ from persistence.tables.webhooks import (
 )
 
 __all__ = [
+    "AccountLinkRow",
     "ApiKeyRow",
     "AppealRow",
     "AssessmentRow",

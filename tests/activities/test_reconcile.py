@@ -38,6 +38,7 @@ from tests.support.fakes import (
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
+    RecordingLinkMails,
     RecordingRescores,
     RecordingRuns,
 )
@@ -108,6 +109,7 @@ def reconcile(
         catalog_runs,
         RecordingAppeals(),
         RecordingRescores(),
+        RecordingLinkMails(),
         minute=lambda: NEVER,
     )
 
@@ -124,6 +126,7 @@ def hurried(database: Database, runs: PagedRuns, catalog_runs: RecordingCatalogR
         catalog_runs,
         RecordingAppeals(),
         RecordingRescores(),
+        RecordingLinkMails(),
         budget_s=0.0,
         minute=lambda: NEVER,
     )
@@ -238,6 +241,7 @@ async def test_a_run_that_the_index_lists_by_mistake_is_found_within_the_hour(
         catalog_runs,
         RecordingAppeals(),
         RecordingRescores(),
+        RecordingLinkMails(),
         minute=lambda: minute,
     )
     for minute in range(60):  # noqa: B007  # read by the sweeper

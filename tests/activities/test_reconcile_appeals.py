@@ -19,6 +19,7 @@ from tests.support.fakes import (
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
+    RecordingLinkMails,
     RecordingRescores,
     RecordingRuns,
 )
@@ -33,7 +34,7 @@ def appeal_runs() -> RecordingAppeals:
 def reconcile(database: Database, appeal_runs: RecordingAppeals) -> Reconcile:
     """A reconciliation that trusts the engine's index."""
     others = RecordingRuns(), RecordingDeliveries(), RecordingErasures(), RecordingCatalogRuns()
-    return Reconcile(database, *others, appeal_runs, RecordingRescores(), minute=lambda: -1)
+    return Reconcile(database, *others, appeal_runs, RecordingRescores(), RecordingLinkMails(), minute=lambda: -1)
 
 
 async def sweep(reconcile: Reconcile) -> int:

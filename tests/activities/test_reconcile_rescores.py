@@ -13,6 +13,7 @@ from tests.support.fakes import (
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
+    RecordingLinkMails,
     RecordingRescores,
     RecordingRuns,
 )
@@ -28,7 +29,7 @@ def rescores() -> RecordingRescores:
 def reconcile(database: Database, rescores: RecordingRescores) -> Reconcile:
     """A reconciliation that trusts the engine's index."""
     others = RecordingRuns(), RecordingDeliveries(), RecordingErasures(), RecordingCatalogRuns(), RecordingAppeals()
-    return Reconcile(database, *others, rescores, minute=lambda: -1)
+    return Reconcile(database, *others, rescores, RecordingLinkMails(), minute=lambda: -1)
 
 
 async def sweep(reconcile: Reconcile) -> int:

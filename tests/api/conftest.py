@@ -64,6 +64,7 @@ from tests.support.fakes import (
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
+    RecordingLinkMails,
     RecordingRescores,
     RecordingRuns,
     ScriptedSearches,
@@ -237,8 +238,13 @@ def appeals(engine: AsyncEngine, runs: RecordingAppeals) -> AppealServices:
     return AppealServices(queries=AppealQueries(engine), runs=runs)
 
 
-def people(engine: AsyncEngine) -> PeopleServices:
-    return PeopleServices(queries=PeopleQueries(engine), cohorts=CohortQueries(engine), api_keys=ApiKeyQueries(engine))
+def people(engine: AsyncEngine, link_runs: RecordingLinkMails | None = None) -> PeopleServices:
+    return PeopleServices(
+        queries=PeopleQueries(engine),
+        cohorts=CohortQueries(engine),
+        api_keys=ApiKeyQueries(engine),
+        link_runs=link_runs or RecordingLinkMails(),
+    )
 
 
 def privacy(engine: AsyncEngine, runs: RecordingErasures) -> PrivacyServices:

@@ -86,6 +86,12 @@ WALKS = {
     "create_token": Walk("POST", "/api/v1/auth/token", (415,) * 9, body=lambda _: {}),
     "refresh_token": Walk("POST", "/api/v1/auth/refresh", REFUSED, body=lambda _: {"refresh_token": "x"}),
     "log_out": Walk("POST", "/api/v1/auth/logout", (204,) * 9, body=lambda _: {"refresh_token": "x"}),
+    "use_link": Walk(
+        "POST",
+        "/api/v1/auth/link",
+        (400,) * 9,
+        body=lambda _: {"token": "x", "new_password": "correct horse battery staple"},
+    ),
     "create_organization": Walk(
         "POST", "/api/v1/organizations", platform(201), body=lambda _: {"name": "A college", "admin": account()}
     ),
@@ -102,6 +108,8 @@ WALKS = {
     "change_user": Walk(
         "PATCH", "/api/v1/users/{user}", admins(200, platform=404), body=lambda _: {"status": "active"}
     ),
+    "create_link": Walk("POST", "/api/v1/users/{user}/link", admins(201, platform=404), body=lambda _: {}),
+    "read_link": Walk("GET", "/api/v1/users/{user}/link", admins(404, platform=404)),  # there is no link yet
     "erase_user": Walk("DELETE", "/api/v1/users/{user}", admins(202, platform=404)),
     "export_user": Walk("GET", "/api/v1/users/{user}/export", admins(200)),
     # The body is JSON, which is refused after the authorization.

@@ -4,6 +4,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from activities.adapters.embedding_settings import EmbeddingSettings
+from activities.adapters.mail.smtp import MailSettings
 from activities.adapters.minilm.embedder import MiniLMSettings
 from activities.adapters.openai.embedder import OpenAIEmbeddingSettings
 from activities.adapters.openai.grader import OpenAISettings
@@ -11,6 +12,7 @@ from activities.adapters.webhooks.sender import WebhookSettings
 from activities.debugging import DebugSettings
 from api.middleware.request_metrics import MetricsSettings
 from api.middleware.response_headers import HttpSettings
+from api.security.oidc import OidcSettings
 from api.security.rate_limits import RateLimitSettings
 from api.settings import ApiSettings
 from deploy.local.settings import StackSettings
@@ -50,6 +52,7 @@ READ_BY: dict[str, tuple[type[BaseSettings], ...]] = {
         HttpSettings,
         MetricsSettings,
         PayloadSettings,
+        OidcSettings,
         RateLimitSettings,
         EncryptionSettings,
         TracingSettings,
@@ -64,7 +67,7 @@ READ_BY: dict[str, tuple[type[BaseSettings], ...]] = {
         OpenAIEmbeddingSettings,
         WeaviateSettings,
     ),
-    "worker-webhooks": (*EVERY_WORKER, EncryptionSettings, WebhookSettings),
+    "worker-webhooks": (*EVERY_WORKER, EncryptionSettings, MailSettings, WebhookSettings),
 }
 OUTSIDE: set[type[BaseSettings]] = {SmokeAccountSettings, SmokeSettings, StackSettings}
 """Settings of programs that run outside the containers."""

@@ -128,6 +128,41 @@ def test_pages_of_a_person(page: Page, sign_in: Callable[[str], None]) -> None:
     assert found + screens(page, "admin-erase-refused") == []
 
 
+def test_an_invited_person_sets_a_password_with_a_link(page: Page, sign_in: Callable[[str], None]) -> None:
+    sign_in(ADMIN)
+    page.goto("/admin/people/new")
+    page.get_by_label("E-mail address").fill("mary@school.example")
+    page.get_by_role("button", name="Add the person").click()
+    found = screens(page, "admin-person-invited")
+    page.get_by_role("button", name="Create a link to copy").click()
+    link = page.locator("#secret").inner_text()
+    found += screens(page, "admin-person-link")
+    page.get_by_text(ADMIN).first.click()
+    page.get_by_role("button", name="Sign out").click()
+
+    page.goto(link)
+    expect(page).to_have_url(link.partition("#")[0])
+    expect(page.get_by_label("Your link")).to_be_hidden()
+    found += screens(page, "set-password")
+    page.get_by_label("New password", exact=True).fill("short")
+    page.get_by_label("New password again").fill("short")
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("alert")).to_contain_text("New password")
+    found += screens(page, "set-password-refused")
+    page.get_by_label("New password", exact=True).fill("another horse with a battery")
+    page.get_by_label("New password again").fill("another horse with a battery")
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("status")).to_contain_text("Your password is set")
+    page.goto(link)
+    page.get_by_label("New password", exact=True).fill("another horse with a battery")
+    page.get_by_label("New password again").fill("another horse with a battery")
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("alert")).to_contain_text("no longer works")
+    expect(page.get_by_label("Your link")).to_be_visible()
+
+    assert found + screens(page, "set-password-used") == []
+
+
 def test_the_report_of_a_roster(page: Page, sign_in: Callable[[str], None], tmp_path: Path) -> None:
     sign_in(ADMIN)
     check_roster(page, tmp_path / "roster.csv", f"{ROSTER}no address,Bob,,\n")

@@ -14,7 +14,8 @@ from api.security.authorization import ROUTE_PERMISSIONS
 from tests.api.conftest import UNLIMITED, Api
 from tests.pages.conftest import Browser
 
-PUBLIC = {"sign_in_page", "sign_in_form", "sign_out_form"}
+PUBLIC = {"sign_in_page", "sign_in_form", "sign_out_form", "set_password_page", "set_password_form"}
+PUBLIC |= {"provider_sign_in_page", "provider_callback_page"}
 
 
 def pages_of(app: FastAPI) -> set[str | None]:

@@ -13,6 +13,7 @@ from domain.assessments.steps import submission_jobs
 from domain.database import Database
 from domain.ids import derived_id
 from persistence.tables import (
+    AccountLinkRow,
     AppealRow,
     AssessmentRow,
     AsyncJobRow,
@@ -163,6 +164,17 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
     await session.execute(
         insert(WebSessionRow).values(
             id=uuid4(), user_id=person.id, token_hash=uuid4().hex, token_version=0, expires_at=NOW + timedelta(hours=1)
+        )
+    )
+    await session.execute(
+        insert(AccountLinkRow).values(
+            id=uuid4(),
+            user_id=person.id,
+            token_version=0,
+            token_hashes=[uuid4().hex],
+            mail={"subject": person.marker, "text": person.marker},
+            mail_status="pending",
+            expires_at=NOW + timedelta(hours=1),
         )
     )
     await session.execute(

@@ -71,6 +71,12 @@ _BY_MODULE: Final = {
         "appeal-late": "test_a_run_that_starts_late_records_at_once_what_is_due",
         "appeal-unknown": "test_an_appeal_that_does_not_exist_fails_the_run",
     },
+    "test_link_mail": {
+        "link-mail-sent": "test_a_mail_is_sent_and_the_history_has_neither_address_nor_token",
+        "link-mail-repeated": "test_a_mail_is_tried_again_while_the_server_asks_for_it",
+        "link-mail-failed": "test_a_mail_that_no_attempt_could_send_has_failed",
+        "link-mail-replaced": "test_a_replaced_link_is_not_mailed",
+    },
     "test_catalog_embedding": {
         "catalog-built": "test_the_first_run_embeds_all_and_builds_the_index",
         "catalog-mended": "test_a_later_run_embeds_new_texts_and_synchronizes_the_index",

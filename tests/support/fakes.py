@@ -11,6 +11,7 @@ from operator import mul
 from typing import Any
 from uuid import UUID
 
+from domain.account_links import LinkMail
 from domain.appeals import Appeal
 from domain.assessments.lifecycle import Assessment
 from domain.database import Database, Repositories, UnitOfWork
@@ -179,6 +180,22 @@ class RecordingRescores:
 
     async def live(self, rescores: Sequence[Rescore]) -> frozenset[UUID]:
         return frozenset(each.id for each in rescores if each.id in self.started)
+
+
+@dataclass
+class RecordingLinkMails:
+    """A fake of the port `LinkMailRuns` that records its calls."""
+
+    started: list[UUID] = field(default_factory=list)
+    down: bool = False
+
+    async def start(self, mail: LinkMail) -> None:
+        if self.down:
+            raise ExternalServiceError("The workflow engine did not take the call")
+        self.started.append(mail.id)
+
+    async def live(self, mails: Sequence[LinkMail]) -> frozenset[UUID]:
+        return frozenset(each.id for each in mails if each.id in self.started)
 
 
 @dataclass

@@ -28,6 +28,7 @@ from tests.support.fakes import (
     RecordingCatalogRuns,
     RecordingDeliveries,
     RecordingErasures,
+    RecordingLinkMails,
     RecordingRescores,
     RecordingRuns,
 )
@@ -170,6 +171,7 @@ async def sweep_with(environment: WorkflowEnvironment, pipeline: Pipeline, runs:
                 RecordingCatalogRuns(),
                 RecordingAppeals(),
                 RecordingRescores(),
+                RecordingLinkMails(),
             ).reconcile
         ],
         interceptors=[FailureInterceptor(), *WORKFLOW_INTERCEPTORS],

@@ -59,6 +59,13 @@ APPEAL: Final = _details(
     "- Failed with NotFound: the appeal was erased, or Postgres was restored to a time before it. No action.",
     runbook="appeals",
 )
+LINK_MAIL: Final = _details(
+    "The mail of a link with which a person sets a password: twenty attempts in about three and a half hours. The "
+    "history has neither the address nor the link.",
+    _PENDING,
+    "- Completed with `failed`: fix what the failures of `mail_link` name. The admin then sends a new link from the "
+    "page of the person.",
+)
 CATALOG_EMBEDDING: Final = _details(
     "Embeds the texts of the catalogue, then synchronizes the index with Postgres.",
     _PENDING,

@@ -14,6 +14,7 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
+from activities.adapters.mail.smtp import MailSettings, SmtpMailer
 from activities.adapters.telemetry.metrics import MetricsInterceptor
 from activities.advance_rescore import AdvanceRescore
 from activities.apply_rescore import RescoreApplication
@@ -32,6 +33,7 @@ from activities.finish_rescore_batch import FinishRescoreBatch
 from activities.follow_appeal import FollowAppeal
 from activities.heartbeats import HeartbeatInterceptor
 from activities.log_context import LogContextInterceptor
+from activities.mail_link import MailLink
 from activities.mark_failed import MarkFailed
 from activities.probe_provider import ProbeModel, ProbeSearch
 from activities.publish_result import PublishResult
@@ -45,6 +47,7 @@ from activities.score_essays_locally import ScoreEssaysLocally
 from activities.score_rules import ScoreRules
 from activities.search_catalog import SearchCatalog
 from activities.stop_rescore import StopRescore
+from domain.account_links import Mailer
 from domain.assessments.ports import AssessmentRuns
 from domain.database import Database
 from domain.privacy import ErasureList, RetentionRule
@@ -62,9 +65,11 @@ from workflows.engine.delivery_runs import TemporalDeliveryRuns
 from workflows.engine.erasure_runs import TemporalErasureRuns
 from workflows.engine.failure_reason import FailureReasonInterceptor
 from workflows.engine.gate_runs import TemporalProviderGates
+from workflows.engine.link_mail_runs import TemporalLinkMailRuns
 from workflows.engine.models import Models
 from workflows.engine.rescore_runs import TemporalRescoreRuns
 from workflows.engine.worker_settings import WorkerSettings
+from workflows.link_mail import LinkMailWorkflow
 from workflows.policies import Queue, sibling_queue
 from workflows.provider_gate import ProviderGateWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
@@ -87,7 +92,7 @@ WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
         UserErasureWorkflow,
         RescoreWorkflow,
     ),
-    Queue.WEBHOOKS: (WebhookDeliveryWorkflow,),
+    Queue.WEBHOOKS: (WebhookDeliveryWorkflow, LinkMailWorkflow),
 }
 """The workflow types that the workers of each queue run."""
 
@@ -138,6 +143,7 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
         TemporalCatalogRuns(client, queue, SWEEP_DEADLINE_S),
         TemporalAppealRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
         TemporalRescoreRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
+        TemporalLinkMailRuns(client, sibling_queue(queue, Queue.WEBHOOKS), SWEEP_DEADLINE_S, breaks=False),
     )
     return Worker(
         client,
@@ -215,20 +221,26 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
     )
 
 
-def webhooks_worker(
+def webhooks_worker(  # noqa: PLR0913  # what the activities need
     client: Client,
     database: Database,
     sender: WebhookSender,
     settings: WorkerSettings,
     queue: str = Queue.WEBHOOKS,
+    *,
+    mailer: Mailer | None = None,
 ) -> Worker:
-    """Build the worker of webhook deliveries. The queue is separate so that slow partners delay nothing else."""
+    """Build the worker of webhook deliveries and mails. `mailer` defaults to the mail server in the settings.
+
+    The queue is separate so that slow servers delay nothing else.
+    """
     deliver = DeliverWebhook(database, sender, EndpointConcurrencyLimiter(settings.webhooks_slots_per_endpoint))
+    mail = MailLink(database, mailer or SmtpMailer(MailSettings()))
     return Worker(
         client,
         task_queue=queue,
         workflows=WORKFLOWS[Queue.WEBHOOKS],
-        activities=[deliver.deliver_webhook, deliver.close_delivery],
+        activities=[deliver.deliver_webhook, deliver.close_delivery, mail.mail_link, mail.close_link_mail],
         **_options(settings, settings.webhooks_slots),
     )
 

@@ -31,19 +31,21 @@ async def home_page(request: Request, principal: PrincipalDep) -> Response:
 async def sign_in_page(request: Request, next: str = "") -> Response:  # noqa: A002  # the name of the query parameter
     if session_of(request) is not None:
         return see_other("/")
-    return _sign_in_form(request, target=_local(next))
+    return sign_in_view(request, target=local_path(next))
 
 
 @account.post("/sign-in")
 async def sign_in_form(request: Request, form: FormDep, services: ServicesDep, limits: Limits) -> Response:
     """Start a session with a new token, and end the previous session of this browser."""
-    email, target = form.get("email", ""), _local(form.get("next", ""))
+    email, target = form.get("email", ""), local_path(form.get("next", ""))
     try:
-        _account, token = await sign_in(request, email, form.get("password", ""), services, limits, _start(request))
+        _account, token = await sign_in(
+            request, email, form.get("password", ""), services, limits, session_starter(request)
+        )
     except Unauthenticated:
         use_language_of(request)
         problem = gettext("The e-mail address or the password is wrong.")
-        return _sign_in_form(request, 401, target=target, email=email, errors=[("email", problem)])
+        return sign_in_view(request, 401, target=target, email=email, errors=[("email", problem)])
     response = see_other(target or "/")
     set_cookie(request, response, token)
     return response
@@ -98,7 +100,7 @@ async def password_form(
         return _password_form(request, [("repeated_password", gettext("The two new passwords are not the same."))])
     try:
         _holder, token = await change_password(
-            principal, form.get("current_password", ""), new, services, limits, _start(request)
+            principal, form.get("current_password", ""), new, services, limits, session_starter(request)
         )
     except InvalidInput as error:
         return _password_form(request, [_password_problem(each.field, each.problem) for each in error.problems])
@@ -113,12 +115,19 @@ def _password_problem(field: str, problem: str) -> tuple[str, str]:
     return field, gettext("The new password %(problem)s.") % {"problem": translated(problem)}
 
 
-def _sign_in_form(
+def sign_in_view(
     request: Request, status: int = 200, *, target: str, email: str = "", errors: list[tuple[str, str]] | None = None
 ) -> Response:
     use_language_of(request)
     return render(
-        request, "sign_in.html", status, title=gettext("Sign in"), target=target, email=email, errors=errors or []
+        request,
+        "sign_in.html",
+        status,
+        title=gettext("Sign in"),
+        target=target,
+        email=email,
+        errors=errors or [],
+        has_provider=request.app.state.services.oidc is not None,
     )
 
 
@@ -135,7 +144,8 @@ def _password_form(request: Request, errors: list[tuple[str, str]] | None = None
     )
 
 
-def _start(request: Request) -> StartSession:
+def session_starter(request: Request) -> StartSession:
+    """Return a function that starts a session and ends the previous one of this browser."""
     previous = session_of(request)
 
     async def start(uow: RequestUnitOfWork, holder: Holder) -> str | None:
@@ -146,7 +156,7 @@ def _start(request: Request) -> StartSession:
     return start
 
 
-def _local(target: str) -> str:
+def local_path(target: str) -> str:
     """Return the path of a page of this site to open after signing in; "" for anything else."""
     is_path = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
     return target if is_path else ""

@@ -1,4 +1,4 @@
-// What every page does: show times in the browser's time zone, move the focus to errors, close menus.
+// What every page does: show times in the browser's time zone, move the focus to errors, close menus, copy a secret.
 
 for (const each of document.querySelectorAll("time[data-local]")) showLocally(each);
 document.querySelector("[data-focus]")?.focus();
@@ -17,6 +17,15 @@ document.addEventListener("keydown", (event) => {
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());
+}
+
+// Browsers offer the clipboard to pages over HTTPS and on localhost only.
+for (const button of navigator.clipboard ? document.querySelectorAll("[data-copy]") : []) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.textContent = button.dataset.copied;
+  });
 }
 
 function showLocally(time) {

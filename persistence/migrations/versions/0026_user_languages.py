@@ -6,7 +6,7 @@ Additive: the previous release neither reads nor writes the column.
 from alembic import op
 
 revision = "0026"
-down_revision = "0023"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 

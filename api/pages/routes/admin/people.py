@@ -94,7 +94,7 @@ async def create_person_form(
             await uow.commit()
     except REFUSALS as error:
         return await _new(request, services, principal, form, field_errors(error, labels()))
-    return see_other(f"/admin/people/{view.user_id}", done="person_created")
+    return see_other(f"/admin/people/{view.user_id}", done="person_created" if wanted.password else "person_invited")
 
 
 async def cohort_options(services: Services, principal: Principal) -> list[CohortView]:
@@ -106,7 +106,7 @@ async def cohort_options(services: Services, principal: Principal) -> list[Cohor
 
 def _sent(form: Form) -> dict[str, Any]:
     typed = {name: form[name].strip() for name in _FIELDS if form.get(name)}
-    return typed | {"password": form.get("password", "")}
+    return typed | ({"password": form["password"]} if form.get("password") else {})
 
 
 async def _new(

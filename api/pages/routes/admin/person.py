@@ -21,6 +21,7 @@ from api.security.tokens import Principal
 from api.services.accounts import change_account, erase_account
 from domain.errors import NotFound
 from persistence.queries.people_views import PeopleScope, UserView
+from persistence.repositories.account_links import LinkView
 
 person = page_router(prefix="/admin/people/{user_id}")
 
@@ -29,7 +30,7 @@ person = page_router(prefix="/admin/people/{user_id}")
 async def person_page(
     request: Request, user_id: Id, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> Response:
-    return await _person(request, user_id, services, principal, scope)
+    return await show_person(request, user_id, services, principal, scope)
 
 
 @person.post("")
@@ -135,11 +136,11 @@ async def _change(  # noqa: PLR0913, PLR0917  # the parts of a request
         change = UserChange.model_validate(changes)
         await change_account(user_id, change, services, scope, actor_of(principal))
     except REFUSALS as error:
-        return await _person(request, user_id, services, principal, scope, field_errors(error, labels()), changes)
+        return await show_person(request, user_id, services, principal, scope, field_errors(error, labels()), changes)
     return see_other(f"/admin/people/{user_id}", done=done)
 
 
-async def _person(  # noqa: PLR0913, PLR0917  # the parts of a request
+async def show_person(  # noqa: PLR0913, PLR0917  # the parts of a request
     request: Request,
     user_id: UUID,
     services: Services,
@@ -163,7 +164,15 @@ async def _person(  # noqa: PLR0913, PLR0917  # the parts of a request
         is_self=view.user_id == principal.user_id,
         may_change_role=principal.organization_id is not None,
         may_export=may_open(principal, "person_export"),
+        may_mail=services.settings.may_mail,
+        link=await link_of(view.user_id, services),
     )
+
+
+async def link_of(user_id: UUID, services: Services) -> LinkView | None:
+    """Return the newest link of a person. The caller has found the person in the viewer's scope."""
+    async with services.database.transaction() as uow:
+        return await uow.account_links.of(user_id)
 
 
 async def _erase(request: Request, view: UserView, errors: FieldErrors | None = None) -> Response:

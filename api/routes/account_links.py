@@ -1,0 +1,92 @@
+"""Links with which a person sets a password: an admin creates them, the person uses them."""
+
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from fastapi import Request, Response
+
+from api.dependencies import PeopleScopeDep, PrincipalDep, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep
+from api.middleware.routing import open_router, router
+from api.pages.link_mail import mail_text
+from api.public_address import link_url, public_url
+from api.schemas.account_links import AccountLink, LinkRequest, LinkUse, NewAccountLink
+from api.schemas.base import Id
+from api.schemas.errors import answers
+from api.security.authorization import actor_of
+from api.services.account_links import create_link as create_account_link
+from api.services.account_links import start_mail
+from api.services.account_links import use_link as use_account_link
+from domain.errors import NotFound
+from persistence.repositories.account_links import LinkView
+from persistence.request_database import RequestUnitOfWork
+
+links = router(prefix="/users/{user_id}/link", tags=["People"])
+used_links = open_router(prefix="/auth", tags=["Authentication"])
+
+
+@links.post(
+    "",
+    status_code=201,
+    response_model=NewAccountLink,
+    summary="Create a link with which the user sets a password",
+    responses=answers(400, 401, 403, 404, 409, 410, 413, 415, 422),
+)
+async def create_link(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    user_id: Id,
+    body: LinkRequest,
+    request: Request,
+    services: ServicesDep,
+    principal: PrincipalDep,
+    scope: PeopleScopeDep,
+    command: IdempotencyDep,
+) -> Response:
+    """For an invitation, or after a forgotten password. It works once, for 24 hours, and replaces an earlier link.
+
+    Only this response shows the link. With `delivery: mail` it is sent to the user instead. 409 if the account is
+    disabled, or if this installation sends no mails.
+    """
+    base, mailed = public_url(request, services.settings), body.delivery == "mail"
+
+    async def create(uow: RequestUnitOfWork) -> CommandResult:
+        mail = await mail_text(request, services, user_id, scope) if mailed else None
+        issued = await create_account_link(uow, user_id, scope, actor_of(principal), services, mail)
+        shown = {"token": issued.token, "url": link_url(base, issued.token)} if issued.token else {}
+        return CommandResult(
+            response=NewAccountLink(**_fields(issued.view), **shown),
+            after_commit=[partial(start_mail, issued.view.link_id, services)] if mailed else (),
+        )
+
+    return await command.execute(services.database, create)
+
+
+@links.get(
+    "",
+    summary="Read the state of the user's newest link",
+    responses=answers(400, 401, 403, 404),
+    response_model_exclude_none=True,
+)
+async def read_link(user_id: Id, services: ServicesDep, scope: PeopleScopeDep) -> AccountLink:
+    """Without the link itself. 404 if the user never had a link, or has used it."""
+    if await services.people.queries.user(user_id, scope) is None:
+        raise NotFound("No such user")
+    async with services.database.transaction() as uow:
+        view = await uow.account_links.of(user_id)
+    if view is None:
+        raise NotFound("The user has no link")
+    return AccountLink(**_fields(view))
+
+
+@used_links.post("/link", status_code=204, summary="Set a password with a link", responses=answers(400, 413, 415))
+async def use_link(body: LinkUse, services: ServicesDep, response: Response) -> None:
+    """`token` is the part of the link after `#`. Ends all sessions of the user, who can then log in.
+
+    400 with the field `token` if the link was used or replaced, has expired or never existed.
+    """
+    response.headers["Cache-Control"] = "no-store"
+    await use_account_link(body.token, body.new_password.get_secret_value(), services)
+
+
+def _fields(view: LinkView) -> dict[str, Any]:
+    return asdict(view) | {"delivery": "show" if view.mail_status is None else "mail"}
