@@ -96,7 +96,7 @@ async def _probed(
 ) -> Probe:
     """Do the work of one waiting result. If every candidate has a problem of its own, the provider counts as working.
 
-    The waiting runs then find out by themselves, each with its own growing pauses.
+    The waiting runs then find out alone, each with its own growing pauses.
     """
     async with database.statement() as uow:
         waiting = await uow.degraded_results.waiting(

@@ -1,7 +1,7 @@
 """Links from the staff's pages to the runs in Temporal's Web UI.
 
 The Web UI has no roles of its own and shows the runs of all organizations. An operator sets TEMPORAL_UI_URL only if
-advisors and admins may use it. Whoever follows a link still passes the login in front of the Web UI.
+advisors and admins may use it. A user who follows a link still passes the login in front of the Web UI.
 """
 
 from collections.abc import Callable, Mapping

@@ -31,10 +31,9 @@ from persistence.tables import (
     WebhookDeliveryRow,
     WebhookEndpointRow,
 )
-from tests.api.conftest import Api, Person, question_of
+from tests.api.conftest import Api, Person, levels_of, question_of
 from tests.api.test_appeals import opened
 from tests.api.test_rescores import computed
-from tests.api.test_reviews import levels_of
 from tests.pages.advisors import FLAGGED, Staff
 from tests.pages.conftest import Browser
 from tests.pages.test_overview import cohort

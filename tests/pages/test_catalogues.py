@@ -23,7 +23,7 @@ LITERAL_ELEMENTS = {"script", "style", "code", "kbd", "pre"}
 READ_ALOUD = {"alt", "aria-label", "content", "placeholder", "title"}
 """Attributes with texts for people. `content` is one only for descriptions, which the pages do not have."""
 VALUE = "\ufffc"
-"""Stands for the value of an expression."""
+"""Replaces the value of an expression."""
 PROGRAMS = sorted(STATIC.glob("*.js"))
 SOURCES = sorted(each for each in PAGES.rglob("*.py") if each.name != "problem_texts.py")
 """Python code of the pages. `problem_texts.py` names messages that it replaces."""

@@ -46,7 +46,7 @@ async def set_password(browser: Browser, token: str, new: str = NEW, again: str 
     """Send the form; return the address that it redirects to, or the page."""
     fields = {"token": token, "new_password": new, "repeated_password": again}
     answer = await browser.send("/set-password", fields)
-    return answer.headers.get("Location", answer.text)
+    return str(answer.headers.get("Location", answer.text))
 
 
 async def test_an_invited_person_sets_a_password_and_signs_in(

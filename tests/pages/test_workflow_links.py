@@ -57,4 +57,4 @@ async def test_without_a_web_ui_there_is_no_link(staff: Staff) -> None:
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "temporal.example.org", "https://a.example/?q"])
 def test_an_address_that_is_no_web_address_stops_the_start(url: str) -> None:
     with pytest.raises(ValidationError):
-        ApiSettings(jwt_secret=SECRET, temporal_ui_url=url)  # type: ignore[arg-type]
+        ApiSettings(jwt_secret=SECRET, temporal_ui_url=url)

@@ -286,7 +286,7 @@ def _errors(error: Exception) -> FieldErrors:
     return [("subject" if field in _SUBJECTS else field, message) for field, message in found]
 
 
-def _names() -> dict[str, Mapping[str, str]]:
+def _names() -> dict[str, Any]:
     return {
         "state_names": RESCORE_STATES,
         "scope_names": RESCORE_SCOPES,
