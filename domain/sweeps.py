@@ -38,7 +38,7 @@ class Concern(StrEnum):
 
     @property
     def is_rare(self) -> bool:
-        """Whether the concern is swept less often, because nobody waits for a result of it within a minute."""
+        """Whether the concern is swept less often, because its results may come later than within a minute."""
         return self not in {
             Concern.UNCLAIMED,
             Concern.CLAIMED,
