@@ -5,6 +5,7 @@ from typing import Protocol
 
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
+from domain.grading.examples import GradingExamples
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.grading.review_queue import ReviewQueue
 from domain.organizations import Organizations
@@ -26,6 +27,9 @@ class Repositories(Protocol):
 
     @property
     def model_answers(self) -> ModelAnswers: ...
+
+    @property
+    def grading_examples(self) -> GradingExamples: ...
 
     @property
     def reviews(self) -> Reviews: ...

@@ -48,11 +48,14 @@ class GradingModel(Protocol):
     """A language model that grades one essay by one rubric in each call. It returns levels, not points.
 
     `prompt_version` is the content hash of the constant parts of the prompt. `deadline_s` is the timeout of a call.
+    `most_examples` is how many reviewed answers the prompt may show. `hosted_by_openai`: the calls go to OpenAI itself.
     """
 
     model: str
     prompt_version: str
     deadline_s: float
+    most_examples: int
+    hosted_by_openai: bool
 
     def highest_price_cents(self, wanted: GradingRequest) -> Decimal | None:
         """Return the highest possible price of the call, or None if the model's price is unknown."""
