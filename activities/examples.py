@@ -28,7 +28,7 @@ class ExampleSource:
     async def add(self, essay: Essay, key: CompletionKey, model: GradingModel) -> tuple[Essay, CompletionKey]:
         """Return the essay and the key of its calls with the examples.
 
-        Without examples if the model takes none, or if the organization does not share answers of other students with it.
+        No example is added if the model takes none, or if the organization does not share reviewed answers with it.
         """
         if not model.most_examples or not await self._are_shared(key, model):
             return essay, key
