@@ -39,6 +39,7 @@ from persistence.tables import (
     EssayScoreRow,
     FeedbackRow,
     FlaggedQuestionRow,
+    GradingExamplesRow,
     IdempotencyKeyRow,
     LearnerCredentialRow,
     MetricSnapshotRow,
@@ -109,6 +110,7 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     ),
     AsyncJobRow: PersonalData(_ASSESSED, frozenset({"payload"})),  # outputs of a result that is not published yet
     ModelAnswerRow: PersonalData(_RELEASED),
+    GradingExamplesRow: PersonalData(_RELEASED),
     RuleScoreRow: PersonalData(_RELEASED),
     EssayScoreRow: PersonalData(_RELEASED),
     EssayReviewRow: PersonalData(f"{_RELEASED_REVIEW} OR reviewer_id = :user_id"),
