@@ -16,7 +16,7 @@ from persistence.repositories.reviews import MAX_LABELLED
 
 _REVIEWED: Final = """
   SELECT review.id, review.question_snapshot_id, review.created_at, review.levels, response.answer,
-    snapshot.assessment_id, snapshot.question_id, users.email, users.profile ->> 'name' AS name
+    snapshot.assessment_id, snapshot.question_id, users.email, users.name
   FROM essay_reviews AS review
   JOIN assessment_question_snapshots AS snapshot ON snapshot.id = review.question_snapshot_id
   JOIN assessments AS other ON other.id = review.assessment_id

@@ -75,7 +75,7 @@ async def test_the_model_sees_a_reviewed_answer_and_the_score_names_the_review(
     session: AsyncSession, database: Database, wanted: EssayInput, assessment: Assessment
 ) -> None:
     review = await a_reviewed_answer(
-        session, assessment.organization_id, f"Ada: {ANSWER}", reviewed=2, profile={"name": "Ada Lovelace"}
+        session, assessment.organization_id, f"Ada: {ANSWER}", reviewed=2, name="Ada Lovelace"
     )
     model = FakeGradingModel()
 

@@ -64,7 +64,7 @@ async def test_a_candidate_has_what_the_choice_needs(
         reviewed=2,
         flags=("repeated",),
         email="ada@example.org",
-        profile={"name": "Ada Lovelace"},
+        name="Ada Lovelace",
     )
 
     (candidate,) = await candidates(database, key)
