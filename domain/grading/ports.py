@@ -1,6 +1,6 @@
 """Ports of grading: graders, the language model, the ledger of its calls, and reviews."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import ParamSpec, Protocol
@@ -139,9 +139,10 @@ class Reviews(Protocol):
         """
         ...
 
-    async def labelled(self, assessment_id: UUID) -> dict[str, tuple[Anchor, ...]]:
-        """Return reviewed answers of other students of the organization to the same questions, by question version.
+    async def labelled(self, assessment_id: UUID, versions: Collection[str]) -> dict[str, tuple[Anchor, ...]]:
+        """Return reviewed answers of other students of the organization to these versions of questions.
 
-        Each version has its newest 64 answers, oldest first. Versions without answers are left out. One round trip.
+        An answer counts for the version by which it is scored now. Each version has its newest 64 answers, oldest
+        first. Versions without answers are left out. One round trip.
         """
         ...

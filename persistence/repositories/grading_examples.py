@@ -17,15 +17,13 @@ from persistence.repositories.reviews import MAX_LABELLED
 _REVIEWED: Final = """
   SELECT review.id, review.question_snapshot_id, review.created_at, review.levels, response.answer,
     snapshot.assessment_id, snapshot.question_id, users.email, users.name
-  FROM essay_reviews AS review
+  FROM assessments AS own
+  JOIN essay_reviews AS review ON review.organization_id = own.organization_id AND review.version = :version
+  JOIN assessments AS other ON other.id = review.assessment_id AND other.user_id <> own.user_id
+  JOIN users ON users.id = other.user_id AND users.status NOT IN ('erasing', 'erased')
   JOIN assessment_question_snapshots AS snapshot ON snapshot.id = review.question_snapshot_id
-  JOIN assessments AS other ON other.id = review.assessment_id
-  JOIN assessments AS own ON own.id = :assessment_id
-  JOIN users ON users.id = other.user_id
-  JOIN assessment_responses AS response ON response.question_snapshot_id = snapshot.id
-  WHERE snapshot.version = :version
-    AND other.organization_id = own.organization_id AND other.user_id <> own.user_id
-    AND users.status NOT IN ('erasing', 'erased')"""
+  JOIN assessment_responses AS response ON response.question_snapshot_id = review.question_snapshot_id
+  WHERE own.id = :assessment_id"""
 
 # The levels that a language model gave last, before any review.
 _MODEL_LEVELS: Final = """(
@@ -45,11 +43,13 @@ SELECT used.id, used.levels, used.answer, used.email, used.name, graded.response
 FROM used LEFT JOIN essay_scores AS graded ON graded.question_snapshot_id = used.question_snapshot_id"""
 
 _CANDIDATES: Final = text(f"""
-WITH newest AS (
-  SELECT DISTINCT ON (question_snapshot_id) * FROM ({_REVIEWED}) AS reviewed
-  ORDER BY question_snapshot_id, created_at DESC, id DESC
-), used AS (
-  SELECT * FROM newest ORDER BY created_at DESC, id DESC LIMIT :most
+WITH used AS ({_REVIEWED}
+    AND NOT EXISTS (
+      SELECT FROM essay_reviews AS later
+      WHERE later.assessment_id = review.assessment_id AND later.question_snapshot_id = review.question_snapshot_id
+        AND (later.created_at, later.id) > (review.created_at, review.id)
+    )
+  ORDER BY review.created_at DESC, review.id DESC LIMIT :most
 )
 {_COLUMNS}
 """)

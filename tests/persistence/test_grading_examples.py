@@ -179,6 +179,17 @@ async def test_an_answer_that_must_not_be_used_is_not_read(
     assert await reviewed(database, key, review_id) == ()
 
 
+async def test_after_a_rescore_an_answer_is_a_candidate_for_the_version_that_scores_it(
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
+) -> None:
+    review_id = await a_reviewed_answer(session, assessment.organization_id, "An answer.")
+    rescored = update(QuestionSnapshotRow).where(QuestionSnapshotRow.id == await snapshot_of(session, review_id))
+    await session.execute(rescored.values(scored_version="n" * 64))
+
+    assert await candidates(database, key) == ()
+    assert [each.review_id for each in await candidates(database, replace(key, rubric_version="n" * 64))] == [review_id]
+
+
 async def test_the_first_stored_choice_stays(database: Database, key: CompletionKey) -> None:
     first, second = (uuid4(), uuid4()), (uuid4(),)
     async with database.transaction() as uow:
