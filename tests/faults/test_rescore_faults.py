@@ -81,12 +81,16 @@ def applied(deployment: Deployment, rescore_id: str) -> int:
     return int(done)
 
 
+def reach(done: Callable[[], int], least: int) -> None:
+    eventually(lambda: done() >= least, WITHIN_S)
+
+
 def kill_at_work(deployment: Deployment, done: Callable[[], int], size: Size, kills: int) -> None:
     """Kill the worker while it works, each time after more assessments are done than at the last kill."""
     for _ in range(kills):
-        before = done()
+        least = min(done() + size.step, size.assessments)
         time.sleep(size.every_s)
-        eventually(lambda least=before + size.step: done() >= min(least, size.assessments), WITHIN_S)
+        reach(done, least)
         deployment.worker.kill()
         deployment.start_worker()
 
