@@ -70,7 +70,7 @@ class RescoreEssayLocally:
         if work is None:
             return
         async with self._database.statement() as uow:
-            labelled = await uow.reviews.labelled(wanted.assessment_id)
+            labelled = await uow.reviews.labelled(wanted.assessment_id, [work.essay.rubric_version])
         essay = replace(work.essay, labelled=labelled.get(work.essay.rubric_version, ()))
         (score,) = await self._grader.grade([essay])
         reason = score.degraded_reason or DegradedReason.ESSAY_GRADER_NOT_CONFIGURED

@@ -17,6 +17,7 @@ import structlog
 from temporalio import activity
 
 from activities.essays import MOST_LOST, essay_of
+from activities.examples import ExampleSource
 from activities.steps import RunInput, attempt, through_outages
 from activities.text_analysis import IN_PROCESS
 from domain.assessments.ports import JobKey
@@ -58,6 +59,8 @@ being stored."""
 KEEP_WITHIN_S: Final = 20.0
 KEEP_AGAIN_S: Final = 0.5
 """How long and how often storing a reply is retried. The activity times out 30 s after the call's deadline."""
+
+WITHOUT_EXAMPLES: Final = "without reviewed answers as examples"
 
 _UNSCORABLE: Final[dict[type[ExternalServiceError], DegradedReason]] = {
     TextRefused: DegradedReason.ESSAY_REFUSED_BY_PROVIDER,
@@ -121,6 +124,7 @@ class ScoreEssay:
         self._analysis = analysis
         self._configured = model
         self._grading = grading
+        self._examples = ExampleSource(database=database, analysis=analysis)
 
     @property
     def database(self) -> Database:
@@ -195,7 +199,7 @@ class ScoreEssay:
         Raises:
             AnalysisFailed: the essay's text cannot be analysed.
         """
-        key = self._key(assessment_id, essay, epoch)
+        essay, key = await self._examples.add(essay, self._key(assessment_id, essay, epoch), self._model)
         async with self._database.statement() as uow:
             stored = await uow.model_answers.replies(key)
         replies = {call: self._model.read(raw) for call, raw in stored.items()}
@@ -207,14 +211,14 @@ class ScoreEssay:
             except Conflict:  # another execution has just paid for it
                 return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
             except (TextRefused, TextTooLong) as error:
-                return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=_UNSCORABLE[type(error)])
+                return await self._unscorable(key, _UNSCORABLE[type(error)])
             replies |= {due: self._model.read(raw)}
             due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
         match due:
             case Accepted() | LeftToPerson():
                 return await self._score(assessment_id, essay, due)
             case Unscorable(reason=reason):
-                return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)
+                return await self._unscorable(key, reason)
             case Call():
                 return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
 
@@ -228,6 +232,13 @@ class ScoreEssay:
             epoch=epoch,
             call=Call(0, 0, Variant.FULL),
         )
+
+    async def _unscorable(self, key: CompletionKey, reason: DegradedReason) -> EssayProgress:
+        """Grade again without examples if there are any, because they may be the cause of a refusal."""
+        if key.examples and reason.needs_person:
+            await self._examples.drop(key)
+            return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=WITHOUT_EXAMPLES)
+        return EssayProgress(outcome=EssayOutcome.UNSCORABLE, reason=reason)
 
     async def _buy(self, key: CompletionKey, wanted: GradingRequest) -> bytes:
         """Reserve the answer, call the model and store the raw reply. A failed call releases its reservation."""

@@ -144,9 +144,9 @@ class ScoreEssaysLocally:
         async with attempt(self._database, *jobs.values()):
             async with self._database.statement() as uow:
                 items = await uow.assessments.items(assessment_id)
-                labelled = await uow.reviews.labelled(assessment_id)
+                essays = [essay_of(items, essay) for essay in jobs]
+                labelled = await uow.reviews.labelled(assessment_id, [essay.rubric_version for essay in essays])
                 spent = await uow.model_answers.spent(assessment_id) if _asked_a_model(reasons.values()) else {}
-            essays = [essay_of(items, essay) for essay in jobs]
             essays = [replace(essay, labelled=labelled.get(essay.rubric_version, ())) for essay in essays]
             graded = await (grader or self._grader).grade(essays)
             scores = [_with_reason(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]

@@ -6,6 +6,7 @@ from typing import Protocol
 from domain.account_links import LinkMails
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
+from domain.grading.examples import GradingExamples
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.grading.review_queue import ReviewQueue
 from domain.healing import DegradedResults
@@ -28,6 +29,9 @@ class Repositories(Protocol):
 
     @property
     def model_answers(self) -> ModelAnswers: ...
+
+    @property
+    def grading_examples(self) -> GradingExamples: ...
 
     @property
     def reviews(self) -> Reviews: ...

@@ -1,8 +1,10 @@
-"""Normalization of e-mail addresses for comparison."""
+"""E-mail addresses: normalization for comparison, and the pattern that finds them in a text."""
 
 from typing import Final
 
 MAX_CHARS: Final = 254
+ADDRESS_IN_TEXT: Final = r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+"""The lookbehind keeps matching linear: in a long run of letters, only the start is tried."""
 
 
 def normalize_email(address: str) -> str:

@@ -38,6 +38,10 @@ class OrganizationSettings:
     appeal_overdue_days: int = 7
     share_reviewed_answers: bool | None = None
 
+    def shares_reviewed_answers(self, *, hosted_by_openai: bool) -> bool:
+        """Return whether a language model may see reviewed answers of other students."""
+        return not hosted_by_openai if self.share_reviewed_answers is None else self.share_reviewed_answers
+
 
 class Organizations(Protocol):
     """The settings of organizations."""

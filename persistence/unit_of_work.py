@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from domain.account_links import LinkMails
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
+from domain.grading.examples import GradingExamples
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.grading.review_queue import ReviewQueue
 from domain.healing import DegradedResults
@@ -26,6 +27,7 @@ from persistence.repositories.catalog import SqlCatalog
 from persistence.repositories.degraded_results import SqlDegradedResults
 from persistence.repositories.deliveries import SqlDeliveries
 from persistence.repositories.erasure import SqlErasures
+from persistence.repositories.grading_examples import SqlGradingExamples
 from persistence.repositories.jobs import SqlJobs
 from persistence.repositories.link_mails import SqlLinkMails
 from persistence.repositories.model_answers import SqlModelAnswers
@@ -62,6 +64,10 @@ class SqlUnitOfWork:
     @cached_property
     def model_answers(self) -> ModelAnswers:
         return SqlModelAnswers(self._session)
+
+    @cached_property
+    def grading_examples(self) -> GradingExamples:
+        return SqlGradingExamples(self._session)
 
     @cached_property
     def reviews(self) -> Reviews:

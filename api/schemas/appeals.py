@@ -46,14 +46,15 @@ class Appeal(Output):
     """An appeal of the grade that `revision` of the result has. Only advisors and admins see `answered_by`.
 
     `published_revision` is the revision that contains the new levels of an upheld appeal; it appears within seconds.
-    `reason` and `message` are deleted together with the answers of the assessment.
+    `reason` and `message` are deleted together with the answers of the assessment. `user_id` is absent for advisors and
+    admins while the appeal is open, if the organization reviews blindly.
     """
 
     appeal_id: Id
     assessment_id: Id
     question_id: Id
     role_id: Id
-    user_id: Id
+    user_id: Id | None = None
     state: State
     reason: str | None = None
     revision: int

@@ -10,6 +10,7 @@ from api.schemas.results import OverallScore
 from domain.assessments.answers import answer_json, public_rubric
 from domain.assessments.questions import AnswerFormat as DomainFormat
 from domain.assessments.questions import Item
+from domain.grading.review_queue import ReviewReason
 from persistence.queries.views import AssessmentView, ListedAssessment
 
 MAX_METADATA_BYTES: Final = 4096
@@ -215,17 +216,18 @@ class ReviewSummary(Output):
     """`waiting` is the number of essays that wait for a review, `reasons` says why."""
 
     waiting: int
-    reasons: list[Literal["abstained", "flagged", "low_confidence"]]
+    reasons: list[ReviewReason]
 
 
 class AssessmentSummary(Output):
     """An assessment in a list. `stage` is `in_review` if its result is held and the caller may not see it.
 
-    `student`, `role`, `submitted_at` and `review` are only for advisors and admins.
+    `student`, `role`, `submitted_at` and `review` are only for advisors and admins. If the organization reviews
+    blindly, `student` and `user_id` are absent while an essay of the assessment waits for a review.
     """
 
     assessment_id: Id
-    user_id: Id
+    user_id: Id | None = None
     role_id: Id
     status: Status
     degraded: bool
@@ -249,12 +251,16 @@ class AssessmentSummary(Output):
 
     @classmethod
     def for_staff(cls, view: ListedAssessment) -> "AssessmentSummary":
+        student = None
+        if view.student_email is not None:
+            student = Student(user_id=view.user_id, name=view.student_name, email=view.student_email)
         return cls.of(view).model_copy(
             update={
-                "student": Student(user_id=view.user_id, name=view.student_name, email=view.student_email),
+                "user_id": None if view.anonymous else view.user_id,
+                "student": student,
                 "role": RoleName(role_id=view.role_id, name=view.role_name),
                 "submitted_at": view.submitted_at,
-                "review": ReviewSummary(waiting=len(view.waiting), reasons=view.reasons),
+                "review": ReviewSummary(waiting=view.waiting, reasons=view.reasons),
             }
         )
 

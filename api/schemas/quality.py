@@ -90,11 +90,12 @@ class CalibrationBin(Output):
 class SampleAgreement(Output):
     """The agreement on a sample of the reviewed answers.
 
-    `doubted`: marked for review. `audit_sample`: reviewed although nothing was doubtful. `appealed`: first reviewed
-    because of an appeal. `all`: all of them, in a mixture that depends on what was reviewed.
+    `doubted`: marked for review. `audit_sample`: the random share of confident grades that the queue has. `appealed`:
+    first reviewed because of an appeal. `other`: a reviewer chose to review a confident grade. `all`: all of them, in a
+    mixture that depends on what was reviewed.
     """
 
-    sample: Literal["all", "doubted", "audit_sample", "appealed"]
+    sample: Literal["all", "doubted", "audit_sample", "appealed", "other"]
     answers: int = Field(description="Reviewed answers")
     abstained: int = Field(description="Answers that the grader left to a person; they have no levels to compare")
     overall: AgreementFigures = Field(description="Its kappa is the mean of the criteria, weighted by their levels")

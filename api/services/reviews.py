@@ -9,7 +9,7 @@ from domain.assessments import submission
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.questions import EssayRubric, Item
 from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem
-from domain.grading.review_queue import check_claim, check_decision
+from domain.grading.review_queue import ReviewReason, check_claim, check_decision
 from domain.grading.rubrics import rate
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.submitted_reviews import SubmittedReview
@@ -78,7 +78,14 @@ class ReviewService:
         if levels is None:
             levels = await self._published_levels(assessment_id, item.snapshot_id)
         _check_levels(rubric, levels)
-        review = SubmittedReview(id=uuid4(), item=item, levels=levels, comment=judgement.comment, created_at=now)
+        review = SubmittedReview(
+            id=uuid4(),
+            item=item,
+            levels=levels,
+            comment=judgement.comment,
+            audit_sample=queued is not None and ReviewReason.AUDIT_SAMPLE in queued.reasons,
+            created_at=now,
+        )
         await self._uow.submitted_reviews.add(assessment, review, reviewer)
         if assessment.healing is Healing.STOPPED:  # an error stopped later revisions; a review asks for one more
             await self._uow.assessments.save(assessment, assessment.retry_healing(), actor=reviewer.id)

@@ -5,14 +5,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain.grading.model_grading import Call
-from domain.ids import derived_id
+from domain.ids import content_hash, derived_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionKey:
     """The key of a model call, which is paid for once. Healing increases `epoch` to repeat rejected calls.
 
-    `rubric_version` and `prompt_version` are content hashes, so a changed rubric or prompt has other keys.
+    `rubric_version` and `prompt_version` are content hashes, so a changed rubric or prompt has other keys. `examples`
+    are the reviews whose answers the prompt shows; other examples have other keys.
     """
 
     assessment_id: UUID
@@ -22,10 +23,22 @@ class CompletionKey:
     model: str
     epoch: int
     call: Call
+    examples: tuple[UUID, ...] = ()
+
+    @property
+    def prompt_hash(self) -> str:
+        """The hash of the prompt with its examples. Without examples it is `prompt_version`."""
+        return content_hash([self.prompt_version, self.examples]) if self.examples else self.prompt_version
+
+    @property
+    def choice_id(self) -> UUID:
+        """The id of the choice of examples, which is the same for all calls."""
+        parts = (self.rubric_version, self.prompt_version, self.model, self.epoch)
+        return derived_id("examples", self.assessment_id, self.snapshot_id, *parts)
 
     @property
     def id(self) -> UUID:
-        parts = (self.rubric_version, self.prompt_version, self.model, self.epoch, *self.call)
+        parts = (self.rubric_version, self.prompt_hash, self.model, self.epoch, *self.call)
         return derived_id("answer", self.assessment_id, self.snapshot_id, *parts)
 
 

@@ -20,7 +20,7 @@ from domain.assessments.questions import EssayRubric
 from domain.decimals import rounded
 from domain.errors import InvalidInput, Problem
 from domain.grading.essay_text import ADDRESSED_TO_GRADER, TEXT_FLAGS, TOO_SHORT, sanitize, still_answers, text_flags
-from domain.grading.rubrics import Essay, essay_points, rate, verify_quotes, without_quotes
+from domain.grading.rubrics import Essay, Example, essay_points, rate, verify_quotes, without_quotes
 from domain.grading.scores import UNRELATED, CriterionRating, DegradedReason, EssayScore, Spent
 from domain.grading.wording import Runs, cached_runs_of, runs_of, without_runs
 
@@ -135,7 +135,9 @@ class GradingRequest:
     rejected: Rejected | None = None
 
 
-def validate_reply(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | Rejected:
+def validate_reply(
+    rubric: EssayRubric, text: str, reply: Reply, examples: Sequence[Example] = ()
+) -> Accepted | Rejected:
     """Validate a reply against the rubric and the text that the model received.
 
     A reply is invalid if it is unreadable, if a criterion is missing, repeated or unknown, if a level is unknown, or if
@@ -144,7 +146,7 @@ def validate_reply(rubric: EssayRubric, text: str, reply: Reply) -> Accepted | R
     """
     if isinstance(reply, Unreadable):
         return Rejected(problems=(Problem("answer", reply.problem),))
-    reply = _without_secret_wording(reply, rubric, text)
+    reply = _without_secret_wording(reply, rubric, text, examples)
     given = {rating.criterion: rating for rating in reply.ratings}
     if len(given) != len(reply.ratings):
         return Rejected(problems=(Problem("criteria", "rates a criterion twice"),))
@@ -184,7 +186,7 @@ def build_request(essay: Essay, replies: Mapping[Call, Reply], call: Call) -> Gr
     text = _text(essay, replies, call.variant)
     if call.round == 0:
         return GradingRequest(essay=essay, text=text)
-    verdict = validate_reply(essay.rubric, text, replies[call._replace(round=0)])
+    verdict = validate_reply(essay.rubric, text, replies[call._replace(round=0)], essay.examples)
     return GradingRequest(essay=essay, text=text, rejected=verdict if isinstance(verdict, Rejected) else None)
 
 
@@ -208,6 +210,7 @@ def essay_score(
         flags=_with_addressed(flags),
         latency_ms=spent.latency_ms,
         cost_cents=spent.cost_cents,
+        examples=tuple(example.review_id for example in essay.examples),
     )
     return ungraded if isinstance(answer, LeftToPerson) else _scored(ungraded, essay, answer, flags)
 
@@ -240,7 +243,7 @@ def _graded(
     text = _text(essay, replies, variant)
     answers: list[Accepted] = []
     for sample in range(samples):
-        match _sample(essay.rubric, text, replies, sample, variant):
+        match _sample(essay, text, replies, sample, variant):
             case Accepted() as answer:
                 answers.append(answer)
             case undecided:
@@ -299,7 +302,7 @@ def _points(essay: Essay, answer: Accepted) -> Decimal:
 
 
 def _sample(
-    rubric: EssayRubric, text: str, replies: Mapping[Call, Reply], sample: int, variant: Variant
+    essay: Essay, text: str, replies: Mapping[Call, Reply], sample: int, variant: Variant
 ) -> Call | Accepted | Unscorable:
     for number in range(ROUNDS):
         call = Call(sample, number, variant)
@@ -308,7 +311,7 @@ def _sample(
         reply = replies[call]
         if isinstance(reply, Unreadable) and reply.withheld:
             return Unscorable(reason=DegradedReason.ESSAY_REFUSED_BY_PROVIDER)
-        verdict = validate_reply(rubric, text, reply)
+        verdict = validate_reply(essay.rubric, text, reply, essay.examples)
         if isinstance(verdict, Accepted):
             return _less_sure(verdict, CORRECTED) if number else verdict
     return Unscorable()
@@ -337,13 +340,14 @@ def without_wording(reply: Grading, hidden: Runs) -> Grading:
     return replace(reply, ratings=ratings, feedback=shown(reply.feedback))
 
 
-def _without_secret_wording(reply: Grading, rubric: EssayRubric, text: str) -> Grading:
-    """Remove the wording of labelled answers and criterion descriptions, which students must not see.
+def _without_secret_wording(reply: Grading, rubric: EssayRubric, text: str, examples: Sequence[Example]) -> Grading:
+    """Remove the wording of labelled answers, examples and criterion descriptions, which students must not see.
 
     Wording that is also in the essay stays.
     """
     secrets = [*(anchor.text for anchor in rubric.anchors), *(each.description for each in rubric.criteria)]
-    return without_wording(reply, cached_runs_of(*secrets) - runs_of(text))
+    hidden = cached_runs_of(*secrets) | runs_of(*(example.text for example in examples))
+    return without_wording(reply, hidden - runs_of(text))
 
 
 def _accepted(ratings: tuple[CriterionRating, ...], reply: Grading) -> Accepted:

@@ -1,6 +1,6 @@
 """Ports of grading: graders, the language model, the ledger of its calls, and reviews."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import ParamSpec, Protocol
@@ -48,11 +48,14 @@ class GradingModel(Protocol):
     """A language model that grades one essay by one rubric in each call. It returns levels, not points.
 
     `prompt_version` is the content hash of the constant parts of the prompt. `deadline_s` is the timeout of a call.
+    `most_examples` is how many reviewed answers the prompt may show. `hosted_by_openai`: the calls go to OpenAI itself.
     """
 
     model: str
     prompt_version: str
     deadline_s: float
+    most_examples: int
+    hosted_by_openai: bool
 
     def highest_price_cents(self, wanted: GradingRequest) -> Decimal | None:
         """Return the highest possible price of the call, or None if the model's price is unknown."""
@@ -136,9 +139,10 @@ class Reviews(Protocol):
         """
         ...
 
-    async def labelled(self, assessment_id: UUID) -> dict[str, tuple[Anchor, ...]]:
-        """Return reviewed answers of other students of the organization to the same questions, by question version.
+    async def labelled(self, assessment_id: UUID, versions: Collection[str]) -> dict[str, tuple[Anchor, ...]]:
+        """Return reviewed answers of other students of the organization to these versions of questions.
 
-        Each version has its newest 64 answers, oldest first. Versions without answers are left out. One round trip.
+        An answer counts for the version by which it is scored now. Each version has its newest 64 answers, oldest
+        first. Versions without answers are left out. One round trip.
         """
         ...

@@ -27,10 +27,20 @@ SIMILAR_MARKS: Final = str.maketrans(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A reviewed answer of another student to the same question, as a language model sees it. Names are masked."""
+
+    review_id: UUID
+    text: str
+    levels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Essay:
     """An essay to grade: the text (never empty), its question and its rubric.
 
-    `labelled` are answers of other students to the same question, with levels set by reviewers.
+    `labelled` are answers of other students to the same question, with levels set by reviewers; the local grader uses
+    them. `examples` are those that a language model sees.
     """
 
     snapshot_id: UUID
@@ -39,6 +49,7 @@ class Essay:
     rubric_version: str
     text: str
     labelled: tuple[Anchor, ...] = ()
+    examples: tuple[Example, ...] = ()
 
 
 class EssayPoints(NamedTuple):

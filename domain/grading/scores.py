@@ -135,7 +135,7 @@ class EssayScore:
     must grade it. `model` is the model's name, `local-…` for the local grader, or `none` for an unanswered
     essay or one that no grader could grade. `reviewed`: a reviewer set or confirmed the levels. `latency_ms` and
     `cost_cents` are the sums over all paid model calls, including those with rejected replies. `cost_cents` None: a
-    cost is unknown.
+    cost is unknown. `examples` are the reviews whose answers a language model saw as examples.
     """
 
     snapshot_id: UUID
@@ -154,6 +154,7 @@ class EssayScore:
     latency_ms: int = 0
     cost_cents: Decimal | None = Decimal(0)
     reviewed: bool = False
+    examples: tuple[UUID, ...] = ()
 
     @property
     def graded_by_model(self) -> bool:

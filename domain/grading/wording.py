@@ -22,9 +22,14 @@ class _Word(NamedTuple):
     end: int
 
 
+def words_of(text: str) -> list[str]:
+    """Return the words of the text, in NFKC and lower case."""
+    return [word.normalized for word in _words(text)]
+
+
 def runs_of(*texts: str) -> Runs:
     """Return every run of `RUN_WORDS` words in the texts, in NFKC and lower case."""
-    return frozenset(run for text in texts for run in _runs([word.normalized for word in _words(text)]))
+    return frozenset(run for text in texts for run in _runs(words_of(text)))
 
 
 @lru_cache(maxsize=32)

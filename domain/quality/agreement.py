@@ -20,23 +20,28 @@ BINS: Final = 10
 class Sample(StrEnum):
     """Why a person looked at a grade.
 
-    `doubted`: the grade was marked for review. `appealed`: its student appealed. `audit_sample`: neither, so that only
-    this sample says how good the grades are that are not reviewed.
+    `doubted`: the grade was marked for review. `audit_sample`: the review queue's sample of confident grades, so that
+    only this sample says how good the grades are that are not reviewed. `appealed`: its student appealed. `other`: a
+    reviewer opened it for another reason, which may be that the grade looked wrong.
     """
 
     DOUBTED = "doubted"
     AUDIT = "audit_sample"
     APPEALED = "appealed"
+    OTHER = "other"
 
 
-def sample_of(*, doubted: bool, appealed: bool) -> Sample:
+def sample_of(*, doubted: bool, audited: bool, appealed: bool) -> Sample:
     """Return the sample of an answer from its first review.
 
-    `doubted`: the grade was marked for review at that time. `appealed`: that review answered an appeal.
+    `doubted`: the grade was marked for review at that time. `audited`: the essay was in the queue's audit sample.
+    `appealed`: the review answered an appeal.
     """
     if appealed:
         return Sample.APPEALED
-    return Sample.DOUBTED if doubted else Sample.AUDIT
+    if doubted:
+        return Sample.DOUBTED
+    return Sample.AUDIT if audited else Sample.OTHER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,15 @@ from uuid import UUID
 class AppealView:
     """An appeal. `revision` is the contested one; `published_revision` the one with the levels of an upheld appeal.
 
-    `reason` and `message` are None after the retention of answers.
+    `reason` and `message` are None after the retention of answers. `user_id` is None for reviewers of an open appeal if
+    the organization reviews blindly.
     """
 
     appeal_id: UUID
     assessment_id: UUID
     question_id: UUID
     role_id: UUID
-    user_id: UUID
+    user_id: UUID | None
     state: str
     reason: str | None
     revision: int

@@ -3,10 +3,11 @@
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, not_, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, not_, or_, select, tuple_
 
 from persistence.queries.appeal_views import AppealFilter, AppealView
 from persistence.queries.assessments import Reader, Selected
+from persistence.queries.blind_reviews import reviews_blindly
 from persistence.queries.views import AccessScope
 from persistence.tables import AppealRow, EssayReviewRow, QuestionSnapshotRow
 from persistence.tables.base import table_of
@@ -34,7 +35,14 @@ class AppealQueries(Reader):
 
 
 def appeals_of(viewer: AccessScope) -> Selected:
-    """Select the appeals that the viewer may see, as an AppealView has them."""
+    """Select the appeals that the viewer may see, as an AppealView has them.
+
+    The staff of an organization that reviews blindly do not see whose an open appeal is.
+    """
+    user_id: ColumnElement[Any] = _appeals.user_id
+    if viewer.held:
+        decided = or_(_appeals.state != "open", not_(reviews_blindly(viewer.organization_id)))
+        user_id = case((decided, _appeals.user_id)).label("user_id")
     own = () if viewer.user_id is None else (_appeals.user_id == viewer.user_id,)
     return (
         select(
@@ -42,7 +50,7 @@ def appeals_of(viewer: AccessScope) -> Selected:
             _appeals.assessment_id,
             _snapshots.question_id,
             _appeals.role_id,
-            _appeals.user_id,
+            user_id,
             _appeals.state,
             _appeals.reason,
             _appeals.revision,

@@ -14,9 +14,11 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    and_,
     bindparam,
     case,
     cast,
+    column,
     exists,
     func,
     not_,
@@ -30,9 +32,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence.database_errors import storage_failure
 from persistence.queries.attempts import POLICY_COLUMNS, attempts_by
+from persistence.queries.blind_reviews import is_anonymous, reviews_blindly
 from persistence.queries.email_addresses import has_email
 from persistence.queries.graded_items import GradedView, graded_columns
-from persistence.queries.people_search import is_called, is_member
+from persistence.queries.people_search import is_called
 from persistence.queries.release import (
     has_status,
     is_degraded,
@@ -60,14 +63,15 @@ from persistence.queries.views import (
 from persistence.tables import (
     AppealRow,
     AssessmentRow,
+    CohortMemberRow,
     CredentialRow,
     EmbeddingArtifactRow,
-    EssayScoreRow,
     FeedbackRow,
     QuestionSnapshotRow,
     RecommendationRow,
     ResponseRow,
     ResultRevisionRow,
+    ReviewItemRow,
     RoleRow,
     UserRow,
 )
@@ -146,7 +150,15 @@ class Queries(Reader):
         self, viewer: AccessScope, found: AssessmentFilter, limit: int
     ) -> list[ListedAssessment]:
         """Return at most `limit` assessments with student, role and waiting reviews, newest first."""
-        return await self._all(ListedAssessment, _for_staff(_page(viewer, found, limit)))
+        return await self._all(ListedAssessment, _for_staff(_page(viewer, found, limit), viewer))
+
+    async def is_anonymous(self, assessment_id: UUID, viewer: AccessScope) -> bool:
+        """Whether the staff must not see yet whose the assessment is."""
+        statement = select(AssessmentRow.id).where(
+            AssessmentRow.id == assessment_id, *seen_by(viewer), is_anonymous(viewer.organization_id)
+        )
+        async with self._connection() as connection:
+            return await connection.scalar(statement) is not None
 
     async def published(
         self, assessment_id: UUID, viewer: AccessScope, *, revision: int | None = None
@@ -216,40 +228,70 @@ class Queries(Reader):
 
 
 def _page(viewer: AccessScope, found: AssessmentFilter, limit: int) -> Selected:
+    conditions = [*seen_by(viewer), *_matching(found, viewer)]
+    if found.cohort_id is not None:
+        conditions = [AssessmentRow.id.in_(_newest_of_members(found.cohort_id, conditions, limit))]
     return (
         select(*_assessment_columns(held=viewer.held))
-        .where(*seen_by(viewer), *_matching(found, held=viewer.held))
+        .where(*conditions)
         .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
         .limit(limit)
     )
 
 
-def _for_staff(page: Selected) -> Selected:
+def _newest_of_members(cohort_id: UUID, conditions: list[ColumnElement[bool]], limit: int) -> Selected:
+    """Select the ids of the newest matching assessments of a cohort's members.
+
+    The newest ones of each member are found by an index. So the cost depends on the size of the cohort, and not on the
+    number of the organization's assessments.
+    """
+    of_member = (
+        select(AssessmentRow.id, AssessmentRow.created_at)
+        .where(AssessmentRow.user_id == CohortMemberRow.user_id, *conditions)
+        .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
+        .limit(limit)
+        .correlate(CohortMemberRow)
+        .lateral("of_member")
+    )
+    return (
+        select(of_member.c.id)
+        .select_from(CohortMemberRow)
+        .join(of_member, true())
+        .where(CohortMemberRow.cohort_id == cohort_id)
+        .order_by(of_member.c.created_at.desc(), of_member.c.id.desc())
+        .limit(limit)
+    )
+
+
+def _for_staff(page: Selected, viewer: AccessScope) -> Selected:
     """Add the columns of a ListedAssessment to a page, so that only its rows are joined."""
     listed = page.add_columns(AssessmentRow.submitted_at).subquery("listed")
-    essay = table_of(EssayScoreRow).c
-    facts = func.jsonb_build_object(
-        "abstained",
-        essay.score.is_(None),
-        "flags",
-        essay.response_payload["flags"],
-        "model",
-        essay.model,
+    item = table_of(ReviewItemRow).c
+    why = func.unnest(item.reasons).table_valued(column("reason", Text)).render_derived()
+    review = (
+        select(
+            func.count(item.question_snapshot_id.distinct()).label("waiting"),
+            func.array_agg(why.c.reason.distinct()).label("reasons"),
+        )
+        .select_from(ReviewItemRow)
+        .join(why, true())
+        .where(item.assessment_id == listed.c.assessment_id, item.waiting)
+        .lateral("review")
     )
-    waits = essay.response_payload.contains({"needs_review": True})
-    waiting = select(func.jsonb_agg(facts)).where(essay.assessment_id == listed.c.assessment_id, waits)
+    anonymous = and_(reviews_blindly(viewer.organization_id), review.c.waiting > 0)
     return (
         select(
             *listed.c,
-            UserRow.name.label("student_name"),
-            UserRow.email.label("student_email"),
+            anonymous.label("anonymous"),
+            case((~anonymous, UserRow.name)).label("student_name"),
+            case((~anonymous, UserRow.email)).label("student_email"),
             RoleRow.name.label("role_name"),
-            func.coalesce(case((listed.c.needs_review, waiting.scalar_subquery())), func.jsonb_build_array()).label(
-                "waiting"
-            ),
+            review.c.waiting,
+            func.coalesce(review.c.reasons, cast([], ARRAY(Text))).label("waiting_reasons"),
         )
         .join(UserRow, UserRow.id == listed.c.user_id)
         .join(RoleRow, RoleRow.id == listed.c.role_id)
+        .join(review, true())
         .order_by(listed.c.created_at.desc(), listed.c.assessment_id.desc())
     )
 
@@ -377,8 +419,9 @@ def _seen_by_parameters(*, own: bool) -> tuple[ColumnElement[bool], ...]:
 _HAS_OPEN_APPEAL = exists().where(AppealRow.assessment_id == AssessmentRow.id, AppealRow.state == "open")
 
 
-def _matching(found: AssessmentFilter, *, held: bool) -> list[ColumnElement[bool]]:
-    row = AssessmentRow
+def _matching(found: AssessmentFilter, viewer: AccessScope) -> list[ColumnElement[bool]]:
+    """Return the conditions of a filter, except for its cohort."""
+    row, held = AssessmentRow, viewer.held
     equal = {row.role_id: found.role_id, row.user_id: found.user_id}
     conditions = [column == value for column, value in equal.items() if value is not None]
     if found.appealed is not None:
@@ -389,10 +432,10 @@ def _matching(found: AssessmentFilter, *, held: bool) -> list[ColumnElement[bool
     conditions += [is_set(value=value, held=held) for is_set, value in flags if value is not None]
     if found.since is not None:
         conditions.append(row.created_at >= found.since)
-    if found.cohort_id is not None:
-        conditions.append(is_member(row.user_id.expression, found.cohort_id))
     if found.q is not None:
         conditions.append(row.user_id.in_(select(UserRow.id).where(is_called(found.q))))
+    if held and (found.q is not None or found.user_id is not None):
+        conditions.append(not_(is_anonymous(viewer.organization_id)))  # what is found would name the student
     if found.after is not None:
         conditions.append(tuple_(row.created_at, row.id) < found.after)
     return conditions

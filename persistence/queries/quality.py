@@ -22,23 +22,10 @@ MAX_ROWS: Final = 1_000
 
 # The sample is that of an item's first review. The levels are those of its newest review; reviews that answer appeals
 # count only if there are no others. Students appeal grades that they believe to be wrong, so appeals would make the
-# audit sample look worse than the grader is.
+# audit sample look worse than the grader is. The index of an organization's newest reviews ends the scan at the limit.
 _REVIEWED: Final = text("""
-WITH reviews AS (
-  SELECT review.id, review.assessment_id, review.question_snapshot_id, review.levels, review.created_at,
-    EXISTS (SELECT FROM appeals WHERE appeals.review_id = review.id) AS appealed
-  FROM essay_reviews AS review
-  JOIN assessments ON assessments.id = review.assessment_id
-  JOIN users ON users.id = assessments.user_id
-  WHERE assessments.organization_id = :organization_id AND users.status NOT IN ('erasing', 'erased')
-    AND (CAST(:role_id AS uuid) IS NULL OR assessments.role_id = :role_id)
-), first AS (
-  SELECT DISTINCT ON (question_snapshot_id) * FROM reviews ORDER BY question_snapshot_id, created_at, id
-), ruling AS (
-  SELECT DISTINCT ON (question_snapshot_id) question_snapshot_id, levels FROM reviews
-  ORDER BY question_snapshot_id, appealed, created_at DESC, id DESC
-)
-SELECT first.assessment_id, first.appealed, snapshot.question_id, ruling.levels AS reviewed,
+SELECT first.assessment_id, first.audit_sample AS audited, snapshot.question_id, ruling.levels AS reviewed,
+  EXISTS (SELECT FROM appeals WHERE appeals.review_id = first.id) AS appealed,
   coalesce(CAST(score ->> 'needs_review' AS boolean), false) AS doubted, score -> 'criteria' AS graded,
   (
     SELECT jsonb_object_agg(criterion ->> 'key', (
@@ -46,15 +33,29 @@ SELECT first.assessment_id, first.appealed, snapshot.question_id, ruling.levels 
       FROM jsonb_array_elements(criterion -> 'levels') WITH ORDINALITY AS levels(level, place)
     )) FROM jsonb_array_elements(snapshot.rubric -> 'criteria') AS criterion
   ) AS scales
-FROM first
-JOIN ruling USING (question_snapshot_id)
+FROM essay_reviews AS first
+JOIN assessments ON assessments.id = first.assessment_id
+JOIN users ON users.id = assessments.user_id
 JOIN assessment_question_snapshots AS snapshot ON snapshot.id = first.question_snapshot_id
+CROSS JOIN LATERAL (
+  SELECT review.levels FROM essay_reviews AS review
+  WHERE review.assessment_id = first.assessment_id AND review.question_snapshot_id = first.question_snapshot_id
+  ORDER BY EXISTS (SELECT FROM appeals WHERE appeals.review_id = review.id), review.created_at DESC, review.id DESC
+  LIMIT 1
+) AS ruling
 CROSS JOIN LATERAL (
   SELECT document FROM result_revisions
   WHERE assessment_id = first.assessment_id AND created_at <= first.created_at ORDER BY revision DESC LIMIT 1
 ) AS seen
 CROSS JOIN LATERAL jsonb_array_elements(seen.document -> 'scores') AS score
-WHERE score ->> 'question_id' = CAST(snapshot.question_id AS text)
+WHERE first.organization_id = :organization_id AND users.status NOT IN ('erasing', 'erased')
+  AND NOT EXISTS (
+    SELECT FROM essay_reviews AS earlier
+    WHERE earlier.assessment_id = first.assessment_id AND earlier.question_snapshot_id = first.question_snapshot_id
+      AND (earlier.created_at, earlier.id) < (first.created_at, first.id)
+  )
+  AND score ->> 'question_id' = CAST(snapshot.question_id AS text)
+  AND (CAST(:role_id AS uuid) IS NULL OR assessments.role_id = :role_id)
   AND (CAST(:question_id AS uuid) IS NULL OR snapshot.question_id = :question_id)
   AND (CAST(:model AS text) IS NULL OR score ->> 'model' = :model)
   AND (CAST(:prompt_version AS text) IS NULL OR score ->> 'prompt_version' = :prompt_version)
@@ -181,7 +182,7 @@ def _reviewed(rows: Iterable[Mapping[str, Any]]) -> list[ReviewedAnswer]:
     return [
         ReviewedAnswer(
             assessment_id=row["assessment_id"],
-            sample=sample_of(doubted=row["doubted"], appealed=row["appealed"]),
+            sample=sample_of(doubted=row["doubted"], audited=row["audited"], appealed=row["appealed"]),
             pairs=_pairs(row["question_id"], row["scales"], row["graded"], row["reviewed"]),
         )
         for row in rows

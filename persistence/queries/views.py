@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.assessments.lifecycle import Assessment
-from domain.grading.review_reasons import ReviewReason, review_reasons
+from domain.grading.review_queue import ReviewReason
 from persistence.queries.attempts import AttemptView
 
 
@@ -94,19 +94,22 @@ class AssessmentView:
 class ListedAssessment(AssessmentView):
     """An assessment with what advisors need to recognize it.
 
-    `waiting` has the essays that wait for a review, each as {abstained, flags, model}.
+    `waiting` is the number of essays that wait for a review. `anonymous`: the organization reviews blindly, so that
+    the student must not be named until they are decided.
     """
 
     submitted_at: datetime | None
+    anonymous: bool
     student_name: str | None
-    student_email: str
+    student_email: str | None
     role_name: str
-    waiting: list[dict[str, Any]]
+    waiting: int
+    waiting_reasons: list[str]
 
     @property
     def reasons(self) -> list[ReviewReason]:
-        """Why essays of the assessment wait for a review, each reason once."""
-        return sorted(frozenset[ReviewReason]().union(*(review_reasons(**essay) for essay in self.waiting)))
+        """Why essays of the assessment wait for a review, each reason once, the most urgent first."""
+        return [reason for reason in ReviewReason if reason in self.waiting_reasons]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ from persistence.tables import (
     EssayScoreRow,
     FeedbackRow,
     FlaggedQuestionRow,
+    GradingExamplesRow,
     IdempotencyKeyRow,
     LearnerCredentialRow,
     MetricSnapshotRow,
@@ -111,6 +112,7 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     ),
     AsyncJobRow: PersonalData(_ASSESSED, frozenset({"payload"})),  # outputs of a result that is not published yet
     ModelAnswerRow: PersonalData(_RELEASED),
+    GradingExamplesRow: PersonalData(_RELEASED),
     RuleScoreRow: PersonalData(_RELEASED),
     EssayScoreRow: PersonalData(_RELEASED),
     EssayReviewRow: PersonalData(f"{_RELEASED_REVIEW} OR reviewer_id = :user_id"),

@@ -31,7 +31,7 @@ _BOUGHT: Final = select(_answers.c.sample, _answers.c.round, _answers.c.variant,
     _answers.c.assessment_id == bindparam("assessment_id"),
     _answers.c.question_snapshot_id == bindparam("snapshot_id"),
     _answers.c.rubric_hash == bindparam("rubric_version"),
-    _answers.c.prompt_hash == bindparam("prompt_version"),
+    _answers.c.prompt_hash == bindparam("prompt_hash"),
     _answers.c.model == bindparam("model"),
     _answers.c.epoch == bindparam("epoch"),
 )
@@ -49,7 +49,7 @@ WITH learner AS (
 ), held AS (
   INSERT INTO model_answers AS answer (
     id, assessment_id, question_snapshot_id, rubric_hash, prompt_hash, model, sample, round, epoch, variant, status)
-  SELECT :id, learner.id, :snapshot_id, :rubric_version, :prompt_version, :model, :sample, :round, :epoch, :variant,
+  SELECT :id, learner.id, :snapshot_id, :rubric_version, :prompt_hash, :model, :sample, :round, :epoch, :variant,
     'intended'
   FROM learner WHERE NOT erased
   ON CONFLICT (id) DO UPDATE SET status = answer.status
@@ -246,7 +246,7 @@ def _question(key: CompletionKey) -> dict[str, Any]:
         "assessment_id": key.assessment_id,
         "snapshot_id": key.snapshot_id,
         "rubric_version": key.rubric_version,
-        "prompt_version": key.prompt_version,
+        "prompt_hash": key.prompt_hash,
         "model": key.model,
         "epoch": key.epoch,
     }

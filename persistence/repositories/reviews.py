@@ -1,7 +1,7 @@
 """Reviews of essays. A review never changes; the newest one of an item counts."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -50,23 +50,26 @@ ORDER BY id LIMIT :limit
 
 # A learner's own answers are excluded: a grader that learns from them would only repeat the reviewer.
 _LABELLED: Final = text("""
-WITH newest AS (
-  SELECT DISTINCT ON (review.question_snapshot_id)
-    snapshot.version, review.id, review.created_at, review.levels, response.answer
-  FROM assessments AS own
-  JOIN assessment_question_snapshots AS asked ON asked.assessment_id = own.id AND asked.kind = 'text'
-  JOIN assessment_question_snapshots AS snapshot ON snapshot.version = asked.version
-  JOIN essay_reviews AS review ON review.question_snapshot_id = snapshot.id
+SELECT asked.version, newest.levels, newest.answer
+FROM assessments AS own
+CROSS JOIN unnest(CAST(:versions AS text[])) AS asked (version)
+CROSS JOIN LATERAL (
+  SELECT review.id, review.created_at, review.levels, response.answer
+  FROM essay_reviews AS review
   JOIN assessments AS other ON other.id = review.assessment_id
   JOIN users ON users.id = other.user_id
-  JOIN assessment_responses AS response ON response.question_snapshot_id = snapshot.id
-  WHERE own.id = :assessment_id AND other.organization_id = own.organization_id AND other.user_id <> own.user_id
-    AND users.status NOT IN ('erasing', 'erased')
-  ORDER BY review.question_snapshot_id, review.created_at DESC, review.id DESC
-), ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY version ORDER BY created_at DESC, id DESC) AS age FROM newest
-)
-SELECT version, levels, answer FROM ranked WHERE age <= :most ORDER BY version, age DESC
+  JOIN assessment_responses AS response ON response.question_snapshot_id = review.question_snapshot_id
+  WHERE review.organization_id = own.organization_id AND review.version = asked.version
+    AND other.user_id <> own.user_id AND users.status NOT IN ('erasing', 'erased')
+    AND NOT EXISTS (
+      SELECT FROM essay_reviews AS later
+      WHERE later.assessment_id = review.assessment_id AND later.question_snapshot_id = review.question_snapshot_id
+        AND (later.created_at, later.id) > (review.created_at, review.id)
+    )
+  ORDER BY review.created_at DESC, review.id DESC LIMIT :most
+) AS newest
+WHERE own.id = :assessment_id
+ORDER BY asked.version, newest.created_at, newest.id
 """)
 
 
@@ -95,8 +98,9 @@ class SqlReviews:
         rows = await self._session.execute(_UNPUBLISHED, {"after": after or _FIRST, "limit": limit})
         return tuple(mappers.assessment(row) for row in rows.mappings())
 
-    async def labelled(self, assessment_id: UUID) -> dict[str, tuple[Anchor, ...]]:
-        rows = await self._session.execute(_LABELLED, {"assessment_id": assessment_id, "most": MAX_LABELLED})
+    async def labelled(self, assessment_id: UUID, versions: Collection[str]) -> dict[str, tuple[Anchor, ...]]:
+        wanted = {"assessment_id": assessment_id, "versions": sorted(set(versions)), "most": MAX_LABELLED}
+        rows = await self._session.execute(_LABELLED, wanted)
         found = defaultdict[str, list[Anchor]](list)
         for row in rows:
             answer = decode_answer(QuestionKind.TEXT, row.answer)

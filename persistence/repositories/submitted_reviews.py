@@ -17,12 +17,16 @@ from persistence.tables import EssayReviewRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmittedReview:
-    """`levels` has the level of each criterion of the item's rubric."""
+    """`levels` has the level of each criterion of the item's rubric.
+
+    `audit_sample`: the essay was in the review queue as a part of the audit sample.
+    """
 
     id: UUID
     item: Item
     levels: Mapping[str, str]
     comment: str | None
+    audit_sample: bool
     created_at: datetime
 
 
@@ -38,6 +42,7 @@ class SubmittedReviews:
             "reviewer_id": reviewer.id,
             "levels": dict(review.levels),
             "comment": review.comment,
+            "audit_sample": review.audit_sample,
             "created_at": review.created_at,
         }
         await self._session.execute(insert(EssayReviewRow), [row])

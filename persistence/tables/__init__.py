@@ -22,6 +22,7 @@ from persistence.tables.people import ApiKeyRow, OrganizationRow, RefreshTokenRo
 from persistence.tables.rescores import RescoreDifferenceRow, RescoreRow
 from persistence.tables.results import (
     EssayScoreRow,
+    GradingExamplesRow,
     ModelAnswerRow,
     ModelSpendingRow,
     RagTraceRow,
@@ -58,6 +59,7 @@ __all__ = [
     "EssayScoreRow",
     "FeedbackRow",
     "FlaggedQuestionRow",
+    "GradingExamplesRow",
     "IdempotencyKeyRow",
     "LearnerCredentialRow",
     "MetricSnapshotRow",

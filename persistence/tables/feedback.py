@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from persistence.tables.base import Base, Created, Document, Id, one_of
+from persistence.tables.base import Base, Created, Document, Hash, Id, one_of
 
 
 class FeedbackRow(Base):
@@ -36,12 +36,18 @@ class FeedbackRow(Base):
 
 
 class EssayReviewRow(Base):
-    """A reviewer's levels {criterion: level} of an essay. `published_revision` is null until a result includes them."""
+    """A reviewer's levels {criterion: level} of an essay. `published_revision` is null until a result includes them.
+
+    Triggers set `organization_id`, and `version`: the version of the question by which the essay is scored.
+    `audit_sample`: the essay was in the review queue as a part of the audit sample.
+    """
 
     __tablename__ = "essay_reviews"
     __table_args__ = (
         Index("idx_essay_reviews_assessment", "assessment_id", "question_snapshot_id"),
         Index("idx_essay_reviews_unpublished", "assessment_id", postgresql_where=text("published_revision IS NULL")),
+        Index("idx_essay_reviews_version", "organization_id", "version", "created_at", "id"),
+        Index("idx_essay_reviews_organization", "organization_id", "created_at", "id"),
     )
 
     id: Mapped[Id]
@@ -49,8 +55,11 @@ class EssayReviewRow(Base):
     question_snapshot_id: Mapped[UUID] = mapped_column(
         ForeignKey("assessment_question_snapshots.id", ondelete="CASCADE")
     )
+    organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id"))
+    version: Mapped[Hash | None]
     reviewer_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     levels: Mapped[Document]
     comment: Mapped[str | None]
+    audit_sample: Mapped[bool] = mapped_column(server_default=text("false"))
     published_revision: Mapped[int | None]
     created_at: Mapped[Created]

@@ -183,6 +183,21 @@ class ModelAnswerRow(Base):
     answered_at: Mapped[datetime | None]
 
 
+class GradingExamplesRow(Base):
+    """The reviews whose answers a language model sees as examples while it grades an essay, in the prompt's order.
+
+    `id` is derived from the essay, the versions, the model and the epoch. A choice is stored before the first call.
+    """
+
+    __tablename__ = "grading_examples"
+    __table_args__ = (Index("idx_grading_examples_assessment", "assessment_id"),)
+
+    id: Mapped[Id]
+    assessment_id: Mapped[UUID] = mapped_column(ForeignKey("assessments.id", ondelete="CASCADE"))
+    review_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    created_at: Mapped[Created]
+
+
 class ModelSpendingRow(Base):
     """The cost of an organization's calls on a UTC day, including the reservations of calls in progress."""
 

@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import event, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from tests.api.conftest import Api, Person
+from persistence.tables import OrganizationRow
+from tests.api.conftest import Api, Person, levels_of
 from tests.support.builders import ROLE_ID, an_organization
 
 DETAILS = {"student", "role", "submitted_at", "review"}
@@ -17,9 +18,10 @@ DETAILS = {"student", "role", "submitted_at", "review"}
 
 @pytest.fixture
 async def organization(api: Api) -> UUID:
-    """An organization that only this test uses."""
+    """An organization that only this test uses, without an audit sample."""
     async with api.sessions() as session:
         organization_id = await an_organization(session)
+        await set_audit_share(session, organization_id, 0.0)
         await session.commit()
     return organization_id
 
@@ -39,6 +41,11 @@ def statements(api_engine: AsyncEngine) -> Iterator[list[str]]:
     event.listen(api_engine.sync_engine, "before_cursor_execute", note)
     yield seen
     event.remove(api_engine.sync_engine, "before_cursor_execute", note)
+
+
+async def set_audit_share(session: AsyncSession, organization_id: UUID, share: float) -> None:
+    organization = update(OrganizationRow).where(OrganizationRow.id == organization_id)
+    await session.execute(organization.values(settings={"audit_share": share}))
 
 
 async def items(api: Api, who: Person, **query: str) -> list[dict[str, Any]]:
@@ -98,6 +105,7 @@ async def test_students_and_api_keys_see_no_names(api: Api, organization: UUID) 
         ({"flags": ("unrelated",)}, ["flagged"]),
         ({"confidence": Decimal("0.4")}, ["low_confidence"]),
         ({"points": None, "fraction": None, "flags": ("addressed_to_grader",)}, ["abstained", "flagged"]),
+        ({"flags": ("unrelated",), "confidence": Decimal("0.4")}, ["flagged", "low_confidence"]),
     ],
     ids=str,
 )
@@ -112,6 +120,32 @@ async def test_waiting_reviews_are_counted_with_their_reasons(
 
     essays = sum(question["type"] == "essay" for question in questions)
     assert shown["review"] == {"waiting": essays, "reasons": reasons}
+
+
+async def test_essays_of_the_audit_sample_wait_for_a_review_too(api: Api, organization: UUID, advisor: Person) -> None:
+    async with api.sessions() as session:
+        await set_audit_share(session, organization, 1.0)
+        await session.commit()
+    await api.completed(await api.person(of=organization))
+
+    (shown,) = await items(api, advisor)
+
+    assert shown["review"] == {"waiting": 2, "reasons": ["audit_sample"]}
+    assert not shown["needs_review"]
+
+
+async def test_a_decided_essay_does_not_wait(api: Api, organization: UUID, advisor: Person) -> None:
+    student = await api.person(of=organization)
+    publication = await api.completed(student, needs_review=True, flags=("unrelated",))
+    path = f"/assessments/{publication.assessment_id}"
+    questions = (await api.get(student, f"{path}/questions")).json()["questions"]
+    essay = next(question for question in questions if question["type"] == "essay")
+
+    body = {"levels": levels_of(essay)}
+    await api.client.post(f"/api/v1{path}/items/{essay['question_id']}/review", json=body, headers=advisor.headers)
+
+    (shown,) = await items(api, advisor)
+    assert shown["review"] == {"waiting": 1, "reasons": ["flagged"]}
 
 
 async def test_a_search_finds_students_by_name_and_address(api: Api, organization: UUID, advisor: Person) -> None:

@@ -21,10 +21,11 @@ GROUPED = 20
 
 @pytest.fixture
 async def organization(api: Api) -> UUID:
-    """An organization without other assessments."""
+    """An organization without other assessments. All of its confident grades are in the audit sample."""
     organization_id = uuid4()
     async with api.sessions() as session:
-        await session.execute(insert(OrganizationRow).values(id=organization_id, name="College"))
+        row = {"id": organization_id, "name": "College", "settings": {"audit_share": 1.0}}
+        await session.execute(insert(OrganizationRow).values(row))
         await session.commit()
     return organization_id
 
@@ -122,8 +123,24 @@ async def test_reviews_of_doubtful_and_of_confident_grades_are_separate_samples(
         "doubted": (1, 0.0, 1.0),
         "audit_sample": (1, 1.0, 1.0),
         "appealed": (0, None, None),
+        "other": (0, None, None),
     }
     assert all(each["overall"]["few"] for each in found.values())
+
+
+async def test_a_confident_grade_that_the_queue_did_not_draw_is_no_audit_sample(
+    api: Api, advisor: Person, organization: UUID, student: Person
+) -> None:
+    async with api.sessions() as session:
+        college = update(OrganizationRow).where(OrganizationRow.id == organization)
+        await session.execute(college.values(settings={"audit_share": 0.0}))
+        await session.commit()
+    started = await graded(api, student, 1)
+    await review(api, advisor, started, 2)
+
+    found = await samples_of(api, advisor)
+
+    assert (exact(found["audit_sample"]), exact(found["other"])) == ((0, None, None), (1, 0.0, 1.0))
 
 
 async def test_each_criterion_has_its_figures_and_its_levels(api: Api, advisor: Person, student: Person) -> None:

@@ -33,7 +33,7 @@ from tests.support.databases import CONTENT, settings_of
 N: Final = int(os.environ.get("N", "100000"))
 REQUESTS: Final = int(os.environ.get("REQUESTS", "300"))
 WARM: Final = 20
-ORGANIZATION, ADVISOR = UUID(int=1), UUID(int=2)
+ORGANIZATION, ADVISOR, COHORT = UUID(int=1), UUID(int=2), UUID(int=3)
 SECRET: Final = "a-secret-for-benchmarks-of-32-bytes"  # of this run only
 
 # Assessments with one essay each. One essay in 20 is an audit sample, one in 1,000 is appealed, one in 200 is of a rare
@@ -45,6 +45,9 @@ VALUES (%(advisor)s, %(organization)s, 'advisor@college.example', 'advisor');
 INSERT INTO users (id, organization_id, email, role)
 SELECT lpad(to_hex(1000000 + n), 32, '0')::uuid, %(organization)s, n || '@college.example', 'student'
 FROM generate_series(1, 5000) n;
+INSERT INTO cohorts (id, organization_id, name) VALUES (%(cohort)s, %(organization)s, 'A small cohort');
+INSERT INTO cohort_members (cohort_id, user_id)
+SELECT %(cohort)s, lpad(to_hex(1000000 + n), 32, '0')::uuid FROM generate_series(100, 3000, 100) n;
 INSERT INTO assessments
   (id, user_id, organization_id, role_id, status, revision, needs_review, expires_at, submitted_at)
 SELECT gen_random_uuid(), lpad(to_hex(1000001 + n %% 5000), 32, '0')::uuid, %(organization)s,
@@ -80,7 +83,7 @@ def main() -> None:
         upgrade(settings)
         asyncio.run(_load(settings))
         with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
-            values = {"organization": ORGANIZATION, "advisor": ADVISOR, "rows": N}
+            values = {"organization": ORGANIZATION, "advisor": ADVISOR, "cohort": COHORT, "rows": N}
             psycopg.ClientCursor(connection).execute(_ROWS, values)
             connection.execute("VACUUM ANALYZE")
             row = connection.execute("SELECT id FROM assessments LIMIT 1").fetchone()
@@ -95,7 +98,7 @@ async def _load(settings: Any) -> None:
 
 
 async def _measure(url: str, assessment_id: UUID) -> dict[str, list[float]]:
-    async with _client(url) as client:
+    async with api_client(url) as client:
         roles = (await client.get("/roles")).json()
         answer = await client.get("/reviews/queue")
         assert answer.status_code == 200, answer.text
@@ -109,12 +112,14 @@ async def _measure(url: str, assessment_id: UUID) -> dict[str, list[float]]:
             "queue, one question": lambda: client.get(
                 "/reviews/queue", params={"question_id": listed[0]["question_id"]}
             ),
+            "queue, a cohort": lambda: client.get("/reviews/queue", params={"cohort_id": str(COHORT)}),
             **{
                 f"queue, {reason}": partial(client.get, "/reviews/queue", params={"reason": reason})
                 for reason in ("abstained", "flagged", "audit_sample")
             },
             "claim": lambda: client.post("/reviews/claims", json={}),
             "claim, rare role": lambda: client.post("/reviews/claims", json={"role_id": rare, "order": "oldest"}),
+            "claim, a cohort": lambda: client.post("/reviews/claims", json={"cohort_id": str(COHORT)}),
             "claim, audit_sample": lambda: client.post("/reviews/claims", json={"reason": "audit_sample"}),
         }
         took = defaultdict[str, list[float]](list)
@@ -130,8 +135,8 @@ async def _measure(url: str, assessment_id: UUID) -> dict[str, list[float]]:
 
 
 @asynccontextmanager
-async def _client(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Serve the API in this process, over ASGI. The workflow engine is not needed and not reachable."""
+async def api_client(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve the API in this process, over ASGI, to the advisor. The workflow engine is not reachable."""
     os.environ |= {
         "DATABASE_URL": url,
         "JWT_SECRET": SECRET,

@@ -26,7 +26,7 @@ from domain.grading.model_grading import (
     next_call,
     validate_reply,
 )
-from domain.grading.rubrics import check_essay_score
+from domain.grading.rubrics import Example, check_essay_score
 from domain.grading.scores import DegradedReason
 from tests.domain.model_grading_builders import (
     ATTACK,
@@ -196,6 +196,15 @@ def test_the_wording_of_a_labelled_answer_does_not_reach_the_student(field: str)
 
     shown = answer.feedback if field == "feedback" else answer.ratings[0].rationale
     assert shown == "A strong answer says: …. Say more."
+
+
+def test_the_wording_of_another_students_answer_does_not_reach_the_student() -> None:
+    example = Example(review_id=an_id("review"), text=LABELLED, levels={})
+    essay = replace(an_essay(), examples=(example,))
+
+    _, answer = outcome(essay, grading("Strong", feedback=f"Another student wrote: {LABELLED}."))
+
+    assert accepted(answer).feedback == "Another student wrote: …."
 
 
 def test_a_comment_with_only_secret_wording_is_replaced() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,22 +19,33 @@ from tests.support.databases import settings_of
 from tests.support.deployment import ADMIN, Deployment, eventually
 from tests.support.rescores import AskedRole, a_role, wrong_choice
 
-pytestmark = [pytest.mark.load, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
-ASSESSMENTS = 210
-"""Several batches."""
-KILLS = 2
-BETWEEN_KILLS_S = 4.0
-WITHIN_S = 240.0
+WITHIN_S = 900.0
 
 
-async def _prepare(engine: AsyncEngine, organization_id: UUID) -> AskedRole:
+@dataclass(frozen=True)
+class Size:
+    """Kills happen when at least `step` more assessments are done, and at least `every_s` after the last kill."""
+
+    assessments: int
+    kills: int
+    """Of the computation. The application is killed once less."""
+    step: int
+    every_s: float
+
+
+SMALL = Size(assessments=300, kills=2, step=1, every_s=0.0)
+LARGE = Size(assessments=10_000, kills=6, step=100, every_s=20.0)
+
+
+async def _prepare(engine: AsyncEngine, organization_id: UUID, assessments: int) -> AskedRole:
     """Insert completed assessments, then correct a key."""
     async with sessions(engine)() as session:
         index = await an_index(session)
         role = await a_role(session)
         await session.commit()
-    await copies(engine, role, organization_id, index, ASSESSMENTS - 1)
+    await copies(engine, role, organization_id, index, assessments - 1)
     async with sessions(engine)() as session:
         await wrong_choice(session, role.questions["single"])
         await session.commit()
@@ -40,10 +53,10 @@ async def _prepare(engine: AsyncEngine, organization_id: UUID) -> AskedRole:
     return role
 
 
-def prepared(deployment: Deployment) -> AskedRole:
+def prepared(deployment: Deployment, assessments: int) -> AskedRole:
     [(organization_id,)] = deployment.rows("SELECT organization_id FROM users WHERE email = %s", ADMIN)
     engine = create_engine(settings_of(deployment.environment["DATABASE_URL"]))
-    return asyncio.run(_prepare(engine, organization_id))
+    return asyncio.run(_prepare(engine, organization_id, assessments))
 
 
 def requested(admin: httpx.Client, role: AskedRole) -> str:
@@ -57,9 +70,27 @@ def rest(deployment: Deployment, rescore_id: str) -> None:
     eventually(lambda: deployment.rows(query, rescore_id) == [("computed",)], WITHIN_S)
 
 
-def kill_workers(deployment: Deployment) -> None:
-    for _ in range(KILLS):
-        time.sleep(BETWEEN_KILLS_S)
+def computed(deployment: Deployment, rescore_id: str) -> int:
+    [(done,)] = deployment.rows("SELECT done FROM rescores WHERE id = %s", rescore_id)
+    return int(done)
+
+
+def applied(deployment: Deployment, rescore_id: str) -> int:
+    query = "SELECT count(*) FROM rescore_differences WHERE rescore_id = %s AND status = 'applied'"
+    [(done,)] = deployment.rows(query, rescore_id)
+    return int(done)
+
+
+def reach(done: Callable[[], int], least: int) -> None:
+    eventually(lambda: done() >= least, WITHIN_S)
+
+
+def kill_at_work(deployment: Deployment, done: Callable[[], int], size: Size, kills: int) -> None:
+    """Kill the worker while it works, each time after more assessments are done than at the last kill."""
+    for _ in range(kills):
+        least = min(done() + size.step, size.assessments)
+        time.sleep(size.every_s)
+        reach(done, least)
         deployment.worker.kill()
         deployment.start_worker()
 
@@ -72,36 +103,45 @@ def report(deployment: Deployment, rescore_id: str) -> list[tuple[Any, ...]]:
     )
 
 
-def test_kills_change_neither_the_report_nor_the_published_results(deployment: Deployment) -> None:
-    role, admin = prepared(deployment), deployment.log_in(ADMIN)
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(SMALL, marks=pytest.mark.faults, id="small"),
+        pytest.param(LARGE, marks=pytest.mark.load, id="large"),
+    ],
+)
+def test_kills_change_neither_the_report_nor_the_published_results(deployment: Deployment, size: Size) -> None:
+    role, admin = prepared(deployment, size.assessments), deployment.log_in(ADMIN)
     calm = requested(admin, role)
     rest(deployment, calm)
 
     disturbed = requested(admin, role)
-    kill_workers(deployment)
+    kill_at_work(deployment, lambda: computed(deployment, disturbed), size, size.kills)
     rest(deployment, disturbed)
 
     expected = report(deployment, calm)
-    assert (len(expected), {row[1] for row in expected}) == (ASSESSMENTS, {"changed"})
+    assert (len(expected), {row[1] for row in expected}) == (size.assessments, {"changed"})
     assert report(deployment, disturbed) == expected
-    assert deployment.rows("SELECT done, total FROM rescores WHERE id = %s", disturbed) == [(ASSESSMENTS, ASSESSMENTS)]
+    assert deployment.rows("SELECT done, total FROM rescores WHERE id = %s", disturbed) == [
+        (size.assessments, size.assessments)
+    ]
 
     admin.post(f"/rescores/{disturbed}/apply", json={}).raise_for_status()
-    kill_workers(deployment)
+    kill_at_work(deployment, lambda: applied(deployment, disturbed), size, size.kills - 1)
     rest(deployment, disturbed)
 
     assert deployment.rows(
         "SELECT published.revision, count(*) FROM result_revisions AS published"
         " JOIN assessments ON assessments.id = assessment_id WHERE role_id = %s GROUP BY 1 ORDER BY 1",
         role.id,
-    ) == [(1, ASSESSMENTS), (2, ASSESSMENTS)]
+    ) == [(1, size.assessments), (2, size.assessments)]
     assert deployment.rows(
         "SELECT count(*), count(DISTINCT assessment_id) FROM webhook_events"
         " JOIN assessments ON assessments.id = assessment_id"
         " WHERE role_id = %s AND event_type = 'assessment.updated'",
         role.id,
-    ) == [(ASSESSMENTS, ASSESSMENTS)]
+    ) == [(size.assessments, size.assessments)]
     assert deployment.rows(
         "SELECT status, applied_revision, count(*) FROM rescore_differences WHERE rescore_id = %s GROUP BY 1, 2",
         disturbed,
-    ) == [("applied", 2, ASSESSMENTS)]
+    ) == [("applied", 2, size.assessments)]

@@ -220,12 +220,26 @@ async def test_a_blind_organization_sees_no_name_before_the_decision(staff: Staf
     started = await staff.waiting(name="Ada Example")
     await staff.set(blind=True, audit_share=0.0)
     path = await claimed(staff, started)
+    assessment = f"/assessments/{started['assessment_id']}"
 
-    pages = [await staff.page("/reviews"), await staff.page(path)]
+    pages = [await staff.page(each) for each in ("/reviews", path, "/assessments", "/assessments/export", assessment)]
 
     for page in pages:
         assert "Ada Example" not in page
         assert str(started["student"].id) not in page
+
+
+async def test_the_page_of_a_student_leaves_out_an_undecided_assessment_of_a_blind_organization(staff: Staff) -> None:
+    started = await staff.waiting(name="Ada Example")
+    decided = await staff.graded(await staff.student(name="Grace Example"))
+    await staff.set(blind=True, audit_share=0.0)
+
+    pages = [await staff.page(f"/students/{each['student'].id}") for each in (started, decided)]
+
+    assert [each["assessment_id"] in page for each, page in zip((started, decided), pages, strict=True)] == [
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("path", ["/reviews", "/reviews/items/{item}"])

@@ -25,6 +25,7 @@ from persistence.tables import (
     EssayScoreRow,
     FeedbackRow,
     FlaggedQuestionRow,
+    GradingExamplesRow,
     IdempotencyKeyRow,
     LearnerCredentialRow,
     ModelAnswerRow,
@@ -134,6 +135,9 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
             request_id=person.marker,
             answered_at=NOW,
         )
+    )
+    await session.execute(
+        insert(GradingExamplesRow).values(id=uuid4(), assessment_id=person.assessment_id, review_ids=[uuid4()])
     )
     await session.execute(
         insert(EssayReviewRow).values(

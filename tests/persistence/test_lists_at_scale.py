@@ -47,6 +47,19 @@ SELECT gen_random_uuid(), lpad(to_hex(1000000 + 1 + n %% 1000), 32, '0')::uuid,
 FROM generate_series(1, %(rows)s) n, LATERAL (SELECT n < %(rows)s / 50 AND n %% 7 = 0) AS odd(rare),
   (SELECT array_agg(id ORDER BY id) FROM role_catalog) AS known(roles)
 """
+# Every tenth student of the large organization is in the cohort. Those of the old cohort stopped long ago: only their
+# oldest assessments are left.
+_COHORTS = """
+INSERT INTO cohorts (id, organization_id, name)
+SELECT lpad(to_hex(n), 32, '0')::uuid, lpad('1', 32, '0')::uuid, 'Cohort ' || n FROM generate_series(1, 2) n;
+INSERT INTO cohort_members (cohort_id, user_id)
+SELECT lpad(to_hex(1 + n / 10 %% 2), 32, '0')::uuid, lpad(to_hex(1000000 + n), 32, '0')::uuid
+FROM generate_series(10, 1000, 10) n;
+DELETE FROM assessments USING cohort_members AS member
+WHERE member.cohort_id = lpad('2', 32, '0')::uuid AND member.user_id = assessments.user_id
+  AND assessments.created_at > %(start)s + %(rows)s / 20 * interval '1 second';
+"""
+COHORT, OLD_COHORT = UUID(int=1), UUID(int=2)
 
 
 @pytest.fixture(
@@ -57,7 +70,8 @@ async def crowded(request: pytest.FixtureRequest, databases: Databases, worker_n
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(_PEOPLE)
             connection.execute(_ASSESSMENTS, {"start": START, "rows": request.param})
-            connection.execute("VACUUM ANALYZE assessments, users, essay_scores")
+            psycopg.ClientCursor(connection).execute(_COHORTS, {"start": START, "rows": request.param})
+            connection.execute("VACUUM ANALYZE assessments, users, essay_scores, cohort_members")
         engine = create_engine(settings_of(url))
         yield engine
         await engine.dispose()
@@ -68,6 +82,11 @@ async def rare_role(engine: AsyncEngine) -> UUID:
         found = await connection.execute(text("SELECT id FROM role_catalog ORDER BY id LIMIT 1"))
     return UUID(str(found.scalar_one()))
 
+
+MEMBERS = 50
+COHORTS = {COHORT: MEMBERS * PAGE, OLD_COHORT: 0}
+"""Blocks in addition to those of any page: of each member, at most a page of assessments is read. Members of the old
+cohort have only a few."""
 
 STAFF_BLOCKS = BLOCKS + 10 * PAGE
 """For each row also its student, its role and its essays' scores."""
@@ -130,6 +149,17 @@ async def test_a_page_of_a_rare_role_reads_few_blocks(crowded: AsyncEngine) -> N
 
     assert rows > 0
     assert blocks <= BLOCKS
+
+
+@pytest.mark.parametrize("cohort_id", COHORTS)
+@pytest.mark.parametrize("found", [{}, {"status": "completed"}, {"released": True}, {"q": "learner"}], ids=str)
+async def test_a_page_of_a_cohort_reads_few_blocks(
+    crowded: AsyncEngine, cohort_id: UUID, found: dict[str, Any]
+) -> None:
+    rows, blocks = await read_for_staff(crowded, AssessmentFilter(cohort_id=cohort_id, **found))
+
+    assert rows == PAGE
+    assert blocks <= STAFF_BLOCKS + COHORTS[cohort_id]
 
 
 async def test_nothing_found_reads_few_blocks(crowded: AsyncEngine) -> None:

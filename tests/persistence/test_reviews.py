@@ -65,7 +65,7 @@ async def labelled(database: Database, session: AsyncSession, assessment: Assess
     """Return the texts that label the first essay of the assessment."""
     version = (await essays(session, assessment))[0].question.version
     async with database.transaction() as uow:
-        return [anchor.text for anchor in (await uow.reviews.labelled(assessment.id)).get(version, ())]
+        return [anchor.text for anchor in (await uow.reviews.labelled(assessment.id, [version])).get(version, ())]
 
 
 async def test_the_last_review_of_an_item_is_the_newest(session: AsyncSession, database: Database) -> None:
@@ -161,7 +161,7 @@ async def test_reviewed_answers_of_others_are_labelled_oldest_first(session: Asy
 
     item = (await essays(session, assessment))[0]
     async with database.transaction() as uow:
-        found = await uow.reviews.labelled(assessment.id)
+        found = await uow.reviews.labelled(assessment.id, [item.question.version])
 
     assert {version: [anchor.text for anchor in anchors] for version, anchors in found.items()} == {
         item.question.version: ["the earlier one", "the later one"]
@@ -179,7 +179,7 @@ async def test_a_later_review_of_an_answer_replaces_the_earlier_one(session: Asy
     await a_review(session, other, item, levels=highest, created_at=NOON + timedelta(minutes=1))
 
     async with database.transaction() as uow:
-        (anchor,) = (await uow.reviews.labelled(assessment.id))[item.question.version]
+        (anchor,) = (await uow.reviews.labelled(assessment.id, [item.question.version]))[item.question.version]
 
     assert (anchor.text, anchor.levels) == ("reviewed twice", highest)
 
@@ -240,3 +240,37 @@ async def test_answers_to_another_version_of_the_question_are_no_labels(
     )
 
     assert await labelled(database, session, assessment) == []
+
+
+async def test_after_a_rescore_an_answer_is_a_label_of_the_version_that_scores_it(
+    session: AsyncSession, database: Database
+) -> None:
+    organization_id = await an_organization(session)
+    assessment, other = [await a_completed(session, organization_id) for _ in range(2)]
+    await label(session, other, "scored by the new rubric")
+    item = (await essays(session, other))[0]
+    rescored = update(QuestionSnapshotRow).where(QuestionSnapshotRow.id == item.snapshot_id)
+    await session.execute(rescored.values(scored_version="n" * 64))
+
+    async with database.transaction() as uow:
+        found = await uow.reviews.labelled(assessment.id, [item.question.version, "n" * 64])
+
+    assert {version: [anchor.text for anchor in anchors] for version, anchors in found.items()} == {
+        "n" * 64: ["scored by the new rubric"]
+    }
+
+
+async def test_a_review_after_a_rescore_is_a_label_of_the_new_version(
+    session: AsyncSession, database: Database
+) -> None:
+    organization_id = await an_organization(session)
+    assessment, other = [await a_completed(session, organization_id) for _ in range(2)]
+    item = (await essays(session, other))[0]
+    rescored = update(QuestionSnapshotRow).where(QuestionSnapshotRow.id == item.snapshot_id)
+    await session.execute(rescored.values(scored_version="n" * 64))
+    await a_review(session, other, item, levels=lowest(item))
+
+    async with database.transaction() as uow:
+        found = await uow.reviews.labelled(assessment.id, ["n" * 64])
+
+    assert [anchor.levels for anchor in found["n" * 64]] == [lowest(item)]

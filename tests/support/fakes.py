@@ -423,6 +423,8 @@ class FakeGradingModel:
     model = "fake-model"
     prompt_version = "f" * 64
     deadline_s = 60.0
+    most_examples = 4
+    hosted_by_openai = False
 
     def __init__(self, *script: Exception | bytes, price_cents: Decimal | None = Decimal("0.25")) -> None:
         self.script = list(script)

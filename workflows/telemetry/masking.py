@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from domain.email_addresses import ADDRESS_IN_TEXT
+
 MASK: Final = "***"
 
 _FIELDS: Final = frozenset(
@@ -22,7 +24,7 @@ _SECRET: Final = re.compile(
     r"|(?<=Bearer )\S+"
     r"|(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]+"  # a JWT
     r"|\b(?:sk-|whsec_|mck_)[\w+/=-]{8,}"  # OpenAI's keys, partners' secrets, our API keys
-    r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
+    rf"|{ADDRESS_IN_TEXT}"
 )
 """The lookbehinds keep matching linear: in a long run of letters, only the start is tried."""
 

@@ -47,6 +47,12 @@ class EndpointSettings(BaseSettings):
         return SecretStr(bare) if bare else None
 
     @property
+    def is_openai(self) -> bool:
+        """Whether the address is OpenAI's own, in any region."""
+        host = httpx2.URL(self.base_url).host
+        return host == "openai.com" or host.endswith(".openai.com")
+
+    @property
     def key(self) -> str:
         """Return the API key.
 

@@ -31,7 +31,8 @@ class OpenAISettings(EndpointSettings):
 
     `timeout_s` limits a whole call; the workflow's policies allow at most 60 s. `max_tokens` limits a reply, reasoning
     included. `temperature`, `seed` and `reasoning_effort` are sent only if they are set (a seed makes all samples
-    equal). `examples` is the number of a question's labelled answers in the prompt.
+    equal). `examples` is the number of a question's labelled answers in the prompt, and the most reviewed
+    answers of other students in it.
     """
 
     model: str = Field(default="gpt-5.4-mini", min_length=1, max_length=128)
@@ -58,6 +59,8 @@ class OpenAIEssayGrader:
         self._endpoint = Endpoint(settings, timeout_s=settings.timeout_s, most_bytes=MOST_BYTES)
         self._prompt = GraderPrompt(settings.key.encode(), examples=settings.examples)
         self.prompt_version = self._prompt.version
+        self.most_examples = settings.examples
+        self.hosted_by_openai = settings.is_openai
         self._refused: set[tuple[str, str]] = set()
         self._price = ModelPrice.find(settings.model, settings.prices)
         if self._price is None:

@@ -7,7 +7,7 @@ provider can cache them.
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from string import Template
@@ -17,7 +17,7 @@ from uuid import UUID
 from domain.assessments.questions import Anchor, Criterion, EssayRubric, Level
 from domain.errors import CorruptData, Problem
 from domain.grading.model_grading import GradingRequest, Rejected
-from domain.grading.rubrics import Essay, rate
+from domain.grading.rubrics import Essay, Example, rate
 from domain.grading.wording import runs_of
 from domain.ids import content_hash
 
@@ -28,6 +28,7 @@ MARKER_BYTES: Final = 8
 
 _PARTS: Final = (
     {"form", "question", "rubric", "examples"},
+    {"marker", "reviewed"},
     {"marker", "answer"},
     {"problems"},
 )
@@ -38,6 +39,7 @@ class GraderPrompt:
     """The prompt file, read once.
 
     `key` is the secret for markers that a student cannot guess. `examples` is the number of labelled answers shown.
+    Reviewed answers come after the constant part, because they differ from essay to essay.
     `version` is the content hash of the whole prompt except the question, the essay and the marker. `wording` contains
     the runs of words in the instructions, which feedback to students must not repeat.
 
@@ -48,8 +50,8 @@ class GraderPrompt:
     def __init__(self, key: bytes, *, examples: int, file: Path = PROMPT_FILE) -> None:
         self._key = key
         self._examples = examples
-        self._question, self._answer, self._again = _parts(file.read_text("utf-8"))
-        self.wording = runs_of(*(part.template for part in (self._question, self._answer, self._again)))
+        self._question, self._reviewed, self._answer, self._again = _parts(file.read_text("utf-8"))
+        self.wording = runs_of(*(part.template for part in (self._question, self._reviewed, self._answer, self._again)))
         sample = GradingRequest(essay=_SAMPLE, text=_SAMPLE.text, rejected=_SAMPLE_REJECTED)
         self.version = content_hash([self._messages(sample, "marker"), reply_schema(_SAMPLE.rubric), examples])
 
@@ -66,14 +68,21 @@ class GraderPrompt:
             examples="\n\n".join(map(_example, _spread(rubric, self._examples))) or "There are none.",
         )
         answer = self._answer.substitute(marker=marker, answer=wanted.text)
+        if wanted.essay.examples:
+            reviewed = "\n\n".join(_reviewed(*each, marker) for each in enumerate(wanted.essay.examples, start=1))
+            answer = self._reviewed.substitute(marker=marker, reviewed=reviewed) + "\n" + answer
         if wanted.rejected is not None:
             answer += "\n" + self._again.substitute(problems=_problems(rubric, wanted.rejected.problems))
         return [{"role": "system", "content": question}, {"role": "user", "content": answer}]
 
     def _marker(self, wanted: GradingRequest) -> str:
-        """Derive the marker from the snapshot, so that a retry sends the same one; it does not occur in the essay."""
+        """Derive the marker from the snapshot, so that a retry sends the same one.
+
+        It occurs neither in the essay nor in an example.
+        """
         name = wanted.essay.snapshot_id.bytes
-        while (marker := hmac.digest(self._key, name, hashlib.sha256)[:MARKER_BYTES].hex()) in wanted.text:
+        texts = "\n".join([wanted.text, *(example.text for example in wanted.essay.examples)])
+        while (marker := hmac.digest(self._key, name, hashlib.sha256)[:MARKER_BYTES].hex()) in texts:
             name += b"'"
         return marker
 
@@ -136,8 +145,21 @@ def _criterion(criterion: Criterion) -> str:
 
 
 def _example(anchor: Anchor) -> str:
-    levels = ", ".join(f"{key}: {level}" for key, level in anchor.levels.items())
-    return f"Example:\n\n{anchor.text}\n\nIts levels: {levels}"
+    return f"Example:\n\n{anchor.text}\n\nIts levels: {_levels(anchor.levels)}"
+
+
+def _reviewed(number: int, example: Example, marker: str) -> str:
+    lines = (
+        f"--- {marker} example {number} begins ---",
+        example.text,
+        f"--- {marker} example {number} ends ---",
+        f"Levels of example {number}: {_levels(example.levels)}",
+    )
+    return "\n".join(lines)
+
+
+def _levels(levels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}: {level}" for key, level in levels.items())
 
 
 def _spread(rubric: EssayRubric, number: int) -> Sequence[Anchor]:
@@ -177,6 +199,7 @@ _SAMPLE: Final = Essay(
     ),
     rubric_version="sample",
     text="answer",
+    examples=(Example(review_id=UUID(int=0), text="example", levels={"key": "high"}),),
 )
 """The essay that represents every question in the hash of the prompt's version."""
 _SAMPLE_REJECTED: Final = Rejected(problems=(Problem("key", "problem"), Problem("stranger", "problem")))

@@ -26,7 +26,8 @@ _FILTERED: Final = {
 """Finish reasons that mean `content_filter`."""
 _CUT_OFF: Final = {"length", "max_tokens", "model_length"}
 _MARKER: Final = re.compile(
-    rf"(?:(?<!-)-+ ?)?\b[0-9a-f]{{{2 * MARKER_BYTES}}}\b(?: answer (?:begins|ends))?(?: ?-+)?", re.IGNORECASE
+    rf"(?:(?<!-)-+ ?)?\b[0-9a-f]{{{2 * MARKER_BYTES}}}\b(?: (?:answer|example \d+) (?:begins|ends))?(?: ?-+)?",
+    re.IGNORECASE,
 )
 
 
@@ -36,7 +37,7 @@ def _cleaned(value: object) -> object:
 
 
 def _unmarked(text: str) -> str:
-    """Remove the marker that surrounds the essay in the prompt, because a student who knows it could forge its end."""
+    """Remove the marker around the texts in the prompt, because a student who knows it could forge its end."""
     return _MARKER.sub("", text).strip()
 
 

@@ -32,6 +32,8 @@ class InstrumentedModel:
         self.model = model.model
         self.prompt_version = model.prompt_version
         self.deadline_s = model.deadline_s
+        self.most_examples = model.most_examples
+        self.hosted_by_openai = model.hosted_by_openai
         self._model = model
         self._spans = spans
 

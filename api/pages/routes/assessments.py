@@ -139,6 +139,7 @@ async def staff_assessment_page(
         asked = await uow.assessments.items(assessment_id)
     found = await asyncio.to_thread(assessed_items, graded, asked)
     role = await services.queries.role(status.role_id)
+    anonymous = await services.queries.is_anonymous(assessment_id, scope)
     use_language_of(request)
     return render(
         request,
@@ -146,7 +147,8 @@ async def staff_assessment_page(
         title=role.name if role else gettext("Assessment"),
         view=status,
         state=named(STATES, status.status),
-        student=await services.pages.advisor.student(status.user_id, scope.organization_id),
+        anonymous=anonymous,
+        student=None if anonymous else await services.pages.advisor.student(status.user_id, scope.organization_id),
         items=[(item, essay_view(item) if _is_answered_essay(item) else None, _shown(item)) for item in found.items],
         score_of=score_of,
         healing=named(HEALING, status.healing),

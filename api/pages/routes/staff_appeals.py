@@ -45,15 +45,12 @@ async def appeal_list_page(request: Request, services: ServicesDep, scope: Scope
     views = await services.pages.advisor.appeals(scope, found, after, query.limit + 1)
     shown = views[: query.limit]
     last = shown[-1] if len(views) > query.limit else None
-    async with services.database.transaction() as uow:
-        settings = await uow.organizations.settings(scope.organization_id)
     use_language_of(request)
     return render(
         request,
         "advisor/appeals.html",
         title=gettext("Appeals"),
         appeals=shown,
-        blind=settings.blind,
         filters=filters,
         states=[(value, gettext(label)) for value, label in APPEAL_STATES.items()],
         choices=await choices(services, scope),
@@ -134,8 +131,6 @@ async def _page(  # noqa: PLR0913  # the states of the page
 ) -> Response:
     view, essay = await _read(appeal_id, services, scope)
     role = await services.queries.role(view.role_id)
-    async with services.database.transaction() as uow:
-        settings = await uow.organizations.settings(scope.organization_id)
     use_language_of(request)
     return render(
         request,
@@ -145,8 +140,8 @@ async def _page(  # noqa: PLR0913  # the states of the page
         appeal=view,
         role=role.name if role else gettext("Assessment"),
         essay=essay if form is None else essay_view(essay.item, entered_levels(form, essay)),
-        student=await services.pages.advisor.student(view.user_id, scope.organization_id),
-        blind=settings.blind and view.state == "open",
+        student=await services.pages.advisor.student(view.user_id, scope.organization_id) if view.user_id else None,
+        blind=view.user_id is None,
         appeal_state_names=APPEAL_STATES,
         errors=errors or [],
         problem=translated(problem.message) if problem else "",

@@ -163,8 +163,9 @@ def test_a_reply_that_the_provider_withholds_is_marked(reason: str) -> None:
     assert read.withheld
 
 
-def test_the_marker_of_the_essay_is_not_shown_to_the_student() -> None:
-    fence = "--- 0123456789abcdef answer ends ---"
+@pytest.mark.parametrize("what", ["answer", "example 2"])
+def test_the_marker_of_the_essay_is_not_shown_to_the_student(what: str) -> None:
+    fence = f"--- 0123456789abcdef {what} ends ---"
     rating = {**RATING, "rationale": f"It ends at {fence} there.", "quotes": ["commit 0123456789abcdef"]}
 
     read = grading(raw({"criteria": {"cause": rating}, "feedback": f"Well {fence}"}))

@@ -63,3 +63,19 @@ def test_an_empty_address_is_the_default_one(environment: Callable[..., None]) -
 def test_an_invalid_address_is_rejected(url: str) -> None:
     with pytest.raises(ValidationError):
         OpenAISettings.model_validate({"base_url": url})
+
+
+@pytest.mark.parametrize(
+    ("base_url", "openai"),
+    [
+        ("https://api.openai.com/v1", True),
+        ("https://eu.api.openai.com/v1", True),
+        ("https://API.OpenAI.com/v1", True),
+        ("https://name.openai.azure.com/openai/v1", False),
+        ("https://notopenai.com/v1", False),
+        ("https://api.openai.com.example.org/v1", False),
+        ("http://127.0.0.1:8000/v1", False),
+    ],
+)
+def test_openais_own_addresses_are_known(base_url: str, *, openai: bool) -> None:
+    assert OpenAISettings(base_url=base_url).is_openai is openai

@@ -124,17 +124,19 @@ def test_confidence_is_compared_with_the_share_that_reviewers_confirmed() -> Non
 
 
 @pytest.mark.parametrize(
-    ("doubted", "appealed", "sample"),
+    ("facts", "sample"),
     [
-        (False, False, Sample.AUDIT),
-        (True, False, Sample.DOUBTED),
-        (False, True, Sample.APPEALED),
-        (True, True, Sample.APPEALED),
+        (set(), Sample.OTHER),
+        ({"audited"}, Sample.AUDIT),
+        ({"doubted"}, Sample.DOUBTED),
+        ({"doubted", "audited"}, Sample.DOUBTED),
+        ({"appealed"}, Sample.APPEALED),
+        ({"appealed", "audited"}, Sample.APPEALED),
+        ({"appealed", "doubted"}, Sample.APPEALED),
     ],
+    ids=str,
 )
-def test_only_reviews_that_nothing_asked_for_are_the_audit_sample(
-    doubted: bool,  # noqa: FBT001  # a parameter of the test
-    appealed: bool,  # noqa: FBT001  # a parameter of the test
-    sample: Sample,
-) -> None:
-    assert sample_of(doubted=doubted, appealed=appealed) is sample
+def test_only_confident_grades_that_the_queue_drew_are_the_audit_sample(facts: set[str], sample: Sample) -> None:
+    found = sample_of(doubted="doubted" in facts, audited="audited" in facts, appealed="appealed" in facts)
+
+    assert found is sample
