@@ -28,6 +28,7 @@ from domain.grading.model_grading import (
 )
 from domain.grading.rubrics import Example, check_essay_score
 from domain.grading.scores import DegradedReason
+from tests.domain.builders import an_id
 from tests.domain.model_grading_builders import (
     ATTACK,
     FULL,
