@@ -13,7 +13,7 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -124,9 +124,9 @@ def _to_onnx(model: "SentenceTransformer", target: Path) -> None:
     class Encoder(torch.nn.Module):
         """The network without tokenization and pooling."""
 
-        def __init__(self) -> None:
+        def __init__(self, network: torch.nn.Module) -> None:
             super().__init__()
-            self.network = model[0].auto_model
+            self.network = network
 
         def forward(self, pieces: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             vectors: torch.Tensor = self.network(input_ids=pieces, attention_mask=mask).last_hidden_state
@@ -138,7 +138,7 @@ def _to_onnx(model: "SentenceTransformer", target: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's, about code of torch and transformers
         torch.onnx.export(
-            Encoder().eval(),
+            Encoder(cast(Any, model[0]).auto_model).eval(),
             (pieces, mask),
             str(target),
             input_names=INPUTS,
@@ -159,7 +159,7 @@ def _quantize(full: Path, target: Path) -> None:
 def main() -> int:
     """Export the model that the settings choose, if an installed runtime reads it."""
     settings = MiniLMSettings()
-    if settings.path is None or not any(map(installed, ("onnx", "openvino"))):
+    if settings.path is None or not (installed("onnx") or installed("openvino")):
         sys.stdout.write("PyTorch runs MiniLM, because no other runtime is installed.\n")
         return 0
     export = export_model(settings.path, settings.cache, settings.precision)

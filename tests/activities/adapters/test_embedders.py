@@ -16,6 +16,8 @@ from domain.recommending.vectors import DIMENSIONS
 from tests.activities.adapters.conftest import EmbedderOf, MiniLMBy
 from tests.support.fakes import FakeEmbedder
 
+pytestmark = pytest.mark.timeout(600)  # the first test may export the model
+
 APPLES = "Apples grow on trees in the orchard."
 PEARS = "Pears grow on trees in the orchard."
 TAXES = "Quarterly statements list what companies owe."
