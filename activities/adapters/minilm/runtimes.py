@@ -123,3 +123,12 @@ def openvino_network(path: Path, threads: int) -> Network:
         return np.asarray(results[OUTPUT], dtype=np.float32)
 
     return run
+
+
+def openvino_uses_bfloat16() -> bool:
+    """Return whether OpenVINO is installed and computes in bfloat16 on this CPU, which halves the time."""
+    if not installed("openvino"):
+        return False
+    import openvino  # noqa: PLC0415
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -168,6 +168,28 @@ def test_a_runtime_chosen_by_name_must_be_installed(monkeypatch: pytest.MonkeyPa
         load_runtime(MiniLMSettings(runtime="openvino"))
 
 
+@pytest.mark.parametrize(("bfloat16", "first"), [(True, "openvino"), (False, "onnx")])
+def test_openvino_is_preferred_where_it_computes_in_bfloat16(
+    bfloat16: bool,  # noqa: FBT001  # a parameter of the test
+    first: RuntimeName,
+    monkeypatch: pytest.MonkeyPatch,
+    torch: TorchRuntime,
+) -> None:
+    tried: list[RuntimeName] = []
+
+    def load(name: RuntimeName, *_: object) -> Runtime:
+        tried.append(name)
+        return torch
+
+    monkeypatch.setattr(loading, "installed", lambda _: True)
+    monkeypatch.setattr(loading, "openvino_uses_bfloat16", lambda: bfloat16)
+    monkeypatch.setattr(loading, "load_exported", load)
+
+    load_runtime(MiniLMSettings())
+
+    assert tried == [first]
+
+
 def test_without_another_runtime_pytorch_runs_the_model(monkeypatch: pytest.MonkeyPatch, torch: TorchRuntime) -> None:
     monkeypatch.setattr(runtimes, "find_spec", lambda _: None)
     monkeypatch.setattr(loading, "TorchRuntime", lambda *_: torch)
