@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -140,6 +141,9 @@ async def serve(queues: Collection[Queue], settings: WorkerSettings, load: Model
                 for queue, build in _BUILDERS.items()
                 if queue in queues
             ]
+            # Later full collections, which pause all workflows, skip the modules and models that are loaded by now.
+            gc.collect()
+            gc.freeze()
             log.info("worker_ready", queues=sorted(queues))
             await stop.wait()
             log.info("worker_stopping")

@@ -23,7 +23,7 @@ class Queue(StrEnum):
     """The task queues, one per resource.
 
     `assessments`: workflows and database activities. `llm`: calls to the language model, rate-limited by the server.
-    `embeddings`: models in memory; only its workers need torch. `webhooks`: deliveries, so that slow partners delay
+    `embeddings`: models in memory; only its workers load MiniLM. `webhooks`: deliveries, so that slow partners delay
     nothing else.
     """
 

@@ -40,7 +40,8 @@ async def embed_and_index(
     if not settings.url:
         return
     report("comparing Weaviate's index with the catalogue")
-    provider, model = MiniLMEmbedder.provider, MiniLMEmbedder.model
+    embedder = MiniLMEmbedder(MiniLMSettings())
+    provider, model = embedder.provider, embedder.model
     async with Weaviate(settings) as weaviate:
         writer = WeaviateIndexWriter(weaviate, provider, model)
         catalog = CatalogIndex(artifacts=artifacts, writer=writer, provider=provider, model=model)

@@ -93,3 +93,5 @@ elif answers "$cpu_index"; then
 else
     torch_without_cuda
 fi
+echo "Exporting MiniLM"  # otherwise the first worker does it
+"$python" -m activities.adapters.minilm.export >>"$log" 2>&1 || echo "MiniLM is not exported: see $log. PyTorch runs it."

@@ -48,15 +48,16 @@ _ASKED: Final = (
 _LOCK_WITH_ITEMS: Final = _LOCK.add_columns(_ASKED).join_from(_LOCKED, _ASKED, true())
 
 _TRANSITION: Final = text("""
-WITH moved AS (
+WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), moved AS (
   UPDATE assessments SET
     status = :status, run = :run, revision = :revision, degraded = :degraded, healing = :healing,
     claimed_at = :claimed_at, completed_at = :completed_at, failure_reason = :failure_reason,
     needs_review = coalesce(CAST(:needs_review AS boolean), needs_review),
     released_revision = CAST(:released_revision AS integer),
-    released_at = CASE WHEN :shows THEN clock_timestamp() ELSE released_at END,
-    submitted_at = CASE WHEN :submits THEN clock_timestamp() ELSE submitted_at END,
-    updated_at = clock_timestamp()
+    released_at = CASE WHEN :shows THEN clock.now ELSE released_at END,
+    submitted_at = CASE WHEN :submits THEN clock.now ELSE submitted_at END,
+    updated_at = clock.now
+  FROM clock
   WHERE id = :id AND status = :from_status AND run = :from_run AND revision = :from_revision
     AND healing = :from_healing AND claimed_at IS NOT DISTINCT FROM :from_claimed_at
     AND released_revision IS NOT DISTINCT FROM CAST(:from_released_revision AS integer)

@@ -82,7 +82,7 @@ async def test_a_hanging_database_is_503_and_its_connection_is_replaced(
 ) -> None:
     async with small.connect() as connection:
         backend: int = (await connection.execute(select(func.pg_backend_pid()))).scalar_one()
-    app = build(http=HttpSettings(api_request_timeout_s=0.5), limits=UNLIMITED)
+    app = build(http=HttpSettings(api_request_timeout_s=2), limits=UNLIMITED)
     app.state.services = replace(api.services, queries=Queries(small))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api.test", headers=learner.headers) as client:

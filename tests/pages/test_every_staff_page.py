@@ -20,6 +20,7 @@ WITHOUT_FOREIGN_TEXT: Final = frozenset(
         "/platform/organizations",
         "/platform/organizations/new",
         "/platform/catalog",
+        "/account/language",
         "/account/password",
         "/reviews",
     }

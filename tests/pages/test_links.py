@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from uuid import UUID
 
@@ -120,21 +120,27 @@ async def test_without_a_mail_server_no_mail_is_offered(browser: Browser, person
     assert "by e-mail" not in (await browser.open(f"/admin/people/{person.id}")).text
 
 
-async def test_an_admin_sends_a_link_by_mail(
-    api: Api, app: FastAPI, browser: Browser, person: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def mails(api: Api, app: FastAPI) -> Iterator[RecordingLinkMails]:
+    """The recorded calls to the engine, in an app that sends mails."""
     runs = RecordingLinkMails()
     changes = {"smtp_url": SecretStr("smtp://mail.example"), "public_url": HttpUrl("https://learn.example")}
     settings = api.services.settings.model_copy(update=changes)
     people = replace(api.services.people, link_runs=runs)
-    monkeypatch.setattr(app.state, "services", replace(api.services, settings=settings, people=people))
+    app.state.services = replace(api.services, settings=settings, people=people)
+    yield runs
+    app.state.services = api.services
 
+
+async def test_an_admin_sends_a_link_by_mail(
+    api: Api, browser: Browser, person: Person, mails: RecordingLinkMails
+) -> None:
     answer = await browser.send(f"/admin/people/{person.id}/link", {"delivery": "mail"})
     page = (await browser.open(answer.headers["Location"])).text
 
     assert "The link is on its way" in page
     assert "A link waits to be sent" in page
-    assert runs.started == [await _link_id(api, person)]
+    assert mails.started == [await _link_id(api, person)]
 
 
 async def _link_id(api: Api, person: Person) -> UUID:

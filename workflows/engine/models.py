@@ -61,7 +61,7 @@ def load_openai_embedder(ledger: EmbeddingLedger) -> "OpenAIEmbedder":
 
 
 async def load_models(stores: VectorStores, resources: AsyncExitStack, analysis: TextAnalysis) -> Models:
-    """Load MiniLM (takes seconds) and build the models on it. Imports are local: other workers do not load torch.
+    """Load MiniLM (takes seconds) and build the models on it. Imports are local: other workers load no model.
 
     The local grader uses MiniLM also if OpenAI embeds the catalogue, because MiniLM costs nothing per essay.
 
@@ -77,7 +77,10 @@ async def load_models(stores: VectorStores, resources: AsyncExitStack, analysis:
     await minilm.warm()
     local = Models(
         embedder=CachingEmbedder(minilm),
-        index=stores.index(minilm.provider, minilm.model),
+        # Only the usual vectors are in every catalogue.
+        index=(stores.index if minilm.model == MiniLMEmbedder.model else stores.when_embedded)(
+            minilm.provider, minilm.model
+        ),
         grader=LocalEssayGrader(minilm, analysis=analysis),
         nearest=KnnNearestLearners(),
         catalogue=(minilm,),

