@@ -71,11 +71,8 @@ def outcome(essay: Essay, *replies: Reply, samples: int = 1) -> tuple[list[Call]
     script, made = iter(replies), dict[Call, Reply]()
     while isinstance(due := next_call(essay, made, samples), Call):
         made[due] = next(script)
-    assert next(script, None) is None, "fewer calls were made than there are replies"
+    assert next(script, None) is None, "a reply was not used"
     return [*made], due
-
-
-# The score.
 
 
 def scored(essay: Essay, answer: Accepted | LeftToPerson) -> EssayScore:

@@ -25,13 +25,13 @@ ROLE = Role(
 
 
 def gap(skill: str = SQL, score: str | None = "0.3", target: str = "0.8", importance: str = "1") -> SkillGap:
-    known = Decimal(score or 0)
+    value = None if score is None else Decimal(score)
     return SkillGap(
         skill=skill,
         description=f"{skill} as a trade.",
-        score=None if score is None else known,
+        score=value,
         target=Decimal(target),
-        gap=max(Decimal(0), Decimal(target) - known),
+        gap=max(Decimal(0), Decimal(target) - (value or 0)),
         importance=Decimal(importance),
         evidence=Decimal(3),
     )

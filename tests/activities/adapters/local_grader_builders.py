@@ -38,6 +38,7 @@ RUBRIC = essay(
     ),
 )
 SCORED = labelled(WEAK, FAIR, GOOD, BEST, f"{WEAK} Surely.", f"{FAIR} Surely.", f"{GOOD} Surely.", f"{BEST} Surely.")
+"""Answers labelled by reviewers, in addition to those of the rubric."""
 
 
 def an_essay(

@@ -9,8 +9,6 @@ from tests.activities.adapters.local_grader_builders import BEST, FAIR, GOOD, RU
 from tests.domain.builders import essay
 from tests.support.fakes import FakeEmbedder, FakeEssayGrader
 
-"""Answers labelled by reviewers, in addition to those of the rubric."""
-
 
 @pytest.fixture(params=["fake", "local"])
 def grader(request: pytest.FixtureRequest) -> EssayGrader:
