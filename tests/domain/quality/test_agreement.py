@@ -126,17 +126,17 @@ def test_confidence_is_compared_with_the_share_that_reviewers_confirmed() -> Non
 @pytest.mark.parametrize(
     ("facts", "sample"),
     [
-        (set(), Sample.OTHER),
-        ({"audited"}, Sample.AUDIT),
-        ({"doubted"}, Sample.DOUBTED),
-        ({"doubted", "audited"}, Sample.DOUBTED),
-        ({"appealed"}, Sample.APPEALED),
-        ({"appealed", "audited"}, Sample.APPEALED),
-        ({"appealed", "doubted"}, Sample.APPEALED),
+        ((), Sample.OTHER),
+        (("audited",), Sample.AUDIT),
+        (("doubted",), Sample.DOUBTED),
+        (("doubted", "audited"), Sample.DOUBTED),
+        (("appealed",), Sample.APPEALED),
+        (("appealed", "audited"), Sample.APPEALED),
+        (("appealed", "doubted"), Sample.APPEALED),
     ],
     ids=str,
 )
-def test_only_confident_grades_that_the_queue_drew_are_the_audit_sample(facts: set[str], sample: Sample) -> None:
+def test_only_confident_grades_that_the_queue_drew_are_the_audit_sample(facts: tuple[str, ...], sample: Sample) -> None:
     found = sample_of(doubted="doubted" in facts, audited="audited" in facts, appealed="appealed" in facts)
 
     assert found is sample
