@@ -5,6 +5,7 @@ commits (locks between connections, a server process) uses `clean_database`, its
 """
 
 import gc
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeVar
@@ -20,6 +21,10 @@ from tests.support.rolled_back_database import RolledBackDatabase
 from tests.support.vector_stores import settings_of_weaviate, skip_without_weaviate, weaviate_for_tests
 
 Server = TypeVar("Server")
+
+# OpenBLAS, which NumPy computes with, ends its threads when the process forks, and may then block for ever. Tests fork
+# to start PostgreSQL as another user. With one thread there is nothing to end. NumPy reads this when it is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _SERVERS = pytest.StashKey[ExitStack]()
 _DATABASES = pytest.StashKey[Databases]()

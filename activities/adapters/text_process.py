@@ -2,16 +2,23 @@
 
 A process pool of the standard library or of pebble imports the worker's main module in each child: 80 MB and 5 s per
 child, measured. A child of this module imports only the domain: 9 MB and 0.3 s.
+
+The event loop does not start the children: uvloop forks, and OpenBLAS, which NumPy computes with, ends its threads at a
+fork. If one of them is computing, the fork never returns. `subprocess.Popen` uses vfork, which does not affect them.
 """
 
 import asyncio
 import os
 import pickle
+import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, ParamSpec, Self, TypeVar, cast
+from typing import BinaryIO, Final, ParamSpec, Self, TypeVar, cast
 
 import structlog
 
@@ -54,6 +61,8 @@ class ProcessAnalysis:
         self._most_bytes = most_bytes
         self._free = asyncio.Semaphore(MOST_PROCESSES)
         self._idle: list[_Child] = []
+        self._threads = ThreadPoolExecutor(MOST_PROCESSES, "text-analysis")
+        """They wait for the children."""
 
     async def run(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -75,16 +84,21 @@ class ProcessAnalysis:
 
     def close(self) -> None:
         while self._idle:
-            self._idle.pop().kill()
+            self._end(self._idle.pop())
+        self._threads.shutdown(wait=False)
 
     async def _ask(self, request: bytes) -> object:
         """Send the request to an idle child and return its reply; kill the child if it does not reply."""
         async with self._free:
-            child = self._living_child() or await _Child.start(self._deadline_s, self._most_bytes)
+            child = self._living_child()
+            is_new = child is None
+            child = child or await self._in_thread(partial(_Child.start, self._deadline_s, self._most_bytes))
             try:
-                reply = await child.ask(request, self._deadline_s)
+                if is_new:
+                    await self._reply(child, pickle.dumps((int, (), {})), START_S)
+                reply = await self._reply(child, request, self._deadline_s)
             except BaseException:
-                child.kill()
+                self._end(child)
                 raise
             self._idle.append(child)
             return reply
@@ -93,60 +107,72 @@ class ProcessAnalysis:
         """Return an idle child, if any. A child that was killed while it was idle would cost the text an attempt."""
         while self._idle:
             child = self._idle.pop()
-            if child.process.returncode is None:
+            if child.process.poll() is None:
                 return child
+            self._end(child)
         return None
 
-
-@dataclass(frozen=True, slots=True)
-class _Child:
-    process: asyncio.subprocess.Process
-    requests: asyncio.StreamWriter
-    replies: asyncio.StreamReader
-
-    @classmethod
-    async def start(cls, deadline_s: float, most_bytes: int) -> Self:
-        # The child also limits itself, in case this process is killed.
-        limits = (int(deadline_s) + 2, most_bytes)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-c", _PROGRAM.format(*limits)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            cwd=_ROOT,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        )
-        child = cls(process, cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout))
-        try:
-            await child.ask(pickle.dumps((int, (), {})), START_S)
-        except BaseException:
-            child.kill()
-            raise
-        return child
-
-    async def ask(self, request: bytes, deadline_s: float) -> object:
-        """Return the reply.
+    async def _reply(self, child: "_Child", request: bytes, deadline_s: float) -> object:
+        """Return the child's reply.
 
         Raises:
             _ChildLostError: the child did not reply.
         """
         try:
             async with asyncio.timeout(deadline_s):
-                reply = await self._exchange(request)
+                reply = await self._in_thread(partial(child.ask, request))
         except TimeoutError:
             raise _ChildLostError(f"not done after {deadline_s:g} s") from None
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (EOFError, ConnectionError):
             raise _ChildLostError("its process crashed") from None
         if isinstance(reply, Failure) and reply.error == OUT_OF_MEMORY:
             raise _ChildLostError("out of memory")
         return reply
 
-    async def _exchange(self, request: bytes) -> object:
-        self.requests.write(LENGTH.pack(len(request)) + request)
-        await self.requests.drain()
-        (length,) = LENGTH.unpack(await self.replies.readexactly(LENGTH.size))
-        return pickle.loads(await self.replies.readexactly(length))  # noqa: S301  # a child of this process
+    def _end(self, child: "_Child") -> None:
+        """Kill the child, which also ends a thread that waits for it. A thread then removes it."""
+        child.process.kill()
+        self._threads.submit(child.close)
 
-    def kill(self) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
+    async def _in_thread(self, call: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A child process. The methods block."""
+
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, deadline_s: float, most_bytes: int) -> Self:
+        # The child also limits itself, in case this process is killed.
+        limits = (int(deadline_s) + 2, most_bytes)
+        return cls(
+            subprocess.Popen(  # noqa: S603  # fixed arguments
+                [sys.executable, "-c", _PROGRAM.format(*limits)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=_ROOT,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            )
+        )
+
+    def ask(self, request: bytes) -> object:
+        """Return the reply. Raises EOFError or ConnectionError if the child ended."""
+        requests, replies = cast(BinaryIO, self.process.stdin), cast(BinaryIO, self.process.stdout)
+        requests.write(LENGTH.pack(len(request)) + request)
+        requests.flush()
+        (length,) = LENGTH.unpack(_read(replies, LENGTH.size))
+        return pickle.loads(_read(replies, length))  # noqa: S301  # a child of this process
+
+    def close(self) -> None:
+        """Close the pipes and wait for the end of a killed child."""
+        with suppress(ConnectionError), self.process:
+            pass
+
+
+def _read(stream: BinaryIO, length: int) -> bytes:
+    if len(content := stream.read(length)) < length:
+        raise EOFError
+    return content

@@ -159,6 +159,36 @@ asyncio.run(main())
     assert gone(child)
 
 
+def test_children_start_while_another_thread_multiplies_matrices() -> None:
+    """With uvloop, OpenBLAS blocked the process for ever when the event loop started a child."""
+    script = """
+import threading
+import numpy as np
+import uvloop
+from activities.adapters.text_process import ProcessAnalysis
+from tests.activities.adapters import hostile_functions as hostile
+done = threading.Event()
+def multiply():
+    matrix = np.ones((400, 400))
+    while not done.is_set():
+        matrix @ matrix
+async def main():
+    for _ in range(3):
+        analysis = ProcessAnalysis()
+        assert await analysis.run(hostile.length_of, "four") == 4
+        analysis.close()
+threads = [threading.Thread(target=multiply) for _ in range(2)]
+for thread in threads:
+    thread.start()
+try:
+    uvloop.run(main())
+finally:
+    done.set()
+"""
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, env=environment, timeout=120, check=True)
+
+
 def gone(pid: int) -> bool:
     """Whether the process ends within 20 s; its own time limit is shorter."""
     deadline = time.monotonic() + 20
