@@ -32,7 +32,7 @@ from persistence.tables import (
     WebhookEventRow,
 )
 from tests.activities.builders import an_index, essays_of, left, run_of
-from tests.activities.test_score_essay import ONE_SAMPLE
+from tests.activities.essay_scoring import ONE_SAMPLE
 from tests.support.fakes import (
     FakeEmbedder,
     FakeEssayGrader,
