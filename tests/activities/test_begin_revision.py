@@ -33,14 +33,8 @@ from persistence.tables import (
 )
 from tests.activities.builders import an_index, essays_of, left, run_of
 from tests.activities.essay_scoring import ONE_SAMPLE
-from tests.support.fakes import (
-    FakeEmbedder,
-    FakeEssayGrader,
-    FakeGradingModel,
-    FakeNearestLearners,
-    InMemoryCredentialIndex,
-    graded_raw,
-)
+from tests.support.fake_graders import FakeEssayGrader, FakeGradingModel, graded_raw
+from tests.support.fake_search import FakeEmbedder, FakeNearestLearners, InMemoryCredentialIndex
 
 LOCAL = DegradedReason.ESSAY_GRADER_LOCAL
 

@@ -27,7 +27,8 @@ from persistence.tables import RecommendationRow, UserRow
 from tests.activities.builders import submitted
 from tests.activities.essay_scoring import ONE_SAMPLE
 from tests.activities.test_begin_revision import Steps
-from tests.support.fakes import FakeEmbedder, FakeGradingModel
+from tests.support.fake_graders import FakeGradingModel
+from tests.support.fake_search import FakeEmbedder
 
 
 @dataclass

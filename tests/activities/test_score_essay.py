@@ -31,7 +31,7 @@ from domain.grading.scores import DegradedReason
 from persistence.tables import ModelAnswerRow, ResponseRow, UserRow
 from tests.activities.builders import job_row
 from tests.activities.essay_scoring import ONE_SAMPLE, score
-from tests.support.fakes import FakeGradingModel, graded_raw
+from tests.support.fake_graders import FakeGradingModel, graded_raw
 
 UNREADABLE = b"<html>"
 

@@ -18,7 +18,8 @@ from domain.grading.ledger import Completion, CompletionKey
 from domain.grading.scores import DegradedReason
 from tests.activities.builders import job_row
 from tests.activities.essay_scoring import ONE_SAMPLE, score
-from tests.support.fakes import FailingDatabase, FakeGradingModel
+from tests.support.fake_graders import FakeGradingModel
+from tests.support.fakes import FailingDatabase
 from workflows.policies import FIVE_ATTEMPTS
 
 P = ParamSpec("P")

@@ -19,7 +19,7 @@ from domain.grading.model_grading import GradingRequest, Reply, Unreadable
 from persistence.tables import AsyncJobRow, EssayReviewRow, GradingExamplesRow, ModelAnswerRow, OrganizationRow, UserRow
 from tests.activities.builders import run_of
 from tests.activities.essay_scoring import ONE_SAMPLE, score
-from tests.support.fakes import FakeGradingModel
+from tests.support.fake_graders import FakeGradingModel
 from tests.support.reviewed_answers import a_reviewed_answer, first_essay
 
 P = ParamSpec("P")

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from persistence.tables import AsyncJobRow, AuditLogRow
 from tests.api.conftest import Api, Person, question_of, response_to
-from tests.support.fakes import RecordingRuns
+from tests.support.fake_engine import RecordingRuns
 
 
 async def test_submitting_queues_a_job_per_step_and_per_essay(api: Api, learner: Person, runs: RecordingRuns) -> None:

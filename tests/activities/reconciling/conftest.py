@@ -5,7 +5,7 @@ import pytest
 from activities.reconcile import Reconcile
 from domain.database import Database
 from tests.activities.reconciling.sweeps import NEVER, PagedRuns
-from tests.support.fakes import (
+from tests.support.fake_engine import (
     RecordingAppeals,
     RecordingCatalogRuns,
     RecordingDeliveries,

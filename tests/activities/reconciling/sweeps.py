@@ -13,7 +13,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.errors import ExternalServiceError
 from domain.sweeps import Concern
 from tests.activities.builders import MINUTE_AGO
-from tests.support.fakes import RecordingRuns
+from tests.support.fake_engine import RecordingRuns
 
 UNCLAIMED: dict[str, Any] = {"status": "awaiting_async", "submitted_at": MINUTE_AGO}
 CLAIMED: dict[str, Any] = UNCLAIMED | {"claimed_at": MINUTE_AGO}

@@ -18,7 +18,7 @@ from persistence.tables import AsyncJobRow, ReviewItemRow, UserRow
 from tests.activities.builders import MINUTE_AGO, job_row
 from tests.activities.reconciling.sweeps import CLAIMED, DUE, UNCLAIMED, PagedRuns, sweep, sweep_all
 from tests.support.builders import a_result, an_assessment
-from tests.support.fakes import (
+from tests.support.fake_engine import (
     RecordingAppeals,
     RecordingCatalogRuns,
     RecordingDeliveries,

@@ -12,7 +12,7 @@ from domain.sweeps import Concern
 from persistence.tables import AuditLogRow
 from tests.activities.reconciling.sweeps import sweep
 from tests.support.builders import a_user, an_assessment, an_organization
-from tests.support.fakes import RecordingDeliveries, RecordingErasures
+from tests.support.fake_engine import RecordingDeliveries, RecordingErasures
 from tests.support.partners import a_delivery, an_endpoint
 
 

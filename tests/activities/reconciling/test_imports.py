@@ -13,7 +13,7 @@ from domain.sweeps import Concern
 from persistence.tables import CatalogImportRow, CredentialRow
 from tests.activities.builders import MINUTE_AGO
 from tests.activities.reconciling.sweeps import sweep
-from tests.support.fakes import RecordingCatalogRuns
+from tests.support.fake_engine import RecordingCatalogRuns
 
 
 async def an_import(session: AsyncSession, *credential_ids: UUID, **columns: Any) -> UUID:

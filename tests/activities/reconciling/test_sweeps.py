@@ -17,7 +17,7 @@ from persistence.tables import AssessmentRow, SweepRow, UserRow
 from tests.activities.builders import MINUTE_AGO
 from tests.activities.reconciling.sweeps import CLAIMED, DUE, NEVER, UNCLAIMED, PagedRuns, sweep, sweep_all
 from tests.support.builders import ROLE_ID, an_assessment, an_organization
-from tests.support.fakes import (
+from tests.support.fake_engine import (
     RecordingAppeals,
     RecordingCatalogRuns,
     RecordingDeliveries,

@@ -23,7 +23,7 @@ from tests.api.appeals.appeal_requests import (
 )
 from tests.api.conftest import Api, Person, essay_of, levels_of, question_of
 from tests.support.builders import an_organization
-from tests.support.fakes import RecordingAppeals, RecordingRuns
+from tests.support.fake_engine import RecordingAppeals, RecordingRuns
 
 
 async def test_an_upheld_appeal_reviews_the_essay(

@@ -20,7 +20,7 @@ from tests.api.appeals.appeal_requests import (
 )
 from tests.api.conftest import Api, Person, essay_of
 from tests.support.builders import an_organization
-from tests.support.fakes import RecordingDeliveries
+from tests.support.fake_engine import RecordingDeliveries
 from tests.support.partners import an_endpoint
 
 

@@ -12,7 +12,7 @@ from persistence.tables import AppealRow, OrganizationRow, ResponseRow
 from tests.api.appeals.appeal_requests import REASON, acts, appeal, completed_of, opened, post, read, refusal
 from tests.api.conftest import Api, Person, essay_of, question_of
 from tests.support.builders import an_organization
-from tests.support.fakes import RecordingAppeals
+from tests.support.fake_engine import RecordingAppeals
 
 
 async def test_a_student_appeals_the_grade_of_an_essay(

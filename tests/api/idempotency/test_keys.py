@@ -14,7 +14,7 @@ from persistence.tables import IdempotencyKeyRow, UserRow
 from tests.api.conftest import SECRET, Api, Person, client_with, response_to
 from tests.api.idempotency.repeated_requests import REPLAYED, Request, count, given
 from tests.support.builders import ROLE_ID
-from tests.support.fakes import RecordingRuns
+from tests.support.fake_engine import RecordingRuns
 
 
 async def test_concurrent_requests_with_one_key_have_one_effect(api: Api, feedback: Request) -> None:

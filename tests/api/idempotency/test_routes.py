@@ -11,7 +11,7 @@ from tests.api.conftest import Api, Person, levels_of, question_of, response_to
 from tests.api.idempotency.repeated_requests import REPLAYED, Request, count, given
 from tests.api.partner import TYPES, URL, Partner
 from tests.support.builders import ROLE_ID
-from tests.support.fakes import RecordingDeliveries, RecordingRuns
+from tests.support.fake_engine import RecordingDeliveries, RecordingRuns
 
 
 async def test_a_start_happens_once(api: Api, learner: Person, runs: RecordingRuns) -> None:

@@ -10,7 +10,7 @@ from persistence.tables import EssayReviewRow
 from tests.api.conftest import Api, Person, levels_of, question_of
 from tests.api.review_queue.queue_requests import FLAGGED, claim, claim_first, decide, expire, post, queue, waiting
 from tests.api.test_reviews import refusal, review
-from tests.support.fakes import RecordingRuns
+from tests.support.fake_engine import RecordingRuns
 
 
 async def reviews_of(api: Api, assessment_id: str) -> int:
