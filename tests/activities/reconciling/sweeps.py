@@ -1,4 +1,4 @@
-"""Sweep concerns, and make the assessments that a sweep finds."""
+"""Sweep concerns, with recorded runs of assessments, and name the states of assessments that sweeps find."""
 
 import asyncio
 from collections.abc import Sequence
