@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import TextClause, text
 
-from persistence.queries.assessments import Reader
+from persistence.queries.reader import Reader
 
 COUNTED: Final = 1_000
 """The highest count of each thing that needs attention, so that the page stays fast."""

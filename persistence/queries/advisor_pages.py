@@ -9,7 +9,7 @@ from sqlalchemy import select, text, tuple_
 
 from persistence.queries.appeal_views import AppealFilter, AppealView
 from persistence.queries.appeals import appeals_of, matching
-from persistence.queries.assessments import Reader
+from persistence.queries.reader import Reader
 from persistence.queries.views import AccessScope
 from persistence.tables import AppealRow, RoleRow, UserRow
 from persistence.tables.base import table_of

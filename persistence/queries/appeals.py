@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, not_, or_, select, tuple_
 
 from persistence.queries.appeal_views import AppealFilter, AppealView
-from persistence.queries.assessments import Reader, Selected
 from persistence.queries.blind_reviews import reviews_blindly
+from persistence.queries.reader import Reader, Selected
 from persistence.queries.views import AccessScope
 from persistence.tables import AppealRow, EssayReviewRow, QuestionSnapshotRow
 from persistence.tables.base import table_of

@@ -1,51 +1,20 @@
 """Read queries about assessments, results, roles and credentials: one statement each, in autocommit."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
 from functools import cache
-from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import (
-    ARRAY,
-    ColumnElement,
-    Integer,
-    Select,
-    Text,
-    and_,
-    bindparam,
-    case,
-    cast,
-    column,
-    exists,
-    func,
-    not_,
-    select,
-    text,
-    true,
-    tuple_,
-)
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import ARRAY, ColumnElement, Integer, Text, bindparam, cast, func, select, text, true, tuple_
 
-from persistence.database_errors import storage_failure
+from persistence.queries.assessment_lists import assessment_columns, for_staff, page_of
 from persistence.queries.attempts import POLICY_COLUMNS, attempts_by
-from persistence.queries.blind_reviews import is_anonymous, reviews_blindly
+from persistence.queries.blind_reviews import is_anonymous
 from persistence.queries.email_addresses import has_email
 from persistence.queries.graded_items import GradedView, graded_columns
-from persistence.queries.people_search import is_called
-from persistence.queries.release import (
-    has_status,
-    is_degraded,
-    is_released,
-    is_released_revision,
-    is_visible_revision,
-    needs_review,
-    visible_columns,
-    visible_revision,
-)
+from persistence.queries.reader import Reader, Selected
+from persistence.queries.release import is_released_revision, is_visible_revision, visible_columns, visible_revision
+from persistence.queries.scope import seen_by, seen_by_parameters
 from persistence.queries.stages import current_stage
 from persistence.queries.views import (
     AccessScope,
@@ -61,9 +30,7 @@ from persistence.queries.views import (
     StatusView,
 )
 from persistence.tables import (
-    AppealRow,
     AssessmentRow,
-    CohortMemberRow,
     CredentialRow,
     EmbeddingArtifactRow,
     FeedbackRow,
@@ -71,45 +38,9 @@ from persistence.tables import (
     RecommendationRow,
     ResponseRow,
     ResultRevisionRow,
-    ReviewItemRow,
     RoleRow,
     UserRow,
 )
-from persistence.tables.base import table_of
-
-View = TypeVar("View")
-
-Selected: TypeAlias = Select[*tuple[Any, ...]]
-
-
-class Reader:
-    """Run each query on a connection of its own in autocommit, so that it costs one round trip."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            if failure := storage_failure(error):
-                raise failure from None
-            raise
-
-    async def _all(
-        self, view: type[View], statement: Selected, parameters: Mapping[str, object] | None = None
-    ) -> list[View]:
-        async with self._connection() as connection:
-            rows = await connection.execute(statement, parameters)
-        return [view(**row) for row in rows.mappings()]
-
-    async def _one(
-        self, view: type[View], statement: Selected, parameters: Mapping[str, object] | None = None
-    ) -> View | None:
-        found = await self._all(view, statement, parameters)
-        return found[0] if found else None
 
 
 class Queries(Reader):
@@ -144,13 +75,13 @@ class Queries(Reader):
 
     async def assessments(self, viewer: AccessScope, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
         """Return at most `limit` assessments, newest first."""
-        return await self._all(AssessmentView, _page(viewer, found, limit))
+        return await self._all(AssessmentView, page_of(viewer, found, limit))
 
     async def assessments_for_staff(
         self, viewer: AccessScope, found: AssessmentFilter, limit: int
     ) -> list[ListedAssessment]:
         """Return at most `limit` assessments with student, role and waiting reviews, newest first."""
-        return await self._all(ListedAssessment, _for_staff(_page(viewer, found, limit), viewer))
+        return await self._all(ListedAssessment, for_staff(page_of(viewer, found, limit), viewer))
 
     async def is_anonymous(self, assessment_id: UUID, viewer: AccessScope) -> bool:
         """Whether the staff must not see yet whose the assessment is."""
@@ -227,75 +158,6 @@ class Queries(Reader):
         return await self._one(CredentialView, active_credentials().where(CredentialRow.id == credential_id))
 
 
-def _page(viewer: AccessScope, found: AssessmentFilter, limit: int) -> Selected:
-    conditions = [*seen_by(viewer), *_matching(found, viewer)]
-    if found.cohort_id is not None:
-        conditions = [AssessmentRow.id.in_(_newest_of_members(found.cohort_id, conditions, limit))]
-    return (
-        select(*_assessment_columns(held=viewer.held))
-        .where(*conditions)
-        .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
-        .limit(limit)
-    )
-
-
-def _newest_of_members(cohort_id: UUID, conditions: list[ColumnElement[bool]], limit: int) -> Selected:
-    """Select the ids of the newest matching assessments of a cohort's members.
-
-    The newest ones of each member are found by an index. So the cost depends on the size of the cohort, and not on the
-    number of the organization's assessments.
-    """
-    of_member = (
-        select(AssessmentRow.id, AssessmentRow.created_at)
-        .where(AssessmentRow.user_id == CohortMemberRow.user_id, *conditions)
-        .order_by(AssessmentRow.created_at.desc(), AssessmentRow.id.desc())
-        .limit(limit)
-        .correlate(CohortMemberRow)
-        .lateral("of_member")
-    )
-    return (
-        select(of_member.c.id)
-        .select_from(CohortMemberRow)
-        .join(of_member, true())
-        .where(CohortMemberRow.cohort_id == cohort_id)
-        .order_by(of_member.c.created_at.desc(), of_member.c.id.desc())
-        .limit(limit)
-    )
-
-
-def _for_staff(page: Selected, viewer: AccessScope) -> Selected:
-    """Add the columns of a ListedAssessment to a page, so that only its rows are joined."""
-    listed = page.add_columns(AssessmentRow.submitted_at).subquery("listed")
-    item = table_of(ReviewItemRow).c
-    why = func.unnest(item.reasons).table_valued(column("reason", Text)).render_derived()
-    review = (
-        select(
-            func.count(item.question_snapshot_id.distinct()).label("waiting"),
-            func.array_agg(why.c.reason.distinct()).label("reasons"),
-        )
-        .select_from(ReviewItemRow)
-        .join(why, true())
-        .where(item.assessment_id == listed.c.assessment_id, item.waiting)
-        .lateral("review")
-    )
-    anonymous = and_(reviews_blindly(viewer.organization_id), review.c.waiting > 0)
-    return (
-        select(
-            *listed.c,
-            anonymous.label("anonymous"),
-            case((~anonymous, UserRow.name)).label("student_name"),
-            case((~anonymous, UserRow.email)).label("student_email"),
-            RoleRow.name.label("role_name"),
-            review.c.waiting,
-            func.coalesce(review.c.reasons, cast([], ARRAY(Text))).label("waiting_reasons"),
-        )
-        .join(UserRow, UserRow.id == listed.c.user_id)
-        .join(RoleRow, RoleRow.id == listed.c.role_id)
-        .join(review, true())
-        .order_by(listed.c.created_at.desc(), listed.c.assessment_id.desc())
-    )
-
-
 # The most frequent statements are built once, because building one takes longer than the rest of its request.
 @cache
 def _status(*, own: bool, held: bool) -> Selected:
@@ -303,7 +165,7 @@ def _status(*, own: bool, held: bool) -> Selected:
     snapshots = select(func.count()).where(QuestionSnapshotRow.assessment_id == AssessmentRow.id)
     return _with_revision(
         select(
-            *_assessment_columns(held=held),
+            *assessment_columns(held=held),
             responses.scalar_subquery().label("answered"),
             snapshots.scalar_subquery().label("total"),
             ResultRevisionRow.document["score"].label("score"),
@@ -311,7 +173,7 @@ def _status(*, own: bool, held: bool) -> Selected:
             current_stage().label("stage"),
         ),
         ResultRevisionRow.revision == visible_revision(held=held),
-    ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+    ).where(AssessmentRow.id == bindparam("assessment_id"), *seen_by_parameters(own=own))
 
 
 @cache
@@ -326,7 +188,7 @@ def _published(*, own: bool, held: bool, current: bool) -> Selected:
             cast(ResultRevisionRow.document.op("||")(released), Text).label("document"),
         ),
         wanted & is_visible_revision(held=held),
-    ).where(AssessmentRow.id == bindparam("assessment_id"), *_seen_by_parameters(own=own))
+    ).where(AssessmentRow.id == bindparam("assessment_id"), *seen_by_parameters(own=own))
     if not own:
         return statement
     attempts = attempts_by(AssessmentRow.user_id, AssessmentRow.role_id)
@@ -385,60 +247,6 @@ def _roles(student_id: UUID | None) -> Selected:
         return roles
     attempts = attempts_by(student_id, RoleRow.id)
     return roles.add_columns(*attempts.c).select_from(RoleRow).join(attempts, true())
-
-
-def _assessment_columns(*, held: bool) -> tuple[ColumnElement[Any], ...]:
-    row = AssessmentRow
-    return (
-        row.id.label("assessment_id"),
-        row.user_id.expression,
-        row.role_id.expression,
-        *(column.label(name) for name, column in visible_columns(held=held).items()),
-        row.created_at.expression,
-        row.started_at.expression,
-        row.expires_at.expression,
-        row.updated_at.label("last_updated_at"),
-    )
-
-
-def seen_by(viewer: AccessScope) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions of the viewer's scope, on the organization and the user. Every query must use them."""
-    return _seen(viewer.organization_id, viewer.user_id)
-
-
-def _seen(organization: object, person: object) -> tuple[ColumnElement[bool], ...]:
-    theirs = AssessmentRow.organization_id == organization
-    return (theirs,) if person is None else (theirs, AssessmentRow.user_id == person)
-
-
-def _seen_by_parameters(*, own: bool) -> tuple[ColumnElement[bool], ...]:
-    """Return the same conditions with the fields of an AccessScope as parameters."""
-    return _seen(bindparam("organization_id"), bindparam("user_id") if own else None)
-
-
-_HAS_OPEN_APPEAL = exists().where(AppealRow.assessment_id == AssessmentRow.id, AppealRow.state == "open")
-
-
-def _matching(found: AssessmentFilter, viewer: AccessScope) -> list[ColumnElement[bool]]:
-    """Return the conditions of a filter, except for its cohort."""
-    row, held = AssessmentRow, viewer.held
-    equal = {row.role_id: found.role_id, row.user_id: found.user_id}
-    conditions = [column == value for column, value in equal.items() if value is not None]
-    if found.appealed is not None:
-        conditions.append(_HAS_OPEN_APPEAL if found.appealed else not_(_HAS_OPEN_APPEAL))
-    if found.status is not None:
-        conditions.append(has_status(found.status, held=held))
-    flags = ((is_degraded, found.degraded), (needs_review, found.needs_review), (is_released, found.released))
-    conditions += [is_set(value=value, held=held) for is_set, value in flags if value is not None]
-    if found.since is not None:
-        conditions.append(row.created_at >= found.since)
-    if found.q is not None:
-        conditions.append(row.user_id.in_(select(UserRow.id).where(is_called(found.q))))
-    if held and (found.q is not None or found.user_id is not None):
-        conditions.append(not_(is_anonymous(viewer.organization_id)))  # what is found would name the student
-    if found.after is not None:
-        conditions.append(tuple_(row.created_at, row.id) < found.after)
-    return conditions
 
 
 def active_credentials() -> Selected:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.database_errors import storage_errors
-from persistence.queries.assessments import Reader
+from persistence.queries.reader import Reader
 from persistence.tables import AuditLogRow, UserRow
 from persistence.tables.base import table_of
 

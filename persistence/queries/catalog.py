@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from persistence.queries.assessments import Reader, active_credentials
+from persistence.queries.assessments import active_credentials
 from persistence.queries.catalog_views import IMPORT, ImportView, import_view
+from persistence.queries.reader import Reader
 from persistence.queries.views import CredentialView
 from persistence.tables import CredentialRow
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import func, select, tuple_
 
-from persistence.queries.assessments import Reader, Selected
 from persistence.queries.people_views import CohortMemberView, CohortView
+from persistence.queries.reader import Reader, Selected
 from persistence.tables import CohortMemberRow, CohortRow, UserRow
 from persistence.tables.base import table_of
 

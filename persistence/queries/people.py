@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, literal, select, tuple_
 
-from persistence.queries.assessments import Reader, Selected
 from persistence.queries.email_addresses import has_email
 from persistence.queries.people_search import is_called, is_member
 from persistence.queries.people_views import HeldView, OrganizationView, PeopleScope, UserFilter, UserView
+from persistence.queries.reader import Reader, Selected
 from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
 

@@ -15,7 +15,7 @@ from sqlalchemy import TextClause, text
 
 from domain.quality.agreement import Pair, ReviewedAnswer, Scale, sample_of
 from domain.quality.scored_assessments import ItemVersion, ScoredAssessment, ScoredItem
-from persistence.queries.assessments import Reader
+from persistence.queries.reader import Reader
 
 MAX_ROWS: Final = 1_000
 """The newest reviewed answers, or the newest assessments, that a query reads."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, true
 
-from persistence.queries.assessments import Reader
+from persistence.queries.reader import Reader
 from persistence.queries.rescores import DifferenceView
 from persistence.tables import AssessmentRow, QuestionRow, RescoreDifferenceRow, RoleRow, UserRow
 

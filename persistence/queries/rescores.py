@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, case, func, select, tuple_
 
-from persistence.queries.assessments import Reader
+from persistence.queries.reader import Reader
 from persistence.tables import AssessmentRow, QuestionRow, RescoreDifferenceRow, RescoreRow
 
 _row: Final = RescoreDifferenceRow

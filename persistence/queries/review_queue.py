@@ -12,8 +12,8 @@ from sqlalchemy import ARRAY, BindParameter, ColumnElement, Integer, Text, Uuid,
 from sqlalchemy.orm import aliased
 
 from domain.grading.review_queue import DOUBTS, ReviewReason
-from persistence.queries.assessments import Reader, Selected
 from persistence.queries.people_search import is_member
+from persistence.queries.reader import Reader, Selected
 from persistence.tables import ReviewItemRow, RoleRow, UserRow
 
 COUNTED: Final = 1001

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 
 from domain.assessments.progress import RunProgress
-from persistence.queries.assessments import Reader
+from persistence.queries.reader import Reader
 from persistence.queries.views import AccessScope
 from persistence.tables import CredentialRow, FlaggedQuestionRow, QuestionRow, QuestionSnapshotRow
 from persistence.tables.base import table_of

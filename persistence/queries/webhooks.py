@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, tuple_
 
-from persistence.queries.assessments import Reader, Selected
+from persistence.queries.reader import Reader, Selected
 from persistence.queries.views import AccessScope
 from persistence.queries.webhook_views import AttemptView, DeliveryFilter, DeliveryView, EndpointView, SentDeliveryView
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import text
 
 from domain.healing import Provider
-from persistence.queries.assessments import Reader
+from persistence.queries.reader import Reader
 
 _WORK: Final = text("""
 SELECT

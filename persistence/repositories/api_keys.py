@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, insert, literal, select, text, updat
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, NotFound, Unauthenticated
-from persistence.queries.assessments import Reader, Selected
+from persistence.queries.reader import Reader, Selected
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
 from persistence.tables import ApiKeyRow, OrganizationRow, UserRow

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.ids import derived_id
-from persistence.queries.assessments import seen_by
 from persistence.queries.release import visible_revision
+from persistence.queries.scope import seen_by
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
 from persistence.repositories.bulk import Rows, insert_rows

@@ -9,7 +9,7 @@ from uuid import uuid4
 from sqlalchemy import delete, func, insert, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from persistence.queries.assessments import Reader
+from persistence.queries.reader import Reader
 from persistence.queries.views import Holder, WebSessionView
 from persistence.tables import UserRow, WebSessionRow
 from persistence.tables.base import table_of

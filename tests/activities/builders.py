@@ -19,7 +19,8 @@ from domain.grading.rubrics import Essay
 from domain.grading.scores import DegradedReason, EssayScore
 from persistence.tables import AsyncJobRow, CredentialRow, EmbeddingArtifactRow, RoleRow
 from tests.support.builders import ROLE_ID, an_assessment, artifact_id
-from tests.support.fakes import FakeEmbedder, FakeEssayGrader, IndexedCredential, InMemoryCredentialIndex, bag_of_words
+from tests.support.fake_graders import FakeEssayGrader
+from tests.support.fake_search import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words
 
 MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
 

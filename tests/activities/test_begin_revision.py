@@ -32,15 +32,9 @@ from persistence.tables import (
     WebhookEventRow,
 )
 from tests.activities.builders import an_index, essays_of, left, run_of
-from tests.activities.test_score_essay import ONE_SAMPLE
-from tests.support.fakes import (
-    FakeEmbedder,
-    FakeEssayGrader,
-    FakeGradingModel,
-    FakeNearestLearners,
-    InMemoryCredentialIndex,
-    graded_raw,
-)
+from tests.activities.essay_scoring import ONE_SAMPLE
+from tests.support.fake_graders import FakeEssayGrader, FakeGradingModel, graded_raw
+from tests.support.fake_search import FakeEmbedder, FakeNearestLearners, InMemoryCredentialIndex
 
 LOCAL = DegradedReason.ESSAY_GRADER_LOCAL
 

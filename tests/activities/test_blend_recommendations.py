@@ -16,7 +16,7 @@ from domain.errors import Conflict
 from domain.recommending.recommendations import Blend, EarlierLearners
 from persistence.tables import CredentialRow, LearnerCredentialRow
 from tests.activities.builders import an_index, job_row, run_of, score_everything
-from tests.support.fakes import FakeEmbedder, FakeNearestLearners
+from tests.support.fake_search import FakeEmbedder, FakeNearestLearners
 
 
 class CountingNearest(FakeNearestLearners):

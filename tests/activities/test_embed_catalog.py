@@ -4,7 +4,7 @@ from activities.embed_catalog import embed_catalog
 from domain.errors import ExternalServiceError
 from domain.recommending.ports import CatalogText
 from tests.domain.builders import an_id
-from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts
+from tests.support.fake_search import FakeEmbedder, InMemoryEmbeddingArtifacts
 
 
 def texts(number: int) -> list[CatalogText]:

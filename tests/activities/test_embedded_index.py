@@ -16,13 +16,8 @@ from persistence.tables import EmbeddingArtifactRow
 from persistence.vectors.pgvector import PgVectorIndex
 from tests.domain.builders import an_id
 from tests.support.databases import Databases, settings_of
-from tests.support.fakes import (
-    FakeEmbedder,
-    InMemoryCredentialIndex,
-    InMemoryEmbeddingArtifacts,
-    RecordingCatalogRuns,
-    bag_of_words,
-)
+from tests.support.fake_engine import RecordingCatalogRuns
+from tests.support.fake_search import FakeEmbedder, InMemoryCredentialIndex, InMemoryEmbeddingArtifacts, bag_of_words
 
 QUERY = SearchQuery(text="a", vector=bag_of_words("a"))
 BEFORE, NOW = ("sentence-transformers", "all-MiniLM-L6-v2"), ("openai", "text-embedding-3-small")

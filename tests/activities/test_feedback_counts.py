@@ -21,7 +21,7 @@ from domain.recommending.recommendations import Blend
 from persistence.tables import FeedbackRow, RecommendationItemRow, RecommendationRow
 from tests.activities.builders import an_index, run_of, score_everything, submitted
 from tests.support.builders import a_user, an_assessment, an_organization, some_credentials
-from tests.support.fakes import FakeEmbedder, InMemoryCredentialIndex
+from tests.support.fake_search import FakeEmbedder, InMemoryCredentialIndex
 from tests.support.rolled_back_database import RolledBackDatabase
 
 WEIGHTS = {"gap_coverage": 0.75, "similarity": 0.25}

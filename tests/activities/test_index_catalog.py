@@ -10,7 +10,7 @@ from activities.index_catalog import CatalogIndex, IndexDiff, converge, fill, pu
 from domain.errors import ExternalServiceError, NotFound
 from domain.recommending.ports import CatalogText, IndexEntry, RejectedEntry
 from tests.domain.builders import an_id
-from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
+from tests.support.fake_search import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
 
 
 def a_text(number: int, words: str = "") -> CatalogText:

@@ -19,7 +19,7 @@ from domain.sweeps import Concern
 from persistence.tables import AccountLinkRow, UserRow
 from tests.support.account_links import a_link
 from tests.support.builders import a_user, an_organization
-from tests.support.fakes import (
+from tests.support.fake_engine import (
     RecordingAppeals,
     RecordingCatalogRuns,
     RecordingDeliveries,

@@ -6,7 +6,7 @@ from operator import mul
 import pytest
 
 from activities.phrases import embed_lines
-from tests.support.fakes import FakeEmbedder
+from tests.support.fake_search import FakeEmbedder
 
 
 async def test_a_single_line_has_the_embedders_own_vector() -> None:

@@ -25,9 +25,10 @@ from domain.healing import Provider, providers_of
 from domain.recommending.ports import CredentialIndex, SearchResult
 from persistence.tables import RecommendationRow, UserRow
 from tests.activities.builders import submitted
+from tests.activities.essay_scoring import ONE_SAMPLE
 from tests.activities.test_begin_revision import Steps
-from tests.activities.test_score_essay import ONE_SAMPLE
-from tests.support.fakes import FakeEmbedder, FakeGradingModel
+from tests.support.fake_graders import FakeGradingModel
+from tests.support.fake_search import FakeEmbedder
 
 
 @dataclass

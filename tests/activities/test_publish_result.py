@@ -23,7 +23,7 @@ from persistence.tables import (
 )
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.activities.builders import an_index, job_row, run_of, score_everything, submitted
-from tests.support.fakes import FakeEmbedder, FakeNearestLearners
+from tests.support.fake_search import FakeEmbedder, FakeNearestLearners
 
 PUBLISHED = {RuleScoreRow: 4, EssayScoreRow: 2, RecommendationRow: 1, ResultRevisionRow: 1, WebhookEventRow: 1}
 

@@ -17,7 +17,7 @@ from domain.recommending.recommendations import Evidence
 from persistence.tables import CredentialRow
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.activities.builders import an_index, job_row, run_of, score_everything, searchable_credentials, submitted
-from tests.support.fakes import FakeEmbedder, InMemoryCredentialIndex
+from tests.support.fake_search import FakeEmbedder, InMemoryCredentialIndex
 
 
 async def stored(database: Database, assessment: Assessment) -> Evidence:

@@ -10,23 +10,21 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.score_essay import EssayInput, EssayOutcome, GradingOptions, ScoreEssay
+from activities.score_essay import EssayInput, EssayOutcome, ScoreEssay
 from domain.assessments.lifecycle import Assessment
-from domain.assessments.steps import Step
 from domain.database import Database
 from domain.errors import AnalysisFailed, TextRefused, TextTooLong
-from domain.grading.ledger import Completion, SpendingLimits
+from domain.grading.ledger import Completion
 from domain.grading.model_grading import GradingRequest, Reply, Unreadable
-from domain.grading.scores import EssayScore
 from persistence.tables import AsyncJobRow, EssayReviewRow, GradingExamplesRow, ModelAnswerRow, OrganizationRow, UserRow
 from tests.activities.builders import run_of
-from tests.support.fakes import FakeGradingModel
+from tests.activities.essay_scoring import ONE_SAMPLE, score
+from tests.support.fake_graders import FakeGradingModel
 from tests.support.reviewed_answers import a_reviewed_answer, first_essay
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
-ONE_SAMPLE = GradingOptions(samples=1, limits=SpendingLimits())
 ANSWER = "A reviewed answer about the numbers of last week."
 
 
@@ -38,11 +36,6 @@ async def wanted(session: AsyncSession, assessment: Assessment) -> EssayInput:
 @pytest.fixture
 async def review(session: AsyncSession, assessment: Assessment) -> UUID:
     return await a_reviewed_answer(session, assessment.organization_id, ANSWER)
-
-
-async def score(database: Database, wanted: EssayInput) -> EssayScore:
-    async with database.transaction() as uow:
-        return await uow.jobs.output(wanted.run.job(Step.SCORE_ESSAY, wanted.essay), EssayScore)
 
 
 async def share(session: AsyncSession, assessment: Assessment, *, shared: bool | None) -> None:

@@ -16,7 +16,7 @@ from domain.grading.scores import DegradedReason
 from domain.recommending.ports import SearchResult
 from persistence.tables import CatalogSearchRow
 from tests.domain.builders import an_id
-from tests.support.fakes import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words
+from tests.support.fake_search import FakeEmbedder, IndexedCredential, InMemoryCredentialIndex, bag_of_words
 
 NAMES = ("join tables", "plot charts", "lead meetings")
 SEARCHED = SearchBackend(

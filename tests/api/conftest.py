@@ -59,7 +59,7 @@ from persistence.unit_of_work import sessions
 from tests.support import answers
 from tests.support.builders import ROLE_ID, a_result, a_user, an_organization, some_credentials
 from tests.support.databases import Databases, settings_of
-from tests.support.fakes import (
+from tests.support.fake_engine import (
     RecordingAppeals,
     RecordingCatalogRuns,
     RecordingDeliveries,

@@ -17,7 +17,7 @@ from api.security.rate_limits import RateLimitSettings
 from domain.account_links import hash_of, new_token
 from persistence.tables import AccountLinkRow, AuditLogRow, UserRow
 from tests.api.conftest import Api, Person, client_with
-from tests.support.fakes import RecordingLinkMails
+from tests.support.fake_engine import RecordingLinkMails
 from tests.support.markers import TABLES
 
 OLD, NEW = "correct horse battery staple", "another horse with a battery"

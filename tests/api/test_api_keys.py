@@ -16,9 +16,9 @@ from domain.errors import Unauthenticated
 from persistence.repositories import api_keys
 from persistence.repositories.api_keys import ApiKeyHolder, ApiKeyQueries, hash_of
 from persistence.tables import ApiKeyRow, AuditLogRow, DeniedRequestsRow, UserRow, WebhookEndpointRow
+from tests.api.access_walks import WALKS
 from tests.api.conftest import Api, Person
 from tests.api.partner import Partner
-from tests.api.test_access import WALKS
 
 RESULTS, WEBHOOKS = "results:read", "webhooks:manage"
 PATH = "/api/v1/api-keys"

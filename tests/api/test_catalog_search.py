@@ -14,7 +14,7 @@ from domain.recommending.recommendations import SearchHit
 from persistence.tables import CatalogSearchRow, CredentialRow
 from tests.api.conftest import Api, Person
 from tests.persistence.catalogues import an_entry, import_all
-from tests.support.fakes import ScriptedSearches
+from tests.support.fake_engine import ScriptedSearches
 
 SEARCH = "/catalog/search"
 

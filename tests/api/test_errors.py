@@ -35,7 +35,7 @@ from tests.api.conftest import (
     webhooks,
 )
 from tests.support.databases import settings_of
-from tests.support.fakes import RecordingAppeals, RecordingDeliveries, RecordingErasures, RecordingRuns
+from tests.support.fake_engine import RecordingAppeals, RecordingDeliveries, RecordingErasures, RecordingRuns
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from persistence.tables import AuditLogRow, DeniedRequestsRow, UserRow
 from tests.api.conftest import Api, Person, levels_of, question_of, response_to
 from tests.support.builders import an_organization
-from tests.support.fakes import RecordingErasures
+from tests.support.fake_engine import RecordingErasures
 
 USERS = "/api/v1/users"
 

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from persistence.tables import AssessmentRow, AuditLogRow
 from tests.api.conftest import Api, levels_of, question_of
 from tests.api.release_desk import Desk
-from tests.support.fakes import RecordingDeliveries
+from tests.support.fake_engine import RecordingDeliveries
 
 
 async def test_at_once_nothing_is_held(api: Api) -> None:

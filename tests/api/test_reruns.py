@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.conftest import Api, Person
 from tests.support.builders import ROLE_ID
-from tests.support.fakes import RecordingRuns
+from tests.support.fake_engine import RecordingRuns
 
 BUG = "UnexpectedError"
 

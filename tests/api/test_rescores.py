@@ -15,7 +15,7 @@ from persistence.repositories.documents import encode
 from persistence.tables import AuditLogRow, QuestionRow, RescoreDifferenceRow, RescoreRow
 from tests.api.conftest import Api, Person
 from tests.support.builders import ROLE_ID
-from tests.support.fakes import RecordingRescores
+from tests.support.fake_engine import RecordingRescores
 
 REQUEST = {"role_id": str(ROLE_ID), "scope": "rules", "reason": "A corrected key"}
 

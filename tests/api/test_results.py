@@ -10,7 +10,7 @@ from domain.assessments.steps import Step
 from persistence.queries.stages import STAGES
 from persistence.tables import AsyncJobRow
 from tests.api.conftest import Api, Person
-from tests.support.fakes import RecordingRuns
+from tests.support.fake_engine import RecordingRuns
 from workflows.progress import Stage
 
 

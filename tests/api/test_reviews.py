@@ -13,7 +13,7 @@ from domain.assessments.steps import Step
 from domain.grading.scores import CriterionRating, DegradedReason
 from persistence.tables import AssessmentRow, AsyncJobRow, AuditLogRow, EssayReviewRow, UserRow
 from tests.api.conftest import Api, Person, levels_of, question_of, response_to
-from tests.support.fakes import RecordingRuns
+from tests.support.fake_engine import RecordingRuns
 
 DEGRADED = {"degraded_reason": DegradedReason.ESSAY_GRADER_LOCAL}
 

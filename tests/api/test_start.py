@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from persistence.tables import AssessmentRow, AsyncJobRow, AuditLogRow, RoleRow, UserRow
 from tests.api.conftest import Api, Person, question_of, response_to
 from tests.support.builders import ROLE_ID
-from tests.support.fakes import RecordingRuns
+from tests.support.fake_engine import RecordingRuns
 
 NOWHERE = "00000000-0000-0000-0000-000000000000"
 START = "/api/v1/assessments/start"

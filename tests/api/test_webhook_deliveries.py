@@ -13,7 +13,7 @@ from persistence.repositories.redeliveries import MAX_RECOVERED
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow
 from tests.api.conftest import Api
 from tests.api.partner import Partner
-from tests.support.fakes import RecordingDeliveries
+from tests.support.fake_engine import RecordingDeliveries
 
 LONG_AGO = "2020-01-01T00:00:00Z"
 

@@ -14,7 +14,7 @@ from persistence.repositories.endpoints import MAX_ENDPOINTS
 from persistence.tables import WebhookEndpointRow
 from tests.api.conftest import CIPHER, Api
 from tests.api.partner import TYPES, URL, Partner
-from tests.support.fakes import RecordingDeliveries
+from tests.support.fake_engine import RecordingDeliveries
 
 
 @pytest.fixture

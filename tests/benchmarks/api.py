@@ -28,8 +28,8 @@ from api.security.tokens import Tokens
 from deploy.local.ports import free_port
 from deploy.local.process import ProgramFailedError, last_lines
 from tests.benchmarks import report, workload
-from tests.benchmarks.bench import MODELLESS, READY_WITHIN_S, SECRET, Servers, servers
 from tests.benchmarks.connections import Answer, Connection, request_bytes
+from tests.benchmarks.servers import MODELLESS, READY_WITHIN_S, SECRET, Servers, servers
 from tests.support.answers import response_to
 from tests.support.deployment import libpq
 from workflows.engine.process_exit import run_and_leave

@@ -15,11 +15,10 @@ numbers of assessments at a time.
 import asyncio
 import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,18 +26,14 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import psutil
-import psycopg
 from pydantic import SecretStr
 from temporalio.client import Client
 
 from api.security.tokens import Tokens
-from deploy.local.ports import free_port
-from deploy.local.postgres import EmbeddedPostgres
-from deploy.local.process import Process, Program, ProgramFailedError, last_lines, run_to_end
-from deploy.local.temporal import TemporalDevServer
+from deploy.local.process import ProgramFailedError, last_lines
 from tests.benchmarks import report, workload
 from tests.benchmarks.nothing import QUEUE, Nothing, NothingWorkflow
+from tests.benchmarks.servers import MODELLESS, SECRET, Servers, servers, until_ready
 from tests.support import fake_completions, model_server
 from tests.support.answers import response_to
 from tests.support.model_server import ModelServer
@@ -48,14 +43,10 @@ from workflows.engine.process_exit import run_and_leave
 
 N = int(os.environ.get("N", "96"))
 CONCURRENCY = [int(each) for each in os.environ.get("CONCURRENCY", "1,16").split(",")]
-SECRET = "a-secret-of-the-benchmark-which-guards-nothing"
-READY_WITHIN_S = 180
 SLOW = 40
 """The number of assessments with essays in flight when memory is measured."""
 HANGING_S = 2
 """The timeout of a call that gets no response. Each call is made at most twice."""
-
-MODELLESS = ("-m", "tests.benchmarks.modelless_worker")
 
 Run = Callable[[], Awaitable[str]]
 """A function that submits one prepared run, waits for its end and returns its workflow's id."""
@@ -75,118 +66,6 @@ class Measurement:
     sql_statements: float
     history_events: int
     history_bytes: int
-
-
-@dataclass
-class Servers:
-    """The servers of all lanes, and the processes whose CPU time is measured."""
-
-    postgres: EmbeddedPostgres
-    temporal: TemporalDevServer
-    directory: Path
-    environment: dict[str, str]
-    processes: dict[str, Process]
-
-    def program(self, name: str, *arguments: str, **more: str) -> Program:
-        return Program(
-            name=name,
-            command=(sys.executable, *arguments),
-            log=self.directory / f"{name}.log",
-            env=self.environment | more,
-            cwd=Path.cwd(),
-        )
-
-    @contextmanager
-    def running(self, name: str, *arguments: str, ready: str | None = None, **more: str) -> Iterator[None]:
-        """Run a measured process. `ready` is a log line to wait for, `more` are environment variables."""
-        program = self.program(name, *arguments, **more)
-        process = self.processes[name] = Process(program)
-        try:
-            process.wait_until(lambda: ready is None or ready in program.log.read_text(), timeout_s=READY_WITHIN_S)
-            yield
-        finally:
-            del self.processes[name]
-            process.stop(grace_s=30)
-
-    def cpu_s(self) -> dict[str, float]:
-        return {name: sum(_cpu_s(each) for each in _family(process)) for name, process in self.processes.items()}
-
-    def peak_mb(self) -> dict[str, float]:
-        return {name: sum(_peak_mb(each) for each in _family(process)) for name, process in self.processes.items()}
-
-    def statements(self) -> int:
-        with psycopg.connect(self.postgres.url.replace("+psycopg", "")) as connection:
-            row = connection.execute(
-                "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements"
-                " WHERE query !~* '^(begin|commit|rollback|set|show|select pg_catalog)'"
-            ).fetchone()
-        return int(row[0]) if row else 0
-
-
-def _family(process: Process) -> list[psutil.Process]:
-    parent = psutil.Process(process.pid)
-    return [parent, *parent.children(recursive=True)]
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    """Return the CPU seconds of a process, or 0 for a helper process that has just ended."""
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system)
-
-
-def _peak_mb(process: psutil.Process) -> float:
-    """Return peak memory if the kernel reports it, else resident memory. Shared pages count in each process."""
-    status = Path(f"/proc/{process.pid}/status")
-    if not process.is_running():
-        return 0.0
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    return float(process.memory_info().rss) / 2**20
-
-
-@contextmanager
-def servers(directory: Path) -> Iterator[Servers]:
-    temporal = TemporalDevServer(directory / "runs.db", free_port(), None, log=directory / "temporal.log")
-    postgres = EmbeddedPostgres(directory / "postgres", free_port())
-    with postgres:
-        _count_statements(postgres.url.replace("+psycopg", ""))
-    with postgres, temporal:
-        port = free_port()
-        environment = dict(os.environ) | {
-            "MICROCRED_ENV": "development",
-            "HF_HUB_OFFLINE": "1",
-            "JWT_SECRET": SECRET,
-            "TOKEN_MINUTES": "60",
-            "DATABASE_URL": postgres.url,
-            "TEMPORAL_ADDRESS": temporal.address,
-            "API_PORT": str(port),
-            "API_URL": f"http://127.0.0.1:{port}",
-            **{f"RATE_LIMIT_{what}": "1000000/minute" for what in ("WRITES", "READS", "LOGIN")},
-        }
-        os.environ.update(environment)
-        shared = Servers(postgres, temporal, directory, environment, {})
-        if postgres.process and temporal.process:
-            shared.processes |= {"postgres": postgres.process, "temporal": temporal.process}
-        workload.write_content(directory / "content")
-        for name, *arguments in (
-            ("migrations", "-m", "persistence.migrate"),
-            ("content", "-m", "persistence.load_content", str(directory / "content")),
-            ("embed", "-m", "deploy.local.embed"),
-        ):
-            run_to_end(shared.program(name, *arguments), timeout_s=READY_WITHIN_S)
-        yield shared
-
-
-def _count_statements(url: str) -> None:
-    """Count SQL statements from the server's next start on."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 
 
 class Assessments:
@@ -339,16 +218,6 @@ async def without_answers(
     async with lane("API down", shared, "worker.py", ready="worker_ready", **more) as measured:
         found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
     return found
-
-
-async def until_ready(url: str) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(READY_WITHIN_S):
-        while True:
-            try:
-                if (await http.get(f"{url}/readyz")).status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                await asyncio.sleep(0.1)
 
 
 def show(found: Sequence[Measurement]) -> None:

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 from api.security.tokens import Tokens
 from deploy.local.process import ProgramFailedError, last_lines
 from tests.benchmarks import report, workload
-from tests.benchmarks.bench import MODELLESS, SECRET, Servers, servers, until_ready
+from tests.benchmarks.servers import MODELLESS, SECRET, Servers, servers, until_ready
 from tests.support.answers import response_to
 from workflows.engine.process_exit import run_and_leave
 

@@ -4,7 +4,8 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from domain.grading.ports import TextAnalysis
-from tests.support.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners
+from tests.support.fake_graders import FakeEssayGrader
+from tests.support.fake_search import FakeEmbedder, FakeNearestLearners
 from worker import serve
 from workflows.engine.models import Models
 from workflows.engine.process_exit import leave

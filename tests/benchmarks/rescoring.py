@@ -46,7 +46,8 @@ from tests.activities.builders import an_index
 from tests.benchmarks import report
 from tests.support.builders import an_essay_score, an_organization
 from tests.support.databases import CONTENT, settings_of
-from tests.support.fakes import FakeEmbedder, RecordingDeliveries
+from tests.support.fake_engine import RecordingDeliveries
+from tests.support.fake_search import FakeEmbedder
 from tests.support.rescores import AskedRole, a_rescore, a_role, an_answered_assessment, wrong_choice
 from workflows.engine.process_exit import run_and_leave
 

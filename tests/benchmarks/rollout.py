@@ -20,7 +20,8 @@ from temporalio.client import Client
 
 from deploy.local.process import ProgramFailedError, last_lines
 from tests.benchmarks import report
-from tests.benchmarks.bench import MODELLESS, Assessments, Run, Servers, servers
+from tests.benchmarks.bench import Assessments, Run
+from tests.benchmarks.servers import MODELLESS, Servers, servers
 from workflows.engine.client import connect
 from workflows.engine.process_exit import run_and_leave
 

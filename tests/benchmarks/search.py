@@ -45,7 +45,7 @@ from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from tests.benchmarks import report
 from tests.benchmarks.search_texts import embedded, varied
 from tests.support.databases import CONTENT, settings_of
-from tests.support.fakes import InMemoryEmbeddingArtifacts
+from tests.support.fake_search import InMemoryEmbeddingArtifacts
 from tests.support.vector_stores import a_weaviate, settings_of_weaviate
 from workflows.engine.process_exit import run_and_leave
 

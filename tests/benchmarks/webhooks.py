@@ -30,8 +30,8 @@ from deploy.local.temporal import TemporalDevServer
 from domain.webhooks.deliveries import Delivery
 from persistence.repositories.events import delivery_row
 from tests.benchmarks import report
-from tests.benchmarks.bench import READY_WITHIN_S, Servers
 from tests.benchmarks.plain_httpx import QUEUE, PlainWorkflow, Post
+from tests.benchmarks.servers import READY_WITHIN_S, Servers
 from tests.support.partners import CIPHER, a_secret
 from workflows.engine import search_attributes
 from workflows.engine.client import connect

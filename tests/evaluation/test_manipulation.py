@@ -16,7 +16,7 @@ from tests.evaluation.manipulation import (
     with_text,
 )
 from tests.evaluation.manipulation_sets import DISGUISES, Attack, HonestAnswer, attacks, honest_answers
-from tests.support.fakes import FakeEmbedder
+from tests.support.fake_search import FakeEmbedder
 
 
 @pytest.fixture(scope="module")

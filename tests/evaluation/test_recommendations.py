@@ -11,7 +11,7 @@ from tests.evaluation.leave_last_out import a_world, cases, measure, measure_cal
 from tests.evaluation.ranking_metrics import calibration_error, estimate, ndcg, recall
 from tests.evaluation.recommendation_sets import Reaction, read_folder
 from tests.evaluation.retrieval import best
-from tests.support.fakes import FakeEmbedder
+from tests.support.fake_search import FakeEmbedder
 
 DOCUMENTS = "id,title,text\na,Joins,Join tables.\nb,Charts,Choose charts.\n"
 QUERIES = "query,relevant\ntables,a|b\ncharts,b\n"

@@ -12,7 +12,7 @@ from domain.grading.ports import TextAnalysis
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
 from tests.benchmarks.modelless_worker import fake_models
-from tests.support.fakes import FakeEssayGrader
+from tests.support.fake_graders import FakeEssayGrader
 from worker import serve
 from workflows.engine.models import Models
 from workflows.engine.process_exit import leave

@@ -31,8 +31,8 @@ from persistence.tables import (
     WebhookDeliveryRow,
     WebhookEndpointRow,
 )
+from tests.api.appeals.appeal_requests import opened
 from tests.api.conftest import Api, Person, levels_of, question_of
-from tests.api.test_appeals import opened
 from tests.api.test_rescores import computed
 from tests.pages.advisors import FLAGGED, Staff
 from tests.pages.conftest import Browser

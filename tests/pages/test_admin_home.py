@@ -24,7 +24,7 @@ from tests.api.conftest import Api, Person, runs  # noqa: F401  # fixture
 from tests.pages.admin import admin, platform_admin, signed_in_as, unique, upload  # noqa: F401  # fixtures
 from tests.pages.conftest import Browser
 from tests.support.builders import an_organization
-from tests.support.fakes import RecordingRuns
+from tests.support.fake_engine import RecordingRuns
 
 OPEN = {
     "/admin/attention": "admin_home_page",

@@ -12,7 +12,7 @@ from persistence.tables import ApiKeyRow, WebhookDeliveryRow, WebhookEndpointRow
 from tests.api.conftest import Api, delivery_runs  # noqa: F401  # fixture
 from tests.pages.admin import admin, id_in, unique  # noqa: F401  # fixtures
 from tests.pages.conftest import Browser
-from tests.support.fakes import RecordingDeliveries
+from tests.support.fake_engine import RecordingDeliveries
 
 URL = "https://partner.example/hooks"
 COMPLETED = {"event_types.assessment.completed": "on"}

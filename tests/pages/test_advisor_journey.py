@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 
 from api.app import create_app
 from deploy.local.ports import free_port
-from tests.api.test_appeals import opened
+from tests.api.appeals.appeal_requests import opened
 from tests.pages.advisors import Staff
 from tests.pages.chromium import chromium, opened_page, screens
 from tests.pages.conftest import PASSWORD

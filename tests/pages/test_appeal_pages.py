@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import update
 
 from persistence.tables import AppealRow
+from tests.api.appeals.appeal_requests import REASON, opened, read
 from tests.api.conftest import question_of
-from tests.api.test_appeals import REASON, opened, read
 from tests.pages.advisors import Staff
 
 

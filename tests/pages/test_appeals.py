@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.appeals.appeal_requests import answered, completed_of, upheld
 from tests.api.conftest import Api, Person, essay_of, question_of
-from tests.api.test_appeals import answered, completed_of, upheld
 from tests.pages.conftest import Browser
-from tests.support.fakes import RecordingAppeals
+from tests.support.fake_engine import RecordingAppeals
 
 REASON = "My second paragraph names the check."
 

@@ -15,7 +15,7 @@ from persistence.tables import AccountLinkRow
 from tests.api.conftest import Api, Person
 from tests.pages.admin import admin, unique  # noqa: F401  # fixtures
 from tests.pages.conftest import ORIGIN, Browser
-from tests.support.fakes import RecordingLinkMails
+from tests.support.fake_engine import RecordingLinkMails
 
 NEW = "another horse with a battery"
 SHOWN = re.compile(r'id="secret">([^<]+)<')

@@ -17,7 +17,7 @@ from persistence.vectors.weaviate import Weaviate, WeaviateIndex
 from persistence.vectors.weaviate_schema import alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from tests.domain.builders import SQL, an_id
-from tests.support.fakes import IndexedCredential, InMemoryCredentialIndex
+from tests.support.fake_search import IndexedCredential, InMemoryCredentialIndex
 
 PROVIDER, MODEL = "sentence-transformers", "test-model"
 

@@ -29,7 +29,7 @@ from tests.persistence.index_stores import (
     towards,
 )
 from tests.support.databases import Databases, settings_of
-from tests.support.fakes import IndexedCredential
+from tests.support.fake_search import IndexedCredential
 
 MANY = [credential(f"many {i}", 40 + i) for i in range(40)]
 

@@ -16,7 +16,7 @@ from persistence.database import create_engine
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
 from persistence.tables import CredentialRow, EmbeddingArtifactRow
 from tests.support.databases import Databases, settings_of
-from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, bag_of_words
+from tests.support.fake_search import FakeEmbedder, InMemoryEmbeddingArtifacts, bag_of_words
 
 PROVIDER, MODEL = "fake", "bag-of-words"
 

@@ -10,7 +10,7 @@ from domain.grading.scores import DegradedReason
 from domain.recommending.ports import SearchQuery, SearchResult
 from persistence.vectors.fallback import FAILURES, FallbackIndex
 from tests.persistence.index_stores import credential, towards
-from tests.support.fakes import InMemoryCredentialIndex
+from tests.support.fake_search import InMemoryCredentialIndex
 
 QUERY = SearchQuery(text="anything", vector=towards(0))
 PREFERRED, SPARE = credential("preferred"), credential("spare")

@@ -17,7 +17,7 @@ from persistence.vectors.weaviate_schema import PROPERTIES, VECTORS, alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from tests.domain.builders import an_id
 from tests.persistence.index_stores import PROVIDER, credential, discard, entry, towards
-from tests.support.fakes import InMemoryIndexWriter
+from tests.support.fake_search import InMemoryIndexWriter
 
 
 @pytest.fixture

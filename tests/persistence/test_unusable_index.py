@@ -21,7 +21,8 @@ from persistence.vectors.weaviate_schema import alias_of
 from persistence.vectors.weaviate_writer import WeaviateIndexWriter
 from tests.persistence.index_stores import PROVIDER, discard
 from tests.support.databases import Databases, settings_of
-from tests.support.fakes import FakeEmbedder, RecordingCatalogRuns, bag_of_words
+from tests.support.fake_engine import RecordingCatalogRuns
+from tests.support.fake_search import FakeEmbedder, bag_of_words
 
 QUERIES = [SearchQuery(text=words, vector=bag_of_words(words)) for words in ("data", "customer orders")]
 DEADLINE_S = 30.0

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from domain.recommending.vectors import DIMENSIONS
-from tests.support.fakes import bag_of_words
+from tests.support.fake_search import bag_of_words
 
 MODEL: Final = "gpt-5.4-mini"
 EMBEDDING_MODEL: Final = "text-embedding-3-small"

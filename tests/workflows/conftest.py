@@ -20,7 +20,7 @@ from persistence.database import create_engine
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.activities.builders import an_index
 from tests.support.databases import Databases, settings_of
-from tests.support.fakes import InMemoryCredentialIndex
+from tests.support.fake_search import InMemoryCredentialIndex
 from tests.workflows.pipeline import MARKED, Pipeline
 from tests.workflows.sandbox import STRICT
 from tests.workflows.scripted import ScriptedActivities, WorkflowHarness

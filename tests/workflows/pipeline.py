@@ -30,7 +30,9 @@ from persistence.tables import (
     RuleScoreRow,
 )
 from tests.support.builders import a_user, an_assessment, answer_all
-from tests.support.fakes import FakeEmbedder, FakeEssayGrader, FakeNearestLearners, RecordingErasureList
+from tests.support.fake_graders import FakeEssayGrader
+from tests.support.fake_search import FakeEmbedder, FakeNearestLearners
+from tests.support.fakes import RecordingErasureList
 from tests.workflows.scripted import Handle, RevisionHandle
 from workflows.assessment import AssessmentInput, AssessmentOutcome, AssessmentWorkflow
 from workflows.engine.assessment_runs import TemporalAssessmentRuns, revision_workflow_id, workflow_id

@@ -19,7 +19,7 @@ from activities.index_catalog import CatalogIndex, IndexDiff
 from domain.errors import ExternalServiceError, ModelCircuitOpen, ModelKeyRefused, ModelTimeout
 from domain.recommending.ports import CatalogText, Embedder
 from tests.domain.builders import an_id
-from tests.support.fakes import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
+from tests.support.fake_search import FakeEmbedder, InMemoryEmbeddingArtifacts, InMemoryIndexWriter
 from tests.workflows.pipeline import history_bytes
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from domain.assessments.lifecycle import AssessmentStatus, Healing
 from domain.errors import ModelKeyRefused, TextRefused, TextTooLong
 from persistence.tables import EssayScoreRow, ModelAnswerRow
-from tests.support.fakes import FakeGradingModel
+from tests.support.fake_graders import FakeGradingModel
 from tests.workflows.pipeline import ONE_RESULT, Pipeline, history_bytes, outcome
 
 MAX_EVENTS = 60

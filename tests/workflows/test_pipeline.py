@@ -22,7 +22,8 @@ from domain.errors import ExternalServiceError
 from domain.grading.rubrics import Essay
 from domain.grading.scores import DegradedReason, EssayScore
 from persistence.tables import AsyncJobRow, UserRow
-from tests.support.fakes import FailingDatabase, FakeEssayGrader
+from tests.support.fake_graders import FakeEssayGrader
+from tests.support.fakes import FailingDatabase
 from tests.workflows.pipeline import MARKER, ONE_RESULT, Pipeline, history_bytes, outcome
 from tests.workflows.scripted import Handle
 from tests.workflows.waiting import eventually

@@ -23,7 +23,7 @@ from persistence.tables import AssessmentRow
 from persistence.unit_of_work import SqlDatabase, SqlUnitOfWork, sessions
 from tests.activities.builders import an_index
 from tests.support.databases import settings_of
-from tests.support.fakes import (
+from tests.support.fake_engine import (
     RecordingAppeals,
     RecordingCatalogRuns,
     RecordingDeliveries,

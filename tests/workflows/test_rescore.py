@@ -31,7 +31,7 @@ from persistence.tables import (
     WebhookEventRow,
 )
 from tests.support.builders import a_user, an_organization
-from tests.support.fakes import FakeGradingModel
+from tests.support.fake_graders import FakeGradingModel
 from tests.support.rescores import AskedRole, a_rescore, a_role, an_answered_assessment, change_question, wrong_choice
 from tests.workflows.pipeline import PATIENCE_S, Pipeline, outcome
 from workflows.engine.rescore_runs import TemporalRescoreRuns, workflow_id

@@ -27,7 +27,8 @@ from persistence.repositories.export import Exports
 from persistence.tables import UserRow, WebhookDeliveryRow, WebhookEventRow
 from tests.support.appeals import COMPLETED, an_appeal
 from tests.support.builders import an_assessment
-from tests.support.fakes import FakeEssayGrader, FakeGradingModel, ScriptedSender
+from tests.support.fake_graders import FakeEssayGrader, FakeGradingModel
+from tests.support.fakes import ScriptedSender
 from tests.support.partners import an_endpoint
 from tests.workflows.pipeline import MARKED, Pipeline, outcome
 from tests.workflows.waiting import PATIENCE_S, eventually

@@ -38,7 +38,9 @@ from domain.errors import ModelBusy
 from domain.grading.ledger import EmbeddingPurchase
 from domain.webhooks.deliveries import AttemptOutcome, DeliveryStatus, Message, WebhookResponse
 from persistence.queries.work import StepView, SweepView, WorkView
-from tests.support.fakes import FakeEmbedder, FakeGradingModel, RecordingLedger, ScriptedSender
+from tests.support.fake_graders import FakeGradingModel
+from tests.support.fake_search import FakeEmbedder, RecordingLedger
+from tests.support.fakes import ScriptedSender
 from tests.workflows.measured_run import MeasuredRun
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import eventually

@@ -9,7 +9,7 @@ from activities.adapters.openai.embedder import OpenAIEmbedder, OpenAIEmbeddingS
 from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
 from activities.adapters.webhooks.sender import HttpWebhookSender, WebhookSettings
 from tests.activities.adapters.webhook_messages import SOON
-from tests.support.fakes import RecordingLedger
+from tests.support.fake_search import RecordingLedger
 from tests.support.model_server import KEY, ModelServer
 from tests.support.partners import CIPHER, Partner
 from tests.support.runtimes import skip_unless_installed

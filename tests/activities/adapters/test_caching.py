@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from activities.adapters.caching import CachingEmbedder
-from tests.support.fakes import FakeEmbedder
+from tests.support.fake_search import FakeEmbedder
 
 
 class CountingEmbedder(FakeEmbedder):

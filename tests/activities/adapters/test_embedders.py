@@ -14,7 +14,7 @@ from domain.errors import CorruptData
 from domain.recommending.ports import Embedder
 from domain.recommending.vectors import DIMENSIONS
 from tests.activities.adapters.conftest import EmbedderOf, MiniLMBy
-from tests.support.fakes import FakeEmbedder
+from tests.support.fake_search import FakeEmbedder
 
 pytestmark = pytest.mark.timeout(600)  # the first test may export the model
 

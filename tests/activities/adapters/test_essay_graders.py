@@ -7,7 +7,8 @@ from domain.grading.ports import EssayGrader
 from domain.grading.rubrics import check_essay_score
 from tests.activities.adapters.local_grader_builders import BEST, FAIR, GOOD, RUBRIC, WEAK, an_essay
 from tests.domain.builders import essay
-from tests.support.fakes import FakeEmbedder, FakeEssayGrader
+from tests.support.fake_graders import FakeEssayGrader
+from tests.support.fake_search import FakeEmbedder
 
 
 @pytest.fixture(params=["fake", "local"])

@@ -13,7 +13,7 @@ from domain.grading.model_grading import Accepted, Grading, Rejected, Unreadable
 from domain.grading.ports import GradingModel
 from tests.activities.adapters.grading_requests import a_request
 from tests.support.fake_completions import OVERLOADED
-from tests.support.fakes import FakeGradingModel
+from tests.support.fake_graders import FakeGradingModel
 from tests.support.model_server import KEY, ModelServer
 
 

@@ -39,7 +39,7 @@ from tests.activities.adapters.local_grader_builders import (
     an_essay,
 )
 from tests.domain.builders import criterion, essay, levels
-from tests.support.fakes import FakeEmbedder
+from tests.support.fake_search import FakeEmbedder
 
 CONTENT = Path(__file__).parents[3] / "deploy" / "content"
 

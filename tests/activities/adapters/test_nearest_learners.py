@@ -9,7 +9,7 @@ from activities.adapters.knn import KnnNearestLearners
 from domain.recommending.ports import NearestLearners
 from domain.recommending.recommendations import EarlierLearners
 from tests.domain.builders import CLEANING, SQL, an_id
-from tests.support.fakes import FakeNearestLearners
+from tests.support.fake_search import FakeNearestLearners
 
 PROFILE = {SQL: Decimal("0.5"), CLEANING: Decimal("0.5")}
 

@@ -47,7 +47,7 @@ from tests.support.fake_completions import (
     refusal,
     vectors,
 )
-from tests.support.fakes import RecordingLedger, bag_of_words
+from tests.support.fake_search import RecordingLedger, bag_of_words
 from tests.support.model_server import KEY, ModelServer
 
 TEXT = "A catalogue text about joins, xylophone."

@@ -14,7 +14,7 @@ from tests.activities.adapters.conftest import EmbedderOf, GraderOf
 from tests.activities.adapters.grading_requests import a_request, error_of
 from tests.activities.adapters.provider_shapes import GRADING, providers, shapes
 from tests.support.fake_completions import Answer, completion
-from tests.support.fakes import RecordingLedger, bag_of_words
+from tests.support.fake_search import RecordingLedger, bag_of_words
 from tests.support.model_server import ModelServer
 
 TEXTS = ("first text", "second text", "third text")

@@ -8,7 +8,7 @@ from activities.reconcile import Reconcile, SweepInput, Swept
 from domain.database import Database
 from domain.sweeps import Concern
 from tests.support.builders import ROLE_ID, an_organization
-from tests.support.fakes import (
+from tests.support.fake_engine import (
     RecordingAppeals,
     RecordingCatalogRuns,
     RecordingDeliveries,

@@ -14,7 +14,7 @@ from domain.sweeps import Concern
 from persistence.tables import UserRow
 from tests.activities.builders import MINUTE_AGO
 from tests.support.appeals import an_appeal
-from tests.support.fakes import (
+from tests.support.fake_engine import (
     RecordingAppeals,
     RecordingCatalogRuns,
     RecordingDeliveries,
