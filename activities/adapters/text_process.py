@@ -88,20 +88,17 @@ class ProcessAnalysis:
         self._threads.shutdown(wait=False)
 
     async def _ask(self, request: bytes) -> object:
-        """Send the request to an idle child and return its reply; kill the child if it does not reply."""
+        """Send the request to an idle or a new child, and return its reply."""
         async with self._free:
-            child = self._living_child()
-            is_new = child is None
-            child = child or await self._in_thread(partial(_Child.start, self._deadline_s, self._most_bytes))
-            try:
-                if is_new:
-                    await self._reply(child, pickle.dumps((int, (), {})), START_S)
-                reply = await self._reply(child, request, self._deadline_s)
-            except BaseException:
-                self._end(child)
-                raise
+            child = self._living_child() or await self._started()
+            reply = await self._reply(child, request, self._deadline_s)
             self._idle.append(child)
             return reply
+
+    async def _started(self) -> "_Child":
+        child = await self._in_thread(partial(_Child.start, self._deadline_s, self._most_bytes))
+        await self._reply(child, pickle.dumps((int, (), {})), START_S)
+        return child
 
     def _living_child(self) -> "_Child | None":
         """Return an idle child, if any. A child that was killed while it was idle would cost the text an attempt."""
@@ -113,20 +110,25 @@ class ProcessAnalysis:
         return None
 
     async def _reply(self, child: "_Child", request: bytes, deadline_s: float) -> object:
-        """Return the child's reply.
+        """Return the child's reply; end the child if there is none.
 
         Raises:
             _ChildLostError: the child did not reply.
         """
+        replied = False
         try:
             async with asyncio.timeout(deadline_s):
                 reply = await self._in_thread(partial(child.ask, request))
+            if isinstance(reply, Failure) and reply.error == OUT_OF_MEMORY:
+                raise _ChildLostError("out of memory")
+            replied = True
         except TimeoutError:
             raise _ChildLostError(f"not done after {deadline_s:g} s") from None
         except (EOFError, ConnectionError):
             raise _ChildLostError("its process crashed") from None
-        if isinstance(reply, Failure) and reply.error == OUT_OF_MEMORY:
-            raise _ChildLostError("out of memory")
+        finally:
+            if not replied:
+                self._end(child)
         return reply
 
     def _end(self, child: "_Child") -> None:
