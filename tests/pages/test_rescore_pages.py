@@ -103,6 +103,26 @@ async def test_changed_results_come_first_with_counts(api: Api, browser: Browser
     assert f'href="/assessments/{ids[0]}"' in others
 
 
+async def test_a_blind_organization_sees_no_name_of_an_undecided_assessment(
+    api: Api, new_browser: Callable[[], Browser], password_hash: str
+) -> None:
+    staff = await Staff.of(api, new_browser, password_hash)
+    started = await staff.waiting(name="Ada Example")
+    rescore_id, _ = await computed(api, await staff.api.person("admin", of=staff.organization_id))
+    async with api.sessions() as session:
+        theirs = update(RescoreDifferenceRow).filter_by(rescore_id=UUID(rescore_id))
+        await session.execute(theirs.values(assessment_id=UUID(started["assessment_id"])))
+        await session.commit()
+
+    named = await staff.page(f"/rescores/{rescore_id}")
+    await staff.set(blind=True, audit_share=0.0)
+    hidden = await staff.page(f"/rescores/{rescore_id}")
+
+    assert "Ada Example" in named
+    assert "name hidden" in hidden
+    assert [text for text in ("Ada Example", str(started["student"].id)) if text in hidden] == []
+
+
 async def test_the_differences_are_downloaded(api: Api, browser: Browser, admin: Person) -> None:  # noqa: F811
     rescore_id, ids = await computed(api, admin)
 
