@@ -44,7 +44,7 @@ ADMIN_PAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "delivery_page": ("read_delivery",),
     "redeliver_form": ("redeliver",),
     "admin_home_page": ("change_settings", "list_assessments", "list_endpoints", "list_deliveries"),
-    "rerun_form": ("rerun_assessments",),
+    "rerun_failed_form": ("rerun_assessments",),
     "cost_page": ("change_settings",),
     "audit_page": ("list_audit_logs",),
     "organizations_page": ("list_organizations",),

@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from api.pages.problem_texts import translated
+from api.pages.texts import gettext
 from domain.errors import Conflict, Forbidden, InvalidInput
 
 FieldErrors: TypeAlias = list[tuple[str, str]]
@@ -34,6 +35,16 @@ def field_errors(error: Exception, labels: Mapping[str, str]) -> FieldErrors:
     else:
         return [(FORM, translated(str(getattr(error, "message", error))))]
     return [_named(field, problem.removeprefix("Value error, "), labels) for field, problem in found]
+
+
+def table_errors(error: Exception) -> FieldErrors:
+    """Return the problems of a refused file with the numbers of their rows."""
+    named = [
+        ("file", f"{gettext('Row')} {each.row}: {each.field} {text}" if each.row else text)
+        for each in getattr(error, "problems", ())
+        for text in [translated(each.problem)]
+    ]
+    return named or [("file", translated(str(getattr(error, "message", error))))]
 
 
 def whole_number(text: str) -> int | str:

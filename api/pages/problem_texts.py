@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
+from api.pages.staff_texts import APPEAL_STATES, ROLES, STATES, named
 from api.pages.texts import gettext, mark
 
 _SCHEMAS: Final = {
@@ -24,9 +25,52 @@ _SCHEMAS: Final = {
     "String should match pattern '%(pattern)s'": mark("does not have the right form"),
 }
 """Plain texts for messages of Pydantic."""
+_STATED: Final = {
+    "Assessment is %(status)s, answers are no longer accepted": mark(
+        "Answers are no longer accepted. State of the assessment: %(status)s"
+    ),
+    "Assessment is %(status)s, there is no result to release": mark(
+        "There is no result to release. State of the assessment: %(status)s"
+    ),
+    "Assessment is %(status)s, there is nothing to review yet": mark(
+        "There is nothing to review yet. State of the assessment: %(status)s"
+    ),
+    "Assessment is %(status)s and there is nothing to heal": mark(
+        "There is nothing to grade again. State of the assessment: %(status)s"
+    ),
+    "Assessment is %(status)s and cannot become %(to)s": mark(
+        "This is not possible now. State of the assessment: %(status)s"
+    ),
+    "The appeal is %(state)s already": mark("The appeal is closed already. Its state: %(state)s"),
+    "is only for students; this account's role is %(role)s": mark(
+        "is only for students. Role of this account: %(role)s"
+    ),
+}
+"""Messages with a stored value, whose name is shown."""
+_PLAIN: Final = {
+    "A request with this idempotency key is still in progress. Try again later": mark(
+        "This form is already being handled. Try again in a moment"
+    ),
+    "List should have at most %(most)s items after validation, not %(given)s": mark(
+        "must have at most %(most)s entries"
+    ),
+    "Only students have a time accommodation": mark("Only students can have more time"),
+    "The question's kind changed from %(old)s to %(new)s.": mark("The question's kind has changed."),
+    "does not cover a question of kind %(kind)s": mark("does not cover the kind of this question"),
+    "has %(columns)s columns, more than %(most)s": mark("has more than %(most)s columns"),
+    "has more than %(limit)s characters in a row, which ends at line %(line)s": mark(
+        "has a row that is too long; it ends at line %(line)s"
+    ),
+    "has more than %(limit)s lines": mark("has too many lines"),
+    "has more than %(limit)s rows": mark("has too many rows"),
+    "is required": mark("must not be empty"),
+    "must be an RFC 3339 time with an offset": mark("must be a date such as 2026-01-31"),
+}
+"""Other texts for messages that are written for developers."""
 _FIELDS: Final = (
     mark("has an unknown field"),
     mark("is not valid"),
+    mark("is not a valid time"),
     mark("is not valid text"),
     mark("must be a UUID in lower-case canonical form"),
     mark("must be a whole number"),
@@ -56,6 +100,10 @@ _ANSWERS: Final = (
     mark("must not contain NUL characters or lone surrogates"),
 )
 _PEOPLE: Final = (
+    mark("The account is disabled. Enable it first"),
+    mark("This installation sends no mails: SMTP_URL is not set"),
+    mark("Platform admins create admins of organizations only"),
+    mark("must be from 1 to %(most)s, with at most two decimals"),
     mark("Another request created or changed an account of this roster at the same time; send it again"),
     mark("Another cohort of the organization has this name"),
     mark("Another user of the organization has this external id"),
@@ -70,7 +118,6 @@ _PEOPLE: Final = (
     mark("does not name a student of the organization"),
     mark("does not name an organization"),
     mark("is also in row %(row)s"),
-    mark("is only for students; this account's role is %(role)s"),
     mark("is taken"),
 )
 _PASSWORDS: Final = (
@@ -99,21 +146,20 @@ _WEBHOOKS: Final = (
     mark("must percent-encode non-ASCII characters after the host"),
 )
 _FILES: Final = (
+    mark("cannot be read at line %(line)s: %(problem)s"),
     mark("column %(place)s is not one of %(names)s"),
     mark("column %(place)s repeats %(name)s"),
     mark("has %(cells)s cells, not %(columns)s"),
+    mark("contains a NUL character; UTF-16 needs a byte order mark"),
     mark("has no column %(name)s"),
     mark("has no rows"),
+    mark("has the byte order mark of %(codec)s, but invalid characters"),
+    mark("is empty"),
     mark("is not UTF-8, UTF-16 with a byte order mark, or Windows-1252"),
     mark("is also the key of row %(row)s"),
 )
 _REVIEWS: Final = (
-    mark("Assessment is %(status)s, answers are no longer accepted"),
-    mark("Assessment is %(status)s, there is no result to release"),
-    mark("Assessment is %(status)s, there is nothing to review yet"),
-    mark("Assessment is %(status)s and there is nothing to heal"),
     mark("Assessment expired without an answer and cannot be run again"),
-    mark("The appeal is %(state)s already"),
     mark("There is no result yet, so there is nothing to appeal"),
     mark("This essay does not wait for a review any more"),
     mark("The essay has no levels to confirm, because its grader abstained"),
@@ -133,8 +179,40 @@ _REVIEWS: Final = (
     mark("You reviewed this essay last. Another advisor or admin must answer its appeal"),
     mark("Your role may not open this page"),
 )
-_MESSAGES: Final = (*_FIELDS, *_ANSWERS, *_PEOPLE, *_PASSWORDS, *_WEBHOOKS, *_FILES, *_REVIEWS)
-_KNOWN: Final = _SCHEMAS | {each: each for each in _MESSAGES}
+_RESCORES: Final = (
+    mark("An internal error stopped the computation. The failed run in Temporal names the cause."),
+    mark("The answer was deleted because its retention time ended."),
+    mark("The published result has no score for this question."),
+    mark("The question changed while the essay was being graded."),
+    mark("The question was withdrawn."),
+    mark("The reviewer's levels do not fit the current rubric."),
+    mark("The stored answer does not fit the current question: %(problem)s."),
+    mark("The stored result is not valid. The worker's log names the assessment."),
+    mark("is not a question"),
+    mark("is not a role"),
+)
+_GRADING: Final = (
+    mark("No language model is set up, so the local grader graded the essays."),
+    mark("The language model did not respond, so the local grader graded the essays."),
+    mark("The language model's provider rejected the API key: set a valid key."),
+    mark("The account at the language model's provider has no credit or quota left."),
+    mark("The provider does not know the configured model: check its name."),
+    mark("The language model's provider rejected the request: check OPENAI_MODEL and the options set with it."),
+    mark("The language model's replies did not match the rubric or the essay."),
+    mark("The language model's provider refused the essay because of its content; a reviewer must grade it."),
+    mark("The essay is too long for the language model; a reviewer must grade it."),
+    mark("The organization's budget for today is spent. Grading continues tomorrow."),
+    mark("There were too many attempts at this role on one day, so the local grader graded the essays."),
+    mark("An essay could not be graded automatically. A reviewer will grade it."),
+)
+"""Why a re-score stopped early, or could not grade an essay."""
+_MESSAGES: Final = (
+    *(*_FIELDS, *_ANSWERS, *_PEOPLE, *_PASSWORDS, *_WEBHOOKS, *_FILES),
+    *(*_REVIEWS, *_RESCORES, *_GRADING),
+)
+_KNOWN: Final = _SCHEMAS | _STATED | _PLAIN | {each: each for each in _MESSAGES}
+_NAMES: Final = {"status": STATES, "state": APPEAL_STATES, "role": ROLES}
+"""The names of stored values, by placeholder."""
 _PLACEHOLDER: Final = re.compile(r"%\\\((\w+)\\\)s")
 
 
@@ -142,9 +220,15 @@ def translated(problem: str) -> str:
     """Return the problem in the request's language; the given text if its message is unknown."""
     for pattern, message in _patterns().items():
         if found := pattern.fullmatch(problem):
-            text = gettext(message)
-            return text % found.groupdict() if found.groupdict() else text
+            values = {name: _shown(name, value) for name, value in found.groupdict().items()}
+            return gettext(message) % values if values else gettext(message)
     return problem
+
+
+def _shown(placeholder: str, value: str) -> str:
+    if placeholder in _NAMES:
+        return named(_NAMES[placeholder], value)
+    return translated(value) if placeholder == "problem" else value
 
 
 @cache

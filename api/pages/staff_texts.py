@@ -1,4 +1,4 @@
-"""Names of reasons, states and flags for advisors and admins."""
+"""Names of reasons, states, roles and flags for advisors and admins."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,6 +20,11 @@ REASON_KINDS: Final[Mapping[str, str]] = {
     "low_confidence": "accent",
 }
 """The colour of a reason's tag."""
+ROLES: Final[Mapping[str, str]] = {
+    "student": mark("Student"),
+    "advisor": mark("Advisor"),
+    "admin": mark("Admin"),
+}
 STATES: Final[Mapping[str, str]] = {
     "in_progress": mark("In progress"),
     "awaiting_async": mark("Being graded"),

@@ -219,7 +219,9 @@ async def test_a_student_gets_more_time(api: Api, browser: Browser, student_of_a
     changed = await row(api, student_of_admin.id)
     assert (answer.status_code, changed.time_factor, changed.extra_minutes) == (303, Decimal("1.50"), 20)
     page = (await browser.open(path)).text
-    assert 'name="time_factor" type="text" value="1.50"' in page
+    assert 'name="time_factor" type="text" value="1.5"' in page
+    german = (await browser.open(path, **{"Accept-Language": "de"})).text
+    assert 'name="time_factor" type="text" value="1,5"' in german
 
 
 @pytest.mark.parametrize(("factor", "minutes", "field"), [("4", "0", "time_factor"), ("1", "much", "extra_minutes")])
@@ -233,3 +235,11 @@ async def test_a_wrong_time_is_explained(
     assert page.status_code == 400
     assert f'<a href="#{field}">' in page.text
     assert f'value="{sent[field]}"' in page.text
+
+
+async def test_a_wrong_time_is_explained_in_the_language(browser: Browser, student_of_admin: Person) -> None:
+    sent = {"time_factor": "4", "extra_minutes": "0"}
+
+    page = await browser.send(f"/admin/people/{student_of_admin.id}/time", sent, **{"Accept-Language": "de"})
+
+    assert "Zeitfaktor: muss zwischen 1 und 3 liegen, mit höchstens zwei Nachkommastellen" in page.text

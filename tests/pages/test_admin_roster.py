@@ -73,6 +73,14 @@ async def test_a_file_that_is_no_roster_is_explained(browser: Browser, content: 
     assert (answer.status_code, "There is a problem" in answer.text) == (400, True)
 
 
+async def test_a_row_with_a_wrong_number_of_cells_is_named_by_its_number(browser: Browser) -> None:
+    table = "email,name\nada@example.org,Ada\nbob@example.org,Bob,extra\n"
+
+    answer = await upload(browser, PATH, table)
+
+    assert "Row 2: row has 3 cells, not 2" in answer.text
+
+
 async def test_an_upload_has_the_limit_of_the_rest_route(browser: Browser) -> None:
     too_large = b"email\n" + b"x" * BODIES["import_users"].max_bytes + b"x" * 32 * 1024
 

@@ -158,6 +158,9 @@ def test_an_invited_person_sets_a_password_with_a_link(page: Page, sign_in: Call
     page.get_by_role("button", name="Set the password").click()
     expect(page.get_by_role("alert")).to_contain_text("no longer works")
     expect(page.get_by_label("Your link")).to_be_visible()
+    page.evaluate("location.hash = 'the-token-of-a-newer-link'")
+    expect(page.get_by_label("Your link")).to_have_value("the-token-of-a-newer-link")
+    expect(page).to_have_url(link.partition("#")[0])
 
     assert found + screens(page, "set-password-used") == []
 

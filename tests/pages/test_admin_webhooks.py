@@ -98,6 +98,18 @@ async def test_an_endpoint_is_changed_disabled_and_deleted(api: Api, browser: Br
     assert (await browser.open(path)).status_code == 404
 
 
+async def test_the_state_of_a_disabled_endpoint_has_the_word_of_its_button_in_german(
+    browser: Browser, api: Api
+) -> None:
+    endpoint_id, _ = await endpoint(api, browser)
+    path = f"/admin/webhooks/{endpoint_id}"
+    await browser.send(f"{path}/enabled", {"enabled": "no"})
+
+    page = (await browser.open(path, **{"Accept-Language": "de"})).text
+
+    assert ">Ausgeschaltet<" in page
+
+
 async def test_a_new_secret_is_shown_once_and_the_old_one_still_signs(api: Api, browser: Browser) -> None:
     endpoint_id, first = await endpoint(api, browser)
 

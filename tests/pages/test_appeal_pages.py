@@ -42,6 +42,14 @@ async def test_open_appeals_are_listed_with_the_overdue_one_first(staff: Staff) 
     assert page.count(">Overdue</span>") == 1
 
 
+async def test_an_open_appeal_is_answered_by_a_link_with_a_verb_in_german(staff: Staff) -> None:
+    await appealed(staff)
+
+    page = (await staff.browser.open("/appeals", **{"Accept-Language": "de"})).text
+
+    assert ">Beantworten<" in page
+
+
 async def test_the_page_of_an_appeal_shows_the_reason_and_the_answer(staff: Staff) -> None:
     _, appeal_id = await appealed(staff)
 
@@ -94,7 +102,7 @@ async def test_a_second_answer_is_refused_in_plain_words(staff: Staff) -> None:
     again = await staff.send(f"/appeals/{appeal_id}/answer", **rejection)
 
     assert again.status_code == 409
-    assert "The appeal is rejected already" in again.text
+    assert "The appeal is closed already. Its state: Rejected" in again.text
 
 
 async def test_the_desk_sends_an_appealed_essay_to_its_appeal(staff: Staff) -> None:

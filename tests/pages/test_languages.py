@@ -6,8 +6,18 @@ from decimal import Decimal
 
 import pytest
 
+from activities.advance_rescore import BROKEN
 from api.pages import texts
 from api.pages.problem_texts import translated
+from api.services.rescores import stop_message
+from domain.grading.scores import DegradedReason
+from domain.rescores.comparison import (
+    ANSWER_DELETED,
+    NO_SCORE,
+    QUESTION_CHANGED_AGAIN,
+    QUESTION_WITHDRAWN,
+    REVIEW_DOES_NOT_FIT,
+)
 from tests.api.conftest import Api, Person
 from tests.pages.admin import admin  # noqa: F401  # a fixture
 from tests.pages.conftest import Browser
@@ -113,6 +123,19 @@ async def test_english_texts_of_the_engine_are_marked_on_a_german_page(
 
 
 @pytest.mark.usefixtures("in_german")
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *(each.text for each in DegradedReason if not each.of_search),
+        *(stop_message("unknown"), BROKEN, "The question's kind changed from single to number."),
+        *(ANSWER_DELETED, NO_SCORE, QUESTION_CHANGED_AGAIN, QUESTION_WITHDRAWN, REVIEW_DOES_NOT_FIT),
+    ],
+)
+def test_the_reasons_on_the_page_of_a_rescore_are_translated(reason: str) -> None:
+    assert translated(reason) != reason
+
+
+@pytest.mark.usefixtures("in_german")
 def test_dates_percentages_and_amounts_are_written_in_the_language() -> None:
     assert texts.moment(datetime(2026, 11, 28, 13, 4, tzinfo=UTC)) == "28.11.2026, 13:04 UTC"
     assert texts.percent(0.64) == "64\u00a0%"
@@ -128,6 +151,30 @@ def test_dates_percentages_and_amounts_are_written_in_the_language() -> None:
         ("Input should be less than or equal to 100", "darf höchstens 100 sein"),
         ("Input should be a valid integer", "muss eine ganze Zahl sein"),
         ("must have at most 200 characters", "darf höchstens 200 Zeichen haben"),
+        (
+            "Assessment is awaiting_async, there is no result to release",
+            "Es gibt kein Ergebnis zum Freigeben. Zustand des Tests: Wird bewertet",
+        ),
+        (
+            "Assessment is completed and cannot become awaiting_async",
+            "Das ist jetzt nicht möglich. Zustand des Tests: Abgeschlossen",
+        ),
+        ("The appeal is upheld already", "Der Einspruch ist schon abgeschlossen. Sein Zustand: Stattgegeben"),
+        (
+            "is only for students; this account's role is advisor",
+            "ist nur für Lernende. Rolle dieses Kontos: Beratung",
+        ),
+        (
+            "The stored answer does not fit the current question: must be at least 5.",
+            "Die gespeicherte Antwort passt nicht zur aktuellen Frage: muss mindestens 5 sein.",
+        ),
+        ("has more than 10,000 rows", "hat zu viele Zeilen"),
+        ("List should have at most 20 items after validation, not 21", "darf höchstens 20 Einträge haben"),
+        ("The account is disabled. Enable it first", "Das Konto ist gesperrt. Entsperren Sie es zuerst"),
+        (
+            "A request with this idempotency key is still in progress. Try again later",
+            "Dieses Formular wird gerade bearbeitet. Versuchen Sie es gleich noch einmal",
+        ),
         ("is unheard of", "is unheard of"),
     ],
 )

@@ -86,6 +86,16 @@ async def test_two_different_passwords_leave_the_link_valid(
     assert (await set_password(theirs, link)).startswith("/sign-in")
 
 
+async def test_a_weak_password_is_explained_in_the_language(
+    browser: Browser, new_browser: Callable[[], Browser], person: Person
+) -> None:
+    fields = {"token": await link_for(browser, person), "new_password": "short", "repeated_password": "short"}
+
+    page = (await new_browser().send("/set-password", fields, **{"Accept-Language": "de"})).text
+
+    assert "Das neue Passwort muss mindestens 12 Zeichen haben, und höchstens 72 Bytes in UTF-8." in page
+
+
 async def test_a_session_of_another_person_in_the_same_browser_ends(browser: Browser, person: Person) -> None:
     await set_password(browser, await link_for(browser, person))
 

@@ -168,7 +168,7 @@ async def test_an_answer_to_the_login_of_another_browser_is_refused(site: Site, 
 
     answer = await site.other.open(_path(address))
 
-    assert answer.status_code == 401
+    assert (answer.status_code, "started in another browser" in answer.text) == (401, True)
     assert not await is_signed_in(site.other)
 
 

@@ -1,5 +1,6 @@
 """Nothing is reachable by a page that REST refuses."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -28,6 +29,14 @@ def test_every_page_needs_the_permissions_of_rest_routes(app: FastAPI) -> None:
     assert pages_of(app) == PAGE_PERMISSIONS.keys()
     assert needed <= ROUTE_PERMISSIONS.keys()
     assert {page for page, routes in PAGE_PERMISSIONS.items() if routes is None} == PUBLIC
+
+
+def test_no_two_pages_share_a_rule(app: FastAPI) -> None:
+    pages = Counter(
+        route.name for route in iter_route_contexts(app.routes) if isinstance(route.original_route, PageRoute)
+    )
+
+    assert [name for name, routes in pages.items() if routes > 1] == []
 
 
 def test_a_page_without_a_rule_does_not_start() -> None:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, update
 
+from activities.advance_rescore import BROKEN
 from persistence.tables import QuestionRow, RescoreDifferenceRow, RescoreRow
 from tests.api.conftest import Api, Person
 from tests.api.test_rescores import audited, computed, requested, runs_of
@@ -17,6 +18,7 @@ from tests.support.builders import ROLE_ID
 
 pytestmark = pytest.mark.usefixtures("admin")
 
+GERMAN = {"Accept-Language": "de"}
 WISH = {"subject": f"role_id:{ROLE_ID}", "scope": "rules", "reason": "The key of question 4 was wrong"}
 
 
@@ -101,6 +103,65 @@ async def test_changed_results_come_first_with_counts(api: Api, browser: Browser
     assert f'href="/assessments/{ids[0]}"' not in page
     assert "Falls below the target: SQL querying" in page
     assert f'href="/assessments/{ids[0]}"' in others
+
+
+async def test_a_blind_organization_sees_no_name_of_an_undecided_assessment(
+    api: Api, new_browser: Callable[[], Browser], password_hash: str
+) -> None:
+    staff = await Staff.of(api, new_browser, password_hash)
+    started = await staff.waiting(name="Ada Example")
+    rescore_id, _ = await computed(api, await staff.api.person("admin", of=staff.organization_id))
+    async with api.sessions() as session:
+        theirs = update(RescoreDifferenceRow).filter_by(rescore_id=UUID(rescore_id))
+        await session.execute(theirs.values(assessment_id=UUID(started["assessment_id"])))
+        await session.commit()
+
+    named = await staff.page(f"/rescores/{rescore_id}")
+    await staff.set(blind=True, audit_share=0.0)
+    hidden = await staff.page(f"/rescores/{rescore_id}")
+
+    assert "Ada Example" in named
+    assert "name hidden" in hidden
+    assert [text for text in ("Ada Example", str(started["student"].id)) if text in hidden] == []
+
+
+async def test_reasons_of_a_rescore_are_translated(api: Api, browser: Browser, admin: Person) -> None:  # noqa: F811
+    item = {"question_id": str(uuid4()), "old_points": "1", "new_points": "1"}
+    item |= {"old_max_points": "1", "new_max_points": "1", "old_levels": {}, "new_levels": {}}
+    item["not_comparable"] = "The question was withdrawn."
+    rescore_id, _ = await computed(api, admin, items=[item], problem=BROKEN)
+    await changed(api, rescore_id, status="stopped", stop_reason="essay_budget_spent")
+
+    page = (await browser.open(f"/rescores/{rescore_id}", **GERMAN)).text
+
+    assert "Die Frage wurde zurückgezogen." in page
+    assert "Das gespeicherte Ergebnis ist ungültig." in page
+    assert "Das heutige Budget der Organisation ist ausgegeben." in page
+
+
+async def test_links_and_the_difference_of_points_have_their_own_words_in_german(
+    api: Api,
+    browser: Browser,
+    admin: Person,  # noqa: F811
+) -> None:
+    rescore_id, _ = await computed(api, admin)
+
+    listed, page = [(await browser.open(path, **GERMAN)).text for path in ("/rescores", f"/rescores/{rescore_id}")]
+
+    assert ">Öffnen<" in listed
+    assert ">Öffnen<" in page
+    assert '<th scope="col">Änderung</th>' in page
+
+
+async def test_a_scope_that_does_not_cover_the_question_is_explained_in_the_language(
+    api: Api, browser: Browser
+) -> None:
+    async with api.sessions() as session:
+        key = (await session.scalars(select(QuestionRow.key).filter_by(active=True, kind="text").limit(1))).one()
+
+    page = await browser.send("/rescores/new", WISH | {"subject": f"question_key:{key}"}, **GERMAN)
+
+    assert "Umfang: passt nicht zur Art dieser Frage" in page.text
 
 
 async def test_the_differences_are_downloaded(api: Api, browser: Browser, admin: Person) -> None:  # noqa: F811

@@ -35,6 +35,16 @@ async def test_the_staff_reach_the_run_of_an_assessment(staff: Staff) -> None:
 
 
 @pytest.mark.usefixtures("web_ui")
+async def test_an_assessment_whose_student_is_hidden_has_no_link(staff: Staff) -> None:
+    started = await staff.waiting()
+    await staff.set(blind=True, audit_share=0.0)
+
+    page = await staff.page(f"/assessments/{started['assessment_id']}")
+
+    assert ("name hidden" in page, UI in page) == (True, False)
+
+
+@pytest.mark.usefixtures("web_ui")
 async def test_students_get_no_link(api: Api, new_browser: Callable[[], Browser], password_hash: str) -> None:
     student = await api.person(password_hash=password_hash)
     publication = await api.completed(student)

@@ -48,7 +48,7 @@ async def provider_sign_in_page(request: Request, services: ServicesDep, next: s
 
 @oidc.get("/callback")
 async def provider_callback_page(request: Request, services: ServicesDep) -> Response:
-    """Check the provider's answer and start a session. The cookie of the login is deleted in every case."""
+    """Check the provider's answer and start a session. The cookie of the login is deleted, also if it is refused."""
     use_language_of(request)
     provider = _provider(services)
     token, _, target = request.cookies.get(_cookie_name(request), "").partition(".")
@@ -74,10 +74,10 @@ async def _signed_in(request: Request, provider: OidcProvider, services: Service
 
 
 def _problem(request: Request, token: str) -> str:
-    if not token:
-        return gettext("This sign-in has expired, or was started in another browser. Try again.")
-    if "error" in request.query_params:
+    if token and "error" in request.query_params:
         return gettext("The sign-in was cancelled.")
+    if not token or request.query_params.get("state") != LoginAttempt(token=token).state:
+        return gettext("This sign-in has expired, or was started in another browser. Try again.")
     return gettext(
         "You could not be signed in: no account here has the verified address of your login. Ask your administrator."
     )

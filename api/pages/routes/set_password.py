@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from api.dependencies import ServicesDep
 from api.pages.form_errors import FieldErrors
 from api.pages.forms import FormDep
+from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.session import delete_cookie, session_of
@@ -56,7 +57,7 @@ def _problem(field: str, problem: str) -> tuple[str, str]:
         return field, gettext(
             "This link no longer works. A link works once, for 24 hours. Ask your administrator for a new one."
         )
-    return field, gettext("The new password %(problem)s.") % {"problem": problem}
+    return field, gettext("The new password %(problem)s.") % {"problem": translated(problem)}
 
 
 def _form(request: Request, *, token: str = "", errors: FieldErrors | None = None) -> Response:

@@ -4,8 +4,13 @@
 const part = document.querySelector("[data-link]");
 const input = part.querySelector("input");
 
-if (location.hash.length > 1) {
-  input.value = location.hash.slice(1);
-  history.replaceState(null, "", location.pathname);
+take();
+addEventListener("hashchange", take); // another link in this tab loads no page
+
+function take() {
+  if (location.hash.length > 1) {
+    input.value = location.hash.slice(1);
+    history.replaceState(null, "", location.pathname);
+  }
+  part.hidden = input.value !== "" && input.getAttribute("aria-invalid") !== "true";
 }
-part.hidden = input.value !== "" && input.getAttribute("aria-invalid") !== "true";

@@ -44,7 +44,9 @@ async def admin_home_page(request: Request, services: ServicesDep, principal: Pr
 
 
 @home.post("/assessments/{assessment_id}/rerun")
-async def rerun_form(assessment_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep) -> Response:
+async def rerun_failed_form(
+    assessment_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
+) -> Response:
     """Run a failed assessment again."""
     async with services.database.transaction() as uow:
         done = await RerunService(uow, scope, actor_of(principal)).rerun([assessment_id])

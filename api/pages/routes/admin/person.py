@@ -1,5 +1,6 @@
 """One person: change, disable, set a password, export and erase."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from api.pages.permissions import may_open
 from api.pages.rendering import render, see_other
 from api.pages.routes.admin.people import labels
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import exact, gettext, use_language_of
 from api.schemas.base import Id
 from api.schemas.people import UserChange
 from api.security.authorization import actor_of
@@ -159,7 +160,7 @@ async def show_person(  # noqa: PLR0913, PLR0917  # the parts of a request
         400 if errors else 200,
         title=view.name or view.email,
         person=view,
-        given={name: "" if value is None else value for name, value in given.items() if name != "password"},
+        given={name: _entered(value) for name, value in given.items() if name != "password"},
         errors=errors or [],
         is_self=view.user_id == principal.user_id,
         may_change_role=principal.organization_id is not None,
@@ -167,6 +168,11 @@ async def show_person(  # noqa: PLR0913, PLR0917  # the parts of a request
         may_mail=services.settings.may_mail,
         link=await link_of(view.user_id, services),
     )
+
+
+def _entered(value: object) -> object:
+    """Return a value as it is entered in the form."""
+    return exact(value) if isinstance(value, Decimal) else "" if value is None else value
 
 
 async def link_of(user_id: UUID, services: Services) -> LinkView | None:

@@ -6,9 +6,8 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from api.dependencies import PrincipalDep, Services, ServicesDep
-from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, query_of
+from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, query_of, table_errors
 from api.pages.forms import Form, FormDep
-from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.texts import gettext, use_language_of
@@ -93,7 +92,7 @@ async def catalog_import_form(
             view = await uow.catalog_imports.add(reading, actor_of(principal))
             await uow.commit()
     except REFUSALS as error:
-        return await _catalog(request, services, _rows_of(error))
+        return await _catalog(request, services, table_errors(error))
     await notify_all([EmbeddingStart(services.catalog).after(view)])
     return see_other(f"/platform/catalog/imports/{view.id}", done="catalog_imported")
 
@@ -140,17 +139,6 @@ def _new(request: Request, given: Form, errors: FieldErrors | None = None) -> Re
         given={name: given.get(name, "") for name in ("name", "email")},
         errors=errors or [],
     )
-
-
-def _rows_of(error: Exception) -> FieldErrors:
-    """Return the problems of a refused table with the numbers of their rows."""
-    problems = getattr(error, "problems", ())
-    named = [
-        ("file", f"{gettext('Row')} {each.row}: {each.field} {text}" if each.row else text)
-        for each in problems
-        for text in [translated(each.problem)]
-    ]
-    return named or [("file", translated(str(getattr(error, "message", error))))]
 
 
 async def _catalog(request: Request, services: Services, errors: FieldErrors | None = None) -> Response:

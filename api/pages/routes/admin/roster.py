@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import Request, Response
 
 from api.dependencies import PrincipalDep, Services, ServicesDep
-from api.pages.form_errors import REFUSALS, FieldErrors, field_errors
+from api.pages.form_errors import REFUSALS, FieldErrors, table_errors
 from api.pages.forms import FormDep
 from api.pages.rendering import render, see_other
 from api.pages.routes.admin.people import organization_of
@@ -50,7 +50,7 @@ async def roster_form(
             await service.import_people(organization_of(principal), actor_of(principal), rows)
             await uow.commit()
     except REFUSALS as error:
-        return _form(request, [("file", problem) for _, problem in field_errors(error, {})])
+        return _form(request, table_errors(error))
     return see_other("/admin/people", done="roster_imported")
 
 
