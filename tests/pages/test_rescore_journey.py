@@ -49,7 +49,7 @@ def test_a_rescore_is_read_and_applied_by_keyboard(admin_page: Page, staff_pages
     page.goto(base)
     page.get_by_text("Details").first.click()
     found += screens(page, "rescore")
-    press_until(page, f"form[action='{base}/apply'] button")
+    press_until(page, f"form[action='{base}/apply'] button[value='all']", "Shift+Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Apply the changes?")
     found += screens(page, "rescore-apply")
