@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, true
+from sqlalchemy import case, func, not_, select, true
 
+from persistence.queries.blind_reviews import is_anonymous
 from persistence.queries.reader import Reader
 from persistence.queries.rescores import DifferenceView
 from persistence.tables import AssessmentRow, QuestionRow, RescoreDifferenceRow, RoleRow, UserRow
@@ -28,8 +29,11 @@ class RescorableQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedDifference(DifferenceView):
+    """`anonymous`: the organization reviews blindly and an essay waits, so the page must not show the student."""
+
+    anonymous: bool
     student_name: str | None
-    student_email: str
+    student_email: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +96,13 @@ class RescorePageQueries(Reader):
         return {each.outcome: each.assessments for each in await self._all(OutcomeCount, statement)}
 
     async def differences(
-        self, rescore_id: UUID, outcome: str, after: UUID | None, limit: int
+        self, rescore_id: UUID, organization_id: UUID, outcome: str, after: UUID | None, limit: int
     ) -> list[ListedDifference]:
         """Return at most `limit` finished differences with this outcome, by assessment.
 
-        Students who are being erased are left out.
+        Students who are being erased are left out. The organization is that of the re-score.
         """
+        anonymous = is_anonymous(organization_id)
         statement = (
             select(
                 _row.assessment_id,
@@ -111,8 +116,9 @@ class RescorePageQueries(Reader):
                 _row.difference,
                 _row.applied_revision,
                 _row.skip_reason,
-                UserRow.name.label("student_name"),
-                UserRow.email.label("student_email"),
+                anonymous.label("anonymous"),
+                case((not_(anonymous), UserRow.name)).label("student_name"),
+                case((not_(anonymous), UserRow.email)).label("student_email"),
             )
             .join(AssessmentRow, AssessmentRow.id == _row.assessment_id)
             .join(UserRow, UserRow.id == AssessmentRow.user_id)

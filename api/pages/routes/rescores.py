@@ -100,7 +100,7 @@ async def rescore_page(
     query = read_query(DifferenceQuery, request.query_params)
     outcome = query.outcome or DifferenceOutcome.CHANGED
     pages = services.pages.rescores
-    listed = await pages.differences(rescore_id, outcome, query.cursor, query.limit + 1)
+    listed = await pages.differences(rescore_id, scope.organization_id, outcome, query.cursor, query.limit + 1)
     shown = listed[: query.limit]
     asked = await pages.asked(question_ids(shown))
     open_changes = await pages.open_changes(rescore_id)
