@@ -90,11 +90,10 @@ class ProcessAnalysis:
     async def _ask(self, request: bytes) -> object:
         """Send the request to an idle child and return its reply; kill the child if it does not reply."""
         async with self._free:
-            child = self._living_child()
-            is_new = child is None
-            child = child or await self._in_thread(partial(_Child.start, self._deadline_s, self._most_bytes))
+            idle = self._living_child()
+            child = idle or await self._new_child()
             try:
-                if is_new:
+                if idle is None:
                     await self._reply(child, pickle.dumps((int, (), {})), START_S)
                 reply = await self._reply(child, request, self._deadline_s)
             except BaseException:
@@ -102,6 +101,9 @@ class ProcessAnalysis:
                 raise
             self._idle.append(child)
             return reply
+
+    async def _new_child(self) -> "_Child":
+        return await self._in_thread(partial(_Child.start, self._deadline_s, self._most_bytes))
 
     def _living_child(self) -> "_Child | None":
         """Return an idle child, if any. A child that was killed while it was idle would cost the text an attempt."""
