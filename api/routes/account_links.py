@@ -1,7 +1,6 @@
 """Links with which a person sets a password: an admin creates them, the person uses them."""
 
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -16,8 +15,8 @@ from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.security.authorization import actor_of
 from api.services.account_links import create_link as create_account_link
-from api.services.account_links import start_mail
 from api.services.account_links import use_link as use_account_link
+from api.services.after_commit import calls_after_link
 from domain.errors import NotFound
 from persistence.repositories.account_links import LinkView
 from persistence.request_database import RequestUnitOfWork
@@ -55,7 +54,7 @@ async def create_link(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         shown = {"token": issued.token, "url": link_url(base, issued.token)} if issued.token else {}
         return CommandResult(
             response=NewAccountLink(**_fields(issued.view), **shown),
-            after_commit=[partial(start_mail, issued.view.link_id, services)] if mailed else (),
+            after_commit=calls_after_link(issued.mail, services),
         )
 
     return await command.execute(services.database, create)

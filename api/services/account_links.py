@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from api.dependencies import Services
-from api.workflow_engine import notify_engine
-from domain.account_links import MailText, new_token
+from domain.account_links import LinkMail, MailText, new_token
 from domain.errors import Conflict, InvalidInput, Problem
 from domain.passwords import find_weakness
 from persistence.queries.people_views import PeopleScope
@@ -16,10 +15,11 @@ from persistence.request_database import RequestUnitOfWork
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedLink:
-    """`token` None: the link is mailed, and the token is created when the mail is sent."""
+    """`token` None: the link is mailed, and the token is created when the mail is sent. `mail` is None otherwise."""
 
     view: LinkView
     token: str | None = field(repr=False)
+    mail: LinkMail | None = None
 
 
 async def create_link(  # noqa: PLR0913, PLR0917  # the person, the admin and what the link needs
@@ -32,7 +32,7 @@ async def create_link(  # noqa: PLR0913, PLR0917  # the person, the admin and wh
 ) -> IssuedLink:
     """Create a link that replaces the person's earlier one. With `mail` it is mailed. The caller commits.
 
-    After the commit of a mailed link, the caller calls `start_mail`.
+    After the commit, the caller starts the run of the mail.
 
     Raises:
         NotFound: the account does not exist or is outside the scope.
@@ -45,16 +45,10 @@ async def create_link(  # noqa: PLR0913, PLR0917  # the person, the admin and wh
     if mail is not None:
         if not services.settings.may_mail:
             raise Conflict("This installation sends no mails: SMTP_URL is not set")
-        return IssuedLink(view=await uow.account_links.create(user_id, scope, admin, mail), token=None)
+        view = await uow.account_links.create(user_id, scope, admin, mail)
+        return IssuedLink(view=view, token=None, mail=await uow.account_links.mail(view.link_id))
     token = new_token()
     return IssuedLink(view=await uow.account_links.create(user_id, scope, admin, token), token=token)
-
-
-async def start_mail(link_id: UUID, services: Services) -> bool:
-    """Start the run that mails a committed link. Return False if the engine is down; reconciliation starts it later."""
-    async with services.database.transaction() as uow:
-        mail = await uow.account_links.mail(link_id)
-    return await notify_engine(services.people.link_runs.start, mail)
 
 
 async def use_link(token: str, password: str, services: Services) -> None:

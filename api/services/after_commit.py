@@ -11,6 +11,7 @@ from api.dependencies import Services
 from api.services.appeals import AppealReceipt
 from api.services.releases import ReleaseReceipt
 from api.workflow_engine import follow_appeal, notify_engine
+from domain.account_links import LinkMail
 from domain.assessments.lifecycle import Assessment
 from domain.rescores.rescores import Rescore
 
@@ -48,3 +49,8 @@ def calls_after_appeal(receipt: AppealReceipt, services: Services) -> Calls:
 def calls_after_rescore(rescore: Rescore, services: Services) -> Calls:
     """Return the call that starts the run of a re-score, or makes the live run read the request."""
     return [partial(notify_engine, services.rescores.runs.start, rescore)]
+
+
+def calls_after_link(mail: LinkMail | None, services: Services) -> Calls:
+    """Return the call that starts the run of a link's mail; none if the link is not mailed."""
+    return [] if mail is None else [partial(notify_engine, services.people.link_runs.start, mail)]

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Final
 
 from domain.email_addresses import ADDRESS_IN_TEXT
@@ -16,7 +17,6 @@ FEWEST_IN_ADDRESS: Final = 3
 """Shorter parts of a name, and of the address before its "@", are not masked: they are initials."""
 
 _ADDRESS: Final = re.compile(ADDRESS_IN_TEXT)
-_WORD: Final = re.compile(r"[^\W\d_]+")
 
 
 def mask_author(text: str, *, name: str | None, email: str) -> str:
@@ -26,15 +26,26 @@ def mask_author(text: str, *, name: str | None, email: str) -> str:
     """
     words = {*_words(name or "", FEWEST_IN_NAME), *_words(email.partition("@")[0], FEWEST_IN_ADDRESS)}
     masked = _ADDRESS.sub(ADDRESS, unicodedata.normalize("NFC", sanitize(text)))
-    for word in (each for each in words if _is_unspaced(each)):
+    for word in sorted(filter(_is_unspaced, words), key=len, reverse=True):  # a name may contain another one
         masked = masked.replace(word, NAME)
-    return _WORD.sub(lambda found: NAME if _plain(found[0]) in words else found[0], masked)
+    return "".join(NAME if is_word and _plain(run) in words else run for is_word, run in _runs(masked))
 
 
 def _words(text: str, fewest: int) -> Iterable[str]:
-    composed = unicodedata.normalize("NFC", text)
-    found = [word for word in _WORD.findall(composed) if len(word) >= fewest]
+    found = [run for is_word, run in _runs(unicodedata.normalize("NFC", text)) if is_word and len(run) >= fewest]
     return [word if _is_unspaced(word) else _plain(word) for word in found]
+
+
+def _runs(text: str) -> Iterator[tuple[bool, str]]:
+    """Yield the text as words and what is between them, each with whether it is a word.
+
+    Combining marks belong to their word: in Hindi, Thai or Arabic they are vowels.
+    """
+    return ((is_word, "".join(run)) for is_word, run in groupby(text, _is_in_word))
+
+
+def _is_in_word(character: str) -> bool:
+    return character.isalpha() or unicodedata.category(character).startswith("M")
 
 
 def _is_unspaced(word: str) -> bool:

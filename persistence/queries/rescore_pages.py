@@ -100,7 +100,7 @@ class RescorePageQueries(Reader):
     ) -> list[ListedDifference]:
         """Return at most `limit` finished differences with this outcome, by assessment.
 
-        Students who are being erased are left out.
+        Students who are being erased are left out. The organization is that of the re-score.
         """
         anonymous = is_anonymous(organization_id)
         statement = (

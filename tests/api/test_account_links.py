@@ -15,6 +15,7 @@ from api.app import build
 from api.security.passwords import hash_password
 from api.security.rate_limits import RateLimitSettings
 from domain.account_links import hash_of, new_token
+from persistence.request_database import RequestUnitOfWork
 from persistence.tables import AccountLinkRow, AuditLogRow, UserRow
 from tests.api.conftest import Api, Person, client_with
 from tests.support.fake_engine import RecordingLinkMails
@@ -342,6 +343,24 @@ async def test_a_mail_is_accepted_while_the_engine_is_down(
         answer = await send(client, admin, person)
 
     assert (answer.status_code, answer.json()["mail_status"]) == (201, "pending")
+
+
+async def test_a_link_that_another_request_replaces_at_once_is_created(
+    api: Api, admin: Person, person: Person, mailing: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = RequestUnitOfWork.commit
+
+    async def commit_and_replace(uow: RequestUnitOfWork) -> None:
+        await commit(uow)
+        async with api.sessions() as session:
+            await session.execute(update(AccountLinkRow).filter_by(user_id=person.id).values(id=uuid4()))
+            await session.commit()
+
+    monkeypatch.setattr(RequestUnitOfWork, "commit", commit_and_replace)
+    async with client_with(api, **mailing) as client:
+        answer = await send(client, admin, person)
+
+    assert answer.status_code == 201
 
 
 async def test_without_a_mail_server_no_mail_is_requested(api: Api, admin: Person, person: Person) -> None:

@@ -40,6 +40,23 @@ def test_accents_case_and_script_do_not_hide_a_name(name: str, text: str) -> Non
     assert name not in masked
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "masked"),
+    [
+        ("कृष्ण शर्मा", "मेरा नाम कृष्ण शर्मा है।", "मेरा नाम [name] [name] है।"),
+        ("ปิยะ", "ผมชื่อปิยะครับ", "ผมชื่อ[name]ครับ"),
+        ("محمد", "اسمي مُحَمَّد.", "اسمي [name]."),
+    ],
+)
+def test_vowel_marks_do_not_divide_a_name(name: str, text: str, masked: str) -> None:
+    assert mask_author(text, name=name, email=EMAIL) == masked
+
+
+@pytest.mark.parametrize("name", ["小明 王小明", "王小明 小明"])
+def test_a_name_that_contains_another_one_is_masked_as_a_whole(name: str) -> None:
+    assert mask_author("我叫王小明。", name=name, email=EMAIL) == "我叫[name]。"
+
+
 def test_without_a_name_the_words_of_the_address_are_masked() -> None:
     assert mask_author("Lovelace, a 3rd time", name=None, email=EMAIL) == "[name], a 3rd time"
 

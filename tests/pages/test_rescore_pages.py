@@ -278,6 +278,26 @@ async def test_an_advisor_reads_but_does_not_request_or_apply(
     assert refused == [403] * 4
 
 
+async def test_a_blind_organization_sees_no_name_of_an_undecided_result(
+    api: Api, new_browser: Callable[[], Browser], password_hash: str
+) -> None:
+    staff = await Staff.of(api, new_browser, password_hash, "admin")
+    await staff.set(blind=True, audit_share=0.0)
+    rescore_id, _ = await computed(api, staff.advisor)
+    undecided = await staff.waiting(name="Ada Example")
+    async with api.sessions() as session:
+        only = update(RescoreDifferenceRow).filter_by(rescore_id=UUID(rescore_id))
+        await session.execute(only.values(assessment_id=UUID(undecided["assessment_id"])))
+        await session.commit()
+
+    page = await staff.page(f"/rescores/{rescore_id}")
+
+    assert undecided["assessment_id"] in page
+    assert "name hidden" in page
+    assert "Ada Example" not in page
+    assert str(undecided["student"].id) not in page
+
+
 async def test_the_list_has_the_organizations_rescores_only(
     api: Api,
     browser: Browser,

@@ -74,6 +74,7 @@ async def a_marked_person(session: AsyncSession, database: Database, credentials
         "name": marker,
         "external_id": marker,
         "profile": {"name": marker},
+        "language": "de",
         "time_factor": 2,
         "extra_minutes": 30,
     }

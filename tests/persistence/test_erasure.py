@@ -19,6 +19,7 @@ from persistence.repositories.feedback import NewFeedback
 from persistence.repositories.redeliveries import Redeliveries
 from persistence.request_database import RequestUnitOfWork
 from persistence.tables import (
+    AccountLinkRow,
     AssessmentRow,
     AuditLogRow,
     CohortMemberRow,
@@ -149,7 +150,7 @@ async def test_a_paid_model_reply_stays_as_a_row(session: AsyncSession, database
 async def test_the_account_stays_as_a_blank_row(session: AsyncSession, database: Database, person: Marked) -> None:
     await erase(database, person)
 
-    blank = dict.fromkeys(("name", "external_id", "password_hash", "profile"))
+    blank = dict.fromkeys(("name", "external_id", "password_hash", "profile", "language"))
     usual = {"time_factor": 1, "extra_minutes": 0}
     kept = {name: await column(session, person, name) for name in ("status", "email", *blank, *usual)}
     assert kept == blank | usual | {"status": "erased", "email": f"{person.id}@erased.invalid"}
@@ -162,7 +163,7 @@ async def test_the_erased_user_is_in_no_cohort(session: AsyncSession, database: 
     assert await session.scalar(memberships) == 0
 
 
-async def test_an_erasure_by_the_previous_release_blanks_names_and_memberships(
+async def test_an_erasure_by_an_earlier_release_deletes_what_that_release_does_not_know(
     session: AsyncSession, database: Database, person: Marked
 ) -> None:
     await begin(database, person)
@@ -171,10 +172,10 @@ async def test_an_erasure_by_the_previous_release_blanks_names_and_memberships(
         await uow.erasures.finish(person.id)  # without `forget_account`, which knows the new columns
         await uow.commit()
 
-    reset = ("name", "external_id", "time_factor", "extra_minutes")
-    assert [await column(session, person, name) for name in reset] == [None, None, 1, 0]
-    memberships = select(func.count()).where(CohortMemberRow.user_id == person.id)
-    assert await session.scalar(memberships) == 0
+    reset = ("name", "external_id", "language", "time_factor", "extra_minutes")
+    assert [await column(session, person, name) for name in reset] == [None, None, None, 1, 0]
+    for row in (CohortMemberRow, AccountLinkRow):
+        assert await session.scalar(select(func.count()).where(row.user_id == person.id)) == 0
 
 
 async def test_open_assessments_end_with_an_audit_row(

@@ -26,6 +26,24 @@ INSERT INTO recommendation_feedback (id, recommendation_id, revision, submitted_
 SELECT gen_random_uuid(), r.id, 1, a.user_id, 'student', 4 FROM a, r
 """
 
+A_REVIEW = """
+SET session_replication_role = replica;  -- no trigger fills the review, as before migration 0028
+WITH o AS (
+  INSERT INTO organizations (id, name) VALUES (gen_random_uuid(), 'Somewhere') RETURNING *
+), a AS (
+  INSERT INTO assessments (id, user_id, organization_id, role_id, status, revision, expires_at)
+  SELECT gen_random_uuid(), gen_random_uuid(), id, gen_random_uuid(), 'completed', 1, now() FROM o RETURNING *
+), s AS (
+  INSERT INTO assessment_question_snapshots (
+    id, assessment_id, question_id, position, prompt, rubric, question_type, kind, answer_format, weight, version)
+  SELECT gen_random_uuid(), id, gen_random_uuid(), 1, 'Why?', '{}', 'essay', 'text', '{}', 1, 'asked' FROM a RETURNING *
+)
+INSERT INTO essay_reviews (id, assessment_id, question_snapshot_id, reviewer_id, levels)
+SELECT gen_random_uuid(), assessment_id, id, gen_random_uuid(), '{}' FROM s;
+SET session_replication_role = origin;
+"""
+RESCORED = "UPDATE assessment_question_snapshots SET scored_version = 'current'"
+
 FORGED = """
 INSERT INTO audit_logs (id, action, resource_type, hash, position) VALUES (gen_random_uuid(), 'x', 'x', 'x', 0)
 """
@@ -79,6 +97,22 @@ def test_migration_0009_fills_the_organization_of_existing_reactions(config: Con
         ).fetchall()
 
     assert found == [(True,)]
+
+
+def test_a_rescore_between_the_triggers_and_the_batches_of_migration_0028_hides_no_review(
+    config: Config, empty_database: str
+) -> None:
+    command.upgrade(config, "head")
+    with psycopg.connect(empty_database.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(A_REVIEW)
+        connection.execute(RESCORED)
+        connection.execute("UPDATE alembic_version SET version_num = '0025'")
+        command.upgrade(config, "head")
+        found = connection.execute(
+            "SELECT r.organization_id = a.organization_id, r.version FROM essay_reviews AS r, assessments AS a"
+        ).fetchall()
+
+    assert found == [(True, "current")]
 
 
 def test_migrating_twice_changes_nothing(empty_database: str) -> None:

@@ -24,6 +24,7 @@ class Inbox:
     mails: list[EmailMessage] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
     recipient_replies: list[str] = field(default_factory=list)
+    farewell: str = "221 Bye"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802, ARG002  # the package's names
         if self.recipient_replies:
@@ -37,6 +38,9 @@ class Inbox:
         mail = message_from_bytes(envelope.content, _class=EmailMessage, policy=policy.default)
         self.mails.append(mail)
         return "250 OK"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802, ARG002  # the package's names
+        return self.farewell
 
     def settings(self, user: str = "") -> MailSettings:
         return MailSettings.model_validate(

@@ -4,6 +4,7 @@ import asyncio
 import smtplib
 import ssl
 from collections.abc import Collection
+from contextlib import closing, suppress
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from typing import Annotated, Final, Literal, Self
@@ -103,12 +104,14 @@ class SmtpMailer:
             client = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_S, context=self._context)
         else:
             client = smtplib.SMTP(host, port, timeout=TIMEOUT_S)
-        with client:
+        with closing(client):
             if url.scheme == "smtp" and self._tls:
                 client.starttls(context=self._context)
             if url.username:
                 client.login(unquote(url.username), unquote(url.password or ""))
             client.send_message(mail)
+            with suppress(smtplib.SMTPException):  # the server has accepted the mail, whatever it answers now
+                client.quit()
 
 
 def _refused(codes: Collection[int]) -> Literal[SentMail.REFUSED]:

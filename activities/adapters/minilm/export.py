@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
@@ -102,8 +103,9 @@ def _move(partial: Path, target: Path) -> None:
 
 def _remove_abandoned(cache: Path) -> None:
     for folder in cache.glob(f"{_PARTIAL}*"):
-        if time.time() - folder.stat().st_mtime > _ABANDONED_AFTER_S:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process has just finished it
+            if time.time() - folder.stat().st_mtime > _ABANDONED_AFTER_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(model: Path, export: Export, precision: Precision) -> None:

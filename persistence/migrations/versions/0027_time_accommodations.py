@@ -1,7 +1,8 @@
 """Add the time accommodation of a user: a factor and extra minutes for new assessments.
 
 Columns with constant defaults rewrite no rows. The previous release ignores them, and starts assessments with the
-usual time. A trigger resets them when a worker of that release finishes the erasure of a user.
+usual time. When a worker of that release finishes the erasure of a user, a trigger resets them and the language, and
+deletes the user's links, which that release does not know either.
 """
 
 from alembic import op
@@ -29,14 +30,16 @@ ALTER TABLE users
         op.execute(f"ALTER TABLE users DROP CONSTRAINT IF EXISTS {name}")
         op.execute(f"ALTER TABLE users ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID")
     op.execute("""
-CREATE OR REPLACE FUNCTION reset_erased_accommodation() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION reset_erased_account() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW.time_factor = 1;
   NEW.extra_minutes = 0;
+  NEW.language = NULL;
+  DELETE FROM account_links WHERE user_id = NEW.id;
   RETURN NEW;
 END $$;
-CREATE OR REPLACE TRIGGER users_erased_accommodation BEFORE UPDATE OF status ON users
-  FOR EACH ROW WHEN (NEW.status = 'erased') EXECUTE FUNCTION reset_erased_accommodation();
+CREATE OR REPLACE TRIGGER users_erased_account BEFORE UPDATE OF status ON users
+  FOR EACH ROW WHEN (NEW.status = 'erased') EXECUTE FUNCTION reset_erased_account();
 """)
     for name in CHECKS:
         validate(name, "users")
@@ -44,7 +47,7 @@ CREATE OR REPLACE TRIGGER users_erased_accommodation BEFORE UPDATE OF status ON 
 
 def downgrade() -> None:
     op.execute("""
-DROP TRIGGER users_erased_accommodation ON users;
-DROP FUNCTION reset_erased_accommodation();
+DROP TRIGGER users_erased_account ON users;
+DROP FUNCTION reset_erased_account();
 ALTER TABLE users DROP COLUMN extra_minutes, DROP COLUMN time_factor;
 """)

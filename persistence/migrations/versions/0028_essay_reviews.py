@@ -40,13 +40,14 @@ BEGIN
 END $$
 """
 
+# A re-score that was applied since the triggers exist has set the version, and only that.
 BATCH = sa.text("""
 WITH batch AS MATERIALIZED (
   SELECT id, question_snapshot_id FROM essay_reviews
-  WHERE id > CAST(:after AS uuid) AND version IS NULL ORDER BY id LIMIT :size
+  WHERE id > CAST(:after AS uuid) AND organization_id IS NULL ORDER BY id LIMIT :size
 ), filled AS (
   UPDATE essay_reviews AS review
-  SET organization_id = a.organization_id, version = coalesce(s.scored_version, s.version)
+  SET organization_id = a.organization_id, version = coalesce(review.version, s.scored_version, s.version)
   FROM batch JOIN assessment_question_snapshots AS s ON s.id = batch.question_snapshot_id
   JOIN assessments AS a ON a.id = s.assessment_id
   WHERE review.id = batch.id

@@ -116,3 +116,10 @@ def test_a_killed_export_is_not_seen_and_is_removed_later(model: Path, cache: Pa
 
     assert made.model.read_text() == "whole"
     assert list(cache.iterdir()) == [made.folder]
+
+
+def test_an_export_that_another_process_finishes_meanwhile_does_not_matter(model: Path, cache: Path) -> None:
+    cache.mkdir(parents=True)
+    (cache / ".partial-1").symlink_to(cache / "renamed")
+
+    assert export_model(model, cache, "float32").model.read_text() == "whole"

@@ -64,6 +64,15 @@ async def test_a_server_that_asks_to_try_later_is_tried_again(field: str) -> Non
     assert "ada" not in caught.value.message
 
 
+@pytest.mark.parametrize(("replies", "sent"), [([], SentMail.ACCEPTED), (["554 no"], SentMail.REFUSED)])
+async def test_an_error_at_the_end_of_the_session_does_not_change_the_answer(
+    replies: list[str], sent: SentMail
+) -> None:
+    with mail_server() as inbox:
+        inbox.farewell, inbox.replies = "421 shutting down", replies
+        assert await SmtpMailer(inbox.settings()).send(MESSAGE) is sent
+
+
 async def test_an_unreachable_server_is_tried_again() -> None:
     settings = MailSettings.model_validate({"smtp_url": f"smtp://127.0.0.1:{free_port()}", "smtp_from": "a@b.example"})
 

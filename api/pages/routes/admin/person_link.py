@@ -14,7 +14,9 @@ from api.pages.texts import gettext, use_language_of
 from api.public_address import link_url, public_url
 from api.schemas.base import Id
 from api.security.authorization import actor_of
-from api.services.account_links import create_link, start_mail
+from api.services.account_links import create_link
+from api.services.after_commit import calls_after_link
+from api.workflow_engine import notify_all
 
 person_link = page_router(prefix="/admin/people/{user_id}/link")
 
@@ -37,7 +39,7 @@ async def person_link_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     except REFUSALS as error:
         return await show_person(request, user_id, services, principal, scope, field_errors(error, {}))
     if issued.token is None:
-        await start_mail(issued.view.link_id, services)
+        await notify_all(calls_after_link(issued.mail, services))
         return see_other(path, done="link_mailed")
     return render(
         request,
