@@ -126,7 +126,7 @@ async def test_a_blind_organization_sees_no_name_of_an_undecided_assessment(
 
 
 async def test_reasons_of_a_rescore_are_translated(api: Api, browser: Browser, admin: Person) -> None:  # noqa: F811
-    item = {"question_id": str(uuid4()), "old_points": "1", "new_points": "1"}
+    item: dict[str, Any] = {"question_id": str(uuid4()), "old_points": "1", "new_points": "1"}
     item |= {"old_max_points": "1", "new_max_points": "1", "old_levels": {}, "new_levels": {}}
     item["not_comparable"] = "The question was withdrawn."
     rescore_id, _ = await computed(api, admin, items=[item], problem=BROKEN)
@@ -276,26 +276,6 @@ async def test_an_advisor_reads_but_does_not_request_or_apply(
     assert page.status_code == 200
     assert "/apply" not in page.text.partition("<table")[0]
     assert refused == [403] * 4
-
-
-async def test_a_blind_organization_sees_no_name_of_an_undecided_result(
-    api: Api, new_browser: Callable[[], Browser], password_hash: str
-) -> None:
-    staff = await Staff.of(api, new_browser, password_hash, "admin")
-    await staff.set(blind=True, audit_share=0.0)
-    rescore_id, _ = await computed(api, staff.advisor)
-    undecided = await staff.waiting(name="Ada Example")
-    async with api.sessions() as session:
-        only = update(RescoreDifferenceRow).filter_by(rescore_id=UUID(rescore_id))
-        await session.execute(only.values(assessment_id=UUID(undecided["assessment_id"])))
-        await session.commit()
-
-    page = await staff.page(f"/rescores/{rescore_id}")
-
-    assert undecided["assessment_id"] in page
-    assert "name hidden" in page
-    assert "Ada Example" not in page
-    assert str(undecided["student"].id) not in page
 
 
 async def test_the_list_has_the_organizations_rescores_only(
