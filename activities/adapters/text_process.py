@@ -110,7 +110,7 @@ class ProcessAnalysis:
         return None
 
     async def _reply(self, child: "_Child", request: bytes, deadline_s: float) -> object:
-        """Return the child's reply; end the child if there is none.
+        """Return the reply of the child, and end a child that does not reply.
 
         Raises:
             _ChildLostError: the child did not reply.
