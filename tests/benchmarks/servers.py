@@ -11,17 +11,28 @@ from pathlib import Path
 import httpx
 import psutil
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import Process, Program, run_to_end
 from deploy.local.temporal import TemporalDevServer
 from tests.benchmarks import workload
+from tests.support.markers import TABLES
 
 SECRET = "a-secret-of-the-benchmark-which-guards-nothing"
 READY_WITHIN_S = 180
 
 MODELLESS = ("-m", "tests.benchmarks.modelless_worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The rows and bytes of the product's database, and the bytes of WAL that its server has written so far."""
+
+    rows: int
+    database_bytes: int
+    wal_bytes: int
 
 
 @dataclass
@@ -68,6 +79,16 @@ class Servers:
                 " WHERE query !~* '^(begin|commit|rollback|set|show|select pg_catalog)'"
             ).fetchone()
         return int(row[0]) if row else 0
+
+    def stored(self) -> Stored:
+        with psycopg.connect(self.postgres.url.replace("+psycopg", "")) as connection:
+            tables = [SQL("SELECT count(*) FROM {}").format(Identifier(name)) for (name,) in connection.execute(TABLES)]
+            rows = sum(count for (count,) in connection.execute(SQL(" UNION ALL ").join(tables)))
+            sizes = connection.execute(
+                "SELECT pg_database_size(current_database()), pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
+            ).fetchone()
+        assert sizes
+        return Stored(rows, int(sizes[0]), int(sizes[1]))
 
 
 def _family(process: Process) -> list[psutil.Process]:
