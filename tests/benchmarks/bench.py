@@ -79,7 +79,7 @@ class Assessments:
 
     def __init__(self, shared: Servers, client: Client, organization_id: UUID | None = None) -> None:
         self._shared = shared
-        self._client = client
+        self.client = client
         self._organization_id = organization_id
         self._tokens = Tokens(SecretStr(SECRET), timedelta(hours=1))
         self._essay = workload.essay_text()
@@ -104,7 +104,7 @@ class Assessments:
         async def submit() -> str:
             await send(path, {"responses": answers[-1:], "completed": True})
             run = workflow_id(started["assessment_id"])
-            await self._client.get_workflow_handle(run).result()
+            await self.client.get_workflow_handle(run).result()
             return run
 
         return submit

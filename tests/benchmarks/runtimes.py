@@ -1,8 +1,8 @@
 """Measure the runtimes of MiniLM: `python -m tests.benchmarks.runtimes [TEXTS]`, by default 200 essays.
 
 Each installed runtime embeds the same essays in a process of its own, with one thread. CPU time is that of the process,
-so that other programs on the machine matter little. The cosine is the least one of an essay's vectors and PyTorch's. The
-CPU time per essay is also written as JSON, for `make capacity`.
+so that other programs on the machine matter little. The cosine is the least one of an essay's vectors and PyTorch's.
+The CPU time per essay is also written as JSON, for `make capacity`.
 """
 
 import asyncio

@@ -67,10 +67,10 @@ class Servers:
             process.stop(grace_s=30)
 
     def cpu_s(self) -> dict[str, float]:
-        return {name: sum(_cpu_s(each) for each in _family(process)) for name, process in self.processes.items()}
+        return {name: sum(_cpu_s(each) for each in family(process)) for name, process in self.processes.items()}
 
     def peak_mb(self) -> dict[str, float]:
-        return {name: sum(_peak_mb(each) for each in _family(process)) for name, process in self.processes.items()}
+        return {name: sum(_peak_mb(each) for each in family(process)) for name, process in self.processes.items()}
 
     def statements(self) -> int:
         with psycopg.connect(self.postgres.url.replace("+psycopg", "")) as connection:
@@ -91,7 +91,7 @@ class Servers:
         return Stored(rows, int(sizes[0]), int(sizes[1]))
 
 
-def _family(process: Process) -> list[psutil.Process]:
+def family(process: Process) -> list[psutil.Process]:
     parent = psutil.Process(process.pid)
     return [parent, *parent.children(recursive=True)]
 
