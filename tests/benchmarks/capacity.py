@@ -34,7 +34,7 @@ TRANSACTIONS_PER_SHARD: Final = 5
 TRANSACTIONS_PER_HISTORY_PROCESS: Final = 800
 FEWEST_SHARDS: Final = 128
 FEWEST_PROCESSES: Final = 2
-"""Processes of each kind, so that one may stop."""
+"""Processes of each kind: the work continues when one stops."""
 TEMPORAL_OVERHEAD: Final = 2
 """The disk space of a closed run (history, execution, visibility, indexes), in sizes of its history."""
 POOL: Final = 10
@@ -149,6 +149,7 @@ def figures(inputs: Inputs, provider: Provider) -> dict[str, float | str]:
     processes = {part: max(FEWEST_PROCESSES, math.ceil(vcpu[part])) for part in _SIZED if part in vcpu}
     transactions = transactions_per_s(inputs, provider)
     history_processes = max(FEWEST_PROCESSES, math.ceil(transactions / TRANSACTIONS_PER_HISTORY_PROCESS))
+    kept_runs = per_day * provider.retention_days
     history_bytes = inputs.history_bytes * (1 + DELIVERY_EVENTS / inputs.history_events)
     workers = processes["Worker"] + processes["MiniLM"] + 2 * FEWEST_PROCESSES  # those of `llm` and `webhooks`
     pool = TEMPORAL_POOL + (0 if provider.search_engine else TEMPORAL_VISIBILITY_POOL)
@@ -163,11 +164,7 @@ def figures(inputs: Inputs, provider: Provider) -> dict[str, float | str]:
         "Growth of the database per day, GiB": per_day * inputs.database_bytes / GIB,
         "WAL of the database per day, GiB": per_day * inputs.wal_bytes / GIB,
         "WAL of Temporal's database per day, GiB": per_day * inputs.temporal_wal_bytes / GIB,
-        "Closed runs of Temporal on disk, GiB": per_day
-        * provider.retention_days
-        * history_bytes
-        * TEMPORAL_OVERHEAD
-        / GIB,
+        "Closed runs of Temporal on disk, GiB": kept_runs * history_bytes * TEMPORAL_OVERHEAD / GIB,
         "Transactions of Temporal per second, peak": transactions,
         "History shards": history_shards(transactions),
         "Temporal's frontend, history, matching": f"{FEWEST_PROCESSES}, {history_processes}, {FEWEST_PROCESSES}",

@@ -40,12 +40,12 @@ CREATE TEMPORARY TABLE role AS
 CREATE TEMPORARY TABLE student AS
   SELECT n - 1 AS n, gen_random_uuid() AS id FROM generate_series(1, greatest(%(open)s / %(roles)s, 1)) n;
 CREATE TEMPORARY TABLE finished AS
-  SELECT n, gen_random_uuid() AS id, student.id AS user_id, role.id AS role_id, role.question_id, role.version,
+  SELECT number.n, gen_random_uuid() AS id, student.id AS user_id, role.id AS role_id, role.question_id, role.version,
     role.skills, gen_random_uuid() AS snapshot_id, gen_random_uuid() AS recommendation_id,
-    gen_random_uuid() AS event_id, now() - n * interval '1 second' AS at,
-    n / %(roles)s %% 100 AS kind
-  FROM generate_series(1, %(finished)s) n JOIN role ON role.n = n %% %(roles)s
-  JOIN student ON student.n = n %% (SELECT count(*) FROM student);
+    gen_random_uuid() AS event_id, now() - number.n * interval '1 second' AS at,
+    number.n / %(roles)s %% 100 AS kind
+  FROM generate_series(1, %(finished)s) AS number(n) JOIN role ON role.n = number.n %% %(roles)s
+  JOIN student ON student.n = number.n %% (SELECT count(*) FROM student);
 INSERT INTO users (id, organization_id, email, role, name)
   SELECT id, %(organization)s, id || '@provider.example', 'student', 'Learner ' || n FROM student;
 INSERT INTO assessments (id, user_id, organization_id, role_id, status, expires_at)

@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ from domain.sweeps import Concern
 from persistence.database import create_engine
 from persistence.unit_of_work import SqlDatabase
 from tests.benchmarks import report, workload
-from tests.benchmarks.bench import CONCURRENCY, Assessments, N, measure, prepare_nothing
+from tests.benchmarks.bench import CONCURRENCY, Assessments, Measurement, N, measure, prepare_nothing
 from tests.benchmarks.crowd import ADMIN, ADVISOR, ORGANIZATION, add_crowd
 from tests.benchmarks.servers import MODELLESS, SECRET, Servers, servers, until_ready
 from tests.support.databases import settings_of
@@ -105,7 +105,15 @@ def compare(small: Times, large: Times) -> list[Compared]:
     return [Compared(name, small[name], large[name]) for name in small]
 
 
-async def measured(shared: Servers) -> Times:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The times on one database, and all figures of its pipeline, which include the bytes of WAL per assessment."""
+
+    times: Times
+    pipeline: list[Measurement]
+
+
+async def measured(shared: Servers) -> Measured:
     client = await connect()
     found: Times = {}
     with shared.running(FLOOR, "-m", "tests.benchmarks.nothing", ready="serving"):
@@ -115,21 +123,22 @@ async def measured(shared: Servers) -> Times:
     with shared.running("api", "-m", "api"):
         await until_ready(shared.environment["API_URL"])
         with shared.running("worker", *MODELLESS, ready="worker_ready"):
-            found |= await pipeline(shared, client)
+            lanes = await pipeline(shared, client)
+        for lane in lanes:
+            name = f"{lane.lane} @ {lane.concurrency}"
+            found |= {name: lane.p50_ms, f"{name}, CPU": lane.cpu_ms}
         found |= await lists(shared)
-    return found | await sweeps(shared.postgres.url)
+    return Measured(found | await sweeps(shared.postgres.url), lanes)
 
 
-async def pipeline(shared: Servers, client: Client) -> Times:
+async def pipeline(shared: Servers, client: Client) -> list[Measurement]:
     """Measure assessments of the large organization's students."""
     assessments = Assessments(shared, client, ORGANIZATION)
     await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm up
-    found: Times = {}
-    for each in CONCURRENCY:
-        lane = await measure("pipeline", each, partial(assessments.prepare, N), shared, client)
-        found |= {f"pipeline @ {each}": lane.p50_ms, f"pipeline @ {each}, CPU": lane.cpu_ms}
-        per_assessment = f"{lane.p50_ms:.0f} ms, {lane.cpu_ms:.0f} ms CPU, {lane.wal_bytes:.0f} bytes of WAL"
-        report.say(f"  pipeline, {each} at a time: {per_assessment}")
+    found = [await measure("pipeline", each, partial(assessments.prepare, N), shared, client) for each in CONCURRENCY]
+    for lane in found:
+        figures = f"{lane.p50_ms:.0f} ms, {lane.cpu_ms:.0f} ms CPU, {lane.wal_bytes:.0f} bytes of WAL"
+        report.say(f"  pipeline, {lane.concurrency} at a time: {figures}")
     return found
 
 
@@ -227,12 +236,16 @@ def main() -> int:
             fill(shared, **SMALL)
             small = asyncio.run(measured(shared))
             fill(shared, opened=OPEN, finished=FINISHED)
-            found = compare(small, asyncio.run(measured(shared)))
+            large = asyncio.run(measured(shared))
         except ProgramFailedError as error:
             report.say("\n".join([str(error), *last_lines(error.log)]))
             return 1
+    found = compare(small.times, large.times)
     show(found)
     document: dict[str, Any] = {"open": OPEN, "finished": FINISHED, "n": N, "requests": REQUESTS}
+    document["pipeline"] = {
+        name: [asdict(lane) for lane in each.pipeline] for name, each in (("small", small), ("large", large))
+    }
     document["rows"] = [
         {"name": each.name, "small_ms": each.small, "large_ms": each.large, "ratio": each.ratio} for each in found
     ]

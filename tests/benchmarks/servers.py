@@ -21,7 +21,7 @@ from tests.benchmarks import workload
 from tests.support.markers import TABLES
 
 SECRET = "a-secret-of-the-benchmark-which-guards-nothing"
-READY_WITHIN_S = 180
+READY_WITHIN_S = 600
 
 MODELLESS = ("-m", "tests.benchmarks.modelless_worker")
 
