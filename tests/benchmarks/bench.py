@@ -30,6 +30,7 @@ from uuid import UUID, uuid4
 import httpx
 from pydantic import SecretStr
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.security.tokens import Tokens
 from deploy.local.process import ProgramFailedError, last_lines
@@ -104,10 +105,22 @@ class Assessments:
         async def submit() -> str:
             await send(path, {"responses": answers[-1:], "completed": True})
             run = workflow_id(started["assessment_id"])
-            await self.client.get_workflow_handle(run).result()
+            await self._finished(run)
             return run
 
         return submit
+
+    async def _finished(self, run: str) -> None:
+        """Wait for the end of the run. If the API could not start it within its deadline, a sweep starts it later."""
+        while True:
+            try:
+                await self.client.get_workflow_handle(run).result()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
 
 
 def _http(url: str) -> httpx.AsyncClient:
