@@ -151,7 +151,7 @@ def figures(inputs: Inputs, provider: Provider) -> dict[str, float | str]:
     history_processes = max(FEWEST_PROCESSES, math.ceil(transactions / TRANSACTIONS_PER_HISTORY_PROCESS))
     kept_runs = per_day * provider.retention_days
     history_bytes = inputs.history_bytes * (1 + DELIVERY_EVENTS / inputs.history_events)
-    workers = processes["Worker"] + processes["MiniLM"] + 2 * FEWEST_PROCESSES  # those of `llm` and `webhooks`
+    workers = processes.get("Worker", 0) + processes["MiniLM"] + 2 * FEWEST_PROCESSES  # those of `llm` and `webhooks`
     pool = TEMPORAL_POOL + (0 if provider.search_engine else TEMPORAL_VISIBILITY_POOL)
     return {
         "Assessments per second, average": per_day / 86_400,
@@ -168,8 +168,8 @@ def figures(inputs: Inputs, provider: Provider) -> dict[str, float | str]:
         "Transactions of Temporal per second, peak": transactions,
         "History shards": history_shards(transactions),
         "Temporal's frontend, history, matching": f"{FEWEST_PROCESSES}, {history_processes}, {FEWEST_PROCESSES}",
-        "Connections of the API": processes.get("API", FEWEST_PROCESSES) * (POOL + 1),
-        "Connections of the workers": workers * POOL,
+        **({"Connections of the API": processes["API"] * (POOL + 1)} if "API" in processes else {}),
+        **({"Connections of the workers": workers * POOL} if "Worker" in processes else {}),
         # frontend, matching and internal worker, and history
         "Connections of Temporal": (3 * FEWEST_PROCESSES + history_processes) * pool,
     }
@@ -231,13 +231,13 @@ def main() -> None:
 
 
 DOCUMENTED: Final = Inputs(
-    cpu_ms={"Worker": 62.0, "PostgreSQL": 36.0, "Temporal": 50.0, "MiniLM": 95.0, "API": 40.0},
+    cpu_ms={"worker, PostgreSQL and Temporal": 148, "MiniLM": 95},
     sql_statements=49,
-    rows=60,
-    database_bytes=40_000,
-    wal_bytes=100_000,
+    rows=100,
+    database_bytes=100_000,
+    wal_bytes=186_000,
     history_events=50,
-    history_bytes=20_000,
+    history_bytes=4_900,
     temporal_wal_bytes=305 * GIB / 1_000_000,
     minilm_ms={"torch": 139, "onnx": 95, "openvino, bfloat16": 62, "onnx-int8": 50},
 )

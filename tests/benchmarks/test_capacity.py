@@ -82,7 +82,7 @@ def test_shards_are_a_power_of_two(transactions: float, shards: int) -> None:
 
 
 def test_every_kind_of_process_runs_twice_at_least() -> None:
-    found = figures(DOCUMENTED, TEN_THOUSAND)
+    found = figures(capacity.measured(BENCH, API), TEN_THOUSAND)
 
     assert {found[f"{part}, processes"] for part in ("Worker", "MiniLM", "API")} == {2}
     assert found["Temporal's frontend, history, matching"] == "2, 2, 2"
