@@ -8,7 +8,7 @@ CLIENT_BIN := .local/client-venv/bin
 SCORING := domain/**,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/**
 
 .DEFAULT_GOAL := help
-.PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks bench-fairness evaluate evaluate-recommendations lint format \
+.PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks bench-fairness bench-scale capacity soak evaluate evaluate-recommendations lint format \
 	check-deploy lock openapi openapi-check client migration-check seed vendor browser pictures messages ci
 
 help: ## list the commands
@@ -72,6 +72,15 @@ bench-webhooks: $(STAMP) ## measure deliveries against plain requests, and with 
 
 bench-fairness: $(STAMP) ## measure one submission while another organization submits many (N=, SAMPLES=)
 	@exec $(BIN)/python -m tests.benchmarks.fairness
+
+bench-scale: $(STAMP) ## measure the pipeline, lists and sweeps on a large database (OPEN=, FINISHED=)
+	@exec $(BIN)/python -m tests.benchmarks.scale
+
+capacity: $(STAMP) ## compute what 1,000,000 assessments a day need, from the reports of the benchmarks
+	@exec $(BIN)/python -m tests.benchmarks.capacity
+
+soak: $(STAMP) ## run the stack near its capacity and look for leaks (MINUTES=20 SHARE=0.8)
+	@exec $(BIN)/python -m tests.load.soak --minutes $(or $(MINUTES),20) --share $(or $(SHARE),0.8)
 
 evaluate: $(STAMP) ## measure a grader on labelled answers (DATA=, GRADER=, K=, SPLITS=, BASELINE=update)
 	@exec $(BIN)/python -m tests.evaluation.evaluate

@@ -7,9 +7,10 @@
 - `by API, slow`: the same with responses after 2 s and SLOW assessments in flight, to measure memory
 - `API hangs`, `API down`: the product's calls time out after 2 s or find no server; the local grader is the fallback
 
-Every assessment has ten items, two of them essays of 250 words. Latency is measured from the request that submits (for
-the floor: the signal) to the end of the run. N is the number of assessments per measurement, CONCURRENCY a list of
-numbers of assessments at a time.
+Every assessment has ten items, two of them essays of 250 words. Latency, CPU time and statements are measured from the
+request that submits (for the floor: the signal) to the end of the run. Rows, bytes and WAL of PostgreSQL are measured
+from the start of the assessment, and include the student's row. N is the number of assessments per measurement,
+CONCURRENCY a list of numbers of assessments at a time.
 """
 
 import asyncio
@@ -21,13 +22,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 from pydantic import SecretStr
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.security.tokens import Tokens
 from deploy.local.process import ProgramFailedError, last_lines
@@ -50,6 +53,7 @@ HANGING_S = 2
 
 Run = Callable[[], Awaitable[str]]
 """A function that submits one prepared run, waits for its end and returns its workflow's id."""
+Prepare = Callable[[], Awaitable[Sequence[Run]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,41 +70,63 @@ class Measurement:
     sql_statements: float
     history_events: int
     history_bytes: int
+    rows: float
+    database_bytes: float
+    wal_bytes: float
 
 
 class Assessments:
-    """Prepare and submit assessments over HTTP."""
+    """Prepare and submit assessments over HTTP, by default of students of a new organization each time."""
 
-    def __init__(self, shared: Servers, client: Client) -> None:
+    def __init__(self, shared: Servers, client: Client, organization_id: UUID | None = None) -> None:
         self._shared = shared
-        self._client = client
+        self.client = client
+        self._organization_id = organization_id
         self._tokens = Tokens(SecretStr(SECRET), timedelta(hours=1))
         self._essay = workload.essay_text()
+        self._http = _http(shared.environment["API_URL"])
 
     async def prepare(self, count: int) -> list[Run]:
-        students = await asyncio.to_thread(workload.add_students, self._shared.postgres.url, count)
+        url = self._shared.postgres.url
+        students = await asyncio.to_thread(workload.add_students, url, count, self._organization_id)
         return [await self._prepared(student) for student in students]
 
     async def _prepared(self, student: workload.Student) -> Run:
-        http = _http(self._shared.environment["API_URL"])
-        http.headers["Authorization"] = f"Bearer {self._tokens.issue(student.principal)}"
-        started = await http.post("/assessments/start", json={"role_id": str(workload.ROLE_ID)})
-        body = started.raise_for_status().json()
-        answers = [response_to(question, self._essay) for question in body["questions"]]
-        path = f"/assessments/{body['assessment_id']}/responses"
-        (await http.post(path, json={"responses": answers[:-1]})).raise_for_status()
+        headers = {"Authorization": f"Bearer {self._tokens.issue(student.principal)}"}
+
+        async def send(path: str, body: object) -> Any:
+            return (await self._http.post(path, json=body, headers=headers)).raise_for_status().json()
+
+        started = await send("/assessments/start", {"role_id": str(workload.ROLE_ID)})
+        answers = [response_to(question, self._essay) for question in started["questions"]]
+        path = f"/assessments/{started['assessment_id']}/responses"
+        await send(path, {"responses": answers[:-1]})
 
         async def submit() -> str:
-            (await http.post(path, json={"responses": answers[-1:], "completed": True})).raise_for_status()
-            run = workflow_id(body["assessment_id"])
-            await self._client.get_workflow_handle(run).result()
+            await send(path, {"responses": answers[-1:], "completed": True})
+            run = workflow_id(started["assessment_id"])
+            await self._finished(run)
             return run
 
         return submit
 
+    async def _finished(self, run: str) -> None:
+        """Wait for the end of the run. If the API could not start it within its deadline, a sweep starts it later."""
+        while True:
+            try:
+                await self.client.get_workflow_handle(run).result()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
+
 
 def _http(url: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60, trust_env=False)
+    """Return a client that closes an idle connection before the server does, so that no request meets a closed one."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2)
+    return httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60, limits=limits, trust_env=False)
 
 
 async def prepare_nothing(client: Client, count: int) -> list[Run]:
@@ -119,7 +145,7 @@ async def prepare_nothing(client: Client, count: int) -> list[Run]:
     return [await prepared() for _ in range(count)]
 
 
-async def measure(lane: str, concurrency: int, runs: Sequence[Run], shared: Servers, client: Client) -> Measurement:
+async def measure(lane: str, concurrency: int, prepare: Prepare, shared: Servers, client: Client) -> Measurement:
     slots = asyncio.Semaphore(concurrency)
     latencies_ms: list[float] = []
 
@@ -130,12 +156,14 @@ async def measure(lane: str, concurrency: int, runs: Sequence[Run], shared: Serv
             latencies_ms.append((time.perf_counter() - started) * 1000)
             return finished
 
+    stored, runs = shared.stored(), await prepare()
     statements, cpu, started = shared.statements(), shared.cpu_s(), time.perf_counter()
     ids = await asyncio.gather(*(one(run) for run in runs))
     seconds = time.perf_counter() - started
     await asyncio.sleep(0.2)  # let the servers finish writing
     count = len(runs)
     spent = {name: (now - cpu.get(name, 0.0)) * 1000 / count for name, now in shared.cpu_s().items()}
+    executed, now_stored = shared.statements() - statements, shared.stored()
     history = await client.get_workflow_handle(ids[-1]).fetch_history()
     return Measurement(
         lane=lane,
@@ -145,20 +173,23 @@ async def measure(lane: str, concurrency: int, runs: Sequence[Run], shared: Serv
         per_second=count / seconds,
         cpu_ms=sum(spent.values()),
         cpu_ms_by_process=spent,
-        sql_statements=(shared.statements() - statements) / count,
+        sql_statements=executed / count,
         history_events=len(history.events),
         history_bytes=sum(event.ByteSize() for event in history.events),
+        rows=(now_stored.rows - stored.rows) / count,
+        database_bytes=(now_stored.database_bytes - stored.database_bytes) / count,
+        wal_bytes=(now_stored.wal_bytes - stored.wal_bytes) / count,
     )
 
 
 @asynccontextmanager
 async def lane(
     name: str, shared: Servers, *arguments: str, ready: str, **more: str
-) -> AsyncIterator[Callable[[int, Sequence[Run], Client], Awaitable[Measurement]]]:
+) -> AsyncIterator[Callable[[int, Prepare, Client], Awaitable[Measurement]]]:
     with shared.running("worker", *arguments, ready=ready, **more):
 
-        async def measured(concurrency: int, runs: Sequence[Run], client: Client) -> Measurement:
-            found = await measure(name, concurrency, runs, shared, client)
+        async def measured(concurrency: int, prepare: Prepare, client: Client) -> Measurement:
+            found = await measure(name, concurrency, prepare, shared, client)
             report.say(f"  {name}, {concurrency} at a time: {found.p50_ms:.0f} ms, {found.per_second:.1f} a second")
             return found
 
@@ -166,6 +197,8 @@ async def lane(
         PEAKS[name] = shared.peak_mb()
 
 
+SIZES = ("SQL", "events", "history bytes", "rows", "database bytes", "WAL bytes")
+"""The columns of the second table after those of CPU time."""
 PEAKS: dict[str, dict[str, float]] = {}
 """Peak memory in MB by lane and process."""
 
@@ -175,14 +208,14 @@ async def bench(shared: Servers) -> list[Measurement]:
     found: list[Measurement] = []
     async with lane("nothing", shared, "-m", "tests.benchmarks.nothing", ready="serving") as measured:
         await asyncio.gather(*(run() for run in await prepare_nothing(client, 8)))
-        found += [await measured(each, await prepare_nothing(client, N), client) for each in CONCURRENCY]
+        found += [await measured(each, partial(prepare_nothing, client, N), client) for each in CONCURRENCY]
     with shared.running("api", "-m", "api"):
         await until_ready(shared.environment["API_URL"])
         assessments = Assessments(shared, client)
         for name, program in (("pipeline", MODELLESS), ("with model", ("worker.py",))):
             async with lane(name, shared, *program, ready="worker_ready") as measured:
                 await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm up
-                found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+                found += [await measured(each, partial(assessments.prepare, N), client) for each in CONCURRENCY]
         found += await by_api(shared, client, assessments)
     return found
 
@@ -194,7 +227,7 @@ async def by_api(shared: Servers, client: Client, assessments: Assessments) -> l
         more = {"OPENAI_API_KEY": model_server.KEY, "OPENAI_BASE_URL": provider.base_url}
         async with lane("by API", shared, *MODELLESS, ready="worker_ready", **more) as measured:
             await asyncio.gather(*(run() for run in await assessments.prepare(8)))  # warm up
-            found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+            found += [await measured(each, partial(assessments.prepare, N), client) for each in CONCURRENCY]
         provider.rule = fake_completions.delayed(2.0)
         async with lane("by API, slow", shared, *MODELLESS, ready="worker_ready", **more) as measured:
             await asyncio.gather(*(run() for run in await assessments.prepare(SLOW)))
@@ -213,10 +246,10 @@ async def without_answers(
     provider.rule = lambda _: fake_completions.HANG
     hanging = more | {"OPENAI_TIMEOUT_S": str(HANGING_S)}
     async with lane("API hangs", shared, "worker.py", ready="worker_ready", **hanging) as measured:
-        found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+        found += [await measured(each, partial(assessments.prepare, N), client) for each in CONCURRENCY]
     provider.refuse_connections()
     async with lane("API down", shared, "worker.py", ready="worker_ready", **more) as measured:
-        found += [await measured(each, await assessments.prepare(N), client) for each in CONCURRENCY]
+        found += [await measured(each, partial(assessments.prepare, N), client) for each in CONCURRENCY]
     return found
 
 
@@ -245,10 +278,13 @@ def show(found: Sequence[Measurement]) -> None:
             each.sql_statements,
             each.history_events,
             each.history_bytes,
+            each.rows,
+            each.database_bytes,
+            each.wal_bytes,
         ]
         for each in found
     ]
-    columns = ["per assessment", *(f"{name} CPU ms" for name in processes), "SQL", "events", "bytes"]
+    columns = ["per assessment", *(f"{name} CPU ms" for name in processes), *SIZES]
     report.say("\n" + report.table(columns, rows))
     rows = [[name, *(peaks.get(process, 0.0) for process in processes)] for name, peaks in PEAKS.items()]
     report.say("\n" + report.table(["peak memory, MB", *processes], rows))

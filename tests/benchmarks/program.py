@@ -25,10 +25,12 @@ class Output:
         return re.split(r" {2,}", header)
 
 
-def run(module: str, report: str, directory: Path, **variables: str) -> Output:
-    """Run `python -m tests.benchmarks.<module>`, which must succeed and write `<report>.json` to the directory."""
+def run(
+    module: str, report: str, directory: Path, *arguments: str, package: str = "tests.benchmarks", **variables: str
+) -> Output:
+    """Run `python -m <package>.<module>`, which must succeed and write `<report>.json` to the directory."""
     ran = subprocess.run(
-        [sys.executable, "-m", f"tests.benchmarks.{module}"],
+        [sys.executable, "-m", f"{package}.{module}", *arguments],
         cwd=CHECKOUT,
         env=os.environ | {"REPORTS": str(directory)} | variables,
         capture_output=True,

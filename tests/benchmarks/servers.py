@@ -11,17 +11,28 @@ from pathlib import Path
 import httpx
 import psutil
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import Process, Program, run_to_end
 from deploy.local.temporal import TemporalDevServer
 from tests.benchmarks import workload
+from tests.support.markers import TABLES
 
 SECRET = "a-secret-of-the-benchmark-which-guards-nothing"
-READY_WITHIN_S = 180
+READY_WITHIN_S = 600
 
 MODELLESS = ("-m", "tests.benchmarks.modelless_worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The rows and bytes of the product's database, and the bytes of WAL that its server has written so far."""
+
+    rows: int
+    database_bytes: int
+    wal_bytes: int
 
 
 @dataclass
@@ -56,10 +67,10 @@ class Servers:
             process.stop(grace_s=30)
 
     def cpu_s(self) -> dict[str, float]:
-        return {name: sum(_cpu_s(each) for each in _family(process)) for name, process in self.processes.items()}
+        return {name: sum(_cpu_s(each) for each in family(process)) for name, process in self.processes.items()}
 
     def peak_mb(self) -> dict[str, float]:
-        return {name: sum(_peak_mb(each) for each in _family(process)) for name, process in self.processes.items()}
+        return {name: sum(_peak_mb(each) for each in family(process)) for name, process in self.processes.items()}
 
     def statements(self) -> int:
         with psycopg.connect(self.postgres.url.replace("+psycopg", "")) as connection:
@@ -69,8 +80,18 @@ class Servers:
             ).fetchone()
         return int(row[0]) if row else 0
 
+    def stored(self) -> Stored:
+        with psycopg.connect(self.postgres.url.replace("+psycopg", "")) as connection:
+            tables = [SQL("SELECT count(*) FROM {}").format(Identifier(name)) for (name,) in connection.execute(TABLES)]
+            rows = sum(count for (count,) in connection.execute(SQL(" UNION ALL ").join(tables)))
+            sizes = connection.execute(
+                "SELECT pg_database_size(current_database()), pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
+            ).fetchone()
+        assert sizes
+        return Stored(rows, int(sizes[0]), int(sizes[1]))
 
-def _family(process: Process) -> list[psutil.Process]:
+
+def family(process: Process) -> list[psutil.Process]:
     parent = psutil.Process(process.pid)
     return [parent, *parent.children(recursive=True)]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.bench import SIZES
 from tests.benchmarks.program import run
 
 LANES = ("nothing", "pipeline", "with model", "by API", "API hangs", "API down")
@@ -22,4 +23,6 @@ def test_every_lane_is_measured_at_each_concurrency(tmp_path: Path) -> None:
     assert set(found.report["peak_mb"]) == {*LANES, "by API, slow"}
     columns = ["lane @ concurrency", "p50 ms", "x floor", "p95 ms", "per s", "of floor", "CPU ms", "x floor"]
     assert found.columns("lane @ concurrency") == columns
-    assert found.columns("per assessment")[-3:] == ["SQL", "events", "bytes"]
+    assert found.columns("per assessment")[-6:] == list(SIZES)
+    growing = [each for each in measured if each["lane"] != "nothing"]
+    assert all(each["rows"] > 1 and each["database_bytes"] > 0 and each["wal_bytes"] > 0 for each in growing)

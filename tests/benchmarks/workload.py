@@ -48,12 +48,14 @@ class Student:
         return Principal(user_id=self.id, role=UserRole.STUDENT, organization_id=self.organization_id, version=0)
 
 
-def add_students(database_url: str, count: int) -> list[Student]:
-    """Insert students of one organization. A login per student would mostly measure bcrypt."""
-    organization_id = uuid4()
+def add_students(database_url: str, count: int, organization_id: UUID | None = None) -> list[Student]:
+    """Insert students of one organization, by default a new one. A login per student would mostly measure bcrypt."""
+    organization_id = organization_id or uuid4()
     students = [Student(uuid4(), organization_id) for _ in range(count)]
     with psycopg.connect(database_url.replace("+psycopg", "")) as connection:
-        connection.execute("INSERT INTO organizations (id, name) VALUES (%s, 'bench')", [organization_id])
+        connection.execute(
+            "INSERT INTO organizations (id, name) VALUES (%s, 'bench') ON CONFLICT DO NOTHING", [organization_id]
+        )
         with connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO users (id, organization_id, email, role) VALUES (%s, %s, %s, 'student')",
