@@ -82,6 +82,7 @@ FLASHES: Final = {
     "rescore_requested": Flash("success", texts.mark("The dry run has started. Nothing is published.")),
     "rescore_applied": Flash("success", texts.mark("The changes are being published.")),
     "rescore_discarded": Flash("success", texts.mark("The re-score is discarded. No result changes.")),
+    "rescore_changed": Flash("info", texts.mark("Nothing was done, because another admin has changed this re-score.")),
     "rescore_nothing": Flash("info", texts.mark("No change was left to apply.")),
     "claim_released": Flash("info", texts.mark("You gave the essay back. Others can review it now.")),
     "queue_empty": Flash("info", texts.mark("No essay that matches the filter waits for somebody to review it.")),

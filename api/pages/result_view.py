@@ -55,7 +55,7 @@ class ResultView:
     appeals: Appeals
     provisional: tuple[str, ...]
     may_give_feedback: bool
-    hours: float
+    hours: int
 
 
 async def result_view(
@@ -73,7 +73,7 @@ async def result_view(
         appeals=graded.appeals,
         provisional=_provisional(graded.document),
         may_give_feedback=may_use(principal, "give_feedback"),
-        hours=sum(float(each.detail.hours) for each in recommended if each.detail),
+        hours=round(sum(float(each.detail.hours) for each in recommended if each.detail)),
     )
 
 

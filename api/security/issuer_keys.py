@@ -92,11 +92,14 @@ async def fetch_document(
 
     Raises:
         httpx.HTTPError, TimeoutError: the request failed.
-        ValueError: the body is not a JSON object, or is longer than MAX_BYTES.
+        ValueError: the address is invalid, or the body is not a JSON object or is longer than MAX_BYTES.
     """
     body = bytearray()
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    request = client.build_request("GET" if form is None else "POST", url, headers=headers, data=form)
+    try:
+        request = client.build_request("GET" if form is None else "POST", url, headers=headers, data=form)
+    except httpx.InvalidURL:
+        raise ValueError("the address is invalid") from None
     async with asyncio.timeout(TIMEOUT_S):
         response = await client.send(request, stream=True, auth=basic)
         try:

@@ -204,6 +204,15 @@ async def test_a_cancelled_login_is_said(site: Site) -> None:
     assert (answer.status_code, "was cancelled" in answer.text) == (401, True)
 
 
+async def test_a_provider_that_refuses_a_login_is_not_a_cancelled_one(site: Site) -> None:
+    denied = _path(site.provider.deny(await site.begin()))
+
+    answer = await site.browser.open(denied.replace("access_denied", "temporarily_unavailable"))
+
+    assert "access_denied" in denied
+    assert (answer.status_code, "The provider could not sign you in" in answer.text) == (401, True)
+
+
 @pytest.mark.parametrize("verified", [{"email_verified": False}, {"email_verified": "true"}, {"email_verified": None}])
 async def test_an_address_that_is_not_verified_is_refused(
     site: Site, student: Person, verified: dict[str, object]

@@ -74,8 +74,10 @@ async def _signed_in(request: Request, provider: OidcProvider, services: Service
 
 
 def _problem(request: Request, token: str) -> str:
-    if token and "error" in request.query_params:
-        return gettext("The sign-in was cancelled.")
+    if token and (error := request.query_params.get("error")):
+        if error == "access_denied":
+            return gettext("The sign-in was cancelled.")
+        return gettext("The provider could not sign you in. Try again later, or ask your administrator.")
     if not token or request.query_params.get("state") != LoginAttempt(token=token).state:
         return gettext("This sign-in has expired, or was started in another browser. Try again.")
     return gettext(

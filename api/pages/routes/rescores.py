@@ -171,7 +171,7 @@ async def apply_rescore_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             )
             await uow.commit()
     except Conflict:
-        return see_other(f"/rescores/{rescore_id}")
+        return see_other(f"/rescores/{rescore_id}", done="rescore_changed")
     if number:
         await notify_all(calls_after_rescore(found, services))
     return see_other(f"/rescores/{rescore_id}", done="rescore_applied" if number else "rescore_nothing")
@@ -191,7 +191,7 @@ async def discard_rescore_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             found = await RescoreService(uow).discard(rescore_id, scope.organization_id, actor_of(principal))
             await uow.commit()
     except Conflict:
-        return see_other(f"/rescores/{rescore_id}")
+        return see_other(f"/rescores/{rescore_id}", done="rescore_changed")
     if not found.is_discarded:
         await notify_all(calls_after_rescore(found, services))
     return see_other(f"/rescores/{rescore_id}", done="rescore_discarded")
