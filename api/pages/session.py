@@ -63,7 +63,12 @@ def set_cookie(request: Request, response: Response, token: str) -> None:
     )
 
 
-def delete_cookie(request: Request, response: Response) -> None:
+async def end_session(request: Request, response: Response) -> None:
+    """End the session of this browser, if it has one, and delete its cookie."""
+    if session := session_of(request):
+        async with request.app.state.services.database.transaction() as uow:
+            await uow.web_sessions.end(session.token)
+            await uow.commit()
     response.delete_cookie(_cookie_name(request), secure=_secure(request), httponly=True, samesite="lax")
 
 

@@ -62,17 +62,9 @@ async def request_rescore(
     Nothing is published. Reviewers' levels stay. Replies of the language model that were paid for are not paid for
     again; the computation stops when the organization's budget for the day is spent. See docs/reviewing.md.
     """
-    wish = RescoreWish(
-        role_id=body.role_id,
-        question_key=body.question_key,
-        since=body.since,
-        reason=body.reason,
-        scope=RescoreScope(body.scope),
-        versions=body.versions or (),
-    )
 
     async def request(uow: RequestUnitOfWork) -> CommandResult:
-        added = await RescoreService(uow).request(scope.organization_id, actor_of(principal), wish)
+        added = await RescoreService(uow).request(scope.organization_id, actor_of(principal), wish_of(body))
         return CommandResult(
             response=RescoreAck(rescore_id=added.id, status=added.status),
             after_commit=calls_after_rescore(added, services),
@@ -214,3 +206,14 @@ def _fields(view: RescoreView) -> dict[str, object]:
 def _difference(view: DifferenceView) -> DifferenceResponse:
     fields = {name: getattr(view, name) for name in DifferenceView.__slots__ if name != "difference"}
     return DifferenceResponse.model_validate(fields | view.difference)
+
+
+def wish_of(sent: RescoreRequest) -> RescoreWish:
+    return RescoreWish(
+        role_id=sent.role_id,
+        question_key=sent.question_key,
+        since=sent.since,
+        reason=sent.reason,
+        scope=RescoreScope(sent.scope),
+        versions=sent.versions or (),
+    )

@@ -14,9 +14,9 @@ from uuid import UUID
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
-from api.security.issuer_keys import ALGORITHMS, Fetch, IssuerKeys
+from api.security.issuer_keys import ALGORITHMS, Fetch, IssuerKeys, verified_claims
 from api.security.principals import Subject
-from api.security.tokens import ISSUER, LEEWAY_S, Principal, canonical_id, check_lifetime, invalid_token
+from api.security.tokens import ISSUER, Principal, canonical_id, check_lifetime, invalid_token
 from domain.email_addresses import normalize_email
 
 LONGEST: Final = timedelta(hours=24)
@@ -91,15 +91,7 @@ class ExternalIssuers:
 
 def _verified(token: str, key: jwt.PyJWK, issuer: ExternalIssuer) -> dict[str, Any]:
     """Return the verified claims of the token; raise PyJWTError or ValueError if it is invalid."""
-    claims = jwt.decode(
-        token,
-        key,
-        algorithms=ALGORITHMS,
-        audience=issuer.audience,
-        issuer=issuer.issuer,
-        leeway=LEEWAY_S,
-        options={"require": list(_REQUIRED), "enforce_minimum_key_length": True},
-    )
+    claims = verified_claims(token, key, audience=issuer.audience, issuer=issuer.issuer, required=_REQUIRED)
     check_lifetime(claims, LONGEST)
     return claims
 

@@ -3,14 +3,14 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final, TypeAlias
 
 import httpx
 import jwt
 import structlog
 
-from api.security.tokens import invalid_token
+from api.security.tokens import LEEWAY_S, invalid_token
 from domain.errors import TemporarilyUnavailable
 
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
@@ -126,6 +126,26 @@ async def fetch_keys(client: httpx.AsyncClient, url: str) -> Keys:
         raise ValueError("not a JWKS document")  # noqa: TRY004  # the value is wrong, not a Python type
     found = (_key(each) for each in document["keys"])
     return {key.key_id: key for key in found if key is not None and isinstance(key.key_id, str)}
+
+
+def verified_claims(
+    token: str, key: jwt.PyJWK, *, audience: str, issuer: str, required: Collection[str]
+) -> dict[str, Any]:
+    """Return the claims of a token after checking its signature, its times, `audience` and `issuer`.
+
+    Raises:
+        jwt.PyJWTError, ValueError: the token is invalid, or one of the `required` claims is missing.
+    """
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=ALGORITHMS,
+        audience=audience,
+        issuer=issuer,
+        leeway=LEEWAY_S,
+        options={"require": list(required), "enforce_minimum_key_length": True},
+    )
+    return claims
 
 
 def _key(jwk: Any) -> jwt.PyJWK | None:  # noqa: ANN401  # JSON is anything

@@ -16,8 +16,15 @@ import structlog
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from api.security.issuer_keys import ALGORITHMS, REFRESH_S, IssuerKeys, Keys, fetch_document, fetch_keys
-from api.security.tokens import LEEWAY_S
+from api.security.issuer_keys import (
+    ALGORITHMS,
+    REFRESH_S,
+    IssuerKeys,
+    Keys,
+    fetch_document,
+    fetch_keys,
+    verified_claims,
+)
 from domain.email_addresses import normalize_email
 from domain.errors import TemporarilyUnavailable, Unauthenticated
 
@@ -192,15 +199,7 @@ class OidcProvider:
 
     def _verified(self, id_token: str, key: jwt.PyJWK, login: LoginAttempt) -> dict[str, Any]:
         """Return the verified claims; raise PyJWTError or ValueError if the token is invalid."""
-        claims: dict[str, Any] = jwt.decode(
-            id_token,
-            key,
-            algorithms=ALGORITHMS,
-            audience=self._client_id,
-            issuer=self._issuer,
-            leeway=LEEWAY_S,
-            options={"require": list(_REQUIRED), "enforce_minimum_key_length": True},
-        )
+        claims = verified_claims(id_token, key, audience=self._client_id, issuer=self._issuer, required=_REQUIRED)
         others = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
         if (others or "azp" in claims) and claims.get("azp") != self._client_id:
             raise ValueError("azp")

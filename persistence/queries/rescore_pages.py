@@ -9,7 +9,7 @@ from sqlalchemy import case, func, select, true
 
 from persistence.queries.blind_reviews import is_anonymous
 from persistence.queries.reader import Reader
-from persistence.queries.rescores import DifferenceView
+from persistence.queries.rescores import DIFFERENCE_COLUMNS, DifferenceView
 from persistence.tables import AssessmentRow, QuestionRow, RescoreDifferenceRow, RoleRow, UserRow
 
 _row: Final = RescoreDifferenceRow
@@ -105,17 +105,7 @@ class RescorePageQueries(Reader):
         anonymous = is_anonymous(organization_id)
         statement = (
             select(
-                _row.assessment_id,
-                AssessmentRow.user_id,
-                AssessmentRow.role_id,
-                _row.revision,
-                _row.outcome,
-                _row.status,
-                _row.old_points,
-                _row.new_points,
-                _row.difference,
-                _row.applied_revision,
-                _row.skip_reason,
+                *DIFFERENCE_COLUMNS,
                 anonymous.label("anonymous"),
                 case((~anonymous, UserRow.name)).label("student_name"),
                 case((~anonymous, UserRow.email)).label("student_email"),

@@ -12,6 +12,20 @@ from persistence.queries.reader import Reader
 from persistence.tables import AssessmentRow, QuestionRow, RescoreDifferenceRow, RescoreRow
 
 _row: Final = RescoreDifferenceRow
+DIFFERENCE_COLUMNS: Final = (
+    _row.assessment_id,
+    AssessmentRow.user_id,
+    AssessmentRow.role_id,
+    _row.revision,
+    _row.outcome,
+    _row.status,
+    _row.old_points,
+    _row.new_points,
+    _row.difference,
+    _row.applied_revision,
+    _row.skip_reason,
+)
+"""The columns of a `DifferenceView`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,19 +130,7 @@ class RescoreQueries(Reader):
         if after is not None:
             conditions.append(_row.assessment_id > after)
         statement = (
-            select(
-                _row.assessment_id,
-                AssessmentRow.user_id,
-                AssessmentRow.role_id,
-                _row.revision,
-                _row.outcome,
-                _row.status,
-                _row.old_points,
-                _row.new_points,
-                _row.difference,
-                _row.applied_revision,
-                _row.skip_reason,
-            )
+            select(*DIFFERENCE_COLUMNS)
             .join(AssessmentRow, AssessmentRow.id == _row.assessment_id)
             .where(and_(*conditions))
             .order_by(_row.assessment_id)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.pages.chromium import chromium, screens
+from tests.pages.chromium import chromium, opened_page, screens
 from tests.pages.conftest import PASSWORD
 from tests.pages.staff_pages import StaffPages, staff_pages  # noqa: F401  # fixture
 from tests.pages.test_advisor_journey import address, press_until  # noqa: F401  # fixture
@@ -18,13 +18,10 @@ pytestmark = pytest.mark.timeout(900)
 def admin_page(address: str, staff_pages: StaffPages) -> Iterator[Page]:  # noqa: F811
     """A page of the signed-in admin. Errors of scripts, dialogs and violations of the policy fail the test."""
     problems: list[str] = []
-    with chromium() as chrome:
-        page = chrome.new_context(base_url=address, locale="en-GB").new_page()
+    with chromium() as chrome, opened_page(chrome, address) as page:
         page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("dialog", lambda dialog: problems.append(dialog.message))
         page.on("dialog", lambda dialog: dialog.dismiss())
-        page.on("console", lambda said: problems.append(said.text) if "Content Security Policy" in said.text else None)
         page.goto("/sign-in")
         page.get_by_label("E-mail address").fill(staff_pages.email)
         page.get_by_label("Password").fill(PASSWORD)

@@ -8,7 +8,7 @@ from api.pages.navigation import HOMES
 from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
-from api.pages.session import delete_cookie, session_of, set_cookie
+from api.pages.session import end_session, session_of, set_cookie
 from api.pages.texts import gettext, language_names, languages, use_language_of
 from api.security.authorization import caller_role
 from api.security.rate_limits import Limits
@@ -52,13 +52,9 @@ async def sign_in_form(request: Request, form: FormDep, services: ServicesDep, l
 
 
 @account.post("/sign-out")
-async def sign_out_form(request: Request, services: ServicesDep) -> Response:
-    if session := session_of(request):
-        async with services.database.transaction() as uow:
-            await uow.web_sessions.end(session.token)
-            await uow.commit()
+async def sign_out_form(request: Request) -> Response:
     response = see_other("/sign-in", done="signed_out")
-    delete_cookie(request, response)
+    await end_session(request, response)
     return response
 
 

@@ -19,7 +19,7 @@ from api.pages.routing import page_router
 from api.pages.send_once import is_first
 from api.pages.staff_texts import OUTCOMES, RESCORE_SCOPES, RESCORE_STATES, SKIP_REASONS
 from api.pages.texts import gettext, use_language_of
-from api.routes.rescores import RescoreQuery
+from api.routes.rescores import RescoreQuery, wish_of
 from api.schemas import cursors
 from api.schemas.base import Id
 from api.schemas.rescores import ApplyRequest, DifferenceQuery, RescoreRequest
@@ -254,14 +254,7 @@ def _wish(form: Form) -> RescoreWish:
             "versions": form.get("versions", "").split() or None,
         }
     )
-    return RescoreWish(
-        role_id=sent.role_id,
-        question_key=sent.question_key,
-        since=sent.since,
-        reason=sent.reason,
-        scope=RescoreScope(sent.scope),
-        versions=sent.versions or (),
-    )
+    return wish_of(sent)
 
 
 def _selected(form: Form) -> list[UUID]:

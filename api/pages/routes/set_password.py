@@ -11,7 +11,7 @@ from api.pages.forms import FormDep
 from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
-from api.pages.session import delete_cookie, session_of
+from api.pages.session import end_session
 from api.pages.texts import gettext, use_language_of
 from api.schemas.account_links import MAX_TOKEN_CHARS
 from api.services.account_links import use_link
@@ -38,12 +38,8 @@ async def set_password_form(request: Request, form: FormDep, services: ServicesD
     except InvalidInput as error:
         problems = [_problem(each.field, each.problem) for each in error.problems]
         return _form(request, token=token, errors=problems)
-    if session := session_of(request):
-        async with services.database.transaction() as uow:
-            await uow.web_sessions.end(session.token)
-            await uow.commit()
     response = see_other("/sign-in", done="password_set")
-    delete_cookie(request, response)
+    await end_session(request, response)
     return response
 
 
