@@ -8,6 +8,7 @@ import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -26,6 +27,9 @@ Server = TypeVar("Server")
 # to start PostgreSQL as another user. With one thread there is nothing to end. NumPy reads this when it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+TESTS = Path(__file__).parent
+END_TO_END = TESTS / "e2e"
+
 _SERVERS = pytest.StashKey[ExitStack]()
 _DATABASES = pytest.StashKey[Databases]()
 _WEAVIATE = pytest.StashKey[dict[str, str]]()
@@ -36,6 +40,13 @@ def pytest_configure_node(node: Any) -> None:
     """Start the servers in the pytest-xdist controller and pass their addresses to each worker."""
     node.workerinput["databases"] = _started(node.config, _DATABASES, database_server).admin_url
     node.workerinput["weaviate"] = _started(node.config, _WEAVIATE, weaviate_for_tests)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of a file in one pytest-xdist worker, and all of `e2e`, so that their servers start once."""
+    for item in items:
+        group = item.path.parent if item.path.parent == END_TO_END else item.path
+        item.add_marker(pytest.mark.xdist_group(group.relative_to(TESTS).as_posix()))
 
 
 def pytest_collection_finish() -> None:

@@ -30,6 +30,10 @@ DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
     "matching.enableFairness": "true",
     # a run reports TemporalReportedProblems after two failed workflow tasks in a row (default: five)
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": "2",
+    # the deletion of a run waits until these queues have stored their progress, by default every 30 s
+    "history.transferProcessorUpdateAckInterval": '"1s"',
+    "history.timerProcessorUpdateAckInterval": '"1s"',
+    "history.visibilityProcessorUpdateAckInterval": '"1s"',
     # on one host a build counts as drained seconds after its last run; the default of minutes is for several hosts
     "matching.wv.VersionDrainageStatusRefreshInterval": '"2s"',
     "matching.wv.VersionDrainageStatusVisibilityGracePeriod": '"2s"',

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from api.export_openapi import PATH, main, rendered
+from api.export_openapi import PATH, main
 
 FOUNDING = {
     ("post", "/assessments/start"): {"201", "400", "401"},
@@ -147,6 +147,5 @@ def test_swaggers_authorize_finds_the_login(document: dict[str, Any]) -> None:
 
 
 def test_the_exported_document_is_what_the_code_says(document: dict[str, Any]) -> None:
-    assert yaml.safe_load(PATH.read_text(encoding="utf-8")) == document
-    assert main(["--check"]) == 0
-    assert rendered() == rendered()
+    assert yaml.load(PATH.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) == document
+    assert [main(["--check"]) for _ in range(2)] == [0, 0]  # the output is deterministic

@@ -1,4 +1,7 @@
-"""One deployment for all tests, with all features on. No test may kill its processes."""
+"""One deployment for the tests of this folder, with all features on. No test may kill its processes.
+
+This folder is a package, so that the deployment stops after its last test and takes no CPU from later tests.
+"""
 
 from collections.abc import Iterator
 
@@ -13,14 +16,14 @@ from tests.support.deployment import Deployment, seeded_database
 from tests.support.model_server import ModelServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def spans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     """The spans that all processes of the deployment export."""
     with collector(tmp_path_factory.mktemp("spans") / "spans.txt") as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(
     databases: Databases, worker_name: str, spans: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
@@ -37,6 +40,6 @@ def deployment(
             yield deployment
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def student(deployment: Deployment) -> httpx.Client:
     return deployment.log_in()

@@ -88,5 +88,7 @@ def test_the_times_that_are_set_bound_searches_and_batches() -> None:
 
 
 async def test_a_wrong_port_of_grpc_is_an_error_of_the_service(weaviate_environment: dict[str, str]) -> None:
+    wrong = {"WEAVIATE_GRPC_PORT": str(free_port()), "WEAVIATE_DEADLINE_S": "1"}
+
     with pytest.raises(ExternalServiceError):
-        await search(settings_of_weaviate(weaviate_environment | {"WEAVIATE_GRPC_PORT": str(free_port())}))
+        await search(settings_of_weaviate(weaviate_environment | wrong))
