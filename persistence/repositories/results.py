@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, delete, func, text, update
+from sqlalchemy import bindparam, case, delete, func, null, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
@@ -63,6 +63,9 @@ _PREVIOUS: Final = tuple(
 )
 _OPEN: Final = _jobs.c.status.in_(("queued", "running"))
 
+_RANKED: Final = _jobs.c.job_type == Step.BLEND_RECOMMENDATIONS.value
+
+# The step that publishes also ranks, so the ranking's job ends here, unless an earlier build's step has ended it.
 _CLEAR_PAYLOADS: Final = (
     update(_jobs)
     .where(
@@ -71,7 +74,14 @@ _CLEAR_PAYLOADS: Final = (
         _jobs.c.revision == bindparam("of_revision"),
         _jobs.c.job_type != Step.PUBLISH_RESULT.value,
     )
-    .values(payload=None)
+    .values(
+        payload=None,
+        status=case((_RANKED, "succeeded"), else_=_jobs.c.status),
+        error_payload=case((_RANKED, null()), else_=_jobs.c.error_payload),
+        completed_at=case(
+            (_RANKED, func.coalesce(_jobs.c.completed_at, func.clock_timestamp())), else_=_jobs.c.completed_at
+        ),
+    )
 )
 # The outputs of a failed run are not needed any more, and they quote the student.
 _CLOSE_JOBS: Final = (
