@@ -1,10 +1,9 @@
 """Rank the retrieved credentials by skill gap, similarity, level and the reactions of earlier learners; publish."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
-from uuid import UUID
 
 from temporalio import activity
 
@@ -12,13 +11,12 @@ from activities.publish_result import Ranked, publish_run
 from activities.steps import RunInput, run_step, run_storing_step
 from domain.assessments.results import Publication
 from domain.assessments.steps import Step
-from domain.database import Database, Repositories
+from domain.database import Database
 from domain.errors import Conflict
 from domain.recommending.calibration import UNCALIBRATED, calibrate
 from domain.recommending.ports import NearestLearners
 from domain.recommending.ranking import Learner, recommend
 from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour
-from domain.recommending.roles import Credential
 
 NEIGHBOURS = 50
 
@@ -77,16 +75,14 @@ class BlendRecommendations:
     async def _rank(self, run: RunInput) -> Ranked:
         async with self._database.statement() as uow:
             evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
-            assessment = await uow.assessments.get(run.assessment_id)
-            role = await uow.catalog.role(assessment.role_id)
-            held = await uow.catalog.held(assessment.user_id)
-            credentials = await with_prerequisites(uow, {trace.credential_id for trace in evidence.traces})
+            context = await uow.catalog.learner(run.assessment_id)
+            credentials = await uow.catalog.with_prerequisites([trace.credential_id for trace in evidence.traces])
             profile = {gap.skill: gap.score for gap in evidence.gaps}
-            earlier = await uow.catalog.earlier_learners(assessment, list(profile))
-            calibration = calibrate(await uow.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
+            earlier = await uow.catalog.earlier_learners(context.assessment, list(profile))
+            calibration = calibrate(await uow.catalog.tallies(context.assessment)) if earlier.ids else UNCALIBRATED
         neighbours = await self.neighbours(profile, earlier) if earlier.ids else ()
-        learner = Learner(gaps=evidence.gaps, held=held, neighbours=neighbours, calibration=calibration)
-        return Ranked(evidence=evidence, blend=recommend(role, learner, evidence.traces, credentials))
+        learner = Learner(gaps=evidence.gaps, held=context.held, neighbours=neighbours, calibration=calibration)
+        return Ranked(evidence=evidence, blend=recommend(context.role, learner, evidence.traces, credentials))
 
     async def neighbours(
         self, profile: Mapping[str, Decimal | None], earlier: EarlierLearners
@@ -98,15 +94,3 @@ class BlendRecommendations:
         return tuple(
             (Neighbour(id=learner, reactions=reactions.get(learner, {})), nearness) for learner, nearness in nearest
         )
-
-
-async def with_prerequisites(uow: Repositories, wanted: Iterable[UUID]) -> dict[UUID, Credential]:
-    """Return the active credentials among `wanted` and all their prerequisites, with one query per level."""
-    found: dict[UUID, Credential] = {}
-    asked = set[UUID]()
-    missing = set(wanted)
-    while missing:
-        asked |= missing
-        found |= await uow.catalog.credentials(sorted(missing))
-        missing = {step for credential in found.values() for step in credential.prerequisites} - asked
-    return found
