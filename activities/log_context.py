@@ -43,8 +43,10 @@ def _context(info: activity.Info, arguments: Sequence[object]) -> dict[str, str]
     match arguments:
         case [ClaimInput(assessment_id=assessment_id)]:  # the run is not known yet
             return known | {"assessment_id": str(assessment_id)}
-        case [PublicationInput(run=run)]:
-            return known | {"assessment_id": str(run.assessment_id), "job_id": str(run.job(Step.PUBLISH_RESULT).id)}
+        case [PublicationInput(run=of)]:
+            return known | {"assessment_id": str(of.assessment_id), "job_id": str(of.job(Step.PUBLISH_RESULT).id)}
+        case _:
+            pass
     run, item = _run_and_item(arguments)
     if run is None:
         return known
