@@ -1,21 +1,39 @@
-"""Rank the retrieved credentials by skill gap, similarity, level and the reactions of earlier learners."""
+"""Rank the retrieved credentials by skill gap, similarity, level and the reactions of earlier learners; publish."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from uuid import UUID
+from typing import TypeAlias
 
 from temporalio import activity
 
-from activities.steps import RunInput, run_step
+from activities.publish_result import Ranked, publish_run
+from activities.steps import RunInput, run_step, run_storing_step
+from domain.assessments.results import Publication
 from domain.assessments.steps import Step
-from domain.database import Database, Repositories
+from domain.database import Database
+from domain.errors import Conflict
 from domain.recommending.calibration import UNCALIBRATED, calibrate
 from domain.recommending.ports import NearestLearners
 from domain.recommending.ranking import Learner, recommend
 from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour
-from domain.recommending.roles import Credential
 
 NEIGHBOURS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicationInput:
+    """The run whose result is ranked and published."""
+
+    run: RunInput
+
+
+BlendInput: TypeAlias = RunInput | PublicationInput
+"""A `RunInput` is of a run that an earlier build started; its workflow publishes with `publish_result`.
+
+Such a build cannot read a `PublicationInput`. Its workers fail to decode it, so Temporal retries until a worker of this
+build gets the activity.
+"""
 
 
 class BlendRecommendations:
@@ -24,27 +42,47 @@ class BlendRecommendations:
         self._nearest = nearest
 
     @activity.defn
-    async def blend_recommendations(self, run: RunInput) -> int:
-        """Return how many credentials are recommended."""
+    async def blend_recommendations(self, wanted: BlendInput) -> int | Publication:
+        """Rank and publish; a repeated call returns the first publication. The ranking is stored with the result only.
+
+        For a `RunInput`, only rank, and return how many credentials are recommended.
+        """
+        if isinstance(wanted, PublicationInput):
+            return await self._rank_and_publish(wanted.run)
 
         async def work() -> Blend:
-            return await self._blend(run)
+            return (await self._rank(wanted)).blend
 
-        return len((await run_step(self._database, run.job(Step.BLEND_RECOMMENDATIONS), Blend, work)).items)
+        return len((await run_step(self._database, wanted.job(Step.BLEND_RECOMMENDATIONS), Blend, work)).items)
 
-    async def _blend(self, run: RunInput) -> Blend:
+    async def _rank_and_publish(self, run: RunInput) -> Publication:
+        key = run.job(Step.PUBLISH_RESULT)
+
+        async def work() -> Publication:
+            try:
+                ranked = await self._rank(run)
+            except Conflict:
+                # An earlier attempt timed out but published the result, which deletes the evidence.
+                async with self._database.statement() as uow:
+                    published = await uow.jobs.outputs([key], Publication)
+                if key not in published:
+                    raise
+                return published[key]
+            return await publish_run(self._database, run, ranked)
+
+        return await run_storing_step(self._database, key, Publication, work)
+
+    async def _rank(self, run: RunInput) -> Ranked:
         async with self._database.statement() as uow:
             evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
-            assessment = await uow.assessments.get(run.assessment_id)
-            role = await uow.catalog.role(assessment.role_id)
-            held = await uow.catalog.held(assessment.user_id)
-            credentials = await with_prerequisites(uow, {trace.credential_id for trace in evidence.traces})
+            context = await uow.catalog.learner(run.assessment_id)
+            credentials = await uow.catalog.with_prerequisites([trace.credential_id for trace in evidence.traces])
             profile = {gap.skill: gap.score for gap in evidence.gaps}
-            earlier = await uow.catalog.earlier_learners(assessment, list(profile))
-            calibration = calibrate(await uow.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
+            earlier = await uow.catalog.earlier_learners(context.assessment, list(profile))
+            calibration = calibrate(await uow.catalog.tallies(context.assessment)) if earlier.ids else UNCALIBRATED
         neighbours = await self.neighbours(profile, earlier) if earlier.ids else ()
-        learner = Learner(gaps=evidence.gaps, held=held, neighbours=neighbours, calibration=calibration)
-        return recommend(role, learner, evidence.traces, credentials)
+        learner = Learner(gaps=evidence.gaps, held=context.held, neighbours=neighbours, calibration=calibration)
+        return Ranked(evidence=evidence, blend=recommend(context.role, learner, evidence.traces, credentials))
 
     async def neighbours(
         self, profile: Mapping[str, Decimal | None], earlier: EarlierLearners
@@ -56,15 +94,3 @@ class BlendRecommendations:
         return tuple(
             (Neighbour(id=learner, reactions=reactions.get(learner, {})), nearness) for learner, nearness in nearest
         )
-
-
-async def with_prerequisites(uow: Repositories, wanted: Iterable[UUID]) -> dict[UUID, Credential]:
-    """Return the active credentials among `wanted` and all their prerequisites, with one query per level."""
-    found: dict[UUID, Credential] = {}
-    asked = set[UUID]()
-    missing = set(wanted)
-    while missing:
-        asked |= missing
-        found |= await uow.catalog.credentials(sorted(missing))
-        missing = {step for credential in found.values() for step in credential.prerequisites} - asked
-    return found

@@ -9,7 +9,7 @@ import structlog
 from temporalio import activity
 
 from activities.advance_rescore import BROKEN
-from activities.blend_recommendations import BlendRecommendations, with_prerequisites
+from activities.blend_recommendations import BlendRecommendations
 from activities.retrieve_evidence import RetrieveEvidence
 from domain.assessments.lifecycle import Assessment
 from domain.database import Database
@@ -143,7 +143,7 @@ class _Batch:
         if role.id not in self._roles:
             evidence = await self._retrieval.evidence(gaps)
             async with self._database.statement() as uow:
-                credentials = await with_prerequisites(uow, {trace.credential_id for trace in evidence.traces})
+                credentials = await uow.catalog.with_prerequisites([trace.credential_id for trace in evidence.traces])
                 everybody = replace(assessment, user_id=_NOBODY)  # no learner is left out
                 earlier = await uow.catalog.earlier_learners(everybody, [gap.skill for gap in gaps])
                 calibration = calibrate(await uow.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED

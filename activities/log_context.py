@@ -9,6 +9,8 @@ import structlog
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from activities.blend_recommendations import PublicationInput
+from activities.claim_assessment import ClaimInput
 from activities.score_essay import EssayInput
 from activities.score_essays_locally import EssaysInput
 from activities.steps import RunInput
@@ -38,6 +40,13 @@ class _BindingInbound(ActivityInboundInterceptor):
 
 def _context(info: activity.Info, arguments: Sequence[object]) -> dict[str, str]:
     known = {"workflow_id": info.workflow_id or "", "activity": info.activity_type}
+    match arguments:
+        case [ClaimInput(assessment_id=assessment_id)]:  # the run is not known yet
+            return known | {"assessment_id": str(assessment_id)}
+        case [PublicationInput(run=of)]:
+            return known | {"assessment_id": str(of.assessment_id), "job_id": str(of.job(Step.PUBLISH_RESULT).id)}
+        case _:
+            pass
     run, item = _run_and_item(arguments)
     if run is None:
         return known

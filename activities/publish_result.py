@@ -1,5 +1,9 @@
-"""Assemble the result from a run's outputs and publish it in one transaction."""
+"""Assemble the result from a run's outputs and publish it in one transaction.
 
+`blend_recommendations` publishes, too. The activity `publish_result` is for runs that an earlier build started.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
 
 from temporalio import activity
@@ -25,18 +29,32 @@ class PublishResult:
         if begun.output is not None:
             return begun.output
         async with attempt(self._database, key):
-            return await self._publish(run)
+            return await publish_run(self._database, run)
 
-    async def _publish(self, run: RunInput) -> Publication:
-        async with self._database.transaction() as uow:
-            assessment, now = await uow.assessments.lock(run.assessment_id)
-            if (assessment.run, assessment.revision) == (run.run, run.revision):
-                # An earlier attempt timed out but published the result while this attempt waited for the lock.
-                return await uow.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
-            publication = await publish_revision(uow, assessment, now, await _result(uow, run))
-            await uow.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
-            await uow.commit()
-        return publication
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """The ranking, and the evidence that it is from."""
+
+    evidence: Evidence
+    blend: Blend
+
+
+async def publish_run(database: Database, run: RunInput, ranked: Ranked | None = None) -> Publication:
+    """Publish the run's result and end its job `publish_result`, in one transaction.
+
+    Without `ranked`, the steps have stored it. If an earlier attempt has published the result, return that publication.
+    """
+    async with database.transaction() as uow:
+        assessment, now = await uow.assessments.lock(run.assessment_id)
+        if (assessment.run, assessment.revision) == (run.run, run.revision):
+            # An earlier attempt timed out but published the result while this attempt waited for the lock.
+            return await uow.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
+        ranked = ranked or await _stored(uow, run)
+        publication = await publish_revision(uow, assessment, now, await _result(uow, run, ranked))
+        await uow.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
+        await uow.commit()
+    return publication
 
 
 async def publish_revision(uow: Repositories, assessment: Assessment, now: datetime, result: Result) -> Publication:
@@ -46,14 +64,15 @@ async def publish_revision(uow: Repositories, assessment: Assessment, now: datet
     return publication
 
 
-async def _result(uow: Repositories, run: RunInput) -> Result:
-    items = await uow.assessments.items(run.assessment_id)
-    evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
-    # A review stored after the gaps were computed is left to the next revision, because ranking and scores must agree.
-    scored = await scores(uow, run, items, evidence.reviews)
-    return Result(
-        rule_scores=scored.rules,
-        essay_scores=scored.essays,
-        evidence=evidence,
+async def _stored(uow: Repositories, run: RunInput) -> Ranked:
+    return Ranked(
+        evidence=await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence),
         blend=await uow.jobs.output(run.job(Step.BLEND_RECOMMENDATIONS), Blend),
     )
+
+
+async def _result(uow: Repositories, run: RunInput, ranked: Ranked) -> Result:
+    items = await uow.assessments.items(run.assessment_id)
+    # A review stored after the gaps were computed is left to the next revision, because ranking and scores must agree.
+    scored = await scores(uow, run, items, ranked.evidence.reviews)
+    return Result(rule_scores=scored.rules, essay_scores=scored.essays, evidence=ranked.evidence, blend=ranked.blend)

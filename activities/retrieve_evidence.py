@@ -106,11 +106,10 @@ async def _found(backend: SearchBackend, gaps: Sequence[SkillGap]) -> SearchResu
 
 async def gaps_of(uow: Repositories, run: RunInput) -> tuple[tuple[SkillGap, ...], tuple[UUID, ...]]:
     """Return the learner's gaps from the scores of this run, and the reviews that the scores include."""
-    assessment = await uow.assessments.get(run.assessment_id)
+    learner = await uow.catalog.learner(run.assessment_id)
     items = await uow.assessments.items(run.assessment_id)
     scored = await scores(uow, run, items)
-    role = await uow.catalog.role(assessment.role_id)
-    return skill_gaps(role, skill_profile(items, scored.rules, scored.essays)), scored.reviews
+    return skill_gaps(learner.role, skill_profile(items, scored.rules, scored.essays)), scored.reviews
 
 
 def _traces(

@@ -20,7 +20,8 @@ from domain.database import Database, Repositories
 from domain.errors import AppError, AttemptLost, Conflict, StepGivenUp, StorageUnavailable
 from domain.grading.reviews import Review, reviewed
 from domain.grading.rubrics import unanswered_essay
-from domain.grading.scores import EssayScore, RuleScores, Spent, healed
+from domain.grading.rules import score_rules
+from domain.grading.scores import EssayScore, Spent, healed
 
 Output = TypeVar("Output")
 
@@ -58,6 +59,24 @@ async def run_step(
     A repeated step does no work. A failed attempt stores its error code in the job.
 
     Raises:
+        AttemptLost, StepGivenUp: as for `run_storing_step`.
+    """
+
+    async def stored() -> Output:
+        made = await work()
+        async with database.statement() as uow:
+            await uow.jobs.succeed(key, made)
+        return made
+
+    return await run_storing_step(database, key, output, stored)
+
+
+async def run_storing_step(
+    database: Database, key: JobKey, output: type[Output], work: Callable[[], Awaitable[Output]]
+) -> Output:
+    """Do what `run_step` does, with `work` that itself stores its output and ends the job in one transaction.
+
+    Raises:
         AttemptLost: the previous attempt was lost, so this one must wait.
         StepGivenUp: too many attempts were lost.
     """
@@ -70,10 +89,7 @@ async def run_step(
     async with attempt(database, key):
         if begun.lost >= MOST_LOST:
             raise StepGivenUp(f"{begun.lost} attempts at {key.step} crashed their worker or ran out of time")
-        made = await work()
-        async with database.statement() as uow:
-            await uow.jobs.succeed(key, made)
-    return made
+        return await work()
 
 
 async def through_outages(work: Callable[[], Awaitable[Output]]) -> Output:
@@ -162,7 +178,7 @@ async def scores(
     """Return every item's score in this run, with the given reviews (None: all reviews).
 
     A review overrides the score of this revision, which overrides the published one. An unanswered essay has 0 points.
-    Costs come from the ledger and include rejected answers.
+    Costs come from the ledger and include rejected answers. In the first revision, rules score their items again.
 
     Raises:
         Conflict: an answered item has no score.
@@ -171,8 +187,7 @@ async def scores(
     graded = await uow.jobs.outputs([run.job(Step.SCORE_ESSAY, essay) for essay in written], EssayScore)
     fresh = {score.snapshot_id: score for score in graded.values()}
     if run.revision == 1:
-        rules = await uow.jobs.output(run.job(Step.SCORE_RULES), RuleScores)
-        return Scores(rules=rules.scores, essays=_essays(items, fresh))
+        return Scores(rules=score_rules(items).scores, essays=_essays(items, fresh))
     published = (await uow.results.published(run.assessment_id)).scores
     before = {score.snapshot_id: score for score in published.essays}
     anew = {essay: healed(before[essay], score) for essay, score in fresh.items()}

@@ -3,10 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -23,8 +24,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.engine import search_attributes
     from workflows.essays import gather_all, grade
     from workflows.pipeline import (
+        FEWER_STEPS,
         ROWLESS,
         UNRECORDED,
+        attributes_of,
         describe_failure,
         failure_message,
         reason_of,
@@ -70,11 +73,13 @@ class AssessmentWorkflow(StagedWorkflow):
         super().__init__()
         self._assessment = assessment
         self._submitted = False
+        self._fewer_steps = False
         self._retry_after_s = 0.0
 
     @workflow.run
     async def run(self, assessment: AssessmentInput) -> AssessmentOutcome:
         self.show(Stage.SCORING if self._submitted else Stage.ANSWERING)
+        self._fewer_steps = self._takes_fewer_steps()
         run_number = 0
         try:
             claim = await self._claimed(assessment)
@@ -82,7 +87,8 @@ class AssessmentWorkflow(StagedWorkflow):
                 await start_deliveries(claim.deliveries)
                 return self._finish(AssessmentOutcome(status=claim.status))
             run_number = claim.run
-            workflow.upsert_search_attributes([search_attributes.ASSESSMENT_STATUS.value_set(claim.status)])
+            if not self._fewer_steps:
+                workflow.upsert_search_attributes([search_attributes.ASSESSMENT_STATUS.value_set(claim.status)])
             publication = await self._process(claim)
             self.published(publication)
         except ActivityError as error:
@@ -102,12 +108,17 @@ class AssessmentWorkflow(StagedWorkflow):
                 revision=publication.revision,
                 degraded_reasons=publication.degraded_reasons,
                 held=publication.held,
-            )
+            ),
+            *(attributes_of(publication) if self._fewer_steps else ()),
         )
 
     @workflow.signal
     def submit(self) -> None:
         self._submitted = True
+
+    def _takes_fewer_steps(self) -> bool:
+        """Return False for a run that an older build started: that build claims and publishes with own activities."""
+        return workflow.patched(FEWER_STEPS)
 
     async def _claimed(self, assessment: AssessmentInput) -> Claim:
         """Wait until the database confirms that the assessment is submitted or expired."""
@@ -115,15 +126,26 @@ class AssessmentWorkflow(StagedWorkflow):
         while True:
             await self._wait_for_submission(wait)
             self._submitted = False  # reset before the claim, so that a later signal wakes this loop again
-            claim = await workflow.execute_activity_method(
-                ClaimAssessment.claim_assessment,
-                ClaimInput(assessment_id=assessment.assessment_id),
-                **activity_options("claim_assessment", "Check for a submission or the deadline"),
-            )
+            claim = await self._claim(ClaimInput(assessment_id=assessment.assessment_id))
             if claim.outcome is not ClaimOutcome.NOT_DUE:
                 return claim
             self.show(Stage.ANSWERING)
             wait = timedelta(seconds=claim.wait_s)
+
+    async def _claim(self, wanted: ClaimInput) -> Claim:
+        if not self._fewer_steps:
+            return await workflow.execute_activity_method(
+                ClaimAssessment.claim_assessment,
+                wanted,
+                **activity_options("claim_assessment", "Check for a submission or the deadline"),
+            )
+        claim: Claim = await workflow.execute_activity(
+            "score_rules",
+            wanted,
+            result_type=Claim,
+            **activity_options("score_rules", "Claim the submission and score the answers to closed questions"),
+        )
+        return claim
 
     async def _wait_for_submission(self, wait: timedelta) -> None:
         try:
@@ -136,17 +158,18 @@ class AssessmentWorkflow(StagedWorkflow):
     async def _process(self, claim: Claim) -> Publication:
         run = RunInput(assessment_id=self._assessment.assessment_id, run=claim.run, revision=claim.revision)
         self.show(Stage.SCORING, essays_total=len(claim.essays))
-        await gather_all(
-            workflow.execute_activity_method(
-                ScoreRules.score_rules,
-                run,
-                **activity_options("score_rules", "Score the answers to closed questions"),
-            ),
-            self._score_essays(run, claim),
-        )
+        if self._fewer_steps:
+            await self._score_essays(run, claim)
+        else:
+            await gather_all(self._score_rules(run), self._score_essays(run, claim))
         self.show(Stage.RETRIEVING)
         self.note((await retrieve(run)).degraded_reasons)
-        return await recommend_and_publish(run, self.show)
+        return await recommend_and_publish(run, self.show, fewer_steps=self._fewer_steps)
+
+    async def _score_rules(self, run: RunInput) -> None:
+        await workflow.execute_activity_method(
+            ScoreRules.score_rules, run, **activity_options("score_rules", "Score the answers to closed questions")
+        )
 
     async def _score_essays(self, run: RunInput, claim: Claim) -> None:
         """Grade essays in parallel with the language model, if configured; grade the rest with the local grader."""
@@ -233,7 +256,7 @@ class AssessmentWorkflow(StagedWorkflow):
             non_retryable=True,
         )
 
-    def _finish(self, outcome: AssessmentOutcome) -> AssessmentOutcome:
+    def _finish(self, outcome: AssessmentOutcome, *more: SearchAttributeUpdate[Any]) -> AssessmentOutcome:
         self.show(Stage.DONE)
-        workflow.upsert_search_attributes([search_attributes.ASSESSMENT_STATUS.value_set(outcome.status)])
+        workflow.upsert_search_attributes([search_attributes.ASSESSMENT_STATUS.value_set(outcome.status), *more])
         return outcome

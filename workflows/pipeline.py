@@ -8,7 +8,7 @@ from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.blend_recommendations import BlendRecommendations
+    from activities.blend_recommendations import BlendRecommendations, PublicationInput
     from activities.publish_result import PublishResult
     from activities.retrieve_evidence import EvidenceResult, RetrieveEvidence
     from activities.steps import RunInput
@@ -26,6 +26,10 @@ ROWLESS: Final = frozenset({"NotFound", "Erased"})
 """Failures of `UNRECORDED` after which the assessment has no status that may be read."""
 
 
+FEWER_STEPS: Final = "claim-with-the-rules-and-publish-with-the-ranking"
+"""The id of the patch. `score_rules` also claims the run, and `blend_recommendations` also publishes the result."""
+
+
 async def retrieve(run: RunInput) -> EvidenceResult:
     return await workflow.execute_activity_method(
         RetrieveEvidence.retrieve_evidence,
@@ -34,9 +38,25 @@ async def retrieve(run: RunInput) -> EvidenceResult:
     )
 
 
-async def recommend_and_publish(run: RunInput, show: Callable[[Stage], None]) -> Publication:
-    """Rank the retrieved credentials, publish the revision and start its webhook deliveries."""
+async def recommend_and_publish(run: RunInput, show: Callable[[Stage], None], *, fewer_steps: bool) -> Publication:
+    """Rank the retrieved credentials, publish the revision and start its webhook deliveries.
+
+    Without `fewer_steps`, which is the result of the patch, do what older builds do.
+    """
     show(Stage.RECOMMENDING)
+    if not fewer_steps:
+        return await _recommend_then_publish(run, show)
+    publication: Publication = await workflow.execute_activity(
+        "blend_recommendations",
+        PublicationInput(run=run),
+        result_type=Publication,
+        **activity_options("blend_recommendations", f"Rank the credentials and publish revision {run.revision}"),
+    )
+    await start_deliveries(publication.deliveries)
+    return publication
+
+
+async def _recommend_then_publish(run: RunInput, show: Callable[[Stage], None]) -> Publication:
     await workflow.execute_activity_method(
         BlendRecommendations.blend_recommendations,
         run,
@@ -46,7 +66,7 @@ async def recommend_and_publish(run: RunInput, show: Callable[[Stage], None]) ->
     publication = await workflow.execute_activity_method(
         PublishResult.publish_result, run, **activity_options("publish_result", f"Publish revision {run.revision}")
     )
-    workflow.upsert_search_attributes(_attributes(publication))
+    workflow.upsert_search_attributes(attributes_of(publication))
     await start_deliveries(publication.deliveries)
     return publication
 
@@ -68,6 +88,6 @@ def failure_message(error: ActivityError, retry: str) -> str:
     return f"{describe_failure(error)}. Action: {action}."
 
 
-def _attributes(publication: Publication) -> list[SearchAttributeUpdate[Any]]:
+def attributes_of(publication: Publication) -> list[SearchAttributeUpdate[Any]]:
     """The search attributes of a publication, without pending reviews: a closed run could not reset that value."""
     return [search_attributes.DEGRADED.value_set(bool(publication.degraded_reasons))]

@@ -28,7 +28,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.engine import search_attributes, static_details
     from workflows.essays import GradingAttempt, grade
     from workflows.pipeline import (
+        FEWER_STEPS,
         UNRECORDED,
+        attributes_of,
         describe_failure,
         failure_message,
         reason_of,
@@ -239,7 +241,10 @@ class RevisionWorkflow(StagedWorkflow):
             texts = " ".join(DegradedReason(reason).text for reason in evidence.degraded_reasons)
             self.show(self._progress.stage, last_failure=f"retrieve_evidence: {texts}")
             return
-        publication = await recommend_and_publish(run, self.show)
+        fewer_steps = workflow.patched(FEWER_STEPS)
+        publication = await recommend_and_publish(run, self.show, fewer_steps=fewer_steps)
+        if fewer_steps:
+            workflow.upsert_search_attributes(attributes_of(publication))
         self.published(publication)
         self._revision = publication.revision
         self._woken = True

@@ -202,7 +202,7 @@ class Jobs(Protocol):
         ...
 
     async def fail(self, key: JobKey, code: str) -> None:
-        """Record a failed attempt with the error's code. The next attempt reopens the row."""
+        """Record a failed attempt with the error's code, if the job is queued or running. The next one reopens it."""
         ...
 
     async def output(self, key: JobKey, output: type[Output]) -> Output:

@@ -126,6 +126,15 @@ class CredentialIndexWriter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerContext:
+    """An assessment, its role, and the ids of the credentials that the learner holds."""
+
+    assessment: Assessment
+    role: Role
+    held: frozenset[UUID]
+
+
 class Catalog(Protocol):
     """The data of the catalogue and of earlier learners that the recommender reads."""
 
@@ -133,8 +142,20 @@ class Catalog(Protocol):
         """Return the role. Raise NotFound if it does not exist."""
         ...
 
+    async def learner(self, assessment_id: UUID) -> LearnerContext:
+        """Return what a recommendation depends on, in one statement.
+
+        Raises:
+            NotFound: the assessment does not exist.
+        """
+        ...
+
     async def credentials(self, ids: Sequence[UUID]) -> dict[UUID, Credential]:
         """Return the active credentials among `ids`."""
+        ...
+
+    async def with_prerequisites(self, ids: Sequence[UUID]) -> dict[UUID, Credential]:
+        """Return the active credentials among `ids` and their active prerequisites of every level."""
         ...
 
     async def held(self, user_id: UUID) -> frozenset[UUID]:

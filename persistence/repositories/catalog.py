@@ -14,14 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.assessments.lifecycle import Assessment
 from domain.errors import NotFound
 from domain.recommending.calibration import LIKED, Tally
+from domain.recommending.ports import LearnerContext
 from domain.recommending.recommendations import EarlierLearners
 from domain.recommending.roles import Credential, Role
 from persistence.repositories import mappers
-from persistence.tables import CatalogSearchRow, CredentialRow, LearnerCredentialRow, RoleRow
+from persistence.tables import AssessmentRow, CatalogSearchRow, CredentialRow, LearnerCredentialRow, RoleRow
 from persistence.tables.base import table_of
 
 MAX_LEARNERS: Final = 5_000
 
+_assessments: Final = table_of(AssessmentRow)
 _roles: Final = table_of(RoleRow).c
 _credentials: Final = table_of(CredentialRow).c
 _held: Final = table_of(LearnerCredentialRow).c
@@ -30,7 +32,31 @@ _ROLE: Final = select(*mappers.ROLE_COLUMNS).where(_roles.id == bindparam("role_
 _CREDENTIALS: Final = select(*mappers.CREDENTIAL_COLUMNS).where(
     _credentials.active, _credentials.id == func.any(bindparam("ids"))
 )
+_step: Final = table_of(CredentialRow).alias("step")
+_wanted: Final = (
+    select(_credentials.id, _credentials.prerequisites)
+    .where(_credentials.active, _credentials.id == func.any(bindparam("ids")))
+    .cte("wanted", recursive=True)
+)
+_chain: Final = _wanted.union(
+    select(_step.c.id, _step.c.prerequisites)
+    .join_from(_wanted, _step, _step.c.id == func.any(_wanted.c.prerequisites))
+    .where(_step.c.active)
+)
+_WITH_PREREQUISITES: Final = select(*mappers.CREDENTIAL_COLUMNS).where(_credentials.id.in_(select(_chain.c.id)))
 _HELD: Final = select(_held.credential_id).where(_held.user_id == bindparam("user_id"))
+
+_LEARNER: Final = (
+    select(
+        *mappers.ASSESSMENT_COLUMNS,
+        *(column.label(f"role_{column.key}") for column in mappers.ROLE_COLUMNS if column.key != "id"),
+        func.array(select(_held.credential_id).where(_held.user_id == _assessments.c.user_id).scalar_subquery()).label(
+            "held"
+        ),
+    )
+    .join_from(_assessments, table_of(RoleRow), _roles.id == _assessments.c.role_id)
+    .where(_assessments.c.id == bindparam("assessment_id"))
+)
 
 # Selects each learner's newest recommendation that they reacted to. The result is one JSON document with an array per
 # column, because creating thousands of rows or objects costs more than reading the tables.
@@ -136,6 +162,22 @@ class SqlCatalog:
         if not ids:
             return {}
         rows = await self._session.execute(_CREDENTIALS, {"ids": sorted(set(ids))})
+        return {row["id"]: mappers.credential(row) for row in rows.mappings()}
+
+    async def learner(self, assessment_id: UUID) -> LearnerContext:
+        row = (await self._session.execute(_LEARNER, {"assessment_id": assessment_id})).mappings().one_or_none()
+        if row is None:
+            raise NotFound(f"Assessment {assessment_id} does not exist")
+        return LearnerContext(
+            assessment=mappers.assessment(row),
+            role=mappers.role_of_assessment(row),
+            held=frozenset(row["held"]),
+        )
+
+    async def with_prerequisites(self, ids: Sequence[UUID]) -> dict[UUID, Credential]:
+        if not ids:
+            return {}
+        rows = await self._session.execute(_WITH_PREREQUISITES, {"ids": sorted(set(ids))})
         return {row["id"]: mappers.credential(row) for row in rows.mappings()}
 
     async def held(self, user_id: UUID) -> frozenset[UUID]:

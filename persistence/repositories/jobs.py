@@ -55,6 +55,7 @@ WITH run AS (
   FOR SHARE
 ), closed AS (
   UPDATE async_jobs SET status = 'succeeded', payload = :payload, error_payload = NULL,
+    attempts = greatest(attempts, 1), started_at = coalesce(started_at, clock_timestamp()),
     completed_at = clock_timestamp()
   FROM run WHERE id = :id AND status <> 'succeeded' AND run.current AND NOT run.erased
 )
@@ -76,9 +77,10 @@ _RELEASE: Final = (
     .values(status="queued", completed_at=None)
 )
 
+# A job is still queued if its step begins and ends it in one transaction, which has failed.
 _FAIL: Final = (
     update(_jobs)
-    .where(_jobs.c.id == bindparam("job_id"), _jobs.c.status == "running")
+    .where(_jobs.c.id == bindparam("job_id"), _jobs.c.status.in_(("queued", "running")))
     .values(status="failed", error_payload=bindparam("error"), completed_at=func.clock_timestamp())
 )
 

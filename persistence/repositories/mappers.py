@@ -1,5 +1,6 @@
 """Convert selected rows (columns by name) to domain values."""
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row, RowMapping
@@ -99,12 +100,19 @@ def credential(row: RowMapping) -> Credential:
 
 
 def role(row: AnyRow) -> Role:
+    """Convert a row that has ROLE_COLUMNS."""
+    return _role({column.key: getattr(row, column.key) for column in ROLE_COLUMNS})
+
+
+def role_of_assessment(row: RowMapping) -> Role:
+    """Convert a row that has the role's columns with the prefix `role_`."""
+    return _role({column.key: row[f"role_{column.key}"] for column in ROLE_COLUMNS})
+
+
+def _role(values: Mapping[str, Any]) -> Role:
     return Role(
-        id=row.id,
-        key=row.key,
-        name=row.name,
-        description=row.description,
-        skills=decode(tuple[SkillTarget, ...], row.skills_profile),
-        prerequisites=tuple(row.prerequisites),
-        attempt_policy=decode(AttemptPolicy, {name: getattr(row, name) for name in POLICY}),
+        **{name: values[name] for name in ("id", "key", "name", "description")},
+        skills=decode(tuple[SkillTarget, ...], values["skills_profile"]),
+        prerequisites=tuple(values["prerequisites"]),
+        attempt_policy=decode(AttemptPolicy, {name: values[name] for name in POLICY}),
     )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, delete, func, text, update
+from sqlalchemy import bindparam, case, delete, func, null, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
@@ -16,7 +16,7 @@ from domain.assessments.results import Publication, Published, Result, Scores
 from domain.assessments.steps import Step
 from domain.errors import NotFound
 from domain.grading.scores import DegradedReason, EssayScore, RuleScore
-from domain.organizations import OrganizationSettings, ReleasePolicy
+from domain.organizations import OrganizationSettings
 from domain.webhooks.deliveries import Delivery
 from persistence.repositories.assessments import transition
 from persistence.repositories.bulk import Keys, Rows, insert_rows
@@ -63,6 +63,9 @@ _PREVIOUS: Final = tuple(
 )
 _OPEN: Final = _jobs.c.status.in_(("queued", "running"))
 
+_RANKED: Final = _jobs.c.job_type == Step.BLEND_RECOMMENDATIONS.value
+
+# The step that publishes also ranks, so the ranking's job ends here, unless an earlier build's step has ended it.
 _CLEAR_PAYLOADS: Final = (
     update(_jobs)
     .where(
@@ -71,7 +74,14 @@ _CLEAR_PAYLOADS: Final = (
         _jobs.c.revision == bindparam("of_revision"),
         _jobs.c.job_type != Step.PUBLISH_RESULT.value,
     )
-    .values(payload=None)
+    .values(
+        payload=None,
+        status=case((_RANKED, "succeeded"), else_=_jobs.c.status),
+        error_payload=case((_RANKED, null()), else_=_jobs.c.error_payload),
+        completed_at=case(
+            (_RANKED, func.coalesce(_jobs.c.completed_at, func.clock_timestamp())), else_=_jobs.c.completed_at
+        ),
+    )
 )
 # The outputs of a failed run are not needed any more, and they quote the student.
 _CLOSE_JOBS: Final = (
@@ -102,14 +112,14 @@ class SqlResults:
     async def publish(self, assessment: Assessment, now: datetime, result: Result) -> Publication:
         context = await self._context(assessment.id)
         lowered = context.is_lowered_by(result)
-        held = holds(context.policy, needs_review=result.needs_review, lowered=lowered)
+        held = holds(context.settings.release, needs_review=result.needs_review, lowered=lowered)
         after = _after(assessment, now, result, held=held)
         moved = await transition(self._session, assessment, after, needs_review=result.needs_review)
         events = publication_events(assessment, after, needs_review=result.needs_review, lowered=lowered)
         event = await event_rows(self._session, after, now, events)
         await self._write(after, now, moved.submitted_at or now, result, context.questions, event)
         if result.essay_scores:
-            await SqlReviewQueue(self._session).publish(after, result.essay_scores)
+            await SqlReviewQueue(self._session).publish(after, result.essay_scores, context.settings.audit_share)
         await self._session.execute(
             _CLEAR_PAYLOADS, {"of_assessment": after.id, "of_run": after.run, "of_revision": after.revision}
         )
@@ -144,7 +154,7 @@ class SqlResults:
     async def _context(self, assessment_id: UUID) -> "_Context":
         row = (await self._session.execute(_CONTEXT, {"assessment_id": assessment_id})).one()
         return _Context(
-            policy=decode(OrganizationSettings, row.settings).release,
+            settings=decode(OrganizationSettings, row.settings),
             questions={UUID(snapshot): UUID(question) for snapshot, question in row.questions or ()},
             shown=points_of(row.shown),
         )
@@ -180,9 +190,9 @@ class SqlResults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Context:
-    """What a publication depends on: the release policy, each snapshot's question, and the points shown so far."""
+    """What a publication depends on: settings, each snapshot's question, and the points shown so far."""
 
-    policy: ReleasePolicy
+    settings: OrganizationSettings
     questions: Mapping[UUID, UUID]
     shown: Mapping[UUID, Decimal | None]
 

@@ -111,9 +111,11 @@ class SqlReviewQueue:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def publish(self, assessment: Assessment, essays: Sequence[EssayScore]) -> None:
-        """Write the rows of the result that this transaction publishes as `assessment`. Open appeals stay."""
-        share = (await SqlOrganizations(self._session).settings(assessment.organization_id)).audit_share
+    async def publish(self, assessment: Assessment, essays: Sequence[EssayScore], share: float) -> None:
+        """Write the rows of the result that this transaction publishes as `assessment`. Open appeals stay.
+
+        `share` is the organization's share of essays to audit.
+        """
         reasons = {score.snapshot_id: review_reasons(score, share) for score in essays}
         if assessment.revision > 1 or any(reasons.values()):  # before the first result there are no rows
             await self._sync([assessment.id], reasons)

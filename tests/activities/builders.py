@@ -13,10 +13,12 @@ from activities.score_rules import ScoreRules
 from activities.steps import RunInput
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.ports import JobKey
-from domain.assessments.steps import answered_essays
+from domain.assessments.steps import answered_essays, submission_jobs
 from domain.database import Database
 from domain.grading.rubrics import Essay
 from domain.grading.scores import DegradedReason, EssayScore
+from persistence.repositories.assessments import SqlAssessments
+from persistence.repositories.jobs import SqlJobs
 from persistence.tables import AsyncJobRow, CredentialRow, EmbeddingArtifactRow, RoleRow
 from tests.support.builders import ROLE_ID, an_assessment, artifact_id
 from tests.support.fake_graders import FakeEssayGrader
@@ -30,6 +32,12 @@ async def submitted(session: AsyncSession, **columns: Any) -> Assessment:
     return await an_assessment(
         session, status="awaiting_async", submitted_at=MINUTE_AGO, claimed_at=MINUTE_AGO, **columns
     )
+
+
+async def enqueue(session: AsyncSession, assessment: Assessment) -> None:
+    """Queue the jobs of a submitted assessment, as its submission does."""
+    items = await SqlAssessments(session).items(assessment.id)
+    await SqlJobs(session).enqueue(submission_jobs(assessment, items))
 
 
 def run_of(assessment: Assessment) -> RunInput:

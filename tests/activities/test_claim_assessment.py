@@ -1,10 +1,16 @@
+"""`score_rules` claims a run as `claim_assessment` does, which runs of earlier builds still use."""
+
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.claim_assessment import Claim, ClaimAssessment, ClaimInput, ClaimOutcome
+from activities.score_rules import ScoreRules
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.database import Database
 from domain.errors import Erased, NotFound
@@ -13,9 +19,22 @@ from persistence.tables import AssessmentRow, AsyncJobRow, AuditLogRow, UserRow,
 from tests.activities.builders import MINUTE_AGO, essays_of
 from tests.support.builders import an_assessment
 
+ClaimById: TypeAlias = Callable[[UUID], Awaitable[Claim]]
 
-async def claim(database: Database, assessment: Assessment) -> Claim:
-    return await ClaimAssessment(database).claim_assessment(ClaimInput(assessment_id=assessment.id))
+
+@pytest.fixture(params=["claim_assessment", "score_rules"])
+def claim(request: pytest.FixtureRequest, database: Database) -> ClaimById:
+    """The activity that claims."""
+
+    async def run(assessment_id: UUID) -> Claim:
+        wanted = ClaimInput(assessment_id=assessment_id)
+        if request.param == "claim_assessment":
+            return await ClaimAssessment(database).claim_assessment(wanted)
+        claimed = await ScoreRules(database).score_rules(wanted)
+        assert isinstance(claimed, Claim)
+        return claimed
+
+    return run
 
 
 async def row_of(session: AsyncSession, assessment: Assessment) -> AssessmentRow:
@@ -29,11 +48,11 @@ async def audited(session: AsyncSession, assessment: Assessment) -> list[str]:
 
 
 async def test_a_submitted_assessment_is_claimed_with_its_answered_essays(
-    session: AsyncSession, database: Database
+    session: AsyncSession, database: Database, claim: ClaimById
 ) -> None:
     assessment = await an_assessment(session, status="awaiting_async", submitted_at=MINUTE_AGO)
 
-    claimed = await claim(database, assessment)
+    claimed = await claim(assessment.id)
 
     assert claimed == Claim(
         outcome=ClaimOutcome.GO_ON,
@@ -45,38 +64,38 @@ async def test_a_submitted_assessment_is_claimed_with_its_answered_essays(
     assert (await row_of(session, assessment)).claimed_at is not None
 
 
-async def test_claiming_again_says_the_same_and_keeps_the_first_time(session: AsyncSession, database: Database) -> None:
+async def test_claiming_again_says_the_same_and_keeps_the_first_time(session: AsyncSession, claim: ClaimById) -> None:
     assessment = await an_assessment(session, status="awaiting_async", submitted_at=MINUTE_AGO)
-    first = await claim(database, assessment)
+    first = await claim(assessment.id)
     at = (await row_of(session, assessment)).claimed_at
 
-    assert await claim(database, assessment) == first
+    assert await claim(assessment.id) == first
 
     assert (await row_of(session, assessment)).claimed_at == at
     assert await audited(session, assessment) == ["assessment.claimed"]
 
 
 async def test_before_the_expiry_there_are_seconds_left_and_nothing_changes(
-    session: AsyncSession, database: Database
+    session: AsyncSession, claim: ClaimById
 ) -> None:
     assessment = await an_assessment(session, expires_at=datetime.now(UTC) + timedelta(hours=1))
 
-    waiting = await claim(database, assessment)
+    waiting = await claim(assessment.id)
 
     assert waiting.outcome is ClaimOutcome.NOT_DUE
     assert 3000 < waiting.wait_s <= 3600
     assert (await row_of(session, assessment)).status == "in_progress"
 
 
-async def test_expiry_submits_what_was_answered_and_queues_its_steps(session: AsyncSession, database: Database) -> None:
+async def test_expiry_submits_what_was_answered_and_queues_its_steps(session: AsyncSession, claim: ClaimById) -> None:
     assessment = await an_assessment(session, expires_at=MINUTE_AGO)
 
-    claimed = await claim(database, assessment)
+    claimed = await claim(assessment.id)
 
     row = await row_of(session, assessment)
     jobs = await session.execute(
         select(AsyncJobRow.job_type, func.count())
-        .where(AsyncJobRow.assessment_id == assessment.id, AsyncJobRow.status == "queued")
+        .where(AsyncJobRow.assessment_id == assessment.id)
         .group_by(AsyncJobRow.job_type)
     )
     assert claimed.outcome is ClaimOutcome.GO_ON
@@ -92,11 +111,11 @@ async def test_expiry_submits_what_was_answered_and_queues_its_steps(session: As
 
 
 async def test_expiry_without_an_answer_fails_the_assessment_and_tells_partners(
-    session: AsyncSession, database: Database
+    session: AsyncSession, claim: ClaimById
 ) -> None:
     assessment = await an_assessment(session, answered=False, expires_at=MINUTE_AGO)
 
-    claimed = await claim(database, assessment)
+    claimed = await claim(assessment.id)
 
     row = await row_of(session, assessment)
     events = await session.scalars(
@@ -108,33 +127,33 @@ async def test_expiry_without_an_answer_fails_the_assessment_and_tells_partners(
 
 
 @pytest.mark.parametrize("answered", [True, False])
-async def test_an_expiry_happens_once(session: AsyncSession, database: Database, *, answered: bool) -> None:
+async def test_an_expiry_happens_once(session: AsyncSession, claim: ClaimById, *, answered: bool) -> None:
     assessment = await an_assessment(session, answered=answered, expires_at=MINUTE_AGO)
-    first = await claim(database, assessment)
+    first = await claim(assessment.id)
     after = await audited(session, assessment)
 
-    assert await claim(database, assessment) == first
+    assert await claim(assessment.id) == first
 
     assert await audited(session, assessment) == after
 
 
-async def test_a_finished_assessment_is_left_alone(session: AsyncSession, database: Database) -> None:
+async def test_a_finished_assessment_is_left_alone(session: AsyncSession, claim: ClaimById) -> None:
     assessment = await an_assessment(session, status="failed", failure_reason="CorruptData")
 
-    assert await claim(database, assessment) == Claim(outcome=ClaimOutcome.FINISHED, status=AssessmentStatus.FAILED)
+    assert await claim(assessment.id) == Claim(outcome=ClaimOutcome.FINISHED, status=AssessmentStatus.FAILED)
     assert await audited(session, assessment) == []
 
 
-async def test_an_assessment_of_an_erased_user_is_not_claimed(session: AsyncSession, database: Database) -> None:
+async def test_an_assessment_of_an_erased_user_is_not_claimed(session: AsyncSession, claim: ClaimById) -> None:
     assessment = await an_assessment(session, status="awaiting_async", submitted_at=MINUTE_AGO)
     await session.execute(update(UserRow).where(UserRow.id == assessment.user_id).values(status="erasing"))
 
     with pytest.raises(Erased):
-        await claim(database, assessment)
+        await claim(assessment.id)
 
     assert (await row_of(session, assessment)).claimed_at is None
 
 
-async def test_an_assessment_that_does_not_exist_is_not_found(database: Database) -> None:
+async def test_an_assessment_that_does_not_exist_is_not_found(claim: ClaimById) -> None:
     with pytest.raises(NotFound):
-        await ClaimAssessment(database).claim_assessment(ClaimInput(assessment_id=derived_id("nothing")))
+        await claim(derived_id("nothing"))

@@ -1,4 +1,4 @@
-"""The assessment workflow of two later builds: one has a change behind a patch, the other one a bug."""
+"""The assessment workflow of other builds: an earlier one, a later one with a patch and a later one with a bug."""
 
 from datetime import timedelta
 
@@ -9,6 +9,22 @@ with workflow.unsafe.imports_passed_through():
     from domain.assessments.results import Publication
     from workflows.assessment import AssessmentInput, AssessmentOutcome, AssessmentWorkflow
     from workflows.policies import versioning
+
+
+@workflow.defn(name="AssessmentWorkflow", versioning_behavior=versioning("AssessmentWorkflow"))
+class Earlier(AssessmentWorkflow):
+    """A workflow that claims and publishes with activities of their own, as builds before the patch do."""
+
+    @workflow.init
+    def __init__(self, assessment: AssessmentInput) -> None:
+        super().__init__(assessment)
+
+    @workflow.run
+    async def run(self, assessment: AssessmentInput) -> AssessmentOutcome:
+        return await super().run(assessment)
+
+    def _takes_fewer_steps(self) -> bool:
+        return False
 
 
 @workflow.defn(name="AssessmentWorkflow", versioning_behavior=versioning("AssessmentWorkflow"))

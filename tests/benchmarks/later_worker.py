@@ -1,9 +1,9 @@
-"""`python -m tests.benchmarks.later_worker patched|broken`: the worker of a later build, without models."""
+"""`python -m tests.benchmarks.later_worker earlier|patched|broken`: the worker of another build, without models."""
 
 import asyncio
 import sys
 
-from tests.benchmarks.later_builds import Broken, Patched
+from tests.benchmarks.later_builds import Broken, Earlier, Patched
 from tests.benchmarks.modelless_worker import fake_models
 from worker import serve
 from workflows.assessment import AssessmentWorkflow
@@ -13,9 +13,9 @@ from workflows.engine.workers import WORKFLOWS
 from workflows.policies import Queue
 
 if __name__ == "__main__":
-    later = {"patched": Patched, "broken": Broken}[sys.argv[1]]
+    other = {"earlier": Earlier, "patched": Patched, "broken": Broken}[sys.argv[1]]
     WORKFLOWS[Queue.ASSESSMENTS] = tuple(
-        later if each is AssessmentWorkflow else each for each in WORKFLOWS[Queue.ASSESSMENTS]
+        other if each is AssessmentWorkflow else each for each in WORKFLOWS[Queue.ASSESSMENTS]
     )
     asyncio.run(serve(set(Queue), WorkerSettings(), fake_models))
     leave(0)

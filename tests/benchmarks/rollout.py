@@ -1,8 +1,9 @@
 """`python -m tests.benchmarks.rollout`: roll out three builds of the workers under load with the production script.
 
-The first build is current. The second has a bug and is rolled back while it serves a share of the runs. The third has a
-change behind a patch and serves all runs; then the first worker stops. Meanwhile CONCURRENCY clients submit assessments
-without a pause, and WAITING assessments that the first build started are submitted to the third.
+The first build is current. It claims and publishes with activities of their own, and the others do not. The second has
+a bug and is rolled back while it serves a share of the runs. The third has a change behind a patch and serves all runs;
+then the first worker stops. Meanwhile CONCURRENCY clients submit assessments without a pause, and WAITING assessments
+that were started before are submitted to the third.
 """
 
 import asyncio
@@ -21,14 +22,14 @@ from temporalio.client import Client
 from deploy.local.process import ProgramFailedError, last_lines
 from tests.benchmarks import report
 from tests.benchmarks.bench import Assessments, Run
-from tests.benchmarks.servers import MODELLESS, Servers, servers
+from tests.benchmarks.servers import Servers, servers
 from workflows.engine.client import connect
 from workflows.engine.process_exit import run_and_leave
 
 CONCURRENCY = int(os.environ.get("CONCURRENCY", "4"))
 WAITING = int(os.environ.get("WAITING", "20"))
 WATCH_S = float(os.environ.get("WATCH_S", "15"))
-LATER = ("-m", "tests.benchmarks.later_worker")
+OTHER = ("-m", "tests.benchmarks.later_worker")
 
 
 @dataclass
@@ -66,13 +67,13 @@ async def measure(shared: Servers) -> dict[str, Any]:
     load = Load(Assessments(shared, client))
     with ExitStack() as running, ExitStack() as first:
         running.enter_context(shared.running("api", "-m", "api"))
-        first.enter_context(shared.running("first", *MODELLESS, ready="worker_ready", WORKER_BUILD_ID="first"))
+        first.enter_context(shared.running("first", *OTHER, "earlier", ready="worker_ready", WORKER_BUILD_ID="first"))
         codes = {"first": await roll_out(shared, "first")}
         waiting = await load.assessments.prepare(WAITING)
         busy = [asyncio.create_task(load.submit_until_stopped()) for _ in range(CONCURRENCY)]
-        with shared.running("broken", *LATER, "broken", ready="worker_ready", WORKER_BUILD_ID="broken"):
+        with shared.running("broken", *OTHER, "broken", ready="worker_ready", WORKER_BUILD_ID="broken"):
             codes["broken"] = await roll_out(shared, "broken")
-        third = shared.running("patched", *LATER, "patched", ready="worker_ready", WORKER_BUILD_ID="patched")
+        third = shared.running("patched", *OTHER, "patched", ready="worker_ready", WORKER_BUILD_ID="patched")
         running.enter_context(third)
         codes["patched"] = await roll_out(shared, "patched")
         first.close()

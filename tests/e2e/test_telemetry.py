@@ -68,7 +68,7 @@ def test_one_trace_leads_from_the_request_through_the_run_to_the_model_and_the_s
     assert chat[:2] == ["RunActivity:score_essay", "StartActivity:score_essay"]
     assert chat[-1] == request
     assert run in chat
-    published = [span for span in seen.trace if "RunActivity:publish_result" in seen.above(span)]
+    published = [span for span in seen.trace if "RunActivity:blend_recommendations" in seen.above(span)]
     assert {span.attributes.get("db.system.name") for span in published} == {"postgresql"}
     assert {span.service for span in seen.trace} == {"microcred-api", "microcred-worker"}
 
@@ -92,7 +92,8 @@ def test_log_lines_hold_nothing_of_the_person_and_no_secret(seen: Seen) -> None:
 
 
 def test_a_line_of_an_activity_leads_to_its_request_its_run_its_job_and_its_span(seen: Seen) -> None:
-    [line] = [line for line in seen.lines if line["event"] == "activity_done" and line["activity"] == "publish_result"]
+    done = [line for line in seen.lines if line["event"] == "activity_done"]
+    [line] = [line for line in done if line["activity"] == "blend_recommendations"]
 
     job = derived_id("job", seen.attempt.id, 1, 1, "publish_result", None)
     assert (line["service"], line["component"]) == ("worker", "activities.log_context")

@@ -124,6 +124,46 @@ async def test_withdrawn_and_unknown_credentials_are_left_out(session: AsyncSess
     assert found[active].id == active
 
 
+async def test_prerequisites_of_every_level_are_found_once_and_without_withdrawn_ones(
+    session: AsyncSession, database: Database
+) -> None:
+    first, second, third, withdrawn, beyond = await some_credentials(session, 5)
+    steps = {first: [second], second: [third, withdrawn], third: [first], withdrawn: [beyond], beyond: []}
+    for credential, prerequisites in steps.items():
+        values = {"prerequisites": prerequisites, "active": credential != withdrawn}
+        await session.execute(update(CredentialRow).where(CredentialRow.id == credential).values(**values))
+
+    async with database.transaction() as uow:
+        found = await uow.catalog.with_prerequisites([first, first])
+        nothing = await uow.catalog.with_prerequisites([])
+
+    assert found.keys() == {first, second, third}
+    assert found[second].prerequisites == (third, withdrawn)
+    assert nothing == {}
+
+
+async def test_a_learner_has_an_assessment_a_role_and_credentials(
+    session: AsyncSession, database: Database, learner: Assessment
+) -> None:
+    held, _ = await some_credentials(session, 2)
+    await session.execute(
+        insert(LearnerCredentialRow).values(user_id=learner.user_id, credential_id=held, earned_at=date(2026, 1, 2))
+    )
+
+    async with database.transaction() as uow:
+        found = await uow.catalog.learner(learner.id)
+        expected = (await uow.assessments.get(learner.id), await uow.catalog.role(learner.role_id))
+
+    assert (found.assessment, found.role) == expected
+    assert found.held == {held}
+
+
+async def test_an_unknown_assessment_has_no_learner(database: Database) -> None:
+    async with database.transaction() as uow:
+        with pytest.raises(NotFound):
+            await uow.catalog.learner(uuid4())
+
+
 async def test_credentials_that_a_learner_holds(session: AsyncSession, database: Database, learner: Assessment) -> None:
     held, _ = await some_credentials(session, 2)
     await session.execute(

@@ -12,12 +12,14 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.await_provider import AwaitInput
 from activities.begin_revision import RevisionPlan, RevisionRequest
+from activities.blend_recommendations import BlendInput
 from activities.claim_assessment import Claim, ClaimInput, ClaimOutcome
 from activities.end_healing import HealingEnd
 from activities.mark_failed import FailureInput, FailureResult
 from activities.retrieve_evidence import EvidenceResult
 from activities.score_essay import EssayInput, EssayOutcome, EssayProgress
 from activities.score_essays_locally import EssaysInput, EssaysResult, LeftEssay
+from activities.score_rules import RulesInput
 from activities.steps import RunInput
 from domain.assessments.lifecycle import AssessmentStatus, Healing
 from domain.assessments.results import Publication
@@ -58,17 +60,22 @@ class ScriptedActivities:
         self.calls.append(name)
         self.script.get(name, lambda: None)()
 
-    @activity.defn
-    async def claim_assessment(self, claim: ClaimInput) -> Claim:
+    def _next_claim(self, claim: ClaimInput) -> Claim:
         assert isinstance(claim.assessment_id, UUID)
-        self._call("claim_assessment")
         return self.claims.pop(0) if len(self.claims) > 1 else self.claims[0]
 
     @activity.defn
-    async def score_rules(self, run: RunInput) -> int:
-        assert run.run == 1
+    async def claim_assessment(self, claim: ClaimInput) -> Claim:
+        self._call("claim_assessment")
+        return self._next_claim(claim)
+
+    @activity.defn
+    async def score_rules(self, wanted: RulesInput) -> int | Claim:
         self._call("score_rules")
-        return 8
+        if isinstance(wanted, RunInput):
+            assert wanted.run == 1
+            return 8
+        return self._next_claim(wanted)
 
     @activity.defn
     async def score_essay(self, wanted: EssayInput) -> EssayProgress:
@@ -109,14 +116,19 @@ class ScriptedActivities:
         return self.evidence
 
     @activity.defn
-    async def blend_recommendations(self, run: RunInput) -> int:
-        assert run.run == 1
+    async def blend_recommendations(self, wanted: BlendInput) -> int | Publication:
         self._call("blend_recommendations")
-        return 5
+        if isinstance(wanted, RunInput):
+            assert wanted.run == 1
+            return 5
+        return self._publication(wanted.run)
 
     @activity.defn
     async def publish_result(self, run: RunInput) -> Publication:
         self._call("publish_result")
+        return self._publication(run)
+
+    def _publication(self, run: RunInput) -> Publication:
         return Publication(
             assessment_id=run.assessment_id,
             recommendation_id=derived_id("recommendation", run.assessment_id),

@@ -68,10 +68,10 @@ async def test_a_revision_shows_the_message_of_the_last_failure(harness: Workflo
 
 async def test_a_failed_healing_names_the_request_that_retries_it(harness: WorkflowHarness) -> None:
     harness.activities.plans = [HEAL]
-    harness.activities.script["publish_result"] = failing(lambda: CorruptData("Bad row"))
+    harness.activities.script["blend_recommendations"] = failing(lambda: CorruptData("Bad row"))
 
     with pytest.raises(WorkflowFailureError) as failed:
         await (await harness.revise()).result()
 
-    assert "publish_result: CorruptData: CORRUPT_DATA_500: Bad row. " in str(failed.value.cause)
+    assert "blend_recommendations: CorruptData: CORRUPT_DATA_500: Bad row. " in str(failed.value.cause)
     assert "/retry." in str(failed.value.cause)

@@ -35,7 +35,7 @@ async def test_a_degraded_essay_is_graded_after_the_first_pause_and_published(ha
     assert (outcome.revision, outcome.healing) == (2, Healing.NONE)
     assert await harness.environment.get_current_time() - before >= HEALING_FIRST
     assert [wanted.essay for wanted in harness.activities.bought] == [ESSAY.essay]
-    assert harness.activities.calls.count("publish_result") == 1
+    assert harness.activities.calls.count("blend_recommendations") == 1
 
 
 async def test_essays_are_graded_one_after_the_other(harness: WorkflowHarness) -> None:
@@ -85,7 +85,7 @@ async def test_an_attempt_without_improvement_publishes_nothing_and_is_repeated(
     outcome = await (await harness.revise()).result()
 
     assert outcome.revision == 2
-    assert harness.activities.calls.count("publish_result") == 1
+    assert harness.activities.calls.count("blend_recommendations") == 1
     assert await harness.environment.get_current_time() - before >= (1 + 2 + 4) * HEALING_FIRST
 
 
@@ -96,7 +96,7 @@ async def test_evidence_that_is_still_degraded_is_not_published_again(harness: W
     outcome = await (await harness.revise()).result()
 
     assert outcome.revision == 0
-    assert "publish_result" not in harness.activities.calls
+    assert "blend_recommendations" not in harness.activities.calls
 
 
 async def test_a_healed_essay_is_published_even_if_the_evidence_is_still_degraded(harness: WorkflowHarness) -> None:
@@ -140,7 +140,7 @@ async def test_an_essay_that_no_grader_can_grade_is_tried_once_and_keeps_its_sco
 
     assert outcome.healing is Healing.FINAL
     assert harness.activities.calls.count("score_essay") == 1
-    assert "publish_result" not in harness.activities.calls
+    assert "blend_recommendations" not in harness.activities.calls
 
 
 async def test_healing_is_given_up_after_seven_days(harness: WorkflowHarness) -> None:
@@ -162,7 +162,7 @@ async def test_a_review_is_published_at_once_without_paid_calls(harness: Workflo
     outcome = await (await harness.revise(signal="reviewed", retry_after_s=10**6)).result()
 
     assert (outcome.revision, harness.activities.bought) == (2, [])
-    assert harness.activities.calls.count("publish_result") == 1
+    assert harness.activities.calls.count("blend_recommendations") == 1
 
 
 async def test_a_review_does_not_advance_the_next_healing(harness: WorkflowHarness) -> None:

@@ -156,7 +156,7 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
             AwaitProvider(database, gates).await_provider,
             ReleaseResults(database, gates).release_results,
             FollowAppeal(database).follow_appeal,
-            ScoreRules(database).score_rules,
+            ScoreRules(database, by_model=by_model).score_rules,
             PublishResult(database).publish_result,
             MarkFailed(database).mark_failed,
             reconcile.reconcile,
