@@ -1,13 +1,21 @@
-"""Lock an assessment only if the caller may see it."""
+"""Refuse what does not exist and what the caller may not see, both as not found."""
 
 from collections.abc import Awaitable
-from typing import TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 from domain.assessments.lifecycle import Assessment
 from domain.errors import Erased, NotFound
 from persistence.queries.views import AccessScope
 
+Found = TypeVar("Found")
 Rest = TypeVarTuple("Rest")
+
+
+def require(found: Found | None, message: str) -> Found:
+    """Return what a query has found; raise NotFound with the message if it is None."""
+    if found is None:
+        raise NotFound(message)
+    return found
 
 
 async def lock_visible(lock: Awaitable[tuple[Assessment, *Rest]], scope: AccessScope) -> tuple[Assessment, *Rest]:
