@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.dependencies import Services
 from api.schemas.progress import ProgressMessage
-from api.services.visibility import require
+from api.services.use_cases import require
 from domain.assessments.progress import RunProgress
 from persistence.queries.views import AccessScope
 

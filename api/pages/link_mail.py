@@ -7,7 +7,7 @@ from fastapi import Request
 from api.dependencies import Services
 from api.pages.texts import gettext
 from api.public_address import link_url, public_url
-from api.services.visibility import require
+from api.services.use_cases import require
 from domain.account_links import PLACEHOLDER, MailText
 from persistence.queries.people_views import PeopleScope, UserView
 

@@ -17,7 +17,7 @@ from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.services.after_commit import calls_after_appeal
 from api.services.appeals import AppealAnswer, AppealReceipt, AppealService
-from api.services.visibility import require
+from api.services.use_cases import require
 from api.workflow_engine import follow_appeal
 from domain.errors import NotFound
 from persistence.queries.appeal_views import AppealFilter, AppealView

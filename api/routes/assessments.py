@@ -36,9 +36,9 @@ from api.schemas.people import SearchText
 from api.schemas.results import AssessmentResult
 from api.security.authorization import is_staff
 from api.services.assessments import AssessmentService
-from api.services.submitted_answers import SubmittedAnswer
-from api.services.visibility import require
+from api.services.use_cases import require
 from api.workflow_engine import ensure_run, notify_engine
+from domain.assessments.answers import SubmittedAnswer
 from domain.assessments.lifecycle import AssessmentStatus as State
 from domain.errors import InvalidAssessmentState, InvalidInput, Problem, StorageUnavailable
 from persistence.queries.views import AssessmentFilter, StatusView

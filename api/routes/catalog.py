@@ -26,7 +26,7 @@ from api.schemas.csv_body import CSV
 from api.schemas.errors import answers
 from api.security.tokens import Principal, UserRole
 from api.services.catalog_imports import EmbeddingStart, read_csv
-from api.services.visibility import require
+from api.services.use_cases import require
 from domain.errors import ExternalServiceError, InvalidInput, Problem
 from domain.recommending.ports import SearchResult
 from persistence.content.catalog_rows import Reading, read_rows

@@ -12,7 +12,7 @@ from api.schemas.cohorts import AddedMembers, Cohort, CohortList, CohortMember, 
 from api.schemas.cursors import PageQuery
 from api.schemas.errors import answers
 from api.security.authorization import actor_of
-from api.services.visibility import require
+from api.services.use_cases import require
 from persistence.request_database import RequestUnitOfWork
 
 cohorts = router(prefix="/cohorts", tags=["Cohorts"])

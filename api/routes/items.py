@@ -11,7 +11,7 @@ from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.schemas.items import AssessmentItems
 from api.services.assessed_items import assessed_items
-from api.services.visibility import require
+from api.services.use_cases import require
 
 items = router(prefix="/assessments", tags=["Assessments"])
 

@@ -27,7 +27,7 @@ from api.schemas.rescores import (
 from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_rescore
 from api.services.rescores import RescoreService, RescoreWish, csv_of, stop_message
-from api.services.visibility import require
+from api.services.use_cases import require
 from api.workflow_engine import notify_all
 from domain.rescores.rescores import DifferenceOutcome, RescoreScope, RescoreStatus
 from persistence.queries.rescores import DifferenceView, RescoreView

@@ -27,7 +27,7 @@ from api.schemas.people import (
 from api.security.authorization import actor_of
 from api.services.accounts import change_account, new_user
 from api.services.people import PeopleService
-from api.services.visibility import require
+from api.services.use_cases import require
 from domain.email_addresses import MAX_CHARS
 from domain.errors import NotFound
 from persistence.queries.people_views import UserFilter

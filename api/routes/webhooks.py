@@ -26,7 +26,7 @@ from api.schemas.webhooks import (
     RecoverRequest,
     Sendable,
 )
-from api.services.visibility import require
+from api.services.use_cases import require
 from api.services.webhooks import StartedDeliveries, WebhookService, endpoint_changes, new_endpoint, service
 from persistence.queries.webhook_views import DeliveryFilter
 from persistence.repositories.endpoints import Issued

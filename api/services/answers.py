@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from api.services.submitted_answers import SubmittedAnswer, check_answers
-from api.services.use_cases import UseCases
-from api.services.visibility import lock_visible, require
+from api.services.use_cases import UseCases, lock_visible, require
 from domain.assessments import submission
-from domain.assessments.answers import answer_json, answer_version
+from domain.assessments.answers import SubmittedAnswer, answer_json, answer_version, check_answers
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.questions import Answer
 from domain.errors import AnswerChanged

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from api.services.reviews import Judgement, ReviewService
-from api.services.use_cases import UseCases
-from api.services.visibility import lock_visible
+from api.services.use_cases import UseCases, lock_visible
 from domain.appeals import Appeal, AppealState, appealable, check_reviewer, check_window
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import Item

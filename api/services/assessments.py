@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from api.services.submitted_answers import SubmittedAnswer, check_answers
-from api.services.use_cases import UseCases
-from api.services.visibility import lock_visible
+from api.services.use_cases import UseCases, lock_visible
 from domain.assessments import submission
+from domain.assessments.answers import SubmittedAnswer, check_answers
 from domain.assessments.attempts import check_start
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.questions import Item

@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-from api.services.use_cases import UseCases
-from api.services.visibility import lock_visible, require
+from api.services.use_cases import UseCases, lock_visible, require
 from domain.errors import InvalidInput, Problem
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.feedback import FeedbackReceipt, NewFeedback

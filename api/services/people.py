@@ -6,8 +6,7 @@ from datetime import date
 from uuid import UUID
 
 from api.security.passwords import Passwords
-from api.services.use_cases import UseCases
-from api.services.visibility import require
+from api.services.use_cases import UseCases, require
 from domain.errors import Forbidden, InvalidInput, Problem
 from domain.passwords import find_weakness
 from persistence.queries.people import PeopleQueries

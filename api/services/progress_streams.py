@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from api.services.visibility import require
+from api.services.use_cases import require
 from domain.assessments.progress import ProgressEvent, RunProgress, events_after
 
 PING_S: Final = 15.0

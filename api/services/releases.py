@@ -9,8 +9,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from api.services.use_cases import UseCases
-from api.services.visibility import lock_visible
+from api.services.use_cases import UseCases, lock_visible
 from api.workflow_engine import notify_all, notify_engine
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import InvalidAssessmentState, NotFound, StorageUnavailable

@@ -3,8 +3,7 @@
 from uuid import UUID
 
 from api.services.reviews import Judgement, ReviewReceipt, ReviewService
-from api.services.use_cases import UseCases
-from api.services.visibility import require
+from api.services.use_cases import UseCases, require
 from domain.grading.review_queue import ItemDecided, check_claim, check_held
 from persistence.queries.review_queue import QueueFilter, QueueItemView
 from persistence.queries.views import AccessScope, Actor

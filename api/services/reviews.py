@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from api.services.use_cases import UseCases
-from api.services.visibility import lock_visible, require
+from api.services.use_cases import UseCases, lock_visible, require
 from domain.assessments import submission
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.questions import EssayRubric, Item

@@ -17,7 +17,7 @@ from api.security.authorization import actor_of
 from api.security.tokens import Principal
 from api.services.after_commit import calls_after_appeal
 from api.services.appeals import AppealReceipt, AppealService
-from api.services.visibility import require
+from api.services.use_cases import require
 from api.workflow_engine import notify_all
 from domain.errors import Conflict, InvalidAssessmentState, NotFound
 from persistence.queries.views import AccessScope

@@ -14,7 +14,7 @@ from api.pages.routing import page_router
 from api.pages.staff_texts import REASONS, STATES
 from api.pages.texts import gettext
 from api.schemas.base import Id
-from api.services.visibility import require
+from api.services.use_cases import require
 from persistence.queries.advisor_pages import MAX_STUDENTS, SkillsResult
 from persistence.queries.views import AssessmentFilter
 

@@ -26,7 +26,7 @@ from api.schemas.rescores import ApplyRequest, DifferenceQuery, RescoreRequest
 from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_rescore
 from api.services.rescores import RescoreService, RescoreWish, csv_of, stop_message
-from api.services.visibility import require
+from api.services.use_cases import require
 from api.workflow_engine import notify_all
 from domain.errors import Conflict, InvalidInput, Problem
 from domain.rescores.rescores import DifferenceOutcome, RescoreScope, RescoreStatus

@@ -22,7 +22,7 @@ from api.schemas.base import Id
 from api.security.authorization import actor_of
 from api.services.answers import AnswerService, SavedAnswer
 from api.services.assessments import AssessmentService
-from api.services.visibility import require
+from api.services.use_cases import require
 from api.workflow_engine import notify_engine
 from domain.assessments.answers import answer_json, answer_version
 from domain.assessments.lifecycle import AssessmentStatus

@@ -18,7 +18,7 @@ from api.schemas.cohorts import CohortRequest
 from api.schemas.cursors import PageQuery
 from api.security.authorization import actor_of
 from api.security.tokens import Principal
-from api.services.visibility import require
+from api.services.use_cases import require
 from persistence.queries.people_views import PeopleScope, UserFilter
 
 cohorts = page_router(prefix="/admin/cohorts")

@@ -11,7 +11,7 @@ from api.pages.routing import page_router
 from api.pages.texts import gettext
 from api.routes.webhooks import DeliveryQuery
 from api.schemas.base import Id
-from api.services.visibility import require
+from api.services.use_cases import require
 from api.services.webhooks import service
 from api.workflow_engine import notify_all
 from persistence.queries.webhook_views import DeliveryFilter

@@ -20,7 +20,7 @@ from api.schemas.people import UserChange
 from api.security.authorization import actor_of
 from api.security.tokens import Principal
 from api.services.accounts import change_account, erase_account
-from api.services.visibility import require
+from api.services.use_cases import require
 from persistence.queries.people_views import PeopleScope, UserView
 from persistence.repositories.account_links import LinkView
 

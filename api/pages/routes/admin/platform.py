@@ -19,7 +19,7 @@ from api.security.authorization import actor_of
 from api.services.accounts import first_admin
 from api.services.catalog_imports import EmbeddingStart, read_csv
 from api.services.people import PeopleService
-from api.services.visibility import require
+from api.services.use_cases import require
 from api.workflow_engine import notify_all
 from persistence.content.catalog_rows import MAX_ROWS
 

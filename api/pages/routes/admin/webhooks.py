@@ -16,7 +16,7 @@ from api.pages.send_once import is_first
 from api.pages.texts import gettext, mark
 from api.schemas.base import Id
 from api.schemas.webhooks import EndpointChange, EndpointRequest, Subscribable
-from api.services.visibility import require
+from api.services.use_cases import require
 from api.services.webhooks import endpoint_changes, new_endpoint, service
 from api.workflow_engine import notify_all
 from persistence.queries.views import AccessScope
