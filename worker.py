@@ -88,7 +88,7 @@ async def _llm(process: _Process) -> Worker:
 async def _embeddings(process: _Process) -> Worker:
     from persistence.vectors.weaviate import WeaviateSettings  # noqa: PLC0415  # only this queue needs it
 
-    stores = VectorStores(process.engine, WeaviateSettings(), TemporalCatalogRuns(process.client))
+    stores = VectorStores(process.engine, WeaviateSettings(), TemporalCatalogRuns(process.client, breaks=False))
     process.resources.push_async_callback(stores.close)
     models = await process.load(stores, process.resources, process.analysis)
     catalog = stores.embedding(models.catalogue) if models.catalogue else None

@@ -1,6 +1,6 @@
 """The composition root of the API. `build` adds the routes, `create_app` the real dependencies."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -18,6 +18,7 @@ from api import documentation_pages, errors, openapi
 from api.dependencies import (
     AppealServices,
     CatalogServices,
+    EngineRuns,
     PageServices,
     PeopleServices,
     PrivacyServices,
@@ -72,9 +73,8 @@ from api.security.rate_limits import RateLimits, RateLimitSettings
 from api.security.tokens import Principal, Tokens
 from api.services.progress_streams import ProgressStreams
 from api.settings import ApiSettings
-from domain.assessments.ports import AssessmentRuns
 from domain.webhooks.deliveries import check_url
-from persistence.database import DatabaseSettings, RequestDatabaseSettings, create_engine
+from persistence.database import DatabaseSettings, Engine, RequestDatabaseSettings, create_engine
 from persistence.encryption import EncryptionSettings, SecretCipher
 from persistence.notifications import Listener
 from persistence.queries.admin_pages import AdminPageQueries
@@ -170,26 +170,21 @@ def create_app() -> FastAPI:
     return build(partial(_lifespan, *parts))
 
 
-def assemble(  # noqa: PLR0913  # the parts
+def assemble(  # noqa: PLR0913  # the parts that tests replace
     settings: ApiSettings,
-    queries: Queries,
-    database: RequestDatabase,
-    runs: AssessmentRuns,
+    engine: Engine,
+    cipher: SecretCipher | None,
+    runs: EngineRuns,
     *,
-    appeal_services: AppealServices,
-    partners: WebhookServices,
-    people: PeopleServices,
-    catalog: CatalogServices,
-    privacy: PrivacyServices,
-    quality: QualityQueries,
-    review_queue: ReviewQueueQueries,
-    rescoring: RescoreServices,
-    work: WorkQueries,
-    pages: PageServices,
+    check_url: Callable[[str], object],
+    streams: ProgressStreams,
     fetch: Fetch,
     readiness: Readiness,
     oidc: OidcProvider | None = None,
 ) -> Services:
+    queries = Queries(engine)
+    api_keys = ApiKeyQueries(engine)
+
     async def stored(subject: Subject) -> Principal | None:
         find = queries.account(subject) if isinstance(subject, UUID) else queries.account_by_email(subject)
         account = await find
@@ -202,20 +197,37 @@ def assemble(  # noqa: PLR0913  # the parts
         passwords=Passwords(),
         principals=principals,
         issuers=ExternalIssuers(settings.oidc_issuers, fetch, principals.find),
-        api_keys=ApiKeyPrincipals(people.api_keys.use),
+        api_keys=ApiKeyPrincipals(api_keys.use),
         queries=queries,
-        database=database,
-        runs=runs,
-        appeals=appeal_services,
-        webhooks=partners,
-        people=people,
-        catalog=catalog,
-        privacy=privacy,
-        quality=quality,
-        review_queue=review_queue,
-        rescores=rescoring,
-        work=work,
-        pages=pages,
+        database=RequestDatabase(engine, cipher),
+        runs=runs.assessments,
+        appeals=AppealServices(queries=AppealQueries(engine), runs=runs.appeals),
+        webhooks=WebhookServices(queries=WebhookQueries(engine), runs=runs.deliveries, check_url=check_url),
+        people=PeopleServices(
+            queries=PeopleQueries(engine),
+            cohorts=CohortQueries(engine),
+            api_keys=api_keys,
+            link_runs=runs.link_mails,
+        ),
+        catalog=CatalogServices(queries=CatalogQueries(engine), runs=runs.catalog, searches=runs.searches),
+        privacy=PrivacyServices(
+            audit=AuditQueries(engine),
+            denials=Denials(engine),
+            exports=Exports(engine),
+            runs=runs.erasures,
+        ),
+        quality=QualityQueries(engine),
+        review_queue=ReviewQueueQueries(engine),
+        rescores=RescoreServices(queries=RescoreQueries(engine), runs=runs.rescores),
+        work=WorkQueries(engine),
+        pages=PageServices(
+            sessions=WebSessionQueries(engine),
+            student=StudentPageQueries(engine),
+            admin=AdminPageQueries(engine),
+            advisor=AdvisorPageQueries(engine),
+            rescores=RescorePageQueries(engine),
+            streams=streams,
+        ),
         readiness=readiness,
         oidc=oidc,
     )
@@ -236,50 +248,25 @@ async def _lifespan(  # noqa: PLR0913, PLR0917  # the settings
 
         trace_statements(engine)
     client = await connect(lazy=True)
-    partners = WebhookServices(
-        queries=WebhookQueries(engine),
-        runs=TemporalDeliveryRuns(client),
-        check_url=partial(check_url, loopback=webhook_settings.allow_loopback, own_hosts=webhook_settings.own),
-    )
     http = httpx.AsyncClient()
     streams = ProgressStreams(on_first=lambda: listener.start())  # noqa: PLW0108  # the listener needs the streams
     listener = Listener(database, PROGRESS_CHANNEL, streams.changed)
     services = assemble(
         settings,
-        Queries(engine),
-        RequestDatabase(engine, cipher),
-        TemporalAssessmentRuns(client),
-        appeal_services=AppealServices(queries=AppealQueries(engine), runs=TemporalAppealRuns(client)),
-        partners=partners,
-        people=PeopleServices(
-            queries=PeopleQueries(engine),
-            cohorts=CohortQueries(engine),
-            api_keys=ApiKeyQueries(engine),
-            link_runs=TemporalLinkMailRuns(client),
-        ),
-        catalog=CatalogServices(
-            queries=CatalogQueries(engine),
-            runs=TemporalCatalogRuns(client),
+        engine,
+        cipher,
+        EngineRuns(
+            assessments=TemporalAssessmentRuns(client),
+            appeals=TemporalAppealRuns(client),
+            deliveries=TemporalDeliveryRuns(client),
+            link_mails=TemporalLinkMailRuns(client),
+            catalog=TemporalCatalogRuns(client),
             searches=TemporalCatalogSearches(client),
+            erasures=TemporalErasureRuns(client),
+            rescores=TemporalRescoreRuns(client),
         ),
-        privacy=PrivacyServices(
-            audit=AuditQueries(engine),
-            denials=Denials(engine),
-            exports=Exports(engine),
-            runs=TemporalErasureRuns(client),
-        ),
-        quality=QualityQueries(engine),
-        review_queue=ReviewQueueQueries(engine),
-        rescoring=RescoreServices(queries=RescoreQueries(engine), runs=TemporalRescoreRuns(client)),
-        work=WorkQueries(engine),
-        pages=PageServices(
-            sessions=WebSessionQueries(engine),
-            student=StudentPageQueries(engine),
-            admin=AdminPageQueries(engine),
-            advisor=AdvisorPageQueries(engine),
-            rescores=RescorePageQueries(engine),
-            streams=streams,
-        ),
+        check_url=partial(check_url, loopback=webhook_settings.allow_loopback, own_hosts=webhook_settings.own),
+        streams=streams,
         fetch=partial(fetch_keys, http),
         readiness=Readiness(client, http, settings.weaviate_url),
         oidc=OidcProvider(oidc, http) if oidc.issuer else None,

@@ -47,6 +47,20 @@ from persistence.request_database import RequestDatabase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRuns:
+    """The ports of the workflow engine."""
+
+    assessments: AssessmentRuns
+    appeals: AppealRuns
+    deliveries: DeliveryRuns
+    link_mails: LinkMailRuns
+    catalog: CatalogRuns
+    searches: CatalogSearches
+    erasures: ErasureRuns
+    rescores: RescoreRuns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppealServices:
     """Dependencies of the routes of appeals."""
 

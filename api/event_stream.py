@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from api.dependencies import Services
 from api.schemas.progress import ProgressMessage
+from api.services.use_cases import require
 from domain.assessments.progress import RunProgress
-from domain.errors import NotFound
 from persistence.queries.views import AccessScope
 
 _HEADERS: Final = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
@@ -31,9 +31,7 @@ async def progress_stream(
     async def read() -> RunProgress | None:
         return await services.pages.student.progress(assessment_id, scope)
 
-    current = await read()
-    if current is None:
-        raise NotFound("No such assessment")
+    current = require(await read(), "No such assessment")
     last = int(last_event_id) if last_event_id and _is_id(last_event_id) else None
     if current.is_final and last == current.number:
         return Response(status_code=204)

@@ -11,14 +11,16 @@ from typing import Annotated, Any, Final, TypeAlias, cast
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 
-from api.dependencies import PrincipalDep, ServicesDep
+from api.dependencies import PrincipalDep, Services, ServicesDep
 from api.errors import answer_to
 from api.schemas.base import Output
+from api.security.authorization import actor_of
 from api.security.tokens import Principal, key_id, keys_of
 from api.workflow_engine import notify_all, notify_engine
 from domain.errors import AppError, InvalidInput, Problem
+from persistence.queries.views import Actor
 from persistence.repositories.idempotency import KeyedRequest, StoredResponse
-from persistence.request_database import RequestDatabase, RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
@@ -48,14 +50,26 @@ Effect: TypeAlias = Callable[[RequestUnitOfWork], Awaitable[CommandResult]]
 class IdempotentCommand:
     """A request whose effect and stored response are committed in one transaction. The key is optional."""
 
-    def __init__(self, status: int, path_ids: Mapping[str, Any], keyed: KeyedRequest | None) -> None:
+    def __init__(  # the request
+        self,
+        services: Services,
+        principal: Principal,
+        status: int,
+        path_ids: Mapping[str, Any],
+        keyed: KeyedRequest | None,
+    ) -> None:
+        self.services = services
+        self.principal = principal
         self._status = status
         self._path_ids = path_ids
         self._keyed = keyed
 
-    async def execute(
-        self, database: RequestDatabase, effect: Effect, *, on_replay: OnReplay | None = None
-    ) -> Response:
+    @property
+    def actor(self) -> Actor:
+        """The caller, as the audit trail records them."""
+        return actor_of(self.principal)
+
+    async def execute(self, effect: Effect, *, on_replay: OnReplay | None = None) -> Response:
         """Execute the effect once and return its response.
 
         When a stored response is replayed, `on_replay` dispatches its workflow again (idempotent).
@@ -65,7 +79,7 @@ class IdempotentCommand:
             KeyReused: the key was sent with another body.
             AppError: raised by the effect. With a key, a client error is stored and returned as the response instead.
         """
-        async with database.transaction() as uow:
+        async with self.services.database.transaction() as uow:
             stored = await uow.keys.claim(self._keyed) if self._keyed else None
             if stored is None:
                 result = await self._attempt(uow, effect)
@@ -75,7 +89,7 @@ class IdempotentCommand:
                 result = await self._replay(uow, stored, on_replay)
         if await notify_all(result.after_commit) or result.response_if_engine_down is None:
             return self._response(result.response)
-        async with database.transaction() as uow:
+        async with self.services.database.transaction() as uow:
             await self._store(uow, result.response_if_engine_down)
             await uow.commit()
         return self._response(result.response_if_engine_down)
@@ -139,7 +153,7 @@ async def _command(
     route = cast(APIRoute, request.scope["route"])
     keys = keys_of(services.settings.jwt_secret)
     keyed = await _keyed(request, principal, keys) if key is not None else None
-    return IdempotentCommand(route.status_code or 200, request.path_params, keyed)
+    return IdempotentCommand(services, principal, route.status_code or 200, request.path_params, keyed)
 
 
 IdempotencyDep = Annotated[IdempotentCommand, Depends(_command)]

@@ -18,9 +18,10 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.database import DatabaseSettings, create_engine
+from persistence.repositories.base import Repository
 
 GENESIS: Final = "0" * 64
 """The "previous hash" of the first row."""
@@ -80,10 +81,7 @@ class Seal:
         return self.broken_at is None and self.outsiders == 0
 
 
-class SqlAuditTrail:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlAuditTrail(Repository):
     async def seal(self, *, limit: int) -> int:
         await self._session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         found = (await self._session.execute(_HEAD)).one_or_none()

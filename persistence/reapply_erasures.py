@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.database import DatabaseSettings, create_engine
 from persistence.erasure_list import ErasureListSettings, FileErasureList
-from persistence.repositories import audit
 from persistence.repositories.erasure import SqlErasures
 from persistence.unit_of_work import sessions
 
@@ -23,7 +22,7 @@ async def reapply(engine: AsyncEngine, erased: Iterable[UUID]) -> int:
     remembered = 0
     for user_id in erased:
         async with sessions(engine)() as session:
-            remembered += await SqlErasures(session).mark(user_id, actor_id=None, actor_role=audit.SYSTEM)
+            remembered += await SqlErasures(session).mark(user_id)
             await session.commit()
     return remembered
 

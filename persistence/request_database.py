@@ -1,7 +1,6 @@
 """The unit of work of a request that writes."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction, async_sessionmaker
@@ -10,7 +9,6 @@ from domain.appeals import Appeal
 from domain.assessments.lifecycle import Assessment
 from domain.rescores.rescores import Rescore
 from domain.webhooks.deliveries import Delivery
-from persistence.content.catalog_import import SqlCatalogImports
 from persistence.encryption import SecretCipher
 from persistence.queries.catalog_views import ImportView
 from persistence.repositories.account_links import AccountLinks
@@ -31,87 +29,33 @@ from persistence.repositories.student_assessments import StudentAssessments
 from persistence.repositories.submitted_appeals import SubmittedAppeals
 from persistence.repositories.submitted_reviews import SubmittedReviews
 from persistence.repositories.web_sessions import WebSessions
-from persistence.unit_of_work import SqlUnitOfWork, sessions
+from persistence.unit_of_work import SqlUnitOfWork, repository, sessions
 
 
 class RequestUnitOfWork(SqlUnitOfWork):
     """A transaction with the repositories that only requests write to."""
 
+    keys = repository(IdempotencyKeys)
+    student_assessments = repository(StudentAssessments)
+    failed_assessments = repository(FailedAssessments)
+    submitted_reviews = repository(SubmittedReviews)
+    submitted_appeals = repository(SubmittedAppeals)
+    releases = repository(Releases)
+    review_claims = repository(ReviewClaims)
+    feedback = repository(SubmittedFeedback)
+    people = repository(People)
+    cohorts = repository(Cohorts)
+    roster = repository(Roster)
+    account_links = repository(AccountLinks)
+    api_keys = repository(ApiKeys)
+    refresh_tokens = repository(RefreshTokens)
+    web_sessions = repository(WebSessions)
+    redeliveries = repository(Redeliveries)
+    requested_rescores = repository(RequestedRescores)
+
     def __init__(self, sessions: async_sessionmaker[AsyncSession], cipher: SecretCipher | None = None) -> None:
         super().__init__(sessions)
         self._cipher = cipher
-
-    @cached_property
-    def keys(self) -> IdempotencyKeys:
-        return IdempotencyKeys(self._session)
-
-    @cached_property
-    def student_assessments(self) -> StudentAssessments:
-        return StudentAssessments(self._session)
-
-    @cached_property
-    def failed_assessments(self) -> FailedAssessments:
-        return FailedAssessments(self._session)
-
-    @cached_property
-    def submitted_reviews(self) -> SubmittedReviews:
-        return SubmittedReviews(self._session)
-
-    @cached_property
-    def submitted_appeals(self) -> SubmittedAppeals:
-        return SubmittedAppeals(self._session)
-
-    @cached_property
-    def releases(self) -> Releases:
-        return Releases(self._session)
-
-    @cached_property
-    def review_claims(self) -> ReviewClaims:
-        return ReviewClaims(self._session)
-
-    @cached_property
-    def feedback(self) -> SubmittedFeedback:
-        return SubmittedFeedback(self._session)
-
-    @cached_property
-    def people(self) -> People:
-        return People(self._session)
-
-    @cached_property
-    def cohorts(self) -> Cohorts:
-        return Cohorts(self._session)
-
-    @cached_property
-    def roster(self) -> Roster:
-        return Roster(self._session)
-
-    @cached_property
-    def account_links(self) -> AccountLinks:
-        return AccountLinks(self._session)
-
-    @cached_property
-    def api_keys(self) -> ApiKeys:
-        return ApiKeys(self._session)
-
-    @cached_property
-    def refresh_tokens(self) -> RefreshTokens:
-        return RefreshTokens(self._session)
-
-    @cached_property
-    def web_sessions(self) -> WebSessions:
-        return WebSessions(self._session)
-
-    @cached_property
-    def redeliveries(self) -> Redeliveries:
-        return Redeliveries(self._session)
-
-    @cached_property
-    def requested_rescores(self) -> RequestedRescores:
-        return RequestedRescores(self._session)
-
-    @cached_property
-    def catalog_imports(self) -> SqlCatalogImports:
-        return SqlCatalogImports(self._session)
 
     @property
     def endpoints(self) -> Endpoints:

@@ -1,23 +1,12 @@
 """A unit of work: one transaction over all repositories."""
 
+from collections.abc import Callable
 from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from domain.account_links import LinkMails
-from domain.appeals import Appeals
-from domain.assessments.ports import Assessments, Jobs, Results
-from domain.grading.examples import GradingExamples
-from domain.grading.ports import ModelAnswers, Reviews
-from domain.grading.review_queue import ReviewQueue
-from domain.healing import DegradedResults
-from domain.privacy import AuditTrail, Erasures, Retention
-from domain.recommending.ports import Catalog, CatalogImports
-from domain.rescores.ports import Rescores
-from domain.sweeps import Sweeps
-from domain.webhooks.ports import Deliveries
 from persistence.audit_seal import SqlAuditTrail
 from persistence.content.catalog_import import SqlCatalogImports
 from persistence.database_errors import storage_failure
@@ -39,6 +28,13 @@ from persistence.repositories.review_queue import SqlReviewQueue
 from persistence.repositories.reviews import SqlReviews
 from persistence.repositories.sweeps import SqlSweeps
 
+Repository = TypeVar("Repository")
+
+
+def repository(kind: Callable[[AsyncSession], Repository]) -> cached_property[Repository]:
+    """Declare a repository of a unit of work. It is created at its first use."""
+    return cached_property(lambda uow: kind(uow._session))  # noqa: SLF001  # the unit's own session
+
 
 class SqlUnitOfWork:
     """Run one transaction, opened with `async with`; what is not committed is rolled back.
@@ -49,85 +45,32 @@ class SqlUnitOfWork:
         StorageUnavailable: the database is unreachable or overloaded. It replaces the driver's error.
     """
 
+    assessments = repository(SqlAssessments)
+    jobs = repository(SqlJobs)
+    model_answers = repository(SqlModelAnswers)
+    grading_examples = repository(SqlGradingExamples)
+    reviews = repository(SqlReviews)
+    appeals = repository(SqlAppeals)
+    review_queue = repository(SqlReviewQueue)
+    catalog_imports = repository(SqlCatalogImports)
+    results = repository(SqlResults)
+    degraded_results = repository(SqlDegradedResults)
+    deliveries = repository(SqlDeliveries)
+    erasures = repository(SqlErasures)
+    audit = repository(SqlAuditTrail)
+    organizations = repository(SqlOrganizations)
+    retention = repository(SqlRetention)
+    sweeps = repository(SqlSweeps)
+    link_mails = repository(SqlLinkMails)
+    rescores = repository(SqlRescores)
+
     def __init__(self, sessions: async_sessionmaker[AsyncSession], *, all_organizations: bool = False) -> None:
         self._session = sessions()
         self._all_organizations = all_organizations
 
     @cached_property
-    def assessments(self) -> Assessments:
-        return SqlAssessments(self._session)
-
-    @cached_property
-    def jobs(self) -> Jobs:
-        return SqlJobs(self._session)
-
-    @cached_property
-    def model_answers(self) -> ModelAnswers:
-        return SqlModelAnswers(self._session)
-
-    @cached_property
-    def grading_examples(self) -> GradingExamples:
-        return SqlGradingExamples(self._session)
-
-    @cached_property
-    def reviews(self) -> Reviews:
-        return SqlReviews(self._session)
-
-    @cached_property
-    def appeals(self) -> Appeals:
-        return SqlAppeals(self._session)
-
-    @cached_property
-    def review_queue(self) -> ReviewQueue:
-        return SqlReviewQueue(self._session)
-
-    @cached_property
-    def catalog(self) -> Catalog:
+    def catalog(self) -> SqlCatalog:
         return SqlCatalog(self._session, all_organizations=self._all_organizations)
-
-    @cached_property
-    def catalog_imports(self) -> CatalogImports:
-        return SqlCatalogImports(self._session)
-
-    @cached_property
-    def results(self) -> Results:
-        return SqlResults(self._session)
-
-    @cached_property
-    def degraded_results(self) -> DegradedResults:
-        return SqlDegradedResults(self._session)
-
-    @cached_property
-    def deliveries(self) -> Deliveries:
-        return SqlDeliveries(self._session)
-
-    @cached_property
-    def erasures(self) -> Erasures:
-        return SqlErasures(self._session)
-
-    @cached_property
-    def audit(self) -> AuditTrail:
-        return SqlAuditTrail(self._session)
-
-    @cached_property
-    def organizations(self) -> SqlOrganizations:
-        return SqlOrganizations(self._session)
-
-    @cached_property
-    def retention(self) -> Retention:
-        return SqlRetention(self._session)
-
-    @cached_property
-    def sweeps(self) -> Sweeps:
-        return SqlSweeps(self._session)
-
-    @cached_property
-    def link_mails(self) -> LinkMails:
-        return SqlLinkMails(self._session)
-
-    @cached_property
-    def rescores(self) -> Rescores:
-        return SqlRescores(self._session)
 
     async def __aenter__(self) -> Self:
         return self

@@ -45,6 +45,7 @@ class GuardedRoute(APIRoute):
         """Build the handler; raise KeyError at startup for a route that `ROUTE_PERMISSIONS` does not list."""
         if self.name not in ROUTE_PERMISSIONS:
             raise KeyError(self.name)
+        self.response_model_exclude_none = getattr(self.response_model, "omits_none", True)
         handler = super().get_route_handler()
         limits = BODIES.get(self.name, DEFAULT_LIMITS)
         takes_form = self.body_field is not None and isinstance(self.body_field.field_info, Form)

@@ -5,10 +5,10 @@ from uuid import UUID
 from fastapi import Request
 
 from api.dependencies import Services
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.public_address import link_url, public_url
+from api.services.use_cases import require
 from domain.account_links import PLACEHOLDER, MailText
-from domain.errors import NotFound
 from persistence.queries.people_views import PeopleScope, UserView
 
 
@@ -18,10 +18,7 @@ async def mail_text(request: Request, services: Services, user_id: UUID, scope: 
     Raises:
         NotFound: the account does not exist or is outside the scope.
     """
-    use_language_of(request)
-    person = await services.people.queries.user(user_id, scope)
-    if person is None:
-        raise NotFound("No such user")
+    person = require(await services.people.queries.user(user_id, scope), "No such user")
     account = await services.queries.account(user_id)
     names = {"organization": await _sender(person, services), "email": person.email}
     if account is not None and account.password_hash is None:

@@ -1,7 +1,5 @@
 """API keys. An organization's admin creates them for programs."""
 
-from dataclasses import asdict
-
 from fastapi import Response
 
 from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
@@ -24,19 +22,17 @@ api_keys = router(prefix="/api-keys", tags=["API keys"])
     summary="Create an API key",
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def create_api_key(
-    body: ApiKeyRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
-) -> Response:
+async def create_api_key(body: ApiKeyRequest, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """Only this response shows the key. The database stores its hash."""
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        issued = await create_key(uow, body, scope, actor_of(principal))
-        return CommandResult(response=ApiKeyWithSecret(**asdict(issued.view), key=issued.key))
+        issued = await create_key(uow, body, scope, command.actor)
+        return CommandResult(response=ApiKeyWithSecret.read(issued.view, key=issued.key))
 
-    return await command.execute(services.database, create)
+    return await command.execute(create)
 
 
-@api_keys.get("", summary="List API keys", responses=answers(401, 403), response_model_exclude_none=True)
+@api_keys.get("", summary="List API keys", responses=answers(401, 403))
 async def list_api_keys(services: ServicesDep, scope: ScopeDep) -> ApiKeyList:
     """List all keys that are not revoked, including expired ones."""
     views = await services.people.api_keys.keys(scope)

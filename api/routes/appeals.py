@@ -9,16 +9,15 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
+from api.dependencies import ScopeDep, Services, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
-from api.schemas import cursors
 from api.schemas.appeals import Appeal, AppealAnswerRequest, AppealList, AppealQuery, AppealRequest
 from api.schemas.base import Id
 from api.schemas.errors import answers
-from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_appeal
 from api.services.appeals import AppealAnswer, AppealReceipt, AppealService
+from api.services.use_cases import require
 from api.workflow_engine import follow_appeal
 from domain.errors import NotFound
 from persistence.queries.appeal_views import AppealFilter, AppealView
@@ -37,14 +36,7 @@ appeals = router(prefix="/appeals", tags=["Appeals"])
     response_description="Appeal opened",
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def open_appeal(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    assessment_id: Id,
-    body: AppealRequest,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    command: IdempotencyDep,
-) -> Response:
+async def open_appeal(assessment_id: Id, body: AppealRequest, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """Only essays can be appealed. A rule scores the other questions in the same way for everybody.
 
     409 if the time for appeals is over, if the question has an open appeal (`details.appeal_id`), or if the student has
@@ -52,19 +44,16 @@ async def open_appeal(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """
 
     async def store(uow: RequestUnitOfWork) -> CommandResult:
-        receipt = await AppealService(uow).open(
-            assessment_id, body.question_id, body.reason, scope, actor_of(principal)
-        )
-        return _result(receipt, services, scope)
+        receipt = await AppealService(uow).open(assessment_id, body.question_id, body.reason, scope, command.actor)
+        return _result(receipt, command.services, scope)
 
-    return await command.execute(services.database, store, on_replay=partial(follow_appeal, services.appeals.runs))
+    return await command.execute(store, on_replay=partial(follow_appeal, command.services.appeals.runs))
 
 
 @assessment_appeals.get(
     "/{assessment_id}/appeals",
     summary="List the appeals of an assessment",
     responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
 )
 async def list_assessment_appeals(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> AppealList:
     """Newest first, on one page."""
@@ -74,27 +63,18 @@ async def list_assessment_appeals(assessment_id: Id, services: ServicesDep, scop
     return AppealList(items=_shown(views, scope))
 
 
-@appeals.get("", summary="List appeals", responses=answers(400, 401, 403), response_model_exclude_none=True)
+@appeals.get("", summary="List appeals", responses=answers(400, 401, 403))
 async def list_appeals(query: Annotated[AppealQuery, Query()], services: ServicesDep, scope: ScopeDep) -> AppealList:
     """List a student's own appeals, or for advisors and admins those of the organization. Newest first."""
-    filters = AppealFilter(
-        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
-    )
+    filters = AppealFilter(**query.filters())
     views = await services.appeals.queries.appeals(scope, filters, query.limit + 1)
-    page, next_cursor = cursors.page(views, query.limit, lambda last: last.appeal_id)
+    page, next_cursor = query.page(views, lambda last: last.appeal_id)
     return AppealList(items=_shown(page, scope), next_cursor=next_cursor)
 
 
-@appeals.get(
-    "/{appeal_id}",
-    summary="Read an appeal",
-    responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
-)
+@appeals.get("/{appeal_id}", summary="Read an appeal", responses=answers(400, 401, 403, 404))
 async def read_appeal(appeal_id: Id, services: ServicesDep, scope: ScopeDep) -> Appeal:
-    view = await services.appeals.queries.appeal(appeal_id, scope)
-    if view is None:
-        raise NotFound("No such appeal")
+    view = require(await services.appeals.queries.appeal(appeal_id, scope), "No such appeal")
     return _appeal(view, scope)
 
 
@@ -106,14 +86,7 @@ async def read_appeal(appeal_id: Id, services: ServicesDep, scope: ScopeDep) -> 
     response_description="Answered. A later revision of the result contains the levels of an upheld appeal",
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def answer_appeal(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    appeal_id: Id,
-    body: AppealAnswerRequest,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    command: IdempotencyDep,
-) -> Response:
+async def answer_appeal(appeal_id: Id, body: AppealAnswerRequest, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """`upheld` reviews the essay with the given levels. 409 if the appeal is closed already.
 
     403 if the caller reviewed this essay last, unless the organization has no other active advisor or admin.
@@ -121,10 +94,10 @@ async def answer_appeal(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     answer = AppealAnswer(levels=body.levels, message=body.message)
 
     async def store(uow: RequestUnitOfWork) -> CommandResult:
-        receipt = await AppealService(uow).answer(appeal_id, scope, actor_of(principal), answer)
-        return _result(receipt, services, scope)
+        receipt = await AppealService(uow).answer(appeal_id, scope, command.actor, answer)
+        return _result(receipt, command.services, scope)
 
-    return await command.execute(services.database, store, on_replay=partial(follow_appeal, services.appeals.runs))
+    return await command.execute(store, on_replay=partial(follow_appeal, command.services.appeals.runs))
 
 
 @appeals.post(
@@ -135,15 +108,13 @@ async def answer_appeal(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     response_description="Withdrawn",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def withdraw_appeal(
-    appeal_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
-) -> Response:
+async def withdraw_appeal(appeal_id: Id, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """409 if the appeal is closed already. A withdrawn appeal counts towards `appeals_per_role`."""
 
     async def store(uow: RequestUnitOfWork) -> CommandResult:
-        return _result(await AppealService(uow).withdraw(appeal_id, scope, actor_of(principal)), services, scope)
+        return _result(await AppealService(uow).withdraw(appeal_id, scope, command.actor), command.services, scope)
 
-    return await command.execute(services.database, store, on_replay=partial(follow_appeal, services.appeals.runs))
+    return await command.execute(store, on_replay=partial(follow_appeal, command.services.appeals.runs))
 
 
 def _result(receipt: AppealReceipt, services: Services, scope: AccessScope) -> CommandResult:

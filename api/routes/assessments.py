@@ -14,7 +14,6 @@ from api.middleware.routing import router
 from api.preferences import APPLIED_HEADER, WaitDep
 from api.result_wait import read_when_ready
 from api.routes.results import result_response
-from api.schemas import cursors
 from api.schemas.assessments import (
     IN_REVIEW,
     AssessmentList,
@@ -30,16 +29,18 @@ from api.schemas.assessments import (
     Status,
     StoredAnswer,
 )
-from api.schemas.base import Id, Moment, QueryInput, boolean, digits
+from api.schemas.base import Id, Moment, boolean
+from api.schemas.cursors import PageQuery
 from api.schemas.errors import answers
 from api.schemas.people import SearchText
 from api.schemas.results import AssessmentResult
-from api.security.authorization import actor_of, is_staff
+from api.security.authorization import is_staff
 from api.services.assessments import AssessmentService
-from api.services.submitted_answers import SubmittedAnswer
+from api.services.use_cases import require
 from api.workflow_engine import ensure_run, notify_engine
+from domain.assessments.answers import SubmittedAnswer
 from domain.assessments.lifecycle import AssessmentStatus as State
-from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem, StorageUnavailable
+from domain.errors import InvalidAssessmentState, InvalidInput, Problem, StorageUnavailable
 from persistence.queries.views import AssessmentFilter, StatusView
 from persistence.repositories.student_assessments import NewAssessment
 from persistence.request_database import RequestUnitOfWork
@@ -69,37 +70,31 @@ assessments = router(prefix="/assessments", tags=["Assessments"])
     response_description="Assessment created",
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def start_assessment(
-    body: AssessmentStartRequest,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    command: IdempotencyDep,
-) -> Response:
+async def start_assessment(body: AssessmentStartRequest, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """A student has at most one open assessment of a role. 409 names it in `details.assessment_id`."""
     new = NewAssessment(
         organization_id=scope.organization_id,
         role_id=body.role_id,
         metadata=body.metadata,
-        duration=timedelta(hours=services.settings.assessment_hours),
+        duration=timedelta(hours=command.services.settings.assessment_hours),
     )
 
     async def start(uow: RequestUnitOfWork) -> CommandResult:
-        started = await AssessmentService(uow).start(new, actor_of(principal))
+        started = await AssessmentService(uow).start(new, command.actor)
         opened = AssessmentStartResponse(
             assessment_id=started.assessment.id,
             status="in_progress",
             expires_at=started.assessment.expires_at,
             questions=[QuestionSnapshot.of(item) for item in started.items],
         )
-        run = partial(ensure_run, services.runs)
+        run = partial(ensure_run, command.services.runs)
         closed = [started.closed] if started.closed else []
         return CommandResult(response=opened, after_commit=[partial(notify_engine, run, each) for each in closed])
 
-    return await command.execute(services.database, start)
+    return await command.execute(start)
 
 
-class AssessmentQuery(QueryInput):
+class AssessmentQuery(PageQuery):
     status: Status | None = None
     role_id: Id | None = None
     user_id: Id | None = None
@@ -114,11 +109,9 @@ class AssessmentQuery(QueryInput):
     since: Moment | None = Field(default=None, description="Started at this time or later")
     cohort_id: Id | None = Field(default=None, description="Only of students who are now in the cohort")
     q: SearchText | None = None
-    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
-    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
-@assessments.get("", summary="List assessments", responses=answers(400, 401, 403), response_model_exclude_none=True)
+@assessments.get("", summary="List assessments", responses=answers(400, 401, 403))
 async def list_assessments(
     query: Annotated[AssessmentQuery, Query()], services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> AssessmentList:
@@ -129,15 +122,13 @@ async def list_assessments(
     staff = is_staff(principal)
     if query.q is not None and not staff:
         raise InvalidInput("The request is not valid", (Problem("q", "is only for advisors and admins"),))
-    filters = AssessmentFilter(
-        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
-    )
+    filters = AssessmentFilter(**query.filters())
     if staff:
         listed = await services.queries.assessments_for_staff(scope, filters, query.limit + 1)
-        shown, next_cursor = cursors.page(listed, query.limit, lambda last: last.assessment_id)
+        shown, next_cursor = query.page(listed, lambda last: last.assessment_id)
         return AssessmentList(items=[AssessmentSummary.for_staff(view) for view in shown], next_cursor=next_cursor)
     views = await services.queries.assessments(scope, filters, query.limit + 1)
-    page, next_cursor = cursors.page(views, query.limit, lambda last: last.assessment_id)
+    page, next_cursor = query.page(views, lambda last: last.assessment_id)
     return AssessmentList(items=[AssessmentSummary.of(view) for view in page], next_cursor=next_cursor)
 
 
@@ -145,7 +136,6 @@ async def list_assessments(
     "/{assessment_id}/questions",
     summary="Resume: read the questions and the stored answers",
     responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
 )
 async def read_questions(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> AssessmentQuestions:
     view = await _status(assessment_id, services, scope)
@@ -168,14 +158,8 @@ async def read_questions(assessment_id: Id, services: ServicesDep, scope: ScopeD
     response_description="Accepted; async processing queued when complete",
     responses={**answers(400, 401, 403, 404, 409, 413, 415, 422), **PUBLISHED, 202: {"headers": APPLIED_HEADER}},
 )
-async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    assessment_id: Id,
-    batch: AssessmentResponseBatch,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    command: IdempotencyDep,
-    preference: WaitDep,
+async def submit_responses(
+    assessment_id: Id, batch: AssessmentResponseBatch, scope: ScopeDep, command: IdempotencyDep, preference: WaitDep
 ) -> Response:
     """Store all answers or none. A new answer replaces the stored one. `completed` submits the assessment.
 
@@ -189,10 +173,10 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     async def submit(uow: RequestUnitOfWork) -> CommandResult:
         service = AssessmentService(uow)
         receipt = await service.submit(
-            assessment_id, scope, actor_of(principal), submitted_answers, completed=batch.completed
+            assessment_id, scope, command.actor, submitted_answers, completed=batch.completed
         )
         submitted = receipt.assessment.status is State.AWAITING_ASYNC
-        after_commit = [partial(notify_engine, services.runs.submit, receipt.assessment)] if submitted else []
+        after_commit = [partial(notify_engine, command.services.runs.submit, receipt.assessment)] if submitted else []
         if receipt.expired:
             return CommandResult(
                 response=InvalidAssessmentState("Assessment has expired, answers are no longer accepted"),
@@ -210,11 +194,11 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             response_if_engine_down=ack.model_copy(update={"message": SUBMITTED_ENGINE_DOWN}),
         )
 
-    response = await command.execute(services.database, submit, on_replay=partial(ensure_run, services.runs))
+    response = await command.execute(submit, on_replay=partial(ensure_run, command.services.runs))
     if not batch.completed or response.status_code != HTTPStatus.ACCEPTED or not preference.seconds:
         return response
     try:
-        view = await read_when_ready(assessment_id, scope, services, preference)
+        view = await read_when_ready(assessment_id, scope, command.services, preference)
     except StorageUnavailable:  # the submission is committed
         return preference.confirm(response)
     if view is not None and view.document is not None:
@@ -229,33 +213,15 @@ async def submit_responses(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     summary="Get assessment status",
     response_description="Status payload",
     responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
 )
 async def read_status(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> AssessmentStatus:
     view = await _status(assessment_id, services, scope)
-    return AssessmentStatus(
-        assessment_id=view.assessment_id,
-        role_id=view.role_id,
-        status=view.status,
+    return AssessmentStatus.read(
+        view,
         progress=Progress(answered=view.answered, total=view.total),
-        degraded=view.degraded,
-        last_updated_at=view.last_updated_at,
-        expires_at=view.expires_at,
-        completed_at=view.completed_at,
-        revision=view.revision,
-        healing=view.healing,
-        failure_reason=view.failure_reason,
         stage=IN_REVIEW if view.in_review else view.stage,
-        needs_review=view.needs_review,
-        score=view.score,
-        skills=view.skills,
-        released=view.released,
-        released_at=view.released_at,
     )
 
 
 async def _status(assessment_id: Id, services: ServicesDep, scope: ScopeDep) -> StatusView:
-    view = await services.queries.status(assessment_id, scope)
-    if view is None:
-        raise NotFound("No such assessment")
-    return view
+    return require(await services.queries.status(assessment_id, scope), "No such assessment")

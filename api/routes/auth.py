@@ -58,7 +58,7 @@ async def log_out(body: RefreshRequest, services: ServicesDep, response: Respons
         await uow.commit()
 
 
-@me.get("/me", summary="Read my account", responses=answers(401, 403), response_model_exclude_none=True)
+@me.get("/me", summary="Read my account", responses=answers(401, 403))
 async def read_me(principal: PrincipalDep, services: ServicesDep, scope: PeopleScopeDep) -> Me:
     account = await services.people.queries.user(principal.user_id, scope)
     if account is None:  # erased after its token was checked

@@ -24,10 +24,10 @@ from api.schemas.catalog import (
 )
 from api.schemas.csv_body import CSV
 from api.schemas.errors import answers
-from api.security.authorization import actor_of
 from api.security.tokens import Principal, UserRole
 from api.services.catalog_imports import EmbeddingStart, read_csv
-from domain.errors import ExternalServiceError, InvalidInput, NotFound, Problem
+from api.services.use_cases import require
+from domain.errors import ExternalServiceError, InvalidInput, Problem
 from domain.recommending.ports import SearchResult
 from persistence.content.catalog_rows import Reading, read_rows
 from persistence.request_database import RequestUnitOfWork
@@ -61,7 +61,7 @@ class SearchQuery(QueryInput):
     limit: Annotated[int, BeforeValidator(digits)] = Field(default=10, ge=1, le=50)
 
 
-@roles.get("", summary="List role tracks", responses=answers(401, 403), response_model_exclude_none=True)
+@roles.get("", summary="List role tracks", responses=answers(401, 403))
 async def list_roles(services: ServicesDep, principal: PrincipalDep) -> RoleList:
     """For students each role has `own_attempts`: how many attempts are left and when the next may start."""
     student_id = _student(principal)
@@ -69,17 +69,10 @@ async def list_roles(services: ServicesDep, principal: PrincipalDep) -> RoleList
     return RoleList(items=[RoleResponse.of(role, student=student_id is not None) for role in roles])
 
 
-@roles.get(
-    "/{role_id}",
-    summary="Get a role track",
-    responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
-)
+@roles.get("/{role_id}", summary="Get a role track", responses=answers(400, 401, 403, 404))
 async def read_role(role_id: Id, services: ServicesDep, principal: PrincipalDep) -> RoleResponse:
     student_id = _student(principal)
-    role = await services.queries.role(role_id, student_id)
-    if role is None:
-        raise NotFound("No such role")
+    role = require(await services.queries.role(role_id, student_id), "No such role")
     return RoleResponse.of(role, student=student_id is not None)
 
 
@@ -87,34 +80,20 @@ def _student(principal: Principal) -> UUID | None:
     return principal.user_id if principal.role is UserRole.STUDENT else None
 
 
-@credentials.get(
-    "", summary="List credential catalog entries", responses=answers(400, 401, 403), response_model_exclude_none=True
-)
+@credentials.get("", summary="List credential catalog entries", responses=answers(400, 401, 403))
 async def list_credentials(query: Annotated[CredentialQuery, Query()], services: ServicesDep) -> CredentialList:
     found, total = await services.queries.credentials(query.role_id, page=query.page, page_size=query.page_size)
     items = [Credential.model_validate(credential) for credential in found]
     return CredentialList(items=items, page=query.page, page_size=query.page_size, total=total)
 
 
-@credentials.get(
-    "/{credential_id}",
-    summary="Get a credential",
-    responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
-)
+@credentials.get("/{credential_id}", summary="Get a credential", responses=answers(400, 401, 403, 404))
 async def read_credential(credential_id: Id, services: ServicesDep) -> Credential:
-    credential = await services.queries.credential(credential_id)
-    if credential is None:
-        raise NotFound("No such credential")
+    credential = require(await services.queries.credential(credential_id), "No such credential")
     return Credential.model_validate(credential)
 
 
-@searches.get(
-    "",
-    summary="Search the catalog by meaning and by words",
-    responses=answers(400, 401, 403),
-    response_model_exclude_none=True,
-)
+@searches.get("", summary="Search the catalog by meaning and by words", responses=answers(400, 401, 403))
 async def search_credentials(query: Annotated[SearchQuery, Query()], services: ServicesDep) -> SearchResponse:
     """A worker embeds the query. Without a worker's response within two seconds, the search uses keywords only."""
     catalog = services.catalog
@@ -153,30 +132,21 @@ async def _by_meaning(catalog: CatalogServices, query: SearchQuery) -> SearchRes
     responses=answers(400, 401, 403, 409, 413, 415, 422),
     openapi_extra=IMPORT_BODY,
 )
-async def import_credentials(
-    request: StrictRequest, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
-) -> Response:
+async def import_credentials(request: StrictRequest, command: IdempotencyDep) -> Response:
     """Import all rows or none, with a report per row. A workflow embeds them afterwards. See docs/catalog.md."""
     reading = await request.parsed({JSON: _read_json, CSV: read_csv})
-    embedding = EmbeddingStart(services.catalog)
+    embedding = EmbeddingStart(command.services.catalog)
 
     async def add(uow: RequestUnitOfWork) -> CommandResult:
-        view = await uow.catalog_imports.add(reading, actor_of(principal))
+        view = await uow.catalog_imports.add(reading, command.actor)
         return CommandResult(response=ImportResponse.model_validate(view), after_commit=[embedding.after(view)])
 
-    return await command.execute(services.database, add, on_replay=embedding.start)
+    return await command.execute(add, on_replay=embedding.start)
 
 
-@imports.get(
-    "/{import_id}",
-    summary="Get an import",
-    responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
-)
+@imports.get("/{import_id}", summary="Get an import", responses=answers(400, 401, 403, 404))
 async def read_import(import_id: Id, services: ServicesDep) -> ImportResponse:
-    view = await services.catalog.queries.import_(import_id)
-    if view is None:
-        raise NotFound("No such import")
+    view = require(await services.catalog.queries.import_(import_id), "No such import")
     return ImportResponse.model_validate(view)
 
 

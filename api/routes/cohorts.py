@@ -3,25 +3,19 @@
 from typing import Annotated
 
 from fastapi import Query, Response
-from pydantic import BeforeValidator, Field
 
 from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
-from api.schemas import cursors
-from api.schemas.base import Id, QueryInput, digits
+from api.schemas.base import Id
 from api.schemas.cohorts import AddedMembers, Cohort, CohortList, CohortMember, CohortMemberList, CohortRequest
+from api.schemas.cursors import PageQuery
 from api.schemas.errors import answers
 from api.security.authorization import actor_of
-from domain.errors import NotFound
+from api.services.use_cases import require
 from persistence.request_database import RequestUnitOfWork
 
 cohorts = router(prefix="/cohorts", tags=["Cohorts"])
-
-
-class PageQuery(QueryInput):
-    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
-    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
 @cohorts.post(
@@ -31,24 +25,21 @@ class PageQuery(QueryInput):
     summary="Create a cohort",
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def create_cohort(
-    body: CohortRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
-) -> Response:
+async def create_cohort(body: CohortRequest, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """409 if another cohort of the organization has the name."""
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        view = await uow.cohorts.create(scope.organization_id, actor_of(principal), body.name)
+        view = await uow.cohorts.create(scope.organization_id, command.actor, body.name)
         return CommandResult(response=Cohort.model_validate(view))
 
-    return await command.execute(services.database, create)
+    return await command.execute(create)
 
 
-@cohorts.get("", summary="List cohorts", responses=answers(400, 401, 403), response_model_exclude_none=True)
+@cohorts.get("", summary="List cohorts", responses=answers(400, 401, 403))
 async def list_cohorts(query: Annotated[PageQuery, Query()], services: ServicesDep, scope: ScopeDep) -> CohortList:
     """The organization's cohorts, newest first."""
-    after = cursors.decode(query.cursor) if query.cursor else None
-    views = await services.people.cohorts.cohorts(scope.organization_id, after, query.limit + 1)
-    page, next_cursor = cursors.page(views, query.limit, lambda last: last.cohort_id)
+    views = await services.people.cohorts.cohorts(scope.organization_id, query.after, query.limit + 1)
+    page, next_cursor = query.page(views, lambda last: last.cohort_id)
     return CohortList(items=[Cohort.model_validate(view) for view in page], next_cursor=next_cursor)
 
 
@@ -76,20 +67,14 @@ async def delete_cohort(cohort_id: Id, services: ServicesDep, principal: Princip
         await uow.commit()
 
 
-@cohorts.get(
-    "/{cohort_id}/members",
-    summary="List the members of a cohort",
-    responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
-)
+@cohorts.get("/{cohort_id}/members", summary="List the members of a cohort", responses=answers(400, 401, 403, 404))
 async def list_cohort_members(
     cohort_id: Id, query: Annotated[PageQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> CohortMemberList:
     """The last added first."""
     await _cohort(cohort_id, services, scope)
-    after = cursors.decode(query.cursor) if query.cursor else None
-    views = await services.people.cohorts.members(cohort_id, after, query.limit + 1)
-    page, next_cursor = cursors.page(views, query.limit, lambda last: last.user_id)
+    views = await services.people.cohorts.members(cohort_id, query.after, query.limit + 1)
+    page, next_cursor = query.page(views, lambda last: last.user_id)
     return CohortMemberList(items=[CohortMember.model_validate(view) for view in page], next_cursor=next_cursor)
 
 
@@ -99,21 +84,14 @@ async def list_cohort_members(
     summary="Add students to a cohort",
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def add_cohort_members(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    cohort_id: Id,
-    body: AddedMembers,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    command: IdempotencyDep,
-) -> Response:
+async def add_cohort_members(cohort_id: Id, body: AddedMembers, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """Add all students or none. Those who are members already stay members."""
 
     async def add(uow: RequestUnitOfWork) -> CommandResult:
-        view = await uow.cohorts.add_members(cohort_id, scope.organization_id, actor_of(principal), body.user_ids)
+        view = await uow.cohorts.add_members(cohort_id, scope.organization_id, command.actor, body.user_ids)
         return CommandResult(response=Cohort.model_validate(view))
 
-    return await command.execute(services.database, add)
+    return await command.execute(add)
 
 
 @cohorts.delete(
@@ -132,7 +110,5 @@ async def remove_cohort_member(
 
 
 async def _cohort(cohort_id: Id, services: ServicesDep, scope: ScopeDep) -> Cohort:
-    view = await services.people.cohorts.cohort(cohort_id, scope.organization_id)
-    if view is None:
-        raise NotFound("No such cohort")
+    view = require(await services.people.cohorts.cohort(cohort_id, scope.organization_id), "No such cohort")
     return Cohort.model_validate(view)

@@ -11,7 +11,7 @@ from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.schemas.items import AssessmentItems
 from api.services.assessed_items import assessed_items
-from domain.errors import NotFound
+from api.services.use_cases import require
 
 items = router(prefix="/assessments", tags=["Assessments"])
 
@@ -19,7 +19,6 @@ items = router(prefix="/assessments", tags=["Assessments"])
 @items.get(
     "/{assessment_id}/items",
     response_model=AssessmentItems,
-    response_model_exclude_none=True,
     summary="Read the items with answers, scores and history",
     responses={**answers(400, 401, 403, 404, 409), **PENDING},
 )
@@ -30,9 +29,7 @@ async def read_items(assessment_id: Id, services: ServicesDep, scope: ScopeDep) 
     if the assessment is open or failed.
     """
     staff = scope.user_id is None
-    view = await services.queries.graded_items(assessment_id, scope)
-    if view is None:
-        raise NotFound("No such assessment")
+    view = require(await services.queries.graded_items(assessment_id, scope), "No such assessment")
     if not staff and published(view).document is None:
         return pending(assessment_id, view)
     async with services.database.transaction() as uow:

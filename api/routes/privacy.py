@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Query
 from fastapi.responses import StreamingResponse
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from api.dependencies import PeopleScopeDep, PrincipalDep, ServicesDep
 from api.middleware.routing import router
-from api.schemas import cursors
-from api.schemas.base import Id, Moment, QueryInput, digits
+from api.schemas.base import Id, Moment
+from api.schemas.cursors import PageQuery
 from api.schemas.errors import answers
 from api.schemas.privacy import AuditEntry, AuditList, ErasureAck
 from api.security.authorization import actor_of
@@ -61,24 +61,20 @@ async def export_user(
     )
 
 
-class AuditQuery(QueryInput):
+class AuditQuery(PageQuery):
     action: str | None = Field(default=None, max_length=64, pattern="^[a-z_.]+$", examples=["user.erased"])
     resource_type: str | None = Field(default=None, max_length=32, pattern="^[a-z_]+$", examples=["user"])
     resource_id: Id | None = None
     actor_id: Id | None = None
     since: Moment | None = Field(default=None, description="Created at this time or later")
-    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
-    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
-@audit_logs.get("", summary="Read the audit trail", responses=answers(400, 401, 403), response_model_exclude_none=True)
+@audit_logs.get("", summary="Read the audit trail", responses=answers(400, 401, 403))
 async def list_audit_logs(
     query: Annotated[AuditQuery, Query()], services: ServicesDep, principal: PrincipalDep
 ) -> AuditList:
     """The organization's entries, newest first. For platform admins: those of platform admins or of no organization."""
-    filters = AuditFilter(
-        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
-    )
+    filters = AuditFilter(**query.filters())
     views = await services.privacy.audit.logs(principal.organization_id, filters, query.limit + 1)
-    page, next_cursor = cursors.page(views, query.limit, lambda last: last.audit_id)
+    page, next_cursor = query.page(views, lambda last: last.audit_id)
     return AuditList(items=[AuditEntry.model_validate(view) for view in page], next_cursor=next_cursor)

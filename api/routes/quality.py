@@ -26,7 +26,6 @@ quality = router(prefix="/quality", tags=["Quality"])
     "/agreement",
     summary="Compare the grader's levels with those of reviewers",
     responses=answers(400, 401, 403),
-    response_model_exclude_none=True,
 )
 async def read_agreement(
     query: Annotated[AgreementQuery, Query()], services: ServicesDep, scope: ScopeDep
@@ -39,12 +38,7 @@ async def read_agreement(
     return GradingAgreement.of(await QualityService(services.quality, scope.organization_id).agreement(found))
 
 
-@quality.get(
-    "/items",
-    summary="Analyse the questions",
-    responses=answers(400, 401, 403),
-    response_model_exclude_none=True,
-)
+@quality.get("/items", summary="Analyse the questions", responses=answers(400, 401, 403))
 async def read_item_analysis(
     query: Annotated[ItemQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> ItemAnalysis:
@@ -52,12 +46,7 @@ async def read_item_analysis(
     return ItemAnalysis.of(await QualityService(services.quality, scope.organization_id).items(query.role_id))
 
 
-@quality.get(
-    "/fairness",
-    summary="Compare groups of students",
-    responses=answers(400, 401, 403),
-    response_model_exclude_none=True,
-)
+@quality.get("/fairness", summary="Compare groups of students", responses=answers(400, 401, 403))
 async def read_fairness(
     query: Annotated[FairnessQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> GroupComparison:

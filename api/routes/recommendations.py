@@ -3,13 +3,12 @@
 from typing import Annotated
 
 from fastapi import Query, Response
-from pydantic import BeforeValidator, Field
 
-from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
+from api.dependencies import ScopeDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
-from api.schemas import cursors
-from api.schemas.base import Id, QueryInput, digits
+from api.schemas.base import Id
+from api.schemas.cursors import PageQuery
 from api.schemas.errors import answers
 from api.schemas.recommendations import (
     Feedback,
@@ -17,7 +16,6 @@ from api.schemas.recommendations import (
     RecommendationFeedbackRequest,
     RecommendationFeedbackResponse,
 )
-from api.security.authorization import actor_of
 from api.services.feedback import FeedbackService
 from domain.errors import InvalidInput, NotFound, Problem
 from persistence.repositories.feedback import NewFeedback
@@ -34,16 +32,11 @@ recommendations = router(prefix="/recommendations", tags=["Recommendations"])
     response_model=RecommendationFeedbackResponse,
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    recommendation_id: Id,
-    feedback: RecommendationFeedbackRequest,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    command: IdempotencyDep,
+async def give_feedback(
+    recommendation_id: Id, feedback: RecommendationFeedbackRequest, scope: ScopeDep, command: IdempotencyDep
 ) -> Response:
     """Each feedback is stored with the current revision. `credential_id` limits it to one recommended item."""
-    if feedback.submitted_by_role not in (None, principal.role.value):
+    if feedback.submitted_by_role not in (None, command.principal.role.value):
         raise InvalidInput("The request is not valid", (Problem("submitted_by_role", "is not the caller's role"),))
     new = NewFeedback(
         relevance_score=feedback.relevance_score,
@@ -53,30 +46,23 @@ async def give_feedback(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     )
 
     async def give(uow: RequestUnitOfWork) -> CommandResult:
-        receipt = await FeedbackService(uow).give(recommendation_id, scope, actor_of(principal), new)
+        receipt = await FeedbackService(uow).give(recommendation_id, scope, command.actor, new)
         return CommandResult(response=RecommendationFeedbackResponse.model_validate(receipt))
 
-    return await command.execute(services.database, give)
-
-
-class FeedbackQuery(QueryInput):
-    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
-    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
+    return await command.execute(give)
 
 
 @recommendations.get(
     "/{recommendation_id}/feedback",
     summary="List the feedback on a recommendation",
     responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
 )
 async def list_feedback(
-    recommendation_id: Id, query: Annotated[FeedbackQuery, Query()], services: ServicesDep, scope: ScopeDep
+    recommendation_id: Id, query: Annotated[PageQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> FeedbackList:
     """Newest first, with feedback on earlier revisions."""
     if not await services.queries.is_recommended(recommendation_id, scope):
         raise NotFound("No such recommendation")
-    after = cursors.decode(query.cursor) if query.cursor else None
-    views = await services.queries.feedback(recommendation_id, after, query.limit + 1)
-    page, next_cursor = cursors.page(views, query.limit, lambda last: last.feedback_id)
+    views = await services.queries.feedback(recommendation_id, query.after, query.limit + 1)
+    page, next_cursor = query.page(views, lambda last: last.feedback_id)
     return FeedbackList(items=[Feedback.model_validate(view) for view in page], next_cursor=next_cursor)

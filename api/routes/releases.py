@@ -24,22 +24,20 @@ releases = router(prefix="/assessments", tags=["Assessments"])
     response_description="The student and partners see the result",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def release_assessment(
-    assessment_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
-) -> Response:
+async def release_assessment(assessment_id: Id, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """A released result does not change. 409 without a result, and while a review of it is being published."""
 
     async def release(uow: RequestUnitOfWork) -> CommandResult:
-        receipt = await ReleaseService(uow).release(assessment_id, scope, actor_of(principal))
+        receipt = await ReleaseService(uow).release(assessment_id, scope, command.actor)
         released = ReleaseResponse(
             assessment_id=assessment_id,
             revision=receipt.assessment.revision,
             released=True,
             released_at=receipt.released_at,
         )
-        return CommandResult(response=released, after_commit=calls_after_release(receipt, services))
+        return CommandResult(response=released, after_commit=calls_after_release(receipt, command.services))
 
-    return await command.execute(services.database, release)
+    return await command.execute(release)
 
 
 @releases.post(

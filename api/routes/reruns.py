@@ -2,12 +2,11 @@
 
 from fastapi import Response
 
-from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
+from api.dependencies import ScopeDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas.errors import answers
 from api.schemas.reruns import RerunsRequest, RerunsResponse, SkippedRerun, StartedRerun
-from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_rerun
 from api.services.reruns import RerunService
 from persistence.repositories.failed_assessments import FailureFilter
@@ -24,9 +23,7 @@ reruns = router(prefix="/assessments", tags=["Assessments"])
     response_description="The results are being prepared",
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def rerun_assessments(
-    body: RerunsRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
-) -> Response:
+async def rerun_assessments(body: RerunsRequest, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """At most 1,000, all or none. A repeated request reruns nothing twice: assessments that run again have not failed.
 
     A filter does not match assessments that expired without an answer, because they cannot be run again.
@@ -39,7 +36,7 @@ async def rerun_assessments(
     )
 
     async def rerun(uow: RequestUnitOfWork) -> CommandResult:
-        service = RerunService(uow, scope, actor_of(principal))
+        service = RerunService(uow, scope, command.actor)
         if body.assessment_ids is None:
             done = await service.rerun_matching(wanted, body.limit)
         else:
@@ -49,6 +46,6 @@ async def rerun_assessments(
             skipped=[SkippedRerun(assessment_id=id_, reason=reason.value) for id_, reason in done.skipped.items()],
             more=done.more,
         )
-        return CommandResult(response=response, after_commit=calls_after_rerun(done.rerun, services))
+        return CommandResult(response=response, after_commit=calls_after_rerun(done.rerun, command.services))
 
-    return await command.execute(services.database, rerun)
+    return await command.execute(rerun)

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
-from api.schemas import cursors
-from api.schemas.base import Id, QueryInput, digits
+from api.schemas.base import Id, QueryInput
+from api.schemas.cursors import PageQuery
 from api.schemas.errors import answers
 from api.schemas.rescores import (
     ApplyAck,
@@ -23,23 +23,17 @@ from api.schemas.rescores import (
     RescoreList,
     RescoreRequest,
     RescoreResponse,
-    Summary,
 )
 from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_rescore
 from api.services.rescores import RescoreService, RescoreWish, csv_of, stop_message
+from api.services.use_cases import require
 from api.workflow_engine import notify_all
-from domain.errors import NotFound
 from domain.rescores.rescores import DifferenceOutcome, RescoreScope, RescoreStatus
 from persistence.queries.rescores import DifferenceView, RescoreView
 from persistence.request_database import RequestUnitOfWork
 
 rescores = router(prefix="/rescores", tags=["Re-scoring"])
-
-
-class RescoreQuery(QueryInput):
-    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
-    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
 class CsvQuery(QueryInput):
@@ -54,9 +48,7 @@ class CsvQuery(QueryInput):
     response_model=RescoreAck,
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def request_rescore(
-    body: RescoreRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
-) -> Response:
+async def request_rescore(body: RescoreRequest, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """Score completed assessments of the organization again with the current questions, model and catalogue.
 
     Nothing is published. Reviewers' levels stay. Replies of the language model that were paid for are not paid for
@@ -64,41 +56,34 @@ async def request_rescore(
     """
 
     async def request(uow: RequestUnitOfWork) -> CommandResult:
-        added = await RescoreService(uow).request(scope.organization_id, actor_of(principal), wish_of(body))
+        added = await RescoreService(uow).request(scope.organization_id, command.actor, wish_of(body))
         return CommandResult(
             response=RescoreAck(rescore_id=added.id, status=added.status),
-            after_commit=calls_after_rescore(added, services),
+            after_commit=calls_after_rescore(added, command.services),
         )
 
-    return await command.execute(services.database, request, on_replay=services.rescores.runs.start)
+    return await command.execute(request, on_replay=command.services.rescores.runs.start)
 
 
-@rescores.get("", summary="List re-scores", responses=answers(400, 401, 403), response_model_exclude_none=True)
-async def list_rescores(query: Annotated[RescoreQuery, Query()], services: ServicesDep, scope: ScopeDep) -> RescoreList:
-    after = cursors.decode(query.cursor) if query.cursor else None
-    views = await services.rescores.queries.rescores(scope.organization_id, after, query.limit + 1)
-    page, next_cursor = cursors.page(views, query.limit, lambda last: last.rescore_id)
-    return RescoreList(items=[RescoreResponse(**_fields(view)) for view in page], next_cursor=next_cursor)
+@rescores.get("", summary="List re-scores", responses=answers(400, 401, 403))
+async def list_rescores(query: Annotated[PageQuery, Query()], services: ServicesDep, scope: ScopeDep) -> RescoreList:
+    views = await services.rescores.queries.rescores(scope.organization_id, query.after, query.limit + 1)
+    page, next_cursor = query.page(views, lambda last: last.rescore_id)
+    return RescoreList(items=[_response(view) for view in page], next_cursor=next_cursor)
 
 
 @rescores.get(
     "/{rescore_id}",
     summary="Read a re-score with its progress and summary",
     responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
 )
 async def read_rescore(rescore_id: Id, services: ServicesDep, scope: ScopeDep) -> RescoreDetail:
     view = await _found(rescore_id, services, scope)
     summary = await services.rescores.queries.summary(rescore_id)
-    return RescoreDetail(**_fields(view), summary=Summary.model_validate(summary))
+    return RescoreDetail.read(_response(view), summary=summary)
 
 
-@rescores.get(
-    "/{rescore_id}/differences",
-    summary="List the differences",
-    responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
-)
+@rescores.get("/{rescore_id}/differences", summary="List the differences", responses=answers(400, 401, 403, 404))
 async def list_differences(
     rescore_id: Id, query: Annotated[DifferenceQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> DifferenceList:
@@ -141,14 +126,7 @@ async def download_differences(
     response_model=ApplyAck,
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def apply_rescore(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    rescore_id: Id,
-    body: ApplyRequest,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    command: IdempotencyDep,
-) -> Response:
+async def apply_rescore(rescore_id: Id, body: ApplyRequest, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """Each assessment gets a new revision and an `assessment.updated` event; the release policy applies.
 
     A difference is published only as it is shown here. If the assessment has got a newer revision or review since,
@@ -157,15 +135,15 @@ async def apply_rescore(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 
     async def apply(uow: RequestUnitOfWork) -> CommandResult:
         found, chosen = await RescoreService(uow).apply(
-            rescore_id, scope.organization_id, actor_of(principal), body.assessment_ids
+            rescore_id, scope.organization_id, command.actor, body.assessment_ids
         )
         status = RescoreStatus.APPLYING if chosen else found.status
         return CommandResult(
             response=ApplyAck(rescore_id=rescore_id, status=status, chosen=chosen),
-            after_commit=calls_after_rescore(found, services) if chosen else (),
+            after_commit=calls_after_rescore(found, command.services) if chosen else (),
         )
 
-    return await command.execute(services.database, apply, on_replay=services.rescores.runs.start)
+    return await command.execute(apply, on_replay=command.services.rescores.runs.start)
 
 
 @rescores.delete(
@@ -192,20 +170,15 @@ async def discard_rescore(
 
 
 async def _found(rescore_id: Id, services: ServicesDep, scope: ScopeDep) -> RescoreView:
-    view = await services.rescores.queries.rescore(rescore_id, scope.organization_id)
-    if view is None:
-        raise NotFound("No such re-score")
-    return view
+    return require(await services.rescores.queries.rescore(rescore_id, scope.organization_id), "No such re-score")
 
 
-def _fields(view: RescoreView) -> dict[str, object]:
-    fields: dict[str, object] = {name: getattr(view, name) for name in RescoreView.__slots__}
-    return fields | {"versions": view.versions or None, "stop_message": stop_message(view.stop_reason)}
+def _response(view: RescoreView) -> RescoreResponse:
+    return RescoreResponse.read(view, versions=view.versions or None, stop_message=stop_message(view.stop_reason))
 
 
 def _difference(view: DifferenceView) -> DifferenceResponse:
-    fields = {name: getattr(view, name) for name in DifferenceView.__slots__ if name != "difference"}
-    return DifferenceResponse.model_validate(fields | view.difference)
+    return DifferenceResponse.read(view, **view.difference)
 
 
 def wish_of(sent: RescoreRequest) -> RescoreWish:

@@ -30,12 +30,7 @@ from persistence.request_database import RequestUnitOfWork
 review_queue = router(prefix="/reviews", tags=["Reviews"])
 
 
-@review_queue.get(
-    "/queue",
-    summary="List the essays that wait for a reviewer",
-    responses=answers(400, 401, 403),
-    response_model_exclude_none=True,
-)
+@review_queue.get("/queue", summary="List the essays that wait for a reviewer", responses=answers(400, 401, 403))
 async def list_review_queue(
     query: Annotated[QueueQuery, Query()], services: ServicesDep, scope: ScopeDep, principal: PrincipalDep
 ) -> ReviewQueuePage:
@@ -59,15 +54,13 @@ async def list_review_queue(
     response_description="Claimed for 15 minutes",
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def claim_essay(
-    body: ClaimRequest, services: ServicesDep, scope: ScopeDep, principal: PrincipalDep, command: IdempotencyDep
-) -> Response:
+async def claim_essay(body: ClaimRequest, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """Claim the next unclaimed essay that matches the filter, or a given essay.
 
     404 if no such essay waits. 409 if another reviewer has claimed the given essay (`ITEM_CLAIMED`, with `claimed_by`
     and `expires_at` in `details`), or if it does not wait any more (`ITEM_DECIDED`).
     """
-    reviewer = actor_of(principal)
+    reviewer = command.actor
 
     async def claim(uow: RequestUnitOfWork) -> CommandResult:
         service = ReviewClaimService(uow)
@@ -78,10 +71,10 @@ async def claim_essay(
             view = await service.claim(body.item_id, scope, reviewer)
         return CommandResult(response=ClaimResponse.of(view, reader=reviewer.id, blind=settings.blind))
 
-    return await command.execute(services.database, claim)
+    return await command.execute(claim)
 
 
-@review_queue.get("/claims", summary="List your claims", responses=answers(401, 403), response_model_exclude_none=True)
+@review_queue.get("/claims", summary="List your claims", responses=answers(401, 403))
 async def list_claims(services: ServicesDep, scope: ScopeDep, principal: PrincipalDep) -> ClaimList:
     """Return the caller's claims that have not expired, for example to continue after a lost response."""
     reader = principal.user_id
@@ -97,18 +90,16 @@ async def list_claims(services: ServicesDep, scope: ScopeDep, principal: Princip
     response_description="The claim lasts 15 minutes from now",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def renew_claim(
-    claim_id: Id, services: ServicesDep, scope: ScopeDep, principal: PrincipalDep, command: IdempotencyDep
-) -> Response:
+async def renew_claim(claim_id: Id, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """Renew the caller's claim, also an expired one, as long as no other reviewer has claimed the essay."""
-    reviewer = actor_of(principal)
+    reviewer = command.actor
 
     async def renew(uow: RequestUnitOfWork) -> CommandResult:
         settings = await uow.organizations.settings(scope.organization_id)
         view = await ReviewClaimService(uow).renew(claim_id, scope, reviewer)
         return CommandResult(response=ClaimResponse.of(view, reader=reviewer.id, blind=settings.blind))
 
-    return await command.execute(services.database, renew)
+    return await command.execute(renew)
 
 
 @review_queue.delete(
@@ -129,14 +120,7 @@ async def release_claim(claim_id: Id, services: ServicesDep, scope: ScopeDep, pr
     response_description="Stored; the next revision of the result uses it",
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def decide_claim(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    claim_id: Id,
-    decision: DecisionRequest,
-    services: ServicesDep,
-    scope: ScopeDep,
-    principal: PrincipalDep,
-    command: IdempotencyDep,
-) -> Response:
+async def decide_claim(claim_id: Id, decision: DecisionRequest, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """Set or confirm the essay's levels and end the claim.
 
     An expired claim is enough as long as no other reviewer has claimed the essay. 409 if another reviewer has
@@ -148,7 +132,7 @@ async def decide_claim(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 
     async def decide(uow: RequestUnitOfWork) -> CommandResult:
         question_id, receipt = await ReviewClaimService(uow).decide(
-            claim_id, scope, actor_of(principal), judgement, seen_revision=decision.revision
+            claim_id, scope, command.actor, judgement, seen_revision=decision.revision
         )
         stored = ReviewResponse(
             review_id=receipt.review_id,
@@ -156,9 +140,9 @@ async def decide_claim(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             question_id=question_id,
             revision=receipt.assessment.revision,
         )
-        return CommandResult(response=stored, after_commit=calls_after_review(receipt.assessment, services))
+        return CommandResult(response=stored, after_commit=calls_after_review(receipt.assessment, command.services))
 
-    return await command.execute(services.database, decide, on_replay=services.runs.reviewed)
+    return await command.execute(decide, on_replay=command.services.runs.reviewed)
 
 
 async def _settings(services: Services, scope: AccessScope) -> OrganizationSettings:

@@ -7,13 +7,12 @@ from functools import partial
 
 from fastapi import Response
 
-from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
+from api.dependencies import ScopeDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.schemas.reviews import RerunResponse, RetryResponse, ReviewRequest, ReviewResponse
-from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_rerun, calls_after_retry, calls_after_review
 from api.services.reviews import Judgement, ReviewService
 from api.workflow_engine import ensure_run
@@ -30,29 +29,23 @@ reviews = router(prefix="/assessments", tags=["Assessments"])
     response_model=ReviewResponse,
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    assessment_id: Id,
-    question_id: Id,
-    review: ReviewRequest,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    command: IdempotencyDep,
+async def review_essay(
+    assessment_id: Id, question_id: Id, review: ReviewRequest, scope: ScopeDep, command: IdempotencyDep
 ) -> Response:
     """A reviewer's levels override the grader's, also in later gradings. The newest review of an essay counts."""
     judgement = Judgement(levels=review.levels, comment=review.comment)
 
     async def store(uow: RequestUnitOfWork) -> CommandResult:
-        receipt = await ReviewService(uow).review(assessment_id, question_id, scope, actor_of(principal), judgement)
+        receipt = await ReviewService(uow).review(assessment_id, question_id, scope, command.actor, judgement)
         stored = ReviewResponse(
             review_id=receipt.review_id,
             assessment_id=assessment_id,
             question_id=question_id,
             revision=receipt.assessment.revision,
         )
-        return CommandResult(response=stored, after_commit=calls_after_review(receipt.assessment, services))
+        return CommandResult(response=stored, after_commit=calls_after_review(receipt.assessment, command.services))
 
-    return await command.execute(services.database, store, on_replay=services.runs.reviewed)
+    return await command.execute(store, on_replay=command.services.runs.reviewed)
 
 
 @reviews.post(
@@ -63,17 +56,15 @@ async def review_essay(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     response_description="Healing has started",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def retry_healing(
-    assessment_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
-) -> Response:
+async def retry_healing(assessment_id: Id, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """Also works after healing stopped or failed. 409 if nothing in the result can be healed."""
 
     async def retry(uow: RequestUnitOfWork) -> CommandResult:
-        assessment = await ReviewService(uow).heal_now(assessment_id, scope, actor_of(principal))
+        assessment = await ReviewService(uow).heal_now(assessment_id, scope, command.actor)
         due = RetryResponse(assessment_id=assessment_id, revision=assessment.revision, healing="due")
-        return CommandResult(response=due, after_commit=calls_after_retry(assessment, services))
+        return CommandResult(response=due, after_commit=calls_after_retry(assessment, command.services))
 
-    return await command.execute(services.database, retry, on_replay=services.runs.heal_now)
+    return await command.execute(retry, on_replay=command.services.runs.heal_now)
 
 
 @reviews.post(
@@ -84,14 +75,12 @@ async def retry_healing(
     response_description="The result is being prepared",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def rerun_assessment(
-    assessment_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep, command: IdempotencyDep
-) -> Response:
+async def rerun_assessment(assessment_id: Id, scope: ScopeDep, command: IdempotencyDep) -> Response:
     """409 if the assessment has not failed, or if it expired without an answer."""
 
     async def rerun(uow: RequestUnitOfWork) -> CommandResult:
-        assessment = await ReviewService(uow).rerun(assessment_id, scope, actor_of(principal))
+        assessment = await ReviewService(uow).rerun(assessment_id, scope, command.actor)
         begun = RerunResponse(assessment_id=assessment_id, status="awaiting_async", run=assessment.run)
-        return CommandResult(response=begun, after_commit=calls_after_rerun([assessment], services))
+        return CommandResult(response=begun, after_commit=calls_after_rerun([assessment], command.services))
 
-    return await command.execute(services.database, rerun, on_replay=partial(ensure_run, services.runs))
+    return await command.execute(rerun, on_replay=partial(ensure_run, command.services.runs))

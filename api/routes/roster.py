@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BeforeValidator, Field
 
-from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
+from api.dependencies import ScopeDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.middleware.strict_json import StrictRequest
@@ -13,7 +13,6 @@ from api.schemas.base import QueryInput, boolean
 from api.schemas.csv_body import CSV
 from api.schemas.errors import answers
 from api.schemas.roster import ROSTER_BODY, RosterReport, read_roster
-from api.security.authorization import actor_of
 from api.services.roster import RosterService
 from persistence.request_database import RequestUnitOfWork
 
@@ -30,17 +29,11 @@ class RosterQuery(QueryInput):
     "",
     summary="Import students and their cohorts",
     response_model=RosterReport,
-    response_model_exclude_none=True,
     responses=answers(400, 401, 403, 409, 413, 415, 422),
     openapi_extra=ROSTER_BODY,
 )
-async def import_users(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    request: StrictRequest,
-    query: Annotated[RosterQuery, Query()],
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    command: IdempotencyDep,
+async def import_users(
+    request: StrictRequest, query: Annotated[RosterQuery, Query()], scope: ScopeDep, command: IdempotencyDep
 ) -> Response | RosterReport:
     """Import all rows or none, with a report per row. See docs/identity.md.
 
@@ -50,12 +43,12 @@ async def import_users(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     rows, table = await request.parsed({CSV: read_roster})
     organization_id = scope.organization_id
     if query.dry_run:
-        async with services.database.transaction() as uow:
+        async with command.services.database.transaction() as uow:
             plan = await RosterService(uow).preview(organization_id, rows)
         return RosterReport.of(plan, table, dry_run=True)
 
     async def add(uow: RequestUnitOfWork) -> CommandResult:
-        plan = await RosterService(uow).import_people(organization_id, actor_of(principal), rows)
+        plan = await RosterService(uow).import_people(organization_id, command.actor, rows)
         return CommandResult(response=RosterReport.of(plan, table, dry_run=False))
 
-    return await command.execute(services.database, add)
+    return await command.execute(add)

@@ -3,13 +3,13 @@
 from typing import Annotated, Literal
 
 from fastapi import Query, Response
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from api.dependencies import PeopleScopeDep, PrincipalDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
-from api.schemas import cursors
-from api.schemas.base import Id, QueryInput, digits
+from api.schemas.base import Id
+from api.schemas.cursors import PageQuery
 from api.schemas.errors import answers
 from api.schemas.people import (
     EMAIL,
@@ -27,6 +27,7 @@ from api.schemas.people import (
 from api.security.authorization import actor_of
 from api.services.accounts import change_account, new_user
 from api.services.people import PeopleService
+from api.services.use_cases import require
 from domain.email_addresses import MAX_CHARS
 from domain.errors import NotFound
 from persistence.queries.people_views import UserFilter
@@ -42,23 +43,21 @@ users = router(prefix="/users", tags=["People"])
     summary="Create an account",
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def create_user(
-    body: UserRequest, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep, command: IdempotencyDep
-) -> Response:
+async def create_user(body: UserRequest, scope: PeopleScopeDep, command: IdempotencyDep) -> Response:
     """409 if an account of any organization has the e-mail address, or another user of this one the external id.
 
     A platform admin must name the organization and can create only admins.
     """
-    new = await new_user(body, services.passwords)
+    new = await new_user(body, command.services.passwords)
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        view = await PeopleService(uow).create_user(new, scope, actor_of(principal), body.organization_id)
+        view = await PeopleService(uow).create_user(new, scope, command.actor, body.organization_id)
         return CommandResult(response=User.model_validate(view))
 
-    return await command.execute(services.database, create)
+    return await command.execute(create)
 
 
-class UserQuery(QueryInput):
+class UserQuery(PageQuery):
     role: Role | None = None
     status: Literal["active", "disabled", "erasing"] | None = None
     email: str | None = Field(default=None, max_length=MAX_CHARS, pattern=EMAIL)
@@ -66,28 +65,20 @@ class UserQuery(QueryInput):
     q: SearchText | None = None
     cohort_id: Id | None = None
     organization_id: Id | None = None
-    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
-    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
-@users.get("", summary="List accounts", responses=answers(400, 401, 403), response_model_exclude_none=True)
+@users.get("", summary="List accounts", responses=answers(400, 401, 403))
 async def list_users(query: Annotated[UserQuery, Query()], services: ServicesDep, scope: PeopleScopeDep) -> UserList:
     """List the organization's accounts, or for platform admins the admins of all organizations. Newest first."""
-    filters = UserFilter(
-        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
-    )
+    filters = UserFilter(**query.filters())
     views = await services.people.queries.users(scope, filters, query.limit + 1)
-    page, next_cursor = cursors.page(views, query.limit, lambda last: last.user_id)
+    page, next_cursor = query.page(views, lambda last: last.user_id)
     return UserList(items=[User.model_validate(view) for view in page], next_cursor=next_cursor)
 
 
-@users.get(
-    "/{user_id}", summary="Read an account", responses=answers(400, 401, 403, 404), response_model_exclude_none=True
-)
+@users.get("/{user_id}", summary="Read an account", responses=answers(400, 401, 403, 404))
 async def read_user(user_id: Id, services: ServicesDep, scope: PeopleScopeDep) -> User:
-    view = await services.people.queries.user(user_id, scope)
-    if view is None:
-        raise NotFound("No such user")
+    view = require(await services.people.queries.user(user_id, scope), "No such user")
     return User.model_validate(view)
 
 
@@ -95,7 +86,6 @@ async def read_user(user_id: Id, services: ServicesDep, scope: PeopleScopeDep) -
     "/{user_id}",
     summary="Change an account: name, external id, role, password, groups, time accommodation, disable or enable it",
     responses=answers(400, 401, 403, 404, 409, 410, 413, 415),
-    response_model_exclude_none=True,
 )
 async def change_user(
     user_id: Id, change: UserChange, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
@@ -113,26 +103,19 @@ async def change_user(
     return User.model_validate(view)
 
 
-class HeldQuery(QueryInput):
-    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
-    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
-
-
 @users.get(
     "/{user_id}/credentials",
     summary="List the credentials that a user holds",
     responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
 )
 async def list_held_credentials(
-    user_id: Id, query: Annotated[HeldQuery, Query()], services: ServicesDep, scope: PeopleScopeDep
+    user_id: Id, query: Annotated[PageQuery, Query()], services: ServicesDep, scope: PeopleScopeDep
 ) -> HeldCredentialList:
     """Credentials that a user holds are not recommended to that user."""
     if await services.people.queries.user(user_id, scope) is None:
         raise NotFound("No such user")
-    after = cursors.decode(query.cursor) if query.cursor else None
-    views = await services.people.queries.held(user_id, after, query.limit + 1)
-    page, next_cursor = cursors.page(views, query.limit, lambda last: last.credential_id)
+    views = await services.people.queries.held(user_id, query.after, query.limit + 1)
+    page, next_cursor = query.page(views, lambda last: last.credential_id)
     return HeldCredentialList(items=[HeldCredential.model_validate(view) for view in page], next_cursor=next_cursor)
 
 
@@ -143,19 +126,14 @@ async def list_held_credentials(
     summary="Record that a user holds a credential",
     responses=answers(400, 401, 403, 404, 409, 410, 413, 415, 422),
 )
-async def add_held_credential(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    user_id: Id,
-    held: HeldCredentialRequest,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: PeopleScopeDep,
-    command: IdempotencyDep,
+async def add_held_credential(
+    user_id: Id, held: HeldCredentialRequest, scope: PeopleScopeDep, command: IdempotencyDep
 ) -> Response:
     """409 if it is recorded already. Students record their own credentials, advisors and admins their users'."""
 
     async def add(uow: RequestUnitOfWork) -> CommandResult:
-        service, actor = PeopleService(uow), actor_of(principal)
+        service, actor = PeopleService(uow), command.actor
         view = await service.add_credential(user_id, scope, actor, held.credential_id, held.earned_at)
         return CommandResult(response=HeldCredential.model_validate(view))
 
-    return await command.execute(services.database, add)
+    return await command.execute(add)

@@ -1,19 +1,17 @@
 """Webhook endpoints of partners, and their delivery log."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import Query, Response
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
-from api.idempotency import CommandResult, IdempotencyDep
+from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
+from api.idempotency import CommandResult, IdempotencyDep, IdempotentCommand
 from api.middleware.routing import router
-from api.schemas import cursors
-from api.schemas.base import Id, Moment, QueryInput, digits
+from api.schemas.base import Id, Moment
+from api.schemas.cursors import PageQuery
 from api.schemas.errors import answers
 from api.schemas.webhooks import (
-    Attempt,
     DeliveryDetail,
     DeliveryList,
     DeliveryStarted,
@@ -28,10 +26,8 @@ from api.schemas.webhooks import (
     RecoverRequest,
     Sendable,
 )
-from api.security.authorization import actor_of, scope_for
-from api.security.tokens import Principal
-from api.services.webhooks import StartedDeliveries, WebhookService, endpoint_changes, new_endpoint
-from domain.errors import NotFound
+from api.services.use_cases import require
+from api.services.webhooks import StartedDeliveries, WebhookService, endpoint_changes, new_endpoint, service
 from persistence.queries.webhook_views import DeliveryFilter
 from persistence.repositories.endpoints import Issued
 from persistence.request_database import RequestUnitOfWork
@@ -47,34 +43,25 @@ deliveries = router(prefix="/webhooks/deliveries", tags=["Webhooks"])
     summary="Register an endpoint",
     responses=answers(400, 401, 403, 409, 413, 415, 422),
 )
-async def create_endpoint(
-    body: EndpointRequest, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
-) -> Response:
+async def create_endpoint(body: EndpointRequest, command: IdempotencyDep) -> Response:
     """Only this response shows the signing secret. The database stores it encrypted."""
-    new = new_endpoint(body, services.webhooks)
+    new = new_endpoint(body, command.services.webhooks)
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        return CommandResult(response=_with_secret(await _service(uow, services, principal).create(new)))
+        return CommandResult(response=_with_secret(await _service(uow, command).create(new)))
 
-    return await command.execute(services.database, create)
+    return await command.execute(create)
 
 
-@endpoints.get("", summary="List endpoints", responses=answers(401, 403), response_model_exclude_none=True)
+@endpoints.get("", summary="List endpoints", responses=answers(401, 403))
 async def list_endpoints(services: ServicesDep, scope: ScopeDep) -> EndpointList:
     views = await services.webhooks.queries.endpoints(scope)
     return EndpointList(items=[Endpoint.model_validate(view) for view in views])
 
 
-@endpoints.get(
-    "/{endpoint_id}",
-    summary="Read an endpoint",
-    responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
-)
+@endpoints.get("/{endpoint_id}", summary="Read an endpoint", responses=answers(400, 401, 403, 404))
 async def read_endpoint(endpoint_id: Id, services: ServicesDep, scope: ScopeDep) -> Endpoint:
-    view = await services.webhooks.queries.endpoint(endpoint_id, scope)
-    if view is None:
-        raise NotFound("No such endpoint")
+    view = require(await services.webhooks.queries.endpoint(endpoint_id, scope), "No such endpoint")
     return Endpoint.model_validate(view)
 
 
@@ -82,7 +69,6 @@ async def read_endpoint(endpoint_id: Id, services: ServicesDep, scope: ScopeDep)
     "/{endpoint_id}",
     summary="Change, enable or disable an endpoint",
     responses=answers(400, 401, 403, 404, 413, 415),
-    response_model_exclude_none=True,
 )
 async def change_endpoint(
     endpoint_id: Id, change: EndpointChange, services: ServicesDep, principal: PrincipalDep
@@ -90,7 +76,7 @@ async def change_endpoint(
     """A disabled endpoint receives nothing. Enable it and call `recover` to receive the events it missed."""
     changes = endpoint_changes(change, services.webhooks)
     async with services.database.transaction() as uow:
-        view = await _service(uow, services, principal).change(endpoint_id, changes)
+        view = await service(uow, services, principal).change(endpoint_id, changes)
         await uow.commit()
     return Endpoint.model_validate(view)
 
@@ -101,7 +87,7 @@ async def change_endpoint(
 async def delete_endpoint(endpoint_id: Id, services: ServicesDep, principal: PrincipalDep) -> None:
     """Erases the endpoint's secrets and cancels its pending deliveries. The delivery log remains."""
     async with services.database.transaction() as uow:
-        await _service(uow, services, principal).delete(endpoint_id)
+        await service(uow, services, principal).delete(endpoint_id)
         await uow.commit()
 
 
@@ -112,15 +98,13 @@ async def delete_endpoint(endpoint_id: Id, services: ServicesDep, principal: Pri
     summary="Send a test event",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def test_endpoint(
-    endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
-) -> Response:
+async def test_endpoint(endpoint_id: Id, command: IdempotencyDep) -> Response:
     """Deliver a `webhook.test` event to this endpoint only, like any other event."""
 
     async def send(uow: RequestUnitOfWork) -> CommandResult:
-        return _started(await _service(uow, services, principal).test(endpoint_id))
+        return _started(await _service(uow, command).test(endpoint_id))
 
-    return await command.execute(services.database, send, on_replay=services.webhooks.runs.start)
+    return await command.execute(send, on_replay=command.services.webhooks.runs.start)
 
 
 @endpoints.post(
@@ -129,16 +113,14 @@ async def test_endpoint(
     summary="Replace the secret",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def rotate_secret(
-    endpoint_id: Id, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
-) -> Response:
+async def rotate_secret(endpoint_id: Id, command: IdempotencyDep) -> Response:
     """Both secrets sign for 24 hours. After another rotation in that time, the oldest secret stops at once."""
 
     async def rotate(uow: RequestUnitOfWork) -> CommandResult:
-        issued = await _service(uow, services, principal).rotate_secret(endpoint_id)
+        issued = await _service(uow, command).rotate_secret(endpoint_id)
         return CommandResult(response=_with_secret(issued))
 
-    return await command.execute(services.database, rotate)
+    return await command.execute(rotate)
 
 
 @endpoints.post(
@@ -148,13 +130,7 @@ async def rotate_secret(
     summary="Deliver again all failed or missed events since a time",
     responses=answers(400, 401, 403, 404, 409, 413, 415, 422),
 )
-async def recover_endpoint(
-    endpoint_id: Id,
-    body: RecoverRequest,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    command: IdempotencyDep,
-) -> Response:
+async def recover_endpoint(endpoint_id: Id, body: RecoverRequest, command: IdempotencyDep) -> Response:
     """Redeliver dead letters, cancelled deliveries and events missed while disabled; oldest first, 200 per request.
 
     Includes only event types that the endpoint subscribes to. Pending deliveries do not change, so a repeated request
@@ -162,50 +138,36 @@ async def recover_endpoint(
     """
 
     async def recover(uow: RequestUnitOfWork) -> CommandResult:
-        recovered = await _service(uow, services, principal).recover(endpoint_id, body.since, body.until)
+        recovered = await _service(uow, command).recover(endpoint_id, body.since, body.until)
         ack = RecoverAck(redelivered=len(recovered.deliveries), more=recovered.more)
         return CommandResult(response=ack, after_commit=recovered.after_commit)
 
-    return await command.execute(services.database, recover)
+    return await command.execute(recover)
 
 
-class DeliveryQuery(QueryInput):
+class DeliveryQuery(PageQuery):
     endpoint_id: Id | None = None
     status: DeliveryStatus | None = None
     event_type: Sendable | None = None
     since: Moment | None = Field(default=None, description="Created at this time or later")
-    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
-    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
 
 
-@deliveries.get("", summary="List deliveries", responses=answers(400, 401, 403), response_model_exclude_none=True)
+@deliveries.get("", summary="List deliveries", responses=answers(400, 401, 403))
 async def list_deliveries(
     query: Annotated[DeliveryQuery, Query()], services: ServicesDep, scope: ScopeDep
 ) -> DeliveryList:
     """Newest first, including deliveries to deleted endpoints."""
-    filters = DeliveryFilter(
-        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
-    )
+    filters = DeliveryFilter(**query.filters())
     views = await services.webhooks.queries.deliveries(scope, filters, query.limit + 1)
-    page, next_cursor = cursors.page(views, query.limit, lambda last: last.delivery_id)
+    page, next_cursor = query.page(views, lambda last: last.delivery_id)
     return DeliveryList(items=[DeliverySummary.model_validate(view) for view in page], next_cursor=next_cursor)
 
 
-@deliveries.get(
-    "/{delivery_id}",
-    summary="Read a delivery with its attempts",
-    responses=answers(400, 401, 403, 404),
-    response_model_exclude_none=True,
-)
+@deliveries.get("/{delivery_id}", summary="Read a delivery with its attempts", responses=answers(400, 401, 403, 404))
 async def read_delivery(delivery_id: Id, services: ServicesDep, scope: ScopeDep) -> DeliveryDetail:
-    view = await services.webhooks.queries.delivery(delivery_id, scope)
-    if view is None:
-        raise NotFound("No such delivery")
+    view = require(await services.webhooks.queries.delivery(delivery_id, scope), "No such delivery")
     attempts = await services.webhooks.queries.attempts(delivery_id)
-    return DeliveryDetail(
-        **asdict(view) | {"body": view.body.decode()},
-        attempt_log=[Attempt.model_validate(attempt) for attempt in attempts],
-    )
+    return DeliveryDetail.read(view, body=view.body.decode(), attempt_log=attempts)
 
 
 @deliveries.post(
@@ -215,19 +177,17 @@ async def read_delivery(delivery_id: Id, services: ServicesDep, scope: ScopeDep)
     summary="Deliver an event again",
     responses=answers(400, 401, 403, 404, 409, 422),
 )
-async def redeliver(
-    delivery_id: Id, services: ServicesDep, principal: PrincipalDep, command: IdempotencyDep
-) -> Response:
+async def redeliver(delivery_id: Id, command: IdempotencyDep) -> Response:
     """Attempt a pending delivery now. Otherwise create another delivery with the same event id and the same bytes."""
 
     async def send(uow: RequestUnitOfWork) -> CommandResult:
-        return _started(await _service(uow, services, principal).redeliver(delivery_id))
+        return _started(await _service(uow, command).redeliver(delivery_id))
 
-    return await command.execute(services.database, send, on_replay=services.webhooks.runs.start)
+    return await command.execute(send, on_replay=command.services.webhooks.runs.start)
 
 
 def _with_secret(issued: Issued) -> EndpointWithSecret:
-    return EndpointWithSecret(**asdict(issued.endpoint), secret=issued.secret)
+    return EndpointWithSecret.read(issued.endpoint, secret=issued.secret)
 
 
 def _started(sent: StartedDeliveries) -> CommandResult:
@@ -238,5 +198,5 @@ def _started(sent: StartedDeliveries) -> CommandResult:
     return CommandResult(response=started, after_commit=sent.after_commit)
 
 
-def _service(uow: RequestUnitOfWork, services: Services, principal: Principal) -> WebhookService:
-    return WebhookService(uow, services.webhooks, scope_for(principal), actor_of(principal))
+def _service(uow: RequestUnitOfWork, caller: IdempotentCommand) -> WebhookService:
+    return service(uow, caller.services, caller.principal)

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from api.schemas.base import Comment, Id, Input, Output, QueryInput, VisibleText, boolean, digits
+from api.schemas.base import Comment, Id, Input, Output, VisibleText, boolean
+from api.schemas.cursors import PageQuery
 
 MAX_CHARS = 2000
 
@@ -73,11 +74,9 @@ class AppealList(Output):
     next_cursor: str | None = None
 
 
-class AppealQuery(QueryInput):
+class AppealQuery(PageQuery):
     state: State | None = None
     role_id: Id | None = None
     overdue: Annotated[bool | None, BeforeValidator(boolean)] = Field(
         default=None, description="`true`: open appeals without an answer in time; `false`: all others"
     )
-    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
-    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)

@@ -76,16 +76,7 @@ class AnswerFormat(Output):
 
     @classmethod
     def of(cls, answer_format: DomainFormat) -> "AnswerFormat":
-        return cls(
-            kind=answer_format.kind.value,
-            choices=list(answer_format.choices) or None,
-            minimum=answer_format.minimum,
-            maximum=answer_format.maximum,
-            unit=answer_format.unit,
-            min_words=answer_format.min_words,
-            max_words=answer_format.max_words,
-            max_chars=answer_format.max_chars,
-        )
+        return cls.read(answer_format, kind=answer_format.kind.value, choices=answer_format.choices or None)
 
 
 class QuestionSnapshot(Output):
@@ -169,10 +160,6 @@ _RELEASED: Final = "Whether students see the current result. `false`: it is held
 _RELEASED_AT: Final = "The time since when the student sees the result that they see"
 
 
-_ADDED: Final = frozenset({"stage", "student", "role", "submitted_at", "review"})
-"""The fields of AssessmentSummary that are not in the view of an assessment."""
-
-
 class AssessmentStatus(Output):
     """The status of an assessment. `stage` is the current step while the result is prepared.
 
@@ -246,22 +233,20 @@ class AssessmentSummary(Output):
 
     @classmethod
     def of(cls, view: AssessmentView) -> "AssessmentSummary":
-        fields = {name: getattr(view, name) for name in cls.model_fields.keys() - _ADDED}
-        return cls(**fields, stage=IN_REVIEW if view.in_review else None)
+        return cls.read(view, stage=IN_REVIEW if view.in_review else None, submitted_at=None)
 
     @classmethod
     def for_staff(cls, view: ListedAssessment) -> "AssessmentSummary":
         student = None
         if view.student_email is not None:
             student = Student(user_id=view.user_id, name=view.student_name, email=view.student_email)
-        return cls.of(view).model_copy(
-            update={
-                "user_id": None if view.anonymous else view.user_id,
-                "student": student,
-                "role": RoleName(role_id=view.role_id, name=view.role_name),
-                "submitted_at": view.submitted_at,
-                "review": ReviewSummary(waiting=view.waiting, reasons=view.reasons),
-            }
+        return cls.read(
+            view,
+            user_id=None if view.anonymous else view.user_id,
+            stage=IN_REVIEW if view.in_review else None,
+            student=student,
+            role=RoleName(role_id=view.role_id, name=view.role_name),
+            review=ReviewSummary(waiting=view.waiting, reasons=view.reasons),
         )
 
 

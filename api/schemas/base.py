@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 from uuid import UUID
 
 from pydantic import (
@@ -116,9 +116,17 @@ def absent() -> Any:  # noqa: ANN401  # for fields of any type
 
 
 class Output(BaseModel):
-    """A response body. Optional fields without a value are omitted."""
+    """A response body. Fields without a value are omitted, unless `omits_none` is False."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
+    omits_none: ClassVar[bool] = True
+
     shown_once: ClassVar[frozenset[str]] = frozenset()
     """Fields with secrets. A replayed response omits them."""
+
+    @classmethod
+    def read(cls, source: object, **others: Any) -> Self:  # noqa: ANN401  # fields of any type
+        """Fill the fields from the attributes of `source`, except those in `others`."""
+        names = [name for name in cls.model_fields if name not in others and hasattr(source, name)]
+        return cls.model_validate({name: getattr(source, name) for name in names} | others)

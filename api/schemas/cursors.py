@@ -4,9 +4,12 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol, TypeVar
+from typing import Annotated, Any, Final, Protocol, TypeVar
 from uuid import UUID
 
+from pydantic import BeforeValidator, Field
+
+from api.schemas.base import QueryInput, digits
 from domain.errors import InvalidInput, Problem
 
 _MOST_RANKS: Final = 100
@@ -20,6 +23,27 @@ class Dated(Protocol):
 View = TypeVar("View", bound=Dated)
 
 
+class PageQuery(QueryInput):
+    """The query of a list with pages. Subclasses add filters."""
+
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page")
+    limit: Annotated[int, BeforeValidator(digits)] = Field(default=25, ge=1, le=100)
+
+    @property
+    def after(self) -> tuple[datetime, UUID] | None:
+        """The position of the last row of the previous page. A malformed cursor raises InvalidInput."""
+        return decode(self.cursor) if self.cursor else None
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters, and the position as `after`."""
+        return self.model_dump(exclude={"cursor", "limit"}) | {"after": self.after}
+
+    def page(self, views: Sequence[View], id_of: Callable[[View], UUID]) -> tuple[Sequence[View], str | None]:
+        """Return the rows of the page, and the cursor of the next page if `views` has one row more than `limit`."""
+        shown = views[: self.limit]
+        return shown, encode(shown[-1].created_at, id_of(shown[-1])) if len(views) > self.limit else None
+
+
 def encode(created_at: datetime, row_id: UUID) -> str:
     return _encode(created_at.isoformat(), row_id)
 
@@ -27,12 +51,6 @@ def encode(created_at: datetime, row_id: UUID) -> str:
 def encode_rank(rank: int, row_id: UUID) -> str:
     """Return the cursor of a list that is sorted by a whole number instead of a time."""
     return _encode(rank, row_id)
-
-
-def page(views: Sequence[View], limit: int, id_of: Callable[[View], UUID]) -> tuple[Sequence[View], str | None]:
-    """Return the first `limit` views, and the cursor of the next page if there are more views."""
-    shown = views[:limit]
-    return shown, encode(shown[-1].created_at, id_of(shown[-1])) if len(views) > limit else None
 
 
 def decode(cursor: str) -> tuple[datetime, UUID]:

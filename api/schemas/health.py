@@ -27,6 +27,8 @@ class StepState(Output):
 class Readiness(Output):
     """Only Postgres decides `status`. The other fields are for information and at most 2 s old."""
 
+    omits_none = False
+
     status: Literal["ready", "unavailable"]
     postgres: UpOrDown
     temporal: UpOrDown

@@ -9,7 +9,7 @@ from pydantic import Field, WithJsonSchema
 from api.schemas.assessments import ANSWER_SCHEMA, AnswerFormat, Status
 from api.schemas.base import Id, Moment, Number, Output
 from api.schemas.results import OverallScore
-from api.services.assessed_items import AssessedItem, AssessedItems, ItemReview, ItemRevision
+from api.services.assessed_items import AssessedItem, AssessedItems, ItemReview
 from domain.assessments.answers import answer_json, public_rubric
 from domain.assessments.questions import (
     EssayRubric,
@@ -135,20 +135,8 @@ class ReviewRecord(Output):
     @classmethod
     def of(cls, review: ItemReview, *, staff: bool) -> Self:
         entry = review.entry
-        return cls(
-            review_id=entry.review_id,
-            created_at=entry.created_at,
-            levels_before=None if review.levels_before is None else dict(review.levels_before),
-            levels=dict(entry.levels),
-            comment=entry.comment,
-            published_revision=entry.published_revision,
-            reviewer=_reviewer(review) if staff else None,
-        )
-
-
-def _reviewer(review: ItemReview) -> Reviewer:
-    entry = review.entry
-    return Reviewer(user_id=entry.reviewer_id, name=entry.reviewer_name, email=entry.reviewer_email)
+        reviewer = {"user_id": entry.reviewer_id, "name": entry.reviewer_name, "email": entry.reviewer_email}
+        return cls.read(entry, levels_before=review.levels_before, reviewer=reviewer if staff else None)
 
 
 class RevisionRecord(Output):
@@ -158,10 +146,6 @@ class RevisionRecord(Output):
     published_at: Moment
     points: Number | None = Field(default=None, description="Absent if the grader abstained")
     levels: dict[str, str] | None = Field(default=None, description=f"{LEVELS}, for essays")
-
-    @classmethod
-    def of(cls, revision: ItemRevision) -> Self:
-        return cls.model_validate(revision)
 
 
 class AssessmentItem(Output):
@@ -205,7 +189,7 @@ class AssessmentItem(Output):
             anchors=[AnchorAnswer(text=each.text, levels=dict(each.levels)) for each in anchors] or None,
             score=ItemGrade.of(assessed, staff=staff),
             reviews=[ReviewRecord.of(each, staff=staff) for each in assessed.reviews],
-            revisions=[RevisionRecord.of(each) for each in assessed.revisions],
+            revisions=[RevisionRecord.model_validate(each) for each in assessed.revisions],
         )
 
 

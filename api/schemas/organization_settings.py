@@ -7,6 +7,8 @@ from domain.organizations import ReleasePolicy
 
 
 class OrganizationSettings(Output):
+    omits_none = False
+
     release: ReleasePolicy = Field(
         description="When a student sees a result: `at_once`; `doubtful_held`: when no item waits for a review; "
         "`all_held`: when a person releases it"

@@ -1,7 +1,6 @@
 """Schemas of statistics about grades. `docs/quality.md` explains the figures to their readers."""
 
-from dataclasses import fields
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field
 
@@ -56,7 +55,7 @@ class AgreementFigures(Output):
 
     @classmethod
     def of(cls, figures: Figures) -> Self:
-        return cls.model_validate({**_fields(figures), "few": figures.levels < FEW})
+        return cls.read(figures, few=figures.levels < FEW)
 
 
 class CriterionAgreement(Output):
@@ -69,12 +68,7 @@ class CriterionAgreement(Output):
 
     @classmethod
     def of(cls, scale: Scale, figures: Figures) -> Self:
-        return cls(
-            question_id=scale.question_id,
-            criterion=scale.criterion,
-            level_names=list(scale.levels),
-            agreement=AgreementFigures.of(figures),
-        )
+        return cls.read(scale, level_names=scale.levels, agreement=AgreementFigures.of(figures))
 
 
 class CalibrationBin(Output):
@@ -108,14 +102,11 @@ class SampleAgreement(Output):
     @classmethod
     def of(cls, sample: Sample | None, found: Agreement) -> Self:
         criteria = sorted(found.criteria.items(), key=lambda each: (each[0].question_id, each[0].criterion))
-        return cls(
+        return cls.read(
+            found,
             sample=sample.value if sample else "all",
-            answers=found.answers,
-            abstained=found.abstained,
             overall=AgreementFigures.of(found.overall),
             criteria=[CriterionAgreement.of(scale, figures) for scale, figures in criteria],
-            calibration=[CalibrationBin.model_validate(each) for each in found.calibration],
-            calibration_error=found.calibration_error,
         )
 
 
@@ -162,17 +153,16 @@ class ItemFigures(Output):
 
     @classmethod
     def of(cls, item: ItemVersion, question: AskedQuestion, figures: ItemStatistics) -> Self:
-        values = {
-            **_fields(figures),
+        return cls.read(
+            figures,
             **item._asdict(),
-            "role_id": question.role_id,
-            "kind": question.kind,
-            "prompt": question.prompt,
-            "few": figures.n < FEW,
-            "item_total_correlation": figures.correlation,
-            "choices": _choices(question, figures),
-        }
-        return cls.model_validate(values)
+            role_id=question.role_id,
+            kind=question.kind,
+            prompt=question.prompt,
+            few=figures.n < FEW,
+            item_total_correlation=figures.correlation,
+            choices=_choices(question, figures),
+        )
 
 
 class ItemAnalysis(Output):
@@ -184,8 +174,7 @@ class ItemAnalysis(Output):
 
     @classmethod
     def of(cls, report: ItemReport) -> Self:
-        items = [ItemFigures.of(*each) for each in report.items]
-        return cls(assessments=report.assessments, newest_only=report.newest_only, items=items)
+        return cls.read(report, items=[ItemFigures.of(*each) for each in report.items])
 
 
 class MantelHaenszelDif(Output):
@@ -236,13 +225,11 @@ class GroupFairness(Output):
     def of(cls, figures: GroupFigures, report: FairnessReport) -> Self:
         by_item = {each.item: each for each in figures.items}
         items = [
-            {**_fields(by_item[item]), **item._asdict(), "prompt": question.prompt}
+            ItemFairness.read(by_item[item], **item._asdict(), prompt=question.prompt)
             for item, question in report.questions.items()  # in the order of the assessment
             if item in by_item
         ]
-        difference = figures.mean_difference
-        values = {**_fields(figures), "standardised_mean_difference": difference, "items": items or None}
-        return cls.model_validate(values)
+        return cls.read(figures, standardised_mean_difference=figures.mean_difference, items=items or None)
 
 
 class AttributeGroups(Output):
@@ -253,12 +240,8 @@ class AttributeGroups(Output):
 
     @classmethod
     def of(cls, found: AttributeFairness, report: FairnessReport) -> Self:
-        return cls(
-            attribute=found.attribute,
-            reference=found.groups[0].group if found.groups else None,
-            groups=[GroupFairness.of(each, report) for each in found.groups],
-            too_small=list(found.too_small),
-        )
+        groups = [GroupFairness.of(each, report) for each in found.groups]
+        return cls.read(found, reference=groups[0].group if groups else None, groups=groups)
 
 
 class GroupComparison(Output):
@@ -272,18 +255,8 @@ class GroupComparison(Output):
 
     @classmethod
     def of(cls, report: FairnessReport, min_group: int) -> Self:
-        found = report.fairness
-        return cls(
-            assessments=found.assessments,
-            left_out=found.left_out,
-            newest_only=report.newest_only,
-            min_group=min_group,
-            attributes=[AttributeGroups.of(each, report) for each in found.attributes],
-        )
-
-
-def _fields(figures: Any) -> dict[str, Any]:  # noqa: ANN401  # any dataclass
-    return {each.name: getattr(figures, each.name) for each in fields(figures)}
+        attributes = [AttributeGroups.of(each, report) for each in report.fairness.attributes]
+        return cls.read(report.fairness, newest_only=report.newest_only, min_group=min_group, attributes=attributes)
 
 
 def _choices(question: AskedQuestion, figures: ItemStatistics) -> list[ChoiceCount] | None:

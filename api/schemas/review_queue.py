@@ -123,17 +123,8 @@ class QueueItem(Output):
                 expires_at=view.claimed_until,
                 yours=view.claimed_by == reader,
             )
-        return cls(
-            item_id=view.item_id,
-            assessment_id=view.assessment_id,
-            question_id=view.question_id,
-            role=QueuedRole(role_id=view.role_id, name=view.role_name),
-            reasons=[ReviewReason(reason) for reason in view.reasons],
-            revision=view.revision,
-            submitted_at=view.submitted_at,
-            student=None if blind else student,
-            claim=claim,
-        )
+        role = QueuedRole(role_id=view.role_id, name=view.role_name)
+        return cls.read(view, role=role, student=None if blind else student, claim=claim)
 
 
 class ReviewQueuePage(Output):

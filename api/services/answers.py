@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from api.services.submitted_answers import SubmittedAnswer, check_answers
-from api.services.visibility import lock_visible
+from api.services.use_cases import UseCases, lock_visible, require
 from domain.assessments import submission
-from domain.assessments.answers import answer_json, answer_version
+from domain.assessments.answers import SubmittedAnswer, answer_json, answer_version, check_answers
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.questions import Answer
-from domain.errors import AnswerChanged, NotFound
+from domain.errors import AnswerChanged
 from persistence.queries.views import AccessScope
-from persistence.request_database import RequestUnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +27,7 @@ class SavedAnswer:
         return answer_version(self.answer)
 
 
-class AnswerService:
-    """Use cases of one transaction. The caller commits and then notifies the workflow engine."""
-
-    def __init__(self, uow: RequestUnitOfWork) -> None:
-        self._uow = uow
-
+class AnswerService(UseCases):
     async def save(
         self, assessment_id: UUID, question_id: UUID, scope: AccessScope, raw: object, *, expected: str | None
     ) -> SavedAnswer:
@@ -52,9 +45,7 @@ class AnswerService:
             after, _ = await submission.expire(self._uow, assessment)
             return SavedAnswer(assessment=after, saved_at=now, expired=True)
         assessment.check_open(now)
-        item = next((each for each in asked if each.question.id == question_id), None)
-        if item is None:
-            raise NotFound("No such question")
+        item = require(next((each for each in asked if each.question.id == question_id), None), "No such question")
         answer = check_answers([item], [SubmittedAnswer(question_id=question_id, raw=raw)])[item.snapshot_id]
         stored = {each.question.id: each.answer for each in await self._uow.assessments.items(assessment_id)}
         if answer == stored[question_id]:  # for example a request that is repeated after its response was lost
@@ -74,9 +65,7 @@ class AnswerService:
         lock = self._uow.student_assessments.lock_with_items(assessment_id)
         assessment, now, asked = await lock_visible(lock, scope)
         assessment.check_open(now)
-        item = next((each for each in asked if each.question.id == question_id), None)
-        if item is None:
-            raise NotFound("No such question")
+        item = require(next((each for each in asked if each.question.id == question_id), None), "No such question")
         await self._uow.student_assessments.flag(item.snapshot_id, flagged=flagged)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from api.services.reviews import Judgement, ReviewService
-from api.services.visibility import lock_visible
+from api.services.use_cases import UseCases, lock_visible
 from domain.appeals import Appeal, AppealState, appealable, check_reviewer, check_window
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import Item
@@ -16,7 +16,6 @@ from domain.webhooks.deliveries import Delivery
 from persistence.queries.appeal_views import AppealView
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.submitted_appeals import ClosedAppeal
-from persistence.request_database import RequestUnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class AppealReceipt:
     reviewed: Assessment | None = None
 
 
-class AppealService:
+class AppealService(UseCases):
     """Use cases of one transaction. The caller commits and then notifies the workflow engine.
 
     Every use case locks the assessment first and then the appeal.
@@ -46,9 +45,6 @@ class AppealService:
         NotFound: the assessment or the appeal does not exist or is outside the scope.
         Erased: the caller is being erased.
     """
-
-    def __init__(self, uow: RequestUnitOfWork) -> None:
-        self._uow = uow
 
     async def open(
         self, assessment_id: UUID, question_id: UUID, reason: str, scope: AccessScope, student: Actor

@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from api.services.submitted_answers import SubmittedAnswer, check_answers
-from api.services.visibility import lock_visible
+from api.services.use_cases import UseCases, lock_visible
 from domain.assessments import submission
+from domain.assessments.answers import SubmittedAnswer, check_answers
 from domain.assessments.attempts import check_start
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.assessments.questions import Item
 from domain.errors import InvalidAssessmentState, InvalidInput, Problem
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.student_assessments import NewAssessment, StartableRole
-from persistence.request_database import RequestUnitOfWork
 
 _NOTHING_ANSWERED: Final = "No question is answered yet: answer at least one before you submit the assessment"
 
@@ -36,12 +35,7 @@ class SubmissionReceipt:
     expired: bool = False
 
 
-class AssessmentService:
-    """Use cases of one transaction. The caller commits and then notifies the workflow engine."""
-
-    def __init__(self, uow: RequestUnitOfWork) -> None:
-        self._uow = uow
-
+class AssessmentService(UseCases):
     async def start(self, new: NewAssessment, student: Actor) -> StartedAssessment:
         """Open an assessment of a role with snapshots of its active questions.
 

@@ -2,18 +2,14 @@
 
 from uuid import UUID
 
-from api.services.visibility import lock_visible
-from domain.errors import InvalidInput, NotFound, Problem
+from api.services.use_cases import UseCases, lock_visible, require
+from domain.errors import InvalidInput, Problem
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.feedback import FeedbackReceipt, NewFeedback
-from persistence.request_database import RequestUnitOfWork
 
 
-class FeedbackService:
+class FeedbackService(UseCases):
     """Use cases of one transaction. The caller commits."""
-
-    def __init__(self, uow: RequestUnitOfWork) -> None:
-        self._uow = uow
 
     async def give(
         self, recommendation_id: UUID, scope: AccessScope, actor: Actor, feedback: NewFeedback
@@ -25,9 +21,9 @@ class FeedbackService:
             InvalidInput: the credential is not one of its items.
             Erased: the actor is being erased.
         """
-        assessment_id = await self._uow.feedback.assessment_of(recommendation_id, scope)
-        if assessment_id is None:
-            raise NotFound("No such recommendation")
+        assessment_id = require(
+            await self._uow.feedback.assessment_of(recommendation_id, scope), "No such recommendation"
+        )
         assessment, now = await lock_visible(self._uow.assessments.lock(assessment_id), scope)
         seen = scope.visible(assessment)
         await self._uow.people.lock_author(actor.id)

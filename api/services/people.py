@@ -6,13 +6,13 @@ from datetime import date
 from uuid import UUID
 
 from api.security.passwords import Passwords
-from domain.errors import Forbidden, InvalidInput, NotFound, Problem
+from api.services.use_cases import UseCases, require
+from domain.errors import Forbidden, InvalidInput, Problem
 from domain.passwords import find_weakness
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import HeldView, OrganizationView, PeopleScope, UserView
 from persistence.queries.views import Actor
 from persistence.repositories.people import NewUser, no_such_organization
-from persistence.request_database import RequestUnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +32,14 @@ class PasswordReset:
         """
         if user_id == admin.id:
             raise _invalid("password", "must be changed with POST /me/password for your own account")
-        person = await self.people.user(user_id, scope)
-        if person is None:
-            raise NotFound("No such user")
+        person = require(await self.people.user(user_id, scope), "No such user")
         if problem := find_weakness(password, person.email):
             raise _invalid("password", problem)
         return await self.passwords.hash(password)
 
 
-class PeopleService:
+class PeopleService(UseCases):
     """Use cases of one transaction. The caller commits."""
-
-    def __init__(self, uow: RequestUnitOfWork) -> None:
-        self._uow = uow
 
     async def create_organization(
         self, name: str, first_admin: NewUser, creator: Actor

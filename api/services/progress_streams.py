@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
 
+from api.services.use_cases import require
 from domain.assessments.progress import ProgressEvent, RunProgress, events_after
-from domain.errors import NotFound
 
 PING_S: Final = 15.0
 """The longest silence of a stream. The progress is also read at each ping, because notifications may be lost."""
@@ -60,9 +60,7 @@ class ProgressStreams:
         with self._woken(str(assessment_id)) as changed:
             while not self._stopping:
                 changed.clear()  # before the read, so that a change during the read causes another one
-                progress = await read()
-                if progress is None:
-                    raise NotFound("No such assessment")
+                progress = require(await read(), "No such assessment")
                 for event in events_after(last, progress):
                     last = event.progress.number
                     yield event

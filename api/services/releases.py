@@ -9,13 +9,13 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from api.services.visibility import lock_visible
+from api.services.use_cases import UseCases, lock_visible
 from api.workflow_engine import notify_all, notify_engine
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import InvalidAssessmentState, NotFound, StorageUnavailable
 from domain.webhooks.deliveries import Delivery
 from persistence.queries.views import AccessScope, Actor
-from persistence.request_database import RequestDatabase, RequestUnitOfWork
+from persistence.request_database import RequestDatabase
 
 MAX_RELEASES: Final = 1000
 """Maximum number of results of one request."""
@@ -55,11 +55,8 @@ class ReleaseOutcome:
     reason: NotReleased | None = None
 
 
-class ReleaseService:
+class ReleaseService(UseCases):
     """Use cases of one transaction. The caller commits and then starts the deliveries."""
-
-    def __init__(self, uow: RequestUnitOfWork) -> None:
-        self._uow = uow
 
     async def release(self, assessment_id: UUID, scope: AccessScope, actor: Actor) -> ReleaseReceipt:
         """Show the current revision to the student and to partners. A released result does not change.

@@ -8,13 +8,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from api.services.csv_cells import csv_cell, csv_lines
+from api.services.use_cases import UseCases
 from domain.errors import InvalidInput, Problem
 from domain.grading.scores import DegradedReason
 from domain.rescores.rescores import Rescore, RescoreScope
 from persistence.queries.rescores import DifferenceView, RescoreQueries
 from persistence.queries.views import Actor
 from persistence.repositories.requested_rescores import NewRescore
-from persistence.request_database import RequestUnitOfWork
 
 CSV_PAGE: Final = 500
 COLUMNS: Final = (
@@ -37,12 +37,7 @@ class RescoreWish:
     versions: Collection[str]
 
 
-class RescoreService:
-    """Use cases of one transaction. The caller commits and then notifies the workflow engine."""
-
-    def __init__(self, uow: RequestUnitOfWork) -> None:
-        self._uow = uow
-
+class RescoreService(UseCases):
     async def request(self, organization_id: UUID, admin: Actor, wish: RescoreWish) -> Rescore:
         """Store a re-score of the organization's assessments.
 

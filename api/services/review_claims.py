@@ -3,14 +3,13 @@
 from uuid import UUID
 
 from api.services.reviews import Judgement, ReviewReceipt, ReviewService
-from domain.errors import NotFound
+from api.services.use_cases import UseCases, require
 from domain.grading.review_queue import ItemDecided, check_claim, check_held
 from persistence.queries.review_queue import QueueFilter, QueueItemView
 from persistence.queries.views import AccessScope, Actor
-from persistence.request_database import RequestUnitOfWork
 
 
-class ReviewClaimService:
+class ReviewClaimService(UseCases):
     """Use cases of one transaction. The caller commits and then notifies the workflow engine.
 
     A claim has the id of its essay, because an essay has at most one claim.
@@ -18,9 +17,6 @@ class ReviewClaimService:
     Raises:
         NotFound: the organization has no such essay with a result.
     """
-
-    def __init__(self, uow: RequestUnitOfWork) -> None:
-        self._uow = uow
 
     async def claim_next(self, scope: AccessScope, reviewer: Actor, found: QueueFilter) -> QueueItemView:
         """Claim the first unclaimed essay that matches the filter.
@@ -30,9 +26,10 @@ class ReviewClaimService:
             Erased: the reviewer is being erased.
         """
         await self._uow.people.lock_author(reviewer.id)
-        item_id = await self._uow.review_claims.claim_first(scope.organization_id, found, reviewer.id)
-        if item_id is None:
-            raise NotFound("No essay that matches the filter waits without a claim")
+        item_id = require(
+            await self._uow.review_claims.claim_first(scope.organization_id, found, reviewer.id),
+            "No essay that matches the filter waits without a claim",
+        )
         return await self._uow.review_claims.item(item_id)
 
     async def claim(self, item_id: UUID, scope: AccessScope, reviewer: Actor) -> QueueItemView:

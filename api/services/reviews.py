@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from api.services.visibility import lock_visible
+from api.services.use_cases import UseCases, lock_visible, require
 from domain.assessments import submission
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.questions import EssayRubric, Item
-from domain.errors import InvalidAssessmentState, InvalidInput, NotFound, Problem
+from domain.errors import InvalidAssessmentState, InvalidInput, Problem
 from domain.grading.review_queue import ReviewReason, check_claim, check_decision
 from domain.grading.rubrics import rate
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.submitted_reviews import SubmittedReview
-from persistence.request_database import RequestUnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +29,12 @@ class ReviewReceipt:
     assessment: Assessment
 
 
-class ReviewService:
+class ReviewService(UseCases):
     """Use cases of one transaction. The caller commits and then notifies the workflow engine.
 
     Raises:
         NotFound: the assessment does not exist or is outside the scope.
     """
-
-    def __init__(self, uow: RequestUnitOfWork) -> None:
-        self._uow = uow
 
     async def review(  # noqa: PLR0913  # the essay, the reviewer and the decision
         self,
@@ -127,9 +123,7 @@ class ReviewService:
 
 
 def _essay(items: tuple[Item, ...], question_id: UUID) -> tuple[Item, EssayRubric]:
-    item = next((item for item in items if item.question.id == question_id), None)
-    if item is None:
-        raise NotFound("No such question")
+    item = require(next((item for item in items if item.question.id == question_id), None), "No such question")
     if not isinstance(item.question.rubric, EssayRubric):
         raise InvalidAssessmentState("Only essays are reviewed; this question is scored by a rule")
     if item.answer is None:

@@ -5,20 +5,17 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
+from api.services.use_cases import UseCases
 from domain.errors import InvalidInput, Problem
 from domain.roster import RosterPlan, RosterRow, plan_import
 from persistence.queries.views import Actor
-from persistence.request_database import RequestUnitOfWork
 
 REPORTED: Final = 50
 """Maximum number of problems that an error reports."""
 
 
-class RosterService:
+class RosterService(UseCases):
     """Use cases of one transaction. The caller commits."""
-
-    def __init__(self, uow: RequestUnitOfWork) -> None:
-        self._uow = uow
 
     async def preview(self, organization_id: UUID, rows: Sequence[RosterRow]) -> RosterPlan:
         """Return what an import would do. Nothing is written."""

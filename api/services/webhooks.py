@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from api.dependencies import WebhookServices
+from api.dependencies import Services, WebhookServices
 from api.schemas.webhooks import EndpointChange, EndpointRequest
+from api.security.authorization import actor_of, scope_for
+from api.security.tokens import Principal
 from api.workflow_engine import notify_engine
 from domain.webhooks.deliveries import Delivery
 from persistence.queries.views import AccessScope, Actor
@@ -94,3 +96,7 @@ class WebhookService:
     def _started(self, *deliveries: Delivery, more: bool = False) -> StartedDeliveries:
         calls = tuple(partial(notify_engine, self._runs.start, each) for each in deliveries)
         return StartedDeliveries(deliveries=deliveries, after_commit=calls, more=more)
+
+
+def service(uow: RequestUnitOfWork, services: Services, principal: Principal) -> WebhookService:
+    return WebhookService(uow, services.webhooks, scope_for(principal), actor_of(principal))

@@ -98,15 +98,6 @@ class JobKey:
         return derived_id("job", self.assessment_id, self.run, self.revision, self.step, self.item)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """The input of a claimed run: the assessment, the revision to make and the ids of its answered essays."""
-
-    assessment: Assessment
-    revision: int
-    essay_ids: tuple[UUID, ...]
-
-
 class Assessments(Protocol):
     """The repository of assessments. `lock` serialises all writes to one assessment."""
 

@@ -11,7 +11,6 @@ from typing import Final
 
 ESSAY_BITS: Final = 12
 _RUN_SHIFT: Final = 32
-MAX_NUMBER: Final = 2**53
 
 
 class Transition(StrEnum):

@@ -7,7 +7,6 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from persistence.content.catalog_rows import CatalogEntry, ImportRow, Outcome, Reading, RowReport, check_rows, ids_named
 from persistence.content.rows import IMPORT as SOURCE
@@ -15,6 +14,7 @@ from persistence.content.rows import LOCK, credential_row, write
 from persistence.queries.catalog_views import IMPORT, PENDING, ImportView, import_view
 from persistence.queries.views import Actor
 from persistence.repositories import audit
+from persistence.repositories.base import Repository
 from persistence.repositories.documents import encode
 from persistence.tables import CatalogImportRow, CredentialRow, RoleRow
 
@@ -45,11 +45,8 @@ WHERE i.id = left_over.id
 """)  # noqa: S608  # constants
 
 
-class SqlCatalogImports:
+class SqlCatalogImports(Repository):
     """Write imports in the caller's transaction. The caller commits and then starts the catalogue's workflow."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def add(self, reading: Reading, admin: Actor) -> ImportView:
         """Import the rows.
@@ -110,14 +107,5 @@ class SqlCatalogImports:
                 completed_at=None if changed else func.now(),
             )
         )
-        await audit.record(
-            self._session,
-            "catalog.imported",
-            "catalog_import",
-            import_id,
-            organization_id=None,
-            actor_id=admin.id,
-            actor_role=admin.role,
-            details=counts,
-        )
+        await audit.record(self._session, admin, "catalog.imported", "catalog_import", import_id, None, **counts)
         return await self.view(import_id)

@@ -1,18 +1,17 @@
 """Read queries about assessments, results, roles and credentials: one statement each, in autocommit."""
 
 from dataclasses import asdict
-from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, Text, bindparam, cast, func, select, text, true, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Integer, Text, bindparam, cast, func, select, text, true
 
 from persistence.queries.assessment_lists import assessment_columns, for_staff, page_of
 from persistence.queries.attempts import POLICY_COLUMNS, attempts_by
 from persistence.queries.blind_reviews import is_anonymous
 from persistence.queries.email_addresses import has_email
 from persistence.queries.graded_items import GradedView, graded_columns
-from persistence.queries.reader import Reader, Selected
+from persistence.queries.reader import Position, Reader, Selected, newest
 from persistence.queries.release import is_released_revision, is_visible_revision, visible_columns, visible_revision
 from persistence.queries.scope import seen_by, seen_by_parameters
 from persistence.queries.stages import current_stage
@@ -133,16 +132,12 @@ class Queries(Reader):
         async with self._connection() as connection:
             return await connection.scalar(statement) is not None
 
-    async def feedback(
-        self, recommendation_id: UUID, after: tuple[datetime, UUID] | None, limit: int
-    ) -> list[FeedbackView]:
+    async def feedback(self, recommendation_id: UUID, after: Position | None, limit: int) -> list[FeedbackView]:
         """Return at most `limit` reactions, newest first."""
         said = FeedbackRow
         statement = _feedback().where(said.recommendation_id == recommendation_id)
-        if after is not None:
-            statement = statement.where(tuple_(said.submitted_at, said.id) < after)
-        newest = statement.order_by(said.submitted_at.desc(), said.id.desc())
-        return await self._all(FeedbackView, newest.limit(limit))
+        page = newest(statement, said.submitted_at.expression, said.id.expression, after, limit)
+        return await self._all(FeedbackView, page)
 
     async def credentials(self, role_id: UUID | None, *, page: int, page_size: int) -> tuple[list[CredentialView], int]:
         """Return a page of the active credentials by title, and their total number."""

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.database_errors import storage_errors
-from persistence.queries.reader import Reader
+from persistence.queries.reader import Reader, equal_to, newest
 from persistence.tables import AuditLogRow, UserRow
 from persistence.tables.base import table_of
 
@@ -66,26 +66,21 @@ class AuditQueries(Reader):
         `organization_id` None: the platform's rows, which belong to no organization or were written by a platform
         admin.
         """
-        statement = (
-            select(
-                _logs.id.label("audit_id"),
-                _logs.organization_id,
-                _logs.actor_id,
-                _logs.actor_role,
-                _logs.action,
-                _logs.resource_type,
-                _logs.resource_id,
-                _logs.correlation_id,
-                _logs.metadata.label("details"),
-                _logs.position,
-                _logs.hash,
-                _logs.created_at,
-            )
-            .where(_of(organization_id), *_matching(found))
-            .order_by(_logs.created_at.desc(), _logs.id.desc())
-            .limit(limit)
-        )
-        return await self._all(AuditView, statement)
+        statement = select(
+            _logs.id.label("audit_id"),
+            _logs.organization_id,
+            _logs.actor_id,
+            _logs.actor_role,
+            _logs.action,
+            _logs.resource_type,
+            _logs.resource_id,
+            _logs.correlation_id,
+            _logs.metadata.label("details"),
+            _logs.position,
+            _logs.hash,
+            _logs.created_at,
+        ).where(_of(organization_id), *_matching(found))
+        return await self._all(AuditView, newest(statement, _logs.created_at, _logs.id, found.after, limit))
 
 
 class Denials:
@@ -108,15 +103,14 @@ def _of(organization_id: UUID | None) -> ColumnElement[bool]:
 
 
 def _matching(found: AuditFilter) -> list[ColumnElement[bool]]:
-    equal: dict[ColumnElement[Any], object] = {
-        _logs.action: found.action,
-        _logs.resource_type: found.resource_type,
-        _logs.resource_id: found.resource_id,
-        _logs.actor_id: found.actor_id,
-    }
-    conditions = [column == value for column, value in equal.items() if value is not None]
+    conditions = equal_to(
+        {
+            _logs.action: found.action,
+            _logs.resource_type: found.resource_type,
+            _logs.resource_id: found.resource_id,
+            _logs.actor_id: found.actor_id,
+        }
+    )
     if found.since is not None:
         conditions.append(_logs.created_at >= found.since)
-    if found.after is not None:
-        conditions.append(tuple_(_logs.created_at, _logs.id) < found.after)
     return conditions

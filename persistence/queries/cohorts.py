@@ -1,13 +1,12 @@
 """Read queries about cohorts."""
 
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select
 
 from persistence.queries.people_views import CohortMemberView, CohortView
-from persistence.queries.reader import Reader, Selected
+from persistence.queries.reader import Position, Reader, Selected, newest
 from persistence.tables import CohortMemberRow, CohortRow, UserRow
 from persistence.tables.base import table_of
 
@@ -26,29 +25,23 @@ COHORT_COLUMNS: Final = (
 
 
 class CohortQueries(Reader):
-    async def cohorts(self, organization_id: UUID, after: tuple[datetime, UUID] | None, limit: int) -> list[CohortView]:
+    async def cohorts(self, organization_id: UUID, after: Position | None, limit: int) -> list[CohortView]:
         """Return at most `limit` cohorts of the organization, newest first."""
-        statement = cohorts_of(organization_id).order_by(_cohorts.created_at.desc(), _cohorts.id.desc()).limit(limit)
-        if after is not None:
-            statement = statement.where(tuple_(_cohorts.created_at, _cohorts.id) < after)
-        return await self._all(CohortView, statement)
+        page = newest(cohorts_of(organization_id), _cohorts.created_at, _cohorts.id, after, limit)
+        return await self._all(CohortView, page)
 
     async def cohort(self, cohort_id: UUID, organization_id: UUID) -> CohortView | None:
         return await self._one(CohortView, cohorts_of(organization_id).where(_cohorts.id == cohort_id))
 
-    async def members(self, cohort_id: UUID, after: tuple[datetime, UUID] | None, limit: int) -> list[CohortMemberView]:
+    async def members(self, cohort_id: UUID, after: Position | None, limit: int) -> list[CohortMemberView]:
         """Return at most `limit` members of the cohort, the last added first."""
         columns = (_users.email, _users.name, _users.external_id, _users.status)
         statement = (
             select(_members.user_id, *columns, _members.created_at)
             .join(UserRow, _users.id == _members.user_id)
             .where(_members.cohort_id == cohort_id)
-            .order_by(_members.created_at.desc(), _members.user_id.desc())
-            .limit(limit)
         )
-        if after is not None:
-            statement = statement.where(tuple_(_members.created_at, _members.user_id) < after)
-        return await self._all(CohortMemberView, statement)
+        return await self._all(CohortMemberView, newest(statement, _members.created_at, _members.user_id, after, limit))
 
 
 def cohorts_of(organization_id: UUID) -> Selected:

@@ -1,15 +1,14 @@
 """Read queries about organizations and users. No result has a password hash."""
 
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, literal, select, tuple_
+from sqlalchemy import ColumnElement, literal, select
 
 from persistence.queries.email_addresses import has_email
 from persistence.queries.people_search import is_called, is_member
 from persistence.queries.people_views import HeldView, OrganizationView, PeopleScope, UserFilter, UserView
-from persistence.queries.reader import Reader, Selected
+from persistence.queries.reader import Position, Reader, Selected, equal_to, newest
 from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
 
@@ -42,12 +41,11 @@ USER_COLUMNS: Final = (
 
 
 class PeopleQueries(Reader):
-    async def organizations(self, after: tuple[datetime, UUID] | None, limit: int) -> list[OrganizationView]:
+    async def organizations(self, after: Position | None, limit: int) -> list[OrganizationView]:
         """Return at most `limit` organizations, newest first."""
-        statement = select(*ORGANIZATION_COLUMNS).order_by(_organizations.created_at.desc(), _organizations.id.desc())
-        if after is not None:
-            statement = statement.where(tuple_(_organizations.created_at, _organizations.id) < after)
-        return await self._all(OrganizationView, statement.limit(limit))
+        every = select(*ORGANIZATION_COLUMNS)
+        page = newest(every, _organizations.created_at, _organizations.id, after, limit)
+        return await self._all(OrganizationView, page)
 
     async def organization(self, organization_id: UUID) -> OrganizationView | None:
         return await self._one(
@@ -56,26 +54,20 @@ class PeopleQueries(Reader):
 
     async def users(self, viewer: PeopleScope, found: UserFilter, limit: int) -> list[UserView]:
         """Return at most `limit` users, newest first."""
-        statement = (
-            people_of(viewer).where(*_matching(found)).order_by(_users.created_at.desc(), _users.id.desc()).limit(limit)
-        )
-        return await self._all(UserView, statement)
+        matching = people_of(viewer).where(*_matching(found))
+        return await self._all(UserView, newest(matching, _users.created_at, _users.id, found.after, limit))
 
     async def user(self, user_id: UUID, viewer: PeopleScope) -> UserView | None:
         return await self._one(UserView, people_of(viewer).where(_users.id == user_id))
 
-    async def held(self, user_id: UUID, after: tuple[datetime, UUID] | None, limit: int) -> list[HeldView]:
+    async def held(self, user_id: UUID, after: Position | None, limit: int) -> list[HeldView]:
         """Return at most `limit` credentials that the user holds, the newest entry first."""
         statement = (
             select(_held.credential_id, _credentials.title, _held.earned_at, _held.created_at)
             .join(CredentialRow, _credentials.id == _held.credential_id)
             .where(_held.user_id == user_id)
-            .order_by(_held.created_at.desc(), _held.credential_id.desc())
-            .limit(limit)
         )
-        if after is not None:
-            statement = statement.where(tuple_(_held.created_at, _held.credential_id) < after)
-        return await self._all(HeldView, statement)
+        return await self._all(HeldView, newest(statement, _held.created_at, _held.credential_id, after, limit))
 
 
 def people_of(viewer: PeopleScope) -> Selected:
@@ -94,19 +86,18 @@ def people_of(viewer: PeopleScope) -> Selected:
 
 
 def _matching(found: UserFilter) -> list[ColumnElement[bool]]:
-    equal: dict[ColumnElement[Any], object] = {
-        _users.organization_id: found.organization_id,
-        _users.role: found.role,
-        _users.status: found.status,
-        _users.external_id: found.external_id,
-    }
-    conditions = [column == value for column, value in equal.items() if value is not None]
+    conditions = equal_to(
+        {
+            _users.organization_id: found.organization_id,
+            _users.role: found.role,
+            _users.status: found.status,
+            _users.external_id: found.external_id,
+        }
+    )
     if found.email is not None:
         conditions.append(has_email(found.email))
     if found.q is not None:
         conditions.append(is_called(found.q))
     if found.cohort_id is not None:
         conditions.append(is_member(_users.id, found.cohort_id))
-    if found.after is not None:
-        conditions.append(tuple_(_users.created_at, _users.id) < found.after)
     return conditions

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
 
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -13,6 +15,8 @@ from persistence.database_errors import storage_failure
 View = TypeVar("View")
 
 Selected: TypeAlias = Select[*tuple[Any, ...]]
+Position: TypeAlias = tuple[datetime, UUID]
+"""The creation time and the id of a row."""
 
 
 class Reader:
@@ -43,3 +47,17 @@ class Reader:
     ) -> View | None:
         found = await self._all(view, statement, parameters)
         return found[0] if found else None
+
+
+def newest(
+    statement: Selected, created_at: ColumnElement[Any], id_: ColumnElement[Any], after: Position | None, limit: int
+) -> Selected:
+    """Limit the statement to a page, newest first. `after` is the position of the previous page's last row."""
+    if after is not None:
+        statement = statement.where(tuple_(created_at, id_) < after)
+    return statement.order_by(created_at.desc(), id_.desc()).limit(limit)
+
+
+def equal_to(wanted: Mapping[ColumnElement[Any], object]) -> list[ColumnElement[bool]]:
+    """Return a condition for each column with a wanted value; None is no condition."""
+    return [column == value for column, value in wanted.items() if value is not None]

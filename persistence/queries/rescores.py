@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, select, tuple_
+from sqlalchemy import and_, case, func, select
 
-from persistence.queries.reader import Reader
+from persistence.queries.reader import Position, Reader, newest
 from persistence.tables import AssessmentRow, QuestionRow, RescoreDifferenceRow, RescoreRow
 
 _row: Final = RescoreDifferenceRow
@@ -83,15 +83,11 @@ class DifferenceView:
 
 
 class RescoreQueries(Reader):
-    async def rescores(
-        self, organization_id: UUID, after: tuple[datetime, UUID] | None, limit: int
-    ) -> list[RescoreView]:
+    async def rescores(self, organization_id: UUID, after: Position | None, limit: int) -> list[RescoreView]:
         """Return at most `limit` re-scores of the organization, newest first."""
         statement = _rescores().where(RescoreRow.organization_id == organization_id)
-        if after is not None:
-            statement = statement.where(tuple_(RescoreRow.created_at, RescoreRow.id) < after)
-        newest = statement.order_by(RescoreRow.created_at.desc(), RescoreRow.id.desc())
-        return await self._all(RescoreView, newest.limit(limit))
+        page = newest(statement, RescoreRow.created_at.expression, RescoreRow.id.expression, after, limit)
+        return await self._all(RescoreView, page)
 
     async def rescore(self, rescore_id: UUID, organization_id: UUID) -> RescoreView | None:
         statement = _rescores().where(RescoreRow.id == rescore_id, RescoreRow.organization_id == organization_id)

@@ -1,11 +1,11 @@
 """Read queries about webhook endpoints and deliveries. No result has a secret."""
 
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, select
 
-from persistence.queries.reader import Reader, Selected
+from persistence.queries.reader import Reader, Selected, equal_to, newest
 from persistence.queries.views import AccessScope
 from persistence.queries.webhook_views import AttemptView, DeliveryFilter, DeliveryView, EndpointView, SentDeliveryView
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
@@ -41,13 +41,9 @@ class WebhookQueries(Reader):
 
     async def deliveries(self, viewer: AccessScope, found: DeliveryFilter, limit: int) -> list[DeliveryView]:
         """Return at most `limit` deliveries, newest first, including those of deleted endpoints."""
-        statement = (
-            _deliveries_of(viewer)
-            .where(*_matching(found))
-            .order_by(_deliveries.created_at.desc(), _deliveries.id.desc())
-            .limit(limit)
-        )
-        return await self._all(DeliveryView, statement)
+        matching = _deliveries_of(viewer).where(*_matching(found))
+        page = newest(matching, _deliveries.created_at, _deliveries.id, found.after, limit)
+        return await self._all(DeliveryView, page)
 
     async def delivery(self, delivery_id: UUID, viewer: AccessScope) -> SentDeliveryView | None:
         statement = _deliveries_of(viewer).add_columns(_events.body).where(_deliveries.id == delivery_id)
@@ -95,14 +91,8 @@ def _deliveries_of(viewer: AccessScope) -> Selected:
 
 
 def _matching(found: DeliveryFilter) -> list[ColumnElement[bool]]:
-    equal: dict[ColumnElement[Any], object] = {
-        _deliveries.endpoint_id: found.endpoint_id,
-        _deliveries.status: found.status,
-        _events.event_type: found.event_type,
-    }
-    conditions = [column == value for column, value in equal.items() if value is not None]
+    wanted = {_deliveries.endpoint_id: found.endpoint_id, _deliveries.status: found.status}
+    conditions = equal_to(wanted | {_events.event_type: found.event_type})
     if found.since is not None:
         conditions.append(_deliveries.created_at >= found.since)
-    if found.after is not None:
-        conditions.append(tuple_(_deliveries.created_at, _deliveries.id) < found.after)
     return conditions

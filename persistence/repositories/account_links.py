@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import delete, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.account_links import LIFETIME, LinkMail, MailStatus, MailText, hash_of
 from domain.errors import Conflict, NotFound
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Account, Actor
 from persistence.repositories import audit
+from persistence.repositories.base import Repository
 from persistence.repositories.people import locked_person
 from persistence.tables import AccountLinkRow, UserRow
 from persistence.tables.base import table_of
@@ -55,11 +55,8 @@ class LinkView:
     works: bool
 
 
-class AccountLinks:
+class AccountLinks(Repository):
     """Write links in the caller's transaction. Only hashes of tokens are stored."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def create(self, user_id: UUID, viewer: PeopleScope, admin: Actor, how: str | MailText) -> LinkView:
         """Create a link that replaces the person's earlier one. `how` is its token, or the mail that will have one.
@@ -89,16 +86,9 @@ class AccountLinks:
         made = insert(_links).values(user_id=user_id, **values)
         made = made.on_conflict_do_update(index_elements=["user_id"], set_=values)
         await self._session.execute(made)
-        await audit.record(
-            self._session,
-            "user.link_created",
-            "user",
-            user_id,
-            organization_id=person.organization_id,
-            actor_id=admin.id,
-            actor_role=admin.role,
-            details={"delivery": "mail" if isinstance(how, MailText) else "show"},
-        )
+        about = ("user.link_created", "user", user_id, person.organization_id)
+        delivery = "mail" if isinstance(how, MailText) else "show"
+        await audit.record(self._session, admin, *about, delivery=delivery)
         view = await self.of(user_id)
         assert view is not None  # noqa: S101  # it was just written
         return view

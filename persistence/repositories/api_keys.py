@@ -8,12 +8,12 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, func, insert, literal, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, NotFound, Unauthenticated
 from persistence.queries.reader import Reader, Selected
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
+from persistence.repositories.base import Repository
 from persistence.tables import ApiKeyRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
 
@@ -93,11 +93,8 @@ def hash_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-class ApiKeys:
+class ApiKeys(Repository):
     """Write keys and their audit rows in the caller's transaction."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def create(self, viewer: AccessScope, admin: Actor, wanted: NewApiKey) -> IssuedApiKey:
         """Create a key.
@@ -119,7 +116,8 @@ class ApiKeys:
             expires_at=func.clock_timestamp() + literal(wanted.lifetime),
         )
         view = ApiKeyView(**(await self._session.execute(created.returning(*_COLUMNS))).mappings().one())
-        await self._record("api_key.created", view.api_key_id, viewer, admin, scopes=view.scopes)
+        about = ("api_key.created", "api_key", view.api_key_id, viewer.organization_id)
+        await audit.record(self._session, admin, *about, scopes=view.scopes)
         return IssuedApiKey(view=view, key=key)
 
     async def revoke(self, api_key_id: UUID, viewer: AccessScope, admin: Actor) -> None:
@@ -131,7 +129,7 @@ class ApiKeys:
         revoked = update(_keys).where(_keys.c.id == api_key_id, *_of(viewer)).values(revoked_at=func.clock_timestamp())
         if await self._session.scalar(revoked.returning(_keys.c.id)) is None:
             raise NotFound("No such API key")
-        await self._record("api_key.revoked", api_key_id, viewer, admin)
+        await audit.record(self._session, admin, "api_key.revoked", "api_key", api_key_id, viewer.organization_id)
 
     async def _check_admin(self, admin: Actor) -> None:
         """Lock the admin's account, because a key outlives the admin's session."""
@@ -147,20 +145,6 @@ class ApiKeys:
         taken = select(func.count()).where(_keys.c.organization_id == organization_id, _keys.c.revoked_at.is_(None))
         if (await self._session.scalar(taken) or 0) >= MAX_KEYS:
             raise Conflict(f"An organization has at most {MAX_KEYS} API keys. Revoke one that is no longer used")
-
-    async def _record(
-        self, action: str, api_key_id: UUID, viewer: AccessScope, admin: Actor, **details: object
-    ) -> None:
-        await audit.record(
-            self._session,
-            action,
-            "api_key",
-            api_key_id,
-            organization_id=viewer.organization_id,
-            actor_id=admin.id,
-            actor_role=admin.role,
-            details=details or None,
-        )
 
 
 class ApiKeyQueries(Reader):

@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.appeals import Appeal, AppealMark, AppealState
 from domain.errors import NotFound
+from persistence.queries.views import Actor
 from persistence.repositories import audit
+from persistence.repositories.base import Repository
 from persistence.tables import AppealRow, QuestionSnapshotRow
 from persistence.tables.base import table_of
 
@@ -61,10 +63,7 @@ _COLUMNS: Final = {
 _AUDITED: Final = frozenset({AppealMark.REMINDED, AppealMark.OVERDUE})
 
 
-class SqlAppeals:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlAppeals(Repository):
     async def get(self, appeal_id: UUID) -> Appeal:
         return _found(appeal_id, (await self._session.execute(_ONE, {"appeal_id": appeal_id})).mappings().one_or_none())
 
@@ -84,26 +83,11 @@ class SqlAppeals:
 
 
 async def record(
-    session: AsyncSession,
-    action: str,
-    appeal: Appeal,
-    *,
-    actor_id: UUID | None = None,
-    actor_role: str = audit.SYSTEM,
-    **details: object,
+    session: AsyncSession, action: str, appeal: Appeal, actor: Actor | None = None, **details: object
 ) -> None:
     """Write an audit row about the appeal."""
     about = {"assessment_id": appeal.assessment_id, "question_id": appeal.question_id, "revision": appeal.revision}
-    await audit.record(
-        session,
-        action,
-        "appeal",
-        appeal.id,
-        organization_id=appeal.organization_id,
-        actor_id=actor_id,
-        actor_role=actor_role,
-        details=about | details,
-    )
+    await audit.record(session, actor, action, "appeal", appeal.id, appeal.organization_id, **about, **details)
 
 
 def _found(appeal_id: UUID, row: RowMapping | None) -> Appeal:

@@ -15,6 +15,7 @@ from domain.ids import derived_id
 from domain.sweeps import Cursor
 from persistence.repositories import mappers
 from persistence.repositories.audit import correlation_id
+from persistence.repositories.base import Repository
 from persistence.repositories.items import ASKED, asked_items, read_items
 from persistence.tables import AssessmentRow, QuestionSnapshotRow, UserRow
 from persistence.tables.base import table_of
@@ -107,10 +108,7 @@ class TransitionTimes(NamedTuple):
     at: datetime
 
 
-class SqlAssessments:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlAssessments(Repository):
     async def lock(self, assessment_id: UUID) -> tuple[Assessment, datetime]:
         row = await _lock(self._session, _LOCK, assessment_id)
         return mappers.assessment(row), row["now"]

@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, InvalidInput, NotFound, Problem
 from persistence.queries.cohorts import cohorts_of
@@ -15,6 +14,7 @@ from persistence.queries.people_views import CohortView
 from persistence.queries.views import Actor
 from persistence.repositories import audit
 from persistence.repositories.assessments import ERASED
+from persistence.repositories.base import Repository
 from persistence.tables import CohortMemberRow, CohortRow, UserRow
 from persistence.tables.base import table_of
 
@@ -25,15 +25,12 @@ _members: Final = table_of(CohortMemberRow)
 _users: Final = table_of(UserRow).c
 
 
-class Cohorts:
+class Cohorts(Repository):
     """Write cohorts in the caller's transaction.
 
     Raises:
         NotFound: the organization has no such cohort.
     """
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def create(self, organization_id: UUID, admin: Actor, name: str) -> CohortView:
         """Raise Conflict if another cohort of the organization has the name."""
@@ -41,7 +38,7 @@ class Cohorts:
         cohort_id = await self._session.scalar(made.on_conflict_do_nothing().returning(_cohorts.c.id))
         if cohort_id is None:
             raise Conflict(_TAKEN)
-        await self._record(admin, "cohort.created", cohort_id, organization_id)
+        await audit.record(self._session, admin, "cohort.created", "cohort", cohort_id, organization_id)
         return await self._view(cohort_id, organization_id)
 
     async def rename(self, cohort_id: UUID, organization_id: UUID, admin: Actor, name: str) -> CohortView:
@@ -53,14 +50,14 @@ class Cohorts:
                     await self._session.execute(changed.values(name=name, updated_at=func.clock_timestamp()))
             except IntegrityError:  # only the name is unique
                 raise Conflict(_TAKEN) from None
-            await self._record(admin, "cohort.renamed", cohort_id, organization_id)
+            await audit.record(self._session, admin, "cohort.renamed", "cohort", cohort_id, organization_id)
         return await self._view(cohort_id, organization_id)
 
     async def delete(self, cohort_id: UUID, organization_id: UUID, admin: Actor) -> None:
         """Delete the cohort with its memberships. The students stay."""
         await self._lock(cohort_id, organization_id)
         await self._session.execute(delete(_cohorts).where(_cohorts.c.id == cohort_id))
-        await self._record(admin, "cohort.deleted", cohort_id, organization_id)
+        await audit.record(self._session, admin, "cohort.deleted", "cohort", cohort_id, organization_id)
 
     async def add_members(
         self, cohort_id: UUID, organization_id: UUID, admin: Actor, user_ids: Sequence[UUID]
@@ -83,7 +80,8 @@ class Cohorts:
         ids = func.unnest(list(students)).table_valued("id").render_derived()
         made = upsert(_members).from_select(["cohort_id", "user_id"], select(literal(cohort_id), ids.c.id))
         added = await self._session.scalars(made.on_conflict_do_nothing().returning(_members.c.user_id))
-        await self._record_users(admin, "user.cohort_added", added.all(), cohort_id, organization_id)
+        entries = [("user.cohort_added", "user", user_id, {"cohort_id": cohort_id}) for user_id in added.all()]
+        await audit.record_many(self._session, admin, organization_id, entries)
         return await self._view(cohort_id, organization_id)
 
     async def remove_member(self, cohort_id: UUID, organization_id: UUID, admin: Actor, user_id: UUID) -> None:
@@ -92,7 +90,8 @@ class Cohorts:
         removed = delete(_members).where(_members.c.cohort_id == cohort_id, _members.c.user_id == user_id)
         if await self._session.scalar(removed.returning(_members.c.user_id)) is None:
             raise NotFound("No such member of this cohort")
-        await self._record_users(admin, "user.cohort_removed", [user_id], cohort_id, organization_id)
+        about = ("user.cohort_removed", "user", user_id, organization_id)
+        await audit.record(self._session, admin, *about, cohort_id=cohort_id)
 
     async def _view(self, cohort_id: UUID, organization_id: UUID) -> CohortView:
         wanted = cohorts_of(organization_id).where(_cohorts.c.id == cohort_id)
@@ -120,25 +119,3 @@ class Cohorts:
             _users.status.not_in(ERASED),
         )
         return frozenset(await self._session.scalars(wanted.order_by(_users.id).with_for_update(read=True)))
-
-    async def _record(self, admin: Actor, action: str, cohort_id: UUID, organization_id: UUID) -> None:
-        await audit.record(
-            self._session,
-            action,
-            "cohort",
-            cohort_id,
-            organization_id=organization_id,
-            actor_id=admin.id,
-            actor_role=admin.role,
-        )
-
-    async def _record_users(
-        self, admin: Actor, action: str, user_ids: Sequence[UUID], cohort_id: UUID, organization_id: UUID
-    ) -> None:
-        await audit.record_many(
-            self._session,
-            [(action, "user", user_id, {"cohort_id": cohort_id}) for user_id in user_ids],
-            organization_id=organization_id,
-            actor_id=admin.id,
-            actor_role=admin.role,
-        )

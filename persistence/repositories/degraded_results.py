@@ -4,9 +4,9 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.healing import Provider
+from persistence.repositories.base import Repository
 
 _FIRST: Final = UUID(int=0)
 
@@ -21,10 +21,7 @@ ORDER BY assessments.id LIMIT :limit
 """)
 
 
-class SqlDegradedResults:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlDegradedResults(Repository):
     async def waiting(
         self, provider: Provider, organization_id: UUID, *, after: UUID | None, limit: int
     ) -> tuple[UUID, ...]:

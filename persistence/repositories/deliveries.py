@@ -5,7 +5,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
 from domain.ids import derived_id
@@ -21,6 +20,7 @@ from domain.webhooks.deliveries import (
     status_after,
 )
 from persistence.repositories.audit import correlation_id
+from persistence.repositories.base import Repository
 
 GIVEN_UP_AFTER: Final = timedelta(days=5)
 """An endpoint is disabled after failing for this long without a success."""
@@ -131,10 +131,7 @@ ORDER BY coalesce(next_attempt_at, created_at), id LIMIT :limit
 """)
 
 
-class SqlDeliveries:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlDeliveries(Repository):
     async def due(self, delivery_id: UUID, attempt: int, now: datetime) -> DueAttempt:
         rows = await self._session.execute(_DUE, {"delivery_id": delivery_id, "attempt": attempt})
         row = rows.mappings().one_or_none()

@@ -190,16 +190,8 @@ async def note(
     session: AsyncSession, action: str, endpoint_id: UUID, viewer: AccessScope, admin: Actor, **details: object
 ) -> None:
     """Write the audit row of an action. It never includes the URL, which may contain a secret."""
-    await audit.record(
-        session,
-        f"webhook_endpoint.{action}",
-        "webhook_endpoint",
-        endpoint_id,
-        organization_id=viewer.organization_id,
-        actor_id=admin.id,
-        actor_role=admin.role,
-        details=details or None,
-    )
+    about = (f"webhook_endpoint.{action}", "webhook_endpoint", endpoint_id, viewer.organization_id)
+    await audit.record(session, admin, *about, **details)
 
 
 def _new_secret() -> str:

@@ -9,13 +9,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Erased, NotFound
 from domain.privacy import Erasure
 from domain.webhooks.deliveries import Delivery
 from persistence.queries.people_views import PeopleScope
+from persistence.queries.views import Actor
 from persistence.repositories import audit
+from persistence.repositories.base import Repository
 from persistence.repositories.people import keep_an_admin, locked_person
 from persistence.repositories.refresh_tokens import revoke_all
 
@@ -138,10 +139,7 @@ RETURNING organization_id
 """)
 
 
-class SqlErasures:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlErasures(Repository):
     async def begin(  # the user to erase and the actor
         self,
         user_id: UUID,
@@ -157,15 +155,15 @@ class SqlErasures:
         except Erased:  # the erasure was requested earlier
             return Erasure(**(await self._session.execute(_PERSON, {"user_id": user_id})).mappings().one())
         await keep_an_admin(self._session, person)
-        await self.mark(user_id, actor_id=actor_id, actor_role=actor_role)
+        await self.mark(user_id, Actor(id=actor_id, role=actor_role))
         await revoke_all(self._session, user_id)
         return Erasure(id=user_id, organization_id=person.organization_id)
 
-    async def mark(self, user_id: UUID, *, actor_id: UUID | None, actor_role: str) -> bool:
+    async def mark(self, user_id: UUID, actor: Actor | None = None) -> bool:
         """Mark the user: after the commit, every write about them is refused. Return False if already marked."""
         row = (await self._session.execute(_MARK, {"user_id": user_id})).one_or_none()
         if row is not None:
-            await self._record("user.erasing", user_id, row.organization_id, actor_id, actor_role)
+            await audit.record(self._session, actor, "user.erasing", "user", user_id, row.organization_id)
         return row is not None
 
     async def confirm(self, user_id: UUID) -> None:
@@ -201,22 +199,4 @@ class SqlErasures:
     async def finish(self, user_id: UUID) -> None:
         row = (await self._session.execute(_FINISH, {"user_id": user_id})).one_or_none()
         if row is not None:
-            await self._record("user.erased", user_id, row.organization_id)
-
-    async def _record(
-        self,
-        action: str,
-        user_id: UUID,
-        organization_id: UUID | None,
-        actor_id: UUID | None = None,
-        actor_role: str = audit.SYSTEM,
-    ) -> None:
-        await audit.record(
-            self._session,
-            action,
-            "user",
-            user_id,
-            organization_id=organization_id,
-            actor_id=actor_id,
-            actor_role=actor_role,
-        )
+            await audit.record(self._session, None, "user.erased", "user", user_id, row.organization_id)

@@ -157,15 +157,7 @@ class Exports(Reader):
         with storage_errors():
             async with self._sessions() as session:
                 person = await locked_person(session, user_id, viewer)
-                await audit.record(
-                    session,
-                    "user.exported",
-                    "user",
-                    user_id,
-                    organization_id=person.organization_id,
-                    actor_id=admin.id,
-                    actor_role=admin.role,
-                )
+                await audit.record(session, admin, "user.exported", "user", user_id, person.organization_id)
                 await session.commit()
 
     async def document(self, user_id: UUID) -> AsyncIterator[bytes]:

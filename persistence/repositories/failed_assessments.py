@@ -6,10 +6,10 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import EXPIRED, AssessmentStatus
 from persistence.repositories.assessments import ERASED
+from persistence.repositories.base import Repository
 from persistence.tables import AssessmentRow, UserRow
 from persistence.tables.base import table_of
 
@@ -27,10 +27,7 @@ class FailureFilter:
     since: datetime | None = None
 
 
-class FailedAssessments:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class FailedAssessments(Repository):
     async def matching(self, wanted: FailureFilter, limit: int) -> tuple[UUID, ...]:
         """Return the ids of matching assessments, oldest failures first, without those that expired unanswered."""
         columns = _assessments.c

@@ -7,7 +7,6 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.ids import derived_id
@@ -15,6 +14,7 @@ from persistence.queries.release import visible_revision
 from persistence.queries.scope import seen_by
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
+from persistence.repositories.base import Repository
 from persistence.repositories.bulk import Rows, insert_rows
 from persistence.tables import AssessmentRow, FeedbackRow, MetricSnapshotRow, RecommendationRow, ResultRevisionRow
 
@@ -38,10 +38,7 @@ class FeedbackReceipt:
     submitted_at: datetime
 
 
-class SubmittedFeedback:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SubmittedFeedback(Repository):
     async def assessment_of(self, recommendation_id: UUID, scope: AccessScope) -> UUID | None:
         """Read the id of the recommendation's assessment; None if it does not exist or is outside the scope.
 
@@ -76,16 +73,9 @@ class SubmittedFeedback:
             submitted_at=now,
         )
         await insert_rows(self._session, _feedback_rows(receipt, assessment, actor, feedback))
-        await audit.record(
-            self._session,
-            "feedback.given",
-            "recommendation",
-            recommendation_id,
-            organization_id=assessment.organization_id,
-            actor_id=actor.id,
-            actor_role=actor.role,
-            details={"feedback_id": receipt.feedback_id, "revision": receipt.revision},
-        )
+        about = ("feedback.given", "recommendation", recommendation_id, assessment.organization_id)
+        details = {"feedback_id": receipt.feedback_id, "revision": receipt.revision}
+        await audit.record(self._session, actor, *about, **details)
         return receipt
 
 

@@ -6,11 +6,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Row, Uuid, bindparam, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.questions import QuestionKind
 from domain.grading.examples import ReviewedAnswer
 from domain.grading.ledger import CompletionKey
+from persistence.repositories.base import Repository
 from persistence.repositories.documents import decode_answer
 from persistence.repositories.reviews import MAX_LABELLED
 
@@ -67,11 +67,8 @@ RETURNING review_ids
 _DROP: Final = text("UPDATE grading_examples SET review_ids = '{}' WHERE id = :id")
 
 
-class SqlGradingExamples:
+class SqlGradingExamples(Repository):
     """Each method is one statement."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def candidates(self, key: CompletionKey) -> tuple[ReviewedAnswer, ...]:
         rows = await self._session.execute(_CANDIDATES, _question(key) | {"most": MAX_LABELLED})

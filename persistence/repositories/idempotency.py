@@ -7,9 +7,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Erased, KeyReused, RequestInProgress
+from persistence.repositories.base import Repository
 
 KEPT_FOR: Final = timedelta(hours=24)
 
@@ -88,11 +88,8 @@ class StoredResponse:
     body: bytes = field(repr=False)
 
 
-class IdempotencyKeys:
+class IdempotencyKeys(Repository):
     """Claim keys and store responses in the caller's transaction. The end of that transaction releases the key."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def claim(self, request: KeyedRequest) -> StoredResponse | None:
         """Lock the key. Return the stored response; None when this transaction must perform the request.

@@ -4,9 +4,9 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.account_links import LIFETIME, PLACEHOLDER, LinkMail, MailStatus, Message, hash_of
+from persistence.repositories.base import Repository
 
 _FIRST: Final = UUID(int=0)
 
@@ -32,10 +32,7 @@ ORDER BY link.id LIMIT :limit
 """)
 
 
-class SqlLinkMails:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlLinkMails(Repository):
     async def prepare(self, link_id: UUID, token: str) -> Message | None:
         parameters = {"link_id": link_id, "token_hash": hash_of(token), "lifetime": LIFETIME}
         row = (await self._session.execute(_PREPARE, parameters)).one_or_none()

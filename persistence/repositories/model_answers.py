@@ -9,12 +9,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import AnswerAwaited, AttemptsExceeded, BudgetSpent, Conflict, Erased, NotFound
 from domain.grading.ledger import Completion, CompletionKey, Reservation, SpendingLimits
 from domain.grading.model_grading import Call, Variant
 from domain.grading.scores import Spent
+from persistence.repositories.base import Repository
 from persistence.repositories.mappers import AnyRow
 from persistence.tables import ModelAnswerRow, ModelSpendingRow
 from persistence.tables.base import table_of
@@ -150,11 +150,8 @@ _SPENT: Final = (
 )
 
 
-class SqlModelAnswers:
+class SqlModelAnswers(Repository):
     """`reserve` needs a transaction, which is rolled back when it raises. Every other method is one statement."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def replies(self, key: CompletionKey) -> dict[Call, bytes]:
         rows = await self._session.execute(_BOUGHT, _question(key))

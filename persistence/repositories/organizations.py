@@ -6,12 +6,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
 from domain.organizations import OrganizationSettings
 from persistence.queries.views import Actor
 from persistence.repositories import audit
+from persistence.repositories.base import Repository
 from persistence.repositories.documents import decode, encode
 from persistence.tables import OrganizationRow
 from persistence.tables.base import table_of
@@ -21,15 +21,12 @@ _organizations: Final = table_of(OrganizationRow)
 _SETTINGS: Final = select(_organizations.c.settings).where(_organizations.c.id == bindparam("organization_id"))
 
 
-class SqlOrganizations:
+class SqlOrganizations(Repository):
     """Read and write settings in the caller's transaction.
 
     Raises:
         NotFound: the organization does not exist.
     """
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def settings(self, organization_id: UUID) -> OrganizationSettings:
         stored = await self._session.scalar(_SETTINGS, {"organization_id": organization_id})
@@ -49,16 +46,9 @@ class SqlOrganizations:
         await self._session.execute(
             update(_organizations).where(_organizations.c.id == organization_id).values(settings=new)
         )
-        await audit.record(
-            self._session,
-            "organization.settings_changed",
-            "organization",
-            organization_id,
-            organization_id=organization_id,
-            actor_id=actor.id,
-            actor_role=actor.role,
-            details={name: {"from": old[name], "to": new[name]} for name in changed},
-        )
+        about = ("organization.settings_changed", "organization", organization_id, organization_id)
+        details = {name: {"from": old[name], "to": new[name]} for name in changed}
+        await audit.record(self._session, actor, *about, **details)
         return after
 
 

@@ -18,6 +18,7 @@ from persistence.queries.people_views import HeldView, OrganizationView, PeopleS
 from persistence.queries.views import Account, Actor, Holder
 from persistence.repositories import audit
 from persistence.repositories.assessments import ERASED
+from persistence.repositories.base import Repository
 from persistence.repositories.refresh_tokens import revoke_all
 from persistence.tables import CredentialRow, LearnerCredentialRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
@@ -43,15 +44,12 @@ class NewUser:
     external_id: str | None = None
 
 
-class People:
+class People(Repository):
     """Write organizations and users in the caller's transaction.
 
     Raises:
         NotFound: the user does not exist, is erased, or is outside the viewer's scope.
     """
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def found(self, admin: Actor, name: str, first: NewUser) -> tuple[OrganizationView, UserView]:
         """Create an organization with its first user.
@@ -62,7 +60,9 @@ class People:
         made = insert(_organizations).values(id=uuid4(), name=name).returning(*ORGANIZATION_COLUMNS)
         organization = OrganizationView(**(await self._session.execute(made)).mappings().one())
         organization_id = organization.organization_id
-        await self._record(admin, "organization.created", "organization", organization_id, organization_id)
+        await audit.record(
+            self._session, admin, "organization.created", "organization", organization_id, organization_id
+        )
         return organization, await self._insert(organization_id, admin, first)
 
     async def create(self, organization_id: UUID, admin: Actor | None, wanted: NewUser) -> UserView:
@@ -113,7 +113,8 @@ class People:
         view = await self._update(user_id, changes)
         details = {name: value for name, value in changes.items() if name in _AUDITED}
         fields = sorted(name.removesuffix("_hash") for name in changes)
-        await self._record(admin, "user.changed", "user", user_id, view.organization_id, fields=fields, **details)
+        about = ("user.changed", "user", user_id, view.organization_id)
+        await audit.record(self._session, admin, *about, fields=fields, **details)
         return view
 
     async def set_groups(self, user_id: UUID, viewer: PeopleScope, admin: Actor, groups: Mapping[str, str]) -> None:
@@ -131,7 +132,9 @@ class People:
         await self._session.execute(
             update(_users).where(_users.c.id == user_id).values(profile=stored, updated_at=func.clock_timestamp())
         )
-        await self._record(admin, "user.changed", "user", user_id, person.organization_id, fields=["groups"])
+        await audit.record(
+            self._session, admin, "user.changed", "user", user_id, person.organization_id, fields=["groups"]
+        )
 
     async def choose_language(self, user_id: UUID, language: str | None) -> None:
         """Store the user's own choice of the pages' language; None follows the browser."""
@@ -165,7 +168,9 @@ class People:
             raise Conflict("The account was changed by another request; log in again")
         await revoke_all(self._session, account.user_id)
         actor = Actor(id=account.user_id, role=audit.role_of(account.role, account.organization_id))
-        await self._record(actor, "user.changed", "user", actor.id, account.organization_id, fields=["password"])
+        await audit.record(
+            self._session, actor, "user.changed", "user", actor.id, account.organization_id, fields=["password"]
+        )
         return Holder(
             user_id=account.user_id,
             role=account.role,
@@ -199,9 +204,8 @@ class People:
         created_at = await self._session.scalar(made.on_conflict_do_nothing().returning(_held.c.created_at))
         if created_at is None:
             raise Conflict("The user already holds this credential")
-        await self._record(
-            actor, "user.credential_added", "user", user_id, person.organization_id, credential_id=credential_id
-        )
+        about = ("user.credential_added", "user", user_id, person.organization_id)
+        await audit.record(self._session, actor, *about, credential_id=credential_id)
         return HeldView(credential_id=credential_id, title=title, earned_at=earned_at, created_at=created_at)
 
     async def lock_author(self, user_id: UUID) -> None:
@@ -224,7 +228,7 @@ class People:
             taken = select(_users.c.id).where(_users.c.email == wanted.email)
             raise Conflict("The e-mail address is taken") if await self._session.scalar(taken) else external_id_taken()
         view = UserView(**row)
-        await self._record(admin, "user.created", "user", view.user_id, organization_id, role=view.role)
+        await audit.record(self._session, admin, "user.created", "user", view.user_id, organization_id, role=view.role)
         return view
 
     async def _update(self, user_id: UUID, changes: Mapping[str, object]) -> UserView:
@@ -242,21 +246,6 @@ class People:
         if ends_sessions:
             await revoke_all(self._session, user_id)
         return UserView(**row)
-
-    async def _record(
-        self, actor: Actor | None, action: str, kind: str, about: UUID, organization_id: UUID | None, **details: object
-    ) -> None:
-        """Write an audit row. `actor` None: a command."""
-        await audit.record(
-            self._session,
-            action,
-            kind,
-            about,
-            organization_id=organization_id,
-            actor_id=actor.id if actor else None,
-            actor_role=actor.role if actor else audit.SYSTEM,
-            details=details or None,
-        )
 
 
 def external_id_taken() -> Conflict:

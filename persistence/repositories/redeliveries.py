@@ -6,12 +6,12 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, NotFound
 from domain.webhooks.deliveries import Delivery
 from persistence.queries.views import AccessScope, Actor
 from persistence.queries.webhook_views import EndpointView
+from persistence.repositories.base import Repository
 from persistence.repositories.bulk import Rows, insert_rows
 from persistence.repositories.endpoints import locked_endpoint, note
 from persistence.repositories.events import deliveries_in, delivery_row, trial_rows
@@ -66,11 +66,8 @@ class Recovered:
     more: bool
 
 
-class Redeliveries:
+class Redeliveries(Repository):
     """Write deliveries in the caller's transaction. The caller commits and then notifies the workflow engine."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def test(self, endpoint_id: UUID, viewer: AccessScope, admin: Actor) -> Delivery:
         """Create a `webhook.test` event for this endpoint.

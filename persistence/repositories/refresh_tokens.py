@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import Row, and_, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from persistence.queries.views import Holder
+from persistence.queries.views import Actor, Holder
 from persistence.repositories import audit
+from persistence.repositories.base import Repository
 from persistence.tables import RefreshTokenRow, UserRow
 from persistence.tables.base import table_of
 
@@ -29,15 +30,12 @@ class Refreshed:
     token: str = field(repr=False)
 
 
-class RefreshTokens:
+class RefreshTokens(Repository):
     """Write tokens in the caller's transaction. Only hashes are stored.
 
     Each call locks the user first, so that tokens of a family change one at a time and none is created while the user
     is being changed.
     """
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def start(self, holder: Holder, lifetime: timedelta) -> str | None:
         """Create the first token of a new family, which ends after `lifetime`; None when the user has changed since."""
@@ -65,7 +63,7 @@ class RefreshTokens:
         if found is None:
             return None
         if found.used_at is not None:
-            await self._revoke_family(found, "session.reused", actor_id=None, actor_role=audit.SYSTEM)
+            await self._revoke_family(found, "session.reused")
             return None
         if not found.good:
             return None
@@ -83,8 +81,8 @@ class RefreshTokens:
         """Revoke the token's family. A used, revoked or unknown token changes nothing."""
         found = await self._locked(token)
         if found is not None:
-            role = audit.role_of(found.role, found.organization_id)
-            await self._revoke_family(found, "session.ended", actor_id=found.user_id, actor_role=role)
+            user = Actor(id=found.user_id, role=audit.role_of(found.role, found.organization_id))
+            await self._revoke_family(found, "session.ended", user)
 
     async def _locked(self, token: str) -> Row[Any] | None:
         """Lock the user and then read the token, so that concurrent changes are visible."""
@@ -115,7 +113,7 @@ class RefreshTokens:
         )
         return token
 
-    async def _revoke_family(self, found: Row[Any], action: str, *, actor_id: UUID | None, actor_role: str) -> None:
+    async def _revoke_family(self, found: Row[Any], action: str, actor: Actor | None = None) -> None:
         """Revoke the family; write an audit row if a token was still valid."""
         revoked = (
             update(_tokens)
@@ -124,16 +122,8 @@ class RefreshTokens:
             .returning(_tokens.c.id)
         )
         if (await self._session.scalars(revoked)).all():
-            await audit.record(
-                self._session,
-                action,
-                "session",
-                found.family,
-                organization_id=found.organization_id,
-                actor_id=actor_id,
-                actor_role=actor_role,
-                details={"user_id": found.user_id},
-            )
+            about = (action, "session", found.family, found.organization_id)
+            await audit.record(self._session, actor, *about, user_id=found.user_id)
 
 
 async def revoke_all(session: AsyncSession, user_id: UUID) -> None:

@@ -8,13 +8,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.release import is_lowered
 from domain.webhooks.deliveries import Delivery
 from persistence.queries.views import AccessScope
 from persistence.repositories.assessments import transition
+from persistence.repositories.base import Repository
 from persistence.repositories.bulk import insert_rows
 from persistence.repositories.events import Events, EventType, deliveries_in, event_rows
 from persistence.tables import AssessmentRow, ResultRevisionRow, UserRow
@@ -67,10 +67,7 @@ class ReleaseFilter:
     since: datetime | None = None
 
 
-class Releases:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class Releases(Repository):
     async def candidate(self, assessment_id: UUID) -> ReleaseCandidate:
         """Read the state of a locked assessment."""
         row = (await self._session.execute(_CANDIDATE, {"assessment_id": assessment_id})).one()

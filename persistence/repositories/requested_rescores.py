@@ -7,13 +7,13 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.questions import QuestionKind
 from domain.errors import NotFound
 from domain.rescores.rescores import Rescore, RescoreScope
 from persistence.queries.views import Actor
 from persistence.repositories import audit
+from persistence.repositories.base import Repository
 from persistence.repositories.rescores import RESCORE, rescore_of
 
 _ROLE: Final = text("SELECT FROM role_catalog WHERE id = :role_id")
@@ -56,10 +56,7 @@ class KnownQuestion:
     kind: QuestionKind
 
 
-class RequestedRescores:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class RequestedRescores(Repository):
     async def has_role(self, role_id: UUID) -> bool:
         return (await self._session.execute(_ROLE, {"role_id": role_id})).one_or_none() is not None
 
@@ -82,7 +79,7 @@ class RequestedRescores:
         await self._session.execute(_ADD, row)
         added = await self._session.execute(_READ, {"id": row["id"]})
         rescore = rescore_of(added.mappings().one())
-        await self._record("rescore.requested", rescore, admin, {"scope": new.scope.value})
+        await self._record("rescore.requested", rescore, admin, scope=new.scope.value)
         return rescore
 
     async def lock(self, rescore_id: UUID, organization_id: UUID) -> Rescore:
@@ -100,22 +97,14 @@ class RequestedRescores:
         chosen = len((await self._session.scalars(statement, wanted)).all())
         if chosen:
             await self._session.execute(_MOVE, {"id": rescore.id, "status": "applying"})
-            await self._record("rescore.applied", rescore, admin, {"assessments": chosen})
+            await self._record("rescore.applied", rescore, admin, assessments=chosen)
         return chosen
 
     async def discard(self, rescore: Rescore, admin: Actor) -> None:
         """Begin to delete the differences. The request itself stays."""
         await self._session.execute(_MOVE, {"id": rescore.id, "status": "discarding"})
-        await self._record("rescore.discarded", rescore, admin, {})
+        await self._record("rescore.discarded", rescore, admin)
 
-    async def _record(self, action: str, rescore: Rescore, admin: Actor, details: dict[str, Any]) -> None:
-        await audit.record(
-            self._session,
-            action,
-            "rescore",
-            rescore.id,
-            organization_id=rescore.organization_id,
-            actor_id=admin.id,
-            actor_role=admin.role,
-            details=details,
-        )
+    async def _record(self, action: str, rescore: Rescore, admin: Actor, **details: object) -> None:
+        about = (action, "rescore", rescore.id, rescore.organization_id)
+        await audit.record(self._session, admin, *about, **details)

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import RowMapping, TextClause, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.questions import Question
 from domain.errors import NotFound
@@ -18,6 +17,7 @@ from domain.rescores.differences import Comparison, Proposal
 from domain.rescores.ports import ChosenDifference, PendingDifference, UngradedAssessment
 from domain.rescores.rescores import Rescore, RescoreScope, RescoreStatus, SkipReason
 from persistence.repositories import audit, mappers
+from persistence.repositories.base import Repository
 from persistence.repositories.bulk import insert_rows
 from persistence.repositories.documents import decode, encode
 from persistence.repositories.published_results import published_results
@@ -128,10 +128,7 @@ _DISCARDED: Final = text(
 )
 
 
-class SqlRescores:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlRescores(Repository):
     async def get(self, rescore_id: UUID) -> Rescore:
         row = (await self._session.execute(_RESCORE, {"id": rescore_id})).mappings().one_or_none()
         if row is None:
@@ -191,15 +188,9 @@ class SqlRescores:
             return
         for statement in (_DELETE_PENDING, _RELEASE):
             await self._session.execute(statement, {"id": rescore_id})
-        await audit.record(
-            self._session,
-            "rescore.stopped" if stop_reason else "rescore.computed",
-            "rescore",
-            rescore_id,
-            organization_id=row.organization_id,
-            actor_id=None,
-            details={"assessments": row.done} | ({"reason": stop_reason} if stop_reason else {}),
-        )
+        action = "rescore.stopped" if stop_reason else "rescore.computed"
+        details = {"assessments": row.done} | ({"reason": stop_reason} if stop_reason else {})
+        await audit.record(self._session, None, action, "rescore", rescore_id, row.organization_id, **details)
 
     async def next_chosen(self, rescore_id: UUID, limit: int) -> tuple[UUID, ...]:
         return tuple(await self._session.scalars(_NEXT_CHOSEN, {"id": rescore_id, "limit": limit}))

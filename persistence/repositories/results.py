@@ -8,7 +8,6 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, delete, func, null, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.release import holds, is_lowered
@@ -19,6 +18,7 @@ from domain.grading.scores import DegradedReason, EssayScore, RuleScore
 from domain.organizations import OrganizationSettings
 from domain.webhooks.deliveries import Delivery
 from persistence.repositories.assessments import transition
+from persistence.repositories.base import Repository
 from persistence.repositories.bulk import Keys, Rows, insert_rows
 from persistence.repositories.documents import decode
 from persistence.repositories.events import EventType, deliveries_in, event_rows
@@ -105,10 +105,7 @@ FROM recommendations AS r WHERE r.assessment_id = :assessment_id
 """)  # noqa: S608  # a fragment of this file
 
 
-class SqlResults:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlResults(Repository):
     async def publish(self, assessment: Assessment, now: datetime, result: Result) -> Publication:
         context = await self._context(assessment.id)
         lowered = context.is_lowered_by(result)

@@ -10,9 +10,9 @@ from typing import Final
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import CursorResult, TextClause, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.privacy import RetentionRule
+from persistence.repositories.base import Repository
 
 _OLD: Final = "now() - make_interval(days => :days)"
 
@@ -117,10 +117,7 @@ class RetentionSettings(BaseSettings):
         return {rule: days for rule, days in named.items() if days or rule in _ALWAYS}
 
 
-class SqlRetention:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlRetention(Repository):
     async def apply(self, rule: RetentionRule, *, days: int, limit: int) -> int:
         done = await self._session.execute(_RULES[rule], {"days": days, "limit": limit})
         assert isinstance(done, CursorResult)  # noqa: S101  # what a statement that writes gives

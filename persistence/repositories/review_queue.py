@@ -6,12 +6,12 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.errors import CorruptData
 from domain.grading.review_queue import DOUBTS, ReviewReason, review_reasons
 from domain.grading.scores import EssayScore
+from persistence.repositories.base import Repository
 from persistence.repositories.documents import decode
 from persistence.repositories.organizations import SqlOrganizations
 from persistence.tables.base import Json
@@ -107,10 +107,7 @@ WHERE id = ANY(:assessments) AND needs_review AND NOT EXISTS (
 """)  # noqa: S608  # fragments of this file
 
 
-class SqlReviewQueue:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlReviewQueue(Repository):
     async def publish(self, assessment: Assessment, essays: Sequence[EssayScore], share: float) -> None:
         """Write the rows of the result that this transaction publishes as `assessment`. Open appeals stay.
 

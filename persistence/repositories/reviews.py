@@ -6,12 +6,12 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import Anchor, QuestionKind
 from domain.grading.reviews import Review
 from persistence.repositories import mappers
+from persistence.repositories.base import Repository
 from persistence.repositories.documents import decode_answer
 from persistence.tables import EssayReviewRow
 from persistence.tables.base import table_of
@@ -73,10 +73,7 @@ ORDER BY asked.version, newest.created_at, newest.id
 """)
 
 
-class SqlReviews:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlReviews(Repository):
     async def of(self, assessment_id: UUID) -> tuple[Review, ...]:
         rows = await self._session.execute(_OF, {"assessment_id": assessment_id})
         return tuple(

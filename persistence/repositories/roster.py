@@ -130,9 +130,7 @@ class Roster:
         return cohorts
 
     async def _record(self, organization_id: UUID, admin: Actor, plan: RosterPlan, cohort_ids: dict[str, UUID]) -> None:
-        entries: list[tuple[str, str, UUID, dict[str, Any] | None]] = [
-            ("cohort.created", "cohort", cohort_ids[name], None) for name in plan.new_cohorts
-        ]
+        entries: list[audit.Entry] = [("cohort.created", "cohort", cohort_ids[name], None) for name in plan.new_cohorts]
         entries += [("user.created", "user", user_id, {"role": STUDENT}) for user_id in plan.created]
         entries += [
             ("user.changed", "user", user_id, {"fields": _fields(row)}) for user_id, row in plan.updated.items()
@@ -141,9 +139,7 @@ class Roster:
             ("user.cohort_added", "user", user_id, {"cohort_id": cohort_ids[cohort]})
             for cohort, user_id in plan.members
         ]
-        await audit.record_many(
-            self._session, entries, organization_id=organization_id, actor_id=admin.id, actor_role=admin.role
-        )
+        await audit.record_many(self._session, admin, organization_id, entries)
 
 
 def _only(values: dict[str, Any], *names: str) -> dict[str, Any]:

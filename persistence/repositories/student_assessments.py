@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 from pydantic_core import to_json
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, delete, func, select, text, true
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accommodations import TimeAccommodation
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
@@ -19,6 +18,7 @@ from persistence.queries.attempts import POLICY_COLUMNS, AttemptView, attempts_b
 from persistence.queries.views import Actor
 from persistence.repositories import audit, mappers
 from persistence.repositories.assessments import ERASED, lock_with_items
+from persistence.repositories.base import Repository
 from persistence.repositories.documents import encode_answer
 from persistence.repositories.items import ASKED, asked_items
 from persistence.tables import AssessmentRow, FlaggedQuestionRow, RoleRow, UserRow
@@ -130,10 +130,7 @@ class NewAssessment:
     duration: timedelta
 
 
-class StudentAssessments:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class StudentAssessments(Repository):
     async def lock_start(self, user_id: UUID, role_id: UUID) -> TimeAccommodation:
         """Lock the user's row in share mode, and starts of the role by this user, until the transaction ends.
 

@@ -6,7 +6,6 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.appeals import Appeal, AppealState
 from domain.assessments.lifecycle import Assessment
@@ -15,6 +14,7 @@ from persistence.queries.appeal_views import AppealView
 from persistence.queries.appeals import appeals_of
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.appeals import record
+from persistence.repositories.base import Repository
 from persistence.repositories.bulk import insert_rows
 from persistence.repositories.events import EventType, appeal_event_rows, deliveries_in
 from persistence.repositories.review_queue import SqlReviewQueue
@@ -62,11 +62,8 @@ class ClosedAppeal:
     review_id: UUID | None = None
 
 
-class SubmittedAppeals:
+class SubmittedAppeals(Repository):
     """Write appeals in the caller's transaction. The caller commits and then notifies the workflow engine."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def count(self, assessment: Assessment) -> int:
         """Return how many appeals the student has opened for the role, and lock the number until the transaction ends.
@@ -114,7 +111,7 @@ class SubmittedAppeals:
             "updated_at": now,
         }
         await insert_rows(self._session, {AppealRow: [row]})
-        await record(self._session, "appeal.opened", appeal, actor_id=student.id, actor_role=student.role)
+        await record(self._session, "appeal.opened", appeal, student)
         return await self._event(EventType.APPEAL_OPENED, assessment, appeal, now)
 
     async def answer(
@@ -150,7 +147,7 @@ class SubmittedAppeals:
         await SqlReviewQueue(self._session).close_appeal(appeal.snapshot_id)
         details = {"review_id": end.review_id} if end.review_id else {}
         action = f"appeal.{end.state}"
-        await record(self._session, action, appeal, actor_id=actor.id, actor_role=actor.role, **details)
+        await record(self._session, action, appeal, actor, **details)
         return replace(appeal, state=end.state)
 
     async def _event(

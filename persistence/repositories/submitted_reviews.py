@@ -6,12 +6,12 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import Item
 from persistence.queries.views import Actor
 from persistence.repositories import audit
+from persistence.repositories.base import Repository
 from persistence.tables import EssayReviewRow
 
 
@@ -30,10 +30,7 @@ class SubmittedReview:
     created_at: datetime
 
 
-class SubmittedReviews:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SubmittedReviews(Repository):
     async def add(self, assessment: Assessment, review: SubmittedReview, reviewer: Actor) -> None:
         row = {
             "id": review.id,
@@ -53,16 +50,13 @@ class SubmittedReviews:
         """Write the review's audit row. `confirmed`: the reviewer kept the published levels."""
         await audit.record(
             self._session,
+            reviewer,
             "essay.reviewed",
             "assessment",
             assessment.id,
-            organization_id=assessment.organization_id,
-            actor_id=reviewer.id,
-            actor_role=reviewer.role,
-            details={
-                "review_id": review.id,
-                "question_id": review.item.question.id,
-                "revision": assessment.revision,
-                "confirmed": confirmed,
-            },
+            assessment.organization_id,
+            review_id=review.id,
+            question_id=review.item.question.id,
+            revision=assessment.revision,
+            confirmed=confirmed,
         )

@@ -4,9 +4,9 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.sweeps import Concern, Cursor
+from persistence.repositories.base import Repository
 from persistence.tables import SweepRow
 from persistence.tables.base import table_of
 
@@ -29,10 +29,7 @@ _RECORD: Final = (
 )
 
 
-class SqlSweeps:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SqlSweeps(Repository):
     async def cursor(self, concern: Concern) -> Cursor | None:
         row = (await self._session.execute(_CURSOR, {"concern": concern.value})).one_or_none()
         return Cursor(id=row.cursor_id, at=row.cursor_at) if row is not None and row.cursor_id else None

@@ -7,10 +7,10 @@ from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import delete, func, insert, literal, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from persistence.queries.reader import Reader
 from persistence.queries.views import Holder, WebSessionView
+from persistence.repositories.base import Repository
 from persistence.tables import UserRow, WebSessionRow
 from persistence.tables.base import table_of
 
@@ -45,11 +45,8 @@ DELETE FROM web_sessions WHERE id IN (
 """)
 
 
-class WebSessions:
+class WebSessions(Repository):
     """Write sessions in the caller's transaction."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def start(self, holder: Holder) -> str | None:
         """Create a session and return its token; None if the user has changed since `holder` was read.

@@ -15,16 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.app import assemble, build
-from api.dependencies import (
-    AppealServices,
-    CatalogServices,
-    PageServices,
-    PeopleServices,
-    PrivacyServices,
-    RescoreServices,
-    Services,
-    WebhookServices,
-)
+from api.dependencies import EngineRuns, Services
 from api.readiness import Readiness
 from api.security.issuer_keys import Keys
 from api.security.rate_limits import RateLimitSettings
@@ -35,25 +26,7 @@ from domain.assessments.results import Publication
 from domain.webhooks.deliveries import check_url
 from persistence.database import create_engine
 from persistence.encryption import DEVELOPMENT_KEY, SecretCipher
-from persistence.queries.admin_pages import AdminPageQueries
-from persistence.queries.advisor_pages import AdvisorPageQueries
-from persistence.queries.appeals import AppealQueries
-from persistence.queries.assessments import Queries
-from persistence.queries.audit import AuditQueries, Denials
-from persistence.queries.catalog import CatalogQueries
-from persistence.queries.cohorts import CohortQueries
-from persistence.queries.people import PeopleQueries
-from persistence.queries.quality import QualityQueries
-from persistence.queries.rescore_pages import RescorePageQueries
-from persistence.queries.rescores import RescoreQueries
-from persistence.queries.review_queue import ReviewQueueQueries
-from persistence.queries.student_pages import StudentPageQueries
-from persistence.queries.webhooks import WebhookQueries
-from persistence.queries.work import WorkQueries
-from persistence.repositories.api_keys import ApiKeyQueries
-from persistence.repositories.export import Exports
-from persistence.repositories.web_sessions import WebSessionQueries
-from persistence.request_database import RequestDatabase, RequestUnitOfWork
+from persistence.request_database import RequestUnitOfWork
 from persistence.tables import AssessmentRow, UserRow, WebhookEventRow
 from persistence.unit_of_work import sessions
 from tests.support import answers
@@ -225,57 +198,39 @@ def all_erasures() -> RecordingErasures:
     return RecordingErasures()
 
 
-def webhooks(engine: AsyncEngine, runs: RecordingDeliveries) -> WebhookServices:
-    """As in production: no loopback, and not this service."""
-    return WebhookServices(
-        queries=WebhookQueries(engine),
-        runs=runs,
-        check_url=partial(check_url, loopback=False, own_hosts={"api.example.org"}),
-    )
-
-
-def appeals(engine: AsyncEngine, runs: RecordingAppeals) -> AppealServices:
-    return AppealServices(queries=AppealQueries(engine), runs=runs)
-
-
-def people(engine: AsyncEngine, link_runs: RecordingLinkMails | None = None) -> PeopleServices:
-    return PeopleServices(
-        queries=PeopleQueries(engine),
-        cohorts=CohortQueries(engine),
-        api_keys=ApiKeyQueries(engine),
-        link_runs=link_runs or RecordingLinkMails(),
-    )
-
-
-def privacy(engine: AsyncEngine, runs: RecordingErasures) -> PrivacyServices:
-    return PrivacyServices(audit=AuditQueries(engine), denials=Denials(engine), exports=Exports(engine), runs=runs)
-
-
-def rescoring(engine: AsyncEngine) -> RescoreServices:
-    return RescoreServices(queries=RescoreQueries(engine), runs=RecordingRescores())
-
-
-def catalog(engine: AsyncEngine) -> CatalogServices:
-    return CatalogServices(
-        queries=CatalogQueries(engine),
-        runs=RecordingCatalogRuns(),
-        searches=ScriptedSearches(),
-    )
-
-
-def pages(engine: AsyncEngine) -> PageServices:
-    return PageServices(
-        sessions=WebSessionQueries(engine),
-        student=StudentPageQueries(engine),
-        admin=AdminPageQueries(engine),
-        advisor=AdvisorPageQueries(engine),
-        rescores=RescorePageQueries(engine),
-        streams=ProgressStreams(ping_s=0.2),
-    )
-
-
 async def no_issuer(url: str) -> Keys:
     raise AssertionError(f"unexpected request for keys at {url}")
+
+
+def services_on(
+    engine: AsyncEngine,
+    settings: ApiSettings,
+    *,
+    runs: RecordingRuns | None = None,
+    deliveries: RecordingDeliveries | None = None,
+    appeals: RecordingAppeals | None = None,
+    erasures: RecordingErasures | None = None,
+) -> Services:
+    """As in production, but with a recording engine: no loopback in webhooks, and not this service."""
+    return assemble(
+        settings,
+        engine,
+        CIPHER,
+        EngineRuns(
+            assessments=runs or RecordingRuns(),
+            appeals=appeals or RecordingAppeals(),
+            deliveries=deliveries or RecordingDeliveries(),
+            link_mails=RecordingLinkMails(),
+            catalog=RecordingCatalogRuns(),
+            searches=ScriptedSearches(),
+            erasures=erasures or RecordingErasures(),
+            rescores=RecordingRescores(),
+        ),
+        check_url=partial(check_url, loopback=False, own_hosts={"api.example.org"}),
+        streams=ProgressStreams(ping_s=0.2),
+        fetch=no_issuer,
+        readiness=Readiness(None, httpx.AsyncClient(), None),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -288,23 +243,8 @@ def app(
 ) -> Iterator[FastAPI]:
     app = build(limits=UNLIMITED)
     settings = ApiSettings(jwt_secret=SecretStr(SECRET))
-    services = assemble(
-        settings,
-        Queries(api_engine),
-        RequestDatabase(api_engine, CIPHER),
-        all_runs,
-        appeal_services=appeals(api_engine, all_appeals),
-        partners=webhooks(api_engine, all_deliveries),
-        people=people(api_engine),
-        catalog=catalog(api_engine),
-        privacy=privacy(api_engine, all_erasures),
-        quality=QualityQueries(api_engine),
-        review_queue=ReviewQueueQueries(api_engine),
-        rescoring=rescoring(api_engine),
-        work=WorkQueries(api_engine),
-        pages=pages(api_engine),
-        fetch=no_issuer,
-        readiness=Readiness(None, httpx.AsyncClient(), None),
+    services = services_on(
+        api_engine, settings, runs=all_runs, deliveries=all_deliveries, appeals=all_appeals, erasures=all_erasures
     )
     app.state.services = services
     yield app

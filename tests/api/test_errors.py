@@ -11,31 +11,12 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
-from api.app import assemble, build
+from api.app import build
 from api.middleware.correlation import Correlation
-from api.readiness import Readiness
 from api.settings import ApiSettings
 from persistence.database import create_engine
-from persistence.queries.assessments import Queries
-from persistence.queries.quality import QualityQueries
-from persistence.queries.review_queue import ReviewQueueQueries
-from persistence.queries.work import WorkQueries
-from persistence.request_database import RequestDatabase
-from tests.api.conftest import (
-    SECRET,
-    Api,
-    Person,
-    appeals,
-    catalog,
-    no_issuer,
-    pages,
-    people,
-    privacy,
-    rescoring,
-    webhooks,
-)
+from tests.api.conftest import SECRET, Api, Person, services_on
 from tests.support.databases import settings_of
-from tests.support.fake_engine import RecordingAppeals, RecordingDeliveries, RecordingErasures, RecordingRuns
 
 
 @pytest.mark.parametrize(
@@ -171,24 +152,7 @@ async def test_a_line_names_the_assessment_of_its_request(api: Api, named: str, 
 @pytest.fixture
 async def without_database() -> AsyncIterator[httpx.AsyncClient]:
     engine: AsyncEngine = create_engine(settings_of("postgresql://nobody:x@127.0.0.1:9/none"))
-    services = assemble(
-        ApiSettings(jwt_secret=SecretStr(SECRET)),
-        Queries(engine),
-        RequestDatabase(engine),
-        RecordingRuns(),
-        appeal_services=appeals(engine, RecordingAppeals()),
-        partners=webhooks(engine, RecordingDeliveries()),
-        people=people(engine),
-        catalog=catalog(engine),
-        privacy=privacy(engine, RecordingErasures()),
-        quality=QualityQueries(engine),
-        review_queue=ReviewQueueQueries(engine),
-        rescoring=rescoring(engine),
-        work=WorkQueries(engine),
-        pages=pages(engine),
-        fetch=no_issuer,
-        readiness=Readiness(None, httpx.AsyncClient(), None),
-    )
+    services = services_on(engine, ApiSettings(jwt_secret=SecretStr(SECRET)))
     app: FastAPI = build()
     app.state.services = services
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as client:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from persistence.audit_seal import GENESIS, Seal, SqlAuditTrail, report, verify
 from persistence.database import create_engine
+from persistence.queries.views import Actor
 from persistence.repositories import audit
 from persistence.tables import AuditLogRow
 from persistence.unit_of_work import sessions
@@ -33,9 +34,8 @@ async def trail(clean_database: str) -> AsyncIterator[AsyncEngine]:
 
 async def note(session: AsyncSession, number: int = 1) -> None:
     for place in range(number):
-        await audit.record(
-            session, "test.act", "test", uuid4(), organization_id=None, actor_id=uuid4(), details={"place": place}
-        )
+        actor = Actor(id=uuid4(), role="admin")
+        await audit.record(session, actor, "test.act", "test", uuid4(), None, place=place)
 
 
 async def seal(engine: AsyncEngine, limit: int = 100) -> int:

@@ -2,28 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.common import (
-    Priority,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import Priority
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.privacy import Erasure
 from domain.webhooks.deliveries import Delivery
 from workflows import appeal, webhook_delivery
-from workflows.engine import assessment_runs, search_attributes, static_details
-from workflows.engine.calls import DEADLINE_S, LIVE_PAGE, EngineCalls
-from workflows.policies import Queue
+from workflows.engine import assessment_runs, static_details
+from workflows.engine.calls import DEADLINE_S, LIVE_PAGE
+from workflows.engine.runs import TemporalRuns, of_organization
 from workflows.user_erasure import UserErasureWorkflow
 
 AT_ONCE: Final = 8
@@ -32,30 +25,35 @@ TERMINATED_AFTER_S: Final = 30.0
 """Timeout of a cancellation. A run that is still open then, such as a stuck one, is terminated."""
 
 
-class TemporalErasureRuns:
-    """The ports `ErasureRuns` and `LiveRuns`, implemented with a (lazy) Temporal client."""
+class TemporalErasureRuns(TemporalRuns):
+    """The ports `ErasureRuns` and `LiveRuns`."""
 
     def __init__(
         self,
         client: Client,
-        queue: str = Queue.ASSESSMENTS,
+        queue: str | None = None,
         deadline_s: float = DEADLINE_S,
         terminated_after_s: float = TERMINATED_AFTER_S,
         *,
         breaks: bool = True,
     ) -> None:
-        self._client = client
-        self._queue = queue
-        self._deadline = timedelta(seconds=deadline_s)
+        super().__init__(client, queue, deadline_s, breaks=breaks)
         self._terminated_after_s = terminated_after_s
-        self._calls = EngineCalls(client, deadline_s, breaks=breaks)
 
     async def start(self, erasure: Erasure) -> None:
-        await self._calls.make(lambda: self._start(erasure))
+        organization = str(erasure.organization_id or "platform")
+        await self._ensure(
+            UserErasureWorkflow.run,
+            erasure,
+            id_=workflow_id(erasure.id),
+            summary=f"Erase user {erasure.id}",
+            details=static_details.ERASURE,
+            attributes=of_organization(organization),
+            priority=Priority(fairness_key=organization),
+        )
 
     async def live(self, erasures: Sequence[Erasure]) -> frozenset[UUID]:
-        running = await self._calls.running([workflow_id(erasure.id) for erasure in erasures])
-        return frozenset(erasure.id for erasure in erasures if workflow_id(erasure.id) in running)
+        return await self._live({erasure.id: workflow_id(erasure.id) for erasure in erasures})
 
     async def stop(
         self, assessment_ids: Sequence[UUID], deliveries: Sequence[Delivery], appeal_ids: Sequence[UUID] = ()
@@ -129,24 +127,6 @@ class TemporalErasureRuns:
 
         await self._calls.make(made)
         return found
-
-    async def _start(self, erasure: Erasure) -> None:
-        organization = str(erasure.organization_id or "platform")
-        await self._client.start_workflow(
-            UserErasureWorkflow.run,
-            erasure,
-            id=workflow_id(erasure.id),
-            task_queue=self._queue,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"Erase user {erasure.id}",
-            static_details=static_details.ERASURE,
-            search_attributes=TypedSearchAttributes(
-                [SearchAttributePair(search_attributes.ORGANIZATION_ID, organization)]
-            ),
-            priority=Priority(fairness_key=organization),
-            rpc_timeout=self._deadline,
-        )
 
 
 def workflow_id(user_id: UUID) -> str:

@@ -133,14 +133,14 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
     """
     erased = erasure_list or FileErasureList(ErasureListSettings().erasure_list)
     erase = EraseUser(database, TemporalErasureRuns(client, queue), erased)
-    gates = TemporalProviderGates(client, queue)
+    gates = TemporalProviderGates(client, queue, SWEEP_DEADLINE_S, breaks=False)
     delivery_runs = TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS))
     reconcile = Reconcile(
         database,
         runs,
         TemporalDeliveryRuns(client, sibling_queue(queue, Queue.WEBHOOKS), SWEEP_DEADLINE_S, breaks=False),
         TemporalErasureRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
-        TemporalCatalogRuns(client, queue, SWEEP_DEADLINE_S),
+        TemporalCatalogRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
         TemporalAppealRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
         TemporalRescoreRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
         TemporalLinkMailRuns(client, sibling_queue(queue, Queue.WEBHOOKS), SWEEP_DEADLINE_S, breaks=False),

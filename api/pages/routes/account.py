@@ -9,7 +9,7 @@ from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.session import end_session, session_of, set_cookie
-from api.pages.texts import gettext, language_names, languages, use_language_of
+from api.pages.texts import gettext, language_names, languages
 from api.security.authorization import caller_role
 from api.security.rate_limits import Limits
 from api.services.sign_in import StartSession, change_password, sign_in
@@ -43,7 +43,6 @@ async def sign_in_form(request: Request, form: FormDep, services: ServicesDep, l
             request, email, form.get("password", ""), services, limits, session_starter(request)
         )
     except Unauthenticated:
-        use_language_of(request)
         problem = gettext("The e-mail address or the password is wrong.")
         return sign_in_view(request, 401, target=target, email=email, errors=[("email", problem)])
     response = see_other(target or "/")
@@ -90,7 +89,6 @@ async def password_form(
     request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep, limits: Limits
 ) -> Response:
     """Change the password, end all sessions of the user and start a new one in this browser."""
-    use_language_of(request)
     new = form.get("new_password", "")
     if new != form.get("repeated_password", ""):
         return _password_form(request, [("repeated_password", gettext("The two new passwords are not the same."))])
@@ -114,7 +112,6 @@ def _password_problem(field: str, problem: str) -> tuple[str, str]:
 def sign_in_view(
     request: Request, status: int = 200, *, target: str, email: str = "", errors: list[tuple[str, str]] | None = None
 ) -> Response:
-    use_language_of(request)
     return render(
         request,
         "sign_in.html",
@@ -128,7 +125,6 @@ def sign_in_view(
 
 
 def _password_form(request: Request, errors: list[tuple[str, str]] | None = None) -> Response:
-    use_language_of(request)
     session = session_of(request)
     return render(
         request,

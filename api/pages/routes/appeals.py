@@ -10,13 +10,14 @@ from api.pages.forms import FormDep
 from api.pages.graded_questions import GradedQuestion, graded_questions
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.schemas.appeals import AppealRequest
 from api.schemas.base import Id
 from api.security.authorization import actor_of
 from api.security.tokens import Principal
 from api.services.after_commit import calls_after_appeal
 from api.services.appeals import AppealReceipt, AppealService
+from api.services.use_cases import require
 from api.workflow_engine import notify_all
 from domain.errors import Conflict, InvalidAssessmentState, NotFound
 from persistence.queries.views import AccessScope
@@ -51,7 +52,6 @@ async def appeal_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     try:
         sent = AppealRequest(question_id=question_id, reason=reason)
     except ValidationError:
-        use_language_of(request)
         problem = gettext("Say why the grade is wrong, in at most 2,000 characters.")
         return await _form(
             request, assessment_id, question_id, services, principal, scope, reason=reason, errors=[("reason", problem)]
@@ -106,7 +106,6 @@ async def _form(  # noqa: PLR0913, PLR0917  # the parts of a request
     question = _of(graded.questions, question_id)
     if not question.may_appeal:
         return see_other(f"/assessments/{assessment_id}/result")
-    use_language_of(request)
     return render(
         request,
         "student/appeal.html",
@@ -121,7 +120,4 @@ async def _form(  # noqa: PLR0913, PLR0917  # the parts of a request
 
 
 def _of(questions: tuple[GradedQuestion, ...], question_id: UUID) -> GradedQuestion:
-    found = next((each for each in questions if each.question_id == question_id), None)
-    if found is None:
-        raise NotFound("No such question")
-    return found
+    return require(next((each for each in questions if each.question_id == question_id), None), "No such question")

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -18,9 +17,8 @@ from api.pages.lists import choices, filled, read_query
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.staff_texts import APPEAL_STATES, HEALING, NOT_RELEASED, STATES, named
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.routes.assessments import AssessmentQuery
-from api.schemas import cursors
 from api.schemas.base import Id
 from api.schemas.releases import ReleasesRequest
 from api.security.authorization import actor_of, may_use
@@ -56,11 +54,9 @@ assessments = page_router(prefix="/assessments")
 @assessments.get("")
 async def assessment_list_page(request: Request, services: ServicesDep, scope: ScopeDep) -> Response:
     query = read_query(AssessmentQuery, request.query_params)
-    after = cursors.decode(query.cursor) if query.cursor else None
-    listed = await services.queries.assessments_for_staff(scope, _filter(query, after), query.limit + 1)
-    shown, next_cursor = cursors.page(listed, query.limit, lambda last: last.assessment_id)
+    listed = await services.queries.assessments_for_staff(scope, AssessmentFilter(**query.filters()), query.limit + 1)
+    shown, next_cursor = query.page(listed, lambda last: last.assessment_id)
     filters = filled(request.query_params, FILTERS)
-    use_language_of(request)
     return render(
         request,
         "advisor/assessments.html",
@@ -81,7 +77,7 @@ async def assessment_list_page(request: Request, services: ServicesDep, scope: S
 @assessments.get("/export")
 async def export_assessments_page(request: Request, services: ServicesDep, scope: ScopeDep) -> Response:
     """Return the filtered list as CSV, at most 10,000 rows, newest first."""
-    found = _filter(read_query(AssessmentQuery, filled(request.query_params, FILTERS)), None)
+    found = AssessmentFilter(**read_query(AssessmentQuery, filled(request.query_params, FILTERS)).filters())
     lines = [csv_lines([_COLUMNS])]
     for _ in range(MAX_EXPORTED // _EXPORT_PAGE):
         page = await services.queries.assessments_for_staff(scope, found, _EXPORT_PAGE)
@@ -98,7 +94,6 @@ async def release_many_form(
     request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> Response:
     """Release the selected results, or after a confirmation all that match the filter; say what was not released."""
-    use_language_of(request)
     filters = filled(form, FILTERS)
     if form.get("action") == "all":
         if filters.get("released") != "false" or not filters.keys() <= RELEASABLE:
@@ -140,7 +135,6 @@ async def staff_assessment_page(
     found = await asyncio.to_thread(assessed_items, graded, asked)
     role = await services.queries.role(status.role_id)
     anonymous = await services.queries.is_anonymous(assessment_id, scope)
-    use_language_of(request)
     return render(
         request,
         "advisor/assessment.html",
@@ -185,10 +179,6 @@ async def rerun_form(assessment_id: Id, services: ServicesDep, principal: Princi
         await uow.commit()
     await notify_all(calls_after_rerun([assessment], services))
     return see_other(f"/assessments/{assessment_id}", done="rerun")
-
-
-def _filter(query: AssessmentQuery, after: tuple[datetime, UUID] | None) -> AssessmentFilter:
-    return AssessmentFilter(**query.model_dump(exclude={"cursor", "limit"}), after=after)
 
 
 def _held(filters: Mapping[str, str]) -> ReleaseFilter:

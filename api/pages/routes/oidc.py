@@ -13,7 +13,7 @@ from api.pages.rendering import see_other
 from api.pages.routes.account import local_path, session_starter, sign_in_view
 from api.pages.routing import page_router
 from api.pages.session import set_cookie
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.public_address import public_url
 from api.security.oidc import LoginAttempt, OidcProvider
 from api.services.oidc_sign_in import sign_in_by_provider
@@ -49,7 +49,6 @@ async def provider_sign_in_page(request: Request, services: ServicesDep, next: s
 @oidc.get("/callback")
 async def provider_callback_page(request: Request, services: ServicesDep) -> Response:
     """Check the provider's answer and start a session. The cookie of the login is deleted, also if it is refused."""
-    use_language_of(request)
     provider = _provider(services)
     token, _, target = request.cookies.get(_cookie_name(request), "").partition(".")
     try:

@@ -12,9 +12,9 @@ from api.pages.heat_map import cohort_map, student_map
 from api.pages.rendering import render
 from api.pages.routing import page_router
 from api.pages.staff_texts import REASONS, STATES
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.schemas.base import Id
-from domain.errors import NotFound
+from api.services.use_cases import require
 from persistence.queries.advisor_pages import MAX_STUDENTS, SkillsResult
 from persistence.queries.views import AssessmentFilter
 
@@ -40,7 +40,6 @@ class Trend:
 async def overview_page(request: Request, services: ServicesDep, scope: ScopeDep) -> Response:
     attention = await services.pages.advisor.attention(scope.organization_id)
     skills = await services.pages.advisor.cohort_skills(scope.organization_id)
-    use_language_of(request)
     return render(
         request,
         "advisor/overview.html",
@@ -60,11 +59,8 @@ async def overview_page(request: Request, services: ServicesDep, scope: ScopeDep
 @overview.get("/cohorts/{cohort_id}/skills")
 async def cohort_skills_page(request: Request, cohort_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
     """The skills of each student of a cohort."""
-    cohort = await services.people.cohorts.cohort(cohort_id, scope.organization_id)
-    if cohort is None:
-        raise NotFound("No such cohort")
+    cohort = require(await services.people.cohorts.cohort(cohort_id, scope.organization_id), "No such cohort")
     found = await services.pages.advisor.student_skills(scope.organization_id, cohort_id)
-    use_language_of(request)
     return render(
         request,
         "advisor/cohort.html",
@@ -78,12 +74,9 @@ async def cohort_skills_page(request: Request, cohort_id: Id, services: Services
 @overview.get("/students/{user_id}")
 async def student_skills_page(request: Request, user_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
     """A student's skills over time, assessments and feedback."""
-    student = await services.pages.advisor.student(user_id, scope.organization_id)
-    if student is None:
-        raise NotFound("No such student")
+    student = require(await services.pages.advisor.student(user_id, scope.organization_id), "No such student")
     results = await services.pages.advisor.results_of(user_id, scope.organization_id)
     shown = results[:MAX_TREND][::-1]
-    use_language_of(request)
     return render(
         request,
         "advisor/student.html",

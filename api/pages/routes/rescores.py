@@ -18,16 +18,17 @@ from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.send_once import is_first
 from api.pages.staff_texts import OUTCOMES, RESCORE_SCOPES, RESCORE_STATES, SKIP_REASONS
-from api.pages.texts import gettext, use_language_of
-from api.routes.rescores import RescoreQuery, wish_of
-from api.schemas import cursors
+from api.pages.texts import gettext
+from api.routes.rescores import wish_of
 from api.schemas.base import Id
+from api.schemas.cursors import PageQuery
 from api.schemas.rescores import ApplyRequest, DifferenceQuery, RescoreRequest
 from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_rescore
 from api.services.rescores import RescoreService, RescoreWish, csv_of, stop_message
+from api.services.use_cases import require
 from api.workflow_engine import notify_all
-from domain.errors import Conflict, InvalidInput, NotFound, Problem
+from domain.errors import Conflict, InvalidInput, Problem
 from domain.rescores.rescores import DifferenceOutcome, RescoreScope, RescoreStatus
 from persistence.queries.rescores import RescoreView
 from persistence.queries.views import AccessScope
@@ -46,11 +47,9 @@ rescores = page_router(prefix="/rescores")
 async def rescore_list_page(
     request: Request, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> Response:
-    query = read_query(RescoreQuery, request.query_params)
-    after = cursors.decode(query.cursor) if query.cursor else None
-    views = await services.rescores.queries.rescores(scope.organization_id, after, query.limit + 1)
-    shown, next_cursor = cursors.page(views, query.limit, lambda last: last.rescore_id)
-    use_language_of(request)
+    query = read_query(PageQuery, request.query_params)
+    views = await services.rescores.queries.rescores(scope.organization_id, query.after, query.limit + 1)
+    shown, next_cursor = query.page(views, lambda last: last.rescore_id)
     return render(
         request,
         "advisor/rescores.html",
@@ -77,7 +76,6 @@ async def request_rescore_form(
     request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> Response:
     """Start a dry run."""
-    use_language_of(request)
     try:
         wish = _wish(form)
         async with services.database.transaction() as uow:
@@ -104,7 +102,6 @@ async def rescore_page(
     shown = listed[: query.limit]
     asked = await pages.asked(question_ids(shown))
     open_changes = await pages.open_changes(rescore_id)
-    use_language_of(request)
     return render(
         request,
         "advisor/rescore.html",
@@ -151,7 +148,6 @@ async def apply_rescore_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """Explain what applying does; after the confirmation, apply all changes or the selected ones."""
     view = await _found(rescore_id, services, scope)
     chosen = None if form.get("action") == "all" else _selected(form)
-    use_language_of(request)
     if form.get("confirmed") != "yes":
         async with services.database.transaction() as uow:
             settings = await uow.organizations.settings(scope.organization_id)
@@ -183,7 +179,6 @@ async def discard_rescore_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 ) -> Response:
     """Ask for a confirmation, then delete the differences."""
     view = await _found(rescore_id, services, scope)
-    use_language_of(request)
     if form.get("confirmed") != "yes":
         return render(request, "advisor/discard_rescore.html", title=gettext("Discard the re-score?"), rescore=view)
     try:
@@ -198,10 +193,7 @@ async def discard_rescore_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 
 
 async def _found(rescore_id: UUID, services: Services, scope: AccessScope) -> RescoreView:
-    view = await services.rescores.queries.rescore(rescore_id, scope.organization_id)
-    if view is None:
-        raise NotFound("No such re-score")
-    return view
+    return require(await services.rescores.queries.rescore(rescore_id, scope.organization_id), "No such re-score")
 
 
 async def _progress(view: RescoreView, services: Services) -> dict[str, Any]:
@@ -225,7 +217,6 @@ async def _subject(view: RescoreView, services: Services) -> str:
 async def _new(
     request: Request, services: Services, given: Mapping[str, str], errors: FieldErrors | None = None
 ) -> Response:
-    use_language_of(request)
     return render(
         request,
         "advisor/new_rescore.html",

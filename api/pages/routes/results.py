@@ -10,7 +10,7 @@ from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
 from api.pages.result_view import result_view
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.schemas.base import Id
 from api.schemas.recommendations import RecommendationFeedbackRequest
 from api.security.authorization import actor_of
@@ -49,7 +49,6 @@ async def feedback_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     try:
         feedback = _feedback(form)
     except (ValidationError, ValueError):
-        use_language_of(request)
         credential = form.get("credential_id", "")[:36]
         errors = [
             (f"relevance-{credential}", gettext("Choose a number from 1 to 5, and write at most 2,000 characters."))
@@ -97,7 +96,6 @@ async def _result(  # noqa: PLR0913, PLR0917  # the parts of a request
             in_progress = view.status == AssessmentStatus.IN_PROGRESS
             return see_other(f"/learn/assessments/{assessment_id}" + ("" if in_progress else "/progress"))
         raise NotFound("There is no result yet")
-    use_language_of(request)
     result = await result_view(view, current, principal, services, scope)
     title = gettext("Result: %(role)s") % {"role": result.role}
     return render(

@@ -19,7 +19,7 @@ from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.staff_texts import REASONS
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.schemas.base import Id
 from api.schemas.review_queue import DecisionRequest, QueueQuery
 from api.security.authorization import actor_of
@@ -69,7 +69,6 @@ async def review_queue_page(
         scope.organization_id, query.found(), query.after(), query.limit + 1
     )
     shown = views[: query.limit]
-    use_language_of(request)
     return render(
         request,
         "advisor/queue.html",
@@ -141,7 +140,6 @@ async def decision_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 ) -> Response:
     """Store the levels, or confirm the published ones, and open the next essay."""
     desk = await _read(item_id, services, scope)
-    use_language_of(request)
     entered = entered_levels(form, desk.essay)
     errors = _problems(form, desk.essay, entered)
     decision = None if errors else _decision(form, entered, errors)
@@ -270,7 +268,6 @@ def _desk(  # noqa: PLR0913  # the states of the page
     form: Form | None = None,
 ) -> Response:
     """Render the desk; after a conflict with the newest state and, if it was sent, with what the reviewer entered."""
-    use_language_of(request)
     essay = desk.essay if form is None else essay_view(desk.essay.item, entered_levels(form, desk.essay))
     return render(
         request,

@@ -12,7 +12,7 @@ from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.session import end_session
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.schemas.account_links import MAX_TOKEN_CHARS
 from api.services.account_links import use_link
 from domain.errors import InvalidInput
@@ -28,7 +28,6 @@ async def set_password_page(request: Request) -> Response:
 @set_password.post("")
 async def set_password_form(request: Request, form: FormDep, services: ServicesDep) -> Response:
     """Set the password, and end the session of this browser, which may be another person's."""
-    use_language_of(request)
     token, new = _token_in(form.get("token", "")), form.get("new_password", "")
     if new != form.get("repeated_password", ""):
         problem = gettext("The two new passwords are not the same.")
@@ -57,7 +56,6 @@ def _problem(field: str, problem: str) -> tuple[str, str]:
 
 
 def _form(request: Request, *, token: str = "", errors: FieldErrors | None = None) -> Response:
-    use_language_of(request)
     return render(
         request,
         "set_password.html",

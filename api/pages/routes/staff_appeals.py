@@ -17,7 +17,7 @@ from api.pages.rendering import render, see_other
 from api.pages.routes.reviews import entered_levels, missing_levels
 from api.pages.routing import page_router
 from api.pages.staff_texts import APPEAL_STATES
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.schemas import cursors
 from api.schemas.appeals import MAX_CHARS, AppealAnswerRequest, AppealQuery
 from api.schemas.base import Id
@@ -40,12 +40,10 @@ async def appeal_list_page(request: Request, services: ServicesDep, scope: Scope
     """Open appeals, the one whose answer is due first at the top; or closed ones, newest first."""
     filters = {"state": "open"} | filled(request.query_params, FILTERS)
     query = read_query(AppealQuery, dict(request.query_params) | filters)
-    after = cursors.decode(query.cursor) if query.cursor else None
     found = AppealFilter(state=query.state, role_id=query.role_id, overdue=query.overdue)
-    views = await services.pages.advisor.appeals(scope, found, after, query.limit + 1)
+    views = await services.pages.advisor.appeals(scope, found, query.after, query.limit + 1)
     shown = views[: query.limit]
     last = shown[-1] if len(views) > query.limit else None
-    use_language_of(request)
     return render(
         request,
         "advisor/appeals.html",
@@ -73,7 +71,6 @@ async def answer_appeal_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 ) -> Response:
     """Uphold the appeal with the chosen levels, or reject it with a message."""
     view, essay = await _read(appeal_id, services, scope)
-    use_language_of(request)
     answer = _answer(form, essay)
     if isinstance(answer, list):
         return await _page(request, view.appeal_id, services, scope, 400, errors=answer, form=form)
@@ -131,7 +128,6 @@ async def _page(  # noqa: PLR0913  # the states of the page
 ) -> Response:
     view, essay = await _read(appeal_id, services, scope)
     role = await services.queries.role(view.role_id)
-    use_language_of(request)
     return render(
         request,
         "advisor/appeal.html",

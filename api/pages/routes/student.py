@@ -13,7 +13,7 @@ from fastapi import Request, Response
 from api.dependencies import PeopleScopeDep, PrincipalDep, ScopeDep, Services, ServicesDep
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.schemas.base import Id
 from api.schemas.catalog import OwnAttempts
 from api.security.authorization import actor_of
@@ -69,7 +69,6 @@ async def student_home_page(request: Request, services: ServicesDep, scope: Scop
     roles = await services.queries.roles(scope.user_id)
     names = {role.id: role.name for role in roles}
     views = await services.queries.assessments(scope, AssessmentFilter(), MAX_LISTED)
-    use_language_of(request)
     return render(
         request,
         "student/home.html",
@@ -86,7 +85,6 @@ async def student_role_page(
     request: Request, role_id: Id, services: ServicesDep, scope: ScopeDep, people: PeopleScopeDep
 ) -> Response:
     """Tell what the assessment of a role asks before it starts."""
-    use_language_of(request)
     views = await services.queries.assessments(scope, AssessmentFilter(), MAX_LISTED)
     asked = await services.pages.student.asked()
     card = next(

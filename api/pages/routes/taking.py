@@ -17,11 +17,12 @@ from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.stages import stages_of
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.schemas.base import Id
 from api.security.authorization import actor_of
 from api.services.answers import AnswerService, SavedAnswer
 from api.services.assessments import AssessmentService
+from api.services.use_cases import require
 from api.workflow_engine import notify_engine
 from domain.assessments.answers import answer_json, answer_version
 from domain.assessments.lifecycle import AssessmentStatus
@@ -64,7 +65,6 @@ async def assessment_page(request: Request, assessment_id: Id, services: Service
     taken = await _taken(assessment_id, services, scope)
     if not taken.is_open:
         return see_other(_after(taken.view))
-    use_language_of(request)
     return render(request, "student/overview.html", title=taken.role, taken=taken)
 
 
@@ -90,7 +90,6 @@ async def answer_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     try:
         saved = await _save(taken, item, form, services, scope, expected=form.get("version"))
     except InvalidInput as error:
-        use_language_of(request)
         errors = [
             ("answer", gettext("Your answer %(problem)s.") % {"problem": translated(each.problem)})
             for each in error.problems
@@ -142,7 +141,6 @@ async def hand_in_page(request: Request, assessment_id: Id, services: ServicesDe
     taken = await _taken(assessment_id, services, scope)
     if not taken.is_open:
         return see_other(_after(taken.view))
-    use_language_of(request)
     return render(request, "student/hand_in.html", title=gettext("Hand in"), taken=taken, errors=[])
 
 
@@ -154,7 +152,6 @@ async def hand_in_form(
     if not taken.is_open:
         return see_other(_after(taken.view))
     if not taken.answered:
-        use_language_of(request)
         errors = [("unanswered", gettext("Answer at least one question before you hand in."))]
         return render(request, "student/hand_in.html", 400, title=gettext("Hand in"), taken=taken, errors=errors)
     async with services.database.transaction() as uow:
@@ -172,10 +169,7 @@ async def progress_page(request: Request, assessment_id: Id, services: ServicesD
     taken = await _taken(assessment_id, services, scope)
     if taken.is_open:
         return see_other(f"/learn/assessments/{assessment_id}")
-    progress = await services.pages.student.progress(assessment_id, scope)
-    if progress is None:
-        raise NotFound("No such assessment")
-    use_language_of(request)
+    progress = require(await services.pages.student.progress(assessment_id, scope), "No such assessment")
     template = "student/_stages.html" if "hx-request" in request.headers else "student/progress.html"
     response = render(
         request,
@@ -200,9 +194,7 @@ async def progress_events(
 
 async def _taken(assessment_id: UUID, services: Services, scope: AccessScope) -> Taken:
     """Read an assessment with its questions. Only its owner may, as `read_questions` decides."""
-    view = await services.queries.status(assessment_id, scope)
-    if view is None:
-        raise NotFound("No such assessment")
+    view = require(await services.queries.status(assessment_id, scope), "No such assessment")
     role = await services.queries.role(view.role_id)
     async with services.database.transaction() as uow:
         items = await uow.assessments.items(assessment_id)
@@ -226,7 +218,6 @@ def _question(  # noqa: PLR0913  # the states of the page
     entered: str | None = None,
 ) -> Response:
     item = taken.at(number)
-    use_language_of(request)
     return render(
         request,
         "student/question.html",

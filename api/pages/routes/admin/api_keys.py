@@ -10,7 +10,7 @@ from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.send_once import is_first
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.schemas.api_keys import DEFAULT_DAYS, MAX_DAYS, ApiKeyRequest
 from api.schemas.base import Id
 from api.security.authorization import actor_of
@@ -30,7 +30,6 @@ async def create_api_key_form(
     request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> Response:
     """Show the new key. Only this response contains it, so it does not redirect."""
-    use_language_of(request)
     try:
         wanted = ApiKeyRequest.model_validate(_sent(form))
         async with services.database.transaction() as uow:
@@ -70,7 +69,6 @@ async def _keys(
     errors: FieldErrors | None = None,
     form: Form | None = None,
 ) -> Response:
-    use_language_of(request)
     sent = form or {}
     return render(
         request,

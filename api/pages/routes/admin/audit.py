@@ -8,9 +8,8 @@ from api.dependencies import PrincipalDep, ServicesDep
 from api.pages.form_errors import parameters, query_of
 from api.pages.rendering import render
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.routes.privacy import AuditQuery
-from api.schemas import cursors
 from persistence.queries.audit import AuditFilter
 
 audit = page_router(prefix="/admin/audit")
@@ -19,13 +18,10 @@ audit = page_router(prefix="/admin/audit")
 @audit.get("")
 async def audit_page(request: Request, services: ServicesDep, principal: PrincipalDep) -> Response:
     """Show the organization's entries; to platform admins those of platform admins and of no organization."""
-    use_language_of(request)
     query, errors = query_of(request, AuditQuery, _labels())
-    wanted = AuditFilter(
-        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
-    )
+    wanted = AuditFilter(**query.filters())
     views = await services.privacy.audit.logs(principal.organization_id, wanted, query.limit + 1)
-    shown, next_cursor = cursors.page(views, query.limit, lambda last: last.audit_id)
+    shown, next_cursor = query.page(views, lambda last: last.audit_id)
     return render(
         request,
         "admin/audit.html",

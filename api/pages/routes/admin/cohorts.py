@@ -11,15 +11,14 @@ from api.pages.forms import FormDep
 from api.pages.rendering import render, see_other
 from api.pages.routes.admin.people import organization_of
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
-from api.routes.cohorts import PageQuery
+from api.pages.texts import gettext
 from api.routes.users import UserQuery
-from api.schemas import cursors
 from api.schemas.base import Id
 from api.schemas.cohorts import CohortRequest
+from api.schemas.cursors import PageQuery
 from api.security.authorization import actor_of
 from api.security.tokens import Principal
-from domain.errors import NotFound
+from api.services.use_cases import require
 from persistence.queries.people_views import PeopleScope, UserFilter
 
 cohorts = page_router(prefix="/admin/cohorts")
@@ -34,7 +33,6 @@ async def cohorts_page(request: Request, services: ServicesDep, principal: Princ
 async def create_cohort_form(
     request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep
 ) -> Response:
-    use_language_of(request)
     try:
         wanted = CohortRequest.model_validate({"name": form.get("name", "")})
         async with services.database.transaction() as uow:
@@ -54,7 +52,6 @@ async def cohort_page(request: Request, cohort_id: Id, services: ServicesDep, pr
 async def rename_cohort_form(
     request: Request, cohort_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep
 ) -> Response:
-    use_language_of(request)
     try:
         wanted = CohortRequest.model_validate({"name": form.get("name", "")})
         async with services.database.transaction() as uow:
@@ -78,7 +75,6 @@ async def add_member_form(
     request: Request, cohort_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep
 ) -> Response:
     """Add the student with an e-mail address."""
-    use_language_of(request)
     organization_id = organization_of(principal)
     scope = PeopleScope(organization_id=organization_id)
     try:
@@ -118,11 +114,9 @@ async def _cohorts(
     errors: FieldErrors | None = None,
     name: str = "",
 ) -> Response:
-    use_language_of(request)
     query, _ = query_of(request, PageQuery, {})
-    after = cursors.decode(query.cursor) if query.cursor else None
-    views = await services.people.cohorts.cohorts(organization_of(principal), after, query.limit + 1)
-    shown, next_cursor = cursors.page(views, query.limit, lambda last: last.cohort_id)
+    views = await services.people.cohorts.cohorts(organization_of(principal), query.after, query.limit + 1)
+    shown, next_cursor = query.page(views, lambda last: last.cohort_id)
     return render(
         request,
         "admin/cohorts.html",
@@ -144,14 +138,10 @@ async def _cohort(  # noqa: PLR0913, PLR0917  # the parts of a request
     errors: FieldErrors | None = None,
     email: str = "",
 ) -> Response:
-    use_language_of(request)
-    view = await services.people.cohorts.cohort(cohort_id, organization_of(principal))
-    if view is None:
-        raise NotFound("No such cohort")
+    view = require(await services.people.cohorts.cohort(cohort_id, organization_of(principal)), "No such cohort")
     query, _ = query_of(request, PageQuery, {})
-    after = cursors.decode(query.cursor) if query.cursor else None
-    views = await services.people.cohorts.members(cohort_id, after, query.limit + 1)
-    members, next_cursor = cursors.page(views, query.limit, lambda last: last.user_id)
+    views = await services.people.cohorts.members(cohort_id, query.after, query.limit + 1)
+    members, next_cursor = query.page(views, lambda last: last.user_id)
     return render(
         request,
         "admin/cohort.html",

@@ -7,14 +7,13 @@ from fastapi import Request, Response
 from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.pages.form_errors import parameters, query_of
 from api.pages.rendering import render, see_other
-from api.pages.routes.admin.webhooks import service
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.routes.webhooks import DeliveryQuery
-from api.schemas import cursors
 from api.schemas.base import Id
+from api.services.use_cases import require
+from api.services.webhooks import service
 from api.workflow_engine import notify_all
-from domain.errors import NotFound
 from persistence.queries.webhook_views import DeliveryFilter
 
 deliveries = page_router(prefix="/admin/deliveries")
@@ -22,14 +21,11 @@ deliveries = page_router(prefix="/admin/deliveries")
 
 @deliveries.get("")
 async def deliveries_page(request: Request, services: ServicesDep, scope: ScopeDep) -> Response:
-    use_language_of(request)
     query, errors = query_of(request, DeliveryQuery, {"status": gettext("Status"), "event_type": gettext("Event")})
-    wanted = DeliveryFilter(
-        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
-    )
+    wanted = DeliveryFilter(**query.filters())
     queries = services.webhooks.queries
     views = await queries.deliveries(scope, wanted, query.limit + 1)
-    shown, next_cursor = cursors.page(views, query.limit, lambda last: last.delivery_id)
+    shown, next_cursor = query.page(views, lambda last: last.delivery_id)
     return render(
         request,
         "admin/deliveries.html",
@@ -46,11 +42,8 @@ async def deliveries_page(request: Request, services: ServicesDep, scope: ScopeD
 
 @deliveries.get("/{delivery_id}")
 async def delivery_page(request: Request, delivery_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
-    use_language_of(request)
     queries = services.webhooks.queries
-    view = await queries.delivery(delivery_id, scope)
-    if view is None:
-        raise NotFound("No such delivery")
+    view = require(await queries.delivery(delivery_id, scope), "No such delivery")
     return render(
         request,
         "admin/delivery.html",

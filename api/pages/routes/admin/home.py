@@ -10,7 +10,7 @@ from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.pages.rendering import render, see_other
 from api.pages.routes.admin.people import organization_of
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.schemas.base import Id
 from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_rerun
@@ -28,7 +28,6 @@ home = page_router(prefix="/admin")
 
 @home.get("/attention")
 async def admin_home_page(request: Request, services: ServicesDep, principal: PrincipalDep) -> Response:
-    use_language_of(request)
     queries = services.pages.admin
     attention = await queries.attention(organization_of(principal))
     failed = await queries.failed_runs(organization_of(principal), FAILED_SHOWN) if attention.failed else []
@@ -57,7 +56,6 @@ async def rerun_failed_form(
 
 @home.get("/cost")
 async def cost_page(request: Request, services: ServicesDep, principal: PrincipalDep) -> Response:
-    use_language_of(request)
     organization_id, queries = organization_of(principal), services.pages.admin
     spent = {each.day: each.cents for each in await queries.spending(organization_id, DAYS)}
     today = datetime.now(UTC).date()

@@ -12,9 +12,8 @@ from api.pages.forms import Form, FormDep
 from api.pages.permissions import may_open
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.routes.users import UserQuery
-from api.schemas import cursors
 from api.schemas.people import UserRequest
 from api.security.authorization import actor_of
 from api.security.tokens import Principal
@@ -52,13 +51,10 @@ def labels() -> dict[str, str]:
 async def people_page(
     request: Request, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> Response:
-    use_language_of(request)
     query, errors = query_of(request, UserQuery, labels())
-    wanted = UserFilter(
-        **query.model_dump(exclude={"cursor", "limit"}), after=cursors.decode(query.cursor) if query.cursor else None
-    )
+    wanted = UserFilter(**query.filters())
     views = await services.people.queries.users(scope, wanted, query.limit + 1)
-    shown, next_cursor = cursors.page(views, query.limit, lambda last: last.user_id)
+    shown, next_cursor = query.page(views, lambda last: last.user_id)
     return render(
         request,
         "admin/people.html",
@@ -85,7 +81,6 @@ async def new_person_page(request: Request, services: ServicesDep, principal: Pr
 async def create_person_form(
     request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> Response:
-    use_language_of(request)
     try:
         wanted = UserRequest.model_validate(_sent(form))
         new = await new_user(wanted, services.passwords)
@@ -116,7 +111,6 @@ async def _new(
     given: Mapping[str, str],
     errors: FieldErrors | None = None,
 ) -> Response:
-    use_language_of(request)
     organizations: list[OrganizationView] = []
     if principal.organization_id is None:
         organizations = await services.people.queries.organizations(None, MAX_OPTIONS)

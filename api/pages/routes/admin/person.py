@@ -14,13 +14,13 @@ from api.pages.permissions import may_open
 from api.pages.rendering import render, see_other
 from api.pages.routes.admin.people import labels
 from api.pages.routing import page_router
-from api.pages.texts import exact, gettext, use_language_of
+from api.pages.texts import exact, gettext
 from api.schemas.base import Id
 from api.schemas.people import UserChange
 from api.security.authorization import actor_of
 from api.security.tokens import Principal
 from api.services.accounts import change_account, erase_account
-from domain.errors import NotFound
+from api.services.use_cases import require
 from persistence.queries.people_views import PeopleScope, UserView
 from persistence.repositories.account_links import LinkView
 
@@ -100,7 +100,6 @@ async def erase_person_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     request: Request, user_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> Response:
     """Erase the person if the form repeats the name, or without a name the e-mail address."""
-    use_language_of(request)
     person = await found(user_id, services, scope)
     if " ".join(form.get("confirmation", "").split()) != confirmation_of(person):
         return await _erase(request, person, [("confirmation", gettext("This is not what you were asked to type."))])
@@ -117,10 +116,7 @@ def confirmation_of(person: UserView) -> str:
 
 
 async def found(user_id: UUID, services: Services, scope: PeopleScope) -> UserView:
-    view = await services.people.queries.user(user_id, scope)
-    if view is None:
-        raise NotFound("No such user")
-    return view
+    return require(await services.people.queries.user(user_id, scope), "No such user")
 
 
 async def _change(  # noqa: PLR0913, PLR0917  # the parts of a request
@@ -132,7 +128,6 @@ async def _change(  # noqa: PLR0913, PLR0917  # the parts of a request
     scope: PeopleScope,
     done: str,
 ) -> Response:
-    use_language_of(request)
     try:
         change = UserChange.model_validate(changes)
         await change_account(user_id, change, services, scope, actor_of(principal))
@@ -150,7 +145,6 @@ async def show_person(  # noqa: PLR0913, PLR0917  # the parts of a request
     errors: FieldErrors | None = None,
     sent: dict[str, Any] | None = None,
 ) -> Response:
-    use_language_of(request)
     view = await found(user_id, services, scope)
     stored = {name: getattr(view, name) for name in ("name", "external_id", "role", "time_factor", "extra_minutes")}
     given = stored | (sent or {})
@@ -182,7 +176,6 @@ async def link_of(user_id: UUID, services: Services) -> LinkView | None:
 
 
 async def _erase(request: Request, view: UserView, errors: FieldErrors | None = None) -> Response:
-    use_language_of(request)
     return render(
         request,
         "admin/erase_person.html",

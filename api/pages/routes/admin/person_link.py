@@ -10,7 +10,7 @@ from api.pages.rendering import render, see_other
 from api.pages.routes.admin.person import found, show_person
 from api.pages.routing import page_router
 from api.pages.send_once import is_first
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.public_address import link_url, public_url
 from api.schemas.base import Id
 from api.security.authorization import actor_of
@@ -26,7 +26,6 @@ async def person_link_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     request: Request, user_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> Response:
     """Create a link. Only this response contains one that is shown, so it does not redirect then."""
-    use_language_of(request)
     person, path = await found(user_id, services, scope), f"/admin/people/{user_id}"
     mailed = form.get("delivery") == "mail"
     try:

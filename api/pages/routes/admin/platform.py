@@ -10,18 +10,17 @@ from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, query_of,
 from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.pages.uploads import UploadDep
-from api.routes.organizations import OrganizationQuery
-from api.schemas import cursors
 from api.schemas.base import Id
+from api.schemas.cursors import PageQuery
 from api.schemas.people import OrganizationRequest
 from api.security.authorization import actor_of
 from api.services.accounts import first_admin
 from api.services.catalog_imports import EmbeddingStart, read_csv
 from api.services.people import PeopleService
+from api.services.use_cases import require
 from api.workflow_engine import notify_all
-from domain.errors import NotFound
 from persistence.content.catalog_rows import MAX_ROWS
 
 SHOWN_IMPORTS: Final = 20
@@ -34,11 +33,9 @@ platform = page_router(prefix="/platform")
 
 @platform.get("/organizations")
 async def organizations_page(request: Request, services: ServicesDep) -> Response:
-    use_language_of(request)
-    query, _ = query_of(request, OrganizationQuery, {})
-    after = cursors.decode(query.cursor) if query.cursor else None
-    views = await services.people.queries.organizations(after, query.limit + 1)
-    shown, next_cursor = cursors.page(views, query.limit, lambda last: last.organization_id)
+    query, _ = query_of(request, PageQuery, {})
+    views = await services.people.queries.organizations(query.after, query.limit + 1)
+    shown, next_cursor = query.page(views, lambda last: last.organization_id)
     return render(
         request,
         "admin/organizations.html",
@@ -61,7 +58,6 @@ async def create_organization_form(
     request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep
 ) -> Response:
     """Create an organization with its first admin."""
-    use_language_of(request)
     try:
         wanted = OrganizationRequest.model_validate(_sent(form))
         first = await first_admin(wanted, services.passwords)
@@ -83,7 +79,6 @@ async def catalog_import_form(
     request: Request, upload: UploadDep, services: ServicesDep, principal: PrincipalDep
 ) -> Response:
     """Import all rows of a CSV or none."""
-    use_language_of(request)
     if not upload:
         return await _catalog(request, services, [("file", gettext("Choose a CSV file."))])
     try:
@@ -99,10 +94,7 @@ async def catalog_import_form(
 
 @platform.get("/catalog/imports/{import_id}")
 async def catalog_import_page(request: Request, import_id: Id, services: ServicesDep) -> Response:
-    use_language_of(request)
-    view = await services.catalog.queries.import_(import_id)
-    if view is None:
-        raise NotFound("No such import")
+    view = require(await services.catalog.queries.import_(import_id), "No such import")
     ordered = sorted(view.rows, key=lambda row: (not row["warnings"], row["row"]))
     return render(
         request,
@@ -130,7 +122,6 @@ def _labels() -> dict[str, str]:
 
 
 def _new(request: Request, given: Form, errors: FieldErrors | None = None) -> Response:
-    use_language_of(request)
     return render(
         request,
         "admin/new_organization.html",
@@ -142,7 +133,6 @@ def _new(request: Request, given: Form, errors: FieldErrors | None = None) -> Re
 
 
 async def _catalog(request: Request, services: Services, errors: FieldErrors | None = None) -> Response:
-    use_language_of(request)
     return render(
         request,
         "admin/catalog.html",

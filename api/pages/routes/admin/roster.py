@@ -11,7 +11,7 @@ from api.pages.forms import FormDep
 from api.pages.rendering import render, see_other
 from api.pages.routes.admin.people import organization_of
 from api.pages.routing import page_router
-from api.pages.texts import gettext, use_language_of
+from api.pages.texts import gettext
 from api.pages.uploads import UploadDep
 from api.schemas.csv_body import Table
 from api.schemas.roster import MAX_ROWS, RosterReport, read_roster
@@ -36,7 +36,6 @@ async def roster_form(
     request: Request, form: FormDep, upload: UploadDep, services: ServicesDep, principal: PrincipalDep
 ) -> Response:
     """Check an uploaded file, or import the file that was checked and that the form repeats in `roster`."""
-    use_language_of(request)
     is_import = "roster" in form
     body = form["roster"].encode() if is_import else upload
     if not body:
@@ -74,7 +73,6 @@ async def _report(  # noqa: PLR0913, PLR0917  # the parts of a request
 
 
 def _form(request: Request, errors: FieldErrors | None = None) -> Response:
-    use_language_of(request)
     return render(
         request,
         "admin/roster.html",

@@ -13,7 +13,7 @@ from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
 from api.pages.routes.admin.people import organization_of
 from api.pages.routing import page_router
-from api.pages.texts import gettext, number, use_language_of
+from api.pages.texts import gettext, number
 from api.schemas.organization_settings import OrganizationSettingsChange
 from api.security.authorization import actor_of
 from api.services.organization_settings import change_settings, read_settings
@@ -35,7 +35,6 @@ async def settings_page(request: Request, services: ServicesDep, principal: Prin
 
 @settings.post("")
 async def settings_form(request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep) -> Response:
-    use_language_of(request)
     try:
         change = OrganizationSettingsChange.model_validate(_sent(form))
         await change_settings(organization_of(principal), change, actor_of(principal), services.database)
@@ -75,7 +74,6 @@ def _labels() -> dict[str, str]:
 
 
 def _form(request: Request, given: Mapping[str, Any], errors: FieldErrors | None = None) -> Response:
-    use_language_of(request)
     return render(
         request,
         "admin/settings.html",

@@ -13,18 +13,15 @@ from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.send_once import is_first
-from api.pages.texts import gettext, mark, use_language_of
+from api.pages.texts import gettext, mark
 from api.schemas.base import Id
 from api.schemas.webhooks import EndpointChange, EndpointRequest, Subscribable
-from api.security.authorization import actor_of, scope_for
-from api.security.tokens import Principal
-from api.services.webhooks import WebhookService, endpoint_changes, new_endpoint
+from api.services.use_cases import require
+from api.services.webhooks import endpoint_changes, new_endpoint, service
 from api.workflow_engine import notify_all
-from domain.errors import NotFound
 from persistence.queries.views import AccessScope
-from persistence.queries.webhook_views import DeliveryFilter, EndpointView
+from persistence.queries.webhook_views import DeliveryFilter
 from persistence.repositories.endpoints import Issued
-from persistence.request_database import RequestUnitOfWork
 
 RECENT: Final = 5
 """Deliveries on the page of an endpoint."""
@@ -45,7 +42,6 @@ webhooks = page_router(prefix="/admin/webhooks")
 
 @webhooks.get("")
 async def webhooks_page(request: Request, services: ServicesDep, scope: ScopeDep) -> Response:
-    use_language_of(request)
     endpoints = await services.webhooks.queries.endpoints(scope)
     return render(request, "admin/webhooks.html", title=gettext("Webhooks"), endpoints=endpoints)
 
@@ -60,7 +56,6 @@ async def create_endpoint_form(
     request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep
 ) -> Response:
     """Show the secret of the new endpoint. Only this response contains it, so it does not redirect."""
-    use_language_of(request)
     sent = _sent(form)
     try:
         new = new_endpoint(EndpointRequest.model_validate(sent), services.webhooks)
@@ -88,7 +83,6 @@ async def change_endpoint_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     principal: PrincipalDep,
     scope: ScopeDep,
 ) -> Response:
-    use_language_of(request)
     sent = _sent(form)
     try:
         changes = endpoint_changes(EndpointChange.model_validate(sent), services.webhooks)
@@ -117,7 +111,6 @@ async def rotate_secret_form(
     request: Request, endpoint_id: Id, form: FormDep, services: ServicesDep, principal: PrincipalDep
 ) -> Response:
     """Show the new secret. Only this response contains it, so it does not redirect."""
-    use_language_of(request)
     async with services.database.transaction() as uow:
         if not await is_first(uow, request, principal, form):
             return see_other(f"/admin/webhooks/{endpoint_id}", done="already_sent")
@@ -158,10 +151,6 @@ async def delete_endpoint_form(endpoint_id: Id, services: ServicesDep, principal
     return see_other("/admin/webhooks", done="endpoint_deleted")
 
 
-def service(uow: RequestUnitOfWork, services: Services, principal: Principal) -> WebhookService:
-    return WebhookService(uow, services.webhooks, scope_for(principal), actor_of(principal))
-
-
 def _sent(form: Form) -> dict[str, Any]:
     limit = form.get("rate_limit_per_minute", "").strip()
     return {
@@ -184,7 +173,6 @@ def _events() -> list[tuple[str, str, str]]:
 
 
 def _new(request: Request, given: Mapping[str, Any], errors: FieldErrors | None = None) -> Response:
-    use_language_of(request)
     return render(
         request,
         "admin/new_endpoint.html",
@@ -215,10 +203,7 @@ async def _endpoint(  # noqa: PLR0913, PLR0917  # the parts of a request
     errors: FieldErrors | None = None,
     sent: Mapping[str, Any] | None = None,
 ) -> Response:
-    use_language_of(request)
-    view: EndpointView | None = await services.webhooks.queries.endpoint(endpoint_id, scope)
-    if view is None:
-        raise NotFound("No such endpoint")
+    view = require(await services.webhooks.queries.endpoint(endpoint_id, scope), "No such endpoint")
     stored = {name: getattr(view, name) for name in ("url", "event_types", "rate_limit_per_minute")}
     return render(
         request,
