@@ -79,7 +79,9 @@ def _check_prerequisites(own: UUID, prerequisites: tuple[UUID, ...]) -> None:
 def credential_text(credential: Credential) -> str:
     """Return the text of a credential for embedding: a line with the title, and a line with description and skills.
 
-    The lines are embedded separately. The `content_hash` of the text is the catalogue's `text_hash`.
+    The lines are embedded separately. Without a description there is one line, because a line with only the skills
+    would have the same weight as the title. The `content_hash` of the text is the catalogue's `text_hash`.
     """
-    lines = (credential.title, f"{credential.description} Skills: {', '.join(credential.skills)}.")
-    return "\n".join(" ".join(line.split()) for line in lines)
+    title, description = (" ".join(text.split()) for text in (credential.title, credential.description))
+    skills = f"Skills: {' '.join(', '.join(credential.skills).split())}."
+    return f"{title}\n{description} {skills}" if description else f"{title} {skills}"

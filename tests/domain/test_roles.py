@@ -87,3 +87,7 @@ def test_the_embedded_text_has_a_line_with_the_title_and_a_line_with_the_skills(
     assert credential_text(a_credential(description="Joins\n tables.")) == (
         "Joins\nJoins tables. Skills: SQL querying, Data cleaning."
     )
+
+
+def test_the_embedded_text_without_a_description_is_one_line() -> None:
+    assert credential_text(a_credential(description=" \n")) == "Joins Skills: SQL querying, Data cleaning."

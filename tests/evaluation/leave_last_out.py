@@ -23,12 +23,12 @@ from domain.recommending.calibration import LIKED, Tally, calibrate
 from domain.recommending.ports import Embedder
 from domain.recommending.ranking import Learner, recommend
 from domain.recommending.recommendations import EarlierLearners, Neighbour, Trace
-from domain.recommending.roles import Credential, Role, SkillTarget, credential_text
+from domain.recommending.roles import Credential, Role, SkillTarget
 from domain.recommending.skills import SkillGap
 from tests.evaluation.bm25 import Bm25
 from tests.evaluation.ranking_metrics import CUT, Estimate, calibration_error, estimate, ndcg
 from tests.evaluation.recommendation_sets import Document, Reaction
-from tests.evaluation.retrieval import ANY_SKILL, best, credential
+from tests.evaluation.retrieval import ANY_SKILL, best, credential, embedded_text
 
 NEIGHBOURS: Final = 50
 CANDIDATES: Final = 200
@@ -155,7 +155,7 @@ async def a_world(documents: Sequence[Document], reactions: Sequence[Reaction], 
     ]
     world = World(known, None, cases(reactions))
     if documents:
-        texts = [credential_text(each) for each in world.credentials.values()]
+        texts = [embedded_text(each) for each in known]
         world.vectors = np.asarray(await embed_lines(embedder, texts), dtype=np.float32)
         queries = {case.learner: query for case in world.cases if (query := world.query(case))}
         made = await embed_lines(embedder, list(queries.values()))

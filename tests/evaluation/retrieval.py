@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from activities.embed_catalog import embed_catalog
 from activities.index_catalog import CatalogIndex, rebuild
 from activities.phrases import embed_lines
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
 from domain.errors import InvalidInput
 from domain.ids import content_hash, derived_id
-from domain.recommending.ports import CredentialIndex, Embedder, SearchQuery, Vector
-from domain.recommending.roles import Credential, CredentialLevel
+from domain.recommending.ports import CredentialIndex, Embedder, EmbeddingArtifacts, SearchQuery, Vector
+from domain.recommending.roles import Credential, CredentialLevel, credential_text
 from persistence.content.rows import FILES, credential_row, write
 from persistence.database import create_engine
 from persistence.migrate import upgrade
@@ -40,7 +39,8 @@ from tests.support.databases import settings_of
 from tests.support.vector_stores import settings_of_weaviate, weaviate_for_tests
 
 ANY_SKILL: Final = "general"
-"""The skill of a document without skills, because every credential of the catalogue teaches one."""
+UNTITLED: Final = "-"
+"""The skill and the title of a document without them, because every credential has both. They are not embedded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +100,18 @@ def credential_id(document: Document) -> UUID:
     return derived_id("evaluated", document.id)
 
 
+def embedded_text(document: Document) -> str:
+    """Return the text that the catalogue embeds for a document, without the placeholders."""
+    text = credential_text(credential(document))
+    return text.removeprefix(f"{UNTITLED}\n").removesuffix(f" Skills: {ANY_SKILL}.")
+
+
 def credential(document: Document) -> Credential:
     return Credential(
         id=credential_id(document),
         key=str(credential_id(document)),
-        title=document.title or document.text[:80],
-        description=document.text if document.title else document.text[80:],
+        title=document.title or UNTITLED,
+        description=document.text,
         skills=document.skills or (ANY_SKILL,),
         level=CredentialLevel.FOUNDATION,
         hours=Decimal(1),
@@ -125,7 +131,7 @@ async def _index(documents: Sequence[Document], embedder: Embedder, store: str) 
         engine = create_engine(settings)
         try:
             await _fill(engine, documents)
-            await embed_catalog(SqlEmbeddingArtifacts(engine), embedder)
+            await _embed(SqlEmbeddingArtifacts(engine), documents, embedder)
             async with engine.begin() as connection:  # autovacuum would do this later
                 await connection.execute(text("ANALYZE credential_catalog, embedding_artifacts"))
             if store == "pgvector":
@@ -142,6 +148,13 @@ async def _fill(engine: AsyncEngine, documents: Sequence[Document]) -> None:
         rows = [credential_row(credential(each), FILES) for each in documents]
         await write(session, "credential", CredentialRow, rows)
         await session.commit()
+
+
+async def _embed(artifacts: EmbeddingArtifacts, documents: Sequence[Document], embedder: Embedder) -> None:
+    texts = {credential_id(each): embedded_text(each) for each in documents}
+    pending = await artifacts.pending(embedder.provider, embedder.model, limit=len(documents))
+    vectors = await embed_lines(embedder, [texts[each.credential_id] for each in pending])
+    await artifacts.add(embedder.provider, embedder.model, list(zip(pending, vectors, strict=True)))
 
 
 @asynccontextmanager

@@ -9,8 +9,8 @@ from domain.errors import InvalidInput
 from tests.evaluation.bm25 import Bm25
 from tests.evaluation.leave_last_out import a_world, cases, measure, measure_calibration
 from tests.evaluation.ranking_metrics import calibration_error, estimate, ndcg, recall
-from tests.evaluation.recommendation_sets import Reaction, read_folder
-from tests.evaluation.retrieval import best
+from tests.evaluation.recommendation_sets import Document, Reaction, read_folder
+from tests.evaluation.retrieval import best, embedded_text
 from tests.support.fake_search import FakeEmbedder
 
 DOCUMENTS = "id,title,text\na,Joins,Join tables.\nb,Charts,Choose charts.\n"
@@ -100,6 +100,19 @@ def test_an_interval_holds_the_mean_and_is_the_same_every_time() -> None:
 def test_the_calibration_error_of_true_probabilities_is_zero() -> None:
     assert calibration_error([(0.75, True), (0.75, True), (0.75, True), (0.75, False)]) == 0
     assert calibration_error([(0.9, False)] * 4) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("document", "embedded"),
+    [
+        (Document(id="a", title="", text="Join tables."), "Join tables."),
+        (Document(id="a", title="Joins", text=""), "Joins"),
+        (Document(id="a", title="Joins", text="Join tables."), "Joins\nJoin tables."),
+        (Document(id="a", title="Joins", text="Join tables.", skills=("SQL",)), "Joins\nJoin tables. Skills: SQL."),
+    ],
+)
+def test_a_document_is_embedded_without_placeholders(document: Document, embedded: str) -> None:
+    assert embedded_text(document) == embedded
 
 
 def test_rare_words_count_more_than_common_ones() -> None:

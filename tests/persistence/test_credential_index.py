@@ -314,3 +314,34 @@ async def test_an_unreachable_weaviate_is_an_external_service_error() -> None:
 async def test_without_a_live_index_weaviate_does_not_search(weaviate: Weaviate) -> None:
     with pytest.raises(ExternalServiceError):
         await WeaviateIndex(weaviate, PROVIDER, "never-built").search([a_query()], limit=1)
+
+
+async def test_a_rare_word_ranks_above_a_frequent_one(catalog: AsyncEngine) -> None:
+    pgvector = PostgresStore(catalog)
+    frequent = [credential(f"frequent {i}", 40, words="course") for i in range(20)]
+    await pgvector.put([*frequent, credential("rare", 40, words="welding")])
+
+    (hits,) = (await pgvector.index.search([a_query("course welding")], limit=3)).hits
+
+    assert hits[0].credential_id == an_id("rare")
+
+
+async def test_a_word_in_a_short_text_ranks_above_the_same_word_in_a_long_text(catalog: AsyncEngine) -> None:
+    pgvector = PostgresStore(catalog)
+    long = "welding " + " ".join(f"term{i}" for i in range(50))
+    await pgvector.put([credential("long", 40, words=long), credential("short", 40, words="welding basics")])
+
+    (hits,) = (await pgvector.index.search([a_query("welding")], limit=2)).hits
+
+    assert [hit.credential_id for hit in hits] == [an_id("short"), an_id("long")]
+
+
+async def test_a_word_is_rare_among_the_credentials_of_the_skill(catalog: AsyncEngine) -> None:
+    pgvector = PostgresStore(catalog)
+    others = [credential(f"other {i}", 40, words="welding", skills=("Metal",)) for i in range(20)]
+    taught = [credential(f"taught {i}", 40, words="course") for i in range(5)]
+    await pgvector.put([*others, *taught, credential("rare", 40, words="welding")])
+
+    (hits,) = (await pgvector.index.search([a_query("course welding", skills=(SQL,))], limit=2)).hits
+
+    assert hits[0].credential_id == an_id("rare")
