@@ -10,7 +10,7 @@ from domain.account_links import LinkMails
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.examples import GradingExamples
-from domain.grading.ports import ModelAnswers, Reviews
+from domain.grading.ports import ModelAnswers, ReviewedLevels, Reviews
 from domain.grading.review_queue import ReviewQueue
 from domain.healing import DegradedResults
 from domain.privacy import AuditTrail, Erasures, Retention
@@ -36,6 +36,7 @@ from persistence.repositories.rescores import SqlRescores
 from persistence.repositories.results import SqlResults
 from persistence.repositories.retention import SqlRetention
 from persistence.repositories.review_queue import SqlReviewQueue
+from persistence.repositories.reviewed_levels import SqlReviewedLevels
 from persistence.repositories.reviews import SqlReviews
 from persistence.repositories.sweeps import SqlSweeps
 
@@ -72,6 +73,10 @@ class SqlUnitOfWork:
     @cached_property
     def reviews(self) -> Reviews:
         return SqlReviews(self._session)
+
+    @cached_property
+    def reviewed_levels(self) -> ReviewedLevels:
+        return SqlReviewedLevels(self._session)
 
     @cached_property
     def appeals(self) -> Appeals:

@@ -26,10 +26,10 @@ from domain.grading.model_grading import (
     Unscorable,
     Variant,
     build_request,
-    essay_score,
     next_call,
     validate_reply,
 )
+from domain.grading.model_scores import essay_score
 from domain.grading.ports import GradingModel
 from domain.grading.rubrics import Essay, essay_points
 from domain.grading.scores import CriterionRating, EssayScore, Spent
