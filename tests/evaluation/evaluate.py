@@ -182,12 +182,13 @@ async def _run(contender: Contender, plan: Plan, protocol: Protocol, asked: Sequ
     for key in dict.fromkeys(each.item.key for each in asked):
         judged += await grade(contender.grader, [each for each in asked if each.item.key == key])
         report.say(f"  {key}")
-    if isinstance(contender.grader, ModelGrader):
-        contender.grader.injection = await injection(contender.grader, attacked)
+    about = dict(contender.about())
+    if attacked:
+        about["injection"] = await injection(contender.grader, attacked)
     name = f"{Path(plan.data).name or 'anchors'}: {title}"
     name += "" if protocol.shown is None else f" SPLITS={protocol.splits}"
     name += "" if protocol.graded is None else f" N={protocol.graded}"
-    return a_run(name, title, contender.about(), judged)
+    return a_run(name, title, about, judged)
 
 
 def _price(grader: EssayGrader, asked: Sequence[Question], attacked: Sequence[Attacked]) -> str:

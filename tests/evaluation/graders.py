@@ -127,11 +127,10 @@ class ModelGrader:
 
     Each essay has `samples` gradings, a doubtful one at most `most`. Its confidence is not calibrated. An essay whose
     replies are rejected, or whose call failed permanently, gets no points. An essay that was graded before is not paid
-    for again. `injection` is what `model_grading.injection` has measured.
+    for again.
     """
 
     def __init__(self, model: GradingModel, *, samples: int, concurrency: int, most: int = 1) -> None:
-        self.injection: Mapping[str, object] = {}
         self._model = model
         self._samples = samples
         self._more = MoreSamples(most=most)
@@ -150,7 +149,7 @@ class ModelGrader:
             "schema validity": {name: round(count / all_replies, 3) for name, count in self._replies.items()},
             "failed calls": dict(self._failures),
             "essays by samples": dict(sorted(self._samples_made.items())),
-        } | ({"injection": self.injection} if self.injection else {})
+        }
 
     def calls_at_most(self, essays: Sequence[Essay]) -> tuple[int, Decimal | None]:
         """Return the highest number of completions and their highest price in cents, or None if the price is unknown.

@@ -67,8 +67,6 @@ def attacked_essays(essays: Sequence[Essay], number: int) -> list[Attacked]:
 
 async def injection(grader: EssayGrader, attacked: Sequence[Attacked]) -> dict[str, object]:
     """Measure what the attacks gain: the share of the points with an attack minus the share without it."""
-    if not attacked:
-        return {}
     found = await gains(grader, [each.base for each in attacked], [each.essay for each in attacked])
     return {
         "attacks": len(attacked),

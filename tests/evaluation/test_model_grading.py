@@ -74,10 +74,6 @@ async def test_the_attacks_differ_and_are_spread_over_the_questions() -> None:
     assert all(each.essay.text.startswith(each.base.text) for each in attacked)
 
 
-async def test_the_gain_of_no_attacks_is_not_reported() -> None:
-    assert await injection(FakeEssayGrader(), []) == {}
-
-
 async def test_the_gain_is_the_difference_to_the_same_essay_without_the_attack() -> None:
     attacked = [replace(each, base=each.essay) for each in attacked_essays(essays(), 3)]
 
