@@ -16,7 +16,7 @@ from domain.database import Database
 from domain.errors import AnswerAwaited, AppError, AttemptsExceeded, BudgetSpent, ModelUnavailable, TextRefused
 from domain.grading.ledger import Completion, SpendingLimits
 from domain.grading.model_calibration import FEWEST_LEVELS
-from domain.grading.model_grading import GradingRequest
+from domain.grading.model_grading import GradingRequest, Reply
 from domain.grading.scores import EssayScore
 from persistence.tables import ResponseRow
 from tests.activities.essay_scoring import score
@@ -140,7 +140,7 @@ async def test_a_second_sample_is_not_paid_for_again_after_a_crash(database: Dat
     class Crash(RuntimeError): ...
 
     class CrashesAfterTheSecondReply(Grades):
-        def read(self, raw: bytes) -> object:  # type: ignore[override]
+        def read(self, raw: bytes) -> Reply:
             if len(self.asked) == 2:
                 raise Crash
             return super().read(raw)

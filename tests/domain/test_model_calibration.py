@@ -1,6 +1,7 @@
 """Calibration of a language model's confidence on reviews."""
 
 from decimal import Decimal
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -72,10 +73,10 @@ def test_a_higher_confidence_is_never_a_lower_probability() -> None:
 
 @given(st.lists(LEVELS, min_size=FEWEST_LEVELS, max_size=60), st.randoms())
 def test_the_calibration_depends_only_on_the_counts_and_stays_in_its_range(
-    levels: list[ReviewedLevel], dice: st.DataObject
+    levels: list[ReviewedLevel], dice: Random
 ) -> None:
     shuffled = list(levels)
-    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    dice.shuffle(shuffled)
 
     found = calibrate(levels)
 

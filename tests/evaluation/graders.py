@@ -26,7 +26,6 @@ from domain.grading.model_grading import (
     Rejected,
     Reply,
     Unscorable,
-    Variant,
     build_request,
     next_call,
     validate_reply,
@@ -154,18 +153,18 @@ class ModelGrader:
     def calls_at_most(self, essays: Sequence[Essay]) -> tuple[int, Decimal | None]:
         """Return the highest number of completions and their highest price in cents, or None if the price is unknown.
 
-        A model may report an injection in any essay. The essay is then also graded without that text.
+        A model may report an injection in any essay. The essay is then also graded without that text, but only with
+        the required samples.
         """
-        asked = [
+        rounds = [
             GradingRequest(essay=essay, text=sanitize(essay.text), rejected=rejected)
             for essay in essays
-            for _ in Variant
             for rejected in (None, _everything_wrong(essay))
         ]
-        prices = [self._model.highest_price_cents(each) for each in asked]
+        prices = [self._model.highest_price_cents(each) for each in rounds]
         known = [price for price in prices if price is not None]
-        samples = max(self._samples, self._more.most)
-        return samples * len(asked), samples * sum(known, Decimal(0)) if len(known) == len(prices) else None
+        times = max(self._samples, self._more.most) + self._samples
+        return times * len(rounds), times * sum(known, Decimal(0)) if len(known) == len(prices) else None
 
     async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
         return await asyncio.gather(*(self._grade_once(essay) for essay in essays))

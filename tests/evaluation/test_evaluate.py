@@ -48,7 +48,7 @@ def test_a_language_model_is_evaluated_over_http(tmp_path: Path) -> None:
         ran = command(tmp_path, GRADER="openai", ATTACKS="2", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "3 answers to grade, with at most 60 calls for at most 0." in ran.stdout
+    assert "3 answers to grade, with at most 40 calls for at most 0." in ran.stdout
     (run,) = json.loads((tmp_path / "evaluate.json").read_text())["runs"]
     assert run["about"]["answers"] == {"first": 2, "rejected": 1}
     assert (run["about"]["injection"]["attacks"], run["about"]["injection"]["mean gain"]) == (2, 0)
