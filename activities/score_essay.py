@@ -18,6 +18,7 @@ from temporalio import activity
 
 from activities.essays import MOST_LOST, essay_of
 from activities.examples import ExampleSource
+from activities.model_confidence import CalibrationSource
 from activities.steps import RunInput, attempt, through_outages
 from activities.text_analysis import IN_PROCESS
 from domain.assessments.ports import JobKey
@@ -26,6 +27,7 @@ from domain.database import Database
 from domain.errors import (
     AnalysisFailed,
     AppError,
+    AttemptsExceeded,
     Conflict,
     ExternalServiceError,
     GraderFailed,
@@ -40,12 +42,13 @@ from domain.grading.model_grading import (
     Call,
     GradingRequest,
     LeftToPerson,
+    MoreSamples,
     Unscorable,
     Variant,
     build_request,
-    essay_score,
     next_call,
 )
+from domain.grading.model_scores import essay_score
 from domain.grading.ports import GradingModel, TextAnalysis
 from domain.grading.rubrics import Essay, ungraded_essay
 from domain.grading.scores import DegradedReason, EssayScore
@@ -62,7 +65,7 @@ KEEP_AGAIN_S: Final = 0.5
 
 WITHOUT_EXAMPLES: Final = "without reviewed answers as examples"
 
-_UNSCORABLE: Final[dict[type[ExternalServiceError], DegradedReason]] = {
+_UNSCORABLE: Final[dict[type[AppError], DegradedReason]] = {
     TextRefused: DegradedReason.ESSAY_REFUSED_BY_PROVIDER,
     TextTooLong: DegradedReason.ESSAY_TOO_LONG_FOR_MODEL,
 }
@@ -101,10 +104,14 @@ class EssayProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradingOptions:
-    """`samples` (>= 1) is the number of answers per essay; `limits` is what may be spent."""
+    """`samples` (>= 1) is the number of gradings of each essay, `most_samples` the most of a doubtful one.
+
+    `limits` is what may be spent.
+    """
 
     samples: int
     limits: SpendingLimits
+    most_samples: int = 1
 
 
 class ScoreEssay:
@@ -125,6 +132,7 @@ class ScoreEssay:
         self._configured = model
         self._grading = grading
         self._examples = ExampleSource(database=database, analysis=analysis)
+        self._calibrations = CalibrationSource(database)
 
     @property
     def database(self) -> Database:
@@ -196,6 +204,9 @@ class ScoreEssay:
     async def grade(self, assessment_id: UUID, essay: Essay, epoch: int) -> EssayScore | EssayProgress:
         """Return the score from the stored replies, or request one reply and return what is due next.
 
+        If the call for a further sample of a doubtful essay fails, the samples before it count, and a reviewer checks
+        the essay. Such a call is not retried, because it was made only to spare the review.
+
         Raises:
             AnalysisFailed: the essay's text cannot be analysed.
         """
@@ -203,17 +214,27 @@ class ScoreEssay:
         async with self._database.statement() as uow:
             stored = await uow.model_answers.replies(key)
         replies = {call: self._model.read(raw) for call, raw in stored.items()}
-        due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
+        samples = self._grading.samples
+        calibration = await self._calibrations.of(assessment_id, self._model)
+        more = MoreSamples(most=self._grading.most_samples, calibration=calibration)
+        due = await self._analysis.run(next_call, essay, replies, samples, more)
         if isinstance(due, Call):
             request = await self._analysis.run(build_request, essay, replies, due)
             try:
                 raw = await self._buy(replace(key, call=due), request)
             except Conflict:  # another execution has just paid for it
                 return EssayProgress(outcome=EssayOutcome.AGAIN, next_call=str(due))
-            except (TextRefused, TextTooLong) as error:
-                return await self._unscorable(key, _UNSCORABLE[type(error)])
-            replies |= {due: self._model.read(raw)}
-            due = await self._analysis.run(next_call, essay, replies, self._grading.samples)
+            except (ExternalServiceError, AttemptsExceeded) as error:
+                if due.sample >= samples:
+                    log.warning("further_sample_failed", essay=str(essay.snapshot_id), error=type(error).__name__)
+                    more = replace(more, most=due.sample)
+                elif reason := _UNSCORABLE.get(type(error)):
+                    return await self._unscorable(key, reason)
+                else:
+                    raise
+            else:
+                replies |= {due: self._model.read(raw)}
+            due = await self._analysis.run(next_call, essay, replies, samples, more)
         match due:
             case Accepted() | LeftToPerson():
                 return await self._score(assessment_id, essay, due)

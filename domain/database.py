@@ -7,7 +7,7 @@ from domain.account_links import LinkMails
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
 from domain.grading.examples import GradingExamples
-from domain.grading.ports import ModelAnswers, Reviews
+from domain.grading.ports import ModelAnswers, ReviewedLevels, Reviews
 from domain.grading.review_queue import ReviewQueue
 from domain.healing import DegradedResults
 from domain.organizations import Organizations
@@ -35,6 +35,9 @@ class Repositories(Protocol):
 
     @property
     def reviews(self) -> Reviews: ...
+
+    @property
+    def reviewed_levels(self) -> ReviewedLevels: ...
 
     @property
     def appeals(self) -> Appeals: ...

@@ -25,6 +25,7 @@ from persistence.repositories.rescores import SqlRescores
 from persistence.repositories.results import SqlResults
 from persistence.repositories.retention import SqlRetention
 from persistence.repositories.review_queue import SqlReviewQueue
+from persistence.repositories.reviewed_levels import SqlReviewedLevels
 from persistence.repositories.reviews import SqlReviews
 from persistence.repositories.sweeps import SqlSweeps
 
@@ -50,6 +51,7 @@ class SqlUnitOfWork:
     model_answers = repository(SqlModelAnswers)
     grading_examples = repository(SqlGradingExamples)
     reviews = repository(SqlReviews)
+    reviewed_levels = repository(SqlReviewedLevels)
     appeals = repository(SqlAppeals)
     review_queue = repository(SqlReviewQueue)
     catalog_imports = repository(SqlCatalogImports)

@@ -1,10 +1,13 @@
-"""Grading by a language model: the next call to make, the validation of replies, and the resulting score.
+"""Grading by a language model: the next call to make, and the validation of replies.
 
 The model returns levels and quotes. Points come from the rubric; a quote counts only if the essay contains it.
 
 The model also quotes text that addresses the grader (prompt injection), in any language. If the essay contains that
 text, the essay is also graded without it, the lower grade counts, and a reviewer checks it. If too little text is left
 to grade, the reviewer grades the essay.
+
+An essay has a fixed number of samples. If the result is doubtful, that is, if a reviewer would have to check it only
+because of a low confidence, more samples are made first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,16 +23,15 @@ from domain.assessments.questions import EssayRubric
 from domain.decimals import rounded
 from domain.errors import InvalidInput, Problem
 from domain.grading.essay_text import ADDRESSED_TO_GRADER, TEXT_FLAGS, TOO_SHORT, sanitize, still_answers, text_flags
+from domain.grading.model_calibration import UNCALIBRATED, Calibration, is_unsure
 from domain.grading.rubrics import Essay, Example, essay_points, rate, verify_quotes, without_quotes
-from domain.grading.scores import UNRELATED, CriterionRating, DegradedReason, EssayScore, Spent
+from domain.grading.scores import UNRELATED, CriterionRating, DegradedReason
 from domain.grading.wording import Runs, cached_runs_of, runs_of, without_runs
 
 TRUSTED: Final = Fraction(9, 10)
-"""The confidence of a single valid reply. It is an assumption until reviews show how often its levels are right."""
+"""The confidence of a single valid reply before calibration, an assumption."""
 CORRECTED: Final = Fraction(17, 20)
 """The factor on the confidence of a reply from the corrective round."""
-REVIEW_BELOW: Final = Decimal("0.65")
-"""A criterion with less confidence causes a review, for example when only two of three samples agree (0.6)."""
 ROUNDS: Final = 2
 """The first round and the corrective round."""
 
@@ -105,6 +107,8 @@ class Accepted:
     on_topic: bool = True
     addressed: bool = False
     """Whether the essay addresses the grader."""
+    calibration: str = ""
+    """The version of the calibration of the confidences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +128,17 @@ class Unscorable:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftToPerson:
     """The essay addresses the grader and cannot be graded without that text, so a reviewer must grade it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoreSamples:
+    """The most samples of a doubtful essay. `calibration` decides whether it is doubtful."""
+
+    most: int = 1
+    calibration: Calibration = UNCALIBRATED
+
+
+NO_MORE: Final = MoreSamples()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,12 +178,22 @@ def validate_reply(
     return Rejected(problems=unproven) if unproven else _accepted(ratings, reply)
 
 
-def next_call(essay: Essay, replies: Mapping[Call, Reply], samples: int) -> Call | Accepted | LeftToPerson | Unscorable:
+def next_call(
+    essay: Essay, replies: Mapping[Call, Reply], samples: int, more: MoreSamples = NO_MORE
+) -> Call | Accepted | LeftToPerson | Unscorable:
     """Return the next call to make, the combined grading once all replies are there, or why there is no grading.
 
-    `replies` has the replies so far. Each of the `samples` (>= 1) is made for every variant of the text.
+    `replies` has the replies so far. Each of the `samples` (>= 1) is made for every variant of the text. A further
+    sample whose replies are invalid ends the sampling: the grading of the samples before it counts.
     """
-    full = _graded(essay, replies, samples, Variant.FULL)
+    due = _next(essay, replies, samples, more)
+    return _calibrated(essay, due, more.calibration) if isinstance(due, Accepted) else due
+
+
+def _next(
+    essay: Essay, replies: Mapping[Call, Reply], samples: int, more: MoreSamples
+) -> Call | Accepted | LeftToPerson | Unscorable:
+    full = _graded(essay, replies, samples, Variant.FULL, more)
     addressed = bool(_addressed(essay, replies))
     match full:
         case Accepted() if addressed and _points(essay, full):
@@ -190,62 +215,48 @@ def build_request(essay: Essay, replies: Mapping[Call, Reply], call: Call) -> Gr
     return GradingRequest(essay=essay, text=text, rejected=verdict if isinstance(verdict, Rejected) else None)
 
 
-def essay_score(
-    essay: Essay, answer: Accepted | LeftToPerson, spent: Spent, *, model: str, prompt_version: str
-) -> EssayScore:
-    """Build the score with the rubric's points. An essay with a flag or low confidence needs a review."""
+def flags_of(essay: Essay, answer: Accepted | LeftToPerson) -> tuple[str, ...]:
+    """Return the flags of the text and of its grading."""
     flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
-    ungraded = EssayScore(
-        snapshot_id=essay.snapshot_id,
-        points=None,
-        max_points=essay.rubric.max_points,
-        fraction=None,
-        ratings=(),
-        feedback="A reviewer will grade this answer because a part of it is addressed to the grader.",
-        model=model,
-        prompt_version=prompt_version,
-        rubric_version=essay.rubric_version,
-        confidence=Decimal(0),
-        needs_review=True,
-        flags=_with_addressed(flags),
-        latency_ms=spent.latency_ms,
-        cost_cents=spent.cost_cents,
-        examples=tuple(example.review_id for example in essay.examples),
-    )
-    return ungraded if isinstance(answer, LeftToPerson) else _scored(ungraded, essay, answer, flags)
+    if isinstance(answer, LeftToPerson) or answer.addressed:
+        flags = tuple(flag for flag in TEXT_FLAGS if flag in {*flags, ADDRESSED_TO_GRADER})
+    return flags if isinstance(answer, LeftToPerson) or answer.on_topic else (*flags, UNRELATED)
 
 
-def _scored(ungraded: EssayScore, essay: Essay, answer: Accepted, flags: tuple[str, ...]) -> EssayScore:
-    points, _, fraction = essay_points(essay.rubric, answer.ratings)
-    confidences = [Fraction(rating.confidence) for rating in answer.ratings]
-    flags = _with_addressed(flags) if answer.addressed else flags
-    flags = flags if answer.on_topic else (*flags, UNRELATED)
-    return replace(
-        ungraded,
-        points=points,
-        fraction=fraction,
-        ratings=answer.ratings,
-        feedback=answer.feedback,
-        confidence=rounded(sum(confidences, Fraction(0)) / len(confidences)),
-        needs_review=any(flag != TOO_SHORT for flag in flags) or min(confidences) < REVIEW_BELOW,
-        flags=flags,
-    )
+def cause_review(flags: Sequence[str]) -> bool:
+    return any(flag != TOO_SHORT for flag in flags)
 
 
-def _with_addressed(flags: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(flag for flag in TEXT_FLAGS if flag in {*flags, ADDRESSED_TO_GRADER})
+def _is_doubtful(essay: Essay, answer: Accepted, calibration: Calibration) -> bool:
+    """Return whether only a low confidence causes a review. If a flag causes one, more samples cannot prevent it."""
+    return is_unsure(_calibrated(essay, answer, calibration).ratings) and not cause_review(flags_of(essay, answer))
+
+
+def _calibrated(essay: Essay, answer: Accepted, calibration: Calibration) -> Accepted:
+    ratings = calibration.ratings(essay.rubric_version, answer.ratings)
+    return replace(answer, ratings=ratings, calibration=calibration.version)
 
 
 def _graded(
-    essay: Essay, replies: Mapping[Call, Reply], samples: int, variant: Variant
+    essay: Essay, replies: Mapping[Call, Reply], samples: int, variant: Variant, more: MoreSamples = NO_MORE
 ) -> Call | Accepted | Unscorable:
-    """Return the combined grading of the samples of one variant, or the next call to make."""
+    """Return the combined grading of the samples of one variant, or the next call to make.
+
+    A further sample counts as soon as it has a reply, so that a later calibration does not discard a paid reply.
+    """
     text = _text(essay, replies, variant)
+    addressed = bool(_addressed(essay, replies))
     answers: list[Accepted] = []
-    for sample in range(samples):
+    for sample in range(max(samples, more.most)):
+        if sample >= samples and Call(sample, 0, variant) not in replies:
+            combined = replace(_median(essay.rubric, answers), addressed=addressed)
+            if not _is_doubtful(essay, combined, more.calibration):
+                break
         match _sample(essay, text, replies, sample, variant):
             case Accepted() as answer:
                 answers.append(answer)
+            case Unscorable() if sample >= samples:
+                break
             case undecided:
                 return undecided
     return _median(essay.rubric, answers)
@@ -363,9 +374,10 @@ def _scaled(rating: CriterionRating, factor: Fraction) -> CriterionRating:
 
 
 def _median(rubric: EssayRubric, answers: Sequence[Accepted]) -> Accepted:
-    """Combine gradings: for each criterion, take the first rating with the median level (the lower of two).
+    """Combine gradings: for each criterion, take the surest rating with the median level (the lower of two).
 
-    Its confidence is multiplied by the share of gradings with that level. It names the levels of all gradings.
+    Of equally sure ratings the first one counts. Its confidence is multiplied by the share of gradings with that level.
+    It names the levels of all gradings.
     """
     ratings = []
     for place, criterion in enumerate(rubric.criteria):
@@ -373,7 +385,8 @@ def _median(rubric: EssayRubric, answers: Sequence[Accepted]) -> Accepted:
         given = [answer.ratings[place] for answer in answers]
         level = order[median_low(order.index(rating.level) for rating in given)]
         agreeing = [rating for rating in given if rating.level == level]
-        chosen = _scaled(agreeing[0], Fraction(len(agreeing), len(given)))
+        surest = max(agreeing, key=lambda rating: rating.confidence)
+        chosen = _scaled(surest, Fraction(len(agreeing), len(given)))
         ratings.append(replace(chosen, sample_levels=tuple(rating.level for rating in given)))
     levels = [rating.level for rating in ratings]
     nearest = max(answers, key=lambda answer: sum(map(eq, (each.level for each in answer.ratings), levels)))

@@ -10,6 +10,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.assessments.ports import Output
 from domain.assessments.questions import Anchor
 from domain.grading.ledger import Completion, CompletionKey, Reservation, SpendingLimits
+from domain.grading.model_calibration import ReviewedLevel
 from domain.grading.model_grading import Call, GradingRequest, Reply
 from domain.grading.reviews import Review
 from domain.grading.rubrics import Essay
@@ -118,6 +119,18 @@ class ModelAnswers(Protocol):
 
     async def spent(self, assessment_id: UUID) -> dict[UUID, Spent]:
         """Return the latency and cost of each essay's calls, by snapshot id. Essays without a reply are left out."""
+        ...
+
+
+class ReviewedLevels(Protocol):
+    """Reads a language model's levels that reviewers have confirmed or changed."""
+
+    async def of_model(self, organization_id: UUID, model: str, prompt_version: str) -> tuple[ReviewedLevel, ...]:
+        """Return the levels in the organization's newest 1,000 reviews, in any order.
+
+        Left out: essays with a flag other than `too_short`, users who are being erased, and reviews of grades that were
+        neither doubtful nor in the audit sample.
+        """
         ...
 
 

@@ -69,6 +69,7 @@ def _rating(
             points=points,
             rationale="Set by a reviewer.",
             sample_levels=before.sample_levels if before else (),
+            raw_confidence=before.raw_confidence if before else None,
         )
     if score.graded_by_model or score.reviewed:
         return replace(before, confidence=Decimal(1))

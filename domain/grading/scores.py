@@ -107,7 +107,8 @@ class CriterionRating:
     """A criterion's level from a grader or a reviewer. `points` are the rubric's points for the level.
 
     `quotes` are verified to be in the text; `confidence` is 0..1. `sample_levels` are the levels in each of a language
-    model's samples; empty for other graders and in older scores.
+    model's samples; empty for other graders and in older scores. `raw_confidence` is the confidence
+    of a language model's level before calibration, also after a review; None if no calibration was applied.
     """
 
     criterion: str
@@ -117,6 +118,7 @@ class CriterionRating:
     quotes: tuple[str, ...] = ()
     confidence: Decimal = Decimal(1)
     sample_levels: tuple[str, ...] = ()
+    raw_confidence: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +137,8 @@ class EssayScore:
     must grade it. `model` is the model's name, `local-…` for the local grader, or `none` for an unanswered
     essay or one that no grader could grade. `reviewed`: a reviewer set or confirmed the levels. `latency_ms` and
     `cost_cents` are the sums over all paid model calls, including those with rejected replies. `cost_cents` None: a
-    cost is unknown. `examples` are the reviews whose answers a language model saw as examples.
+    cost is unknown. `examples` are the reviews whose answers a language model saw as examples. `calibration` is the
+    version of the calibration of a language model's confidence; it is empty where none was applied.
     """
 
     snapshot_id: UUID
@@ -155,6 +158,7 @@ class EssayScore:
     cost_cents: Decimal | None = Decimal(0)
     reviewed: bool = False
     examples: tuple[UUID, ...] = ()
+    calibration: str = ""
 
     @property
     def graded_by_model(self) -> bool:

@@ -13,9 +13,9 @@ from domain.grading.model_grading import (
     Reply,
     Unscorable,
     Variant,
-    essay_score,
     next_call,
 )
+from domain.grading.model_scores import essay_score
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore, Spent
 from tests.domain.builders import an_id, essay

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from domain.assessments.questions import Anchor
 from domain.grading.essay_text import ADDRESSED_TO_GRADER, TOO_SHORT
+from domain.grading.model_calibration import REVIEW_BELOW
 from domain.grading.model_grading import (
-    REVIEW_BELOW,
     Call,
     Grading,
     LeftToPerson,

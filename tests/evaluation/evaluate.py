@@ -9,7 +9,10 @@ K         the number of labelled answers of an item that the grader sees, severa
 SPLITS    the number of random choices of those K answers (default 20, with fixed seeds)
 N         the highest number of answers of an item to grade in each split
 BASELINE  `update` stores the figures in `baseline.json`; otherwise the command fails if they are worse than stored
-CONCURRENCY  essays at a time with a language model; each has ESSAY_SAMPLES completions
+CONCURRENCY  essays at a time with a language model; each has ESSAY_SAMPLES gradings, a doubtful one at most
+          ESSAY_MOST_SAMPLES
+ATTACKS   the number of attacks that are appended to graded answers, to measure what they gain with a language model
+          (default 24; 0 measures nothing)
 
 It prints tables and writes `.local/reports/evaluate.json` and `evaluate.svg`. Kappas are means over the items; their
 intervals estimate the variation with other answers to the same items.
@@ -37,6 +40,7 @@ from tests.evaluation import baseline
 from tests.evaluation.agreement import Judged
 from tests.evaluation.graders import ModelGrader, OnceEmbedder, RidgeGrader
 from tests.evaluation.labelled_sets import LabelledItem, read_set
+from tests.evaluation.model_grading import Attacked, attacked_essays, injection
 from tests.evaluation.plot import svg
 from tests.evaluation.runs import Run, a_run, plain, tables
 from tests.evaluation.trials import ALL_OTHERS, Protocol, Question, grade, questions
@@ -49,13 +53,15 @@ EMBEDDED_AT_A_TIME: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to evaluate; `samples` and `concurrency` apply to a language model."""
+    """What to evaluate; `samples`, `most_samples`, `attacks` and `concurrency` apply to a language model."""
 
     data: str
     graders: tuple[str, ...]
     protocols: tuple[Protocol, ...]
     update: bool
     samples: int
+    most_samples: int
+    attacks: int
     concurrency: int
 
 
@@ -94,6 +100,8 @@ def planned(environment: Mapping[str, str]) -> Plan:
         ),
         update="BASELINE" in given,
         samples=_number("ESSAY_SAMPLES", given.get("ESSAY_SAMPLES", "1"), 1),
+        most_samples=_number("ESSAY_MOST_SAMPLES", given.get("ESSAY_MOST_SAMPLES", "3"), 1),
+        attacks=_number("ATTACKS", given.get("ATTACKS", "24"), 0),
         concurrency=_number("CONCURRENCY", given.get("CONCURRENCY", "8"), 1),
     )
 
@@ -158,7 +166,7 @@ async def _learner(name: str, once: OnceEmbedder, texts: Sequence[str]) -> Async
 @asynccontextmanager
 async def _language_model(plan: Plan) -> AsyncIterator[Contender]:
     model = OpenAIEssayGrader(OpenAISettings())
-    grader = ModelGrader(model, samples=plan.samples, concurrency=plan.concurrency)
+    grader = ModelGrader(model, samples=plan.samples, most=plan.most_samples, concurrency=plan.concurrency)
     try:
         yield Contender(name=f"openai {model.model}", grader=grader, about=lambda: grader.about)
     finally:
@@ -167,22 +175,27 @@ async def _language_model(plan: Plan) -> AsyncIterator[Contender]:
 
 async def _run(contender: Contender, plan: Plan, protocol: Protocol, asked: Sequence[Question]) -> Run:
     title = f"{contender.name} K={protocol.name}"
-    report.say(f"{title}: {len(asked)} answers to grade{_price(contender.grader, asked)}")
+    attacks = plan.attacks if isinstance(contender.grader, ModelGrader) else 0
+    attacked = attacked_essays([each.essay for each in asked], attacks)
+    report.say(f"{title}: {len(asked)} answers to grade{_price(contender.grader, asked, attacked)}")
     judged: list[Judged] = []
     for key in dict.fromkeys(each.item.key for each in asked):
         judged += await grade(contender.grader, [each for each in asked if each.item.key == key])
         report.say(f"  {key}")
+    about = dict(contender.about())
+    if attacked:
+        about["injection"] = await injection(contender.grader, attacked)
     name = f"{Path(plan.data).name or 'anchors'}: {title}"
     name += "" if protocol.shown is None else f" SPLITS={protocol.splits}"
     name += "" if protocol.graded is None else f" N={protocol.graded}"
-    return a_run(name, title, contender.about(), judged)
+    return a_run(name, title, about, judged)
 
 
-def _price(grader: EssayGrader, asked: Sequence[Question]) -> str:
+def _price(grader: EssayGrader, asked: Sequence[Question], attacked: Sequence[Attacked]) -> str:
     """Return the highest cost of a language model; other graders cost nothing."""
     if not isinstance(grader, ModelGrader):
         return ""
-    calls, cents = grader.calls_at_most([each.essay for each in asked])
+    calls, cents = grader.calls_at_most([*(each.essay for each in asked), *(each.essay for each in attacked)])
     price = "at an unknown price" if cents is None else f"for at most {cents / 100:.2f} US dollars"
     return f", with at most {calls} calls {price}"
 

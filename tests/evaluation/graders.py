@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Final
+from uuid import UUID
 
 from sklearn.linear_model import Ridge
 
@@ -21,15 +22,15 @@ from domain.grading.model_grading import (
     Accepted,
     Call,
     GradingRequest,
+    MoreSamples,
     Rejected,
     Reply,
     Unscorable,
-    Variant,
     build_request,
-    essay_score,
     next_call,
     validate_reply,
 )
+from domain.grading.model_scores import essay_score
 from domain.grading.ports import GradingModel
 from domain.grading.rubrics import Essay, essay_points
 from domain.grading.scores import CriterionRating, EssayScore, Spent
@@ -121,17 +122,22 @@ def _nearest(criterion: Criterion, position: float) -> CriterionRating:
 
 
 class ModelGrader:
-    """Grade with a language model as production does, with a ledger in memory and `concurrency` essays at a time.
+    """Grade with a language model as production does, with `concurrency` essays at a time.
 
-    An essay whose replies are rejected, or whose call failed permanently, gets no points.
+    Each essay has `samples` gradings, a doubtful one at most `most`. Its confidence is not calibrated. An essay whose
+    replies are rejected, or whose call failed permanently, gets no points. An essay that was graded before is not paid
+    for again.
     """
 
-    def __init__(self, model: GradingModel, *, samples: int, concurrency: int) -> None:
+    def __init__(self, model: GradingModel, *, samples: int, concurrency: int, most: int = 1) -> None:
         self._model = model
         self._samples = samples
+        self._more = MoreSamples(most=most)
         self._slots = asyncio.Semaphore(concurrency)
         self._replies: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
+        self._samples_made: Counter[int] = Counter()
+        self._scores: dict[tuple[UUID, str], EssayScore] = {}
 
     @property
     def about(self) -> dict[str, object]:
@@ -141,38 +147,47 @@ class ModelGrader:
             "answers": dict(self._replies),
             "schema validity": {name: round(count / all_replies, 3) for name, count in self._replies.items()},
             "failed calls": dict(self._failures),
+            "essays by samples": dict(sorted(self._samples_made.items())),
         }
 
     def calls_at_most(self, essays: Sequence[Essay]) -> tuple[int, Decimal | None]:
         """Return the highest number of completions and their highest price in cents, or None if the price is unknown.
 
-        A model may report an injection in any essay. The essay is then also graded without that text.
+        A model may report an injection in any essay. The essay is then also graded without that text, but only with
+        the required samples.
         """
-        asked = [
+        rounds = [
             GradingRequest(essay=essay, text=sanitize(essay.text), rejected=rejected)
             for essay in essays
-            for _ in Variant
             for rejected in (None, _everything_wrong(essay))
         ]
-        prices = [self._model.highest_price_cents(each) for each in asked]
+        prices = [self._model.highest_price_cents(each) for each in rounds]
         known = [price for price in prices if price is not None]
-        return self._samples * len(asked), self._samples * sum(known, Decimal(0)) if len(known) == len(prices) else None
+        times = max(self._samples, self._more.most) + self._samples
+        return times * len(rounds), times * sum(known, Decimal(0)) if len(known) == len(prices) else None
 
     async def grade(self, essays: Sequence[Essay]) -> list[EssayScore]:
-        return await asyncio.gather(*(self._grade(essay) for essay in essays))
+        return await asyncio.gather(*(self._grade_once(essay) for essay in essays))
+
+    async def _grade_once(self, essay: Essay) -> EssayScore:
+        key = (essay.snapshot_id, essay.text)
+        if key not in self._scores:
+            self._scores[key] = await self._grade(essay)
+        return self._scores[key]
 
     async def _grade(self, essay: Essay) -> EssayScore:
         bought: dict[Call, Completion] = {}
         replies: dict[Call, Reply] = {}
         async with self._slots:
             try:
-                while isinstance(due := next_call(essay, replies, self._samples), Call):
+                while isinstance(due := next_call(essay, replies, self._samples, self._more), Call):
                     bought[due] = await self._buy(build_request(essay, replies, due))
                     replies[due] = self._model.read(bought[due].raw)
             except ExternalServiceError as error:
                 self._failures[type(error).__name__] += 1
                 due = Unscorable()
         self._replies.update(_verdicts(essay, replies))
+        self._samples_made[len({call.sample for call in replies})] += 1
         spent = _spent([*bought.values()])
         if isinstance(due, Accepted):
             return essay_score(essay, due, spent, model=self._model.model, prompt_version=self._model.prompt_version)

@@ -25,7 +25,8 @@ from activities.adapters.local_grader.grader import LocalEssayGrader
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.adapters.openai.grader_reply import read_reply
 from domain.grading.essay_text import sanitize, text_flags
-from domain.grading.model_grading import Call, Reply, Unscorable, build_request, essay_score, next_call
+from domain.grading.model_grading import Call, Reply, Unscorable, build_request, next_call
+from domain.grading.model_scores import essay_score
 from domain.grading.ports import EssayGrader
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore, Spent

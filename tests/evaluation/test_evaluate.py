@@ -45,12 +45,13 @@ def command(directory: Path, **variables: str) -> subprocess.CompletedProcess[st
 
 def test_a_language_model_is_evaluated_over_http(tmp_path: Path) -> None:
     with ModelServer(where({"Nobody can": unproven})) as server:
-        ran = command(tmp_path, GRADER="openai", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
+        ran = command(tmp_path, GRADER="openai", ATTACKS="2", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "3 answers to grade, with at most 12 calls for at most 0." in ran.stdout
+    assert "3 answers to grade, with at most 40 calls for at most 0." in ran.stdout
     (run,) = json.loads((tmp_path / "evaluate.json").read_text())["runs"]
     assert run["about"]["answers"] == {"first": 2, "rejected": 1}
+    assert (run["about"]["injection"]["attacks"], run["about"]["injection"]["mean gain"]) == (2, 0)
     assert (run["overall"]["exact"], run["overall"]["to_review"]) == (0.5, 0.3333)
     assert ET.parse(tmp_path / "evaluate.svg").getroot().tag.endswith("svg")  # noqa: S314  # our own file
 

@@ -35,6 +35,8 @@ async def a_reviewed_answer(
     given: int = 1,
     reviewed: int = 1,
     model: str = MODEL,
+    prompt_version: str = "p" * 64,
+    needs_review: bool = False,
     flags: tuple[str, ...] = (),
     minutes: int = 0,
     user_id: UUID | None = None,
@@ -50,11 +52,22 @@ async def a_reviewed_answer(
     await session.execute(
         update(ResponseRow).where(ResponseRow.question_snapshot_id == item.snapshot_id).values(answer=text)
     )
-    criteria = [{"criterion": key, "level": level} for key, level in levels_of(item, given).items()]
-    score = {"question_id": str(item.question.id), "model": model, "reviewed": False, "criteria": criteria}
+    criteria = [{"criterion": key, "level": level, "confidence": 0.9} for key, level in levels_of(item, given).items()]
+    score = {
+        "question_id": str(item.question.id),
+        "model": model,
+        "prompt_version": prompt_version,
+        "reviewed": False,
+        "needs_review": needs_review,
+        "flags": list(flags),
+        "criteria": criteria,
+    }
     await session.execute(
         insert(ResultRevisionRow).values(
-            assessment_id=other.id, revision=1, document={"scores": [{"question_id": str(uuid4())}, score]}
+            assessment_id=other.id,
+            revision=1,
+            document={"scores": [{"question_id": str(uuid4())}, score]},
+            created_at=NOON - timedelta(days=1),
         )
     )
     of = {"assessment_id": other.id, "question_snapshot_id": item.snapshot_id}
@@ -63,7 +76,7 @@ async def a_reviewed_answer(
             id=uuid4(),
             **of,
             model=model,
-            prompt_version="p" * 64,
+            prompt_version=prompt_version,
             latency_ms=1,
             response_payload={"flags": list(flags)},
         )

@@ -61,15 +61,16 @@ class EssaySettings(BaseSettings):
     """The variables `ESSAY_…` and `OPENAI_API_KEY`: the grader of essays and its spending limits.
 
     `grader="auto"` uses the language model if `OPENAI_API_KEY` is set, otherwise the local grader. A worker without
-    the key needs `openai` if another worker of the deployment has the key. `samples` is the number of completions per
-    essay. `attempts_per_day` limits the assessments that the language model grades per student, role and UTC day.
-    `budget_cents_per_day` applies to an organization. None means no limit.
+    the key needs `openai` if another worker of the deployment has the key. `samples` is the number of gradings of each
+    essay, `most_samples` the most of a doubtful one. `attempts_per_day` limits the assessments that the language model
+    grades per student, role and UTC day. `budget_cents_per_day` applies to an organization. None means no limit.
     """
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="ESSAY_", env_ignore_empty=True, extra="ignore")
 
     grader: Literal["auto", "openai", "local"] = "auto"
     samples: int = Field(default=1, ge=1, le=9)
+    most_samples: int = Field(default=3, ge=1, le=9)
     attempts_per_day: int | None = Field(default=3, ge=1)
     budget_cents_per_day: Decimal | None = Field(default=None, gt=0)
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
@@ -82,4 +83,4 @@ class EssaySettings(BaseSettings):
     @property
     def grading(self) -> GradingOptions:
         limits = SpendingLimits(attempts_per_day=self.attempts_per_day, budget_cents_per_day=self.budget_cents_per_day)
-        return GradingOptions(samples=self.samples, limits=limits)
+        return GradingOptions(samples=self.samples, most_samples=self.most_samples, limits=limits)

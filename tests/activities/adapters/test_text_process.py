@@ -17,7 +17,8 @@ from activities.adapters.text_process import ProcessAnalysis
 from deploy.local.settings import CHECKOUT
 from domain.errors import AnalysisFailed
 from domain.grading.essay_reading import read_essay
-from domain.grading.model_grading import Accepted, Call, Reply, Variant, build_request, essay_score, next_call
+from domain.grading.model_grading import Accepted, Call, Reply, Variant, build_request, next_call
+from domain.grading.model_scores import essay_score
 from domain.grading.scores import Spent
 from tests.activities.adapters import hostile_functions as hostile
 from tests.domain.model_grading_builders import an_essay, grading
