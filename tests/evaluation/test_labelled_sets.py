@@ -33,8 +33,10 @@ def test_of_several_human_scores_the_lower_median_counts(file: Path) -> None:
     assert [level.name for level in item.rubric.criteria[0].levels] == ["0", "1"]
 
 
-def test_an_items_levels_end_at_its_highest_score(file: Path) -> None:
-    file.write_text("item,question,criterion,answer,level\na,Why?,Names it.,because,3\nb,How?,Says it.,so,0\n")
+def test_an_items_levels_are_those_from_its_lowest_to_its_highest_score(file: Path) -> None:
+    file.write_text(
+        "item,question,criterion,answer,level\na,Why?,Names it.,because,3\na,Why?,Names it.,so,0\nb,How?,Says it.,so,0\n"
+    )
 
     first, second = read_set(str(file))
 

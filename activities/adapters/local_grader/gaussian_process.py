@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtr
 
 Matrix = NDArray[np.float64]
 
@@ -115,9 +114,9 @@ class LevelProcess:
         """Choose levels for normal distributions of the level."""
         levels = np.clip(np.floor(self.centre + self.stretch * (means - self.centre) + 0.5), 0, self.top)
         spread = np.sqrt(variances)
-        above = np.where(levels == self.top, 1.0, ndtr((levels + 0.5 - means) / spread))
-        below = np.where(levels == 0, 0.0, ndtr((levels - 0.5 - means) / spread))
-        confidences = expit(logit(np.clip(above - below, 1e-3, 1 - 1e-3)) + self.correction)
+        above = np.where(levels == self.top, 1.0, _below((levels + 0.5 - means) / spread))
+        below = np.where(levels == 0, 0.0, _below((levels - 0.5 - means) / spread))
+        confidences = _sigmoid(_logit(np.clip(above - below, 1e-3, 1 - 1e-3)) + self.correction)
         errors = self.error_scale * (variances + (means - levels) ** 2)
         chances = variances + (means - self.mean) ** 2 + (levels - self.mean) ** 2
         columns = (levels.astype(int), confidences, errors, chances)
@@ -173,8 +172,8 @@ def _fit(centred: Matrix, beyond: Matrix, top: int, blocks: Matrix, noise: float
     """Return the process, its log marginal likelihood, and its leave-one-out estimates (in closed form)."""
     count = len(beyond)
     covariance = np.tensordot(blocks, centred, axes=1) + noise * np.eye(count) + MEAN_VARIANCE
-    inverse = np.linalg.inv(covariance)
-    weights = inverse @ beyond
+    inverse: Matrix = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
+    weights: Matrix = inverse @ beyond
     spread = PRIOR_WEIGHT * (PRIOR_SPREAD * top) ** 2 + float(beyond @ weights)
     log_likelihood = -np.linalg.slogdet(covariance)[1] / 2 - (PRIOR_WEIGHT + count) / 2 * math.log(spread)
     variance = spread / (PRIOR_WEIGHT + count)
@@ -220,9 +219,22 @@ def _calibrated(process: LevelProcess, means: Matrix, variances: Matrix, levels:
 
 def _correction(chances: Matrix, right: NDArray[np.bool_]) -> float:
     """Return the most likely shift of the logits, by Newton's method."""
-    logits, shift = logit(chances), PRIOR_LOGIT
+    logits, shift = _logit(chances), PRIOR_LOGIT
     for _ in range(NEWTON_STEPS):
-        shifted = expit(logits + shift)
+        shifted = _sigmoid(logits + shift)
         slope = float((right - shifted).sum()) - LOGIT_WEIGHT * (shift - PRIOR_LOGIT)
         shift += slope / (float((shifted * (1 - shifted)).sum()) + LOGIT_WEIGHT)
     return shift
+
+
+def _below(deviations: Matrix) -> Matrix:
+    """Return the standard normal distribution function."""
+    return np.array([(1 + math.erf(each / math.sqrt(2))) / 2 for each in deviations])
+
+
+def _logit(chances: Matrix) -> Matrix:
+    return np.log(chances / (1 - chances))
+
+
+def _sigmoid(logits: Matrix) -> Matrix:
+    return np.asarray(1 / (1 + np.exp(-logits)))

@@ -136,7 +136,7 @@ def test_labels_choose_how_much_the_surface_counts() -> None:
 
     def surface_share(levels: Matrix) -> float:
         processes = fit_levels(similarity, np.clip(np.round(4 + levels), 0, 8), 8).processes
-        return sum(each.share * each.blocks[2] / (1 - each.noise) for each in processes)
+        return float(sum(each.share * each.blocks[2] / (1 - each.noise) for each in processes))
 
     assert surface_share(2 * surface[:, 0]) > 0.4 > surface_share(2 * content[:, 0])
 
