@@ -35,7 +35,8 @@ def test_of_several_human_scores_the_lower_median_counts(file: Path) -> None:
 
 def test_an_items_levels_are_those_from_its_lowest_to_its_highest_score(file: Path) -> None:
     file.write_text(
-        "item,question,criterion,answer,level\na,Why?,Names it.,because,3\na,Why?,Names it.,so,0\nb,How?,Says it.,so,0\n"
+        "item,question,criterion,answer,level\n"
+        "a,Why?,Names it.,because,3\na,Why?,Names it.,so,0\nb,How?,Says it.,so,0\n"
     )
 
     first, second = read_set(str(file))
