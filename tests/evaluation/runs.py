@@ -64,7 +64,7 @@ def tables(runs: Sequence[Run]) -> str:
     """Format a table of all runs, then the items and the calibration of each run."""
     parts = [table(["in all", *COLUMNS], [[run.title, *_row(run.overall)] for run in runs]), LEGEND]
     shares = ["exact", "adjacent", "abstained", "to_review", "rest_exact", "surest_exact", "calibration_error"]
-    rows = [
+    rows: list[list[object]] = [
         [
             run.title,
             *(_range(run.overall.intervals[name]) for name in shares),
