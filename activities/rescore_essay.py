@@ -71,7 +71,13 @@ class RescoreEssayLocally:
             return
         async with self._database.statement() as uow:
             labelled = await uow.reviews.labelled(wanted.assessment_id, [work.essay.rubric_version])
-        essay = replace(work.essay, labelled=labelled.get(work.essay.rubric_version, ()))
+            assessment = await uow.assessments.get(wanted.assessment_id)
+            settings = await uow.organizations.settings(assessment.organization_id)
+        essay = replace(
+            work.essay,
+            labelled=labelled.get(work.essay.rubric_version, ()),
+            review_target_kappa=settings.review_target_kappa,
+        )
         (score,) = await self._grader.grade([essay])
         reason = score.degraded_reason or DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
         await _stored(self._database, wanted, replace(score, degraded_reason=reason))

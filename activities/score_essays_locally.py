@@ -146,8 +146,17 @@ class ScoreEssaysLocally:
                 items = await uow.assessments.items(assessment_id)
                 essays = [essay_of(items, essay) for essay in jobs]
                 labelled = await uow.reviews.labelled(assessment_id, [essay.rubric_version for essay in essays])
+                assessment = await uow.assessments.get(assessment_id)
+                settings = await uow.organizations.settings(assessment.organization_id)
                 spent = await uow.model_answers.spent(assessment_id) if _asked_a_model(reasons.values()) else {}
-            essays = [replace(essay, labelled=labelled.get(essay.rubric_version, ())) for essay in essays]
+            essays = [
+                replace(
+                    essay,
+                    labelled=labelled.get(essay.rubric_version, ()),
+                    review_target_kappa=settings.review_target_kappa,
+                )
+                for essay in essays
+            ]
             graded = await (grader or self._grader).grade(essays)
             scores = [_with_reason(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
             async with self._database.transaction() as uow:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
+
+REVIEW_TARGET_KAPPA: Final = 0.7
+"""People agree among themselves with a quadratic kappa of about 0.75."""
 
 
 class ReleasePolicy(StrEnum):
@@ -26,7 +29,8 @@ class OrganizationSettings:
     `appeal_window_days` starts at the release of a result. `appeals_per_role` is the highest number of appeals of a
     student about a role. An appeal without an answer gets a reminder after `appeal_reminder_days` and is overdue
     after `appeal_overdue_days`. `share_reviewed_answers` lets a language model see reviewed answers of other students
-    as examples; None shares them unless the model runs at OpenAI's own address.
+    as examples; None shares them unless the model runs at OpenAI's own address. `review_target_kappa` is the agreement
+    with reviewers (quadratic kappa, 0..1) that local grades without a review must reach.
     """
 
     release: ReleasePolicy = ReleasePolicy.AT_ONCE
@@ -37,6 +41,7 @@ class OrganizationSettings:
     appeal_reminder_days: int = 3
     appeal_overdue_days: int = 7
     share_reviewed_answers: bool | None = None
+    review_target_kappa: float = REVIEW_TARGET_KAPPA
 
     def shares_reviewed_answers(self, *, hosted_by_openai: bool) -> bool:
         """Return whether a language model may see reviewed answers of other students."""

@@ -23,6 +23,9 @@ class OrganizationSettings(Output):
         description="Whether a language model may see reviewed answers of other students as examples. null: yes, "
         "unless the model runs at OpenAI's own address"
     )
+    review_target_kappa: float = Field(
+        description="The agreement with reviewers (quadratic kappa, 0..1) that local grades without a review must reach"
+    )
 
 
 class OrganizationSettingsChange(Input):
@@ -36,6 +39,7 @@ class OrganizationSettingsChange(Input):
     appeal_reminder_days: int = Field(default_factory=absent, ge=1, le=90)
     appeal_overdue_days: int = Field(default_factory=absent, ge=1, le=90)
     share_reviewed_answers: bool | None = Field(default_factory=absent)
+    review_target_kappa: float = Field(default_factory=absent, ge=0, le=1)
 
     @model_validator(mode="after")
     def _has_a_change(self) -> "OrganizationSettingsChange":

@@ -47,9 +47,9 @@ LONG_WORD: Final = 4
 """An answer with this share of the distinct long words of the highest levels, or of a labelled answer, in any order, is
 flagged. Words of the question do not count, and a text needs `FEWEST_IN_VOCABULARY` other long words. No labelled
 answer has more than half of the long words of another."""
-REPEATED_SHARE: Final = 0.05
-"""The repeated share of an answer that sets the flag. Only prose counts, because code repeats. The labelled answers
-repeat nothing."""
+REPEATED_SHARE: Final = 0.25
+"""The repeated share of an answer that sets the flag. Only prose counts, because code repeats. 1 % of the essays of
+English learners in ELLIPSE repeat more."""
 USUAL_FEWEST_WORDS: Final = 3
 MOST_FEWEST_WORDS: Final = 10
 """The minimum number of words without a labelled answer, and the largest minimum that labelled answers can set."""

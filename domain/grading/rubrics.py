@@ -13,6 +13,7 @@ from domain.decimals import rounded
 from domain.errors import CorruptData, InvalidInput, Problem
 from domain.grading.essay_text import sentences
 from domain.grading.scores import CriterionRating, DegradedReason, EssayScore, Spent
+from domain.organizations import REVIEW_TARGET_KAPPA
 from domain.unicode_text import latin_length, nfkc
 
 MIN_QUOTE_WORDS: Final = 3
@@ -40,7 +41,8 @@ class Essay:
     """An essay to grade: the text (never empty), its question and its rubric.
 
     `labelled` are answers of other students to the same question, with levels set by reviewers; the local grader uses
-    them. `examples` are those that a language model sees.
+    them. `examples` are those that a language model sees. `review_target_kappa` is the agreement with reviewers
+    (quadratic kappa) that the organization asks of local grades without a review.
     """
 
     snapshot_id: UUID
@@ -50,6 +52,7 @@ class Essay:
     text: str
     labelled: tuple[Anchor, ...] = ()
     examples: tuple[Example, ...] = ()
+    review_target_kappa: float = REVIEW_TARGET_KAPPA
 
 
 class EssayPoints(NamedTuple):

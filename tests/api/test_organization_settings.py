@@ -19,6 +19,7 @@ DEFAULTS = {
     "appeal_reminder_days": 3,
     "appeal_overdue_days": 7,
     "share_reviewed_answers": None,
+    "review_target_kappa": 0.7,
 }
 
 

@@ -192,7 +192,7 @@ def mash(words: int) -> str:
         (STRONG, PASTED_RUBRIC),
         (f"{HONEST} {', '.join(sorted(set(STRONG.split())))}", PASTED_RUBRIC),
         (f"{HONEST} {HONEST}", REPEATED),
-        (f"{HONEST} Above all: {HONEST.splitlines()[1]}", REPEATED),
+        (f"{HONEST} {HONEST.splitlines()[1]} {HONEST.splitlines()[1]} {HONEST.splitlines()[1]}", REPEATED),
         ("No idea.", TOO_SHORT),
         ("?!", TOO_SHORT),
     ],

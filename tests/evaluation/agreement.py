@@ -53,6 +53,13 @@ class Estimate(NamedTuple):
     high: float
 
 
+class Interval(NamedTuple):
+    """A 95 % interval; NaN if it is not defined."""
+
+    low: float
+    high: float
+
+
 class Bin(NamedTuple):
     """The levels with a confidence from `low` to `high`: their number, mean confidence and share of correct ones."""
 
@@ -68,7 +75,8 @@ class Figures:
     """The figures of a grader on some items. Shares are 0..1; shares of answers count every trial.
 
     A kappa is the mean over the items of the mean over the item's trials. `rest` are the graded answers that need no
-    review, `surest` the SUREST share of each trial's answers. `cost_cents` is the sum of the known costs.
+    review, `surest` the SUREST share of each trial's answers. `cost_cents` is the sum of the known costs. `intervals`
+    has the 95 % interval of each share and of the calibration error, by the field's name.
     """
 
     answers: int
@@ -87,6 +95,9 @@ class Figures:
     latency_ms_p95: float
     cost_cents: Decimal
     cost_complete: bool
+    rest_quadratic: Estimate
+    surest_quadratic: Estimate
+    intervals: Mapping[str, Interval]
 
 
 def figures(judged: Sequence[Judged]) -> Figures:
@@ -113,6 +124,17 @@ def figures(judged: Sequence[Judged]) -> Figures:
         latency_ms_p95=float(np.percentile(latencies, 95)),
         cost_cents=sum((cost for cost in costs if cost is not None), Decimal(0)),
         cost_complete=None not in costs,
+        rest_quadratic=kappa(rest, quadratic=True),
+        surest_quadratic=kappa(surest, quadratic=True),
+        intervals={
+            "abstained": share_interval([(each, float(not each.given), 1.0) for each in judged]),
+            "exact": share_interval(_counted(graded, 0)),
+            "adjacent": share_interval(_counted(graded, 1)),
+            "to_review": share_interval([(each, float(each.to_review), 1.0) for each in judged]),
+            "rest_exact": share_interval(_counted(rest, 0)),
+            "surest_exact": share_interval(_counted(surest, 0)),
+            "calibration_error": calibration_interval(graded),
+        },
     )
 
 
@@ -147,6 +169,26 @@ def within(graded: Sequence[Judged], levels: int) -> float:
     return sum(distance <= levels for distance in distances) / len(distances) if distances else float("nan")
 
 
+def share_interval(counted: Sequence[tuple[Judged, float, float]]) -> Interval:
+    """Return the interval of the sum of numerators divided by the sum of denominators, as for kappa."""
+    totals = _resampled([(each, np.array([numerator, denominator])) for each, numerator, denominator in counted])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _interval(totals[:, 0] / totals[:, 1])
+
+
+def calibration_interval(graded: Sequence[Judged]) -> Interval:
+    """Return the interval of the calibration error."""
+    rows = []
+    for each in graded:
+        sums = np.zeros((BINS, 2))
+        for sure, true, given in zip(each.confidences, each.true, each.given, strict=True):
+            sums[_bin(sure)] += (sure - (true == given), 1)
+        rows.append((each, sums.ravel()))
+    totals = _resampled(rows).reshape(1 + RESAMPLES, -1, 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _interval(np.abs(totals[..., 0]).sum(axis=1) / totals[..., 1].sum(axis=1))
+
+
 def calibration(graded: Iterable[Judged]) -> tuple[Bin, ...]:
     """Sort the levels into BINS equal bins of confidence. Empty bins are left out."""
     pairs = [
@@ -154,7 +196,7 @@ def calibration(graded: Iterable[Judged]) -> tuple[Bin, ...]:
         for each in graded
         for sure, true, given in zip(each.confidences, each.true, each.given, strict=True)
     ]
-    bins = _by(pairs, lambda pair: min(BINS - 1, int(round(pair[0] * BINS, 6))))
+    bins = _by(pairs, lambda pair: _bin(pair[0]))
     return tuple(
         Bin(
             low=place / BINS,
@@ -171,6 +213,35 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     """Return the expected calibration error: the mean distance between confidence and share of correct levels."""
     levels = sum(each.levels for each in bins)
     return sum(each.levels * abs(each.confidence - each.right) for each in bins) / levels if levels else float("nan")
+
+
+def _bin(confidence: float) -> int:
+    return min(BINS - 1, int(round(confidence * BINS, 6)))
+
+
+def _counted(graded: Sequence[Judged], levels: int) -> list[tuple[Judged, float, float]]:
+    """Return each answer with its number of levels within `levels` of people's, and its number of levels."""
+    return [
+        (each, float(sum(abs(a - b) <= levels for a, b in zip(each.true, each.given, strict=True))), len(each.true))
+        for each in graded
+    ]
+
+
+def _resampled(rows: Sequence[tuple[Judged, Matrix]]) -> Matrix:
+    """Return the sums of the rows, on all answers and then on each resample of the answers of each item."""
+    if not rows:
+        return np.full((1 + RESAMPLES, 2), np.nan)
+    totals = np.zeros((1 + RESAMPLES, len(rows[0][1])))
+    for item, found in _by(rows, lambda row: row[0].item).items():
+        answers = [np.sum([row for _, row in each], axis=0) for each in _by(found, lambda row: row[0].answer).values()]
+        totals += _weights(item, len(answers)) @ np.stack(answers)
+    return totals
+
+
+def _interval(values: Matrix) -> Interval:
+    resampled = values[1:][~np.isnan(values[1:])]
+    low, high = np.percentile(resampled, [2.5, 97.5]) if resampled.size else (np.nan, np.nan)
+    return Interval(float(low), float(high))
 
 
 def _item_kappas(graded: Sequence[Judged], *, quadratic: bool) -> Matrix:

@@ -27,7 +27,7 @@ def rows_of(path: Path, columns: Sequence[str]) -> list[tuple[int, Row]]:
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"{path} cannot be read as CSV in UTF-8: {error}") from None
-    refuse(path, [Problem("header", f"has no column {column}") for column in missing])
+    refuse(path, [Problem("header", f"has no column {column}") for column in dict.fromkeys(missing)])
     refuse(path, [Problem(f"line {line}", "has more cells than the header") for line, row in rows if "-" in row])
     if not rows:
         raise InvalidInput(f"{path} has no rows")

@@ -38,6 +38,7 @@ from domain.grading.ports import EssayGrader
 from tests.benchmarks import report
 from tests.evaluation import baseline
 from tests.evaluation.agreement import Judged
+from tests.evaluation.cached_vectors import CachedVectors
 from tests.evaluation.graders import ModelGrader, OnceEmbedder, RidgeGrader
 from tests.evaluation.labelled_sets import LabelledItem, read_set
 from tests.evaluation.model_grading import Attacked, attacked_essays, injection
@@ -115,13 +116,16 @@ async def evaluate(plan: Plan) -> list[Run]:
     items = read_set(plan.data)
     asked = {protocol: _asked(items, protocol) for protocol in plan.protocols}
     minilm = MiniLMEmbedder(MiniLMSettings())
-    once = OnceEmbedder(minilm)
+    once = OnceEmbedder(CachedVectors(minilm))
+    known_words: frozenset[str] = frozenset()
     found = []
     try:
         if {*plan.graders} - {"openai"}:
             await minilm.warm()
+            known_words = await minilm.words()
         for name in plan.graders:
-            opened = _language_model(plan) if name == "openai" else _learner(name, once, texts_of(asked.values()))
+            texts = texts_of(asked.values())
+            opened = _language_model(plan) if name == "openai" else _learner(name, once, texts, known_words)
             async with opened as contender:
                 found += [await _run(contender, plan, protocol, chosen) for protocol, chosen in asked.items()]
     finally:
@@ -155,10 +159,12 @@ async def embed(once: OnceEmbedder, texts: Sequence[str]) -> None:
 
 
 @asynccontextmanager
-async def _learner(name: str, once: OnceEmbedder, texts: Sequence[str]) -> AsyncIterator[Contender]:
+async def _learner(
+    name: str, once: OnceEmbedder, texts: Sequence[str], known_words: frozenset[str]
+) -> AsyncIterator[Contender]:
     """Return a grader that learns from labelled answers, with the vectors of `texts` already computed."""
     await embed(once, texts)
-    grader = LocalEssayGrader(once) if name == "local" else RidgeGrader(once)
+    grader = LocalEssayGrader(once, known_words=known_words) if name == "local" else RidgeGrader(once)
     about = {"milliseconds to embed an answer, not included in the table": round(once.ms_a_text, 1)}
     yield Contender(name=name, grader=grader, about=lambda: about)
 

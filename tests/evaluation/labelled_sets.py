@@ -1,9 +1,10 @@
 """Read answers with people's levels: the project's anchors, a file, the Khan folder, or the reviewers' levels.
 
 A CSV file (UTF-8, with a header) has a row per answer: `item`, `question`, `criterion` (its text), `answer`, and the
-human scores, whole numbers from 0, either in `level` or in `human_1`, `human_2` and so on. All rows of an item have the
-same question and criterion; a second criterion is a second item. The score is the median of the non-empty cells, the
-lower one of two. An item's highest score is the highest in its rows.
+human scores, either in `level` or in `human_1`, `human_2` and so on. All rows of an item have the same question and
+criterion; a second criterion is a second item. Scores are numbers and may be averages of raters, such as 2.5. The score
+is the median of the non-empty cells, the lower one of two. An item's levels are the scores from its lowest to its
+highest in steps of 1, or of 0.5 if a score is between whole numbers; other scores are rounded up to the next step.
 """
 
 import re
@@ -32,7 +33,10 @@ KEY: Final = "answer"
 COLUMNS: Final = ("item", "question", "criterion", "answer")
 UNMET: Final = "Does not meet the criterion."
 
+MOST_LEVELS: Final = 200
+
 _SCORES: Final = re.compile(r"level|human_\d+")
+_NUMBER: Final = re.compile(r"\d{1,6}(\.\d{1,6})?")
 _REVIEWED: Final = """
 SELECT * FROM (
   SELECT DISTINCT ON (review.question_snapshot_id)
@@ -94,23 +98,39 @@ def project_anchors() -> list[LabelledItem]:
 def csv_file(path: Path) -> list[LabelledItem]:
     rows = rows_of(path, COLUMNS)
     problems: list[Problem] = []
-    items: dict[str, list[tuple[Row, int]]] = defaultdict(list)
+    items: dict[str, list[tuple[Row, Decimal]]] = defaultdict(list)
+    if not any(_SCORES.fullmatch(name) for name in rows[0][1]):
+        refuse(path, [Problem("header", "has no column level or human_1")])
     for line, row in rows:
         scores = [value for name, value in row.items() if _SCORES.fullmatch(name) and value]
         problems += [Problem(f"line {line}", f"has no {name}") for name in COLUMNS if not row[name].strip()]
-        if not scores or not all(score.isascii() and score.isdigit() for score in scores):
-            problems.append(Problem(f"line {line}", "needs human scores that are whole numbers from 0"))
+        if not scores or not all(score.isascii() and _NUMBER.fullmatch(score) for score in scores):
+            problems.append(Problem(f"line {line}", "needs human scores that are numbers from 0"))
             continue
         item = items[row["item"]]
-        item.append((row, median_low(map(int, scores))))
+        item.append((row, median_low(map(Decimal, scores))))
         first = item[0][0]
         problems += [
             Problem(f"line {line}", f"has another {name} than the item's first row")
             for name in ("question", "criterion")
             if row[name] != first[name]
         ]
+    problems += [
+        Problem(f"item {key}", f"has more than {MOST_LEVELS} levels")
+        for key, answers in items.items()
+        if len(_scale([score for _, score in answers])) > MOST_LEVELS
+    ]
     refuse(path, problems)
     return [_item(key, answers) for key, answers in items.items()]
+
+
+def _scale(scores: Sequence[Decimal]) -> list[Decimal]:
+    """Return the scores that an item can have, at least two."""
+    step = Decimal(1) if all(score == int(score) for score in scores) else Decimal("0.5")
+    lowest, highest = min(scores) // step, -(-max(scores) // step)
+    if lowest == highest:
+        lowest, highest = (lowest - 1, highest) if lowest else (lowest, highest + 1)
+    return [step * place for place in range(int(lowest), int(highest) + 1)]
 
 
 def khan_folder(path: Path) -> list[LabelledItem]:
@@ -165,13 +185,13 @@ def reviewed() -> list[LabelledItem]:
     ]
 
 
-def _item(key: str, answers: Sequence[tuple[Row, int]]) -> LabelledItem:
-    """Build levels from 0 to the highest human score. The criterion describes the highest level."""
+def _item(key: str, answers: Sequence[tuple[Row, Decimal]]) -> LabelledItem:
+    """Build a level for each score of the scale. The criterion describes the highest level."""
     first = answers[0][0]
-    top = max(1, *(score for _, score in answers))
-    levels = {str(score): f"Meets a part of it: {score} of {top}." for score in range(top)}
-    levels |= {"0": UNMET, str(top): first["criterion"]}
-    labelled = [(row["answer"], score) for row, score in answers]
+    scale = _scale([score for _, score in answers])
+    levels = {f"{score.normalize():f}": f"Meets a part of it: {score} of {scale[-1]}." for score in scale}
+    levels |= dict(zip((*levels,)[:: len(levels) - 1], (UNMET, first["criterion"]), strict=True))
+    labelled = [(row["answer"], sum(place < score for place in scale)) for row, score in answers]
     return _labelled(key, first["question"], first["criterion"], levels, labelled)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
 from tests.benchmarks.report import table
-from tests.evaluation.agreement import SUREST, Bin, Estimate, Figures, Judged, calibration, figures
+from tests.evaluation.agreement import SUREST, Bin, Estimate, Figures, Interval, Judged, calibration, figures
 
 COLUMNS: Final = (
     "n",
@@ -63,6 +63,16 @@ def a_run(name: str, title: str, about: Mapping[str, Any], judged: Sequence[Judg
 def tables(runs: Sequence[Run]) -> str:
     """Format a table of all runs, then the items and the calibration of each run."""
     parts = [table(["in all", *COLUMNS], [[run.title, *_row(run.overall)] for run in runs]), LEGEND]
+    shares = ["exact", "adjacent", "abstained", "to_review", "rest_exact", "surest_exact", "calibration_error"]
+    rows: list[list[object]] = [
+        [
+            run.title,
+            *(_range(run.overall.intervals[name]) for name in shares),
+            *(" ".join(_estimate(each)) for each in (run.overall.rest_quadratic, run.overall.surest_quadratic)),
+        ]
+        for run in runs
+    ]
+    parts.append(table(["95 % intervals", *shares, "rest quadratic", "surest quadratic"], rows))
     for run in runs:
         rows = [[key, *_row(found)] for key, found in run.items.items()]
         parts.append(table([run.title, *COLUMNS], rows))
@@ -108,4 +118,8 @@ def _row(found: Figures) -> list[object]:
 
 
 def _estimate(found: Estimate) -> tuple[str, str]:
-    return f"{found.value:.3f}", f"{found.low:.2f}..{found.high:.2f}"
+    return f"{found.value:.3f}", _range(found)
+
+
+def _range(found: Estimate | Interval) -> str:
+    return f"{found.low:.2f}..{found.high:.2f}"

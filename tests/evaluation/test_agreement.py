@@ -137,3 +137,17 @@ def test_an_unknown_cost_makes_the_sum_incomplete() -> None:
     found = figures([known, known, replace(known, cost_cents=None)])
 
     assert (found.cost_cents, found.cost_complete) == (Decimal("0.50"), False)
+
+
+def test_every_share_has_an_interval_around_it() -> None:
+    found = figures(judged_all([(0, 0), (1, 1), (1, 0), (0, 1), (1, 1), (0, 0), (1, 1), (0, 1)]))
+
+    for name, (low, high) in found.intervals.items():
+        if name != "rest_exact":
+            assert low <= high
+    low, high = found.intervals["exact"]
+    assert low < found.exact < high
+
+
+def test_a_share_that_never_varies_has_an_interval_without_width() -> None:
+    assert figures(judged_all([(0, 0), (1, 1)])).intervals["exact"] == (1.0, 1.0)

@@ -33,13 +33,38 @@ def test_of_several_human_scores_the_lower_median_counts(file: Path) -> None:
     assert [level.name for level in item.rubric.criteria[0].levels] == ["0", "1"]
 
 
-def test_an_items_levels_end_at_its_highest_score(file: Path) -> None:
-    file.write_text("item,question,criterion,answer,level\na,Why?,Names it.,because,3\nb,How?,Says it.,so,0\n")
+def test_an_items_levels_are_those_from_its_lowest_to_its_highest_score(file: Path) -> None:
+    file.write_text(
+        "item,question,criterion,answer,level\n"
+        "a,Why?,Names it.,because,3\na,Why?,Names it.,so,0\nb,How?,Says it.,so,0\n"
+    )
 
     first, second = read_set(str(file))
 
     assert [level.name for level in first.rubric.criteria[0].levels] == ["0", "1", "2", "3"]
     assert [level.name for level in second.rubric.criteria[0].levels] == ["0", "1"]
+
+
+def test_a_scale_may_start_above_0_and_have_averages_of_raters(file: Path) -> None:
+    file.write_text(
+        "item,question,criterion,answer,level\na,Why?,Names it.,because,2\na,Why?,Names it.,so,3.5\n"
+        "b,How?,Says it.,so,12\nb,How?,Says it.,thus,10\n"
+    )
+
+    halves, whole = read_set(str(file))
+
+    assert [level.name for level in halves.rubric.criteria[0].levels] == ["2", "2.5", "3", "3.5"]
+    assert [dict(answer.levels) for answer in halves.answers] == [{"answer": "2"}, {"answer": "3.5"}]
+    assert [level.name for level in whole.rubric.criteria[0].levels] == ["10", "11", "12"]
+
+
+def test_a_missing_column_of_scores_is_named_once(file: Path) -> None:
+    file.write_text("item,question,criterion,answer\na,Why?,Names it.,because\na,Why?,Names it.,so\n")
+
+    with pytest.raises(InvalidInput) as error:
+        read_set(str(file))
+
+    assert str(error.value).count("has no column level or human_1") == 1
 
 
 def test_the_highest_level_is_described_by_the_criterion(file: Path) -> None:

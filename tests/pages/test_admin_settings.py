@@ -43,6 +43,7 @@ async def test_settings_are_stored_as_the_api_stores_them(api: Api, admin: Perso
         "appeal_reminder_days": 4,
         "appeal_overdue_days": 9,
         "share_reviewed_answers": False,
+        "review_target_kappa": 0.7,
     }
 
 

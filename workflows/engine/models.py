@@ -81,7 +81,7 @@ async def load_models(stores: VectorStores, resources: AsyncExitStack, analysis:
         index=(stores.index if minilm.model == MiniLMEmbedder.model else stores.when_embedded)(
             minilm.provider, minilm.model
         ),
-        grader=LocalEssayGrader(minilm, analysis=analysis),
+        grader=LocalEssayGrader(minilm, analysis=analysis, known_words=await minilm.words()),
         nearest=KnnNearestLearners(),
         catalogue=(minilm,),
     )

@@ -10,27 +10,29 @@ from typing import Final
 
 import numpy as np
 
-from activities.adapters.local_grader.gaussian_process import Estimate, LevelProcess, fit_levels
-from activities.adapters.local_grader.text_features import AnswerFeatures, Matrix, describe, similarity
+from activities.adapters.local_grader.gaussian_process import Blocks, Estimate, LevelProcess, fit_levels
+from activities.adapters.local_grader.text_features import (
+    AnswerFeatures,
+    Matrix,
+    content_similarity,
+    describe,
+    surface_similarity,
+)
 from domain.assessments.questions import Anchor, Criterion
-from domain.grading.essay_text import is_too_short
 from domain.grading.rubrics import Essay
 
-DESCRIPTOR_WEIGHT: Final = 30.0
-"""Chosen together with the other weights by leave-one-out on the project's labelled answers (8 for each of 10
-questions): quadratic kappa 0.59, exact 0.42, adjacent 0.95. These figures are optimistic, because the weights were
-chosen on the same answers."""
-UNRELATED_DEVIATIONS: Final = 2.5
+ESSAY_WORDS: Final = 100
+SURFACE_PENALTY: Final = 8.0
+"""Answers shorter than 100 words are less likely to be judged by their surface. The penalty is multiplied by the
+logarithm of how much shorter the labelled answers are on average."""
+UNRELATED_DEVIATIONS: Final = 4.5
+DISTANT_DEVIATIONS: Final = 2.5
+NEAREST: Final = 3
 USUAL_DEVIATION: Final = 0.15
 USUAL_DEVIATION_WEIGHT: Final = 4
-"""An answer is unrelated when its mean cosine similarity to the labelled answers is 2.5 standard deviations below their
-median similarity to each other. The prior for the deviation is 0.15 of that median, with the weight of 4 answers.
-Measured on the labelled answers of ten questions: 98 % of 720 answers to another question are detected, and 1 of 80
-answers to the same question is wrongly flagged."""
-NOT_AN_ANSWER_PRIOR: Final = 0.2
-NOT_AN_ANSWER_PRIOR_WEIGHT: Final = 4
-"""The prior probability that the lowest level is right for a text that is unrelated or too short, with the weight of 4
-labelled answers. It was right for 21 % of the criteria of essays that were not used to choose the weights."""
+"""An answer is distant or unrelated when its mean similarity to the three closest labelled answers is this number of
+standard deviations below the median of the labelled answers. The prior for the deviation is 0.15 of that median, with
+the weight of 4 answers. `docs/grading.md` has the shares of honest and of foreign answers that are flagged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +40,17 @@ class Fit:
     """The fitted model of a question.
 
     `descriptors` contains for each criterion the unit vectors of its lowest and highest level. `surface_range` is the
-    minimum and maximum of the labelled answers' surface features; values outside it are clipped. `not_an_answer` is the
-    lowest level of each criterion, with the probability that it is right for a text that is unrelated or too short,
-    measured by leave-one-out on the labelled answers.
+    minimum and maximum of the labelled answers' surface features; values outside it are clipped. `relatedness` is the
+    median of the labelled answers' similarity to the closest others, and its standard deviation.
     """
 
     labelled: tuple[Anchor, ...]
+    known_words: frozenset[str]
     answers: AnswerFeatures
     surface_range: tuple[Matrix, Matrix]
-    least_relatedness: float
+    relatedness: tuple[float, float]
     descriptors: tuple[Matrix, ...]
     criteria: tuple[LevelProcess, ...]
-    not_an_answer: tuple[Estimate, ...]
 
     def nearest(self, vector: Matrix) -> tuple[Anchor, float]:
         """Return the labelled answer with the most similar meaning, and the cosine similarity."""
@@ -57,22 +58,41 @@ class Fit:
         best = int(np.argmax(cosines))
         return self.labelled[best], float(cosines[best])
 
-    def is_unrelated(self, vector: Matrix) -> bool:
+    def is_unrelated(self, vector: Matrix, deviations: float = UNRELATED_DEVIATIONS) -> bool:
         """Whether a text is much less similar to the labelled answers than these are to each other."""
-        return float((self.answers.meaning @ vector).mean()) < self.least_relatedness
+        median, deviation = self.relatedness
+        return float(_closest(self.answers.meaning @ vector)) < median - deviations * deviation
 
     def estimate(self, text: str, vector: Matrix) -> list[Estimate]:
         """Estimate a level per criterion for a text and its vector."""
-        one = describe([text], vector[None, :])
+        one = describe([text], vector[None, :], self.known_words)
         one = replace(one, surface=np.clip(one.surface, *self.surface_range))
-        common, own = similarity(one, self.answers)[0], float(similarity(one, one)[0, 0])
-        return [
-            process.estimate(
-                common + (_by_descriptors(one, low_high) @ _by_descriptors(self.answers, low_high).T)[0],
-                own + float(np.square(_by_descriptors(one, low_high)).sum()),
-            )
-            for process, low_high in zip(self.criteria, self.descriptors, strict=True)
-        ]
+        content, own_content = content_similarity(one, self.answers)[0], content_similarity(one, one)[0, 0]
+        surface, own_surface = surface_similarity(one, self.answers)[0], surface_similarity(one, one)[0, 0]
+        found = []
+        for process, low_high in zip(self.criteria, self.descriptors, strict=True):
+            own = _by_descriptors(one, low_high)[0]
+            row = _by_descriptors(self.answers, low_high) @ own
+            found.append(process.estimate(Blocks(content, row, surface), Blocks(own_content, own @ own, own_surface)))
+        return found
+
+    def most_excess(self, target_kappa: float) -> float:
+        """Return the highest `excess_error` of an essay that needs no review.
+
+        The labelled answers without a higher one have the quadratic kappa that is the target, by leave-one-out.
+        """
+        answers = zip(*(process.labelled for process in self.criteria), strict=True)
+        excesses = np.sort([excess_error(estimates, target_kappa) for estimates in answers])
+        enough = np.flatnonzero(np.cumsum(excesses) <= 0)
+        return float(excesses[enough[-1]]) if enough.size else -math.inf
+
+
+def excess_error(estimates: Sequence[Estimate], target_kappa: float) -> float:
+    """Return how much an essay's expected error is above the error that is allowed by the target.
+
+    Some essays together meet the target when the sum is at most 0.
+    """
+    return sum(each.error - (1 - target_kappa) * each.chance for each in estimates)
 
 
 def labelled_answers(essay: Essay) -> tuple[Anchor, ...]:
@@ -86,69 +106,56 @@ def fit_texts(essay: Essay) -> list[str]:
     return [*(answer.text for answer in labelled_answers(essay)), *descriptors]
 
 
-def fit(essay: Essay, vectors: Matrix) -> Fit:
+def fit(essay: Essay, vectors: Matrix, known_words: frozenset[str] = frozenset()) -> Fit:
     """Fit a question with at least 2 labelled answers; `vectors` are those of `fit_texts`."""
     labelled = labelled_answers(essay)
-    answers = describe([answer.text for answer in labelled], vectors[: len(labelled)])
+    texts = [answer.text for answer in labelled]
+    answers = describe(texts, vectors[: len(labelled)], known_words)
     descriptors = tuple(vectors[len(labelled) :].reshape(len(essay.rubric.criteria), 2, -1))
-    common = similarity(answers, answers)
+    content, surface = content_similarity(answers, answers), surface_similarity(answers, answers)
+    penalty = _surface_penalty(texts)
+    criteria = []
+    for criterion, low_high in zip(essay.rubric.criteria, descriptors, strict=True):
+        columns = _by_descriptors(answers, low_high)
+        blocks = Blocks(content, columns @ columns.T, surface)
+        criteria.append(fit_levels(blocks, _levels(criterion, labelled), len(criterion.levels) - 1, penalty))
     return Fit(
         labelled=labelled,
+        known_words=known_words,
         answers=answers,
         surface_range=(answers.surface.min(axis=0), answers.surface.max(axis=0)),
-        least_relatedness=_least_relatedness(answers.meaning @ answers.meaning.T),
+        relatedness=_relatedness(answers.meaning @ answers.meaning.T),
         descriptors=descriptors,
-        criteria=tuple(
-            _fit_criterion(criterion, labelled, common, _by_descriptors(answers, low_high))
-            for criterion, low_high in zip(essay.rubric.criteria, descriptors, strict=True)
-        ),
-        not_an_answer=_not_an_answer(essay, labelled, answers.meaning @ answers.meaning.T),
+        criteria=tuple(criteria),
     )
 
 
-def _fit_criterion(
-    criterion: Criterion, labelled: Sequence[Anchor], common: Matrix, by_descriptors: Matrix
-) -> LevelProcess:
+def _levels(criterion: Criterion, labelled: Sequence[Anchor]) -> Matrix:
     names = [level.name for level in criterion.levels]
-    levels = np.array([names.index(answer.levels[criterion.key]) for answer in labelled], dtype=np.float64)
-    return fit_levels(common + by_descriptors @ by_descriptors.T, levels, len(names) - 1)
+    return np.array([names.index(answer.levels[criterion.key]) for answer in labelled], dtype=np.float64)
+
+
+def _surface_penalty(texts: Sequence[str]) -> float:
+    words = sum(math.log1p(len(text.split())) for text in texts) / len(texts)
+    return SURFACE_PENALTY * max(0.0, math.log(ESSAY_WORDS) - words)
 
 
 def _by_descriptors(answers: AnswerFeatures, low_high: Matrix) -> Matrix:
     """Return two columns: similarity to the best descriptor, and its difference to that of the worst."""
     low, high = low_high
     columns: Matrix = np.stack([answers.meaning @ high, answers.meaning @ (high - low)], axis=1)
-    return math.sqrt(DESCRIPTOR_WEIGHT) * columns
+    return columns
 
 
-def _not_an_answer(essay: Essay, labelled: Sequence[Anchor], cosines: Matrix) -> tuple[Estimate, ...]:
-    judged = [
-        answer
-        for place, answer in enumerate(labelled)
-        if _is_unrelated_to_others(cosines, place) or _is_too_short_for_others(essay, labelled, place)
-    ]
-    chances = []
-    for criterion in essay.rubric.criteria:
-        right = sum(answer.levels[criterion.key] == criterion.levels[0].name for answer in judged)
-        expected = NOT_AN_ANSWER_PRIOR * NOT_AN_ANSWER_PRIOR_WEIGHT
-        chances.append((expected + right) / (NOT_AN_ANSWER_PRIOR_WEIGHT + len(judged)))
-    return tuple(Estimate(level=0, confidence=chance) for chance in chances)
+def _closest(cosines: Matrix) -> Matrix:
+    """Return the mean of the three highest values on the last axis."""
+    return np.asarray(np.sort(cosines, axis=-1)[..., -NEAREST:].mean(axis=-1))
 
 
-def _is_unrelated_to_others(cosines: Matrix, place: int) -> bool:
-    """Whether the labelled answer at `place` counts as unrelated to the other ones."""
-    others = np.delete(np.arange(len(cosines)), place)
-    return float(cosines[place, others].mean()) < _least_relatedness(cosines[np.ix_(others, others)])
-
-
-def _is_too_short_for_others(essay: Essay, labelled: Sequence[Anchor], place: int) -> bool:
-    others = [*labelled[:place], *labelled[place + 1 :]]
-    return is_too_short(labelled[place].text, replace(essay.rubric, anchors=()), others)
-
-
-def _least_relatedness(cosines: Matrix) -> float:
-    others = (cosines.sum(axis=1) - cosines.diagonal()) / (len(cosines) - 1)
+def _relatedness(cosines: Matrix) -> tuple[float, float]:
+    count = len(cosines)
+    others = _closest(cosines[~np.eye(count, dtype=bool)].reshape(count, count - 1))
     median = float(np.median(others))
     usual = USUAL_DEVIATION_WEIGHT * (USUAL_DEVIATION * median) ** 2
-    variance = (len(others) * float(others.var()) + usual) / (len(others) + USUAL_DEVIATION_WEIGHT)
-    return median - UNRELATED_DEVIATIONS * math.sqrt(variance)
+    variance = (count * float(others.var()) + usual) / (count + USUAL_DEVIATION_WEIGHT)
+    return median, math.sqrt(variance)

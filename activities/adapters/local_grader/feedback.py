@@ -72,8 +72,5 @@ def estimate_rationale(compared: int, similarity: float, *, supports: bool) -> s
     return basis
 
 
-def not_an_answer_rationale(reason: str) -> str:
-    """Explain the lowest level; `reason` is the flag TOO_SHORT or UNRELATED."""
-    if reason == TOO_SHORT:
-        return "The lowest level: too little text is left when copied and repeated passages are not counted."
-    return "The lowest level: the text has little in common with any labelled answer to this question."
+def nothing_own_rationale() -> str:
+    return "The lowest level: too little text is left when copied and repeated passages are not counted."

@@ -10,12 +10,19 @@ from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
-from activities.adapters.local_grader.anchor_model import Fit, fit, fit_texts, labelled_answers
+from activities.adapters.local_grader.anchor_model import (
+    DISTANT_DEVIATIONS,
+    Fit,
+    excess_error,
+    fit,
+    fit_texts,
+    labelled_answers,
+)
 from activities.adapters.local_grader.feedback import (
     abstention_feedback,
     estimate_feedback,
     estimate_rationale,
-    not_an_answer_rationale,
+    nothing_own_rationale,
 )
 from activities.adapters.local_grader.gaussian_process import Estimate
 from activities.adapters.local_grader.languages import is_other_language
@@ -24,16 +31,20 @@ from activities.text_analysis import IN_PROCESS
 from domain.assessments.questions import Anchor, Criterion
 from domain.errors import AnalysisFailed
 from domain.grading.essay_reading import read_essay
-from domain.grading.essay_text import TOO_SHORT, is_too_short
+from domain.grading.essay_text import COPIED_PROMPT, PASTED_RUBRIC, REPEATED, TOO_SHORT, is_too_short
 from domain.grading.ports import TextAnalysis
 from domain.grading.rubrics import Essay, essay_points, ungraded_essay
 from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, CriterionRating, EssayScore
 from domain.ids import content_hash
 
-PROMPT_VERSION: Final = "local-4"
+PROMPT_VERSION: Final = "local-5"
 """The version in every score; it changes whenever the features, the fit or the wording change."""
-REVIEW_BELOW: Final = Decimal("0.6")
-"""An essay with a lower mean confidence of its levels needs a review."""
+DOUBT: Final = 0.5
+"""The factor of the confidence for a text that is too short, or distant from all labelled answers."""
+COPIED_CONFIDENCE: Final = 0.2
+"""The confidence of the lowest level where nothing but copied or repeated text was found."""
+COPIES: Final = frozenset({COPIED_PROMPT, PASTED_RUBRIC, REPEATED})
+"""The flags for text that earns nothing."""
 FEWEST_ANCHORS: Final = 4
 """The fewest labelled answers that are enough for an estimate."""
 
@@ -60,35 +71,47 @@ class _Reading:
 
 
 class _Judgement(NamedTuple):
-    """A criterion's estimate; `reason` is the flag TOO_SHORT or UNRELATED when the text does not count as an answer."""
+    """A criterion's estimate; `nothing_own`: only copied or repeated text was found, so the level is the lowest."""
 
     estimate: Estimate
-    reason: str | None = None
+    nothing_own: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """A judgement per criterion, the number of labelled answers, the closest of them, and the flags."""
+    """A judgement per criterion, the number of labelled answers, the closest of them, and the flags.
+
+    `doubtful`: the expected error is too high for the organization's target, or the text is distant from all labelled
+    answers.
+    """
 
     judgements: tuple[_Judgement, ...]
     compared: int
     nearest: Anchor
     similarity: float
     flags: tuple[str, ...]
+    doubtful: bool
 
 
 class LocalEssayGrader:
     """An EssayGrader with MiniLM and scikit-learn; equal essays get equal scores.
 
     It does not grade essays in other languages than English or questions with too few labelled answers. An answer that
-    is too short, unrelated to the question, or partly copied or repeated is also graded without the copied and repeated
-    text; the lower level counts, and the answer needs a review. Other flags change no level. `fits_kept` limits the
-    cache of fits, about 100 KB each. `analysis` analyses the texts with a time limit; when that fails, the essay is
-    left to a reviewer.
+    is partly copied or repeated is also graded without that text; the lower level counts, and the answer needs a
+    review. Other flags change no level. `fits_kept` limits the cache of fits, about 1 MB each with 64 labelled answers.
+    `analysis` analyses the texts with a time limit; when that fails, the essay is left to a reviewer. `known_words` is
+    a list of words; others count as rare or misspelled.
     """
 
-    def __init__(self, embedder: LongTextEmbedder, fits_kept: int = 256, analysis: TextAnalysis = IN_PROCESS) -> None:
+    def __init__(
+        self,
+        embedder: LongTextEmbedder,
+        fits_kept: int = 256,
+        analysis: TextAnalysis = IN_PROCESS,
+        known_words: frozenset[str] = frozenset(),
+    ) -> None:
         self._embedder = embedder
+        self._known_words = known_words
         self._analysis = analysis
         self._fits_kept = fits_kept
         self._fits: OrderedDict[str, Fit] = OrderedDict()
@@ -104,7 +127,7 @@ class LocalEssayGrader:
         vectors = await self._embed(
             [*(reading.texts for reading in gradable), *(fit_texts(essay) for essay in new.values())]
         )
-        fits = known | await asyncio.to_thread(_fit_all, new, vectors[len(gradable) :])
+        fits = known | await asyncio.to_thread(_fit_all, new, vectors[len(gradable) :], self._known_words)
         self._cache(fits)
         verdicts = await asyncio.to_thread(_judge_all, gradable, vectors[: len(gradable)], fits)
         latency_ms = round((time.monotonic() - started) * 1000 / max(1, len(essays)))
@@ -150,8 +173,11 @@ def _is_gradable(reading: _Reading) -> bool:
     return len(labelled_answers(reading.essay)) >= FEWEST_ANCHORS and OTHER_LANGUAGE not in reading.flags
 
 
-def _fit_all(new: Mapping[str, Essay], references: Sequence[Matrix]) -> dict[str, Fit]:
-    return {question: fit(essay, vectors) for (question, essay), vectors in zip(new.items(), references, strict=True)}
+def _fit_all(new: Mapping[str, Essay], references: Sequence[Matrix], known_words: frozenset[str]) -> dict[str, Fit]:
+    return {
+        question: fit(essay, vectors, known_words)
+        for (question, essay), vectors in zip(new.items(), references, strict=True)
+    }
 
 
 def _judge_all(readings: Sequence[_Reading], vectors: Sequence[Matrix], fits: Mapping[str, Fit]) -> list[_Verdict]:
@@ -160,23 +186,44 @@ def _judge_all(readings: Sequence[_Reading], vectors: Sequence[Matrix], fits: Ma
 
 def _judge(reading: _Reading, vectors: Matrix, fitted: Fit) -> _Verdict:
     """Judge the text with and without copied and repeated passages; the lower level of each criterion counts."""
-    ways = [_estimate(reading.essay, text, vector, fitted) for text, vector in zip(reading.texts, vectors, strict=True)]
+    whole, *rest = zip(reading.texts, vectors, strict=True)
+    ways = [_estimate(reading, *whole, fitted), *(_estimate_rest(reading, *each, fitted) for each in rest)]
+    judgements = tuple(min(each, key=lambda judged: judged.estimate.level) for each in zip(*ways, strict=True))
     nearest, similarity = fitted.nearest(vectors[0])
+    target = reading.essay.review_target_kappa
+    excess = excess_error([each.estimate for each in judgements], target)
     return _Verdict(
-        judgements=tuple(min(each, key=lambda judged: judged.estimate.level) for each in zip(*ways, strict=True)),
+        judgements=judgements,
         compared=len(fitted.labelled),
         nearest=nearest,
         similarity=similarity,
         flags=(*reading.flags, UNRELATED) if fitted.is_unrelated(vectors[0]) else reading.flags,
+        doubtful=excess > fitted.most_excess(target) or fitted.is_unrelated(vectors[0], DISTANT_DEVIATIONS),
     )
 
 
-def _estimate(essay: Essay, text: str, vector: Matrix, fitted: Fit) -> list[_Judgement]:
-    if is_too_short(text, essay.rubric, essay.labelled):
-        return [_Judgement(estimate, TOO_SHORT) for estimate in fitted.not_an_answer]
-    if fitted.is_unrelated(vector):
-        return [_Judgement(estimate, UNRELATED) for estimate in fitted.not_an_answer]
-    return [_Judgement(estimate) for estimate in fitted.estimate(text, vector)]
+def _estimate(reading: _Reading, text: str, vector: Matrix, fitted: Fit) -> list[_Judgement]:
+    """Estimate the levels. A text that is too short or unlike all labelled answers lowers the confidence."""
+    doubt = TOO_SHORT in reading.flags or fitted.is_unrelated(vector, DISTANT_DEVIATIONS)
+    return [
+        _Judgement(each._replace(confidence=(DOUBT if doubt else 1.0) * each.confidence))
+        for each in fitted.estimate(text, vector)
+    ]
+
+
+def _estimate_rest(reading: _Reading, text: str, vector: Matrix, fitted: Fit) -> list[_Judgement]:
+    """Estimate the levels of an answer without copied and repeated text; the lowest ones if nothing is left."""
+    copied = COPIES.intersection(reading.flags)
+    if not has_words(text) or (copied and is_too_short(text, reading.essay.rubric, reading.essay.labelled)):
+        return [
+            _Judgement(each._replace(level=0, confidence=COPIED_CONFIDENCE), nothing_own=True)
+            for each in fitted.estimate(text, vector)
+        ]
+    return _estimate(reading, text, vector, fitted)
+
+
+def has_words(text: str) -> bool:
+    return any(character.isalnum() for character in text)
 
 
 def _score(reading: _Reading, verdict: _Verdict | None) -> EssayScore:
@@ -205,7 +252,7 @@ def _scored(unscored: EssayScore, essay: Essay, verdict: _Verdict) -> EssayScore
     )
     points, _, fraction = essay_points(essay.rubric, ratings)
     confidence = _thousandths(sum(each.estimate.confidence for each in verdict.judgements) / len(ratings))
-    needs_review = bool(verdict.flags) or confidence < REVIEW_BELOW
+    needs_review = bool(verdict.flags) or verdict.doubtful
     return replace(
         unscored,
         points=points,
@@ -232,8 +279,8 @@ def _rating(criterion: Criterion, judgement: _Judgement, verdict: _Verdict) -> C
         level=level.name,
         points=level.points,
         rationale=estimate_rationale(verdict.compared, verdict.similarity, supports=supports)
-        if judgement.reason is None
-        else not_an_answer_rationale(judgement.reason),
+        if not judgement.nothing_own
+        else nothing_own_rationale(),
         confidence=_thousandths(judgement.estimate.confidence),
     )
 

@@ -15,14 +15,23 @@ Matrix = NDArray[np.float64]
 MEANING_WEIGHT: Final = 0.4
 LETTERS_WEIGHT: Final = 0.3
 WORDS_WEIGHT: Final = 0.3
-SURFACE_WEIGHT: Final = 0.05
-"""A low weight, although length correlates with quality: with a higher one, padding would raise the score."""
-SURFACE_SCALES: Final = np.array([0.35, 0.8, 0.25, 0.6])
+SURFACE_SCALES: Final = np.array([0.4, 0.45, 0.35, 0.4, 0.4, 0.06, 0.4, 0.06, 0.3, 0.7, 0.2, 0.03])
 """The usual difference of two answers to one question, in the order of `surface_features`. It is fixed, because eight
 answers are too few to measure it."""
+LONG_WORD: Final = 7
+LONGEST_MEAN: Final = 15.0
 
-_WORD: Final = re.compile(r"[^\W\d_]+")
-_NUMBER: Final = re.compile(r"\d+")
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_APOSTROPHE: Final = re.compile("['’]")
+_COMMA: Final = re.compile("[,;:]")
+_BEGINNING: Final = re.compile(r"\s*[\"“'(]?[A-Z0-9]")
+_CONNECTIVES: Final = frozenset(
+    _WORD.findall(
+        "also although another because besides but consequently despite example finally first furthermore hence "
+        "however if instead moreover nevertheless next second since so then therefore third though thus unless "
+        "whereas while"
+    )
+)
 _SENTENCE_END: Final = re.compile(r"(?<![.!?…])[.!?…]+(?=\s|$)|\n+")
 
 _HASHED: Final = {"n_features": 2**15, "alternate_sign": False, "binary": True}
@@ -45,31 +54,55 @@ class AnswerFeatures:
     surface: Matrix
 
 
-def describe(texts: Sequence[str], vectors: Matrix) -> AnswerFeatures:
+def describe(texts: Sequence[str], vectors: Matrix, known_words: frozenset[str] = frozenset()) -> AnswerFeatures:
     """Compute the features of answers from their texts and the vectors of the texts."""
     return AnswerFeatures(
         meaning=vectors,
         letters=_LETTERS.transform(texts),
         words=_WORDS.transform(texts),
-        surface=np.stack([surface_features(text) for text in texts]) / SURFACE_SCALES,
+        surface=np.stack([surface_features(text, known_words) for text in texts]) / SURFACE_SCALES,
     )
 
 
-def similarity(some: AnswerFeatures, others: AnswerFeatures) -> Matrix:
+def content_similarity(some: AnswerFeatures, others: AnswerFeatures) -> Matrix:
     """Return weighted sums of inner products: one row for each of `some`, one column for each of `others`."""
     return np.asarray(
         MEANING_WEIGHT * some.meaning @ others.meaning.T
         + LETTERS_WEIGHT * (some.letters @ others.letters.T).toarray()
         + WORDS_WEIGHT * (some.words @ others.words.T).toarray()
-        + SURFACE_WEIGHT * some.surface @ others.surface.T
     )
 
 
-def surface_features(text: str) -> Matrix:
-    """Return log words, log sentences, type-token ratio and numbers per ten words; repeated sentences count once."""
-    sentences = list(dict.fromkeys(" ".join(part.lower().split()) for part in _SENTENCE_END.split(text)))
+def surface_similarity(some: AnswerFeatures, others: AnswerFeatures) -> Matrix:
+    """Return the mean products of the surface features."""
+    return np.asarray(some.surface @ others.surface.T / len(SURFACE_SCALES))
+
+
+def surface_features(text: str, known_words: frozenset[str] = frozenset()) -> Matrix:
+    """Return 12 numbers about length, vocabulary, sentences, connectives and spelling; repeated sentences count once.
+
+    Words that are not in `known_words` count as rare or misspelled. Without known words this feature is 0.
+    """
+    parts = [part for part in _SENTENCE_END.split(text) if part.strip()]
+    sentences = list(dict.fromkeys(" ".join(part.lower().split()) for part in parts))
     distinct = " ".join(sentences)
     words = _WORD.findall(distinct)
-    count = max(1, len(words))
-    numbers = len(_NUMBER.findall(distinct))
-    return np.array([math.log1p(len(words)), math.log1p(len(sentences)), len(set(words)) / count, 10 * numbers / count])
+    vocabulary, count = set(words), max(1, len(words))
+    long_words = [word for word in words if len(word) >= LONG_WORD]
+    unknown = [word for word in words if _APOSTROPHE.split(word)[0] not in known_words] if known_words else []
+    return np.array(
+        [
+            math.log1p(len(words)),
+            math.log1p(len(sentences)),
+            math.log1p(len(vocabulary)),
+            math.log1p(len(set(long_words))),
+            min(LONGEST_MEAN, sum(map(len, words)) / count),
+            len(long_words) / count,
+            math.log1p(count / max(1, len(sentences))),
+            min(1.0, len(_COMMA.findall(distinct)) / count),
+            math.log1p(len(_CONNECTIVES & vocabulary)),
+            len(vocabulary) / math.sqrt(2 * count),
+            sum(_BEGINNING.match(part) is not None for part in parts) / max(1, len(parts)),
+            len(unknown) / count,
+        ]
+    )

@@ -69,6 +69,10 @@ class MiniLMEmbedder:
         means = [_mean(parts, [next(vectors) for _ in parts]) for parts in cut]
         return [vector.tolist() for vector in _checked(means)]
 
+    async def words(self) -> frozenset[str]:
+        """Return about 20,000 frequent English words in lower case."""
+        return await self._run(self._words)
+
     def close(self) -> None:
         """Wait for the running call and reject later ones."""
         self._thread.shutdown(wait=True, cancel_futures=True)
@@ -88,6 +92,9 @@ class MiniLMEmbedder:
 
     def _encode(self, texts: list[str]) -> list[Vector]:
         return _checked(self._runtime().encode(texts))
+
+    def _words(self) -> frozenset[str]:
+        return self._runtime().tokenizer.words()
 
     def _cut(self, text: str) -> list[Chunk]:
         return chunks(text, self._runtime().tokenizer.offsets)

@@ -31,6 +31,10 @@ class MiniLMTokenizer:
         self._limited.no_padding()
         self._limited.enable_truncation(limit)
 
+    def words(self) -> frozenset[str]:
+        """Return the frequent English words that are one word piece."""
+        return frozenset(piece for piece in self._whole.get_vocab() if piece.isalpha())
+
     def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         """Return start and end of each word piece of the whole text."""
         return self._whole.encode(text, add_special_tokens=False).offsets

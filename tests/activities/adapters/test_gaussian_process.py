@@ -5,19 +5,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.local_grader.gaussian_process import LevelProcess, Matrix, fit_levels
+from activities.adapters.local_grader.gaussian_process import Blocks, LevelProcess, Matrix, fit_levels
 
 POINTS = np.array([[0.0, 1.0], [0.2, 1.1], [1.0, 0.1], [1.1, 0.0], [2.0, 0.4], [2.1, 0.5]])
 LEVELS = np.array([0.0, 0.0, 1.0, 1.0, 2.0, 2.0])
 
 
 def fitted(points: Matrix, levels: Matrix, top: int) -> LevelProcess:
-    return fit_levels(points @ points.T, levels, top)
+    return fit_levels(blocks(points @ points.T), levels, top)
+
+
+def blocks(similarity: Matrix) -> Blocks:
+    """The same similarity by contents and surface, and none by descriptors."""
+    return Blocks(similarity, 0 * similarity, similarity)
 
 
 def at(process: LevelProcess, points: Matrix, point: Matrix) -> tuple[int, float]:
-    level, confidence = process.estimate(points @ point, float(point @ point))
-    return level, confidence
+    found = process.estimate(blocks(points @ point), blocks(point @ point))
+    return found.level, found.confidence
 
 
 @given(
@@ -88,11 +93,11 @@ def test_contradicting_labels_lower_the_confidence() -> None:
 def test_similarity_that_all_answers_share_has_no_effect() -> None:
     shifted = POINTS + np.array([7.0, -3.0])
 
-    plain = fitted(POINTS, LEVELS, 2).estimate(POINTS @ POINTS[1], float(POINTS[1] @ POINTS[1]))
-    moved = fitted(shifted, LEVELS, 2).estimate(shifted @ shifted[1], float(shifted[1] @ shifted[1]))
+    plain_level, plain_confidence = at(fitted(POINTS, LEVELS, 2), POINTS, POINTS[1])
+    moved_level, moved_confidence = at(fitted(shifted, LEVELS, 2), shifted, shifted[1])
 
-    assert moved.level == plain.level
-    assert moved.confidence == pytest.approx(plain.confidence)
+    assert moved_level == plain_level
+    assert moved_confidence == pytest.approx(plain_confidence)
 
 
 def test_the_order_of_labelled_answers_does_not_matter() -> None:
@@ -102,3 +107,42 @@ def test_the_order_of_labelled_answers_does_not_matter() -> None:
     _, other = at(fitted(POINTS[order], LEVELS[order], 2), POINTS[order], np.array([0.5, 0.5]))
 
     assert one == pytest.approx(other)
+
+
+def test_estimates_have_the_variance_of_the_levels() -> None:
+    dice = np.random.default_rng(1)
+    points = dice.normal(size=(60, 3))
+    levels = np.clip(np.round(4 + 1.5 * points[:, 0] + 1.5 * dice.normal(size=60)), 0, 8)
+    fit = fitted(points, levels, 8)
+    others = dice.normal(size=(200, 3))
+
+    estimated = np.array([at(fit, points, point)[0] for point in others])
+
+    assert estimated.std() == pytest.approx(levels.std(), rel=0.15)
+
+
+def test_unequal_levels_do_not_pull_estimates_to_the_middle_of_the_scale() -> None:
+    alike = np.ones((8, 2))
+
+    level, _ = at(fitted(alike, np.array([0.0, 0, 0, 0, 0, 0, 1, 1]), 4), alike, np.ones(2))
+
+    assert level == 0
+
+
+def test_labels_choose_how_much_the_surface_counts() -> None:
+    dice = np.random.default_rng(2)
+    content, surface = dice.normal(size=(40, 8)), dice.normal(size=(40, 2))
+    similarity = Blocks(content @ content.T, 0 * content @ content.T, surface @ surface.T)
+
+    def surface_share(levels: Matrix) -> float:
+        processes = fit_levels(similarity, np.clip(np.round(4 + levels), 0, 8), 8).processes
+        return float(sum(each.share * each.blocks[2] / (1 - each.noise) for each in processes))
+
+    assert surface_share(2 * surface[:, 0]) > 0.4 > surface_share(2 * content[:, 0])
+
+
+def test_leave_one_out_estimates_are_those_of_a_fit_without_the_answer() -> None:
+    left_out = fitted(POINTS, LEVELS, 2).labelled
+
+    assert [each.level for each in left_out] == LEVELS.tolist()
+    assert all(each.error > 0 for each in left_out)

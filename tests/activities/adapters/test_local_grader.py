@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar, cast
 import pytest
 
 from activities.adapters.local_grader.feedback import estimate_rationale
-from activities.adapters.local_grader.grader import REVIEW_BELOW, LocalEssayGrader
+from activities.adapters.local_grader.grader import LocalEssayGrader
 from activities.adapters.local_grader.text_features import surface_features
 from activities.adapters.minilm.embedder import MiniLMEmbedder
 from activities.text_analysis import InProcessAnalysis
@@ -46,6 +46,9 @@ CONTENT = Path(__file__).parents[3] / "deploy" / "content"
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
+
+
+NOTHING = "No idea."
 
 
 def level(score: EssayScore) -> int:
@@ -118,15 +121,13 @@ async def test_reviewed_answers_count_from_the_next_essay_on(local: LocalEssayGr
 @pytest.mark.parametrize(
     ("text", "flag"),
     [
-        ("No idea.", TOO_SHORT),
         ("¿? ... !!", TOO_SHORT),
-        ("Otters and kites made of marble play violins while the ferns write letters with chalk.", UNRELATED),
         (" ".join(["zxcv qwer asdf"] * 20), REPEATED),
         (RUBRIC.anchors[3].text, PASTED_RUBRIC),
         (PROMPT, COPIED_PROMPT),
     ],
 )
-async def test_a_text_that_is_not_an_answer_gets_the_lowest_level_and_a_review(
+async def test_a_text_without_own_words_gets_the_lowest_level_and_a_review(
     local: LocalEssayGrader, text: str, flag: str
 ) -> None:
     (score,) = await local.grade([an_essay(text)])
@@ -134,6 +135,28 @@ async def test_a_text_that_is_not_an_answer_gets_the_lowest_level_and_a_review(
     assert score.points == 0
     assert flag in score.flags
     assert score.needs_review
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [
+        (NOTHING, TOO_SHORT),
+        ("Otters and kites made of marble play violins while the ferns write letters with chalk.", UNRELATED),
+    ],
+)
+async def test_a_short_or_unrelated_text_needs_a_review_and_is_estimated_with_less_confidence(
+    local: LocalEssayGrader, text: str, flag: str
+) -> None:
+    strong = {"cause": "Strong", "remedy": "Strong"}
+    alike = tuple(Anchor(text=f"{GOOD} {end}", levels=strong) for end in ("So.", "Thus.", "Yes.", "Right.", "Sure."))
+
+    (flagged,) = await local.grade([an_essay(text, essay(), labelled=alike)])
+    (usual,) = await local.grade([an_essay(GOOD, essay(), labelled=alike)])
+
+    assert flag in flagged.flags
+    assert flagged.needs_review
+    assert flagged.points == usual.points
+    assert flagged.confidence < Decimal("0.51") < usual.confidence
 
 
 @pytest.mark.parametrize(
@@ -202,11 +225,13 @@ async def test_rubrics_with_two_levels_work(local: LocalEssayGrader) -> None:
     assert score.fraction == 1
 
 
-async def test_doubt_asks_for_a_review(local: LocalEssayGrader) -> None:
-    scores = await local.grade([an_essay(text, name=text) for text in (WEAK, FAIR, GOOD, f"{WEAK} {GOOD}")])
+@pytest.mark.parametrize(("target", "needs_review"), [(0.0, False), (1.0, True)])
+async def test_an_essay_needs_a_review_if_its_expected_error_exceeds_the_organizations_target(
+    local: LocalEssayGrader, target: float, *, needs_review: bool
+) -> None:
+    scores = await local.grade([an_essay(text, name=text, review_target_kappa=target) for text in (WEAK, GOOD, BEST)])
 
-    assert all(0 <= score.confidence <= 1 for score in scores)
-    assert all(score.needs_review == (score.confidence < REVIEW_BELOW) for score in scores)
+    assert {score.needs_review for score in scores} == {needs_review}
 
 
 async def test_less_similarity_to_labelled_answers_means_less_confidence(local: LocalEssayGrader) -> None:
@@ -304,36 +329,6 @@ async def test_an_english_answer_with_a_foreign_quotation_is_graded(local: Local
     assert OTHER_LANGUAGE not in score.flags
 
 
-NOTHING = "No idea."
-
-
-async def test_the_verdict_of_no_answer_is_not_trusted_without_evidence(local: LocalEssayGrader) -> None:
-    (score,) = await local.grade([an_essay(NOTHING)])
-
-    assert {rating.confidence for rating in score.ratings} == {Decimal("0.2")}
-    assert score.needs_review
-
-
-async def test_labelled_answers_show_how_often_the_verdict_of_no_answer_is_right(local: LocalEssayGrader) -> None:
-    lowest = {"cause": "Missing", "remedy": "Missing"}
-    short = tuple(
-        Anchor(text=text, levels=lowest) for text in ("Dunno.", "Sorry.", "Hm, no.", "Nothing.", "Pass.", "?")
-    )
-
-    (score,) = await local.grade([an_essay(NOTHING, labelled=(*SCORED, *short))])
-
-    assert {rating.confidence for rating in score.ratings} == {Decimal("0.68")}
-    assert score.needs_review
-
-
-async def test_short_answers_that_earned_points_lower_the_confidence_of_the_verdict(local: LocalEssayGrader) -> None:
-    short = (Anchor(text="Joins.", levels={"cause": "Strong", "remedy": "Missing"}),)
-
-    (score,) = await local.grade([an_essay("?!", labelled=(*SCORED, *short))])
-
-    assert [rating.confidence for rating in score.ratings] == [Decimal("0.16"), Decimal("0.36")]
-
-
 @pytest.mark.parametrize("text", ["", "?!", "数据 清洗 很 重要。", "word " * 5000])
 def test_surface_features_are_finite_whatever_the_text(text: str) -> None:
     assert all(abs(value) < 100 for value in surface_features(text))
@@ -368,8 +363,8 @@ async def test_the_real_model_finds_an_answer_to_another_question_of_the_same_ro
 
     (score,) = await LocalEssayGrader(minilm).grade([an_essay(foreign.text, rubric, prompt=prompt, labelled=())])
 
-    assert score.flags == (UNRELATED,)
-    assert score.points == 0
+    assert score.needs_review
+    assert score.confidence < Decimal("0.5")
 
 
 class Poisonable(InProcessAnalysis):
