@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from domain.account_links import LinkMails
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
+from domain.grading.copies import Fingerprints
 from domain.grading.examples import GradingExamples
 from domain.grading.ports import ModelAnswers, Reviews
 from domain.grading.review_queue import ReviewQueue
@@ -27,6 +28,7 @@ from persistence.repositories.catalog import SqlCatalog
 from persistence.repositories.degraded_results import SqlDegradedResults
 from persistence.repositories.deliveries import SqlDeliveries
 from persistence.repositories.erasure import SqlErasures
+from persistence.repositories.fingerprints import SqlFingerprints
 from persistence.repositories.grading_examples import SqlGradingExamples
 from persistence.repositories.jobs import SqlJobs
 from persistence.repositories.link_mails import SqlLinkMails
@@ -68,6 +70,10 @@ class SqlUnitOfWork:
     @cached_property
     def grading_examples(self) -> GradingExamples:
         return SqlGradingExamples(self._session)
+
+    @cached_property
+    def fingerprints(self) -> Fingerprints:
+        return SqlFingerprints(self._session)
 
     @cached_property
     def reviews(self) -> Reviews:

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, TypeAlias
 from domain.assessments.questions import EssayRubric
 from domain.decimals import rounded
 from domain.errors import InvalidInput, Problem
+from domain.grading.copies import COPIED_ANSWER, find_copies
 from domain.grading.essay_text import ADDRESSED_TO_GRADER, TEXT_FLAGS, TOO_SHORT, sanitize, still_answers, text_flags
 from domain.grading.rubrics import Essay, Example, essay_points, rate, verify_quotes, without_quotes
 from domain.grading.scores import UNRELATED, CriterionRating, DegradedReason, EssayScore, Spent
@@ -195,6 +196,8 @@ def essay_score(
 ) -> EssayScore:
     """Build the score with the rubric's points. An essay with a flag or low confidence needs a review."""
     flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
+    copied_from = find_copies(essay.text, essay.prompt, essay.rubric, essay.others)
+    flags = (*flags, COPIED_ANSWER) if copied_from else flags
     ungraded = EssayScore(
         snapshot_id=essay.snapshot_id,
         points=None,
@@ -211,6 +214,7 @@ def essay_score(
         latency_ms=spent.latency_ms,
         cost_cents=spent.cost_cents,
         examples=tuple(example.review_id for example in essay.examples),
+        copied_from=copied_from,
     )
     return ungraded if isinstance(answer, LeftToPerson) else _scored(ungraded, essay, answer, flags)
 
@@ -233,7 +237,7 @@ def _scored(ungraded: EssayScore, essay: Essay, answer: Accepted, flags: tuple[s
 
 
 def _with_addressed(flags: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(flag for flag in TEXT_FLAGS if flag in {*flags, ADDRESSED_TO_GRADER})
+    return tuple(flag for flag in (*TEXT_FLAGS, COPIED_ANSWER) if flag in {*flags, ADDRESSED_TO_GRADER})
 
 
 def _graded(

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -11,6 +11,7 @@ from uuid import UUID
 from domain.assessments.questions import Anchor, EssayRubric, Item
 from domain.decimals import rounded
 from domain.errors import CorruptData, InvalidInput, Problem
+from domain.grading.copies import OtherAnswers
 from domain.grading.essay_text import sentences
 from domain.grading.scores import CriterionRating, DegradedReason, EssayScore, Spent
 from domain.unicode_text import latin_length, nfkc
@@ -40,7 +41,7 @@ class Essay:
     """An essay to grade: the text (never empty), its question and its rubric.
 
     `labelled` are answers of other students to the same question, with levels set by reviewers; the local grader uses
-    them. `examples` are those that a language model sees.
+    them. `examples` are those that a language model sees. `others` are earlier answers that it may be copied from.
     """
 
     snapshot_id: UUID
@@ -50,6 +51,7 @@ class Essay:
     text: str
     labelled: tuple[Anchor, ...] = ()
     examples: tuple[Example, ...] = ()
+    others: OtherAnswers = field(default_factory=OtherAnswers)
 
 
 class EssayPoints(NamedTuple):

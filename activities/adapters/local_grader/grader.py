@@ -27,10 +27,10 @@ from domain.grading.essay_reading import read_essay
 from domain.grading.essay_text import TOO_SHORT, is_too_short
 from domain.grading.ports import TextAnalysis
 from domain.grading.rubrics import Essay, essay_points, ungraded_essay
-from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, CriterionRating, EssayScore
+from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, CopiedFrom, CriterionRating, EssayScore
 from domain.ids import content_hash
 
-PROMPT_VERSION: Final = "local-4"
+PROMPT_VERSION: Final = "local-5"
 """The version in every score; it changes whenever the features, the fit or the wording change."""
 REVIEW_BELOW: Final = Decimal("0.6")
 """An essay with a lower mean confidence of its levels needs a review."""
@@ -57,6 +57,7 @@ class _Reading:
     question: str
     texts: tuple[str, ...]
     flags: tuple[str, ...]
+    copied_from: tuple[CopiedFrom, ...]
 
 
 class _Judgement(NamedTuple):
@@ -125,7 +126,9 @@ class LocalEssayGrader:
         if await asyncio.to_thread(is_other_language, reading.prose):
             flags = (*flags, OTHER_LANGUAGE)
         question = _question(essay, self._embedder.model)
-        return _Reading(essay=essay, question=question, texts=reading.texts, flags=flags)
+        return _Reading(
+            essay=essay, question=question, texts=reading.texts, flags=flags, copied_from=reading.copied_from
+        )
 
     async def _embed(self, batches: Sequence[Sequence[str]]) -> list[Matrix]:
         """Return the vectors of each list of texts, with one call of the model."""
@@ -194,6 +197,7 @@ def _score(reading: _Reading, verdict: _Verdict | None) -> EssayScore:
         confidence=Decimal(0),
         needs_review=True,
         flags=reading.flags,
+        copied_from=reading.copied_from,
     )
     return unscored if verdict is None else _scored(unscored, essay, verdict)
 
