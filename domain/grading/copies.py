@@ -32,9 +32,9 @@ phrase."""
 MOST_SOURCES: Final = 5
 """An answer is compared with at most this many others: those with most shingles in common, rare ones above all."""
 PASSAGE: Final = 12
-"""The shortest run of words that counts as copied."""
+"""The fewest words of a copied passage. It consists of shared shingles, with at most one other word between two."""
 LONG_PASSAGE: Final = 30
-COPIED_SHARE: Final = Fraction(15, 100)
+COPIED_SHARE: Final = Fraction(1, 5)
 """An answer is flagged if a copied passage has `LONG_PASSAGE` words, or if this share of the answer is copied."""
 FEWEST_WORDS: Final = 30
 """A shorter answer is not flagged, because two students may find the same words for it."""
@@ -115,8 +115,8 @@ def _copied(words: Sequence[str], prompt: str, rubric: EssayRubric, others: Othe
     asked = _of_question(words, prompt, rubric)
     found = []
     for other in others.answers:
-        known = frozenset(run for _, run in _runs(words_of(sanitize(other.text)), PASSAGE))
-        shared = _covered(words, known, PASSAGE)
+        known = frozenset(run for _, run in _runs(words_of(sanitize(other.text)), SHINGLE))
+        shared = _with_changed_words(_covered(words, known, SHINGLE))
         own = [yes and not no for yes, no in zip(shared, asked, strict=True)]
         found.append(_without(own, [span for span in _spans(own) if len(span) < PASSAGE]))
     if sum(_any_of(found, len(words))) >= COPIED_TOGETHER * len(words):
@@ -153,6 +153,12 @@ def _covered(words: Sequence[str], known: frozenset[tuple[str, ...]], length: in
         if run in known:
             covered[start : start + length] = [True] * length
     return covered
+
+
+def _with_changed_words(shared: Sequence[bool]) -> list[bool]:
+    """Mark each single word between two marked ones too."""
+    around = zip([False, *shared[:-1]], shared, [*shared[1:], False], strict=True)
+    return [here or (before and after) for before, here, after in around]
 
 
 def _any_of(marks: Sequence[Sequence[bool]], length: int) -> list[bool]:
