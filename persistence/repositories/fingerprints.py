@@ -18,7 +18,7 @@ from persistence.repositories.documents import decode_answer
 
 # At most COMMON answers are read per shingle, so the cost does not depend on the number of stored answers. Each shared
 # shingle counts less, the more answers contain it. The user is locked, so that no erasure begins meanwhile.
-_ADD: Final = text("""
+ADD: Final = text("""
 WITH own AS (
   SELECT a.id, a.user_id, a.organization_id, coalesce(a.submitted_at, a.expires_at) AS submitted_at,
     users.status IN ('erasing', 'erased') AS erased
@@ -83,7 +83,7 @@ class SqlFingerprints:
             return {}
         snapshots, hashes = zip(*pairs, strict=True)
         rows = await self._session.execute(
-            _ADD,
+            ADD,
             {
                 "assessment_id": assessment_id,
                 "snapshots": list(snapshots),
