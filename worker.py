@@ -92,7 +92,9 @@ async def _embeddings(process: _Process) -> Worker:
     process.resources.push_async_callback(stores.close)
     models = await process.load(stores, process.resources, process.analysis)
     catalog = stores.embedding(models.catalogue) if models.catalogue else None
-    return embeddings_worker(process.client, process.database, models, process.settings, catalog=catalog)
+    return embeddings_worker(
+        process.client, process.database, models, process.settings, catalog=catalog, analysis=process.analysis
+    )
 
 
 async def _webhooks(process: _Process) -> Worker:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from temporalio import activity
 
 from activities.advance_rescore import EssayToRescore
+from activities.copies import CopySearch
 from activities.essays import essay_of
 from activities.score_essay import EssayOutcome, EssayProgress, ScoreEssay
+from activities.text_analysis import IN_PROCESS
 from domain.assessments.questions import Item
 from domain.database import Database
 from domain.errors import AnalysisFailed, GraderFailed
-from domain.grading.ports import EssayGrader
+from domain.grading.ports import EssayGrader, TextAnalysis
 from domain.grading.rubrics import Essay
 from domain.grading.scores import DegradedReason, EssayScore
 from domain.rescores.comparison import current_item
@@ -59,9 +61,10 @@ class RescoreEssay:
 class RescoreEssayLocally:
     """Grades with the local grader, where no language model is configured."""
 
-    def __init__(self, database: Database, grader: EssayGrader) -> None:
+    def __init__(self, database: Database, grader: EssayGrader, analysis: TextAnalysis = IN_PROCESS) -> None:
         self._database = database
         self._grader = grader
+        self._copies = CopySearch(database=database, analysis=analysis)
 
     @activity.defn
     async def rescore_essay_locally(self, wanted: EssayToRescore) -> None:
@@ -78,7 +81,7 @@ class RescoreEssayLocally:
             labelled=labelled.get(work.essay.rubric_version, ()),
             review_target_kappa=settings.review_target_kappa,
         )
-        (score,) = await self._grader.grade([essay])
+        (score,) = await self._grader.grade(await self._copies.add(wanted.assessment_id, [essay]))
         reason = score.degraded_reason or DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
         await _stored(self._database, wanted, replace(score, degraded_reason=reason))
 

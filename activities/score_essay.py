@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 from temporalio import activity
 
+from activities.copies import CopySearch
 from activities.essays import MOST_LOST, essay_of
 from activities.examples import ExampleSource
 from activities.model_confidence import CalibrationSource
@@ -133,6 +134,7 @@ class ScoreEssay:
         self._grading = grading
         self._examples = ExampleSource(database=database, analysis=analysis)
         self._calibrations = CalibrationSource(database)
+        self._copies = CopySearch(database=database, analysis=analysis)
 
     @property
     def database(self) -> Database:
@@ -210,6 +212,7 @@ class ScoreEssay:
         Raises:
             AnalysisFailed: the essay's text cannot be analysed.
         """
+        (essay,) = await self._copies.add(assessment_id, [essay])
         essay, key = await self._examples.add(essay, self._key(assessment_id, essay, epoch), self._model)
         async with self._database.statement() as uow:
             stored = await uow.model_answers.replies(key)

@@ -9,13 +9,15 @@ from uuid import UUID
 import structlog
 from temporalio import activity
 
+from activities.copies import CopySearch
 from activities.essays import MOST_LOST, essay_of
 from activities.failures import is_unexpected
 from activities.steps import RunInput, attempt, attempt_lost
+from activities.text_analysis import IN_PROCESS
 from domain.assessments.ports import Begun, JobKey
 from domain.assessments.steps import Step
 from domain.database import Database
-from domain.grading.ports import EssayGrader
+from domain.grading.ports import EssayGrader, TextAnalysis
 from domain.grading.rubrics import Essay, ungraded_essay
 from domain.grading.scores import DegradedReason, EssayScore, Spent
 
@@ -49,9 +51,10 @@ class EssaysResult:
 
 
 class ScoreEssaysLocally:
-    def __init__(self, database: Database, grader: EssayGrader) -> None:
+    def __init__(self, database: Database, grader: EssayGrader, analysis: TextAnalysis = IN_PROCESS) -> None:
         self._database = database
         self._grader = grader
+        self._copies = CopySearch(database=database, analysis=analysis)
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     @activity.defn
@@ -157,6 +160,7 @@ class ScoreEssaysLocally:
                 )
                 for essay in essays
             ]
+            essays = await self._copies.add(assessment_id, essays)
             graded = await (grader or self._grader).grade(essays)
             scores = [_with_reason(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
             async with self._database.transaction() as uow:

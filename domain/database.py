@@ -6,6 +6,7 @@ from typing import Protocol
 from domain.account_links import LinkMails
 from domain.appeals import Appeals
 from domain.assessments.ports import Assessments, Jobs, Results
+from domain.grading.copies import Fingerprints
 from domain.grading.examples import GradingExamples
 from domain.grading.ports import ModelAnswers, ReviewedLevels, Reviews
 from domain.grading.review_queue import ReviewQueue
@@ -32,6 +33,9 @@ class Repositories(Protocol):
 
     @property
     def grading_examples(self) -> GradingExamples: ...
+
+    @property
+    def fingerprints(self) -> Fingerprints: ...
 
     @property
     def reviews(self) -> Reviews: ...

@@ -16,6 +16,7 @@ from persistence.repositories.catalog import SqlCatalog
 from persistence.repositories.degraded_results import SqlDegradedResults
 from persistence.repositories.deliveries import SqlDeliveries
 from persistence.repositories.erasure import SqlErasures
+from persistence.repositories.fingerprints import SqlFingerprints
 from persistence.repositories.grading_examples import SqlGradingExamples
 from persistence.repositories.jobs import SqlJobs
 from persistence.repositories.link_mails import SqlLinkMails
@@ -50,6 +51,7 @@ class SqlUnitOfWork:
     jobs = repository(SqlJobs)
     model_answers = repository(SqlModelAnswers)
     grading_examples = repository(SqlGradingExamples)
+    fingerprints = repository(SqlFingerprints)
     reviews = repository(SqlReviews)
     reviewed_levels = repository(SqlReviewedLevels)
     appeals = repository(SqlAppeals)

@@ -48,6 +48,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "gibberish": mark("Not made of words"),
     "copied_prompt": mark("Repeats the question"),
     "pasted_rubric": mark("Copies the rubric"),
+    "copied_answer": mark("Copies another answer"),
     "repeated": mark("Repeats itself"),
     "too_short": mark("Too short"),
     "unrelated": mark("May not answer the question"),

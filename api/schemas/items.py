@@ -19,6 +19,7 @@ from domain.assessments.questions import (
     ScaleRubric,
     SingleChoiceRubric,
 )
+from domain.grading.scores import CopiedFrom
 
 LEVELS = "Level by criterion"
 
@@ -87,6 +88,18 @@ class ItemCriterion(Output):
     )
 
 
+class CopySource(Output):
+    """An earlier answer of another student to the same question, from which a part of the answer was copied."""
+
+    assessment_id: Id
+    item_id: Id
+    share: float = Field(ge=0, le=1, description="The share of this answer's words that was found there")
+
+    @classmethod
+    def of(cls, source: CopiedFrom) -> Self:
+        return cls(assessment_id=source.assessment_id, item_id=source.snapshot_id, share=float(source.share))
+
+
 class ItemGrade(Output):
     """The score of an item; the fields as in `ItemScore`. `points` is absent if the grader abstained."""
 
@@ -104,13 +117,17 @@ class ItemGrade(Output):
     needs_review: bool = False
     reviewed: bool = False
     flags: list[str] | None = None
+    copied_from: list[CopySource] | None = Field(
+        default=None, description="For advisors and admins: the sources of a `copied_answer`, the largest share first"
+    )
 
     @classmethod
     def of(cls, assessed: AssessedItem, *, staff: bool) -> Self | None:
         if assessed.score is None:
             return None
         criteria = [_criterion(each, assessed, staff=staff) for each in assessed.score.get("criteria") or []]
-        return cls.model_validate({**assessed.score, "criteria": criteria or None})
+        sources = [CopySource.of(each) for each in assessed.copied_from] if staff else []
+        return cls.model_validate({**assessed.score, "criteria": criteria or None, "copied_from": sources or None})
 
 
 class Reviewer(Output):

@@ -84,7 +84,7 @@ class ItemScore(Output):
         default=None,
         description="What a reviewer should check: hidden_characters, addressed_to_grader, gibberish, copied_prompt, "
         "pasted_rubric, repeated, too_short, unrelated, other_language (not in English, so the local grader abstained) "
-        "or lowered_by_healing",
+        "copied_answer (a part is in an earlier answer of another student) or lowered_by_healing",
     )
 
 

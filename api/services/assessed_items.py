@@ -10,6 +10,7 @@ from uuid import UUID
 from api.services.results import shown_document
 from domain.assessments.questions import Item
 from domain.grading.quotes import LocatedQuote, QuoteLocator
+from domain.grading.scores import CopiedFrom
 from persistence.queries.graded_items import GradedView, ReviewEntry, RevisionScores
 from persistence.repositories.documents import decode
 
@@ -37,12 +38,14 @@ class AssessedItem:
     """An item with its history. `score` is the item's part of the result document, None before the first result.
 
     `quotes` has the located quotes by criterion, `sample_levels` the levels of a language model's samples.
+    `copied_from` are the other students' answers that the answer was copied from. Students never see it.
     """
 
     item: Item
     score: Mapping[str, Any] | None
     quotes: Mapping[str, tuple[LocatedQuote, ...]]
     sample_levels: Mapping[str, tuple[str, ...]]
+    copied_from: tuple[CopiedFrom, ...]
     reviews: tuple[ItemReview, ...]
     revisions: tuple[ItemRevision, ...]
 
@@ -61,30 +64,30 @@ def assessed_items(view: GradedView, items: tuple[Item, ...]) -> AssessedItems:
     scores = {UUID(score["question_id"]): score for score in document["scores"]} if document else {}
     reviews = decode(tuple[ReviewEntry, ...], view.reviews or [])
     revisions = decode(tuple[RevisionScores, ...], view.revisions or [])
-    samples = view.samples or {}
     return AssessedItems(
         document=document,
-        items=tuple(
-            _assessed(item, scores.get(item.question.id), samples.get(str(item.snapshot_id)) or [], reviews, revisions)
-            for item in items
-        ),
+        items=tuple(_assessed(item, scores.get(item.question.id), view, reviews, revisions) for item in items),
     )
 
 
 def _assessed(
     item: Item,
     score: Mapping[str, Any] | None,
-    ratings: list[Mapping[str, Any]],
+    view: GradedView,
     reviews: tuple[ReviewEntry, ...],
     revisions: tuple[RevisionScores, ...],
 ) -> AssessedItem:
     history = tuple(_revisions_of(item, revisions))
     levels = {each.revision: each.levels for each in history}
+    snapshot = str(item.snapshot_id)
     return AssessedItem(
         item=item,
         score=score,
         quotes=_located(item, score or {}),
-        sample_levels={each["criterion"]: tuple(each.get("sample_levels", ())) for each in ratings},
+        sample_levels={
+            each["criterion"]: tuple(each.get("sample_levels", ())) for each in (view.samples or {}).get(snapshot) or ()
+        },
+        copied_from=decode(tuple[CopiedFrom, ...], (view.copies or {}).get(snapshot) or []),
         reviews=tuple(
             ItemReview(entry=entry, levels_before=levels.get(entry.reviewed_revision or 0))
             for entry in reviews

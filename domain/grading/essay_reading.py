@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from domain.grading.copies import COPIED_ANSWER, find_copies, without_copies
 from domain.grading.essay_text import LITTLE_OF_ITS_OWN, gradable_text, sanitize, text_flags
 from domain.grading.prose import prose
 from domain.grading.rubrics import Essay
+from domain.grading.scores import CopiedFrom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,15 +14,26 @@ class EssayReading:
     """The flags of an essay, the texts to grade, and the prose from which its language is detected.
 
     `texts` has the whole text. If a flag says that much of it is copied or repeated, it also has the remaining text.
+    `copied_from` are the other students' answers that it is copied from.
     """
 
     flags: tuple[str, ...]
     texts: tuple[str, ...]
     prose: str
+    copied_from: tuple[CopiedFrom, ...] = ()
 
 
 def read_essay(essay: Essay) -> EssayReading:
     flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
     whole = sanitize(essay.text)
-    rest = [gradable_text(essay.text, essay.prompt, essay.rubric)] if LITTLE_OF_ITS_OWN.intersection(flags) else []
-    return EssayReading(flags=flags, texts=(whole, *rest), prose=prose(whole) or whole)
+    rest = gradable_text(essay.text, essay.prompt, essay.rubric) if LITTLE_OF_ITS_OWN.intersection(flags) else whole
+    copied_from = find_copies(essay.text, essay.prompt, essay.rubric, essay.others)
+    if copied_from:
+        flags = (*flags, COPIED_ANSWER)
+        rest = without_copies(rest, essay.prompt, essay.rubric, essay.others)
+    return EssayReading(
+        flags=flags,
+        texts=tuple(dict.fromkeys((whole, rest))),
+        prose=prose(whole) or whole,
+        copied_from=copied_from,
+    )

@@ -88,7 +88,7 @@ def text_flags(text: str, prompt: str, rubric: EssayRubric, labelled: Sequence[A
         ADDRESSED_TO_GRADER: has_injection(body),
         GIBBERISH: is_gibberish(body),
         COPIED_PROMPT: sum(_shared(words, question)) > COPIED_SHARE * len(words),
-        PASTED_RUBRIC: sum(_shared(words, _runs_of(*_rubric_texts(rubric)) - question)) >= PASTED_WORDS
+        PASTED_RUBRIC: sum(_shared(words, _runs_of(*rubric_texts(rubric)) - question)) >= PASTED_WORDS
         or _is_shuffled_rubric(words, prompt, rubric),
         REPEATED: sum(_said_before(_words(prose(body)))) > REPEATED_SHARE * len(words),
         TOO_SHORT: is_too_short(body, rubric, labelled),
@@ -120,7 +120,7 @@ def gradable_text(text: str, prompt: str, rubric: EssayRubric) -> str:
     parts = sentences(sanitize(text))
     words = [_words(part) for part in parts]
     said = [word for part in words for word in part]
-    known = _runs_of(prompt) | _runs_of(*_rubric_texts(rubric))
+    known = _runs_of(prompt) | _runs_of(*rubric_texts(rubric))
     worthless = list(map(or_, _shared(said, known), _said_before(said)))
     if _is_shuffled_rubric([word for word, drop in zip(said, worthless, strict=True) if not drop], prompt, rubric):
         return ""
@@ -164,7 +164,7 @@ def _runs_of(*texts: str) -> frozenset[tuple[str, ...]]:
     return frozenset(run for text in texts for run in _runs(_words(text)))
 
 
-def _rubric_texts(rubric: EssayRubric) -> list[str]:
+def rubric_texts(rubric: EssayRubric) -> list[str]:
     """Return the texts of the rubric: labelled answers, criterion descriptions and descriptors."""
     descriptors = [level.descriptor for criterion in rubric.criteria for level in criterion.levels]
     return [*(anchor.text for anchor in rubric.anchors), *(each.description for each in rubric.criteria), *descriptors]

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple, TypeAlias
 from domain.assessments.questions import EssayRubric
 from domain.decimals import rounded
 from domain.errors import InvalidInput, Problem
+from domain.grading.copies import COPIED_ANSWER, find_copies
 from domain.grading.essay_text import ADDRESSED_TO_GRADER, TEXT_FLAGS, TOO_SHORT, sanitize, still_answers, text_flags
 from domain.grading.model_calibration import UNCALIBRATED, Calibration, is_unsure
 from domain.grading.rubrics import Essay, Example, essay_points, rate, verify_quotes, without_quotes
@@ -218,8 +219,10 @@ def build_request(essay: Essay, replies: Mapping[Call, Reply], call: Call) -> Gr
 def flags_of(essay: Essay, answer: Accepted | LeftToPerson) -> tuple[str, ...]:
     """Return the flags of the text and of its grading."""
     flags = text_flags(essay.text, essay.prompt, essay.rubric, essay.labelled)
+    if find_copies(essay.text, essay.prompt, essay.rubric, essay.others):
+        flags = (*flags, COPIED_ANSWER)
     if isinstance(answer, LeftToPerson) or answer.addressed:
-        flags = tuple(flag for flag in TEXT_FLAGS if flag in {*flags, ADDRESSED_TO_GRADER})
+        flags = tuple(flag for flag in (*TEXT_FLAGS, COPIED_ANSWER) if flag in {*flags, ADDRESSED_TO_GRADER})
     return flags if isinstance(answer, LeftToPerson) or answer.on_topic else (*flags, UNRELATED)
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from domain.decimals import rounded
+from domain.grading.copies import find_copies
 from domain.grading.model_calibration import is_unsure
 from domain.grading.model_grading import Accepted, LeftToPerson, cause_review, flags_of
 from domain.grading.rubrics import Essay, essay_points
@@ -32,6 +33,7 @@ def essay_score(
         latency_ms=spent.latency_ms,
         cost_cents=spent.cost_cents,
         examples=tuple(example.review_id for example in essay.examples),
+        copied_from=find_copies(essay.text, essay.prompt, essay.rubric, essay.others),
     )
     return ungraded if isinstance(answer, LeftToPerson) else _scored(ungraded, essay, answer)
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -11,6 +11,7 @@ from uuid import UUID
 from domain.assessments.questions import Anchor, EssayRubric, Item
 from domain.decimals import rounded
 from domain.errors import CorruptData, InvalidInput, Problem
+from domain.grading.copies import OtherAnswers
 from domain.grading.essay_text import sentences
 from domain.grading.scores import CriterionRating, DegradedReason, EssayScore, Spent
 from domain.organizations import REVIEW_TARGET_KAPPA
@@ -42,7 +43,8 @@ class Essay:
 
     `labelled` are answers of other students to the same question, with levels set by reviewers; the local grader uses
     them. `examples` are those that a language model sees. `review_target_kappa` is the agreement with reviewers
-    (quadratic kappa) that the organization asks of local grades without a review.
+    (quadratic kappa) that the organization asks of local grades without a review. `others` are earlier answers that
+    it may be copied from.
     """
 
     snapshot_id: UUID
@@ -53,6 +55,7 @@ class Essay:
     labelled: tuple[Anchor, ...] = ()
     examples: tuple[Example, ...] = ()
     review_target_kappa: float = REVIEW_TARGET_KAPPA
+    others: OtherAnswers = field(default_factory=OtherAnswers)
 
 
 class EssayPoints(NamedTuple):

@@ -130,6 +130,15 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedFrom:
+    """An earlier answer of another student. `share` (0..1) is the part of the scored answer's words copied from it."""
+
+    assessment_id: UUID
+    snapshot_id: UUID
+    share: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EssayScore:
     """The score of an essay: the output of the step `score_essay` from any grader.
 
@@ -138,7 +147,8 @@ class EssayScore:
     essay or one that no grader could grade. `reviewed`: a reviewer set or confirmed the levels. `latency_ms` and
     `cost_cents` are the sums over all paid model calls, including those with rejected replies. `cost_cents` None: a
     cost is unknown. `examples` are the reviews whose answers a language model saw as examples. `calibration` is the
-    version of the calibration of a language model's confidence; it is empty where none was applied.
+    version of the calibration of a language model's confidence; it is empty where none was applied. `copied_from` is
+    for reviewers only, with the largest share first.
     """
 
     snapshot_id: UUID
@@ -159,6 +169,7 @@ class EssayScore:
     reviewed: bool = False
     examples: tuple[UUID, ...] = ()
     calibration: str = ""
+    copied_from: tuple[CopiedFrom, ...] = ()
 
     @property
     def graded_by_model(self) -> bool:

@@ -1,4 +1,4 @@
-"""Columns about the items of an assessment's visible result: samples, reviews and the scores of each revision."""
+"""Columns about the items of a visible result: samples, copies, reviews and the scores of each revision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +16,11 @@ from persistence.queries.views import PublishedView
 _SAMPLES: Final = """(
   SELECT jsonb_object_agg(score.question_snapshot_id, score.response_payload -> 'ratings')
   FROM essay_scores AS score WHERE score.assessment_id = assessments.id
+)"""
+_COPIES: Final = """(
+  SELECT jsonb_object_agg(score.question_snapshot_id, score.response_payload -> 'copied_from')
+  FROM essay_scores AS score
+  WHERE score.assessment_id = assessments.id AND score.response_payload -> 'copied_from' <> '[]'
 )"""
 _REVISIONS: Final = """(
   SELECT jsonb_agg(jsonb_build_object(
@@ -63,10 +68,12 @@ _PUBLISHED: Final = " AND review.published_revision <= result_revisions.revision
 class GradedView(PublishedView):
     """A result with JSON about its items; None where there is nothing.
 
-    `samples` maps snapshot ids to ratings; `reviews` is a list of ReviewEntry, `revisions` of RevisionScores.
+    `samples` maps snapshot ids to ratings, `copies` to lists of CopiedFrom; `reviews` is a list of ReviewEntry,
+    `revisions` of RevisionScores.
     """
 
     samples: Any
+    copies: Any
     reviews: Any
     revisions: Any
 
@@ -107,10 +114,11 @@ def graded_columns(*, own: bool) -> tuple[ColumnElement[Any], ...]:
     """Return the columns of a GradedView.
 
     A student sees only reviews that the visible result includes, and no revision that was replaced while it was held.
+    Samples and copies are for advisors and admins.
     """
-    samples = null() if own else literal_column(_SAMPLES, JSONB)
     return (
-        samples.label("samples"),
+        (null() if own else literal_column(_SAMPLES, JSONB)).label("samples"),
+        (null() if own else literal_column(_COPIES, JSONB)).label("copies"),
         literal_column(_REVIEWS.format(_PUBLISHED if own else ""), JSONB).label("reviews"),
         literal_column(_REVISIONS.format(_RELEASED if own else ""), JSONB).label("revisions"),
     )

@@ -87,6 +87,8 @@ WHERE id = ANY(:ids) AND (metadata IS NOT NULL OR released_revision IS NOT NULL 
   completed_at = coalesce(completed_at, clock_timestamp())
 WHERE assessment_id = ANY(:ids)""",
             "DELETE FROM assessment_responses WHERE assessment_id = ANY(:ids)",
+            """DELETE FROM answer_shingles WHERE question_snapshot_id IN (
+  SELECT id FROM assessment_question_snapshots WHERE assessment_id = ANY(:ids))""",
             """DELETE FROM flagged_questions WHERE question_snapshot_id IN (
   SELECT id FROM assessment_question_snapshots WHERE assessment_id = ANY(:ids))""",
             "UPDATE model_answers SET raw_reply = NULL, request_id = NULL WHERE assessment_id = ANY(:ids)",

@@ -11,7 +11,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, select, text, true
+from sqlalchemy import ColumnElement, literal_column, select, text, true
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.assessments.attempts import Reveal
@@ -27,6 +28,7 @@ from persistence.repositories.people import locked_person
 from persistence.repositories.result_document import without_answers
 from persistence.tables import (
     AccountLinkRow,
+    AnswerShingleRow,
     AppealRow,
     AssessmentRow,
     AsyncJobRow,
@@ -107,6 +109,9 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     AssessmentRow: PersonalData(_OWN, replaced=visible_columns(held=False)),
     QuestionSnapshotRow: PersonalData(_ASSESSED, frozenset({"rubric"})),  # it contains the correct answers
     ResponseRow: PersonalData(_ASSESSED),
+    AnswerShingleRow: PersonalData(
+        f"question_snapshot_id IN (SELECT id FROM assessment_question_snapshots WHERE {_ASSESSED})"  # noqa: S608  # of this file
+    ),
     FlaggedQuestionRow: PersonalData(
         f"question_snapshot_id IN (SELECT id FROM assessment_question_snapshots WHERE {_ASSESSED})"  # noqa: S608  # of this file
     ),
@@ -114,7 +119,10 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     ModelAnswerRow: PersonalData(_RELEASED),
     GradingExamplesRow: PersonalData(_RELEASED),
     RuleScoreRow: PersonalData(_RELEASED),
-    EssayScoreRow: PersonalData(_RELEASED),
+    EssayScoreRow: PersonalData(
+        _RELEASED,
+        replaced={"response_payload": literal_column("essay_scores.response_payload - 'copied_from'", JSONB)},
+    ),
     EssayReviewRow: PersonalData(f"{_RELEASED_REVIEW} OR reviewer_id = :user_id"),
     ReviewItemRow: PersonalData(f"{_OWN} OR claimed_by = :user_id"),
     AppealRow: PersonalData("user_id = :user_id OR answered_by = :user_id"),

@@ -86,6 +86,10 @@ WITH old AS (
   UPDATE model_answers SET raw_reply = NULL, request_id = NULL FROM old WHERE assessment_id = old.id
 ), appeals_blanked AS (
   UPDATE appeals SET reason = NULL, message = NULL FROM old WHERE assessment_id = old.id
+), fingerprints AS (
+  DELETE FROM answer_shingles AS shingle
+  USING old JOIN assessment_question_snapshots AS snapshot ON snapshot.assessment_id = old.id
+  WHERE shingle.question_snapshot_id = snapshot.id
 ), samples AS (
   DELETE FROM review_items USING old WHERE assessment_id = old.id
 )

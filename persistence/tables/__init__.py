@@ -2,7 +2,13 @@
 
 from persistence.tables.account_links import AccountLinkRow
 from persistence.tables.appeals import AppealRow
-from persistence.tables.assessments import AssessmentRow, AsyncJobRow, QuestionSnapshotRow, ResponseRow
+from persistence.tables.assessments import (
+    AnswerShingleRow,
+    AssessmentRow,
+    AsyncJobRow,
+    QuestionSnapshotRow,
+    ResponseRow,
+)
 from persistence.tables.base import Base
 from persistence.tables.catalog import (
     CatalogImportRow,
@@ -41,6 +47,7 @@ from persistence.tables.webhooks import (
 
 __all__ = [
     "AccountLinkRow",
+    "AnswerShingleRow",
     "ApiKeyRow",
     "AppealRow",
     "AssessmentRow",

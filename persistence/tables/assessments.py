@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.assessments.lifecycle import AssessmentStatus, Healing
@@ -133,6 +133,18 @@ class ResponseRow(Base):
     )
     answer: Mapped[Document]
     submitted_at: Mapped[Created]
+
+
+class AnswerShingleRow(Base):
+    """A shingle of the fingerprint of an answer. `shingle` also depends on the organization and the question."""
+
+    __tablename__ = "answer_shingles"
+    __table_args__ = (Index("idx_answer_shingles_snapshot", "question_snapshot_id"),)
+
+    shingle: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    question_snapshot_id: Mapped[UUID] = mapped_column(
+        ForeignKey("assessment_question_snapshots.id", ondelete="CASCADE"), primary_key=True
+    )
 
 
 class AsyncJobRow(Base):

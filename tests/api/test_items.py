@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, text, update
 
-from domain.grading.scores import CriterionRating
+from domain.grading.scores import CopiedFrom, CriterionRating
 from persistence.tables import ResponseRow, ResultRevisionRow, UserRow
 from tests.api.conftest import Api, Person, levels_of, question_of, response_to
 
@@ -299,3 +299,20 @@ async def test_status_and_result_have_the_same_overall_score(
     }
     assert status["score"] == result["score"]
     assert (status["needs_review"], result["needs_review"]) == (True, True)
+
+
+async def test_only_advisors_see_from_which_answer_an_essay_is_copied(
+    api: Api, learner: Person, advisor: Person, submitted: dict[str, Any]
+) -> None:
+    source = CopiedFrom(assessment_id=UUID(int=1), snapshot_id=UUID(int=2), share=Decimal("0.43"))
+    essay = question_of(submitted, "text")
+    score = graded(essay) | {"flags": ("copied_answer",), "copied_from": (source,)}
+    await api.publish(submitted["assessment_id"], **score)
+
+    seen = (await read_essay(api, advisor, submitted))["score"]
+    own = (await read_essay(api, learner, submitted))["score"]
+    result = await api.get(learner, f"/assessments/{submitted['assessment_id']}/results")
+
+    assert seen["copied_from"] == [{"assessment_id": str(UUID(int=1)), "item_id": str(UUID(int=2)), "share": 0.43}]
+    assert "copied_from" not in own
+    assert "copied_from" not in result.text

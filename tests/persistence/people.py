@@ -14,6 +14,7 @@ from domain.database import Database
 from domain.ids import derived_id
 from persistence.tables import (
     AccountLinkRow,
+    AnswerShingleRow,
     AppealRow,
     AssessmentRow,
     AsyncJobRow,
@@ -165,6 +166,7 @@ async def _mark_assessment(session: AsyncSession, person: Marked) -> None:
         )
         .on_conflict_do_nothing()  # the publication has put the essay into the audit sample
     )
+    await session.execute(insert(AnswerShingleRow).values(shingle=7, question_snapshot_id=snapshot_id))
     await session.execute(insert(FlaggedQuestionRow).values(question_snapshot_id=snapshot_id))
     await session.execute(
         insert(WebSessionRow).values(

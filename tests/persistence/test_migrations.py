@@ -102,12 +102,12 @@ def test_migration_0009_fills_the_organization_of_existing_reactions(config: Con
 def test_a_rescore_between_the_triggers_and_the_batches_of_migration_0028_hides_no_review(
     config: Config, empty_database: str
 ) -> None:
-    command.upgrade(config, "head")
+    command.upgrade(config, "0028")
     with psycopg.connect(empty_database.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(A_REVIEW)
         connection.execute(RESCORED)
         connection.execute("UPDATE alembic_version SET version_num = '0025'")
-        command.upgrade(config, "head")
+        command.upgrade(config, "0028")
         found = connection.execute(
             "SELECT r.organization_id = a.organization_id, r.version FROM essay_reviews AS r, assessments AS a"
         ).fetchall()

@@ -47,9 +47,11 @@ from activities.score_essays_locally import ScoreEssaysLocally
 from activities.score_rules import ScoreRules
 from activities.search_catalog import SearchCatalog
 from activities.stop_rescore import StopRescore
+from activities.text_analysis import IN_PROCESS
 from domain.account_links import Mailer
 from domain.assessments.ports import AssessmentRuns
 from domain.database import Database
+from domain.grading.ports import TextAnalysis
 from domain.privacy import ErasureList, RetentionRule
 from domain.webhooks.deliveries import WebhookSender
 from persistence.erasure_list import ErasureListSettings, FileErasureList
@@ -199,6 +201,7 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
     queue: str = Queue.EMBEDDINGS,
     *,
     catalog: CatalogEmbedding | None = None,
+    analysis: TextAnalysis = IN_PROCESS,
 ) -> Worker:
     """Build the worker of the activities that need a model in memory, with those that embed the catalogue if given."""
     searched = SearchBackend(embedder=models.embedder, index=models.index)
@@ -208,12 +211,12 @@ def embeddings_worker(  # noqa: PLR0913  # what the activities need
         client,
         task_queue=queue,
         activities=[
-            ScoreEssaysLocally(database, models.grader).score_essays_locally,
+            ScoreEssaysLocally(database, models.grader, analysis).score_essays_locally,
             retrieval.retrieve_evidence,
             ProbeSearch(database, retrieval).probe_search,
             SearchCatalog(database, searched, models.fallback).search_catalog,
             blend.blend_recommendations,
-            RescoreEssayLocally(database, models.grader).rescore_essay_locally,
+            RescoreEssayLocally(database, models.grader, analysis).rescore_essay_locally,
             FinishRescoreBatch(database, retrieval, blend).finish_rescore_batch,
             *(_catalog_activities(catalog) if catalog else ()),
         ],

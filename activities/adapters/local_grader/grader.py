@@ -34,7 +34,7 @@ from domain.grading.essay_reading import read_essay
 from domain.grading.essay_text import COPIED_PROMPT, PASTED_RUBRIC, REPEATED, TOO_SHORT, is_too_short
 from domain.grading.ports import TextAnalysis
 from domain.grading.rubrics import Essay, essay_points, ungraded_essay
-from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, CriterionRating, EssayScore
+from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, CopiedFrom, CriterionRating, EssayScore
 from domain.ids import content_hash
 
 PROMPT_VERSION: Final = "local-5"
@@ -68,6 +68,7 @@ class _Reading:
     question: str
     texts: tuple[str, ...]
     flags: tuple[str, ...]
+    copied_from: tuple[CopiedFrom, ...]
 
 
 class _Judgement(NamedTuple):
@@ -148,7 +149,9 @@ class LocalEssayGrader:
         if await asyncio.to_thread(is_other_language, reading.prose):
             flags = (*flags, OTHER_LANGUAGE)
         question = _question(essay, self._embedder.model)
-        return _Reading(essay=essay, question=question, texts=reading.texts, flags=flags)
+        return _Reading(
+            essay=essay, question=question, texts=reading.texts, flags=flags, copied_from=reading.copied_from
+        )
 
     async def _embed(self, batches: Sequence[Sequence[str]]) -> list[Matrix]:
         """Return the vectors of each list of texts, with one call of the model."""
@@ -241,6 +244,7 @@ def _score(reading: _Reading, verdict: _Verdict | None) -> EssayScore:
         confidence=Decimal(0),
         needs_review=True,
         flags=reading.flags,
+        copied_from=reading.copied_from,
     )
     return unscored if verdict is None else _scored(unscored, essay, verdict)
 

@@ -1,0 +1,53 @@
+"""The search for copies reads a few index entries for each shingle, however many answers are stored."""
+
+import json
+import re
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Uuid, bindparam, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.grading.copies import COMMON, MOST_SHINGLES, MOST_SOURCES
+from persistence.repositories.fingerprints import ADD
+from tests.support.builders import an_assessment
+from tests.support.reviewed_answers import first_essay
+
+ANSWERS = 2_000
+BLOCKS = 500 * MOST_SHINGLES
+
+# Half of the shingles of the answer are in all other answers. No trigger checks the foreign key.
+_STORED = text("""
+INSERT INTO answer_shingles (shingle, question_snapshot_id)
+SELECT CASE WHEN own.place % 2 = 0 THEN own.shingle ELSE CAST(random() * 9e18 AS bigint) END, answer.id
+FROM (SELECT shingle, row_number() OVER () AS place FROM answer_shingles) AS own,
+  (SELECT gen_random_uuid() AS id FROM generate_series(1, :answers)) AS answer
+""")
+
+
+async def test_the_search_uses_the_index_and_reads_a_bounded_number_of_blocks(session: AsyncSession) -> None:
+    assessment = await an_assessment(session, items=2)
+    essay = (await first_essay(session, assessment.id)).snapshot_id
+    given: dict[str, Any] = {
+        "assessment_id": assessment.id,
+        "snapshots": [essay] * MOST_SHINGLES,
+        "shingles": list(range(MOST_SHINGLES)),
+        "common": COMMON,
+        "most": MOST_SOURCES,
+    }
+    await session.execute(ADD, given)
+    await session.execute(text("SET LOCAL session_replication_role = replica"))
+    await session.execute(_STORED, {"answers": ANSWERS})
+    await session.execute(text("ANALYZE answer_shingles"))
+    explain = text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {ADD.text}").bindparams(
+        bindparam("snapshots", type_=ARRAY(Uuid)), bindparam("shingles", type_=ARRAY(BigInteger))
+    )
+
+    explained = (await session.execute(explain, given)).scalar_one()[0]
+
+    plan = explained["Plan"]
+    used = re.findall(
+        r'"Index Name": "(answer_shingles_pkey)"|"Node Type": "(Seq Scan)", [^{}]*"answer_shingles"', json.dumps(plan)
+    )
+    assert ("answer_shingles_pkey", "") in used
+    assert not [scan for _, scan in used if scan]
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < BLOCKS
