@@ -3,8 +3,9 @@
 DATA   a folder of CSV files; `recommendation_sets` describes the format, `esco` creates one from public data
 STORE  `pgvector` (default) or `weaviate`: the store of the measured search
 
-It prints tables and writes `.local/reports/evaluate-recommendations.json`. The 95 % intervals estimate the variation
-with other queries or learners of the same kind. Only the resampling is random, with a fixed seed.
+It prints tables and writes `.local/reports/evaluate-recommendations.json`. Vectors are cached in `.local/vectors`. The
+95 % intervals estimate the variation with other queries or learners of the same kind. Only the resampling is random,
+with a fixed seed.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from domain.errors import AppError, InvalidInput
 from tests.benchmarks import report
 from tests.evaluation import leave_last_out, retrieval
+from tests.evaluation.cached_vectors import CachedVectors
 from tests.evaluation.leave_last_out import CalibrationFigures, RecommendingFigures
 from tests.evaluation.ranking_metrics import Estimate
 from tests.evaluation.recommendation_sets import RecommendationSet, read_folder
@@ -30,7 +32,8 @@ BAD_INPUT: Final = 2
 
 async def evaluate(found: RecommendationSet, store: str) -> dict[str, object]:
     """Compute and print all figures, and return them."""
-    embedder = MiniLMEmbedder(MiniLMSettings())
+    minilm = MiniLMEmbedder(MiniLMSettings())
+    embedder = CachedVectors(minilm)
     figures: dict[str, object] = {}
     try:
         if found.queries:
@@ -47,7 +50,7 @@ async def evaluate(found: RecommendationSet, store: str) -> dict[str, object]:
             report.say("\n" + _recommended(recommended, calibration))
             figures |= {"recommending": plain(recommended), "calibration": plain(calibration)}
     finally:
-        embedder.close()
+        minilm.close()
     return figures
 
 
