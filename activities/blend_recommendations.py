@@ -9,10 +9,10 @@ from temporalio import activity
 from activities.steps import RunInput, run_step
 from domain.assessments.steps import Step
 from domain.database import Database, Repositories
-from domain.recommending.calibration import UNCALIBRATED, calibrate
+from domain.recommending.calibration import LIKED, UNCALIBRATED, calibrate
 from domain.recommending.ports import NearestLearners
-from domain.recommending.ranking import Learner, recommend
-from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour
+from domain.recommending.ranking import AffinityEvidence, Learner, recommend
+from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour, Taste
 from domain.recommending.roles import Credential
 
 NEIGHBOURS = 50
@@ -37,14 +37,25 @@ class BlendRecommendations:
             evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
             assessment = await uow.assessments.get(run.assessment_id)
             role = await uow.catalog.role(assessment.role_id)
-            held = await uow.catalog.held(assessment.user_id)
+            taste = await uow.catalog.taste(assessment)
             credentials = await with_prerequisites(uow, {trace.credential_id for trace in evidence.traces})
             profile = {gap.skill: gap.score for gap in evidence.gaps}
             earlier = await uow.catalog.earlier_learners(assessment, list(profile))
             calibration = calibrate(await uow.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
         neighbours = await self.neighbours(profile, earlier) if earlier.ids else ()
-        learner = Learner(gaps=evidence.gaps, held=held, neighbours=neighbours, calibration=calibration)
+        affinities = await self.affinities(taste)
+        learner = Learner(
+            gaps=evidence.gaps, held=taste.held, neighbours=neighbours, affinities=affinities, calibration=calibration
+        )
         return recommend(role, learner, evidence.traces, credentials)
+
+    async def affinities(self, taste: Taste) -> AffinityEvidence:
+        """Return how well credentials suit the learner's reactions, and the number of reactions behind it."""
+        return AffinityEvidence(
+            scores=await self._nearest.affinities(taste),
+            own=sum(rating >= LIKED for _, rating in taste.own),
+            others=len(taste.others.learners),
+        )
 
     async def neighbours(
         self, profile: Mapping[str, Decimal | None], earlier: EarlierLearners

@@ -45,8 +45,8 @@ async def evaluate(found: RecommendationSet, store: str) -> dict[str, object]:
             world = await leave_last_out.a_world(found.documents, found.reactions, embedder)
             if not world.cases:
                 raise InvalidInput("reactions.csv has no rating of 4 or 5, so no credential can be hidden")
-            recommended = await leave_last_out.measure(world)
-            calibration = await leave_last_out.measure_calibration(world)
+            recommended = leave_last_out.measure(world)
+            calibration = leave_last_out.measure_calibration(world)
             report.say("\n" + _recommended(recommended, calibration))
             figures |= {"recommending": plain(recommended), "calibration": plain(calibration)}
     finally:
