@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from itertools import combinations
-from statistics import fmean
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -60,14 +58,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendingFigures:
-    """Figures of a system. Coverage: share of credentials recommended at all. Diversity: 1 minus the mean cosine."""
+    """Figures of a system. Diversity: 1 minus the mean cosine in a list.
+
+    Coverage is the share of credentials recommended at all. It has no interval, because it counts over these learners.
+    """
 
     system: str
     learners: int
     hit_rate: Estimate
     ndcg: Estimate
     coverage: float
-    diversity: float
+    diversity: Estimate
     cold_learners: int
     cold_hit_rate: Estimate
     cold_ndcg: Estimate
@@ -79,8 +80,8 @@ class CalibrationFigures:
 
     reactions: int
     learnt_from: float
-    uncalibrated: float
-    calibrated: float
+    uncalibrated: Estimate
+    calibrated: Estimate
 
 
 def cases(reactions: Sequence[Reaction]) -> list[Case]:
@@ -275,15 +276,13 @@ def _figures(system: str, world: World, ranked: Sequence[Ranked]) -> Recommendin
     )
 
 
-def _diversity(world: World, ranked: Sequence[Ranked]) -> float:
+def _diversity(world: World, ranked: Sequence[Ranked]) -> Estimate:
     """Return the mean of 1 minus the cosine within each list, or NaN without texts."""
     if world.vectors is None:
-        return float("nan")
-    lists = [[world.places[each] for each in found] for found in ranked if len(found) > 1]
-    return fmean(
-        fmean(1 - float(world.vectors[one] @ world.vectors[other]) for one, other in combinations(found, 2))
-        for found in lists
-    )
+        return estimate([])
+    lists = [world.vectors[[world.places[each] for each in found]] for found in ranked if len(found) > 1]
+    # The sum of all cosines has each pair twice, and each vector's cosine of 1 with itself.
+    return estimate([1 - (float((each @ each.T).sum()) / len(each) - 1) / (len(each) - 1) for each in lists])
 
 
 def _one_skill(of: Credential) -> Credential:

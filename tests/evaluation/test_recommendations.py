@@ -98,8 +98,8 @@ def test_an_interval_holds_the_mean_and_is_the_same_every_time() -> None:
 
 
 def test_the_calibration_error_of_true_probabilities_is_zero() -> None:
-    assert calibration_error([(0.75, True), (0.75, True), (0.75, True), (0.75, False)]) == 0
-    assert calibration_error([(0.9, False)] * 4) == pytest.approx(0.9)
+    assert calibration_error([(0.75, True), (0.75, True), (0.75, True), (0.75, False)]).value == 0
+    assert calibration_error([(0.9, False)] * 4).value == pytest.approx(0.9)
 
 
 def test_rare_words_count_more_than_common_ones() -> None:
@@ -147,4 +147,4 @@ async def test_calibration_lowers_the_error_for_other_learners() -> None:
     found = measure_calibration(world)
 
     assert found.learnt_from == found.reactions == 80
-    assert found.calibrated < found.uncalibrated
+    assert found.calibrated.value < found.uncalibrated.value
