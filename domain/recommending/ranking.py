@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from math import fsum
 from typing import Final
 from uuid import UUID
@@ -20,13 +21,11 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "similarity": 0.19,  # evidence that the credential teaches this part of the skill
     "level_fit": 0.15,  # learners do not finish courses that are too easy or too hard
     "neighbours": 0.35,  # the maximum, with many reactions of near learners
-    "affinity": 0.35,  # the maximum, with many likes of the learner
+    "affinity": 0.5,  # the maximum, with many likes of the learner and without near learners
 }
-GROWING: Final = ("neighbours", "affinity")
-"""The features whose weights grow with the evidence for them. The other weights share the rest."""
 NEIGHBOURS_HALF: Final = 2.0
 """The total nearness of neighbours with reactions at which their weight reaches half of its maximum."""
-LIKES_HALF: Final = 2.0
+LIKES_HALF: Final = 1.0
 """The number of the learner's likes at which the weight of the affinity reaches half of its maximum."""
 PRIOR_LIKES: Final = 0.5
 """The number of likes that the popularity counts as: it orders the credentials for a learner without likes."""
@@ -190,15 +189,13 @@ def _needs(gaps: Sequence[SkillGap]) -> dict[str, float]:
 
 
 def _weights(learner: Learner) -> dict[str, float]:
-    """Return the weights: those of `GROWING` grow with their evidence, and the other weights share the rest."""
+    """Return the weights. Those of neighbours and affinity grow with the evidence; the others share the rest."""
     near = fsum(nearness for neighbour, nearness in learner.neighbours if neighbour.reactions)
     likes, others = learner.affinities.own + PRIOR_LIKES, learner.affinities.others
-    share = {
-        "neighbours": near / (near + NEIGHBOURS_HALF),
-        "affinity": likes / (likes + LIKES_HALF) * others / (others + REACTIONS_HALF),
-    }
-    grown = {name: WEIGHTS[name] * share[name] for name in GROWING}
-    rest = (1 - fsum(grown.values())) / fsum(weight for name, weight in WEIGHTS.items() if name not in GROWING)
+    by_scores = WEIGHTS["neighbours"] * near / (near + NEIGHBOURS_HALF)
+    by_likes = WEIGHTS["affinity"] * likes / (likes + LIKES_HALF) * others / (others + REACTIONS_HALF)
+    grown = {"neighbours": by_scores, "affinity": by_likes * (1 - by_scores)}
+    rest = (1 - fsum(grown.values())) / fsum(weight for name, weight in WEIGHTS.items() if name not in grown)
     return {name: round(grown.get(name, weight * rest), 6) for name, weight in WEIGHTS.items()}
 
 
@@ -270,19 +267,19 @@ def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked
     The merit of a path is the mean of its steps that are not chosen yet, because each step takes a place.
     """
     chosen: list[UUID] = []
-    alike = dict.fromkeys(paths, 0.0)
-    while len(chosen) < at_most:
-        fitting = {
-            id_: rest
-            for id_, path in paths.items()
-            if id_ not in chosen and len(rest := [step for step in path if step not in chosen]) <= at_most - len(chosen)
-        }
-        if not fitting:
-            break
-        best = min(fitting, key=lambda id_: (-_merit(fitting[id_], ranked, alike[id_]), _tie_break(ranked[id_])))
+    left = {id_: paths[id_] for id_ in sorted(paths, key=lambda id_: _tie_break(ranked[id_]))}
+    alike = dict.fromkeys(left, 0.0)
+    while fitting := {id_: steps for id_, steps in left.items() if len(steps) <= at_most - len(chosen)}:
+        best = max(fitting, key=lambda id_: _merit(fitting[id_], ranked, alike[id_]))  # the first of equals
+        added = frozenset(fitting[best])
         chosen += fitting[best]
-        for id_ in fitting:
-            new = (_likeness(ranked[id_].credential, ranked[step].credential) for step in fitting[best])
+        left = {
+            id_: steps if added.isdisjoint(steps) else tuple(step for step in steps if step not in added)
+            for id_, steps in left.items()
+            if id_ not in added
+        }
+        for id_ in left:
+            new = (_likeness(ranked[id_].credential, ranked[step].credential) for step in added)
             alike[id_] = max(alike[id_], *new)
     return chosen
 
@@ -322,9 +319,14 @@ def _tie_break(ranked: Ranked) -> tuple[float, ...]:
 
 def _likeness(one: Credential, other: Credential) -> float:
     """Return the Jaccard similarity of the skills, reduced for different levels."""
-    mine, theirs = set(one.skills), set(other.skills)
-    overlap = len(mine & theirs) / len(mine | theirs) if mine | theirs else 1.0
+    overlap = _overlap(one.skills, other.skills)
     return overlap if one.level is other.level else overlap * OTHER_LEVEL
+
+
+@lru_cache(maxsize=4_096)
+def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> float:
+    mine, theirs = set(one), set(other)
+    return len(mine & theirs) / len(mine | theirs) if mine | theirs else 1.0
 
 
 def _opened(id_: UUID, chosen: Sequence[UUID], paths: Mapping[UUID, tuple[UUID, ...]]) -> tuple[UUID, ...]:

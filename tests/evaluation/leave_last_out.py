@@ -29,7 +29,7 @@ from tests.evaluation.ranking_metrics import CUT, Estimate, calibration_error, e
 from tests.evaluation.recommendation_sets import Document, Reaction
 from tests.evaluation.retrieval import ANY_SKILL, best, credential
 
-CANDIDATES: Final = 200
+CANDIDATES: Final = 100
 """How many credentials are found by their texts, and how many by the affinity, for a learner."""
 RECENT: Final = 5
 """How many of the last liked credentials are part of the query."""
