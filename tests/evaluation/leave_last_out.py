@@ -145,7 +145,7 @@ async def a_world(documents: Sequence[Document], reactions: Sequence[Reaction], 
     if documents:
         texts = [credential_text(each) for each in world.credentials.values()]
         world.vectors = np.asarray(await embed_lines(embedder, texts), dtype=np.float32)
-        wanted = {}
+        wanted: dict[str, NDArray[np.float32]] = {}
         for batch in _batches(world.cases):
             queries = {case.learner: query for case in batch if (query := world.query(case))}
             made = np.asarray(await embed_lines(embedder, list(queries.values())), dtype=np.float32)
@@ -156,8 +156,11 @@ async def a_world(documents: Sequence[Document], reactions: Sequence[Reaction], 
 
 def reactions_of(some: Sequence[Case]) -> Reactions:
     told = [(case.learner, each.credential, each.rating) for case in some for each in case.earlier]
-    learners, credentials, ratings = zip(*told, strict=True) if told else ((), (), ())
-    return Reactions(learners=learners, credentials=credentials, ratings=ratings)
+    return Reactions(
+        learners=[learner for learner, _, _ in told],
+        credentials=[each for _, each, _ in told],
+        ratings=[rating for _, _, rating in told],
+    )
 
 
 def measure(world: World) -> tuple[RecommendingFigures, ...]:

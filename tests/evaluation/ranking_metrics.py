@@ -41,9 +41,9 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 def calibration_error(pairs: Sequence[tuple[float, bool]], bins: int = 10) -> Estimate:
     """Return the expected calibration error of (probability, outcome) pairs over bins of equal width."""
-    chances, outcomes = (np.asarray(each, dtype=float) for each in zip(*pairs, strict=True)) if pairs else ((), ())
-    places = np.minimum(bins - 1, np.asarray(chances) * bins).astype(int)
-    apart = np.asarray(chances) - np.asarray(outcomes)
+    chances = np.asarray([chance for chance, _ in pairs], dtype=float)
+    apart = chances - np.asarray([outcome for _, outcome in pairs], dtype=float)
+    places = np.minimum(bins - 1, chances * bins).astype(int)
 
     def error(chosen: NDArray[np.intp]) -> float:
         return float(np.abs(np.bincount(places[chosen], weights=apart[chosen])).sum() / len(chosen))
