@@ -135,7 +135,7 @@ async def test_credentials_that_a_learner_holds(session: AsyncSession, database:
         found = await uow.catalog.taste(learner)
 
     assert found.held == {held}
-    assert found.own == ((str(held), 5),)
+    assert list(found.own) == [(str(held), 5)]
 
 
 async def taste(database: Database, learner: Assessment) -> Taste:
@@ -158,7 +158,7 @@ async def test_the_learners_own_reactions_of_any_role_are_read_oldest_first(
 
     found = await taste(database, learner)
 
-    assert found.own == ((str(other), 5), (str(one), 2))
+    assert list(found.own) == [(str(other), 5), (str(one), 2)]
     assert found.others == Reactions(learners=[], credentials=[], ratings=[])
 
 
