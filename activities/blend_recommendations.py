@@ -13,10 +13,10 @@ from domain.assessments.results import Publication
 from domain.assessments.steps import Step
 from domain.database import Database
 from domain.errors import Conflict
-from domain.recommending.calibration import UNCALIBRATED, calibrate
+from domain.recommending.calibration import LIKED, UNCALIBRATED, calibrate
 from domain.recommending.ports import NearestLearners
-from domain.recommending.ranking import Learner, recommend
-from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour
+from domain.recommending.ranking import AffinityEvidence, Learner, recommend
+from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour, Taste
 
 NEIGHBOURS = 50
 
@@ -76,13 +76,25 @@ class BlendRecommendations:
         async with self._database.statement() as uow:
             evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
             context = await uow.catalog.learner(run.assessment_id)
+            taste = await uow.catalog.taste(context.assessment)
             credentials = await uow.catalog.with_prerequisites([trace.credential_id for trace in evidence.traces])
             profile = {gap.skill: gap.score for gap in evidence.gaps}
             earlier = await uow.catalog.earlier_learners(context.assessment, list(profile))
             calibration = calibrate(await uow.catalog.tallies(context.assessment)) if earlier.ids else UNCALIBRATED
         neighbours = await self.neighbours(profile, earlier) if earlier.ids else ()
-        learner = Learner(gaps=evidence.gaps, held=context.held, neighbours=neighbours, calibration=calibration)
+        affinities = await self.affinities(taste)
+        learner = Learner(
+            gaps=evidence.gaps, held=taste.held, neighbours=neighbours, affinities=affinities, calibration=calibration
+        )
         return Ranked(evidence=evidence, blend=recommend(context.role, learner, evidence.traces, credentials))
+
+    async def affinities(self, taste: Taste) -> AffinityEvidence:
+        """Return how well credentials suit the learner's reactions, and the number of reactions behind it."""
+        return AffinityEvidence(
+            scores=await self._nearest.affinities(taste),
+            own=sum(rating >= LIKED for _, rating in taste.own),
+            others=len(taste.others.learners),
+        )
 
     async def neighbours(
         self, profile: Mapping[str, Decimal | None], earlier: EarlierLearners

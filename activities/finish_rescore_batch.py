@@ -163,12 +163,19 @@ class _Batch:
         shared = self._roles[before.assessment.role_id]
         profile = {gap.skill: gap.score for gap in evidence.gaps}
         earlier = EarlierLearners()
-        if shared.reactions:
-            async with self._database.statement() as uow:
+        async with self._database.statement() as uow:
+            taste = await uow.catalog.taste(before.assessment)
+            if shared.reactions:
                 earlier = await uow.catalog.earlier_learners(before.assessment, list(profile))
         neighbours = await self._blend.neighbours(profile, earlier) if earlier.ids else ()
         calibration = shared.calibration if earlier.ids else UNCALIBRATED
-        learner = Learner(gaps=evidence.gaps, held=before.held, neighbours=neighbours, calibration=calibration)
+        learner = Learner(
+            gaps=evidence.gaps,
+            held=before.held,
+            neighbours=neighbours,
+            affinities=await self._blend.affinities(taste),
+            calibration=calibration,
+        )
         return recommend(shared.role, learner, evidence.traces, shared.credentials)
 
 

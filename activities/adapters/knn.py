@@ -1,4 +1,4 @@
-"""Find the nearest learners by their skill scores, with scikit-learn."""
+"""Find the nearest learners by their skill scores, and credentials that learners with the same reactions liked."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from typing import Final
 from uuid import UUID
 
 import numpy as np
-from sklearn.metrics.pairwise import nan_euclidean_distances
 
-from domain.recommending.recommendations import EarlierLearners
+from activities.adapters.affinities import Affinities
+from domain.recommending.recommendations import EarlierLearners, Taste
 
 REACH: Final = 0.25
 """The root mean square difference per skill at which the nearness falls to about a third."""
@@ -23,20 +23,34 @@ class KnnNearestLearners:
     ) -> tuple[tuple[UUID, float], ...]:
         return await asyncio.to_thread(_nearest, profile, learners, k)
 
+    async def affinities(self, taste: Taste) -> Mapping[UUID, float]:
+        return await asyncio.to_thread(_affinities, taste) if taste.others.learners else {}
+
 
 def _nearest(
     profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
 ) -> tuple[tuple[UUID, float], ...]:
-    """Return at most `k` learners, nearest first, without those who have no skill in common."""
+    """Return at most `k` learners, nearest first, without those who have no skill in common.
+
+    The nearness is a function of the mean square difference over the common skills, times the share of the profile's
+    skills that are common. Skills that few learners have weigh more. Of equally near learners, the first ones count.
+    """
     scored = ((skill, score) for skill, score in sorted(profile.items()) if skill in learners.scores)
     known = {skill: float(score) for skill, score in scored if score is not None}
     if not known or not learners.ids:
         return ()
     theirs = np.array([learners.scores[skill] for skill in known], dtype=float).T  # None becomes "not a number"
-    # The library scales the sum over common skills up to all skills, so dividing by their number gives the mean square.
-    squares = nan_euclidean_distances([list(known.values())], theirs, squared=True)[0] / len(known)
-    nearness = np.nan_to_num(np.exp(-squares / REACH**2)).round(6)
-    kth = np.sort(nearness)[-min(k, len(nearness))]
-    near = np.flatnonzero((nearness >= kth) & (nearness > 0)).tolist()
-    found = [(UUID(learners.ids[place]), float(nearness[place])) for place in near]
-    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k])
+    common = ~np.isnan(theirs)
+    learners_of = common.sum(axis=0)
+    rarity = np.where(learners_of > 0, np.log1p(len(theirs) / np.maximum(learners_of, 1)), 0.0)
+    shared = common @ rarity
+    squares = np.where(common, theirs - [*known.values()], 0.0) ** 2 @ rarity / np.where(shared > 0, shared, 1.0)
+    nearness = (np.exp(-squares / REACH**2) * shared / max(rarity.sum(), 1e-9)).round(6)
+    first = np.argsort(-nearness, kind="stable")[:k]
+    return tuple((UUID(learners.ids[place]), float(nearness[place])) for place in first.tolist() if nearness[place] > 0)
+
+
+def _affinities(taste: Taste) -> Mapping[UUID, float]:
+    model = Affinities(taste.others)
+    [scores] = model.scores([taste.own]).tolist()
+    return {UUID(name): round(score, 6) for name, score in zip(model.credentials, scores, strict=True) if score > 0}

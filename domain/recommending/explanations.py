@@ -35,13 +35,14 @@ class Basis:
     """The data behind a result: the number of earlier learners and of reactions used for the calibration.
 
     `untaught` are the gaps that no credential available to the learner covers. `left` are the other gaps that the
-    recommended credentials do not cover.
+    recommended credentials do not cover. `reactions` is the number of learners' reactions, of any role, to credentials.
     """
 
     neighbours: int
     calibrated_on: int
     untaught: tuple[str, ...]
     left: tuple[str, ...]
+    reactions: int = 0
 
 
 def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
@@ -75,7 +76,7 @@ def summary(role: Role, gaps: Sequence[SkillGap], items: Sequence[RecommendedIte
         sentences.append(f"Not covered by this list yet: {enumerated(basis.left)}.")
     if basis.untaught:
         sentences.append(f"The catalogue has no course for {enumerated(basis.untaught)} that you can start now.")
-    sentences += [_reactions(basis.neighbours), _confidence(basis.calibrated_on)]
+    sentences += [_reactions(basis), _confidence(basis.calibrated_on)]
     return " ".join(sentences)
 
 
@@ -88,10 +89,13 @@ def _standing(role: Role, gaps: Sequence[SkillGap]) -> str:
     return f"{of_all} of the role {role.name}, the most important first: {named}."
 
 
-def _reactions(neighbours: int) -> str:
-    if not neighbours:
+def _reactions(basis: Basis) -> str:
+    if not basis.neighbours and basis.reactions:
+        ratings = _counted(basis.reactions, "rating")
+        return f"No earlier learner of this role has given feedback yet, so {ratings} from other roles were used."
+    if not basis.neighbours:
         return "No earlier learner of this role has given feedback on a credential yet, so the list does not use any."
-    return f"Feedback from {_counted(neighbours, 'earlier learner')} with a similar profile was also used."
+    return f"Feedback from {_counted(basis.neighbours, 'earlier learner')} with a similar profile was also used."
 
 
 def _confidence(calibrated_on: int) -> str:

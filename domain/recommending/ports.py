@@ -10,7 +10,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.grading.ledger import EmbeddingPurchase
 from domain.grading.scores import DegradedReason
 from domain.recommending.calibration import Tally
-from domain.recommending.recommendations import EarlierLearners, SearchHit
+from domain.recommending.recommendations import EarlierLearners, SearchHit, Taste
 from domain.recommending.roles import Credential, Role
 
 Vector: TypeAlias = Sequence[float]
@@ -128,11 +128,10 @@ class CredentialIndexWriter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnerContext:
-    """An assessment, its role, and the ids of the credentials that the learner holds."""
+    """An assessment and its role."""
 
     assessment: Assessment
     role: Role
-    held: frozenset[UUID]
 
 
 class Catalog(Protocol):
@@ -143,7 +142,7 @@ class Catalog(Protocol):
         ...
 
     async def learner(self, assessment_id: UUID) -> LearnerContext:
-        """Return what a recommendation depends on, in one statement.
+        """Return an assessment and its role, in one statement.
 
         Raises:
             NotFound: the assessment does not exist.
@@ -158,14 +157,18 @@ class Catalog(Protocol):
         """Return the active credentials among `ids` and their active prerequisites of every level."""
         ...
 
-    async def held(self, user_id: UUID) -> frozenset[UUID]:
-        """Return the ids of the credentials that the learner holds."""
+    async def taste(self, assessment: Assessment) -> Taste:
+        """Return the learner's held credentials and reactions, and the newest reactions of other learners.
+
+        The setting decides whether learners of other organizations are included.
+        """
         ...
 
     async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
         """Return other learners of the role with the latest recommendation they reacted to, newest first.
 
-        The setting decides whether learners of other organizations are included. `skills` selects the scores.
+        Only a limited number of the newest recommendations with reactions is read. The setting decides whether learners
+        of other organizations are included. `skills` selects the scores.
         """
         ...
 
@@ -271,8 +274,16 @@ class NearestLearners(Protocol):
     async def nearest(
         self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
     ) -> tuple[tuple[UUID, float], ...]:
-        """Return the ids of at most `k` learners with their nearness (0..1), nearest first, ties by id.
+        """Return the ids of at most `k` learners with their nearness (0..1), nearest first, ties in the given order.
 
-        `profile` maps skills to scores (0..1) or None if unknown. Only skills that both learners have are compared.
+        `profile` maps skills to scores (0..1) or None if unknown. Only skills that both learners have are compared. A
+        learner with few of the profile's skills is less near than one with the same scores in more of them.
+        """
+        ...
+
+    async def affinities(self, taste: Taste) -> Mapping[UUID, float]:
+        """Return how well credentials suit the learner's reactions and held credentials (0..1, the best has 1).
+
+        Without own reactions, only the popularity counts. Credentials that no other learner likes are left out.
         """
         ...

@@ -1,8 +1,9 @@
 """Rank credentials by gaps, evidence and neighbours. The ranking is deterministic."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from math import fsum
 from typing import Final
 from uuid import UUID
@@ -20,9 +21,16 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "similarity": 0.19,  # evidence that the credential teaches this part of the skill
     "level_fit": 0.15,  # learners do not finish courses that are too easy or too hard
     "neighbours": 0.35,  # the maximum, with many reactions of near learners
+    "affinity": 0.5,  # the maximum, with many likes of the learner and without near learners
 }
 NEIGHBOURS_HALF: Final = 2.0
 """The total nearness of neighbours with reactions at which their weight reaches half of its maximum."""
+LIKES_HALF: Final = 1.0
+"""The number of the learner's likes at which the weight of the affinity reaches half of its maximum."""
+PRIOR_LIKES: Final = 0.5
+"""The number of likes that the popularity counts as: it orders the credentials for a learner without likes."""
+REACTIONS_HALF: Final = 20.0
+"""The number of other learners' reactions at which the weight of the affinity is halved."""
 PRIOR_REACTION: Final = 0.5
 """The assumed rating (0..1) of a credential without reactions: the middle of the scale."""
 PRIOR_STRENGTH: Final = 1.0
@@ -49,6 +57,15 @@ def gap_query(gap: SkillGap) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AffinityEvidence:
+    """How well credentials suit the learner's likes (0..1), and the numbers of `own` likes and `others`' reactions."""
+
+    scores: Mapping[UUID, float] = field(default_factory=dict)
+    own: int = 0
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learner:
     """The learner of a recommendation.
 
@@ -59,6 +76,7 @@ class Learner:
     gaps: tuple[SkillGap, ...]
     held: frozenset[UUID] = frozenset()
     neighbours: tuple[tuple[Neighbour, float], ...] = ()
+    affinities: AffinityEvidence = AffinityEvidence()
     calibration: Calibration = UNCALIBRATED
 
 
@@ -93,6 +111,7 @@ def recommend(
         calibrated_on=learner.calibration.reactions,
         untaught=tuple(skill for skill in missing if skill not in taught),
         left=tuple(skill for skill in missing if skill in taught - listed),
+        reactions=learner.affinities.others if view.weights["affinity"] else 0,
     )
     about = summary(role, learner.gaps, items, basis)
     return Blend(items=items, weights=view.weights, summary=about, calibrated_on=learner.calibration.reactions)
@@ -106,6 +125,7 @@ class _View:
     needs: Mapping[str, float]
     similarity: Mapping[UUID, float]
     neighbours: Sequence[tuple[Neighbour, float]]
+    affinities: Mapping[UUID, float]
     weights: Mapping[str, float]
 
     def leads_on(self, credential: Credential) -> bool:
@@ -134,6 +154,7 @@ class _View:
             "similarity": _spread(cosine),
             "level_fit": _level_fit(credential, [(self.gaps[s], self.needs[s]) for s in skills]),
             "neighbours": _shrunk(reacted),
+            "affinity": self.affinities.get(credential.id, 0.0),
         }
         return Ranked(
             credential=credential,
@@ -154,7 +175,8 @@ def _view(learner: Learner, traces: Iterable[Trace]) -> _View:
         needs=_needs(learner.gaps),
         similarity=similarity,
         neighbours=learner.neighbours,
-        weights=_weights(learner.neighbours),
+        affinities=learner.affinities.scores,
+        weights=_weights(learner),
     )
 
 
@@ -166,12 +188,15 @@ def _needs(gaps: Sequence[SkillGap]) -> dict[str, float]:
     return {skill: part / total for skill, part in parts.items()} if total else {}
 
 
-def _weights(neighbours: Sequence[tuple[Neighbour, float]]) -> dict[str, float]:
-    """Return the weights. The neighbours' weight grows with their reactions; the other weights share the rest."""
-    evidence = fsum(nearness for neighbour, nearness in neighbours if neighbour.reactions)
-    theirs = WEIGHTS["neighbours"] * evidence / (evidence + NEIGHBOURS_HALF)
-    rest = (1 - theirs) / (1 - WEIGHTS["neighbours"])
-    return {name: round(theirs if name == "neighbours" else weight * rest, 6) for name, weight in WEIGHTS.items()}
+def _weights(learner: Learner) -> dict[str, float]:
+    """Return the weights. Those of neighbours and affinity grow with the evidence; the others share the rest."""
+    near = fsum(nearness for neighbour, nearness in learner.neighbours if neighbour.reactions)
+    likes, others = learner.affinities.own + PRIOR_LIKES, learner.affinities.others
+    by_scores = WEIGHTS["neighbours"] * near / (near + NEIGHBOURS_HALF)
+    by_likes = WEIGHTS["affinity"] * likes / (likes + LIKES_HALF) * others / (others + REACTIONS_HALF)
+    grown = {"neighbours": by_scores, "affinity": by_likes * (1 - by_scores)}
+    rest = (1 - fsum(grown.values())) / fsum(weight for name, weight in WEIGHTS.items() if name not in grown)
+    return {name: round(grown.get(name, weight * rest), 6) for name, weight in WEIGHTS.items()}
 
 
 def _spread(cosine: float | None) -> float:
@@ -242,16 +267,20 @@ def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked
     The merit of a path is the mean of its steps that are not chosen yet, because each step takes a place.
     """
     chosen: list[UUID] = []
-    while len(chosen) < at_most:
-        fitting = {
-            id_: rest
-            for id_, path in paths.items()
-            if id_ not in chosen and len(rest := [step for step in path if step not in chosen]) <= at_most - len(chosen)
-        }
-        if not fitting:
-            break
-        best = min(fitting, key=lambda id_: (-_merit(id_, fitting[id_], ranked, chosen), id_))
+    left = {id_: paths[id_] for id_ in sorted(paths, key=lambda id_: _tie_break(ranked[id_]))}
+    alike = dict.fromkeys(left, 0.0)
+    while fitting := {id_: steps for id_, steps in left.items() if len(steps) <= at_most - len(chosen)}:
+        best = max(fitting, key=lambda id_: _merit(fitting[id_], ranked, alike[id_]))  # the first of equals
+        added = frozenset(fitting[best])
         chosen += fitting[best]
+        left = {
+            id_: steps if added.isdisjoint(steps) else tuple(step for step in steps if step not in added)
+            for id_, steps in left.items()
+            if id_ not in added
+        }
+        for id_ in left:
+            new = (_likeness(ranked[id_].credential, ranked[step].credential) for step in added)
+            alike[id_] = max(alike[id_], *new)
     return chosen
 
 
@@ -270,23 +299,34 @@ def _choose_for_all(
             continue
         if any(skill in ranked[id_].credential.skills for id_ in chosen):
             return chosen
-        best = fitting[min(teaching, key=lambda id_: (-_merit(id_, fitting[id_], ranked, ()), id_))]
+        best = fitting[min(teaching, key=lambda id_: (-_merit(fitting[id_], ranked), _tie_break(ranked[id_])))]
         first = _choose(paths, ranked, at_most - len(best))
         return first + [step for step in best if step not in first]
     return chosen
 
 
-def _merit(id_: UUID, steps: Sequence[UUID], ranked: Mapping[UUID, Ranked], chosen: Sequence[UUID]) -> float:
-    alike = max((_likeness(ranked[id_].credential, ranked[other].credential) for other in chosen), default=0.0)
+def _merit(steps: Sequence[UUID], ranked: Mapping[UUID, Ranked], alike: float = 0.0) -> float:
+    """Return the merit of the steps. `alike` is the highest likeness of the path's end with a chosen credential."""
     worth = fsum(ranked[step].score for step in steps) / len(steps)
     return round(RELEVANCE * worth - (1 - RELEVANCE) * alike, 9)
 
 
+def _tie_break(ranked: Ranked) -> tuple[float, ...]:
+    """Return what orders credentials of equal merit: the similarity without limits, all features, and last the id."""
+    cosine = -1.0 if ranked.similarity is None else ranked.similarity
+    return (-cosine, *(-value for value in ranked.features.values()), ranked.credential.id.int)
+
+
 def _likeness(one: Credential, other: Credential) -> float:
     """Return the Jaccard similarity of the skills, reduced for different levels."""
-    mine, theirs = set(one.skills), set(other.skills)
-    overlap = len(mine & theirs) / len(mine | theirs) if mine | theirs else 1.0
+    overlap = _overlap(one.skills, other.skills)
     return overlap if one.level is other.level else overlap * OTHER_LEVEL
+
+
+@lru_cache(maxsize=4_096)
+def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> float:
+    mine, theirs = set(one), set(other)
+    return len(mine & theirs) / len(mine | theirs) if mine | theirs else 1.0
 
 
 def _opened(id_: UUID, chosen: Sequence[UUID], paths: Mapping[UUID, tuple[UUID, ...]]) -> tuple[UUID, ...]:

@@ -60,6 +60,31 @@ class EarlierLearners:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reactions:
+    """Learners' reactions to credentials, in columns, because thousands of objects would be slow.
+
+    Each learner's reactions are consecutive, oldest first. Ids are text. `ratings` are 1..5: accepting counts as 5,
+    rejecting as 1.
+    """
+
+    learners: Sequence[str] = ()
+    credentials: Sequence[str] = ()
+    ratings: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taste:
+    """A learner's held credentials and liking: credential ids with ratings (1..5), oldest first; held ones count as 5.
+
+    `others` are the newest reactions of other learners.
+    """
+
+    held: frozenset[UUID] = frozenset()
+    own: tuple[tuple[str, float], ...] = ()
+    others: Reactions = field(default_factory=Reactions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
     """A similar earlier learner. `reactions` maps credential ids to ratings (1..5).
 

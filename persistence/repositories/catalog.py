@@ -15,18 +15,20 @@ from domain.assessments.lifecycle import Assessment
 from domain.errors import NotFound
 from domain.recommending.calibration import LIKED, Tally
 from domain.recommending.ports import LearnerContext
-from domain.recommending.recommendations import EarlierLearners
+from domain.recommending.recommendations import EarlierLearners, Reactions, Taste
 from domain.recommending.roles import Credential, Role
 from persistence.repositories import mappers
-from persistence.tables import AssessmentRow, CatalogSearchRow, CredentialRow, LearnerCredentialRow, RoleRow
+from persistence.tables import AssessmentRow, CatalogSearchRow, CredentialRow, RoleRow
 from persistence.tables.base import table_of
 
 MAX_LEARNERS: Final = 5_000
+"""The number of earlier learners that a ranking reads."""
+MAX_REACTIONS: Final = 2_000
+"""The number of other learners' reactions that a ranking reads."""
 
 _assessments: Final = table_of(AssessmentRow)
 _roles: Final = table_of(RoleRow).c
 _credentials: Final = table_of(CredentialRow).c
-_held: Final = table_of(LearnerCredentialRow).c
 
 _ROLE: Final = select(*mappers.ROLE_COLUMNS).where(_roles.id == bindparam("role_id"))
 _CREDENTIALS: Final = select(*mappers.CREDENTIAL_COLUMNS).where(
@@ -44,15 +46,11 @@ _chain: Final = _wanted.union(
     .where(_step.c.active)
 )
 _WITH_PREREQUISITES: Final = select(*mappers.CREDENTIAL_COLUMNS).where(_credentials.id.in_(select(_chain.c.id)))
-_HELD: Final = select(_held.credential_id).where(_held.user_id == bindparam("user_id"))
 
 _LEARNER: Final = (
     select(
         *mappers.ASSESSMENT_COLUMNS,
         *(column.label(f"role_{column.key}") for column in mappers.ROLE_COLUMNS if column.key != "id"),
-        func.array(select(_held.credential_id).where(_held.user_id == _assessments.c.user_id).scalar_subquery()).label(
-            "held"
-        ),
     )
     .join_from(_assessments, table_of(RoleRow), _roles.id == _assessments.c.role_id)
     .where(_assessments.c.id == bindparam("assessment_id"))
@@ -61,26 +59,79 @@ _LEARNER: Final = (
 # Selects each learner's newest recommendation that they reacted to. The result is one JSON document with an array per
 # column, because creating thousands of rows or objects costs more than reading the tables.
 #
-# EXISTS finds the recommendations with reactions; only the reactions of the nearest learners are read later. With a
-# join, the planner assumes that the two paths from a reaction to its learner are independent, expects one row and runs
-# a nested loop over all learners.
+# An index returns the role's newest assessments first. The statement stops at the limit, so its cost does not grow with
+# the number of earlier learners. EXISTS finds the recommendations with reactions; only the reactions of the nearest
+# learners are read later.
 _EARLIER: Final = """
-WITH latest AS MATERIALIZED (
-  SELECT DISTINCT ON (a.user_id) a.user_id, a.completed_at, r.id
+WITH newest AS MATERIALIZED (
+  SELECT a.user_id, a.completed_at, r.id, r.skills
   FROM assessments AS a JOIN recommendations AS r ON r.assessment_id = a.id
-  WHERE a.role_id = :role_id AND a.revision > 0 AND a.user_id <> :user_id
-    AND (:everywhere OR a.organization_id = :organization_id)
+  WHERE a.role_id = :role_id AND a.revision > 0 AND a.user_id <> :user_id AND {scope}
     AND EXISTS (
       SELECT FROM recommendation_feedback AS f WHERE f.recommendation_id = r.id AND f.submitted_by = a.user_id
     )
-  ORDER BY a.user_id, a.completed_at DESC, r.id
+  ORDER BY {newest_first} LIMIT :limit
+), latest AS (
+  SELECT DISTINCT ON (user_id) * FROM newest ORDER BY user_id, completed_at DESC, id
 )
 SELECT CAST(array_to_json(ARRAY[{columns}]) AS text)
-FROM (
-  SELECT id, r.skills FROM latest JOIN recommendations AS r USING (id)
-  ORDER BY latest.completed_at DESC, latest.user_id LIMIT :limit
-) AS learner
+FROM (SELECT id, skills FROM latest ORDER BY completed_at DESC, user_id) AS learner
 """
+_OWN_ORGANIZATION: Final = {
+    "scope": "a.organization_id = :organization_id",
+    "newest_first": "a.created_at DESC, a.id DESC",
+}
+_ALL_ORGANIZATIONS: Final = {"scope": "true", "newest_first": "a.completed_at DESC"}
+
+# Selects the learner's held credentials and reactions, and the newest reactions of other learners. Held credentials
+# count as ratings of 5. An index finds the newest reactions, so the cost does not grow with the total number. As below,
+# a reaction to one credential overrides a reaction to all, and the last reaction counts.
+_TASTE: Final = text("""
+WITH newest AS (
+  SELECT f.* FROM organizations AS o CROSS JOIN LATERAL (
+    SELECT * FROM recommendation_feedback AS f
+    WHERE f.organization_id = o.id AND f.submitted_by_role = 'student' AND f.submitted_by <> :user_id
+    ORDER BY f.submitted_at DESC, f.id LIMIT :limit
+  ) AS f
+  WHERE :everywhere OR o.id = :organization_id
+  ORDER BY f.submitted_at DESC, f.id LIMIT :limit
+), said AS (
+  SELECT * FROM newest
+  UNION ALL
+  SELECT f.* FROM assessments AS a
+  JOIN recommendations AS r ON r.assessment_id = a.id
+  JOIN recommendation_feedback AS f ON f.recommendation_id = r.id AND f.submitted_by = a.user_id
+  WHERE a.user_id = :user_id
+), rated AS (
+  SELECT DISTINCT ON (said.submitted_by, about.credential_id)
+    said.submitted_by AS learner, about.credential_id, said.submitted_at AS at,
+    CASE acceptance_status WHEN 'accepted' THEN 5 WHEN 'rejected' THEN 1 ELSE relevance_score END AS rating
+  FROM said CROSS JOIN LATERAL (
+    SELECT said.credential_id WHERE said.credential_id IS NOT NULL
+    UNION ALL
+    SELECT i.credential_id FROM recommendation_items AS i
+    WHERE said.credential_id IS NULL AND i.recommendation_id = said.recommendation_id
+  ) AS about
+  WHERE acceptance_status IN ('accepted', 'rejected') OR relevance_score IS NOT NULL
+  ORDER BY said.submitted_by, about.credential_id, said.credential_id IS NULL, said.submitted_at DESC, said.id
+), held AS (
+  SELECT credential_id, earned_at FROM learner_credentials WHERE user_id = :user_id
+), own AS (
+  SELECT credential_id, at, rating FROM rated WHERE learner = :user_id
+    AND credential_id NOT IN (SELECT credential_id FROM held)
+  UNION ALL SELECT credential_id, CAST(earned_at AS timestamptz), 5 FROM held
+)
+SELECT
+  (SELECT coalesce(array_agg(credential_id), '{}') FROM held) AS held,
+  (SELECT coalesce(array_agg(CAST(credential_id AS text) ORDER BY at, credential_id), '{}') FROM own) AS own,
+  (SELECT coalesce(array_agg(rating ORDER BY at, credential_id), '{}') FROM own) AS own_ratings,
+  (
+    SELECT CAST(json_build_array(
+      coalesce(json_agg(learner), '[]'), coalesce(json_agg(credential_id), '[]'), coalesce(json_agg(rating), '[]')
+    ) AS text)
+    FROM (SELECT * FROM rated WHERE learner <> :user_id ORDER BY learner, at, credential_id) AS others
+  ) AS others
+""")
 
 # A reaction to one credential overrides a reaction to all credentials; a later reaction overrides an earlier one.
 _REACTIONS: Final = text("""
@@ -100,8 +151,6 @@ CROSS JOIN LATERAL (
 WHERE f.recommendation_id = ANY(:recommendations) AND said.rating IS NOT NULL
 ORDER BY f.recommendation_id, about.credential_id, f.credential_id IS NULL, f.submitted_at DESC, f.id
 """)
-
-MAX_REACTIONS: Final = 2_000
 
 # Takes the newest reactions of learners to the revision that they saw, because another revision has other scores. As
 # above, a reaction to one credential overrides a reaction to all, and the last reaction counts. An index finds each
@@ -139,10 +188,11 @@ FROM shown WHERE score IS NOT NULL GROUP BY round(CAST(score AS numeric), 2) ORD
 
 
 @cache
-def _earlier(skills: int) -> TextClause:
+def _earlier(skills: int, *, all_organizations: bool) -> TextClause:
     """Return the statement for this number of skills."""
     scores = [f"json_agg(CAST(skills ->> CAST(:skill_{place} AS text) AS numeric))" for place in range(skills)]
-    return text(_EARLIER.format(columns=", ".join(["json_agg(id)", *scores])))
+    scope = _ALL_ORGANIZATIONS if all_organizations else _OWN_ORGANIZATION
+    return text(_EARLIER.format(columns=", ".join(["json_agg(id)", *scores]), **scope))
 
 
 class SqlCatalog:
@@ -168,11 +218,7 @@ class SqlCatalog:
         row = (await self._session.execute(_LEARNER, {"assessment_id": assessment_id})).mappings().one_or_none()
         if row is None:
             raise NotFound(f"Assessment {assessment_id} does not exist")
-        return LearnerContext(
-            assessment=mappers.assessment(row),
-            role=mappers.role_of_assessment(row),
-            held=frozenset(row["held"]),
-        )
+        return LearnerContext(assessment=mappers.assessment(row), role=mappers.role_of_assessment(row))
 
     async def with_prerequisites(self, ids: Sequence[UUID]) -> dict[UUID, Credential]:
         if not ids:
@@ -180,19 +226,31 @@ class SqlCatalog:
         rows = await self._session.execute(_WITH_PREREQUISITES, {"ids": sorted(set(ids))})
         return {row["id"]: mappers.credential(row) for row in rows.mappings()}
 
-    async def held(self, user_id: UUID) -> frozenset[UUID]:
-        return frozenset((await self._session.execute(_HELD, {"user_id": user_id})).scalars())
+    async def taste(self, assessment: Assessment) -> Taste:
+        wanted = {
+            "user_id": assessment.user_id,
+            "organization_id": assessment.organization_id,
+            "everywhere": self._all_organizations,
+            "limit": MAX_REACTIONS,
+        }
+        row = (await self._session.execute(_TASTE, wanted)).one()
+        learners, credentials, ratings = from_json(row.others)
+        return Taste(
+            held=frozenset(row.held),
+            own=tuple(zip(row.own, map(float, row.own_ratings), strict=True)),
+            others=Reactions(learners=learners, credentials=credentials, ratings=ratings),
+        )
 
     async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
         wanted = {
             **{f"skill_{place}": skill for place, skill in enumerate(skills)},
             "role_id": assessment.role_id,
             "user_id": assessment.user_id,
-            "organization_id": assessment.organization_id,
-            "everywhere": self._all_organizations,
             "limit": MAX_LEARNERS,
+            **({} if self._all_organizations else {"organization_id": assessment.organization_id}),
         }
-        ids, *scores = from_json(await self._session.scalar(_earlier(len(skills)), wanted))
+        statement = _earlier(len(skills), all_organizations=self._all_organizations)
+        ids, *scores = from_json(await self._session.scalar(statement, wanted))
         return EarlierLearners(ids=ids, scores=dict(zip(skills, scores, strict=True))) if ids else EarlierLearners()
 
     async def reactions(self, recommendations: Sequence[UUID]) -> dict[UUID, dict[UUID, Decimal]]:

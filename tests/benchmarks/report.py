@@ -31,6 +31,12 @@ def write(command: str, figures: Mapping[str, Any]) -> Path:
     return path
 
 
+def progress(done: int, total: int, what: str) -> None:
+    """Print how much is done to stderr, on one line."""
+    sys.stderr.write(f"\r{done} of {total} {what}" + ("\n" if done >= total else ""))
+    sys.stderr.flush()
+
+
 def say(line: str = "") -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()

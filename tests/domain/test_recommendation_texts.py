@@ -3,6 +3,7 @@ import re
 from hypothesis import given
 
 from domain.recommending.calibration import Calibration
+from domain.recommending.ranking import AffinityEvidence
 from domain.recommending.roles import Credential
 from domain.recommending.skills import SkillGap
 from tests.domain.builders import CLEANING, SQL, an_id
@@ -19,6 +20,12 @@ from tests.domain.recommending_builders import (
     sentence,
     titles,
 )
+
+
+def test_the_summary_says_that_ratings_of_other_roles_were_used() -> None:
+    result = blend(credential("a"), affinities=AffinityEvidence(scores={an_id("a"): 1.0}, own=1, others=12))
+
+    assert "given feedback yet, so 12 ratings from other roles were used." in result.summary
 
 
 def test_without_neighbours_they_weigh_nothing_and_the_summary_says_so() -> None:

@@ -1,43 +1,48 @@
 """Evaluate recommending: hide each learner's last liked credential and look for it in ten recommendations.
 
-All other reactions of all learners are known. A learner's earlier reactions are the profile that finds neighbours; the
-goal and the last liked credentials are the query for the search of texts.
+All other reactions of all learners are known, except those after the hidden one. A learner's earlier reactions are the
+learner's own reactions in the product; the goal and the last liked credentials are the query for the search of texts.
 """
 
-import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from itertools import combinations
-from statistics import fmean
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from activities.adapters.knn import KnnNearestLearners
+from activities.adapters.affinities import Affinities
 from activities.phrases import embed_lines
 from domain.ids import derived_id
 from domain.recommending.calibration import LIKED, Tally, calibrate
 from domain.recommending.ports import Embedder
-from domain.recommending.ranking import Learner, recommend
-from domain.recommending.recommendations import EarlierLearners, Neighbour, Trace
+from domain.recommending.ranking import AffinityEvidence, Learner, recommend
+from domain.recommending.recommendations import Blend, Reactions, Trace
 from domain.recommending.roles import Credential, Role, SkillTarget
 from domain.recommending.skills import SkillGap
+from tests.benchmarks import report
 from tests.evaluation.bm25 import Bm25
+from tests.evaluation.plain_neighbours import PlainNeighbours
 from tests.evaluation.ranking_metrics import CUT, Estimate, calibration_error, estimate, ndcg
 from tests.evaluation.recommendation_sets import Document, Reaction
 from tests.evaluation.retrieval import ANY_SKILL, best, credential, embedded_text
 
-NEIGHBOURS: Final = 50
-CANDIDATES: Final = 200
-"""How many texts a search finds for a learner."""
+CANDIDATES: Final = 100
+"""How many credentials are found by their texts, and how many by the affinity, for a learner."""
 RECENT: Final = 5
 """How many of the last liked credentials are part of the query."""
 COLD: Final = 1
 """The highest number of earlier reactions of a cold-start learner."""
+BATCH: Final = 256
+"""How many learners are scored with one matrix product."""
+MAX_CALIBRATED: Final = 2_000
+"""The highest number of learners used for the figures of the calibration."""
+BASELINES: Final = ("popularity", "BM25 only", "vectors only", "UserKNN", "ItemKNN")
+OURS: Final = "ours"
 
+Floats: TypeAlias = NDArray[np.floating]
 Ranked = Sequence[str]
 
 
@@ -53,14 +58,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendingFigures:
-    """Figures of a system. Coverage: share of credentials recommended at all. Diversity: 1 minus the mean cosine."""
+    """Figures of a system. Diversity: 1 minus the mean cosine in a list.
+
+    Coverage is the share of credentials recommended at all. It has no interval, because it counts over these learners.
+    """
 
     system: str
     learners: int
     hit_rate: Estimate
     ndcg: Estimate
     coverage: float
-    diversity: float
+    diversity: Estimate
     cold_learners: int
     cold_hit_rate: Estimate
     cold_ndcg: Estimate
@@ -72,8 +80,8 @@ class CalibrationFigures:
 
     reactions: int
     learnt_from: float
-    uncalibrated: float
-    calibrated: float
+    uncalibrated: Estimate
+    calibrated: Estimate
 
 
 def cases(reactions: Sequence[Reaction]) -> list[Case]:
@@ -104,48 +112,28 @@ class World:
 
     def __post_init__(self) -> None:
         self.ids = [each.id for each in self.documents]
+        self.places = {each: place for place, each in enumerate(self.ids)}
         self.credentials = {credential(each).id: _one_skill(credential(each)) for each in self.documents}
         self.uuids = dict(zip(self.ids, self.credentials, strict=True))
         self.names = {uuid: name for name, uuid in self.uuids.items()}
-        self.profiles = {
-            each.learner: {skill: float(score) for skill, score in _profile(each).items()}
-            for each in self.cases
-            if each.earlier
-        }
-        self.neighbours = {derived_id("learner", each.learner): self._neighbour(each) for each in self.cases}
         self.liked = Counter(each.credential for case in self.cases for each in case.earlier if each.rating >= LIKED)
         self.words = Bm25(each.words for each in self.documents)
-
-    def _neighbour(self, case: Case) -> Neighbour:
-        return Neighbour(
-            id=derived_id("learner", case.learner),
-            reactions={self.uuids[each.credential]: Decimal(str(each.rating)) for each in case.earlier},
-        )
+        self._titles = {each.id: each.title or each.text for each in self.documents}
 
     def query(self, case: Case) -> str:
         """Return the query's lines: the goal and the texts that were liked last."""
-        titles = {each.id: each.title or each.text for each in self.documents}
-        recent = [titles[each.credential] for each in case.earlier if each.rating >= LIKED][-RECENT:]
+        recent = [self._titles[each.credential] for each in case.earlier if each.rating >= LIKED][-RECENT:]
         return "\n".join([*([case.goal] if case.goal else []), *recent])
 
-    def new(self, case: Case, ranked: Ranked) -> list[str]:
+    def new(self, case: Case, scores: Floats) -> list[str]:
+        """Return the best credentials without a reaction of the learner; ties in the order of the documents."""
         known = {each.credential for each in case.earlier}
-        return [each for each in ranked if each not in known][:CUT]
+        return [each for each in best(scores, self.ids, CUT + len(known)) if each not in known][:CUT]
 
-    def cosines(self, case: Case) -> NDArray[np.float32]:
+    def cosines(self, case: Case) -> Floats:
         if self.vectors is None or case.learner not in self.wanted:
-            return np.zeros(len(self.ids), dtype=np.float32)
-        return self.vectors @ self.wanted[case.learner]
-
-    async def nearest(self, case: Case) -> tuple[tuple[Neighbour, float], ...]:
-        profile = _profile(case)
-        others = {learner: each for learner, each in self.profiles.items() if learner != case.learner}
-        earlier = EarlierLearners(
-            ids=[str(derived_id("learner", each)) for each in others],
-            scores={skill: [each.get(skill) for each in others.values()] for skill in profile},
-        )
-        found = await KnnNearestLearners().nearest(profile, earlier, NEIGHBOURS)
-        return tuple((self.neighbours[each], nearness) for each, nearness in found)
+            return np.zeros(len(self.ids))
+        return np.asarray(self.vectors @ self.wanted[case.learner], dtype=float)
 
 
 async def a_world(documents: Sequence[Document], reactions: Sequence[Reaction], embedder: Embedder) -> World:
@@ -157,77 +145,95 @@ async def a_world(documents: Sequence[Document], reactions: Sequence[Reaction], 
     if documents:
         texts = [embedded_text(each) for each in known]
         world.vectors = np.asarray(await embed_lines(embedder, texts), dtype=np.float32)
-        queries = {case.learner: query for case in world.cases if (query := world.query(case))}
-        made = await embed_lines(embedder, list(queries.values()))
-        world.wanted = {
-            learner: np.asarray(each, dtype=np.float32) for learner, each in zip(queries, made, strict=True)
-        }
+        wanted: dict[str, NDArray[np.float32]] = {}
+        for batch in _batches(world.cases):
+            queries = {case.learner: query for case in batch if (query := world.query(case))}
+            made = np.asarray(await embed_lines(embedder, list(queries.values())), dtype=np.float32)
+            wanted |= dict(zip(queries, made, strict=True))
+        world.wanted = wanted
     return world
 
 
-async def measure(world: World) -> tuple[RecommendingFigures, ...]:
-    popular = sorted(world.ids, key=lambda each: (-world.liked[each], each))
-    systems: dict[str, list[list[str]]] = {
-        "popularity": [],
-        "BM25 only": [],
-        "vectors only": [],
-        "KNN only": [],
-        "ours": [],
-    }
-    for case in world.cases:
-        near = await world.nearest(case)
-        everything = len(world.ids)
-        systems["popularity"].append(world.new(case, popular))
-        systems["BM25 only"].append(world.new(case, best(world.words.scores(world.query(case)), world.ids, everything)))
-        systems["vectors only"].append(world.new(case, best(world.cosines(case), world.ids, everything)))
-        systems["KNN only"].append(world.new(case, _by_neighbours(world, near)))
-        systems["ours"].append(await asyncio.to_thread(_ours, world, case, near))
-    return tuple(_figures(name, world, ranked) for name, ranked in systems.items())
+def reactions_of(some: Sequence[Case]) -> Reactions:
+    told = [(case.learner, each.credential, each.rating) for case in some for each in case.earlier]
+    return Reactions(
+        learners=[learner for learner, _, _ in told],
+        credentials=[each for _, each, _ in told],
+        ratings=[rating for _, _, rating in told],
+    )
 
 
-def _by_neighbours(world: World, near: Sequence[tuple[Neighbour, float]]) -> list[str]:
-    liking: defaultdict[str, float] = defaultdict(float)
-    for neighbour, nearness in near:
-        for uuid, rating in neighbour.reactions.items():
-            liking[world.names[uuid]] += nearness * float(rating - 3) / 2
-    return sorted(world.ids, key=lambda each: (-liking[each], each))
+def measure(world: World) -> tuple[RecommendingFigures, ...]:
+    popularity = np.array([float(world.liked[each]) for each in world.ids])
+    others = reactions_of(world.cases)
+    affinities, plain = Affinities(others), PlainNeighbours(others)
+    ranked: dict[str, list[list[str]]] = {each: [] for each in (*BASELINES, OURS)}
+    for batch in _batches(world.cases):
+        by_user, by_item = (_widened(world, plain.credentials, each) for each in plain.scores(_own(batch)))
+        ours = _widened(world, affinities.credentials.tolist(), affinities.scores(_own(batch)))
+        for place, case in enumerate(batch):
+            cosines = world.cosines(case)
+            scores = (popularity, world.words.scores(world.query(case)), cosines, by_user[place], by_item[place])
+            for system, each in zip(BASELINES, scores, strict=True):
+                ranked[system].append(world.new(case, each))
+            ranked[OURS].append(_ours(world, case, cosines, ours[place], len(others.learners)))
+    return tuple(_figures(name, world, found) for name, found in ranked.items())
 
 
-def _ours(world: World, case: Case, near: tuple[tuple[Neighbour, float], ...]) -> list[str]:
-    cosines = world.cosines(case)
-    found = {*best(cosines, world.ids, CANDIDATES)}
-    found |= {world.names[uuid] for neighbour, _ in near for uuid in neighbour.reactions}
-    blend = recommend(ROLE, _learner(world, case, near), _traces(world, cosines, found), world.credentials, at_most=CUT)
+def _batches(some: Sequence[Case]) -> Iterator[Sequence[Case]]:
+    for start in range(0, len(some), BATCH):
+        yield some[start : start + BATCH]
+        report.progress(min(start + BATCH, len(some)), len(some), "learners")
+
+
+def _own(some: Sequence[Case]) -> list[list[tuple[str, float]]]:
+    return [[(each.credential, each.rating) for each in case.earlier] for case in some]
+
+
+def _widened(world: World, credentials: Sequence[str], scores: Floats) -> Floats:
+    """Return the scores with a column for each document, in the documents' order."""
+    found = np.zeros((len(scores), len(world.ids)))
+    found[:, [world.places[each] for each in credentials]] = scores
+    return found
+
+
+def _ours(world: World, case: Case, cosines: Floats, affinities: Floats, others: int) -> list[str]:
+    found = {*best(cosines, world.ids, CANDIDATES), *best(affinities, world.ids, CANDIDATES)}
+    blend = _blend(world, case, (cosines, affinities), found, others)
     return [world.names[item.credential_id] for item in blend.items]
 
 
-def _learner(
-    world: World,
-    case: Case,
-    near: tuple[tuple[Neighbour, float], ...],
-) -> Learner:
-    held = frozenset(world.uuids[each.credential] for each in case.earlier)
-    return Learner(gaps=(GAP,), held=held, neighbours=near)
-
-
-def _traces(world: World, cosines: NDArray[np.float32], found: set[str]) -> list[Trace]:
-    return [
+def _blend(world: World, case: Case, scores: tuple[Floats, Floats], found: Collection[str], others: int) -> Blend:
+    cosines, affinities = scores
+    learner = Learner(
+        gaps=(GAP,),
+        held=frozenset(world.uuids[each.credential] for each in case.earlier),
+        affinities=AffinityEvidence(
+            scores={world.uuids[each]: round(float(affinities[world.places[each]]), 6) for each in found},
+            own=sum(each.rating >= LIKED for each in case.earlier),
+            others=others,
+        ),
+    )
+    traces = [
         Trace(
             credential_id=world.uuids[name],
             artifact_id=world.uuids[name],
             skill=ANY_SKILL,
             source_uri="",
             snippet="",
-            similarity=float(cosine),
+            similarity=float(cosines[world.places[name]]),
         )
-        for name, cosine in zip(world.ids, cosines.tolist(), strict=True)
-        if name in found
+        for name in sorted(found)
     ]
+    credentials = {uuid: world.credentials[uuid] for uuid in map(world.uuids.__getitem__, found)}
+    return recommend(ROLE, learner, traces, credentials, at_most=CUT)
 
 
-async def measure_calibration(world: World) -> CalibrationFigures:
+def measure_calibration(world: World) -> CalibrationFigures:
     """Calibrate on half of the learners and measure the probabilities of the other half's last reactions."""
-    learnt, tried = [await _scored(world, world.cases[start::2]) for start in (0, 1)]
+    some = world.cases[:: 1 + len(world.cases) // MAX_CALIBRATED]
+    halves = some[::2], some[1::2]
+    learnt, tried = [_scored(world, half, other) for half, other in (halves, halves[::-1])]
     calibration = calibrate(Tally(score=score, reactions=1, liked=liked) for score, liked in learnt)
     return CalibrationFigures(
         reactions=len(tried),
@@ -237,16 +243,21 @@ async def measure_calibration(world: World) -> CalibrationFigures:
     )
 
 
-async def _scored(world: World, some: Sequence[Case]) -> list[tuple[float, bool]]:
-    """Return the blend's score for the hidden credential and the one before it, and whether the learner liked it."""
+def _scored(world: World, some: Sequence[Case], others: Sequence[Case]) -> list[tuple[float, bool]]:
+    """Return the blend's score for the hidden credential and the one before it, and whether the learner liked it.
+
+    Only the reactions of the `others` are known.
+    """
+    model, number = Affinities(told := reactions_of(others)), len(told.learners)
+    asked = [(case, each) for case in some for each in (*case.earlier[-1:], case.hidden)]
+    known = [replace(case, earlier=tuple(other for other in case.earlier if other is not each)) for case, each in asked]
     pairs: list[tuple[float, bool]] = []
-    for case in some:
-        for asked in (*case.earlier[-1:], case.hidden):
-            known = replace(case, earlier=tuple(each for each in case.earlier if each is not asked))
-            near = await world.nearest(known)
-            traces = _traces(world, world.cosines(known), {asked.credential})
-            blend = recommend(ROLE, _learner(world, known, near), traces, world.credentials)
-            pairs += [(item.confidence, asked.rating >= LIKED) for item in blend.items]
+    for start in range(0, len(asked), BATCH):
+        part = known[start : start + BATCH]
+        affinities = _widened(world, model.credentials.tolist(), model.scores(_own(part)))
+        for (_, each), case, row in zip(asked[start : start + BATCH], part, affinities, strict=True):
+            blend = _blend(world, case, (world.cosines(case), row), {each.credential}, number)
+            pairs += [(item.confidence, each.rating >= LIKED) for item in blend.items]
     return pairs
 
 
@@ -268,20 +279,13 @@ def _figures(system: str, world: World, ranked: Sequence[Ranked]) -> Recommendin
     )
 
 
-def _diversity(world: World, ranked: Sequence[Ranked]) -> float:
+def _diversity(world: World, ranked: Sequence[Ranked]) -> Estimate:
     """Return the mean of 1 minus the cosine within each list, or NaN without texts."""
     if world.vectors is None:
-        return float("nan")
-    places = {each: place for place, each in enumerate(world.ids)}
-    lists = [[places[each] for each in found] for found in ranked if len(found) > 1]
-    return fmean(
-        fmean(1 - float(world.vectors[one] @ world.vectors[other]) for one, other in combinations(found, 2))
-        for found in lists
-    )
-
-
-def _profile(case: Case) -> Mapping[str, Decimal]:
-    return {each.credential: Decimal(str((each.rating - 1) / 4)) for each in case.earlier}
+        return estimate([])
+    lists = [world.vectors[[world.places[each] for each in found]] for found in ranked if len(found) > 1]
+    # The sum of all cosines has each pair twice, and each vector's cosine of 1 with itself.
+    return estimate([1 - (float((each @ each.T).sum()) / len(each) - 1) / (len(each) - 1) for each in lists])
 
 
 def _one_skill(of: Credential) -> Credential:

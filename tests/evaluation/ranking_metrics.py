@@ -1,10 +1,11 @@
 """Measure ranked lists, with bootstrap intervals."""
 
 import math
-import random
-from collections.abc import Collection, Sequence
-from statistics import fmean
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 CUT: Final = 10
 """Only this many first places count."""
@@ -13,7 +14,7 @@ SEED: Final = 20_240_601
 
 
 class Estimate(NamedTuple):
-    """A mean and the interval with 95 % of the resampled means."""
+    """A figure and the interval with 95 % of the resampled figures."""
 
     value: float
     low: float
@@ -34,17 +35,27 @@ def recall(ranked: Sequence[str], relevant: Collection[str]) -> float:
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Estimate the mean by a bootstrap over the cases with a fixed seed; NaN without cases."""
-    if not values:
-        return Estimate(math.nan, math.nan, math.nan)
-    chance = random.Random(SEED)  # resampling, no secret
-    means = sorted(fmean(chance.choices(values, k=len(values))) for _ in range(RESAMPLES))
-    return Estimate(fmean(values), means[round(0.025 * (RESAMPLES - 1))], means[round(0.975 * (RESAMPLES - 1))])
+    seen = np.asarray(values, dtype=float)
+    return bootstrap(len(seen), lambda chosen: float(seen[chosen].mean()))
 
 
-def calibration_error(pairs: Sequence[tuple[float, bool]], bins: int = 10) -> float:
+def calibration_error(pairs: Sequence[tuple[float, bool]], bins: int = 10) -> Estimate:
     """Return the expected calibration error of (probability, outcome) pairs over bins of equal width."""
-    placed: dict[int, list[tuple[float, bool]]] = {}
-    for chance, outcome in pairs:
-        placed.setdefault(min(bins - 1, int(chance * bins)), []).append((chance, outcome))
-    apart = [abs(math.fsum(chance - outcome for chance, outcome in each)) for each in placed.values()]
-    return math.fsum(apart) / len(pairs) if pairs else math.nan
+    chances = np.asarray([chance for chance, _ in pairs], dtype=float)
+    apart = chances - np.asarray([outcome for _, outcome in pairs], dtype=float)
+    places = np.minimum(bins - 1, chances * bins).astype(int)
+
+    def error(chosen: NDArray[np.intp]) -> float:
+        return float(np.abs(np.bincount(places[chosen], weights=apart[chosen])).sum() / len(chosen))
+
+    return bootstrap(len(pairs), error)
+
+
+def bootstrap(cases: int, statistic: Callable[[NDArray[np.intp]], float]) -> Estimate:
+    """Return the statistic of all cases, given by their indexes, and its interval over resampled cases."""
+    if not cases:
+        return Estimate(math.nan, math.nan, math.nan)
+    chance = np.random.default_rng(SEED)
+    resampled = sorted(statistic(chance.integers(cases, size=cases)) for _ in range(RESAMPLES))
+    low, high = (resampled[round(share * (RESAMPLES - 1))] for share in (0.025, 0.975))
+    return Estimate(statistic(np.arange(cases)), low, high)

@@ -45,8 +45,8 @@ async def evaluate(found: RecommendationSet, store: str) -> dict[str, object]:
             world = await leave_last_out.a_world(found.documents, found.reactions, embedder)
             if not world.cases:
                 raise InvalidInput("reactions.csv has no rating of 4 or 5, so no credential can be hidden")
-            recommended = await leave_last_out.measure(world)
-            calibration = await leave_last_out.measure_calibration(world)
+            recommended = leave_last_out.measure(world)
+            calibration = leave_last_out.measure_calibration(world)
             report.say("\n" + _recommended(recommended, calibration))
             figures |= {"recommending": plain(recommended), "calibration": plain(calibration)}
     finally:
@@ -60,8 +60,8 @@ def _searches(found: Sequence[RetrievalFigures]) -> str:
 
 
 def _recommended(found: Sequence[RecommendingFigures], calibration: CalibrationFigures) -> str:
-    columns = ["recommending", "learners", "HR@10", "95 %", "nDCG@10", "95 %", "coverage", "diversity"]
-    columns += ["cold", "HR@10", "nDCG@10"]
+    columns = ["recommending", "learners", "HR@10", "95 %", "nDCG@10", "95 %", "coverage", "diversity", "95 %"]
+    columns += ["cold", "HR@10", "95 %", "nDCG@10", "95 %"]
     rows = [
         [
             each.system,
@@ -69,16 +69,16 @@ def _recommended(found: Sequence[RecommendingFigures], calibration: CalibrationF
             *_estimate(each.hit_rate),
             *_estimate(each.ndcg),
             f"{each.coverage:.3f}",
-            f"{each.diversity:.3f}",
+            *_estimate(each.diversity),
             each.cold_learners,
-            f"{each.cold_hit_rate.value:.3f}",
-            f"{each.cold_ndcg.value:.3f}",
+            *_estimate(each.cold_hit_rate),
+            *_estimate(each.cold_ndcg),
         ]
         for each in found
     ]
-    error = f"expected calibration error over {calibration.reactions} reactions: {calibration.uncalibrated:.3f}"
-    learnt = f"{calibration.calibrated:.3f} calibrated on {calibration.learnt_from:g} others"
-    return f"{report.table(columns, rows)}\n\n{error}, {learnt}"
+    before, after = (" (95 % ".join(_estimate(each)) for each in (calibration.uncalibrated, calibration.calibrated))
+    error = f"expected calibration error over {calibration.reactions} reactions: {before})"
+    return f"{report.table(columns, rows)}\n\n{error}, {after}) calibrated on {calibration.learnt_from:g} others"
 
 
 def _estimate(found: Estimate) -> tuple[str, str]:

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from domain.assessments.lifecycle import Assessment
 from domain.database import Database
 from domain.errors import NotFound
-from domain.recommending.recommendations import EarlierLearners
+from domain.recommending.recommendations import EarlierLearners, Reactions, Taste
+from persistence.repositories import catalog
 from persistence.tables import (
     CredentialRow,
     FeedbackRow,
@@ -171,7 +172,64 @@ async def test_credentials_that_a_learner_holds(session: AsyncSession, database:
     )
 
     async with database.transaction() as uow:
-        assert await uow.catalog.held(learner.user_id) == {held}
+        found = await uow.catalog.taste(learner)
+
+    assert found.held == {held}
+    assert list(found.own) == [(str(held), 5)]
+
+
+async def taste(database: Database, learner: Assessment) -> Taste:
+    async with database.transaction() as uow:
+        return await uow.catalog.taste(learner)
+
+
+async def test_the_learners_own_reactions_of_any_role_are_read_oldest_first(
+    session: AsyncSession, database: Database, learner: Assessment
+) -> None:
+    one, other = await some_credentials(session, 2)
+    await an_earlier_learner(
+        session,
+        learner.organization_id,
+        [one, other],
+        {"credential_id": other, "acceptance_status": "accepted"},
+        {"credential_id": one, "relevance_score": 2},
+        user_id=learner.user_id,
+    )
+
+    found = await taste(database, learner)
+
+    assert list(found.own) == [(str(other), 5), (str(one), 2)]
+    assert found.others == Reactions(learners=[], credentials=[], ratings=[])
+
+
+async def test_reactions_of_others_are_read_by_learner_and_those_to_a_list_count_for_its_items(
+    session: AsyncSession, database: Database, learner: Assessment
+) -> None:
+    one, other = credentials = sorted(await some_credentials(session, 2))
+    user = await an_earlier_learner(
+        session,
+        learner.organization_id,
+        credentials,
+        {"relevance_score": 4},
+        {"credential_id": other, "acceptance_status": "rejected", "relevance_score": 5},
+    )
+
+    found = await taste(database, learner)
+
+    assert found.others == Reactions(learners=[str(user)] * 2, credentials=[str(one), str(other)], ratings=[4, 1])
+
+
+async def test_only_the_newest_reactions_of_others_are_read(
+    session: AsyncSession, database: Database, learner: Assessment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = await some_credentials(session, 1)
+    for hours in (3, 1, 2):
+        await an_earlier_learner(
+            session, learner.organization_id, credentials, {"relevance_score": hours}, hours_ago=hours
+        )
+    monkeypatch.setattr(catalog, "MAX_REACTIONS", 2)
+
+    assert sorted((await taste(database, learner)).others.ratings) == [1, 2]
 
 
 async def test_reactions_to_a_whole_recommendation_count_for_its_items_and_named_ones_come_first(
@@ -247,3 +305,5 @@ async def test_other_organizations_count_only_when_configured(
     assert await earlier(RolledBackDatabase(session_factory), learner) == EarlierLearners()
     everywhere = RolledBackDatabase(session_factory, all_organizations=True)
     assert len((await earlier(everywhere, learner)).ids) == 1
+    assert not (await taste(RolledBackDatabase(session_factory), learner)).others.learners
+    assert len((await taste(everywhere, learner)).others.learners) == 1

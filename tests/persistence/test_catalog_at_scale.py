@@ -9,6 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.assessments.lifecycle import Assessment
+from persistence.repositories import catalog
 from persistence.repositories.catalog import MAX_REACTIONS, SqlCatalog
 from tests.support.builders import an_assessment
 from tests.support.earlier_learners import add_earlier_learners
@@ -31,15 +32,31 @@ async def test_the_cost_of_earlier_learners_grows_linearly(clean_engine: AsyncEn
     sent: list[tuple[str, Any]] = []
     event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
     async with AsyncSession(clean_engine) as session:
-        catalog = SqlCatalog(session)
-        found = await catalog.earlier_learners(learner, ["SQL querying", "Data cleaning"])
-        reactions = await catalog.reactions([UUID(each) for each in found.ids])
-        await catalog.tallies(learner)
+        reads = SqlCatalog(session)
+        found = await reads.earlier_learners(learner, ["SQL querying", "Data cleaning"])
+        reactions = await reads.reactions([UUID(each) for each in found.ids])
+        await reads.tallies(learner)
+        await reads.taste(learner)
     statements = list(sent)
 
     assert len(found.ids) == len(reactions) == LEARNERS
     for plan in [await explained(clean_engine, *each) for each in statements]:
         assert sum(map(handled, nodes(plan))) <= ROWS_A_LEARNER * LEARNERS
+
+
+async def test_only_the_newest_earlier_learners_are_read(
+    clean_engine: AsyncEngine, learner: Assessment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "MAX_LEARNERS", 50)
+    sent: list[tuple[str, Any]] = []
+    event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
+    async with AsyncSession(clean_engine) as session:
+        found = await SqlCatalog(session).earlier_learners(learner, ["SQL querying"])
+    [statement] = list(sent)
+
+    assert len(found.ids) == 50
+    plan = nodes(await explained(clean_engine, *statement, large=True))
+    assert sum(handled(each) for each in plan if each.get("Relation Name") == "assessments") <= 2 * 50
 
 
 async def test_calibrating_reads_the_newest_reactions_and_no_others(

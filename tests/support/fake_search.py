@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,8 +12,9 @@ from uuid import UUID
 from domain.errors import InvalidInput, NotFound, StorageUnavailable
 from domain.grading.ledger import EmbeddingPurchase
 from domain.ids import derived_id
+from domain.recommending.calibration import LIKED
 from domain.recommending.ports import CatalogText, IndexEntry, RejectedEntry, SearchQuery, SearchResult, Vector
-from domain.recommending.recommendations import EarlierLearners, SearchHit
+from domain.recommending.recommendations import EarlierLearners, SearchHit, Taste
 from domain.recommending.vectors import DIMENSIONS, check_vector
 
 
@@ -152,7 +154,13 @@ class FakeNearestLearners:
             for id_, scores in zip(learners.ids, all_scores, strict=True)
             if (nearness := _nearness(profile, scores)) > 0
         ]
-        return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k])
+        return tuple(sorted(found, key=lambda pair: -pair[1])[:k])
+
+    async def affinities(self, taste: Taste) -> Mapping[UUID, float]:
+        """Return the popularity: each credential's number of likes, relative to the highest number."""
+        rated = zip(taste.others.credentials, taste.others.ratings, strict=True)
+        likes = Counter(UUID(name) for name, rating in rated if rating >= LIKED and name not in dict(taste.own))
+        return {name: count / max(likes.values()) for name, count in likes.items()}
 
 
 def _nearness(mine: Mapping[str, Decimal | None], theirs: Mapping[str, float | None]) -> float:
