@@ -77,6 +77,6 @@ async def list_feedback(
     if not await services.queries.is_recommended(recommendation_id, scope):
         raise NotFound("No such recommendation")
     after = cursors.decode(query.cursor) if query.cursor else None
-    views = await services.queries.feedback(recommendation_id, after, query.limit + 1)
+    views = await services.queries.feedback(recommendation_id, scope, after, query.limit + 1)
     page, next_cursor = cursors.page(views, query.limit, lambda last: last.feedback_id)
     return FeedbackList(items=[Feedback.model_validate(view) for view in page], next_cursor=next_cursor)

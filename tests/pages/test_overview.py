@@ -62,11 +62,8 @@ async def test_the_heat_map_has_no_held_result(staff: Staff) -> None:
 async def test_the_page_of_a_student_shows_skills_assessments_and_feedback(staff: Staff) -> None:
     student = await staff.student(name="Ada Example")
     started = await staff.graded(student)
-    result = (await staff.api.get(student, f"/assessments/{started['assessment_id']}/result")).json()
-    said = {"relevance_score": 4, "comments": "This fits."}
-    await staff.api.client.post(
-        f"/api/v1/recommendations/{result['recommendation_id']}/feedback", json=said, headers=student.headers
-    )
+    result = await staff.result_of(started)
+    await staff.rate_courses(started, comments="This fits.")
 
     page = await staff.page(f"/students/{student.id}")
 

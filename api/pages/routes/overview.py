@@ -53,6 +53,7 @@ async def overview_page(request: Request, services: ServicesDep, scope: ScopeDep
             if oldest
         ],
         map=cohort_map(skills, gettext("All students")),
+        blind=await services.pages.advisor.is_blind(scope.organization_id),
         now=datetime.now(UTC),
     )
 
@@ -72,6 +73,7 @@ async def cohort_skills_page(request: Request, cohort_id: Id, services: Services
         cohort=cohort,
         map=student_map(found),
         is_cut=len(found) == MAX_STUDENTS,
+        blind=await services.pages.advisor.is_blind(scope.organization_id),
     )
 
 
@@ -94,6 +96,7 @@ async def student_skills_page(request: Request, user_id: Id, services: ServicesD
         listed=await services.queries.assessments_for_staff(scope, AssessmentFilter(user_id=user_id), MAX_LISTED),
         feedback=await services.pages.advisor.feedback_of(user_id, scope.organization_id),
         state_names=STATES,
+        blind=await services.pages.advisor.is_blind(scope.organization_id),
     )
 
 
