@@ -86,7 +86,8 @@ _MEMBERS: Final = """
       AND user_id IN (
         SELECT member.user_id FROM cohort_members AS member JOIN cohorts AS cohort ON cohort.id = member.cohort_id
         WHERE cohort.id = :cohort_id AND cohort.organization_id = :organization_id
-      )"""
+      )
+      AND (CAST(:role_id AS uuid) IS NULL OR role_id = :role_id)"""
 _STUDENT_SKILLS: Final = text(
     _LATEST.format(shows_whose=SHOWS_WHOSE, members=_MEMBERS)
     + """
@@ -254,9 +255,12 @@ class AdvisorPageQueries(Reader):
             )
         return [CohortSkill(**row) for row in rows.mappings()]
 
-    async def student_skills(self, organization_id: UUID, cohort_id: UUID) -> list[StudentSkills]:
-        """Return the scores of at most 500 students of a cohort, by name."""
+    async def student_skills(
+        self, organization_id: UUID, cohort_id: UUID, role_id: UUID | None = None
+    ) -> list[StudentSkills]:
+        """Return the scores of at most 500 students of a cohort, by name. `role_id`: only from results of that role."""
         parameters = {
+            "role_id": role_id,
             "organization_id": organization_id,
             "cohort_id": cohort_id,
             "results": MAX_RESULTS,

@@ -9,11 +9,12 @@ from fastapi import Request, Response
 
 from api.dependencies import ScopeDep, ServicesDep
 from api.pages.heat_map import cohort_map, student_map
+from api.pages.lists import choices, filled, read_query
 from api.pages.rendering import render
 from api.pages.routing import page_router
 from api.pages.staff_texts import REASONS, STATES
 from api.pages.texts import gettext, use_language_of
-from api.schemas.base import Id
+from api.schemas.base import Id, QueryInput
 from domain.errors import NotFound
 from persistence.queries.advisor_pages import MAX_STUDENTS, SkillsResult
 from persistence.queries.views import AssessmentFilter
@@ -22,6 +23,10 @@ MAX_LISTED: Final = 50
 MAX_TREND: Final = 6
 
 overview = page_router()
+
+
+class CohortSkillsQuery(QueryInput):
+    role_id: Id | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +65,20 @@ async def overview_page(request: Request, services: ServicesDep, scope: ScopeDep
 
 @overview.get("/cohorts/{cohort_id}/skills")
 async def cohort_skills_page(request: Request, cohort_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
-    """The skills of each student of a cohort."""
+    """The skills of each student of a cohort, from all results or from those of one role."""
     cohort = await services.people.cohorts.cohort(cohort_id, scope.organization_id)
     if cohort is None:
         raise NotFound("No such cohort")
-    found = await services.pages.advisor.student_skills(scope.organization_id, cohort_id)
+    query = read_query(CohortSkillsQuery, request.query_params)
+    found = await services.pages.advisor.student_skills(scope.organization_id, cohort_id, query.role_id)
     use_language_of(request)
     return render(
         request,
         "advisor/cohort.html",
         title=cohort.name,
         cohort=cohort,
+        roles=(await choices(services, scope)).roles,
+        filters=filled(request.query_params, ("role_id",)),
         map=student_map(found),
         is_cut=len(found) == MAX_STUDENTS,
         blind=await services.pages.advisor.is_blind(scope.organization_id),
