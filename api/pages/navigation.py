@@ -46,6 +46,14 @@ ITEMS: Final[tuple[tuple[str, str, str, str], ...]] = (
 )
 
 
+_PARENTS: Final[Mapping[str, str]] = {
+    "/admin/deliveries": "/admin/webhooks",
+    "/cohorts": "/overview",
+    "/students": "/assessments",
+}
+"""Pages that belong to an item, but have other paths."""
+
+
 @dataclass(frozen=True, slots=True)
 class NavigationItem:
     label: str
@@ -70,13 +78,19 @@ def navigation_for(principal: Principal, path: str) -> tuple[NavigationItem | Na
     if principal.must_change_password:
         return ()
     shown = [
-        (group, NavigationItem(gettext(label), target, path == target or path.startswith(f"{target}/")))
+        (group, NavigationItem(gettext(label), target, _belongs(path, target)))
         for group, label, target, page in ITEMS
         if may_open(principal, page)
     ]
     if len(shown) <= MAX_TOP:
         return tuple(item for _, item in shown)
     return tuple(_grouped(shown))
+
+
+def _belongs(path: str, target: str) -> bool:
+    """Whether the page at `path` is the item's page, or one below it."""
+    parents = (target, *(each for each, parent in _PARENTS.items() if parent == target))
+    return any(path == parent or path.startswith(f"{parent}/") for parent in parents)
 
 
 def _grouped(shown: Sequence[tuple[str, NavigationItem]]) -> Iterator[NavigationItem | NavigationGroup]:

@@ -13,6 +13,8 @@ from api.pages.texts import gettext, mark
 
 _SCHEMAS: Final = {
     "Field required": mark("must not be empty"),
+    "Input should be a finite number": mark("must be a number"),
+    "Input should be a valid boolean": mark("must be true or false"),
     "Input should be a valid integer": mark("must be a whole number"),
     "Input should be a valid number": mark("must be a number"),
     "Input should be greater than or equal to %(low)s": mark("must be at least %(low)s"),
@@ -158,6 +160,27 @@ _FILES: Final = (
     mark("is not UTF-8, UTF-16 with a byte order mark, or Windows-1252"),
     mark("is also the key of row %(row)s"),
 )
+_CATALOGUE: Final = (
+    mark("%(key)s is neither in the catalogue nor in this import"),
+    mark("belongs to the content files; an import cannot change it"),
+    mark("form a cycle: %(keys)s"),
+    mark("has an unknown field; the known fields are %(names)s"),
+    mark("must be a finite number of at most %(digits)s digits"),
+    mark("must be above 0 and at most %(high)s"),
+    mark("must be an object"),
+    mark("must have 1 to %(most)s rows, not %(given)s"),
+    mark("must have at least %(least)s"),
+    mark("must have at most %(places)s decimal places"),
+    mark("must not be empty"),
+    mark("must not contain a user name or a password"),
+    mark("must not contain invisible characters or backslashes"),
+    mark("must not name itself"),
+    mark("must not repeat"),
+    mark("No role targets the skill %(skill)s"),
+    mark("Nothing was withdrawn: the catalogue has no credential with this key"),
+    mark("The prerequisite %(key)s is withdrawn"),
+)
+"""Problems and warnings of the rows of a catalogue import."""
 _REVIEWS: Final = (
     mark("Assessment expired without an answer and cannot be run again"),
     mark("There is no result yet, so there is nothing to appeal"),
@@ -207,7 +230,7 @@ _GRADING: Final = (
 )
 """Why a re-score stopped early, or could not grade an essay."""
 _MESSAGES: Final = (
-    *(*_FIELDS, *_ANSWERS, *_PEOPLE, *_PASSWORDS, *_WEBHOOKS, *_FILES),
+    *(*_FIELDS, *_ANSWERS, *_PEOPLE, *_PASSWORDS, *_WEBHOOKS, *_FILES, *_CATALOGUE),
     *(*_REVIEWS, *_RESCORES, *_GRADING),
 )
 _KNOWN: Final = _SCHEMAS | _STATED | _PLAIN | {each: each for each in _MESSAGES}

@@ -64,7 +64,7 @@ async def result_view(
     """Collect the result that the viewer may see: without the right answers, if the role withholds them."""
     graded = await graded_questions(view, status, principal, services, scope)
     role = await services.queries.role(status.role_id)
-    recommended = await _recommended(graded.document, principal, services)
+    recommended = await _recommended(graded.document, principal, services, scope)
     return ResultView(
         document=graded.document,
         role=role.name if role else gettext("Assessment"),
@@ -78,13 +78,13 @@ async def result_view(
 
 
 async def _recommended(
-    document: Mapping[str, Any], principal: Principal, services: Services
+    document: Mapping[str, Any], principal: Principal, services: Services, scope: AccessScope
 ) -> tuple[Recommended, ...]:
     items: Sequence[Mapping[str, Any]] = document["recommendation_items"]
     details = await services.pages.student.credentials([UUID(each["credential_id"]) for each in items])
     first = {each for detail in details.values() for each in detail.prerequisites}
     earlier = await services.pages.student.credentials(first)
-    feedback = await services.queries.feedback(UUID(document["recommendation_id"]), None, MAX_FEEDBACK)
+    feedback = await services.queries.feedback(UUID(document["recommendation_id"]), scope, None, MAX_FEEDBACK)
     own = {each.credential_id: each for each in reversed(feedback) if each.submitted_by == principal.user_id}
     traces = {each["trace_id"]: _evidence(each) for each in document["traces"]}
     found = []

@@ -26,13 +26,13 @@ def stages_of(progress: RunProgress) -> tuple[Stage, ...]:
     essays = gettext("%(done)d of %(total)d") % {"done": progress.essays_scored, "total": progress.essays}
     found = [
         (gettext("Handed in"), progress.submitted, ""),
-        (gettext("Choices and numbers scored"), progress.rules_scored, ""),
-        *([(gettext("Written answers graded"), all_scored and progress.claimed, essays)] if progress.essays else []),
-        (gettext("Matching courses found"), progress.retrieved, ""),
-        (gettext("Recommendations ranked"), progress.ranked, ""),
-        (gettext("Checked by a reviewer"), progress.released, "")
+        (gettext("Score choices and numbers"), progress.rules_scored, ""),
+        *([(gettext("Grade written answers"), all_scored and progress.claimed, essays)] if progress.essays else []),
+        (gettext("Find matching courses"), progress.retrieved, ""),
+        (gettext("Rank recommendations"), progress.ranked, ""),
+        (gettext("Check by a reviewer"), progress.released, "")
         if progress.published and not progress.released
-        else (gettext("Result published"), progress.released, ""),
+        else (gettext("Publish the result"), progress.released, ""),
     ]
     if progress.published:
         found = [(text, True, detail) for text, _, detail in found[:-1]] + found[-1:]

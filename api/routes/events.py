@@ -10,14 +10,17 @@ from api.middleware.routing import router
 from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.schemas.progress import ProgressMessage
+from domain.assessments.progress import Transition
 
-# A stream is a text. OpenAPI 3.1 has no schema for the items of a stream, so the description names the fields.
+_FIELDS = ", ".join(f"`{name}`" for name in ProgressMessage.model_fields)
+_EVENTS = ", ".join(f"`{each}`" for each in Transition)
+_EXAMPLE = 'id: 4294995969\ndata: {"event":"essay_scored","essays_scored":1,"essays":2,"final":false}\n\n'
+# A stream is a text. OpenAPI 3.1 has no schema for the items of a stream, so the description names fields and events.
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events with an `id` and, as `data`, a JSON object with "
-        + ", ".join(f"`{name}`" for name in ProgressMessage.model_fields)
-        + "; comments every 15 s",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "description": f"Events with an `id` and, as `data`, a JSON object with {_FIELDS}; comments every 15 s. "
+        f"`event` is one of {_EVENTS}",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     },
     204: {"description": "`Last-Event-ID` was the final event. A browser does not connect again"},
 }

@@ -63,6 +63,6 @@ async def list_feedback(
     """Newest first, with feedback on earlier revisions."""
     if not await services.queries.is_recommended(recommendation_id, scope):
         raise NotFound("No such recommendation")
-    views = await services.queries.feedback(recommendation_id, query.after, query.limit + 1)
+    views = await services.queries.feedback(recommendation_id, scope, query.after, query.limit + 1)
     page, next_cursor = query.page(views, lambda last: last.feedback_id)
     return FeedbackList(items=[Feedback.model_validate(view) for view in page], next_cursor=next_cursor)

@@ -32,7 +32,11 @@ class Feedback(Output):
     feedback_id: Id
     revision: int = Field(description="The revision of the result that it refers to")
     credential_id: Id | None = Field(default=None, description="The item that it refers to. Absent: all of them")
-    submitted_by: Id
+    submitted_by: Id | None = Field(
+        default=None,
+        description="Absent for advisors and admins if the giver is a student, the organization reviews blindly and an "
+        "essay of the assessment waits for a review",
+    )
     submitted_by_role: Literal["student", "advisor"]
     relevance_score: int
     acceptance_status: Literal["accepted", "rejected", "pending"] | None = None

@@ -9,6 +9,7 @@ from sqlalchemy import select, text, tuple_
 
 from persistence.queries.appeal_views import AppealFilter, AppealView
 from persistence.queries.appeals import appeals_of, matching
+from persistence.queries.blind_reviews import SHOWS_WHOSE, reviews_blindly
 from persistence.queries.reader import Reader
 from persistence.queries.views import AccessScope
 from persistence.tables import AppealRow, RoleRow, UserRow
@@ -52,7 +53,8 @@ WITH latest AS (
   SELECT DISTINCT ON (a.user_id, a.role_id) a.user_id, a.id, coalesce(a.released_revision, a.revision) AS revision
   FROM (
     SELECT user_id, role_id, id, released_revision, revision, created_at FROM assessments
-    WHERE organization_id = :organization_id AND status = 'completed' AND released_revision IS DISTINCT FROM 0{members}
+    WHERE organization_id = :organization_id AND status = 'completed' AND released_revision IS DISTINCT FROM 0
+      AND {shows_whose}{members}
     ORDER BY created_at DESC, id DESC LIMIT :results
   ) AS a
   ORDER BY a.user_id, a.role_id, a.created_at DESC
@@ -66,7 +68,7 @@ WITH latest AS (
 )
 """
 _COHORT_SKILLS: Final = text(
-    _LATEST.format(members="")
+    _LATEST.format(shows_whose=SHOWS_WHOSE, members="")
     + """
 SELECT NULL::uuid AS cohort_id, NULL AS cohort, skill, count(*) AS students, avg(score) AS mean
 FROM skills GROUP BY skill
@@ -84,9 +86,10 @@ _MEMBERS: Final = """
       AND user_id IN (
         SELECT member.user_id FROM cohort_members AS member JOIN cohorts AS cohort ON cohort.id = member.cohort_id
         WHERE cohort.id = :cohort_id AND cohort.organization_id = :organization_id
-      )"""
+      )
+      AND (CAST(:role_id AS uuid) IS NULL OR role_id = :role_id)"""
 _STUDENT_SKILLS: Final = text(
-    _LATEST.format(members=_MEMBERS)
+    _LATEST.format(shows_whose=SHOWS_WHOSE, members=_MEMBERS)
     + """
 SELECT student.id AS user_id, student.name, student.email, jsonb_object_agg(skills.skill, skills.score) AS skills
 FROM skills JOIN users AS student ON student.id = skills.user_id
@@ -96,25 +99,31 @@ ORDER BY lower(coalesce(student.name, student.email::text)), student.id
 LIMIT :students
 """
 )
-_RESULTS_OF: Final = text("""
-SELECT a.id AS assessment_id, role.name AS role, a.completed_at, shown.document -> 'skills' AS skills
-FROM assessments AS a
-JOIN role_catalog AS role ON role.id = a.role_id
-JOIN result_revisions AS shown ON shown.assessment_id = a.id
-  AND shown.revision = coalesce(a.released_revision, a.revision)
-WHERE a.user_id = :user_id AND a.organization_id = :organization_id AND a.status = 'completed'
-ORDER BY a.completed_at DESC LIMIT 50
-""")
-_FEEDBACK_OF: Final = text("""
+_RESULTS_OF: Final = text(
+    f"""
+SELECT assessments.id AS assessment_id, role.name AS role, completed_at, shown.document -> 'skills' AS skills
+FROM assessments
+JOIN role_catalog AS role ON role.id = assessments.role_id
+JOIN result_revisions AS shown ON shown.assessment_id = assessments.id
+  AND shown.revision = coalesce(released_revision, assessments.revision)
+WHERE user_id = :user_id AND assessments.organization_id = :organization_id AND assessments.status = 'completed'
+  AND {SHOWS_WHOSE}
+ORDER BY completed_at DESC LIMIT 50
+"""  # noqa: S608  # no part of the statement comes from a request
+)
+_FEEDBACK_OF: Final = text(
+    f"""
 SELECT given.submitted_at, given.relevance_score, given.acceptance_status, given.comments,
-  given.submitted_by = a.user_id AS own, credential.title
+  given.submitted_by = assessments.user_id AS own, credential.title
 FROM recommendation_feedback AS given
 JOIN recommendations AS made ON made.id = given.recommendation_id
-JOIN assessments AS a ON a.id = made.assessment_id
+JOIN assessments ON assessments.id = made.assessment_id
 LEFT JOIN credential_catalog AS credential ON credential.id = given.credential_id
-WHERE a.user_id = :user_id AND a.organization_id = :organization_id
+WHERE assessments.user_id = :user_id AND assessments.organization_id = :organization_id
+  AND {SHOWS_WHOSE}
 ORDER BY given.submitted_at DESC LIMIT 50
-""")
+"""  # noqa: S608  # no part of the statement comes from a request
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,10 +196,21 @@ class StudentFeedback:
 
 
 class AdvisorPageQueries(Reader):
+    """Reads about students and cohorts.
+
+    In an organization that reviews blindly, they leave out results with an essay that waits for a review. Otherwise a
+    reviewer could compare the figures with an essay, and infer who wrote it.
+    """
+
     async def attention(self, organization_id: UUID) -> AttentionView:
         async with self._connection() as connection:
             row = (await connection.execute(_ATTENTION, {"organization_id": organization_id})).mappings().one()
         return AttentionView(**row)
+
+    async def is_blind(self, organization_id: UUID) -> bool:
+        """Whether the organization reviews blindly."""
+        async with self._connection() as connection:
+            return bool(await connection.scalar(select(reviews_blindly(organization_id))))
 
     async def student(self, user_id: UUID, organization_id: UUID) -> StudentView | None:
         """Return a student of the organization who is not being erased."""
@@ -235,9 +255,12 @@ class AdvisorPageQueries(Reader):
             )
         return [CohortSkill(**row) for row in rows.mappings()]
 
-    async def student_skills(self, organization_id: UUID, cohort_id: UUID) -> list[StudentSkills]:
-        """Return the scores of at most 500 students of a cohort, by name."""
+    async def student_skills(
+        self, organization_id: UUID, cohort_id: UUID, role_id: UUID | None = None
+    ) -> list[StudentSkills]:
+        """Return the scores of at most 500 students of a cohort, by name. `role_id`: only from results of that role."""
         parameters = {
+            "role_id": role_id,
             "organization_id": organization_id,
             "cohort_id": cohort_id,
             "results": MAX_RESULTS,

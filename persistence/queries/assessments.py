@@ -2,9 +2,25 @@
 
 from dataclasses import asdict
 from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, Text, bindparam, cast, func, select, text, true
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Text,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+    true,
+)
 
 from persistence.queries.assessment_lists import assessment_columns, for_staff, page_of
 from persistence.queries.attempts import POLICY_COLUMNS, attempts_by
@@ -132,10 +148,12 @@ class Queries(Reader):
         async with self._connection() as connection:
             return await connection.scalar(statement) is not None
 
-    async def feedback(self, recommendation_id: UUID, after: Position | None, limit: int) -> list[FeedbackView]:
+    async def feedback(
+        self, recommendation_id: UUID, viewer: AccessScope, after: Position | None, limit: int
+    ) -> list[FeedbackView]:
         """Return at most `limit` reactions, newest first."""
         said = FeedbackRow
-        statement = _feedback().where(said.recommendation_id == recommendation_id)
+        statement = _feedback(viewer).where(said.recommendation_id == recommendation_id)
         page = newest(statement, said.submitted_at.expression, said.id.expression, after, limit)
         return await self._all(FeedbackView, page)
 
@@ -201,12 +219,22 @@ def _with_revision(statement: Selected, revision: ColumnElement[bool]) -> Select
     )
 
 
-def _feedback() -> Selected:
+def _feedback(viewer: AccessScope) -> Selected:
+    """Select feedback. Its student is absent as long as the staff must not see whose the assessment is."""
+    submitted_by: ColumnElement[Any] = FeedbackRow.submitted_by.expression
+    if viewer.held:
+        hidden = exists().where(
+            RecommendationRow.id == FeedbackRow.recommendation_id,
+            AssessmentRow.id == RecommendationRow.assessment_id,
+            is_anonymous(viewer.organization_id),
+        )
+        shown = or_(FeedbackRow.submitted_by_role != "student", not_(hidden))
+        submitted_by = case((shown, FeedbackRow.submitted_by)).label("submitted_by")
     return select(
         FeedbackRow.id.label("feedback_id"),
         FeedbackRow.revision,
         FeedbackRow.credential_id,
-        FeedbackRow.submitted_by,
+        submitted_by,
         FeedbackRow.submitted_by_role,
         FeedbackRow.relevance_score,
         FeedbackRow.acceptance_status,

@@ -1,10 +1,18 @@
 """Hide students from reviewers in an organization that reviews blindly, as long as one of their essays waits."""
 
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, select
 
 from persistence.tables import AssessmentRow, OrganizationRow, ReviewItemRow
+
+SHOWS_WHOSE: Final = """
+NOT (
+  coalesce((SELECT (settings ->> 'blind')::boolean FROM organizations WHERE id = :organization_id), false)
+  AND EXISTS (SELECT FROM review_items AS item WHERE item.assessment_id = assessments.id AND item.waiting)
+)"""
+"""The opposite of `is_anonymous`, for statements that are written as text and select from `assessments`."""
 
 
 def reviews_blindly(organization_id: UUID) -> ColumnElement[bool]:

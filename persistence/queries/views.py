@@ -167,7 +167,7 @@ class FeedbackView:
     feedback_id: UUID
     revision: int
     credential_id: UUID | None
-    submitted_by: UUID
+    submitted_by: UUID | None
     submitted_by_role: str
     relevance_score: int
     acceptance_status: str | None

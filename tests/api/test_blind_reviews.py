@@ -120,3 +120,24 @@ async def test_an_open_appeal_does_not_tell_the_staff_whose_it_is(api: Api, advi
     assert [each.get("user_id") for each in open_ones] == [None, str(student.id)]
     assert (summary["review"], summary.get("student")) == ({"waiting": 1, "reasons": ["appealed"]}, None)
     assert closed["user_id"] == str(student.id)
+
+
+async def test_feedback_on_an_undecided_result_does_not_tell_the_staff_who_gave_it(
+    api: Api, advisor: Person, student: Person
+) -> None:
+    started = await published(api, student, **FLAGGED)
+    result = (await api.get(student, f"/assessments/{started['assessment_id']}/result")).json()
+    path = f"/recommendations/{result['recommendation_id']}/feedback"
+    for who in (student, advisor):
+        answer = await api.client.post(f"/api/v1{path}", json={"relevance_score": 4}, headers=who.headers)
+        assert answer.status_code == 201, answer.text
+
+    async def givers(reader: Person) -> list[str | None]:
+        return [each.get("submitted_by") for each in (await api.get(reader, path)).json()["items"]]
+
+    before = await givers(advisor)
+    await review(api, advisor, started)
+    after = await givers(advisor)
+
+    assert before == [str(advisor.id), None]
+    assert after == [str(advisor.id), str(student.id)]

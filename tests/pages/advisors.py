@@ -65,6 +65,22 @@ class Staff:
         """Publish a result whose two essays wait for a review."""
         return await self.graded(await self.student(**columns), **FLAGGED)
 
+    async def result_of(self, started: dict[str, Any]) -> dict[str, Any]:
+        """Return the result as its student sees it."""
+        answer = await self.api.get(started["student"], f"/assessments/{started['assessment_id']}/result")
+        result: dict[str, Any] = answer.json()
+        return result
+
+    async def rate_courses(self, started: dict[str, Any], *, comments: str) -> None:
+        """Let the student give feedback on the recommended courses."""
+        recommendation_id = (await self.result_of(started))["recommendation_id"]
+        answer = await self.api.client.post(
+            f"/api/v1/recommendations/{recommendation_id}/feedback",
+            json={"relevance_score": 4, "comments": comments},
+            headers=started["student"].headers,
+        )
+        assert answer.status_code == 201, answer.text
+
     async def item_of(self, started: dict[str, Any], question_id: str = "") -> str:
         """Return the queue's id of the assessment's first essay."""
         wanted = question_id or question_of(started, "text")["question_id"]

@@ -26,7 +26,7 @@ from tests.pages.chromium import launch
 FOLDER: Final = CHECKOUT / "docs" / "pictures"
 MAX_BYTES: Final = 150_000
 WAIT_MS: Final = 120_000
-SIZE: Final = (1280, 800)
+WIDTH: Final = 1280
 ANSWERED: Final = 9
 """How many questions the student has answered in the picture of a question."""
 
@@ -52,6 +52,7 @@ class Picture:
     sign_in: SignIn
     path: str
     scheme: str = "light"
+    height: int = 800
 
 
 PICTURES: Final = (
@@ -59,9 +60,9 @@ PICTURES: Final = (
     Picture("student-question", SignIn.STUDENT, "/learn/assessments/{open}/questions/2"),
     Picture("student-result", SignIn.LEARNER, "/assessments/{finished}/result#courses-heading", "dark"),
     Picture("advisor-overview", SignIn.ADVISOR, "/overview"),
-    Picture("advisor-desk", SignIn.ADVISOR, "/reviews/items/{essay}"),
+    Picture("advisor-desk", SignIn.ADVISOR, "/reviews/items/{essay}", height=600),
     Picture("admin-people", SignIn.ADMIN, "/admin/people"),
-    Picture("admin-webhooks", SignIn.ADMIN, "/admin/webhooks"),
+    Picture("admin-webhooks", SignIn.ADMIN, "/admin/deliveries"),
 )
 
 
@@ -105,8 +106,7 @@ async def _prepare(demo: Demo, accounts: Mapping[SignIn, Account]) -> dict[str, 
 
 def _draw(browser: Browser, url: str, account: Account, picture: Picture, ids: Mapping[str, str]) -> bool:
     """Write the picture. Return False, after a message, if the page does not exist or the file is too large."""
-    width, height = SIZE
-    context = browser.new_context(base_url=url, locale="en-GB", viewport={"width": width, "height": height})
+    context = browser.new_context(base_url=url, locale="en-GB", viewport={"width": WIDTH, "height": picture.height})
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.emulate_media(color_scheme="dark" if picture.scheme == "dark" else "light", reduced_motion="reduce")

@@ -108,9 +108,9 @@ async def test_a_second_answer_is_refused_in_plain_words(staff: Staff) -> None:
 async def test_the_desk_sends_an_appealed_essay_to_its_appeal(staff: Staff) -> None:
     started, appeal_id = await appealed(staff)
 
-    page = await staff.page(f"/reviews/items/{await staff.item_of(started)}")
+    answer = await staff.open(f"/reviews/items/{await staff.item_of(started)}")
 
-    assert f'href="/appeals/{appeal_id}"' in page
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/appeals/{appeal_id}")
 
 
 async def test_appeals_of_another_organization_do_not_exist(staff: Staff) -> None:

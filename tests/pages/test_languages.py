@@ -10,7 +10,9 @@ from activities.advance_rescore import BROKEN
 from api.pages import texts
 from api.pages.problem_texts import translated
 from api.services.rescores import stop_message
+from domain.errors import InvalidInput
 from domain.grading.scores import DegradedReason
+from domain.ids import derived_id
 from domain.rescores.comparison import (
     ANSWER_DELETED,
     NO_SCORE,
@@ -18,10 +20,44 @@ from domain.rescores.comparison import (
     QUESTION_WITHDRAWN,
     REVIEW_DOES_NOT_FIT,
 )
+from persistence.content.catalog_rows import CatalogEntry, check_rows, read_rows
 from tests.api.conftest import Api, Person
 from tests.pages.admin import admin  # noqa: F401  # a fixture
 from tests.pages.conftest import Browser
 from tests.pages.test_taking import Attempt, attempt  # noqa: F401  # a fixture
+
+_ROW: dict[str, object] = {
+    "key": "sql",
+    "title": "SQL basics",
+    "description": "Learn to query tables.",
+    "skills": ["SQL querying"],
+    "level": "foundation",
+    "hours": Decimal(3),
+    "provider": "Example School",
+    "source_uri": "https://school.example/sql",
+    "prerequisites": [],
+}
+_WRONG: list[dict[str, object]] = [
+    {"title": ""},
+    {"title": " "},
+    {"title": "x" * 600},
+    {"hours": Decimal(0)},
+    {"hours": Decimal("1.234")},
+    {"hours": Decimal("NaN")},
+    {"hours": "many"},
+    {"level": "expert"},
+    {"skills": []},
+    {"skills": ["SQL", "SQL"]},
+    {"skills": ["SQL"] * 60},
+    {"source_uri": "nowhere"},
+    {"source_uri": "https://user:word@school.example"},
+    {"source_uri": "https://school.example/\\"},
+    {"key": "no spaces"},
+    {"prerequisites": ["sql"]},
+    {"prerequisites": ["other"]},
+    {"active": "maybe"},
+    {"price": 3},
+]
 
 ENGLISH, GERMAN = {"Accept-Language": "en"}, {"Accept-Language": "de"}
 
@@ -180,3 +216,27 @@ def test_dates_percentages_and_amounts_are_written_in_the_language() -> None:
 )
 def test_a_problem_is_translated_with_its_values(problem: str, expected: str) -> None:
     assert translated(problem) == expected
+
+
+@pytest.mark.usefixtures("in_german")
+@pytest.mark.parametrize("wrong", _WRONG, ids=str)
+def test_the_problems_of_catalogue_rows_are_translated(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check_rows(read_rows([_ROW | wrong]), {}, frozenset())
+
+    assert [each for each in refused.value.problems if translated(each.problem) == each.problem] == []
+
+
+@pytest.mark.usefixtures("in_german")
+def test_the_warnings_of_catalogue_rows_are_translated() -> None:
+    rows = [_ROW | {"prerequisites": ["old"]}, {"key": "old", "active": False}]
+    known = CatalogEntry(
+        id=derived_id("credential", "old"), key="old", version="", active=False, source=None, prerequisites=()
+    )
+    reports = check_rows(read_rows(rows), {known.id: known}, frozenset())
+    unknown = check_rows(read_rows([{"key": "old", "active": False}]), {}, frozenset())
+
+    warnings = [each for report in (*reports, *unknown) for each in report.warnings]
+
+    assert len(warnings) == 3
+    assert [each for each in warnings if translated(each) == each] == []

@@ -44,6 +44,14 @@ def test_the_group_of_the_open_page_is_current() -> None:
     assert [item.path for item in current[0].items if item.current] == ["/rescores"]
 
 
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [("/admin/deliveries", "Connections"), ("/students/1", "Grading"), ("/cohorts/1/skills", "Overview")],
+)
+def test_a_page_with_another_path_than_its_item_is_current(path: str, label: str) -> None:
+    assert [each.label for each in navigation_for(ROLES["admin"], path) if each.current] == [label]
+
+
 @pytest.mark.parametrize("role", ["student", "advisor"])
 def test_a_short_menu_has_no_groups(role: str) -> None:
     assert not any(isinstance(each, NavigationGroup) for each in navigation_for(ROLES[role], "/"))

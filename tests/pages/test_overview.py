@@ -52,6 +52,20 @@ async def test_the_heat_map_counts_each_student_once_per_cohort(staff: Staff) ->
     assert ("Ada Example" in students, "Grace Other" in students) == (True, True)
 
 
+async def test_the_heat_map_of_a_role_has_no_result_of_other_roles(staff: Staff) -> None:
+    student = await staff.student(name="Ada Example")
+    role_id = (await staff.api.get(student, f"/assessments/{(await staff.graded(student))['assessment_id']}")).json()[
+        "role_id"
+    ]
+    path = f"/cohorts/{await cohort(staff, 'Spring', student)}/skills"
+    other = next(each for each in await staff.api.services.queries.roles() if str(each.id) != role_id)
+
+    pages = [await staff.page(f"{path}?role_id={each}") for each in (role_id, other.id, "")]
+
+    assert ["Ada Example" in page for page in pages] == [True, False, True]
+    assert "has a published result of this role" in pages[1]
+
+
 async def test_the_heat_map_has_no_held_result(staff: Staff) -> None:
     await staff.set(release="all_held", audit_share=0.0)
     await staff.graded()
@@ -62,11 +76,8 @@ async def test_the_heat_map_has_no_held_result(staff: Staff) -> None:
 async def test_the_page_of_a_student_shows_skills_assessments_and_feedback(staff: Staff) -> None:
     student = await staff.student(name="Ada Example")
     started = await staff.graded(student)
-    result = (await staff.api.get(student, f"/assessments/{started['assessment_id']}/result")).json()
-    said = {"relevance_score": 4, "comments": "This fits."}
-    await staff.api.client.post(
-        f"/api/v1/recommendations/{result['recommendation_id']}/feedback", json=said, headers=student.headers
-    )
+    result = await staff.result_of(started)
+    await staff.rate_courses(started, comments="This fits.")
 
     page = await staff.page(f"/students/{student.id}")
 

@@ -12,6 +12,7 @@ from persistence.tables import ReviewItemRow
 from tests.api.conftest import question_of
 from tests.pages.advisors import Staff
 from tests.pages.conftest import ORIGIN
+from tests.pages.test_overview import cohort
 
 
 async def claimed(staff: Staff, started: dict[str, object]) -> str:
@@ -229,17 +230,35 @@ async def test_a_blind_organization_sees_no_name_before_the_decision(staff: Staf
         assert str(started["student"].id) not in page
 
 
-async def test_the_page_of_a_student_leaves_out_an_undecided_assessment_of_a_blind_organization(staff: Staff) -> None:
+async def test_the_page_of_a_student_leaves_out_an_undecided_result_of_a_blind_organization(staff: Staff) -> None:
     started = await staff.waiting(name="Ada Example")
     decided = await staff.graded(await staff.student(name="Grace Example"))
+    skill = (await staff.result_of(started))["skills"][0]["skill"]
+    await staff.rate_courses(started, comments="This fits.")
     await staff.set(blind=True, audit_share=0.0)
 
-    pages = [await staff.page(f"/students/{each['student'].id}") for each in (started, decided)]
+    undecided, shown = [await staff.page(f"/students/{each['student'].id}") for each in (started, decided)]
 
-    assert [each["assessment_id"] in page for each, page in zip((started, decided), pages, strict=True)] == [
-        False,
-        True,
-    ]
+    assert [text in undecided for text in (started["assessment_id"], skill, "This fits.")] == [False, False, False]
+    assert [text in shown for text in (decided["assessment_id"], skill)] == [True, True]
+    assert "are left out until it is decided" in undecided
+
+
+async def test_the_skills_of_a_cohort_leave_out_undecided_results_of_a_blind_organization(staff: Staff) -> None:
+    started = await staff.waiting(name="Ada Example")
+    cohort_id = await cohort(staff, "Spring", started["student"])
+    figures = staff.api.services.pages.advisor.cohort_skills
+
+    before = [(await figures(staff.organization_id)) != [], "Ada Example" in await staff.page(_skills(cohort_id))]
+    await staff.set(blind=True, audit_share=0.0)
+    after = [(await figures(staff.organization_id)) != [], "Ada Example" in await staff.page(_skills(cohort_id))]
+
+    assert (before, after) == ([True, True], [False, False])
+    assert "are left out until it is decided" in await staff.page(_skills(cohort_id))
+
+
+def _skills(cohort_id: str) -> str:
+    return f"/cohorts/{cohort_id}/skills"
 
 
 @pytest.mark.parametrize("path", ["/reviews", "/reviews/items/{item}"])

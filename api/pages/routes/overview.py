@@ -9,11 +9,12 @@ from fastapi import Request, Response
 
 from api.dependencies import ScopeDep, ServicesDep
 from api.pages.heat_map import cohort_map, student_map
+from api.pages.lists import choices, filled, read_query
 from api.pages.rendering import render
 from api.pages.routing import page_router
 from api.pages.staff_texts import REASONS, STATES
 from api.pages.texts import gettext
-from api.schemas.base import Id
+from api.schemas.base import Id, QueryInput
 from api.services.use_cases import require
 from persistence.queries.advisor_pages import MAX_STUDENTS, SkillsResult
 from persistence.queries.views import AssessmentFilter
@@ -22,6 +23,10 @@ MAX_LISTED: Final = 50
 MAX_TREND: Final = 6
 
 overview = page_router()
+
+
+class CohortSkillsQuery(QueryInput):
+    role_id: Id | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +57,27 @@ async def overview_page(request: Request, services: ServicesDep, scope: ScopeDep
             if oldest
         ],
         map=cohort_map(skills, gettext("All students")),
+        blind=await services.pages.advisor.is_blind(scope.organization_id),
         now=datetime.now(UTC),
     )
 
 
 @overview.get("/cohorts/{cohort_id}/skills")
 async def cohort_skills_page(request: Request, cohort_id: Id, services: ServicesDep, scope: ScopeDep) -> Response:
-    """The skills of each student of a cohort."""
+    """The skills of each student of a cohort, from all results or from those of one role."""
     cohort = require(await services.people.cohorts.cohort(cohort_id, scope.organization_id), "No such cohort")
-    found = await services.pages.advisor.student_skills(scope.organization_id, cohort_id)
+    query = read_query(CohortSkillsQuery, request.query_params)
+    found = await services.pages.advisor.student_skills(scope.organization_id, cohort_id, query.role_id)
     return render(
         request,
         "advisor/cohort.html",
         title=cohort.name,
         cohort=cohort,
+        roles=(await choices(services, scope)).roles,
+        filters=filled(request.query_params, ("role_id",)),
         map=student_map(found),
         is_cut=len(found) == MAX_STUDENTS,
+        blind=await services.pages.advisor.is_blind(scope.organization_id),
     )
 
 
@@ -87,6 +97,7 @@ async def student_skills_page(request: Request, user_id: Id, services: ServicesD
         listed=await services.queries.assessments_for_staff(scope, AssessmentFilter(user_id=user_id), MAX_LISTED),
         feedback=await services.pages.advisor.feedback_of(user_id, scope.organization_id),
         state_names=STATES,
+        blind=await services.pages.advisor.is_blind(scope.organization_id),
     )
 
 

@@ -97,7 +97,11 @@ async def claim_next_form(form: FormDep, services: ServicesDep, principal: Princ
 async def desk_page(
     request: Request, item_id: Id, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> Response:
-    return _desk(request, await _read(item_id, services, scope), principal.user_id)
+    """Show an essay. One with an open appeal is decided on the page of the appeal."""
+    desk = await _read(item_id, services, scope)
+    if desk.waiting and desk.appeal_id:
+        return see_other(f"/appeals/{desk.appeal_id}", **filled(request.query_params, ("done",)))
+    return _desk(request, desk, principal.user_id)
 
 
 @reviews.post("/items/{item_id}/claim")

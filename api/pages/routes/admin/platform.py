@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from api.dependencies import PrincipalDep, Services, ServicesDep
 from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, query_of, table_errors
 from api.pages.forms import Form, FormDep
+from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.texts import gettext
@@ -103,6 +104,7 @@ async def catalog_import_page(request: Request, import_id: Id, services: Service
         report=view,
         rows=ordered[:SHOWN_ROWS],
         hidden=max(0, len(ordered) - SHOWN_ROWS),
+        translated=translated,
     )
 
 
