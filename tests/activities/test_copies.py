@@ -15,7 +15,8 @@ from activities.text_analysis import IN_PROCESS
 from domain.assessments.lifecycle import Assessment
 from domain.database import Database
 from domain.grading.essay_reading import read_essay
-from domain.grading.model_grading import Accepted, essay_score
+from domain.grading.model_grading import Accepted
+from domain.grading.model_scores import essay_score
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore, Spent
 from persistence.tables import AssessmentRow, ResponseRow

@@ -143,20 +143,12 @@ async def test_prerequisites_of_every_level_are_found_once_and_without_withdrawn
     assert nothing == {}
 
 
-async def test_a_learner_has_an_assessment_a_role_and_credentials(
-    session: AsyncSession, database: Database, learner: Assessment
-) -> None:
-    held, _ = await some_credentials(session, 2)
-    await session.execute(
-        insert(LearnerCredentialRow).values(user_id=learner.user_id, credential_id=held, earned_at=date(2026, 1, 2))
-    )
-
+async def test_a_learner_has_an_assessment_and_a_role(database: Database, learner: Assessment) -> None:
     async with database.transaction() as uow:
         found = await uow.catalog.learner(learner.id)
         expected = (await uow.assessments.get(learner.id), await uow.catalog.role(learner.role_id))
 
     assert (found.assessment, found.role) == expected
-    assert found.held == {held}
 
 
 async def test_an_unknown_assessment_has_no_learner(database: Database) -> None:
