@@ -69,10 +69,10 @@ async def erase(database: Database, person: Marked) -> None:
 
 
 async def stored(session: AsyncSession) -> dict[str, list[str]]:
-    """Return every row of every table as text."""
+    """Return every row of every table as text, in the order of the texts."""
     tables = list(await session.scalars(text(TABLES)))
     return {
-        table: list(await session.scalars(text(f"SELECT each::text FROM {table} AS each")))  # noqa: S608  # its own names
+        table: sorted(await session.scalars(text(f"SELECT each::text FROM {table} AS each")))  # noqa: S608  # its own names
         for table in tables
     }
 
