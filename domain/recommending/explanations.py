@@ -100,10 +100,8 @@ def _reactions(basis: Basis) -> str:
 
 def _confidence(calibrated_on: int) -> str:
     if not calibrated_on:
-        return "Confidences are uncalibrated, because too few learners have given feedback yet."
-    return (
-        f"A confidence is the estimated chance that you like the credential, calibrated on {calibrated_on} reactions."
-    )
+        return "The confidence of each credential is a rough estimate, because few learners have given feedback yet."
+    return f"The confidence is the chance that you like the credential, estimated from {calibrated_on} reactions."
 
 
 def _score(gap: SkillGap) -> str:
