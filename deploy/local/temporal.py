@@ -30,7 +30,8 @@ DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
     "matching.enableFairness": "true",
     # a run reports TemporalReportedProblems after two failed workflow tasks in a row (default: five)
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": "2",
-    # the deletion of a run waits until these queues have stored their progress, by default every 30 s
+    # the deletion of a run waits until these queues have stored their progress, by default every 30 s, which suits the
+    # hundreds of shards of a cluster
     "history.transferProcessorUpdateAckInterval": '"1s"',
     "history.timerProcessorUpdateAckInterval": '"1s"',
     "history.visibilityProcessorUpdateAckInterval": '"1s"',

@@ -20,6 +20,7 @@ from workflows.policies import Queue
 
 OF_ONE_HOST = {
     "history.timerProcessorMaxTimeShift",
+    *(f"history.{queue}ProcessorUpdateAckInterval" for queue in ("transfer", "timer", "visibility")),
     "matching.wv.VersionDrainageStatusRefreshInterval",
     "matching.wv.VersionDrainageStatusVisibilityGracePeriod",
 }
