@@ -25,10 +25,9 @@ ESSAY_WORDS: Final = 100
 SURFACE_PENALTY: Final = 8.0
 """Answers shorter than 100 words are less likely to be judged by their surface. The penalty is multiplied by the
 logarithm of how much shorter the labelled answers are on average."""
-KAPPA_WORDS: Final = 50
-MOST_KAPPA: Final = 4.0
-"""A short answer is right or wrong, so exact agreement counts as much as quadratic kappa. From 50 words on, kappa
-counts more, in proportion to the words, up to 4 times as much."""
+ESSAY_KAPPA: Final = 4.0
+"""A short answer is right or wrong, so exact agreement counts as much as quadratic kappa. The weight of kappa rises
+with the square of the length from 1 at 50 words to 4 at 100 words."""
 UNRELATED_DEVIATIONS: Final = 4.5
 DISTANT_DEVIATIONS: Final = 2.5
 NEAREST: Final = 3
@@ -144,7 +143,7 @@ def _priors(texts: Sequence[str]) -> Priors:
     words = math.exp(sum(math.log1p(len(text.split())) for text in texts) / len(texts))
     return Priors(
         surface_penalty=SURFACE_PENALTY * max(0.0, math.log(ESSAY_WORDS / words)),
-        kappa_weight=min(MOST_KAPPA, max(1.0, words / KAPPA_WORDS)),
+        kappa_weight=ESSAY_KAPPA * min(1.0, max(0.25, (words / ESSAY_WORDS) ** 2)),
     )
 
 
