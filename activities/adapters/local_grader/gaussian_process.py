@@ -138,8 +138,13 @@ class LevelProcess:
         return Estimate(level, float(shares[level]), self.error_scale * float(errors[level]), float(chances[level]))
 
     def _shares(self, mean: float, variance: float, counts: Matrix) -> Matrix:
-        """Return the probability of each level. The mean is stretched by half, which calibrates it."""
-        stretched = NormalDist(self.centre + math.sqrt(self.stretch) * (mean - self.centre), math.sqrt(variance))
+        """Return the probability of each level.
+
+        Estimates of short answers are too close to their centre, and those of essays less so: the square root of the
+        stretch calibrates essays.
+        """
+        stretch = self.stretch ** (1 / math.sqrt(self.kappa_weight))
+        stretched = NormalDist(self.centre + stretch * (mean - self.centre), math.sqrt(variance))
         thresholds = _thresholds(self.usual, counts, USUAL_WEIGHT * self.kappa_weight)
         return np.diff([0.0, *map(stretched.cdf, thresholds), 1.0])
 
