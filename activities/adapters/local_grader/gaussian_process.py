@@ -235,7 +235,7 @@ def _stretch(loo: _Loo) -> float:
     count, explained = len(loo.means), float(loo.means.var())
     share = explained / (explained + float(loo.variances.mean()))
     share = (count * share + EXPLAINED_WEIGHT * PRIOR_EXPLAINED) / (count + EXPLAINED_WEIGHT)
-    return max(LEAST_EXPLAINED, share) ** -0.5
+    return 1 / math.sqrt(max(LEAST_EXPLAINED, share))
 
 
 def _thresholds(usual: NormalDist, counts: Matrix, weight: float) -> list[float]:
