@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from activities.adapters.local_grader.gaussian_process import Blocks, Estimate, LevelProcess, fit_levels
+from activities.adapters.local_grader.gaussian_process import Blocks, Estimate, LevelProcess, Priors, fit_levels
 from activities.adapters.local_grader.text_features import (
     AnswerFeatures,
     Matrix,
@@ -25,6 +25,9 @@ ESSAY_WORDS: Final = 100
 SURFACE_PENALTY: Final = 8.0
 """Answers shorter than 100 words are less likely to be judged by their surface. The penalty is multiplied by the
 logarithm of how much shorter the labelled answers are on average."""
+ESSAY_KAPPA: Final = 4.0
+"""A short answer is right or wrong, so exact agreement counts as much as quadratic kappa. The weight of kappa rises
+with the square of the length from 1 at 50 words to 4 at 100 words."""
 UNRELATED_DEVIATIONS: Final = 4.5
 DISTANT_DEVIATIONS: Final = 2.5
 NEAREST: Final = 3
@@ -113,12 +116,13 @@ def fit(essay: Essay, vectors: Matrix, known_words: frozenset[str] = frozenset()
     answers = describe(texts, vectors[: len(labelled)], known_words)
     descriptors = tuple(vectors[len(labelled) :].reshape(len(essay.rubric.criteria), 2, -1))
     content, surface = content_similarity(answers, answers), surface_similarity(answers, answers)
-    penalty = _surface_penalty(texts)
+    priors = _priors(texts)
     criteria = []
     for criterion, low_high in zip(essay.rubric.criteria, descriptors, strict=True):
         columns = _by_descriptors(answers, low_high)
         blocks = Blocks(content, columns @ columns.T, surface)
-        criteria.append(fit_levels(blocks, _levels(criterion, labelled), len(criterion.levels) - 1, penalty))
+        levels = _levels(criterion, labelled)
+        criteria.append(fit_levels(blocks, levels, len(criterion.levels) - 1, priors, len(essay.labelled)))
     return Fit(
         labelled=labelled,
         known_words=known_words,
@@ -135,9 +139,12 @@ def _levels(criterion: Criterion, labelled: Sequence[Anchor]) -> Matrix:
     return np.array([names.index(answer.levels[criterion.key]) for answer in labelled], dtype=np.float64)
 
 
-def _surface_penalty(texts: Sequence[str]) -> float:
-    words = sum(math.log1p(len(text.split())) for text in texts) / len(texts)
-    return SURFACE_PENALTY * max(0.0, math.log(ESSAY_WORDS) - words)
+def _priors(texts: Sequence[str]) -> Priors:
+    words = math.exp(sum(math.log1p(len(text.split())) for text in texts) / len(texts))
+    return Priors(
+        surface_penalty=SURFACE_PENALTY * max(0.0, math.log(ESSAY_WORDS / words)),
+        kappa_weight=ESSAY_KAPPA * min(1.0, max(0.25, (words / ESSAY_WORDS) ** 2)),
+    )
 
 
 def _by_descriptors(answers: AnswerFeatures, low_high: Matrix) -> Matrix:

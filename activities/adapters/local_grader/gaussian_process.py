@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -27,10 +28,11 @@ PRIOR_EXPLAINED: Final = 0.4
 EXPLAINED_WEIGHT: Final = 4.0
 LEAST_EXPLAINED: Final = 0.1
 """The prior share of the levels' variance that the estimates have, with the weight of 4 answers, and its minimum."""
-PRIOR_LOGIT: Final = 0.2
-LOGIT_WEIGHT: Final = 2.0
-"""The prior correction of the confidence on the logit scale, and the inverse of its variance."""
-NEWTON_STEPS: Final = 6
+USUAL_WEIGHT: Final = 4.0
+"""The weight, in answers, of normally distributed levels against the counted levels. It is multiplied by
+`Priors.kappa_weight`, because the levels of essays are closer to a normal distribution."""
+RAREST: Final = 1e-4
+"""The lowest share of answers below or above a threshold."""
 ERROR_WEIGHT: Final = 8.0
 """The weight, in answers, of the expected errors against the errors that leave-one-out measures."""
 
@@ -46,6 +48,17 @@ class Estimate(NamedTuple):
     confidence: float
     error: float
     chance: float
+
+
+class Priors(NamedTuple):
+    """What the length of the labelled answers says about a question.
+
+    `surface_penalty` lowers the prior of processes by their share of surface features: e to the power of -penalty *
+    share. `kappa_weight` is the weight of the quadratic kappa, if the weight of exact agreement is 1.
+    """
+
+    surface_penalty: float = 0.0
+    kappa_weight: float = 1.0
 
 
 class Blocks(NamedTuple):
@@ -80,19 +93,19 @@ class LevelProcess:
     """A mixture of processes over the levels 0..`top`, fitted by `fit_levels` to n labelled answers.
 
     Similarities are centred by the answers' means (`columns`, `whole`), because all answers to a question are similar.
-    Estimates vary less than levels. Their distance from `centre` is multiplied by `stretch`, so that they have the
-    variance of the labels, whose mean is `mean`. `correction` calibrates the confidence, and `error_scale` the expected
-    error. `labelled` are the estimates for the labelled answers, by leave-one-out.
+    Estimates vary less than levels: their distance from `centre`, multiplied by `stretch`, has the variance of the
+    labels. `usual` is a normal distribution of levels, and `counts` has the number of reviewed answers per level.
+    `error_scale` calibrates the expected error. `labelled` are the labelled answers' estimates, by leave-one-out.
     """
 
-    top: int
     columns: Matrix
     whole: Matrix
     processes: tuple[_Process, ...]
-    centre: float = 0.0
-    stretch: float = 1.0
-    mean: float = 0.0
-    correction: float = 0.0
+    usual: NormalDist
+    counts: Matrix
+    kappa_weight: float
+    centre: float
+    stretch: float
     error_scale: float = 1.0
     labelled: tuple[Estimate, ...] = ()
 
@@ -107,35 +120,58 @@ class LevelProcess:
         mean, variance = _mixed(
             shares, np.array([each[0] for each in predicted]), np.array([each[1] for each in predicted])
         )
-        (found_level,) = self.judge(np.array([self.top / 2 + mean]), np.array([variance]))
-        return found_level
+        return self.judge((len(self.counts) - 1) / 2 + float(mean), float(variance), self.counts)
 
-    def judge(self, means: Matrix, variances: Matrix) -> list[Estimate]:
-        """Choose levels for normal distributions of the level."""
-        levels = np.clip(np.floor(self.centre + self.stretch * (means - self.centre) + 0.5), 0, self.top)
-        spread = np.sqrt(variances)
-        above = np.where(levels == self.top, 1.0, _below((levels + 0.5 - means) / spread))
-        below = np.where(levels == 0, 0.0, _below((levels - 0.5 - means) / spread))
-        confidences = _sigmoid(_logit(np.clip(above - below, 1e-3, 1 - 1e-3)) + self.correction)
-        errors = self.error_scale * (variances + (means - levels) ** 2)
-        chances = variances + (means - self.mean) ** 2 + (levels - self.mean) ** 2
-        columns = (levels.astype(int), confidences, errors, chances)
-        return [Estimate(*each) for each in zip(*(column.tolist() for column in columns), strict=True)]
+    def judge(self, mean: float, variance: float, counts: Matrix) -> Estimate:
+        """Choose a level for a normal distribution of the level.
+
+        The chosen level adds most to exact agreement + `kappa_weight` * quadratic kappa. Both are linear in the
+        answer's chance to be right, its expected error and the error by chance, at the kappa that the stretch implies.
+        """
+        levels = np.arange(len(counts))
+        shares = self._shares(mean, variance, counts)
+        errors = variance + (mean - levels) ** 2
+        chances = variance + (mean - self.centre) ** 2 + (levels - self.centre) ** 2
+        kappa = 1 / self.stretch
+        lost = (errors - (1 - kappa) * chances) / (2 * self.usual.variance)
+        level = int(np.argmax(shares - self.kappa_weight * lost))
+        return Estimate(level, float(shares[level]), self.error_scale * float(errors[level]), float(chances[level]))
+
+    def _shares(self, mean: float, variance: float, counts: Matrix) -> Matrix:
+        """Return the probability of each level.
+
+        Estimates of short answers are too close to their centre, and those of essays less so: the square root of the
+        stretch calibrates essays.
+        """
+        stretch = self.stretch ** (1 / math.sqrt(self.kappa_weight))
+        stretched = NormalDist(self.centre + stretch * (mean - self.centre), math.sqrt(variance))
+        thresholds = _thresholds(self.usual, counts, USUAL_WEIGHT * self.kappa_weight)
+        return np.diff([0.0, *map(stretched.cdf, thresholds), 1.0])
 
 
-def fit_levels(similarity: Blocks, levels: Matrix, top: int, surface_penalty: float = 0.0) -> LevelProcess:
+def fit_levels(similarity: Blocks, levels: Matrix, top: int, priors: Priors, reviewed: int = 0) -> LevelProcess:
     """Fit to the levels (0..`top`) of n >= 1 answers and their similarities, n x n matrices.
 
-    `surface_penalty` lowers the prior of processes by their share of surface features: e to the power of -penalty *
-    share.
+    The last `reviewed` answers are students' answers; only their levels say how frequent each level is.
     """
     blocks = np.stack(similarity)
     columns, whole = blocks.mean(axis=1), blocks.mean(axis=(1, 2))
     centred = blocks - columns[:, None, :] - columns[:, :, None] + whole[:, None, None]
-    processes, loo = _mixture(centred, levels - top / 2, top, surface_penalty)
-    means = loo.means + top / 2
-    process = LevelProcess(top=top, columns=columns, whole=whole, processes=processes)
-    return _calibrated(process, means, loo.variances, levels)
+    processes, loo = _mixture(centred, levels - top / 2, top, priors.surface_penalty)
+    loo = loo._replace(means=loo.means + top / 2)
+    count = len(levels)
+    spread = (count * float(levels.var()) + PRIOR_WEIGHT * (PRIOR_SPREAD * top) ** 2) / (count + PRIOR_WEIGHT)
+    process = LevelProcess(
+        columns=columns,
+        whole=whole,
+        processes=processes,
+        usual=NormalDist(float(levels.mean()), math.sqrt(spread)),
+        counts=np.bincount(levels[count - reviewed :].astype(int), minlength=top + 1).astype(np.float64),
+        kappa_weight=priors.kappa_weight,
+        centre=float(loo.means.mean()),
+        stretch=_stretch(loo),
+    )
+    return _calibrated(process, loo, levels, reviewed)
 
 
 def _mixture(centred: Matrix, beyond: Matrix, top: int, surface_penalty: float) -> tuple[tuple[_Process, ...], _Loo]:
@@ -194,47 +230,32 @@ def _mixed(shares: Matrix, means: Matrix, variances: Matrix) -> tuple[Matrix, Ma
     return mean, np.tensordot(shares, variances + (means - mean) ** 2, axes=1)
 
 
-def _calibrated(process: LevelProcess, means: Matrix, variances: Matrix, levels: Matrix) -> LevelProcess:
-    """Fit the stretch, the correction of the confidence and the scale of the error to leave-one-out estimates."""
-    count, explained = len(levels), float(means.var())
-    share = explained / (explained + float(variances.mean()))
+def _stretch(loo: _Loo) -> float:
+    """Return the factor that gives the estimates the variance of the levels."""
+    count, explained = len(loo.means), float(loo.means.var())
+    share = explained / (explained + float(loo.variances.mean()))
     share = (count * share + EXPLAINED_WEIGHT * PRIOR_EXPLAINED) / (count + EXPLAINED_WEIGHT)
-    process = replace(
-        process,
-        centre=float(means.mean()),
-        stretch=max(LEAST_EXPLAINED, share) ** -0.5,
-        mean=float(levels.mean()),
-    )
-    estimates = process.judge(means, variances)
-    estimated = np.array([each.level for each in estimates])
-    expected = sum(each.error for each in estimates) / count
-    measured = float(((estimated - levels) ** 2).sum()) + ERROR_WEIGHT * expected
-    process = replace(
-        process,
-        correction=_correction(np.array([each.confidence for each in estimates]), estimated == levels),
-        error_scale=measured / ((count + ERROR_WEIGHT) * expected),
-    )
-    return replace(process, labelled=tuple(process.judge(means, variances)))
+    return 1 / math.sqrt(max(LEAST_EXPLAINED, share))
 
 
-def _correction(chances: Matrix, right: NDArray[np.bool_]) -> float:
-    """Return the most likely shift of the logits, by Newton's method."""
-    logits, shift = _logit(chances), PRIOR_LOGIT
-    for _ in range(NEWTON_STEPS):
-        shifted = _sigmoid(logits + shift)
-        slope = float((right - shifted).sum()) - LOGIT_WEIGHT * (shift - PRIOR_LOGIT)
-        shift += slope / (float((shifted * (1 - shifted)).sum()) + LOGIT_WEIGHT)
-    return shift
+def _thresholds(usual: NormalDist, counts: Matrix, weight: float) -> list[float]:
+    """Return the thresholds between levels that divide the usual distribution like the counts, with a prior.
+
+    The prior, and the result without counts, are the thresholds half-way between levels.
+    """
+    between = [usual.cdf(level + 0.5) for level in range(len(counts) - 1)]
+    shares = (counts + weight * np.diff([0.0, *between, 1.0])) / (counts.sum() + weight)
+    return [usual.inv_cdf(below) for below in np.clip(np.cumsum(shares)[:-1], RAREST, 1 - RAREST)]
 
 
-def _below(deviations: Matrix) -> Matrix:
-    """Return the standard normal distribution function."""
-    return np.array([(1 + math.erf(each / math.sqrt(2))) / 2 for each in deviations])
-
-
-def _logit(chances: Matrix) -> Matrix:
-    return np.log(chances / (1 - chances))
-
-
-def _sigmoid(logits: Matrix) -> Matrix:
-    return np.asarray(1 / (1 + np.exp(-logits)))
+def _calibrated(process: LevelProcess, loo: _Loo, levels: Matrix, reviewed: int) -> LevelProcess:
+    """Fit the scale of the error to leave-one-out estimates. A reviewed answer does not count for its own level."""
+    count = len(levels)
+    own = np.eye(len(process.counts))[levels.astype(int)]
+    own[: count - reviewed] = 0
+    found = list(map(process.judge, loo.means.tolist(), loo.variances.tolist(), process.counts - own))
+    expected = sum(each.error for each in found)
+    measured = float(sum((each.level - level) ** 2 for each, level in zip(found, levels, strict=True)))
+    scale = (measured + ERROR_WEIGHT * expected / count) / (expected + ERROR_WEIGHT * expected / count)
+    labelled = tuple(each._replace(error=scale * each.error) for each in found)
+    return replace(process, error_scale=scale, labelled=labelled)

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.local_grader.gaussian_process import Blocks, LevelProcess, Matrix, fit_levels
+from activities.adapters.local_grader.gaussian_process import Blocks, LevelProcess, Matrix, Priors, fit_levels
 
 POINTS = np.array([[0.0, 1.0], [0.2, 1.1], [1.0, 0.1], [1.1, 0.0], [2.0, 0.4], [2.1, 0.5]])
 LEVELS = np.array([0.0, 0.0, 1.0, 1.0, 2.0, 2.0])
 
 
-def fitted(points: Matrix, levels: Matrix, top: int) -> LevelProcess:
-    return fit_levels(blocks(points @ points.T), levels, top)
+def fitted(points: Matrix, levels: Matrix, top: int, reviewed: int = 0) -> LevelProcess:
+    return fit_levels(blocks(points @ points.T), levels, top, Priors(), reviewed)
 
 
 def blocks(similarity: Matrix) -> Blocks:
@@ -135,7 +135,7 @@ def test_labels_choose_how_much_the_surface_counts() -> None:
     similarity = Blocks(content @ content.T, 0 * content @ content.T, surface @ surface.T)
 
     def surface_share(levels: Matrix) -> float:
-        processes = fit_levels(similarity, np.clip(np.round(4 + levels), 0, 8), 8).processes
+        processes = fit_levels(similarity, np.clip(np.round(4 + levels), 0, 8), 8, Priors()).processes
         return float(sum(each.share * each.blocks[2] / (1 - each.noise) for each in processes))
 
     assert surface_share(2 * surface[:, 0]) > 0.4 > surface_share(2 * content[:, 0])
@@ -146,3 +146,29 @@ def test_leave_one_out_estimates_are_those_of_a_fit_without_the_answer() -> None
 
     assert [each.level for each in left_out] == LEVELS.tolist()
     assert all(each.error > 0 for each in left_out)
+
+
+def test_among_reviewed_answers_the_most_frequent_level_is_likely() -> None:
+    """Levels at the ends of the scale are frequent, and the one between them is not."""
+    alike, levels = np.ones((8, 2)), np.array([0.0, 0, 0, 0, 0, 2, 2, 2])
+
+    level, _ = at(fitted(alike, levels, 2, reviewed=8), alike, np.ones(2))
+
+    assert level == 0
+
+
+def test_the_levels_of_a_rubrics_examples_do_not_tell_how_frequent_levels_are() -> None:
+    alike, levels = np.ones((8, 2)), np.array([0.0, 0, 0, 0, 0, 2, 2, 2])
+
+    level, _ = at(fitted(alike, levels, 2), alike, np.ones(2))
+
+    assert level == 1
+
+
+def test_with_a_high_weight_of_kappa_a_level_between_the_frequent_ones_is_chosen() -> None:
+    alike, levels = np.ones((8, 2)), np.array([0.0, 0, 0, 0, 0, 2, 2, 2])
+    similarity = blocks(alike @ alike.T)
+
+    level, _ = at(fit_levels(similarity, levels, 2, Priors(kappa_weight=4.0), reviewed=8), alike, np.ones(2))
+
+    assert level == 1
