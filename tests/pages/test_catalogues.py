@@ -10,6 +10,7 @@ import pytest
 from jinja2 import nodes
 
 from api.pages.rendering import STATIC, environment, template_names
+from api.services.use_cases import require
 from deploy.local import messages
 from deploy.local.messages import PAGES, catalogues, extracted, mismatches, name_of, read, untranslated
 from domain import errors
@@ -176,7 +177,7 @@ def sentences(tree: ast.AST) -> Iterator[str]:
     for child in ast.iter_child_nodes(tree):
         if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute | ast.Name):
             name = child.func.attr if isinstance(child.func, ast.Attribute) else child.func.id
-            if name in MARKERS or hasattr(errors, name):
+            if name in MARKERS or name == require.__name__ or hasattr(errors, name):
                 continue
         if isinstance(child, ast.Raise) or (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
             continue  # an error of the domain, or a docstring
