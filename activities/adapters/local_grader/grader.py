@@ -41,6 +41,14 @@ PROMPT_VERSION: Final = "local-5"
 """The version in every score; it changes whenever the features, the fit or the wording change."""
 DOUBT: Final = 0.5
 """The factor of the confidence for a text that is too short, or distant from all labelled answers."""
+DISTANT_ANSWERS: Final = 0.45
+UNRELATED_ANSWERS: Final = 0.2
+"""The probability that a distant or unrelated text answers the question, by Bayes' rule, if one text in twenty does
+not: 3.5 % of honest answers and 77 % of answers to other questions are distant, 0.7 % and 50 % are unrelated. The
+estimated level is multiplied by it, because a text that does not answer the question has the lowest level."""
+LONG: Final = 1.5
+"""A text with more than this many times the words of the longest labelled answer needs a review: nothing is known of
+such lengths, and padding must not gain points."""
 COPIED_CONFIDENCE: Final = 0.2
 """The confidence of the lowest level where nothing but copied or repeated text was found."""
 COPIES: Final = frozenset({COPIED_PROMPT, PASTED_RUBRIC, REPEATED})
@@ -83,7 +91,7 @@ class _Verdict:
     """A judgement per criterion, the number of labelled answers, the closest of them, and the flags.
 
     `doubtful`: the expected error is too high for the organization's target, or the text is distant from all labelled
-    answers.
+    answers or much longer.
     """
 
     judgements: tuple[_Judgement, ...]
@@ -201,17 +209,35 @@ def _judge(reading: _Reading, vectors: Matrix, fitted: Fit) -> _Verdict:
         nearest=nearest,
         similarity=similarity,
         flags=(*reading.flags, UNRELATED) if fitted.is_unrelated(vectors[0]) else reading.flags,
-        doubtful=excess > fitted.most_excess(target) or fitted.is_unrelated(vectors[0], DISTANT_DEVIATIONS),
+        doubtful=excess > fitted.most_excess(target)
+        or fitted.is_unrelated(vectors[0], DISTANT_DEVIATIONS)
+        or _is_long(reading.texts[0], fitted),
     )
 
 
 def _estimate(reading: _Reading, text: str, vector: Matrix, fitted: Fit) -> list[_Judgement]:
-    """Estimate the levels. A text that is too short or unlike all labelled answers lowers the confidence."""
-    doubt = TOO_SHORT in reading.flags or fitted.is_unrelated(vector, DISTANT_DEVIATIONS)
+    """Estimate the levels. A text that is unlike all labelled answers has lower ones, and less confidence.
+
+    A text that is too short has less confidence only.
+    """
+    answers = _answers(fitted, vector)
+    doubt = DOUBT if answers < 1 or TOO_SHORT in reading.flags else 1.0
     return [
-        _Judgement(each._replace(confidence=(DOUBT if doubt else 1.0) * each.confidence))
+        _Judgement(each._replace(level=round(answers * each.level), confidence=doubt * each.confidence))
         for each in fitted.estimate(text, vector)
     ]
+
+
+def _answers(fitted: Fit, vector: Matrix) -> float:
+    """Return the probability that a text answers the question; 1 unless it is unlike all labelled answers."""
+    if fitted.is_unrelated(vector):
+        return UNRELATED_ANSWERS
+    return DISTANT_ANSWERS if fitted.is_unrelated(vector, DISTANT_DEVIATIONS) else 1.0
+
+
+def _is_long(text: str, fitted: Fit) -> bool:
+    longest = max(len(answer.text.split()) for answer in fitted.labelled)
+    return len(text.split()) > LONG * longest
 
 
 def _estimate_rest(reading: _Reading, text: str, vector: Matrix, fitted: Fit) -> list[_Judgement]:

@@ -137,6 +137,12 @@ async def test_a_text_without_own_words_gets_the_lowest_level_and_a_review(
     assert score.needs_review
 
 
+STRONG = tuple(
+    Anchor(text=f"{GOOD} {end}", levels={"cause": "Strong", "remedy": "Strong"})
+    for end in ("So.", "Thus.", "Yes.", "Right.", "Sure.")
+)
+
+
 @pytest.mark.parametrize(
     ("text", "flag"),
     [
@@ -144,19 +150,41 @@ async def test_a_text_without_own_words_gets_the_lowest_level_and_a_review(
         ("Otters and kites made of marble play violins while the ferns write letters with chalk.", UNRELATED),
     ],
 )
-async def test_a_short_or_unrelated_text_needs_a_review_and_is_estimated_with_less_confidence(
+async def test_a_short_or_unrelated_text_needs_a_review_and_has_less_confidence(
     local: LocalEssayGrader, text: str, flag: str
 ) -> None:
-    strong = {"cause": "Strong", "remedy": "Strong"}
-    alike = tuple(Anchor(text=f"{GOOD} {end}", levels=strong) for end in ("So.", "Thus.", "Yes.", "Right.", "Sure."))
-
-    (flagged,) = await local.grade([an_essay(text, essay(), labelled=alike)])
-    (usual,) = await local.grade([an_essay(GOOD, essay(), labelled=alike)])
+    (flagged,) = await local.grade([an_essay(text, essay(), labelled=STRONG)])
+    (usual,) = await local.grade([an_essay(GOOD, essay(), labelled=STRONG)])
 
     assert flag in flagged.flags
     assert flagged.needs_review
-    assert flagged.points == usual.points
     assert flagged.confidence < Decimal("0.51") < usual.confidence
+
+
+async def test_an_unrelated_text_has_a_low_level_although_all_labelled_answers_have_the_highest(
+    local: LocalEssayGrader,
+) -> None:
+    text = "Otters and kites made of marble play violins while the ferns write letters with chalk."
+
+    usual, unrelated = await local.grade([an_essay(each, essay(), labelled=STRONG, name=each) for each in (GOOD, text)])
+
+    assert usual.fraction is not None
+    assert unrelated.fraction is not None
+    assert unrelated.fraction < usual.fraction / 2
+
+
+async def test_a_text_much_longer_than_all_labelled_answers_needs_a_review(local: LocalEssayGrader) -> None:
+    more = (
+        "Then I look at which products sold less, and whether the price of any of them changed in that week. The number "
+        "of visitors shows whether fewer people came, and the share of orders per visit whether they bought less."
+    )
+
+    usual, padded = await local.grade(
+        [an_essay(each, name=each, review_target_kappa=0) for each in (BEST, f"{BEST} {more}")]
+    )
+
+    assert not usual.needs_review
+    assert padded.needs_review
 
 
 @pytest.mark.parametrize(
