@@ -18,6 +18,7 @@ FORM = {
     "appeal_reminder_days": "4",
     "appeal_overdue_days": "9",
     "share_reviewed_answers": "no",
+    "review_target_kappa": "62,5",
 }
 
 
@@ -43,7 +44,7 @@ async def test_settings_are_stored_as_the_api_stores_them(api: Api, admin: Perso
         "appeal_reminder_days": 4,
         "appeal_overdue_days": 9,
         "share_reviewed_answers": False,
-        "review_target_kappa": 0.7,
+        "review_target_kappa": 0.625,
     }
 
 
@@ -55,6 +56,7 @@ async def test_the_page_shows_what_is_stored(browser: Browser) -> None:
 
     assert re.search(r'value="doubtful_held" checked', page)
     assert re.search(r'name="audit_share"[^>]*value="12.5"', page)
+    assert re.search(r'name="review_target_kappa"[^>]*value="62.5"', page)
     assert re.search(r'name="blind" value="yes" checked', page)
     assert re.search(r'name="share_reviewed_answers" value="no" checked', page)
 

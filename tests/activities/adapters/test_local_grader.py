@@ -175,8 +175,8 @@ async def test_an_unrelated_text_has_a_low_level_although_all_labelled_answers_h
 
 async def test_a_text_much_longer_than_all_labelled_answers_needs_a_review(local: LocalEssayGrader) -> None:
     more = (
-        "Then I look at which products sold less, and whether the price of any of them changed in that week. The number "
-        "of visitors shows whether fewer people came, and the share of orders per visit whether they bought less."
+        "Then I look at which products sold less, and whether the price of any of them changed in that week. The "
+        "number of visitors shows whether fewer people came, and the orders per visit show whether they bought less."
     )
 
     usual, padded = await local.grade(

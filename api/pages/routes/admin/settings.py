@@ -21,6 +21,8 @@ from api.services.organization_settings import change_settings, read_settings
 _DAYS: Final = ("appeal_window_days", "appeals_per_role", "appeal_reminder_days", "appeal_overdue_days")
 _SHARE: Final = {"": None, "yes": True, "no": False}
 """Values of the form for `share_reviewed_answers`."""
+_PERCENTAGES: Final = ("audit_share", "review_target_kappa")
+"""Shares of 1 that the page shows in percent."""
 
 settings = page_router(prefix="/admin/settings")
 
@@ -29,8 +31,8 @@ settings = page_router(prefix="/admin/settings")
 async def settings_page(request: Request, services: ServicesDep, principal: PrincipalDep) -> Response:
     stored = await read_settings(organization_of(principal), services.database)
     share = {value: text for text, value in _SHARE.items()}[stored.share_reviewed_answers]
-    percent = number(stored.audit_share * 100, 4)
-    return _form(request, asdict(stored) | {"audit_share": percent, "share_reviewed_answers": share})
+    percentages = {name: number(getattr(stored, name) * 100, 4) for name in _PERCENTAGES}
+    return _form(request, asdict(stored) | percentages | {"share_reviewed_answers": share})
 
 
 @settings.post("")
@@ -48,9 +50,9 @@ def _sent(form: Form) -> dict[str, Any]:
     """Return the settings in the form. The schema checks them; a text that is no number stays a text."""
     return {
         "release": form.get("release", ""),
-        "audit_share": _share(form.get("audit_share", "")),
         "blind": form.get("blind") == "yes",
         "share_reviewed_answers": _SHARE.get(form.get("share_reviewed_answers", "")),
+        **{name: _share(form.get(name, "")) for name in _PERCENTAGES},
         **{name: whole_number(form.get(name, "")) for name in _DAYS},
     }
 
@@ -65,6 +67,7 @@ def _labels() -> dict[str, str]:
     return {
         "release": gettext("Release"),
         "audit_share": gettext("Share of confident grades"),
+        "review_target_kappa": gettext("Agreement with reviewers"),
         "appeal_window_days": gettext("Days to appeal"),
         "appeals_per_role": gettext("Appeals per student and role"),
         "appeal_reminder_days": gettext("Days until a reminder"),
