@@ -40,14 +40,14 @@ test: $(STAMP) ## run the tests with coverage floors (FILE=tests/api: one file o
 ifdef FILE
 	@$(BIN)/python -m pytest -q -m "not load" $(FILE)
 else
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -o faulthandler_timeout=600 -m "not faults and not load" --cov --cov-fail-under=85
+	@$(BIN)/python -m pytest -n 2 -o faulthandler_timeout=600 -m "not faults and not load" --cov --cov-fail-under=85
 	@mkdir -p .local/reports
 	@$(BIN)/python -m coverage report --include="$(SCORING)" --fail-under=90 > .local/reports/scoring-coverage.txt || \
 		{ cat .local/reports/scoring-coverage.txt; echo "Coverage of scoring and recommending is below 90 %: add tests for the lines above."; exit 1; }
 endif
 
 test-faults: $(STAMP) ## run the tests that kill processes and servers or need the whole stack
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -o faulthandler_timeout=1200 -m faults
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -o faulthandler_timeout=1200 -m faults
 
 test-load: $(STAMP) ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m load

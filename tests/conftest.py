@@ -8,7 +8,6 @@ import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -27,8 +26,7 @@ Server = TypeVar("Server")
 # to start PostgreSQL as another user. With one thread there is nothing to end. NumPy reads this when it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-TESTS = Path(__file__).parent
-END_TO_END = TESTS / "e2e"
+LONGEST = "test_right_to_left.py"
 
 _SERVERS = pytest.StashKey[ExitStack]()
 _DATABASES = pytest.StashKey[Databases]()
@@ -43,10 +41,8 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a file in one pytest-xdist worker, and all of `e2e`, so that their servers start once."""
-    for item in items:
-        group = item.path.parent if item.path.parent == END_TO_END else item.path
-        item.add_marker(pytest.mark.xdist_group(group.relative_to(TESTS).as_posix()))
+    """Run the longest browser test first: Playwright is slow in a process that has run thousands of tests."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 def pytest_collection_finish() -> None:
