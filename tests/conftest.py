@@ -41,7 +41,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest browser test first: Playwright is slow in a process that has run thousands of tests."""
+    """Run the longest browser test first: after thousands of other tests in its process it once took ten minutes."""
     items.sort(key=lambda item: item.path.name != LONGEST)
 
 
