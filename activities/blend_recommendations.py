@@ -16,7 +16,7 @@ from domain.errors import Conflict
 from domain.recommending.calibration import LIKED, UNCALIBRATED, calibrate
 from domain.recommending.ports import NearestLearners
 from domain.recommending.ranking import AffinityEvidence, Learner, recommend
-from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour, Taste
+from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour, Preferences
 
 NEIGHBOURS = 50
 
@@ -76,24 +76,28 @@ class BlendRecommendations:
         async with self._database.statement() as uow:
             evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
             context = await uow.catalog.learner(run.assessment_id)
-            taste = await uow.catalog.taste(context.assessment)
+            preferences = await uow.catalog.preferences(context.assessment)
             credentials = await uow.catalog.with_prerequisites([trace.credential_id for trace in evidence.traces])
             profile = {gap.skill: gap.score for gap in evidence.gaps}
             earlier = await uow.catalog.earlier_learners(context.assessment, list(profile))
             calibration = calibrate(await uow.catalog.tallies(context.assessment)) if earlier.ids else UNCALIBRATED
         neighbours = await self.neighbours(profile, earlier) if earlier.ids else ()
-        affinities = await self.affinities(taste)
+        affinities = await self.affinities(preferences)
         learner = Learner(
-            gaps=evidence.gaps, held=taste.held, neighbours=neighbours, affinities=affinities, calibration=calibration
+            gaps=evidence.gaps,
+            held=preferences.held,
+            neighbours=neighbours,
+            affinities=affinities,
+            calibration=calibration,
         )
         return Ranked(evidence=evidence, blend=recommend(context.role, learner, evidence.traces, credentials))
 
-    async def affinities(self, taste: Taste) -> AffinityEvidence:
+    async def affinities(self, preferences: Preferences) -> AffinityEvidence:
         """Return how well credentials suit the learner's reactions, and the number of reactions behind it."""
         return AffinityEvidence(
-            scores=await self._nearest.affinities(taste),
-            own=sum(rating >= LIKED for _, rating in taste.own),
-            others=len(taste.others.learners),
+            scores=await self._nearest.affinities(preferences),
+            own=sum(rating >= LIKED for _, rating in preferences.own),
+            others=len(preferences.others.learners),
         )
 
     async def neighbours(

@@ -1,10 +1,12 @@
 """Build the input of the graders from an assessment's items."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
 from domain.assessments.questions import EssayRubric, Item
+from domain.database import Repositories
 from domain.errors import CorruptData
 from domain.grading.rubrics import Essay
 
@@ -31,3 +33,13 @@ def essay_of(items: Iterable[Item], snapshot_id: UUID) -> Essay:
                         text=text,
                     )
     raise CorruptData(f"Item {snapshot_id} is not an answered essay")
+
+
+async def with_reviews(uow: Repositories, assessment_id: UUID, essays: Sequence[Essay]) -> list[Essay]:
+    """Return the essays with what the local grader needs: reviewed answers, and the organization's target of kappa."""
+    labelled = await uow.reviews.labelled(assessment_id, [essay.rubric_version for essay in essays])
+    assessment = await uow.assessments.get(assessment_id)
+    target = (await uow.organizations.settings(assessment.organization_id)).review_target_kappa
+    return [
+        replace(essay, labelled=labelled.get(essay.rubric_version, ()), review_target_kappa=target) for essay in essays
+    ]

@@ -164,7 +164,7 @@ class _Batch:
         profile = {gap.skill: gap.score for gap in evidence.gaps}
         earlier = EarlierLearners()
         async with self._database.statement() as uow:
-            taste = await uow.catalog.taste(before.assessment)
+            preferences = await uow.catalog.preferences(before.assessment)
             if shared.reactions:
                 earlier = await uow.catalog.earlier_learners(before.assessment, list(profile))
         neighbours = await self._blend.neighbours(profile, earlier) if earlier.ids else ()
@@ -173,7 +173,7 @@ class _Batch:
             gaps=evidence.gaps,
             held=before.held,
             neighbours=neighbours,
-            affinities=await self._blend.affinities(taste),
+            affinities=await self._blend.affinities(preferences),
             calibration=calibration,
         )
         return recommend(shared.role, learner, evidence.traces, shared.credentials)

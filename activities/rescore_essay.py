@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.advance_rescore import EssayToRescore
 from activities.copies import CopySearch
-from activities.essays import essay_of
+from activities.essays import essay_of, with_reviews
 from activities.score_essay import EssayOutcome, EssayProgress, ScoreEssay
 from activities.text_analysis import IN_PROCESS
 from domain.assessments.questions import Item
@@ -73,15 +73,8 @@ class RescoreEssayLocally:
         if work is None:
             return
         async with self._database.statement() as uow:
-            labelled = await uow.reviews.labelled(wanted.assessment_id, [work.essay.rubric_version])
-            assessment = await uow.assessments.get(wanted.assessment_id)
-            settings = await uow.organizations.settings(assessment.organization_id)
-        essay = replace(
-            work.essay,
-            labelled=labelled.get(work.essay.rubric_version, ()),
-            review_target_kappa=settings.review_target_kappa,
-        )
-        (score,) = await self._grader.grade(await self._copies.add(wanted.assessment_id, [essay]))
+            essays = await with_reviews(uow, wanted.assessment_id, [work.essay])
+        (score,) = await self._grader.grade(await self._copies.add(wanted.assessment_id, essays))
         reason = score.degraded_reason or DegradedReason.ESSAY_GRADER_NOT_CONFIGURED
         await _stored(self._database, wanted, replace(score, degraded_reason=reason))
 

@@ -10,7 +10,7 @@ import structlog
 from temporalio import activity
 
 from activities.copies import CopySearch
-from activities.essays import MOST_LOST, essay_of
+from activities.essays import MOST_LOST, essay_of, with_reviews
 from activities.failures import is_unexpected
 from activities.steps import RunInput, attempt, attempt_lost
 from activities.text_analysis import IN_PROCESS
@@ -147,19 +147,8 @@ class ScoreEssaysLocally:
         async with attempt(self._database, *jobs.values()):
             async with self._database.statement() as uow:
                 items = await uow.assessments.items(assessment_id)
-                essays = [essay_of(items, essay) for essay in jobs]
-                labelled = await uow.reviews.labelled(assessment_id, [essay.rubric_version for essay in essays])
-                assessment = await uow.assessments.get(assessment_id)
-                settings = await uow.organizations.settings(assessment.organization_id)
+                essays = await with_reviews(uow, assessment_id, [essay_of(items, essay) for essay in jobs])
                 spent = await uow.model_answers.spent(assessment_id) if _asked_a_model(reasons.values()) else {}
-            essays = [
-                replace(
-                    essay,
-                    labelled=labelled.get(essay.rubric_version, ()),
-                    review_target_kappa=settings.review_target_kappa,
-                )
-                for essay in essays
-            ]
             essays = await self._copies.add(assessment_id, essays)
             graded = await (grader or self._grader).grade(essays)
             scores = [_with_reason(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]

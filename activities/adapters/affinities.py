@@ -12,7 +12,7 @@ from domain.recommending.recommendations import Reactions
 
 Floats: TypeAlias = NDArray[np.float64]
 
-SO_SO: Final = 3
+NEUTRAL: Final = 3
 """The rating that counts half. Lower ratings do not count, and higher ones all count the same."""
 RECENCY: Final = 0.8
 """The factor on the weight of a learner's own reaction for each later one."""
@@ -38,12 +38,10 @@ class Affinities:
 
     def __init__(self, reactions: Reactions) -> None:
         self.credentials, items = np.unique(np.asarray(reactions.credentials, dtype=str), return_inverse=True)
-        names, first, rows = np.unique(
-            np.asarray(reactions.learners, dtype=str), return_index=True, return_inverse=True
-        )
+        names, rows = np.unique(np.asarray(reactions.learners, dtype=str), return_inverse=True)
         liking = preference(np.asarray(reactions.ratings, dtype=float))
         self._places = {name: place for place, name in enumerate(self.credentials.tolist())}
-        shape = (len(first), len(self.credentials))
+        shape = (len(names), len(self.credentials))
         self._liked = csr_array((liking, (rows, items)), shape=shape)
         likes = np.asarray(self._liked.sum(axis=0), dtype=float)
         self._popularity = np.log1p(likes) / max(1e-9, np.log1p(likes.max(initial=0.0)))
@@ -87,8 +85,8 @@ class Affinities:
 
 
 def preference(ratings: Floats | float) -> Floats:
-    """Return 1 for liked, 0.5 for so-so and 0 for disliked credentials. Equal ratings carry no order."""
-    return np.where(np.asarray(ratings) >= LIKED, 1.0, np.where(np.asarray(ratings) >= SO_SO, 0.5, 0.0))
+    """Return 1 for liked, 0.5 for neutral and 0 for disliked credentials. Equal ratings carry no order."""
+    return np.where(np.asarray(ratings) >= LIKED, 1.0, np.where(np.asarray(ratings) >= NEUTRAL, 0.5, 0.0))
 
 
 def _sequences(rows: NDArray[np.intp], items: NDArray[np.intp], liking: Floats, size: int) -> csr_array:

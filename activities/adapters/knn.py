@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from activities.adapters.affinities import Affinities
-from domain.recommending.recommendations import EarlierLearners, Taste
+from domain.recommending.recommendations import EarlierLearners, Preferences
 
 REACH: Final = 0.25
 """The root mean square difference per skill at which the nearness falls to about a third."""
@@ -23,8 +23,8 @@ class KnnNearestLearners:
     ) -> tuple[tuple[UUID, float], ...]:
         return await asyncio.to_thread(_nearest, profile, learners, k)
 
-    async def affinities(self, taste: Taste) -> Mapping[UUID, float]:
-        return await asyncio.to_thread(_affinities, taste) if taste.others.learners else {}
+    async def affinities(self, preferences: Preferences) -> Mapping[UUID, float]:
+        return await asyncio.to_thread(_affinities, preferences) if preferences.others.learners else {}
 
 
 def _nearest(
@@ -50,7 +50,7 @@ def _nearest(
     return tuple((UUID(learners.ids[place]), float(nearness[place])) for place in first.tolist() if nearness[place] > 0)
 
 
-def _affinities(taste: Taste) -> Mapping[UUID, float]:
-    model = Affinities(taste.others)
-    [scores] = model.scores([taste.own]).tolist()
+def _affinities(preferences: Preferences) -> Mapping[UUID, float]:
+    model = Affinities(preferences.others)
+    [scores] = model.scores([preferences.own]).tolist()
     return {UUID(name): round(score, 6) for name, score in zip(model.credentials, scores, strict=True) if score > 0}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from api.services.use_cases import UseCases, lock_visible, require
+from api.services.use_cases import UseCases, item_of, lock_visible
 from domain.assessments import submission
 from domain.assessments.answers import SubmittedAnswer, answer_json, answer_version, check_answers
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
@@ -45,7 +45,7 @@ class AnswerService(UseCases):
             after, _ = await submission.expire(self._uow, assessment)
             return SavedAnswer(assessment=after, saved_at=now, expired=True)
         assessment.check_open(now)
-        item = require(next((each for each in asked if each.question.id == question_id), None), "No such question")
+        item = item_of(asked, question_id)
         answer = check_answers([item], [SubmittedAnswer(question_id=question_id, raw=raw)])[item.snapshot_id]
         stored = {each.question.id: each.answer for each in await self._uow.assessments.items(assessment_id)}
         if answer == stored[question_id]:  # for example a request that is repeated after its response was lost
@@ -65,7 +65,7 @@ class AnswerService(UseCases):
         lock = self._uow.student_assessments.lock_with_items(assessment_id)
         assessment, now, asked = await lock_visible(lock, scope)
         assessment.check_open(now)
-        item = require(next((each for each in asked if each.question.id == question_id), None), "No such question")
+        item = item_of(asked, question_id)
         await self._uow.student_assessments.flag(item.snapshot_id, flagged=flagged)
 
 

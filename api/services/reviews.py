@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from api.services.use_cases import UseCases, lock_visible, require
+from api.services.use_cases import UseCases, item_of, lock_visible
 from domain.assessments import submission
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.questions import EssayRubric, Item
@@ -123,7 +123,7 @@ class ReviewService(UseCases):
 
 
 def _essay(items: tuple[Item, ...], question_id: UUID) -> tuple[Item, EssayRubric]:
-    item = require(next((item for item in items if item.question.id == question_id), None), "No such question")
+    item = item_of(items, question_id)
     if not isinstance(item.question.rubric, EssayRubric):
         raise InvalidAssessmentState("Only essays are reviewed; this question is scored by a rule")
     if item.answer is None:

@@ -1,9 +1,11 @@
 """What services share: the transaction, and the refusal of what the caller may not see."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TypeVar, TypeVarTuple
+from uuid import UUID
 
 from domain.assessments.lifecycle import Assessment
+from domain.assessments.questions import Item
 from domain.errors import Erased, NotFound
 from persistence.queries.views import AccessScope
 from persistence.request_database import RequestUnitOfWork
@@ -13,10 +15,15 @@ Rest = TypeVarTuple("Rest")
 
 
 def require(found: Found | None, message: str) -> Found:
-    """Return what a query has found; raise NotFound with the message if it is None."""
+    """Return the result of a query. Raise NotFound with the message if the result is empty."""
     if found is None:
         raise NotFound(message)
     return found
+
+
+def item_of(items: Iterable[Item], question_id: UUID) -> Item:
+    """Return the item of a question; raise NotFound for an unknown question."""
+    return require(next((item for item in items if item.question.id == question_id), None), "No such question")
 
 
 class UseCases:

@@ -1,6 +1,6 @@
 """Calibrate a language model's confidence in its levels on the reviews of one organization.
 
-Before calibration, the confidence of a level is a fixed prior: it depends on the share of verified quotes, on the
+Before calibration, a formula gives the confidence of a level. It depends on the share of verified quotes, on the
 corrective round, and on the share of samples that agree. Platt scaling (Platt 1999) learns from reviews how often such
 levels are confirmed, with an effect for each criterion of a question. Gaussian priors shrink the scaling to the
 identity and the effects to 0, so a few reviews change little. Newton's method finds the maximum of the posterior.

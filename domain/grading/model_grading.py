@@ -6,8 +6,8 @@ The model also quotes text that addresses the grader (prompt injection), in any 
 text, the essay is also graded without it, the lower grade counts, and a reviewer checks it. If too little text is left
 to grade, the reviewer grades the essay.
 
-An essay has a fixed number of samples. If the result is doubtful, that is, if a reviewer would have to check it only
-because of a low confidence, more samples are made first.
+Every essay gets the same number of samples. If a low confidence is the only reason for a review, the model grades the
+essay again.
 """
 
 from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.grading.ledger import EmbeddingPurchase
 from domain.grading.scores import DegradedReason
 from domain.recommending.calibration import Tally
-from domain.recommending.recommendations import EarlierLearners, SearchHit, Taste
+from domain.recommending.recommendations import EarlierLearners, Preferences, SearchHit
 from domain.recommending.roles import Credential, Role
 
 Vector: TypeAlias = Sequence[float]
@@ -157,7 +157,7 @@ class Catalog(Protocol):
         """Return the active credentials among `ids` and their active prerequisites of every level."""
         ...
 
-    async def taste(self, assessment: Assessment) -> Taste:
+    async def preferences(self, assessment: Assessment) -> Preferences:
         """Return the learner's held credentials and reactions, and the newest reactions of other learners.
 
         The setting decides whether learners of other organizations are included.
@@ -281,7 +281,7 @@ class NearestLearners(Protocol):
         """
         ...
 
-    async def affinities(self, taste: Taste) -> Mapping[UUID, float]:
+    async def affinities(self, preferences: Preferences) -> Mapping[UUID, float]:
         """Return how well credentials suit the learner's reactions and held credentials (0..1, the best has 1).
 
         Without own reactions, only the popularity counts. Credentials that no other learner likes are left out.

@@ -73,7 +73,7 @@ class Reactions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taste:
+class Preferences:
     """A learner's held credentials and liking: credential ids with ratings (1..5), oldest first; held ones count as 5.
 
     `others` are the newest reactions of other learners.

@@ -15,7 +15,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.errors import NotFound
 from domain.recommending.calibration import LIKED, Tally
 from domain.recommending.ports import LearnerContext
-from domain.recommending.recommendations import EarlierLearners, Reactions, Taste
+from domain.recommending.recommendations import EarlierLearners, Preferences, Reactions
 from domain.recommending.roles import Credential, Role
 from persistence.repositories import mappers
 from persistence.tables import AssessmentRow, CatalogSearchRow, CredentialRow, RoleRow
@@ -86,7 +86,7 @@ _ALL_ORGANIZATIONS: Final = {"scope": "true", "newest_first": "a.completed_at DE
 # Selects the learner's held credentials and reactions, and the newest reactions of other learners. Held credentials
 # count as ratings of 5. An index finds the newest reactions, so the cost does not grow with the total number. As below,
 # a reaction to one credential overrides a reaction to all, and the last reaction counts.
-_TASTE: Final = text("""
+_PREFERENCES: Final = text("""
 WITH newest AS (
   SELECT f.* FROM organizations AS o CROSS JOIN LATERAL (
     SELECT * FROM recommendation_feedback AS f
@@ -226,16 +226,16 @@ class SqlCatalog:
         rows = await self._session.execute(_WITH_PREREQUISITES, {"ids": sorted(set(ids))})
         return {row["id"]: mappers.credential(row) for row in rows.mappings()}
 
-    async def taste(self, assessment: Assessment) -> Taste:
+    async def preferences(self, assessment: Assessment) -> Preferences:
         wanted = {
             "user_id": assessment.user_id,
             "organization_id": assessment.organization_id,
             "everywhere": self._all_organizations,
             "limit": MAX_REACTIONS,
         }
-        row = (await self._session.execute(_TASTE, wanted)).one()
+        row = (await self._session.execute(_PREFERENCES, wanted)).one()
         learners, credentials, ratings = from_json(row.others)
-        return Taste(
+        return Preferences(
             held=frozenset(row.held),
             own=tuple(zip(row.own, map(float, row.own_ratings), strict=True)),
             others=Reactions(learners=learners, credentials=credentials, ratings=ratings),

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from domain.assessments.lifecycle import Assessment
 from domain.database import Database
 from domain.errors import NotFound
-from domain.recommending.recommendations import EarlierLearners, Reactions, Taste
+from domain.recommending.recommendations import EarlierLearners, Preferences, Reactions
 from persistence.repositories import catalog
 from persistence.tables import (
     CredentialRow,
@@ -164,15 +164,15 @@ async def test_credentials_that_a_learner_holds(session: AsyncSession, database:
     )
 
     async with database.transaction() as uow:
-        found = await uow.catalog.taste(learner)
+        found = await uow.catalog.preferences(learner)
 
     assert found.held == {held}
     assert list(found.own) == [(str(held), 5)]
 
 
-async def taste(database: Database, learner: Assessment) -> Taste:
+async def preferences(database: Database, learner: Assessment) -> Preferences:
     async with database.transaction() as uow:
-        return await uow.catalog.taste(learner)
+        return await uow.catalog.preferences(learner)
 
 
 async def test_the_learners_own_reactions_of_any_role_are_read_oldest_first(
@@ -188,7 +188,7 @@ async def test_the_learners_own_reactions_of_any_role_are_read_oldest_first(
         user_id=learner.user_id,
     )
 
-    found = await taste(database, learner)
+    found = await preferences(database, learner)
 
     assert list(found.own) == [(str(other), 5), (str(one), 2)]
     assert found.others == Reactions(learners=[], credentials=[], ratings=[])
@@ -206,7 +206,7 @@ async def test_reactions_of_others_are_read_by_learner_and_those_to_a_list_count
         {"credential_id": other, "acceptance_status": "rejected", "relevance_score": 5},
     )
 
-    found = await taste(database, learner)
+    found = await preferences(database, learner)
 
     assert found.others == Reactions(learners=[str(user)] * 2, credentials=[str(one), str(other)], ratings=[4, 1])
 
@@ -221,7 +221,7 @@ async def test_only_the_newest_reactions_of_others_are_read(
         )
     monkeypatch.setattr(catalog, "MAX_REACTIONS", 2)
 
-    assert sorted((await taste(database, learner)).others.ratings) == [1, 2]
+    assert sorted((await preferences(database, learner)).others.ratings) == [1, 2]
 
 
 async def test_reactions_to_a_whole_recommendation_count_for_its_items_and_named_ones_come_first(
@@ -297,5 +297,5 @@ async def test_other_organizations_count_only_when_configured(
     assert await earlier(RolledBackDatabase(session_factory), learner) == EarlierLearners()
     everywhere = RolledBackDatabase(session_factory, all_organizations=True)
     assert len((await earlier(everywhere, learner)).ids) == 1
-    assert not (await taste(RolledBackDatabase(session_factory), learner)).others.learners
-    assert len((await taste(everywhere, learner)).others.learners) == 1
+    assert not (await preferences(RolledBackDatabase(session_factory), learner)).others.learners
+    assert len((await preferences(everywhere, learner)).others.learners) == 1

@@ -36,7 +36,7 @@ async def test_the_cost_of_earlier_learners_grows_linearly(clean_engine: AsyncEn
         found = await reads.earlier_learners(learner, ["SQL querying", "Data cleaning"])
         reactions = await reads.reactions([UUID(each) for each in found.ids])
         await reads.tallies(learner)
-        await reads.taste(learner)
+        await reads.preferences(learner)
     statements = list(sent)
 
     assert len(found.ids) == len(reactions) == LEARNERS

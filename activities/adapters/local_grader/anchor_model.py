@@ -44,10 +44,12 @@ class Fit:
 
     `descriptors` contains for each criterion the unit vectors of its lowest and highest level. `surface_range` is the
     minimum and maximum of the labelled answers' surface features; values outside it are clipped. `relatedness` is the
-    median of the labelled answers' similarity to the closest others, and its standard deviation.
+    median of the labelled answers' similarity to the closest others, and its standard deviation. `longest` is the
+    number of words of the longest labelled answer.
     """
 
     labelled: tuple[Anchor, ...]
+    longest: int
     known_words: frozenset[str]
     answers: AnswerFeatures
     surface_range: tuple[Matrix, Matrix]
@@ -125,6 +127,7 @@ def fit(essay: Essay, vectors: Matrix, known_words: frozenset[str] = frozenset()
         criteria.append(fit_levels(blocks, levels, len(criterion.levels) - 1, priors, len(essay.labelled)))
     return Fit(
         labelled=labelled,
+        longest=max(len(text.split()) for text in texts),
         known_words=known_words,
         answers=answers,
         surface_range=(answers.surface.min(axis=0), answers.surface.max(axis=0)),

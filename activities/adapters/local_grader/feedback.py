@@ -26,6 +26,7 @@ CLOSE: Final = 0.8
 FAR: Final = 0.5
 """A cosine similarity. 97 % of the project's labelled answers have a closer one."""
 
+NOTHING_OWN: Final = "The lowest level: too little text is left when copied and repeated passages are not counted."
 NOT_GRADED: Final = "This answer has not been graded yet. A reviewer will grade it."
 _REASONS: Final[Mapping[str, str]] = {
     HIDDEN_CHARACTERS: "it contains invisible characters",
@@ -70,7 +71,3 @@ def estimate_rationale(compared: int, similarity: float, *, supports: bool) -> s
     if similarity < FAR:
         return f"{basis} None of them is similar to this answer, so the estimate is uncertain."
     return basis
-
-
-def nothing_own_rationale() -> str:
-    return "The lowest level: too little text is left when copied and repeated passages are not counted."

@@ -19,10 +19,10 @@ from activities.adapters.local_grader.anchor_model import (
     labelled_answers,
 )
 from activities.adapters.local_grader.feedback import (
+    NOTHING_OWN,
     abstention_feedback,
     estimate_feedback,
     estimate_rationale,
-    nothing_own_rationale,
 )
 from activities.adapters.local_grader.gaussian_process import Estimate
 from activities.adapters.local_grader.languages import is_other_language
@@ -107,9 +107,9 @@ class LocalEssayGrader:
 
     It does not grade essays in other languages than English or questions with too few labelled answers. An answer that
     is partly copied or repeated is also graded without that text; the lower level counts, and the answer needs a
-    review. Other flags change no level. `fits_kept` limits the cache of fits, about 1 MB each with 64 labelled answers.
-    `analysis` analyses the texts with a time limit; when that fails, the essay is left to a reviewer. `known_words` is
-    a list of words; others count as rare or misspelled.
+    review. A text that is unlike all labelled answers has lower levels. Other flags change no level. `fits_kept` limits
+    the cache of fits, about 1 MB each with 64 labelled answers. `analysis` analyses the texts with a time limit; when
+    that fails, the essay is left to a reviewer. `known_words` is a list of words; others count as rare or misspelled.
     """
 
     def __init__(
@@ -211,7 +211,7 @@ def _judge(reading: _Reading, vectors: Matrix, fitted: Fit) -> _Verdict:
         flags=(*reading.flags, UNRELATED) if fitted.is_unrelated(vectors[0]) else reading.flags,
         doubtful=excess > fitted.most_excess(target)
         or fitted.is_unrelated(vectors[0], DISTANT_DEVIATIONS)
-        or _is_long(reading.texts[0], fitted),
+        or len(reading.texts[0].split()) > LONG * fitted.longest,
     )
 
 
@@ -235,15 +235,10 @@ def _answers(fitted: Fit, vector: Matrix) -> float:
     return DISTANT_ANSWERS if fitted.is_unrelated(vector, DISTANT_DEVIATIONS) else 1.0
 
 
-def _is_long(text: str, fitted: Fit) -> bool:
-    longest = max(len(answer.text.split()) for answer in fitted.labelled)
-    return len(text.split()) > LONG * longest
-
-
 def _estimate_rest(reading: _Reading, text: str, vector: Matrix, fitted: Fit) -> list[_Judgement]:
     """Estimate the levels of an answer without copied and repeated text; the lowest ones if nothing is left."""
     copied = COPIES.intersection(reading.flags)
-    if not has_words(text) or (copied and is_too_short(text, reading.essay.rubric, reading.essay.labelled)):
+    if not _has_words(text) or (copied and is_too_short(text, reading.essay.rubric, reading.essay.labelled)):
         return [
             _Judgement(each._replace(level=0, confidence=COPIED_CONFIDENCE), nothing_own=True)
             for each in fitted.estimate(text, vector)
@@ -251,7 +246,7 @@ def _estimate_rest(reading: _Reading, text: str, vector: Matrix, fitted: Fit) ->
     return _estimate(reading, text, vector, fitted)
 
 
-def has_words(text: str) -> bool:
+def _has_words(text: str) -> bool:
     return any(character.isalnum() for character in text)
 
 
@@ -308,9 +303,9 @@ def _rating(criterion: Criterion, judgement: _Judgement, verdict: _Verdict) -> C
         criterion=criterion.key,
         level=level.name,
         points=level.points,
-        rationale=estimate_rationale(verdict.compared, verdict.similarity, supports=supports)
-        if not judgement.nothing_own
-        else nothing_own_rationale(),
+        rationale=NOTHING_OWN
+        if judgement.nothing_own
+        else estimate_rationale(verdict.compared, verdict.similarity, supports=supports),
         confidence=_thousandths(judgement.estimate.confidence),
     )
 
