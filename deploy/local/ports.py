@@ -1,19 +1,25 @@
 """TCP ports of this machine: find free ones, and explain why a wanted one is not available."""
 
 import errno
+import secrets
 import socket
 import time
 from collections.abc import Mapping
 
 HOST = "127.0.0.1"
 
+_SERVERS = range(10_000, 32_768)
+"""The ports for servers. Linux gives the ports above them to outgoing connections, so one could take the port first."""
+
+_returned: set[int] = set()
+
 
 def free_port() -> int:
-    """Return a port that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that is free at this moment and that this process was not given before."""
+    while (port := secrets.choice(_SERVERS)) in _returned or problem(port) is not None:
+        pass
+    _returned.add(port)
+    return port
 
 
 def problem(port: int) -> str | None:

@@ -28,6 +28,10 @@ def test_free_ports_are_not_reported() -> None:
     assert ports.check({"API_PORT": ports.free_port()}) == []
 
 
+def test_two_free_ports_are_never_the_same() -> None:
+    assert len({ports.free_port() for _ in range(500)}) == 500
+
+
 def test_one_port_for_two_parts_is_reported() -> None:
     port = ports.free_port()
 

@@ -30,8 +30,7 @@ class SmallStack:
         self.local = local
         self.env_file = local / "stack.env"
         names = ("API", "POSTGRES", "TEMPORAL", "TEMPORAL_UI", "WEAVIATE", "WEAVIATE_GRPC")
-        ports = {free_port() for _ in range(10 * len(names))}  # two calls may return the same port
-        self.ports = {f"{name}_PORT": str(port) for name, port in zip(names, ports, strict=False)}
+        self.ports = {f"{name}_PORT": str(free_port()) for name in names}
         self._environment = {name: value for name, value in os.environ.items() if name not in REPLACEABLE}
         self.process: subprocess.Popen[str] | None = None
 

@@ -116,19 +116,12 @@ def test_a_lost_index_is_rebuilt_automatically(deployment: Deployment, server: W
     degraded = fell_back(lost)
     eventually(lambda: "index_build_finished" in deployment.worker.log.read_text())
     later.submit()
-    heal_now(deployment, lost)
 
     assert degraded
     assert not fell_back(later)
     eventually(lambda: not fell_back(lost))
     assert_done_once(deployment, [lost], revisions=2)
     assert_done_once(deployment, [later])
-
-
-def heal_now(deployment: Deployment, attempt: Attempt) -> None:
-    """Start to heal now, without the delay before the first attempt."""
-    run = ("--workflow-id", f"revision-{attempt.id}", "--name", "retry_degraded")
-    deployment.temporal_command("workflow", "signal", *run)
 
 
 def test_the_index_matches_the_database_after_a_worker_was_killed_while_embedding(

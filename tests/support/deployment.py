@@ -185,10 +185,18 @@ class Deployment(Startable):
         """Run Temporal's command line and return its output, or {} if it prints nothing.
 
         A client in this process could crash the process at exit.
+
+        Raises:
+            subprocess.CalledProcessError: the command failed. The error's note says why.
         """
         command = [str(Path(sysconfig.get_path("scripts")) / "temporal"), *arguments]
         command += ["--address", self.temporal.address, "--disable-config-file", "--output", "json"]
-        answer: Json = json.loads(subprocess.run(command, check=True, capture_output=True).stdout or "{}")
+        try:
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+        except subprocess.CalledProcessError as error:
+            error.add_note(error.stderr)
+            raise
+        answer: Json = json.loads(done.stdout or "{}")
         return answer
 
     def _wait_for_api(self) -> None:
