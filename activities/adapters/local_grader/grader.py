@@ -30,6 +30,7 @@ from activities.adapters.local_grader.text_features import Matrix
 from activities.text_analysis import IN_PROCESS
 from domain.assessments.questions import Anchor, Criterion
 from domain.errors import AnalysisFailed
+from domain.grading.copies import COPIED_ANSWER
 from domain.grading.essay_reading import read_essay
 from domain.grading.essay_text import COPIED_PROMPT, PASTED_RUBRIC, REPEATED, TOO_SHORT, is_too_short
 from domain.grading.ports import TextAnalysis
@@ -51,7 +52,7 @@ LONG: Final = 1.5
 such lengths, and padding must not gain points."""
 COPIED_CONFIDENCE: Final = 0.2
 """The confidence of the lowest level where nothing but copied or repeated text was found."""
-COPIES: Final = frozenset({COPIED_PROMPT, PASTED_RUBRIC, REPEATED})
+COPIES: Final = frozenset({COPIED_ANSWER, COPIED_PROMPT, PASTED_RUBRIC, REPEATED})
 """The flags for text that earns nothing."""
 FEWEST_ANCHORS: Final = 4
 """The fewest labelled answers that are enough for an estimate."""

@@ -15,6 +15,7 @@ from activities.adapters.minilm.embedder import MiniLMEmbedder
 from activities.text_analysis import InProcessAnalysis
 from domain.assessments.questions import Anchor, EssayRubric
 from domain.errors import AnalysisFailed
+from domain.grading.copies import COPIED_ANSWER, OtherAnswer, OtherAnswers
 from domain.grading.essay_text import (
     ADDRESSED_TO_GRADER,
     COPIED_PROMPT,
@@ -38,7 +39,7 @@ from tests.activities.adapters.local_grader_builders import (
     WEAK,
     an_essay,
 )
-from tests.domain.builders import criterion, essay, levels
+from tests.domain.builders import an_id, criterion, essay, levels
 from tests.support.fake_search import FakeEmbedder
 
 CONTENT = Path(__file__).parents[3] / "deploy" / "content"
@@ -159,6 +160,16 @@ async def test_a_short_or_unrelated_text_needs_a_review_and_has_less_confidence(
     assert flag in flagged.flags
     assert flagged.needs_review
     assert flagged.confidence < Decimal("0.51") < usual.confidence
+
+
+async def test_a_copied_answer_with_a_few_own_words_gets_the_lowest_level(local: LocalEssayGrader) -> None:
+    other = OtherAnswer(assessment_id=an_id("source"), snapshot_id=an_id("original"), text=BEST)
+    others = OtherAnswers(answers=(other,))
+
+    (score,) = await local.grade([an_essay(f"{BEST} I agree.", essay(), labelled=STRONG, others=others)])
+
+    assert COPIED_ANSWER in score.flags
+    assert score.points == 0
 
 
 async def test_an_unrelated_text_has_a_low_level_although_all_labelled_answers_have_the_highest(
