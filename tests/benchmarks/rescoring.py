@@ -86,7 +86,7 @@ INSERT INTO result_revisions SELECT (jsonb_populate_record(r, jsonb_build_object
   FROM result_revisions AS r, generate_series(1, :n) AS n WHERE r.assessment_id = :copied
 """
 
-_REACT: Final = text("""
+REACT: Final = text("""
 INSERT INTO recommendation_feedback
   (id, recommendation_id, revision, credential_id, submitted_by, submitted_by_role, relevance_score)
 SELECT gen_random_uuid(), reco.id, 1, item.credential_id, assessment.user_id, 'student', 1 + (n + item.position) % 5
@@ -198,7 +198,7 @@ async def bench(url: str) -> list[Measurement]:
             if lane == "changed":
                 await wrong_choice(session, role.questions["single"])
             if lane == "reactions":
-                await session.execute(_REACT, {"role_id": role.id})
+                await session.execute(REACT, {"role_id": role.id})
             rescore_id = await a_rescore(session, organization_id, role_id=role.id)
             await session.commit()
         lanes.append(await measure(lane, engine, rescore_id, index))
