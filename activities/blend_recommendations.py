@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
+from uuid import UUID
 
 from temporalio import activity
 
@@ -101,12 +102,19 @@ class BlendRecommendations:
         )
 
     async def neighbours(
-        self, profile: Mapping[str, Decimal | None], earlier: EarlierLearners
+        self,
+        profile: Mapping[str, Decimal | None],
+        earlier: EarlierLearners,
+        known: dict[UUID, Mapping[UUID, Decimal]] | None = None,
     ) -> tuple[tuple[Neighbour, float], ...]:
-        """Return the nearest learners, nearest first, with their reactions to their recommendations."""
+        """Return the nearest learners, nearest first, with their reactions to their recommendations.
+
+        Reactions in `known` are not read again, and those that are read are added to it.
+        """
+        known = {} if known is None else known
         nearest = await self._nearest.nearest(profile, earlier, NEIGHBOURS)
-        async with self._database.statement() as uow:
-            reactions = await uow.catalog.reactions([learner for learner, _ in nearest])
-        return tuple(
-            (Neighbour(id=learner, reactions=reactions.get(learner, {})), nearness) for learner, nearness in nearest
-        )
+        if unknown := [learner for learner, _ in nearest if learner not in known]:
+            async with self._database.statement() as uow:
+                reactions = await uow.catalog.reactions(unknown)
+            known.update({learner: reactions.get(learner, {}) for learner in unknown})
+        return tuple((Neighbour(id=learner, reactions=known[learner]), nearness) for learner, nearness in nearest)

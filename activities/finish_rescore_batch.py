@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from uuid import UUID
 
 import structlog
@@ -17,7 +18,7 @@ from domain.errors import CorruptData, InvalidInput
 from domain.grading.scores import DegradedReason, EssayScore
 from domain.recommending.calibration import UNCALIBRATED, Calibration, calibrate
 from domain.recommending.ranking import Learner, recommend
-from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Trace
+from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Preferences, Trace
 from domain.recommending.roles import Credential, Role
 from domain.recommending.skills import SkillGap, skill_gaps, skill_profile
 from domain.rescores.comparison import PublishedResult, Rescored, Task, rescore
@@ -25,6 +26,8 @@ from domain.rescores.differences import Comparison, compare, incomparable, needs
 from domain.rescores.rescores import Rescore, RescoreScope
 
 _NOBODY = UUID(int=0)
+HELD_RATING = 5.0
+"""A held credential counts as this rating, as in `Catalog.preferences`."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,15 +53,18 @@ class BatchEnd:
 class _Shared:
     """What the learners of a role share: the found texts by skill, and the credentials with their prerequisites.
 
-    `reactions`: whether earlier learners reacted to recommendations, so that neighbours must be read.
+    `earlier` and `preferences` have the other learners of a learner who never reacted, which are all learners.
+    `reactions` are those of neighbours that were read so far.
     """
 
     role: Role
     evidence: Evidence
     traces: Mapping[str, tuple[Trace, ...]]
     credentials: Mapping[UUID, Credential]
-    reactions: bool
+    earlier: EarlierLearners
+    preferences: Preferences
     calibration: Calibration
+    reactions: dict[UUID, Mapping[UUID, Decimal]] = field(default_factory=dict)
 
 
 class FinishRescoreBatch:
@@ -75,10 +81,11 @@ class FinishRescoreBatch:
             pending = await uow.rescores.pending(end.rescore_id)
             results = await uow.rescores.results([each.assessment_id for each in pending])
             current = await uow.rescores.questions(found)
+            held = await uow.catalog.held_without_reactions([before.assessment.user_id for before in results])
         task = Task(scope=found.scope, current=current, question_id=found.question_id)
         reasons = {each.essay: each.reason.text for each in end.ungraded}
         graded = {each.assessment_id: _graded(each.graded, reasons) for each in pending}
-        batch = _Batch(self._database, self._retrieval, self._blend, task)
+        batch = _Batch(self._database, self._retrieval, self._blend, task, held)
         finished = [
             comparison
             for before in results
@@ -99,15 +106,24 @@ class FinishRescoreBatch:
 
 
 class _Batch:
-    """Compares the results of one batch. What its learners share is read once."""
+    """Compares the results of one batch. What its learners share is read once.
+
+    `held` has the held credentials of the learners who never reacted to recommendations.
+    """
 
     def __init__(
-        self, database: Database, retrieval: RetrieveEvidence, blend: BlendRecommendations, task: Task
+        self,
+        database: Database,
+        retrieval: RetrieveEvidence,
+        blend: BlendRecommendations,
+        task: Task,
+        held: Mapping[UUID, tuple[str, ...]],
     ) -> None:
         self._database = database
         self._retrieval = retrieval
         self._blend = blend
         self._task = task
+        self._held = held
         self._roles: dict[UUID, _Shared] = {}
 
     async def comparison(self, before: PublishedResult, graded: Mapping[UUID, EssayScore | str]) -> Comparison | None:
@@ -146,6 +162,7 @@ class _Batch:
                 credentials = await uow.catalog.with_prerequisites([trace.credential_id for trace in evidence.traces])
                 everybody = replace(assessment, user_id=_NOBODY)  # no learner is left out
                 earlier = await uow.catalog.earlier_learners(everybody, [gap.skill for gap in gaps])
+                preferences = await uow.catalog.preferences(everybody)
                 calibration = calibrate(await uow.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
             self._roles[role.id] = _Shared(
                 role=role,
@@ -154,7 +171,8 @@ class _Batch:
                     gap.skill: tuple(trace for trace in evidence.traces if trace.skill == gap.skill) for gap in gaps
                 },
                 credentials=credentials,
-                reactions=bool(earlier.ids),
+                earlier=earlier,
+                preferences=preferences,
                 calibration=calibration,
             )
         return self._roles[role.id]
@@ -162,12 +180,8 @@ class _Batch:
     async def _recommended(self, before: PublishedResult, evidence: Evidence) -> Blend:
         shared = self._roles[before.assessment.role_id]
         profile = {gap.skill: gap.score for gap in evidence.gaps}
-        earlier = EarlierLearners()
-        async with self._database.statement() as uow:
-            preferences = await uow.catalog.preferences(before.assessment)
-            if shared.reactions:
-                earlier = await uow.catalog.earlier_learners(before.assessment, list(profile))
-        neighbours = await self._blend.neighbours(profile, earlier) if earlier.ids else ()
+        earlier, preferences = await self._others(before.assessment, shared, list(profile))
+        neighbours = await self._blend.neighbours(profile, earlier, shared.reactions) if earlier.ids else ()
         calibration = shared.calibration if earlier.ids else UNCALIBRATED
         learner = Learner(
             gaps=evidence.gaps,
@@ -177,6 +191,20 @@ class _Batch:
             calibration=calibration,
         )
         return recommend(shared.role, learner, evidence.traces, shared.credentials)
+
+    async def _others(
+        self, assessment: Assessment, shared: _Shared, skills: Sequence[str]
+    ) -> tuple[EarlierLearners, Preferences]:
+        """Return the other learners. For a learner who reacted, they are read without the learner's reactions."""
+        held = self._held.get(assessment.user_id)
+        if held is not None:
+            own = tuple((credential, HELD_RATING) for credential in held)
+            return shared.earlier, replace(shared.preferences, own=own)
+        async with self._database.statement() as uow:
+            preferences = await uow.catalog.preferences(assessment)
+            if not shared.earlier.ids:
+                return shared.earlier, preferences
+            return await uow.catalog.earlier_learners(assessment, skills), preferences
 
 
 def _graded(scores: Sequence[EssayScore], reasons: Mapping[UUID, str]) -> dict[UUID, EssayScore | str]:

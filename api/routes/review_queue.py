@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
+from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
 from api.middleware.routing import router
 from api.schemas.base import Id
@@ -23,8 +23,6 @@ from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_review
 from api.services.review_claims import ReviewClaimService
 from api.services.reviews import Judgement
-from domain.organizations import OrganizationSettings
-from persistence.queries.views import AccessScope
 from persistence.request_database import RequestUnitOfWork
 
 review_queue = router(prefix="/reviews", tags=["Reviews"])
@@ -36,11 +34,10 @@ async def list_review_queue(
 ) -> ReviewQueuePage:
     """Claimed essays are listed too, with the reviewer who has claimed them."""
     after = query.after()
-    settings = await _settings(services, scope)
     views, waiting = await services.review_queue.page(scope.organization_id, query.found(), after, query.limit + 1)
     shown = views[: query.limit]
     return ReviewQueuePage(
-        items=[QueueItem.of(view, reader=principal.user_id, blind=settings.blind) for view in shown],
+        items=[QueueItem.of(view, reader=principal.user_id) for view in shown],
         waiting=waiting,
         next_cursor=query.cursor_after(shown[-1]) if len(views) > query.limit else None,
     )
@@ -64,12 +61,11 @@ async def claim_essay(body: ClaimRequest, scope: ScopeDep, command: IdempotencyD
 
     async def claim(uow: RequestUnitOfWork) -> CommandResult:
         service = ReviewClaimService(uow)
-        settings = await uow.organizations.settings(scope.organization_id)
         if body.item_id is None:
             view = await service.claim_next(scope, reviewer, body.found())
         else:
             view = await service.claim(body.item_id, scope, reviewer)
-        return CommandResult(response=ClaimResponse.of(view, reader=reviewer.id, blind=settings.blind))
+        return CommandResult(response=ClaimResponse.of(view, reader=reviewer.id))
 
     return await command.execute(claim)
 
@@ -78,9 +74,8 @@ async def claim_essay(body: ClaimRequest, scope: ScopeDep, command: IdempotencyD
 async def list_claims(services: ServicesDep, scope: ScopeDep, principal: PrincipalDep) -> ClaimList:
     """Return the caller's claims that have not expired, for example to continue after a lost response."""
     reader = principal.user_id
-    settings = await _settings(services, scope)
     views = await services.review_queue.claimed_by(scope.organization_id, reader)
-    return ClaimList(items=[ClaimResponse.of(view, reader=reader, blind=settings.blind) for view in views])
+    return ClaimList(items=[ClaimResponse.of(view, reader=reader) for view in views])
 
 
 @review_queue.post(
@@ -95,9 +90,8 @@ async def renew_claim(claim_id: Id, scope: ScopeDep, command: IdempotencyDep) ->
     reviewer = command.actor
 
     async def renew(uow: RequestUnitOfWork) -> CommandResult:
-        settings = await uow.organizations.settings(scope.organization_id)
         view = await ReviewClaimService(uow).renew(claim_id, scope, reviewer)
-        return CommandResult(response=ClaimResponse.of(view, reader=reviewer.id, blind=settings.blind))
+        return CommandResult(response=ClaimResponse.of(view, reader=reviewer.id))
 
     return await command.execute(renew)
 
@@ -143,8 +137,3 @@ async def decide_claim(claim_id: Id, decision: DecisionRequest, scope: ScopeDep,
         return CommandResult(response=stored, after_commit=calls_after_review(receipt.assessment, command.services))
 
     return await command.execute(decide, on_replay=command.services.runs.reviewed)
-
-
-async def _settings(services: Services, scope: AccessScope) -> OrganizationSettings:
-    async with services.database.transaction() as uow:
-        return await uow.organizations.settings(scope.organization_id)

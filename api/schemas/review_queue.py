@@ -113,7 +113,7 @@ class QueueItem(Output):
     claim: ItemClaim | None = None
 
     @classmethod
-    def of(cls, view: QueueItemView, *, reader: Id, blind: bool) -> Self:
+    def of(cls, view: QueueItemView, *, reader: Id) -> Self:
         student = QueuedStudent(user_id=view.user_id, email=view.email, name=view.name)
         claim = None
         if view.claimed_by and view.claimed_by_email and view.claimed_until:
@@ -124,7 +124,7 @@ class QueueItem(Output):
                 yours=view.claimed_by == reader,
             )
         role = QueuedRole(role_id=view.role_id, name=view.role_name)
-        return cls.read(view, role=role, student=None if blind else student, claim=claim)
+        return cls.read(view, role=role, student=None if view.blind else student, claim=claim)
 
 
 class ReviewQueuePage(Output):
@@ -146,8 +146,8 @@ class ClaimResponse(Output):
     item: QueueItem
 
     @classmethod
-    def of(cls, view: QueueItemView, *, reader: Id, blind: bool) -> Self:
-        item = QueueItem.of(view, reader=reader, blind=blind)
+    def of(cls, view: QueueItemView, *, reader: Id) -> Self:
+        item = QueueItem.of(view, reader=reader)
         assert item.claim is not None  # noqa: S101  # the caller has just claimed it
         return cls(claim_id=view.item_id, expires_at=item.claim.expires_at, item=item)
 

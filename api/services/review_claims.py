@@ -26,11 +26,10 @@ class ReviewClaimService(UseCases):
             Erased: the reviewer is being erased.
         """
         await self._uow.people.lock_author(reviewer.id)
-        item_id = require(
+        return require(
             await self._uow.review_claims.claim_first(scope.organization_id, found, reviewer.id),
             "No essay that matches the filter waits without a claim",
         )
-        return await self._uow.review_claims.item(item_id)
 
     async def claim(self, item_id: UUID, scope: AccessScope, reviewer: Actor) -> QueueItemView:
         """Claim this essay, or renew the reviewer's claim on it.
@@ -47,7 +46,7 @@ class ReviewClaimService(UseCases):
             newest = {"revision": str(location.revision)}
             raise ItemDecided("This essay does not wait for a review", details=newest)
         check_claim(item.claim, reviewer.id)
-        return await self._claim(item_id, reviewer)
+        return await self._uow.review_claims.claim(item_id, reviewer.id)
 
     async def renew(self, item_id: UUID, scope: AccessScope, reviewer: Actor) -> QueueItemView:
         """Let the reviewer's claim last from now on, also an expired one, unless another reviewer has a claim.
@@ -58,7 +57,7 @@ class ReviewClaimService(UseCases):
         location = await self._uow.review_claims.locate(item_id, scope.organization_id)
         item = await self._uow.review_claims.lock(item_id)
         check_held(item, reviewer.id, revision=location.revision)
-        return await self._claim(item_id, reviewer)
+        return await self._uow.review_claims.claim(item_id, reviewer.id)
 
     async def release(self, item_id: UUID, scope: AccessScope, reviewer: Actor) -> None:
         """End the reviewer's claim. A repeated call, and a claim of another reviewer, change nothing."""
@@ -79,7 +78,3 @@ class ReviewClaimService(UseCases):
             found.assessment_id, found.question_id, scope, reviewer, judgement, seen_revision=seen_revision
         )
         return found.question_id, receipt
-
-    async def _claim(self, item_id: UUID, reviewer: Actor) -> QueueItemView:
-        await self._uow.review_claims.claim(item_id, reviewer.id)
-        return await self._uow.review_claims.item(item_id)

@@ -164,6 +164,13 @@ class Catalog(Protocol):
         """
         ...
 
+    async def held_without_reactions(self, user_ids: Sequence[UUID]) -> dict[UUID, tuple[str, ...]]:
+        """Return the held credentials, oldest first, of each of these learners who has never reacted.
+
+        For such a learner, `preferences` and `earlier_learners` return the same other learners as for everybody.
+        """
+        ...
+
     async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
         """Return other learners of the role with the latest recommendation they reacted to, newest first.
 

@@ -15,7 +15,7 @@ NOT (
 """The opposite of `is_anonymous`, for statements that are written as text and select from `assessments`."""
 
 
-def reviews_blindly(organization_id: UUID) -> ColumnElement[bool]:
+def reviews_blindly(organization_id: UUID | ColumnElement[UUID]) -> ColumnElement[bool]:
     """Return whether the organization's setting `blind` is on."""
     blind = select(OrganizationRow.settings["blind"].as_boolean()).where(OrganizationRow.id == organization_id)
     return func.coalesce(blind.scalar_subquery(), false())

@@ -10,8 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, BindParameter, ColumnElement, Integer, Text, Uuid, bindparam, case, func, select, tuple_
 from sqlalchemy.orm import aliased
+from sqlalchemy.orm.util import AliasedClass
 
 from domain.grading.review_queue import DOUBTS, ReviewReason
+from persistence.queries.blind_reviews import reviews_blindly
 from persistence.queries.people_search import is_member
 from persistence.queries.reader import Reader, Selected
 from persistence.tables import ReviewItemRow, RoleRow, UserRow
@@ -53,6 +55,9 @@ FilterShape: TypeAlias = tuple[tuple[str, ...], bool, QueueOrder]
 Position: TypeAlias = tuple[int | datetime, UUID]
 """The priority or the hand-in time of an essay, and its order key."""
 
+Items: TypeAlias = type[ReviewItemRow] | AliasedClass[ReviewItemRow]
+"""The table of items, or a selection of its rows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueFilter:
@@ -80,7 +85,10 @@ class QueueFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueItemView:
-    """A waiting essay with its student. The `claim_…` fields are None without a live claim."""
+    """A waiting essay with its student. The `claimed_…` fields are None without a live claim.
+
+    `blind`: the organization hides its students from reviewers.
+    """
 
     item_id: UUID
     assessment_id: UUID
@@ -98,6 +106,7 @@ class QueueItemView:
     claimed_until: datetime | None
     priority: int
     order_key: UUID
+    blind: bool
 
 
 class ReviewQueueQueries(Reader):
@@ -109,9 +118,12 @@ class ReviewQueueQueries(Reader):
         following = {} if after is None else {"first": after[0], "after": after[1]}
         async with self._connection() as connection:
             page = _page(found.shape, following=after is not None)
-            rows = (await connection.execute(page, parameters | following | {"limit": limit})).mappings().all()
-            total = (await connection.execute(_count(found.shape), parameters)).scalar_one()
-        return [QueueItemView(**row) for row in rows], total
+            result = await connection.execute(page, parameters | following | {"limit": limit})
+            rows = [dict(row) for row in result.mappings()]
+            totals = [row.pop("total") for row in rows]
+            if not totals:  # no row has the total
+                totals = [(await connection.execute(_count(found.shape), parameters)).scalar_one()]
+        return [QueueItemView(**row) for row in rows], totals[0]
 
     async def item(self, organization_id: UUID, item_id: UUID) -> QueueItemView | None:
         """Return a waiting essay; None if it does not wait, or belongs to another organization."""
@@ -131,9 +143,16 @@ class ReviewQueueQueries(Reader):
 # The statements are built once for each shape of a filter, because building one takes longer than its execution.
 @cache
 def _page(shape: FilterShape, *, following: bool) -> Selected:
-    order = shape[2]
-    page = queue_items().where(*waiting(shape)).order_by(*ordered(order)).limit(bindparam("limit", type_=Integer))
-    return page.where(_following(order)) if following else page
+    """Select a page with names and, in each row, the number of essays that match.
+
+    The page is a subquery, so that names are read for its rows only.
+    """
+    page = select(_ITEM).where(*waiting(shape)).order_by(*ordered(shape)).limit(bindparam("limit", type_=Integer))
+    if following:
+        page = page.where(_following(shape[2]))
+    shown = aliased(_ITEM, page.subquery())
+    total = _count(shape).scalar_subquery().label("total")
+    return queue_items(shown).add_columns(total).order_by(*ordered(shape, shown))
 
 
 @cache
@@ -142,32 +161,33 @@ def _count(shape: FilterShape) -> Selected:
     return select(func.count()).select_from(counted.subquery())
 
 
-@cache
-def queue_items() -> Selected:
+def queue_items(item: Items = _ITEM) -> Selected:
     """Select items as `QueueItemView` has them."""
-    student, claimant = aliased(UserRow), aliased(UserRow)
+    student = aliased(UserRow)
+    claimant = select(UserRow.email).where(UserRow.id == item.claimed_by).scalar_subquery()
+    is_live = item.claimed_until > func.now()
     return (
         select(
-            _ITEM.question_snapshot_id.label("item_id"),
-            _ITEM.assessment_id,
-            _ITEM.question_id,
-            _ITEM.role_id,
+            item.question_snapshot_id.label("item_id"),
+            item.assessment_id,
+            item.question_id,
+            item.role_id,
             RoleRow.name.label("role_name"),
-            _ITEM.reasons,
-            _ITEM.revision,
-            _ITEM.submitted_at,
-            _ITEM.user_id,
+            item.reasons,
+            item.revision,
+            item.submitted_at,
+            item.user_id,
             student.email,
             student.name,
-            claimant.id.label("claimed_by"),
-            claimant.email.label("claimed_by_email"),
-            case((claimant.id.is_not(None), _ITEM.claimed_until)).label("claimed_until"),
-            _ITEM.priority,
-            _ITEM.order_key,
+            case((is_live, item.claimed_by)).label("claimed_by"),
+            case((is_live, claimant)).label("claimed_by_email"),
+            case((is_live, item.claimed_until)).label("claimed_until"),
+            item.priority,
+            item.order_key,
+            reviews_blindly(item.organization_id.expression).label("blind"),
         )
-        .join(student, student.id == _ITEM.user_id)
-        .join(RoleRow, RoleRow.id == _ITEM.role_id)
-        .outerjoin(claimant, (claimant.id == _ITEM.claimed_by) & (_ITEM.claimed_until > func.now()))
+        .join(student, student.id == item.user_id)
+        .join(RoleRow, RoleRow.id == item.role_id)
     )
 
 
@@ -191,15 +211,19 @@ def waiting(shape: FilterShape) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def ordered(order: QueueOrder) -> tuple[ColumnElement[Any], ...]:
-    """Return the columns to sort by. Order keys are distinct, so that the order is total."""
-    match order:
-        case QueueOrder.PRIORITY:
-            return _ITEM.priority.asc(), _ITEM.order_key.asc()
-        case QueueOrder.OLDEST:
-            return _ITEM.submitted_at.asc(), _ITEM.order_key.asc()
-        case QueueOrder.NEWEST:
-            return _ITEM.submitted_at.desc(), _ITEM.order_key.desc()
+def ordered(shape: FilterShape, item: Items = _ITEM) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns to sort by. Order keys are distinct, so that the order is total.
+
+    For a cohort, PostgreSQL would read an index in the order of the queue and expect an essay of a member soon, but
+    most essays are of others. `greatest` hides the column from the index, so that it sorts the members' essays.
+    """
+    names, _, order = shape
+    first = item.priority.expression if order is QueueOrder.PRIORITY else item.submitted_at.expression
+    if "cohort_id" in names:
+        first = func.greatest(first)
+    if order is QueueOrder.NEWEST:
+        return first.desc(), item.order_key.desc()
+    return first.asc(), item.order_key.asc()
 
 
 def _following(order: QueueOrder) -> ColumnElement[bool]:

@@ -133,6 +133,21 @@ SELECT
   ) AS others
 """)
 
+_HELD_WITHOUT_REACTIONS: Final = text("""
+SELECT u.id, coalesce(
+  array_agg(CAST(held.credential_id AS text) ORDER BY held.earned_at, held.credential_id)
+    FILTER (WHERE held.credential_id IS NOT NULL), '{}'
+) AS held
+FROM users AS u LEFT JOIN learner_credentials AS held ON held.user_id = u.id
+WHERE u.id = ANY(:user_ids) AND NOT EXISTS (
+  SELECT FROM assessments AS a
+  JOIN recommendations AS r ON r.assessment_id = a.id
+  JOIN recommendation_feedback AS f ON f.recommendation_id = r.id AND f.submitted_by = a.user_id
+  WHERE a.user_id = u.id
+)
+GROUP BY u.id
+""")
+
 # A reaction to one credential overrides a reaction to all credentials; a later reaction overrides an earlier one.
 _REACTIONS: Final = text("""
 SELECT DISTINCT ON (f.recommendation_id, about.credential_id) f.recommendation_id, about.credential_id, said.rating
@@ -240,6 +255,10 @@ class SqlCatalog:
             own=tuple(zip(row.own, map(float, row.own_ratings), strict=True)),
             others=Reactions(learners=learners, credentials=credentials, ratings=ratings),
         )
+
+    async def held_without_reactions(self, user_ids: Sequence[UUID]) -> dict[UUID, tuple[str, ...]]:
+        rows = await self._session.execute(_HELD_WITHOUT_REACTIONS, {"user_ids": list(user_ids)})
+        return {row.id: tuple(row.held) for row in rows}
 
     async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
         wanted = {

@@ -5,14 +5,16 @@ from functools import cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, bindparam, func, literal, or_, select, text, update
+from sqlalchemy import ColumnElement, RowMapping, Uuid, bindparam, func, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.orm import aliased
 
 from domain.errors import NotFound
 from domain.grading.review_queue import CLAIM_LASTS, Claim, QueuedItem, ReviewReason
+from persistence.queries.reader import Selected
 from persistence.queries.review_queue import FilterShape, QueueFilter, QueueItemView, ordered, queue_items, waiting
 from persistence.tables import ReviewItemRow
+from persistence.tables.base import table_of
 
 _ITEM: Final = ReviewItemRow
 
@@ -63,17 +65,16 @@ class ReviewClaims:
         """Lock the essay's place in the queue until the transaction ends. None: it is not in the queue."""
         return _queued((await self._session.execute(text(_LOCK), {"item_id": item_id})).mappings().one_or_none())
 
-    async def claim_first(self, organization_id: UUID, found: QueueFilter, reviewer_id: UUID) -> UUID | None:
+    async def claim_first(self, organization_id: UUID, found: QueueFilter, reviewer_id: UUID) -> QueueItemView | None:
         """Claim the first matching essay without a claim. Essays that others are claiming now are skipped."""
         parameters = {**found.parameters(organization_id), "reviewer_id": reviewer_id}
-        claimed: UUID | None = await self._session.scalar(_claim_first(found.shape), parameters)
-        return claimed
+        row = (await self._session.execute(_claim_first(found.shape), parameters)).mappings().one_or_none()
+        return None if row is None else QueueItemView(**row)
 
-    async def claim(self, item_id: UUID, reviewer_id: UUID) -> None:
+    async def claim(self, item_id: UUID, reviewer_id: UUID) -> QueueItemView:
         """Write a claim of a locked essay that lasts from now on."""
-        until = func.clock_timestamp() + literal(CLAIM_LASTS)
-        claimed = update(_ITEM).where(_ITEM.question_snapshot_id == item_id)
-        await self._session.execute(claimed.values(claimed_by=reviewer_id, claimed_until=until))
+        parameters = {"claimed_item": item_id, "reviewer_id": reviewer_id}
+        return QueueItemView(**(await self._session.execute(_claim_one(), parameters)).mappings().one())
 
     async def release(self, item_id: UUID, reviewer_id: UUID) -> None:
         """End the reviewer's claim. A claim of another reviewer does not change."""
@@ -87,28 +88,34 @@ class ReviewClaims:
         """
         return _queued((await self._session.execute(_CLOSE, {"item_id": item_id})).mappings().one_or_none())
 
-    async def item(self, item_id: UUID) -> QueueItemView:
-        """Read a waiting essay."""
-        statement = queue_items().where(_ITEM.question_snapshot_id == item_id)
-        return QueueItemView(**(await self._session.execute(statement)).mappings().one())
-
 
 @cache
-def _claim_first(shape: FilterShape) -> ReturningUpdate[tuple[UUID]]:
+def _claim_first(shape: FilterShape) -> Selected:
     unclaimed = or_(_ITEM.claimed_until.is_(None), _ITEM.claimed_until <= func.now())
     first = (
         select(_ITEM.question_snapshot_id)
         .where(*waiting(shape), unclaimed)
-        .order_by(*ordered(shape[2]))
+        .order_by(*ordered(shape))
         .limit(1)
         .with_for_update(of=_ITEM, skip_locked=True)
     )
-    return (
+    return _claim(first.scalar_subquery())
+
+
+@cache
+def _claim_one() -> Selected:
+    return _claim(bindparam("claimed_item", type_=Uuid()))
+
+
+def _claim(item_id: ColumnElement[UUID]) -> Selected:
+    """Write the claim, and select the item with it."""
+    claimed = (
         update(_ITEM)
-        .where(_ITEM.question_snapshot_id == first.scalar_subquery())
+        .where(_ITEM.question_snapshot_id == item_id)
         .values(claimed_by=bindparam("reviewer_id"), claimed_until=func.clock_timestamp() + literal(CLAIM_LASTS))
-        .returning(_ITEM.question_snapshot_id)
+        .returning(*table_of(_ITEM).c)
     )
+    return queue_items(aliased(_ITEM, claimed.cte("claimed")))
 
 
 def _queued(row: RowMapping | None) -> QueuedItem | None:

@@ -77,3 +77,28 @@ async def test_recovering_an_endpoint(api: Api, statements: list[str]) -> None:
     statements.clear()
     await partner.call("POST", f"/endpoints/{endpoint_id}/recover", {"since": "2020-01-01T00:00:00Z"})
     assert len(statements) <= 4
+
+
+async def test_listing_the_review_queue(api: Api, learner: Person, statements: list[str]) -> None:
+    advisor = await _advisor_of_a_waiting_essay(api, learner)
+    statements.clear()
+    response = await api.get(advisor, "/reviews/queue")
+    assert response.json()["waiting"] >= 1
+    assert len(statements) == 1
+
+
+async def test_claiming_the_next_essay(api: Api, learner: Person, statements: list[str]) -> None:
+    advisor = await _advisor_of_a_waiting_essay(api, learner)
+    statements.clear()
+    response = await api.client.post("/api/v1/reviews/claims", json={}, headers=advisor.headers)
+    assert response.status_code == 201
+    assert len(statements) == 2
+
+
+async def _advisor_of_a_waiting_essay(api: Api, learner: Person) -> Person:
+    started = await api.start(learner)
+    await api.submit(learner, started)
+    await api.publish(started["assessment_id"], needs_review=True, flags=("unrelated",))
+    advisor = await api.person("advisor")
+    await api.get(advisor, "/me")
+    return advisor

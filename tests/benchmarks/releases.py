@@ -40,6 +40,7 @@ SELECT :advisor, id, 'advisor@college.example', 'advisor' FROM college
 _HOLD: Final = (
     "UPDATE assessments SET released_revision = 0, released_at = NULL WHERE revision > 0",
     "UPDATE result_revisions SET held = true",
+    "DELETE FROM webhook_events",  # the release writes them
 )
 
 

@@ -1,8 +1,9 @@
 """`python -m tests.benchmarks.rescoring`: measure a re-score of N completed assessments by rules, without its workflow.
 
 On a real PostgreSQL, with rows copied by SQL from one published assessment. In lane `same` no result changes; in lane
-`changed` a corrected key changes every result, so each gets new recommendations. The activities run one after the
-other, as the workflow runs them. `cpu_ms` is the CPU time of this process per assessment; `memory_mb` is the growth of
+`changed` a corrected key changes every result, so each gets new recommendations. In lane `reactions` the same happens
+after every tenth learner has rated each recommended credential. The activities run one after the other, as the workflow
+runs them. `cpu_ms` is the CPU time of this process per assessment; `memory_mb` is the growth of
 its peak memory after the first tenth.
 """
 
@@ -84,6 +85,22 @@ INSERT INTO result_revisions SELECT (jsonb_populate_record(r, jsonb_build_object
     'assessment_id', md5(:seed || 'assessment' || n)))).*
   FROM result_revisions AS r, generate_series(1, :n) AS n WHERE r.assessment_id = :copied
 """
+
+REACT: Final = text("""
+INSERT INTO recommendation_feedback
+  (id, recommendation_id, revision, credential_id, submitted_by, submitted_by_role, relevance_score)
+SELECT gen_random_uuid(), reco.id, 1, item.credential_id, assessment.user_id, 'student', 1 + (n + item.position) % 5
+FROM (
+  SELECT id, user_id, row_number() OVER (ORDER BY id) AS n FROM assessments WHERE role_id = :role_id AND revision > 0
+) AS assessment
+JOIN recommendations AS reco ON reco.assessment_id = assessment.id
+CROSS JOIN (
+  SELECT DISTINCT credential_id, position FROM recommendation_items AS item
+  JOIN recommendations AS reco ON reco.id = item.recommendation_id
+  JOIN assessments AS assessment ON assessment.id = reco.assessment_id AND assessment.role_id = :role_id
+) AS item
+WHERE n % 10 = 0
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +193,12 @@ async def bench(url: str) -> list[Measurement]:
         await session.commit()
     await copies(engine, role, organization_id, index, N)
     lanes = []
-    for lane in ("same", "changed"):
+    for lane in ("same", "changed", "reactions"):
         async with sessions(engine)() as session:
             if lane == "changed":
                 await wrong_choice(session, role.questions["single"])
+            if lane == "reactions":
+                await session.execute(REACT, {"role_id": role.id})
             rescore_id = await a_rescore(session, organization_id, role_id=role.id)
             await session.commit()
         lanes.append(await measure(lane, engine, rescore_id, index))

@@ -1,5 +1,6 @@
 """Reads of the recommender: roles, active credentials, credentials of a learner, and reactions of earlier learners."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -209,6 +210,33 @@ async def test_reactions_of_others_are_read_by_learner_and_those_to_a_list_count
     found = await preferences(database, learner)
 
     assert found.others == Reactions(learners=[str(user)] * 2, credentials=[str(one), str(other)], ratings=[4, 1])
+
+
+async def test_held_credentials_are_read_for_learners_without_reactions_oldest_first(
+    session: AsyncSession, database: Database, learner: Assessment
+) -> None:
+    first, second = await some_credentials(session, 2)
+    for credential, day in ((second, 2), (first, 1)):
+        held = {"credential_id": credential, "earned_at": date(2026, 1, day)}
+        await session.execute(insert(LearnerCredentialRow).values(user_id=learner.user_id, **held))
+    rated = {"relevance_score": 4}
+    reacted = await an_earlier_learner(session, learner.organization_id, [first], rated)
+
+    async with database.transaction() as uow:
+        found = await uow.catalog.held_without_reactions([learner.user_id, reacted])
+
+    assert found == {learner.user_id: (str(first), str(second))}
+
+
+async def test_a_learner_without_reactions_has_the_same_others_as_everybody(
+    session: AsyncSession, database: Database, learner: Assessment
+) -> None:
+    credentials = await some_credentials(session, 2)
+    await an_earlier_learner(session, learner.organization_id, credentials, {"relevance_score": 4})
+    everybody = replace(learner, user_id=UUID(int=0))
+
+    assert (await preferences(database, learner)).others == (await preferences(database, everybody)).others
+    assert await earlier(database, learner) == await earlier(database, everybody)
 
 
 async def test_only_the_newest_reactions_of_others_are_read(

@@ -162,3 +162,12 @@ async def test_the_order_of_the_learners_does_not_change_the_affinities() -> Non
     assert await KnnNearestLearners().affinities(preferences("a", one)) == await KnnNearestLearners().affinities(
         preferences("a", other)
     )
+
+
+async def test_other_learners_replace_those_of_an_earlier_call(learners: NearestLearners) -> None:
+    for liked in ("one", "other"):
+        others = Reactions(learners=["learner"], credentials=[str(an_id(liked))], ratings=[5])
+        assert list(await learners.affinities(Preferences(others=others))) == [an_id(liked)]
+    for name in ("first", "second"):
+        [(found, _)] = await learners.nearest(PROFILE, crowd(**{name: {SQL: 0.5}}), 5)
+        assert found == an_id(name)
