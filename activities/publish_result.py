@@ -52,7 +52,6 @@ async def publish_run(database: Database, run: RunInput, ranked: Ranked | None =
             return await uow.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
         ranked = ranked or await _stored(uow, run)
         publication = await publish_revision(uow, assessment, now, await _result(uow, run, ranked))
-        await uow.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
         await uow.commit()
     return publication
 

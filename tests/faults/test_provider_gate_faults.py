@@ -71,7 +71,6 @@ def test_waiting_results_heal_after_kills_of_the_worker_and_of_temporal(
     deployment.start_worker()
 
     eventually(lambda: all(attempt.result()["revision"] == 2 for attempt in attempts))
-    gate = described(deployment, gate_id)
     essays = deployment.rows("SELECT FROM essay_scores")
     bought = Counter(asked.body for asked in provider.asked)
     assert degraded == [True] * len(attempts)
