@@ -47,7 +47,7 @@ def last_event(deployment: Deployment, run: str) -> str:
 def test_waiting_results_heal_after_kills_of_the_worker_and_of_temporal(
     deployment: Deployment, provider: ModelServer
 ) -> None:
-    """Kill the worker between two probes, then Temporal, then the worker in a probe that has received its reply."""
+    """Kill Temporal and the worker between two probes, then the worker in a probe that has received its reply."""
     provider.refuse_connections()
     student = deployment.log_in()
     attempts = [Attempt.start(student, role) for role in ROLES[:3]]
@@ -60,12 +60,12 @@ def test_waiting_results_heal_after_kills_of_the_worker_and_of_temporal(
     for attempt in attempts:
         eventually(lambda attempt=attempt: waits_at_gate(deployment, attempt))
     eventually(lambda: last_event(deployment, gate_id) == "EVENT_TYPE_TIMER_STARTED")
+    kill(deployment.temporal.process)
+    deployment.temporal.start()
     deployment.worker.kill()
     with Gate(deployment, STORING_A_REPLY) as storing:
         provider.accept_connections()
         deployment.start_worker()
-        kill(deployment.temporal.process)
-        deployment.temporal.start()
         storing.wait_for_waiters()
         deployment.worker.kill()
     deployment.start_worker()
