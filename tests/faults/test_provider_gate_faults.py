@@ -1,6 +1,7 @@
 """Results that wait at the gate of a provider heal without an operator after every process was killed."""
 
 from collections import Counter
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -58,7 +59,7 @@ def test_waiting_results_heal_after_kills_of_the_worker_and_of_temporal(
     gate_id = f"provider-gate-language_model-{organization_id}"
 
     for attempt in attempts:
-        eventually(lambda attempt=attempt: waits_at_gate(deployment, attempt))
+        eventually(partial(waits_at_gate, deployment, attempt))
     eventually(lambda: last_event(deployment, gate_id) == "EVENT_TYPE_TIMER_STARTED")
     kill(deployment.temporal.process)
     deployment.temporal.start()
