@@ -38,8 +38,8 @@ def essay_of(items: Iterable[Item], snapshot_id: UUID) -> Essay:
 async def with_reviews(uow: Repositories, assessment_id: UUID, essays: Sequence[Essay]) -> list[Essay]:
     """Return the essays with what the local grader needs: reviewed answers, and the organization's target of kappa."""
     labelled = await uow.reviews.labelled(assessment_id, [essay.rubric_version for essay in essays])
-    assessment = await uow.assessments.get(assessment_id)
-    target = (await uow.organizations.settings(assessment.organization_id)).review_target_kappa
+    _, settings = await uow.organizations.of_assessment(assessment_id)
+    target = settings.review_target_kappa
     return [
         replace(essay, labelled=labelled.get(essay.rubric_version, ()), review_target_kappa=target) for essay in essays
     ]

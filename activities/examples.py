@@ -14,6 +14,7 @@ from domain.grading.examples import as_examples, choose_examples
 from domain.grading.ledger import CompletionKey
 from domain.grading.ports import GradingModel, TextAnalysis
 from domain.grading.rubrics import Essay, Example
+from domain.organizations import OrganizationSettings
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +26,14 @@ class ExampleSource:
     database: Database
     analysis: TextAnalysis
 
-    async def add(self, essay: Essay, key: CompletionKey, model: GradingModel) -> tuple[Essay, CompletionKey]:
+    async def add(
+        self, essay: Essay, key: CompletionKey, model: GradingModel, settings: OrganizationSettings
+    ) -> tuple[Essay, CompletionKey]:
         """Return the essay and the key of its calls with the examples.
 
         No example is added if the model takes none, or if the organization does not share reviewed answers with it.
         """
-        if not model.most_examples or not await self._are_shared(key, model):
+        if not model.most_examples or not settings.shares_reviewed_answers(hosted_by_openai=model.hosted_by_openai):
             return essay, key
         examples = await self._examples(essay, key, model.most_examples)
         return replace(essay, examples=examples), replace(key, examples=tuple(each.review_id for each in examples))
@@ -39,12 +42,6 @@ class ExampleSource:
         """Grade without examples from now on."""
         async with self.database.statement() as uow:
             await uow.grading_examples.drop(key)
-
-    async def _are_shared(self, key: CompletionKey, model: GradingModel) -> bool:
-        async with self.database.statement() as uow:
-            assessment = await uow.assessments.get(key.assessment_id)
-            settings = await uow.organizations.settings(assessment.organization_id)
-        return settings.shares_reviewed_answers(hosted_by_openai=model.hosted_by_openai)
 
     async def _examples(self, essay: Essay, key: CompletionKey, most: int) -> tuple[Example, ...]:
         async with self.database.statement() as uow:

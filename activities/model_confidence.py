@@ -34,9 +34,7 @@ class CalibrationSource:
     database: Database
     _cached: dict[_Key, _Cached] = field(default_factory=dict, init=False)
 
-    async def of(self, assessment_id: UUID, model: GradingModel) -> Calibration:
-        async with self.database.statement() as uow:
-            organization_id = (await uow.assessments.get(assessment_id)).organization_id
+    async def of(self, organization_id: UUID, model: GradingModel) -> Calibration:
         key = _Key(organization_id, model.model, model.prompt_version)
         cached = self._cached.get(key)
         if cached is not None and time.monotonic() < cached.ends:

@@ -13,6 +13,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.assessments.results import Publication, Result
 from domain.assessments.steps import Step
 from domain.database import Database, Repositories
+from domain.errors import Conflict
 from domain.recommending.recommendations import Blend, Evidence
 
 
@@ -44,15 +45,19 @@ async def publish_run(database: Database, run: RunInput, ranked: Ranked | None =
     """Publish the run's result and end its job `publish_result`, in one transaction.
 
     Without `ranked`, the steps have stored it. If an earlier attempt has published the result, return that publication.
+
+    Raises:
+        Conflict: another run or revision has followed.
     """
     async with database.transaction() as uow:
         assessment, now = await uow.assessments.lock(run.assessment_id)
         if (assessment.run, assessment.revision) == (run.run, run.revision):
             # An earlier attempt timed out but published the result while this attempt waited for the lock.
             return await uow.jobs.output(run.job(Step.PUBLISH_RESULT), Publication)
+        if (assessment.run, assessment.revision + 1) != (run.run, run.revision):
+            raise Conflict(f"Run {run.run} of assessment {assessment.id} has ended")
         ranked = ranked or await _stored(uow, run)
         publication = await publish_revision(uow, assessment, now, await _result(uow, run, ranked))
-        await uow.jobs.succeed(run.job(Step.PUBLISH_RESULT), publication)
         await uow.commit()
     return publication
 

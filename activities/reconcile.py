@@ -33,8 +33,6 @@ UNFOLLOWED_AFTER_S: Final = 15.0
 UNSENT_AFTER_S: Final = 15.0
 STALE_AFTER_S: Final = 3600.0
 SEALED_AT_ONCE: Final = 1000
-QUEUE_BATCHES: Final = 100
-"""Batches of `PAGE` assessments in a sweep of the review queue. The next sweeps correct a larger difference."""
 BUDGET_S: Final = 45.0
 """The time of one sweep. The next one continues where it stopped."""
 
@@ -119,18 +117,18 @@ class Reconcile:
         )
 
     async def _swept(self, concern: Concern) -> tuple[Tally, Cursor | None]:
+        async with self._database.statement() as uow:
+            after = await uow.sweeps.cursor(concern)
         if concern in self._sweeps:
-            async with self._database.statement() as uow:
-                after = await uow.sweeps.cursor(concern)
             sweep = self._sweeps[concern]
             turn = Turn(minute=self._minute(), minutes=concern.interval_factor)
             return await walk(self._database, sweep, after, budget_s=self._budget_s, turn=turn)
+        if concern is Concern.REVIEW_QUEUE:
+            return await self._correct_review_queue(after)
         tally = Tally()
         match concern:
             case Concern.IMPORTS:
                 await self._embed_imports(tally)
-            case Concern.REVIEW_QUEUE:
-                tally.rows = tally.started = await self._correct_review_queue()
             case Concern.JOBS:
                 tally.rows = tally.started = await self._close_stale()
             case _:
@@ -152,17 +150,17 @@ class Reconcile:
         async with self._database.statement() as uow:
             await uow.catalog_imports.close_embedded(older_than_s=UNEMBEDDED_AFTER_S)
 
-    async def _correct_review_queue(self) -> int:
+    async def _correct_review_queue(self, after: Cursor | None) -> tuple[Tally, Cursor | None]:
         """Add the results of a release without the queue, and of the time before its migration."""
-        corrected = 0
-        for _ in range(QUEUE_BATCHES):
+        ends, tally = time.monotonic() + self._budget_s, Tally()
+        while True:
             async with self._database.transaction() as uow:
-                batch = await uow.review_queue.repair(limit=PAGE)
+                repaired = await uow.review_queue.repair(after=after, limit=PAGE)
                 await uow.commit()
-            corrected += batch
-            if batch < PAGE:
-                break
-        return corrected
+            tally.rows = tally.started = tally.started + repaired.number
+            after = repaired.next
+            if after is None or time.monotonic() >= ends:
+                return tally, after
 
     async def _close_stale(self) -> int:
         async with self._database.statement() as uow:

@@ -213,12 +213,14 @@ class ScoreEssay:
             AnalysisFailed: the essay's text cannot be analysed.
         """
         (essay,) = await self._copies.add(assessment_id, [essay])
-        essay, key = await self._examples.add(essay, self._key(assessment_id, essay, epoch), self._model)
+        async with self._database.statement() as uow:
+            organization_id, settings = await uow.organizations.of_assessment(assessment_id)
+        essay, key = await self._examples.add(essay, self._key(assessment_id, essay, epoch), self._model, settings)
         async with self._database.statement() as uow:
             stored = await uow.model_answers.replies(key)
         replies = {call: self._model.read(raw) for call, raw in stored.items()}
         samples = self._grading.samples
-        calibration = await self._calibrations.of(assessment_id, self._model)
+        calibration = await self._calibrations.of(organization_id, self._model)
         more = MoreSamples(most=self._grading.most_samples, calibration=calibration)
         due = await self._analysis.run(next_call, essay, replies, samples, more)
         if isinstance(due, Call):

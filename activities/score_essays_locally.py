@@ -118,10 +118,9 @@ class ScoreEssaysLocally:
         return scores
 
     async def _begin(self, jobs: Mapping[UUID, JobKey]) -> dict[UUID, Begun[EssayScore]]:
-        async with self._database.transaction() as uow:
-            begun = {essay: await uow.jobs.begin(job, EssayScore, pause=True) for essay, job in jobs.items()}
-            await uow.commit()
-        return begun
+        async with self._database.statement() as uow:
+            begun = await uow.jobs.begin_all(list(jobs.values()), EssayScore, pause=True)
+        return {essay: begun[job] for essay, job in jobs.items()}
 
     async def _release(self, jobs: Sequence[JobKey]) -> None:
         """Mark jobs as not running, so that a crash counts as lost only for the essay that is being graded."""
@@ -152,10 +151,8 @@ class ScoreEssaysLocally:
             essays = await self._copies.add(assessment_id, essays)
             graded = await (grader or self._grader).grade(essays)
             scores = [_with_reason(score, reasons[score.snapshot_id], spent.get(score.snapshot_id)) for score in graded]
-            async with self._database.transaction() as uow:
-                for score in scores:
-                    await uow.jobs.succeed(jobs[score.snapshot_id], score)
-                await uow.commit()
+            async with self._database.statement() as uow:
+                await uow.jobs.succeed_all({jobs[score.snapshot_id]: score for score in scores})
         return {score.snapshot_id: score for score in scores}
 
 

@@ -54,3 +54,11 @@ class Organizations(Protocol):
     async def settings(self, organization_id: UUID) -> OrganizationSettings:
         """Raises NotFound if the organization does not exist."""
         ...
+
+    async def of_assessment(self, assessment_id: UUID) -> tuple[UUID, OrganizationSettings]:
+        """Return the id and the settings of the assessment's organization.
+
+        Raises:
+            NotFound: the assessment does not exist.
+        """
+        ...

@@ -1,6 +1,6 @@
 """Ports of assessments: repositories of assessments, jobs and results, and the workflow engine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -179,17 +179,27 @@ class Jobs(Protocol):
         """
         ...
 
+    async def begin_all(
+        self, keys: Sequence[JobKey], output: type[Output], *, pause: bool = False
+    ) -> dict[JobKey, Begun[Output]]:
+        """Do what `begin` does for at least one job, in one statement."""
+        ...
+
     async def release(self, keys: Sequence[JobKey]) -> None:
         """Set running jobs back to `queued`, because their attempts ended normally and the step needs more."""
         ...
 
     async def succeed(self, key: JobKey, output: object) -> None:
-        """Store the output and close the row.
+        """Store the output and close the row. `Results.publish` closes the row of the step that publishes.
 
         Raises:
             Conflict: the run has ended or a newer one has begun, so the output is not needed.
             Erased: the user is being erased.
         """
+        ...
+
+    async def succeed_all(self, outputs: Mapping[JobKey, object]) -> None:
+        """Do what `succeed` does for at least one job of one run and revision, in one statement."""
         ...
 
     async def fail(self, key: JobKey, code: str) -> None:
@@ -217,9 +227,10 @@ class Results(Protocol):
     async def publish(self, assessment: Assessment, now: datetime, result: Result) -> Publication:
         """Write the result of a locked assessment as its next revision.
 
-        One transaction writes scores, recommendation, items, traces, metrics, audit rows, events and the revision, and
-        clears the steps' payloads. The first revision also completes the assessment. The organization's release policy
-        decides whether the revision is held; a held one has no `completed` or `updated` event.
+        One transaction writes scores, recommendation, items, traces, metrics, audit rows, events and the revision. It
+        clears the steps' payloads and stores the publication as the output of the step that publishes. The first
+        revision also completes the assessment. The organization's release policy decides whether the revision is held;
+        a held one has no `completed` or `updated` event.
 
         Raises:
             InvalidAssessmentState: the assessment is neither awaiting a result nor completed.

@@ -11,6 +11,7 @@ from domain.errors import Conflict
 from domain.grading.essay_text import TOO_SHORT
 from domain.grading.scores import EssayScore
 from domain.ids import derived_id
+from domain.sweeps import Cursor
 
 CLAIM_LASTS: Final = timedelta(minutes=15)
 """How long a claim lasts after it was made or renewed."""
@@ -33,13 +34,21 @@ DOUBTS: Final = (ReviewReason.ABSTAINED, ReviewReason.FLAGGED, ReviewReason.LOW_
 """The reasons of a score with `needs_review`. Such a score has at least one of them, and no other score has any."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """The number of corrected assessments, and where the next repair continues; None after the last assessment."""
+
+    number: int
+    next: Cursor | None
+
+
 class ReviewQueue(Protocol):
     """The queue of essays that wait for a reviewer, one row for each essay. Publications and reviews update it."""
 
-    async def repair(self, *, limit: int) -> int:
-        """Compute the rows of at most `limit` assessments that differ from their published results.
+    async def repair(self, *, after: Cursor | None, limit: int) -> Repaired:
+        """Check the next `limit` assessments, and compute the rows of those that differ from their published results.
 
-        A release without the queue publishes such results. Return the number of assessments.
+        A release without the queue publishes such results.
         """
         ...
 

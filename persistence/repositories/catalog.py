@@ -23,6 +23,8 @@ from persistence.tables.base import table_of
 
 MAX_LEARNERS: Final = 5_000
 """The number of earlier learners that a ranking reads."""
+MAX_RESULTS: Final = 10_000
+"""The number of the role's newest results among which a ranking finds earlier learners."""
 MAX_REACTIONS: Final = 2_000
 """The number of other learners' reactions that a ranking reads."""
 
@@ -59,17 +61,20 @@ _LEARNER: Final = (
 # Selects each learner's newest recommendation that they reacted to. The result is one JSON document with an array per
 # column, because creating thousands of rows or objects costs more than reading the tables.
 #
-# An index returns the role's newest assessments first. The statement stops at the limit, so its cost does not grow with
-# the number of earlier learners. EXISTS finds the recommendations with reactions; only the reactions of the nearest
-# learners are read later.
+# An index returns the role's newest assessments first. Both limits end the scan, so its cost grows neither with the
+# number of earlier learners nor with the number of results without reactions. EXISTS finds the recommendations with
+# reactions; only the reactions of the nearest learners are read later.
 _EARLIER: Final = """
 WITH newest AS MATERIALIZED (
   SELECT a.user_id, a.completed_at, r.id, r.skills
-  FROM assessments AS a JOIN recommendations AS r ON r.assessment_id = a.id
-  WHERE a.role_id = :role_id AND a.revision > 0 AND a.user_id <> :user_id AND {scope}
-    AND EXISTS (
-      SELECT FROM recommendation_feedback AS f WHERE f.recommendation_id = r.id AND f.submitted_by = a.user_id
-    )
+  FROM (
+    SELECT a.id, a.user_id, a.created_at, a.completed_at FROM assessments AS a
+    WHERE a.role_id = :role_id AND a.revision > 0 AND a.user_id <> :user_id AND {scope}
+    ORDER BY {newest_first} LIMIT :most_results
+  ) AS a JOIN recommendations AS r ON r.assessment_id = a.id
+  WHERE EXISTS (
+    SELECT FROM recommendation_feedback AS f WHERE f.recommendation_id = r.id AND f.submitted_by = a.user_id
+  )
   ORDER BY {newest_first} LIMIT :limit
 ), latest AS (
   SELECT DISTINCT ON (user_id) * FROM newest ORDER BY user_id, completed_at DESC, id
@@ -266,6 +271,7 @@ class SqlCatalog:
             "role_id": assessment.role_id,
             "user_id": assessment.user_id,
             "limit": MAX_LEARNERS,
+            "most_results": MAX_RESULTS,
             **({} if self._all_organizations else {"organization_id": assessment.organization_id}),
         }
         statement = _earlier(len(skills), all_organizations=self._all_organizations)

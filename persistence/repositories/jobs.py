@@ -1,66 +1,62 @@
 """The repository of `async_jobs`: the state of each step, and its output until it is published."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Boolean, and_, bindparam, case, func, literal_column, or_, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from pydantic_core import to_json
+from sqlalchemy import bindparam, func, literal_column, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.ports import Begun, JobKey
-from domain.assessments.steps import Step
 from domain.errors import Conflict, Erased, NotFound
 from persistence.repositories.bulk import insert_rows
 from persistence.repositories.documents import decode, encode
+from persistence.repositories.mappers import AnyRow
 from persistence.tables import AsyncJobRow
 from persistence.tables.base import table_of
 
 Output = TypeVar("Output")
 
 _jobs: Final = table_of(AsyncJobRow)
-_DONE: Final = _jobs.c.status == "succeeded"
-
-_LOST: Final = _jobs.c.status.in_(("running", "stale"))
-_PAUSED: Final = and_(_LOST, bindparam("pause", type_=Boolean))
 
 # A succeeded job is unchanged and returns its output; every other job runs again. A job that is still `running` belongs
 # to an attempt whose worker crashed or whose timeout expired: every other end is recorded.
-_BEGIN: Final = (
-    insert(_jobs)
-    .values(status="running", attempts=1, started_at=func.clock_timestamp())
-    .on_conflict_do_update(
-        index_elements=["id"],
-        set_={
-            "status": case((_DONE, _jobs.c.status), (_PAUSED, "queued"), else_="running"),
-            "attempts": case((or_(_DONE, _PAUSED), _jobs.c.attempts), else_=_jobs.c.attempts + 1),
-            "lost_attempts": case((_LOST, _jobs.c.lost_attempts + 1), else_=_jobs.c.lost_attempts),
-            "started_at": case((or_(_DONE, _PAUSED), _jobs.c.started_at), else_=func.clock_timestamp()),
-            "completed_at": case((_DONE, _jobs.c.completed_at), else_=None),
-        },
-    )
-    .returning(_jobs.c.status, _jobs.c.payload, _jobs.c.lost_attempts)
+_BEGIN: Final = text("""
+INSERT INTO async_jobs AS job (id, assessment_id, run, revision, item, job_type, status, attempts, started_at)
+SELECT id, assessment_id, run, revision, item, job_type, 'running', 1, clock_timestamp()
+FROM json_populate_recordset(NULL::async_jobs, CAST(:jobs AS json))
+ON CONFLICT (id) DO UPDATE SET (status, attempts, lost_attempts, started_at, completed_at) = (
+  SELECT CASE WHEN done THEN 'succeeded' WHEN lost AND :pause THEN 'queued' ELSE 'running' END,
+    job.attempts + CASE WHEN done OR lost AND :pause THEN 0 ELSE 1 END,
+    job.lost_attempts + CASE WHEN lost THEN 1 ELSE 0 END,
+    CASE WHEN done OR lost AND :pause THEN job.started_at ELSE clock_timestamp() END,
+    CASE WHEN done THEN job.completed_at END
+  FROM (SELECT job.status = 'succeeded' AS done, job.status IN ('running', 'stale') AS lost) AS found
 )
+RETURNING id, status, payload, lost_attempts
+""")
 
 # Assessment and user are locked in share mode: many steps may finish at once, but none while a publication clears the
 # payloads or an erasure begins. An existing output is never replaced, because later steps may depend on it.
 _SUCCEED: Final = text("""
 WITH run AS (
   SELECT users.status IN ('erasing', 'erased') AS erased,
-    a.run = :run AND a.status IN ('awaiting_async', 'completed')
-      AND a.revision = CAST(:revision AS integer) - CASE WHEN :publishes THEN 0 ELSE 1 END AS current
+    a.run = :run AND a.status IN ('awaiting_async', 'completed') AND a.revision = :revision - 1 AS current
   FROM assessments AS a JOIN users ON users.id = a.user_id
   WHERE a.id = :assessment_id
   FOR SHARE
 ), closed AS (
-  UPDATE async_jobs SET status = 'succeeded', payload = :payload, error_payload = NULL,
-    attempts = greatest(attempts, 1), started_at = coalesce(started_at, clock_timestamp()),
+  UPDATE async_jobs AS job SET status = 'succeeded', payload = made.payload, error_payload = NULL,
+    attempts = greatest(job.attempts, 1), started_at = coalesce(job.started_at, clock_timestamp()),
     completed_at = clock_timestamp()
-  FROM run WHERE id = :id AND status <> 'succeeded' AND run.current AND NOT run.erased
+  FROM run, jsonb_to_recordset(:outputs) AS made (id uuid, payload jsonb)
+  WHERE job.id = made.id AND job.status <> 'succeeded' AND run.current AND NOT run.erased
 )
 SELECT erased, current FROM run
-""").bindparams(bindparam("payload", type_=JSONB))
+""").bindparams(bindparam("outputs", type_=JSONB))
 
 _QUEUED: Final = {
     "status": "queued",
@@ -111,41 +107,41 @@ class SqlJobs:
         await insert_rows(self._session, {AsyncJobRow: rows}, replace={AsyncJobRow: ("id",)})
 
     async def begin(self, key: JobKey, output: type[Output], *, pause: bool = False) -> Begun[Output]:
+        return (await self.begin_all([key], output, pause=pause))[key]
+
+    async def begin_all(
+        self, keys: Sequence[JobKey], output: type[Output], *, pause: bool = False
+    ) -> dict[JobKey, Begun[Output]]:
+        jobs = to_json([_identity(key) for key in keys]).decode()
         try:
-            row = (await self._session.execute(_BEGIN, _identity(key) | {"pause": pause})).one()
+            rows = (await self._session.execute(_BEGIN, {"jobs": jobs, "pause": pause})).all()
         except IntegrityError:
-            raise NotFound(f"Assessment {key.assessment_id} does not exist") from None
-        if row.status != "succeeded":
-            return Begun(lost=row.lost_attempts, paused=row.status == "queued")
-        if row.payload is None:
-            raise Conflict(f"Run {key.run} of assessment {key.assessment_id} is already published")
-        return Begun(output=decode(output, row.payload))
+            raise NotFound(f"Assessment {keys[0].assessment_id} does not exist") from None
+        found = {row.id: row for row in rows}
+        return {key: _begun(key, found[key.id], output) for key in keys}
 
     async def release(self, keys: Sequence[JobKey]) -> None:
         if keys:
             await self._session.execute(_RELEASE, {"ids": [key.id for key in keys]})
 
     async def succeed(self, key: JobKey, output: object) -> None:
-        row = (
-            await self._session.execute(
-                _SUCCEED,
-                {
-                    "id": key.id,
-                    "assessment_id": key.assessment_id,
-                    "run": key.run,
-                    "revision": key.revision,
-                    # Publishing is the only step that finishes after its revision exists.
-                    "publishes": key.step == Step.PUBLISH_RESULT,
-                    "payload": encode(output),
-                },
-            )
-        ).one_or_none()
+        await self.succeed_all({key: output})
+
+    async def succeed_all(self, outputs: Mapping[JobKey, object]) -> None:
+        first = next(iter(outputs))
+        wanted = {
+            "assessment_id": first.assessment_id,
+            "run": first.run,
+            "revision": first.revision,
+            "outputs": [{"id": key.id, "payload": encode(output)} for key, output in outputs.items()],
+        }
+        row = (await self._session.execute(_SUCCEED, wanted)).one_or_none()
         if row is None:
-            raise NotFound(f"Assessment {key.assessment_id} does not exist")
+            raise NotFound(f"Assessment {first.assessment_id} does not exist")
         if row.erased:
-            raise Erased(f"Assessment {key.assessment_id} belongs to an erased user")
+            raise Erased(f"Assessment {first.assessment_id} belongs to an erased user")
         if not row.current:
-            raise Conflict(f"Run {key.run} of assessment {key.assessment_id} has ended")
+            raise Conflict(f"Run {first.run} of assessment {first.assessment_id} has ended")
 
     async def fail(self, key: JobKey, code: str) -> None:
         await self._session.execute(_FAIL, {"job_id": key.id, "error": {"code": code}})
@@ -166,6 +162,14 @@ class SqlJobs:
     async def close_stale(self, *, older_than_s: float) -> int:
         closed = await self._session.execute(_CLOSE_STALE.returning(_jobs.c.id), {"older_than_s": older_than_s})
         return len(closed.all())
+
+
+def _begun(key: JobKey, row: AnyRow, output: type[Output]) -> Begun[Output]:
+    if row.status != "succeeded":
+        return Begun(lost=row.lost_attempts, paused=row.status == "queued")
+    if row.payload is None:
+        raise Conflict(f"Run {key.run} of assessment {key.assessment_id} is already published")
+    return Begun(output=decode(output, row.payload))
 
 
 def _identity(key: JobKey) -> dict[str, Any]:

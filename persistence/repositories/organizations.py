@@ -13,24 +13,35 @@ from persistence.queries.views import Actor
 from persistence.repositories import audit
 from persistence.repositories.base import Repository
 from persistence.repositories.documents import decode, encode
-from persistence.tables import OrganizationRow
+from persistence.tables import AssessmentRow, OrganizationRow
 from persistence.tables.base import table_of
 
 _organizations: Final = table_of(OrganizationRow)
 
 _SETTINGS: Final = select(_organizations.c.settings).where(_organizations.c.id == bindparam("organization_id"))
+_OF_ASSESSMENT: Final = (
+    select(_organizations.c.id, _organizations.c.settings)
+    .join(AssessmentRow, AssessmentRow.organization_id == _organizations.c.id)
+    .where(AssessmentRow.id == bindparam("assessment_id"))
+)
 
 
 class SqlOrganizations(Repository):
     """Read and write settings in the caller's transaction.
 
     Raises:
-        NotFound: the organization does not exist.
+        NotFound: the organization, or the assessment, does not exist.
     """
 
     async def settings(self, organization_id: UUID) -> OrganizationSettings:
         stored = await self._session.scalar(_SETTINGS, {"organization_id": organization_id})
         return _decoded(stored)
+
+    async def of_assessment(self, assessment_id: UUID) -> tuple[UUID, OrganizationSettings]:
+        row = (await self._session.execute(_OF_ASSESSMENT, {"assessment_id": assessment_id})).one_or_none()
+        if row is None:
+            raise NotFound(f"Assessment {assessment_id} does not exist")
+        return row.id, _decoded(row.settings)
 
     async def change_settings(
         self, organization_id: UUID, actor: Actor, changes: Mapping[str, Any]

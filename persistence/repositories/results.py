@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, delete, func, null, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.assessments.lifecycle import Assessment, AssessmentStatus, Healing
 from domain.assessments.release import holds, is_lowered
@@ -20,7 +21,7 @@ from domain.webhooks.deliveries import Delivery
 from persistence.repositories.assessments import transition
 from persistence.repositories.base import Repository
 from persistence.repositories.bulk import Keys, Rows, insert_rows
-from persistence.repositories.documents import decode
+from persistence.repositories.documents import decode, encode
 from persistence.repositories.events import EventType, deliveries_in, event_rows
 from persistence.repositories.mappers import AnyRow
 from persistence.repositories.releases import points_of, publication_events
@@ -63,23 +64,23 @@ _PREVIOUS: Final = tuple(
 )
 _OPEN: Final = _jobs.c.status.in_(("queued", "running"))
 
-_RANKED: Final = _jobs.c.job_type == Step.BLEND_RECOMMENDATIONS.value
+_PUBLISHES: Final = _jobs.c.job_type == Step.PUBLISH_RESULT.value
+# The step that publishes also ranks, so the ranking's job ends here, too, unless an earlier build's step has ended it.
+_ENDS: Final = _jobs.c.job_type.in_((Step.PUBLISH_RESULT.value, Step.BLEND_RECOMMENDATIONS.value))
 
-# The step that publishes also ranks, so the ranking's job ends here, unless an earlier build's step has ended it.
-_CLEAR_PAYLOADS: Final = (
+_END_JOBS: Final = (
     update(_jobs)
     .where(
         _jobs.c.assessment_id == bindparam("of_assessment"),
         _jobs.c.run == bindparam("of_run"),
         _jobs.c.revision == bindparam("of_revision"),
-        _jobs.c.job_type != Step.PUBLISH_RESULT.value,
     )
     .values(
-        payload=None,
-        status=case((_RANKED, "succeeded"), else_=_jobs.c.status),
-        error_payload=case((_RANKED, null()), else_=_jobs.c.error_payload),
+        payload=case((_PUBLISHES, bindparam("publication", type_=JSONB)), else_=null()),
+        status=case((_ENDS, "succeeded"), else_=_jobs.c.status),
+        error_payload=case((_ENDS, null()), else_=_jobs.c.error_payload),
         completed_at=case(
-            (_RANKED, func.coalesce(_jobs.c.completed_at, func.clock_timestamp())), else_=_jobs.c.completed_at
+            (_ENDS, func.coalesce(_jobs.c.completed_at, func.clock_timestamp())), else_=_jobs.c.completed_at
         ),
     )
 )
@@ -117,10 +118,7 @@ class SqlResults(Repository):
         await self._write(after, now, moved.submitted_at or now, result, context.questions, event)
         if result.essay_scores:
             await SqlReviewQueue(self._session).publish(after, result.essay_scores, context.settings.audit_share)
-        await self._session.execute(
-            _CLEAR_PAYLOADS, {"of_assessment": after.id, "of_run": after.run, "of_revision": after.revision}
-        )
-        return Publication(
+        publication = Publication(
             assessment_id=after.id,
             recommendation_id=recommendation_id(after),
             revision=after.revision,
@@ -130,6 +128,9 @@ class SqlResults(Repository):
             held=after.held,
             deliveries=deliveries_in(event),
         )
+        run = {"of_assessment": after.id, "of_run": after.run, "of_revision": after.revision}
+        await self._session.execute(_END_JOBS, run | {"publication": encode(publication)})
+        return publication
 
     async def fail(self, before: Assessment, after: Assessment) -> tuple[Delivery, ...]:
         moved = await transition(self._session, before, after)

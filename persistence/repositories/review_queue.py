@@ -1,6 +1,7 @@
 """Keep the review queue equal to the published results and to the stored reviews."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -9,8 +10,9 @@ from sqlalchemy import text
 
 from domain.assessments.lifecycle import Assessment
 from domain.errors import CorruptData
-from domain.grading.review_queue import DOUBTS, ReviewReason, review_reasons
+from domain.grading.review_queue import DOUBTS, Repaired, ReviewReason, review_reasons
 from domain.grading.scores import EssayScore
+from domain.sweeps import Cursor
 from persistence.repositories.base import Repository
 from persistence.repositories.documents import decode
 from persistence.repositories.organizations import SqlOrganizations
@@ -76,20 +78,31 @@ WHERE question_snapshot_id = :snapshot_id AND reasons <> '{{appealed}}'
 _ACTIVE: Final = "users.status NOT IN ('erasing', 'erased')"
 _DOUBTFUL: Final = f"item.reasons && '{{{', '.join(DOUBTS)}}}'"
 
+# A repair goes through the results with rows, in the order of their ids, and then through the doubtful results. An
+# index returns each page, so the cost of a page does not grow with the queue.
+_WITH_ROWS: Final = text("""
+SELECT assessment_id AS id, NULL AS at FROM review_items WHERE assessment_id > :id GROUP BY assessment_id
+ORDER BY assessment_id LIMIT :limit
+""")
+_DOUBTFUL_RESULTS: Final = text("""
+SELECT id, created_at AS at FROM assessments
+WHERE needs_review AND (organization_id, created_at, id)
+  > (coalesce((SELECT organization_id FROM assessments WHERE id = :id), :id), :at, :id)
+ORDER BY organization_id, created_at, id LIMIT :limit
+""")
+_FIRST: Final = Cursor(id=UUID(int=0))
+_FIRST_DOUBTFUL: Final = Cursor(id=UUID(int=0), at=datetime(1970, 1, 1, tzinfo=UTC))
+
 # The users' rows are locked too, so that an erasure is either seen here or deletes what is written here.
 _DIFFERING: Final = text(f"""
 SELECT assessment.id, assessment.organization_id
 FROM assessments AS assessment JOIN users ON users.id = assessment.user_id
-WHERE {_ACTIVE} AND assessment.id IN (
-  SELECT id FROM assessments AS doubtful
-  WHERE needs_review AND NOT EXISTS (
-    SELECT FROM review_items AS item
-    WHERE item.assessment_id = doubtful.id AND item.revision = doubtful.revision AND {_DOUBTFUL})
-  UNION ALL
-  SELECT item.assessment_id FROM review_items AS item JOIN assessments AS reviewed ON reviewed.id = item.assessment_id
-  WHERE item.revision <> reviewed.revision
-)
-ORDER BY assessment.id LIMIT :limit
+CROSS JOIN LATERAL (
+  SELECT bool_or(item.revision <> assessment.revision) AS outdated, bool_or({_DOUBTFUL}) AS doubtful
+  FROM review_items AS item WHERE item.assessment_id = assessment.id
+) AS queued
+WHERE assessment.id = ANY(:page) AND {_ACTIVE} AND (outdated OR needs_review AND doubtful IS NOT TRUE)
+ORDER BY assessment.id
 FOR UPDATE OF assessment SKIP LOCKED FOR SHARE OF users SKIP LOCKED
 """)  # noqa: S608  # fragments of this file
 
@@ -117,11 +130,16 @@ class SqlReviewQueue(Repository):
         if assessment.revision > 1 or any(reasons.values()):  # before the first result there are no rows
             await self._sync([assessment.id], reasons)
 
-    async def repair(self, *, limit: int) -> int:
-        found = (await self._session.execute(_DIFFERING, {"limit": limit})).all()
+    async def repair(self, *, after: Cursor | None, limit: int) -> Repaired:
+        after = after or _FIRST
+        position = {"id": after.id, "limit": limit} | ({} if after.at is None else {"at": after.at})
+        page = (await self._session.execute(_WITH_ROWS if after.at is None else _DOUBTFUL_RESULTS, position)).all()
+        found = (await self._session.execute(_DIFFERING, {"page": [row.id for row in page]})).all()
         if found:
             await self._repair({row.id: row.organization_id for row in found})
-        return len(found)
+        if len(page) == limit:
+            return Repaired(number=len(found), next=Cursor(id=page[-1].id, at=page[-1].at))
+        return Repaired(number=len(found), next=_FIRST_DOUBTFUL if after.at is None else None)
 
     async def add_appeal(self, snapshot_id: UUID) -> None:
         await self._session.execute(_ADD_APPEAL, {"snapshot_id": snapshot_id})

@@ -207,13 +207,13 @@ async def test_a_calibration_is_read_again_when_it_has_expired(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source, model = model_confidence.CalibrationSource(database), FakeGradingModel()
-    before = await source.of(assessment.id, model)
+    before = await source.of(assessment.organization_id, model)
     await reviews(session, assessment.organization_id, confirmed=True)
-    cached = await source.of(assessment.id, model)
+    cached = await source.of(assessment.organization_id, model)
     monkeypatch.setattr(model_confidence, "LASTS_S", 0.0)
     expired = replace(source)
 
-    after = await expired.of(assessment.id, model)
+    after = await expired.of(assessment.organization_id, model)
 
     assert before == cached
     assert after.version

@@ -5,12 +5,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from persistence.repositories import catalog
 from persistence.repositories.catalog import MAX_REACTIONS, SqlCatalog
+from persistence.tables import FeedbackRow
 from tests.support.builders import an_assessment
 from tests.support.earlier_learners import add_earlier_learners
 
@@ -57,6 +58,27 @@ async def test_only_the_newest_earlier_learners_are_read(
     assert len(found.ids) == 50
     plan = nodes(await explained(clean_engine, *statement, large=True))
     assert sum(handled(each) for each in plan if each.get("Relation Name") == "assessments") <= 2 * 50
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_results_that_only_others_reacted_to_do_not_lengthen_the_search_for_earlier_learners(
+    clean_engine: AsyncEngine, learner: Assessment, monkeypatch: pytest.MonkeyPatch, *, everywhere: bool
+) -> None:
+    monkeypatch.setattr(catalog, "MAX_RESULTS", 50)
+    sent: list[tuple[str, Any]] = []
+    async with AsyncSession(clean_engine) as session:
+        await session.execute(update(FeedbackRow).values(submitted_by=learner.user_id, submitted_by_role="advisor"))
+        await session.commit()
+        event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
+        reads = SqlCatalog(session, all_organizations=everywhere)
+        found = await reads.earlier_learners(learner, ["SQL querying"])
+    [statement] = list(sent)
+
+    assert not found.ids
+    plan = nodes(await explained(clean_engine, *statement, large=True))
+    read = {each["Relation Name"]: handled(each) for each in plan if "Relation Name" in each}
+    assert read.keys() >= {"assessments", "recommendation_feedback"}
+    assert max(read.values()) <= 3 * 50  # three reactions to each result
 
 
 async def test_calibrating_reads_the_newest_reactions_and_no_others(

@@ -296,6 +296,21 @@ async def test_outputs_are_returned_by_key_without_missing_ones(database: Databa
         assert await uow.jobs.outputs([], RuleScores) == {}
 
 
+async def test_many_jobs_begin_and_end_together(database: Database, key: JobKey) -> None:
+    done, lost, new = (replace(key, step=Step.SCORE_ESSAY, item=uuid4()) for _ in range(3))
+    await begin(database, done)
+    await succeed(database, done)
+    await begin(database, lost)
+
+    async with database.statement() as uow:
+        begun = await uow.jobs.begin_all([new, done, lost], RuleScores, pause=True)
+        await uow.jobs.succeed_all({new: SCORES, lost: RuleScores(scores=()), done: RuleScores(scores=())})
+        outputs = await uow.jobs.outputs([done, lost, new], RuleScores)
+
+    assert begun == {new: Begun(), done: Begun(output=SCORES), lost: Begun(lost=1, paused=True)}
+    assert outputs == {done: SCORES, lost: RuleScores(scores=()), new: SCORES}
+
+
 async def test_a_step_without_output_means_a_run_ahead_of_the_database(database: Database, key: JobKey) -> None:
     await begin(database, key)
 

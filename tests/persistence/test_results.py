@@ -174,7 +174,7 @@ async def test_nothing_is_published_before_the_first_result(database: Database, 
             await uow.results.published(assessment.id)
 
 
-async def test_the_steps_payloads_are_cleared_but_for_the_publications_own(
+async def test_the_steps_payloads_are_replaced_by_the_publication(
     session: AsyncSession, database: Database, assessment: Assessment
 ) -> None:
     result = await result_of(session, database, assessment)
@@ -188,7 +188,6 @@ async def test_the_steps_payloads_are_cleared_but_for_the_publications_own(
         await uow.jobs.succeed(keys[0], result)
         locked, now = await uow.assessments.lock(assessment.id)
         publication = await uow.results.publish(locked, now, result)
-        await uow.jobs.succeed(keys[1], publication)
         await uow.commit()
 
     left = await session.scalars(

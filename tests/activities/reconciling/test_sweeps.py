@@ -128,6 +128,17 @@ async def test_a_sweep_whose_time_is_over_continues_where_it_stopped(
     assert len(runs.submitted) == len(rows)
 
 
+async def test_a_sweep_of_the_review_queue_continues_where_it_stopped(
+    session: AsyncSession, hurried: Reconcile
+) -> None:
+    await many(session, PAGE + 5, status="completed", revision=1, needs_review=True)
+
+    swept = [await sweep(hurried, Concern.REVIEW_QUEUE) for _ in range(4)]
+
+    # The first sweep has time for the results with rows in the queue; here there are none.
+    assert [(each.started, each.complete) for each in swept] == [(0, False), (PAGE, False), (5, True), (0, False)]
+
+
 async def test_the_end_of_a_sweep_is_recorded(session: AsyncSession, reconcile: Reconcile, runs: PagedRuns) -> None:
     await session.execute(update(SweepRow).values(swept_at=MINUTE_AGO))
     runs.down = True

@@ -89,11 +89,16 @@ class Course:
             await uow.commit()
         self.appealed.discard(item.snapshot_id)
 
-    async def repair(self) -> int:
+    async def repair(self, limit: int = 10) -> int:
+        """Repair all pages. Return the number of corrected assessments."""
+        number, after = 0, None
         async with self.uow() as uow:
-            repaired = await uow.review_queue.repair(limit=10)
-            await uow.commit()
-        return repaired
+            while True:
+                repaired = await uow.review_queue.repair(after=after, limit=limit)
+                number, after = number + repaired.number, repaired.next
+                if after is None:
+                    await uow.commit()
+                    return number
 
     async def queue(self) -> Queue:
         rows = await self.session.execute(
