@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.pages.answer_fields import shown_answer
+from api.pages.copy_sources import openable_sources
 from api.pages.essay_view import essay_view, score_of
 from api.pages.forms import Form, FormDep
 from api.pages.lists import choices, filled, read_query
@@ -144,6 +145,7 @@ async def staff_assessment_page(
         anonymous=anonymous,
         student=None if anonymous else await services.pages.advisor.student(status.user_id, scope.organization_id),
         items=[(item, essay_view(item) if _is_answered_essay(item) else None, _shown(item)) for item in found.items],
+        openable=await openable_sources(found.items, services, scope),
         score_of=score_of,
         healing=named(HEALING, status.healing),
         appeal_state_names=APPEAL_STATES,
