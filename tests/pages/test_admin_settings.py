@@ -66,8 +66,8 @@ async def test_the_page_shows_what_is_stored(browser: Browser) -> None:
     ("fields", "problem"),
     [
         ({"release": "never"}, "Release: "),
-        ({"audit_share": "101"}, "Share of confident grades: "),
-        ({"audit_share": "some"}, "Share of confident grades: "),
+        ({"audit_share": "101"}, "Share of confident grades: enter a percentage from 0 to 100."),
+        ({"audit_share": "some"}, "Share of confident grades: enter a percentage from 0 to 100."),
         ({"appeal_window_days": "-1"}, "Days to appeal: "),
         ({"appeal_overdue_days": "1e1"}, "Days until an appeal is overdue: "),
     ],

@@ -31,7 +31,7 @@ async def pages(staff: Staff, copy: Mapping[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("blind", [False, True])
-async def test_a_source_with_a_result_is_linked(staff: Staff, blind: bool) -> None:
+async def test_a_source_with_a_result_is_linked(staff: Staff, *, blind: bool) -> None:
     await staff.set(audit_share=0.0, blind=blind)
     source = await staff.waiting()
     item_id = await staff.item_of(source)

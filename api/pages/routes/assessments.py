@@ -108,6 +108,8 @@ async def release_many_form(
             )
     else:
         ids = _selected(form)
+        if not ids:
+            return see_other("/assessments", **filters, done="nothing_selected")
     outcomes = await BulkReleaseService(services.database, services.webhooks.runs.start).release(
         ids[:MAX_RELEASES], scope, actor_of(principal)
     )
@@ -189,12 +191,12 @@ def _held(filters: Mapping[str, str]) -> ReleaseFilter:
 
 
 def _selected(form: Form) -> list[UUID]:
-    """Return the ids of the selected rows; raise InvalidInput without one."""
+    """Return the ids of the selected rows; an empty list without one."""
+    ids = [each for name, each in form.items() if name.startswith("id.")]
     try:
-        sent = ReleasesRequest.model_validate({"ids": [each for name, each in form.items() if name.startswith("id.")]})
+        return (ReleasesRequest.model_validate({"ids": ids}).ids or []) if ids else []
     except ValidationError:
-        raise InvalidInput("Nothing is selected", (Problem("ids", "select at least one result"),)) from None
-    return sent.ids or []
+        raise InvalidInput("The form is not valid", (Problem("ids", "are not valid"),)) from None
 
 
 def _shown(item: AssessedItem) -> str:
