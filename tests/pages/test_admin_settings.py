@@ -62,6 +62,15 @@ async def test_the_page_shows_what_is_stored(browser: Browser) -> None:
 
 
 @pytest.mark.usefixtures("admin")
+async def test_the_sections_of_the_form_are_linked_at_the_top(browser: Browser) -> None:
+    page = (await browser.open("/admin/settings")).text
+
+    linked = re.findall(r'<li><a href="#([a-z-]+)">', page)
+    assert linked == ["results-heading", "reviews-heading", "appeals-heading", "models-heading"]
+    assert [f'<h2 id="{each}"' in page for each in linked] == [True] * 4
+
+
+@pytest.mark.usefixtures("admin")
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
