@@ -117,7 +117,7 @@ def _with_pages(as_json: Any) -> Any:  # noqa: ANN401  # Starlette's handlers ar
             return response
         if redirect := _redirect(request, error):
             return redirect
-        if not hasattr(request.state, "web_session"):
+        if request.scope.get("route") is None:
             await _reopen(request)
         return _page(request, error, response)
 
