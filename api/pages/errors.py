@@ -1,11 +1,13 @@
 """Errors as pages in plain words. Requests of scripts get the JSON of the API."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
@@ -16,9 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.pages.problem_texts import translated
 from api.pages.rendering import render
 from api.pages.routing import HEADERS, PageRoute
-from api.pages.session import session_of
+from api.pages.session import open_session, session_of
 from api.pages.texts import gettext, mark, use_language_of
 from domain.errors import AppError, Forbidden, PasswordChangeRequired, Unauthenticated
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ _OTHER: Final = ErrorText(
     mark("Something went wrong"), mark("Try again. If it happens again, tell your administrator.")
 )
 _JSON: Final = "application/json"
+_SESSION_TIMEOUT_S: Final = 2.0
 _KEPT: Final = frozenset({"retry-after", "allow", "x-request-id"})
 _EXPLAINED: Final = frozenset({403, 409})
 """Statuses whose error message is written for the user and is shown."""
@@ -89,6 +94,21 @@ def _is_json_error(start: Message) -> bool:
     return start["status"] >= HTTPStatus.BAD_REQUEST and Headers(raw=start["headers"]).get("content-type") == _JSON
 
 
+async def _reopen(request: Request) -> None:
+    """Open the session for the page of a path that does not exist, so that it keeps the menu.
+
+    Without a session, and also if it cannot be read, the page has no menu. The request counts towards the rate limit
+    of reads before the session is read, because an unknown path has no other limit.
+    """
+    request.state.web_session = None
+    try:
+        async with asyncio.timeout(_SESSION_TIMEOUT_S):
+            await request.app.state.limits.count(request, "error_page")
+            request.state.web_session = await open_session(request)
+    except Exception as error:  # noqa: BLE001  # the page of the error needs no session
+        log.warning("error_page_without_session", error_type=type(error).__qualname__)
+
+
 def _with_pages(as_json: Any) -> Any:  # noqa: ANN401  # Starlette's handlers are sync or async
     async def handle(request: Request, error: Exception) -> Response:
         made = as_json(request, error)
@@ -97,6 +117,8 @@ def _with_pages(as_json: Any) -> Any:  # noqa: ANN401  # Starlette's handlers ar
             return response
         if redirect := _redirect(request, error):
             return redirect
+        if request.scope.get("route") is None:
+            await _reopen(request)
         return _page(request, error, response)
 
     return handle

@@ -56,6 +56,9 @@ _PLAIN: Final = {
     "List should have at most %(most)s items after validation, not %(given)s": mark(
         "must have at most %(most)s entries"
     ),
+    "must have at least %(limit)s characters, and at most %(most)s bytes in UTF-8": mark(
+        "must have %(limit)s to %(most)s characters; letters with accents and symbols count more than once"
+    ),
     "Only students have a time accommodation": mark("Only students can have more time"),
     "The question's kind changed from %(old)s to %(new)s.": mark("The question's kind has changed."),
     "does not cover a question of kind %(kind)s": mark("does not cover the kind of this question"),
@@ -124,7 +127,6 @@ _PEOPLE: Final = (
 )
 _PASSWORDS: Final = (
     mark("must have at least %(limit)s characters that are not blank or invisible"),
-    mark("must have at least %(limit)s characters, and at most %(most)s bytes in UTF-8"),
     mark("must not be a few characters that repeat"),
     mark("must not be the current password"),
     mark("must not consist of the account's e-mail address"),

@@ -76,6 +76,7 @@ FLASHES: Final = {
     "recovered_some": Flash("info", texts.mark("200 events are sent again. There are more: repeat it.")),
     "recovered_nothing": Flash("info", texts.mark("No event of this period has failed or was missed.")),
     "released": Flash("success", texts.mark("The result is released. The student can see it.")),
+    "nothing_selected": Flash("warning", texts.mark("Nothing was released. Select at least one result.")),
     "retried": Flash("success", texts.mark("The degraded parts are being graded again.")),
     "appeal_answered": Flash("success", texts.mark("Your answer is stored, and the student can read it.")),
     "review_stored": Flash("success", texts.mark("Your review is stored. The result changes within seconds.")),

@@ -1,5 +1,6 @@
 """Read queries about assessments, results, roles and credentials: one statement each, in autocommit."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -105,6 +106,15 @@ class Queries(Reader):
         )
         async with self._connection() as connection:
             return await connection.scalar(statement) is not None
+
+    async def with_result(self, assessment_ids: Collection[UUID], viewer: AccessScope) -> frozenset[UUID]:
+        """Return those of the assessments that have a result and are inside the viewer's scope."""
+        if not assessment_ids:
+            return frozenset()
+        result = visible_revision(held=viewer.held) > 0
+        statement = select(AssessmentRow.id).where(AssessmentRow.id.in_(assessment_ids), *seen_by(viewer), result)
+        async with self._connection() as connection:
+            return frozenset(await connection.scalars(statement))
 
     async def published(
         self, assessment_id: UUID, viewer: AccessScope, *, revision: int | None = None

@@ -54,6 +54,23 @@ class AttemptView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFigures:
+    """How the recent deliveries to an endpoint ended, and how long their last attempts took.
+
+    `median_ms` and `slow_ms`, the 95th percentile, are None without a stored attempt.
+    """
+
+    delivered: int
+    failed: int
+    median_ms: float | None
+    slow_ms: float | None
+
+    @property
+    def ended(self) -> int:
+        return self.delivered + self.failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFilter:
     """A filter; conditions are combined with AND. `after` is the (created_at, id) of the previous page's last row."""
 

@@ -3,13 +3,24 @@
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select, true
 
+from domain.webhooks.deliveries import DeliveryStatus
 from persistence.queries.reader import Reader, Selected, equal_to, newest
 from persistence.queries.views import AccessScope
-from persistence.queries.webhook_views import AttemptView, DeliveryFilter, DeliveryView, EndpointView, SentDeliveryView
+from persistence.queries.webhook_views import (
+    AttemptView,
+    DeliveryFigures,
+    DeliveryFilter,
+    DeliveryView,
+    EndpointView,
+    SentDeliveryView,
+)
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
 from persistence.tables.base import table_of
+
+MEASURED: Final = 100
+"""Deliveries of an endpoint that its figures describe."""
 
 _endpoints: Final = table_of(WebhookEndpointRow).c
 _events: Final = table_of(WebhookEventRow).c
@@ -45,6 +56,11 @@ class WebhookQueries(Reader):
         page = newest(matching, _deliveries.created_at, _deliveries.id, found.after, limit)
         return await self._all(DeliveryView, page)
 
+    async def delivery_figures(self, endpoint_id: UUID, viewer: AccessScope) -> DeliveryFigures:
+        """Return figures about the endpoint's newest deliveries, at most `MEASURED`."""
+        found = await self._one(DeliveryFigures, _figures_of(endpoint_id, viewer))
+        return found or DeliveryFigures(delivered=0, failed=0, median_ms=None, slow_ms=None)
+
     async def delivery(self, delivery_id: UUID, viewer: AccessScope) -> SentDeliveryView | None:
         statement = _deliveries_of(viewer).add_columns(_events.body).where(_deliveries.id == delivery_id)
         return await self._one(SentDeliveryView, statement)
@@ -67,6 +83,30 @@ def endpoints_of(viewer: AccessScope) -> Selected:
     return select(*ENDPOINT_COLUMNS).where(
         _endpoints.organization_id == viewer.organization_id, _endpoints.deleted_at.is_(None)
     )
+
+
+def _figures_of(endpoint_id: UUID, viewer: AccessScope) -> Selected:
+    newest_first = (_deliveries.created_at.desc(), _deliveries.id.desc())
+    recent = (
+        select(_deliveries.id, _deliveries.status)
+        .where(_deliveries.endpoint_id == endpoint_id, _deliveries.organization_id == viewer.organization_id)
+        .order_by(*newest_first)
+        .limit(MEASURED)
+        .subquery()
+    )
+    last = (
+        select(_attempts.latency_ms)
+        .where(_attempts.delivery_id == recent.c.id)
+        .order_by(_attempts.n.desc())
+        .limit(1)
+        .lateral()
+    )
+    return select(
+        func.count().filter(recent.c.status == DeliveryStatus.DELIVERED).label("delivered"),
+        func.count().filter(recent.c.status == DeliveryStatus.DEAD_LETTER).label("failed"),
+        func.percentile_cont(0.5).within_group(last.c.latency_ms).label("median_ms"),
+        func.percentile_cont(0.95).within_group(last.c.latency_ms).label("slow_ms"),
+    ).select_from(recent.outerjoin(last, true()))
 
 
 def _deliveries_of(viewer: AccessScope) -> Selected:

@@ -62,12 +62,21 @@ async def test_the_page_shows_what_is_stored(browser: Browser) -> None:
 
 
 @pytest.mark.usefixtures("admin")
+async def test_the_sections_of_the_form_are_linked_at_the_top(browser: Browser) -> None:
+    page = (await browser.open("/admin/settings")).text
+
+    linked = re.findall(r'<li><a href="#([a-z-]+)">', page)
+    assert linked == ["results-heading", "reviews-heading", "appeals-heading", "models-heading"]
+    assert [f'<h2 id="{each}"' in page for each in linked] == [True] * 4
+
+
+@pytest.mark.usefixtures("admin")
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
         ({"release": "never"}, "Release: "),
-        ({"audit_share": "101"}, "Share of confident grades: "),
-        ({"audit_share": "some"}, "Share of confident grades: "),
+        ({"audit_share": "101"}, "Share of confident grades: enter a percentage from 0 to 100."),
+        ({"audit_share": "some"}, "Share of confident grades: enter a percentage from 0 to 100."),
         ({"appeal_window_days": "-1"}, "Days to appeal: "),
         ({"appeal_overdue_days": "1e1"}, "Days until an appeal is overdue: "),
     ],

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, text, update
 
-from persistence.tables import ApiKeyRow, WebhookDeliveryRow, WebhookEndpointRow
+from persistence.tables import ApiKeyRow, WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from tests.api.conftest import Api, delivery_runs  # noqa: F401  # fixture
 from tests.pages.admin import admin, id_in, unique  # noqa: F401  # fixtures
 from tests.pages.conftest import Browser
@@ -172,6 +172,36 @@ async def test_a_test_event_is_delivered_and_can_be_repeated(
     assert [each.id for each in delivery_runs.started] == [first, id_in(again.headers["Location"])]
     assert all("Failed for good" in page.text for page in pages)
     assert str(first) in pages[1].text
+
+
+async def test_the_page_of_an_endpoint_shows_failures_and_response_times(
+    api: Api,
+    browser: Browser,
+    delivery_runs: RecordingDeliveries,  # noqa: F811
+) -> None:
+    endpoint_id, _ = await endpoint(api, browser)
+    for _ in range(5):
+        await browser.send(f"/admin/webhooks/{endpoint_id}/test")
+    ended = [*zip(delivery_runs.started, ["delivered"] * 3 + ["dead_letter"], [100, 200, 300, 400], strict=False)]
+    async with api.sessions() as session:
+        for delivery, status, latency in ended:
+            this = update(WebhookDeliveryRow).where(WebhookDeliveryRow.id == delivery.id)
+            await session.execute(this.values(status=status))
+            for n, latency_ms in enumerate((9000, latency), 1):  # the last attempt counts
+                attempt = {"n": n, "outcome": "delivered", "latency_ms": latency_ms}
+                session.add(WebhookAttemptRow(id=uuid4(), delivery_id=delivery.id, **attempt))
+        await session.commit()
+
+    page = (await browser.open(f"/admin/webhooks/{endpoint_id}")).text
+
+    assert re.findall(r"<dd>([^<]+)</dd>", page) == ["25%", "250 ms", "385 ms"]
+    assert "The newest 4 deliveries that have ended." in page
+
+
+async def test_an_endpoint_without_an_ended_delivery_has_no_figures(api: Api, browser: Browser) -> None:
+    endpoint_id, _ = await endpoint(api, browser)
+
+    assert "<dd>" not in (await browser.open(f"/admin/webhooks/{endpoint_id}")).text
 
 
 async def test_recovering_says_how_much_was_sent_again(api: Api, browser: Browser) -> None:

@@ -146,3 +146,38 @@ def test_an_essay_is_reviewed_by_keyboard_alone(desk: Desk) -> None:
         expect(page.get_by_text("Your review is stored")).to_be_visible()
         page.goto(f"/assessments/{desk.first['assessment_id']}")
         expect(page.get_by_text("Read twice.")).to_have_count(1)
+
+
+@pytest.mark.timeout(600)
+def test_the_keys_of_a_list_move_between_its_rows_and_open_one(desk: Desk) -> None:
+    with page_of(desk) as page:
+        sign_in(page, desk)
+        page.goto("/reviews")
+        expect(page.locator("[data-rows-keys]")).to_be_visible()
+        page.keyboard.press("j")
+        expect(page.locator("[data-open]:focus")).to_have_count(0)  # outside of the list, letters do nothing
+        press_until(page, "[data-rows]")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        second = page.locator("tbody tr").nth(1).locator("[data-open]")
+        expect(second).to_be_focused()
+        page.keyboard.press("k")
+        page.keyboard.press("k")
+        first = page.locator("tbody tr").nth(0).locator("[data-open]")
+        expect(first).to_be_focused()
+        page.keyboard.press("Enter")
+
+        page.wait_for_url(re.compile("/(reviews/items|appeals)/"))
+
+
+@pytest.mark.timeout(600)
+def test_a_narrow_list_hides_no_column(desk: Desk) -> None:
+    with page_of(desk) as page:
+        sign_in(page, desk)
+        page.set_viewport_size({"width": 360, "height": 800})
+        hidden = {}
+        for path in ("/reviews", "/assessments", "/appeals"):
+            page.goto(path)
+            hidden[path] = page.locator(".table-scroll").evaluate("list => list.scrollWidth - list.clientWidth")
+
+    assert hidden == {"/reviews": 0, "/assessments": 0, "/appeals": 0}

@@ -73,8 +73,11 @@ async def test_selected_results_are_released_and_the_others_are_explained(staff:
     assert (await staff.api.get(staff.advisor, f"/assessments/{first}")).json()["released"] is True
 
 
-async def test_releasing_nothing_is_refused(staff: Staff) -> None:
-    assert (await staff.send("/assessments/releases", action="selected")).status_code == 400
+async def test_releasing_nothing_leads_back_to_the_list_with_an_advice(staff: Staff) -> None:
+    answer = await staff.send("/assessments/releases", action="selected", released="false")
+
+    assert answer.headers["Location"] == "/assessments?released=false&done=nothing_selected"
+    assert "Select at least one result." in await staff.page(answer.headers["Location"])
 
 
 async def test_all_held_results_of_a_list_are_released_after_a_confirmation(staff: Staff) -> None:

@@ -12,7 +12,7 @@ from api.app import build
 from api.middleware.response_headers import HttpSettings
 from api.pages.session import SECURE_COOKIE
 from tests.api.conftest import UNLIMITED, Api
-from tests.pages.conftest import ORIGIN
+from tests.pages.conftest import ORIGIN, Browser
 
 SECRET = "a message with personal data"
 
@@ -116,3 +116,18 @@ async def test_without_pages_errors_are_json(api: Api) -> None:
         answer = await client.get("/learn//roles", headers={"Accept": "text/html"})
 
     assert (answer.status_code, answer.json()["error_code"]) == (400, "VALIDATION_400")
+
+
+async def test_a_path_that_does_not_exist_keeps_the_menu_of_the_session(signed_in: Browser) -> None:
+    answer = await signed_in.open("/nothing-here", Accept="text/html")
+
+    assert (answer.status_code, is_page(answer, "Page not found")) == (404, True)
+    assert 'href="/learn"' in answer.text
+    assert "Go to your home page" in answer.text
+
+
+async def test_a_path_that_does_not_exist_is_a_page_without_sessions_too(broken: httpx.AsyncClient) -> None:
+    answer = await broken.get("/nothing-here", headers={"Accept": "text/html"})
+
+    assert (answer.status_code, is_page(answer, "Page not found")) == (404, True)
+    assert "Go to the start page" in answer.text

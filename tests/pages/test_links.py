@@ -93,7 +93,7 @@ async def test_a_weak_password_is_explained_in_the_language(
 
     page = (await new_browser().send("/set-password", fields, **{"Accept-Language": "de"})).text
 
-    assert "Das neue Passwort muss mindestens 12 Zeichen haben, und höchstens 72 Bytes in UTF-8." in page
+    assert "Das neue Passwort muss 12 bis 72 Zeichen haben; Umlaute und Sonderzeichen zählen mehrfach." in page
 
 
 async def test_a_session_of_another_person_in_the_same_browser_ends(browser: Browser, person: Person) -> None:

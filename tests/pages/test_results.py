@@ -127,7 +127,8 @@ async def test_the_progress_says_that_a_reviewer_checks_a_held_result(held: Call
     home = (await site.browser.open("/learn")).text
 
     assert result.headers["Location"] == path
-    assert "A reviewer is checking your result" in progress
+    assert "<title>A reviewer is checking your result" in progress
+    assert 'data-title="A reviewer is checking your result"' in progress  # for the script that follows the grading
     assert "A person checks the result before you see it" in progress
     assert "Waiting for a reviewer" in home
     assert "Open result" not in progress + home
@@ -190,6 +191,16 @@ async def test_the_key_is_shown_after_the_last_attempt(api: Api, signed_in: Brow
     publication = await api.completed(student)
 
     assert KEY in (await signed_in.open(f"/assessments/{publication.assessment_id}/result")).text
+
+
+async def test_the_contents_link_to_the_sections_of_a_result(api: Api, signed_in: Browser, student: Person) -> None:
+    publication = await api.completed(student)
+
+    page = (await signed_in.open(RESULT.format(assessment_id=publication.assessment_id))).text
+
+    linked = re.findall(r'<li><a href="#([a-z-]+)">', page)
+    assert linked == ["summary-heading", "skills-heading", "courses-heading", "questions-heading"]
+    assert [f'id="{each}"' in page for each in linked] == [True] * 4
 
 
 async def test_quotes_are_highlighted_in_the_students_own_text(api: Api, signed_in: Browser, student: Person) -> None:

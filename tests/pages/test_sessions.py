@@ -188,6 +188,7 @@ async def test_a_password_of_an_admin_must_be_changed_first(
     )
 
     assert changed.headers["Location"] == "/?done=password_changed"
+    assert (await browser.open("/?done=password_changed")).headers["Location"] == "/learn?done=password_changed"
     assert (await browser.open("/learn")).status_code == 200
     assert (await other.open("/learn")).status_code == 303
 

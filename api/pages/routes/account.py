@@ -4,6 +4,7 @@ from fastapi import Request, Response
 
 from api.dependencies import PrincipalDep, ServicesDep
 from api.pages.forms import FormDep
+from api.pages.lists import filled
 from api.pages.navigation import HOMES
 from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
@@ -22,9 +23,13 @@ account = page_router()
 
 @account.get("/")
 async def home_page(request: Request, principal: PrincipalDep) -> Response:
-    """Redirect to the home page of the role."""
+    """Redirect to the home page of the role. A message about what the user has just done goes along."""
     home = HOMES.get(caller_role(principal))
-    return see_other(home) if home else render(request, "home.html", title=gettext("Home"), principal=principal)
+    return (
+        see_other(home, **filled(request.query_params, ("done",)))
+        if home
+        else render(request, "home.html", title=gettext("Home"), principal=principal)
+    )
 
 
 @account.get("/sign-in")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.pages.answer_fields import shown_answer
+from api.pages.copy_sources import openable_sources
 from api.pages.essay_view import essay_view, score_of
 from api.pages.forms import Form, FormDep
 from api.pages.lists import choices, filled, read_query
@@ -107,6 +108,8 @@ async def release_many_form(
             )
     else:
         ids = _selected(form)
+        if not ids:
+            return see_other("/assessments", **filters, done="nothing_selected")
     outcomes = await BulkReleaseService(services.database, services.webhooks.runs.start).release(
         ids[:MAX_RELEASES], scope, actor_of(principal)
     )
@@ -144,6 +147,7 @@ async def staff_assessment_page(
         anonymous=anonymous,
         student=None if anonymous else await services.pages.advisor.student(status.user_id, scope.organization_id),
         items=[(item, essay_view(item) if _is_answered_essay(item) else None, _shown(item)) for item in found.items],
+        openable=await openable_sources(found.items, services, scope),
         score_of=score_of,
         healing=named(HEALING, status.healing),
         appeal_state_names=APPEAL_STATES,
@@ -187,12 +191,12 @@ def _held(filters: Mapping[str, str]) -> ReleaseFilter:
 
 
 def _selected(form: Form) -> list[UUID]:
-    """Return the ids of the selected rows; raise InvalidInput without one."""
+    """Return the ids of the selected rows; an empty list without one."""
+    ids = [each for name, each in form.items() if name.startswith("id.")]
     try:
-        sent = ReleasesRequest.model_validate({"ids": [each for name, each in form.items() if name.startswith("id.")]})
+        return (ReleasesRequest.model_validate({"ids": ids}).ids or []) if ids else []
     except ValidationError:
-        raise InvalidInput("Nothing is selected", (Problem("ids", "select at least one result"),)) from None
-    return sent.ids or []
+        raise InvalidInput("The form is not valid", (Problem("ids", "are not valid"),)) from None
 
 
 def _shown(item: AssessedItem) -> str:

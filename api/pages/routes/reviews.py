@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
+from api.pages.copy_sources import openable_sources
 from api.pages.essay_view import EssayView, essay_view
 from api.pages.forms import Form, FormDep
 from api.pages.lists import choices, filled, read_query
@@ -43,7 +44,10 @@ reviews = page_router(prefix="/reviews")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """An essay on the desk. `waiting` None: it does not wait for a review. `appeal_id`: its open appeal."""
+    """An essay on the desk. `waiting` None: it does not wait for a review. `appeal_id`: its open appeal.
+
+    `openable` has the assessments with sources of a copied answer that the reviewer may open.
+    """
 
     item_id: UUID
     assessment_id: UUID
@@ -53,6 +57,7 @@ class Desk:
     role: str
     blind: bool
     appeal_id: UUID | None
+    openable: frozenset[UUID]
     now: datetime
 
     def is_claimed_by(self, user_id: UUID) -> bool:
@@ -251,6 +256,7 @@ async def _read(item_id: UUID, services: Services, scope: AccessScope) -> Desk:
         role=role.name if role else gettext("Assessment"),
         blind=settings.blind,
         appeal_id=await _open_appeal(place.assessment_id, place.question_id, services, scope),
+        openable=await openable_sources([item], services, scope),
         now=datetime.now(UTC),
     )
 
@@ -280,6 +286,7 @@ def _desk(  # noqa: PLR0913  # the states of the page
         title=gettext("Review"),
         desk=desk,
         essay=essay,
+        openable=desk.openable,
         is_mine=desk.is_claimed_by(reader),
         conflict=conflict.code if conflict else "",
         details=(conflict.details or {}) if conflict else {},

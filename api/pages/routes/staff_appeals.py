@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from pydantic import ValidationError
 
 from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
+from api.pages.copy_sources import openable_sources
 from api.pages.essay_view import EssayView, essay_view
 from api.pages.forms import Form, FormDep
 from api.pages.lists import choices, filled, read_query
@@ -136,6 +137,7 @@ async def _page(  # noqa: PLR0913  # the states of the page
         appeal=view,
         role=role.name if role else gettext("Assessment"),
         essay=essay if form is None else essay_view(essay.item, entered_levels(form, essay)),
+        openable=await openable_sources([essay.item], services, scope),
         student=await services.pages.advisor.student(view.user_id, scope.organization_id) if view.user_id else None,
         blind=view.user_id is None,
         appeal_state_names=APPEAL_STATES,

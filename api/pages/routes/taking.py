@@ -26,6 +26,7 @@ from api.services.use_cases import require
 from api.workflow_engine import notify_engine
 from domain.assessments.answers import answer_json, answer_version
 from domain.assessments.lifecycle import AssessmentStatus
+from domain.assessments.progress import RunProgress
 from domain.assessments.questions import Item
 from domain.errors import AnswerChanged, InvalidAssessmentState, InvalidInput, NotFound
 from persistence.queries.views import AccessScope, StatusView
@@ -174,7 +175,7 @@ async def progress_page(request: Request, assessment_id: Id, services: ServicesD
     response = render(
         request,
         template,
-        title=gettext("Your answers are being graded"),
+        title=_progress_title(progress),
         taken=taken,
         progress=progress,
         stages=stages_of(progress),
@@ -182,6 +183,14 @@ async def progress_page(request: Request, assessment_id: Id, services: ServicesD
     if progress.released and "hx-request" in request.headers:
         response.headers["HX-Redirect"] = f"/assessments/{assessment_id}/result"
     return response
+
+
+def _progress_title(progress: RunProgress) -> str:
+    if progress.failed:
+        return gettext("Your answers could not be graded")
+    if progress.published and not progress.released:
+        return gettext("A reviewer is checking your result")
+    return gettext("Your answers are being graded")
 
 
 @taking.get("/events")

@@ -87,7 +87,7 @@ function watch(form) {
     } else if (response.status === 412) {
       stale(await response.json());
     } else if (response.status === 400) {
-      show("problem", texts.textInvalid);
+      show("problem", `${texts.textInvalid} ${texts.textRule ?? ""}`.trim());
     } else if (response.status === 401 || response.status === 403) {
       show("problem", texts.textSignedOut);
       await renewToken();
@@ -190,7 +190,10 @@ function watch(form) {
   }
 
   function mark(isAnswered) {
-    document.querySelector(".question-map [aria-current]")?.classList.toggle("question-map__item--answered", isAnswered);
+    const map = document.querySelector(".question-map");
+    map?.querySelector("[aria-current]")?.classList.toggle("question-map__item--answered", isAnswered);
+    const count = document.querySelector("[data-answered]");
+    if (map && count) count.textContent = count.dataset.answered.replace("{answered}", map.querySelectorAll(".question-map__item--answered").length);
   }
 
   function show(kind, text) {

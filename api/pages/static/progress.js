@@ -38,6 +38,9 @@ function announce() {
   const text = active ? active.textContent.replace(/\s+/g, " ").trim() : "";
   if (status.textContent !== text) status.textContent = text;
   const stages = document.querySelector("#stages");
+  const heading = document.querySelector("[data-progress-title]");
+  document.title = document.title.replace(heading.textContent, stages.dataset.title);
+  heading.textContent = stages.dataset.title;
   if (stages.dataset.final === "true") {
     clearInterval(polling);
     source?.close();

@@ -42,7 +42,8 @@ async def settings_form(request: Request, form: FormDep, services: ServicesDep, 
         await change_settings(organization_of(principal), change, actor_of(principal), services.database)
     except REFUSALS as error:
         shown = {name: form.get(name, "") for name in OrganizationSettingsChange.model_fields}
-        return _form(request, shown | {"blind": form.get("blind") == "yes"}, field_errors(error, _labels()))
+        errors = [(name, _percentage_error(name) or text) for name, text in field_errors(error, _labels())]
+        return _form(request, shown | {"blind": form.get("blind") == "yes"}, errors)
     return see_other("/admin/settings", done="settings_saved")
 
 
@@ -61,6 +62,12 @@ def _share(text: str) -> float | str:
     """Convert a percentage with a decimal point or comma to a share of 1."""
     plain = text.strip().removesuffix("%").strip().replace(",", ".", 1)
     return round(float(plain) / 100, 6) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", plain) else text
+
+
+def _percentage_error(name: str) -> str:
+    """Return the error of a percentage; "" for other fields. The schema's own text speaks of shares of 1."""
+    label = _labels().get(name, "") if name in _PERCENTAGES else ""
+    return gettext("%(field)s: enter a percentage from 0 to 100.") % {"field": label} if label else ""
 
 
 def _labels() -> dict[str, str]:

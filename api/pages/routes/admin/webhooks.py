@@ -214,6 +214,7 @@ async def _endpoint(  # noqa: PLR0913, PLR0917  # the parts of a request
         given=sent or stored,
         events=_events(),
         periods=[(value, gettext(text)) for value, text in PERIODS.items()],
+        figures=await services.webhooks.queries.delivery_figures(endpoint_id, scope),
         deliveries=await services.webhooks.queries.deliveries(scope, DeliveryFilter(endpoint_id=endpoint_id), RECENT),
         errors=errors or [],
     )
