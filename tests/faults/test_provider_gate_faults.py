@@ -35,7 +35,7 @@ def waits_at_gate(deployment: Deployment, attempt: Attempt) -> bool:
 
 
 def described(deployment: Deployment, run: str) -> dict[str, Any]:
-    """Return the description of the newest run with this id, or nothing if there is none yet."""
+    """Return the description of the newest run with this id, or nothing before it starts."""
     found = deployment.temporal_command("workflow", "list", "--query", f"WorkflowId = '{run}'")
     return deployment.temporal_command("workflow", "describe", "--workflow-id", run) if found else {}
 

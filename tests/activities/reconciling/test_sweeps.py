@@ -135,7 +135,7 @@ async def test_a_sweep_of_the_review_queue_continues_where_it_stopped(
 
     swept = [await sweep(hurried, Concern.REVIEW_QUEUE) for _ in range(4)]
 
-    # The first sweep has time for the results with rows in the queue; here there are none.
+    # The first sweep looks for results with rows in the queue, and this queue is empty.
     assert [(each.started, each.complete) for each in swept] == [(0, False), (PAGE, False), (5, True), (0, False)]
 
 
