@@ -51,6 +51,14 @@ class ReviewItemRow(Base):
         ),
         Index("idx_review_items_user", "user_id", "priority", "order_key", postgresql_where=_WAITING),
         Index("idx_review_items_submitted", "organization_id", "submitted_at", "order_key", postgresql_where=_WAITING),
+        Index(
+            "idx_review_items_role_submitted",
+            "organization_id",
+            "role_id",
+            "submitted_at",
+            "order_key",
+            postgresql_where=_WAITING,
+        ),
         Index("idx_review_items_reasons", "reasons", postgresql_using="gin", postgresql_where=_WAITING),
     )
 
