@@ -3,13 +3,14 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from activities.adapters.local_grader.grader import LocalEssayGrader
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from activities.adapters.minilm.runtimes import RuntimeName
 from activities.adapters.openai.embedder import OpenAIEmbedder, OpenAIEmbeddingSettings
 from activities.adapters.openai.grader import OpenAIEssayGrader, OpenAISettings
 from activities.adapters.webhooks.sender import HttpWebhookSender, WebhookSettings
 from tests.activities.adapters.webhook_messages import SOON
-from tests.support.fake_search import RecordingLedger
+from tests.support.fake_search import FakeEmbedder, RecordingLedger
 from tests.support.model_server import KEY, ModelServer
 from tests.support.partners import CIPHER, Partner
 from tests.support.runtimes import skip_unless_installed
@@ -17,6 +18,12 @@ from tests.support.runtimes import skip_unless_installed
 GraderOf: TypeAlias = Callable[..., OpenAIEssayGrader]
 EmbedderOf: TypeAlias = Callable[..., OpenAIEmbedder]
 MiniLMBy: TypeAlias = Callable[[RuntimeName], MiniLMEmbedder]
+
+
+@pytest.fixture
+def local() -> LocalEssayGrader:
+    """A local grader with a fake embedding model."""
+    return LocalEssayGrader(FakeEmbedder())
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from typing import Any
 
 from domain.assessments.questions import Anchor, EssayRubric
 from domain.grading.rubrics import Essay
+from domain.grading.scores import EssayScore
 from tests.domain.builders import an_id, criterion, essay
 
 PROMPT = "The shop's revenue fell last week. How do you find out why?"
@@ -48,3 +49,8 @@ def an_essay(
         snapshot_id=an_id(name), prompt=PROMPT, rubric=rubric, rubric_version=version, text=text, labelled=SCORED
     )
     return replace(valid, **changes)
+
+
+def level(score: EssayScore) -> int:
+    """Return the sum of the levels of all criteria."""
+    return sum(NAMES.index(rating.level) for rating in score.ratings)
