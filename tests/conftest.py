@@ -27,6 +27,8 @@ Server = TypeVar("Server")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 LONGEST = "test_right_to_left.py"
+FIRST = ("pages", "e2e")
+"""The folders with tests that use a browser or a whole stack."""
 
 _SERVERS = pytest.StashKey[ExitStack]()
 _DATABASES = pytest.StashKey[Databases]()
@@ -41,8 +43,11 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest browser test first: after thousands of other tests in its process it once took ten minutes."""
-    items.sort(key=lambda item: item.path.name != LONGEST)
+    """Run the tests with a browser or a whole stack first, the longest of them before all others.
+
+    With coverage, such a test twice took ten minutes after thousands of other tests in its process.
+    """
+    items.sort(key=lambda item: (item.path.name != LONGEST, item.path.parent.name not in FIRST))
 
 
 def pytest_collection_finish() -> None:
