@@ -82,7 +82,7 @@ class BlendRecommendations:
             profile = {gap.skill: gap.score for gap in evidence.gaps}
             earlier = await uow.catalog.earlier_learners(context.assessment, list(profile))
             calibration = calibrate(await uow.catalog.tallies(context.assessment)) if earlier.ids else UNCALIBRATED
-        neighbours = await self.neighbours(profile, earlier) if earlier.ids else ()
+        neighbours = await self.neighbours(profile, earlier, {}) if earlier.ids else ()
         affinities = await self.affinities(preferences)
         learner = Learner(
             gaps=evidence.gaps,
@@ -105,13 +105,12 @@ class BlendRecommendations:
         self,
         profile: Mapping[str, Decimal | None],
         earlier: EarlierLearners,
-        known: dict[UUID, Mapping[UUID, Decimal]] | None = None,
+        known: dict[UUID, Mapping[UUID, Decimal]],
     ) -> tuple[tuple[Neighbour, float], ...]:
         """Return the nearest learners, nearest first, with their reactions to their recommendations.
 
         Reactions in `known` are not read again, and those that are read are added to it.
         """
-        known = {} if known is None else known
         nearest = await self._nearest.nearest(profile, earlier, NEIGHBOURS)
         if unknown := [learner for learner, _ in nearest if learner not in known]:
             async with self._database.statement() as uow:

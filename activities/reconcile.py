@@ -117,14 +117,12 @@ class Reconcile:
         )
 
     async def _swept(self, concern: Concern) -> tuple[Tally, Cursor | None]:
-        async with self._database.statement() as uow:
-            after = await uow.sweeps.cursor(concern)
         if concern in self._sweeps:
-            sweep = self._sweeps[concern]
+            sweep, after = self._sweeps[concern], await self._cursor(concern)
             turn = Turn(minute=self._minute(), minutes=concern.interval_factor)
             return await walk(self._database, sweep, after, budget_s=self._budget_s, turn=turn)
         if concern is Concern.REVIEW_QUEUE:
-            return await self._correct_review_queue(after)
+            return await self._correct_review_queue(await self._cursor(concern))
         tally = Tally()
         match concern:
             case Concern.IMPORTS:
@@ -149,6 +147,10 @@ class Reconcile:
         tally.started = 1
         async with self._database.statement() as uow:
             await uow.catalog_imports.close_embedded(older_than_s=UNEMBEDDED_AFTER_S)
+
+    async def _cursor(self, concern: Concern) -> Cursor | None:
+        async with self._database.statement() as uow:
+            return await uow.sweeps.cursor(concern)
 
     async def _correct_review_queue(self, after: Cursor | None) -> tuple[Tally, Cursor | None]:
         """Add the results of a release without the queue, and of the time before its migration."""

@@ -85,7 +85,7 @@ class QueueFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueItemView:
-    """A waiting essay with its student. The `claimed_…` fields are None without a live claim.
+    """A waiting essay with its student. The `claimed_…` fields are None if no claim is valid now.
 
     `blind`: the organization hides its students from reviewers.
     """
