@@ -131,8 +131,8 @@ def exact(value: Decimal) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Format a share of 1 as a percentage; a dash for None."""
-    return "–" if value is None else str(format_percent(value, locale=_locale()))
+    """Format a share of 1 as a percentage, as the stored texts of results do ("64 %"); a dash for None."""
+    return "–" if value is None else str(format_percent(value, format="#,##0\u00a0%", locale=_locale()))
 
 
 def money(cents: Decimal) -> str:

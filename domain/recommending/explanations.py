@@ -59,7 +59,8 @@ def rationale(ranked: Ranked, opens: Sequence[str]) -> str:
     if ranked.reactions:
         mean = sum(ranked.reactions, Decimal(0)) / len(ranked.reactions)
         people = _counted(len(ranked.reactions), "learner")
-        sentences.append(f"{people} with a profile like yours rated it {mean:.2f} of 5 on average.")
+        average = " on average" if len(ranked.reactions) > 1 else ""
+        sentences.append(f"{people} with a profile like yours rated it {round(float(mean), 1):g} of 5{average}.")
     return " ".join(sentences)
 
 

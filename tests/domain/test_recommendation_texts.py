@@ -55,8 +55,14 @@ def test_the_rationale_says_which_gap_on_what_evidence() -> None:
     assert blend(credential("a"), similarity={"a": 0.62}, neighbours=crowd).items[0].rationale == (
         "You scored 30 % in SQL querying; the role asks for 80 %. "
         "This foundation course covers it (catalogue match 0.62). "
-        "2 learners with a profile like yours rated it 4.50 of 5 on average."
+        "2 learners with a profile like yours rated it 4.5 of 5 on average."
     )
+
+
+def test_the_rating_of_one_learner_is_no_average() -> None:
+    [item] = blend(credential("a"), neighbours=((neighbour("n", a="5"), 1.0),)).items
+
+    assert item.rationale.endswith("1 learner with a profile like yours rated it 5 of 5.")
 
 
 def test_an_untested_skill_is_named_as_such() -> None:

@@ -98,10 +98,12 @@ async def _prepare(demo: Demo, accounts: Mapping[SignIn, Account]) -> dict[str, 
     async with signed_in(demo.api_url, accounts[SignIn.LEARNER]) as http:
         finished = (await get(http, "/assessments", status="completed"))["items"]
     async with signed_in(demo.api_url, accounts[SignIn.ADVISOR]) as http:
-        claims = (await get(http, "/reviews/claims"))["items"]
-        if not claims:
-            claims = [(await http.post("/reviews/claims", json={})).raise_for_status().json()]
-    return {"open": open_id, "finished": finished[0]["assessment_id"], "essay": claims[0]["claim_id"]}
+        for held in (await get(http, "/reviews/claims"))["items"]:
+            (await http.delete(f"/reviews/claims/{held['claim_id']}")).raise_for_status()
+        waiting = (await get(http, "/reviews/queue"))["items"]
+        item = next(each for each in waiting if "appealed" not in each["reasons"])  # an appeal has a page of its own
+        claim = (await http.post("/reviews/claims", json={"item_id": item["item_id"]})).raise_for_status().json()
+    return {"open": open_id, "finished": finished[0]["assessment_id"], "essay": claim["claim_id"]}
 
 
 def _draw(browser: Browser, url: str, account: Account, picture: Picture, ids: Mapping[str, str]) -> bool:

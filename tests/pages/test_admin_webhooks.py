@@ -194,7 +194,7 @@ async def test_the_page_of_an_endpoint_shows_failures_and_response_times(
 
     page = (await browser.open(f"/admin/webhooks/{endpoint_id}")).text
 
-    assert re.findall(r"<dd>([^<]+)</dd>", page) == ["25%", "250 ms", "385 ms"]
+    assert re.findall(r"<dd>([^<]+)</dd>", page) == ["25\u00a0%", "250 ms", "385 ms"]
     assert "The newest 4 deliveries that have ended." in page
 
 

@@ -40,7 +40,7 @@ async def test_a_source_with_a_result_is_linked(staff: Staff, *, blind: bool) ->
     shown = await pages(staff, copy)
 
     for page in shown.values():
-        assert "43% of the words" in page
+        assert "43\u00a0% of the words" in page
         assert f'href="/reviews/items/{item_id}"' in page
     assert (await staff.open(f"/reviews/items/{item_id}")).status_code == 200
 
@@ -53,7 +53,7 @@ async def test_a_source_without_a_result_is_named_but_not_linked(staff: Staff) -
 
     shown = await pages(staff, copy)
 
-    assert [("43% of the words" in page, LINK in page) for page in shown.values()] == [(True, False)] * 2
+    assert [("43\u00a0% of the words" in page, LINK in page) for page in shown.values()] == [(True, False)] * 2
 
 
 async def test_a_source_of_another_organization_is_not_linked(
@@ -77,4 +77,4 @@ async def test_the_page_of_an_appeal_does_not_link_a_deleted_source(staff: Staff
 
     page = await staff.page(f"/appeals/{appeal['appeal_id']}")
 
-    assert ("43% of the words" in page, LINK in page) == (True, False)
+    assert ("43\u00a0% of the words" in page, LINK in page) == (True, False)

@@ -205,7 +205,7 @@ async def test_the_result_shows_why_each_course_is_recommended(api: Api, signed_
 
     page = (await signed_in.open(f"/assessments/{publication.assessment_id}/result")).text
 
-    for shown in ("It closes the gap.", "What a learner does.", "match 71%", "Half of it is right.", "Halfway."):
+    for shown in ("It closes the gap.", "What a learner does.", "match 71\u00a0%", "Half of it is right.", "Halfway."):
         assert shown in page
 
 
