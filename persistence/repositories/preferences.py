@@ -137,7 +137,7 @@ class _Newest:
             return self._everybody
         number = MAX_REACTIONS
         for place in own:
-            number += place <= number  # an own reaction makes room for an older one of somebody else
+            number += place <= number  # an own reaction makes room for an older one of another learner
         return self._first(number, self._columns[0] != str(learner))
 
     def _first(self, number: int, chosen: Any) -> Reactions:  # noqa: ANN401  # an array of truth values
