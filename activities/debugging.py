@@ -1,10 +1,14 @@
 """Full error traces for developers: messages, causes and local variables."""
 
-from typing import Any, Literal, Self
+import traceback
+from typing import Any, Final, Literal, Self
 
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from structlog.tracebacks import ExceptionDictTransformer
+
+FRAMES: Final = 12
+"""The number of stack frames of an error that are logged."""
 
 
 class DebugSettings(BaseSettings):
@@ -23,6 +27,16 @@ class DebugSettings(BaseSettings):
         if self.microcred_debug and self.microcred_env != "development":
             raise ValueError("MICROCRED_DEBUG is for development only: a trace shows what students answered")
         return self
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Return where the error was raised, without its message, which may contain the input.
+
+    Of installed packages, only the innermost frame is kept: a statement passes through more than twelve of them.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    kept = [frame for frame in frames if frame is frames[-1] or "site-packages" not in frame.filename]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in kept[-FRAMES:]]
 
 
 def trace_of(error: BaseException) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Finish a batch of a re-score: recommend again, and compare each result with the published one."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from uuid import UUID
@@ -26,8 +26,6 @@ from domain.rescores.differences import Comparison, compare, incomparable, needs
 from domain.rescores.rescores import Rescore, RescoreScope
 
 _NOBODY = UUID(int=0)
-HELD_RATING = 5.0
-"""A held credential counts as this rating, as in `Catalog.preferences`."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +51,7 @@ class BatchEnd:
 class _Shared:
     """What the learners of a role share: the found texts by skill, and the credentials with their prerequisites.
 
-    `earlier` and `preferences` have the other learners of a learner who never reacted, which are all learners.
+    `earlier` has the other learners of a learner who never reacted, which are all learners.
     `reactions` are those of neighbours that were read so far.
     """
 
@@ -62,7 +60,6 @@ class _Shared:
     traces: Mapping[str, tuple[Trace, ...]]
     credentials: Mapping[UUID, Credential]
     earlier: EarlierLearners
-    preferences: Preferences
     calibration: Calibration
     reactions: dict[UUID, Mapping[UUID, Decimal]] = field(default_factory=dict)
 
@@ -81,14 +78,15 @@ class FinishRescoreBatch:
             pending = await uow.rescores.pending(end.rescore_id)
             results = await uow.rescores.results([each.assessment_id for each in pending])
             current = await uow.rescores.questions(found)
-            held = await uow.catalog.held_without_reactions([before.assessment.user_id for before in results])
+            learners = {before.assessment.user_id for before in results}
+            preferences = await uow.catalog.preferences_of(learners, found.organization_id)
         task = Task(scope=found.scope, current=current, question_id=found.question_id)
         reasons = {each.essay: each.reason.text for each in end.ungraded}
         graded = {each.assessment_id: _graded(each.graded, reasons) for each in pending}
-        batch = _Batch(self._database, self._retrieval, self._blend, task, held)
+        batch = _Batch(self._database, self._retrieval, self._blend, task, preferences)
         finished = [
             comparison
-            for before in results
+            for before in batch.sorted(results)
             if (comparison := await batch.comparison(before, graded[before.assessment.id])) is not None
         ]
         left = {each.assessment_id for each in pending} - {each.assessment_id for each in finished}
@@ -108,7 +106,7 @@ class FinishRescoreBatch:
 class _Batch:
     """Compares the results of one batch. What its learners share is read once.
 
-    `held` has the held credentials of the learners who never reacted to recommendations.
+    `preferences` has those of all learners of the batch.
     """
 
     def __init__(
@@ -117,14 +115,21 @@ class _Batch:
         retrieval: RetrieveEvidence,
         blend: BlendRecommendations,
         task: Task,
-        held: Mapping[UUID, tuple[str, ...]],
+        preferences: Mapping[UUID, Preferences],
     ) -> None:
         self._database = database
         self._retrieval = retrieval
         self._blend = blend
         self._task = task
-        self._held = held
+        self._preferences = preferences
         self._roles: dict[UUID, _Shared] = {}
+
+    def sorted(self, results: Iterable[PublishedResult]) -> list[PublishedResult]:
+        """Return the results of learners with the same others one after the other.
+
+        The model of the others is kept for the next learner only.
+        """
+        return sorted(results, key=lambda before: self._preferences[before.assessment.user_id].reacted)
 
     async def comparison(self, before: PublishedResult, graded: Mapping[UUID, EssayScore | str]) -> Comparison | None:
         """Return the comparison, or None if the grade of an essay is missing."""
@@ -162,7 +167,6 @@ class _Batch:
                 credentials = await uow.catalog.with_prerequisites([trace.credential_id for trace in evidence.traces])
                 everybody = replace(assessment, user_id=_NOBODY)  # no learner is left out
                 earlier = await uow.catalog.earlier_learners(everybody, [gap.skill for gap in gaps])
-                preferences = await uow.catalog.preferences(everybody)
                 calibration = calibrate(await uow.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
             self._roles[role.id] = _Shared(
                 role=role,
@@ -172,7 +176,6 @@ class _Batch:
                 },
                 credentials=credentials,
                 earlier=earlier,
-                preferences=preferences,
                 calibration=calibration,
             )
         return self._roles[role.id]
@@ -180,7 +183,11 @@ class _Batch:
     async def _recommended(self, before: PublishedResult, evidence: Evidence) -> Blend:
         shared = self._roles[before.assessment.role_id]
         profile = {gap.skill: gap.score for gap in evidence.gaps}
-        earlier, preferences = await self._others(before.assessment, shared, list(profile))
+        preferences = self._preferences[before.assessment.user_id]
+        earlier = shared.earlier
+        if preferences.reacted and earlier.ids:  # the others are read without the learner's own reactions
+            async with self._database.statement() as uow:
+                earlier = await uow.catalog.earlier_learners(before.assessment, list(profile))
         neighbours = await self._blend.neighbours(profile, earlier, shared.reactions) if earlier.ids else ()
         calibration = shared.calibration if earlier.ids else UNCALIBRATED
         learner = Learner(
@@ -191,20 +198,6 @@ class _Batch:
             calibration=calibration,
         )
         return recommend(shared.role, learner, evidence.traces, shared.credentials)
-
-    async def _others(
-        self, assessment: Assessment, shared: _Shared, skills: Sequence[str]
-    ) -> tuple[EarlierLearners, Preferences]:
-        """Return the other learners. For a learner who reacted, they are read without the learner's reactions."""
-        held = self._held.get(assessment.user_id)
-        if held is not None:
-            own = tuple((credential, HELD_RATING) for credential in held)
-            return shared.earlier, replace(shared.preferences, own=own)
-        async with self._database.statement() as uow:
-            preferences = await uow.catalog.preferences(assessment)
-            if not shared.earlier.ids:
-                return shared.earlier, preferences
-            return await uow.catalog.earlier_learners(assessment, skills), preferences
 
 
 def _graded(scores: Sequence[EssayScore], reasons: Mapping[UUID, str]) -> dict[UUID, EssayScore | str]:

@@ -1,7 +1,6 @@
 """Set the correlation id of a request, its log lines and its audit rows, and handle unexpected exceptions."""
 
 import re
-import traceback
 from typing import Final
 from uuid import uuid4
 
@@ -11,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from activities.debugging import trace_of
+from activities.debugging import frames_of, trace_of
 from api.errors import error_body
 
 HEADER: Final = "X-Request-Id"
@@ -73,6 +72,5 @@ def _internal_error(correlation_id: str) -> JSONResponse:
 
 def _log(error: Exception, *, debug: bool) -> None:
     """Log the exception's type and stack frames. Log its message only with `debug`: it may contain the input."""
-    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     more = {"trace": trace_of(error)} if debug else {}
-    log.error("request_failed", error_type=type(error).__qualname__, frames=frames[-12:], **more)
+    log.error("request_failed", error_type=type(error).__qualname__, frames=frames_of(error), **more)

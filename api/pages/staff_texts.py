@@ -86,6 +86,7 @@ NOT_RELEASED: Final[Mapping[str, str]] = {
     "no_result": mark("has no result yet"),
     "review_pending": mark("a review is being published; try again in a few seconds"),
     "unavailable": mark("the database did not answer; try again"),
+    "error": mark("an unexpected error occurred; an administrator finds it in the log"),
 }
 
 

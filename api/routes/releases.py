@@ -49,7 +49,10 @@ async def release_assessment(assessment_id: Id, scope: ScopeDep, command: Idempo
 async def release_assessments(
     body: ReleasesRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> ReleasesResponse:
-    """Each result has its own transaction. Repeating an interrupted request releases the rest and nothing twice."""
+    """Each result has its own transaction. Repeating a request releases the rest and nothing twice, without a key.
+
+    An `Idempotency-Key` has no effect: a stored response would hide the results that a repeated request can release.
+    """
     ids, more = body.ids or [], False
     if body.filter is not None:
         async with services.database.transaction() as uow:
@@ -60,7 +63,14 @@ async def release_assessments(
     return ReleasesResponse(
         released=[each.assessment_id for each in outcomes if each.reason is None],
         not_released=[
-            Unreleased(assessment_id=each.assessment_id, reason=each.reason.value) for each in outcomes if each.reason
+            Unreleased(
+                assessment_id=each.assessment_id,
+                reason=each.reason.value,
+                error_code=each.error and each.error.code,
+                message=each.error and each.error.message,
+            )
+            for each in outcomes
+            if each.reason
         ],
         more=more,
     )

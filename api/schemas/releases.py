@@ -45,11 +45,13 @@ class Unreleased(Output):
     """A result that this request did not release.
 
     `review_pending`: a review is being published; repeat the request in a few seconds. `unavailable`: the database
-    failed; repeat the request.
+    failed; repeat the request. `error`: an error about this result only, with `error_code` and `message`.
     """
 
     assessment_id: Id
-    reason: Literal["already_released", "not_found", "no_result", "review_pending", "unavailable"]
+    reason: Literal["already_released", "not_found", "no_result", "review_pending", "unavailable", "error"]
+    error_code: str | None = None
+    message: str | None = None
 
 
 class ReleasesResponse(Output):

@@ -37,10 +37,15 @@ class StartedRerun(Output):
 
 
 class SkippedRerun(Output):
-    """`not_found`: no such assessment. `not_failed`: it has not failed. `expired`: it expired without an answer."""
+    """`not_found`: no such assessment. `not_failed`: it has not failed. `expired`: it expired without an answer.
+
+    `error`: an error about this assessment only, with `error_code` and `message`.
+    """
 
     assessment_id: Id
-    reason: Literal["not_found", "not_failed", "expired"]
+    reason: Literal["not_found", "not_failed", "expired", "error"]
+    error_code: str | None = None
+    message: str | None = None
 
 
 class RerunsResponse(Output):

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from api.services.item_errors import ItemError, item_error
 from api.services.use_cases import UseCases, lock_visible
 from api.workflow_engine import notify_all, notify_engine
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
@@ -27,7 +28,7 @@ class NotReleased(StrEnum):
     """Why a result was not released.
 
     `review_pending`: a review is stored, and its revision is published within seconds. `unavailable`: the database
-    failed during this request.
+    failed during this request. `error`: an unexpected error about this result.
     """
 
     ALREADY_RELEASED = "already_released"
@@ -35,6 +36,7 @@ class NotReleased(StrEnum):
     NO_RESULT = "no_result"
     REVIEW_PENDING = "review_pending"
     UNAVAILABLE = "unavailable"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +51,11 @@ class ReleaseReceipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseOutcome:
-    """The outcome for one result. `reason` None: it was released."""
+    """The outcome for one result. `reason` None: it was released. `error` belongs to the reason `error`."""
 
     assessment_id: UUID
     reason: NotReleased | None = None
+    error: ItemError | None = None
 
 
 class ReleaseService(UseCases):
@@ -92,14 +95,20 @@ class BulkReleaseService:
     async def release(self, assessment_ids: Sequence[UUID], scope: AccessScope, actor: Actor) -> list[ReleaseOutcome]:
         """Release the results and return the outcome of each, in the same order.
 
-        When the database fails, the results that are left are reported as `unavailable`.
+        When the database fails, the results that are left are reported as `unavailable`. Any other error is reported
+        for its result only.
         """
         distinct = dict.fromkeys(assessment_ids)
         return await asyncio.gather(*(self._release(each, scope, actor) for each in distinct))
 
     async def _release(self, assessment_id: UUID, scope: AccessScope, actor: Actor) -> ReleaseOutcome:
         async with self._slots:
-            return ReleaseOutcome(assessment_id=assessment_id, reason=await self._attempt(assessment_id, scope, actor))
+            try:
+                reason = await self._attempt(assessment_id, scope, actor)
+            except Exception as error:  # noqa: BLE001  # the other results must get their own outcomes
+                found = item_error("release_failed", error, assessment_id=str(assessment_id))
+                return ReleaseOutcome(assessment_id=assessment_id, reason=NotReleased.ERROR, error=found)
+            return ReleaseOutcome(assessment_id=assessment_id, reason=reason)
 
     async def _attempt(self, assessment_id: UUID, scope: AccessScope, actor: Actor) -> NotReleased | None:
         if self._unavailable:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from domain.grading.scores import DegradedReason
@@ -72,16 +73,22 @@ class Reactions:
     ratings: Sequence[float] = ()
 
 
+HELD_RATING: Final = 5.0
+"""A held credential counts as this rating."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
-    """A learner's held credentials and liking: credential ids with ratings (1..5), oldest first; held ones count as 5.
+    """A learner's held credentials and liking: credential ids with ratings (1..5), oldest first.
 
-    `others` are the newest reactions of other learners.
+    Held credentials count as `HELD_RATING`. `others` are the newest reactions of other learners. `reacted`: the learner
+    has reacted to a recommendation.
     """
 
     held: frozenset[UUID] = frozenset()
     own: tuple[tuple[str, float], ...] = ()
     others: Reactions = field(default_factory=Reactions)
+    reacted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

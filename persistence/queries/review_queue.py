@@ -8,7 +8,20 @@ from functools import cache
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BindParameter, ColumnElement, Integer, Text, Uuid, bindparam, case, func, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm.util import AliasedClass
 
@@ -17,6 +30,7 @@ from persistence.queries.blind_reviews import reviews_blindly
 from persistence.queries.people_search import is_member
 from persistence.queries.reader import Reader, Selected
 from persistence.tables import ReviewItemRow, RoleRow, UserRow
+from persistence.tables.review_queue import array_of
 
 COUNTED: Final = 1001
 """Counting stops here, because a page must not become slower with the length of the queue."""
@@ -49,8 +63,8 @@ class QueueOrder(StrEnum):
     NEWEST = "newest"
 
 
-FilterShape: TypeAlias = tuple[tuple[str, ...], bool, QueueOrder]
-"""The ids that a filter names, whether it names a reason, and the order."""
+FilterShape: TypeAlias = tuple[tuple[str, ...], ReviewReason | None, QueueOrder]
+"""The ids that a filter names, the reason, and the order."""
 
 Position: TypeAlias = tuple[int | datetime, UUID]
 """The priority or the hand-in time of an essay, and its order key."""
@@ -73,13 +87,13 @@ class QueueFilter:
     @property
     def shape(self) -> FilterShape:
         """Return what determines the statement; the values are parameters of it."""
-        return tuple(name for name in _MATCHES if getattr(self, name) is not None), self.reason is not None, self.order
+        return tuple(name for name in _MATCHES if getattr(self, name) is not None), self.reason, self.order
 
     def parameters(self, organization_id: UUID) -> dict[str, object]:
         """Return the values. Their names differ from all columns, so that an UPDATE does not set them."""
         values: dict[str, object] = {f"of_{name}": getattr(self, name) for name in self.shape[0]}
         if self.reason is not None:
-            values |= {"of_reasons": [self.reason.value], "of_priorities": _PRIORITIES[self.reason]}
+            values |= {"of_priorities": _PRIORITIES[self.reason]}
         return {"of_organization": organization_id, **values}
 
 
@@ -196,7 +210,7 @@ def waiting(shape: FilterShape) -> list[ColumnElement[bool]]:
 
     Students who are being erased are left out.
     """
-    names, by_reason, _ = shape
+    names, reason, _ = shape
     erased = select(UserRow.id).where(UserRow.id == _ITEM.user_id, UserRow.status.in_(("erasing", "erased")))
     conditions: list[ColumnElement[bool]] = [
         _ITEM.organization_id == bindparam("of_organization"),
@@ -204,10 +218,13 @@ def waiting(shape: FilterShape) -> list[ColumnElement[bool]]:
         ~erased.exists(),
     ]
     conditions += [_MATCHES[name](bindparam(f"of_{name}", type_=Uuid())) for name in names]
-    if by_reason:
-        # The priorities do not change what matches. With them, the index skips the items before.
-        reasons = _ITEM.reasons.bool_op("@>")(bindparam("of_reasons", type_=ARRAY(Text)))
-        conditions += [reasons, _ITEM.priority == func.any(bindparam("of_priorities", type_=ARRAY(Integer)))]
+    if reason is not None:
+        # The reason is a literal, because PostgreSQL chooses a partial index when it plans. The priorities do not
+        # change what matches. With them, the index skips the items before.
+        conditions += [
+            _ITEM.reasons.bool_op("@>")(literal_column(array_of(reason), ARRAY(Text))),
+            _ITEM.priority == func.any(bindparam("of_priorities", type_=ARRAY(Integer))),
+        ]
     return conditions
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.grading.review_queue import ReviewReason
+from domain.grading.review_queue import DOUBTS, ReviewReason
 from persistence.tables.base import Base, Created, Names
 
 # Both expressions are written as PostgreSQL prints them, so that `alembic check` finds them equal.
@@ -18,6 +18,11 @@ ORDER_KEY: Final = "(encode(substr(sha256(uuid_send(question_snapshot_id)), 1, 1
 
 _REASONS: Final = ", ".join(ReviewReason)
 _WAITING: Final = text("waiting")
+
+
+def array_of(reason: ReviewReason) -> str:
+    """Return an SQL array with the reason. Only queries with the literal array use the partial indexes below."""
+    return f"'{{{reason}}}'::text[]"
 
 
 class ReviewItemRow(Base):
@@ -58,6 +63,18 @@ class ReviewItemRow(Base):
             "submitted_at",
             "order_key",
             postgresql_where=_WAITING,
+        ),
+        # An item can have several of these reasons, and each of them can be rare.
+        *(
+            Index(
+                f"idx_review_items_{doubt}{suffix}",
+                "organization_id",
+                first,
+                "order_key",
+                postgresql_where=text(f"waiting AND reasons @> {array_of(doubt)}"),
+            )
+            for doubt in DOUBTS
+            for suffix, first in (("", "priority"), ("_submitted", "submitted_at"))
         ),
         Index("idx_review_items_reasons", "reasons", postgresql_using="gin", postgresql_where=_WAITING),
     )

@@ -53,8 +53,9 @@ class Desk:
         path = f"/api/v1/assessments/{publication.assessment_id}/release"
         return await self.api.client.post(path, headers=self.advisor.headers | headers)
 
-    async def release_many(self, **body: Any) -> Json:
-        answer = await self.api.client.post("/api/v1/assessments/releases", json=body, headers=self.advisor.headers)
+    async def release_many(self, key: str = "", **body: Any) -> Json:
+        headers = self.advisor.headers | ({"Idempotency-Key": key} if key else {})
+        answer = await self.api.client.post("/api/v1/assessments/releases", json=body, headers=headers)
         assert answer.status_code == 200, answer.text
         released: Json = answer.json()
         return released

@@ -2,14 +2,16 @@
 
 from datetime import datetime
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+import structlog
 from sqlalchemy import select, text
 
 from persistence.tables import AssessmentRow, AuditLogRow
 from tests.api.conftest import Api, levels_of, question_of
 from tests.api.release_desk import Desk
+from tests.support.failing_writes import SECRET, failing_writes
 from tests.support.fake_engine import RecordingDeliveries
 
 
@@ -257,6 +259,43 @@ async def test_many_results_are_released_with_the_reason_for_each_that_is_not(ap
         ],
         "more": False,
     }
+
+
+async def test_an_unexpected_error_about_one_result_does_not_stop_the_others(api: Api) -> None:
+    desk = await Desk.of(api, "all_held")
+    ids = [str((await desk.completed()).assessment_id) for _ in range(6)]
+
+    async with failing_writes(api.sessions, UUID(ids[1])):
+        with structlog.testing.capture_logs() as lines:
+            answer = await desk.release_many(ids=ids)
+
+    assert answer["released"] == [ids[0], *ids[2:]]
+    assert answer["not_released"] == [
+        {
+            "assessment_id": ids[1],
+            "reason": "error",
+            "error_code": "INTERNAL_500",
+            "message": "An unexpected error occurred. Report it with the id in X-Request-Id",
+        }
+    ]
+    [line] = [each for each in lines if each["event"] == "release_failed"]
+    assert (line["assessment_id"], line["log_level"], SECRET in str(lines)) == (ids[1], "error", False)
+    assert any("repositories/releases.py" in frame for frame in line["frames"])
+
+
+async def test_a_repeated_release_with_the_same_key_releases_what_failed_before(api: Api) -> None:
+    desk = await Desk.of(api, "all_held")
+    publications = [await desk.completed() for _ in range(3)]
+    ids = [str(each.assessment_id) for each in publications]
+    async with failing_writes(api.sessions, UUID(ids[0])):
+        first = await desk.release_many(ids=ids, key="one-key")
+
+    second = await desk.release_many(ids=ids, key="one-key")
+
+    assert (first["released"], second["released"]) == (ids[1:], ids[:1])
+    assert [each["reason"] for each in second["not_released"]] == ["already_released"] * 2
+    for publication in publications:
+        assert await desk.event_types(publication) == ["held", "completed", "released"]
 
 
 async def test_a_filter_releases_what_is_held_and_matches(api: Api) -> None:

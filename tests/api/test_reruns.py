@@ -6,9 +6,11 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import structlog
 
 from tests.api.conftest import Api, Person
 from tests.support.builders import ROLE_ID
+from tests.support.failing_writes import SECRET, failing_writes
 from tests.support.fake_engine import RecordingRuns
 
 BUG = "UnexpectedError"
@@ -100,6 +102,28 @@ async def test_a_repeated_request_reruns_nothing_twice(api: Api, admin: Person, 
     assert first.json() == replayed.json()
     assert without_key.json()["skipped"] == [{"assessment_id": failed, "reason": "not_failed"}]
     assert runs.submitted == [UUID(failed)]
+
+
+async def test_an_unexpected_error_about_one_assessment_does_not_stop_the_others(
+    api: Api, admin: Person, runs: RecordingRuns
+) -> None:
+    failed = sorted([await a_failed(api) for _ in range(3)])
+    runs.submitted.clear()
+
+    async with failing_writes(api.sessions, UUID(failed[1])):
+        with structlog.testing.capture_logs() as lines:
+            answer = await rerun(api, admin, "a-key-of-errors", assessment_ids=failed)
+    replayed = await rerun(api, admin, "a-key-of-errors", assessment_ids=failed)
+    repeated = await rerun(api, admin, assessment_ids=failed)
+
+    [skipped] = answer.json()["skipped"]
+    assert await ids_of(answer) == [failed[0], failed[2]]
+    assert (skipped["assessment_id"], skipped["reason"], skipped["error_code"]) == (failed[1], "error", "INTERNAL_500")
+    assert SECRET not in answer.text + str(lines)
+    assert [each["assessment_id"] for each in lines if each["event"] == "rerun_failed"] == [failed[1]]
+    assert replayed.json() == answer.json()
+    assert await ids_of(repeated) == [failed[1]]
+    assert sorted(map(str, runs.submitted)) == failed
 
 
 async def test_without_the_engine_the_reruns_are_stored(api: Api, admin: Person, runs: RecordingRuns) -> None:

@@ -170,7 +170,7 @@ def measure(world: World) -> tuple[RecommendingFigures, ...]:
     ranked: dict[str, list[list[str]]] = {each: [] for each in (*BASELINES, OURS)}
     for batch in _batches(world.cases):
         by_user, by_item = (_widened(world, plain.credentials, each) for each in plain.scores(_own(batch)))
-        ours = _widened(world, affinities.credentials.tolist(), affinities.scores(_own(batch)))
+        ours = _widened(world, affinities.credentials, affinities.scores(_own(batch)))
         for place, case in enumerate(batch):
             cosines = world.cosines(case)
             scores = (popularity, world.words.scores(world.query(case)), cosines, by_user[place], by_item[place])
@@ -254,7 +254,7 @@ def _scored(world: World, some: Sequence[Case], others: Sequence[Case]) -> list[
     pairs: list[tuple[float, bool]] = []
     for start in range(0, len(asked), BATCH):
         part = known[start : start + BATCH]
-        affinities = _widened(world, model.credentials.tolist(), model.scores(_own(part)))
+        affinities = _widened(world, model.credentials, model.scores(_own(part)))
         for (_, each), case, row in zip(asked[start : start + BATCH], part, affinities, strict=True):
             blend = _blend(world, case, (world.cosines(case), row), {each.credential}, number)
             pairs += [(item.confidence, each.rating >= LIKED) for item in blend.items]

@@ -4,10 +4,12 @@ import csv
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime
+from uuid import UUID
 
 from tests.api.conftest import Api
 from tests.pages.advisors import FLAGGED, Staff
 from tests.pages.conftest import Browser
+from tests.support.failing_writes import SECRET, failing_writes
 
 
 async def held(staff: Staff) -> str:
@@ -71,6 +73,17 @@ async def test_selected_results_are_released_and_the_others_are_explained(staff:
     assert "1 result is released." in answer.text
     assert "was released before" in answer.text
     assert (await staff.api.get(staff.advisor, f"/assessments/{first}")).json()["released"] is True
+
+
+async def test_an_error_about_one_selected_result_is_explained(staff: Staff) -> None:
+    first, second = await held(staff), await held(staff)
+
+    async with failing_writes(staff.api.sessions, UUID(second)):
+        answer = await staff.send("/assessments/releases", **{"id.1": first, "id.2": second}, action="selected")
+
+    assert "1 result is released." in answer.text
+    assert "an unexpected error occurred" in answer.text
+    assert SECRET not in answer.text
 
 
 async def test_releasing_nothing_leads_back_to_the_list_with_an_advice(staff: Staff) -> None:
