@@ -5,10 +5,9 @@ FastAPI names the methods of one route only. It also matches `GET /assessments/s
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Final, NoReturn
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,13 +16,12 @@ from starlette.routing import Route
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 
 
-def add_routes(app: FastAPI, served: Iterable[tuple[str, APIRouter]]) -> None:
-    """Add a 405 route for the unsupported methods of every path. `served` pairs each router with its prefix."""
+def add_routes(app: FastAPI) -> None:
+    """Add a 405 route for the unsupported methods of the path of every `APIRoute`."""
     taken = defaultdict[str, set[str]](set)
-    for prefix, router in served:
-        for route in router.routes:
-            if isinstance(route, APIRoute):
-                taken[prefix + route.path].update(route.methods or ())
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            taken[route.path].update(route.methods or ())
     for path, methods in taken.items():
         refusal = _refusal(path, methods)
         if "{" in path:

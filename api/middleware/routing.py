@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response, Security
 from fastapi.dependencies.models import Dependant
@@ -29,7 +29,8 @@ BODIES = {
 }
 """Body limits by route name, where they differ from the default."""
 
-TOKEN_URL = "/api/v1/auth/token"  # noqa: S105  # a path
+PREFIX: Final = "/api/v1"
+TOKEN_URL = f"{PREFIX}/auth/token"
 
 # For the OpenAPI document only: `GuardedRoute` reads the header, before the body.
 _bearer = HTTPBearer(scheme_name="bearerAuth", bearerFormat="JWT", auto_error=False)
@@ -97,9 +98,14 @@ def _check_query(request: Request, dependant: Dependant) -> None:
 
 def open_router(**options: Any) -> APIRouter:  # noqa: ANN401  # passed on to FastAPI
     """Create a router for routes that need no token."""
-    return APIRouter(route_class=GuardedRoute, **options)
+    return APIRouter(route_class=GuardedRoute, generate_unique_id_function=_name, **options)
 
 
-def router(**options: Any) -> APIRouter:  # noqa: ANN401  # passed on to FastAPI
-    """Create a router for routes that need a token, and declare that in the OpenAPI document."""
-    return APIRouter(route_class=GuardedRoute, dependencies=[Security(_bearer), Security(_password)], **options)
+def router(prefix: str = "", **options: Any) -> APIRouter:  # noqa: ANN401  # passed on to FastAPI
+    """Create a router for routes below `PREFIX` that need a token, and declare that in the OpenAPI document."""
+    needed = [Security(_bearer), Security(_password)]
+    return open_router(prefix=PREFIX + prefix, dependencies=needed, **options)
+
+
+def _name(route: APIRoute) -> str:
+    return route.name
