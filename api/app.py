@@ -278,7 +278,10 @@ async def _lifespan(  # noqa: PLR0913, PLR0917  # the settings
 
 
 def _api_routers() -> tuple[APIRouter, ...]:
+    """Return the routers in the order in which a route is searched: those of most requests first."""
     return (
+        assessments.assessments,
+        results.results,
         auth.tokens,
         account_links.used_links,
         auth.me,
@@ -292,9 +295,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         privacy.privacy,
         privacy.audit_logs,
         catalog.roles,
-        assessments.assessments,
         events.events,
-        results.results,
         items.items,
         reruns.reruns,
         reviews.reviews,
