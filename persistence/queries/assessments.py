@@ -72,7 +72,7 @@ class Queries(Reader):
         return await self._one(Account, _accounts().where(has_email(email)))
 
     async def account(self, user_id: UUID) -> Account | None:
-        return await self._one(Account, _accounts().where(UserRow.id == user_id))
+        return await self._one(Account, _account(), {"id": user_id})
 
     async def roles(self, student_id: UUID | None = None) -> list[RoleView]:
         """Return the active roles by name, with the attempts of a student."""
@@ -219,6 +219,11 @@ def _published(*, own: bool, held: bool, current: bool) -> Selected:
         .join(RoleRow, RoleRow.id == AssessmentRow.role_id)
         .join(attempts, true())
     )
+
+
+@cache
+def _account() -> Selected:
+    return _accounts().where(UserRow.id == bindparam("id"))
 
 
 def _with_revision(statement: Selected, revision: ColumnElement[bool]) -> Selected:
