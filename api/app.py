@@ -108,9 +108,6 @@ from workflows.engine.payload_codec import PayloadSettings
 from workflows.engine.rescore_runs import TemporalRescoreRuns
 from workflows.telemetry.tracing import tracing_is_on
 
-PREFIX: Final = "/api/v1"
-
-
 _TELEMETRY: Final = TelemetryConfig(metrics=False, logs=False, operation_spans=False)
 """FastAPI's own telemetry: a span per request after `start_tracing`. Its logs are off: they quote exceptions."""
 
@@ -125,7 +122,6 @@ def build(
     """Build the app with routes, errors and middleware. The lifespan, or a test, sets `app.state.services`."""
     app = FastAPI(
         lifespan=lifespan,
-        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
         telemetry=_TELEMETRY,
         title=openapi.TITLE,
@@ -149,13 +145,13 @@ def build(
     app.state.payload_cipher = PayloadSettings().cipher()
     app.add_middleware(RequestMetricsMiddleware, metrics=app.state.metrics)
     errors.register(app)
-    served = [(PREFIX, each) for each in _api_routers()] + [("", health.health), ("", metrics.scraped)]
+    routers = [*_api_routers(), health.health, metrics.scraped]
     if http.api_pages:
-        served += [("", each) for each in site.routers()]
+        routers += site.routers()
         site.prepare(app, secure_cookies=http.microcred_env != "development")
-    for prefix, each in served:
-        app.include_router(each, prefix=prefix)
-    method_not_allowed.add_routes(app, served)
+    for each in routers:  # `include_router` would search each router twice for a route
+        app.router.routes.extend(each.routes)
+    method_not_allowed.add_routes(app)
     openapi.install(app)
     documentation_pages.install(app)
     return app
@@ -282,7 +278,10 @@ async def _lifespan(  # noqa: PLR0913, PLR0917  # the settings
 
 
 def _api_routers() -> tuple[APIRouter, ...]:
+    """Return the routers in the order in which a route is searched: those of most requests first."""
     return (
+        assessments.assessments,
+        results.results,
         auth.tokens,
         account_links.used_links,
         auth.me,
@@ -296,9 +295,7 @@ def _api_routers() -> tuple[APIRouter, ...]:
         privacy.privacy,
         privacy.audit_logs,
         catalog.roles,
-        assessments.assessments,
         events.events,
-        results.results,
         items.items,
         reruns.reruns,
         reviews.reviews,

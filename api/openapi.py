@@ -5,6 +5,9 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.middleware.routing import PREFIX
+from api.security.authorization import PUBLIC, ROUTE_PERMISSIONS
+
 TITLE: Final = "AI Micro-Credential Assessment API"
 VERSION: Final = "0.1.0"
 DESCRIPTION: Final = """\
@@ -56,6 +59,14 @@ HEADERS: Final = {
         "`true`: this is the stored response to the first request with this idempotency key"
     ),
 }
+SECURITY_SCHEMES: Final = {
+    "bearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "oauth2Password": {
+        "type": "oauth2",
+        "flows": {"password": {"scopes": {}, "tokenUrl": f"{PREFIX}/auth/token"}},
+    },
+}
+"""Two names of the same token; Swagger's Authorize can get one by password."""
 _LIMITED: Final = ("RateLimit-Policy", "RateLimit")
 _WAITS: Final = frozenset({"429", "503"})
 _UNREAD: Final = "431"
@@ -78,15 +89,23 @@ def _document(app: FastAPI) -> dict[str, Any]:
         title=TITLE, version=VERSION, description=DESCRIPTION, routes=app.routes, tags=TAGS, servers=[{"url": "/"}]
     )
     for operations in document["paths"].values():
-        for operation in operations.values():
-            operation.setdefault("security", [])  # states that the route needs no token
+        for method, operation in operations.items():
             if operation["responses"].get(_NEVER_GIVEN, {}).get("description") == _ITS_DESCRIPTION:
                 del operation["responses"][_NEVER_GIVEN]
             _name_headers(operation)
-    document["components"]["headers"] = HEADERS
+            operations[method] = _with_security(operation)
+    document["components"] |= {"securitySchemes": SECURITY_SCHEMES, "headers": HEADERS}
     for schema in _ITS_SCHEMAS:
         document["components"]["schemas"].pop(schema, None)
     return document
+
+
+def _with_security(operation: dict[str, Any]) -> dict[str, Any]:
+    """Name the tokens that the operation accepts, before its parameters. A public operation needs none."""
+    if ROUTE_PERMISSIONS[operation["operationId"]] is PUBLIC:
+        return operation | {"security": []}
+    first = {key: operation[key] for key in ("tags", "summary", "description", "operationId") if key in operation}
+    return first | {"security": [{name: []} for name in SECURITY_SCHEMES]} | operation
 
 
 def _name_headers(operation: dict[str, Any]) -> None:

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
-from fastapi import APIRouter, Request, Response, Security
+from fastapi import APIRouter, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from fastapi.security import HTTPBearer, OAuth2PasswordBearer
 
 from api.middleware.strict_json import DEFAULT_LIMITS, MAX_BYTES, BodyLimits, StrictRequest, is_percent_text
 from api.security.authorization import ROUTE_PERMISSIONS, authorize
@@ -29,11 +28,7 @@ BODIES = {
 }
 """Body limits by route name, where they differ from the default."""
 
-TOKEN_URL = "/api/v1/auth/token"  # noqa: S105  # a path
-
-# For the OpenAPI document only: `GuardedRoute` reads the header, before the body.
-_bearer = HTTPBearer(scheme_name="bearerAuth", bearerFormat="JWT", auto_error=False)
-_password = OAuth2PasswordBearer(TOKEN_URL, scheme_name="oauth2Password", auto_error=False)
+PREFIX: Final = "/api/v1"
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -95,11 +90,15 @@ def _check_query(request: Request, dependant: Dependant) -> None:
     raise InvalidInput("The request is not valid", (Problem("query", problem),))
 
 
-def open_router(**options: Any) -> APIRouter:  # noqa: ANN401  # passed on to FastAPI
-    """Create a router for routes that need no token."""
-    return APIRouter(route_class=GuardedRoute, **options)
+def router(prefix: str = "", **options: Any) -> APIRouter:  # noqa: ANN401  # passed on to FastAPI
+    """Create a router for routes below `PREFIX`."""
+    return root_router(prefix=PREFIX + prefix, **options)
 
 
-def router(**options: Any) -> APIRouter:  # noqa: ANN401  # passed on to FastAPI
-    """Create a router for routes that need a token, and declare that in the OpenAPI document."""
-    return APIRouter(route_class=GuardedRoute, dependencies=[Security(_bearer), Security(_password)], **options)
+def root_router(**options: Any) -> APIRouter:  # noqa: ANN401  # passed on to FastAPI
+    """Create a router for routes outside `PREFIX`."""
+    return APIRouter(route_class=GuardedRoute, generate_unique_id_function=_name, **options)
+
+
+def _name(route: APIRoute) -> str:
+    return route.name

@@ -4,7 +4,7 @@ from fastapi import Request, Response
 
 from api.dependencies import PeopleScopeDep, ServicesDep
 from api.idempotency import CommandResult, IdempotencyDep
-from api.middleware.routing import open_router, router
+from api.middleware.routing import router
 from api.pages.link_mail import mail_text
 from api.public_address import link_url, public_url
 from api.schemas.account_links import AccountLink, LinkRequest, LinkUse, NewAccountLink
@@ -18,7 +18,7 @@ from persistence.repositories.account_links import LinkView
 from persistence.request_database import RequestUnitOfWork
 
 links = router(prefix="/users/{user_id}/link", tags=["People"])
-used_links = open_router(prefix="/auth", tags=["Authentication"])
+used_links = router(prefix="/auth", tags=["Authentication"])
 
 
 @links.post(

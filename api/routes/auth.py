@@ -7,7 +7,7 @@ from fastapi import Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
 from api.dependencies import PeopleScopeDep, PrincipalDep, ServicesDep
-from api.middleware.routing import open_router, router
+from api.middleware.routing import router
 from api.schemas.errors import answers
 from api.schemas.people import Me, OwnPasswordChange, RefreshRequest, TokenResponse
 from api.security.rate_limits import Limits
@@ -16,7 +16,7 @@ from api.services.sign_in import StartSession, change_password, sign_in
 from domain.errors import Unauthenticated
 from persistence.queries.views import Holder
 
-tokens = open_router(prefix="/auth", tags=["Authentication"])
+tokens = router(prefix="/auth", tags=["Authentication"])
 me = router(tags=["Authentication"])
 
 

@@ -8,7 +8,7 @@ import structlog
 from fastapi import Response
 
 from api.dependencies import ServicesDep
-from api.middleware.routing import open_router
+from api.middleware.routing import root_router
 from api.schemas.health import Health, QueueState, Readiness, StepState, UpOrDown
 from domain.errors import StorageUnavailable
 from workflows.engine.backlogs import Backlog, announced_models
@@ -21,7 +21,7 @@ QUEUE_STALLED_S: Final = 60.0
 STEP_STALLED_S: Final = 120.0
 """Longer than any healthy step. The timeout of a language model call is 90 s."""
 
-health = open_router(tags=["Health"])
+health = root_router(tags=["Health"])
 log = structlog.get_logger(__name__)
 
 

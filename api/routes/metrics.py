@@ -7,12 +7,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from api.dependencies import ServicesDep
 from api.middleware.request_metrics import MetricsSettings, RequestMetrics
-from api.middleware.routing import open_router
+from api.middleware.routing import root_router
 from api.schemas.errors import answers
 from api.work_metrics import registry_of_work
 from domain.errors import Unauthenticated
 
-scraped = open_router(tags=["Health"])
+scraped = root_router(tags=["Health"])
 
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus's text format"},

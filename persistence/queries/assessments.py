@@ -1,7 +1,6 @@
 """Read queries about assessments, results, roles and credentials: one statement each, in autocommit."""
 
 from collections.abc import Collection
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -30,7 +29,7 @@ from persistence.queries.email_addresses import has_email
 from persistence.queries.graded_items import GradedView, graded_columns
 from persistence.queries.reader import Position, Reader, Selected, newest
 from persistence.queries.release import is_released_revision, is_visible_revision, visible_columns, visible_revision
-from persistence.queries.scope import seen_by, seen_by_parameters
+from persistence.queries.scope import parameters_of, seen_by, seen_by_parameters
 from persistence.queries.stages import current_stage
 from persistence.queries.views import (
     AccessScope,
@@ -73,7 +72,7 @@ class Queries(Reader):
         return await self._one(Account, _accounts().where(has_email(email)))
 
     async def account(self, user_id: UUID) -> Account | None:
-        return await self._one(Account, _accounts().where(UserRow.id == user_id))
+        return await self._one(Account, _account(), {"id": user_id})
 
     async def roles(self, student_id: UUID | None = None) -> list[RoleView]:
         """Return the active roles by name, with the attempts of a student."""
@@ -86,7 +85,7 @@ class Queries(Reader):
         return await self._one(
             StatusView,
             _status(own=viewer.user_id is not None, held=viewer.held),
-            {"assessment_id": assessment_id, **asdict(viewer)},
+            {"assessment_id": assessment_id, **parameters_of(viewer)},
         )
 
     async def assessments(self, viewer: AccessScope, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
@@ -121,13 +120,13 @@ class Queries(Reader):
     ) -> PublishedView | None:
         """Return the result that the viewer sees as the current one, or that of an earlier `revision`."""
         statement = _published(own=viewer.user_id is not None, held=viewer.held, current=revision is None)
-        wanted = {"assessment_id": assessment_id, "revision": revision, **asdict(viewer)}
+        wanted = {"assessment_id": assessment_id, "revision": revision, **parameters_of(viewer)}
         return await self._one(PublishedView, statement, wanted)
 
     async def graded_items(self, assessment_id: UUID, viewer: AccessScope) -> GradedView | None:
         """Return the visible result with the history of its items."""
         own = viewer.user_id is not None
-        wanted = {"assessment_id": assessment_id, **asdict(viewer)}
+        wanted = {"assessment_id": assessment_id, **parameters_of(viewer)}
         return await self._one(
             GradedView,
             _published(own=own, held=viewer.held, current=True).add_columns(*graded_columns(own=own)),
@@ -220,6 +219,11 @@ def _published(*, own: bool, held: bool, current: bool) -> Selected:
         .join(RoleRow, RoleRow.id == AssessmentRow.role_id)
         .join(attempts, true())
     )
+
+
+@cache
+def _account() -> Selected:
+    return _accounts().where(UserRow.id == bindparam("id"))
 
 
 def _with_revision(statement: Selected, revision: ColumnElement[bool]) -> Selected:

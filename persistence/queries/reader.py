@@ -40,7 +40,8 @@ class Reader:
     ) -> list[View]:
         async with self._connection() as connection:
             rows = await connection.execute(statement, parameters)
-        return [view(**row) for row in rows.mappings()]
+        names = rows.keys()
+        return [view(**dict(zip(names, row, strict=True))) for row in rows]
 
     async def _one(
         self, view: type[View], statement: Selected, parameters: Mapping[str, object] | None = None

@@ -14,6 +14,8 @@ ENDPOINT = "/api/v1/webhooks/endpoints/00000000-0000-4000-8000-000000000000"
         ("GET", "/api/v1/assessments/start", "POST"),
         ("HEAD", "/api/v1/assessments/start", "POST"),
         ("OPTIONS", "/healthz", "GET"),
+        ("PROPFIND", "/healthz", "GET"),
+        ("PROPFIND", ENDPOINT, "DELETE, GET, PATCH"),
     ],
 )
 async def test_all_that_an_address_takes_is_named(api: Api, method: str, path: str, allowed: str) -> None:
