@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from domain.database import Database
@@ -25,6 +26,10 @@ Server = TypeVar("Server")
 # OpenBLAS, which NumPy computes with, ends its threads when the process forks, and may then block for ever. Tests fork
 # to start PostgreSQL as another user. With one thread there is nothing to end. NumPy reads this when it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# No deadline, because it would be a timed assertion. A fixed seed, so that a failure comes from the change under test.
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
 
 LONGEST = "test_right_to_left.py"
 FIRST = ("pages", "e2e")
