@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from deploy.local import ports
 from domain.database import Database
 from persistence.database import create_engine
 from persistence.vectors.weaviate import Weaviate
@@ -34,6 +35,7 @@ settings.load_profile("repeatable")
 LONGEST = "test_right_to_left.py"
 FIRST = ("pages", "e2e")
 """The folders with tests that use a browser or a whole stack."""
+PORT_SETS = 8
 
 _SERVERS = pytest.StashKey[ExitStack]()
 _DATABASES = pytest.StashKey[Databases]()
@@ -45,6 +47,12 @@ def pytest_configure_node(node: Any) -> None:
     """Start the servers in the pytest-xdist controller and pass their addresses to each worker."""
     node.workerinput["databases"] = _started(node.config, _DATABASES, database_server).admin_url
     node.workerinput["weaviate"] = _started(node.config, _WEAVIATE, weaviate_for_tests)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this process ports of its own: two processes of pytest-xdist could find the same port free at once."""
+    worker: str = getattr(config, "workerinput", {}).get("workerid", "gw-1")  # "gw0", "gw1"; the controller has none
+    ports._SERVERS = ports._SERVERS[(int(worker.removeprefix("gw")) + 1) % PORT_SETS :: PORT_SETS]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
