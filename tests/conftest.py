@@ -11,8 +11,10 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from deploy.local import ports
 from domain.database import Database
 from persistence.database import create_engine
 from persistence.vectors.weaviate import Weaviate
@@ -26,9 +28,14 @@ Server = TypeVar("Server")
 # to start PostgreSQL as another user. With one thread there is nothing to end. NumPy reads this when it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# No deadline, because it would be a timed assertion. A fixed seed, so that a failure comes from the change under test.
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
+
 LONGEST = "test_right_to_left.py"
 FIRST = ("pages", "e2e")
 """The folders with tests that use a browser or a whole stack."""
+PORT_SETS = 8
 
 _SERVERS = pytest.StashKey[ExitStack]()
 _DATABASES = pytest.StashKey[Databases]()
@@ -40,6 +47,12 @@ def pytest_configure_node(node: Any) -> None:
     """Start the servers in the pytest-xdist controller and pass their addresses to each worker."""
     node.workerinput["databases"] = _started(node.config, _DATABASES, database_server).admin_url
     node.workerinput["weaviate"] = _started(node.config, _WEAVIATE, weaviate_for_tests)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this process ports of its own: two processes of pytest-xdist could find the same port free at once."""
+    worker: str = getattr(config, "workerinput", {}).get("workerid", "gw-1")  # "gw0", "gw1"; the controller has none
+    ports._SERVERS = ports._SERVERS[(int(worker.removeprefix("gw")) + 1) % PORT_SETS :: PORT_SETS]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

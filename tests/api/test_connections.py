@@ -84,10 +84,14 @@ async def until(happened: Callable[[], bool]) -> None:
 
 @pytest.fixture
 async def wire(api: Api) -> AsyncIterator[Wire]:
-    app = build(http=HttpSettings(api_body_timeout_s=0.5), limits=UNLIMITED)
-    app.state.services = api.services
-    async with serving(app) as wire:
+    async with serving(app_of(api)) as wire:
         yield wire
+
+
+def app_of(api: Api, **settings: float) -> FastAPI:
+    app = build(http=HttpSettings.model_validate(settings), limits=UNLIMITED)
+    app.state.services = api.services
+    return app
 
 
 def post(person: Person, *lines: str) -> bytes:
@@ -178,11 +182,12 @@ async def test_blank_lines_do_not_hold_a_connection(wire: Wire, monkeypatch: pyt
     assert await connection.is_closed_by_the_server()
 
 
-async def test_a_slow_body_is_refused_and_its_connection_closed(wire: Wire, learner: Person) -> None:
-    connection = await wire.open(post(learner, "Content-Length: 100"), b'{"role_id"')
-    status, headers, body = await connection.answer()
-    assert (status, body["error_code"], headers["connection"]) == (408, "REQUEST_TIMEOUT_408", "close")
-    assert await connection.is_closed_by_the_server()
+async def test_a_slow_body_is_refused_and_its_connection_closed(api: Api, learner: Person) -> None:
+    async with serving(app_of(api, api_body_timeout_s=0.5)) as wire:
+        connection = await wire.open(post(learner, "Content-Length: 100"), b'{"role_id"')
+        status, headers, body = await connection.answer()
+        assert (status, body["error_code"], headers["connection"]) == (408, "REQUEST_TIMEOUT_408", "close")
+        assert await connection.is_closed_by_the_server()
 
 
 async def test_a_chunked_body_over_the_limit_is_refused_while_it_arrives(wire: Wire, learner: Person) -> None:
@@ -266,9 +271,7 @@ async def test_many_open_connections_leave_room_for_a_request(wire: Wire) -> Non
 
 
 async def test_a_stopping_server_answers_requests_in_progress(api: Api, learner: Person) -> None:
-    app = build(limits=UNLIMITED)
-    app.state.services = api.services
-    async with serving(app) as wire:
+    async with serving(app_of(api)) as wire:
         body = b'{"role_id": "nothing"}'
         fresh, idle = await wire.open(), await wire.open(GET)
         await idle.answer()
@@ -287,9 +290,7 @@ async def test_a_stopping_server_answers_requests_in_progress(api: Api, learner:
 
 
 async def test_a_stopping_server_does_not_wait_for_idle_connections(api: Api) -> None:
-    app = build(limits=UNLIMITED)
-    app.state.services = api.services
-    async with serving(app) as wire:
+    async with serving(app_of(api)) as wire:
         silent = await wire.open()
         await (await wire.open(GET)).answer()
     assert await silent.is_closed_by_the_server()

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
+import httpx
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.api.conftest import Api, Person
 
@@ -52,14 +55,24 @@ async def test_after_the_final_event_there_is_nothing_more(api: Api, learner: Pe
 
 
 async def test_an_open_stream_is_told_of_a_transition(api: Api, app: FastAPI, learner: Person) -> None:
-    started = await api.start(learner)
-    stream = asyncio.create_task(read(api, learner, started["assessment_id"]))
-    await asyncio.sleep(0.3)
+    started, pinged = await api.start(learner), asyncio.Event()
 
-    await api.submit(learner, started)
-    await api.publish(started["assessment_id"])
-    app.state.services.pages.streams.changed(started["assessment_id"])
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def watch(message: Message) -> None:
+            if b": ping" in message.get("body", b""):
+                pinged.set()
+            await send(message)
 
-    text = await asyncio.wait_for(stream, 20)
+        await app(scope, receive, watch)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(watched), base_url="http://api.test") as client:
+        stream = asyncio.create_task(read(replace(api, client=client), learner, started["assessment_id"]))
+        await asyncio.wait_for(pinged.wait(), 20)
+
+        await api.submit(learner, started)
+        await api.publish(started["assessment_id"])
+        app.state.services.pages.streams.changed(started["assessment_id"])
+
+        text = await asyncio.wait_for(stream, 20)
     assert events_of(text)[-1][1]["event"] == "released"
     assert ": ping" in text

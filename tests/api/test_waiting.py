@@ -243,9 +243,10 @@ def _connections(engine: AsyncEngine) -> int:
 
 async def test_waiting_requests_count_as_streams_and_their_number_is_limited(api: Api, learner: Person) -> None:
     assessment_id = await handed_in(api, learner)
-    async with served(api, ProgressStreams(), api_max_requests=1, api_max_streams=1) as client:
+    waits = asyncio.Event()
+    async with served(api, ProgressStreams(on_first=waits.set), api_max_requests=1, api_max_streams=1) as client:
         waiting = reading(client, learner, assessment_id, LONGEST_WAIT_S)
-        await asyncio.sleep(0.5)
+        await asyncio.wait_for(waits.wait(), SOON_S)
 
         other = await client.get("/api/v1/me", headers=learner.headers)
         excess = await reading(client, learner, assessment_id, LONGEST_WAIT_S)

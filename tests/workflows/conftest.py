@@ -22,6 +22,7 @@ from tests.activities.builders import an_index
 from tests.support.databases import Databases, settings_of
 from tests.support.fake_search import InMemoryCredentialIndex
 from tests.workflows.pipeline import MARKED, Pipeline
+from tests.workflows.polling import RepeatedPolls
 from tests.workflows.sandbox import STRICT
 from tests.workflows.scripted import ScriptedActivities, WorkflowHarness
 from workflows.assessment import AssessmentWorkflow
@@ -36,7 +37,7 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
     """One server per module: a run that a test leaves open would keep waking up while a later test skips days."""
     server = str(time_skipping_server())
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=server, data_converter=pydantic_data_converter
+        test_server_existing_path=server, data_converter=pydantic_data_converter, interceptors=[RepeatedPolls()]
     ) as running:
         # This server cannot list search attributes, so `register` does not work on it.
         await running.client.operator_service.add_search_attributes(

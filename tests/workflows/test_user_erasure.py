@@ -22,13 +22,13 @@ from domain.grading.model_grading import GradingRequest
 from domain.grading.rubrics import Essay
 from domain.grading.scores import EssayScore
 from domain.privacy import Erasure
-from domain.webhooks.deliveries import AttemptOutcome, Message, WebhookResponse
+from domain.webhooks.deliveries import DAY_S, Message, WebhookResponse
 from persistence.repositories.export import Exports
 from persistence.tables import UserRow, WebhookDeliveryRow, WebhookEventRow
 from tests.support.appeals import COMPLETED, an_appeal
 from tests.support.builders import an_assessment
 from tests.support.fake_graders import FakeEssayGrader, FakeGradingModel
-from tests.support.fakes import ScriptedSender
+from tests.support.fakes import ScriptedSender, answer
 from tests.support.partners import an_endpoint
 from tests.workflows.pipeline import MARKED, Pipeline, outcome
 from tests.workflows.waiting import PATIENCE_S, eventually
@@ -231,7 +231,11 @@ async def test_a_healing_that_waits_for_a_completion_ends_without_it(
 
 @dataclass
 class HeldSender(ScriptedSender):
-    """A partner that blocks until the test releases the response, which quotes the request."""
+    """A partner that blocks until the test releases the response, which quotes the request.
+
+    It asks for a day without requests. The schedule of deliveries sends the next one after 5 s, perhaps before the
+    test has erased the user.
+    """
 
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     free: asyncio.Event = field(default_factory=asyncio.Event)
@@ -240,7 +244,7 @@ class HeldSender(ScriptedSender):
         self.sent.append(message)
         self.asked.set()
         await self.free.wait()
-        return WebhookResponse(outcome=AttemptOutcome.REFUSED, latency_ms=1, code=500, excerpt=f"No {MARKED[0]} here")
+        return answer(500, excerpt=f"No {MARKED[0]} here", retry_after_s=DAY_S)
 
 
 @pytest.fixture

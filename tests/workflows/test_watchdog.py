@@ -10,7 +10,7 @@ import asyncio, time
 from workflows.engine.watchdog import watch_event_loop
 
 async def main():
-    stop = watch_event_loop(hangs_after_s=0.5, check_every_s=0.05)
+    stop = watch_event_loop(hangs_after_s=1.5, check_every_s=0.05)
     {work}
     stop.set()
 
