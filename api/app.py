@@ -26,12 +26,12 @@ from api.dependencies import (
     Services,
     WebhookServices,
 )
-from api.middleware import method_not_allowed
 from api.middleware.canonical_path import CanonicalPath
 from api.middleware.concurrency_limit import ConcurrencyLimit
 from api.middleware.correlation import Correlation
 from api.middleware.request_metrics import MetricsSettings, RequestMetrics, RequestMetricsMiddleware
 from api.middleware.response_headers import HttpSettings, ResponseHeaders, allow_origins
+from api.middleware.routing import refuse_other_methods
 from api.pages import site
 from api.pages.errors import ErrorPages
 from api.readiness import Readiness
@@ -151,7 +151,7 @@ def build(
         site.prepare(app, secure_cookies=http.microcred_env != "development")
     for each in routers:  # `include_router` would search each router twice for a route
         app.router.routes.extend(each.routes)
-    method_not_allowed.add_routes(app)
+    refuse_other_methods(app)
     openapi.install(app)
     documentation_pages.install(app)
     return app

@@ -51,7 +51,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process ports of its own: two processes of pytest-xdist could find the same port free at once."""
-    worker: str = getattr(config, "workerinput", {}).get("workerid", "gw-1")  # "gw0", "gw1"; the controller has none
+    worker: str = getattr(config, "workerinput", {}).get("workerid", "gw-1")  # "gw0", "gw1"; absent in the controller
     ports._SERVERS = ports._SERVERS[(int(worker.removeprefix("gw")) + 1) % PORT_SETS :: PORT_SETS]
 
 

@@ -1,13 +1,20 @@
-"""The route class of all routes: authorization and rate limit first, then strict parsing, then FastAPI."""
+"""The route class of all routes: authorization and rate limit first, then strict parsing, then FastAPI.
+
+Also 405 responses for the methods that no route of a path supports.
+"""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from collections import defaultdict
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import Any, Final, NoReturn
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match, NoMatchFound, Route
+from starlette.types import Receive, Scope, Send
 
 from api.middleware.strict_json import DEFAULT_LIMITS, MAX_BYTES, BodyLimits, StrictRequest, is_percent_text
 from api.security.authorization import ROUTE_PERMISSIONS, authorize
@@ -102,3 +109,50 @@ def root_router(**options: Any) -> APIRouter:  # noqa: ANN401  # passed on to Fa
 
 def _name(route: APIRoute) -> str:
     return route.name
+
+
+def refuse_other_methods(app: FastAPI) -> None:
+    """Refuse the methods that no `APIRoute` of the same path supports, and name those that some route supports.
+
+    FastAPI names the methods of one route only. It also matches `GET /assessments/start` with
+    `GET /assessments/{assessment_id}`.
+    """
+    supported = defaultdict[str, set[str]](set)
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            supported[route.path].update(route.methods or ())
+    app.router.routes.insert(0, _FixedPaths({path: each for path, each in supported.items() if "{" not in path}))
+    app.router.routes.extend(_refusal(path, each) for path, each in supported.items() if "{" in path)
+
+
+class _FixedPaths(BaseRoute):
+    """Match the unsupported methods of all paths without parameters. A route for each would slow down every request."""
+
+    def __init__(self, supported: Mapping[str, Collection[str]]) -> None:
+        self._supported = supported
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        supported = self._supported.get(scope["path"]) if scope["type"] == "http" else None
+        refused = supported is not None and scope["method"] not in supported
+        return (Match.FULL if refused else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # Starlette's signature
+        _refuse(self._supported[scope["path"]])
+
+    def url_path_for(self, name: str, /, **path_params: object) -> NoReturn:
+        raise NoMatchFound(name, path_params)
+
+
+def _refusal(path: str, supported: Collection[str]) -> Route:
+    """Return a route that refuses each method. It is the last route of its path."""
+
+    async def refuse(_: Request) -> NoReturn:
+        _refuse(supported)
+
+    route = Route(path, refuse, include_in_schema=False)
+    route.methods = None  # all methods
+    return route
+
+
+def _refuse(supported: Collection[str]) -> NoReturn:
+    raise HTTPException(405, headers={"Allow": ", ".join(sorted(supported))})

@@ -29,7 +29,7 @@ from persistence.queries.email_addresses import has_email
 from persistence.queries.graded_items import GradedView, graded_columns
 from persistence.queries.reader import Position, Reader, Selected, newest
 from persistence.queries.release import is_released_revision, is_visible_revision, visible_columns, visible_revision
-from persistence.queries.scope import parameters_of, seen_by, seen_by_parameters
+from persistence.queries.scope import seen_by, seen_by_parameters
 from persistence.queries.stages import current_stage
 from persistence.queries.views import (
     AccessScope,
@@ -85,7 +85,7 @@ class Queries(Reader):
         return await self._one(
             StatusView,
             _status(own=viewer.user_id is not None, held=viewer.held),
-            {"assessment_id": assessment_id, **parameters_of(viewer)},
+            {"assessment_id": assessment_id, **_parameters(viewer)},
         )
 
     async def assessments(self, viewer: AccessScope, found: AssessmentFilter, limit: int) -> list[AssessmentView]:
@@ -120,13 +120,13 @@ class Queries(Reader):
     ) -> PublishedView | None:
         """Return the result that the viewer sees as the current one, or that of an earlier `revision`."""
         statement = _published(own=viewer.user_id is not None, held=viewer.held, current=revision is None)
-        wanted = {"assessment_id": assessment_id, "revision": revision, **parameters_of(viewer)}
+        wanted = {"assessment_id": assessment_id, "revision": revision, **_parameters(viewer)}
         return await self._one(PublishedView, statement, wanted)
 
     async def graded_items(self, assessment_id: UUID, viewer: AccessScope) -> GradedView | None:
         """Return the visible result with the history of its items."""
         own = viewer.user_id is not None
-        wanted = {"assessment_id": assessment_id, **parameters_of(viewer)}
+        wanted = {"assessment_id": assessment_id, **_parameters(viewer)}
         return await self._one(
             GradedView,
             _published(own=own, held=viewer.held, current=True).add_columns(*graded_columns(own=own)),
@@ -219,6 +219,11 @@ def _published(*, own: bool, held: bool, current: bool) -> Selected:
         .join(RoleRow, RoleRow.id == AssessmentRow.role_id)
         .join(attempts, true())
     )
+
+
+def _parameters(viewer: AccessScope) -> dict[str, object]:
+    """Return the parameters of `seen_by_parameters`."""
+    return {"organization_id": viewer.organization_id, "user_id": viewer.user_id}
 
 
 @cache

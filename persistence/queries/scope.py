@@ -19,8 +19,3 @@ def _seen(organization: object, person: object) -> tuple[ColumnElement[bool], ..
 def seen_by_parameters(*, own: bool) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions of `seen_by` with the fields of the AccessScope as parameters."""
     return _seen(bindparam("organization_id"), bindparam("user_id") if own else None)
-
-
-def parameters_of(viewer: AccessScope) -> dict[str, object]:
-    """Return the parameters of the conditions of `seen_by_parameters`."""
-    return {"organization_id": viewer.organization_id, "user_id": viewer.user_id}

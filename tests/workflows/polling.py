@@ -16,7 +16,7 @@ class RepeatedPolls(Interceptor):
     """Repeats the poll for a run's end.
 
     After 20 s the test server ends a poll with an empty page and no token for the next one, unlike a real server. The
-    client then raises "No completion event found", although the run goes on.
+    client then raises "No completion event found", although the run continues.
     """
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002  # the SDK's name
