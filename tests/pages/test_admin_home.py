@@ -191,7 +191,7 @@ async def test_a_nearly_spent_budget_is_a_warning(  # the fixtures
     home, cost = (await browser.open("/admin/attention")).text, (await browser.open("/admin/cost")).text
 
     assert ("budget for language models" in home) is warned
-    assert f"({cents}%)" in cost
+    assert f"({cents}\u00a0%)" in cost
 
 
 async def test_the_audit_log_is_filtered_and_belongs_to_the_organization(
