@@ -1,7 +1,7 @@
 """Finish a batch of a re-score: recommend again, and compare each result with the published one."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from uuid import UUID
@@ -18,7 +18,7 @@ from domain.errors import CorruptData, InvalidInput
 from domain.grading.scores import DegradedReason, EssayScore
 from domain.recommending.calibration import UNCALIBRATED, Calibration, calibrate
 from domain.recommending.ranking import Learner, recommend
-from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Preferences, Trace
+from domain.recommending.recommendations import HELD_RATING, Blend, EarlierLearners, Evidence, Preferences, Trace
 from domain.recommending.roles import Credential, Role
 from domain.recommending.skills import SkillGap, skill_gaps, skill_profile
 from domain.rescores.comparison import PublishedResult, Rescored, Task, rescore
@@ -51,7 +51,7 @@ class BatchEnd:
 class _Shared:
     """What the learners of a role share: the found texts by skill, and the credentials with their prerequisites.
 
-    `earlier` has the other learners of a learner who never reacted, which are all learners.
+    `earlier` and `preferences` have the other learners of a learner who never reacted, which are all learners.
     `reactions` are those of neighbours that were read so far.
     """
 
@@ -60,6 +60,7 @@ class _Shared:
     traces: Mapping[str, tuple[Trace, ...]]
     credentials: Mapping[UUID, Credential]
     earlier: EarlierLearners
+    preferences: Preferences
     calibration: Calibration
     reactions: dict[UUID, Mapping[UUID, Decimal]] = field(default_factory=dict)
 
@@ -78,15 +79,14 @@ class FinishRescoreBatch:
             pending = await uow.rescores.pending(end.rescore_id)
             results = await uow.rescores.results([each.assessment_id for each in pending])
             current = await uow.rescores.questions(found)
-            learners = {before.assessment.user_id for before in results}
-            preferences = await uow.catalog.preferences_of(learners, found.organization_id)
+            held = await uow.catalog.held_without_reactions([before.assessment.user_id for before in results])
         task = Task(scope=found.scope, current=current, question_id=found.question_id)
         reasons = {each.essay: each.reason.text for each in end.ungraded}
         graded = {each.assessment_id: _graded(each.graded, reasons) for each in pending}
-        batch = _Batch(self._database, self._retrieval, self._blend, task, preferences)
+        batch = _Batch(self._database, self._retrieval, self._blend, task, held)
         finished = [
             comparison
-            for before in batch.sorted(results)
+            for before in results
             if (comparison := await batch.comparison(before, graded[before.assessment.id])) is not None
         ]
         left = {each.assessment_id for each in pending} - {each.assessment_id for each in finished}
@@ -106,7 +106,7 @@ class FinishRescoreBatch:
 class _Batch:
     """Compares the results of one batch. What its learners share is read once.
 
-    `preferences` has those of all learners of the batch.
+    `held` has the held credentials of the learners who never reacted to recommendations.
     """
 
     def __init__(
@@ -115,21 +115,14 @@ class _Batch:
         retrieval: RetrieveEvidence,
         blend: BlendRecommendations,
         task: Task,
-        preferences: Mapping[UUID, Preferences],
+        held: Mapping[UUID, tuple[str, ...]],
     ) -> None:
         self._database = database
         self._retrieval = retrieval
         self._blend = blend
         self._task = task
-        self._preferences = preferences
+        self._held = held
         self._roles: dict[UUID, _Shared] = {}
-
-    def sorted(self, results: Iterable[PublishedResult]) -> list[PublishedResult]:
-        """Return the results of learners with the same others one after the other.
-
-        The model of the others is kept for the next learner only.
-        """
-        return sorted(results, key=lambda before: self._preferences[before.assessment.user_id].reacted)
 
     async def comparison(self, before: PublishedResult, graded: Mapping[UUID, EssayScore | str]) -> Comparison | None:
         """Return the comparison, or None if the grade of an essay is missing."""
@@ -167,6 +160,7 @@ class _Batch:
                 credentials = await uow.catalog.with_prerequisites([trace.credential_id for trace in evidence.traces])
                 everybody = replace(assessment, user_id=_NOBODY)  # no learner is left out
                 earlier = await uow.catalog.earlier_learners(everybody, [gap.skill for gap in gaps])
+                preferences = await uow.catalog.preferences(everybody)
                 calibration = calibrate(await uow.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
             self._roles[role.id] = _Shared(
                 role=role,
@@ -176,6 +170,7 @@ class _Batch:
                 },
                 credentials=credentials,
                 earlier=earlier,
+                preferences=preferences,
                 calibration=calibration,
             )
         return self._roles[role.id]
@@ -183,11 +178,7 @@ class _Batch:
     async def _recommended(self, before: PublishedResult, evidence: Evidence) -> Blend:
         shared = self._roles[before.assessment.role_id]
         profile = {gap.skill: gap.score for gap in evidence.gaps}
-        preferences = self._preferences[before.assessment.user_id]
-        earlier = shared.earlier
-        if preferences.reacted and earlier.ids:  # the others are read without the learner's own reactions
-            async with self._database.statement() as uow:
-                earlier = await uow.catalog.earlier_learners(before.assessment, list(profile))
+        earlier, preferences = await self._others(before.assessment, shared, list(profile))
         neighbours = await self._blend.neighbours(profile, earlier, shared.reactions) if earlier.ids else ()
         calibration = shared.calibration if earlier.ids else UNCALIBRATED
         learner = Learner(
@@ -198,6 +189,20 @@ class _Batch:
             calibration=calibration,
         )
         return recommend(shared.role, learner, evidence.traces, shared.credentials)
+
+    async def _others(
+        self, assessment: Assessment, shared: _Shared, skills: Sequence[str]
+    ) -> tuple[EarlierLearners, Preferences]:
+        """Return the other learners. For a learner who reacted, they are read without the learner's reactions."""
+        held = self._held.get(assessment.user_id)
+        if held is not None:
+            own = tuple((credential, HELD_RATING) for credential in held)
+            return shared.earlier, replace(shared.preferences, own=own)
+        async with self._database.statement() as uow:
+            preferences = await uow.catalog.preferences(assessment)
+            if not shared.earlier.ids:
+                return shared.earlier, preferences
+            return await uow.catalog.earlier_learners(assessment, skills), preferences
 
 
 def _graded(scores: Sequence[EssayScore], reasons: Mapping[UUID, str]) -> dict[UUID, EssayScore | str]:

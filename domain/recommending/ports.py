@@ -1,6 +1,6 @@
 """Ports of retrieval and ranking: embedders, vector indexes, the catalogue and its workflows."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias
@@ -164,11 +164,10 @@ class Catalog(Protocol):
         """
         ...
 
-    async def preferences_of(self, user_ids: Collection[UUID], organization_id: UUID) -> dict[UUID, Preferences]:
-        """Return the same as `preferences` for each learner of an organization, in a fixed number of statements.
+    async def held_without_reactions(self, user_ids: Sequence[UUID]) -> dict[UUID, tuple[str, ...]]:
+        """Return the held credentials, oldest first, of each of these learners who has never reacted.
 
-        Learners without a reaction among the newest ones have the same object as `others`. For a learner who has never
-        reacted, `earlier_learners` returns the same learners as for everybody.
+        For such a learner, `preferences` and `earlier_learners` return the same other learners as for everybody.
         """
         ...
 

@@ -81,14 +81,12 @@ HELD_RATING: Final = 5.0
 class Preferences:
     """A learner's held credentials and liking: credential ids with ratings (1..5), oldest first.
 
-    Held credentials count as `HELD_RATING`. `others` are the newest reactions of other learners. `reacted`: the learner
-    has reacted to a recommendation.
+    Held credentials count as `HELD_RATING`. `others` are the newest reactions of other learners.
     """
 
     held: frozenset[UUID] = frozenset()
     own: tuple[tuple[str, float], ...] = ()
     others: Reactions = field(default_factory=Reactions)
-    reacted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

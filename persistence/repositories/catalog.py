@@ -1,7 +1,7 @@
 """Reads of the recommender: roles, credentials and earlier learners."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Final
@@ -15,10 +15,9 @@ from domain.assessments.lifecycle import Assessment
 from domain.errors import NotFound
 from domain.recommending.calibration import LIKED, Tally
 from domain.recommending.ports import LearnerContext
-from domain.recommending.recommendations import EarlierLearners, Preferences
+from domain.recommending.recommendations import HELD_RATING, EarlierLearners, Preferences, Reactions
 from domain.recommending.roles import Credential, Role
 from persistence.repositories import mappers
-from persistence.repositories.preferences import MAX_REACTIONS, preferences_of
 from persistence.tables import AssessmentRow, CatalogSearchRow, CredentialRow, RoleRow
 from persistence.tables.base import table_of
 
@@ -26,6 +25,8 @@ MAX_LEARNERS: Final = 5_000
 """The number of earlier learners that a ranking reads."""
 MAX_RESULTS: Final = 10_000
 """The number of the role's newest results among which a ranking finds earlier learners."""
+MAX_REACTIONS: Final = 2_000
+"""The number of other learners' reactions that a ranking reads."""
 
 _assessments: Final = table_of(AssessmentRow)
 _roles: Final = table_of(RoleRow).c
@@ -86,6 +87,71 @@ _OWN_ORGANIZATION: Final = {
     "newest_first": "a.created_at DESC, a.id DESC",
 }
 _ALL_ORGANIZATIONS: Final = {"scope": "true", "newest_first": "a.completed_at DESC"}
+
+# Selects the learner's held credentials and reactions, and the newest reactions of other learners. Held credentials
+# count as `HELD_RATING`. An index finds the newest reactions, so the cost does not grow with the total number. As
+# below, a reaction to one credential overrides a reaction to all, and the last reaction counts.
+_PREFERENCES: Final = text("""
+WITH newest AS (
+  SELECT f.* FROM organizations AS o CROSS JOIN LATERAL (
+    SELECT * FROM recommendation_feedback AS f
+    WHERE f.organization_id = o.id AND f.submitted_by_role = 'student' AND f.submitted_by <> :user_id
+    ORDER BY f.submitted_at DESC, f.id LIMIT :limit
+  ) AS f
+  WHERE :everywhere OR o.id = :organization_id
+  ORDER BY f.submitted_at DESC, f.id LIMIT :limit
+), said AS (
+  SELECT * FROM newest
+  UNION ALL
+  SELECT f.* FROM assessments AS a
+  JOIN recommendations AS r ON r.assessment_id = a.id
+  JOIN recommendation_feedback AS f ON f.recommendation_id = r.id AND f.submitted_by = a.user_id
+  WHERE a.user_id = :user_id
+), rated AS (
+  SELECT DISTINCT ON (said.submitted_by, about.credential_id)
+    said.submitted_by AS learner, about.credential_id, said.submitted_at AS at,
+    CASE acceptance_status WHEN 'accepted' THEN 5 WHEN 'rejected' THEN 1 ELSE relevance_score END AS rating
+  FROM said CROSS JOIN LATERAL (
+    SELECT said.credential_id WHERE said.credential_id IS NOT NULL
+    UNION ALL
+    SELECT i.credential_id FROM recommendation_items AS i
+    WHERE said.credential_id IS NULL AND i.recommendation_id = said.recommendation_id
+  ) AS about
+  WHERE acceptance_status IN ('accepted', 'rejected') OR relevance_score IS NOT NULL
+  ORDER BY said.submitted_by, about.credential_id, said.credential_id IS NULL, said.submitted_at DESC, said.id
+), held AS (
+  SELECT credential_id, earned_at FROM learner_credentials WHERE user_id = :user_id
+), own AS (
+  SELECT credential_id, at, rating FROM rated WHERE learner = :user_id
+    AND credential_id NOT IN (SELECT credential_id FROM held)
+  UNION ALL SELECT credential_id, CAST(earned_at AS timestamptz), CAST(:held_rating AS float8) FROM held
+)
+SELECT
+  (SELECT coalesce(array_agg(credential_id), '{}') FROM held) AS held,
+  (SELECT coalesce(array_agg(CAST(credential_id AS text) ORDER BY at, credential_id), '{}') FROM own) AS own,
+  (SELECT coalesce(array_agg(rating ORDER BY at, credential_id), '{}') FROM own) AS own_ratings,
+  (
+    SELECT CAST(json_build_array(
+      coalesce(json_agg(learner), '[]'), coalesce(json_agg(credential_id), '[]'), coalesce(json_agg(rating), '[]')
+    ) AS text)
+    FROM (SELECT * FROM rated WHERE learner <> :user_id ORDER BY learner, at, credential_id) AS others
+  ) AS others
+""")
+
+_HELD_WITHOUT_REACTIONS: Final = text("""
+SELECT u.id, coalesce(
+  array_agg(CAST(held.credential_id AS text) ORDER BY held.earned_at, held.credential_id)
+    FILTER (WHERE held.credential_id IS NOT NULL), '{}'
+) AS held
+FROM users AS u LEFT JOIN learner_credentials AS held ON held.user_id = u.id
+WHERE u.id = ANY(:user_ids) AND NOT EXISTS (
+  SELECT FROM assessments AS a
+  JOIN recommendations AS r ON r.assessment_id = a.id
+  JOIN recommendation_feedback AS f ON f.recommendation_id = r.id AND f.submitted_by = a.user_id
+  WHERE a.user_id = u.id
+)
+GROUP BY u.id
+""")
 
 # A reaction to one credential overrides a reaction to all credentials; a later reaction overrides an earlier one.
 _REACTIONS: Final = text("""
@@ -181,10 +247,24 @@ class SqlCatalog:
         return {row["id"]: mappers.credential(row) for row in rows.mappings()}
 
     async def preferences(self, assessment: Assessment) -> Preferences:
-        return (await self.preferences_of([assessment.user_id], assessment.organization_id))[assessment.user_id]
+        wanted = {
+            "user_id": assessment.user_id,
+            "organization_id": assessment.organization_id,
+            "everywhere": self._all_organizations,
+            "limit": MAX_REACTIONS,
+            "held_rating": HELD_RATING,
+        }
+        row = (await self._session.execute(_PREFERENCES, wanted)).one()
+        learners, credentials, ratings = from_json(row.others)
+        return Preferences(
+            held=frozenset(row.held),
+            own=tuple(zip(row.own, map(float, row.own_ratings), strict=True)),
+            others=Reactions(learners=learners, credentials=credentials, ratings=ratings),
+        )
 
-    async def preferences_of(self, user_ids: Collection[UUID], organization_id: UUID) -> dict[UUID, Preferences]:
-        return await preferences_of(self._session, user_ids, organization_id, all_organizations=self._all_organizations)
+    async def held_without_reactions(self, user_ids: Sequence[UUID]) -> dict[UUID, tuple[str, ...]]:
+        rows = await self._session.execute(_HELD_WITHOUT_REACTIONS, {"user_ids": list(user_ids)})
+        return {row.id: tuple(row.held) for row in rows}
 
     async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
         wanted = {

@@ -1,7 +1,5 @@
 """A batch of a re-score recommends the same, whether other learners are read once or for each learner."""
 
-from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +8,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.recommending.ports import CredentialIndex
-from domain.recommending.recommendations import Preferences
 from persistence.repositories.catalog import SqlCatalog
 from persistence.unit_of_work import sessions
 from tests.activities.builders import an_index
@@ -53,14 +50,10 @@ async def test_reading_other_learners_once_changes_no_recommendation(
         await session.commit()
     once = await _differences(clean_engine, organization_id, role.id, index)
 
-    shared = SqlCatalog.preferences_of
+    async def nobody(*_: object) -> dict[UUID, tuple[str, ...]]:
+        return {}
 
-    async def alone(reads: SqlCatalog, user_ids: Collection[UUID], organization_id: UUID) -> dict[UUID, Preferences]:
-        """Read each learner in a batch of one, and the other learners without that learner."""
-        batches = [await shared(reads, [user_id], organization_id) for user_id in user_ids]
-        return {user_id: replace(found, reacted=True) for batch in batches for user_id, found in batch.items()}
-
-    monkeypatch.setattr(SqlCatalog, "preferences_of", alone)
+    monkeypatch.setattr(SqlCatalog, "held_without_reactions", nobody)
     each = await _differences(clean_engine, organization_id, role.id, index)
 
     assert once == each

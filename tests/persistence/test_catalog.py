@@ -14,7 +14,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.database import Database
 from domain.errors import NotFound
 from domain.recommending.recommendations import EarlierLearners, Preferences, Reactions
-from persistence.repositories import preferences as preferences_module
+from persistence.repositories import catalog
 from persistence.tables import (
     CredentialRow,
     FeedbackRow,
@@ -212,6 +212,22 @@ async def test_reactions_of_others_are_read_by_learner_and_those_to_a_list_count
     assert found.others == Reactions(learners=[str(user)] * 2, credentials=[str(one), str(other)], ratings=[4, 1])
 
 
+async def test_held_credentials_are_read_for_learners_without_reactions_oldest_first(
+    session: AsyncSession, database: Database, learner: Assessment
+) -> None:
+    first, second = await some_credentials(session, 2)
+    for credential, day in ((second, 2), (first, 1)):
+        held = {"credential_id": credential, "earned_at": date(2026, 1, day)}
+        await session.execute(insert(LearnerCredentialRow).values(user_id=learner.user_id, **held))
+    rated = {"relevance_score": 4}
+    reacted = await an_earlier_learner(session, learner.organization_id, [first], rated)
+
+    async with database.transaction() as uow:
+        found = await uow.catalog.held_without_reactions([learner.user_id, reacted])
+
+    assert found == {learner.user_id: (str(first), str(second))}
+
+
 async def test_a_learner_without_reactions_has_the_same_others_as_everybody(
     session: AsyncSession, database: Database, learner: Assessment
 ) -> None:
@@ -231,7 +247,7 @@ async def test_only_the_newest_reactions_of_others_are_read(
         await an_earlier_learner(
             session, learner.organization_id, credentials, {"relevance_score": hours}, hours_ago=hours
         )
-    monkeypatch.setattr(preferences_module, "MAX_REACTIONS", 2)
+    monkeypatch.setattr(catalog, "MAX_REACTIONS", 2)
 
     assert sorted((await preferences(database, learner)).others.ratings) == [1, 2]
 

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.assessments.lifecycle import Assessment
 from persistence.repositories import catalog
-from persistence.repositories.catalog import SqlCatalog
-from persistence.repositories.preferences import MAX_REACTIONS
+from persistence.repositories.catalog import MAX_REACTIONS, SqlCatalog
 from persistence.tables import FeedbackRow
 from tests.support.builders import an_assessment
 from tests.support.earlier_learners import add_earlier_learners
