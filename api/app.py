@@ -149,7 +149,7 @@ def build(
     if http.api_pages:
         routers += site.routers()
         site.prepare(app, secure_cookies=http.microcred_env != "development")
-    for each in routers:  # `include_router` would search each router twice for a route
+    for each in routers:  # with `include_router`, each request would search each router twice
         app.router.routes.extend(each.routes)
     refuse_other_methods(app)
     openapi.install(app)
@@ -278,7 +278,7 @@ async def _lifespan(  # noqa: PLR0913, PLR0917  # the settings
 
 
 def _api_routers() -> tuple[APIRouter, ...]:
-    """Return the routers in the order in which a route is searched: those of most requests first."""
+    """Return the routers in the order in which routes are searched, the most requested ones first."""
     return (
         assessments.assessments,
         results.results,

@@ -66,7 +66,7 @@ SECURITY_SCHEMES: Final = {
         "flows": {"password": {"scopes": {}, "tokenUrl": f"{PREFIX}/auth/token"}},
     },
 }
-"""Two names of the same token; Swagger's Authorize can get one by password."""
+"""Both accept the same token. With `oauth2Password`, Swagger UI requests one with a password."""
 _LIMITED: Final = ("RateLimit-Policy", "RateLimit")
 _WAITS: Final = frozenset({"429", "503"})
 _UNREAD: Final = "431"
@@ -89,23 +89,16 @@ def _document(app: FastAPI) -> dict[str, Any]:
         title=TITLE, version=VERSION, description=DESCRIPTION, routes=app.routes, tags=TAGS, servers=[{"url": "/"}]
     )
     for operations in document["paths"].values():
-        for method, operation in operations.items():
+        for operation in operations.values():
             if operation["responses"].get(_NEVER_GIVEN, {}).get("description") == _ITS_DESCRIPTION:
                 del operation["responses"][_NEVER_GIVEN]
             _name_headers(operation)
-            operations[method] = _with_security(operation)
+            is_public = ROUTE_PERMISSIONS[operation["operationId"]] is PUBLIC
+            operation["security"] = [] if is_public else [{name: []} for name in SECURITY_SCHEMES]
     document["components"] |= {"securitySchemes": SECURITY_SCHEMES, "headers": HEADERS}
     for schema in _ITS_SCHEMAS:
         document["components"]["schemas"].pop(schema, None)
     return document
-
-
-def _with_security(operation: dict[str, Any]) -> dict[str, Any]:
-    """Name the tokens that the operation accepts, before its parameters. A public operation needs none."""
-    if ROUTE_PERMISSIONS[operation["operationId"]] is PUBLIC:
-        return operation | {"security": []}
-    first = {key: operation[key] for key in ("tags", "summary", "description", "operationId") if key in operation}
-    return first | {"security": [{name: []} for name in SECURITY_SCHEMES]} | operation
 
 
 def _name_headers(operation: dict[str, Any]) -> None:

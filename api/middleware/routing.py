@@ -13,7 +13,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Match, NoMatchFound, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from api.middleware.strict_json import DEFAULT_LIMITS, MAX_BYTES, BodyLimits, StrictRequest, is_percent_text
@@ -112,7 +112,7 @@ def _name(route: APIRoute) -> str:
 
 
 def refuse_other_methods(app: FastAPI) -> None:
-    """Refuse the methods that no `APIRoute` of the same path supports, and name those that some route supports.
+    """Answer unsupported methods of a path with 405 and all of its supported methods in `Allow`.
 
     FastAPI names the methods of one route only. It also matches `GET /assessments/start` with
     `GET /assessments/{assessment_id}`.
@@ -126,7 +126,10 @@ def refuse_other_methods(app: FastAPI) -> None:
 
 
 class _FixedPaths(BaseRoute):
-    """Match the unsupported methods of all paths without parameters. A route for each would slow down every request."""
+    """Match the unsupported methods of all paths without parameters.
+
+    With a route for each path, every request would try all of their patterns.
+    """
 
     def __init__(self, supported: Mapping[str, Collection[str]]) -> None:
         self._supported = supported
@@ -138,9 +141,6 @@ class _FixedPaths(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # Starlette's signature
         _refuse(self._supported[scope["path"]])
-
-    def url_path_for(self, name: str, /, **path_params: object) -> NoReturn:
-        raise NoMatchFound(name, path_params)
 
 
 def _refusal(path: str, supported: Collection[str]) -> Route:

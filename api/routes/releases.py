@@ -49,7 +49,7 @@ async def release_assessment(assessment_id: Id, scope: ScopeDep, command: Idempo
 async def release_assessments(
     body: ReleasesRequest, services: ServicesDep, principal: PrincipalDep, scope: ScopeDep
 ) -> ReleasesResponse:
-    """Each result has its own transaction. Repeating a request releases the rest and nothing twice, without a key.
+    """Each result has its own transaction. A repeated request releases only results that are still held.
 
     An `Idempotency-Key` has no effect: a stored response would hide the results that a repeated request can release.
     """
