@@ -8,6 +8,8 @@ UNSUPPORTED_BODY: Final = (
     "The body must have a media type that this route accepts, in UTF-8 and without a content encoding"
 )
 """The message for status 415."""
+UNEXPECTED: Final = "An unexpected error occurred. Report it with the id in X-Request-Id"
+"""The message for status 500 in the OpenAPI document, and for an unexpected error about one object of many."""
 
 
 class FieldProblem(Output):
@@ -45,7 +47,7 @@ _EXAMPLES: Final = {
     422: ("IDEMPOTENCY_422", "This idempotency key was sent with another body"),
     429: ("RATE_LIMIT_429", "Too many requests. Try again after the seconds in Retry-After"),
     431: ("HEADERS_TOO_LARGE_431", "Request line and headers exceed 32 KiB"),
-    500: ("INTERNAL_500", "An unexpected error occurred. Report it with the id in X-Request-Id"),
+    500: ("INTERNAL_500", UNEXPECTED),
     503: ("STORAGE_503", "The database is unavailable or overloaded"),
 }
 

@@ -1,9 +1,10 @@
-"""What a caller reads about an error of one object among many."""
+"""The code and message that a caller gets for an unexpected error about one object of many."""
 
 import pytest
 import structlog
 
-from api.services.item_errors import UNEXPECTED, ItemError, item_error
+from api.schemas.errors import UNEXPECTED
+from api.services.item_errors import ItemError, item_error
 from domain.errors import CorruptData
 
 
