@@ -28,7 +28,7 @@ Server = TypeVar("Server")
 # to start PostgreSQL as another user. With one thread there is nothing to end. NumPy reads this when it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# No deadline, because it would be a timed assertion. A fixed seed, so that a failure comes from the change under test.
+# A deadline would be a timed assertion. A fixed seed gives every run the same examples.
 settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeatable")
 

@@ -26,6 +26,8 @@ DOMAIN: Final = "messages"
 SOURCE: Final = "en"
 _SOURCE_LOCALE: Final = "en_GB"
 """How numbers and dates are written in the source language."""
+_PERCENT: Final = "#,##0\u00a0%"
+"""In every language with a space, as in the stored texts of results."""
 _MAX_ACCEPTED: Final = 10
 _ACCEPTED: Final = re.compile(
     r"\s*(?P<name>[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*)\s*(;\s*q\s*=\s*(?P<weight>[01](\.[0-9]{0,3})?)\s*)?"
@@ -131,8 +133,10 @@ def exact(value: Decimal) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Format a share of 1 as a percentage, as the stored texts of results do ("64 %"); a dash for None."""
-    return "–" if value is None else str(format_percent(value, format="#,##0\u00a0%", locale=_locale()))
+    """Format a share (0..1) as a percentage, such as "64 %". A missing share is shown as a dash."""
+    if value is None:
+        return "–"
+    return str(format_percent(value, format=_PERCENT, locale=_locale()))
 
 
 def money(cents: Decimal) -> str:

@@ -99,7 +99,7 @@ class QueueFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueItemView:
-    """A waiting essay with its student. The `claimed_…` fields are None if no claim is valid now.
+    """A waiting essay with its student. The `claimed_…` fields are set until its claim expires.
 
     `blind`: the organization hides its students from reviewers.
     """

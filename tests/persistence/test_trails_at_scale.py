@@ -125,7 +125,7 @@ async def test_a_page_of_the_delivery_log_reads_few_blocks(crowded: AsyncEngine,
         {"q": "quux"},
         {"q": "zo"},
         {"q": "learner"},
-        # In no name of 50,000: the planner takes a text in one of its 200 sampled names for one in a hundred names.
+        # The planner estimates that a text in a sampled name matches 1 % of all names. No name contains this one.
         {"q": "77777"},
         {"cohort_id": SOMETHING},
     ],

@@ -42,7 +42,7 @@ from workflows.webhook_delivery import DeliveryResult, WebhookDeliveryWorkflow, 
 Handle: TypeAlias = WorkflowHandle[WebhookDeliveryWorkflow, DeliveryResult]
 UNREACHABLE = WebhookResponse(outcome=AttemptOutcome.UNREACHABLE, latency_ms=1)
 TOMORROW = answer(500, retry_after_s=DAY_S)
-"""The test has a day for what it does before the second attempt. The schedule waits 5 s, which pass in real time."""
+"""Delays the second attempt by a day, so that the test can act before it. The default delay is 5 s of real time."""
 
 
 @dataclass
