@@ -3,7 +3,8 @@
 The first build is current. It claims and publishes with activities of their own, and the others do not. The second has
 a bug and is rolled back while it serves a share of the runs. The third has a change behind a patch and serves all runs;
 then the first worker stops. Meanwhile CONCURRENCY clients submit assessments without a pause, and WAITING assessments
-that were started before are submitted to the third.
+that were started before are submitted to the third. Every KILL_EVERY_S seconds (0: never) all workers are killed with
+SIGKILL and started again.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from workflows.engine.process_exit import run_and_leave
 CONCURRENCY = int(os.environ.get("CONCURRENCY", "4"))
 WAITING = int(os.environ.get("WAITING", "20"))
 WATCH_S = float(os.environ.get("WATCH_S", "15"))
+KILL_EVERY_S = float(os.environ.get("KILL_EVERY_S", "0"))
 OTHER = ("-m", "tests.benchmarks.later_worker")
 
 
@@ -62,6 +64,14 @@ async def roll_out(shared: Servers, build: str) -> int:
     return await process.wait()
 
 
+async def kill_workers(shared: Servers) -> None:
+    """Kill every worker again and again, until the task is cancelled."""
+    while KILL_EVERY_S:
+        await asyncio.sleep(KILL_EVERY_S)
+        for name in sorted(shared.processes.keys() & {"first", "broken", "patched"}):
+            shared.kill_and_start(name)
+
+
 async def measure(shared: Servers) -> dict[str, Any]:
     client = await connect()
     load = Load(Assessments(shared, client))
@@ -71,11 +81,13 @@ async def measure(shared: Servers) -> dict[str, Any]:
         codes = {"first": await roll_out(shared, "first")}
         waiting = await load.assessments.prepare(WAITING)
         busy = [asyncio.create_task(load.submit_until_stopped()) for _ in range(CONCURRENCY)]
+        killing = asyncio.create_task(kill_workers(shared))
         with shared.running("broken", *OTHER, "broken", ready="worker_ready", WORKER_BUILD_ID="broken"):
             codes["broken"] = await roll_out(shared, "broken")
         third = shared.running("patched", *OTHER, "patched", ready="worker_ready", WORKER_BUILD_ID="patched")
         running.enter_context(third)
         codes["patched"] = await roll_out(shared, "patched")
+        killing.cancel()
         first.close()
         await asyncio.gather(*(load.one(run) for run in waiting))
         load.stopped.set()

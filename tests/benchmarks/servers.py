@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,8 +64,14 @@ class Servers:
             process.wait_until(lambda: ready is None or ready in program.log.read_text(), timeout_s=READY_WITHIN_S)
             yield
         finally:
-            del self.processes[name]
-            process.stop(grace_s=30)
+            self.processes.pop(name).stop(grace_s=30)
+
+    def kill_and_start(self, name: str) -> None:
+        """Kill a running process with SIGKILL, and start its program again."""
+        process = self.processes[name]
+        os.kill(process.pid, signal.SIGKILL)
+        process.stop(grace_s=0)
+        self.processes[name] = Process(process.program, append_log=True)
 
     def cpu_s(self) -> dict[str, float]:
         return {name: sum(_cpu_s(each) for each in family(process)) for name, process in self.processes.items()}

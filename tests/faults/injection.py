@@ -3,15 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, LiteralString, Self
+from zlib import crc32
 
 import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from tests.support.deployment import PASSWORD, STUDENT, Deployment, eventually, libpq, stored
 from tests.support.student_client import MARKER, Attempt
-
-GATE = 7319
-"""The advisory lock that a closed gate holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,11 @@ class Moment:
     def sql(self) -> Composable:
         one = SQL(" AND NEW.assessment_id = {}").format(Literal(self.assessment)) if self.assessment else SQL("")
         return SQL(self.condition) + one
+
+    @property
+    def lock(self) -> int:
+        """The advisory lock that a closed gate holds. Gates at different moments do not wait for each other."""
+        return crc32(self.name.encode())
 
 
 def storing_output(step: LiteralString, assessment: str | None = None) -> Moment:
@@ -57,12 +60,12 @@ class Gate:
     def __enter__(self) -> Self:
         name = Identifier(f"gate_{self._moment.name}")
         run = self._connection.execute
-        run("SELECT pg_advisory_lock(%s)", [GATE])
+        run("SELECT pg_advisory_lock(%s)", [self._moment.lock])
         run(
             SQL(
                 "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS"
                 " $$ BEGIN PERFORM pg_advisory_xact_lock_shared({}); RETURN NEW; END $$"
-            ).format(name, Literal(GATE))
+            ).format(name, Literal(self._moment.lock))
         )
         run(
             SQL(
@@ -77,7 +80,7 @@ class Gate:
 
     def wait_for_waiters(self, number: int = 1) -> None:
         query = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
-        eventually(lambda: len(self._connection.execute(query, [GATE]).fetchall()) >= number)
+        eventually(lambda: len(self._connection.execute(query, [self._moment.lock]).fetchall()) >= number)
 
 
 def assert_done_once(deployment: Deployment, attempts: Iterable[Attempt], *, revisions: int = 1) -> None:
