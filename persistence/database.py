@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import pydantic_core
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -19,6 +19,8 @@ _KEEPALIVE: Final = {
 }
 
 _SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
+
+_IN_AUTOCOMMIT: Final = "microcred_in_autocommit"
 
 Engine = AsyncEngine
 """The type for modules outside this package, which may not import SQLAlchemy."""
@@ -72,6 +74,9 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
 
     Connections are not pinged before use, which saves a round trip per transaction. The first error after a restart of
     the server empties the whole pool, and every caller retries the failed call.
+
+    The driver is always in autocommit, and each transaction begins with an explicit BEGIN. To switch the driver between
+    both modes for each read would cost a fifth of the read's CPU time.
     """
     timeouts = {"statement_timeout": settings.statement_timeout_s, "lock_timeout": settings.lock_timeout_s}
     options = {name: round(seconds * 1000) for name, seconds in timeouts.items()} | {
@@ -79,8 +84,9 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
         # The planner sometimes chooses JIT, but no statement here runs long enough to profit from it.
         "jit": "off",
     }
-    return create_async_engine(
+    engine = create_async_engine(
         settings.sqlalchemy_url,
+        isolation_level="AUTOCOMMIT",
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=settings.pool_timeout_s,
@@ -94,3 +100,15 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         },
     )
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def in_autocommit(engine: AsyncEngine) -> AsyncEngine:
+    """Return an engine with the same connections, on which each statement is a transaction: one round trip for each."""
+    return engine.execution_options(**{_IN_AUTOCOMMIT: True})
+
+
+def _begin(connection: Connection) -> None:
+    if not connection.get_execution_options().get(_IN_AUTOCOMMIT):
+        connection.exec_driver_sql("BEGIN")

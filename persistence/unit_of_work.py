@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from persistence.audit_seal import SqlAuditTrail
 from persistence.content.catalog_import import SqlCatalogImports
+from persistence.database import in_autocommit
 from persistence.database_errors import storage_failure
 from persistence.repositories.appeals import SqlAppeals
 from persistence.repositories.assessments import SqlAssessments
@@ -100,7 +101,7 @@ class SqlDatabase:
 
     def __init__(self, engine: AsyncEngine, *, all_organizations: bool = False) -> None:
         self._transactions = sessions(engine)
-        self._statements = sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
+        self._statements = sessions(in_autocommit(engine))
         self._all_organizations = all_organizations
 
     def transaction(self) -> SqlUnitOfWork:

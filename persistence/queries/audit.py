@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from persistence.database import in_autocommit
 from persistence.database_errors import storage_errors
 from persistence.queries.reader import Reader, equal_to, newest
 from persistence.tables import AuditLogRow, UserRow
@@ -87,7 +88,7 @@ class Denials:
     """Count a principal's requests that were refused with 403: one row per hour."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = in_autocommit(engine)
 
     async def count(self, user_id: UUID) -> None:
         with storage_errors():

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from persistence.database import in_autocommit
 from persistence.database_errors import storage_failure
 
 View = TypeVar("View")
@@ -23,7 +24,7 @@ class Reader:
     """Run each query on a connection of its own in autocommit, so that it costs one round trip."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = in_autocommit(engine)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:

@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from persistence.tables import OrganizationRow
 from tests.api.conftest import Api, Person, levels_of
 from tests.support.builders import ROLE_ID, an_organization
+from tests.support.statements import Statements, recorded
 
 DETAILS = {"student", "role", "submitted_at", "review"}
 
@@ -32,15 +33,9 @@ async def advisor(api: Api, organization: UUID) -> Person:
 
 
 @pytest.fixture
-def statements(api_engine: AsyncEngine) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(api_engine.sync_engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(api_engine.sync_engine, "before_cursor_execute", note)
+def statements(api_engine: AsyncEngine) -> Iterator[Statements]:
+    with recorded(api_engine) as sent:
+        yield sent
 
 
 async def set_audit_share(session: AsyncSession, organization_id: UUID, share: float) -> None:
@@ -182,7 +177,7 @@ async def test_pages_follow_the_cursor(api: Api, organization: UUID, advisor: Pe
     assert [item["assessment_id"] for page in (first, second) for item in page["items"]] == made[::-1]
 
 
-async def test_the_list_is_one_statement(api: Api, organization: UUID, advisor: Person, statements: list[str]) -> None:
+async def test_the_list_is_one_statement(api: Api, organization: UUID, advisor: Person, statements: Statements) -> None:
     for _ in range(3):
         await api.completed(await api.person(of=organization), needs_review=True)
     await api.get(advisor, "/me")

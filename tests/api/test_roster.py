@@ -1,16 +1,16 @@
 """The import of a roster over HTTP: all rows or none, a report per row, and a dry run."""
 
-from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.tables import AuditLogRow, UserRow
 from tests.api.conftest import Api, Person
 from tests.support.builders import an_organization
+from tests.support.statements import recorded
 
 IMPORTS = "/api/v1/users/imports"
 PASSWORD = "correct horse battery staple"
@@ -219,21 +219,13 @@ async def test_a_repeated_import_returns_the_stored_report(api: Api, admin: Pers
 async def test_the_number_of_statements_does_not_grow_with_the_rows(
     api: Api, admin: Person, domain: str, api_engine: AsyncEngine
 ) -> None:
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
     async def counted(number: int) -> int:
         lines = [f"{number}-{place}@{domain},Name,Cohort {place % 7}" for place in range(number)]
-        seen.clear()
-        answer = await send(api, admin, "email,name,cohort", *lines)
+        with recorded(api_engine) as statements:
+            answer = await send(api, admin, "email,name,cohort", *lines)
         assert answer.json()["counts"]["created"] == number
-        return len(seen)
+        return len(statements)
 
     await api.get(admin, "/me")
-    event.listen(api_engine.sync_engine, "before_cursor_execute", note)
-    try:
-        assert await counted(8) == await counted(300) <= 8
-    finally:
-        event.remove(api_engine.sync_engine, "before_cursor_execute", note)
+
+    assert await counted(8) == await counted(300) <= 8

@@ -3,26 +3,20 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.api.conftest import Api, Person, levels_of, question_of, response_to
 from tests.api.partner import Partner
+from tests.support.statements import Statements, recorded
 
 
 @pytest.fixture
-def statements(api_engine: AsyncEngine) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(api_engine.sync_engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(api_engine.sync_engine, "before_cursor_execute", note)
+def statements(api_engine: AsyncEngine) -> Iterator[Statements]:
+    with recorded(api_engine) as sent:
+        yield sent
 
 
-async def test_starting(api: Api, learner: Person, statements: list[str]) -> None:
+async def test_starting(api: Api, learner: Person, statements: Statements) -> None:
     await api.start(await api.person())  # the role's questions are decoded once per process
     await api.get(learner, "/me")
     statements.clear()
@@ -30,21 +24,21 @@ async def test_starting(api: Api, learner: Person, statements: list[str]) -> Non
     assert len(statements) <= 3
 
 
-async def test_submitting_all_answers(api: Api, learner: Person, statements: list[str]) -> None:
+async def test_submitting_all_answers(api: Api, learner: Person, statements: Statements) -> None:
     started = await api.start(learner)
     statements.clear()
     await api.submit(learner, started)
     assert len(statements) <= 5
 
 
-async def test_answering_one(api: Api, learner: Person, statements: list[str]) -> None:
+async def test_answering_one(api: Api, learner: Person, statements: Statements) -> None:
     started = await api.start(learner)
     statements.clear()
     await api.send(learner, started["assessment_id"], response_to(started["questions"][0]))
     assert len(statements) <= 2
 
 
-async def test_reviewing(api: Api, learner: Person, statements: list[str]) -> None:
+async def test_reviewing(api: Api, learner: Person, statements: Statements) -> None:
     started = await api.start(learner)
     await api.submit(learner, started)
     await api.publish(started["assessment_id"])
@@ -60,7 +54,7 @@ async def test_reviewing(api: Api, learner: Person, statements: list[str]) -> No
     assert len(statements) <= 6
 
 
-async def test_reading(api: Api, learner: Person, statements: list[str]) -> None:
+async def test_reading(api: Api, learner: Person, statements: Statements) -> None:
     publication = await api.completed(learner)
     counted = {}
     for what in ("", "/result", "/scores", "/revisions", "/questions", "/items"):
@@ -70,7 +64,7 @@ async def test_reading(api: Api, learner: Person, statements: list[str]) -> None
     assert counted == {"": 1, "/result": 1, "/scores": 1, "/revisions": 1, "/questions": 2, "/items": 2}
 
 
-async def test_recovering_an_endpoint(api: Api, statements: list[str]) -> None:
+async def test_recovering_an_endpoint(api: Api, statements: Statements) -> None:
     partner = await Partner.of(api)
     endpoint_id = (await partner.register())["endpoint_id"]
     await partner.events(endpoint_id, *["dead_letter"] * 20)
@@ -79,7 +73,7 @@ async def test_recovering_an_endpoint(api: Api, statements: list[str]) -> None:
     assert len(statements) <= 4
 
 
-async def test_listing_the_review_queue(api: Api, learner: Person, statements: list[str]) -> None:
+async def test_listing_the_review_queue(api: Api, learner: Person, statements: Statements) -> None:
     advisor = await _advisor_of_a_waiting_essay(api, learner)
     statements.clear()
     response = await api.get(advisor, "/reviews/queue")
@@ -87,7 +81,7 @@ async def test_listing_the_review_queue(api: Api, learner: Person, statements: l
     assert len(statements) == 1
 
 
-async def test_claiming_the_next_essay(api: Api, learner: Person, statements: list[str]) -> None:
+async def test_claiming_the_next_essay(api: Api, learner: Person, statements: Statements) -> None:
     advisor = await _advisor_of_a_waiting_essay(api, learner)
     statements.clear()
     response = await api.client.post("/api/v1/reviews/claims", json={}, headers=advisor.headers)

@@ -1,10 +1,11 @@
 """The cost of reading a page: the 8 KiB blocks that its one statement reads."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.support.statements import recorded
 
 PAGE: Final = 100
 BLOCKS: Final = 1000
@@ -13,14 +14,8 @@ BLOCKS: Final = 1000
 
 async def blocks_read(engine: AsyncEngine, read: Callable[[], Awaitable[Sequence[object]]]) -> tuple[int, int]:
     """Return the number of rows of the page and the number of blocks read."""
-    sent: list[tuple[str, Any]] = []
-
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        sent.append((statement, parameters))
-
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
-    rows = await read()
-    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    with recorded(engine) as sent:
+        rows = await read()
     ((statement, parameters),) = sent
     async with engine.connect() as connection:
         explained = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)

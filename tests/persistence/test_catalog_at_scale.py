@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.assessments.lifecycle import Assessment
@@ -14,6 +14,7 @@ from persistence.repositories.catalog import MAX_REACTIONS, SqlCatalog
 from persistence.tables import FeedbackRow
 from tests.support.builders import an_assessment
 from tests.support.earlier_learners import add_earlier_learners
+from tests.support.statements import recorded
 
 LEARNERS = 1_000
 ROWS_A_LEARNER = 60
@@ -30,18 +31,16 @@ async def learner(clean_engine: AsyncEngine, clean_database: str) -> Assessment:
 
 
 async def test_the_cost_of_earlier_learners_grows_linearly(clean_engine: AsyncEngine, learner: Assessment) -> None:
-    sent: list[tuple[str, Any]] = []
-    event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
-    async with AsyncSession(clean_engine) as session:
-        reads = SqlCatalog(session)
-        found = await reads.earlier_learners(learner, ["SQL querying", "Data cleaning"])
-        reactions = await reads.reactions([UUID(each) for each in found.ids])
-        await reads.tallies(learner)
-        await reads.preferences(learner)
-    statements = list(sent)
+    with recorded(clean_engine) as sent:
+        async with AsyncSession(clean_engine) as session:
+            reads = SqlCatalog(session)
+            found = await reads.earlier_learners(learner, ["SQL querying", "Data cleaning"])
+            reactions = await reads.reactions([UUID(each) for each in found.ids])
+            await reads.tallies(learner)
+            await reads.preferences(learner)
 
     assert len(found.ids) == len(reactions) == LEARNERS
-    for plan in [await explained(clean_engine, *each) for each in statements]:
+    for plan in [await explained(clean_engine, *each) for each in sent]:
         assert sum(map(handled, nodes(plan))) <= ROWS_A_LEARNER * LEARNERS
 
 
@@ -49,11 +48,10 @@ async def test_only_the_newest_earlier_learners_are_read(
     clean_engine: AsyncEngine, learner: Assessment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "MAX_LEARNERS", 50)
-    sent: list[tuple[str, Any]] = []
-    event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
-    async with AsyncSession(clean_engine) as session:
-        found = await SqlCatalog(session).earlier_learners(learner, ["SQL querying"])
-    [statement] = list(sent)
+    with recorded(clean_engine) as sent:
+        async with AsyncSession(clean_engine) as session:
+            found = await SqlCatalog(session).earlier_learners(learner, ["SQL querying"])
+    [statement] = sent
 
     assert len(found.ids) == 50
     plan = nodes(await explained(clean_engine, *statement, large=True))
@@ -65,14 +63,13 @@ async def test_results_that_only_others_reacted_to_do_not_lengthen_the_search_fo
     clean_engine: AsyncEngine, learner: Assessment, monkeypatch: pytest.MonkeyPatch, *, everywhere: bool
 ) -> None:
     monkeypatch.setattr(catalog, "MAX_RESULTS", 50)
-    sent: list[tuple[str, Any]] = []
     async with AsyncSession(clean_engine) as session:
         await session.execute(update(FeedbackRow).values(submitted_by=learner.user_id, submitted_by_role="advisor"))
         await session.commit()
-        event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
-        reads = SqlCatalog(session, all_organizations=everywhere)
-        found = await reads.earlier_learners(learner, ["SQL querying"])
-    [statement] = list(sent)
+        with recorded(clean_engine) as sent:
+            reads = SqlCatalog(session, all_organizations=everywhere)
+            found = await reads.earlier_learners(learner, ["SQL querying"])
+    [statement] = sent
 
     assert not found.ids
     plan = nodes(await explained(clean_engine, *statement, large=True))
@@ -84,11 +81,10 @@ async def test_results_that_only_others_reacted_to_do_not_lengthen_the_search_fo
 async def test_calibrating_reads_the_newest_reactions_and_no_others(
     clean_engine: AsyncEngine, learner: Assessment
 ) -> None:
-    sent: list[tuple[str, Any]] = []
-    event.listen(clean_engine.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
-    async with AsyncSession(clean_engine) as session:
-        await SqlCatalog(session).tallies(learner)
-    [statement] = list(sent)
+    with recorded(clean_engine) as sent:
+        async with AsyncSession(clean_engine) as session:
+            await SqlCatalog(session).tallies(learner)
+    [statement] = sent
 
     plan = nodes(await explained(clean_engine, *statement, large=True))
     read = [handled(each) for each in plan if each.get("Relation Name") == "recommendation_feedback"]

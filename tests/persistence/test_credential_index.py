@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
 from domain.recommending.ports import CredentialIndex, SearchQuery, SearchResult
 from domain.recommending.recommendations import SearchHit
-from persistence.database import create_engine
+from persistence.database import create_engine, in_autocommit
 from persistence.tables import EmbeddingArtifactRow
 from persistence.vectors.pgvector import PgVectorIndex
 from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
@@ -290,10 +290,8 @@ async def test_planner_statistics_of_a_small_catalogue_change_no_hit(catalog: As
     await pgvector.put([credential("a", 30, words="joins and O'Neill\\"), credential("b", 32, words="joins"), *MANY])
     query = a_query("joins by O'Neill\\ about the many")
     before = await pgvector.index.search([query], limit=9)
-    async with catalog.connect() as connection:
-        await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(
-            text("ANALYZE credential_catalog")
-        )
+    async with in_autocommit(catalog).connect() as connection:
+        await connection.execute(text("ANALYZE credential_catalog"))
 
     assert await pgvector.index.search([query], limit=9) == before
 

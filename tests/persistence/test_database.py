@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.local.ports import free_port
 from domain.errors import StorageUnavailable
-from persistence.database import DatabaseSettings, create_engine
+from persistence.database import DatabaseSettings, create_engine, in_autocommit
 from persistence.unit_of_work import SqlUnitOfWork, sessions
 from tests.support.databases import settings_of
 
@@ -118,3 +118,29 @@ async def test_other_errors_are_unchanged_and_show_no_parameters(small: AsyncEng
         await run(small, "SELECT :answer FROM nowhere", answer=MARKER)
 
     assert MARKER not in str(bug.value)
+
+
+async def test_the_statements_of_a_transaction_share_one_time_and_those_in_autocommit_do_not(
+    engine: AsyncEngine,
+) -> None:
+    times = {}
+    for name, each in {"transaction": engine, "autocommit": in_autocommit(engine)}.items():
+        async with each.connect() as connection:
+            times[name] = {await connection.scalar(text("SELECT now()")) for _ in range(2)}
+
+    assert {name: len(found) for name, found in times.items()} == {"transaction": 1, "autocommit": 2}
+
+
+async def test_an_error_ends_a_transaction_without_a_trace_and_its_connection_can_be_used_again(
+    engine: AsyncEngine,
+) -> None:
+    async def fail_halfway() -> None:
+        async with engine.begin() as connection:
+            await connection.execute(text("CREATE TABLE half_done (id int)"))
+            await connection.execute(text("no statement"))
+
+    with pytest.raises(ProgrammingError):
+        await fail_halfway()
+
+    async with engine.connect() as connection:
+        assert await connection.scalar(text("SELECT to_regclass('half_done')")) is None

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence.database import create_engine
+from persistence.database import create_engine, in_autocommit
 from persistence.statement_spans import trace_statements
 from tests.support.databases import settings_of
 
@@ -47,7 +47,7 @@ async def traced(database_url: str, provider: TracerProvider) -> AsyncIterator[A
 async def test_a_statement_is_a_child_of_the_current_span(
     traced: AsyncEngine, tracer: Tracer, exported: InMemorySpanExporter
 ) -> None:
-    async with traced.connect() as connection:
+    async with in_autocommit(traced).connect() as connection:
         with tracer.start_as_current_span("work"):
             await connection.execute(text("SELECT CAST(:word AS text)"), {"word": MARKER})
 

@@ -22,7 +22,7 @@ from activities.failures import FailureInterceptor
 from activities.follow_appeal import FollowAppeal
 from domain.appeals import Appeal, AppealState
 from domain.database import Database
-from persistence.database import create_engine
+from persistence.database import create_engine, in_autocommit
 from persistence.tables import AppealRow, AuditLogRow
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.appeals import an_appeal
@@ -116,7 +116,7 @@ async def result(handle: Handle) -> AppealResult:
 @pytest.fixture
 async def desk(environment: WorkflowEnvironment, clean_database: str) -> AsyncIterator[Desk]:
     engine = create_engine(settings_of(clean_database))
-    async with sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))() as session:
+    async with sessions(in_autocommit(engine))() as session:
         yield Desk(environment, session, SqlDatabase(engine))
     await engine.dispose()
 

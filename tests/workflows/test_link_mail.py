@@ -16,7 +16,7 @@ from activities.adapters.mail.smtp import SmtpMailer
 from activities.failures import FailureInterceptor
 from activities.mail_link import LinkMailInput, MailLink
 from domain.account_links import MailStatus
-from persistence.database import create_engine
+from persistence.database import create_engine, in_autocommit
 from persistence.tables import AccountLinkRow
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.account_links import a_link
@@ -70,7 +70,7 @@ class Post:
 @pytest.fixture
 async def post(environment: WorkflowEnvironment, clean_database: str) -> AsyncIterator[Post]:
     engine = create_engine(settings_of(clean_database))
-    async with sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))() as session:
+    async with sessions(in_autocommit(engine))() as session:
         with mail_server() as inbox:
             yield Post(environment, session, inbox, SqlDatabase(engine))
     await engine.dispose()

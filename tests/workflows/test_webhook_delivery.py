@@ -23,7 +23,7 @@ from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
 from domain.database import Database
 from domain.webhooks.deliveries import DAY_S, JITTER, AttemptOutcome, Delivery, DeliveryStatus, WebhookResponse
-from persistence.database import create_engine
+from persistence.database import create_engine, in_autocommit
 from persistence.tables import AuditLogRow, WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.support.builders import an_organization
@@ -148,7 +148,7 @@ async def dead_letter(handle: Handle) -> str:
 @pytest.fixture
 async def post(environment: WorkflowEnvironment, clean_database: str) -> AsyncIterator[Post]:
     engine = create_engine(settings_of(clean_database))
-    async with sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))() as session:
+    async with sessions(in_autocommit(engine))() as session:
         organization_id = await an_organization(session)
         endpoint_id = await an_endpoint(session, organization_id=organization_id)
         post = Post(environment, session, SqlDatabase(engine), organization_id, endpoint_id)

@@ -1,10 +1,8 @@
 """A claim of an essay with a rare reason reads the essays with that reason, and not all essays before it."""
 
-from typing import Any
-
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.grading.review_queue import DOUBTS, ReviewReason
@@ -13,6 +11,7 @@ from persistence.repositories.review_claims import ReviewClaims
 from persistence.unit_of_work import sessions
 from tests.persistence.review_queue.test_repair_at_scale import queue
 from tests.persistence.test_catalog_at_scale import explained, handled, nodes
+from tests.support.statements import recorded
 
 __all__ = ["queue"]
 
@@ -47,14 +46,13 @@ async def test_the_cost_of_a_claim_by_a_rare_reason_does_not_grow_with_the_queue
     async with sessions(queue)() as session:
         organization, reviewer = (await session.execute(text("SELECT organization_id, id FROM users LIMIT 1"))).one()
 
-    sent: list[tuple[str, Any]] = []
-    event.listen(queue.sync_engine, "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
     claimed = []
-    for _ in range(LIVE):
-        async with sessions(queue)() as session:
-            wanted = QueueFilter(reason=reason, order=order)
-            claimed.append(await ReviewClaims(session).claim_first(organization, wanted, reviewer))
-            await session.commit()
+    with recorded(queue) as sent:
+        for _ in range(LIVE):
+            async with sessions(queue)() as session:
+                wanted = QueueFilter(reason=reason, order=order)
+                claimed.append(await ReviewClaims(session).claim_first(organization, wanted, reviewer))
+                await session.commit()
     plan = await explained(queue, *sent[-1])
 
     assert len({each.item_id for each in claimed if each}) == LIVE

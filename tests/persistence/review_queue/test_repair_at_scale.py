@@ -4,13 +4,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.sweeps import Cursor
 from persistence.unit_of_work import SqlDatabase
 from tests.persistence.test_catalog_at_scale import explained, handled, nodes
 from tests.support.builders import an_assessment
+from tests.support.statements import recorded
 
 WAITING = 3_000
 PAGE = 50
@@ -51,18 +51,17 @@ async def queue(clean_engine: AsyncEngine, clean_database: str) -> AsyncEngine:
 
 async def test_a_page_of_the_repair_reads_no_other_results(queue: AsyncEngine) -> None:
     pages: list[list[tuple[str, Any]]] = []
-    event.listen(queue.sync_engine, "before_cursor_execute", lambda *call: pages[-1].append((call[2], call[3])))
     after: Cursor | None = None
     corrected = 0
     async with SqlDatabase(queue).transaction() as uow:
         while not pages or after is not None:
-            pages.append([])
-            repaired = await uow.review_queue.repair(after=after, limit=PAGE)
+            with recorded(queue) as sent:
+                repaired = await uow.review_queue.repair(after=after, limit=PAGE)
+            pages.append(sent)
             corrected, after = corrected + repaired.number, repaired.next
-    found = list(pages)
 
     assert corrected == 0
-    assert len(found) >= 2 * WAITING / PAGE
-    for page in (found[0], found[len(found) // 4], found[3 * len(found) // 4]):
+    assert len(pages) >= 2 * WAITING / PAGE
+    for page in (pages[0], pages[len(pages) // 4], pages[3 * len(pages) // 4]):
         plans = [await explained(queue, *statement, large=True) for statement in page]
         assert sum(handled(node) for plan in plans for node in nodes(plan)) <= ROWS_PER_RESULT * PAGE
