@@ -47,7 +47,7 @@ else
 endif
 
 test-faults: $(STAMP) ## run the tests that kill processes and servers or need the whole stack
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -o faulthandler_timeout=1200 -m faults
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -o faulthandler_timeout=1200 -m faults tests/faults
 
 test-load: $(STAMP) ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m load

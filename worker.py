@@ -26,6 +26,7 @@ from persistence.database import DatabaseSettings, Engine, create_engine
 from persistence.encryption import EncryptionSettings
 from persistence.repositories.retention import RetentionSettings
 from persistence.unit_of_work import SqlDatabase
+from persistence.vectors.weaviate_settings import WeaviateSettings
 from workflows.engine.assessment_runs import TemporalAssessmentRuns
 from workflows.engine.calls import SWEEP_DEADLINE_S
 from workflows.engine.catalog_runs import TemporalCatalogRuns
@@ -86,8 +87,6 @@ async def _llm(process: _Process) -> Worker:
 
 
 async def _embeddings(process: _Process) -> Worker:
-    from persistence.vectors.weaviate import WeaviateSettings  # noqa: PLC0415  # only this queue needs it
-
     stores = VectorStores(process.engine, WeaviateSettings(), TemporalCatalogRuns(process.client, breaks=False))
     process.resources.push_async_callback(stores.close)
     models = await process.load(stores, process.resources, process.analysis)

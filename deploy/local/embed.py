@@ -15,8 +15,7 @@ from activities.index_catalog import CatalogIndex, converge, rebuild
 from domain.recommending.ports import EmbeddingArtifacts
 from persistence.database import DatabaseSettings, create_engine
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
-from persistence.vectors.weaviate import Weaviate, WeaviateSettings
-from persistence.vectors.weaviate_writer import WeaviateIndexWriter
+from persistence.vectors.weaviate_settings import WeaviateSettings
 
 BATCH: Final = 32
 """Credentials between two progress reports: some seconds of work."""
@@ -39,6 +38,9 @@ async def embed_and_index(
     await embed_pending(artifacts, report)
     if not settings.url:
         return
+    from persistence.vectors.weaviate import Weaviate  # noqa: PLC0415  # only a stack with Weaviate needs its client
+    from persistence.vectors.weaviate_writer import WeaviateIndexWriter  # noqa: PLC0415
+
     report("comparing Weaviate's index with the catalogue")
     embedder = MiniLMEmbedder(MiniLMSettings())
     provider, model = embedder.provider, embedder.model

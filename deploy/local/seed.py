@@ -14,7 +14,7 @@ from persistence.content.loader import load_content
 from persistence.database import DatabaseSettings, create_engine
 from persistence.repositories.accounts import NewAccount, ensure_accounts
 from persistence.repositories.embeddings import SqlEmbeddingArtifacts
-from persistence.vectors.weaviate import WeaviateSettings
+from persistence.vectors.weaviate_settings import WeaviateSettings
 
 CONTENT: Final = Path(__file__).parents[1] / "content"
 ROLES: Final = {"STUDENT": "student", "ADVISOR": "advisor", "ADMIN": "admin", "PLATFORM_ADMIN": "admin"}

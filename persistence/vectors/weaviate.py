@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from httpx import HTTPError
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from weaviate import WeaviateAsyncClient
 from weaviate.auth import Auth
 from weaviate.classes.query import Filter, HybridFusion, MetadataQuery
@@ -26,6 +24,7 @@ from domain.recommending.ports import SearchQuery, SearchResult
 from domain.recommending.recommendations import SearchHit
 from persistence.vectors.ranking import WORD_SHARE, check_search
 from persistence.vectors.weaviate_schema import ARTIFACT_ID, SKILLS, WORDS, alias_of
+from persistence.vectors.weaviate_settings import WeaviateSettings
 
 TIES: Final = 10
 """Extra hits above the limit, so that ties at the limit are resolved by id in every search."""
@@ -34,33 +33,6 @@ RECONNECT_MS: Final = 1_000
 
 # The client logs whole objects when one of a batch is rejected.
 logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)
-
-
-class WeaviateSettings(BaseSettings):
-    """Read `WEAVIATE_URL`: http(s)://host[:port]; with https, gRPC uses TLS too.
-
-    `grpc_host` defaults to the host of the URL. `deadline_s` is the timeout of a whole search, `write_timeout_s` that
-    of each batch of a build.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix="WEAVIATE_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
-
-    url: str | None = None
-    grpc_host: str | None = None
-    grpc_port: int = Field(default=50051, ge=1, le=65535)
-    api_key: SecretStr | None = None
-    deadline_s: float = Field(default=1.0, gt=0, le=30)
-    write_timeout_s: float = Field(default=60.0, gt=0)
-
-    @field_validator("url")
-    @classmethod
-    def _is_a_url(cls, value: str | None) -> str | None:
-        parts = urlsplit(value or "http://unset")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("must be of the form https://host:port")
-        return value
 
 
 class Weaviate:

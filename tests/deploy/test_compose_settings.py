@@ -24,7 +24,7 @@ from persistence.encryption import EncryptionSettings
 from persistence.erasure_list import ErasureListSettings
 from persistence.migrations.locks import MigrationSettings
 from persistence.repositories.retention import RetentionSettings
-from persistence.vectors.weaviate import WeaviateSettings
+from persistence.vectors.weaviate_settings import WeaviateSettings
 from tests.deploy.test_settings_docs import SETTINGS, variables
 from tests.support import compose
 from tests.support.deployed import WITH_MODEL

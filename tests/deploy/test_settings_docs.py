@@ -24,7 +24,7 @@ from persistence.encryption import EncryptionSettings
 from persistence.erasure_list import ErasureListSettings
 from persistence.migrations.locks import MigrationSettings
 from persistence.repositories.retention import RetentionSettings
-from persistence.vectors.weaviate import WeaviateSettings
+from persistence.vectors.weaviate_settings import WeaviateSettings
 from workflows.engine.payload_codec import PayloadSettings
 from workflows.engine.worker_settings import EssaySettings, WorkerSettings
 from workflows.telemetry.tracing import TracingSettings

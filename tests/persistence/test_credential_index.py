@@ -16,7 +16,8 @@ from domain.recommending.recommendations import SearchHit
 from persistence.database import create_engine, in_autocommit
 from persistence.tables import EmbeddingArtifactRow
 from persistence.vectors.pgvector import PgVectorIndex
-from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
+from persistence.vectors.weaviate import Weaviate, WeaviateIndex
+from persistence.vectors.weaviate_settings import WeaviateSettings
 from tests.domain.builders import CLEANING, SQL, an_id
 from tests.persistence.index_stores import (
     MODEL,

@@ -8,7 +8,8 @@ from pydantic import SecretStr, ValidationError
 from deploy.local.ports import free_port
 from domain.errors import ExternalServiceError
 from domain.recommending.ports import SearchQuery
-from persistence.vectors.weaviate import Weaviate, WeaviateIndex, WeaviateSettings
+from persistence.vectors.weaviate import Weaviate, WeaviateIndex
+from persistence.vectors.weaviate_settings import WeaviateSettings
 from tests.persistence.index_stores import MODEL, PROVIDER, towards
 from tests.support.vector_stores import settings_of_weaviate
 from workflows.engine.catalog_searches import DEADLINE_S

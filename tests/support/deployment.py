@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import sysconfig
@@ -36,6 +37,9 @@ CLASSMATES = tuple(f"student{number}@demo.example" for number in range(2, 5))
 STRANGER, STRANGERS_ADVISOR = "student@elsewhere.example", "advisor@elsewhere.example"
 """Users of another organization."""
 PASSWORD = "a-password-that-no-log-may-show"
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For calls in a loop. By default each call first loads all certificates of authorities: 35 ms of CPU time."""
 
 START_TIMEOUT_S = 300.0
 GRACE_S = 30.0
@@ -155,7 +159,7 @@ class Deployment(Startable):
     def readiness(self) -> Json:
         """Return the body of /readyz, or nothing if the API is unreachable."""
         try:
-            body: Json = httpx.get(f"{self.api_url}/readyz", timeout=10, trust_env=False).json()
+            body: Json = httpx.get(f"{self.api_url}/readyz", timeout=10, trust_env=False, verify=NO_TLS).json()
         except httpx.TransportError:
             return {}
         return body

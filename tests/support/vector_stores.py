@@ -13,7 +13,7 @@ import pytest
 from deploy.local.ports import free_port
 from deploy.local.settings import weaviate_server
 from deploy.local.weaviate import WeaviateServer
-from persistence.vectors.weaviate import WeaviateSettings
+from persistence.vectors.weaviate_settings import WeaviateSettings
 
 NO_WEAVIATE = "No Weaviate server: install one with `make weaviate` or set WEAVIATE_URL"
 
