@@ -59,8 +59,8 @@ class SortHeading:
     sorted: str
 
 
-def headings(query: PeopleQuery) -> dict[str, SortHeading]:
-    """Return the headings by their key. The link of the current one reverses the order."""
+def headings(query: PeopleQuery, *, sortable: bool) -> dict[str, SortHeading | str]:
+    """Return the headings by their key, as texts unless they sort. The link of the current one reverses the order."""
     texts = {
         PeopleKey.NAME: gettext("Name"),
         PeopleKey.ROLE: gettext("Role"),
@@ -68,7 +68,7 @@ def headings(query: PeopleQuery) -> dict[str, SortHeading]:
         PeopleKey.LAST_SIGN_IN: gettext("Last sign-in"),
         PeopleKey.ADDED: gettext("Added"),
     }
-    return {key.value: _heading(key, label, query) for key, label in texts.items()}
+    return {key.value: _heading(key, label, query) if sortable else label for key, label in texts.items()}
 
 
 def orders() -> list[tuple[str, str]]:

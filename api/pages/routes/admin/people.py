@@ -68,7 +68,7 @@ async def people_page(
         parameters=parameters(query),
         people=shown,
         next_cursor=query.cursor_after(shown[-1]) if len(views) > query.limit else None,
-        headings=headings(query) if scope.organization_id else {},
+        headings=headings(query, sortable=scope.organization_id is not None),
         orders=orders() if scope.organization_id else [],
         cohorts=await cohort_options(services, principal),
         may_import=may_open(principal, "roster_page"),
