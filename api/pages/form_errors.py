@@ -62,7 +62,9 @@ def decimal_number(text: str) -> Decimal | str:
 def query_of(request: Request, model: type[Model], labels: Mapping[str, str]) -> tuple[Model, FieldErrors]:
     """Read the filters of a list from the query. Empty and unknown ones do not count; a wrong one leaves all out."""
     given = {
-        name: value for name, value in request.query_params.items() if value.strip() and name in model.model_fields
+        name: value.strip()
+        for name, value in request.query_params.items()
+        if value.strip() and name in model.model_fields
     }
     try:
         return model.model_validate(given), []

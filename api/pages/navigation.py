@@ -87,6 +87,12 @@ def navigation_for(principal: Principal, path: str) -> tuple[NavigationItem | Na
     return tuple(_grouped(shown))
 
 
+def current_label(menu: Sequence[NavigationItem | NavigationGroup]) -> str:
+    """Return the label of the item that is open, also inside a group; "" if the page belongs to none."""
+    items = (item for each in menu for item in (each.items if isinstance(each, NavigationGroup) else (each,)))
+    return next((item.label for item in items if item.current), "")
+
+
 def _belongs(path: str, target: str) -> bool:
     """Whether the page at `path` is the item's page, or one below it."""
     parents = (target, *(each for each, parent in _PARENTS.items() if parent == target))

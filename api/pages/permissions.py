@@ -58,6 +58,8 @@ PAGE_PERMISSIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "renew_claim_form": ("renew_claim",),
     "release_claim_form": ("release_claim",),
     "decision_form": ("decide_claim", "claim_essay"),
+    "release_offer_part": ("list_review_queue", "release_assessment"),
+    "release_decided_form": ("release_assessment",),
     "rescore_list_page": ("list_rescores",),
     "new_rescore_page": ("request_rescore",),
     "request_rescore_form": ("request_rescore",),

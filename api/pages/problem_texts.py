@@ -143,6 +143,7 @@ _WEBHOOKS: Final = (
     mark("must have a host on the public Internet"),
     mark("must have a valid host name"),
     mark("must not be a URL of this service"),
+    mark("must not be more than the days until an appeal is overdue"),
     mark("must not contain a fragment"),
     mark("must not contain a user name or password"),
     mark("must not contain spaces, control characters or backslashes"),

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from api.pages import texts
-from api.pages.navigation import navigation_for
+from api.pages.navigation import current_label, navigation_for
 from api.pages.problem_texts import translated
 from api.pages.session import session_of
 from api.pages.staff_texts import FLAGS, REASON_KINDS, REASONS, named
@@ -129,12 +129,14 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
     """Render a page or a part of one. `title` in the context is the page's title."""
     texts.use_language_of(request)
     session = session_of(request)
+    navigation = navigation_for(session.principal, request.url.path) if session else ()
     known = {
         "language": texts.language_tag(),
         "direction": texts.direction(),
         "session": session,
         "csrf": session.csrf if session else "",
-        "navigation": navigation_for(session.principal, request.url.path) if session else (),
+        "navigation": navigation,
+        "current_label": current_label(navigation),
         "flash": FLASHES.get(request.query_params.get("done", "")),
         "path": request.url.path,
         "run_url": lambda kind, subject_id: run_url(

@@ -17,6 +17,7 @@ from api.pages.routes import (
     assessments,
     oidc,
     overview,
+    release_offers,
     rescores,
     results,
     reviews,
@@ -29,7 +30,10 @@ from api.pages.texts import load_catalogues
 
 _YEAR: Final = "public, max-age=31536000, immutable"
 _HASHED: Final = re.compile(rb"v=[0-9a-f]{12}")
-_STAFF: Final = (overview.overview, reviews.reviews, assessments.assessments, staff_appeals.appeals, rescores.rescores)
+_STAFF: Final = (
+    *(overview.overview, reviews.reviews, release_offers.release_offers),
+    *(assessments.assessments, staff_appeals.appeals, rescores.rescores),
+)
 
 
 class HashedFiles(StaticFiles):

@@ -149,6 +149,7 @@ class DeliveryQuery(PageQuery):
     endpoint_id: Id | None = None
     status: DeliveryStatus | None = None
     event_type: Sendable | None = None
+    event_id: Id | None = Field(default=None, description="The header `webhook-id` of a request to the endpoint")
     since: Moment | None = Field(default=None, description="Created at this time or later")
 
 

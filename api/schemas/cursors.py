@@ -78,7 +78,29 @@ def decode_rank(cursor: str) -> tuple[int, UUID]:
     return rank, row_id
 
 
-def _encode(first: str | int, row_id: UUID) -> str:
+def encode_sorted(sort: str, key: str, created_at: datetime, row_id: UUID) -> str:
+    """Return the cursor of a list that the reader sorts. `key` is the text of the value that it is sorted by."""
+    return _encode([sort, key, created_at.isoformat()], row_id)
+
+
+def decode_sorted(cursor: str, sort: str) -> tuple[str, datetime, UUID]:
+    """Return the position of a cursor of `encode_sorted`.
+
+    Raises:
+        InvalidInput: the cursor is malformed, or belongs to another order.
+    """
+    first, row_id = _decode(cursor)
+    try:
+        found, key, created_at = first
+        time = datetime.fromisoformat(created_at).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        raise _not_a_cursor() from None
+    if found != sort or not isinstance(key, str) or "\0" in key:
+        raise _not_a_cursor()
+    return key, time, row_id
+
+
+def _encode(first: str | int | list[str], row_id: UUID) -> str:
     position = json.dumps([first, str(row_id)], separators=(",", ":"))
     return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 

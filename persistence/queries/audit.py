@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,6 +29,25 @@ INSERT INTO denied_requests AS denied (user_id, hour, count)
 SELECT id, date_trunc('hour', clock_timestamp(), 'UTC'), 1 FROM caller
 ON CONFLICT (user_id, hour) DO UPDATE SET count = denied.count + 1
 """)
+
+# Each step of the recursion reads one entry of the index, so the cost is the number of values, not of rows.
+_KNOWN: Final = """
+WITH RECURSIVE known AS (
+  (SELECT {column} AS value FROM audit_logs WHERE organization_id {of} ORDER BY {column} LIMIT 1)
+  UNION ALL
+  SELECT (SELECT {column} FROM audit_logs WHERE organization_id {of} AND {column} > known.value
+    ORDER BY {column} LIMIT 1)
+  FROM known WHERE known.value IS NOT NULL
+)
+SELECT value FROM known WHERE value IS NOT NULL
+"""
+
+
+class AuditColumn(StrEnum):
+    """A column with few different values, which a page offers as a filter."""
+
+    ACTION = "action"
+    RESOURCE_TYPE = "resource_type"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +102,14 @@ class AuditQueries(Reader):
             _logs.created_at,
         ).where(_of(organization_id), *_matching(found))
         return await self._all(AuditView, newest(statement, _logs.created_at, _logs.id, found.after, limit))
+
+    async def known(self, organization_id: UUID | None, column: AuditColumn) -> list[str]:
+        """Return the values that occur in an organization's rows, or in those without an organization, sorted."""
+        of = "IS NULL" if organization_id is None else "= :organization_id"
+        parameters = {} if organization_id is None else {"organization_id": organization_id}
+        async with self._connection() as connection:
+            found = await connection.scalars(text(_KNOWN.format(column=column.value, of=of)), parameters)
+        return list(found)
 
 
 class Denials:

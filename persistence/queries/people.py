@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, literal, select
 
 from persistence.queries.email_addresses import has_email
+from persistence.queries.people_order import PeopleOrder, PeoplePosition
 from persistence.queries.people_search import is_called, is_member
 from persistence.queries.people_views import HeldView, OrganizationView, PeopleScope, UserFilter, UserView
 from persistence.queries.reader import Position, Reader, Selected, equal_to, newest
@@ -36,6 +37,7 @@ USER_COLUMNS: Final = (
     _users.extra_minutes,
     _users.created_at,
     _users.updated_at,
+    _users.last_sign_in_at,
 )
 """The columns of a UserView."""
 
@@ -56,6 +58,12 @@ class PeopleQueries(Reader):
         """Return at most `limit` users, newest first."""
         matching = people_of(viewer).where(*_matching(found))
         return await self._all(UserView, newest(matching, _users.created_at, _users.id, found.after, limit))
+
+    async def sorted_users(
+        self, viewer: PeopleScope, found: UserFilter, order: PeopleOrder, after: PeoplePosition | None, limit: int
+    ) -> list[UserView]:
+        """Return at most `limit` users in an order, those after a position. `found.after` does not count."""
+        return await self._all(UserView, order.page(people_of(viewer).where(*_matching(found)), after, limit))
 
     async def user(self, user_id: UUID, viewer: PeopleScope) -> UserView | None:
         return await self._one(UserView, people_of(viewer).where(_users.id == user_id))

@@ -42,6 +42,7 @@ class UserView:
     extra_minutes: int
     created_at: datetime
     updated_at: datetime
+    last_sign_in_at: datetime | None = None
 
     @property
     def accommodation(self) -> TimeAccommodation:

@@ -77,5 +77,6 @@ class DeliveryFilter:
     endpoint_id: UUID | None = None
     status: str | None = None
     event_type: str | None = None
+    event_id: UUID | None = None
     since: datetime | None = None
     after: tuple[datetime, UUID] | None = None

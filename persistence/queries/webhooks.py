@@ -131,7 +131,11 @@ def _deliveries_of(viewer: AccessScope) -> Selected:
 
 
 def _matching(found: DeliveryFilter) -> list[ColumnElement[bool]]:
-    wanted = {_deliveries.endpoint_id: found.endpoint_id, _deliveries.status: found.status}
+    wanted = {
+        _deliveries.endpoint_id: found.endpoint_id,
+        _deliveries.status: found.status,
+        _deliveries.event_id: found.event_id,
+    }
     conditions = equal_to(wanted | {_events.event_type: found.event_type})
     if found.since is not None:
         conditions.append(_deliveries.created_at >= found.since)

@@ -129,7 +129,8 @@ _FORGET_ACCOUNT: Final = tuple(
 WHERE position(convert_to(CAST(:user_id AS text), 'UTF8') IN response_body) > 0
   OR position(convert_to((SELECT CAST(email AS text) FROM users WHERE id = :user_id), 'UTF8') IN response_body) > 0""",
             """UPDATE users SET email = id || '@erased.invalid', name = NULL, external_id = NULL, password_hash = NULL,
-  profile = NULL, language = NULL, time_factor = 1, extra_minutes = 0, updated_at = clock_timestamp()
+  profile = NULL, language = NULL, last_sign_in_at = NULL, time_factor = 1, extra_minutes = 0,
+  updated_at = clock_timestamp()
 WHERE id = :user_id AND status = 'erasing'""",
         ),
     )

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from persistence.queries.views import Actor, Holder
 from persistence.repositories import audit
 from persistence.repositories.base import Repository
+from persistence.repositories.sign_ins import record_sign_in
 from persistence.tables import RefreshTokenRow, UserRow
 from persistence.tables.base import table_of
 
@@ -51,7 +52,10 @@ class RefreshTokens(Repository):
         )
         columns = ["id", "user_id", "family", "token_hash", "expires_at"]
         made = await self._session.execute(insert(_tokens).from_select(columns, person).returning(_tokens.c.id))
-        return token if made.one_or_none() else None
+        if made.one_or_none() is None:
+            return None
+        await record_sign_in(self._session, holder.user_id)
+        return token
 
     async def rotate(self, token: str) -> Refreshed | None:
         """Mark the token as used and return the next one. None for a used, revoked, expired or unknown token.

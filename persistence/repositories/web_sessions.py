@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, insert, literal, select, text
 from persistence.queries.reader import Reader
 from persistence.queries.views import Holder, WebSessionView
 from persistence.repositories.base import Repository
+from persistence.repositories.sign_ins import record_sign_in
 from persistence.tables import UserRow, WebSessionRow
 from persistence.tables.base import table_of
 
@@ -72,7 +73,10 @@ class WebSessions(Repository):
         )
         columns = ["id", "user_id", "token_hash", "token_version", "expires_at"]
         made = await self._session.execute(insert(_sessions).from_select(columns, person).returning(_sessions.c.id))
-        return token if made.one_or_none() else None
+        if made.one_or_none() is None:
+            return None
+        await record_sign_in(self._session, holder.user_id)
+        return token
 
     async def end(self, token: str) -> None:
         """Delete the session of this token, if there is one."""

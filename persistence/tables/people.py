@@ -36,7 +36,8 @@ class UserRow(Base):
 
     `must_change_password` is true after an administrator has set the password. `external_id` is the user's id in the
     organization's own systems. `language` is the one that the user has chosen for the web pages, as a locale of Babel.
-    `time_factor` and `extra_minutes` are the user's TimeAccommodation.
+    `time_factor` and `extra_minutes` are the user's TimeAccommodation. `last_sign_in_at` is null until the first
+    sign-in that is recorded.
     """
 
     __tablename__ = "users"
@@ -50,6 +51,14 @@ class UserRow(Base):
         Index("idx_users_organization", "organization_id", "created_at", "id"),
         Index("idx_users_role", "organization_id", "role", "created_at", "id"),
         Index("idx_users_status", "organization_id", "status", "created_at", "id"),
+        Index("idx_users_name", "organization_id", text("(coalesce(CAST(name AS citext), email))"), "created_at", "id"),
+        Index(
+            "idx_users_last_sign_in",
+            "organization_id",
+            text("(coalesce(last_sign_in_at, to_timestamp(0)))"),
+            "created_at",
+            "id",
+        ),
         Index("idx_users_admins", "created_at", "id", postgresql_where=text("role = 'admin'")),
         Index("idx_users_erasing", "id", postgresql_where=text("status = 'erasing'")),
         Index(
@@ -82,6 +91,7 @@ class UserRow(Base):
     extra_minutes: Mapped[int] = mapped_column(server_default=text("0"))
     status: Mapped[str] = mapped_column(String(16), server_default="active")
     language: Mapped[str | None] = mapped_column(String(35))
+    last_sign_in_at: Mapped[datetime | None]
     created_at: Mapped[Created]
     updated_at: Mapped[Updated]
 

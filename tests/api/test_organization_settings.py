@@ -76,6 +76,8 @@ async def test_the_audit_trail_has_the_old_and_the_new_values(api: Api, admin: P
         {"blind": "yes"},
         {"appeal_window_days": -1},
         {"appeal_reminder_days": 0},
+        {"appeal_reminder_days": 8},  # the appeal would be overdue before
+        {"appeal_overdue_days": 2},
         {"unknown": 1},
     ],
 )

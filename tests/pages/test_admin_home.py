@@ -212,8 +212,30 @@ async def test_the_audit_log_is_filtered_and_belongs_to_the_organization(
     assert (mine.count("cohort.created") > 1, "No entry matches" in theirs) == (True, True)
 
 
+async def test_the_audit_log_offers_known_actions_and_finds_a_person_by_address(
+    api: Api,
+    admin: Person,  # noqa: F811
+    browser: Browser,
+) -> None:
+    await browser.send("/admin/cohorts", {"name": unique("Audited")})
+    other = await api.person("admin")
+    address = f"{admin.id}@example.org"
+
+    shown = (await browser.open(f"/admin/audit?action=cohort.created&actor={address}")).text
+    linked = (await browser.open(f"/admin/audit?actor_id={admin.id}")).text
+    nothing = (await browser.open(f"/admin/audit?action=cohort.created&actor={other.id}@example.org")).text
+
+    assert '<option value="cohort.created" selected>cohort.created</option>' in shown
+    assert f'<option value="{address}">' in shown
+    assert f"/admin/audit?actor_id={admin.id}" in shown
+    assert f'value="{address}"' in linked
+    assert "No entry matches" in nothing
+
+
 @pytest.mark.usefixtures("admin")
-@pytest.mark.parametrize("query", ["action=DROP", "resource_id=1", "actor_id=x"])
+@pytest.mark.parametrize(
+    "query", ["action=DROP", "resource_id=1", "actor_id=x", "actor=nobody%40example.org", "actor=nobody"]
+)
 async def test_a_wrong_filter_is_named(browser: Browser, query: str) -> None:
     answer = await browser.open(f"/admin/audit?{query}")
 

@@ -187,6 +187,7 @@ def test_pages_of_an_endpoint(page: Page, sign_in: Callable[[str], None]) -> Non
     add_endpoint(page)
     found = screens(page, "admin-endpoint-secret")
     page.get_by_role("link", name="I have copied it").click()
+    expect(page.locator("#secret")).to_have_count(0)
     found += screens(page, "admin-endpoint")
     page.get_by_role("button", name="Send a test event").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Delivery of webhook.test")

@@ -79,6 +79,10 @@ async def test_the_sections_of_the_form_are_linked_at_the_top(browser: Browser) 
         ({"audit_share": "some"}, "Share of confident grades: enter a percentage from 0 to 100."),
         ({"appeal_window_days": "-1"}, "Days to appeal: "),
         ({"appeal_overdue_days": "1e1"}, "Days until an appeal is overdue: "),
+        (
+            {"appeal_reminder_days": "6", "appeal_overdue_days": "5"},
+            "Days until a reminder: must not be more than the days until an appeal is overdue",
+        ),
     ],
 )
 async def test_a_wrong_value_is_named_and_nothing_is_stored(

@@ -198,6 +198,19 @@ async def test_the_page_of_an_endpoint_shows_failures_and_response_times(
     assert "The newest 4 deliveries that have ended." in page
 
 
+async def test_deliveries_are_found_by_the_event_id_of_a_partners_mail(api: Api, browser: Browser) -> None:
+    endpoint_id, _ = await endpoint(api, browser)
+    sent = [id_in((await browser.send(f"/admin/webhooks/{endpoint_id}/test")).headers["Location"]) for _ in range(2)]
+    async with api.sessions() as session:
+        event_id = await session.scalar(select(WebhookDeliveryRow.event_id).filter_by(id=sent[0]))
+
+    found = (await browser.open(f"/admin/deliveries?event_id=%20{event_id}%20")).text
+    wrong = await browser.open("/admin/deliveries?event_id=no+id")
+
+    assert [str(each) in found for each in sent] == [True, False]
+    assert (wrong.status_code, "Event id: " in wrong.text, 'value="no id"' in wrong.text) == (400, True, True)
+
+
 async def test_an_endpoint_without_an_ended_delivery_has_no_figures(api: Api, browser: Browser) -> None:
     endpoint_id, _ = await endpoint(api, browser)
 

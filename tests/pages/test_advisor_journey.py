@@ -181,3 +181,22 @@ def test_a_narrow_list_hides_no_column(desk: Desk) -> None:
             hidden[path] = page.locator(".table-scroll").evaluate("list => list.scrollWidth - list.clientWidth")
 
     assert hidden == {"/reviews": 0, "/assessments": 0, "/appeals": 0}
+
+
+@pytest.mark.timeout(600)
+def test_the_heat_map_scrolls_by_keyboard_and_keeps_its_first_column(desk: Desk) -> None:
+    with page_of(desk) as page:
+        sign_in(page, desk)
+        page.set_viewport_size({"width": 320, "height": 800})
+        page.locator(".heat table").evaluate("table => table.style.setProperty('min-width', '900px')")  # many skills
+        press_until(page, ".heat")
+        for _ in range(4):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_function("() => document.querySelector('.heat').scrollLeft > 0")
+        kept = page.locator(".heat").evaluate(
+            "map => [...map.querySelectorAll('tr > :first-child')].map("
+            "cell => Math.abs(cell.getBoundingClientRect().left - map.getBoundingClientRect().left) < 3)"
+        )
+
+    assert len(kept) > 1
+    assert all(kept)

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.pages.navigation import ITEMS, MAX_TOP, NavigationGroup, NavigationItem, navigation_for
+from api.pages.navigation import ITEMS, MAX_TOP, NavigationGroup, NavigationItem, current_label, navigation_for
 from api.pages.permissions import may_open
 from api.security.tokens import Principal, UserRole
 
@@ -50,6 +50,14 @@ def test_the_group_of_the_open_page_is_current() -> None:
 )
 def test_a_page_with_another_path_than_its_item_is_current(path: str, label: str) -> None:
     assert [each.label for each in navigation_for(ROLES["admin"], path) if each.current] == [label]
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "label"),
+    [("admin", "/rescores/new", "Re-scores"), ("advisor", "/overview", "Overview"), ("admin", "/account/password", "")],
+)
+def test_the_folded_menu_names_the_open_page(role: str, path: str, label: str) -> None:
+    assert current_label(navigation_for(ROLES[role], path)) == label
 
 
 @pytest.mark.parametrize("role", ["student", "advisor"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.pages.chromium import chromium, opened_page, screens
+from tests.pages.chromium import SCREENS, chromium, opened_page, screens, violations
 from tests.pages.conftest import PASSWORD
 from tests.pages.staff_pages import StaffPages, staff_pages  # noqa: F401  # fixture
 from tests.pages.test_advisor_journey import address, press_until  # noqa: F401  # fixture
@@ -29,6 +29,30 @@ def admin_page(address: str, staff_pages: StaffPages) -> Iterator[Page]:  # noqa
         page.wait_for_url("**/admin/attention")
         yield page
     assert problems == []
+
+
+def test_the_menu_is_one_row_on_a_narrow_screen_and_works_by_keyboard(admin_page: Page) -> None:
+    page = admin_page
+    page.set_viewport_size({"width": 360, "height": 800})
+    menu = page.locator(".site-nav__narrow > summary")
+    expect(menu).to_have_text("Menu: Attention")
+    height = page.locator(".site-header").evaluate("header => header.getBoundingClientRect().height")
+    press_until(page, ".site-nav__narrow > summary")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Audit log")).to_be_visible()
+    found = violations(page)
+    page.screenshot(path=SCREENS / "admin-menu-open-360-light.png")
+    page.keyboard.press("Escape")
+    expect(menu).to_be_focused()
+    expect(page.get_by_role("link", name="Audit log")).to_be_hidden()
+    page.keyboard.press("Enter")
+    press_until(page, "nav a[href='/admin/people']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/admin/people")
+
+    expect(menu).to_have_text("Menu: People")
+    assert height < 72
+    assert found == []
 
 
 def test_a_rescore_is_read_and_applied_by_keyboard(admin_page: Page, staff_pages: StaffPages) -> None:  # noqa: F811

@@ -198,7 +198,8 @@ async def test_the_contents_link_to_the_sections_of_a_result(api: Api, signed_in
 
     page = (await signed_in.open(RESULT.format(assessment_id=publication.assessment_id))).text
 
-    linked = re.findall(r'<li><a href="#([a-z-]+)">', page)
+    contents = page.partition('<nav class="contents')[2].partition("</nav>")[0]
+    linked = re.findall(r'<li><a href="#([a-z-]+)">', contents)
     assert linked == ["summary-heading", "skills-heading", "courses-heading", "questions-heading"]
     assert [f'id="{each}"' in page for each in linked] == [True] * 4
 

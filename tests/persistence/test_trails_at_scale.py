@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.database import create_engine
-from persistence.queries.audit import AuditFilter, AuditQueries
+from persistence.queries.audit import AuditColumn, AuditFilter, AuditQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_views import PeopleScope, UserFilter
@@ -104,8 +104,30 @@ async def test_a_page_of_the_audit_trail_reads_few_blocks(crowded: AsyncEngine, 
 
 
 @pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (AuditColumn.ACTION, ["assessment.completed", "user.erased"]),
+        (AuditColumn.RESOURCE_TYPE, ["assessment", "user"]),
+    ],
+)
+async def test_the_known_values_of_the_audit_trail_are_read_from_few_blocks(
+    crowded: AsyncEngine, column: AuditColumn, values: list[str]
+) -> None:
+    found = await AuditQueries(crowded).known(LARGE, column)
+    _, blocks = await blocks_read(crowded, lambda: AuditQueries(crowded).known(LARGE, column))
+    assert found == values
+    assert blocks <= BLOCKS
+
+
+@pytest.mark.parametrize(
     "found",
-    [{}, {"status": "dead_letter"}, {"event_type": "assessment.failed"}, {"endpoint_id": SOMEBODY}],
+    [
+        {},
+        {"status": "dead_letter"},
+        {"event_type": "assessment.failed"},
+        {"endpoint_id": SOMEBODY},
+        {"event_id": SOMETHING},
+    ],
     ids=str,
 )
 async def test_a_page_of_the_delivery_log_reads_few_blocks(crowded: AsyncEngine, found: dict[str, Any]) -> None:

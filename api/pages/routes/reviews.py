@@ -17,6 +17,7 @@ from api.pages.essay_view import EssayView, essay_view
 from api.pages.forms import Form, FormDep
 from api.pages.lists import choices, filled, read_query
 from api.pages.problem_texts import translated
+from api.pages.release_offer import DecidedQuery, ReleaseOffer, release_offer
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.staff_texts import REASONS
@@ -46,12 +47,14 @@ reviews = page_router(prefix="/reviews")
 class Desk:
     """An essay on the desk. `waiting` None: it does not wait for a review. `appeal_id`: its open appeal.
 
-    `openable` has the assessments with sources of a copied answer that the reviewer may open.
+    `held`: the student does not see the newest version of the result. `openable` has the assessments
+    with sources of a copied answer that the reviewer may open.
     """
 
     item_id: UUID
     assessment_id: UUID
     revision: int
+    held: bool
     waiting: QueueItemView | None
     essay: EssayView
     role: str
@@ -89,6 +92,8 @@ async def review_queue_page(
         is_first=query.cursor is None,
         reader=principal.user_id,
         now=datetime.now(UTC),
+        offer=await _offer(request, services, scope),
+        item_id=None,
     )
 
 
@@ -106,7 +111,8 @@ async def desk_page(
     desk = await _read(item_id, services, scope)
     if desk.waiting and desk.appeal_id:
         return see_other(f"/appeals/{desk.appeal_id}", **filled(request.query_params, ("done",)))
-    return _desk(request, desk, principal.user_id)
+    decided = desk.assessment_id if desk.held and desk.waiting is None else None
+    return _desk(request, desk, principal.user_id, offer=await _offer(request, services, scope, decided))
 
 
 @reviews.post("/items/{item_id}/claim")
@@ -165,7 +171,8 @@ async def decision_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         newest = await _read(item_id, services, scope)
         return _desk(request, newest, principal.user_id, conflict=conflict, form=form)
     await notify_all(calls_after_review(receipt.assessment, services))
-    return await _next(form, services, scope, actor_of(principal), done="review_stored")
+    decided = str(receipt.assessment.id) if receipt.assessment.held else ""
+    return await _next(form, services, scope, actor_of(principal), done="review_stored", decided=decided)
 
 
 def entered_levels(form: Form, essay: EssayView) -> dict[str, str]:
@@ -217,16 +224,19 @@ def _decision(form: Form, entered: Mapping[str, str], errors: list[tuple[str, st
         return None
 
 
-async def _next(form: Form, services: Services, scope: AccessScope, reviewer: Actor, done: str = "") -> Response:
-    """Claim and open the next essay of the filter. Without one, go back to the queue."""
+async def _next(form: Form, services: Services, scope: AccessScope, reviewer: Actor, **flash: str) -> Response:
+    """Claim and open the next essay of the filter. Without one, go back to the queue.
+
+    `flash` has the message about what was stored, and in `decided` the held assessment whose essay was decided.
+    """
     found = read_query(QueueQuery, filled(form, FILTERS)).found()
-    flash = {"done": done} if done else {}
+    flash = {name: value for name, value in flash.items() if value}
     try:
         async with services.database.transaction() as uow:
             view = await ReviewClaimService(uow).claim_next(scope, reviewer, found)
             await uow.commit()
     except NotFound:
-        return see_other("/reviews", **filled(form, FILTERS), done=done or "queue_empty")
+        return see_other("/reviews", **filled(form, FILTERS), **({"done": "queue_empty"} | flash))
     return see_other(f"/reviews/items/{view.item_id}", **filled(form, FILTERS), **flash)
 
 
@@ -251,6 +261,7 @@ async def _read(item_id: UUID, services: Services, scope: AccessScope) -> Desk:
         item_id=item_id,
         assessment_id=place.assessment_id,
         revision=graded.revision,
+        held=status.released is False,
         waiting=await services.review_queue.item(scope.organization_id, item_id),
         essay=essay_view(item),
         role=role.name if role else gettext("Assessment"),
@@ -276,6 +287,7 @@ def _desk(  # noqa: PLR0913  # the states of the page
     conflict: AppError | None = None,
     errors: list[tuple[str, str]] | None = None,
     form: Form | None = None,
+    offer: ReleaseOffer | None = None,
 ) -> Response:
     """Render the desk; after a conflict with the newest state and, if it was sent, with what the reviewer entered."""
     essay = desk.essay if form is None else essay_view(desk.essay.item, entered_levels(form, desk.essay))
@@ -295,7 +307,18 @@ def _desk(  # noqa: PLR0913  # the states of the page
         comment=(form or {}).get("comment", ""),
         filters=filled(form if form is not None else request.query_params, FILTERS),
         max_comment=MAX_COMMENT_CHARS,
+        offer=offer,
+        item_id=desk.item_id,
     )
+
+
+async def _offer(
+    request: Request, services: Services, scope: AccessScope, decided: UUID | None = None
+) -> ReleaseOffer | None:
+    """Return the offer to release `decided`, or the assessment that the address names as decided."""
+    named = read_query(DecidedQuery, filled(request.query_params, ("decided",))).decided
+    assessment_id = named or decided
+    return await release_offer(assessment_id, services, scope) if assessment_id else None
 
 
 async def _settings(services: Services, scope: AccessScope) -> OrganizationSettings:

@@ -21,7 +21,8 @@ deliveries = page_router(prefix="/admin/deliveries")
 
 @deliveries.get("")
 async def deliveries_page(request: Request, services: ServicesDep, scope: ScopeDep) -> Response:
-    query, errors = query_of(request, DeliveryQuery, {"status": gettext("Status"), "event_type": gettext("Event")})
+    labels = {"status": gettext("Status"), "event_type": gettext("Event"), "event_id": gettext("Event id")}
+    query, errors = query_of(request, DeliveryQuery, labels)
     wanted = DeliveryFilter(**query.filters())
     queries = services.webhooks.queries
     views = await queries.deliveries(scope, wanted, query.limit + 1)
@@ -33,6 +34,7 @@ async def deliveries_page(request: Request, services: ServicesDep, scope: ScopeD
         title=gettext("Deliveries"),
         errors=errors,
         filters=query,
+        event_id=str(query.event_id or "") or request.query_params.get("event_id", ""),
         parameters=parameters(query),
         deliveries=shown,
         next_cursor=next_cursor,

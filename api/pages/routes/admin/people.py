@@ -9,17 +9,17 @@ from fastapi import Request, Response
 from api.dependencies import PeopleScopeDep, PrincipalDep, Services, ServicesDep
 from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, parameters, query_of
 from api.pages.forms import Form, FormDep
+from api.pages.people_list import NEWEST, PeopleQuery, headings, orders
 from api.pages.permissions import may_open
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
 from api.pages.texts import gettext
-from api.routes.users import UserQuery
 from api.schemas.people import UserRequest
 from api.security.authorization import actor_of
 from api.security.tokens import Principal
 from api.services.accounts import new_user
 from api.services.people import PeopleService
-from persistence.queries.people_views import CohortView, OrganizationView, UserFilter
+from persistence.queries.people_views import CohortView, OrganizationView
 
 MAX_OPTIONS: Final = 100
 """Cohorts and organizations that a form offers."""
@@ -44,6 +44,7 @@ def labels() -> dict[str, str]:
         "q": gettext("Search"),
         "status": gettext("Status"),
         "cohort_id": gettext("Cohort"),
+        "sort": gettext("Sort by"),
     }
 
 
@@ -51,10 +52,12 @@ def labels() -> dict[str, str]:
 async def people_page(
     request: Request, services: ServicesDep, principal: PrincipalDep, scope: PeopleScopeDep
 ) -> Response:
-    query, errors = query_of(request, UserQuery, labels())
-    wanted = UserFilter(**query.filters())
-    views = await services.people.queries.users(scope, wanted, query.limit + 1)
-    shown, next_cursor = query.page(views, lambda last: last.user_id)
+    query, errors = query_of(request, PeopleQuery, labels())
+    if scope.organization_id is None:
+        query = query.model_copy(update={"sort": NEWEST})  # the indexes of the other orders are by organization
+    order, after = query.order, query.position
+    views = await services.people.queries.sorted_users(scope, query.wanted, order, after, query.limit + 1)
+    shown = views[: query.limit]
     return render(
         request,
         "admin/people.html",
@@ -64,7 +67,9 @@ async def people_page(
         filters=query,
         parameters=parameters(query),
         people=shown,
-        next_cursor=next_cursor,
+        next_cursor=query.cursor_after(shown[-1]) if len(views) > query.limit else None,
+        headings=headings(query, sortable=scope.organization_id is not None),
+        orders=orders() if scope.organization_id else [],
         cohorts=await cohort_options(services, principal),
         may_import=may_open(principal, "roster_page"),
     )
