@@ -72,6 +72,7 @@ async def _assessments(process: _Process) -> Worker:
         process.settings,
         by_model=process.essays.by_model,
         retention_days=RetentionSettings().days,
+        analysis=process.analysis,
     )
 
 

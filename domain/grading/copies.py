@@ -7,6 +7,7 @@ their texts are compared. Time and memory are linear in the length of the texts.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
 from itertools import groupby
 from operator import or_
@@ -18,6 +19,7 @@ from domain.decimals import rounded
 from domain.grading.essay_text import rubric_texts, sanitize, sentences
 from domain.grading.scores import CopiedFrom
 from domain.grading.wording import RUN_WORDS, cached_runs_of, words_of
+from domain.sweeps import Cursor
 
 COPIED_ANSWER: Final = "copied_answer"
 """The flag of an answer with passages of another student's earlier answer."""
@@ -59,6 +61,15 @@ class OtherAnswers:
     common: frozenset[int] = field(default_factory=frozenset)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedAnswers:
+    """The answers of an assessment with a result, and whether an essay among them has no fingerprint."""
+
+    assessment_id: UUID
+    published_at: datetime
+    missing: bool
+
+
 class Fingerprints(Protocol):
     """The repository of the fingerprints of answers."""
 
@@ -67,6 +78,14 @@ class Fingerprints(Protocol):
 
         Stored fingerprints do not change. Answers of erased users and deleted answers are left out, and nothing is
         stored while the user is being erased. One statement.
+        """
+        ...
+
+    async def published(self, *, after: Cursor | None, older_than_s: float, limit: int) -> tuple[PublishedAnswers, ...]:
+        """Return the next `limit` assessments with a result, by the time of the first result and then by id.
+
+        Results that are not older than `older_than_s` (seconds) are left out. An essay of fewer words than a shingle
+        has no fingerprint, so it is always missing.
         """
         ...
 

@@ -1,0 +1,159 @@
+"""Answers that were graded without fingerprints get them from a sweep, so that later copies of them are found."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.copies import CopySearch
+from activities.essays import essay_of
+from activities.reconcile import Reconcile
+from activities.text_analysis import IN_PROCESS
+from domain.assessments.lifecycle import Assessment
+from domain.database import Database
+from domain.sweeps import Concern
+from persistence.tables import AnswerShingleRow, AssessmentRow, QuestionSnapshotRow, ResponseRow, UserRow
+from tests.activities.builders import essays_of, submitted
+from tests.activities.reconciling.sweeps import sweep
+from tests.support.builders import a_user, an_assessment
+
+NOW = datetime.now(UTC)
+TEXT = " ".join(f"word{place}" for place in range(80))
+
+
+async def graded(
+    session: AsyncSession, database: Database, organization_id: UUID | None = None, *, minutes: int = 60
+) -> tuple[Assessment, UUID]:
+    """An assessment with a result of `minutes` ago and without fingerprints, and its first essay with `TEXT`."""
+    ago = NOW - timedelta(minutes=minutes)
+    user_id = await a_user(session, organization_id) if organization_id else None
+    columns = {"status": "completed", "revision": 1, "submitted_at": ago, "completed_at": ago}
+    assessment = await an_assessment(session, user_id=user_id, items=2, **columns)
+    essay = (await essays_of(database, assessment))[0]
+    await session.execute(update(ResponseRow).where(ResponseRow.question_snapshot_id == essay).values(answer=TEXT))
+    return assessment, essay
+
+
+async def with_fingerprints(session: AsyncSession) -> set[UUID]:
+    """Return the assessments with fingerprints."""
+    snapshots = select(AnswerShingleRow.question_snapshot_id)
+    owners = select(QuestionSnapshotRow.assessment_id).where(QuestionSnapshotRow.id.in_(snapshots))
+    return set(await session.scalars(owners))
+
+
+async def test_a_copy_of_an_older_answer_is_found_after_the_sweep(
+    session: AsyncSession, database: Database, reconcile: Reconcile
+) -> None:
+    older, essay = await graded(session, database)
+    copy = await submitted(session, user_id=await a_user(session, older.organization_id))
+    first = (await essays_of(database, copy))[0]
+    await session.execute(update(ResponseRow).where(ResponseRow.question_snapshot_id == first).values(answer=TEXT))
+
+    swept = await sweep(reconcile, Concern.FINGERPRINTS)
+
+    assert (swept.rows, swept.started) == (1, 1)
+    async with database.statement() as uow:
+        items = await uow.assessments.items(copy.id)
+    (found,) = await CopySearch(database=database, analysis=IN_PROCESS).add(copy.id, [essay_of(items, first)])
+    assert [(other.snapshot_id, other.text) for other in found.others.answers] == [(essay, TEXT)]
+
+
+async def test_the_next_sweep_looks_only_at_later_results(
+    session: AsyncSession, database: Database, reconcile: Reconcile
+) -> None:
+    older, _ = await graded(session, database)
+    await sweep(reconcile, Concern.FINGERPRINTS)
+    later, _ = await graded(session, database, older.organization_id, minutes=30)
+
+    swept = await sweep(reconcile, Concern.FINGERPRINTS)
+
+    assert (swept.rows, swept.started) == (1, 1)
+    assert await with_fingerprints(session) == {older.id, later.id}
+
+
+async def test_a_result_that_may_still_be_in_the_middle_of_its_publication_waits_for_the_next_sweep(
+    session: AsyncSession, database: Database, reconcile: Reconcile
+) -> None:
+    await graded(session, database, minutes=1)
+
+    assert (await sweep(reconcile, Concern.FINGERPRINTS)).rows == 0
+
+
+async def test_a_sweep_that_was_lost_begins_again_and_stores_nothing_twice(
+    session: AsyncSession, database: Database, reconcile: Reconcile
+) -> None:
+    older, _ = await graded(session, database)
+    essays = await essays_of(database, older)
+    await session.execute(update(ResponseRow).where(ResponseRow.question_snapshot_id.in_(essays)).values(answer=TEXT))
+    async with database.statement() as uow:
+        before = await uow.sweeps.cursor(Concern.FINGERPRINTS)
+    await sweep(reconcile, Concern.FINGERPRINTS)
+    stored = await session.scalar(select(func.count()).select_from(AnswerShingleRow))
+    async with database.statement() as uow:
+        await uow.sweeps.record(Concern.FINGERPRINTS, before)
+
+    swept = await sweep(reconcile, Concern.FINGERPRINTS)
+
+    assert (swept.rows, swept.started) == (1, 0)
+    assert await session.scalar(select(func.count()).select_from(AnswerShingleRow)) == stored
+
+
+async def test_a_sweep_whose_time_is_over_continues_with_the_next_result(
+    session: AsyncSession, database: Database, hurried: Reconcile
+) -> None:
+    older, _ = await graded(session, database)
+    later, _ = await graded(session, database, older.organization_id, minutes=30)
+
+    assert (await sweep(hurried, Concern.FINGERPRINTS)).started == 1
+    assert await with_fingerprints(session) == {older.id}
+    assert (await sweep(hurried, Concern.FINGERPRINTS)).started == 1
+    assert await with_fingerprints(session) == {older.id, later.id}
+
+
+@pytest.mark.parametrize("status", ["erasing", "erased"])
+async def test_nothing_is_stored_about_an_erased_student(
+    session: AsyncSession, database: Database, reconcile: Reconcile, status: str
+) -> None:
+    older, _ = await graded(session, database)
+    await session.execute(update(UserRow).where(UserRow.id == older.user_id).values(status=status))
+
+    swept = await sweep(reconcile, Concern.FINGERPRINTS)
+
+    assert (swept.rows, swept.started, dict(swept.errors)) == (1, 0, {})
+    assert await with_fingerprints(session) == set()
+
+
+async def test_nothing_is_stored_about_answers_that_retention_deleted(
+    session: AsyncSession, database: Database, reconcile: Reconcile
+) -> None:
+    older, _ = await graded(session, database)
+    await session.execute(delete(ResponseRow).where(ResponseRow.assessment_id == older.id))
+
+    assert (await sweep(reconcile, Concern.FINGERPRINTS)).started == 0
+
+    assert await with_fingerprints(session) == set()
+
+
+async def test_an_answer_that_cannot_be_read_does_not_stop_the_others(
+    session: AsyncSession, database: Database, reconcile: Reconcile
+) -> None:
+    broken, essay = await graded(session, database)
+    await session.execute(update(ResponseRow).where(ResponseRow.question_snapshot_id == essay).values(answer=7))
+    later, _ = await graded(session, database, broken.organization_id, minutes=30)
+
+    swept = await sweep(reconcile, Concern.FINGERPRINTS)
+
+    assert (swept.started, dict(swept.errors)) == (1, {"CORRUPT_DATA_500": 1})
+    assert await with_fingerprints(session) == {later.id}
+
+
+async def test_assessments_without_a_result_are_left_to_their_grading(
+    session: AsyncSession, database: Database, reconcile: Reconcile
+) -> None:
+    older, _ = await graded(session, database)
+    waiting = {"status": "awaiting_async", "revision": 0, "completed_at": None}
+    await session.execute(update(AssessmentRow).where(AssessmentRow.id == older.id).values(**waiting))
+
+    assert (await sweep(reconcile, Concern.FINGERPRINTS)).rows == 0
