@@ -41,13 +41,14 @@ ORGANIZATION: Final = UUID(int=1)
 USUAL: Final = 50
 WORDS: Final = 250
 
-# The stored shingle of word hash h is h XOR the hash of organization and question, as in the repository. Row n has id n.
+# A stored shingle is the XOR of a word hash with the hash of organization and question, as in the repository.
 _ROWS: Final = """
 INSERT INTO organizations (id, name) VALUES (%(organization)s, 'A college');
 INSERT INTO users (id, organization_id, email, role)
 SELECT lpad(to_hex(n), 32, '0')::uuid, %(organization)s, n || '@college.example', 'student'
 FROM generate_series(1, %(rows)s) n;
-INSERT INTO assessments (id, user_id, organization_id, role_id, status, revision, expires_at, submitted_at, completed_at)
+INSERT INTO assessments
+  (id, user_id, organization_id, role_id, status, revision, expires_at, submitted_at, completed_at)
 SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n), 32, '0')::uuid, %(organization)s,
   (SELECT role_id FROM questions WHERE kind = 'text' ORDER BY id LIMIT 1), 'completed', 1, now(),
   now() - (%(rows)s - n) * interval '1 second', now()

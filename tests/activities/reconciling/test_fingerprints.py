@@ -1,6 +1,7 @@
 """Answers that were graded without fingerprints get them from a sweep, so that later copies of them are found."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -29,7 +30,7 @@ async def graded(
     """An assessment with a result of `minutes` ago and without fingerprints, and its first essay with `TEXT`."""
     ago = NOW - timedelta(minutes=minutes)
     user_id = await a_user(session, organization_id) if organization_id else None
-    columns = {"status": "completed", "revision": 1, "submitted_at": ago, "completed_at": ago}
+    columns: dict[str, Any] = {"status": "completed", "revision": 1, "submitted_at": ago, "completed_at": ago}
     assessment = await an_assessment(session, user_id=user_id, items=2, **columns)
     essay = (await essays_of(database, assessment))[0]
     await session.execute(update(ResponseRow).where(ResponseRow.question_snapshot_id == essay).values(answer=TEXT))
