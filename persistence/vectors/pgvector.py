@@ -32,8 +32,9 @@ WALKED: Final = 20_000
 # a credential has.
 #
 # The text rank is BM25, as in Weaviate. A word that the query repeats counts as often as it occurs. `matched` has a row
-# for each word of the query and credential with the word; the index on `search` finds them. The frequency of a word in a credential comes from ts_rank: 1 for one occurrence in
-# the description, 2 for one in the title. With a skill filter, a word is rare if few of the filter's hits have it.
+# for each word of the query and credential with the word; the index on `search` finds them. The frequency of a word in
+# a credential comes from ts_rank: 1 for one occurrence in the description, 2 for one in the title. With a skill filter,
+# a word is rare if few of the filter's hits have it.
 #
 # Withdrawn and outdated entries are filtered after the vector index scan, so the scan continues until there are enough
 # rows. pgvector before 0.8 cannot continue; it returns what remains of :candidates. The scan returns rows nearly in
