@@ -104,7 +104,7 @@ def find_copies(text: str, prompt: str, rubric: EssayRubric, others: OtherAnswer
     found = _copied(words, prompt, rubric, others)
     copied = _any_of(found, len(words))
     longest = max(map(len, _spans(copied)), default=0)
-    if longest < LONG_PASSAGE and sum(copied) < max(1, COPIED_SHARE * len(words)):
+    if not any(copied) or (longest < LONG_PASSAGE and sum(copied) < COPIED_SHARE * len(words)):
         return ()
     sources = [
         CopiedFrom(

@@ -224,7 +224,7 @@ def test_the_list_is_that_of_plain_maximal_marginal_relevance(
 
 
 def plain_choice(offered: Sequence[Credential], similarity: Mapping[str, float]) -> list[Credential]:
-    """Choose greedily, and compute every merit anew for every place. All credentials cover the only gap."""
+    """Choose greedily, and compute all merits for every place. All credentials cover the only gap."""
     alone = {each.id: blend(each, similarity=similarity) for each in offered}
     weights = next(iter(alone.values())).weights
     merits = {
