@@ -67,6 +67,9 @@ bench-search: $(STAMP) ## measure both stores on a large catalogue (N=, QUERIES=
 bench-recommending: $(STAMP) ## measure search and ranking with many earlier learners (N=, LEARNERS=, STORE=)
 	@exec $(BIN)/python -m tests.benchmarks.recommending
 
+bench-copies: $(STAMP) ## measure the search for copies among many earlier answers (N=, REQUESTS=)
+	@exec $(BIN)/python -m tests.benchmarks.copies
+
 bench-webhooks: $(STAMP) ## measure deliveries against plain requests, and with failing partners
 	@exec $(BIN)/python -m tests.benchmarks.webhooks
 

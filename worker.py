@@ -73,6 +73,7 @@ async def _assessments(process: _Process) -> Worker:
         process.settings,
         by_model=process.essays.by_model,
         retention_days=RetentionSettings().days,
+        analysis=process.analysis,
     )
 
 

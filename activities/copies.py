@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from activities.essays import essay_of, is_answered_essay
 from domain.database import Database
-from domain.errors import AnalysisFailed
+from domain.errors import AnalysisFailed, Erased, NotFound
 from domain.grading.copies import OtherAnswers, fingerprint
 from domain.grading.ports import TextAnalysis
 from domain.grading.rubrics import Essay
@@ -29,6 +30,26 @@ class CopySearch:
         async with self.database.statement() as uow:
             found = await uow.fingerprints.add(assessment_id, by_essay)
         return [replace(essay, others=found.get(essay.snapshot_id, OtherAnswers())) for essay in essays]
+
+    async def add_missing(self, assessment_id: UUID) -> bool:
+        """Store the fingerprints of the assessment's essays, and return whether it still exists and is not erased.
+
+        The assessment is locked while they are stored, so that retention does not delete its answers meanwhile.
+        """
+        async with self.database.statement() as uow:
+            items = await uow.assessments.items(assessment_id)
+        essays = [essay_of(items, item.snapshot_id) for item in items if is_answered_essay(item)]
+        shingles = [await self._fingerprint(essay) for essay in essays]
+        try:
+            async with self.database.transaction() as uow:
+                await uow.assessments.lock(assessment_id)
+                await uow.fingerprints.add(
+                    assessment_id, {essay.snapshot_id: each for essay, each in zip(essays, shingles, strict=True)}
+                )
+                await uow.commit()
+        except (NotFound, Erased):
+            return False
+        return True
 
     async def _fingerprint(self, essay: Essay) -> tuple[int, ...]:
         try:

@@ -35,6 +35,10 @@ def essay_of(items: Iterable[Item], snapshot_id: UUID) -> Essay:
     raise CorruptData(f"Item {snapshot_id} is not an answered essay")
 
 
+def is_answered_essay(item: Item) -> bool:
+    return isinstance(item.question.rubric, EssayRubric) and isinstance(item.answer, str)
+
+
 async def with_reviews(uow: Repositories, assessment_id: UUID, essays: Sequence[Essay]) -> list[Essay]:
     """Return the essays with what the local grader needs: reviewed answers, and the organization's target of kappa."""
     labelled = await uow.reviews.labelled(assessment_id, [essay.rubric_version for essay in essays])

@@ -9,13 +9,16 @@ from uuid import UUID
 
 from temporalio import activity
 
+from activities.copies import CopySearch
 from activities.sweeping import PAGE, Rows, Subject, Sweep, Tally, Turn, walk
+from activities.text_analysis import IN_PROCESS
 from domain.account_links import LinkMail, LinkMailRuns
 from domain.appeals import Appeal, AppealRuns, AppealState
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.ports import AssessmentRuns
 from domain.database import Database, Repositories
-from domain.errors import ExternalServiceError, InvalidInput
+from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
+from domain.grading.ports import TextAnalysis
 from domain.privacy import Erasure, ErasureRuns
 from domain.recommending.ports import CatalogRuns
 from domain.rescores.ports import RescoreRuns
@@ -32,6 +35,9 @@ UNEMBEDDED_AFTER_S: Final = 15.0
 UNFOLLOWED_AFTER_S: Final = 15.0
 UNSENT_AFTER_S: Final = 15.0
 STALE_AFTER_S: Final = 3600.0
+WITHOUT_FINGERPRINT_AFTER_S: Final = 600.0
+"""How long after its publication a result is looked at. By then every result that was published before it is visible,
+so the sweep misses none."""
 SEALED_AT_ONCE: Final = 1000
 BUDGET_S: Final = 45.0
 """The time of one sweep. The next one continues where it stopped."""
@@ -48,8 +54,9 @@ class SweepInput:
 class Swept:
     """The result of a sweep: the numbers of rows looked at, of started runs, and of failures by error code.
 
-    If not `complete`, the time was over and the next sweep continues. For `review_queue`, `jobs` and `audit`,
-    `started` counts the corrected assessments, the closed jobs and the sealed entries.
+    If not `complete`, the time was over and the next sweep continues. `fingerprints` always continues after the last
+    result that it looked at, so it is never complete. For `review_queue`, `fingerprints`, `jobs` and `audit`, `started`
+    counts the corrected assessments, those with new fingerprints, the closed jobs and the sealed entries.
     """
 
     concern: str = ""
@@ -73,11 +80,13 @@ class Reconcile:
         rescore_runs: RescoreRuns,
         link_mail_runs: LinkMailRuns,
         *,
+        analysis: TextAnalysis = IN_PROCESS,
         budget_s: float = BUDGET_S,
         minute: Callable[[], int] = lambda: datetime.now(UTC).minute,
     ) -> None:
         self._database = database
         self._catalog_runs = catalog_runs
+        self._copies = CopySearch(database=database, analysis=analysis)
         self._budget_s = budget_s
         self._minute = minute
         self._sweeps: Mapping[Concern, Sweep[Any]] = {
@@ -123,6 +132,8 @@ class Reconcile:
             return await walk(self._database, sweep, after, budget_s=self._budget_s, turn=turn)
         if concern is Concern.REVIEW_QUEUE:
             return await self._correct_review_queue(await self._cursor(concern))
+        if concern is Concern.FINGERPRINTS:
+            return await self._add_fingerprints(await self._cursor(concern))
         tally = Tally()
         match concern:
             case Concern.IMPORTS:
@@ -163,6 +174,35 @@ class Reconcile:
             after = repaired.next
             if after is None or time.monotonic() >= ends:
                 return tally, after
+
+    async def _add_fingerprints(self, after: Cursor | None) -> tuple[Tally, Cursor | None]:
+        """Add the fingerprints of answers that a release without fingerprints graded, in the order of the results.
+
+        A result without its fingerprints because of an error is skipped, except while the database is unavailable.
+        """
+        ends, tally = time.monotonic() + self._budget_s, Tally()
+        while True:
+            async with self._database.statement() as uow:
+                page = await uow.fingerprints.published(
+                    after=after, older_than_s=WITHOUT_FINGERPRINT_AFTER_S, limit=PAGE
+                )
+            for answers in page:
+                if answers.missing:
+                    if time.monotonic() >= ends and tally.rows:
+                        return tally, after
+                    await self._add_missing(answers.assessment_id, tally)
+                after = Cursor(id=answers.assessment_id, at=answers.published_at)
+                tally.rows += 1
+            if len(page) < PAGE or time.monotonic() >= ends:
+                return tally, after
+
+    async def _add_missing(self, assessment_id: UUID, tally: Tally) -> None:
+        try:
+            tally.started += await self._copies.add_missing(assessment_id)
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # counted; an answer that cannot be read must not stop the others
+            tally.failed(error, assessment_id)
 
     async def _close_stale(self) -> int:
         async with self._database.statement() as uow:

@@ -33,6 +33,8 @@ class Concern(StrEnum):
     """Links that wait to be mailed."""
     JOBS = "jobs"
     """Jobs that are still marked as running although every timeout is over."""
+    FINGERPRINTS = "fingerprints"
+    """Results whose answers have no fingerprints, because a release without the search for copies graded them."""
     AUDIT = "audit"
     """Audit entries that are not sealed."""
 

@@ -7,6 +7,7 @@ their texts are compared. Time and memory are linear in the length of the texts.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
 from itertools import groupby
 from operator import or_
@@ -18,6 +19,7 @@ from domain.decimals import rounded
 from domain.grading.essay_text import rubric_texts, sanitize, sentences
 from domain.grading.scores import CopiedFrom
 from domain.grading.wording import RUN_WORDS, cached_runs_of, words_of
+from domain.sweeps import Cursor
 
 COPIED_ANSWER: Final = "copied_answer"
 """The flag of an answer with passages of another student's earlier answer."""
@@ -31,13 +33,15 @@ COMMON: Final = 16
 phrase."""
 MOST_SOURCES: Final = 5
 """An answer is compared with at most this many others: those with most shingles in common, rare ones above all."""
-PASSAGE: Final = 12
+PASSAGE: Final = 15
 """The fewest words of a copied passage. It consists of shared shingles, with at most one other word between two."""
 LONG_PASSAGE: Final = 30
 COPIED_SHARE: Final = Fraction(1, 5)
 """An answer is flagged if a copied passage has `LONG_PASSAGE` words, or if this share of the answer is copied."""
 FEWEST_WORDS: Final = 30
-"""A shorter answer is not flagged, because two students may find the same words for it."""
+"""Students may find the same words for parts of a shorter answer. It is flagged only if it equals the other answer."""
+FEWEST_EQUAL: Final = 10
+"""The fewest words, without those of the question, of a short answer that is flagged because it equals another one."""
 COPIED_TOGETHER: Final = Fraction(1, 2)
 """From this copied share on, usual phrases count too: many students have copied the same answer."""
 
@@ -59,6 +63,15 @@ class OtherAnswers:
     common: frozenset[int] = field(default_factory=frozenset)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedAnswers:
+    """The answers of an assessment with a result, and whether an essay among them has no fingerprint."""
+
+    assessment_id: UUID
+    published_at: datetime
+    missing: bool
+
+
 class Fingerprints(Protocol):
     """The repository of the fingerprints of answers."""
 
@@ -67,6 +80,14 @@ class Fingerprints(Protocol):
 
         Stored fingerprints do not change. Answers of erased users and deleted answers are left out, and nothing is
         stored while the user is being erased. One statement.
+        """
+        ...
+
+    async def published(self, *, after: Cursor | None, older_than_s: float, limit: int) -> tuple[PublishedAnswers, ...]:
+        """Return the next `limit` assessments with a result, by the time of the first result and then by id.
+
+        Results that are not older than `older_than_s` (seconds) are left out. An essay of fewer words than a shingle
+        has no fingerprint, so it is always missing.
         """
         ...
 
@@ -83,7 +104,7 @@ def find_copies(text: str, prompt: str, rubric: EssayRubric, others: OtherAnswer
     found = _copied(words, prompt, rubric, others)
     copied = _any_of(found, len(words))
     longest = max(map(len, _spans(copied)), default=0)
-    if len(words) < FEWEST_WORDS or (longest < LONG_PASSAGE and sum(copied) < COPIED_SHARE * len(words)):
+    if not any(copied) or (longest < LONG_PASSAGE and sum(copied) < COPIED_SHARE * len(words)):
         return ()
     sources = [
         CopiedFrom(
@@ -110,12 +131,18 @@ def without_copies(text: str, prompt: str, rubric: EssayRubric, others: OtherAns
 def _copied(words: Sequence[str], prompt: str, rubric: EssayRubric, others: OtherAnswers) -> list[list[bool]]:
     """Return for each other answer which words are copied from it.
 
-    Words of the question and the rubric are not copied, and neither are usual phrases.
+    Words of the question and the rubric are not copied, and neither are usual phrases. A short answer is copied only
+    from an equal one.
     """
     asked = _of_question(words, prompt, rubric)
     found = []
     for other in others.answers:
-        known = frozenset(run for _, run in _runs(words_of(sanitize(other.text)), SHINGLE))
+        said = words_of(sanitize(other.text))
+        if len(words) < FEWEST_WORDS:
+            own = [words == said and not no for no in asked]
+            found.append(own if sum(own) >= FEWEST_EQUAL else [False] * len(words))
+            continue
+        known = frozenset(run for _, run in _runs(said, SHINGLE))
         shared = _with_changed_words(_covered(words, known, SHINGLE))
         own = [yes and not no for yes, no in zip(shared, asked, strict=True)]
         found.append(_without(own, [span for span in _spans(own) if len(span) < PASSAGE]))

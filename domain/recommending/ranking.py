@@ -99,7 +99,7 @@ def recommend(
     found = [id_ for id_ in view.similarity if id_ in usable and view.leads_on(usable[id_])]
     passed = learner.held | {id_ for id_, each in credentials.items() if view.is_shown(each)}
     paths = {id_: path for id_ in found if (path := _path(id_, usable, passed))}
-    ranked = {id_: view.rank(usable[id_]) for path in paths.values() for id_ in path}
+    ranked = {id_: view.rank(usable[id_]) for id_ in {id_ for path in paths.values() for id_ in path}}
     chosen = _choose_for_all(paths, ranked, at_most, [gap.skill for gap in learner.gaps if gap.gap])
     places = [_Place(ranked[id_], _opened(id_, chosen, paths), usable) for id_ in chosen]
     items = tuple(place.item(position, learner.calibration) for position, place in enumerate(places, start=1))
@@ -119,12 +119,15 @@ def recommend(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _View:
-    """A learner's data for the ranking: gap and share of the need by skill, and evidence by credential."""
+    """A learner's data for the ranking: gap and share of the need by skill, and evidence by credential.
+
+    `reactions` has the neighbours' reactions to each credential with their nearness.
+    """
 
     gaps: Mapping[str, SkillGap]
     needs: Mapping[str, float]
     similarity: Mapping[UUID, float]
-    neighbours: Sequence[tuple[Neighbour, float]]
+    reactions: Mapping[UUID, Sequence[tuple[Decimal, float]]]
     affinities: Mapping[UUID, float]
     weights: Mapping[str, float]
 
@@ -148,7 +151,7 @@ class _View:
     def rank(self, credential: Credential) -> Ranked:
         skills = self._taught(credential)
         cosine = self.similarity.get(credential.id)
-        reacted = [(n.reactions[credential.id], near) for n, near in self.neighbours if credential.id in n.reactions]
+        reacted = self.reactions.get(credential.id, ())
         features = {
             "gap_coverage": min(1.0, fsum(self.needs[skill] for skill in skills)),
             "similarity": _spread(cosine),
@@ -174,10 +177,19 @@ def _view(learner: Learner, traces: Iterable[Trace]) -> _View:
         gaps={gap.skill: gap for gap in learner.gaps},
         needs=_needs(learner.gaps),
         similarity=similarity,
-        neighbours=learner.neighbours,
+        reactions=_reactions(learner.neighbours),
         affinities=learner.affinities.scores,
         weights=_weights(learner),
     )
+
+
+def _reactions(neighbours: Sequence[tuple[Neighbour, float]]) -> Mapping[UUID, list[tuple[Decimal, float]]]:
+    """Return the reactions to each credential with the nearness of the neighbour, in the neighbours' order."""
+    found: dict[UUID, list[tuple[Decimal, float]]] = {}
+    for neighbour, nearness in neighbours:
+        for credential_id, reaction in neighbour.reactions.items():
+            found.setdefault(credential_id, []).append((reaction, nearness))
+    return found
 
 
 def _needs(gaps: Sequence[SkillGap]) -> dict[str, float]:
@@ -261,26 +273,41 @@ def _path(id_: UUID, usable: Mapping[UUID, Credential], passed: Collection[UUID]
     return tuple(path) if add(id_) else ()
 
 
+@dataclass(slots=True)
+class _Candidate:
+    """A path that may still be chosen: its end, the steps that are not chosen, and the end's likeness to the list."""
+
+    end: Ranked
+    steps: tuple[Ranked, ...]
+    alike: float = 0.0
+
+    def merit(self) -> float:
+        return _merit(self.steps, self.alike)
+
+    def after(self, added: Sequence[Ranked]) -> None:
+        """Note that the steps were chosen. Each credential has one `Ranked`, so identity is compared, which is fast."""
+        if len(self.steps) > 1:
+            self.steps = tuple(step for step in self.steps if all(step is not other for other in added))
+        mine = self.end.credential
+        self.alike = max(self.alike, *(_likeness(mine, step.credential) for step in added))
+
+
 def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked], at_most: int) -> list[UUID]:
     """Choose by maximal marginal relevance over whole paths. A path that no longer fits into the list is skipped.
 
     The merit of a path is the mean of its steps that are not chosen yet, because each step takes a place.
     """
     chosen: list[UUID] = []
-    left = {id_: paths[id_] for id_ in sorted(paths, key=lambda id_: _tie_break(ranked[id_]))}
-    alike = dict.fromkeys(left, 0.0)
-    while fitting := {id_: steps for id_, steps in left.items() if len(steps) <= at_most - len(chosen)}:
-        best = max(fitting, key=lambda id_: _merit(fitting[id_], ranked, alike[id_]))  # the first of equals
-        added = frozenset(fitting[best])
-        chosen += fitting[best]
-        left = {
-            id_: steps if added.isdisjoint(steps) else tuple(step for step in steps if step not in added)
-            for id_, steps in left.items()
-            if id_ not in added
-        }
-        for id_ in left:
-            new = (_likeness(ranked[id_].credential, ranked[step].credential) for step in added)
-            alike[id_] = max(alike[id_], *new)
+    left = [
+        _Candidate(ranked[id_], tuple(ranked[step] for step in paths[id_]))
+        for id_ in sorted(paths, key=lambda id_: _tie_break(ranked[id_]))
+    ]
+    while fitting := [each for each in left if len(each.steps) <= at_most - len(chosen)]:
+        added = max(fitting, key=_Candidate.merit).steps  # the first of equals
+        chosen += [step.credential.id for step in added]
+        left = [each for each in left if all(each.end is not step for step in added)]
+        for each in left:
+            each.after(added)
     return chosen
 
 
@@ -299,15 +326,17 @@ def _choose_for_all(
             continue
         if any(skill in ranked[id_].credential.skills for id_ in chosen):
             return chosen
-        best = fitting[min(teaching, key=lambda id_: (-_merit(fitting[id_], ranked), _tie_break(ranked[id_])))]
+        best = fitting[
+            min(teaching, key=lambda id_: (-_merit([ranked[step] for step in fitting[id_]]), _tie_break(ranked[id_])))
+        ]
         first = _choose(paths, ranked, at_most - len(best))
         return first + [step for step in best if step not in first]
     return chosen
 
 
-def _merit(steps: Sequence[UUID], ranked: Mapping[UUID, Ranked], alike: float = 0.0) -> float:
+def _merit(steps: Sequence[Ranked], alike: float = 0.0) -> float:
     """Return the merit of the steps. `alike` is the highest likeness of the path's end with a chosen credential."""
-    worth = fsum(ranked[step].score for step in steps) / len(steps)
+    worth = fsum(step.score for step in steps) / len(steps)
     return round(RELEVANCE * worth - (1 - RELEVANCE) * alike, 9)
 
 

@@ -6,13 +6,15 @@ index finds the answers of an organization to a question that share a shingle.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Uuid, bindparam, text
 
 from domain.assessments.questions import QuestionKind
-from domain.grading.copies import COMMON, MOST_SOURCES, OtherAnswer, OtherAnswers
+from domain.grading.copies import COMMON, MOST_SOURCES, OtherAnswer, OtherAnswers, PublishedAnswers
+from domain.sweeps import Cursor
 from persistence.repositories.base import Repository
 from persistence.repositories.documents import decode_answer
 
@@ -72,6 +74,23 @@ GROUP BY snapshot_id
     bindparam("shingles", type_=ARRAY(BigInteger)),
 )
 
+# A page reads `limit` results, whether or not their answers have fingerprints, so its cost does not depend on the rest.
+PUBLISHED: Final = text("""
+SELECT result.id AS assessment_id, result.completed_at AS published_at, EXISTS (
+  SELECT FROM assessment_question_snapshots AS snapshot
+  JOIN assessment_responses AS response ON response.question_snapshot_id = snapshot.id
+  WHERE snapshot.assessment_id = result.id AND snapshot.kind = 'text'
+    AND NOT EXISTS (SELECT FROM answer_shingles WHERE question_snapshot_id = snapshot.id)
+) AS missing
+FROM (
+  SELECT id, completed_at FROM assessments
+  WHERE revision > 0 AND (completed_at, id) > (:at, :id) AND completed_at < now() - make_interval(secs => :older_than_s)
+  ORDER BY completed_at, id LIMIT :limit
+) AS result
+ORDER BY result.completed_at, result.id
+""")
+_FIRST: Final = Cursor(id=UUID(int=0), at=datetime(1970, 1, 1, tzinfo=UTC))
+
 
 class SqlFingerprints(Repository):
     async def add(self, assessment_id: UUID, shingles: Mapping[UUID, Sequence[int]]) -> dict[UUID, OtherAnswers]:
@@ -103,3 +122,8 @@ class SqlFingerprints(Repository):
             snapshot: OtherAnswers(answers=tuple(answers), common=common.get(snapshot, frozenset()))
             for snapshot, answers in found.items()
         }
+
+    async def published(self, *, after: Cursor | None, older_than_s: float, limit: int) -> tuple[PublishedAnswers, ...]:
+        after = after or _FIRST
+        position = {"at": after.at, "id": after.id, "older_than_s": older_than_s, "limit": limit}
+        return tuple(PublishedAnswers(**row) for row in (await self._session.execute(PUBLISHED, position)).mappings())

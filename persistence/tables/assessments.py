@@ -53,6 +53,7 @@ class AssessmentRow(Base):
         Index("idx_assessments_organization_role", "organization_id", "role_id", "created_at", "id"),
         Index("idx_assessments_degraded", "organization_id", "created_at", "id", postgresql_where=text("degraded")),
         Index("idx_assessments_role_completed", "role_id", "completed_at", postgresql_where=text("revision > 0")),
+        Index("idx_assessments_completed", "completed_at", "id", postgresql_where=text("revision > 0")),
         Index("idx_assessments_open", "id", postgresql_where=_OPEN),
         Index("idx_assessments_awaiting", "id", postgresql_where=text("status = 'awaiting_async'")),
         Index("idx_assessments_due", "expires_at", postgresql_where=text("status = 'in_progress'")),

@@ -31,9 +31,10 @@ WALKED: Final = 20_000
 # added to text ranks. The words of a query are alternatives (OR), because a query describes a skill in more words than
 # a credential has.
 #
-# The text rank is BM25, as in Weaviate. `matched` has a row for each word of the query and credential with the word;
-# the index on `search` finds them. The frequency of a word in a credential comes from ts_rank: 1 for one occurrence in
-# the description, 2 for one in the title. With a skill filter, a word is rare if few of the filter's hits have it.
+# The text rank is BM25, as in Weaviate. A word that the query repeats counts as often as it occurs. `matched` has a row
+# for each word of the query and credential with the word; the index on `search` finds them. The frequency of a word in
+# a credential comes from ts_rank: 1 for one occurrence in the description, 2 for one in the title. With a skill filter,
+# a word is rare if few of the filter's hits have it.
 #
 # Withdrawn and outdated entries are filtered after the vector index scan, so the scan continues until there are enough
 # rows. pgvector before 0.8 cannot continue; it returns what remains of :candidates. The scan returns rows nearly in
@@ -58,19 +59,22 @@ WITH setting AS MATERIALIZED (
   WHERE catalog.oid = CAST('credential_catalog' AS regclass) AND known.schemaname = current_schema()
     AND known.tablename = 'credential_catalog' AND known.attname = 'search'
 ), query AS MATERIALIZED (
-  SELECT q.n, q.vector, q.skills, ARRAY(
-      SELECT CAST('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''' AS tsquery)
-      FROM (
-        SELECT lexeme, sum(coalesce(credentials, 0)) OVER (ORDER BY coalesce(credentials, 0), lexeme) AS ranked
-        FROM unnest(to_tsvector('english', q.words)) LEFT JOIN common USING (lexeme)
-      ) AS word
-      WHERE ranked <= :ranked
-    ) AS words,
+  SELECT q.n, q.vector, q.skills, asked.words, asked.times,
     taught.ids AS taught,
     CASE WHEN cardinality(taught.ids) BETWEEN 1 AND :few - 1 THEN cardinality(taught.ids) ELSE total.credentials END
       AS searched
   FROM setting, total,
     json_to_recordset(CAST(:queries AS json)) AS q(n int, words text, vector vector(384), skills text[]),
+    LATERAL (
+      SELECT array_agg(CAST('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''' AS tsquery)) AS words,
+        array_agg(cardinality(positions)) AS times
+      FROM (
+        SELECT lexeme, positions,
+          sum(coalesce(credentials, 0)) OVER (ORDER BY coalesce(credentials, 0), lexeme) AS ranked
+        FROM unnest(to_tsvector('english', q.words)) LEFT JOIN common USING (lexeme)
+      ) AS word
+      WHERE ranked <= :ranked
+    ) AS asked,
     LATERAL (SELECT ARRAY(
       SELECT id FROM credential_catalog WHERE active AND skills && q.skills LIMIT :few
     ) AS ids) AS taught
@@ -98,15 +102,15 @@ FROM query CROSS JOIN LATERAL (
       AND a.entity_type = 'credential' AND a.provider = :provider AND a.model = :model
     ORDER BY a.vector <=> query.vector LIMIT :pool
   ), matched AS (
-    SELECT c.id, c.text_hash, count(*) OVER (PARTITION BY word.place) AS holders,
+    SELECT c.id, c.text_hash, word.times, count(*) OVER (PARTITION BY word.place) AS holders,
       ts_rank('{0, 0, 0.5, 1}', c.search, word.query) * 2 * 1.64493406685 AS frequency,  -- ts_rank divides by 1.64…
       length(c.search) / avg(length(c.search)) OVER () AS length
-    FROM unnest(query.words) WITH ORDINALITY AS word(query, place)
+    FROM unnest(query.words, query.times) WITH ORDINALITY AS word(query, times, place)
     JOIN credential_catalog AS c ON c.search @@ word.query
     WHERE c.active AND (cardinality(query.skills) = 0 OR c.skills && query.skills)
   ), ranked AS MATERIALIZED (
     SELECT id, text_hash, sum(
-        ln(1 + (greatest(query.searched - holders, 0) + 0.5) / (holders + 0.5))
+        times * ln(1 + (greatest(query.searched - holders, 0) + 0.5) / (holders + 0.5))
         * frequency / (frequency + :k1 * (1 - :b + :b * length))
       ) AS rank
     FROM matched GROUP BY id, text_hash

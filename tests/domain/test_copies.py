@@ -8,6 +8,7 @@ import pytest
 
 from domain.assessments.questions import Anchor, Criterion, EssayRubric, Level
 from domain.grading.copies import (
+    FEWEST_EQUAL,
     FEWEST_WORDS,
     LONG_PASSAGE,
     MOST_SHINGLES,
@@ -77,7 +78,7 @@ def test_a_long_passage_is_a_copy_even_in_a_long_answer(own: int, copied: int, *
     assert bool(shares(f"{words(0, own)} {words(5000, copied)}", words(5000, copied))) is flagged
 
 
-@pytest.mark.parametrize(("own", "flagged"), [(48, True), (49, False)])
+@pytest.mark.parametrize(("own", "flagged"), [(4 * PASSAGE, True), (4 * PASSAGE + 1, False)])
 def test_a_short_passage_is_a_copy_from_a_fifth_of_the_answer_on(own: int, *, flagged: bool) -> None:
     assert bool(shares(f"{words(0, own)} {words(500, PASSAGE)}", words(500, PASSAGE))) is flagged
 
@@ -86,14 +87,31 @@ def test_fewer_words_than_a_passage_are_no_copy() -> None:
     assert shares(f"{words(0, 30)} {words(500, PASSAGE - 1)}", words(500, PASSAGE - 1)) == []
 
 
-def test_a_short_answer_is_no_copy() -> None:
-    assert shares(words(0, FEWEST_WORDS - 1), words(0, FEWEST_WORDS - 1)) == []
+@pytest.mark.parametrize("number", [FEWEST_EQUAL, FEWEST_WORDS - 1])
+def test_a_short_answer_that_equals_another_is_a_copy(number: int) -> None:
+    copy = words(0, number)
+
+    assert shares(copy.upper(), words(500, 40), copy) == [(2, Decimal(1))]
+    assert without_copies(copy, PROMPT, RUBRIC, OtherAnswers(answers=(other(copy),))) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "earlier"),
+    [
+        (words(0, FEWEST_EQUAL - 1), words(0, FEWEST_EQUAL - 1)),
+        (words(0, FEWEST_WORDS - 1), words(0, FEWEST_WORDS)),
+        (f"{PROMPT} {words(0, 5)}", f"{PROMPT} {words(0, 5)}"),
+    ],
+    ids=["of few words", "that is a part of another one", "of which most is the question"],
+)
+def test_another_short_answer_is_no_copy(text: str, earlier: str) -> None:
+    assert shares(text, earlier) == []
 
 
 def test_passages_of_several_answers_count_together_with_the_largest_share_first() -> None:
-    text = f"{words(0, 75)} {words(1000, 12)} {words(2000, 13)}"
+    text = f"{words(0, 69)} {words(1000, 15)} {words(2000, 16)}"
 
-    assert shares(text, words(1000, 12), words(2000, 13)) == [(2, Decimal("0.13")), (1, Decimal("0.12"))]
+    assert shares(text, words(1000, 15), words(2000, 16)) == [(2, Decimal("0.16")), (1, Decimal("0.15"))]
 
 
 def test_a_quotation_of_the_question_is_no_copy() -> None:

@@ -1,13 +1,14 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from math import fsum
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.recommending.ranking import ITEMS, LEVELS, WEIGHTS, Learner, gap_query, recommend
+from domain.recommending.ranking import ITEMS, LEVELS, OTHER_LEVEL, RELEVANCE, WEIGHTS, Learner, gap_query, recommend
 from domain.recommending.recommendations import Blend
 from domain.recommending.roles import Credential, CredentialLevel
 from domain.recommending.skills import SkillGap
@@ -121,6 +122,19 @@ def test_far_neighbours_count_less_than_near_ones() -> None:
     assert near["neighbours"] > far["neighbours"]
 
 
+@given(
+    st.lists(st.tuples(st.dictionaries(st.sampled_from("ab"), st.sampled_from("12345")), st.floats(0, 1)), max_size=8)
+)
+def test_reactions_count_by_nearness_with_the_middle_of_the_scale_as_one_more(
+    reactions: list[tuple[dict[str, str], float]],
+) -> None:
+    neighbours = tuple((neighbour(f"n{i}", **ratings), near) for i, (ratings, near) in enumerate(reactions))
+    rated = [(int(ratings["a"]), near) for ratings, near in reactions if "a" in ratings]
+    expected = (sum((rating - 1) / 4 * near for rating, near in rated) + 0.5) / (sum(near for _, near in rated) + 1)
+
+    assert features(blend(credential("a"), neighbours=neighbours))["neighbours"] == pytest.approx(expected, abs=1e-5)
+
+
 def test_held_and_withdrawn_credentials_are_not_recommended() -> None:
     offered = [credential("held"), credential("withdrawn", active=False), credential("open")]
 
@@ -189,6 +203,48 @@ def test_a_different_credential_beats_a_slightly_better_duplicate() -> None:
 
 def test_at_most_five_are_recommended() -> None:
     assert len(blend(*(credential(f"c{i}") for i in range(9))).items) == ITEMS
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([(SQL,), (SQL, CLEANING), (CHARTS, SQL)]), st.sampled_from(LEVELS), st.integers(0, 10)
+        ),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_the_list_is_that_of_plain_maximal_marginal_relevance(
+    made: list[tuple[tuple[str, ...], CredentialLevel, int]],
+) -> None:
+    offered = [credential(f"c{i}", *skills, level=level) for i, (skills, level, _) in enumerate(made)]
+    similarity = {f"c{i}": 0.15 + 0.06 * step for i, (_, _, step) in enumerate(made)}
+
+    assert titles(blend(*offered, similarity=similarity)) == [each.title for each in plain_choice(offered, similarity)]
+
+
+def plain_choice(offered: Sequence[Credential], similarity: Mapping[str, float]) -> list[Credential]:
+    """Choose greedily, and compute all merits for every place. All credentials cover the only gap."""
+    alone = {each.id: blend(each, similarity=similarity) for each in offered}
+    weights = next(iter(alone.values())).weights
+    merits = {
+        id_: round(fsum(weights[name] * value for name, value in features(of).items()), 6) for id_, of in alone.items()
+    }
+
+    def likeness(one: Credential, other: Credential) -> float:
+        mine, theirs = set(one.skills), set(other.skills)
+        return len(mine & theirs) / len(mine | theirs) * (1 if one.level is other.level else OTHER_LEVEL)
+
+    def rank(each: Credential) -> tuple[float, ...]:
+        alike = max((likeness(each, earlier) for earlier in chosen), default=0.0)
+        values = features(alone[each.id]).values()
+        merit = round(RELEVANCE * merits[each.id] - (1 - RELEVANCE) * alike, 9)
+        return (-merit, -similarity[each.key], *(-value for value in values), each.id.int)
+
+    chosen: list[Credential] = []
+    while len(chosen) < ITEMS and (left := [each for each in offered if each not in chosen]):
+        chosen.append(min(left, key=rank))
+    return chosen
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 12))

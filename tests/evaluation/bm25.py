@@ -19,10 +19,11 @@ class Bm25:
     def __init__(self, texts: Iterable[str]) -> None:
         counts = [Counter(_words(text)) for text in texts]
         self._lengths = np.array([sum(each.values()) for each in counts], dtype=float)
-        self._postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for place, each in enumerate(counts):
             for word, count in each.items():
-                self._postings[word].append((place, count))
+                postings[word].append((place, count))
+        self._postings = {word: np.array(holders).T for word, holders in postings.items()}
 
     def scores(self, query: str) -> NDArray[np.float64]:
         """Return one score per text, in the texts' order; 0 if a text shares no word with the query."""
@@ -30,10 +31,9 @@ class Bm25:
         longer = K1 * (1 - B + B * self._lengths / max(1.0, float(self._lengths.mean())))
         found = np.zeros(number)
         for word in sorted({*_words(query)} & self._postings.keys()):
-            holders = self._postings[word]
-            rarity = math.log(1 + (number - len(holders) + 0.5) / (len(holders) + 0.5))
-            for place, count in holders:
-                found[place] += rarity * count * (K1 + 1) / (count + longer[place])
+            places, count = self._postings[word]
+            rarity = math.log(1 + (number - len(places) + 0.5) / (len(places) + 0.5))
+            found[places] += rarity * count * (K1 + 1) / (count + longer[places])
         return found
 
 

@@ -9,7 +9,10 @@ each with the earlier ones by the product's fingerprints and constants. It repor
 - with the project's own labelled answers (no --data): what the local grader gives for half of the best other answer
   appended, with and without the search for copies. The labelled answers count as reviewed answers of other students.
 
-PATH is a labelled set as in `labelled_sets`. Only answers of at least 30 words are attacked and copied.
+- copies of short answers flagged: the whole earlier answer, if both have 10 to 29 words
+
+PATH is a labelled set as in `labelled_sets`. In the other lines only answers of at least 30 words are attacked and
+copied. The copied text has enough words for a passage that are not the question's or the rubric's.
 """
 
 import argparse
@@ -29,8 +32,11 @@ from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from domain.grading.copies import (
     COMMON,
     COPIED_ANSWER,
+    FEWEST_EQUAL,
     FEWEST_WORDS,
     MOST_SOURCES,
+    PASSAGE,
+    SHINGLE,
     OtherAnswer,
     OtherAnswers,
     find_copies,
@@ -98,16 +104,23 @@ TRICKS: Final[dict[str, Trick]] = {
     "... with every 6th word replaced": lambda _, source: reworded(source, 6),
     "... with every 4th word replaced": lambda _, source: reworded(source, 4),
 }
+SHORT: Final = "only a short earlier answer"
 HONEST: Final = "none: the honest answer"
+
+
+def has_own_passage(text: str, item: LabelledItem) -> bool:
+    """Return whether the text has enough words for a copied passage that are not the question's or the rubric's."""
+    return len(fingerprint(text, item.prompt, item.rubric)) > PASSAGE - SHINGLE
 
 
 def flagged(items: Sequence[LabelledItem], every: int) -> dict[str, list[list[bool]]]:
     """Return for each trick, and each question, which answers are flagged."""
-    found: dict[str, list[list[bool]]] = {name: [] for name in (HONEST, *TRICKS)}
+    found: dict[str, list[list[bool]]] = {name: [] for name in (HONEST, *TRICKS, SHORT)}
     for item in items:
         dice = random.Random(SEED)
         stored = AnswersInMemory(item)
         earlier: list[str] = []
+        short: list[str] = []
         by_trick: dict[str, list[bool]] = {name: [] for name in found}
         for place, answer in enumerate(item.answers):
             by_trick[HONEST].append(stored.flags(answer.text))
@@ -116,8 +129,11 @@ def flagged(items: Sequence[LabelledItem], every: int) -> dict[str, list[list[bo
                 source = dice.choice(earlier)
                 for name, trick in TRICKS.items():
                     by_trick[name].append(stored.flags(trick(answer.text, source)))
+            if place % every == 0 and FEWEST_EQUAL <= len(answer.text.split()) < FEWEST_WORDS and short:
+                by_trick[SHORT].append(stored.flags(dice.choice(short)))
             stored.add(answer.text)
-            earlier += [answer.text] * long_enough
+            earlier += [answer.text] * (long_enough and has_own_passage(half(answer.text), item))
+            short += [answer.text] * (has_own_passage(answer.text, item) and not long_enough)
         for name, each in by_trick.items():
             found[name].append(each)
     return found

@@ -123,6 +123,15 @@ async def test_shared_words_decide_between_alike_vectors(index: Index) -> None:
     assert (await found(index, offered, a_query("tables and joins")))[0] == "inner joins"
 
 
+@pytest.mark.parametrize(
+    ("words", "first"), [("window window joins", "window functions"), ("window joins joins", "inner joins")]
+)
+async def test_a_word_that_the_query_repeats_counts_as_often_as_it_occurs(index: Index, words: str, first: str) -> None:
+    offered = [credential("window functions", 30), credential("inner joins", 30), credential("pivot charts", 90)]
+
+    assert (await found(index, offered, a_query(words)))[0] == first
+
+
 async def test_meaning_outweighs_a_shared_word(index: Index) -> None:
     offered = [credential("window functions", 0), credential("joins for carpenters", 90)]
 

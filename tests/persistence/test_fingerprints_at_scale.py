@@ -1,19 +1,23 @@
-"""The search for copies reads a few index entries for each shingle, however many answers are stored."""
+"""The search for copies, and the sweep of older answers, read as much with many stored answers as with few."""
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Uuid, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.grading.copies import COMMON, MOST_SHINGLES, MOST_SOURCES
-from persistence.repositories.fingerprints import ADD
+from persistence.repositories.fingerprints import ADD, PUBLISHED
 from tests.support.builders import an_assessment
 from tests.support.reviewed_answers import first_essay
 
 ANSWERS = 2_000
 BLOCKS = 500 * MOST_SHINGLES
+BLOCKS_OF_A_PAGE = 200
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 # Half of the shingles of the answer are in all other answers. No trigger checks the foreign key.
 _STORED = text("""
@@ -21,6 +25,13 @@ INSERT INTO answer_shingles (shingle, question_snapshot_id)
 SELECT CASE WHEN own.place % 2 = 0 THEN own.shingle ELSE CAST(random() * 9e18 AS bigint) END, answer.id
 FROM (SELECT shingle, row_number() OVER () AS place FROM answer_shingles) AS own,
   (SELECT gen_random_uuid() AS id FROM generate_series(1, :answers)) AS answer
+""")
+
+# One result a second.
+_PUBLISHED_RESULTS = text("""
+INSERT INTO assessments SELECT (jsonb_populate_record(a, jsonb_build_object(
+    'id', gen_random_uuid(), 'completed_at', a.completed_at + make_interval(secs => n)))).*
+FROM assessments AS a, generate_series(1, :results) AS n WHERE a.id = :copied
 """)
 
 
@@ -51,3 +62,20 @@ async def test_the_search_uses_the_index_and_reads_a_bounded_number_of_blocks(se
     assert ("answer_shingles_pkey", "") in used
     assert not [scan for _, scan in used if scan]
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < BLOCKS
+
+
+async def test_a_page_of_published_results_reads_a_bounded_number_of_blocks(session: AsyncSession) -> None:
+    assessment = await an_assessment(session, items=2, status="completed", revision=1, completed_at=NOON)
+    await session.execute(text("SET LOCAL session_replication_role = replica"))
+    await session.execute(_PUBLISHED_RESULTS, {"results": 5 * ANSWERS, "copied": assessment.id})
+    await session.execute(text("ANALYZE assessments"))
+    given = {"at": NOON + timedelta(seconds=ANSWERS), "id": UUID(int=0), "older_than_s": 600, "limit": 10}
+
+    explained = (
+        await session.execute(text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {PUBLISHED.text}"), given)
+    ).scalar_one()[0]
+
+    plan = explained["Plan"]
+    assert plan["Actual Rows"] == given["limit"]
+    assert "idx_assessments_completed" in json.dumps(plan)
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < BLOCKS_OF_A_PAGE

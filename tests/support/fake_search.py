@@ -86,7 +86,8 @@ class InMemoryCredentialIndex:
     def _hits(self, query: SearchQuery) -> list[SearchHit]:
         wanted = [each for each in self._credentials if not query.skills or set(each.skills) & set(query.skills)]
         cosines = [sum(map(mul, query.vector, each.vector or ())) for each in wanted]
-        words = [len(set(each.text.lower().split()) & set(query.text.lower().split())) for each in wanted]
+        asked = Counter(query.text.lower().split())
+        words = [sum(asked[word] for word in set(each.text.lower().split())) for each in wanted]
         spread = max(cosines, default=0) - min(cosines, default=0)
         hits = [
             SearchHit(

@@ -126,6 +126,7 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
     by_model: bool = False,
     erasure_list: ErasureList | None = None,
     retention_days: Mapping[RetentionRule, int] | None = None,
+    analysis: TextAnalysis = IN_PROCESS,
 ) -> Worker:
     """Build the worker of the workflows and of the activities that need only Postgres.
 
@@ -146,6 +147,7 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
         TemporalAppealRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
         TemporalRescoreRuns(client, queue, SWEEP_DEADLINE_S, breaks=False),
         TemporalLinkMailRuns(client, sibling_queue(queue, Queue.WEBHOOKS), SWEEP_DEADLINE_S, breaks=False),
+        analysis=analysis,
     )
     return Worker(
         client,

@@ -54,3 +54,21 @@ def reconcile(
         RecordingLinkMails(),
         minute=lambda: NEVER,
     )
+
+
+@pytest.fixture
+def hurried(database: Database, runs: PagedRuns, catalog_runs: RecordingCatalogRuns) -> Reconcile:
+    """A reconciliation whose sweeps have time for one batch of calls."""
+    deliveries, erasures = RecordingDeliveries(), RecordingErasures()
+    return Reconcile(
+        database,
+        runs,
+        deliveries,
+        erasures,
+        catalog_runs,
+        RecordingAppeals(),
+        RecordingRescores(),
+        RecordingLinkMails(),
+        budget_s=0.0,
+        minute=lambda: NEVER,
+    )

@@ -10,39 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.reconcile import Reconcile
 from activities.sweeping import AT_ONCE, PAGE
-from domain.database import Database
 from domain.errors import ExternalServiceError, InvalidInput
 from domain.sweeps import Concern
 from persistence.tables import AssessmentRow, SweepRow, UserRow
 from tests.activities.builders import MINUTE_AGO
-from tests.activities.reconciling.sweeps import CLAIMED, DUE, NEVER, UNCLAIMED, PagedRuns, sweep, sweep_all
+from tests.activities.reconciling.sweeps import CLAIMED, DUE, UNCLAIMED, PagedRuns, sweep, sweep_all
 from tests.support.builders import ROLE_ID, an_assessment, an_organization
-from tests.support.fake_engine import (
-    RecordingAppeals,
-    RecordingCatalogRuns,
-    RecordingDeliveries,
-    RecordingErasures,
-    RecordingLinkMails,
-    RecordingRescores,
-)
-
-
-@pytest.fixture
-def hurried(database: Database, runs: PagedRuns, catalog_runs: RecordingCatalogRuns) -> Reconcile:
-    """A reconciliation whose sweeps have time for one batch of calls."""
-    deliveries, erasures = RecordingDeliveries(), RecordingErasures()
-    return Reconcile(
-        database,
-        runs,
-        deliveries,
-        erasures,
-        catalog_runs,
-        RecordingAppeals(),
-        RecordingRescores(),
-        RecordingLinkMails(),
-        budget_s=0.0,
-        minute=lambda: NEVER,
-    )
 
 
 async def many(session: AsyncSession, number: int, **columns: Any) -> set[UUID]:
