@@ -52,7 +52,7 @@ WITH own AS (
   SELECT snapshot_id, question_id, other_id, sum(1.0 / answers) AS weight
   FROM shared GROUP BY snapshot_id, question_id, other_id
 )
-SELECT found.snapshot_id, found.assessment_id, found.other_id, response.answer, NULL AS common
+SELECT found.snapshot_id, found.assessment_id, found.other_id, response.answer, NULL AS common, found.place
 FROM (
   SELECT candidate.snapshot_id, candidate.other_id, other.id AS assessment_id,
     row_number() OVER (PARTITION BY candidate.snapshot_id ORDER BY candidate.weight DESC, candidate.other_id) AS place
@@ -67,8 +67,9 @@ FROM (
 JOIN assessment_responses AS response ON response.question_snapshot_id = found.other_id
 WHERE found.place <= :most
 UNION ALL
-SELECT snapshot_id, NULL, NULL, NULL, array_agg(DISTINCT word_hash) FROM shared WHERE answers >= :common
+SELECT snapshot_id, NULL, NULL, NULL, array_agg(DISTINCT word_hash), NULL FROM shared WHERE answers >= :common
 GROUP BY snapshot_id
+ORDER BY place
 """).bindparams(
     bindparam("snapshots", type_=ARRAY(Uuid)),
     bindparam("shingles", type_=ARRAY(BigInteger)),

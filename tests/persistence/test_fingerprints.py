@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.assessments.lifecycle import Assessment
@@ -81,13 +81,20 @@ async def test_a_repetition_stores_nothing_and_finds_the_same(
     assert await session.scalar(select(func.count()).select_from(AnswerShingleRow)) == 2 * len(SHINGLES)
 
 
-async def test_answers_with_most_shingles_in_common_come_first(
-    session: AsyncSession, database: Database, assessment: Assessment
+@pytest.mark.parametrize("join", ["nestloop", "hashjoin", "mergejoin"])
+async def test_answers_with_most_shingles_in_common_come_first_whatever_the_plan(
+    session: AsyncSession, database: Database, assessment: Assessment, join: str
 ) -> None:
-    one = await an_earlier_answer(session, database, assessment.organization_id, 1)
-    three = await an_earlier_answer(session, database, assessment.organization_id, 1, 2, 3)
+    counts = [2, 1, 3, 4, 1]
+    others = [
+        await an_earlier_answer(session, database, assessment.organization_id, *SHINGLES[:count]) for count in counts
+    ]
+    for other in {"nestloop", "hashjoin", "mergejoin"} - {join}:
+        await session.execute(text(f"SET LOCAL enable_{other} = off"))
 
-    assert (await added(session, database, assessment.id)).answers == (three, one)
+    found = (await added(session, database, assessment.id)).answers
+
+    assert [counts[others.index(each)] for each in found] == [4, 3, 2, 1, 1]
 
 
 async def test_a_later_answer_is_no_source(session: AsyncSession, database: Database, assessment: Assessment) -> None:
