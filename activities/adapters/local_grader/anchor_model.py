@@ -10,12 +10,13 @@ from typing import Final
 
 import numpy as np
 
-from activities.adapters.local_grader.gaussian_process import Blocks, Estimate, LevelProcess, Priors, fit_levels
+from activities.adapters.local_grader.gaussian_process import Blocks, Estimate, Labels, LevelProcess, Priors, fit_levels
 from activities.adapters.local_grader.text_features import (
     AnswerFeatures,
     Matrix,
     content_similarity,
     describe,
+    general_scores,
     surface_similarity,
 )
 from domain.assessments.questions import Anchor, Criterion
@@ -28,6 +29,11 @@ logarithm of how much shorter the labelled answers are on average."""
 ESSAY_KAPPA: Final = 4.0
 """A short answer is right or wrong, so exact agreement counts as much as quadratic kappa. The weight of kappa rises
 with the square of the length from 1 at 50 words to 4 at 100 words."""
+GENERAL_SLOPE: Final = 0.6
+GENERAL_FROM: Final = 140
+GENERAL_FULLY: Final = 180
+"""The expected correlation of levels with a general score of essays. It rises from 0 at 140 words to 0.6 at 180 words.
+Levels of shorter answers depend on their contents; there, a general score would pay for padding."""
 UNRELATED_DEVIATIONS: Final = 4.5
 DISTANT_DEVIATIONS: Final = 2.5
 NEAREST: Final = 3
@@ -78,7 +84,8 @@ class Fit:
         for process, low_high in zip(self.criteria, self.descriptors, strict=True):
             own = _by_descriptors(one, low_high)[0]
             row = _by_descriptors(self.answers, low_high) @ own
-            found.append(process.estimate(Blocks(content, row, surface), Blocks(own_content, own @ own, own_surface)))
+            others, itself = Blocks(content, row, surface), Blocks(own_content, own @ own, own_surface)
+            found.append(process.estimate(others, itself, general_scores(one)[0]))
         return found
 
     def most_excess(self, target_kappa: float) -> float:
@@ -123,8 +130,8 @@ def fit(essay: Essay, vectors: Matrix, known_words: frozenset[str] = frozenset()
     for criterion, low_high in zip(essay.rubric.criteria, descriptors, strict=True):
         columns = _by_descriptors(answers, low_high)
         blocks = Blocks(content, columns @ columns.T, surface)
-        levels = _levels(criterion, labelled)
-        criteria.append(fit_levels(blocks, levels, len(criterion.levels) - 1, priors, len(essay.labelled)))
+        labels = Labels(_levels(criterion, labelled), len(criterion.levels) - 1, len(essay.labelled))
+        criteria.append(fit_levels(blocks, general_scores(answers), labels, priors))
     return Fit(
         labelled=labelled,
         longest=max(len(text.split()) for text in texts),
@@ -147,6 +154,7 @@ def _priors(texts: Sequence[str]) -> Priors:
     return Priors(
         surface_penalty=SURFACE_PENALTY * max(0.0, math.log(ESSAY_WORDS / words)),
         kappa_weight=ESSAY_KAPPA * min(1.0, max(0.25, (words / ESSAY_WORDS) ** 2)),
+        slope=GENERAL_SLOPE * min(1.0, max(0.0, (words - GENERAL_FROM) / (GENERAL_FULLY - GENERAL_FROM))),
     )
 
 

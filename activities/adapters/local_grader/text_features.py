@@ -18,6 +18,14 @@ WORDS_WEIGHT: Final = 0.3
 SURFACE_SCALES: Final = np.array([0.4, 0.45, 0.35, 0.4, 0.4, 0.06, 0.4, 0.06, 0.3, 0.7, 0.2, 0.03])
 """The usual difference of two answers to one question, in the order of `surface_features`. It is fixed, because eight
 answers are too few to measure it."""
+LANGUAGE_WEIGHTS: Final = (0.06, 0.17, 0.13, 0.11, 0.19, -0.01, -0.12, 0.03, 0.13, 0.27, 0.23, -0.42)
+"""The weights of the surface features in a general score of the language: what people reward whatever the question. It
+is a ridge regression on essays to other questions (`docs/grading.md`), with a standard deviation of 1 among the essays
+to a question."""
+LENGTH_WEIGHTS: Final = (0.27, 0.27, 0.27, 0.27, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""The weights in a general score of the length: words, sentences, distinct words and distinct long words in equal
+parts. It is not fitted."""
+GENERAL_WEIGHTS: Final = np.array([LANGUAGE_WEIGHTS, LENGTH_WEIGHTS]).T
 LONG_WORD: Final = 7
 LONGEST_MEAN: Final = 15.0
 
@@ -76,6 +84,11 @@ def content_similarity(some: AnswerFeatures, others: AnswerFeatures) -> Matrix:
 def surface_similarity(some: AnswerFeatures, others: AnswerFeatures) -> Matrix:
     """Return the mean products of the surface features."""
     return np.asarray(some.surface @ others.surface.T / len(SURFACE_SCALES))
+
+
+def general_scores(answers: AnswerFeatures) -> Matrix:
+    """Return two scores for each answer that do not depend on the question: of its language, and of its length."""
+    return np.asarray(answers.surface @ GENERAL_WEIGHTS)
 
 
 def surface_features(text: str, known_words: frozenset[str] = frozenset()) -> Matrix:

@@ -5,14 +5,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.local_grader.gaussian_process import Blocks, LevelProcess, Matrix, Priors, fit_levels
+from activities.adapters.local_grader.gaussian_process import (
+    Blocks,
+    Labels,
+    LevelProcess,
+    Matrix,
+    Priors,
+    fit_levels,
+)
 
 POINTS = np.array([[0.0, 1.0], [0.2, 1.1], [1.0, 0.1], [1.1, 0.0], [2.0, 0.4], [2.1, 0.5]])
 LEVELS = np.array([0.0, 0.0, 1.0, 1.0, 2.0, 2.0])
 
 
 def fitted(points: Matrix, levels: Matrix, top: int, reviewed: int = 0) -> LevelProcess:
-    return fit_levels(blocks(points @ points.T), levels, top, Priors(), reviewed)
+    return fit_levels(blocks(points @ points.T), nothing_general(len(points)), Labels(levels, top, reviewed), Priors())
+
+
+def nothing_general(count: int) -> Matrix:
+    return np.zeros((count, 2))
 
 
 def blocks(similarity: Matrix) -> Blocks:
@@ -21,7 +32,7 @@ def blocks(similarity: Matrix) -> Blocks:
 
 
 def at(process: LevelProcess, points: Matrix, point: Matrix) -> tuple[int, float]:
-    found = process.estimate(blocks(points @ point), blocks(point @ point))
+    found = process.estimate(blocks(points @ point), blocks(point @ point), np.zeros(2))
     return found.level, found.confidence
 
 
@@ -135,7 +146,8 @@ def test_labels_choose_how_much_the_surface_counts() -> None:
     similarity = Blocks(content @ content.T, 0 * content @ content.T, surface @ surface.T)
 
     def surface_share(levels: Matrix) -> float:
-        processes = fit_levels(similarity, np.clip(np.round(4 + levels), 0, 8), 8, Priors()).processes
+        labels = Labels(np.clip(np.round(4 + levels), 0, 8), 8)
+        processes = fit_levels(similarity, nothing_general(40), labels, Priors()).processes
         return float(sum(each.share * each.blocks[2] / (1 - each.noise) for each in processes))
 
     assert surface_share(2 * surface[:, 0]) > 0.4 > surface_share(2 * content[:, 0])
@@ -169,6 +181,48 @@ def test_with_a_high_weight_of_kappa_a_level_between_the_frequent_ones_is_chosen
     alike, levels = np.ones((8, 2)), np.array([0.0, 0, 0, 0, 0, 2, 2, 2])
     similarity = blocks(alike @ alike.T)
 
-    level, _ = at(fit_levels(similarity, levels, 2, Priors(kappa_weight=4.0), reviewed=8), alike, np.ones(2))
+    process = fit_levels(similarity, nothing_general(8), Labels(levels, 2, 8), Priors(kappa_weight=4.0))
+    level, _ = at(process, alike, np.ones(2))
 
     assert level == 1
+
+
+def test_a_general_score_decides_if_nothing_else_tells_essays_apart() -> None:
+    """No two answers are similar, so only the score that predicts the labels can place the others."""
+    alone = blocks(np.eye(6))
+    general = np.array([[-1.5, 0.2], [-1, -0.4], [-0.4, 0.3], [0.4, -0.3], [1, 0.4], [1.5, 0]])
+    process = fit_levels(alone, general, Labels(np.array([0.0, 0, 1, 1, 2, 2]), 2), Priors(slope=0.6))
+    unlike = blocks(np.zeros(6))
+
+    low, high = (process.estimate(unlike, blocks(np.array(1.0)), np.array([score, 0.0])) for score in (-1.5, 1.5))
+
+    assert (low.level, high.level) == (0, 2)
+
+
+def test_labels_choose_the_general_score_that_agrees_with_them() -> None:
+    dice = np.random.default_rng(4)
+    general = dice.normal(size=(40, 2))
+    similarity = blocks(np.zeros((40, 40)))
+
+    def share_of_length(score: int) -> float:
+        labels = Labels(np.clip(np.round(4 + 2 * general[:, score]), 0, 8), 8)
+        processes = fit_levels(similarity, general, labels, Priors(slope=0.6)).processes
+        return sum(each.share for each in processes if each.slopes[1])
+
+    assert share_of_length(1) > 0.9
+    assert share_of_length(0) < 0.1
+
+
+def test_confidence_rises_with_the_share_of_right_levels_among_the_labelled_answers() -> None:
+    """The same estimates, with other labels: by leave-one-out, levels without any pattern are mostly wrong."""
+    dice = np.random.default_rng(5)
+    points = dice.normal(size=(40, 2))
+    order = np.argsort(points[:, 0])
+    sorted_levels = np.empty(40)
+    sorted_levels[order] = np.arange(40) // 14
+    shuffled = dice.permutation(sorted_levels)
+
+    with_pattern, without = (fitted(points, levels, 2, reviewed=40) for levels in (sorted_levels, shuffled))
+
+    assert with_pattern.right > with_pattern.sure
+    assert with_pattern.right > without.right
