@@ -1,8 +1,13 @@
 """Parameter and result types of queries about webhooks."""
 
+import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from domain.webhooks.deliveries import DeliveryStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +59,41 @@ class AttemptView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndedDeliveryView:
+    """A delivery that has ended. `latency_ms` is the duration of its last stored attempt."""
+
+    status: str
+    latency_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryFigures:
-    """How the recent deliveries to an endpoint ended, and how long their last attempts took.
+    """How the recent deliveries to an endpoint ended, oldest first, and how long their last attempts took."""
 
-    `median_ms` and `slow_ms`, the 95th percentile, are None without a stored attempt.
-    """
-
-    delivered: int
-    failed: int
-    median_ms: float | None
-    slow_ms: float | None
+    deliveries: Sequence[EndedDeliveryView]
 
     @property
     def ended(self) -> int:
-        return self.delivered + self.failed
+        return len(self.deliveries)
+
+    @property
+    def failed(self) -> int:
+        return sum(each.status == DeliveryStatus.DEAD_LETTER for each in self.deliveries)
+
+    @property
+    def latencies_ms(self) -> list[int]:
+        """The known durations, shortest first."""
+        return sorted(each.latency_ms for each in self.deliveries if each.latency_ms is not None)
+
+    @property
+    def slow_ms(self) -> int | None:
+        """The shortest duration that 95 % of the attempts do not exceed; None without a stored attempt."""
+        found = self.latencies_ms
+        return found[math.ceil(0.95 * len(found)) - 1] if found else None
+
+    @property
+    def median_ms(self) -> float | None:
+        return statistics.median(self.latencies_ms) if self.latencies_ms else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

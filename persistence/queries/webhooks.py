@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy import ColumnElement, select
 
 from domain.webhooks.deliveries import DeliveryStatus
 from persistence.queries.reader import Reader, Selected, equal_to, newest
@@ -13,6 +13,7 @@ from persistence.queries.webhook_views import (
     DeliveryFigures,
     DeliveryFilter,
     DeliveryView,
+    EndedDeliveryView,
     EndpointView,
     SentDeliveryView,
 )
@@ -57,9 +58,8 @@ class WebhookQueries(Reader):
         return await self._all(DeliveryView, page)
 
     async def delivery_figures(self, endpoint_id: UUID, viewer: AccessScope) -> DeliveryFigures:
-        """Return figures about the endpoint's newest deliveries, at most `MEASURED`."""
-        found = await self._one(DeliveryFigures, _figures_of(endpoint_id, viewer))
-        return found or DeliveryFigures(delivered=0, failed=0, median_ms=None, slow_ms=None)
+        """Return figures about those of the endpoint's `MEASURED` newest deliveries that have ended."""
+        return DeliveryFigures(await self._all(EndedDeliveryView, _ended(endpoint_id, viewer)))
 
     async def delivery(self, delivery_id: UUID, viewer: AccessScope) -> SentDeliveryView | None:
         statement = _deliveries_of(viewer).add_columns(_events.body).where(_deliveries.id == delivery_id)
@@ -85,28 +85,22 @@ def endpoints_of(viewer: AccessScope) -> Selected:
     )
 
 
-def _figures_of(endpoint_id: UUID, viewer: AccessScope) -> Selected:
-    newest_first = (_deliveries.created_at.desc(), _deliveries.id.desc())
+def _ended(endpoint_id: UUID, viewer: AccessScope) -> Selected:
     recent = (
-        select(_deliveries.id, _deliveries.status)
+        select(_deliveries.id, _deliveries.status, _deliveries.created_at)
         .where(_deliveries.endpoint_id == endpoint_id, _deliveries.organization_id == viewer.organization_id)
-        .order_by(*newest_first)
+        .order_by(_deliveries.created_at.desc(), _deliveries.id.desc())
         .limit(MEASURED)
         .subquery()
+        .c
     )
-    last = (
-        select(_attempts.latency_ms)
-        .where(_attempts.delivery_id == recent.c.id)
-        .order_by(_attempts.n.desc())
-        .limit(1)
-        .lateral()
+    last_attempt = select(_attempts.latency_ms).where(_attempts.delivery_id == recent.id)
+    latency = last_attempt.order_by(_attempts.n.desc()).limit(1).scalar_subquery()
+    return (
+        select(recent.status, latency.label("latency_ms"))
+        .where(recent.status.in_([DeliveryStatus.DELIVERED, DeliveryStatus.DEAD_LETTER]))
+        .order_by(recent.created_at, recent.id)
     )
-    return select(
-        func.count().filter(recent.c.status == DeliveryStatus.DELIVERED).label("delivered"),
-        func.count().filter(recent.c.status == DeliveryStatus.DEAD_LETTER).label("failed"),
-        func.percentile_cont(0.5).within_group(last.c.latency_ms).label("median_ms"),
-        func.percentile_cont(0.95).within_group(last.c.latency_ms).label("slow_ms"),
-    ).select_from(recent.outerjoin(last, true()))
 
 
 def _deliveries_of(viewer: AccessScope) -> Selected:

@@ -194,8 +194,16 @@ async def test_the_page_of_an_endpoint_shows_failures_and_response_times(
 
     page = (await browser.open(f"/admin/webhooks/{endpoint_id}")).text
 
-    assert re.findall(r"<dd>([^<]+)</dd>", page) == ["25\u00a0%", "250 ms", "385 ms"]
+    assert re.findall(r"<dd>([^<]+)</dd>", page) == ["25\u00a0%", "250 ms", "400 ms"]
     assert "The newest 4 deliveries that have ended." in page
+    bars = re.findall(r'class="response-times__bar( response-times__bar--failed)?".* height="([^"]+)"', page)
+    assert [(bool(failed), float(height)) for failed, height in bars] == [
+        (False, 14.0),
+        (False, 28.0),
+        (False, 42.0),
+        (True, 56.0),
+    ]
+    assert "at most 400 ms" in page
 
 
 async def test_deliveries_are_found_by_the_event_id_of_a_partners_mail(api: Api, browser: Browser) -> None:
