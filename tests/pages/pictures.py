@@ -61,7 +61,7 @@ PICTURES: Final = (
     Picture("student-result", SignIn.LEARNER, "/assessments/{finished}/result#courses-heading", "dark"),
     Picture("advisor-overview", SignIn.ADVISOR, "/overview"),
     Picture("advisor-desk", SignIn.ADVISOR, "/reviews/items/{essay}", height=600),
-    Picture("admin-people", SignIn.ADMIN, "/admin/people"),
+    Picture("admin-people", SignIn.ADMIN, "/admin/people", height=600),
     Picture("admin-webhooks", SignIn.ADMIN, "/admin/deliveries"),
 )
 
