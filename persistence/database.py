@@ -1,13 +1,18 @@
-"""PostgreSQL connection settings and the connection pool."""
+"""PostgreSQL connection settings, the connection pool, and which database errors are temporary."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 import pydantic_core
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from domain.errors import StorageUnavailable
 
 # Detects a lost server within about 25 seconds. With the system's defaults, a statement would wait two hours for a
 # machine that no longer answers.
@@ -19,6 +24,15 @@ _KEEPALIVE: Final = {
 }
 
 _SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
+
+_TRANSIENT: Final = (
+    "08",  # connection exceptions
+    "40",  # serialization failures and deadlocks
+    "53",  # out of resources, too many connections
+    "55P03",  # lock timeout
+    "57",  # statement timeout, server shutdown or startup
+)
+"""Classes and codes of errors that a retry may avoid. The others are bugs or bad data and are raised unchanged."""
 
 _IN_AUTOCOMMIT: Final = "microcred_in_autocommit"
 
@@ -112,3 +126,30 @@ def in_autocommit(engine: AsyncEngine) -> AsyncEngine:
 def _begin(connection: Connection) -> None:
     if not connection.get_execution_options().get(_IN_AUTOCOMMIT):
         connection.exec_driver_sql("BEGIN")
+
+
+def storage_failure(error: BaseException | None) -> StorageUnavailable | None:
+    """Return the error to raise instead, or None when a retry cannot help.
+
+    Raise it `from None`: the original error may quote data.
+    """
+    if isinstance(error, PoolTimeoutError):
+        return StorageUnavailable("No database connection became free within the pool timeout")
+    if not isinstance(error, DBAPIError):
+        return None
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    lost = sqlstate is None and isinstance(error, InterfaceError | OperationalError)
+    if lost or error.connection_invalidated or str(sqlstate).startswith(_TRANSIENT):
+        return StorageUnavailable(f"The database is temporarily unavailable (SQLSTATE {sqlstate or 'none'})")
+    return None
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Replace the driver's temporary errors by StorageUnavailable (see `storage_failure`)."""
+    try:
+        yield
+    except Exception as error:
+        if failure := storage_failure(error):
+            raise failure from None
+        raise

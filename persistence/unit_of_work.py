@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from persistence.audit_seal import SqlAuditTrail
 from persistence.content.catalog_import import SqlCatalogImports
-from persistence.database import in_autocommit
-from persistence.database_errors import storage_failure
+from persistence.database import in_autocommit, storage_failure
 from persistence.repositories.appeals import SqlAppeals
 from persistence.repositories.assessments import SqlAssessments
 from persistence.repositories.catalog import SqlCatalog

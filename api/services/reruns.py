@@ -9,7 +9,7 @@ from api.services.item_errors import ItemError, item_error
 from api.services.reviews import ReviewService
 from domain.assessments.lifecycle import EXPIRED, Assessment
 from domain.errors import InvalidAssessmentState, NotFound
-from persistence.database_errors import storage_failure
+from persistence.database import storage_failure
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories.failed_assessments import FailureFilter
 from persistence.request_database import RequestUnitOfWork

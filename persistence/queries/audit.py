@@ -9,8 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence.database import in_autocommit
-from persistence.database_errors import storage_errors
+from persistence.database import in_autocommit, storage_errors
 from persistence.queries.reader import Reader, equal_to, newest
 from persistence.tables import AuditLogRow, UserRow
 from persistence.tables.base import table_of

@@ -10,8 +10,7 @@ from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from persistence.database import in_autocommit
-from persistence.database_errors import storage_failure
+from persistence.database import in_autocommit, storage_failure
 
 View = TypeVar("View")
 

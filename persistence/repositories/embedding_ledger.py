@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.grading.ledger import EmbeddingPurchase
 from domain.ids import derived_id
-from persistence.database_errors import storage_errors
+from persistence.database import storage_errors
 from persistence.tables import MetricSnapshotRow
 
 

@@ -12,7 +12,7 @@ from domain.ids import derived_id
 from domain.recommending.ports import CatalogText, IndexEntry, Vector
 from domain.recommending.roles import credential_text
 from domain.recommending.vectors import check_vector
-from persistence.database_errors import storage_errors
+from persistence.database import storage_errors
 from persistence.repositories import mappers
 from persistence.tables import CredentialRow, EmbeddingArtifactRow
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.assessments.attempts import Reveal
 from domain.grading.rules import explain_without_answer
-from persistence.database_errors import storage_errors
+from persistence.database import storage_errors
 from persistence.queries.attempts import POLICY_COLUMNS, AttemptView, attempts_by
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.reader import Reader

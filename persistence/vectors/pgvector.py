@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.recommending.ports import SearchQuery, SearchResult
 from domain.recommending.recommendations import SearchHit
-from persistence.database_errors import storage_errors
+from persistence.database import storage_errors
 from persistence.vectors.ranking import WORD_SHARE, check_search, pool_of
 
 FEW: Final = 1_000

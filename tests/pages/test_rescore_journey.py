@@ -62,8 +62,8 @@ def test_a_rescore_is_read_and_applied_by_keyboard(admin_page: Page, staff_pages
     page.keyboard.press("Escape")
     expect(page.locator(".menu summary").first).to_be_focused()
     page.keyboard.press("Enter")
+    found = screens(page, "admin-menu")  # before a link has the focus, because narrow screens have another menu
     press_until(page, "nav a[href='/rescores']")
-    found = screens(page, "admin-menu")
     page.keyboard.press("Enter")
     page.wait_for_url("**/rescores")
     found += screens(page, "rescores")
