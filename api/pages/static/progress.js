@@ -6,9 +6,15 @@ const POLL_MS = 3000;
 let source;
 let mute = 0;
 let polling;
+// An event has come since the last request for the stages began. htmx drops a request that waits for another one when
+// the answer to that one replaces the element.
+let outdated = false;
 
 follow();
+document.addEventListener("htmx:beforeRequest", () => { outdated = false; });
 document.addEventListener("htmx:afterSwap", announce);
+document.addEventListener("htmx:afterSettle", () => { if (outdated) refresh(); });
+document.addEventListener("htmx:afterRequest", (event) => { if (!event.detail.successful) setTimeout(refresh, POLL_MS); });
 
 function follow() {
   const stages = document.querySelector("#stages");
@@ -29,6 +35,7 @@ function follow() {
 }
 
 function refresh() {
+  outdated = true;
   window.htmx.trigger("#stages", "progress");
 }
 
