@@ -10,28 +10,22 @@ import asyncio
 import os
 import random
 import statistics
-import tempfile
 import time
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from deploy.local.ports import free_port
-from deploy.local.postgres import EmbeddedPostgres
 from domain.database import Database
 from domain.grading.copies import MOST_SHINGLES, OtherAnswer
-from persistence.content.loader import load_content
 from persistence.database import create_engine
-from persistence.migrate import upgrade
 from persistence.unit_of_work import SqlDatabase
 from tests.benchmarks import report
+from tests.benchmarks.filled_database import filled_database
 from tests.persistence.page_cost import blocks_read
-from tests.support.databases import CONTENT, settings_of
+from tests.support.databases import settings_of
 
 SIZES: Final = tuple(map(int, os.environ.get("N", "1000,10000,100000").split(",")))
 REQUESTS: Final = int(os.environ.get("REQUESTS", "200"))
@@ -125,34 +119,19 @@ async def _answer(engine: AsyncEngine, own: int, source: int, dice: random.Rando
     return snapshot, [*usual, *half, *(dice.getrandbits(62) for _ in range(MOST_SHINGLES - len(usual) - len(half)))]
 
 
-async def _load(settings: Any) -> None:
-    engine = create_engine(settings)
-    await load_content(engine, CONTENT)
-    await engine.dispose()
-
-
 def main() -> None:
     results = []
     for rows in SIZES:
-        with (
-            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory,
-            EmbeddedPostgres(Path(directory), free_port()) as server,
-        ):
-            settings = settings_of(server.url)
-            upgrade(settings)
-            asyncio.run(_load(settings))
-            with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
-                values = {
-                    "organization": ORGANIZATION,
-                    "rows": rows,
-                    "words": WORDS,
-                    "usual": USUAL,
-                    "shingles": MOST_SHINGLES,
-                }
-                psycopg.ClientCursor(connection).execute(_ROWS, values)
-                connection.execute("VACUUM ANALYZE")
-            results.append(asyncio.run(measure(server.url, rows)))
-            report.progress(len(results), len(SIZES), "sizes")
+        values = {
+            "organization": ORGANIZATION,
+            "rows": rows,
+            "words": WORDS,
+            "usual": USUAL,
+            "shingles": MOST_SHINGLES,
+        }
+        with filled_database(_ROWS, values) as url:
+            results.append(asyncio.run(measure(url, rows)))
+        report.progress(len(results), len(SIZES), "sizes")
     report.say(report.table(list(results[0]), [list(each.values()) for each in results]))
     report.write("bench-copies", {"requests": REQUESTS, "rows": results})
 

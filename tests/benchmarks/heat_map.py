@@ -8,30 +8,22 @@ answers the rows of the statement as JSON, without a session.
 import asyncio
 import os
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import httpx
-import psycopg
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.pages.session import PLAIN_COOKIE
-from deploy.local.ports import free_port
-from deploy.local.postgres import EmbeddedPostgres
-from persistence.content.loader import load_content
-from persistence.database import create_engine
-from persistence.migrate import upgrade
 from persistence.queries.advisor_pages import StudentSkills
 from persistence.queries.views import Holder
 from tests.benchmarks import report
-from tests.support.databases import CONTENT, settings_of
+from tests.benchmarks.filled_database import filled_database
 
 STUDENTS: Final = int(os.environ.get("STUDENTS", "500"))
 SKILLS: Final = int(os.environ.get("SKILLS", "12"))
@@ -63,25 +55,15 @@ _COLUMNS: Final = ("request", "p50 ms", "of the query", "of the JSON twin")
 
 
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory,
-        EmbeddedPostgres(Path(directory), free_port()) as server,
-    ):
-        settings = settings_of(server.url)
-        upgrade(settings)
-        asyncio.run(_load(settings))
-        with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
-            values: dict[str, object] = {"organization": ORGANIZATION, "advisor": ADVISOR, "cohort": COHORT}
-            values |= {"students": STUDENTS, "skills": SKILLS}
-            psycopg.ClientCursor(connection).execute(_ROWS, values)
-            connection.execute("VACUUM ANALYZE")
-        _print(*asyncio.run(_measure(server.url)))
-
-
-async def _load(settings: Any) -> None:
-    engine = create_engine(settings)
-    await load_content(engine, CONTENT)
-    await engine.dispose()
+    values = {
+        "organization": ORGANIZATION,
+        "advisor": ADVISOR,
+        "cohort": COHORT,
+        "students": STUDENTS,
+        "skills": SKILLS,
+    }
+    with filled_database(_ROWS, values) as url:
+        _print(*asyncio.run(_measure(url)))
 
 
 async def _measure(url: str) -> tuple[dict[str, list[float]], int]:

@@ -8,27 +8,20 @@ turns, so that other load on the machine affects all of them.
 import asyncio
 import os
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import httpx
 import psycopg
 
 from api.security.tokens import Principal, UserRole
-from deploy.local.ports import free_port
-from deploy.local.postgres import EmbeddedPostgres
-from persistence.content.loader import load_content
-from persistence.database import create_engine
-from persistence.migrate import upgrade
 from tests.benchmarks import report
-from tests.support.databases import CONTENT, settings_of
+from tests.benchmarks.filled_database import filled_database
 
 N: Final = int(os.environ.get("N", "100000"))
 REQUESTS: Final = int(os.environ.get("REQUESTS", "300"))
@@ -75,26 +68,12 @@ Send = Callable[[], Awaitable[httpx.Response]]
 
 
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory,
-        EmbeddedPostgres(Path(directory), free_port()) as server,
-    ):
-        settings = settings_of(server.url)
-        upgrade(settings)
-        asyncio.run(_load(settings))
-        with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
-            values = {"organization": ORGANIZATION, "advisor": ADVISOR, "cohort": COHORT, "rows": N}
-            psycopg.ClientCursor(connection).execute(_ROWS, values)
-            connection.execute("VACUUM ANALYZE")
+    values = {"organization": ORGANIZATION, "advisor": ADVISOR, "cohort": COHORT, "rows": N}
+    with filled_database(_ROWS, values) as url:
+        with psycopg.connect(url.replace("+psycopg", "")) as connection:
             row = connection.execute("SELECT id FROM assessments LIMIT 1").fetchone()
         assert row
-        _print(asyncio.run(_measure(server.url, row[0])))
-
-
-async def _load(settings: Any) -> None:
-    engine = create_engine(settings)
-    await load_content(engine, CONTENT)
-    await engine.dispose()
+        _print(asyncio.run(_measure(url, row[0])))
 
 
 async def _measure(url: str, assessment_id: UUID) -> dict[str, list[float]]:
