@@ -166,7 +166,8 @@ class LevelProcess:
     def calibrated(self, estimate: Estimate) -> Estimate:
         """Calibrate confidence and error.
 
-        Before, the confidence in levels of essays varies too much: with `kappa_weight` 4 the square root remains.
+        Uncalibrated confidences of essays differ too much from their mean. The quotient of both is reduced to its root:
+        the square root with a `kappa_weight` of 4, and no change with 1.
         """
         relative = (estimate.confidence / self.sure) ** (1 / math.sqrt(self.kappa_weight))
         return estimate._replace(confidence=min(1.0, self.right * relative), error=self.error_scale * estimate.error)
