@@ -231,15 +231,15 @@ def main() -> None:
 
 
 DOCUMENTED: Final = Inputs(
-    cpu_ms={"worker, PostgreSQL and Temporal": 148, "MiniLM": 95},
-    sql_statements=49,
-    rows=100,
-    database_bytes=100_000,
-    wal_bytes=186_000,
-    history_events=50,
-    history_bytes=4_900,
+    cpu_ms={"Worker": 126, "PostgreSQL": 71.7, "Temporal": 150, "MiniLM": 325, "API": 90.9},
+    sql_statements=68.3,
+    rows=148,
+    database_bytes=129_707,
+    wal_bytes=169_748,
+    history_events=33,
+    history_bytes=8_177,
     temporal_wal_bytes=305 * GIB / 1_000_000,
-    minilm_ms={"torch": 139, "onnx": 95, "openvino, bfloat16": 62, "onnx-int8": 50},
+    minilm_ms={"torch": 269, "onnx": 231, "onnx-int8": 188},
 )
 """The inputs of docs/capacity.md, which says where each was measured."""
 

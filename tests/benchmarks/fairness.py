@@ -1,7 +1,8 @@
 """`make bench-fairness`: measure the delay of one organization's submission while another's N submissions wait.
 
 Each of SAMPLES submissions is measured alone, and again after all N were acknowledged and while most of them wait.
-Requests go through the API to the real worker; fakes replace the models, because the benchmark measures queueing.
+Requests go through the API to the real workers, one process per queue as deployed; fakes replace the models, because
+the benchmark measures queueing.
 CROWD_CONCURRENCY is the number of the crowd's concurrent requests.
 """
 
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +30,7 @@ from tests.benchmarks import report, workload
 from tests.benchmarks.servers import MODELLESS, SECRET, Servers, servers, until_ready
 from tests.support.answers import response_to
 from workflows.engine.process_exit import run_and_leave
+from workflows.policies import Queue
 
 N = int(os.environ.get("N", "2000"))
 SAMPLES = int(os.environ.get("SAMPLES", "5"))
@@ -117,7 +120,10 @@ async def _few_at_a_time(work: Callable[[Item], Awaitable[Made]], items: Sequenc
 
 async def bench(shared: Servers) -> tuple[list[Sample], list[Sample]]:
     url = shared.environment["API_URL"]
-    with shared.running("api", "-m", "api"), shared.running("worker", *MODELLESS, ready="worker_ready"):
+    with ExitStack() as running:
+        running.enter_context(shared.running("api", "-m", "api"))
+        for queue in Queue:
+            running.enter_context(shared.running(queue, *MODELLESS, queue, ready="worker_ready"))
         await until_ready(url)
         database = psycopg.connect(shared.postgres.url.replace("+psycopg", ""), autocommit=True)
         async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60, trust_env=False) as http:

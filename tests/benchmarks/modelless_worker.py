@@ -1,6 +1,7 @@
-"""The real worker with fake models, to measure the cost of the pipeline without MiniLM."""
+"""The real worker with fake models, to measure the cost of the pipeline without MiniLM; arguments are queues."""
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack
 
 from domain.grading.ports import TextAnalysis
@@ -33,5 +34,5 @@ async def fake_models(stores: VectorStores, running: AsyncExitStack, analysis: T
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(set(Queue), WorkerSettings(), fake_models))
+    asyncio.run(serve({Queue(each) for each in sys.argv[1:] or Queue}, WorkerSettings(), fake_models))
     leave(0)

@@ -68,7 +68,7 @@ class TaskQueues:
             task_queue_type=_KINDS[kind],
             report_stats=True,
         )
-        described = await self._client.workflow_service.describe_task_queue(request)
+        described = await self._client.workflow_service.describe_task_queue(request, retry=True)
         since = datetime.now(UTC) - GONE_AFTER
         return Backlog(
             queue=queue,

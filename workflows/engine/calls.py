@@ -27,6 +27,9 @@ class EngineCalls:
     """After five consecutive failures, a breaker rejects calls for ten seconds. Reconciliation repeats missed calls.
 
     Reconciliation itself has no breaker (`breaks` False): five rows whose calls fail must not prevent those of others.
+
+    Calls of `workflow_service` need `retry=True`, unlike the client's own methods. The server closes each connection
+    after some minutes; without a retry, a call that is being sent then fails with "operation was canceled".
     """
 
     def __init__(self, client: Client, deadline_s: float, *, breaks: bool = True) -> None:
@@ -75,6 +78,7 @@ class EngineCalls:
                         identity=self._client.identity,
                         request_id=f"{signal}-{key}-{datetime.now(UTC):%Y%m%d%H}",
                     ),
+                    retry=True,
                     timeout=timeout,
                 )
             except RPCError as error:

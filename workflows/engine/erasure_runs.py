@@ -82,7 +82,7 @@ class TemporalErasureRuns(TemporalRuns):
     async def _delete(self, run: WorkflowExecution) -> None:
         which = WorkflowExecutionId(workflow_id=run.id, run_id=run.run_id)
         request = DeleteWorkflowExecutionRequest(namespace=self._client.namespace, workflow_execution=which)
-        await self._client.workflow_service.delete_workflow_execution(request, timeout=self._deadline)
+        await self._client.workflow_service.delete_workflow_execution(request, retry=True, timeout=self._deadline)
 
     async def _stop_all(self, ids: Iterable[str]) -> None:
         turns = asyncio.Semaphore(AT_ONCE)

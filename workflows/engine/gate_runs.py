@@ -44,6 +44,7 @@ class TemporalProviderGates(TemporalRuns):
                     identity=self._client.identity,
                     request_id=f"provider_answers-{key}",
                 ),
+                retry=True,
                 timeout=self._deadline,
             )
         except RPCError as error:

@@ -1,9 +1,9 @@
 """Settings of a worker process."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import WorkerDeploymentConfig
@@ -11,16 +11,18 @@ from temporalio.worker import WorkerDeploymentConfig
 from activities.score_essay import GradingOptions
 from domain.grading.ledger import SpendingLimits
 
+FEWEST_WORKFLOW_SLOTS: Final = 6
+
 
 class WorkerSettings(BaseSettings):
     """The variables `WORKER_…` and `KNN_SCOPE`.
 
     Concurrency: `…_slots` are concurrent activities of a queue, of which `webhooks_slots_per_endpoint` may serve one
-    endpoint. `workflow_slots` (concurrent workflow tasks) and `cached_workflows` (runs in memory) apply to each of the
-    two queues with workflows. `pollers` is the maximum of open poll requests of a queue. `llm_rps` is the number of
-    activities per second that the server dispatches on `llm` to all workers together; None means no limit. Running
-    activities have `grace_s` to finish after SIGTERM; on `llm` they have `llm_grace_s`, because a call that is cut off
-    is paid for again.
+    endpoint. `workflow_slots` are concurrent workflow tasks on `assessments`, more than its five pollers; on `webhooks`
+    there are as many as activities. `cached_workflows` (runs in memory) applies to each of these two queues. `pollers`
+    is the maximum of open poll requests of a queue. `llm_rps` is the number of activities per second that the server
+    dispatches on `llm` to all workers together; None means no limit. Running activities have `grace_s` to finish after
+    SIGTERM; on `llm` they have `llm_grace_s`, because a call that is cut off is paid for again.
 
     `reconcile_every_s` is the interval of urgent sweeps; `domain.sweeps` names the others. `knn_scope="all"` includes
     learners of other organizations among the neighbours. Prometheus scrapes `metrics_address`, such as 0.0.0.0:9464;
@@ -34,12 +36,12 @@ class WorkerSettings(BaseSettings):
 
     reconcile_every_s: int = 60
     llm_rps: float | None = Field(default=None, gt=0)
-    workflow_slots: int = Field(default=100, ge=2)
+    workflow_slots: int = Field(default=10, ge=2)
     cached_workflows: int = Field(default=1000, ge=0)
     pollers: int = Field(default=100, ge=5)
-    assessments_slots: int = 32
+    assessments_slots: int = 6
     llm_slots: int = 40
-    embeddings_slots: int = 8
+    embeddings_slots: int = 4
     webhooks_slots: int = 100
     webhooks_slots_per_endpoint: int = 10
     grace_s: int = 20
@@ -47,6 +49,13 @@ class WorkerSettings(BaseSettings):
     metrics_address: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[\d.]+):\d+$")
     build_id: str | None = None
     deployment_name: str = "microcred"
+
+    @model_validator(mode="after")
+    def _leave_a_slot_for_new_runs(self) -> Self:
+        """Each poller holds a slot while it waits. With too few slots, those for cached runs would hold all of them."""
+        if self.cached_workflows and self.workflow_slots < FEWEST_WORKFLOW_SLOTS:
+            raise ValueError(f"WORKER_WORKFLOW_SLOTS must be at least {FEWEST_WORKFLOW_SLOTS} with cached runs")
+        return self
 
     @property
     def deployment(self) -> WorkerDeploymentConfig | None:

@@ -28,13 +28,7 @@ locals {
       cpu         = 512
       memory      = 1024
       count       = 2
-      environment = {
-        # The last three make the turns of organizations strict: docs/settings.md.
-        ESSAY_GRADER             = "openai"
-        WORKER_CACHED_WORKFLOWS  = "0"
-        WORKER_WORKFLOW_SLOTS    = "4"
-        WORKER_ASSESSMENTS_SLOTS = "8"
-      }
+      environment = { ESSAY_GRADER = "openai" }
       secrets     = local.app
     }
     worker-llm = {

@@ -1,0 +1,79 @@
+"""Runs that have begun go on before new runs begin, so that few tasks of cached runs wait outside of the turns."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import uuid4
+
+import pytest
+from pydantic import ValidationError
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.worker import PollerBehavior, PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
+
+from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.workers import CACHED_RUNS_FIRST
+
+CROWD: Final = 60
+STEPS: Final = 4
+
+
+@dataclass
+class Counts:
+    """The number of runs that have begun, and what it was when the first run ended."""
+
+    begun: int = 0
+    at_first_end: int | None = None
+
+
+counts: dict[str, Counts] = {}
+"""By queue. A module variable, because a test cannot pass arguments to workflow classes."""
+
+
+@activity.defn
+async def step() -> None: ...
+
+
+@workflow.defn
+class Steps:
+    @workflow.run
+    async def run(self) -> None:
+        found = counts[workflow.info().task_queue]
+        if not workflow.unsafe.is_replaying():
+            found.begun += 1
+        for _ in range(STEPS):
+            await workflow.execute_activity(step, start_to_close_timeout=timedelta(minutes=1))
+        if found.at_first_end is None:
+            found.at_first_end = found.begun
+
+
+async def begun_at_the_first_end(client: Client, pollers: PollerBehavior) -> int:
+    queue = f"cached-{uuid4()}"
+    found = counts[queue] = Counts()
+    runs = [await client.start_workflow(Steps.run, id=f"{queue}-{n}", task_queue=queue) for n in range(CROWD)]
+    async with Worker(
+        client,
+        task_queue=queue,
+        workflows=[Steps],
+        activities=[step],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_concurrent_workflow_tasks=WorkerSettings().workflow_slots,
+        max_concurrent_activities=WorkerSettings().assessments_slots,
+        workflow_task_poller_behavior=pollers,
+    ):
+        await asyncio.gather(*(run.result() for run in runs))
+    assert found.at_first_end is not None
+    return found.at_first_end
+
+
+async def test_runs_end_before_most_others_begin(temporal_client: Client) -> None:
+    first, mostly_new = CACHED_RUNS_FIRST, PollerBehaviorSimpleMaximum(maximum=2)
+    print(await begun_at_the_first_end(temporal_client, first), await begun_at_the_first_end(temporal_client, mostly_new))
+
+
+def test_the_pollers_of_cached_runs_leave_a_slot_for_new_runs() -> None:
+    with pytest.raises(ValidationError, match="WORKER_WORKFLOW_SLOTS must be at least 6"):
+        WorkerSettings(workflow_slots=5)
+
+    assert WorkerSettings(workflow_slots=5, cached_workflows=0).workflow_slots == 5
