@@ -1,4 +1,4 @@
-"""Runs that have begun go on before new runs begin, so that few tasks of cached runs wait outside of the turns."""
+"""Runs that have begun continue before new runs begin, so that few tasks of cached runs wait outside of the turns."""
 
 import asyncio
 from dataclasses import dataclass

@@ -103,9 +103,9 @@ WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
 CACHED_RUNS_FIRST: Final = PollerBehaviorSimpleMaximum(maximum=5)
 """One poller takes the tasks of new runs, four those of cached runs, which the server does not dispatch in turns.
 
-So runs that have begun go on before others begin, and few of their tasks wait. With equally many pollers, all runs of a
-crowd begin first, and another organization's run waits behind the crowd's next tasks (figures: docs/settings.md). Runs
-of `webhooks` have only two tasks; there it would cost a fifth of the throughput.
+So runs that have begun continue before others begin, and few of their tasks wait. With equally many pollers, all runs
+of a crowd begin first, and another organization's run waits behind the crowd's next tasks (figures: docs/settings.md).
+Runs of `webhooks` have only two tasks; there it would cost a fifth of the throughput.
 """
 
 WORKFLOW_INTERCEPTORS: Final[Sequence[Interceptor]] = (FailureReasonInterceptor(),)
