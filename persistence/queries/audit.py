@@ -32,9 +32,9 @@ ON CONFLICT (user_id, hour) DO UPDATE SET count = denied.count + 1
 # Each step of the recursion reads one entry of the index, so the cost is the number of values, not of rows.
 _KNOWN: Final = """
 WITH RECURSIVE known AS (
-  (SELECT {column} AS value FROM audit_logs WHERE organization_id {owner} ORDER BY {column} LIMIT 1)
+  (SELECT {column} AS value FROM audit_logs WHERE {condition} ORDER BY {column} LIMIT 1)
   UNION ALL
-  SELECT (SELECT {column} FROM audit_logs WHERE organization_id {owner} AND {column} > known.value
+  SELECT (SELECT {column} FROM audit_logs WHERE {condition} AND {column} > known.value
     ORDER BY {column} LIMIT 1)
   FROM known WHERE known.value IS NOT NULL
 )
@@ -104,10 +104,10 @@ class AuditQueries(Reader):
 
     async def known(self, organization_id: UUID | None, column: AuditColumn) -> list[str]:
         """Return the values that occur in an organization's rows, or in those without an organization, sorted."""
-        owner = "IS NULL" if organization_id is None else "= :organization_id"
+        condition = f"organization_id {'IS NULL' if organization_id is None else '= :organization_id'}"
         parameters = {} if organization_id is None else {"organization_id": organization_id}
         async with self._connection() as connection:
-            found = await connection.scalars(text(_KNOWN.format(column=column.value, owner=owner)), parameters)
+            found = await connection.scalars(text(_KNOWN.format(column=column.value, condition=condition)), parameters)
         return list(found)
 
 

@@ -21,10 +21,10 @@ STEPS: Final = 4
 
 @dataclass
 class Counts:
-    """The number of runs that have begun, and what it was when the first run ended."""
+    """The number of runs that have begun, now and when the first run ended."""
 
     begun: int = 0
-    at_first_end: int | None = None
+    begun_at_first_end: int | None = None
 
 
 counts: dict[str, Counts] = {}
@@ -39,18 +39,18 @@ async def step() -> None: ...
 class Steps:
     @workflow.run
     async def run(self) -> None:
-        found = counts[workflow.info().task_queue]
+        counted = counts[workflow.info().task_queue]
         if not workflow.unsafe.is_replaying():
-            found.begun += 1
+            counted.begun += 1
         for _ in range(STEPS):
             await workflow.execute_activity(step, start_to_close_timeout=timedelta(minutes=1))
-        if found.at_first_end is None:
-            found.at_first_end = found.begun
+        if counted.begun_at_first_end is None:
+            counted.begun_at_first_end = counted.begun
 
 
 async def test_runs_end_before_most_others_begin(temporal_client: Client) -> None:
     queue = f"cached-{uuid4()}"
-    found = counts[queue] = Counts()
+    counted = counts[queue] = Counts()
     runs = [await temporal_client.start_workflow(Steps.run, id=f"{queue}-{n}", task_queue=queue) for n in range(CROWD)]
 
     async with Worker(
@@ -65,8 +65,8 @@ async def test_runs_end_before_most_others_begin(temporal_client: Client) -> Non
     ):
         await asyncio.gather(*(run.result() for run in runs))
 
-    assert found.at_first_end is not None
-    assert found.at_first_end < CROWD / 2
+    assert counted.begun_at_first_end is not None
+    assert counted.begun_at_first_end < CROWD / 2
 
 
 def test_the_pollers_of_cached_runs_leave_a_slot_for_new_runs() -> None:

@@ -23,6 +23,22 @@ INDEX_DEADLINE_S: Final = 10.0
 LIVE_PAGE: Final = 200
 
 
+async def signal_once(client: Client, workflow_id: str, signal: str, key: str, *, rpc_timeout: timedelta) -> None:
+    """Signal a run. The server drops a repeated signal with the same `key`, without an event in the run's history.
+
+    Raises:
+        RPCError: no such run is open, or the call failed.
+    """
+    request = SignalWorkflowExecutionRequest(
+        namespace=client.namespace,
+        workflow_execution=WorkflowExecutionId(workflow_id=workflow_id),
+        signal_name=signal,
+        identity=client.identity,
+        request_id=f"{signal}-{key}",
+    )
+    await client.workflow_service.signal_workflow_execution(request, retry=True, timeout=rpc_timeout)
+
+
 class EngineCalls:
     """After five consecutive failures, a breaker rejects calls for ten seconds. Reconciliation repeats missed calls.
 
@@ -70,16 +86,8 @@ class EngineCalls:
                 live = described.status is WorkflowExecutionStatus.RUNNING
                 if not live:
                     return
-                await self._client.workflow_service.signal_workflow_execution(
-                    SignalWorkflowExecutionRequest(
-                        namespace=self._client.namespace,
-                        workflow_execution=WorkflowExecutionId(workflow_id=workflow_id),
-                        signal_name=signal,
-                        identity=self._client.identity,
-                        request_id=f"{signal}-{key}-{datetime.now(UTC):%Y%m%d%H}",
-                    ),
-                    retry=True,
-                    timeout=timeout,
+                await signal_once(
+                    self._client, workflow_id, signal, f"{key}-{datetime.now(UTC):%Y%m%d%H}", rpc_timeout=timeout
                 )
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:

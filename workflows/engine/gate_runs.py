@@ -2,13 +2,12 @@
 
 from uuid import UUID
 
-from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
-from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.healing import Provider
 from workflows.engine import static_details
 from workflows.engine.assessment_runs import revision_workflow_id
+from workflows.engine.calls import signal_once
 from workflows.engine.runs import TemporalRuns, of_organization
 from workflows.policies import organization_priority
 from workflows.provider_gate import GateInput, ProviderGateWorkflow, workflow_id
@@ -34,18 +33,10 @@ class TemporalProviderGates(TemporalRuns):
         await self._calls.make(lambda: self._signal(assessment_id, key))
 
     async def _signal(self, assessment_id: UUID, key: str) -> None:
-        """Signal with a request id, so that the server drops a repeated signal without an event."""
+        """Signal once for each key. A run that has ended needs no signal."""
         try:
-            await self._client.workflow_service.signal_workflow_execution(
-                SignalWorkflowExecutionRequest(
-                    namespace=self._client.namespace,
-                    workflow_execution=WorkflowExecutionId(workflow_id=revision_workflow_id(assessment_id)),
-                    signal_name="provider_answers",
-                    identity=self._client.identity,
-                    request_id=f"provider_answers-{key}",
-                ),
-                retry=True,
-                timeout=self._deadline,
+            await signal_once(
+                self._client, revision_workflow_id(assessment_id), "provider_answers", key, rpc_timeout=self._deadline
             )
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:

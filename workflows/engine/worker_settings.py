@@ -11,14 +11,15 @@ from temporalio.worker import WorkerDeploymentConfig
 from activities.score_essay import GradingOptions
 from domain.grading.ledger import SpendingLimits
 
-FEWEST_WORKFLOW_SLOTS: Final = 6
+WORKFLOW_POLLERS: Final = 5
+"""The open poll requests for workflow tasks of `assessments`."""
 
 
 class WorkerSettings(BaseSettings):
     """The variables `WORKER_…` and `KNN_SCOPE`.
 
     Concurrency: `…_slots` are concurrent activities of a queue, of which `webhooks_slots_per_endpoint` may serve one
-    endpoint. `workflow_slots` are concurrent workflow tasks on `assessments`, more than its five pollers; on `webhooks`
+    endpoint. `workflow_slots` are concurrent workflow tasks on `assessments`, more than WORKFLOW_POLLERS; on `webhooks`
     there are as many as activities. `cached_workflows` (runs in memory) applies to each of these two queues. `pollers`
     is the maximum of open poll requests of a queue. `llm_rps` is the number of activities per second that the server
     dispatches on `llm` to all workers together; None means no limit. Running activities have `grace_s` to finish after
@@ -53,8 +54,8 @@ class WorkerSettings(BaseSettings):
     @model_validator(mode="after")
     def _leave_a_slot_for_new_runs(self) -> Self:
         """Each poller holds a slot while it waits. With too few slots, those for cached runs would hold all of them."""
-        if self.cached_workflows and self.workflow_slots < FEWEST_WORKFLOW_SLOTS:
-            raise ValueError(f"WORKER_WORKFLOW_SLOTS must be at least {FEWEST_WORKFLOW_SLOTS} with cached runs")
+        if self.cached_workflows and self.workflow_slots <= WORKFLOW_POLLERS:
+            raise ValueError(f"WORKER_WORKFLOW_SLOTS must be at least {WORKFLOW_POLLERS + 1} with cached runs")
         return self
 
     @property

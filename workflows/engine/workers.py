@@ -72,7 +72,7 @@ from workflows.engine.gate_runs import TemporalProviderGates
 from workflows.engine.link_mail_runs import TemporalLinkMailRuns
 from workflows.engine.models import Models
 from workflows.engine.rescore_runs import TemporalRescoreRuns
-from workflows.engine.worker_settings import WorkerSettings
+from workflows.engine.worker_settings import WORKFLOW_POLLERS, WorkerSettings
 from workflows.link_mail import LinkMailWorkflow
 from workflows.policies import Queue, sibling_queue
 from workflows.provider_gate import ProviderGateWorkflow
@@ -100,7 +100,7 @@ WORKFLOWS: Final[dict[Queue, tuple[type, ...]]] = {
 }
 """The workflow types that the workers of each queue run."""
 
-CACHED_RUNS_FIRST: Final = PollerBehaviorSimpleMaximum(maximum=5)
+CACHED_RUNS_FIRST: Final = PollerBehaviorSimpleMaximum(maximum=WORKFLOW_POLLERS)
 """One poller takes the tasks of new runs, four those of cached runs, which the server does not dispatch in turns.
 
 So runs that have begun continue before others begin, and few of their tasks wait. With equally many pollers, all runs
