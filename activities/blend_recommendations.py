@@ -8,16 +8,25 @@ from uuid import UUID
 
 from temporalio import activity
 
+from activities.other_learners import OtherLearnersReader
 from activities.publish_result import Ranked, publish_run
 from activities.steps import RunInput, run_step, run_storing_step
 from domain.assessments.results import Publication
 from domain.assessments.steps import Step
 from domain.database import Database
 from domain.errors import Conflict
-from domain.recommending.calibration import LIKED, UNCALIBRATED, calibrate
+from domain.recommending.calibration import LIKED
 from domain.recommending.ports import NearestLearners
 from domain.recommending.ranking import AffinityEvidence, Learner, recommend
-from domain.recommending.recommendations import Blend, EarlierLearners, Evidence, Neighbour, Preferences
+from domain.recommending.recommendations import (
+    Blend,
+    EarlierLearners,
+    Evidence,
+    Neighbour,
+    OtherLearners,
+    Preferences,
+)
+from domain.recommending.skills import SkillGap
 
 NEIGHBOURS = 50
 
@@ -41,6 +50,7 @@ class BlendRecommendations:
     def __init__(self, database: Database, nearest: NearestLearners) -> None:
         self._database = database
         self._nearest = nearest
+        self.others = OtherLearnersReader(database)
 
     @activity.defn
     async def blend_recommendations(self, wanted: BlendInput) -> int | Publication:
@@ -77,41 +87,44 @@ class BlendRecommendations:
         async with self._database.statement() as uow:
             evidence = await uow.jobs.output(run.job(Step.RETRIEVE_EVIDENCE), Evidence)
             context = await uow.catalog.learner(run.assessment_id)
-            preferences = await uow.catalog.preferences(context.assessment)
+            user_id = context.assessment.user_id
+            preferences = (await uow.catalog.preferences([user_id]))[user_id]
             credentials = await uow.catalog.with_prerequisites([trace.credential_id for trace in evidence.traces])
-            profile = {gap.skill: gap.score for gap in evidence.gaps}
-            earlier = await uow.catalog.earlier_learners(context.assessment, list(profile))
-            calibration = calibrate(await uow.catalog.tallies(context.assessment)) if earlier.ids else UNCALIBRATED
-        neighbours = await self.neighbours(profile, earlier, {}) if earlier.ids else ()
-        affinities = await self.affinities(preferences)
-        learner = Learner(
-            gaps=evidence.gaps,
-            held=preferences.held,
-            neighbours=neighbours,
-            affinities=affinities,
-            calibration=calibration,
-        )
+        skills = frozenset(gap.skill for gap in evidence.gaps)
+        everybody = await self.others.everybody(context.assessment.organization_id, context.role.id, skills)
+        learner = await self.learner(evidence.gaps, preferences, everybody.without(user_id), {})
         return Ranked(evidence=evidence, blend=recommend(context.role, learner, evidence.traces, credentials))
 
-    async def affinities(self, preferences: Preferences) -> AffinityEvidence:
-        """Return how well credentials suit the learner's reactions, and the number of reactions behind it."""
-        return AffinityEvidence(
-            scores=await self._nearest.affinities(preferences),
-            own=sum(rating >= LIKED for _, rating in preferences.own),
-            others=len(preferences.others.learners),
+    async def learner(
+        self,
+        gaps: tuple[SkillGap, ...],
+        preferences: Preferences,
+        others: OtherLearners,
+        known: dict[UUID, Mapping[UUID, Decimal]],
+    ) -> Learner:
+        """Return the learner to rank for.
+
+        Reactions of neighbours in `known` are not read again, and those that are read are added to it.
+        """
+        return Learner(
+            gaps=gaps,
+            held=preferences.held,
+            neighbours=await self._neighbours(gaps, others.earlier, known),
+            affinities=AffinityEvidence(
+                scores=await self._nearest.affinities(preferences.own, others.reactions),
+                own=sum(rating >= LIKED for _, rating in preferences.own),
+                others=len(others.reactions.learners),
+            ),
+            calibration=others.calibration,
         )
 
-    async def neighbours(
-        self,
-        profile: Mapping[str, Decimal | None],
-        earlier: EarlierLearners,
-        known: dict[UUID, Mapping[UUID, Decimal]],
+    async def _neighbours(
+        self, gaps: tuple[SkillGap, ...], earlier: EarlierLearners, known: dict[UUID, Mapping[UUID, Decimal]]
     ) -> tuple[tuple[Neighbour, float], ...]:
-        """Return the nearest learners, nearest first, with their reactions to their recommendations.
-
-        Reactions in `known` are not read again, and those that are read are added to it.
-        """
-        nearest = await self._nearest.nearest(profile, earlier, NEIGHBOURS)
+        """Return the nearest learners, nearest first, with their reactions to their recommendations."""
+        if not earlier.ids:
+            return ()
+        nearest = await self._nearest.nearest({gap.skill: gap.score for gap in gaps}, earlier, NEIGHBOURS)
         if unknown := [learner for learner, _ in nearest if learner not in known]:
             async with self._database.statement() as uow:
                 reactions = await uow.catalog.reactions(unknown)

@@ -16,16 +16,13 @@ from domain.assessments.lifecycle import Assessment
 from domain.database import Database
 from domain.errors import CorruptData, InvalidInput
 from domain.grading.scores import DegradedReason, EssayScore
-from domain.recommending.calibration import UNCALIBRATED, Calibration, calibrate
-from domain.recommending.ranking import Learner, recommend
-from domain.recommending.recommendations import HELD_RATING, Blend, EarlierLearners, Evidence, Preferences, Trace
+from domain.recommending.ranking import recommend
+from domain.recommending.recommendations import Blend, Evidence, OtherLearners, Preferences, Trace
 from domain.recommending.roles import Credential, Role
 from domain.recommending.skills import SkillGap, skill_gaps, skill_profile
 from domain.rescores.comparison import PublishedResult, Rescored, Task, rescore
 from domain.rescores.differences import Comparison, compare, incomparable, needs_recommendations, unchanged
 from domain.rescores.rescores import Rescore, RescoreScope
-
-_NOBODY = UUID(int=0)
 
 log = structlog.get_logger(__name__)
 
@@ -51,17 +48,14 @@ class BatchEnd:
 class _Shared:
     """What the learners of a role share: the found texts by skill, and the credentials with their prerequisites.
 
-    `earlier` and `preferences` have the other learners of a learner who never reacted, which are all learners.
-    `reactions` are those of neighbours that were read so far.
+    `everybody` are all earlier learners; `reactions` are those of neighbours that were read so far.
     """
 
     role: Role
     evidence: Evidence
     traces: Mapping[str, tuple[Trace, ...]]
     credentials: Mapping[UUID, Credential]
-    earlier: EarlierLearners
-    preferences: Preferences
-    calibration: Calibration
+    everybody: OtherLearners
     reactions: dict[UUID, Mapping[UUID, Decimal]] = field(default_factory=dict)
 
 
@@ -79,11 +73,11 @@ class FinishRescoreBatch:
             pending = await uow.rescores.pending(end.rescore_id)
             results = await uow.rescores.results([each.assessment_id for each in pending])
             current = await uow.rescores.questions(found)
-            held = await uow.catalog.held_without_reactions([before.assessment.user_id for before in results])
+            preferences = await uow.catalog.preferences([before.assessment.user_id for before in results])
         task = Task(scope=found.scope, current=current, question_id=found.question_id)
         reasons = {each.essay: each.reason.text for each in end.ungraded}
         graded = {each.assessment_id: _graded(each.graded, reasons) for each in pending}
-        batch = _Batch(self._database, self._retrieval, self._blend, task, held)
+        batch = _Batch(self._database, self._retrieval, self._blend, task, preferences)
         finished = [
             comparison
             for before in results
@@ -104,10 +98,7 @@ class FinishRescoreBatch:
 
 
 class _Batch:
-    """Compares the results of one batch. What its learners share is read once.
-
-    `held` has the held credentials of the learners who never reacted to recommendations.
-    """
+    """Compares the results of one batch. What its learners share is read once."""
 
     def __init__(
         self,
@@ -115,13 +106,13 @@ class _Batch:
         retrieval: RetrieveEvidence,
         blend: BlendRecommendations,
         task: Task,
-        held: Mapping[UUID, tuple[str, ...]],
+        preferences: Mapping[UUID, Preferences],
     ) -> None:
         self._database = database
         self._retrieval = retrieval
         self._blend = blend
         self._task = task
-        self._held = held
+        self._preferences = preferences
         self._roles: dict[UUID, _Shared] = {}
 
     async def comparison(self, before: PublishedResult, graded: Mapping[UUID, EssayScore | str]) -> Comparison | None:
@@ -158,10 +149,7 @@ class _Batch:
             evidence = await self._retrieval.evidence(gaps)
             async with self._database.statement() as uow:
                 credentials = await uow.catalog.with_prerequisites([trace.credential_id for trace in evidence.traces])
-                everybody = replace(assessment, user_id=_NOBODY)  # no learner is left out
-                earlier = await uow.catalog.earlier_learners(everybody, [gap.skill for gap in gaps])
-                preferences = await uow.catalog.preferences(everybody)
-                calibration = calibrate(await uow.catalog.tallies(assessment)) if earlier.ids else UNCALIBRATED
+            skills = frozenset(gap.skill for gap in gaps)
             self._roles[role.id] = _Shared(
                 role=role,
                 evidence=evidence,
@@ -169,40 +157,16 @@ class _Batch:
                     gap.skill: tuple(trace for trace in evidence.traces if trace.skill == gap.skill) for gap in gaps
                 },
                 credentials=credentials,
-                earlier=earlier,
-                preferences=preferences,
-                calibration=calibration,
+                everybody=await self._blend.others.everybody(assessment.organization_id, role.id, skills),
             )
         return self._roles[role.id]
 
     async def _recommended(self, before: PublishedResult, evidence: Evidence) -> Blend:
         shared = self._roles[before.assessment.role_id]
-        profile = {gap.skill: gap.score for gap in evidence.gaps}
-        earlier, preferences = await self._others(before.assessment, shared, list(profile))
-        neighbours = await self._blend.neighbours(profile, earlier, shared.reactions) if earlier.ids else ()
-        calibration = shared.calibration if earlier.ids else UNCALIBRATED
-        learner = Learner(
-            gaps=evidence.gaps,
-            held=before.held,
-            neighbours=neighbours,
-            affinities=await self._blend.affinities(preferences),
-            calibration=calibration,
-        )
+        user_id = before.assessment.user_id
+        others = shared.everybody.without(user_id)
+        learner = await self._blend.learner(evidence.gaps, self._preferences[user_id], others, shared.reactions)
         return recommend(shared.role, learner, evidence.traces, shared.credentials)
-
-    async def _others(
-        self, assessment: Assessment, shared: _Shared, skills: Sequence[str]
-    ) -> tuple[EarlierLearners, Preferences]:
-        """Return the other learners. For a learner who reacted, they are read without the learner's reactions."""
-        held = self._held.get(assessment.user_id)
-        if held is not None:
-            own = tuple((credential, HELD_RATING) for credential in held)
-            return shared.earlier, replace(shared.preferences, own=own)
-        async with self._database.statement() as uow:
-            preferences = await uow.catalog.preferences(assessment)
-            if not shared.earlier.ids:
-                return shared.earlier, preferences
-            return await uow.catalog.earlier_learners(assessment, skills), preferences
 
 
 def _graded(scores: Sequence[EssayScore], reasons: Mapping[UUID, str]) -> dict[UUID, EssayScore | str]:

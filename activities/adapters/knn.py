@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from activities.adapters.affinities import Affinities, Floats
-from domain.recommending.recommendations import EarlierLearners, Preferences, Reactions
+from domain.recommending.recommendations import EarlierLearners, Reactions
 
 Columns: TypeAlias = Mapping[str, Floats]
 """The scores of earlier learners by skill. An unknown score is not a number."""
@@ -21,8 +21,8 @@ REACH: Final = 0.25
 class KnnNearestLearners:
     """A NearestLearners. The distance of two learners ignores skills in which one of them has no score.
 
-    The matrices of the latest other learners are kept, because a batch asks about many learners with the same others.
-    They are recognized by identity, which is cheap.
+    The matrices of the latest other learners are kept, because most learners of a role have the same others. They are
+    recognized by identity, which is cheap.
     """
 
     def __init__(self) -> None:
@@ -34,8 +34,8 @@ class KnnNearestLearners:
     ) -> tuple[tuple[UUID, float], ...]:
         return await asyncio.to_thread(self._nearest, profile, learners, k)
 
-    async def affinities(self, preferences: Preferences) -> Mapping[UUID, float]:
-        return await asyncio.to_thread(self._affinities, preferences) if preferences.others.learners else {}
+    async def affinities(self, own: Sequence[tuple[str, float]], others: Reactions) -> Mapping[UUID, float]:
+        return await asyncio.to_thread(self._affinities, own, others) if others.learners else {}
 
     def _nearest(
         self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
@@ -46,12 +46,12 @@ class KnnNearestLearners:
             self._columns = learners, columns
         return _nearest(profile, learners.ids, columns, k)
 
-    def _affinities(self, preferences: Preferences) -> Mapping[UUID, float]:
+    def _affinities(self, own: Sequence[tuple[str, float]], others: Reactions) -> Mapping[UUID, float]:
         latest = self._model
-        if latest is None or latest[0] is not preferences.others:
-            latest = self._model = preferences.others, Affinities(preferences.others)
+        if latest is None or latest[0] is not others:
+            latest = self._model = others, Affinities(others)
         model = latest[1]
-        [scores] = model.scores([preferences.own]).tolist()
+        [scores] = model.scores([own]).tolist()
         return {UUID(name): round(score, 6) for name, score in zip(model.credentials, scores, strict=True) if score > 0}
 
 

@@ -10,7 +10,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.grading.ledger import EmbeddingPurchase
 from domain.grading.scores import DegradedReason
 from domain.recommending.calibration import Tally
-from domain.recommending.recommendations import EarlierLearners, Preferences, SearchHit
+from domain.recommending.recommendations import EarlierLearners, Preferences, Reactions, SearchHit
 from domain.recommending.roles import Credential, Role
 
 Vector: TypeAlias = Sequence[float]
@@ -157,22 +157,19 @@ class Catalog(Protocol):
         """Return the active credentials among `ids` and their active prerequisites of every level."""
         ...
 
-    async def preferences(self, assessment: Assessment) -> Preferences:
-        """Return the learner's held credentials and reactions, and the newest reactions of other learners.
+    async def preferences(self, user_ids: Sequence[UUID]) -> dict[UUID, Preferences]:
+        """Return the held credentials and the reactions of each of the learners, in any role."""
+        ...
+
+    async def newest_reactions(self, organization_id: UUID) -> Reactions:
+        """Return the newest reactions of the organization's learners, in any role.
 
         The setting decides whether learners of other organizations are included.
         """
         ...
 
-    async def held_without_reactions(self, user_ids: Sequence[UUID]) -> dict[UUID, tuple[str, ...]]:
-        """Return the held credentials, oldest first, of each of these learners who has never reacted.
-
-        For such a learner, `preferences` and `earlier_learners` return the same other learners as for everybody.
-        """
-        ...
-
-    async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
-        """Return other learners of the role with the latest recommendation they reacted to, newest first.
+    async def earlier_learners(self, organization_id: UUID, role_id: UUID, skills: Sequence[str]) -> EarlierLearners:
+        """Return the learners of the role with the latest recommendation they reacted to, newest first.
 
         Only a limited number of the newest recommendations with reactions is read. The setting decides whether learners
         of other organizations are included. `skills` selects the scores.
@@ -183,7 +180,7 @@ class Catalog(Protocol):
         """Return the ratings (1..5) by credential for each recommendation that its learner reacted to."""
         ...
 
-    async def tallies(self, assessment: Assessment) -> tuple[Tally, ...]:
+    async def tallies(self, organization_id: UUID) -> tuple[Tally, ...]:
         """Return learners' reactions to recommended credentials, grouped by score.
 
         The setting decides whether learners of other organizations are included.
@@ -288,9 +285,10 @@ class NearestLearners(Protocol):
         """
         ...
 
-    async def affinities(self, preferences: Preferences) -> Mapping[UUID, float]:
-        """Return how well credentials suit the learner's reactions and held credentials (0..1, the best has 1).
+    async def affinities(self, own: Sequence[tuple[str, float]], others: Reactions) -> Mapping[UUID, float]:
+        """Return how well credentials suit a learner's liking (0..1, the best has 1).
 
-        Without own reactions, only the popularity counts. Credentials that no other learner likes are left out.
+        `own` are the ids of credentials with the learner's ratings (1..5), oldest first. If it is empty, only the
+        popularity counts. Credentials that no other learner likes are left out.
         """
         ...

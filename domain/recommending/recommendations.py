@@ -1,12 +1,14 @@
 """Results of retrieval and recommendation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import compress
 from typing import Final
 from uuid import UUID
 
 from domain.grading.scores import DegradedReason
+from domain.recommending.calibration import Calibration
 from domain.recommending.skills import SkillGap
 
 
@@ -52,12 +54,23 @@ class Evidence:
 class EarlierLearners:
     """Earlier learners of the role, in columns, because thousands of objects would be slow.
 
-    `ids` are the recommendations they reacted to, as text. `scores` has their scores (0..1, None if unknown) by skill,
-    in the order of `ids`.
+    `ids` are the recommendations they reacted to, and `learners` their ids, both as text. `scores` has their scores
+    (0..1, None if unknown) by skill. All are in the same order, and each learner occurs once.
     """
 
     ids: Sequence[str] = ()
+    learners: Sequence[str] = ()
     scores: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+
+    def without(self, learner: UUID) -> "EarlierLearners":
+        others = _others(self.learners, learner)
+        if all(others):
+            return self
+        return EarlierLearners(
+            ids=list(compress(self.ids, others)),
+            learners=list(compress(self.learners, others)),
+            scores={skill: list(compress(scores, others)) for skill, scores in self.scores.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +85,37 @@ class Reactions:
     credentials: Sequence[str] = ()
     ratings: Sequence[float] = ()
 
+    def without(self, learner: UUID) -> "Reactions":
+        others = _others(self.learners, learner)
+        if all(others):
+            return self
+        return Reactions(
+            learners=list(compress(self.learners, others)),
+            credentials=list(compress(self.credentials, others)),
+            ratings=list(compress(self.ratings, others)),
+        )
+
+
+def _others(learners: Sequence[str], learner: UUID) -> list[bool]:
+    """Return for each of the learners whether it is another one."""
+    name = str(learner)
+    return [each != name for each in learners]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherLearners:
+    """What a ranking uses of other learners: those of the role, and reactions of learners of every role.
+
+    `calibration` turns the scores of a ranking into confidences; it is only used if there are earlier learners.
+    """
+
+    earlier: EarlierLearners
+    reactions: Reactions
+    calibration: Calibration
+
+    def without(self, learner: UUID) -> "OtherLearners":
+        return replace(self, earlier=self.earlier.without(learner), reactions=self.reactions.without(learner))
+
 
 HELD_RATING: Final = 5.0
 """A held credential counts as this rating."""
@@ -81,12 +125,11 @@ HELD_RATING: Final = 5.0
 class Preferences:
     """A learner's held credentials and liking: credential ids with ratings (1..5), oldest first.
 
-    Held credentials count as `HELD_RATING`. `others` are the newest reactions of other learners.
+    Held credentials count as `HELD_RATING`.
     """
 
     held: frozenset[UUID] = frozenset()
     own: tuple[tuple[str, float], ...] = ()
-    others: Reactions = field(default_factory=Reactions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

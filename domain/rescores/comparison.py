@@ -42,10 +42,7 @@ class PublishedSkill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedResult:
-    """The current revision of an assessment. `items` have the questions by which its scores were calculated.
-
-    `held` are the credentials that the learner holds now.
-    """
+    """The current revision of an assessment. `items` have the questions by which its scores were calculated."""
 
     assessment: Assessment
     items: tuple[Item, ...]
@@ -53,7 +50,6 @@ class PublishedResult:
     reviews: tuple[Review, ...] = ()
     skills: tuple[PublishedSkill, ...] = ()
     credentials: tuple[RecommendedCredential, ...] = ()
-    held: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ from pydantic_core import from_json
 from sqlalchemy import TextClause, bindparam, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.assessments.lifecycle import Assessment
 from domain.errors import NotFound
 from domain.recommending.calibration import LIKED, Tally
 from domain.recommending.ports import LearnerContext
@@ -69,7 +68,7 @@ WITH newest AS MATERIALIZED (
   SELECT a.user_id, a.completed_at, r.id, r.skills
   FROM (
     SELECT a.id, a.user_id, a.created_at, a.completed_at FROM assessments AS a
-    WHERE a.role_id = :role_id AND a.revision > 0 AND a.user_id <> :user_id AND {scope}
+    WHERE a.role_id = :role_id AND a.revision > 0 AND {scope}
     ORDER BY {newest_first} LIMIT :most_results
   ) AS a JOIN recommendations AS r ON r.assessment_id = a.id
   WHERE EXISTS (
@@ -80,7 +79,7 @@ WITH newest AS MATERIALIZED (
   SELECT DISTINCT ON (user_id) * FROM newest ORDER BY user_id, completed_at DESC, id
 )
 SELECT CAST(array_to_json(ARRAY[{columns}]) AS text)
-FROM (SELECT id, skills FROM latest ORDER BY completed_at DESC, user_id) AS learner
+FROM (SELECT id, user_id, skills FROM latest ORDER BY completed_at DESC, user_id) AS learner
 """
 _OWN_ORGANIZATION: Final = {
     "scope": "a.organization_id = :organization_id",
@@ -88,26 +87,9 @@ _OWN_ORGANIZATION: Final = {
 }
 _ALL_ORGANIZATIONS: Final = {"scope": "true", "newest_first": "a.completed_at DESC"}
 
-# Selects the learner's held credentials and reactions, and the newest reactions of other learners. Held credentials
-# count as `HELD_RATING`. An index finds the newest reactions, so the cost does not grow with the total number. As
-# below, a reaction to one credential overrides a reaction to all, and the last reaction counts.
-_PREFERENCES: Final = text("""
-WITH newest AS (
-  SELECT f.* FROM organizations AS o CROSS JOIN LATERAL (
-    SELECT * FROM recommendation_feedback AS f
-    WHERE f.organization_id = o.id AND f.submitted_by_role = 'student' AND f.submitted_by <> :user_id
-    ORDER BY f.submitted_at DESC, f.id LIMIT :limit
-  ) AS f
-  WHERE :everywhere OR o.id = :organization_id
-  ORDER BY f.submitted_at DESC, f.id LIMIT :limit
-), said AS (
-  SELECT * FROM newest
-  UNION ALL
-  SELECT f.* FROM assessments AS a
-  JOIN recommendations AS r ON r.assessment_id = a.id
-  JOIN recommendation_feedback AS f ON f.recommendation_id = r.id AND f.submitted_by = a.user_id
-  WHERE a.user_id = :user_id
-), rated AS (
+# Selects each learner's rating of each credential from the rows of `said`. A reaction to one credential overrides a
+# reaction to all credentials; a later reaction overrides an earlier one.
+_RATED: Final = """
   SELECT DISTINCT ON (said.submitted_by, about.credential_id)
     said.submitted_by AS learner, about.credential_id, said.submitted_at AS at,
     CASE acceptance_status WHEN 'accepted' THEN 5 WHEN 'rejected' THEN 1 ELSE relevance_score END AS rating
@@ -119,41 +101,46 @@ WITH newest AS (
   ) AS about
   WHERE acceptance_status IN ('accepted', 'rejected') OR relevance_score IS NOT NULL
   ORDER BY said.submitted_by, about.credential_id, said.credential_id IS NULL, said.submitted_at DESC, said.id
-), held AS (
-  SELECT credential_id, earned_at FROM learner_credentials WHERE user_id = :user_id
-), own AS (
-  SELECT credential_id, at, rating FROM rated WHERE learner = :user_id
-    AND credential_id NOT IN (SELECT credential_id FROM held)
-  UNION ALL SELECT credential_id, CAST(earned_at AS timestamptz), CAST(:held_rating AS float8) FROM held
-)
-SELECT
-  (SELECT coalesce(array_agg(credential_id), '{}') FROM held) AS held,
-  (SELECT coalesce(array_agg(CAST(credential_id AS text) ORDER BY at, credential_id), '{}') FROM own) AS own,
-  (SELECT coalesce(array_agg(rating ORDER BY at, credential_id), '{}') FROM own) AS own_ratings,
-  (
-    SELECT CAST(json_build_array(
-      coalesce(json_agg(learner), '[]'), coalesce(json_agg(credential_id), '[]'), coalesce(json_agg(rating), '[]')
-    ) AS text)
-    FROM (SELECT * FROM rated WHERE learner <> :user_id ORDER BY learner, at, credential_id) AS others
-  ) AS others
-""")
+"""
 
-_HELD_WITHOUT_REACTIONS: Final = text("""
-SELECT u.id, coalesce(
-  array_agg(CAST(held.credential_id AS text) ORDER BY held.earned_at, held.credential_id)
-    FILTER (WHERE held.credential_id IS NOT NULL), '{}'
-) AS held
-FROM users AS u LEFT JOIN learner_credentials AS held ON held.user_id = u.id
-WHERE u.id = ANY(:user_ids) AND NOT EXISTS (
-  SELECT FROM assessments AS a
+_PREFERENCES: Final = text(f"""
+WITH said AS (
+  SELECT f.* FROM assessments AS a
   JOIN recommendations AS r ON r.assessment_id = a.id
   JOIN recommendation_feedback AS f ON f.recommendation_id = r.id AND f.submitted_by = a.user_id
-  WHERE a.user_id = u.id
+  WHERE a.user_id = ANY(:user_ids)
+), rated AS ({_RATED}), held AS (
+  SELECT user_id AS learner, credential_id, CAST(earned_at AS timestamptz) AS at, CAST(:held_rating AS float8) AS rating
+  FROM learner_credentials WHERE user_id = ANY(:user_ids)
+), liking AS (
+  SELECT learner, credential_id, at, rating, false AS held FROM rated
+  WHERE (learner, credential_id) NOT IN (SELECT learner, credential_id FROM held)
+  UNION ALL SELECT *, true FROM held
 )
-GROUP BY u.id
-""")
+SELECT learner, array_agg(CAST(credential_id AS text) ORDER BY at, credential_id) AS credentials,
+  array_agg(rating ORDER BY at, credential_id) AS ratings,
+  coalesce(array_agg(credential_id) FILTER (WHERE held), '{{}}') AS held
+FROM liking GROUP BY learner
+""")  # noqa: S608  # a fragment of this file
 
-# A reaction to one credential overrides a reaction to all credentials; a later reaction overrides an earlier one.
+# An index finds the newest reactions, so the cost does not grow with the total number.
+_NEWEST_REACTIONS: Final = text(f"""
+WITH said AS (
+  SELECT f.* FROM organizations AS o CROSS JOIN LATERAL (
+    SELECT * FROM recommendation_feedback AS f
+    WHERE f.organization_id = o.id AND f.submitted_by_role = 'student'
+    ORDER BY f.submitted_at DESC, f.id LIMIT :limit
+  ) AS f
+  WHERE :everywhere OR o.id = :organization_id
+  ORDER BY f.submitted_at DESC, f.id LIMIT :limit
+)
+SELECT CAST(json_build_array(
+  coalesce(json_agg(learner), '[]'), coalesce(json_agg(credential_id), '[]'), coalesce(json_agg(rating), '[]')
+) AS text)
+FROM (SELECT * FROM ({_RATED}) AS rated ORDER BY learner, at, credential_id) AS ordered
+""")  # noqa: S608  # a fragment of this file
+
+# As above, a reaction to one credential overrides a reaction to all, and the last reaction counts.
 _REACTIONS: Final = text("""
 SELECT DISTINCT ON (f.recommendation_id, about.credential_id) f.recommendation_id, about.credential_id, said.rating
 FROM recommendation_feedback AS f
@@ -212,7 +199,7 @@ def _earlier(skills: int, *, all_organizations: bool) -> TextClause:
     """Return the statement for this number of skills."""
     scores = [f"json_agg(CAST(skills ->> CAST(:skill_{place} AS text) AS numeric))" for place in range(skills)]
     scope = _ALL_ORGANIZATIONS if all_organizations else _OWN_ORGANIZATION
-    return text(_EARLIER.format(columns=", ".join(["json_agg(id)", *scores]), **scope))
+    return text(_EARLIER.format(columns=", ".join(["json_agg(id)", "json_agg(user_id)", *scores]), **scope))
 
 
 class SqlCatalog:
@@ -246,38 +233,34 @@ class SqlCatalog:
         rows = await self._session.execute(_WITH_PREREQUISITES, {"ids": sorted(set(ids))})
         return {row["id"]: mappers.credential(row) for row in rows.mappings()}
 
-    async def preferences(self, assessment: Assessment) -> Preferences:
-        wanted = {
-            "user_id": assessment.user_id,
-            "organization_id": assessment.organization_id,
-            "everywhere": self._all_organizations,
-            "limit": MAX_REACTIONS,
-            "held_rating": HELD_RATING,
+    async def preferences(self, user_ids: Sequence[UUID]) -> dict[UUID, Preferences]:
+        wanted = {"user_ids": list(user_ids), "held_rating": HELD_RATING}
+        found = {
+            row.learner: Preferences(
+                held=frozenset(row.held), own=tuple(zip(row.credentials, map(float, row.ratings), strict=True))
+            )
+            for row in await self._session.execute(_PREFERENCES, wanted)
         }
-        row = (await self._session.execute(_PREFERENCES, wanted)).one()
-        learners, credentials, ratings = from_json(row.others)
-        return Preferences(
-            held=frozenset(row.held),
-            own=tuple(zip(row.own, map(float, row.own_ratings), strict=True)),
-            others=Reactions(learners=learners, credentials=credentials, ratings=ratings),
-        )
+        return {each: found.get(each, Preferences()) for each in user_ids}
 
-    async def held_without_reactions(self, user_ids: Sequence[UUID]) -> dict[UUID, tuple[str, ...]]:
-        rows = await self._session.execute(_HELD_WITHOUT_REACTIONS, {"user_ids": list(user_ids)})
-        return {row.id: tuple(row.held) for row in rows}
+    async def newest_reactions(self, organization_id: UUID) -> Reactions:
+        wanted = self._scope(organization_id) | {"limit": MAX_REACTIONS}
+        learners, credentials, ratings = from_json(await self._session.scalar(_NEWEST_REACTIONS, wanted))
+        return Reactions(learners=learners, credentials=credentials, ratings=ratings)
 
-    async def earlier_learners(self, assessment: Assessment, skills: Sequence[str]) -> EarlierLearners:
+    async def earlier_learners(self, organization_id: UUID, role_id: UUID, skills: Sequence[str]) -> EarlierLearners:
         wanted = {
             **{f"skill_{place}": skill for place, skill in enumerate(skills)},
-            "role_id": assessment.role_id,
-            "user_id": assessment.user_id,
+            "role_id": role_id,
             "limit": MAX_LEARNERS,
             "most_results": MAX_RESULTS,
-            **({} if self._all_organizations else {"organization_id": assessment.organization_id}),
+            **({} if self._all_organizations else {"organization_id": organization_id}),
         }
         statement = _earlier(len(skills), all_organizations=self._all_organizations)
-        ids, *scores = from_json(await self._session.scalar(statement, wanted))
-        return EarlierLearners(ids=ids, scores=dict(zip(skills, scores, strict=True))) if ids else EarlierLearners()
+        ids, learners, *scores = from_json(await self._session.scalar(statement, wanted))
+        if not ids:
+            return EarlierLearners()
+        return EarlierLearners(ids=ids, learners=learners, scores=dict(zip(skills, scores, strict=True)))
 
     async def reactions(self, recommendations: Sequence[UUID]) -> dict[UUID, dict[UUID, Decimal]]:
         found = defaultdict[UUID, dict[UUID, Decimal]](dict)
@@ -292,17 +275,12 @@ class SqlCatalog:
             raise NotFound(f"The words of search {search_id} were already read or have expired")
         return words
 
-    async def tallies(self, assessment: Assessment) -> tuple[Tally, ...]:
-        rows = await self._session.execute(
-            _TALLIES,
-            {
-                "organization_id": assessment.organization_id,
-                "everywhere": self._all_organizations,
-                "limit": MAX_REACTIONS,
-                "liked": LIKED,
-            },
-        )
+    async def tallies(self, organization_id: UUID) -> tuple[Tally, ...]:
+        wanted = self._scope(organization_id) | {"limit": MAX_REACTIONS, "liked": LIKED}
         return tuple(
             Tally(score=round(row.score, 6), reactions=round(row.reactions, 6), liked=round(row.liked, 6))
-            for row in rows
+            for row in await self._session.execute(_TALLIES, wanted)
         )
+
+    def _scope(self, organization_id: UUID) -> dict[str, object]:
+        return {"organization_id": organization_id, "everywhere": self._all_organizations}

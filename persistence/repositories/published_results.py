@@ -26,7 +26,7 @@ SELECT page.*, {scores}, shown.document -> 'skills' AS skills, (
     SELECT jsonb_agg(jsonb_build_object('credential_id', item -> 'credential_id', 'title', item -> 'title')
       ORDER BY CAST(item ->> 'position' AS integer))
     FROM jsonb_array_elements(shown.document -> 'recommendation_items') AS item
-  ) AS credentials, ARRAY(SELECT credential_id FROM learner_credentials WHERE user_id = page.user_id) AS held
+  ) AS credentials
 FROM page JOIN result_revisions AS shown ON shown.assessment_id = page.id AND shown.revision = page.revision
 ORDER BY page.id
 """
@@ -60,7 +60,6 @@ async def published_results(
                 RecommendedCredential(credential_id=UUID(each["credential_id"]), title=each["title"])
                 for each in row.credentials or ()
             ),
-            held=frozenset(row.held),
         )
         for row in rows
     )

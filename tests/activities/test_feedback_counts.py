@@ -71,7 +71,7 @@ async def say(session: AsyncSession, of: dict[str, Any], **said: Any) -> None:
 
 async def tallies(database: Database, assessment: Assessment) -> tuple[Tally, ...]:
     async with database.transaction() as uow:
-        return await uow.catalog.tallies(assessment)
+        return await uow.catalog.tallies(assessment.organization_id)
 
 
 async def blended(

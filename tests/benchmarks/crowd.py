@@ -26,9 +26,9 @@ INSERT INTO webhook_endpoints (id, organization_id, url, event_types, secret, en
 VALUES (%(endpoint)s, %(organization)s, 'https://partner.example/', '{}', '', false) ON CONFLICT DO NOTHING
 """
 
-# Each finished assessment has an essay with its answer and score, a recommendation, a revision, a job, an entry of the
-# audit trail and a delivery. One in 100 failed, another one in 100 is degraded and another one waits for a review. One
-# student in five gave feedback.
+# Each finished assessment has an essay with its answer, fingerprint and score, a recommendation, a revision, a job, an
+# entry of the audit trail and a delivery. One in 100 failed, another one in 100 is degraded and another one waits for a
+# review. One student in five gave feedback.
 _CROWD: Final = """
 CREATE TEMPORARY TABLE role AS
   SELECT role.id, row_number() OVER () - 1 AS n, question.id AS question_id, question.version, (
@@ -59,6 +59,8 @@ INSERT INTO assessments (id, user_id, organization_id, role_id, status, revision
 INSERT INTO assessment_question_snapshots
     (id, assessment_id, question_id, position, prompt, rubric, question_type, kind, answer_format, weight, version)
   SELECT snapshot_id, id, question_id, 1, 'A question', '{}', 'essay', 'text', '{}', 1, version FROM finished;
+INSERT INTO answer_shingles (shingle, question_snapshot_id)
+  SELECT hashtextextended(snapshot_id::text, each), snapshot_id FROM finished, generate_series(1, 8) AS each;
 INSERT INTO assessment_responses (id, assessment_id, question_snapshot_id, answer)
   SELECT gen_random_uuid(), id, snapshot_id, to_jsonb(repeat('An answer. ', 20)) FROM finished;
 INSERT INTO essay_scores

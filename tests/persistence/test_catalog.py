@@ -1,6 +1,5 @@
 """Reads of the recommender: roles, active credentials, credentials of a learner, and reactions of earlier learners."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -90,7 +89,7 @@ async def an_earlier_learner(
 
 async def earlier(database: Database, learner: Assessment) -> EarlierLearners:
     async with database.transaction() as uow:
-        return await uow.catalog.earlier_learners(learner, ["SQL querying", "Data cleaning"])
+        return await uow.catalog.earlier_learners(learner.organization_id, ROLE_ID, ["SQL querying", "Data cleaning"])
 
 
 async def reactions(database: Database, learner: Assessment) -> list[dict[UUID, Decimal]]:
@@ -164,8 +163,7 @@ async def test_credentials_that_a_learner_holds(session: AsyncSession, database:
         insert(LearnerCredentialRow).values(user_id=learner.user_id, credential_id=held, earned_at=date(2026, 1, 2))
     )
 
-    async with database.transaction() as uow:
-        found = await uow.catalog.preferences(learner)
+    found = await preferences(database, learner)
 
     assert found.held == {held}
     assert list(found.own) == [(str(held), 5)]
@@ -173,7 +171,12 @@ async def test_credentials_that_a_learner_holds(session: AsyncSession, database:
 
 async def preferences(database: Database, learner: Assessment) -> Preferences:
     async with database.transaction() as uow:
-        return await uow.catalog.preferences(learner)
+        return (await uow.catalog.preferences([learner.user_id]))[learner.user_id]
+
+
+async def newest_reactions(database: Database, learner: Assessment) -> Reactions:
+    async with database.transaction() as uow:
+        return await uow.catalog.newest_reactions(learner.organization_id)
 
 
 async def test_the_learners_own_reactions_of_any_role_are_read_oldest_first(
@@ -189,10 +192,7 @@ async def test_the_learners_own_reactions_of_any_role_are_read_oldest_first(
         user_id=learner.user_id,
     )
 
-    found = await preferences(database, learner)
-
-    assert list(found.own) == [(str(other), 5), (str(one), 2)]
-    assert found.others == Reactions(learners=[], credentials=[], ratings=[])
+    assert list((await preferences(database, learner)).own) == [(str(other), 5), (str(one), 2)]
 
 
 async def test_reactions_of_others_are_read_by_learner_and_those_to_a_list_count_for_its_items(
@@ -207,12 +207,12 @@ async def test_reactions_of_others_are_read_by_learner_and_those_to_a_list_count
         {"credential_id": other, "acceptance_status": "rejected", "relevance_score": 5},
     )
 
-    found = await preferences(database, learner)
+    found = await newest_reactions(database, learner)
 
-    assert found.others == Reactions(learners=[str(user)] * 2, credentials=[str(one), str(other)], ratings=[4, 1])
+    assert found == Reactions(learners=[str(user)] * 2, credentials=[str(one), str(other)], ratings=[4, 1])
 
 
-async def test_held_credentials_are_read_for_learners_without_reactions_oldest_first(
+async def test_preferences_of_several_learners_are_read_at_once(
     session: AsyncSession, database: Database, learner: Assessment
 ) -> None:
     first, second = await some_credentials(session, 2)
@@ -221,22 +221,28 @@ async def test_held_credentials_are_read_for_learners_without_reactions_oldest_f
         await session.execute(insert(LearnerCredentialRow).values(user_id=learner.user_id, **held))
     rated = {"relevance_score": 4}
     reacted = await an_earlier_learner(session, learner.organization_id, [first], rated)
+    other = await a_user(session, learner.organization_id)
 
     async with database.transaction() as uow:
-        found = await uow.catalog.held_without_reactions([learner.user_id, reacted])
+        found = await uow.catalog.preferences([learner.user_id, reacted, other])
 
-    assert found == {learner.user_id: (str(first), str(second))}
+    assert found == {
+        learner.user_id: Preferences(held=frozenset((first, second)), own=((str(first), 5), (str(second), 5))),
+        reacted: Preferences(own=((str(first), 4),)),
+        other: Preferences(),
+    }
 
 
-async def test_a_learner_without_reactions_has_the_same_others_as_everybody(
+async def test_a_held_credential_counts_more_than_the_reaction_to_it(
     session: AsyncSession, database: Database, learner: Assessment
 ) -> None:
-    credentials = await some_credentials(session, 2)
-    await an_earlier_learner(session, learner.organization_id, credentials, {"relevance_score": 4})
-    everybody = replace(learner, user_id=UUID(int=0))
+    [credential] = await some_credentials(session, 1)
+    rated = {"relevance_score": 1}
+    await an_earlier_learner(session, learner.organization_id, [credential], rated, user_id=learner.user_id)
+    held = {"credential_id": credential, "earned_at": date(2026, 1, 2)}
+    await session.execute(insert(LearnerCredentialRow).values(user_id=learner.user_id, **held))
 
-    assert (await preferences(database, learner)).others == (await preferences(database, everybody)).others
-    assert await earlier(database, learner) == await earlier(database, everybody)
+    assert (await preferences(database, learner)).own == ((str(credential), 5),)
 
 
 async def test_only_the_newest_reactions_of_others_are_read(
@@ -249,7 +255,7 @@ async def test_only_the_newest_reactions_of_others_are_read(
         )
     monkeypatch.setattr(catalog, "MAX_REACTIONS", 2)
 
-    assert sorted((await preferences(database, learner)).others.ratings) == [1, 2]
+    assert sorted((await newest_reactions(database, learner)).ratings) == [1, 2]
 
 
 async def test_reactions_to_a_whole_recommendation_count_for_its_items_and_named_ones_come_first(
@@ -279,13 +285,12 @@ async def test_the_last_reaction_counts(session: AsyncSession, database: Databas
     assert await reactions(database, learner) == [{credentials[0]: Decimal(5)}]
 
 
-async def test_only_those_who_reacted_count_and_never_the_learner(
+async def test_only_learners_who_reacted_themselves_are_earlier_learners(
     session: AsyncSession, database: Database, learner: Assessment
 ) -> None:
     credentials = await some_credentials(session, 1)
     await an_earlier_learner(session, learner.organization_id, credentials)
     rated = {"relevance_score": 5}
-    await an_earlier_learner(session, learner.organization_id, credentials, rated, user_id=learner.user_id)
     advisor = await a_user(session, learner.organization_id, role="advisor")
     await an_earlier_learner(session, learner.organization_id, credentials, rated | {"submitted_by": advisor})
 
@@ -299,7 +304,8 @@ async def test_a_role_may_have_more_skills_than_a_function_has_arguments(
     await an_earlier_learner(session, learner.organization_id, credentials, {"relevance_score": 3})
 
     async with database.transaction() as uow:
-        found = await uow.catalog.earlier_learners(learner, ["SQL querying", *(f"Skill {n}" for n in range(150))])
+        skills = ["SQL querying", *(f"Skill {n}" for n in range(150))]
+        found = await uow.catalog.earlier_learners(learner.organization_id, ROLE_ID, skills)
     assert len(found.scores) == 151
     assert found.scores["SQL querying"] == [0.4]
 
@@ -325,5 +331,5 @@ async def test_other_organizations_count_only_when_configured(
     assert await earlier(RolledBackDatabase(session_factory), learner) == EarlierLearners()
     everywhere = RolledBackDatabase(session_factory, all_organizations=True)
     assert len((await earlier(everywhere, learner)).ids) == 1
-    assert not (await preferences(RolledBackDatabase(session_factory), learner)).others.learners
-    assert len((await preferences(everywhere, learner)).others.learners) == 1
+    assert not (await newest_reactions(RolledBackDatabase(session_factory), learner)).learners
+    assert len((await newest_reactions(everywhere, learner)).learners) == 1

@@ -12,7 +12,7 @@ from domain.assessments.lifecycle import Assessment
 from persistence.repositories import catalog
 from persistence.repositories.catalog import MAX_REACTIONS, SqlCatalog
 from persistence.tables import FeedbackRow
-from tests.support.builders import an_assessment
+from tests.support.builders import ROLE_ID, an_assessment
 from tests.support.earlier_learners import add_earlier_learners
 from tests.support.statements import recorded
 
@@ -34,10 +34,11 @@ async def test_the_cost_of_earlier_learners_grows_linearly(clean_engine: AsyncEn
     with recorded(clean_engine) as sent:
         async with AsyncSession(clean_engine) as session:
             reads = SqlCatalog(session)
-            found = await reads.earlier_learners(learner, ["SQL querying", "Data cleaning"])
+            found = await reads.earlier_learners(learner.organization_id, ROLE_ID, ["SQL querying", "Data cleaning"])
             reactions = await reads.reactions([UUID(each) for each in found.ids])
-            await reads.tallies(learner)
-            await reads.preferences(learner)
+            await reads.tallies(learner.organization_id)
+            await reads.newest_reactions(learner.organization_id)
+            await reads.preferences([learner.user_id, *map(UUID, found.learners)])
 
     assert len(found.ids) == len(reactions) == LEARNERS
     for plan in [await explained(clean_engine, *each) for each in sent]:
@@ -50,7 +51,7 @@ async def test_only_the_newest_earlier_learners_are_read(
     monkeypatch.setattr(catalog, "MAX_LEARNERS", 50)
     with recorded(clean_engine) as sent:
         async with AsyncSession(clean_engine) as session:
-            found = await SqlCatalog(session).earlier_learners(learner, ["SQL querying"])
+            found = await SqlCatalog(session).earlier_learners(learner.organization_id, ROLE_ID, ["SQL querying"])
     [statement] = sent
 
     assert len(found.ids) == 50
@@ -68,7 +69,7 @@ async def test_results_that_only_others_reacted_to_do_not_lengthen_the_search_fo
         await session.commit()
         with recorded(clean_engine) as sent:
             reads = SqlCatalog(session, all_organizations=everywhere)
-            found = await reads.earlier_learners(learner, ["SQL querying"])
+            found = await reads.earlier_learners(learner.organization_id, ROLE_ID, ["SQL querying"])
     [statement] = sent
 
     assert not found.ids
@@ -83,7 +84,7 @@ async def test_calibrating_reads_the_newest_reactions_and_no_others(
 ) -> None:
     with recorded(clean_engine) as sent:
         async with AsyncSession(clean_engine) as session:
-            await SqlCatalog(session).tallies(learner)
+            await SqlCatalog(session).tallies(learner.organization_id)
     [statement] = sent
 
     plan = nodes(await explained(clean_engine, *statement, large=True))

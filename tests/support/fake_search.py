@@ -14,7 +14,7 @@ from domain.grading.ledger import EmbeddingPurchase
 from domain.ids import derived_id
 from domain.recommending.calibration import LIKED
 from domain.recommending.ports import CatalogText, IndexEntry, RejectedEntry, SearchQuery, SearchResult, Vector
-from domain.recommending.recommendations import EarlierLearners, Preferences, SearchHit
+from domain.recommending.recommendations import EarlierLearners, Reactions, SearchHit
 from domain.recommending.vectors import DIMENSIONS, check_vector
 
 
@@ -157,10 +157,10 @@ class FakeNearestLearners:
         ]
         return tuple(sorted(found, key=lambda pair: -pair[1])[:k])
 
-    async def affinities(self, preferences: Preferences) -> Mapping[UUID, float]:
+    async def affinities(self, own: Sequence[tuple[str, float]], others: Reactions) -> Mapping[UUID, float]:
         """Return the popularity: each credential's number of likes, relative to the highest number."""
-        rated = zip(preferences.others.credentials, preferences.others.ratings, strict=True)
-        likes = Counter(UUID(name) for name, rating in rated if rating >= LIKED and name not in dict(preferences.own))
+        rated = zip(others.credentials, others.ratings, strict=True)
+        likes = Counter(UUID(name) for name, rating in rated if rating >= LIKED and name not in dict(own))
         return {name: count / max(likes.values()) for name, count in likes.items()}
 
 

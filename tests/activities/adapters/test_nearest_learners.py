@@ -8,7 +8,7 @@ import pytest
 
 from activities.adapters.knn import KnnNearestLearners
 from domain.recommending.ports import NearestLearners
-from domain.recommending.recommendations import EarlierLearners, Preferences, Reactions
+from domain.recommending.recommendations import EarlierLearners, Reactions
 from tests.domain.builders import CLEANING, SQL, an_id
 from tests.support.fake_search import FakeNearestLearners
 
@@ -103,49 +103,49 @@ def reactions(**liked: str) -> Reactions:
     return Reactions(learners=learners, credentials=credentials, ratings=[5.0] * len(rows))
 
 
-def preferences(liked: str, others: Reactions, rating: float = 5) -> Preferences:
-    return Preferences(own=tuple((str(an_id(each)), rating) for each in liked), others=others)
+def own(liked: str, rating: float = 5) -> list[tuple[str, float]]:
+    return [(str(an_id(each)), rating) for each in liked]
 
 
-async def best(of: Preferences) -> list[UUID]:
-    found = await KnnNearestLearners().affinities(of)
+async def best(liked: str, others: Reactions) -> list[UUID]:
+    found = await KnnNearestLearners().affinities(own(liked), others)
     return sorted(found, key=lambda each: -found[each])
 
 
 async def test_without_own_likes_the_most_popular_credential_suits_best(learners: NearestLearners) -> None:
-    found = await learners.affinities(preferences("", reactions(u="ab", v="b", w="bc")))
+    found = await learners.affinities(own(""), reactions(u="ab", v="b", w="bc"))
 
     assert found[an_id("b")] == max(found.values()) == 1
     assert 0 < found[an_id("a")] == found[an_id("c")] < 1
 
 
 async def test_without_reactions_of_others_there_are_no_affinities() -> None:
-    assert await KnnNearestLearners().affinities(preferences("a", Reactions())) == {}
+    assert await KnnNearestLearners().affinities(own("a"), Reactions()) == {}
 
 
 async def test_credentials_liked_by_learners_with_the_same_likes_suit_best() -> None:
     others = reactions(u="abx", v="aby", w="abx", **{f"n{i}": "z" for i in range(9)})
 
-    assert (await best(preferences("ab", others)))[:2] == [an_id("x"), an_id("y")]
+    assert (await best("ab", others))[:2] == [an_id("x"), an_id("y")]
 
 
 async def test_a_learner_who_shares_much_counts_more_than_one_who_shares_one_credential() -> None:
-    assert (await best(preferences("abcd", reactions(u="ay", v="abcdx"))))[0] == an_id("x")
+    assert (await best("abcd", reactions(u="ay", v="abcdx")))[0] == an_id("x")
 
 
 async def test_a_shared_rare_credential_counts_more_than_a_frequent_one() -> None:
     others = reactions(u="ay", v="bx", **{f"n{i}": "a" for i in range(20)})
 
-    assert (await best(preferences("ab", others)))[0] == an_id("x")
+    assert (await best("ab", others))[0] == an_id("x")
 
 
 async def test_what_others_liked_next_suits_better_than_what_they_liked_before() -> None:
-    assert (await best(preferences("b", reactions(u="abc", v="abc"))))[0] == an_id("c")
+    assert (await best("b", reactions(u="abc", v="abc")))[0] == an_id("c")
 
 
 async def test_disliked_credentials_of_the_learner_find_no_others() -> None:
     others = reactions(u="ax", v="ax", w="by")
-    disliked = await KnnNearestLearners().affinities(preferences("a", others, rating=1))
+    disliked = await KnnNearestLearners().affinities(own("a", rating=1), others)
 
     assert disliked[an_id("x")] == 1
     assert disliked == {name: value for name, value in disliked.items() if name != an_id("a")}
@@ -153,21 +153,21 @@ async def test_disliked_credentials_of_the_learner_find_no_others() -> None:
 
 
 async def test_own_credentials_have_no_affinity() -> None:
-    assert an_id("a") not in await KnnNearestLearners().affinities(preferences("a", reactions(u="ax", v="ax")))
+    assert an_id("a") not in await KnnNearestLearners().affinities(own("a"), reactions(u="ax", v="ax"))
 
 
 async def test_the_order_of_the_learners_does_not_change_the_affinities() -> None:
     one, other = reactions(u="ab", v="bc", w="ac"), reactions(w="ac", u="ab", v="bc")
 
-    assert await KnnNearestLearners().affinities(preferences("a", one)) == await KnnNearestLearners().affinities(
-        preferences("a", other)
+    assert await KnnNearestLearners().affinities(own("a"), one) == await KnnNearestLearners().affinities(
+        own("a"), other
     )
 
 
 async def test_other_learners_replace_those_of_an_earlier_call(learners: NearestLearners) -> None:
     for liked in ("one", "other"):
         others = Reactions(learners=["learner"], credentials=[str(an_id(liked))], ratings=[5])
-        assert list(await learners.affinities(Preferences(others=others))) == [an_id(liked)]
+        assert list(await learners.affinities([], others)) == [an_id(liked)]
     for name in ("first", "second"):
         [(found, _)] = await learners.nearest(PROFILE, crowd(**{name: {SQL: 0.5}}), 5)
         assert found == an_id(name)
