@@ -6,7 +6,7 @@ from uuid import UUID
 from async_lru import alru_cache
 
 from domain.database import Database
-from domain.recommending.calibration import UNCALIBRATED, Calibration, calibrate
+from domain.recommending.calibration import Calibration, calibrate
 from domain.recommending.recommendations import EarlierLearners, OtherLearners, Reactions
 
 MAX_AGE_S: Final = 30.0
@@ -27,12 +27,10 @@ class OtherLearnersReader:
         self._reactions = alru_cache(MOST_KEPT, ttl=max_age_s)(self._read_reactions)
 
     async def everybody(self, organization_id: UUID, role_id: UUID, skills: frozenset[str]) -> OtherLearners:
-        """Return the data of all learners, so that a caller leaves out the learner whom it ranks for."""
+        """Return the data of all learners. The caller leaves out the learner whom it ranks for."""
         earlier = await self._earlier(organization_id, role_id, skills)
         reactions, calibration = await self._reactions(organization_id)
-        return OtherLearners(
-            earlier=earlier, reactions=reactions, calibration=calibration if earlier.ids else UNCALIBRATED
-        )
+        return OtherLearners(earlier=earlier, reactions=reactions, calibration=calibration)
 
     async def _read_earlier(self, organization_id: UUID, role_id: UUID, skills: frozenset[str]) -> EarlierLearners:
         async with self._database.statement() as uow:
@@ -41,4 +39,4 @@ class OtherLearnersReader:
     async def _read_reactions(self, organization_id: UUID) -> tuple[Reactions, Calibration]:
         async with self._database.statement() as uow:
             reactions = await uow.catalog.newest_reactions(organization_id)
-            return reactions, calibrate(await uow.catalog.tallies(organization_id) if reactions.learners else ())
+            return reactions, calibrate(await uow.catalog.tallies(organization_id))

@@ -106,7 +106,7 @@ def _others(learners: Sequence[str], learner: UUID) -> list[bool]:
 class OtherLearners:
     """What a ranking uses of other learners: those of the role, and reactions of learners of every role.
 
-    `calibration` turns the scores of a ranking into confidences; it is only used if there are earlier learners.
+    `calibration` turns the scores of a ranking into confidences.
     """
 
     earlier: EarlierLearners
