@@ -16,7 +16,7 @@ from domain.errors import StorageUnavailable
 
 # Detects a lost server within about 25 seconds. With the system's defaults, a statement would wait two hours for a
 # machine that no longer answers.
-_KEEPALIVE: Final = {
+KEEPALIVE: Final = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -108,7 +108,7 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
         hide_parameters=True,
         json_serializer=_to_json,
         connect_args={
-            **_KEEPALIVE,
+            **KEEPALIVE,
             "application_name": settings.application_name,
             "connect_timeout": settings.connect_timeout_s,
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
