@@ -5,8 +5,9 @@ from uuid import UUID
 
 from temporalio import activity
 
-from domain.account_links import Mailer, MailStatus, SentMail, new_token
+from domain.account_links import Mailer, MailStatus, SentMail
 from domain.database import Database
+from domain.tokens import new_token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -268,13 +268,13 @@ class ScoreEssay:
 
     async def _buy(self, key: CompletionKey, wanted: GradingRequest) -> bytes:
         """Reserve the answer, call the model and store the raw reply. A failed call releases its reservation."""
-        intent = Reservation(
+        reservation = Reservation(
             key=key,
             lease_s=self._model.deadline_s + LEASE_SLACK_S,
             highest_price_cents=self._model.highest_price_cents(wanted),
         )
         async with self._database.transaction() as uow:
-            claim = await uow.model_answers.reserve(intent, self._grading.limits)
+            claim = await uow.model_answers.reserve(reservation, self._grading.limits)
             await uow.commit()
         try:
             completion = await self._model.complete(wanted)

@@ -1,7 +1,5 @@
 """Links with which a person sets a password: an invitation, or a reset after a forgotten password."""
 
-import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,7 +9,6 @@ from uuid import UUID
 
 LIFETIME: Final = timedelta(hours=24)
 """The time after its creation, or after its last mail, for which a link works."""
-TOKEN_BYTES: Final = 32
 PLACEHOLDER: Final = "{token}"
 """The place of the token in the text of a mail. The text is stored without the token."""
 
@@ -100,12 +97,3 @@ class LinkMailRuns(Protocol):
     async def live(self, mails: Sequence[LinkMail]) -> frozenset[UUID]:
         """Return the ids of links whose mail has a live run. The engine's index lags by seconds. At most 200 a call."""
         ...
-
-
-def new_token() -> str:
-    return secrets.token_urlsafe(TOKEN_BYTES)
-
-
-def hash_of(token: str) -> str:
-    """Return the SHA-256. The token is random, so it needs no slow hash."""
-    return hashlib.sha256(token.encode()).hexdigest()

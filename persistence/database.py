@@ -8,6 +8,7 @@ import pydantic_core
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -16,7 +17,7 @@ from domain.errors import StorageUnavailable
 
 # Detects a lost server within about 25 seconds. With the system's defaults, a statement would wait two hours for a
 # machine that no longer answers.
-_KEEPALIVE: Final = {
+KEEPALIVE: Final = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -33,6 +34,9 @@ _TRANSIENT: Final = (
     "57",  # statement timeout, server shutdown or startup
 )
 """Classes and codes of errors that a retry may avoid. The others are bugs or bad data and are raised unchanged."""
+
+_READ_ONLY: Final = "25006"
+"""The error of a write to a standby."""
 
 _IN_AUTOCOMMIT: Final = "microcred_in_autocommit"
 
@@ -87,7 +91,7 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
     """Create an engine whose errors never show parameters, because parameters may be students' answers.
 
     Connections are not pinged before use, which saves a round trip per transaction. The first error after a restart of
-    the server empties the whole pool, and every caller retries the failed call.
+    the server, or after a failover, empties the whole pool, and every caller retries the failed call.
 
     The driver is always in autocommit, and each transaction begins with an explicit BEGIN. To switch the driver between
     both modes for each read would cost a fifth of the read's CPU time.
@@ -108,13 +112,14 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
         hide_parameters=True,
         json_serializer=_to_json,
         connect_args={
-            **_KEEPALIVE,
+            **KEEPALIVE,
             "application_name": settings.application_name,
             "connect_timeout": settings.connect_timeout_s,
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         },
     )
     event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(engine.sync_engine, "handle_error", _leave_standby)
     return engine
 
 
@@ -126,6 +131,12 @@ def in_autocommit(engine: AsyncEngine) -> AsyncEngine:
 def _begin(connection: Connection) -> None:
     if not connection.get_execution_options().get(_IN_AUTOCOMMIT):
         connection.exec_driver_sql("BEGIN")
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """Replace the connections of the pool after a write to a standby: a failover has made their server one."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def storage_failure(error: BaseException | None) -> StorageUnavailable | None:

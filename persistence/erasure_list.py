@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 from uuid import UUID
 
+import structlog
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+log = structlog.get_logger(__name__)
 
 
 class ErasureListSettings(BaseSettings):
@@ -30,10 +33,17 @@ class FileErasureList:
         await asyncio.to_thread(self._add, user_id)
 
     def read(self) -> list[UUID]:
-        """Return the user ids in the order of their erasure; empty when the file does not exist."""
+        """Return the user ids in the order of their erasure; empty when the file does not exist.
+
+        A last line without a line break is left out: the machine stopped while it was written, so `add` has not
+        returned, and that erasure is not finished.
+        """
         if not self._path.exists():
             return []
-        return [UUID(line) for line in self._path.read_text(encoding="ascii").splitlines()]
+        *lines, incomplete = self._path.read_text(encoding="ascii").split("\n")
+        if incomplete:
+            log.warning("erasure_list_incomplete")
+        return [UUID(line) for line in lines]
 
     def _add(self, user_id: UUID) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -8,8 +8,9 @@ from typing import Final
 import psycopg
 import structlog
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
-from persistence.database import DatabaseSettings
+from persistence.database import KEEPALIVE, DatabaseSettings
 
 RECONNECT_S: Final = 2.0
 
@@ -25,8 +26,12 @@ class Listener:
 
     def __init__(self, settings: DatabaseSettings, channel: str, on_notify: Callable[[str | None], None]) -> None:
         url = settings.sqlalchemy_url.set(drivername="postgresql")
-        self._url = url.render_as_string(hide_password=False)
-        self._timeout_s = settings.connect_timeout_s
+        self._server = make_conninfo(
+            url.render_as_string(hide_password=False),
+            connect_timeout=settings.connect_timeout_s,
+            application_name="microcred-notifications",
+            **KEEPALIVE,
+        )
         self._listen = sql.SQL("LISTEN {}").format(sql.Identifier(channel))
         self._on_notify = on_notify
         self._task: asyncio.Task[None] | None = None
@@ -52,9 +57,7 @@ class Listener:
             await asyncio.sleep(RECONNECT_S)
 
     async def _follow(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=self._timeout_s, application_name="microcred-notifications"
-        )
+        connection = await psycopg.AsyncConnection.connect(self._server, autocommit=True)
         async with connection:
             await connection.execute(self._listen)
             self._on_notify(None)

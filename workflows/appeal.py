@@ -75,9 +75,10 @@ class AppealWorkflow:
             followed = await self._follow()
             if followed.state is not AppealState.OPEN:
                 return self._end(followed)
-            self._show(Waiting.OVERDUE if followed.overdue else Waiting.REMINDED)
+            waiting = self._waiting(followed)
+            self._show(waiting)
             wait = None if followed.wait_s is None else timedelta(seconds=followed.wait_s)
-            summary = "Until the appeal is overdue"
+            summary = "Until the reminder" if waiting is Waiting.OPEN else "Until the appeal is overdue"
 
     @workflow.signal
     def closed(self) -> None:
@@ -93,6 +94,13 @@ class AppealWorkflow:
             FollowInput(appeal_id=self._appeal.appeal_id),
             **activity_options("follow_appeal", "Record a reminder, an overdue appeal, or the end"),
         )
+
+    def _waiting(self, followed: Followed) -> Waiting:
+        if followed.overdue:
+            return Waiting.OVERDUE
+        early = workflow.now() < self._appeal.reminder_due_at
+        # Older builds show a reminder after any signal. Runs without an early signal do not record the patch.
+        return Waiting.OPEN if early and workflow.patched("show-no-reminder-before-it-is-due") else Waiting.REMINDED
 
     def _end(self, followed: Followed) -> AppealResult:
         workflow.set_current_details(f"Appeal {followed.state}.\n\nAction: none.")

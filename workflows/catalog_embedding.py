@@ -1,6 +1,7 @@
 """The workflow that embeds the catalogue's texts and synchronizes the external index with Postgres."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -13,6 +14,9 @@ with workflow.unsafe.imports_passed_through():
 BATCH = 512
 """Texts per activity. One activity takes about ten seconds; 10,000 texts need 20 activities."""
 
+ROUNDS_PER_RUN: Final = 50
+"""A run continues as new after this number of rounds, so that no history grows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogEmbeddingInput:
@@ -23,7 +27,10 @@ class CatalogEmbeddingInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogEmbedded:
-    """The number of embedded texts, the first difference between index and Postgres, and the size of the index now."""
+    """The number of texts that the last run embedded, the difference between index and Postgres, and the index's size.
+
+    The difference is that before the last round, the size that after it.
+    """
 
     embedded: int
     drift: IndexDiff
@@ -38,7 +45,7 @@ class CatalogEmbeddingWorkflow:
     USE_EXISTING; `catalog-embedding-weekly-{time}` if the Schedule starts it.
     Signals: `changed` repeats the round after the current one, because the catalogue changed.
     Queries, updates: none.
-    End: when a round finishes without a signal during it.
+    End: when a round finishes without a signal during it. After ROUNDS_PER_RUN rounds, a run continues as new.
     """
 
     @workflow.init
@@ -50,8 +57,13 @@ class CatalogEmbeddingWorkflow:
     @workflow.run
     async def run(self, wanted: CatalogEmbeddingInput) -> CatalogEmbedded:
         result = await self._round(rebuild=wanted.rebuild)
+        rounds = 1
         while self._changed:
+            # Older builds do not continue as new. Runs with fewer rounds do not record the patch.
+            if rounds >= ROUNDS_PER_RUN and workflow.patched("continue-as-new-after-many-rounds"):
+                workflow.continue_as_new(CatalogEmbeddingInput())
             result = await self._round(rebuild=False)
+            rounds += 1
         self._show("Done")
         return result
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -26,7 +27,13 @@ ESSAYS_AT_ONCE: Final = 4
 """Essays that one re-score grades at the same time. New submissions share the same queue."""
 MODEL_PAUSE: Final = timedelta(minutes=1)
 MODEL_ROUNDS: Final = 30
-"""While the provider does not respond, an essay is tried again every minute, for half an hour."""
+"""While the provider does not respond, an essay is tried again every minute, for half an hour. If the provider asks for
+a longer pause, it is tried as often as the half hour allows."""
+_INTERRUPTIBLE: Final = "end-the-wait-for-a-model-early"
+"""The id of the patch. Older builds wait as long as a provider asks, and do not end a wait when a request discards the
+re-score. Runs without a wait or a signal during a batch do not record the patch."""
+
+_PAUSE_SUMMARY: Final = "Retry after the language model did not respond"
 
 STOPS: Final = frozenset(
     {
@@ -125,7 +132,7 @@ class RescoreWorkflow:
 
         async def in_turn(number: int, essay: EssayToRescore) -> DegradedReason | None:
             async with turns:
-                if self._stop:
+                if self._stop or self._is_interrupted():
                     return None
                 name = f"Essay {number} of {len(essays)}"
                 return await (self._by_model(essay, name) if by_model else _locally(essay, name))
@@ -138,6 +145,8 @@ class RescoreWorkflow:
         )
 
     async def _by_model(self, essay: EssayToRescore, name: str) -> DegradedReason | None:
+        """Grade the essay. Return the reason why it cannot be graded; None also if a signal or a stop ends the wait."""
+        ends = workflow.now() + MODEL_ROUNDS * MODEL_PAUSE
         for _ in range(MODEL_ROUNDS):
             try:
                 attempt = await grade_with(
@@ -154,10 +163,24 @@ class RescoreWorkflow:
             if attempt.reason is not DegradedReason.ESSAY_GRADER_LOCAL or self._stop:
                 break
             pause = max(MODEL_PAUSE, timedelta(seconds=attempt.retry_after_s))
-            await workflow.sleep(pause, summary="Retry after the language model did not respond")
+            if not workflow.patched(_INTERRUPTIBLE):
+                await workflow.sleep(pause, summary=_PAUSE_SUMMARY)
+                continue
+            if workflow.now() + pause > ends:
+                break
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: self._changed or self._stop is not None, timeout=pause, timeout_summary=_PAUSE_SUMMARY
+                )
+            if self._changed or self._stop:
+                return None
         if attempt.reason in STOPS:
             self._stop = attempt.reason
         return attempt.reason
+
+    def _is_interrupted(self) -> bool:
+        """Whether a signal came during the batch. The next run reads what is due; ungraded essays stay pending."""
+        return self._changed and workflow.patched(_INTERRUPTIBLE)
 
     async def _fail(self, error: ActivityError) -> NoReturn:
         """Record an internal error as the reason of the stop, and end as failed."""

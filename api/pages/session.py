@@ -10,8 +10,9 @@ from fastapi import Request, Response
 from api.routes.auth import principal_of
 from api.security.tokens import Principal
 from domain.errors import Forbidden
+from domain.tokens import TOKEN_BYTES
 from persistence.queries.views import WebSessionView
-from persistence.repositories.web_sessions import LIFETIME, TOKEN_BYTES
+from persistence.repositories.web_sessions import LIFETIME
 
 SECURE_COOKIE: Final = "__Host-microcred"
 """Browsers accept this name only with `Secure`, with the path `/` and without a domain."""

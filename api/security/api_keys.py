@@ -8,7 +8,8 @@ from typing import Final
 
 from api.security.principals import MAX_CACHED, TTL_S
 from api.security.tokens import Principal, UserRole, invalid_token
-from persistence.repositories.api_keys import KEY_PREFIX, ApiKeyHolder, hash_of
+from domain.tokens import hash_of
+from persistence.repositories.api_keys import KEY_PREFIX, ApiKeyHolder
 
 KEY: Final = re.compile(rf"{KEY_PREFIX}[A-Za-z0-9_-]{{43}}")
 

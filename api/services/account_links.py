@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from api.dependencies import Services
-from domain.account_links import LinkMail, MailText, new_token
+from domain.account_links import LinkMail, MailText
 from domain.errors import Conflict, InvalidInput, Problem
 from domain.passwords import find_weakness
+from domain.tokens import new_token
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Actor
 from persistence.repositories.account_links import LinkView

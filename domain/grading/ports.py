@@ -88,7 +88,7 @@ class ModelAnswers(Protocol):
         """
         ...
 
-    async def reserve(self, intent: Reservation, limits: SpendingLimits) -> datetime:
+    async def reserve(self, reservation: Reservation, limits: SpendingLimits) -> datetime:
         """Claim a call before it is made, and reserve its highest price. Released and expired claims are replaced.
 
         Return the expiry time of the claim, which identifies it.

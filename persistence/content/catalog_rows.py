@@ -232,7 +232,10 @@ def _key(entry: object) -> str | None:
 
 
 def _cycle(added: Mapping[UUID, ImportRow], catalogue: Mapping[UUID, CatalogEntry]) -> Iterator[Problem]:
-    """Report the first cycle of prerequisites that the import would create."""
+    """Report the first cycle of prerequisites that there would be. One without a row of the import exists already.
+
+    The content files can complete a cycle: they do not see which prerequisites a credential has by an import.
+    """
     needs: dict[UUID, Iterable[UUID]] = {known.id: known.prerequisites for known in catalogue.values()}
     needs |= {id_: row.credential.prerequisites for id_, row in added.items() if row.credential}
     try:
@@ -240,9 +243,9 @@ def _cycle(added: Mapping[UUID, ImportRow], catalogue: Mapping[UUID, CatalogEntr
     except CycleError as error:
         cycle: list[UUID] = error.args[1][::-1]
         keys = [added[id_].key if id_ in added else catalogue[id_].key for id_ in cycle]
-        row = min((added[id_] for id_ in cycle if id_ in added), key=lambda each: each.number)
+        number, key = min(((added[id_].number, added[id_].key) for id_ in cycle if id_ in added), default=(None, None))
         named = keys if len(keys) <= NAMED_IN_A_CYCLE else [*keys[: NAMED_IN_A_CYCLE - 1], "…", keys[-1]]
-        yield Problem("prerequisites", f"form a cycle: {' needs '.join(named)}", row.number, row.key)
+        yield Problem("prerequisites", f"form a cycle: {' needs '.join(named)}", number, key)
 
 
 def _outcome(row: ImportRow, known: CatalogEntry | None) -> Outcome:

@@ -13,9 +13,9 @@ from sqlalchemy import RowMapping
 class ImportView:
     """An import. `counts` maps outcomes to numbers of rows, `rows` are the reports.
 
-    `pending` counts the entries that have no vector of their text.
-    `detected` holds the encoding and the delimiter of a CSV. `status` is `queued` while none of the entries has a
-    vector of its text, `running` while some have one, `succeeded` when all have one.
+    `pending` counts the entries that have no vector of their text. `detected` holds the encoding and the delimiter of a
+    CSV. `status` is `queued` while none of the entries has a vector of its text, `running` while some have one,
+    `succeeded` when all have one.
     """
 
     id: UUID
@@ -29,7 +29,7 @@ class ImportView:
 
 
 def import_view(row: RowMapping) -> ImportView:
-    """Convert a row of IMPORTS."""
+    """Convert a row of IMPORT."""
     status = row["status"]
     if status in {"queued", "running"}:
         untouched = row["pending"] == row["to_embed"]

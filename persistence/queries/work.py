@@ -77,8 +77,8 @@ class WorkView:
     """Sizes and ages of the backlog; ages in seconds.
 
     `oldest_unfinished_s`: since the oldest submission without a result. `results_awaiting_…`: degraded results that
-    wait for that provider. `essays_awaiting_review` counts doubtful and
-    appealed essays without audit samples, `oldest_review_s` is the time since the oldest of their hand-ins.
+    wait for that provider. `essays_awaiting_review` counts doubtful and appealed essays without audit samples,
+    `oldest_review_s` is the time since the oldest of their hand-ins.
     `oldest_delivery_late_s`: how long the most overdue delivery is overdue.
     """
 

@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from domain.account_links import LIFETIME, LinkMail, MailStatus, MailText, hash_of
+from domain.account_links import LIFETIME, LinkMail, MailStatus, MailText
 from domain.errors import Conflict, NotFound
+from domain.tokens import hash_of
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Account, Actor
 from persistence.repositories import audit

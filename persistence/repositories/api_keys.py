@@ -1,7 +1,5 @@
 """API keys authenticate an organization's systems. Only a hash of a key is stored."""
 
-import hashlib
-import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,6 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, func, insert, literal, select, text, update
 
 from domain.errors import Conflict, NotFound, Unauthenticated
+from domain.tokens import hash_of, new_token
 from persistence.queries.reader import Reader, Selected
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import audit
@@ -18,7 +17,6 @@ from persistence.tables import ApiKeyRow, OrganizationRow, UserRow
 from persistence.tables.base import table_of
 
 KEY_PREFIX: Final = "mck_"
-SECRET_BYTES: Final = 32
 SHOWN_CHARS: Final = 12
 """The number of stored characters of a key, so that an admin recognizes it."""
 MAX_KEYS: Final = 50
@@ -88,11 +86,6 @@ class ApiKeyHolder:
     expires_at: datetime
 
 
-def hash_of(key: str) -> str:
-    """Return the SHA-256 of a key. A key is 256 random bits, so it needs no slow hash."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
 class ApiKeys(Repository):
     """Write keys and their audit rows in the caller's transaction."""
 
@@ -105,7 +98,7 @@ class ApiKeys(Repository):
         """
         await self._check_admin(admin)
         await self._check_limit(viewer.organization_id)
-        key = KEY_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        key = KEY_PREFIX + new_token()
         created = insert(_keys).values(
             id=uuid4(),
             organization_id=viewer.organization_id,

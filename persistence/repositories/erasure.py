@@ -143,7 +143,7 @@ RETURNING organization_id
 
 
 class SqlErasures(Repository):
-    async def begin(  # the user to erase and the actor
+    async def begin(
         self,
         user_id: UUID,
         *,

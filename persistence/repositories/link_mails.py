@@ -5,7 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from domain.account_links import LIFETIME, PLACEHOLDER, LinkMail, MailStatus, Message, hash_of
+from domain.account_links import LIFETIME, PLACEHOLDER, LinkMail, MailStatus, Message
+from domain.tokens import hash_of
 from persistence.repositories.base import Repository
 
 _FIRST: Final = UUID(int=0)

@@ -26,7 +26,7 @@ _answers: Final = table_of(ModelAnswerRow)
 _spending: Final = table_of(ModelSpendingRow)
 _ANSWERED: Final = _answers.c.status == "answered"
 
-_BOUGHT: Final = select(_answers.c.sample, _answers.c.round, _answers.c.variant, _answers.c.raw_reply).where(
+_REPLIES: Final = select(_answers.c.sample, _answers.c.round, _answers.c.variant, _answers.c.raw_reply).where(
     _ANSWERED,
     _answers.c.assessment_id == bindparam("assessment_id"),
     _answers.c.question_snapshot_id == bindparam("snapshot_id"),
@@ -154,37 +154,37 @@ class SqlModelAnswers(Repository):
     """`reserve` needs a transaction, which is rolled back when it raises. Every other method is one statement."""
 
     async def replies(self, key: CompletionKey) -> dict[Call, bytes]:
-        rows = await self._session.execute(_BOUGHT, _question(key))
+        rows = await self._session.execute(_REPLIES, _question(key))
         # A reply deleted by retention reads as empty; it still counts as paid for.
         return {Call(row.sample, row.round, Variant(row.variant)): row.raw_reply or b"" for row in rows}
 
-    async def reserve(self, intent: Reservation, limits: SpendingLimits) -> datetime:
-        held = await self._hold(intent.key)
+    async def reserve(self, reservation: Reservation, limits: SpendingLimits) -> datetime:
+        held = await self._hold(reservation.key)
         if limits.attempts_per_day is not None and held.attempt > limits.attempts_per_day:
             raise AttemptsExceeded(
-                f"Assessment {intent.key.assessment_id} is attempt {held.attempt} of that day;"
+                f"Assessment {reservation.key.assessment_id} is attempt {held.attempt} of that day;"
                 f" the limit is {limits.attempts_per_day}"
             )
         if held.reserved_cents:  # by an expired lease, possibly of another day
             await self._session.execute(
-                _RETURN_RESERVATION, {"answer": intent.key.id, "organization": held.organization_id}
+                _RETURN_RESERVATION, {"answer": reservation.key.id, "organization": held.organization_id}
             )
-        price = intent.highest_price_cents
+        price = reservation.highest_price_cents
         claim = {
-            "id": intent.key.id,
-            "lease_s": intent.lease_s,
+            "id": reservation.key.id,
+            "lease_s": reservation.lease_s,
             "organization_id": held.organization_id,
             "today": held.today,
             "cents": SMALLEST_CENTS if price is None else price,
             "budget": limits.budget_cents_per_day,
         }
-        lapses: datetime | None = (await self._session.execute(_CLAIM, claim)).scalar_one_or_none()
-        if lapses is None:
+        lease_until: datetime | None = (await self._session.execute(_CLAIM, claim)).scalar_one_or_none()
+        if lease_until is None:
             raise BudgetSpent(
                 f"The budget of organization {held.organization_id} for {held.today} (UTC) is spent",
                 retry_after_s=held.day_left_s,
             )
-        return lapses
+        return lease_until
 
     async def record(self, key: CompletionKey, answer: Completion) -> bytes:
         reply: dict[str, Any] = {

@@ -1,7 +1,5 @@
 """Refresh tokens. Each works once; reusing one revokes the whole family of tokens that started with its login."""
 
-import hashlib
-import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,14 +8,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import Row, and_, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.tokens import hash_of, new_token
 from persistence.queries.views import Actor, Holder
 from persistence.repositories import audit
 from persistence.repositories.base import Repository
 from persistence.repositories.sign_ins import record_sign_in
 from persistence.tables import RefreshTokenRow, UserRow
 from persistence.tables.base import table_of
-
-TOKEN_BYTES: Final = 32
 
 _tokens: Final = table_of(RefreshTokenRow)
 _users: Final = table_of(UserRow)
@@ -40,9 +37,11 @@ class RefreshTokens(Repository):
 
     async def start(self, holder: Holder, lifetime: timedelta) -> str | None:
         """Create the first token of a new family, which ends after `lifetime`; None when the user has changed since."""
-        token = _new_token()
+        token = new_token()
         person = (
-            select(func.gen_random_uuid(), _users.c.id, literal(uuid4()), literal(_hash(token)), func.now() + lifetime)
+            select(
+                func.gen_random_uuid(), _users.c.id, literal(uuid4()), literal(hash_of(token)), func.now() + lifetime
+            )
             .where(
                 _users.c.id == holder.user_id,
                 _users.c.status == "active",
@@ -90,7 +89,7 @@ class RefreshTokens(Repository):
 
     async def _locked(self, token: str) -> Row[Any] | None:
         """Lock the user and then read the token, so that concurrent changes are visible."""
-        mine = _tokens.c.token_hash == _hash(token)
+        mine = _tokens.c.token_hash == hash_of(token)
         person = select(_users.c.id).join(_tokens, _tokens.c.user_id == _users.c.id).where(mine)
         if await self._session.scalar(person.with_for_update(of=_users, key_share=True)) is None:
             return None
@@ -107,12 +106,12 @@ class RefreshTokens(Repository):
         return (await self._session.execute(statement)).one()
 
     async def _replace(self, token_id: UUID, user_id: UUID, family: UUID, expires_at: datetime) -> str:
-        token = _new_token()
+        token = new_token()
         used = update(_tokens).where(_tokens.c.id == token_id).values(used_at=func.clock_timestamp())
         await self._session.execute(used)
         await self._session.execute(
             insert(_tokens).values(
-                id=uuid4(), user_id=user_id, family=family, token_hash=_hash(token), expires_at=expires_at
+                id=uuid4(), user_id=user_id, family=family, token_hash=hash_of(token), expires_at=expires_at
             )
         )
         return token
@@ -137,12 +136,3 @@ async def revoke_all(session: AsyncSession, user_id: UUID) -> None:
         .where(_tokens.c.user_id == user_id, _tokens.c.revoked_at.is_(None))
         .values(revoked_at=func.clock_timestamp())
     )
-
-
-def _new_token() -> str:
-    return secrets.token_urlsafe(TOKEN_BYTES)
-
-
-def _hash(token: str) -> str:
-    """Return the SHA-256. The token is random, so it needs no slow hash."""
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,13 +1,12 @@
 """Sessions of browsers. Only the hash of a session's token is stored."""
 
-import hashlib
-import secrets
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import delete, func, insert, literal, select, text
 
+from domain.tokens import hash_of, new_token
 from persistence.queries.reader import Reader
 from persistence.queries.views import Holder, WebSessionView
 from persistence.repositories.base import Repository
@@ -15,7 +14,6 @@ from persistence.repositories.sign_ins import record_sign_in
 from persistence.tables import UserRow, WebSessionRow
 from persistence.tables.base import table_of
 
-TOKEN_BYTES: Final = 32
 IDLE: Final = timedelta(minutes=30)
 LIFETIME: Final = timedelta(hours=12)
 USED_EVERY: Final = timedelta(minutes=1)
@@ -54,7 +52,7 @@ class WebSessions(Repository):
 
         Some expired sessions, of any users, are deleted on this occasion.
         """
-        token = secrets.token_urlsafe(TOKEN_BYTES)
+        token = new_token()
         await self._session.execute(_DELETE_EXPIRED)
         person = (
             select(
@@ -93,8 +91,3 @@ class WebSessionQueries(Reader):
         async with self._connection() as connection:
             row = (await connection.execute(_USE, parameters)).mappings().one_or_none()
         return None if row is None else WebSessionView(**row)
-
-
-def hash_of(token: str) -> str:
-    """Return the SHA-256. The token is random, so it needs no slow hash."""
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -65,6 +65,7 @@ class FallbackIndex:
                 return await self._primary.search(queries, limit=limit)
         except (ExternalServiceError, TimeoutError, OpenedState) as error:
             log.warning("vector_store_fallback", error=type(error).__name__)
+            error.__traceback__ = None  # the library raises the same exception each time, so its traceback would grow
         found = await self._fallback.search(queries, limit=limit)
         return replace(found, degraded_reason=DegradedReason.VECTOR_STORE_FALLBACK)
 

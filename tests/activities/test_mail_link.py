@@ -12,10 +12,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.mail_link import LinkMailInput, MailLink
 from activities.reconcile import Reconcile, SweepInput, Swept
-from domain.account_links import LinkMail, MailStatus, Message, SentMail, hash_of
+from domain.account_links import LinkMail, MailStatus, Message, SentMail
 from domain.database import Database
 from domain.errors import ExternalServiceError
 from domain.sweeps import Concern
+from domain.tokens import hash_of
 from persistence.tables import AccountLinkRow, UserRow
 from tests.support.account_links import a_link
 from tests.support.builders import a_user, an_organization

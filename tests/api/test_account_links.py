@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from api.app import build
 from api.security.passwords import hash_password
 from api.security.rate_limits import RateLimitSettings
-from domain.account_links import hash_of, new_token
+from domain.tokens import hash_of, new_token
 from persistence.request_database import RequestUnitOfWork
 from persistence.tables import AccountLinkRow, AuditLogRow, UserRow
 from tests.api.conftest import Api, Person, client_with

@@ -13,8 +13,9 @@ from sqlalchemy import func, select, update
 from api.security.api_keys import ApiKeyPrincipals
 from api.security.authorization import API_KEY_SCOPES, PUBLIC, ROUTE_PERMISSIONS
 from domain.errors import Unauthenticated
+from domain.tokens import hash_of
 from persistence.repositories import api_keys
-from persistence.repositories.api_keys import ApiKeyHolder, ApiKeyQueries, hash_of
+from persistence.repositories.api_keys import ApiKeyHolder, ApiKeyQueries
 from persistence.tables import ApiKeyRow, AuditLogRow, DeniedRequestsRow, UserRow, WebhookEndpointRow
 from tests.api.access_walks import WALKS
 from tests.api.conftest import Api, Person

@@ -64,9 +64,9 @@ async def reserve(
     lease_s: float = LEASE_S,
 ) -> datetime:
     """Return the end of the lease."""
-    intent = Reservation(key=key, lease_s=lease_s, highest_price_cents=price)
+    reservation = Reservation(key=key, lease_s=lease_s, highest_price_cents=price)
     async with database.transaction() as uow:
-        claim = await uow.model_answers.reserve(intent, limits)
+        claim = await uow.model_answers.reserve(reservation, limits)
         await uow.commit()
     return claim
 

@@ -227,3 +227,27 @@ async def test_loading_files_does_not_change_imported_credentials(loaded: AsyncE
     async with AsyncSession(loaded) as session:
         assert (await stored(session, "a")).active
         assert (await stored(session, "soon-in-the-files")).title == "The import's"
+
+
+async def test_content_files_that_complete_a_cycle_do_not_break_imports(loaded: AsyncEngine, tmp_path: Path) -> None:
+    directory = Path(copytree(CONTENT, tmp_path / "content"))
+    file = directory / "credentials.yaml"
+    text = file.read_text(encoding="utf-8")
+    async with AsyncSession(loaded) as session:
+        await import_all(session, an_entry("soon-in-the-files", prerequisites=[OF_THE_FILES]))
+        await session.commit()
+    start = text.index(f"  - key: {OF_THE_FILES}")
+    end = text.index("  - key: ", start + 1)
+    entry = text[start:end]
+    needs, _ = entry.rsplit("prerequisites:", 1)
+    added = f"{needs}prerequisites: []\n".replace(OF_THE_FILES, "soon-in-the-files")
+    changed = f"{needs}prerequisites: [soon-in-the-files]\n"
+    file.write_text(text.replace(entry, changed) + added, encoding="utf-8")
+    await load_content(loaded, directory)
+
+    async with AsyncSession(loaded) as session:
+        ((row, problem),) = await refused(session, an_entry("a", prerequisites=[OF_THE_FILES]))
+        corrected = await import_all(session, an_entry("a"), an_entry("soon-in-the-files"))
+
+    assert (row, problem.startswith("form a cycle: ")) == (None, True)
+    assert outcomes(corrected) == {"a": "added", "soon-in-the-files": "changed"}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidInput, Problem
-from persistence.content.catalog_rows import MAX_ROWS, REPORTED, check_rows, read_rows
-from tests.persistence.catalogues import SKILL, an_entry
+from persistence.content.catalog_rows import MAX_ROWS, REPORTED, CatalogEntry, Outcome, check_rows, read_rows
+from tests.persistence.catalogues import SKILL, an_entry, id_of
 
 
 def problems(*entries: object) -> list[tuple[int | None, str, str]]:
@@ -185,6 +185,31 @@ def test_a_cycle_of_prerequisites_is_named() -> None:
     assert problem.removeprefix("form a cycle: ") in {
         *("a needs c needs b needs a", "c needs b needs a needs c", "b needs a needs c needs b")
     }
+
+
+def test_a_cycle_that_is_in_the_catalogue_already_is_named_without_a_row() -> None:
+    catalogue = {id_of(key): a_known(key, needs) for key, needs in (("a", "b"), ("b", "a"))}
+
+    with pytest.raises(InvalidInput) as raised:
+        check_rows(read_rows([an_entry("c", prerequisites=["a"])]), catalogue, frozenset())
+
+    (problem,) = raised.value.problems
+    assert (problem.row, problem.field) == (None, "prerequisites")
+    assert problem.problem in {"form a cycle: a needs b needs a", "form a cycle: b needs a needs b"}
+
+
+def test_an_import_can_correct_a_cycle_in_the_catalogue() -> None:
+    catalogue = {id_of(key): a_known(key, needs) for key, needs in (("a", "b"), ("b", "a"))}
+
+    (report,) = check_rows(read_rows([an_entry("a")]), catalogue, frozenset({SKILL}))
+
+    assert report.status is Outcome.CHANGED
+
+
+def a_known(key: str, needs: str) -> CatalogEntry:
+    return CatalogEntry(
+        id=id_of(key), key=key, version="earlier", active=True, source="import", prerequisites=(id_of(needs),)
+    )
 
 
 def test_a_long_cycle_is_abbreviated() -> None:

@@ -90,6 +90,18 @@ async def test_a_conflict_between_transactions_may_be_retried(small: AsyncEngine
         await run(small, f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
 
 
+async def test_a_connection_to_a_standby_is_replaced(small: AsyncEngine) -> None:
+    """After a failover, open connections may lead to the server that has become a standby."""
+    async with small.connect() as connection:
+        await connection.execute(text("SET default_transaction_read_only = on"))
+        await connection.commit()
+
+    with pytest.raises(StorageUnavailable, match="25006"):
+        await run(small, "DELETE FROM catalog_searches")
+
+    await run(small, "DELETE FROM catalog_searches")
+
+
 async def test_a_full_pool_may_be_retried(small: AsyncEngine) -> None:
     async with small.connect() as taken:
         await taken.execute(text("SELECT 1"))

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from domain.ids import derived_id
 from persistence.database import create_engine
@@ -61,6 +62,18 @@ async def test_a_line_that_was_half_written_is_replaced(path: Path) -> None:
     await FileErasureList(path).add(second)
 
     assert FileErasureList(path).read() == [first, second]
+
+
+async def test_a_half_written_line_does_not_prevent_the_erasures_before_it(path: Path) -> None:
+    first = uuid4()
+    await FileErasureList(path).add(first)
+    with path.open("a", encoding="ascii") as file:
+        file.write(str(uuid4())[:20])
+
+    with capture_logs() as logs:
+        assert FileErasureList(path).read() == [first]
+
+    assert [each["event"] for each in logs] == ["erasure_list_incomplete"]
 
 
 def test_concurrent_writes_lose_no_id(path: Path) -> None:

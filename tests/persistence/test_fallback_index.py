@@ -1,9 +1,11 @@
 """With Weaviate configured but failing, PostgreSQL answers and the result is marked as degraded."""
 
 import asyncio
+import traceback
 from collections.abc import Callable, Sequence
 
 import pytest
+from purgatory.domain.model import OpenedState
 
 from domain.errors import ExternalServiceError, InvalidInput, StorageUnavailable
 from domain.grading.scores import DegradedReason
@@ -101,6 +103,18 @@ async def test_after_failures_in_a_row_the_circuit_opens() -> None:
         assert await searched(index) == DEGRADED
 
     assert primary.searches == FAILURES
+
+
+async def test_searches_with_an_open_circuit_keep_no_frames_in_memory() -> None:
+    index = an_index(Preferred(failing(ExternalServiceError("away"))))
+    for _ in range(FAILURES + 3):
+        await searched(index)
+
+    breaker = await index._breakers.get_breaker("vectors")
+    with pytest.raises(OpenedState) as opened:
+        breaker.context.handle_new_request()
+
+    assert {each.f_code.co_name for each, _ in traceback.walk_tb(opened.value.__traceback__)}.isdisjoint({"search"})
 
 
 async def test_a_recovered_store_is_used_again() -> None:

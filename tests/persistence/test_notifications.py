@@ -1,7 +1,12 @@
 """Changes of an assessment's progress are notified by triggers, and the listener reconnects."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, text, update
@@ -9,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
 from domain.ids import derived_id
 from persistence import notifications
+from persistence.database import KEEPALIVE
 from persistence.notifications import Listener
 from persistence.queries.student_pages import PROGRESS_CHANNEL
 from persistence.tables import AssessmentRow, AsyncJobRow
@@ -59,3 +65,22 @@ async def test_after_a_lost_connection_everything_may_have_changed(
         await connection.execute(text(ended), {"name": "microcred-notifications"})
 
     assert await _next(received) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the option has another name elsewhere")
+async def test_a_server_that_no_longer_answers_is_noticed(received: Received) -> None:
+    """Otherwise the listener would wait for two hours, the default of the operating system."""
+    assert received.empty()
+
+    idle_s = {each.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) for each in _open_connections()}
+
+    assert KEEPALIVE["keepalives_idle"] in idle_s
+
+
+def _open_connections() -> Iterator[socket.socket]:
+    """Yield this process's TCP connections."""
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as found:
+            if found.family == socket.AF_INET and found.type == socket.SOCK_STREAM:
+                found.getpeername()
+                yield found

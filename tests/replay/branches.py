@@ -107,6 +107,10 @@ _BY_MODULE: Final = {
         "rescore-stopped": "test_a_spent_budget_stops_the_computation_with_its_reason",
         "rescore-discarded": "test_a_discarded_rescore_has_no_differences_and_cannot_be_applied",
     },
+    "test_rescore_waits": {
+        "rescore-model-busy": "test_an_essay_waits_for_the_model_for_half_an_hour[900.0-2]",
+        "rescore-discarded-while-waiting": "test_a_discarded_rescore_does_not_wait_for_the_model",
+    },
     "test_reconciliation": {
         "reconciliation": "test_a_sweep_starts_missing_runs",
         "reconciliation-failed": "test_a_sweep_without_its_database_fails_after_three_attempts",

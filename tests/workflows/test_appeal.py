@@ -177,6 +177,18 @@ async def test_a_signal_about_an_open_appeal_changes_nothing(desk: Desk) -> None
         await handle.terminate()
 
 
+async def test_a_signal_before_the_reminder_does_not_show_a_reminder(desk: Desk) -> None:
+    appeal = await desk.appeal()
+    async with desk.worker():
+        handle = await desk.start(appeal, start_signal="closed")
+        await eventually(lambda: waits(handle), expected=True)
+
+        assert await attribute(handle) == "open"
+        assert "- [ ] reminder" in await details(handle)
+        assert "Action: none, waiting for an advisor." in await details(handle)
+        await handle.terminate()
+
+
 async def test_a_run_that_starts_late_records_at_once_what_is_due(desk: Desk) -> None:
     appeal = await desk.appeal(days_ago=8)
     async with desk.worker():

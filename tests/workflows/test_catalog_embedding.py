@@ -23,7 +23,13 @@ from tests.support.fake_search import FakeEmbedder, InMemoryEmbeddingArtifacts, 
 from tests.workflows.pipeline import history_bytes
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S
-from workflows.catalog_embedding import BATCH, CatalogEmbedded, CatalogEmbeddingInput, CatalogEmbeddingWorkflow
+from workflows.catalog_embedding import (
+    BATCH,
+    ROUNDS_PER_RUN,
+    CatalogEmbedded,
+    CatalogEmbeddingInput,
+    CatalogEmbeddingWorkflow,
+)
 from workflows.engine.catalog_runs import WORKFLOW_ID, TemporalCatalogRuns
 from workflows.engine.schedules import ensure_catalog_embedding
 from workflows.policies import Queue
@@ -294,3 +300,30 @@ async def test_the_schedule_rebuilds_the_index(temporal_client: Client) -> None:
     assert schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
     assert isinstance(schedule.action, ScheduleActionStartWorkflow)
     assert schedule.action.workflow == "CatalogEmbeddingWorkflow"
+
+
+class ChangedAtEachRound(InMemoryIndexWriter):
+    """Signals a change of the catalogue during each of the first `rounds` rounds."""
+
+    def __init__(self, client: Client, workflow_id: str, rounds: int) -> None:
+        super().__init__()
+        self.run = client.get_workflow_handle(workflow_id)
+        self.left = rounds
+
+    async def is_usable(self, at_least: int) -> bool:
+        if self.left:
+            self.left -= 1
+            await self.run.signal(CatalogEmbeddingWorkflow.changed)
+        return await super().is_usable(at_least)
+
+
+async def test_a_catalogue_that_changes_all_the_time_continues_in_a_new_run(catalogue: Catalogue) -> None:
+    run_id = f"catalog-embedding{catalogue.suffix}"
+    writer = catalogue.writer = ChangedAtEachRound(catalogue.client, run_id, ROUNDS_PER_RUN)
+
+    await catalogue.run()
+
+    last = await catalogue.client.get_workflow_handle(run_id).describe()
+    assert last.raw_description.workflow_execution_info.first_run_id != last.run_id
+    assert writer.left == 0
+    assert await catalogue.is_equal()

@@ -1,15 +1,16 @@
 """The port `AssessmentRuns` with a real server and without one."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from purgatory.domain.model import OpenedState
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 
+from activities.adapters.circuit import CircuitOpen
 from deploy.local.ports import HOST, free_port
 from domain.assessments.lifecycle import Assessment, AssessmentStatus
 from domain.errors import ExternalServiceError
@@ -208,7 +209,24 @@ async def test_after_five_failures_calls_are_rejected_at_once(no_server: Client,
 
     refused = [await refusal(runs, assessment) for _ in range(6)]
 
-    assert [isinstance(error.__cause__, OpenedState) for error in refused] == [False] * 5 + [True]
+    assert [isinstance(error.__cause__, CircuitOpen) for error in refused] == [False] * 5 + [True]
+
+
+async def test_rejected_calls_do_not_extend_a_traceback(no_server: Client, assessment: Assessment) -> None:
+    runs = TemporalAssessmentRuns(no_server, deadline_s=0.2)
+    for _ in range(5):
+        await refusal(runs, assessment)
+
+    kept = [frames(await refusal(runs, assessment)) for _ in range(5)]
+
+    assert len(set(kept)) == 1
+
+
+def frames(error: BaseException | None) -> int:
+    """The number of frames that the error and the errors before it keep in memory."""
+    if error is None:
+        return 0
+    return len([*traceback.walk_tb(error.__traceback__)]) + frames(error.__context__)
 
 
 async def refusal(runs: TemporalAssessmentRuns, assessment: Assessment) -> ExternalServiceError:

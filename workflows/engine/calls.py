@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
 from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
 from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.adapters.circuit import Circuit, CircuitOpen
 from domain.errors import ExternalServiceError
 
 # If the server is down, the SDK blocks for 6 to 30 s even with a shorter `rpc_timeout`.
@@ -20,6 +19,7 @@ DEADLINE_S: Final = 1.0
 SWEEP_DEADLINE_S: Final = 10.0
 """The deadline of reconciliation's calls. No user waits for them."""
 INDEX_DEADLINE_S: Final = 10.0
+OPEN_S: Final = 10.0
 LIVE_PAGE: Final = 200
 
 
@@ -40,9 +40,10 @@ async def signal_once(client: Client, workflow_id: str, signal: str, key: str, *
 
 
 class EngineCalls:
-    """After five consecutive failures, a breaker rejects calls for ten seconds. Reconciliation repeats missed calls.
+    """After five consecutive failures, a breaker rejects calls for ten seconds, and then until one call succeeds.
 
-    Reconciliation itself has no breaker (`breaks` False): five rows whose calls fail must not prevent those of others.
+    Reconciliation repeats missed calls. It has no breaker itself (`breaks` False): five rows whose calls fail must not
+    prevent those of others.
 
     Calls of `workflow_service` need `retry=True`, unlike the client's own methods. The server closes each connection
     after some minutes; without a retry, a call that is being sent then fails with "operation was canceled".
@@ -51,8 +52,7 @@ class EngineCalls:
     def __init__(self, client: Client, deadline_s: float, *, breaks: bool = True) -> None:
         self._client = client
         self._deadline_s = deadline_s
-        threshold = 5 if breaks else sys.maxsize
-        self._breakers = AsyncCircuitBreakerFactory(default_threshold=threshold, default_ttl=10)
+        self._circuit = Circuit(threshold=5 if breaks else sys.maxsize, open_s=OPEN_S, fails=lambda _: True)
 
     async def make(self, call: Callable[[], Awaitable[None]], deadline_s: float | None = None) -> None:
         """Make a call.
@@ -61,9 +61,10 @@ class EngineCalls:
             ExternalServiceError: the call failed or timed out, or the breaker is open.
         """
         try:
-            async with await self._breakers.get_breaker("temporal"), asyncio.timeout(deadline_s or self._deadline_s):
-                await call()
-        except (RPCError, TimeoutError, RuntimeError, OpenedState) as error:
+            with self._circuit.entered():
+                async with asyncio.timeout(deadline_s or self._deadline_s):
+                    await call()
+        except (RPCError, TimeoutError, RuntimeError, CircuitOpen) as error:
             # A lazy client that cannot connect raises RuntimeError.
             raise ExternalServiceError("The workflow engine did not accept the call") from error
 

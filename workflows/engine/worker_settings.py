@@ -35,18 +35,18 @@ class WorkerSettings(BaseSettings):
 
     knn_scope: Literal["organization", "all"] = Field(default="organization", validation_alias="KNN_SCOPE")
 
-    reconcile_every_s: int = 60
+    reconcile_every_s: int = Field(default=60, ge=1)
     llm_rps: float | None = Field(default=None, gt=0)
     workflow_slots: int = Field(default=10, ge=2)
     cached_workflows: int = Field(default=1000, ge=0)
     pollers: int = Field(default=100, ge=5)
-    assessments_slots: int = 6
-    llm_slots: int = 40
-    embeddings_slots: int = 4
-    webhooks_slots: int = 100
-    webhooks_slots_per_endpoint: int = 10
-    grace_s: int = 20
-    llm_grace_s: int = 75
+    assessments_slots: int = Field(default=6, ge=1)
+    llm_slots: int = Field(default=40, ge=1)
+    embeddings_slots: int = Field(default=4, ge=1)
+    webhooks_slots: int = Field(default=100, ge=2)
+    webhooks_slots_per_endpoint: int = Field(default=10, ge=1)
+    grace_s: int = Field(default=20, ge=0)
+    llm_grace_s: int = Field(default=75, ge=0)
     metrics_address: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[\d.]+):\d+$")
     build_id: str | None = None
     deployment_name: str = "microcred"

@@ -141,8 +141,8 @@ def assessments_worker(  # noqa: PLR0913  # what the activities need
     """Build the worker of the workflows and of the activities that need only Postgres.
 
     `runs` are for reconciliation. With `by_model`, the language model grades essays first. `erasure_list` defaults to
-    the list in the settings.
-    `retention_days` limits the age of data by rule; data of a rule without a limit is never deleted.
+    the list in the settings. `retention_days` limits the age of data by rule; data of a rule without a limit is never
+    deleted.
     """
     erased = erasure_list or FileErasureList(ErasureListSettings().erasure_list)
     erase = EraseUser(database, TemporalErasureRuns(client, queue), erased)

@@ -27,9 +27,19 @@ log = structlog.get_logger(__name__)
 
 def _mail_server(url: SecretStr) -> SecretStr:
     parts = urlsplit(url.get_secret_value())
-    if parts.scheme not in _PORTS or not parts.hostname or parts.path not in {"", "/"} or parts.query:
-        raise ValueError("must be smtp://[user:password@]host[:port] or smtps://…")
+    more = parts.path.removeprefix("/") or parts.query or parts.fragment
+    if parts.scheme not in _PORTS or not parts.hostname or more or not _has_a_valid_port(parts):
+        raise ValueError(
+            "must be smtp://[user:password@]host[:port] or smtps://…; percent-encode / ? # and @ in the password"
+        )
     return url
+
+
+def _has_a_valid_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _address(value: str) -> str:

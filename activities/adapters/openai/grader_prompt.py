@@ -135,7 +135,7 @@ def _parts(text: str) -> tuple[Template, ...]:
     if [set(each.get_identifiers()) for each in templates] != list(_PARTS) or not all(
         map(Template.is_valid, templates)
     ):
-        raise CorruptData("The prompt file must have its three parts, each with its own placeholders")
+        raise CorruptData("The prompt file must have its four parts, each with its own placeholders")
     return templates
 
 

@@ -108,6 +108,8 @@ async def test_without_a_mail_server_a_mail_waits() -> None:
     [
         {"smtp_url": "http://mail.example", "smtp_from": "a@b.example"},
         {"smtp_url": "smtp:///no-host", "smtp_from": "a@b.example"},
+        {"smtp_url": "smtp://mail.example:mail", "smtp_from": "a@b.example"},
+        {"smtp_url": "smtp://school:se#cret@mail.example", "smtp_from": "a@b.example"},
         {"smtp_url": "smtp://mail.example"},
         {"smtp_url": "smtp://mail.example", "smtp_from": "nobody"},
         {"smtp_url": "smtp://mail.example", "smtp_from": "a@b.example\r\nBcc: all@b.example"},
