@@ -44,7 +44,7 @@ class _Usage:
 
 
 def without_padding(text: str, labelled: Sequence[str]) -> str:
-    """Return the text without the parts that may not answer the question; most texts have none.
+    """Return the text without the parts that may not answer the question. Most texts are returned as they are.
 
     Such a part contains a passage of 100 words of which few are in the labelled answers. Texts that are shorter than
     the usual labelled answer are returned as they are, because padding makes a text long.
