@@ -52,6 +52,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "repeated": mark("Repeats itself"),
     "too_short": mark("Too short"),
     "unrelated": mark("May not answer the question"),
+    "unrelated_passage": mark("A part may not answer the question"),
     "other_language": mark("Not in English"),
     "lowered_by_healing": mark("Lowered by a later grading"),
 }

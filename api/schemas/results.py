@@ -83,7 +83,8 @@ class ItemScore(Output):
     flags: list[str] | None = Field(
         default=None,
         description="What a reviewer should check: hidden_characters, addressed_to_grader, gibberish, copied_prompt, "
-        "pasted_rubric, repeated, too_short, unrelated, other_language (not in English, so the local grader abstained) "
+        "pasted_rubric, repeated, too_short, unrelated, unrelated_passage (a part may not answer the question), "
+        "other_language (not in English, so the local grader abstained), "
         "copied_answer (a part is in an earlier answer of another student) or lowered_by_healing",
     )
 

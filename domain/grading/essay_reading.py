@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from domain.grading.copies import COPIED_ANSWER, find_copies, without_copies
-from domain.grading.essay_text import LITTLE_OF_ITS_OWN, gradable_text, sanitize, text_flags
+from domain.grading.essay_text import LITTLE_OF_ITS_OWN, gradable_text, is_too_short, sanitize, text_flags
+from domain.grading.padding import UNRELATED_PASSAGE, without_padding
 from domain.grading.prose import prose
 from domain.grading.rubrics import Essay
 from domain.grading.scores import CopiedFrom
@@ -13,7 +14,8 @@ from domain.grading.scores import CopiedFrom
 class EssayReading:
     """The flags of an essay, the texts to grade, and the prose from which its language is detected.
 
-    `texts` has the whole text. If a flag says that much of it is copied or repeated, it also has the remaining text.
+    `texts` has the whole text. If a flag says that much of it is copied, repeated or unrelated to the question, it also
+    has the remaining text.
     `copied_from` are the other students' answers that it is copied from.
     """
 
@@ -31,6 +33,10 @@ def read_essay(essay: Essay) -> EssayReading:
     if copied_from:
         flags = (*flags, COPIED_ANSWER)
         rest = without_copies(rest, essay.prompt, essay.rubric, essay.others)
+    related = without_padding(rest, [answer.text for answer in (*essay.rubric.anchors, *essay.labelled)])
+    if related != rest and not is_too_short(related, essay.rubric, essay.labelled):
+        flags = (*flags, UNRELATED_PASSAGE)
+        rest = related
     return EssayReading(
         flags=flags,
         texts=tuple(dict.fromkeys((whole, rest))),

@@ -19,6 +19,7 @@ from domain.grading.essay_text import (
     TOO_SHORT,
 )
 from domain.grading.feedback import next_steps, percentage
+from domain.grading.padding import UNRELATED_PASSAGE
 from domain.grading.scores import OTHER_LANGUAGE, UNRELATED
 
 CLOSE: Final = 0.8
@@ -37,6 +38,7 @@ _REASONS: Final[Mapping[str, str]] = {
     REPEATED: "it repeats itself",
     TOO_SHORT: "it is very short",
     UNRELATED: "it may not answer the question",
+    UNRELATED_PASSAGE: "a part of it may not answer the question",
 }
 
 

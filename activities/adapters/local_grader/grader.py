@@ -38,7 +38,7 @@ from domain.grading.rubrics import Essay, essay_points, ungraded_essay
 from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, CopiedFrom, CriterionRating, EssayScore
 from domain.ids import content_hash
 
-PROMPT_VERSION: Final = "local-6"
+PROMPT_VERSION: Final = "local-7"
 """The version in every score; it changes whenever the features, the fit or the wording change."""
 DOUBT: Final = 0.5
 """The factor of the confidence for a text that is too short, or distant from all labelled answers."""
@@ -68,7 +68,7 @@ class LongTextEmbedder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """An essay with its texts to grade: the whole text and, if needed, the text without copied and repeated passages.
+    """An essay with its texts to grade: the whole text and, if needed, the text without passages that earn nothing.
 
     `question` is the hash of everything that the fit depends on.
     """
@@ -107,10 +107,11 @@ class LocalEssayGrader:
     """An EssayGrader with MiniLM and scikit-learn; equal essays get equal scores.
 
     It does not grade essays in other languages than English or questions with too few labelled answers. An answer that
-    is partly copied or repeated is also graded without that text; the lower level counts, and the answer needs a
-    review. A text that is unlike all labelled answers has lower levels. Other flags change no level. `fits_kept` limits
-    the cache of fits, about 1 MB each with 64 labelled answers. `analysis` analyses the texts with a time limit; when
-    that fails, the essay is left to a reviewer. `known_words` is a list of words; others count as rare or misspelled.
+    is partly copied, repeated or unrelated to the question is also graded without that text; the lower level counts,
+    and the answer needs a review. A text that is unlike all labelled answers has lower levels. Other flags change no
+    level. `fits_kept` limits the cache of fits, about 1 MB each with 64 labelled answers. `analysis` analyses the texts
+    with a time limit; when that fails, the essay is left to a reviewer. `known_words` is a list of words; others count
+    as rare or misspelled.
     """
 
     def __init__(
@@ -197,7 +198,7 @@ def _judge_all(readings: Sequence[_Reading], vectors: Sequence[Matrix], fits: Ma
 
 
 def _judge(reading: _Reading, vectors: Matrix, fitted: Fit) -> _Verdict:
-    """Judge the text with and without copied and repeated passages; the lower level of each criterion counts."""
+    """Judge the text with and without the passages that earn nothing; the lower level of each criterion counts."""
     whole, *rest = zip(reading.texts, vectors, strict=True)
     ways = [_estimate(reading, *whole, fitted), *(_estimate_rest(reading, *each, fitted) for each in rest)]
     judgements = tuple(min(each, key=lambda judged: judged.estimate.level) for each in zip(*ways, strict=True))
@@ -237,7 +238,7 @@ def _answers(fitted: Fit, vector: Matrix) -> float:
 
 
 def _estimate_rest(reading: _Reading, text: str, vector: Matrix, fitted: Fit) -> list[_Judgement]:
-    """Estimate the levels of an answer without copied and repeated text; the lowest ones if nothing is left."""
+    """Estimate the levels of an answer without the passages that earn nothing; the lowest ones if nothing is left."""
     copied = COPIES.intersection(reading.flags)
     if not _has_words(text) or (copied and is_too_short(text, reading.essay.rubric, reading.essay.labelled)):
         return [

@@ -16,9 +16,11 @@ from domain.grading.essay_text import (
     REPEATED,
     TOO_SHORT,
 )
+from domain.grading.padding import UNRELATED_PASSAGE
 from domain.grading.scores import UNRELATED
 from tests.activities.adapters.local_grader_builders import BEST, FAIR, GOOD, PROMPT, RUBRIC, an_essay, level
 from tests.domain.builders import an_id, essay
+from tests.evaluation.gaming import FILLER
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,7 @@ async def test_a_text_much_longer_than_all_labelled_answers_needs_a_review(local
     [
         (" ".join([FAIR] * 40), REPEATED),
         (RUBRIC.anchors[3].text, PASTED_RUBRIC),
+        (FILLER, UNRELATED_PASSAGE),
     ],
 )
 @pytest.mark.parametrize("text", ["{0} {1}", "{1} {0}"])
