@@ -27,7 +27,7 @@ class OtherLearnersReader:
         self._reactions = alru_cache(MOST_KEPT, ttl=max_age_s)(self._read_reactions)
 
     async def everybody(self, organization_id: UUID, role_id: UUID, skills: frozenset[str]) -> OtherLearners:
-        """Return the data of all learners. The caller leaves out the learner whom it ranks for."""
+        """Return the data of all learners. The caller leaves out its own learner with `without`."""
         earlier = await self._earlier(organization_id, role_id, skills)
         reactions, calibration = await self._reactions(organization_id)
         return OtherLearners(earlier=earlier, reactions=reactions, calibration=calibration)
