@@ -30,10 +30,11 @@ class Retain:
         days = self._days.get(wanted.rule)
         if days is None:
             return 0
-        deleted = 0
+        deleted, after = 0, None
         while True:
             async with self._database.statement() as uow:
-                batch = await uow.retention.apply(wanted.rule, days=days, limit=self._batch)
-            if not batch:
+                batch = await uow.retention.apply(wanted.rule, days=days, after=after, limit=self._batch)
+            deleted += batch.rows
+            after = batch.cursor
+            if after is None:
                 return deleted
-            deleted += batch

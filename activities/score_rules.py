@@ -7,7 +7,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.claim_assessment import Claim, ClaimInput, ClaimOutcome, claim_run
-from activities.steps import RunInput, record_failure, run_step
+from activities.steps import RunInput, record_failures, run_step
 from domain.assessments.ports import JobKey
 from domain.assessments.steps import Step, answered_essays
 from domain.database import Database
@@ -62,6 +62,6 @@ class ScoreRules:
                 await uow.commit()
         except Exception as error:
             if key is not None:
-                await record_failure(self._database, key, error)
+                await record_failures(self._database, [key], error)
             raise
         return claim

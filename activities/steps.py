@@ -138,17 +138,17 @@ async def attempt(database: Database, *keys: JobKey) -> AsyncIterator[None]:
         raise AttemptLost("The worker ran out of memory", retry_after_s=0.0) from error
     except asyncio.CancelledError as error:
         if activity.in_activity() and activity.is_worker_shutdown():
-            await _record_failures(database, keys, error)
+            await record_failures(database, keys, error)
         raise
     except Exception as error:
-        await _record_failures(database, keys, error)
+        await record_failures(database, keys, error)
         raise
 
 
-async def record_failure(
-    database: Database, key: JobKey, error: BaseException, within_s: float = RECORD_WITHIN_S
+async def record_failures(
+    database: Database, keys: Sequence[JobKey], error: BaseException, within_s: float = RECORD_WITHIN_S
 ) -> None:
-    """Store the code of the failure (best effort), so that a database error does not hide the original one.
+    """Store the code of the failure of the jobs (best effort), so that a database error does not hide the failure.
 
     It is retried while the database is unavailable, because an attempt without a record counts as lost.
     """
@@ -156,7 +156,7 @@ async def record_failure(
     while True:
         try:
             async with database.statement() as uow:
-                await uow.jobs.fail(key, code_of(error))
+                await uow.jobs.fail(keys, code_of(error))
         except StorageUnavailable:
             if time.monotonic() > ends:
                 return
@@ -165,11 +165,6 @@ async def record_failure(
             return
         else:
             return
-
-
-async def _record_failures(database: Database, keys: Sequence[JobKey], error: BaseException) -> None:
-    for key in keys:
-        await record_failure(database, key, error)
 
 
 async def scores(

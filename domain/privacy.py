@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -42,6 +43,23 @@ class RetentionRule(StrEnum):
 
     An organization may set its own age.
     """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionCursor:
+    """The position after a row. Rows are ordered by a time and then by id; answers first by organization."""
+
+    at: datetime
+    id: UUID
+    organization_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionBatch:
+    """`rows`: the number of deleted or blanked rows. `cursor`: the last row looked at; None: there are no more."""
+
+    rows: int
+    cursor: RetentionCursor | None
 
 
 class ErasureRuns(Protocol):
@@ -130,9 +148,11 @@ class AuditTrail(Protocol):
 
 
 class Retention(Protocol):
-    async def apply(self, rule: RetentionRule, *, days: int, limit: int) -> int:
-        """Delete or blank at most `limit` rows of the rule that are older than `days`.
+    async def apply(
+        self, rule: RetentionRule, *, days: int, after: RetentionCursor | None, limit: int
+    ) -> RetentionBatch:
+        """Look at the `limit` oldest rows after `after` that are older than `days`; None: from the first row on.
 
-        Return the number of rows; 0 means that none is left.
+        Delete or blank those of them that nothing needs any more and that no transaction has locked.
         """
         ...

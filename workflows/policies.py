@@ -120,6 +120,8 @@ SWEEP_TIMEOUT: Final = timedelta(minutes=3)
 RETENTION_TIMEOUT: Final = timedelta(hours=20)
 CATALOGUE_TIMEOUT: Final = timedelta(hours=20)
 """Execution timeouts of the runs that Schedules start, because a Schedule starts no run while the last one is open."""
+RETENTION_RULE_TIMEOUT: Final = timedelta(hours=2)
+"""Maximum time of a retention rule with all its attempts. After it, the other rules run. All rules fit into one run."""
 
 EPOCHS: Final = 3
 """Maximum number of times that an essay's completions are requested if all of them are rejected."""

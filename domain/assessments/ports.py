@@ -202,8 +202,11 @@ class Jobs(Protocol):
         """Do what `succeed` does for at least one job of one run and revision, in one statement."""
         ...
 
-    async def fail(self, key: JobKey, code: str) -> None:
-        """Record a failed attempt with the error's code, if the job is queued or running. The next one reopens it."""
+    async def fail(self, keys: Sequence[JobKey], code: str) -> None:
+        """Record a failed attempt with the error's code for each job that is queued or running.
+
+        The next attempt reopens it.
+        """
         ...
 
     async def output(self, key: JobKey, output: type[Output]) -> Output:

@@ -76,7 +76,7 @@ _RELEASE: Final = (
 # A job is still queued if its step begins and ends it in one transaction, which has failed.
 _FAIL: Final = (
     update(_jobs)
-    .where(_jobs.c.id == bindparam("job_id"), _jobs.c.status.in_(("queued", "running")))
+    .where(_jobs.c.id == func.any(bindparam("ids")), _jobs.c.status.in_(("queued", "running")))
     .values(status="failed", error_payload=bindparam("error"), completed_at=func.clock_timestamp())
 )
 
@@ -143,8 +143,8 @@ class SqlJobs:
         if not row.current:
             raise Conflict(f"Run {first.run} of assessment {first.assessment_id} has ended")
 
-    async def fail(self, key: JobKey, code: str) -> None:
-        await self._session.execute(_FAIL, {"job_id": key.id, "error": {"code": code}})
+    async def fail(self, keys: Sequence[JobKey], code: str) -> None:
+        await self._session.execute(_FAIL, {"ids": [key.id for key in keys], "error": {"code": code}})
 
     async def output(self, key: JobKey, output: type[Output]) -> Output:
         found = await self.outputs([key], output)

@@ -1,20 +1,23 @@
 # ruff: noqa: S608  # statements are put together from fragments of this file only
-"""Delete old data in small batches: no statement locks many rows or runs for long.
+"""Delete old data in small batches: no statement reads or locks many rows, however many rows there are.
 
-Old rows are at the start of their tables, so a batch finds its rows quickly; only the last batch reads the whole table.
+A batch looks at the oldest rows after a cursor, in an index that ends with the rows that a rule has not yet processed.
+Of these it deletes or blanks the rows that nothing needs any more. Rows that are locked wait for the next run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import CursorResult, TextClause, text
+from sqlalchemy import TextClause, text
 
-from domain.privacy import RetentionRule
+from domain.privacy import RetentionBatch, RetentionCursor, RetentionRule
 from persistence.repositories.base import Repository
 
-_OLD: Final = "now() - make_interval(days => :days)"
+_START: Final = RetentionCursor(at=datetime.min.replace(tzinfo=UTC), id=UUID(int=0), organization_id=UUID(int=0))
 
 # Assessments whose answers will not be used again. A held result may still be reviewed. The age counts from the time
 # when the student saw the result, because the student may contest it after that.
@@ -22,11 +25,48 @@ _SETTLED: Final = """(assessment.status = 'failed' OR assessment.status = 'compl
     AND assessment.released_revision IS NULL
     AND NOT EXISTS (SELECT FROM appeals WHERE appeals.assessment_id = assessment.id AND appeals.state = 'open'))"""
 _AGE: Final = "coalesce(assessment.released_at, assessment.completed_at, assessment.updated_at)"
+_ASSESSMENT: Final = "JOIN assessments AS assessment ON assessment.id = old.assessment_id"
+
+# The last row of a full batch is the next cursor. A batch that is not full has reached the last old row.
+_OUTCOME: Final = """
+SELECT done.deleted, last.* FROM (SELECT count(*) AS deleted FROM done) AS done LEFT JOIN (
+  SELECT organization_id, at, cursor_id FROM candidates ORDER BY organization_id, at, cursor_id OFFSET :limit - 1
+) AS last ON true
+"""
 
 
-def _delete(table: str, chosen: str) -> TextClause:
-    """Delete at most `limit` rows of a SELECT of ids; rows that are locked wait for the next batch."""
-    return text(f"DELETE FROM {table} WHERE id IN ({chosen} LIMIT :limit FOR UPDATE OF old SKIP LOCKED)")
+def _rule(  # noqa: PLR0913  # the parts of a statement
+    table: str,
+    time: str,
+    *,
+    keys: Sequence[str] = ("id",),
+    where: str = "true",
+    join: str = "",
+    settled: str = "true",
+    blank: str | None = None,
+) -> TextClause:
+    """Delete rows that are older than :days by the column `time`, or set them to `blank`.
+
+    `where` is about the row itself and is the condition of its index; `settled` may be about joined rows, too. `keys`
+    identify a row; the cursor has the last of them.
+    """
+    columns = ", ".join(f"old.{key}" for key in keys)
+    looked_at = " AND ".join(f"old.{key} = candidates.{key}" for key in keys)
+    chosen = " AND ".join(f"old.{key} = chosen.{key}" for key in keys)
+    change = f"UPDATE {table} AS old SET {blank} FROM" if blank else f"DELETE FROM {table} AS old USING"
+    return text(f"""
+WITH candidates AS (
+  SELECT CAST(NULL AS uuid) AS organization_id, old.{time} AS at, {columns}, old.{keys[-1]} AS cursor_id
+  FROM {table} AS old
+  WHERE {where} AND old.{time} < now() - make_interval(days => :days) AND (old.{time}, old.{keys[-1]}) > (:at, :id)
+  ORDER BY old.{time}, old.{keys[-1]} LIMIT :limit
+), chosen AS (
+  SELECT {columns} FROM candidates JOIN {table} AS old ON {looked_at} AND old.{time} = candidates.at {join}
+  WHERE {where} AND {settled} FOR UPDATE OF old SKIP LOCKED
+), done AS (
+  {change} chosen WHERE {chosen} RETURNING 1
+)
+{_OUTCOME}""")
 
 
 _ALWAYS: Final = frozenset(
@@ -37,64 +77,68 @@ _ALWAYS: Final = frozenset(
     }
 )
 _RULES: Final = {
-    RetentionRule.IDEMPOTENCY_KEYS: _delete(
-        "idempotency_keys", f"SELECT id FROM idempotency_keys AS old WHERE expires_at < {_OLD}"
+    RetentionRule.IDEMPOTENCY_KEYS: _rule("idempotency_keys", "expires_at"),
+    RetentionRule.REFRESH_TOKENS: _rule("refresh_tokens", "expires_at"),
+    RetentionRule.WEBHOOK_ATTEMPTS: _rule("webhook_attempts", "started_at"),
+    RetentionRule.WEBHOOK_EVENTS: _rule("webhook_events", "created_at", where="old.status <> 'pending'"),
+    RetentionRule.JOBS: _rule("async_jobs", "completed_at", join=_ASSESSMENT, settled=_SETTLED),
+    RetentionRule.DENIALS: _rule("denied_requests", "hour", keys=("hour", "user_id")),
+    RetentionRule.MODEL_REPLIES: _rule(
+        "model_answers",
+        "answered_at",
+        where="old.raw_reply IS NOT NULL",
+        join=_ASSESSMENT,
+        settled=_SETTLED,
+        blank="raw_reply = NULL, request_id = NULL",
     ),
-    RetentionRule.REFRESH_TOKENS: _delete(
-        "refresh_tokens", f"SELECT id FROM refresh_tokens AS old WHERE expires_at < {_OLD}"
+    RetentionRule.RESCORES: _rule(
+        "rescore_differences",
+        "created_at",
+        keys=("rescore_id", "assessment_id"),
+        join="JOIN rescores ON rescores.id = old.rescore_id",
+        settled="rescores.status NOT IN ('queued', 'computing', 'applying')",
     ),
-    RetentionRule.WEBHOOK_ATTEMPTS: _delete(
-        "webhook_attempts", f"SELECT id FROM webhook_attempts AS old WHERE started_at < {_OLD}"
-    ),
-    RetentionRule.WEBHOOK_EVENTS: _delete(
-        "webhook_events",
-        f"SELECT id FROM webhook_events AS old WHERE status <> 'pending' AND created_at < {_OLD}",
-    ),
-    RetentionRule.JOBS: _delete(
-        "async_jobs",
-        "SELECT old.id FROM async_jobs AS old JOIN assessments AS assessment ON assessment.id = old.assessment_id"
-        f" WHERE old.completed_at < {_OLD} AND {_SETTLED}",
-    ),
-    RetentionRule.DENIALS: text(
-        "DELETE FROM denied_requests WHERE (user_id, hour) IN ("
-        f"SELECT user_id, hour FROM denied_requests WHERE hour < {_OLD} LIMIT :limit)"
-    ),
-    RetentionRule.MODEL_REPLIES: text(f"""
-UPDATE model_answers SET raw_reply = NULL, request_id = NULL WHERE id IN (
-  SELECT old.id FROM model_answers AS old JOIN assessments AS assessment ON assessment.id = old.assessment_id
-  WHERE old.raw_reply IS NOT NULL AND old.answered_at < {_OLD} AND {_SETTLED}
-  LIMIT :limit FOR UPDATE OF old SKIP LOCKED)
-"""),
-    RetentionRule.RESCORES: text(f"""
-DELETE FROM rescore_differences WHERE (rescore_id, assessment_id) IN (
-  SELECT old.rescore_id, old.assessment_id FROM rescore_differences AS old JOIN rescores ON rescores.id = old.rescore_id
-  WHERE old.created_at < {_OLD} AND rescores.status NOT IN ('queued', 'computing', 'applying')
-  LIMIT :limit FOR UPDATE OF old SKIP LOCKED)
-"""),
-    # A doubtful or appealed essay keeps its assessment's answers until it is reviewed. An audit sample does not.
+    # The order is that of the index, by the time of the start: the answers are at least as old as their age says. A
+    # doubtful or appealed essay keeps its assessment's answers until it is reviewed. An audit sample does not.
     RetentionRule.ANSWERS: text(f"""
-WITH old AS (
-  SELECT assessment.id FROM assessments AS assessment
+WITH candidates AS (
+  SELECT assessment.* FROM (
+    SELECT id, coalesce(answers_kept_days, nullif(:days, 0)) AS days FROM organizations
+    WHERE id >= :organization_id ORDER BY id
+  ) AS organization CROSS JOIN LATERAL (
+    SELECT organization_id, created_at AS at, id AS cursor_id FROM assessments
+    WHERE organization_id = organization.id AND created_at < now() - make_interval(days => organization.days)
+      AND answers_deleted_at IS NULL AND status IN ('completed', 'failed') AND NOT needs_review
+      AND (created_at, id) > (
+        CASE organization.id WHEN :organization_id THEN :at ELSE '-infinity' END,
+        CASE organization.id WHEN :organization_id THEN :id ELSE '00000000-0000-0000-0000-000000000000' END)
+    ORDER BY created_at, id LIMIT :limit
+  ) AS assessment
+  WHERE organization.days IS NOT NULL ORDER BY organization.id, at, cursor_id LIMIT :limit
+), chosen AS (
+  SELECT assessment.id FROM candidates JOIN assessments AS assessment ON assessment.id = candidates.cursor_id
   JOIN organizations AS organization ON organization.id = assessment.organization_id
   WHERE {_SETTLED} AND NOT assessment.needs_review
     AND NOT EXISTS (SELECT FROM review_items AS item WHERE item.assessment_id = assessment.id
       AND item.reasons <> '{{audit_sample}}')
     AND {_AGE} < now() - make_interval(days => coalesce(organization.answers_kept_days, nullif(:days, 0)))
-    AND EXISTS (SELECT FROM assessment_responses AS response WHERE response.assessment_id = assessment.id)
-  LIMIT :limit FOR UPDATE OF assessment SKIP LOCKED
+  FOR UPDATE OF assessment SKIP LOCKED
+), marked AS (
+  UPDATE assessments SET answers_deleted_at = now() FROM chosen WHERE assessments.id = chosen.id
 ), blanked AS (
-  UPDATE model_answers SET raw_reply = NULL, request_id = NULL FROM old WHERE assessment_id = old.id
+  UPDATE model_answers SET raw_reply = NULL, request_id = NULL FROM chosen WHERE assessment_id = chosen.id
 ), appeals_blanked AS (
-  UPDATE appeals SET reason = NULL, message = NULL FROM old WHERE assessment_id = old.id
+  UPDATE appeals SET reason = NULL, message = NULL FROM chosen WHERE assessment_id = chosen.id
 ), fingerprints AS (
   DELETE FROM answer_shingles AS shingle
-  USING old JOIN assessment_question_snapshots AS snapshot ON snapshot.assessment_id = old.id
+  USING chosen JOIN assessment_question_snapshots AS snapshot ON snapshot.assessment_id = chosen.id
   WHERE shingle.question_snapshot_id = snapshot.id
 ), samples AS (
-  DELETE FROM review_items USING old WHERE assessment_id = old.id
+  DELETE FROM review_items USING chosen WHERE assessment_id = chosen.id
+), done AS (
+  DELETE FROM assessment_responses USING chosen WHERE assessment_id = chosen.id RETURNING 1
 )
-DELETE FROM assessment_responses USING old WHERE assessment_id = old.id
-"""),
+{_OUTCOME}"""),
 }
 
 
@@ -122,7 +166,13 @@ class RetentionSettings(BaseSettings):
 
 
 class SqlRetention(Repository):
-    async def apply(self, rule: RetentionRule, *, days: int, limit: int) -> int:
-        done = await self._session.execute(_RULES[rule], {"days": days, "limit": limit})
-        assert isinstance(done, CursorResult)  # noqa: S101  # what a statement that writes gives
-        return done.rowcount
+    async def apply(
+        self, rule: RetentionRule, *, days: int, after: RetentionCursor | None, limit: int
+    ) -> RetentionBatch:
+        start = after or _START
+        given: dict[str, object] = {"days": days, "limit": limit, "at": start.at, "id": start.id}
+        if rule is RetentionRule.ANSWERS:
+            given["organization_id"] = start.organization_id
+        found = (await self._session.execute(_RULES[rule], given)).one()
+        cursor = found.at and RetentionCursor(at=found.at, id=found.cursor_id, organization_id=found.organization_id)
+        return RetentionBatch(rows=found.deleted, cursor=cursor)

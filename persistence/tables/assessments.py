@@ -19,7 +19,8 @@ class AssessmentRow(Base):
 
     `released_revision` is set while the current revision is held (0: the student has no result yet). NULL means that
     the student sees the current revision, so the rows of a release without the column count as released. `released_at`
-    is the time since when the student sees what they see; NULL means `completed_at`.
+    is the time since when the student sees what they see; NULL means `completed_at`. Retention sets
+    `answers_deleted_at` when it deletes the answers.
     """
 
     __tablename__ = "assessments"
@@ -64,6 +65,15 @@ class AssessmentRow(Base):
             "id",
             postgresql_where=text("released_revision IS NOT NULL"),
         ),
+        Index(
+            "idx_assessments_answers",
+            "organization_id",
+            "created_at",
+            "id",
+            postgresql_where=text(
+                "answers_deleted_at IS NULL AND status IN ('completed', 'failed') AND NOT needs_review"
+            ),
+        ),
         Index("idx_assessments_healing", "id", postgresql_where=text("healing = 'due'")),
     )
 
@@ -85,6 +95,7 @@ class AssessmentRow(Base):
     completed_at: Mapped[datetime | None]
     released_revision: Mapped[int | None]
     released_at: Mapped[datetime | None]
+    answers_deleted_at: Mapped[datetime | None]
     details: Mapped[Document | None] = mapped_column("metadata")
     created_at: Mapped[Created]
     updated_at: Mapped[Updated]
@@ -159,6 +170,7 @@ class AsyncJobRow(Base):
         one_of("status", ("queued", "running", "succeeded", "failed", "stale")),
         Index("idx_async_jobs_status_next_run", "status", "next_run_at"),
         Index("idx_async_jobs_assessment", "assessment_id", "run", "revision"),
+        Index("idx_async_jobs_completed", "completed_at", postgresql_where=text("completed_at IS NOT NULL")),
         Index("idx_async_jobs_running", "started_at", postgresql_where=text("status = 'running'")),
     )
 

@@ -64,6 +64,7 @@ class DeniedRequestsRow(Base):
     """
 
     __tablename__ = "denied_requests"
+    __table_args__ = (Index("idx_denied_requests_hour", "hour"),)
 
     user_id: Mapped[UUID] = mapped_column(primary_key=True)
     hour: Mapped[datetime] = mapped_column(primary_key=True)
@@ -120,6 +121,7 @@ class IdempotencyKeyRow(Base):
             postgresql_nulls_not_distinct=True,
         ),
         Index("idx_idempotency_keys_created_at", "created_at"),
+        Index("idx_idempotency_keys_expires_at", "expires_at"),
         Index("idx_idempotency_keys_user", "user_id"),
     )
 

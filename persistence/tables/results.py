@@ -154,6 +154,7 @@ class ModelAnswerRow(Base):
         one_of("variant", ("full", "stripped")),
         one_of("status", ("intended", "answered", "failed")),
         Index("idx_model_answers_snapshot", "question_snapshot_id"),
+        Index("idx_model_answers_replies", "answered_at", postgresql_where=text("raw_reply IS NOT NULL")),
     )
 
     id: Mapped[Id]

@@ -51,6 +51,7 @@ class WebhookEventRow(Base):
     __tablename__ = "webhook_events"
     __table_args__ = (
         one_of("status", (*DELIVERY_STATUSES, "unsubscribed")),
+        Index("idx_webhook_events_ended", "created_at", postgresql_where=text("status <> 'pending'")),
         Index("idx_webhook_events_assessment", "assessment_id"),
         Index("idx_webhook_events_organization", "organization_id", "created_at", "id"),
         Index("idx_webhook_events_event_type", "organization_id", "event_type", "created_at", "id"),

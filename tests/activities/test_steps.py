@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.testing import ActivityEnvironment
 
-from activities.steps import MOST_LOST, RunInput, record_failure, run_step, scores
+from activities.steps import MOST_LOST, RunInput, record_failures, run_step, scores
 from domain.assessments.lifecycle import Assessment
 from domain.assessments.ports import JobKey
 from domain.assessments.steps import Step
@@ -118,7 +118,22 @@ async def test_a_database_outage_does_not_hide_the_failure_of_an_attempt(
 ) -> None:
     away = FailingDatabase(database, away=True)
 
-    await record_failure(away, run_of(assessment).job(Step.SCORE_RULES), ValueError("The reason"), within_s=0)
+    await record_failures(away, [run_of(assessment).job(Step.SCORE_RULES)], ValueError("The reason"), within_s=0)
+
+
+async def test_the_failure_of_several_jobs_is_recorded_at_once(
+    session: AsyncSession, database: Database, assessment: Assessment
+) -> None:
+    keys = [run_of(assessment).job(step) for step in (Step.SCORE_RULES, Step.RETRIEVE_EVIDENCE)]
+    async with database.transaction() as uow:
+        for key in keys:
+            await uow.jobs.begin(key, RuleScores)
+        await uow.commit()
+    once = FailingDatabase(database, failures=[True, False], away=True)
+
+    await record_failures(once, keys, ValueError("The reason"))
+
+    assert [(await job_row(session, key)).status for key in keys] == ["failed", "failed"]
 
 
 async def test_essay_scores_have_the_order_of_the_items_and_include_unanswered_essays(

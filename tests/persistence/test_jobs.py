@@ -51,7 +51,7 @@ async def begin(database: Database, key: JobKey, *, pause: bool = False) -> Begu
 
 async def fail(database: Database, key: JobKey) -> None:
     async with database.transaction() as uow:
-        await uow.jobs.fail(key, "STORAGE_503")
+        await uow.jobs.fail([key], "STORAGE_503")
         await uow.commit()
 
 
@@ -188,7 +188,7 @@ async def test_a_failure_is_recorded_by_its_code_until_the_next_attempt(
 ) -> None:
     await begin(database, key)
     async with database.transaction() as uow:
-        await uow.jobs.fail(key, "STORAGE_503")
+        await uow.jobs.fail([key], "STORAGE_503")
         await uow.commit()
 
     failed = await row_of(session, key)
@@ -203,7 +203,7 @@ async def test_a_late_failure_does_not_undo_a_success(session: AsyncSession, dat
     await succeed(database, key)
 
     async with database.transaction() as uow:
-        await uow.jobs.fail(key, "STORAGE_503")
+        await uow.jobs.fail([key], "STORAGE_503")
         await uow.commit()
 
     assert (await row_of(session, key)).status == "succeeded"

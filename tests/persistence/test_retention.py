@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.testing import ActivityEnvironment
 
+from activities.retain import Retain, RetainInput
 from domain.database import Database
 from domain.privacy import RetentionRule
 from persistence.repositories.retention import RetentionSettings
@@ -44,9 +46,9 @@ async def person(session: AsyncSession, database: Database) -> Marked:
 
 
 async def apply(database: Database, rule: RetentionRule, days: int = DAYS, limit: int = 1000) -> int:
-    async with database.transaction() as uow:
-        gone = await uow.retention.apply(rule, days=days, limit=limit)
-        await uow.commit()
+    """Apply the rule in batches, as the activity does. Return the number of deleted or blanked rows."""
+    activity = Retain(database, {rule: days}, batch=limit)
+    gone: int = await ActivityEnvironment().run(activity.retain, RetainInput(rule=rule))
     return gone
 
 
@@ -66,16 +68,17 @@ AGED: list[tuple[RetentionRule, type[Base], str]] = [
 
 
 @pytest.mark.usefixtures("person")
+@pytest.mark.parametrize("limit", [1, 1000])
 @pytest.mark.parametrize(("rule", "row", "column"), AGED)
 async def test_old_rows_are_deleted(
-    session: AsyncSession, database: Database, rule: RetentionRule, row: type[Base], column: str
+    session: AsyncSession, database: Database, rule: RetentionRule, row: type[Base], column: str, *, limit: int
 ) -> None:
     there = await count(session, row)
     await session.execute(update(row).values({column: YOUNG}))
-    assert await apply(database, rule) == 0
+    assert await apply(database, rule, limit=limit) == 0
 
     await session.execute(update(row).values({column: OLD}))
-    assert await apply(database, rule) == there > 0
+    assert await apply(database, rule, limit=limit) == there > 0
 
     assert await count(session, row) == 0
 
@@ -84,7 +87,11 @@ async def test_old_rows_are_deleted(
 async def test_a_batch_does_not_exceed_its_limit(session: AsyncSession, database: Database) -> None:
     await session.execute(update(IdempotencyKeyRow).values(expires_at=OLD))
 
-    assert [await apply(database, RetentionRule.IDEMPOTENCY_KEYS, limit=1) for _ in range(3)] == [1, 1, 0]
+    async with database.transaction() as uow:
+        batch = await uow.retention.apply(RetentionRule.IDEMPOTENCY_KEYS, days=DAYS, after=None, limit=1)
+        await uow.commit()
+
+    assert batch.rows == await count(session, IdempotencyKeyRow) == 1
 
 
 @pytest.mark.usefixtures("person")
@@ -205,6 +212,6 @@ async def _keep_answers(session: AsyncSession, person: Marked, days: int | None)
 
 
 async def _age(session: AsyncSession) -> None:
-    await session.execute(update(AssessmentRow).values(completed_at=OLD, released_at=OLD))
+    await session.execute(update(AssessmentRow).values(created_at=OLD, completed_at=OLD, released_at=OLD))
     await session.execute(update(ModelAnswerRow).values(answered_at=OLD))
     await session.execute(update(AsyncJobRow).values(completed_at=OLD))

@@ -98,6 +98,7 @@ _BY_MODULE: Final = {
     },
     "test_retention": {
         "retention": "test_every_rule_runs_despite_failures_of_the_database[3]",
+        "retention-with-a-failed-rule": "test_a_rule_that_fails_lets_the_other_rules_run[1-error0]",
     },
     "test_rescore": {
         "rescore-computed": "test_a_corrected_key_changes_the_points_in_the_report_and_publishes_nothing",

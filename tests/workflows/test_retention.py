@@ -7,28 +7,32 @@ from uuid import uuid4
 import pytest
 from temporalio import activity
 from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverlapPolicy
+from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverlapPolicy, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.failures import FailureInterceptor
 from activities.retain import RetainInput
-from domain.errors import StorageUnavailable
+from domain.errors import CorruptData, StorageUnavailable
 from domain.privacy import RetentionRule
 from tests.workflows.sandbox import STRICT
 from tests.workflows.waiting import PATIENCE_S, eventually
 from workflows.engine.schedules import ensure_retention
-from workflows.policies import Queue
+from workflows.engine.workers import WORKFLOW_INTERCEPTORS
+from workflows.policies import RETENTION_RULE_TIMEOUT, RETENTION_TIMEOUT, Queue
 from workflows.retention import RetentionWorkflow
 
 DAY = timedelta(days=1)
 
 
 class Scripted:
-    """Each rule finds as many rows as its name has letters. The first attempts of a rule may fail."""
+    """Each rule finds as many rows as its name has letters. The first attempts of a rule may fail, or every one."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, error: Exception | None = None) -> None:
         self.failures = failures
+        self.error = error or StorageUnavailable("Away")
+        self.applied: list[RetentionRule] = []
         self.held, self.free = asyncio.Event(), asyncio.Event()
         self.free.set()
 
@@ -39,7 +43,8 @@ class Scripted:
             await self.free.wait()
             self.failures -= 1
             if self.failures >= 0:
-                raise StorageUnavailable("Away")
+                raise self.error
+        self.applied.append(wanted.rule)
         return len(wanted.rule)
 
 
@@ -50,7 +55,7 @@ def worker(environment: WorkflowEnvironment, script: Scripted, queue: str) -> Wo
         workflows=[RetentionWorkflow],
         workflow_runner=STRICT,
         activities=[script.retain],
-        interceptors=[FailureInterceptor()],
+        interceptors=[FailureInterceptor(), *WORKFLOW_INTERCEPTORS],
     )
 
 
@@ -65,6 +70,26 @@ async def test_every_rule_runs_despite_failures_of_the_database(
     environment: WorkflowEnvironment, failures: int
 ) -> None:
     assert await run(environment, Scripted(failures)) == {rule: len(rule) for rule in RetentionRule}
+
+
+@pytest.mark.parametrize(
+    ("failures", "error"), [(1, CorruptData("Not a number")), (10_000, StorageUnavailable("Timeout"))]
+)
+async def test_a_rule_that_fails_lets_the_other_rules_run(
+    environment: WorkflowEnvironment, failures: int, error: Exception
+) -> None:
+    script = Scripted(failures, error)
+
+    with pytest.raises(WorkflowFailureError) as failed:
+        await run(environment, script)
+
+    assert script.applied == [rule for rule in RetentionRule if rule is not RetentionRule.JOBS]
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert "jobs" in failed.value.cause.message
+
+
+def test_all_rules_fit_into_one_run() -> None:
+    assert len(RetentionRule) * RETENTION_RULE_TIMEOUT < RETENTION_TIMEOUT
 
 
 async def test_the_details_show_the_progress(environment: WorkflowEnvironment) -> None:

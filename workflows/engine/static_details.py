@@ -81,7 +81,8 @@ RECONCILIATION: Final = _details(
 RETENTION: Final = _details(
     "Deletes data that is older than the settings allow. The result counts the rows by rule.",
     _PENDING,
-    "- Failed: fix the cause that the failure names, then Schedules, `retention`, **Trigger**.",
+    "- Failed: the failure names the rules that failed; the others have run. Fix the cause, then Schedules, "
+    "`retention`, **Trigger**.",
 )
 ERASURE: Final = _details(
     "Erases one user. Do not cancel, terminate or reset this run: the erasure must finish.",

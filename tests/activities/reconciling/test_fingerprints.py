@@ -35,7 +35,8 @@ async def graded(
     """An assessment with a result of `minutes` ago and without fingerprints, and its first essay with `TEXT`."""
     ago = NOW - timedelta(minutes=minutes)
     user_id = await a_user(session, organization_id) if organization_id else None
-    columns: dict[str, Any] = {"status": "completed", "revision": 1, "submitted_at": ago, "completed_at": ago}
+    columns: dict[str, Any] = {"status": "completed", "revision": 1}
+    columns |= dict.fromkeys(("created_at", "submitted_at", "completed_at"), ago)
     assessment = await an_assessment(session, user_id=user_id, items=2, **columns)
     essay = (await first_essay(session, assessment.id)).snapshot_id
     await session.execute(update(ResponseRow).where(ResponseRow.question_snapshot_id == essay).values(answer=TEXT))
@@ -170,7 +171,7 @@ async def test_retention_that_deletes_the_answers_meanwhile_leaves_no_fingerprin
         await session.commit()
 
     async with database.transaction() as uow:
-        assert await uow.retention.apply(RetentionRule.ANSWERS, days=30, limit=10)
+        assert (await uow.retention.apply(RetentionRule.ANSWERS, days=30, after=None, limit=10)).rows
         adding = asyncio.create_task(CopySearch(database=database, analysis=IN_PROCESS).add_missing(older.id))
         await until_blocked(clean_engine)
         await uow.commit()

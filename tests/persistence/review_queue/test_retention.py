@@ -17,9 +17,10 @@ async def answers(course: Course) -> int:
 
 async def retain(course: Course) -> None:
     long_ago = NOW - timedelta(days=31)
-    await course.session.execute(update(AssessmentRow).values(completed_at=long_ago, released_at=None))
+    times = {"created_at": long_ago, "completed_at": long_ago, "released_at": None}
+    await course.session.execute(update(AssessmentRow).values(times))
     async with course.uow() as uow:
-        await uow.retention.apply(RetentionRule.ANSWERS, days=30, limit=10)
+        await uow.retention.apply(RetentionRule.ANSWERS, days=30, after=None, limit=10)
         await uow.commit()
 
 
