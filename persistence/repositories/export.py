@@ -104,7 +104,7 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     LearnerCredentialRow: PersonalData(_OWN),
     CohortMemberRow: PersonalData(_OWN),
     CohortRow: PersonalData("id IN (SELECT cohort_id FROM cohort_members WHERE user_id = :user_id)"),
-    IdempotencyKeyRow: PersonalData(_OWN, frozenset({"request_hash", "hash_key_id"})),
+    IdempotencyKeyRow: PersonalData(_OWN, frozenset({"request_hash", "hash_key_id", "named_ids"})),
     DeniedRequestsRow: PersonalData(_OWN),
     AssessmentRow: PersonalData(_OWN, replaced=visible_columns(held=False)),
     QuestionSnapshotRow: PersonalData(_ASSESSED, frozenset({"rubric"})),  # it contains the correct answers
