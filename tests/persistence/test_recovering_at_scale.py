@@ -57,7 +57,7 @@ async def test_each_statement_reads_a_page_of_events(
     statuses = [DeliveryStatus.DELIVERED] * EVENTS
     statuses[-1] = DeliveryStatus.DEAD_LETTER
 
-    events, found, sent = await recovered(clean_engine, statuses)
+    _, found, sent = await recovered(clean_engine, statuses)
 
     assert len(await read(clean_engine, sent)) >= EVENTS // PAGE
     assert max(await read(clean_engine, sent)) <= PAGE
