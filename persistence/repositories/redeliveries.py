@@ -25,8 +25,8 @@ PAGE: Final = 1000
 
 _deliveries: Final = table_of(WebhookDeliveryRow)
 
-# The next events of the period, and whether the endpoint missed them. Includes events from when it was disabled, which have
-# no delivery at all.
+# The next events of the period, and whether the endpoint missed them. Includes events from when the endpoint was
+# disabled, which have no delivery at all.
 _NEXT: Final = text("""
 WITH event AS (
   SELECT id, created_at, event_type, assessment_id FROM webhook_events
