@@ -1,13 +1,16 @@
 """Send one webhook request to a partner and record its outcome."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.endpoint_slots import EndpointConcurrencyLimiter, retry_later
 from domain.database import Database
+from domain.errors import CorruptData
 from domain.webhooks.deliveries import (
     Delivery,
     DeliveryStatus,
@@ -17,6 +20,11 @@ from domain.webhooks.deliveries import (
     next_wait_s,
     status_after,
 )
+
+_FIRST_KEY_PAUSE: Final = timedelta(minutes=1)
+_LONGEST_KEY_PAUSE: Final = timedelta(minutes=15)
+_DOUBLINGS: Final = 4
+"""Enough to exceed the longest pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +71,10 @@ class DeliverWebhook:
 
         When a worker crashes before it stores the outcome, the same request is sent again with the same id and body.
         The time of the attempt is the start time in `activity.info()`.
+
+        Raises:
+            ApplicationError: nothing was sent. The endpoint has no free slot, its rate limit requires a wait, or no
+                configured key decrypts its secret; retried after its delay.
         """
         now = activity.info().started_time
         with self._slots.held(attempt.delivery.endpoint_id):
@@ -73,7 +85,10 @@ class DeliverWebhook:
                 return await self._cancelled(attempt.delivery, due)
             if due.turn_in_s:
                 raise retry_later(due.turn_in_s, "EndpointPaced")
-            answer = await self._sender.send(due.message)
+            try:
+                answer = await self._sender.send(due.message)
+            except CorruptData as error:
+                raise _wait_for_key(error, activity.info().attempt) from None
         return await self._recorded(attempt, now, answer)
 
     @activity.defn
@@ -103,6 +118,16 @@ class DeliverWebhook:
         status = status_after(answer.outcome, wait_s)
         waits_s = wait_s if status is DeliveryStatus.PENDING and wait_s is not None else 0.0
         return AttemptResult(status=status, attempts=attempt.attempt, code=answer.code, wait_s=waits_s)
+
+
+def _wait_for_key(error: CorruptData, tries: int) -> ApplicationError:
+    """Return the error that the run shows until an operator adds the key that encrypted the endpoint's secret."""
+    return ApplicationError(
+        f"{error.code}: {error.message}. The delivery waits until then and is tried again at least every"
+        f" {_LONGEST_KEY_PAUSE // timedelta(minutes=1)} minutes",
+        type="SecretUnreadable",
+        next_retry_delay=min(_FIRST_KEY_PAUSE * 2 ** min(tries - 1, _DOUBLINGS), _LONGEST_KEY_PAUSE),
+    )
 
 
 def _known(due: DueAttempt) -> AttemptResult:

@@ -1,8 +1,8 @@
 """The ledger of paid model calls: keys, replies, reservations, costs and spending limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from domain.grading.model_grading import Call
 from domain.ids import content_hash, derived_id
@@ -44,7 +44,7 @@ class CompletionKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A provider's raw reply and its cost.
+    """A provider's raw reply and its cost. `id` is unique to the reply, so that storing it again books it once.
 
     None means: the reply does not have the token count, or the price is unknown. `prompt_tokens` include
     `cached_tokens`.
@@ -57,6 +57,7 @@ class Completion:
     cached_tokens: int | None
     completion_tokens: int | None
     cost_cents: Decimal | None
+    id: UUID = field(default_factory=uuid4, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,11 @@ SELECT gen_random_uuid(), organization_id, 'system', 'webhook_delivery.cancelled
 FROM cancelled
 """)
 
+# Replaces stored responses to other users, for example to admins, advisors, platform admins and API keys.
+_REPLACED: Final = """UPDATE idempotency_keys SET response_status = 410, named_ids = '{}',
+  response_body = convert_to('{"error_code":"ERASED_410","message":"The person is erased"}', 'UTF8')
+"""
+
 # An erased result leaves the list of held results. Rows of paid model replies stay without their content. Items, traces
 # and feedback are deleted with the recommendation. Questions stay as they were asked, and metrics stay as numbers.
 _FORGET: Final = tuple(
@@ -94,6 +99,7 @@ WHERE assessment_id = ANY(:ids)""",
             "UPDATE model_answers SET raw_reply = NULL, request_id = NULL WHERE assessment_id = ANY(:ids)",
             "DELETE FROM rule_scores WHERE assessment_id = ANY(:ids)",
             "DELETE FROM essay_scores WHERE assessment_id = ANY(:ids)",
+            f"""{_REPLACED}WHERE named_ids && ARRAY(SELECT id FROM appeals WHERE assessment_id = ANY(:ids))""",  # noqa: S608  # of this file
             "DELETE FROM appeals WHERE assessment_id = ANY(:ids)",
             "DELETE FROM rescore_differences WHERE assessment_id = ANY(:ids)",
             "DELETE FROM essay_reviews WHERE assessment_id = ANY(:ids)",
@@ -110,7 +116,7 @@ WHERE assessment_id = ANY(:ids)""",
 
 # An advisor's reviews and answers to appeals belong to the learner's result and are deleted with the learner.
 # Comments are deleted with their author. Responses stored for replays to other users, for example to the creator of the
-# account, may name the user.
+# account, may name the user: always by id. Rows of releases that did not store the ids are searched.
 _FORGET_ACCOUNT: Final = tuple(
     map(
         text,
@@ -124,10 +130,10 @@ _FORGET_ACCOUNT: Final = tuple(
             "DELETE FROM denied_requests WHERE user_id = :user_id",
             "UPDATE review_items SET claimed_by = NULL, claimed_until = NULL WHERE claimed_by = :user_id",
             "DELETE FROM idempotency_keys WHERE user_id = :user_id",
-            """UPDATE idempotency_keys SET response_status = 410,
-  response_body = convert_to('{"error_code":"ERASED_410","message":"The person is erased"}', 'UTF8')
-WHERE position(convert_to(CAST(:user_id AS text), 'UTF8') IN response_body) > 0
-  OR position(convert_to((SELECT CAST(email AS text) FROM users WHERE id = :user_id), 'UTF8') IN response_body) > 0""",
+            f"{_REPLACED}WHERE named_ids @> ARRAY[CAST(:user_id AS uuid)]",
+            f"""{_REPLACED}WHERE named_ids IS NULL AND (
+  position(convert_to(CAST(:user_id AS text), 'UTF8') IN response_body) > 0
+  OR position(convert_to((SELECT CAST(email AS text) FROM users WHERE id = :user_id), 'UTF8') IN response_body) > 0)""",  # noqa: S608  # of this file
             """UPDATE users SET email = id || '@erased.invalid', name = NULL, external_id = NULL, password_hash = NULL,
   profile = NULL, language = NULL, last_sign_in_at = NULL, time_factor = 1, extra_minutes = 0,
   updated_at = clock_timestamp()

@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, literal_column, select, text, true
+from sqlalchemy import ColumnElement, literal_column, select, text, true, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,7 +20,7 @@ from domain.grading.rules import explain_without_answer
 from persistence.database import storage_errors
 from persistence.queries.attempts import POLICY_COLUMNS, AttemptView, attempts_by
 from persistence.queries.people_views import PeopleScope
-from persistence.queries.reader import Reader
+from persistence.queries.reader import Reader, Selected
 from persistence.queries.release import visible_columns
 from persistence.queries.views import Actor
 from persistence.repositories import audit
@@ -82,18 +82,22 @@ _RATED: Final = f"""recommendation_id IN (
 _SENT: Final = f"event_id IN (SELECT id FROM webhook_events WHERE {_ASSESSED})"  # noqa: S608  # of this file
 _OWN: Final = "user_id = :user_id"
 _NO_ASSESSMENT: Final = UUID(int=0)
+PAGE: Final = 1000
+"""Rows that one statement reads of a table that grows with a user's work."""
 
 
 @dataclass(frozen=True, slots=True)
 class PersonalData:
     """A condition for the rows of a table that are about the user, and the columns that the export omits.
 
-    `replaced` are expressions that replace columns.
+    `replaced` are expressions that replace columns. `in_pages` is a condition for further rows, which are many and are
+    therefore read in pages, in the order of an index by `created_at` and `id`.
     """
 
     condition: str
     omitted: frozenset[str] = frozenset()
     replaced: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
+    in_pages: str | None = None
 
 
 PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
@@ -104,7 +108,7 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     LearnerCredentialRow: PersonalData(_OWN),
     CohortMemberRow: PersonalData(_OWN),
     CohortRow: PersonalData("id IN (SELECT cohort_id FROM cohort_members WHERE user_id = :user_id)"),
-    IdempotencyKeyRow: PersonalData(_OWN, frozenset({"request_hash", "hash_key_id"})),
+    IdempotencyKeyRow: PersonalData(_OWN, frozenset({"request_hash", "hash_key_id", "named_ids"})),
     DeniedRequestsRow: PersonalData(_OWN),
     AssessmentRow: PersonalData(_OWN, replaced=visible_columns(held=False)),
     QuestionSnapshotRow: PersonalData(_ASSESSED, frozenset({"rubric"})),  # it contains the correct answers
@@ -142,9 +146,10 @@ PERSONAL_DATA: Final[Mapping[type[Base], PersonalData]] = {
     WebhookAttemptRow: PersonalData(f"delivery_id IN (SELECT id FROM webhook_deliveries WHERE {_SENT})"),  # noqa: S608  # of this file
     CatalogImportRow: PersonalData("requested_by = :user_id"),
     AuditLogRow: PersonalData(
-        "actor_id = :user_id OR resource_id = :user_id"
+        "actor_id IS DISTINCT FROM :user_id AND (resource_id = :user_id"
         " OR resource_type = 'assessment' AND resource_id IN (SELECT id FROM assessments WHERE user_id = :user_id)"
-        " OR resource_type = 'appeal' AND resource_id IN (SELECT id FROM appeals WHERE user_id = :user_id)"
+        " OR resource_type = 'appeal' AND resource_id IN (SELECT id FROM appeals WHERE user_id = :user_id))",
+        in_pages="actor_id = :user_id",
     ),
 }
 """Every table that refers to a user through its foreign keys, the user's cohorts, and the audit trail."""
@@ -169,16 +174,20 @@ class Exports(Reader):
                 await session.commit()
 
     async def document(self, user_id: UUID) -> AsyncIterator[bytes]:
-        """Yield the document table by table; no connection is used between two tables.
+        """Yield the document table by table and page by page; no connection is used between two of them.
 
         It goes to the student, so it tells no right answers where the role does not reveal them.
         """
         withheld = await self._withheld(user_id)
         yield b'{"user_id":' + to_json(user_id)
         for row, data in PERSONAL_DATA.items():
-            rows = await self._rows(row, data, user_id)
-            rows = [_without_answers(row, each, withheld) for each in rows]
-            yield b"," + to_json(row.__tablename__) + b":" + to_json([_plain(each) for each in rows])
+            yield b"," + to_json(row.__tablename__) + b":["
+            comma = b""
+            async for rows in self._pages(row, data, user_id):
+                plain = [_plain(_without_answers(row, each, withheld)) for each in rows]
+                yield comma + to_json(plain)[1:-1]
+                comma = b","
+            yield b"]"
         yield b"}"
 
     async def _withheld(self, user_id: UUID) -> dict[UUID, Reveal]:
@@ -196,14 +205,31 @@ class Exports(Reader):
         views = {row["id"]: AttemptView(**{name: row[name] for name in row if name != "id"}) for row in rows}
         return {key: view.policy.reveal for key, view in views.items() if not view.reveals_answers}
 
-    async def _rows(self, row: type[Base], data: PersonalData, user_id: UUID) -> list[Mapping[str, Any]]:
+    async def _pages(
+        self, row: type[Base], data: PersonalData, user_id: UUID
+    ) -> AsyncIterator[list[Mapping[str, Any]]]:
+        """Yield the rows of a table in lists that are not empty."""
         table = table_of(row)
         columns = [
             data.replaced.get(column.name, column).label(column.name)
             for column in table.c
             if column.name not in data.omitted
         ]
-        statement = select(*columns).where(text(data.condition)).order_by(*table.primary_key)
+        statement = select(*columns)
+        rows = await self._rows(statement.where(text(data.condition)).order_by(*table.primary_key), user_id)
+        if rows:
+            yield rows
+        if data.in_pages is None:
+            return
+        order = (table.c.created_at, table.c.id)
+        statement = statement.where(text(data.in_pages)).order_by(*order).limit(PAGE)
+        rows = await self._rows(statement, user_id)
+        while rows:
+            yield rows
+            after = tuple_(*order) > (rows[-1]["created_at"], rows[-1]["id"])
+            rows = await self._rows(statement.where(after), user_id) if len(rows) == PAGE else []
+
+    async def _rows(self, statement: Selected, user_id: UUID) -> list[Mapping[str, Any]]:
         async with self._connection() as connection:
             found = await connection.execute(statement, {"user_id": user_id})
         return [dict(each) for each in found.mappings()]

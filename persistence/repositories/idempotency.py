@@ -1,5 +1,6 @@
 """Store responses of requests with an idempotency key, in the transaction of their effect."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +13,7 @@ from domain.errors import Erased, KeyReused, RequestInProgress
 from persistence.repositories.base import Repository
 
 KEPT_FOR: Final = timedelta(hours=24)
+_ID: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:scope, 0))")
 
@@ -23,21 +25,24 @@ WHERE organization_id IS NOT DISTINCT FROM CAST(:organization_id AS uuid) AND us
 """)
 
 # The user's row is locked in share mode: an erasure is either visible here, or waits and then deletes this row.
+# Responses to students are only about themselves. They are deleted with the student, so their ids are not indexed.
 _KEEP: Final = text("""
 WITH person AS (
-  SELECT id FROM users WHERE id = :user_id AND status NOT IN ('erasing', 'erased') FOR SHARE
+  SELECT id, role = 'student' AS is_student FROM users
+  WHERE id = :user_id AND status NOT IN ('erasing', 'erased') FOR SHARE
 ), caller AS (
-  SELECT id FROM person UNION ALL SELECT id FROM api_keys WHERE id = :user_id
+  SELECT id, is_student FROM person UNION ALL SELECT id, false FROM api_keys WHERE id = :user_id
 )
 INSERT INTO idempotency_keys (
   id, organization_id, user_id, method, route, key, request_hash, hash_key_id, response_status, response_body,
-  expires_at)
+  named_ids, expires_at)
 SELECT gen_random_uuid(), CAST(:organization_id AS uuid), id, :method, :route, :key, :request_hash, :hash_key_id,
-  :status, :body, clock_timestamp() + :kept_for
+  :status, :body, CASE WHEN is_student THEN '{}' ELSE CAST(:named_ids AS uuid[]) END, clock_timestamp() + :kept_for
 FROM caller
 ON CONFLICT ON CONSTRAINT idempotency_keys_key DO UPDATE
 SET request_hash = excluded.request_hash, hash_key_id = excluded.hash_key_id,
   response_status = excluded.response_status, response_body = excluded.response_body,
+  named_ids = excluded.named_ids,
   created_at = clock_timestamp(), expires_at = excluded.expires_at
 RETURNING id
 """)
@@ -115,7 +120,14 @@ class IdempotencyKeys(Repository):
             Erased: the user is being erased.
         """
         key_id, request_hash = next(iter(request.request_hashes.items()))
-        values = {"request_hash": request_hash, "hash_key_id": key_id, "status": answer.status, "body": answer.body}
-        kept = await self._session.scalar(_KEEP, request.scope | values | {"kept_for": KEPT_FOR})
+        values = {
+            "request_hash": request_hash,
+            "hash_key_id": key_id,
+            "status": answer.status,
+            "body": answer.body,
+            "named_ids": sorted({found.decode() for found in _ID.findall(answer.body)}),
+            "kept_for": KEPT_FOR,
+        }
+        kept = await self._session.scalar(_KEEP, request.scope | values)
         if kept is None:
             raise Erased("The account is being erased")

@@ -92,6 +92,8 @@ _RETURN_RESERVATION: Final = (
     .values(cents=_spending.c.cents - _answers.c.reserved_cents)
 )
 
+# The first reply is stored. A later one, of a call whose lease expired, was paid for too, so it is booked without its
+# text. Prices that are unknown are left out of the sum.
 _KEEP: Final = text("""
 WITH learner AS (
   SELECT assessments.organization_id, users.status IN ('erasing', 'erased') AS erased
@@ -99,22 +101,28 @@ WITH learner AS (
   WHERE assessments.id = :assessment_id
   FOR SHARE OF users
 ), held AS (
-  SELECT answer.id, answer.reserved_cents, answer.reserved_on, learner.organization_id
+  SELECT answer.id, answer.status, answer.raw_reply, answer.reserved_cents, answer.reserved_on, learner.organization_id
   FROM model_answers AS answer CROSS JOIN learner
-  WHERE answer.id = :id AND answer.status <> 'answered' AND NOT learner.erased
+  WHERE answer.id = :id AND CAST(:reply_id AS uuid) <> ALL(answer.booked_replies) AND NOT learner.erased
   FOR UPDATE OF answer
 ), kept AS (
   UPDATE model_answers AS answer SET status = 'answered', lease_until = NULL, reserved_cents = 0,
     raw_reply = :raw, request_id = :request_id, latency_ms = :latency_ms, prompt_tokens = :prompt_tokens,
     cached_tokens = :cached_tokens, completion_tokens = :completion_tokens, cost_cents = :cost_cents,
-    answered_at = clock_timestamp()
-  FROM held WHERE answer.id = held.id
+    booked_replies = ARRAY[CAST(:reply_id AS uuid)], answered_at = clock_timestamp()
+  FROM held WHERE answer.id = held.id AND held.status <> 'answered'
+), added AS (
+  UPDATE model_answers AS answer
+  SET cost_cents = coalesce(answer.cost_cents + CAST(:cost_cents AS numeric), answer.cost_cents, :cost_cents),
+    booked_replies = answer.booked_replies || CAST(:reply_id AS uuid)
+  FROM held WHERE answer.id = held.id AND held.status = 'answered'
 ), booked AS (
   UPDATE model_spending AS spending
   SET cents = spending.cents - held.reserved_cents + coalesce(CAST(:cost_cents AS numeric), 0)
   FROM held WHERE spending.organization_id = held.organization_id AND spending.day = held.reserved_on
 )
-SELECT learner.erased, answer.id AS intended, answer.raw_reply FROM learner
+SELECT learner.erased, answer.id AS intended, coalesce(held.raw_reply, answer.raw_reply) AS raw_reply FROM learner
+LEFT JOIN held ON true
 LEFT JOIN model_answers AS answer ON answer.id = :id  -- reads the row before this update
 """)
 
@@ -188,6 +196,7 @@ class SqlModelAnswers(Repository):
 
     async def record(self, key: CompletionKey, answer: Completion) -> bytes:
         reply: dict[str, Any] = {
+            "reply_id": answer.id,
             "raw": answer.raw,
             "request_id": answer.request_id,
             "latency_ms": answer.latency_ms,

@@ -20,25 +20,33 @@ from persistence.tables.base import table_of
 
 MAX_RECOVERED: Final = 200
 """Maximum per call; the next call continues."""
+PAGE: Final = 1000
+"""Events that one statement reads."""
 
 _deliveries: Final = table_of(WebhookDeliveryRow)
 
-# Includes events from when the endpoint was disabled, which have no delivery at all.
-_MISSED: Final = text("""
-SELECT event.id, coalesce(max(delivery.n), 0) + 1 AS n
-FROM webhook_events AS event
-LEFT JOIN webhook_deliveries AS delivery ON delivery.event_id = event.id AND delivery.endpoint_id = :endpoint_id
+# The next events of the period, and whether the endpoint missed them. Includes events from when the endpoint was
+# disabled, which have no delivery at all.
+_NEXT: Final = text("""
+WITH event AS (
+  SELECT id, created_at, event_type, assessment_id FROM webhook_events
+  WHERE organization_id = :organization_id
+    AND (created_at, id) > (:at, :after) AND created_at < coalesce(CAST(:until AS timestamptz), 'infinity')
+  ORDER BY created_at, id LIMIT :limit
+)
+SELECT event.id, event.created_at, coalesce(delivery.n, 0) + 1 AS n,
+  event.event_type = ANY(:event_types) AND coalesce(delivery.ended, true)
+    AND coalesce(person.status NOT IN ('erasing', 'erased'), true) AS missed
+FROM event
+CROSS JOIN LATERAL (
+  SELECT max(n) AS n, bool_and(status IN ('dead_letter', 'cancelled')) AS ended FROM webhook_deliveries
+  WHERE event_id = event.id AND endpoint_id = :endpoint_id
+) AS delivery
 LEFT JOIN assessments AS assessment ON assessment.id = event.assessment_id
 LEFT JOIN users AS person ON person.id = assessment.user_id
-WHERE event.organization_id = :organization_id AND event.event_type = ANY(:event_types)
-  AND coalesce(person.status NOT IN ('erasing', 'erased'), true)
-  AND event.created_at >= :since AND event.created_at < coalesce(CAST(:until AS timestamptz), 'infinity')
-GROUP BY event.id
-HAVING coalesce(bool_and(delivery.status IN ('dead_letter', 'cancelled')), true)
 ORDER BY event.created_at, event.id
-LIMIT :limit
 """)
-
+_FIRST: Final = UUID(int=0)
 
 _IS_ERASED: Final = text("""
 SELECT users.status IN ('erasing', 'erased')
@@ -127,17 +135,7 @@ class Redeliveries(Repository):
             Conflict: the endpoint is disabled.
         """
         endpoint = await self._enabled(endpoint_id, viewer)
-        missed = await self._session.execute(
-            _MISSED,
-            {
-                "endpoint_id": endpoint_id,
-                "organization_id": viewer.organization_id,
-                "event_types": endpoint.event_types,
-                "since": since,
-                "until": until,
-                "limit": MAX_RECOVERED + 1,
-            },
-        )
+        missed = await self._missed(endpoint, viewer.organization_id, since, until)
         rows = [delivery_row(viewer.organization_id, event_id, endpoint_id, n) for event_id, n in missed]
         taken: Rows = {WebhookDeliveryRow: rows[:MAX_RECOVERED]}
         await insert_rows(self._session, taken)
@@ -152,6 +150,22 @@ class Redeliveries(Repository):
         wanted = select(*columns).where(_deliveries.c.id == delivery_id, _deliveries.c.status == "pending")
         row = (await self._session.execute(wanted)).mappings().one_or_none()
         return Delivery(**row) if row else None
+
+    async def _missed(
+        self, endpoint: EndpointView, organization_id: UUID, since: datetime, until: datetime | None
+    ) -> list[tuple[UUID, int]]:
+        """Return the events to recover, at most one more than MAX_RECOVERED, each with the number of its delivery."""
+        period = {"endpoint_id": endpoint.endpoint_id, "organization_id": organization_id, "until": until}
+        missed: list[tuple[UUID, int]] = []
+        at, after = since, _FIRST
+        while len(missed) <= MAX_RECOVERED:
+            position = {"event_types": endpoint.event_types, "at": at, "after": after, "limit": PAGE}
+            page = (await self._session.execute(_NEXT, period | position)).all()
+            missed += [(row.id, row.n) for row in page if row.missed]
+            if len(page) < PAGE:
+                break
+            at, after = page[-1].created_at, page[-1].id
+        return missed[: MAX_RECOVERED + 1]
 
     async def _enabled(self, endpoint_id: UUID, viewer: AccessScope) -> EndpointView:
         endpoint = await locked_endpoint(self._session, endpoint_id, viewer)

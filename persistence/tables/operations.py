@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     ForeignKey,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Numeric,
     String,
     UniqueConstraint,
+    Uuid,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -106,7 +108,8 @@ class IdempotencyKeyRow(Base):
     """The stored response of a request with an idempotency key, committed with the request's effect.
 
     `user_id` is the id of a user or of an API key. `organization_id` is null for a platform admin. `hash_key_id` names
-    the key of `request_hash`; it is null in rows of releases that did not store it.
+    the key of `request_hash`; it is null in rows of releases that did not store it. `named_ids` are the ids in the
+    response, for erasures; null in rows of releases that did not store them.
     """
 
     __tablename__ = "idempotency_keys"
@@ -123,6 +126,8 @@ class IdempotencyKeyRow(Base):
         Index("idx_idempotency_keys_created_at", "created_at"),
         Index("idx_idempotency_keys_expires_at", "expires_at"),
         Index("idx_idempotency_keys_user", "user_id"),
+        Index("idx_idempotency_keys_named_ids", "named_ids", postgresql_using="gin"),
+        Index("idx_idempotency_keys_unread", "created_at", postgresql_where=text("named_ids IS NULL")),
     )
 
     id: Mapped[Id]
@@ -135,5 +140,6 @@ class IdempotencyKeyRow(Base):
     hash_key_id: Mapped[str | None] = mapped_column(String(16))
     response_status: Mapped[int]
     response_body: Mapped[bytes]
+    named_ids: Mapped[list[UUID] | None] = mapped_column(ARRAY(Uuid))
     created_at: Mapped[Created]
     expires_at: Mapped[datetime]

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ForeignKey, Index, Numeric, String, UniqueConstraint, Uuid, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from persistence.tables.base import Base, Cents, Created, Document, Hash, Id, Names, Points, one_of
+from persistence.tables.base import Base, Cents, Created, Document, Hash, Id, Ids, Names, Points, one_of
 
 
 class RuleScoreRow(Base):
@@ -135,6 +135,7 @@ class ModelAnswerRow(Base):
     """A row of the ledger: a reservation with a lease before the call, the raw reply after it. One paid call per key.
 
     `reserved_cents` is the maximum cost of a call in progress; it counts towards the spending of the day `reserved_on`.
+    `cost_cents` is the sum over the paid replies with the ids `booked_replies`: more than one after an expired lease.
     """
 
     __tablename__ = "model_answers"
@@ -178,6 +179,7 @@ class ModelAnswerRow(Base):
     completion_tokens: Mapped[int | None]
     latency_ms: Mapped[int | None]
     cost_cents: Mapped[Cents | None]
+    booked_replies: Mapped[Ids]
     reserved_cents: Mapped[Cents] = mapped_column(server_default=text("0"))
     reserved_on: Mapped[date | None]
     created_at: Mapped[Created]

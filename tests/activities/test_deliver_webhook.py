@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.deliver_webhook import AttemptInput, AttemptResult, CloseInput, DeliverWebhook
 from activities.endpoint_slots import EndpointConcurrencyLimiter
 from domain.database import Database
-from domain.errors import StorageUnavailable
+from domain.errors import CorruptData, StorageUnavailable
 from domain.webhooks.deliveries import Delivery, DeliveryStatus, Message, WebhookResponse
 from persistence.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from tests.support.builders import an_organization
@@ -45,9 +45,10 @@ async def run(
     *,
     then_wait_s: float | None = 5.0,
     now: datetime = NOW,
+    retries: int = 0,
 ) -> AttemptResult:
     environment = ActivityEnvironment()
-    environment.info = replace(environment.info, started_time=now)
+    environment.info = replace(environment.info, started_time=now, attempt=retries + 1)
     attempted: AttemptResult = await environment.run(
         deliver.deliver_webhook, AttemptInput(delivery=delivery, attempt=attempt, then_wait_s=then_wait_s)
     )
@@ -160,6 +161,38 @@ async def test_a_rate_limit_is_respected(
     assert refused.value.next_retry_delay is not None
     assert 50 < refused.value.next_retry_delay.total_seconds() <= 60
     assert (refused.value.category, len(sender.sent)) == (ApplicationErrorCategory.BENIGN, 1)
+
+
+class KeylessSender(ScriptedSender):
+    """A sender without the key that encrypted the endpoint's secret."""
+
+    async def send(self, message: Message) -> WebhookResponse:  # noqa: ARG002  # the port's signature
+        raise CorruptData("A stored webhook secret cannot be decrypted: add the key")
+
+
+@pytest.mark.parametrize(("retries", "minutes"), [(0, 1), (1, 2), (2, 4), (3, 8), (4, 15), (1_000_000, 15)])
+async def test_a_delivery_waits_longer_and_longer_for_the_key_of_its_secret(
+    session: AsyncSession, database: Database, delivery: Delivery, retries: int, minutes: int
+) -> None:
+    deliver = DeliverWebhook(database, KeylessSender(), EndpointConcurrencyLimiter(1))
+
+    with pytest.raises(ApplicationError, match="add the key") as waiting:
+        await run(deliver, delivery, retries=retries)
+
+    assert (waiting.value.type, waiting.value.non_retryable) == ("SecretUnreadable", False)
+    assert waiting.value.next_retry_delay == timedelta(minutes=minutes)
+    assert await status(session, delivery) == "pending"
+
+
+async def test_a_delivery_that_waited_for_a_key_is_cancelled_when_its_endpoint_is_disabled(
+    session: AsyncSession, database: Database, delivery: Delivery
+) -> None:
+    deliver = DeliverWebhook(database, KeylessSender(), EndpointConcurrencyLimiter(1))
+    with pytest.raises(ApplicationError):
+        await run(deliver, delivery)
+    await session.execute(update(WebhookEndpointRow).values(enabled=False))
+
+    assert (await run(deliver, delivery, retries=1)).status is DeliveryStatus.CANCELLED
 
 
 async def test_closing_a_delivery_makes_it_a_dead_letter(

@@ -12,11 +12,14 @@ from domain.database import Database
 from domain.errors import Erased, NotFound
 from persistence.queries.people_views import PeopleScope
 from persistence.queries.views import Actor
+from persistence.repositories import audit, export
 from persistence.repositories.export import PERSONAL_DATA, Exports
 from persistence.tables import AuditLogRow
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.persistence.people import Marked, a_marked_person
+from tests.persistence.test_catalog_at_scale import explained, handled, nodes
 from tests.support.builders import some_credentials
+from tests.support.statements import recorded
 
 MARKER, OTHER = "marker-of-the-exported-3316", "marker-of-somebody-else-2207"
 
@@ -97,3 +100,27 @@ async def test_a_user_being_erased_is_not_exported(clean_engine: AsyncEngine, pe
     viewer = PeopleScope(organization_id=person.organization_id)
     with pytest.raises(Erased):
         await Exports(clean_engine).begin(person.id, viewer, Actor(id=person.admin_id, role="admin"))
+
+
+@pytest.mark.parametrize("page", [1, 3, 100])
+async def test_the_actions_of_an_admin_are_read_in_pages(
+    clean_engine: AsyncEngine, people: list[Marked], monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(export, "PAGE", page)
+    admin = people[0].admin_id
+    async with sessions(clean_engine)() as session:
+        for number in range(7):
+            await audit.record(session, Actor(id=admin, role="admin"), f"test.{number}", "user", people[0].id, None)
+        await audit.record(session, Actor(id=admin, role="admin"), "test.own", "user", admin, None)
+        await audit.record(session, Actor(id=people[0].id, role="student"), "test.about", "user", admin, None)
+        await session.commit()
+
+    with recorded(clean_engine) as sent:
+        document = b"".join([piece async for piece in Exports(clean_engine).document(admin)])
+
+    rows = json.loads(document)["audit_logs"]
+    assert {row["action"] for row in rows} >= {*(f"test.{number}" for number in range(7)), "test.own", "test.about"}
+    assert len({row["id"] for row in rows}) == len(rows)
+    plans = [await explained(clean_engine, *each, large=True) for each in sent if "FROM audit_logs" in each[0]]
+    scans = [node for plan in plans for node in nodes(plan) if node.get("Index Name") == "idx_audit_logs_actor"]
+    assert 1 <= max(map(handled, scans)) <= page

@@ -185,7 +185,7 @@ async def test_a_claim_that_was_taken_over_is_not_released_by_its_first_holder(
     assert await spending(session, assessment) == {TODAY: PRICE}
 
 
-async def test_the_first_recorded_reply_stays(
+async def test_the_first_recorded_reply_stays_and_a_later_one_is_booked_too(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
     await complete(database, key)
@@ -194,7 +194,58 @@ async def test_the_first_recorded_reply_stays(
 
     assert kept == a_reply().raw
     assert await replies(database, key) == {key.call: a_reply().raw}
-    assert await spending(session, assessment) == {TODAY: Decimal("0.123456")}
+    assert await spending(session, assessment) == {TODAY: Decimal("7.123456")}
+    assert (await row_of(session, key)).cost_cents == Decimal("7.123456")
+
+
+async def test_a_reply_after_its_lease_expired_is_booked_with_the_reply_of_the_next_lease(
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
+) -> None:
+    await reserve(database, key, lease_s=0.0)
+    await reserve(database, key)
+
+    for raw, cost_cents in ((b"late", Decimal(2)), (b"next", Decimal(3))):
+        assert await record(database, key, a_reply(raw=raw, cost_cents=cost_cents)) == b"late"
+
+    assert await spending(session, assessment) == {TODAY: Decimal(5)}
+    assert (await row_of(session, key)).reserved_cents == 0
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_recording_a_reply_again_after_a_lost_acknowledgement_books_it_once(
+    session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey, *, late: bool
+) -> None:
+    await reserve(database, key)
+    if late:
+        await record(database, key, a_reply(raw=b"first", cost_cents=Decimal(1)))
+    reply = a_reply(cost_cents=Decimal(2))
+
+    for _ in range(3):
+        await record(database, key, reply)
+
+    assert await spending(session, assessment) == {TODAY: Decimal(2 + late)}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "cost_cents"),
+    [(None, Decimal(2), Decimal(2)), (Decimal(2), None, Decimal(2)), (None, None, None)],
+)
+async def test_a_later_reply_of_unknown_price_leaves_what_is_known(
+    session: AsyncSession,
+    database: Database,
+    assessment: Assessment,
+    key: CompletionKey,
+    *,
+    first: Decimal | None,
+    second: Decimal | None,
+    cost_cents: Decimal | None,
+) -> None:
+    await complete(database, key, cost_cents=first)
+
+    await record(database, key, a_reply(cost_cents=second))
+
+    assert (await row_of(session, key)).cost_cents == cost_cents
+    assert await spending(session, assessment) == {TODAY: cost_cents or Decimal(0)}
 
 
 async def test_a_reply_after_the_release_of_its_claim_is_recorded_with_its_cost(

@@ -22,7 +22,8 @@ from activities.endpoint_slots import EndpointConcurrencyLimiter
 from activities.failures import FailureInterceptor
 from activities.heartbeats import HeartbeatInterceptor
 from domain.database import Database
-from domain.webhooks.deliveries import DAY_S, JITTER, AttemptOutcome, Delivery, DeliveryStatus, WebhookResponse
+from domain.errors import CorruptData
+from domain.webhooks.deliveries import DAY_S, JITTER, AttemptOutcome, Delivery, DeliveryStatus, Message, WebhookResponse
 from persistence.database import create_engine, in_autocommit
 from persistence.tables import AuditLogRow, WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from persistence.unit_of_work import SqlDatabase, sessions
@@ -276,6 +277,23 @@ async def test_the_web_ui_shows_the_progress_of_a_delivery(post: Post) -> None:
     assert str(delivery.event_id) in shown
     assert "Send `redeliver_now`" in shown
     await handle.terminate()
+
+
+async def test_the_run_that_waits_for_the_key_of_a_secret_delivers_once_the_key_is_added(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, tries = post.sender.send, itertools.count(1)
+
+    async def send_with_the_key(message: Message) -> WebhookResponse:
+        if next(tries) <= 3:
+            raise CorruptData("A stored webhook secret cannot be decrypted: add the key")
+        return await send(message)
+
+    monkeypatch.setattr(post.sender, "send", send_with_the_key)
+    handle = await post.start(answer(200))
+
+    assert await result(handle) == DeliveryResult(status=DeliveryStatus.DELIVERED, attempts=1, code=200)
+    assert next(tries) == 5
 
 
 async def test_a_lost_run_continues_with_its_next_attempt(post: Post) -> None:
