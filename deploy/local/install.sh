@@ -48,7 +48,7 @@ answers() {
 embeds() {
     "$python" -c 'import asyncio
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
-asyncio.run(MiniLMEmbedder(MiniLMSettings()).warm())' >>"$log" 2>&1
+asyncio.run(MiniLMEmbedder(MiniLMSettings(EMBEDDER_RUNTIME="torch")).warm())' >>"$log" 2>&1
 }
 
 # Print the libraries that torch requires, without triton and the bindings, which compile and call GPU kernels.

@@ -89,14 +89,17 @@ def test_a_system_whose_default_torch_is_a_cpu_build_installs_it(install_calls: 
     assert install_calls(system="Darwin") == [EVERYTHING]
 
 
-def test_the_probe_embeds_with_the_installed_packages() -> None:
+@pytest.mark.parametrize(("before", "succeeds"), [("", True), ("import sys; sys.modules['torch'] = None\n", False)])
+def test_the_probe_embeds_with_the_installed_torch(before: str, *, succeeds: bool) -> None:
+    """Also where another runtime could embed, with a model that an earlier installation exported."""
     (probe,) = re.findall(
         r"^embeds\(\) \{\n    \"\$python\" -c '([^']+)'", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE
     )
+    command = [sys.executable, "-c", before + probe]
 
-    ran = subprocess.run([sys.executable, "-c", probe], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
 
-    assert ran.returncode == 0, ran.stderr
+    assert (ran.returncode == 0) is succeeds, ran.stderr
 
 
 def test_constraints_name_no_package_of_cuda() -> None:
