@@ -1,7 +1,5 @@
 """The cost of reading earlier learners grows linearly with their number."""
 
-from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,6 +10,7 @@ from domain.assessments.lifecycle import Assessment
 from persistence.repositories import catalog
 from persistence.repositories.catalog import MAX_REACTIONS, SqlCatalog
 from persistence.tables import FeedbackRow
+from tests.persistence.plans import explained, handled, nodes
 from tests.support.builders import ROLE_ID, an_assessment
 from tests.support.earlier_learners import add_earlier_learners
 from tests.support.statements import recorded
@@ -90,25 +89,3 @@ async def test_calibrating_reads_the_newest_reactions_and_no_others(
     plan = nodes(await explained(clean_engine, *statement, large=True))
     read = [handled(each) for each in plan if each.get("Relation Name") == "recommendation_feedback"]
     assert read == [MAX_REACTIONS] < [3 * LEARNERS]
-
-
-async def explained(engine: AsyncEngine, statement: str, parameters: Any, *, large: bool = False) -> dict[str, Any]:
-    """Return the plan; with `large`, the plan for tables that are too large for sequential scans."""
-    async with engine.connect() as connection:
-        await connection.exec_driver_sql(f"SET LOCAL enable_seqscan = {'off' if large else 'on'}")
-        found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
-        [plan] = found.scalar_one()
-    root: dict[str, Any] = plan["Plan"]
-    return root
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for each in plan.get("Plans", []):
-        yield from nodes(each)
-
-
-def handled(node: dict[str, Any]) -> float:
-    """Rows that a node of a plan returned or discarded."""
-    dropped = sum(rows for name, rows in node.items() if name.startswith("Rows Removed"))
-    return float(node["Actual Loops"] * (node["Actual Rows"] + dropped))

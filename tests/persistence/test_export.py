@@ -17,7 +17,7 @@ from persistence.repositories.export import PERSONAL_DATA, Exports
 from persistence.tables import AuditLogRow
 from persistence.unit_of_work import SqlDatabase, sessions
 from tests.persistence.people import Marked, a_marked_person
-from tests.persistence.test_catalog_at_scale import explained, handled, nodes
+from tests.persistence.plans import explained, handled, nodes
 from tests.support.builders import some_credentials
 from tests.support.statements import recorded
 

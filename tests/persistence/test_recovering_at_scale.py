@@ -11,7 +11,7 @@ from domain.webhooks.deliveries import DeliveryStatus
 from persistence.queries.views import AccessScope, Actor
 from persistence.repositories import redeliveries
 from persistence.repositories.redeliveries import Recovered, Redeliveries
-from tests.persistence.test_catalog_at_scale import explained, handled, nodes
+from tests.persistence.plans import explained, handled, nodes
 from tests.support.builders import a_user, an_organization
 from tests.support.partners import a_delivery, an_endpoint, an_event
 from tests.support.statements import Statements, recorded

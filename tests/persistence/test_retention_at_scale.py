@@ -4,16 +4,14 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.privacy import RetentionBatch, RetentionCursor, RetentionRule
-from persistence.database import create_engine
 from persistence.unit_of_work import SqlDatabase
 from tests.persistence.page_cost import blocks_read
-from tests.support.databases import Databases, settings_of
+from tests.support.databases import Databases
 
 ROWS = 10_000
 DAYS = 365
@@ -77,13 +75,8 @@ NEEDED = {RetentionRule.JOBS, RetentionRule.MODEL_REPLIES, RetentionRule.RESCORE
 @pytest.fixture(scope="module")
 async def history(databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
     values = {"keeps": KEEPS, "deletes": DELETES, "holds": HOLDS, "days": DAYS, "rows": ROWS}
-    with databases.new(f"{worker_name}_history") as url:
-        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-            psycopg.ClientCursor(connection).execute(_HISTORY, values)
-            connection.execute("VACUUM ANALYZE")
-        engine = create_engine(settings_of(url))
+    async with databases.filled(f"{worker_name}_history", _HISTORY, values) as engine:
         yield engine
-        await engine.dispose()
 
 
 async def cost(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from persistence.repositories.erasure import SqlErasures
 from persistence.repositories.idempotency import IdempotencyKeys, KeyedRequest, StoredResponse
 from persistence.tables import IdempotencyKeyRow, UserRow
-from tests.persistence.test_catalog_at_scale import explained, handled, nodes
+from tests.persistence.plans import explained, handled, nodes
 from tests.support.appeals import an_appeal
 from tests.support.builders import a_user, an_organization
 from tests.support.statements import recorded

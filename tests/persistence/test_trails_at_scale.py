@@ -5,11 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence.database import create_engine
 from persistence.queries.audit import AuditColumn, AuditFilter, AuditQueries
 from persistence.queries.cohorts import CohortQueries
 from persistence.queries.people import PeopleQueries
@@ -18,7 +16,7 @@ from persistence.queries.views import AccessScope
 from persistence.queries.webhook_views import DeliveryFilter
 from persistence.queries.webhooks import WebhookQueries
 from tests.persistence.page_cost import PAGE, blocks_read
-from tests.support.databases import Databases, settings_of
+from tests.support.databases import Databases
 
 BLOCKS = 600
 """For each row of a page about five blocks: the delivery, its event and the index scan to the event."""
@@ -70,13 +68,8 @@ FROM events;
 )
 async def crowded(request: pytest.FixtureRequest, databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
     values = {"large": LARGE, "something": SOMETHING, "somebody": SOMEBODY, "start": START, "rows": request.param}
-    with databases.new(f"{worker_name}_trails") as url:
-        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-            psycopg.ClientCursor(connection).execute(_CROWD, values)
-            connection.execute("VACUUM ANALYZE users, cohort_members, audit_logs, webhook_events, webhook_deliveries")
-        engine = create_engine(settings_of(url))
+    async with databases.filled(f"{worker_name}_trails", _CROWD, values) as engine:
         yield engine
-        await engine.dispose()
 
 
 @pytest.mark.parametrize("cohort_id", [SOMETHING, SOMEBODY])

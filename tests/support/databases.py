@@ -3,14 +3,16 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from psycopg.sql import SQL, Identifier
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.local.ports import free_port
 from deploy.local.postgres import EmbeddedPostgres
@@ -45,6 +47,21 @@ class Databases:
             yield self.url(name)
         finally:
             self.run(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+    @asynccontextmanager
+    async def filled(
+        self, prefix: str, rows: LiteralString, values: Mapping[str, object]
+    ) -> AsyncIterator[AsyncEngine]:
+        """Create a copy of the template, run the statements `rows` with the values, and yield an engine for it."""
+        with self.new(prefix) as url:
+            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+                psycopg.ClientCursor(connection).execute(rows, values)
+                connection.execute("VACUUM ANALYZE")
+            engine = create_engine(settings_of(url))
+            try:
+                yield engine
+            finally:
+                await engine.dispose()
 
     @contextmanager
     def alone(self) -> Iterator[None]:

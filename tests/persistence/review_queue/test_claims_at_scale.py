@@ -9,8 +9,8 @@ from domain.grading.review_queue import DOUBTS, ReviewReason
 from persistence.queries.review_queue import QueueFilter, QueueOrder
 from persistence.repositories.review_claims import ReviewClaims
 from persistence.unit_of_work import sessions
+from tests.persistence.plans import explained, handled, nodes
 from tests.persistence.review_queue.test_repair_at_scale import queue
-from tests.persistence.test_catalog_at_scale import explained, handled, nodes
 from tests.support.statements import recorded
 
 __all__ = ["queue"]

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.sweeps import Cursor
 from persistence.unit_of_work import SqlDatabase
-from tests.persistence.test_catalog_at_scale import explained, handled, nodes
+from tests.persistence.plans import explained, handled, nodes
 from tests.support.builders import an_assessment
 from tests.support.statements import recorded
 
