@@ -87,11 +87,11 @@ _OWN_ORGANIZATION: Final = {
 }
 _ALL_ORGANIZATIONS: Final = {"scope": "true", "newest_first": "a.completed_at DESC"}
 
-# Selects each learner's rating of each credential from the rows of `said`. A reaction to one credential overrides a
-# reaction to all credentials; a later reaction overrides an earlier one.
+# Selects the rating of each credential from the rows of `said`, by learner or by recommendation. A reaction to one
+# credential overrides a reaction to all credentials; a later reaction overrides an earlier one.
 _RATED: Final = """
-  SELECT DISTINCT ON (said.submitted_by, about.credential_id)
-    said.submitted_by AS learner, about.credential_id, said.submitted_at AS at,
+  SELECT DISTINCT ON (said.{by}, about.credential_id)
+    said.{by}, about.credential_id, said.submitted_at AS at,
     CASE acceptance_status WHEN 'accepted' THEN 5 WHEN 'rejected' THEN 1 ELSE relevance_score END AS rating
   FROM said CROSS JOIN LATERAL (
     SELECT said.credential_id WHERE said.credential_id IS NOT NULL
@@ -100,8 +100,9 @@ _RATED: Final = """
     WHERE said.credential_id IS NULL AND i.recommendation_id = said.recommendation_id
   ) AS about
   WHERE acceptance_status IN ('accepted', 'rejected') OR relevance_score IS NOT NULL
-  ORDER BY said.submitted_by, about.credential_id, said.credential_id IS NULL, said.submitted_at DESC, said.id
+  ORDER BY said.{by}, about.credential_id, said.credential_id IS NULL, said.submitted_at DESC, said.id
 """
+_RATED_BY_LEARNER: Final = _RATED.format(by="submitted_by")
 
 _PREFERENCES: Final = text(f"""
 WITH said AS (
@@ -109,18 +110,19 @@ WITH said AS (
   JOIN recommendations AS r ON r.assessment_id = a.id
   JOIN recommendation_feedback AS f ON f.recommendation_id = r.id AND f.submitted_by = a.user_id
   WHERE a.user_id = ANY(:user_ids)
-), rated AS ({_RATED}), held AS (
-  SELECT user_id AS learner, credential_id, CAST(earned_at AS timestamptz) AS at, CAST(:held_rating AS float8) AS rating
+), rated AS ({_RATED_BY_LEARNER}), held AS (
+  SELECT user_id AS submitted_by, credential_id, CAST(earned_at AS timestamptz) AS at,
+    CAST(:held_rating AS float8) AS rating
   FROM learner_credentials WHERE user_id = ANY(:user_ids)
 ), liking AS (
-  SELECT learner, credential_id, at, rating, false AS held FROM rated
-  WHERE (learner, credential_id) NOT IN (SELECT learner, credential_id FROM held)
+  SELECT submitted_by, credential_id, at, rating, false AS held FROM rated
+  WHERE (submitted_by, credential_id) NOT IN (SELECT submitted_by, credential_id FROM held)
   UNION ALL SELECT *, true FROM held
 )
-SELECT learner, array_agg(CAST(credential_id AS text) ORDER BY at, credential_id) AS credentials,
+SELECT submitted_by AS learner, array_agg(CAST(credential_id AS text) ORDER BY at, credential_id) AS credentials,
   array_agg(rating ORDER BY at, credential_id) AS ratings,
   coalesce(array_agg(credential_id) FILTER (WHERE held), '{{}}') AS held
-FROM liking GROUP BY learner
+FROM liking GROUP BY submitted_by
 """)  # noqa: S608  # a fragment of this file
 
 # An index finds the newest reactions, so the cost does not grow with the total number.
@@ -135,29 +137,19 @@ WITH said AS (
   ORDER BY f.submitted_at DESC, f.id LIMIT :limit
 )
 SELECT CAST(json_build_array(
-  coalesce(json_agg(learner), '[]'), coalesce(json_agg(credential_id), '[]'), coalesce(json_agg(rating), '[]')
+  coalesce(json_agg(submitted_by), '[]'), coalesce(json_agg(credential_id), '[]'), coalesce(json_agg(rating), '[]')
 ) AS text)
-FROM (SELECT * FROM ({_RATED}) AS rated ORDER BY learner, at, credential_id) AS ordered
+FROM (SELECT * FROM ({_RATED_BY_LEARNER}) AS rated ORDER BY submitted_by, at, credential_id) AS ordered
 """)  # noqa: S608  # a fragment of this file
 
-# As above, a reaction to one credential overrides a reaction to all, and the last reaction counts.
-_REACTIONS: Final = text("""
-SELECT DISTINCT ON (f.recommendation_id, about.credential_id) f.recommendation_id, about.credential_id, said.rating
-FROM recommendation_feedback AS f
-JOIN recommendations AS r ON r.id = f.recommendation_id
-JOIN assessments AS a ON a.id = r.assessment_id AND a.user_id = f.submitted_by
-CROSS JOIN LATERAL (
-  SELECT CASE f.acceptance_status WHEN 'accepted' THEN 5 WHEN 'rejected' THEN 1 ELSE f.relevance_score END AS rating
-) AS said
-CROSS JOIN LATERAL (
-  SELECT f.credential_id WHERE f.credential_id IS NOT NULL
-  UNION ALL
-  SELECT i.credential_id FROM recommendation_items AS i
-  WHERE f.credential_id IS NULL AND i.recommendation_id = f.recommendation_id
-) AS about(credential_id)
-WHERE f.recommendation_id = ANY(:recommendations) AND said.rating IS NOT NULL
-ORDER BY f.recommendation_id, about.credential_id, f.credential_id IS NULL, f.submitted_at DESC, f.id
-""")
+_REACTIONS: Final = text(f"""
+WITH said AS (
+  SELECT f.* FROM recommendation_feedback AS f
+  JOIN recommendations AS r ON r.id = f.recommendation_id
+  JOIN assessments AS a ON a.id = r.assessment_id AND a.user_id = f.submitted_by
+  WHERE f.recommendation_id = ANY(:recommendations)
+)
+{_RATED.format(by="recommendation_id")}""")  # noqa: S608  # a fragment of this file
 
 # Takes the newest reactions of learners to the revision that they saw, because another revision has other scores. As
 # above, a reaction to one credential overrides a reaction to all, and the last reaction counts. An index finds each
