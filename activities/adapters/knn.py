@@ -27,7 +27,8 @@ class KnnNearestLearners:
 
     def __init__(self) -> None:
         self._columns: tuple[EarlierLearners, Columns] = EarlierLearners(), {}
-        self._model: tuple[Reactions, Affinities] | None = None
+        nobody = Reactions()
+        self._model = nobody, Affinities(nobody)
 
     async def nearest(
         self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
@@ -47,10 +48,10 @@ class KnnNearestLearners:
         return _nearest(profile, learners.ids, columns, k)
 
     def _affinities(self, own: Sequence[tuple[str, float]], others: Reactions) -> Mapping[UUID, float]:
-        latest = self._model
-        if latest is None or latest[0] is not others:
-            latest = self._model = others, Affinities(others)
-        model = latest[1]
+        prepared, model = self._model
+        if prepared is not others:
+            model = Affinities(others)
+            self._model = others, model
         [scores] = model.scores([own]).tolist()
         return {UUID(name): round(score, 6) for name, score in zip(model.credentials, scores, strict=True) if score > 0}
 

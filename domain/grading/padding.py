@@ -33,12 +33,12 @@ _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 class _Usage:
     """How the labelled answers use words.
 
-    `answers` is the number of answers with each word, and `words` their median length in words. `lowest` is the median
-    of the answers' lowest shares of usual words, and `limit` the share below which a passage is unrelated.
+    `answers` is the number of answers with each word, and `length` the median length of an answer in words. `lowest` is
+    the median of the answers' lowest shares of usual words, and `limit` the share below which a passage is unrelated.
     """
 
     answers: Counter[str]
-    words: float
+    length: float
     lowest: float
     limit: float
 
@@ -49,9 +49,11 @@ def without_padding(text: str, labelled: Sequence[str]) -> str:
     Such a part contains a passage of 100 words of which few are in the labelled answers. Texts that are shorter than
     the usual labelled answer are returned as they are, because padding makes a text long.
     """
-    usage = _usage(tuple(labelled)) if labelled else None
+    if not labelled:
+        return text
+    usage = _usage(tuple(labelled))
     found = list(_WORD.finditer(text))
-    if usage is None or len(found) < usage.words:
+    if len(found) < usage.length:
         return text
     usual = [usage.answers[_key(word[0])] >= USED_BY for word in found]
     starts = [*(word.start() for word in found), len(text)]

@@ -104,7 +104,7 @@ class AuditQueries(Reader):
 
     async def known(self, organization_id: UUID | None, column: AuditColumn) -> list[str]:
         """Return the values that occur in an organization's rows, or in those without an organization, sorted."""
-        condition = f"organization_id {'IS NULL' if organization_id is None else '= :organization_id'}"
+        condition = "organization_id IS NULL" if organization_id is None else "organization_id = :organization_id"
         parameters = {} if organization_id is None else {"organization_id": organization_id}
         async with self._connection() as connection:
             found = await connection.scalars(text(_KNOWN.format(column=column.value, condition=condition)), parameters)
