@@ -123,7 +123,6 @@ class IdempotencyKeyRow(Base):
             name="idempotency_keys_key",
             postgresql_nulls_not_distinct=True,
         ),
-        Index("idx_idempotency_keys_created_at", "created_at"),
         Index("idx_idempotency_keys_expires_at", "expires_at"),
         Index("idx_idempotency_keys_user", "user_id"),
         Index("idx_idempotency_keys_named_ids", "named_ids", postgresql_using="gin"),
