@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from math import fsum
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -119,12 +120,13 @@ def recommend(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _View:
-    """A learner's data for the ranking: gap and share of the need by skill, and evidence by credential.
+    """A learner's data for the ranking: gap, fitting level and share of the need by skill; evidence by credential.
 
     `reactions` has the neighbours' reactions to each credential with their nearness.
     """
 
     gaps: Mapping[str, SkillGap]
+    starts: Mapping[str, int]
     needs: Mapping[str, float]
     similarity: Mapping[UUID, float]
     reactions: Mapping[UUID, Sequence[tuple[Decimal, float]]]
@@ -137,15 +139,14 @@ class _View:
 
     def is_shown(self, credential: Credential) -> bool:
         """Return whether the learner has shown a level above the credential's in each of its skills."""
-        known = [self.gaps.get(skill) for skill in credential.skills]
         level = LEVELS.index(credential.level)
-        return bool(known) and all(gap is not None and level < _start(gap) for gap in known)
+        return bool(credential.skills) and all(level < self.starts.get(skill, 0) for skill in credential.skills)
 
     def _taught(self, credential: Credential) -> list[str]:
         """Return the skills in which the credential helps the learner, greatest need first."""
         level = LEVELS.index(credential.level)
         needed = [skill for skill in credential.skills if self.needs.get(skill)]
-        taught = {skill for skill in needed if self.gaps[skill].gap or level >= _start(self.gaps[skill])}
+        taught = {skill for skill in needed if self.gaps[skill].gap or level >= self.starts[skill]}
         return sorted(taught, key=lambda skill: (-self.needs[skill], skill))
 
     def rank(self, credential: Credential) -> Ranked:
@@ -155,7 +156,7 @@ class _View:
         features = {
             "gap_coverage": min(1.0, fsum(self.needs[skill] for skill in skills)),
             "similarity": _spread(cosine),
-            "level_fit": _level_fit(credential, [(self.gaps[s], self.needs[s]) for s in skills]),
+            "level_fit": self._level_fit(credential, skills),
             "neighbours": _shrunk(reacted),
             "affinity": self.affinities.get(credential.id, 0.0),
         }
@@ -168,6 +169,20 @@ class _View:
             reactions=tuple(reaction for reaction, _ in reacted),
         )
 
+    def _level_fit(self, credential: Credential, skills: Sequence[str]) -> float:
+        """Return 1 if the level fits the learner in the skills, weighted by need.
+
+        Each level of difference halves the fit, and so does each level beyond the target's level.
+        """
+        level = LEVELS.index(credential.level)
+        total = fsum(self.needs[skill] for skill in skills)
+        return fsum(self.needs[skill] * self._one_level_fit(level, skill) for skill in skills) / total if total else 0.0
+
+    def _one_level_fit(self, level: int, skill: str) -> float:
+        gap = self.gaps[skill]
+        beyond = max(0, level - _level_of(gap.target)) if gap.gap else 0
+        return LEVEL_STEP ** (abs(level - self.starts[skill]) + beyond)
+
 
 def _view(learner: Learner, traces: Iterable[Trace]) -> _View:
     similarity: dict[UUID, float] = {}
@@ -175,6 +190,7 @@ def _view(learner: Learner, traces: Iterable[Trace]) -> _View:
         similarity[trace.credential_id] = max(trace.similarity, similarity.get(trace.credential_id, -1.0))
     return _View(
         gaps={gap.skill: gap for gap in learner.gaps},
+        starts={gap.skill: _start(gap) for gap in learner.gaps},
         needs=_needs(learner.gaps),
         similarity=similarity,
         reactions=_reactions(learner.neighbours),
@@ -215,21 +231,6 @@ def _spread(cosine: float | None) -> float:
     """Scale a cosine to 0..1 between unrelated and closely matching. None (not found) gives 0."""
     low, high = SIMILARITY_RANGE
     return 0.0 if cosine is None else min(1.0, max(0.0, (cosine - low) / (high - low)))
-
-
-def _level_fit(credential: Credential, gaps: Sequence[tuple[SkillGap, float]]) -> float:
-    """Return 1 if the level fits the learner, weighted by need.
-
-    Each level of difference halves the fit, and so does each level beyond the target's level.
-    """
-    level = LEVELS.index(credential.level)
-    total = fsum(need for _, need in gaps)
-    return fsum(need * _one_level_fit(level, gap) for gap, need in gaps) / total if total else 0.0
-
-
-def _one_level_fit(level: int, gap: SkillGap) -> float:
-    beyond = max(0, level - _level_of(gap.target)) if gap.gap else 0
-    return LEVEL_STEP ** (abs(level - _start(gap)) + beyond)
 
 
 def _start(gap: SkillGap) -> int:
@@ -275,21 +276,26 @@ def _path(id_: UUID, usable: Mapping[UUID, Credential], passed: Collection[UUID]
 
 @dataclass(slots=True)
 class _Candidate:
-    """A path that may still be chosen: its end, the steps that are not chosen, and the end's likeness to the list."""
+    """A path that may still be chosen: its end, the steps that are not chosen, and the end's likeness to the list.
+
+    `merit` is kept, because most choices change the merit of few candidates.
+    """
 
     end: Ranked
     steps: tuple[Ranked, ...]
     alike: float = 0.0
+    merit: float = field(init=False)
 
-    def merit(self) -> float:
-        return _merit(self.steps, self.alike)
+    def __post_init__(self) -> None:
+        self.merit = _merit(self.steps, self.alike)
 
     def after(self, added: Sequence[Ranked]) -> None:
         """Note that the steps were chosen. Each credential has one `Ranked`, so identity is compared, which is fast."""
-        if len(self.steps) > 1:
+        alike = max(_likeness(self.end.credential, step.credential) for step in added)
+        if alike > self.alike or len(self.steps) > 1:
+            self.alike = max(alike, self.alike)
             self.steps = tuple(step for step in self.steps if all(step is not other for other in added))
-        mine = self.end.credential
-        self.alike = max(self.alike, *(_likeness(mine, step.credential) for step in added))
+            self.merit = _merit(self.steps, self.alike)
 
 
 def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked], at_most: int) -> list[UUID]:
@@ -303,7 +309,7 @@ def _choose(paths: Mapping[UUID, tuple[UUID, ...]], ranked: Mapping[UUID, Ranked
         for id_ in sorted(paths, key=lambda id_: _tie_break(ranked[id_]))
     ]
     while fitting := [each for each in left if len(each.steps) <= at_most - len(chosen)]:
-        added = max(fitting, key=_Candidate.merit).steps  # the first of equals
+        added = max(fitting, key=attrgetter("merit")).steps  # the first of equals
         chosen += [step.credential.id for step in added]
         left = [each for each in left if all(each.end is not step for step in added)]
         for each in left:
