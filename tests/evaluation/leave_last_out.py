@@ -130,10 +130,13 @@ class World:
         known = {each.credential for each in case.earlier}
         return [each for each in best(scores, self.ids, CUT + len(known)) if each not in known][:CUT]
 
-    def cosines(self, case: Case) -> Floats:
-        if self.vectors is None or case.learner not in self.wanted:
-            return np.zeros(len(self.ids))
-        return np.asarray(self.vectors @ self.wanted[case.learner], dtype=float)
+    def cosines(self, some: Sequence[Case]) -> Floats:
+        """Return the cosine of each case's query (rows) with each document; 0 without texts."""
+        if self.vectors is None:
+            return np.zeros((len(some), len(self.ids)))
+        nothing = np.zeros(self.vectors.shape[1], dtype=np.float32)
+        wanted = np.array([self.wanted.get(case.learner, nothing) for case in some])
+        return np.asarray(wanted @ self.vectors.T, dtype=float)
 
 
 async def a_world(documents: Sequence[Document], reactions: Sequence[Reaction], embedder: Embedder) -> World:
@@ -171,12 +174,13 @@ def measure(world: World) -> tuple[RecommendingFigures, ...]:
     for batch in _batches(world.cases):
         by_user, by_item = (_widened(world, plain.credentials, each) for each in plain.scores(_own(batch)))
         ours = _widened(world, affinities.credentials, affinities.scores(_own(batch)))
+        alike = world.cosines(batch)
         for place, case in enumerate(batch):
-            cosines = world.cosines(case)
-            scores = (popularity, world.words.scores(world.query(case)), cosines, by_user[place], by_item[place])
+            words = world.words.scores(world.query(case))
+            scores = (popularity, words, alike[place], by_user[place], by_item[place])
             for system, each in zip(BASELINES, scores, strict=True):
                 ranked[system].append(world.new(case, each))
-            ranked[OURS].append(_ours(world, case, cosines, ours[place], len(others.learners)))
+            ranked[OURS].append(_ours(world, case, alike[place], ours[place], len(others.learners)))
     return tuple(_figures(name, world, found) for name, found in ranked.items())
 
 
@@ -255,8 +259,9 @@ def _scored(world: World, some: Sequence[Case], others: Sequence[Case]) -> list[
     for start in range(0, len(asked), BATCH):
         part = known[start : start + BATCH]
         affinities = _widened(world, model.credentials, model.scores(_own(part)))
-        for (_, each), case, row in zip(asked[start : start + BATCH], part, affinities, strict=True):
-            blend = _blend(world, case, (world.cosines(case), row), {each.credential}, number)
+        rows = zip(asked[start : start + BATCH], part, world.cosines(part), affinities, strict=True)
+        for (_, each), case, cosines, row in rows:
+            blend = _blend(world, case, (cosines, row), {each.credential}, number)
             pairs += [(item.confidence, each.rating >= LIKED) for item in blend.items]
     return pairs
 

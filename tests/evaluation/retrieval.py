@@ -84,7 +84,9 @@ async def measure(
 
 def best(scores: NDArray[np.floating], ids: Sequence[str], at_most: int = CUT) -> list[str]:
     """Return the ids by score. Equal scores keep the ids' order."""
-    return [ids[place] for place in np.argsort(-scores, kind="stable")[:at_most]]
+    least = np.partition(scores, -at_most)[-at_most] if at_most < len(scores) else -np.inf
+    places = np.flatnonzero(scores >= least)  # sorting all scores takes longer
+    return [ids[places[place]] for place in np.argsort(-scores[places], kind="stable")[:at_most]]
 
 
 async def _search(

@@ -121,6 +121,7 @@ def test_rare_words_count_more_than_common_ones() -> None:
 
 def test_ties_keep_the_order_of_the_documents() -> None:
     assert best(np.zeros(3), ["c", "a", "b"]) == ["c", "a", "b"]
+    assert best(np.array([1.0, 0.0, 1.0, 2.0]), ["c", "a", "b", "d"], at_most=2) == ["d", "c"]
 
 
 def a_reaction(learner: str, credential: str, time: float, rating: float = 5) -> Reaction:
