@@ -30,9 +30,9 @@ _TOO_LONG: Final = (
 class BoundedConnection(HttpToolsProtocol):
     """A connection that closes if request line and headers take more than 10 s or 32 KiB.
 
-    It also closes if the client sends a body for more than 5 s after the response, or does not read a response for 30 s:
-    its request would count as a concurrent one for ever. Trailers are ignored, because as
-    headers they would arrive after all checks. An `Upgrade` header is ignored: the request is answered over HTTP/1.1.
+    It also closes if the client sends a body for more than 5 s after the response, or does not read a response for
+    30 s: its request would count as a concurrent one for ever. Trailers are ignored, because as headers they would
+    arrive after all checks. An `Upgrade` header is ignored: the request is answered over HTTP/1.1.
 
     On shutdown, an idle connection stays open for one more second. A request that arrives in this time is answered with
     `Connection: close`.
