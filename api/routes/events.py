@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Header, Response
 
-from api.dependencies import ScopeDep, ServicesDep
+from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.event_stream import progress_stream
 from api.middleware.routing import router
 from api.schemas.base import Id
@@ -35,10 +35,14 @@ events = router(prefix="/assessments", tags=["Assessments"])
     responses={**answers(400, 401, 403, 404), **_STREAM},
 )
 async def stream_events(
-    assessment_id: Id, services: ServicesDep, scope: ScopeDep, last_event_id: Annotated[str | None, Header()] = None
+    assessment_id: Id,
+    services: ServicesDep,
+    principal: PrincipalDep,
+    scope: ScopeDep,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One event for each durable transition, from the submission to the result. The stream ends after the last one.
 
     After a lost connection, `Last-Event-ID` resumes without a gap or a repeat.
     """
-    return await progress_stream(assessment_id, scope, services, last_event_id)
+    return await progress_stream(assessment_id, principal, scope, services, last_event_id)
