@@ -125,7 +125,7 @@ def build(
         redirect_slashes=False,
         telemetry=_TELEMETRY,
         title=openapi.TITLE,
-        openapi_url=documentation_pages.DOCUMENT,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
