@@ -43,7 +43,7 @@ class SharedCheck(Generic[Found]):
         self._found: tuple[float, Found] | None = None
 
     async def look(self, check: Callable[[], Awaitable[Found]]) -> Found:
-        """Return the shared result, or the result of `check` if there is none or it is too old."""
+        """Return the shared result. Run `check` first if the last result is missing or too old."""
         async with self._lock:
             if self._found is None or time.monotonic() >= self._found[0]:
                 found = await check()
