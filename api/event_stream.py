@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from fastapi import Request
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.responses import Response
 
@@ -22,8 +23,13 @@ _MAX_ID_CHARS: Final = 16
 log = structlog.get_logger(__name__)
 
 
-async def progress_stream(
-    assessment_id: UUID, principal: Principal, scope: AccessScope, services: Services, last_event_id: str | None
+async def progress_stream(  # noqa: PLR0913, PLR0917  # the parts of a request
+    request: Request,
+    assessment_id: UUID,
+    principal: Principal,
+    scope: AccessScope,
+    services: Services,
+    last_event_id: str | None,
 ) -> Response:
     """Return the stream of events after `last_event_id`. An id that is not a number is ignored.
 
@@ -32,6 +38,7 @@ async def progress_stream(
 
     Raises:
         NotFound: the assessment does not exist or is outside the scope.
+        TooManyRequests: the user has too many open streams.
     """
 
     async def read() -> RunProgress | None:
@@ -42,6 +49,8 @@ async def progress_stream(
     last = int(last_event_id) if last_event_id and _is_id(last_event_id) else None
     if current.is_final and last == current.number:
         return Response(status_code=204)
+
+    request.state.claim_stream(principal.user_id)
 
     async def messages() -> AsyncIterator[bytes]:
         yield format_sse_event(retry=2000)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Header, Response
+from fastapi import Header, Request, Response
 
 from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.event_stream import progress_stream
@@ -34,7 +34,8 @@ events = router(prefix="/assessments", tags=["Assessments"])
     response_class=Response,
     responses={**answers(400, 401, 403, 404), **_STREAM},
 )
-async def stream_events(
+async def stream_events(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    request: Request,
     assessment_id: Id,
     services: ServicesDep,
     principal: PrincipalDep,
@@ -45,4 +46,4 @@ async def stream_events(
 
     After a lost connection, `Last-Event-ID` resumes without a gap or a repeat.
     """
-    return await progress_stream(assessment_id, principal, scope, services, last_event_id)
+    return await progress_stream(request, assessment_id, principal, scope, services, last_event_id)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.app import build
+from api.middleware.concurrency_limit import MAX_STREAMS_OF_USER
 from persistence.database import DatabaseSettings, create_engine
 from persistence.queries.student_pages import StudentPageQueries
 from tests.api.conftest import UNLIMITED, Api, Person
@@ -106,6 +107,37 @@ async def test_an_open_stream_ends_without_an_error_when_the_database_fails(
     assert "request_failed" not in capfd.readouterr().out
 
 
+async def test_one_user_cannot_take_all_streams(api: Api) -> None:
+    learner, other = await api.person(), await api.person()
+    started, others = await api.start(learner), await api.start(other)
+    app = build(limits=UNLIMITED)
+    app.state.services = api.services
+
+    async with AsyncExitStack() as streams:
+        opened = [
+            await streams.enter_async_context(open_stream(api, app, learner, started["assessment_id"]))
+            for _ in range(MAX_STREAMS_OF_USER)
+        ]
+        async with client_of(app) as client:
+            path = f"/api/v1/assessments/{started['assessment_id']}/events"
+            refused = await client.get(path, headers=learner.headers)
+        await streams.enter_async_context(open_stream(api, app, other, others["assessment_id"]))
+        await api.submit(learner, started)
+        await api.publish(started["assessment_id"])
+        await api.submit(other, others)
+        await api.publish(others["assessment_id"])
+        await asyncio.wait_for(asyncio.gather(*opened), 20)
+    async with client_of(app) as client:
+        again = await read(replace(api, client=client), learner, started["assessment_id"])
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+    assert events_of(again)[-1][1]["final"]
+
+
+def client_of(app: ASGIApp) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test")
+
+
 @asynccontextmanager
 async def open_stream(api: Api, app: FastAPI, person: Person, assessment_id: str) -> AsyncIterator[asyncio.Task[str]]:
     """Open a stream and wait until it is silent. The task returns its text when it ends."""
@@ -119,7 +151,7 @@ async def open_stream(api: Api, app: FastAPI, person: Person, assessment_id: str
 
         await app(scope, receive, watch)
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(watched), base_url="http://api.test") as client:
+    async with client_of(watched) as client:
         stream = asyncio.create_task(read(replace(api, client=client), person, assessment_id))
         await asyncio.wait_for(pinged.wait(), 20)
         yield stream
