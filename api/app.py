@@ -34,7 +34,7 @@ from api.middleware.response_headers import HttpSettings, ResponseHeaders, allow
 from api.middleware.routing import refuse_other_methods
 from api.pages import site
 from api.pages.errors import ErrorPages
-from api.readiness import Readiness
+from api.readiness import Readiness, SharedCheck
 from api.routes import (
     account_links,
     api_keys,
@@ -125,7 +125,7 @@ def build(
         redirect_slashes=False,
         telemetry=_TELEMETRY,
         title=openapi.TITLE,
-        openapi_url=documentation_pages.DOCUMENT,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
@@ -142,6 +142,7 @@ def build(
     app.add_middleware(ResponseHeaders, settings=http)
     app.state.metrics = RequestMetrics()
     app.state.may_scrape = may_scrape or MetricsSettings()
+    app.state.database_check = SharedCheck()
     app.state.payload_cipher = PayloadSettings().cipher()
     app.add_middleware(RequestMetricsMiddleware, metrics=app.state.metrics)
     errors.register(app)

@@ -4,31 +4,45 @@ from collections.abc import AsyncIterator
 from typing import Final
 from uuid import UUID
 
+import structlog
+from fastapi import Request
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.responses import Response
 
 from api.dependencies import Services
 from api.schemas.progress import ProgressMessage
+from api.security.tokens import Principal
 from api.services.use_cases import require
 from domain.assessments.progress import RunProgress
+from domain.errors import AppError
 from persistence.queries.views import AccessScope
 
 _HEADERS: Final = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 _MAX_ID_CHARS: Final = 16
 
+log = structlog.get_logger(__name__)
 
-async def progress_stream(
-    assessment_id: UUID, scope: AccessScope, services: Services, last_event_id: str | None
+
+async def progress_stream(  # noqa: PLR0913, PLR0917  # the parts of a request
+    request: Request,
+    assessment_id: UUID,
+    principal: Principal,
+    scope: AccessScope,
+    services: Services,
+    last_event_id: str | None,
 ) -> Response:
     """Return the stream of events after `last_event_id`. An id that is not a number is ignored.
 
-    204 without a body: there is nothing more to say, so a browser does not connect again.
+    204 without a body: there is nothing more to say, so a browser does not connect again. The stream also ends after an
+    error, for example when the user is disabled or the database is unavailable; a client that connects again gets it.
 
     Raises:
         NotFound: the assessment does not exist or is outside the scope.
+        TooManyRequests: the user has too many open streams.
     """
 
     async def read() -> RunProgress | None:
+        await services.principals.check(principal)  # again for each event, because a stream may be open for days
         return await services.pages.student.progress(assessment_id, scope)
 
     current = require(await read(), "No such assessment")
@@ -36,14 +50,19 @@ async def progress_stream(
     if current.is_final and last == current.number:
         return Response(status_code=204)
 
+    request.state.claim_stream(principal.user_id)
+
     async def messages() -> AsyncIterator[bytes]:
         yield format_sse_event(retry=2000)
-        async for event in services.pages.streams.follow(assessment_id, read, last):
-            if event is None:
-                yield format_sse_event(comment="ping")
-                continue
-            data = ProgressMessage.of(event).model_dump_json()
-            yield format_sse_event(data_str=data, id=str(event.progress.number))
+        try:
+            async for event in services.pages.streams.follow(assessment_id, read, last):
+                if event is None:
+                    yield format_sse_event(comment="ping")
+                    continue
+                data = ProgressMessage.of(event).model_dump_json()
+                yield format_sse_event(data_str=data, id=str(event.progress.number))
+        except AppError as error:
+            log.info("stream_ended", error_code=error.code)
 
     return EventSourceResponse(messages(), headers=_HEADERS)
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import httpx
 from temporalio.client import Client
@@ -14,6 +15,8 @@ from workflows.engine.backlogs import Backlog, TaskQueues
 
 TIMEOUT_S: Final = 0.5
 CACHE_S: Final = 2.0
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,26 @@ class Seen:
     weaviate: bool = False
 
 
+class SharedCheck(Generic[Found]):
+    """Share the result of a check among callers: concurrent ones wait for it, later ones get it for `cache_s` seconds.
+
+    Probes need no token and have no rate limit, so they must not cause load.
+    """
+
+    def __init__(self, cache_s: float = CACHE_S) -> None:
+        self._cache_s = cache_s
+        self._lock = asyncio.Lock()
+        self._found: tuple[float, Found] | None = None
+
+    async def look(self, check: Callable[[], Awaitable[Found]]) -> Found:
+        """Return the shared result. Run `check` first if the last result is missing or too old."""
+        async with self._lock:
+            if self._found is None or time.monotonic() >= self._found[0]:
+                found = await check()
+                self._found = time.monotonic() + self._cache_s, found
+            return self._found[1]
+
+
 class Readiness:
     """Checks dependencies at most once every CACHE_S, with a timeout of TIMEOUT_S, so that probes cause little load."""
 
@@ -36,19 +59,14 @@ class Readiness:
         self._client = client
         self._http = http
         self._weaviate_url = weaviate_url
-        self._lock = asyncio.Lock()
-        self._seen = Seen()
-        self._until = 0.0
+        self._shared = SharedCheck[Seen]()
 
     async def look(self) -> Seen:
-        async with self._lock:
-            if time.monotonic() >= self._until:
-                temporal, backlogs, weaviate = await asyncio.gather(
-                    self._temporal(), self._backlogs(), self._weaviate()
-                )
-                self._seen = Seen(temporal=temporal, backlogs=backlogs, weaviate=weaviate)
-                self._until = time.monotonic() + CACHE_S
-            return self._seen
+        return await self._shared.look(self._look)
+
+    async def _look(self) -> Seen:
+        temporal, backlogs, weaviate = await asyncio.gather(self._temporal(), self._backlogs(), self._weaviate())
+        return Seen(temporal=temporal, backlogs=backlogs, weaviate=weaviate)
 
     async def _temporal(self) -> bool:
         if self._client is None:

@@ -17,6 +17,8 @@ _CHUNK_BYTES: Final = 8 * 1024
 """Bytes parsed at once. The size of the headers is checked after each piece."""
 UNREAD_TIMEOUT_S: Final = 5.0
 LINGER_S: Final = 1.0
+WRITE_TIMEOUT_S: Final = 30.0
+"""Longest time in which a client leaves the write buffer of its connection full. A full buffer holds 64 KiB."""
 
 _MALFORMED: Final = (b"400 Bad Request", error_body("VALIDATION_400", "The request is not valid HTTP"))
 _TOO_LONG: Final = (
@@ -28,8 +30,9 @@ _TOO_LONG: Final = (
 class BoundedConnection(HttpToolsProtocol):
     """A connection that closes if request line and headers take more than 10 s or 32 KiB.
 
-    It also closes if the client sends a body for more than 5 s after the response. Trailers are ignored, because as
-    headers they would arrive after all checks. An `Upgrade` header is ignored: the request is answered over HTTP/1.1.
+    It also closes if the client sends a body for more than 5 s after the response, or does not read a response for
+    30 s: its request would count as a concurrent one for ever. Trailers are ignored, because as headers they would
+    arrive after all checks. An `Upgrade` header is ignored: the request is answered over HTTP/1.1.
 
     On shutdown, an idle connection stays open for one more second. A request that arrives in this time is answered with
     `Connection: close`.
@@ -42,6 +45,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._upgrade_request = b""
         self._error = _MALFORMED
         self._deadline: asyncio.TimerHandle | None = None
+        self._write_deadline: asyncio.TimerHandle | None = None
         self._stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
@@ -51,6 +55,16 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._close_after(None)
         super().connection_lost(exc)
+        self._end_write_timeout()
+
+    def pause_writing(self) -> None:
+        """The write buffer is full. Aborting discards it; closing would wait until the client has read it."""
+        super().pause_writing()
+        self._write_deadline = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._end_write_timeout()
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -164,6 +178,11 @@ class BoundedConnection(HttpToolsProtocol):
     def _close_idle(self) -> None:
         if self._is_idle():
             self.transport.close()
+
+    def _end_write_timeout(self) -> None:
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
 
     def _close_after(self, seconds: float | None) -> None:
         """Set the deadline in place of the previous one; None removes it."""

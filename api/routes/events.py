@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from fastapi import Header, Response
+from fastapi import Header, Request, Response
 
-from api.dependencies import ScopeDep, ServicesDep
+from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
 from api.event_stream import progress_stream
 from api.middleware.routing import router
 from api.schemas.base import Id
@@ -34,11 +34,16 @@ events = router(prefix="/assessments", tags=["Assessments"])
     response_class=Response,
     responses={**answers(400, 401, 403, 404), **_STREAM},
 )
-async def stream_events(
-    assessment_id: Id, services: ServicesDep, scope: ScopeDep, last_event_id: Annotated[str | None, Header()] = None
+async def stream_events(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    request: Request,
+    assessment_id: Id,
+    services: ServicesDep,
+    principal: PrincipalDep,
+    scope: ScopeDep,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One event for each durable transition, from the submission to the result. The stream ends after the last one.
 
     After a lost connection, `Last-Event-ID` resumes without a gap or a repeat.
     """
-    return await progress_stream(assessment_id, scope, services, last_event_id)
+    return await progress_stream(request, assessment_id, principal, scope, services, last_event_id)

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 import structlog
-from fastapi import Response
+from fastapi import Request, Response
 
-from api.dependencies import ServicesDep
+from api.dependencies import Services, ServicesDep
 from api.middleware.routing import root_router
+from api.readiness import SharedCheck
 from api.schemas.health import Health, QueueState, Readiness, StepState, UpOrDown
 from domain.errors import StorageUnavailable
 from workflows.engine.backlogs import Backlog, announced_models
@@ -20,6 +22,8 @@ PING_DEADLINE_S: Final = 2.5
 QUEUE_STALLED_S: Final = 60.0
 STEP_STALLED_S: Final = 120.0
 """Longer than any healthy step. The timeout of a language model call is 90 s."""
+
+_Database: TypeAlias = tuple[bool, dict[str, StepState] | None]
 
 health = root_router(tags=["Health"])
 log = structlog.get_logger(__name__)
@@ -35,12 +39,14 @@ async def healthz() -> Health:
     summary="Check readiness",
     responses={503: {"model": Readiness, "description": "Postgres is unavailable; the API cannot serve requests"}},
 )
-async def readyz(services: ServicesDep, response: Response) -> Readiness:
+async def readyz(request: Request, services: ServicesDep, response: Response) -> Readiness:
     """503 only without Postgres. Without Temporal or workers the API still stores answers, and runs start later."""
-    postgres, probed = await asyncio.gather(_postgres_is_up(services), services.readiness.look())
+    database: SharedCheck[_Database] = request.app.state.database_check
+    (postgres, steps), probed = await asyncio.gather(
+        database.look(partial(_database, services)), services.readiness.look()
+    )
     if not postgres:
         response.status_code = 503
-    steps = await _steps(services) if postgres else None
     queues = None if probed.backlogs is None else {queue: _queue(queue, probed.backlogs) for queue in Queue}
     weaviate = bool(services.settings.weaviate_url)
     return Readiness(
@@ -56,7 +62,13 @@ async def readyz(services: ServicesDep, response: Response) -> Readiness:
     )
 
 
-async def _steps(services: ServicesDep) -> dict[str, StepState] | None:
+async def _database(services: Services) -> _Database:
+    """Return whether Postgres answers and, if it does, the state of the steps."""
+    is_up = await _postgres_is_up(services)
+    return is_up, await _steps(services) if is_up else None
+
+
+async def _steps(services: Services) -> dict[str, StepState] | None:
     try:
         found = await services.work.steps()
     except StorageUnavailable:
@@ -69,7 +81,7 @@ def _stalled(queues: Mapping[Queue, QueueState], steps: Mapping[str, StepState])
     return waiting + [name for name, step in steps.items() if step.oldest_s > STEP_STALLED_S]
 
 
-async def _postgres_is_up(services: ServicesDep) -> bool:
+async def _postgres_is_up(services: Services) -> bool:
     """Ping Postgres. A timeout counts as down. The ping is not cancelled, because the cancellation could hang."""
     ping = asyncio.create_task(services.queries.ping())
     answered, _ = await asyncio.wait({ping}, timeout=PING_DEADLINE_S)

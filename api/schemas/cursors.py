@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
+from api.middleware.strict_json import parse_json
 from api.schemas.base import QueryInput, digits
 from domain.errors import InvalidInput, Problem
 
@@ -95,7 +96,7 @@ def decode_sorted(cursor: str, sort: str) -> tuple[str, datetime, UUID]:
         time = datetime.fromisoformat(created_at).astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
         raise _not_a_cursor() from None
-    if found != sort or not isinstance(key, str) or "\0" in key:
+    if found != sort or not isinstance(key, str):
         raise _not_a_cursor()
     return key, time, row_id
 
@@ -107,9 +108,9 @@ def _encode(first: str | int | list[str], row_id: UUID) -> str:
 
 def _decode(cursor: str) -> tuple[Any, UUID]:
     try:
-        first, row_id = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+        first, row_id = parse_json(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
         return first, UUID(row_id)
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, AttributeError, InvalidInput):
         raise _not_a_cursor() from None
 
 

@@ -22,6 +22,7 @@ from domain.passwords import MAX_BYTES, MIN_CHARS, TOO_SHORT_OR_LONG, find_weakn
 from domain.people import MAX_EXTERNAL_ID_CHARS, MAX_NAME_CHARS, check_external_id, normalize_name
 
 MAX_LOCAL_CHARS: Final = 64
+MAX_ORGANIZATION_CHARS: Final = 128
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL: Final = rf"^[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+)*@({_LABEL}\.)+{_LABEL}$"
 """ASCII e-mail addresses, without the rare quoted and bracketed forms."""
@@ -40,6 +41,13 @@ def _not_weak(value: SecretStr, info: ValidationInfo) -> SecretStr:
     if problem := find_weakness(value.get_secret_value(), info.data.get("email", "")):
         raise ValueError(problem)
     return value
+
+
+def _still_fits(name: str) -> str:
+    """Check the length again, because the normal form of a name may be longer."""
+    if len(name) > MAX_ORGANIZATION_CHARS:
+        raise ValueError(f"must have at most {MAX_ORGANIZATION_CHARS} characters in Unicode normal form C")
+    return name
 
 
 def _day(value: object) -> object:
@@ -83,6 +91,13 @@ Password = Annotated[
 PersonName = Annotated[
     str, Field(min_length=1, max_length=MAX_NAME_CHARS, examples=["Ada Lovelace"]), AfterValidator(normalize_name)
 ]
+OrganizationName = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_ORGANIZATION_CHARS, pattern=r"\S"),
+    AfterValidator(normalize_name),
+    AfterValidator(_still_fits),
+]
+"""The name of an organization. Subjects of mails contain it, so it has one line."""
 SearchText = Annotated[
     str,
     Field(
@@ -148,7 +163,7 @@ class FirstAdmin(Input):
 class OrganizationRequest(Input):
     """`admin` is the organization's first admin, who creates the other accounts."""
 
-    name: VisibleText = Field(min_length=1, max_length=128, pattern=r"\S")
+    name: OrganizationName
     admin: FirstAdmin
 
 

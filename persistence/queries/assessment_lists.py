@@ -117,7 +117,8 @@ def _matching(found: AssessmentFilter, viewer: AccessScope) -> list[ColumnElemen
     if found.since is not None:
         conditions.append(row.created_at >= found.since)
     if found.q is not None:
-        conditions.append(row.user_id.in_(select(UserRow.id).where(is_called(found.q))))
+        theirs = UserRow.organization_id == viewer.organization_id  # else it would read the users of all organizations
+        conditions.append(row.user_id.in_(select(UserRow.id).where(theirs, is_called(found.q))))
     if held and (found.q is not None or found.user_id is not None):
         conditions.append(not_(is_anonymous(viewer.organization_id)))  # what is found would name the student
     if found.after is not None:

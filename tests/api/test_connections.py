@@ -190,6 +190,32 @@ async def test_a_slow_body_is_refused_and_its_connection_closed(api: Api, learne
         assert await connection.is_closed_by_the_server()
 
 
+async def test_a_client_that_does_not_read_its_responses_leaves_room_for_others(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.middleware.http_protocol.WRITE_TIMEOUT_S", 0.2)
+    async with serving(app_of(api, api_max_requests=1)) as wire:
+        await wire.open(b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: api.test\r\n\r\n" * 20)
+        await until(lambda: wire.server.server_state.total_requests > 0)
+        await until(lambda: not wire.server.server_state.connections)
+        status, _, _ = await (await wire.open(b"GET /openapi.json HTTP/1.1\r\nHost: api.test\r\n\r\n")).answer()
+    assert status == 200
+
+
+async def test_a_client_that_reads_after_a_pause_gets_the_whole_response(api: Api) -> None:
+    asked = b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: api.test\r\n"
+    async with serving(app_of(api)) as wire:
+        connection = await wire.open((asked + b"\r\n") * 19, asked + b"Connection: close\r\n\r\n")
+        await until(lambda: any(buffers_are_full(each) for each in wire.server.server_state.connections))
+        received = await asyncio.wait_for(connection.reader.read(), PATIENCE_S)
+    assert received.count(b"HTTP/1.1 200 OK") == 20
+
+
+def buffers_are_full(connection: object) -> bool:
+    """Return whether the server cannot send more at the moment, because the client does not read."""
+    return isinstance(connection, BoundedConnection) and connection.flow.write_paused
+
+
 async def test_a_chunked_body_over_the_limit_is_refused_while_it_arrives(wire: Wire, learner: Person) -> None:
     connection = await wire.open(post(learner, "Transfer-Encoding: chunked"))
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"

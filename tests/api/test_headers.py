@@ -120,6 +120,22 @@ async def test_allowed_origins_may_call_and_read_what_they_need(api: Api, learne
     assert "Access-Control-Allow-Origin" not in stranger.headers
 
 
+async def test_the_openapi_document_is_rendered_once() -> None:
+    app = build(http=HttpSettings(), limits=UNLIMITED)
+    renderings: list[dict[str, Any]] = []
+
+    def rendered() -> dict[str, Any]:
+        renderings.append({"openapi": "3.1.0"})
+        return renderings[-1]
+
+    app.openapi = rendered  # type: ignore[method-assign]  # as api/openapi.py does
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as client:
+        answers = [await client.get("/openapi.json") for _ in range(3)]
+
+    assert [each.json() for each in answers] == [{"openapi": "3.1.0"}] * 3
+    assert len(renderings) == 1
+
+
 @pytest.mark.parametrize(
     "value",
     [

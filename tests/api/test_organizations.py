@@ -54,6 +54,19 @@ async def test_both_are_in_the_organizations_trail(api: Api, platform: Person) -
     ]
 
 
+async def test_a_name_has_one_line_and_one_normal_form(api: Api, platform: Person) -> None:
+    made = await create(api, platform, name="  Cafe\u0301\r\nCollege ")
+
+    assert (made.status_code, made.json()["name"]) == (201, "Caf\u00e9 College")
+
+
+@pytest.mark.parametrize("name", ["\u202egelloC", "A\x1bcollege", "\u0958" * 80])
+async def test_a_name_that_would_change_or_exceed_its_place_is_refused(api: Api, platform: Person, name: str) -> None:
+    refused = await create(api, platform, name=name)
+
+    assert (refused.status_code, refused.json()["details"][0]["field"]) == (400, "name")
+
+
 async def test_without_its_admin_there_is_no_organization(api: Api, platform: Person) -> None:
     email = f"{uuid4()}@example.org"
     await api.person(email=email)

@@ -2,14 +2,22 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
-from starlette.types import Message, Receive, Scope, Send
+from sqlalchemy import text
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tests.api.conftest import Api, Person
+from api.app import build
+from api.middleware.concurrency_limit import MAX_STREAMS_OF_USER
+from persistence.database import DatabaseSettings, create_engine
+from persistence.queries.student_pages import StudentPageQueries
+from tests.api.conftest import UNLIMITED, Api, Person
 
 
 def events_of(stream: str) -> list[tuple[int, dict[str, Any]]]:
@@ -55,7 +63,85 @@ async def test_after_the_final_event_there_is_nothing_more(api: Api, learner: Pe
 
 
 async def test_an_open_stream_is_told_of_a_transition(api: Api, app: FastAPI, learner: Person) -> None:
-    started, pinged = await api.start(learner), asyncio.Event()
+    started = await api.start(learner)
+
+    async with open_stream(api, app, learner, started["assessment_id"]) as stream:
+        await api.submit(learner, started)
+        await api.publish(started["assessment_id"])
+        app.state.services.pages.streams.changed(started["assessment_id"])
+
+        received = await asyncio.wait_for(stream, 20)
+    assert events_of(received)[-1][1]["event"] == "released"
+    assert ": ping" in received
+
+
+@pytest.mark.parametrize("change", [{"status": "disabled"}, {"password": "another horse with a battery"}])
+async def test_an_open_stream_ends_when_the_tokens_of_its_user_become_invalid(
+    api: Api, app: FastAPI, change: dict[str, str]
+) -> None:
+    learner, admin = await api.person(), await api.person("admin")
+    started = await api.start(learner)
+
+    async with open_stream(api, app, learner, started["assessment_id"]) as stream:
+        changed = await api.client.patch(f"/api/v1/users/{learner.id}", json=change, headers=admin.headers)
+
+        received = await asyncio.wait_for(stream, 20)
+    assert changed.status_code == 200
+    assert events_of(received) == []
+    assert await read(api, learner, started["assessment_id"]) == "401"
+
+
+async def test_an_open_stream_ends_without_an_error_when_the_database_fails(
+    api: Api, learner: Person, api_database: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    started = await api.start(learner)
+    engine = create_engine(DatabaseSettings.model_validate({"url": api_database, "statement_timeout_s": 0.2}))
+    app = build(limits=UNLIMITED)
+    app.state.services = replace(api.services, pages=replace(api.services.pages, student=StudentPageQueries(engine)))
+
+    async with open_stream(api, app, learner, started["assessment_id"]) as stream, api.sessions() as session:
+        await session.execute(text("LOCK TABLE async_jobs IN ACCESS EXCLUSIVE MODE"))
+        received = await asyncio.wait_for(stream, 20)
+    await engine.dispose()
+    assert events_of(received) == []
+    assert "request_failed" not in capfd.readouterr().out
+
+
+async def test_one_user_cannot_take_all_streams(api: Api) -> None:
+    learner, other = await api.person(), await api.person()
+    started, others = await api.start(learner), await api.start(other)
+    app = build(limits=UNLIMITED)
+    app.state.services = api.services
+
+    async with AsyncExitStack() as streams:
+        opened = [
+            await streams.enter_async_context(open_stream(api, app, learner, started["assessment_id"]))
+            for _ in range(MAX_STREAMS_OF_USER)
+        ]
+        async with client_of(app) as client:
+            path = f"/api/v1/assessments/{started['assessment_id']}/events"
+            refused = await client.get(path, headers=learner.headers)
+        await streams.enter_async_context(open_stream(api, app, other, others["assessment_id"]))
+        await api.submit(learner, started)
+        await api.publish(started["assessment_id"])
+        await api.submit(other, others)
+        await api.publish(others["assessment_id"])
+        await asyncio.wait_for(asyncio.gather(*opened), 20)
+    async with client_of(app) as client:
+        again = await read(replace(api, client=client), learner, started["assessment_id"])
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+    assert events_of(again)[-1][1]["final"]
+
+
+def client_of(app: ASGIApp) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test")
+
+
+@asynccontextmanager
+async def open_stream(api: Api, app: FastAPI, person: Person, assessment_id: str) -> AsyncIterator[asyncio.Task[str]]:
+    """Open a stream and wait until it is silent. The task returns its text when it ends."""
+    pinged = asyncio.Event()
 
     async def watched(scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:
@@ -65,14 +151,7 @@ async def test_an_open_stream_is_told_of_a_transition(api: Api, app: FastAPI, le
 
         await app(scope, receive, watch)
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(watched), base_url="http://api.test") as client:
-        stream = asyncio.create_task(read(replace(api, client=client), learner, started["assessment_id"]))
+    async with client_of(watched) as client:
+        stream = asyncio.create_task(read(replace(api, client=client), person, assessment_id))
         await asyncio.wait_for(pinged.wait(), 20)
-
-        await api.submit(learner, started)
-        await api.publish(started["assessment_id"])
-        app.state.services.pages.streams.changed(started["assessment_id"])
-
-        text = await asyncio.wait_for(stream, 20)
-    assert events_of(text)[-1][1]["event"] == "released"
-    assert ": ping" in text
+        yield stream

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.readiness import Readiness, Seen
+from api.readiness import Readiness, Seen, SharedCheck
 from api.routes.health import QUEUE_STALLED_S, STEP_STALLED_S
 from persistence.queries.assessments import Queries
 from persistence.tables import AsyncJobRow
 from tests.api.conftest import Api, client_with
+from tests.support.statements import recorded
 from workflows.engine.backlogs import Backlog, worker_identity
 from workflows.policies import Queue
 
@@ -137,6 +138,29 @@ async def test_many_probes_look_once(asked: tuple[httpx.AsyncClient, list[httpx.
 
     assert [(await readiness.look()).weaviate for _ in range(5)] == [True] * 5
     assert [str(each.url) for each in requests] == [f"{WEAVIATE}/v1/.well-known/ready"]
+
+
+async def test_many_probes_ask_the_database_once(api: Api, api_engine: AsyncEngine) -> None:
+    with recorded(api_engine) as sent:
+        async with client_with(api) as client:
+            probes = await asyncio.gather(*(client.get("/readyz") for _ in range(50)))
+            later = await client.get("/readyz")
+
+    assert {each.status_code for each in (*probes, later)} == {200}
+    assert len(sent) == 2
+
+
+async def test_the_state_of_the_database_is_read_again_after_the_cache_time() -> None:
+    reads = iter(range(9))
+
+    async def read() -> int:
+        return next(reads)
+
+    check = SharedCheck[int](cache_s=0.05)
+    first, again = await check.look(read), await check.look(read)
+    await asyncio.sleep(0.1)
+
+    assert (first, again, await check.look(read)) == (0, 0, 1)
 
 
 async def test_a_weaviate_that_cannot_be_reached_is_down() -> None:

@@ -1,6 +1,7 @@
 """Signed-in admins for the tests of the admin's pages."""
 
 from collections.abc import Callable
+from html.parser import HTMLParser
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -45,6 +46,29 @@ async def admin(api: Api, browser: Browser, password_hash: str) -> Person:
 async def platform_admin(api: Api, new_browser: Callable[[], Browser], password_hash: str) -> tuple[Person, Browser]:
     browser = new_browser()
     return await signed_in_as(api, browser, "platform_admin", password_hash), browser
+
+
+class FormFields(HTMLParser):
+    """The fields that a browser sends for the form with an `action`, if its user changes nothing."""
+
+    def __init__(self, html: str, action: str) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self._action = action
+        self._inside = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "form":
+            self._inside = values.get("action") == self._action
+        if tag == "input" and self._inside and (values.get("type") not in {"radio", "checkbox"} or "checked" in values):
+            self.fields[values["name"] or ""] = values.get("value", "on") or ""
+
+
+async def fields_of(browser: Browser, path: str, action: str | None = None) -> dict[str, str]:
+    """Open a page and return the fields of its form for `action`, by default the page's own path."""
+    return FormFields((await browser.open(path)).text, action or path).fields
 
 
 def id_in(location: str) -> UUID:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from persistence.tables import UserRow
 from tests.api.conftest import Api, Person
-from tests.pages.admin import admin, id_in, platform_admin, unique  # noqa: F401  # fixtures
+from tests.pages.admin import admin, fields_of, id_in, platform_admin, unique  # noqa: F401  # fixtures
 from tests.pages.conftest import Browser
 from tests.support.builders import an_organization
 
@@ -122,6 +122,33 @@ async def test_a_new_role_and_a_disabled_account_are_stored(
 
     assert (disabled.role, disabled.status) == ("advisor", "disabled")
     assert (await row(api, student_of_admin.id)).status == "active"
+
+
+async def test_a_page_that_is_older_than_a_change_of_the_person_does_not_undo_it(
+    api: Api,
+    admin: Person,  # noqa: F811
+    student_of_admin: Person,
+    browser: Browser,
+) -> None:
+    path = f"/admin/people/{student_of_admin.id}"
+    details, time = await fields_of(browser, path), await fields_of(browser, path, f"{path}/time")
+    meanwhile = {"name": "Ada Lovelace", "time_factor": 1.5}
+    await api.client.patch(f"/api/v1/users/{student_of_admin.id}", json=meanwhile, headers=admin.headers)
+
+    external_id = unique("id")
+    answers = [
+        await browser.send(path, details | {"external_id": external_id}),
+        await browser.send(f"{path}/time", time | {"extra_minutes": "20"}),
+    ]
+    advisor = await api.client.patch(
+        f"/api/v1/users/{student_of_admin.id}", json={"role": "advisor"}, headers=admin.headers
+    )
+    answers.append(await browser.send(path, details | {"name": "Ada King"}))
+
+    changed = await row(api, student_of_admin.id)
+    assert [each.status_code for each in (*answers, advisor)] == [303, 303, 303, 200]
+    assert (changed.name, changed.external_id, changed.role) == ("Ada King", external_id, "advisor")
+    assert (changed.time_factor, changed.extra_minutes) == (Decimal("1.5"), 20)
 
 
 async def test_an_initial_password_must_be_replaced_and_is_never_shown_again(

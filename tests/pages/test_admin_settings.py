@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.api.conftest import Api, Person
-from tests.pages.admin import signed_in_as
+from tests.pages.admin import FormFields, fields_of, signed_in_as
 from tests.pages.conftest import Browser
 from tests.support.builders import an_organization
 
@@ -46,6 +46,36 @@ async def test_settings_are_stored_as_the_api_stores_them(api: Api, admin: Perso
         "share_reviewed_answers": False,
         "review_target_kappa": 0.625,
     }
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+async def test_a_page_that_is_older_than_a_change_does_not_undo_it(
+    api: Api, admin: Person, browser: Browser, language: str
+) -> None:
+    browser.client.headers["Accept-Language"] = language
+    opened = await fields_of(browser, "/admin/settings")
+    meanwhile = {"release": "all_held", "audit_share": 0.123456789, "blind": True, "share_reviewed_answers": False}
+    await api.client.patch("/api/v1/organization/settings", json=meanwhile, headers=admin.headers)
+    before = (await api.get(admin, "/organization/settings")).json()
+
+    wrong = await browser.send("/admin/settings", opened | {"appeals_per_role": "many"})
+    answer = await browser.send(
+        "/admin/settings", FormFields(wrong.text, "/admin/settings").fields | {"appeals_per_role": "5"}
+    )
+
+    assert (wrong.status_code, answer.status_code) == (400, 303)
+    assert (await api.get(admin, "/organization/settings")).json() == before | {"appeals_per_role": 5}
+
+
+async def test_saving_the_page_unchanged_changes_nothing(api: Api, admin: Person, browser: Browser) -> None:
+    exact = {"audit_share": 0.123456789, "review_target_kappa": 0.7}
+    await api.client.patch("/api/v1/organization/settings", json=exact, headers=admin.headers)
+    before = (await api.get(admin, "/organization/settings")).json()
+
+    answer = await browser.send("/admin/settings", await fields_of(browser, "/admin/settings"))
+
+    assert answer.headers["Location"] == "/admin/settings?done=settings_saved"
+    assert (await api.get(admin, "/organization/settings")).json() == before
 
 
 @pytest.mark.usefixtures("admin")

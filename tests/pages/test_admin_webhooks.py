@@ -10,7 +10,7 @@ from sqlalchemy import select, text, update
 
 from persistence.tables import ApiKeyRow, WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from tests.api.conftest import Api, delivery_runs  # noqa: F401  # fixture
-from tests.pages.admin import admin, id_in, unique  # noqa: F401  # fixtures
+from tests.pages.admin import admin, fields_of, id_in, unique  # noqa: F401  # fixtures
 from tests.pages.conftest import Browser
 from tests.support.fake_engine import RecordingDeliveries
 
@@ -96,6 +96,23 @@ async def test_an_endpoint_is_changed_disabled_and_deleted(api: Api, browser: Br
     assert (changed.url, changed.event_types, changed.enabled) == (url, ["appeal.opened"], False)
     assert "This endpoint receives nothing" in page
     assert (await browser.open(path)).status_code == 404
+
+
+async def test_a_page_that_is_older_than_a_change_of_the_endpoint_does_not_undo_it(api: Api, browser: Browser) -> None:
+    endpoint_id, _ = await endpoint(api, browser)
+    path = f"/admin/webhooks/{endpoint_id}"
+    first, second = [await fields_of(browser, path) for _ in range(2)]
+    url = f"{URL}/{unique('moved')}"
+
+    answers = [
+        await browser.send(path, first | {"url": url, "event_types.appeal.opened": "on"}),
+        await browser.send(path, second | {"rate_limit_per_minute": "90"}),
+    ]
+
+    changed = await stored(api, endpoint_id)
+    assert [each.status_code for each in answers] == [303, 303]
+    assert (changed.url, changed.rate_limit_per_minute) == (url, 90)
+    assert changed.event_types == ["assessment.completed", "appeal.opened"]
 
 
 async def test_the_state_of_a_disabled_endpoint_has_the_word_of_its_button_in_german(

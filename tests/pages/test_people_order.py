@@ -3,10 +3,12 @@
 import html
 import re
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, update
 
+from api.schemas.cursors import encode_sorted
 from persistence.tables import UserRow
 from tests.api.conftest import Api, Person
 from tests.pages.admin import admin, platform_admin, unique  # noqa: F401  # fixtures
@@ -110,3 +112,10 @@ async def test_platform_admins_have_one_order(
     assert "Last sign-in</th>" in page
     assert "aria-sort" not in page
     assert 'name="sort"' not in page
+
+
+@pytest.mark.parametrize("key", ["\0", "\ud800"], ids=["NUL", "half of a surrogate pair"])
+async def test_a_cursor_with_a_text_that_cannot_be_stored_is_refused(browser: Browser, key: str) -> None:
+    cursor = encode_sorted("name", key, datetime.now(UTC), uuid4())
+
+    assert (await browser.open(f"/admin/people?sort=name&cursor={cursor}")).status_code == 400

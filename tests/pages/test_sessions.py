@@ -127,6 +127,10 @@ async def test_signing_in_never_leads_to_another_site(browser: Browser, student:
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": ""},
+        {"Origin": "pages.test"},
+        {"Origin": "https://["},
+        {"Origin": "https://[pages.test]"},
+        {"Origin": "https://pages.test@evil.example"},
         {"Origin": "https://pages.test", "Sec-Fetch-Site": "cross-site"},
     ],
 )

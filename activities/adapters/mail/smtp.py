@@ -100,7 +100,7 @@ class SmtpMailer:
         mail = EmailMessage()
         mail["From"] = self._from
         mail["To"] = message.to
-        mail["Subject"] = message.subject
+        mail["Subject"] = " ".join(message.subject.split())  # a header has one line
         mail["Date"] = formatdate()
         mail["Message-ID"] = f"<{message.id}@{parseaddr(self._from)[1].rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"

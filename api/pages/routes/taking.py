@@ -194,11 +194,16 @@ def _progress_title(progress: RunProgress) -> str:
 
 
 @taking.get("/events")
-async def progress_events(
-    assessment_id: Id, services: ServicesDep, scope: ScopeDep, last_event_id: Annotated[str | None, Header()] = None
+async def progress_events(  # noqa: PLR0913, PLR0917  # what FastAPI passes
+    request: Request,
+    assessment_id: Id,
+    services: ServicesDep,
+    principal: PrincipalDep,
+    scope: ScopeDep,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The events of the REST route, for the session of a browser."""
-    return await progress_stream(assessment_id, scope, services, last_event_id)
+    return await progress_stream(request, assessment_id, principal, scope, services, last_event_id)
 
 
 async def _taken(assessment_id: UUID, services: Services, scope: AccessScope) -> Taken:

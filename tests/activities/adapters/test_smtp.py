@@ -1,6 +1,7 @@
 """Sending mails to a real SMTP server."""
 
 import socket
+from dataclasses import replace
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -27,6 +28,16 @@ async def test_a_mail_arrives_with_its_text_and_an_id_that_stays_the_same() -> N
     assert (first["Subject"], first.get_content().replace("\r\n", "\n")) == (MESSAGE.subject, MESSAGE.text)
     assert first["Message-ID"] == second["Message-ID"] == f"<{MESSAGE.id}@school.example>"
     assert first["Auto-Submitted"] == "auto-generated"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\u2028", "\x85", "\v"])
+async def test_a_subject_of_several_lines_becomes_one_line(line_end: str) -> None:
+    message = replace(MESSAGE, subject=f"A school{line_end}Bcc: eve@evil.example invites you")
+    with mail_server() as inbox:
+        assert await SmtpMailer(inbox.settings()).send(message) is SentMail.ACCEPTED
+
+    assert inbox.mails[0]["Subject"] == "A school Bcc: eve@evil.example invites you"
+    assert inbox.mails[0]["Bcc"] is None
 
 
 async def test_the_password_in_the_url_is_decoded() -> None:

@@ -8,8 +8,9 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.dependencies import PeopleScopeDep, PrincipalDep, Services, ServicesDep
+from api.pages.edits import changed, hidden_fields, hidden_fields_of
 from api.pages.form_errors import REFUSALS, FieldErrors, decimal_number, field_errors, whole_number
-from api.pages.forms import FormDep
+from api.pages.forms import Form, FormDep
 from api.pages.permissions import may_open
 from api.pages.rendering import render, see_other
 from api.pages.routes.admin.people import labels
@@ -43,7 +44,7 @@ async def change_person_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     person = await found(user_id, services, scope)
     if form.get("role") not in {None, person.role}:  # an unchanged role must not count as a change of the role
         changes["role"] = form["role"]
-    return await _change(request, user_id, changes, services, principal, scope, "person_changed")
+    return await _change(request, user_id, changes, form, services, principal, scope, "person_changed")
 
 
 @person.post("/status")
@@ -53,7 +54,7 @@ async def person_status_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     """Disable or enable the account."""
     status = form.get("status", "")
     done = "person_disabled" if status == "disabled" else "person_enabled"
-    return await _change(request, user_id, {"status": status}, services, principal, scope, done)
+    return await _change(request, user_id, {"status": status}, form, services, principal, scope, done)
 
 
 @person.post("/time")
@@ -65,7 +66,7 @@ async def person_time_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
         "time_factor": decimal_number(form.get("time_factor", "")),
         "extra_minutes": whole_number(form.get("extra_minutes", "")),
     }
-    return await _change(request, user_id, changes, services, principal, scope, "person_time_saved")
+    return await _change(request, user_id, changes, form, services, principal, scope, "person_time_saved")
 
 
 @person.post("/password")
@@ -74,7 +75,7 @@ async def person_password_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
 ) -> Response:
     """Set an initial password. The person must choose another one at the next sign-in."""
     changes = {"password": form.get("password", "")}
-    return await _change(request, user_id, changes, services, principal, scope, "person_password_set")
+    return await _change(request, user_id, changes, form, services, principal, scope, "person_password_set")
 
 
 @person.get("/export")
@@ -122,17 +123,22 @@ async def found(user_id: UUID, services: Services, scope: PeopleScope) -> UserVi
 async def _change(  # noqa: PLR0913, PLR0917  # the parts of a request
     request: Request,
     user_id: UUID,
-    changes: dict[str, Any],
+    sent: dict[str, Any],
+    form: Form,
     services: Services,
     principal: Principal,
     scope: PeopleScope,
     done: str,
 ) -> Response:
     try:
-        change = UserChange.model_validate(changes)
-        await change_account(user_id, change, services, scope, actor_of(principal))
+        if changes := changed(sent, form):
+            change = UserChange.model_validate(changes)
+            await change_account(user_id, change, services, scope, actor_of(principal))
     except REFUSALS as error:
-        return await show_person(request, user_id, services, principal, scope, field_errors(error, labels()), changes)
+        errors = field_errors(error, labels())
+        return await show_person(
+            request, user_id, services, principal, scope, errors, sent, hidden=hidden_fields_of(form)
+        )
     return see_other(f"/admin/people/{user_id}", done=done)
 
 
@@ -144,10 +150,14 @@ async def show_person(  # noqa: PLR0913, PLR0917  # the parts of a request
     scope: PeopleScope,
     errors: FieldErrors | None = None,
     sent: dict[str, Any] | None = None,
+    *,
+    hidden: dict[str, str] | None = None,
 ) -> Response:
+    """`sent` and `hidden`: the fields of a refused form, to show it again."""
     view = await found(user_id, services, scope)
     stored = {name: getattr(view, name) for name in ("name", "external_id", "role", "time_factor", "extra_minutes")}
     given = stored | (sent or {})
+    unchanged = stored | {"time_factor": decimal_number(exact(view.time_factor))}
     return render(
         request,
         "admin/person.html",
@@ -155,6 +165,7 @@ async def show_person(  # noqa: PLR0913, PLR0917  # the parts of a request
         title=view.name or view.email,
         person=view,
         given={name: _entered(value) for name, value in given.items() if name != "password"},
+        hidden=hidden_fields(unchanged) | (hidden or {}),
         errors=errors or [],
         is_self=view.user_id == principal.user_id,
         may_change_role=principal.organization_id is not None,

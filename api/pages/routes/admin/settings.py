@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from api.dependencies import PrincipalDep, ServicesDep
+from api.pages.edits import changed, hidden_fields, hidden_fields_of
 from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, whole_number
 from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
@@ -32,18 +33,21 @@ async def settings_page(request: Request, services: ServicesDep, principal: Prin
     stored = await read_settings(organization_of(principal), services.database)
     share = {value: text for text, value in _SHARE.items()}[stored.share_reviewed_answers]
     percentages = {name: number(getattr(stored, name) * 100, 4) for name in _PERCENTAGES}
-    return _form(request, asdict(stored) | percentages | {"share_reviewed_answers": share})
+    given = asdict(stored) | percentages | {"share_reviewed_answers": share}
+    untouched = {name: str(value) for name, value in given.items()} | {"blind": "yes" if stored.blind else "no"}
+    return _form(request, given, hidden_fields(_sent(untouched)))
 
 
 @settings.post("")
 async def settings_form(request: Request, form: FormDep, services: ServicesDep, principal: PrincipalDep) -> Response:
     try:
-        change = OrganizationSettingsChange.model_validate(_sent(form))
-        await change_settings(organization_of(principal), change, actor_of(principal), services.database)
+        if changes := changed(_sent(form), form):
+            change = OrganizationSettingsChange.model_validate(changes)
+            await change_settings(organization_of(principal), change, actor_of(principal), services.database)
     except REFUSALS as error:
-        shown = {name: form.get(name, "") for name in OrganizationSettingsChange.model_fields}
+        given = {name: form.get(name, "") for name in OrganizationSettingsChange.model_fields}
         errors = [(name, _percentage_error(name) or text) for name, text in field_errors(error, _labels())]
-        return _form(request, shown | {"blind": form.get("blind") == "yes"}, errors)
+        return _form(request, given | {"blind": form.get("blind") == "yes"}, hidden_fields_of(form), errors)
     return see_other("/admin/settings", done="settings_saved")
 
 
@@ -83,12 +87,15 @@ def _labels() -> dict[str, str]:
     }
 
 
-def _form(request: Request, given: Mapping[str, Any], errors: FieldErrors | None = None) -> Response:
+def _form(
+    request: Request, given: Mapping[str, Any], hidden: Mapping[str, str], errors: FieldErrors | None = None
+) -> Response:
     return render(
         request,
         "admin/settings.html",
         400 if errors else 200,
         title=gettext("Settings"),
         given=given,
+        hidden=hidden,
         errors=errors or [],
     )

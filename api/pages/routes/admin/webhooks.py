@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import Request, Response
 
 from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
+from api.pages.edits import changed, hidden_fields, hidden_fields_of
 from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, whole_number
 from api.pages.forms import Form, FormDep
 from api.pages.rendering import render, see_other
@@ -83,14 +84,14 @@ async def change_endpoint_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     principal: PrincipalDep,
     scope: ScopeDep,
 ) -> Response:
-    sent = _sent(form)
     try:
-        changes = endpoint_changes(EndpointChange.model_validate(sent), services.webhooks)
-        async with services.database.transaction() as uow:
-            await service(uow, services, principal).change(endpoint_id, changes)
-            await uow.commit()
+        if changes := changed(_sent(form), form):
+            checked = endpoint_changes(EndpointChange.model_validate(changes), services.webhooks)
+            async with services.database.transaction() as uow:
+                await service(uow, services, principal).change(endpoint_id, checked)
+                await uow.commit()
     except REFUSALS as error:
-        return await _endpoint(request, endpoint_id, services, scope, field_errors(error, _labels()), sent)
+        return await _endpoint(request, endpoint_id, services, scope, field_errors(error, _labels()), form)
     return see_other(f"/admin/webhooks/{endpoint_id}", done="endpoint_changed")
 
 
@@ -201,17 +202,22 @@ async def _endpoint(  # noqa: PLR0913, PLR0917  # the parts of a request
     services: Services,
     scope: AccessScope,
     errors: FieldErrors | None = None,
-    sent: Mapping[str, Any] | None = None,
+    form: Form | None = None,
 ) -> Response:
     view = require(await services.webhooks.queries.endpoint(endpoint_id, scope), "No such endpoint")
-    stored = {name: getattr(view, name) for name in ("url", "event_types", "rate_limit_per_minute")}
+    stored = {
+        "url": view.url,
+        "event_types": [each for each in get_args(Subscribable) if each in view.event_types],  # in the form's order
+        "rate_limit_per_minute": view.rate_limit_per_minute,
+    }
     return render(
         request,
         "admin/endpoint.html",
         400 if errors else 200,
         title=gettext("Webhook endpoint"),
         endpoint=view,
-        given=sent or stored,
+        given=stored if form is None else _sent(form),
+        hidden=hidden_fields(stored) if form is None else hidden_fields_of(form),
         events=_events(),
         periods=[(value, gettext(text)) for value, text in PERIODS.items()],
         figures=await services.webhooks.queries.delivery_figures(endpoint_id, scope),

@@ -1,0 +1,32 @@
+"""Forms that change stored values: only the fields that the user has changed are stored.
+
+Each field has a hidden companion with the value that the page showed. So a page that was opened before another admin
+saved a change does not undo it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from api.pages.forms import Form
+
+_PREFIX: Final = "was."
+
+
+def hidden_fields(sent: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hidden fields of a form. `sent` is what the form would send if the user changed nothing."""
+    return {f"{_PREFIX}{name}": _text(value) for name, value in sent.items()}
+
+
+def hidden_fields_of(form: Form) -> dict[str, str]:
+    """Return the hidden fields of a form that was sent, to show it again."""
+    return {name: value for name, value in form.items() if name.startswith(_PREFIX)}
+
+
+def changed(sent: Mapping[str, Any], form: Form) -> dict[str, Any]:
+    """Return the fields that differ from what the page showed; all fields of a form without hidden ones."""
+    return {name: value for name, value in sent.items() if form.get(f"{_PREFIX}{name}") != _text(value)}
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, default=str)
