@@ -37,9 +37,10 @@ async def create_link(
     disabled, or if this installation sends no mails.
     """
     base, mailed = public_url(request, command.services.settings), body.delivery == "mail"
+    # Read before the transaction, because a request must not hold one connection and wait for a second one.
+    mail = await mail_text(request, command.services, user_id, scope) if mailed else None
 
     async def create(uow: RequestUnitOfWork) -> CommandResult:
-        mail = await mail_text(request, command.services, user_id, scope) if mailed else None
         issued = await create_account_link(uow, user_id, scope, command.actor, command.services, mail)
         shown = {"token": issued.token, "url": link_url(base, issued.token)} if issued.token else {}
         return CommandResult(
