@@ -30,10 +30,10 @@ ESSAY_KAPPA: Final = 4.0
 """A short answer is right or wrong, so exact agreement counts as much as quadratic kappa. The weight of kappa rises
 with the square of the length from 1 at 50 words to 4 at 100 words."""
 GENERAL_SLOPE: Final = 0.6
-GENERAL_FROM: Final = 140
-GENERAL_FULLY: Final = 180
-"""The expected correlation of levels with a general score of essays. It rises from 0 at 140 words to 0.6 at 180 words.
-Levels of shorter answers depend on their contents; there, a general score would pay for padding."""
+GENERAL_FROM: Final = 60
+GENERAL_FULLY: Final = 100
+"""The expected correlation of levels with a general score of essays. It rises from 0 at 60 words to 0.6 at 100 words.
+Levels of shorter answers depend on their contents."""
 UNRELATED_DEVIATIONS: Final = 4.5
 DISTANT_DEVIATIONS: Final = 2.5
 NEAREST: Final = 3
@@ -75,17 +75,24 @@ class Fit:
         return float(_closest(self.answers.meaning @ vector)) < median - deviations * deviation
 
     def estimate(self, text: str, vector: Matrix) -> list[Estimate]:
-        """Estimate a level per criterion for a text and its vector."""
+        """Estimate a level per criterion for a text and its vector.
+
+        A text that is distant from all labelled answers gains nothing by a general score above their mean, because a
+        long or well written text may be about something else.
+        """
         one = describe([text], vector[None, :], self.known_words)
         one = replace(one, surface=np.clip(one.surface, *self.surface_range))
         content, own_content = content_similarity(one, self.answers)[0], content_similarity(one, one)[0, 0]
         surface, own_surface = surface_similarity(one, self.answers)[0], surface_similarity(one, one)[0, 0]
+        general = general_scores(one)[0]
+        if self.is_unrelated(vector, DISTANT_DEVIATIONS):
+            general = np.minimum(general, general_scores(self.answers).mean(axis=0))
         found = []
         for process, low_high in zip(self.criteria, self.descriptors, strict=True):
             own = _by_descriptors(one, low_high)[0]
             row = _by_descriptors(self.answers, low_high) @ own
             others, itself = Blocks(content, row, surface), Blocks(own_content, own @ own, own_surface)
-            found.append(process.estimate(others, itself, general_scores(one)[0]))
+            found.append(process.estimate(others, itself, general))
         return found
 
     def most_excess(self, target_kappa: float) -> float:

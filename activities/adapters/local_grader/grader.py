@@ -38,7 +38,7 @@ from domain.grading.rubrics import Essay, essay_points, ungraded_essay
 from domain.grading.scores import OTHER_LANGUAGE, UNRELATED, CopiedFrom, CriterionRating, EssayScore
 from domain.ids import content_hash
 
-PROMPT_VERSION: Final = "local-7"
+PROMPT_VERSION: Final = "local-8"
 """The version in every score; it changes whenever the features, the fit or the wording change."""
 DOUBT: Final = 0.5
 """The factor of the confidence for a text that is too short, or distant from all labelled answers."""
