@@ -190,6 +190,8 @@ def _progress_title(progress: RunProgress) -> str:
         return gettext("Your answers could not be graded")
     if progress.published and not progress.released:
         return gettext("A reviewer is checking your result")
+    if progress.released:
+        return gettext("Your result is ready")
     return gettext("Your answers are being graded")
 
 
