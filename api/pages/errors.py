@@ -50,9 +50,7 @@ TEXTS: Final[Mapping[int, ErrorText]] = {
 _OTHER: Final = ErrorText(
     mark("Something went wrong"), mark("Try again. If it happens again, tell your administrator.")
 )
-_OUTDATED: Final = ErrorText(
-    mark("This form is out of date"), mark("You have signed in again since you opened it. Open its page again.")
-)
+_OUTDATED: Final = ErrorText(mark("This form is out of date"), mark("You have signed in again since you opened it."))
 _JSON: Final = "application/json"
 _SESSION_TIMEOUT_S: Final = 2.0
 _KEPT: Final = frozenset({"retry-after", "allow", "x-request-id"})
@@ -153,7 +151,10 @@ async def _sign_in_first(request: Request) -> Response:
             request.state.form = await read_form(request, request.scope["route"].name)
         except (AppError, HTTPException):
             pass  # a form that another site has sent, or that no page of this site can have sent
-    return _error_page(request, 401, {}, sign_in=sign_in) if _written(request) else RedirectResponse(sign_in, 303)
+    if not _written(request):
+        return RedirectResponse(sign_in, 303)
+    use_language_of(request)
+    return _error_page(request, 401, {}, link=(sign_in, gettext("Sign in")))
 
 
 def _page_of(request: Request) -> str:
@@ -174,7 +175,8 @@ def _page(request: Request, error: Exception, response: Response) -> Response:
     use_language_of(request)
     detail = translated(error.message) if isinstance(error, AppError) and response.status_code in _EXPLAINED else ""
     if isinstance(error, OutdatedForm):
-        return _error_page(request, response.status_code, response.headers, text=_OUTDATED)
+        link = (_page_of(request) or "/", gettext("Open the page again"))
+        return _error_page(request, response.status_code, response.headers, text=_OUTDATED, link=link)
     return _error_page(request, response.status_code, response.headers, detail)
 
 
@@ -185,11 +187,11 @@ def _error_page(  # noqa: PLR0913  # the parts of the page
     detail: str = "",
     *,
     text: ErrorText | None = None,
-    sign_in: str = "",
+    link: tuple[str, str] | None = None,
 ) -> Response:
     """Render the page of a status, with the texts of the form. Some of the headers of the JSON response are kept.
 
-    `text` replaces the text of the status. `sign_in` is the address to sign in at, if that is what to do next.
+    `text` replaces the text of the status, and `link` (address and label) the link to the home page.
     """
     use_language_of(request)
     text = text or TEXTS.get(status, _OTHER)
@@ -205,7 +207,7 @@ def _error_page(  # noqa: PLR0913  # the parts of the page
         advice=gettext(text.advice),
         detail=detail,
         signed_in=session_of(request) is not None,
-        sign_in=sign_in,
+        link=link,
         written=_written(request),
     )
     for name, value in {**HEADERS, **{k: v for k, v in headers.items() if k in _KEPT}}.items():

@@ -153,11 +153,13 @@ async def test_a_text_is_shown_when_the_user_has_signed_in_again(signed_in: Brow
     csrf = await signed_in.csrf()
     await signed_in.sign_in(student)
 
-    answer = await signed_in.send("/account/language", {"csrf": csrf, "comment": "Good order."})
+    page = "/account/language"
+    answer = await signed_in.send(page, {"csrf": csrf, "comment": "Good order."}, Referer=f"{ORIGIN}{page}")
 
     assert answer.status_code == 403
     assert "This form is out of date" in answer.text
     assert "Good order.</textarea>" in answer.text
+    assert f'href="{page}">Open the page again' in answer.text
 
 
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "/\t/evil"])
