@@ -46,10 +46,19 @@ async def test_the_export_escapes_cells_that_a_spreadsheet_would_run(staff: Staf
 
     answer = await staff.open("/assessments/export?status=completed")
 
-    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert {row["student"] for row in rows} == {"'=1+1", "'+1", "'-1", "'@A1", "Ada, Example"}
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert "attachment" in answer.headers["Content-Disposition"]
+
+
+async def test_a_spreadsheet_recognizes_that_the_export_is_utf8(staff: Staff) -> None:
+    await staff.graded(await staff.student(name="Zoë Müller"))
+
+    content = (await staff.open("/assessments/export")).content
+
+    assert content.startswith(b"\xef\xbb\xbfassessment_id,")
+    assert "Zoë Müller".encode() in content
 
 
 async def test_a_held_result_is_released_from_its_page(staff: Staff) -> None:
