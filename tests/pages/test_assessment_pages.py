@@ -132,6 +132,14 @@ async def test_the_page_shows_answers_levels_and_the_history_of_reviews(staff: S
         assert shown in page
 
 
+async def test_the_result_page_says_whose_result_it_is(staff: Staff) -> None:
+    graded = await staff.graded(await staff.student(name="Ada Example"))
+
+    page = await staff.page(f"/assessments/{graded['assessment_id']}/result")
+
+    assert "Ada Example" in page
+
+
 async def test_a_failed_assessment_is_run_again_by_admins_only(
     api: Api, new_browser: Callable[[], Browser], password_hash: str
 ) -> None:
