@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
@@ -138,6 +139,15 @@ async def test_the_result_page_says_whose_result_it_is(staff: Staff) -> None:
     page = await staff.page(f"/assessments/{graded['assessment_id']}/result")
 
     assert "Ada Example" in page
+
+
+async def test_the_result_page_does_not_call_the_answers_of_a_student_those_of_the_advisor(staff: Staff) -> None:
+    waiting = await staff.waiting()
+
+    page = await staff.page(f"/assessments/{waiting['assessment_id']}/result")
+
+    assert re.search(r"written answers? will be checked by a reviewer", page)
+    assert not re.search(r"\byour (written )?answer", page, re.IGNORECASE)
 
 
 async def test_a_failed_assessment_is_run_again_by_admins_only(
