@@ -23,14 +23,19 @@ def raw_answer(answer_format: AnswerFormat, form: Mapping[str, str]) -> object:
     value = form.get(ANSWER, "")
     match answer_format.kind:
         case QuestionKind.MULTIPLE:
-            chosen = [choice for place, choice in enumerate(answer_format.choices) if f"choice.{place}" in form]
-            return {"choices": chosen} if chosen else None
+            chosen = chosen_options(answer_format, form)
+            return {"choices": list(chosen)} if chosen else None
         case QuestionKind.NUMBER:
             return _number(value)
         case QuestionKind.TEXT:
             return value.replace("\r\n", "\n") or None
         case _:
             return value or None
+
+
+def chosen_options(answer_format: AnswerFormat, form: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the options of a question with several choices that are checked in its form."""
+    return tuple(choice for place, choice in enumerate(answer_format.choices) if f"choice.{place}" in form)
 
 
 def _number(text: str) -> Decimal | None:

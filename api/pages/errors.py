@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -15,10 +15,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.pages.forms import WRITTEN_TEXTS, read_form
 from api.pages.problem_texts import translated
 from api.pages.rendering import render
-from api.pages.routing import HEADERS, PageRoute
-from api.pages.session import open_session, session_of
+from api.pages.routing import HEADERS, SAFE, PageRoute
+from api.pages.session import OutdatedForm, check_origin, open_session, session_of
 from api.pages.texts import gettext, mark, use_language_of
 from domain.errors import AppError, Forbidden, PasswordChangeRequired, Unauthenticated
 
@@ -35,6 +36,7 @@ class ErrorText:
 
 TEXTS: Final[Mapping[int, ErrorText]] = {
     400: ErrorText(mark("This request is not valid"), mark("Go back, check what you entered, and try again.")),
+    401: ErrorText(mark("Your session has ended"), mark("Sign in again to continue.")),
     403: ErrorText(
         mark("You may not open this page"), mark("Sign in with another account, or ask your administrator.")
     ),
@@ -48,6 +50,7 @@ TEXTS: Final[Mapping[int, ErrorText]] = {
 _OTHER: Final = ErrorText(
     mark("Something went wrong"), mark("Try again. If it happens again, tell your administrator.")
 )
+_OUTDATED: Final = ErrorText(mark("This form is out of date"), mark("You have signed in again since you opened it."))
 _JSON: Final = "application/json"
 _SESSION_TIMEOUT_S: Final = 2.0
 _KEPT: Final = frozenset({"retry-after", "allow", "x-request-id"})
@@ -115,8 +118,10 @@ def _with_pages(as_json: Any) -> Any:  # noqa: ANN401  # Starlette's handlers ar
         response: Response = await made if hasattr(made, "__await__") else made
         if not _is_page(request) or _is_script(request):
             return response
-        if redirect := _redirect(request, error):
-            return redirect
+        if isinstance(error, PasswordChangeRequired):
+            return RedirectResponse("/account/password", 303)
+        if isinstance(error, Unauthenticated):
+            return await _sign_in_first(request)
         if request.scope.get("route") is None:
             await _reopen(request)
         return _page(request, error, response)
@@ -136,25 +141,60 @@ def _is_script(request: Request) -> bool:
     return "application/json" in request.headers.get("accept", "") or "hx-request" in request.headers
 
 
-def _redirect(request: Request, error: Exception) -> Response | None:
-    if isinstance(error, PasswordChangeRequired):
-        return RedirectResponse("/account/password", 303)
-    if not isinstance(error, Unauthenticated):
-        return None
-    target = request.url.path if request.method == "GET" else ""
-    return RedirectResponse(f"/sign-in?{urlencode({'next': target})}" if target not in {"", "/"} else "/sign-in", 303)
+async def _sign_in_first(request: Request) -> Response:
+    """Redirect to the sign-in, which leads back. A text in a form is shown first, because a redirect would lose it."""
+    target = _page_of(request)
+    sign_in = f"/sign-in?{urlencode({'next': target})}" if target not in {"", "/"} else "/sign-in"
+    if request.method not in SAFE:
+        try:
+            check_origin(request)
+            request.state.form = await read_form(request, request.scope["route"].name)
+        except (AppError, HTTPException):
+            pass  # a form that another site has sent, or that no page of this site can have sent
+    if not _written(request):
+        return RedirectResponse(sign_in, 303)
+    use_language_of(request)
+    return _error_page(request, 401, {}, link=(sign_in, gettext("Sign in")))
+
+
+def _page_of(request: Request) -> str:
+    """Return the path and the query of the page that was asked for, or of the page with the form that was sent."""
+    url = urlsplit(str(request.url) if request.method in SAFE else request.headers.get("referer", ""))
+    if url.netloc != request.headers.get("host", ""):
+        return ""
+    return f"{url.path}?{url.query}" if url.query else url.path
+
+
+def _written(request: Request) -> list[str]:
+    """Return the texts of the request's form."""
+    form = getattr(request.state, "form", {})
+    return [form[name] for name in WRITTEN_TEXTS if form.get(name, "").strip()]
 
 
 def _page(request: Request, error: Exception, response: Response) -> Response:
     use_language_of(request)
     detail = translated(error.message) if isinstance(error, AppError) and response.status_code in _EXPLAINED else ""
+    if isinstance(error, OutdatedForm):
+        link = (_page_of(request) or "/", gettext("Open the page again"))
+        return _error_page(request, response.status_code, response.headers, text=_OUTDATED, link=link)
     return _error_page(request, response.status_code, response.headers, detail)
 
 
-def _error_page(request: Request, status: int, headers: Mapping[str, str], detail: str = "") -> Response:
-    """Render the page of a status. Some of the headers of the JSON response are kept."""
+def _error_page(  # noqa: PLR0913  # the parts of the page
+    request: Request,
+    status: int,
+    headers: Mapping[str, str],
+    detail: str = "",
+    *,
+    text: ErrorText | None = None,
+    link: tuple[str, str] | None = None,
+) -> Response:
+    """Render the page of a status, with the texts of the form. Some of the headers of the JSON response are kept.
+
+    `text` replaces the text of the status, and `link` (address and label) the link to the home page.
+    """
     use_language_of(request)
-    text = TEXTS.get(status, _OTHER)
+    text = text or TEXTS.get(status, _OTHER)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR and "x-request-id" in headers:
         detail = gettext("Reference for your administrator: %(id)s") % {"id": headers["x-request-id"]}
     if not hasattr(request.state, "web_session"):
@@ -167,6 +207,8 @@ def _error_page(request: Request, status: int, headers: Mapping[str, str], detai
         advice=gettext(text.advice),
         detail=detail,
         signed_in=session_of(request) is not None,
+        link=link,
+        written=_written(request),
     )
     for name, value in {**HEADERS, **{k: v for k, v in headers.items() if k in _KEPT}}.items():
         page.headers.setdefault(name, value)

@@ -22,6 +22,8 @@ LIMITS: Final[Mapping[str, BodyLimits]] = {
 }
 """Limits of a form by page name, where they differ from 16 KiB."""
 MAX_FIELDS: Final = 200
+WRITTEN_TEXTS: Final = ("answer", "reason", "message", "comment", "comments", "versions")
+"""Names of the fields for long texts. The page of an error shows them, so that they can be copied."""
 
 Form: TypeAlias = Mapping[str, str]
 

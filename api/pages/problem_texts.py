@@ -197,7 +197,6 @@ _REVIEWS: Final = (
     mark("Assessment has expired, answers are no longer accepted"),
     mark("Grades can be appealed within %(days)s days of the result"),
     mark("The essay was not answered, or its answer was deleted, so it cannot be appealed"),
-    mark("The form is out of date. Open the page again and repeat what you did"),
     mark("The form was sent from another site"),
     mark("This essay does not wait for a review"),
     mark("This question has an open appeal already"),

@@ -20,8 +20,8 @@ _LINKED: Final = ("https://", "http://")
 
 _SEARCH_LIMITED: Final = mark("The search for courses was limited. It will be repeated, and may find more.")
 _FOR_PERSON: Final = mark("A reviewer will grade a written answer that the language model could not grade.")
-_REGRADED: Final = mark("A simpler method has graded your written answers for now. They will be graded again.")
-_SIMPLER: Final = mark("A simpler method than a language model has graded your written answers.")
+_REGRADED: Final = mark("A simpler method has graded the written answers for now. They will be graded again.")
+_SIMPLER: Final = mark("A simpler method than a language model has graded the written answers.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +119,8 @@ def _provisional(document: Mapping[str, Any]) -> tuple[str, ...]:
     waiting = sum(bool(score["needs_review"]) and not score["reviewed"] for score in document["scores"])
     if waiting:
         text = ngettext(
-            "%(num)d of your written answers will be checked by a reviewer.",
-            "%(num)d of your written answers will be checked by a reviewer.",
+            "%(num)d written answer will be checked by a reviewer.",
+            "%(num)d written answers will be checked by a reviewer.",
             waiting,
         )
         reasons.append(text % {"num": waiting})

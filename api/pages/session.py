@@ -22,6 +22,10 @@ CSRF_HEADER: Final = "X-CSRF-Token"
 _MAX_TOKEN_CHARS: Final = TOKEN_BYTES * 2
 
 
+class OutdatedForm(Forbidden):
+    """A form has the token of another session, for example because the user has signed in again meanwhile."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserSession:
     """A valid session. `csrf` is derived from the token, so that it needs no storage and does not reveal the token."""
@@ -91,10 +95,10 @@ def check_csrf(session: BrowserSession, offered: str) -> None:
     """Check the token of a form.
 
     Raises:
-        Forbidden: it is not the token of this session, for example because the user has signed in again meanwhile.
+        OutdatedForm: it is not the token of this session.
     """
     if not hmac.compare_digest(session.csrf.encode(), offered.encode("utf-8", "replace")):
-        raise Forbidden("The form is out of date. Open the page again and repeat what you did")
+        raise OutdatedForm("The form is out of date. Open the page again and repeat what you did")
 
 
 def _secure(request: Request) -> bool:

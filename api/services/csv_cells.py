@@ -1,10 +1,13 @@
 """Write CSV that spreadsheet programs open safely: UTF-8 with commas."""
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+UTF8_MARK: Final = codecs.BOM_UTF8
+"""The first bytes of a file for spreadsheet programs. Without them, some read UTF-8 as Windows-1252."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet program would run a cell that begins with one of these."""
 

@@ -296,3 +296,4 @@ async def test_a_refused_catalogue_names_its_rows(platform_admin: tuple[Person, 
     answer = await upload(browser, "/platform/catalog", catalog(unique("sql"), title=""))
 
     assert (answer.status_code, "Row 1: title" in answer.text) == (400, True)
+    assert "Row 1 is the first row below the header" in answer.text

@@ -60,6 +60,7 @@ async def test_refused_rows_come_first_and_nothing_can_be_imported(api: Api, bro
     report = (await upload(browser, PATH, table)).text
     forced = await send_multipart(browser, PATH, roster=table)
 
+    assert "Row 1 is the first row below the header" in report
     assert report.index("Refused") < report.index(email)
     assert 'name="roster"' not in report
     assert (forced.status_code, "Nothing was imported" in forced.text or "row" in forced.text) == (400, True)
@@ -79,6 +80,7 @@ async def test_a_row_with_a_wrong_number_of_cells_is_named_by_its_number(browser
     answer = await upload(browser, PATH, table)
 
     assert "Row 2: row has 3 cells, not 2" in answer.text
+    assert "Row 1 is the first row below the header" in answer.text
 
 
 async def test_an_upload_has_the_limit_of_the_rest_route(browser: Browser) -> None:

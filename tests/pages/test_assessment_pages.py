@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
@@ -46,10 +47,19 @@ async def test_the_export_escapes_cells_that_a_spreadsheet_would_run(staff: Staf
 
     answer = await staff.open("/assessments/export?status=completed")
 
-    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert {row["student"] for row in rows} == {"'=1+1", "'+1", "'-1", "'@A1", "Ada, Example"}
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert "attachment" in answer.headers["Content-Disposition"]
+
+
+async def test_a_spreadsheet_recognizes_that_the_export_is_utf8(staff: Staff) -> None:
+    await staff.graded(await staff.student(name="Zoë Müller"))
+
+    content = (await staff.open("/assessments/export")).content
+
+    assert content.startswith(b"\xef\xbb\xbfassessment_id,")
+    assert "Zoë Müller".encode() in content
 
 
 async def test_a_held_result_is_released_from_its_page(staff: Staff) -> None:
@@ -121,6 +131,23 @@ async def test_the_page_shows_answers_levels_and_the_history_of_reviews(staff: S
 
     for shown in ("Ada Example", "The query groups by customer", "I agree.", f"/reviews/items/{item}", "Version 1"):
         assert shown in page
+
+
+async def test_the_result_page_says_whose_result_it_is(staff: Staff) -> None:
+    graded = await staff.graded(await staff.student(name="Ada Example"))
+
+    page = await staff.page(f"/assessments/{graded['assessment_id']}/result")
+
+    assert "Ada Example" in page
+
+
+async def test_the_result_page_does_not_call_the_answers_of_a_student_those_of_the_advisor(staff: Staff) -> None:
+    waiting = await staff.waiting()
+
+    page = await staff.page(f"/assessments/{waiting['assessment_id']}/result")
+
+    assert re.search(r"written answers? will be checked by a reviewer", page)
+    assert not re.search(r"\byour (written )?answer", page, re.IGNORECASE)
 
 
 async def test_a_failed_assessment_is_run_again_by_admins_only(

@@ -35,16 +35,26 @@ class Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.foreign: list[str] = []
         self.text = ""
+        self.one_step: list[str] = []
+        self.details: list[str] = []
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
+        if tag == "details":
+            self.details.append(values.get("class", ""))
+        if "button--danger" in values.get("class", "") and "second-step" not in self.details:
+            self.one_step.append(self.get_starttag_text() or tag)
         scripts = [name for name in values if name.startswith("on") or name == "autofocus"]
         links = [name for name in URLS & values.keys() if values[name].lower().strip().startswith("javascript:")]
         is_own = values.get("src", "/static/").startswith("/static/") and (tag != "script" or "src" in values)
         if scripts or links or not is_own or tag in {"base", "embed", "iframe", "object", "style"}:
             self.foreign.append(self.get_starttag_text() or tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "details":
+            self.details.pop()
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -63,6 +73,14 @@ async def test_hostile_texts_make_no_element_and_no_attribute(staff_pages: Staff
     fixed = {path for path, page in pages.items() if NAME not in page.text and HOSTILE[:25] not in page.text}
     parts = {f"/rescores/{staff_pages.rescore_id}/progress", f"/reviews/decided/{staff_pages.assessment_id}"}
     assert fixed <= WITHOUT_FOREIGN_TEXT | parts
+
+
+async def test_nothing_is_deleted_by_one_click(staff_pages: StaffPages) -> None:  # noqa: F811
+    texts = await staff_pages.texts()
+
+    pages = {path: Page(html) for path, html in texts.items() if not path.endswith("/erase")}  # asks for the name
+
+    assert {path: page.one_step for path, page in pages.items() if page.one_step} == {}
 
 
 async def test_every_page_is_light(staff_pages: StaffPages) -> None:  # noqa: F811

@@ -4,17 +4,18 @@ import re
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from domain.ids import derived_id
 from tests.pages.journeys import ESSAY, assessment_of, sign_in, start
-from tests.support.deployment import CLASSMATES, Deployment
+from tests.support.deployment import CLASSMATES, PASSWORD, Deployment
 from tests.support.student_client import ROLES, Attempt
 
 pytestmark = pytest.mark.timeout(600)
 
 SAVED = "[data-save-state][data-kind=saved]"
 WAITING = "[data-save-state][data-kind=waiting]"
+SAVE = re.compile("Save and")
 WAIT_MS = 120_000
 
 
@@ -117,3 +118,57 @@ def test_an_open_essay_survives_the_end_of_the_session(site: Deployment, page: P
 
     expect(page.locator(SAVED)).to_contain_text("Saved")
     assert stored_essays(site, attempt.id) == ["Written after the session had ended."]
+
+
+def test_a_click_on_save_after_the_end_of_the_session_leads_back_to_the_text(site: Deployment, page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 1000})  # no scrolling: a shorter message would move the button
+    essay_page(page, CLASSMATES[0], ROLES[1])
+    assessment_id, path = assessment_of(page), page.url
+    site.rows("DELETE FROM web_sessions RETURNING id")
+    page.locator("textarea").fill("Written after the session had ended.")
+    expect(page.locator("[data-save-state]")).to_contain_text("your session has ended")
+
+    page.get_by_role("button", name=SAVE).click()
+    expect(page.get_by_label("What you wrote")).to_have_value("Written after the session had ended.")
+    page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    page.get_by_label("E-mail address").fill(CLASSMATES[0])
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+    expect(page.locator(SAVED)).to_contain_text("Saved")
+    assert page.url == path
+    assert stored_essays(site, assessment_id) == ["Written after the session had ended."]
+
+
+def test_no_draft_stays_in_the_browser_when_the_answer_is_saved_or_taken_back(site: Deployment, page: Page) -> None:
+    essay_page(page, CLASSMATES[0], ROLES[2])
+    assessment_id, path = assessment_of(page), page.url
+    page.locator("textarea").fill("Saved by the button.")
+    page.get_by_role("button", name=SAVE).click()
+    expect(page.locator("textarea")).not_to_have_value("Saved by the button.")
+    saved = page.evaluate("Object.keys(localStorage)")
+    page.goto(path)
+    page.locator("textarea").fill("Something else.")
+    page.locator("textarea").fill("Saved by the button.")
+    taken_back = page.evaluate("Object.keys(localStorage)")
+
+    assert (saved, taken_back) == ([], [])
+    assert stored_essays(site, assessment_id) == ["Saved by the button."]
+
+
+def test_a_click_on_save_while_an_answer_is_being_saved_is_no_conflict(site: Deployment, page: Page) -> None:
+    essay_page(page, CLASSMATES[0], ROLES[4])
+    assessment_id, path = assessment_of(page), page.url
+    late: list[tuple[Route, APIResponse]] = []
+    page.route("**/autosave", lambda route: route.continue_() if late else late.append((route, route.fetch())))
+    page.locator("textarea").fill("The first sentence.")
+    while not late:
+        page.wait_for_timeout(50)
+    page.locator("textarea").fill("The first sentence. The second one.")
+
+    page.get_by_role("button", name=SAVE).click(no_wait_after=True)
+    route, response = late[0]
+    route.fulfill(response=response)
+
+    page.wait_for_url(lambda url: url != path)
+    assert stored_essays(site, assessment_id) == ["The first sentence. The second one."]

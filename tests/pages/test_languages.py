@@ -122,6 +122,11 @@ async def test_a_number_is_shown_as_the_language_writes_it(attempt: Attempt) -> 
     assert 'value="12.5"' in (await attempt.browser.open(question, **ENGLISH)).text
 
 
+async def test_the_days_left_are_one_phrase_of_the_language(attempt: Attempt) -> None:  # noqa: F811
+    assert "noch 2 Tage 23 Std." in (await attempt.browser.open("/learn", **GERMAN)).text
+    assert "2 days 23 h left" in (await attempt.browser.open("/learn", **ENGLISH)).text
+
+
 async def test_a_refused_answer_is_explained_in_the_language(attempt: Attempt) -> None:  # noqa: F811
     answer = await attempt.browser.send(attempt.question("number"), {"answer": "1.2.3"}, **GERMAN)
 

@@ -134,6 +134,19 @@ async def test_the_progress_says_that_a_reviewer_checks_a_held_result(held: Call
     assert "Open result" not in progress + home
 
 
+async def test_the_progress_of_a_released_result_leads_to_it_and_does_not_reload(
+    held: Callable[[str], Awaitable[Held]],
+) -> None:
+    site = await held("at_once")
+    publication = await site.desk.completed()
+
+    progress = (await site.browser.open(f"/learn/assessments/{publication.assessment_id}/progress")).text
+
+    assert "<title>Your result is ready" in progress
+    assert f'href="/assessments/{publication.assessment_id}/result"' in progress
+    assert 'http-equiv="refresh"' not in progress
+
+
 async def test_a_held_result_takes_neither_feedback_nor_an_appeal(
     api: Api, held: Callable[[str], Awaitable[Held]]
 ) -> None:

@@ -223,7 +223,8 @@ async def test_a_blind_organization_sees_no_name_before_the_decision(staff: Staf
     path = await claimed(staff, started)
     assessment = f"/assessments/{started['assessment_id']}"
 
-    pages = [await staff.page(each) for each in ("/reviews", path, "/assessments", "/assessments/export", assessment)]
+    paths = ("/reviews", path, "/assessments", "/assessments/export", assessment, f"{assessment}/result")
+    pages = [await staff.page(each) for each in paths]
 
     for page in pages:
         assert "Ada Example" not in page

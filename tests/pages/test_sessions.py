@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import func, select, update
 
 from persistence.tables import UserRow, WebSessionRow
 from tests.api.conftest import Api, Person
-from tests.pages.conftest import PASSWORD, Browser
+from tests.pages.conftest import ORIGIN, PASSWORD, Browser
 
 NEW_PASSWORD = "another horse with a battery"
 
@@ -114,6 +115,51 @@ async def test_a_session_ends_at_once_with_the_account(
 
 async def test_signing_in_leads_to_the_page_that_was_asked_for(browser: Browser, student: Person) -> None:
     assert (await browser.sign_in(student, next="/learn/roles")).headers["Location"] == "/learn/roles"
+
+
+async def test_the_sign_in_leads_back_to_a_filtered_list(browser: Browser) -> None:
+    answer = await browser.open("/assessments?released=false")
+
+    assert answer.headers["Location"] == f"/sign-in?{urlencode({'next': '/assessments?released=false'})}"
+
+
+async def test_a_text_is_shown_when_its_session_has_ended(signed_in: Browser) -> None:
+    page = "/assessments/5fb06da5-9c1f-4366-8da9-4b61d0e73408/questions/f53a57c3-88e4-59ab-a8d8-2511bb7b2b5a/appeal"
+    signed_in.client.cookies.clear()
+
+    answer = await signed_in.send(page, {"reason": "Read </textarea> again."}, Referer=f"{ORIGIN}{page}?order=oldest")
+
+    assert answer.status_code == 401
+    assert "Your session has ended" in answer.text
+    assert "Read &lt;/textarea&gt; again.</textarea>" in answer.text
+    assert f'href="/sign-in?{urlencode({"next": f"{page}?order=oldest"})}"' in answer.text
+
+
+async def test_a_form_without_a_text_leads_to_the_sign_in_and_back(browser: Browser) -> None:
+    answer = await browser.send("/admin/settings", {"audit_share": "5"}, Referer=f"{ORIGIN}/admin/settings")
+
+    assert answer.headers["Location"] == "/sign-in?next=%2Fadmin%2Fsettings"
+
+
+async def test_a_text_of_another_site_is_not_shown(browser: Browser) -> None:
+    headers = {"Origin": "https://evil.example", "Referer": "https://evil.example/page"}
+
+    answer = await browser.send("/admin/settings", {"comment": "Read this."}, **headers)
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in")
+
+
+async def test_a_text_is_shown_when_the_user_has_signed_in_again(signed_in: Browser, student: Person) -> None:
+    csrf = await signed_in.csrf()
+    await signed_in.sign_in(student)
+
+    page = "/account/language"
+    answer = await signed_in.send(page, {"csrf": csrf, "comment": "Good order."}, Referer=f"{ORIGIN}{page}")
+
+    assert answer.status_code == 403
+    assert "This form is out of date" in answer.text
+    assert "Good order.</textarea>" in answer.text
+    assert f'href="{page}">Open the page again' in answer.text
 
 
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "/\t/evil"])

@@ -129,6 +129,15 @@ async def test_a_stale_form_shows_both_answers(attempt: Attempt) -> None:
     assert "from this tab" in answer.text
 
 
+async def test_a_stale_form_keeps_the_choices_of_its_page(attempt: Attempt) -> None:
+    await attempt.autosave("multiple", **{"choice.0": "on"})
+
+    answer = await attempt.browser.send(attempt.question("multiple"), {"version": "none", "choice.2": "on"})
+
+    assert answer.status_code == 412
+    assert re.findall(r'name="choice.(\d)" value="on" checked', answer.text) == ["2"]
+
+
 async def test_a_repeated_autosave_is_no_conflict(attempt: Attempt) -> None:
     await attempt.autosave("text", answer=ESSAY)
 

@@ -25,7 +25,7 @@ from api.schemas.releases import ReleasesRequest
 from api.security.authorization import actor_of, may_use
 from api.services.after_commit import calls_after_release, calls_after_rerun, calls_after_retry
 from api.services.assessed_items import AssessedItem, assessed_items
-from api.services.csv_cells import csv_cell, csv_lines
+from api.services.csv_cells import UTF8_MARK, csv_cell, csv_lines
 from api.services.releases import MAX_RELEASES, BulkReleaseService, ReleaseService
 from api.services.reviews import ReviewService
 from api.workflow_engine import notify_all
@@ -79,7 +79,7 @@ async def assessment_list_page(request: Request, services: ServicesDep, scope: S
 async def export_assessments_page(request: Request, services: ServicesDep, scope: ScopeDep) -> Response:
     """Return the filtered list as CSV, at most 10,000 rows, newest first."""
     found = AssessmentFilter(**read_query(AssessmentQuery, filled(request.query_params, FILTERS)).filters())
-    lines = [csv_lines([_COLUMNS])]
+    lines = [UTF8_MARK, csv_lines([_COLUMNS])]
     for _ in range(MAX_EXPORTED // _EXPORT_PAGE):
         page = await services.queries.assessments_for_staff(scope, found, _EXPORT_PAGE)
         lines.append(csv_lines(tuple(map(csv_cell, _cells(each))) for each in page))

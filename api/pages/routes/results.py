@@ -97,6 +97,8 @@ async def _result(  # noqa: PLR0913, PLR0917  # the parts of a request
             return see_other(f"/learn/assessments/{assessment_id}" + ("" if in_progress else "/progress"))
         raise NotFound("There is no result yet")
     result = await result_view(view, current, principal, services, scope)
+    is_student = principal.role is UserRole.STUDENT
+    anonymous = not is_student and await services.queries.is_anonymous(assessment_id, scope)
     title = gettext("Result: %(role)s") % {"role": result.role}
     return render(
         request,
@@ -106,6 +108,7 @@ async def _result(  # noqa: PLR0913, PLR0917  # the parts of a request
         result=result,
         document=result.document,
         assessment_id=assessment_id,
-        is_student=principal.role is UserRole.STUDENT,
+        is_student=is_student,
+        student=None if anonymous else await services.pages.advisor.student(current.user_id, scope.organization_id),
         errors=errors or [],
     )

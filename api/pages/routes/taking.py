@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
 from api.event_stream import progress_stream
-from api.pages.answer_fields import field_value, raw_answer, shown_answer
+from api.pages.answer_fields import ANSWER, chosen_options, field_value, raw_answer, shown_answer
 from api.pages.forms import Form, FormDep
 from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
@@ -95,9 +95,9 @@ async def answer_form(  # noqa: PLR0913, PLR0917  # what FastAPI passes
             ("answer", gettext("Your answer %(problem)s.") % {"problem": translated(each.problem)})
             for each in error.problems
         ]
-        return _question(request, taken, number, 400, errors=errors, entered=form.get("answer", ""))
+        return _question(request, taken, number, 400, errors=errors, entered=form)
     except AnswerChanged as error:
-        return _question(request, taken, number, 412, conflict=error.details, entered=form.get("answer", ""))
+        return _question(request, taken, number, 412, conflict=error.details, entered=form)
     if saved.expired:
         return see_other(f"/learn/assessments/{assessment_id}/progress", done="time_over")
     if form.get("action") == "flag":
@@ -190,6 +190,8 @@ def _progress_title(progress: RunProgress) -> str:
         return gettext("Your answers could not be graded")
     if progress.published and not progress.released:
         return gettext("A reviewer is checking your result")
+    if progress.released:
+        return gettext("Your result is ready")
     return gettext("Your answers are being graded")
 
 
@@ -229,9 +231,11 @@ def _question(  # noqa: PLR0913  # the states of the page
     *,
     errors: list[tuple[str, str]] | None = None,
     conflict: Any = None,  # noqa: ANN401  # the details of AnswerChanged
-    entered: str | None = None,
+    entered: Form | None = None,
 ) -> Response:
+    """Render a question with its stored answer, or with what was `entered` in a form that was refused."""
     item = taken.at(number)
+    stored = item.answer if isinstance(item.answer, tuple) else ()
     return render(
         request,
         "student/question.html",
@@ -240,8 +244,8 @@ def _question(  # noqa: PLR0913  # the states of the page
         taken=taken,
         item=item,
         number=number,
-        value=field_value(item.answer) if entered is None else entered,
-        chosen=item.answer if isinstance(item.answer, tuple) else (),
+        value=field_value(item.answer) if entered is None else entered.get(ANSWER, ""),
+        chosen=stored if entered is None else chosen_options(item.question.answer_format, entered),
         version=answer_version(item.answer),
         stored=shown_answer(None if item.answer is None else answer_json(item.answer)),
         errors=errors or [],

@@ -14,23 +14,18 @@ function watch(form) {
   const key = `draft:${texts.draft}`;
   let version = texts.version;
   let confirmed = serialized();
+  let latest = confirmed;
   let timer;
   let failures = 0;
-  let sending = false;
+  let sending; // the promise of the request that is being sent
+  let leaving = false;
   let blocked = !conflict.hidden;
 
   restore();
   countWords();
   form.addEventListener("input", changed);
   form.addEventListener("change", changed);
-  form.addEventListener("submit", (event) => {
-    if (blocked && !event.submitter?.matches("[data-keep-mine]")) {
-      event.preventDefault();
-      conflict.focus();
-    }
-    clearTimeout(timer);
-    form.elements.version.value = version;
-  });
+  form.addEventListener("submit", submitted);
   form.querySelector("[data-keep-mine]").addEventListener("click", keepMine);
   form.querySelector("[data-take-stored]").addEventListener("click", () => localStorage.removeItem(key));
   window.addEventListener("online", () => save());
@@ -41,18 +36,49 @@ function watch(form) {
 
   function changed() {
     countWords();
-    if (serialized() === confirmed) return;
-    keep();
-    show("", "");
+    const body = serialized();
+    // A click on a button makes a text send `change` again. The message stays then, because without it the button moves.
+    if (body === latest) return;
+    latest = body;
     clearTimeout(timer);
+    show("", "");
+    if (body === confirmed && !sending) {
+      localStorage.removeItem(key);
+      return;
+    }
+    keep();
     timer = setTimeout(save, DELAY_MS);
   }
 
-  async function save() {
+  // Save before the form is sent. Otherwise its draft would stay in the storage, and a save that is being sent would make
+  // the version of the form out of date.
+  async function submitted(event) {
+    clearTimeout(timer);
+    form.elements.version.value = version;
+    if (!blocked && !sending && serialized() === confirmed) return;
+    event.preventDefault();
+    if (blocked) conflict.focus();
+    if (blocked || leaving) return;
+    leaving = true;
+    await sending;
+    await save();
+    leaving = false;
+    if (blocked || state.dataset.kind === "waiting") return;
+    form.removeEventListener("submit", submitted);
+    form.requestSubmit(event.submitter);
+    form.addEventListener("submit", submitted);
+  }
+
+  // One request at a time, because each needs the version that the previous one returned.
+  function save() {
+    sending ??= send().finally(() => (sending = undefined));
+    return sending;
+  }
+
+  async function send() {
     clearTimeout(timer);
     const body = serialized();
-    if (sending || blocked || body === confirmed) return;
-    sending = true;
+    if (blocked || body === confirmed) return;
     show("saving", texts.textSaving);
     try {
       const response = await fetch(texts.autosave, {
@@ -66,8 +92,6 @@ function watch(form) {
     } catch {
       show("waiting", texts.textOffline);
       again();
-    } finally {
-      sending = false;
     }
     if (failures === 0 && !blocked && serialized() !== body) timer = setTimeout(save, DELAY_MS);
   }
@@ -137,7 +161,7 @@ function watch(form) {
 
   function leave() {
     const body = serialized();
-    if (blocked || body === confirmed) return;
+    if (blocked || (body === confirmed && !sending)) return;
     // The draft stays in the storage: a page that is closing does not learn whether this request succeeds.
     fetch(texts.autosave, { method: "POST", headers: headers(), body, keepalive: true }).catch(() => {});
   }
@@ -178,6 +202,7 @@ function watch(form) {
       else if (input.name === "answer") input.value = fields.get("answer") ?? "";
     }
     version = draft.version;
+    latest = serialized();
     show("waiting", texts.textRestored);
     timer = setTimeout(save, 500);
   }
