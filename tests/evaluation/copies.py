@@ -27,6 +27,7 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
+from activities.adapters.caching import CachingLongTextEmbedder
 from activities.adapters.local_grader.grader import LocalEssayGrader
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from domain.grading.copies import (
@@ -44,7 +45,7 @@ from domain.grading.copies import (
 )
 from domain.grading.rubrics import Essay
 from domain.ids import NAMESPACE
-from tests.evaluation.gaming import CachingEmbedder, cases
+from tests.evaluation.gaming import cases
 from tests.evaluation.labelled_sets import LabelledItem, read_set
 
 DRAWS: Final = 2000
@@ -169,7 +170,7 @@ def appended_halves(every: int) -> tuple[list[Essay], list[Essay], list[Essay]]:
 
 async def report_gain(every: int) -> None:
     embedder = MiniLMEmbedder(MiniLMSettings())
-    grader = LocalEssayGrader(CachingEmbedder(embedder))
+    grader = LocalEssayGrader(CachingLongTextEmbedder(embedder))
     honest, unseen, searched = appended_halves(every)
     try:
         fair = [float(score.fraction or 0) for score in await grader.grade(honest)]

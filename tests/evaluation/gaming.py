@@ -20,6 +20,7 @@ from uuid import uuid5
 
 import yaml
 
+from activities.adapters.caching import CachingLongTextEmbedder
 from activities.adapters.local_grader.grader import LocalEssayGrader
 from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings
 from domain.assessments.questions import Anchor, EssayRubric
@@ -83,21 +84,6 @@ class Outcome:
 
 
 Trick = Callable[[Case, random.Random], str]
-
-
-class CachingEmbedder:
-    """MiniLM with a cache by text, because leaving one answer out does not change the other texts."""
-
-    model = MiniLMEmbedder.model
-
-    def __init__(self, embedder: MiniLMEmbedder) -> None:
-        self._embedder = embedder
-        self._vectors: dict[str, list[float]] = {}
-
-    async def embed_long(self, texts: Sequence[str]) -> list[list[float]]:
-        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        self._vectors |= dict(zip(new, await self._embedder.embed_long(new), strict=True))
-        return [self._vectors[text] for text in texts]
 
 
 def mash(dice: random.Random, words: int) -> str:
@@ -241,7 +227,7 @@ async def main(every: int, data: str, part: str) -> int:
     worked = []
     sys.stdout.write(f"{'trick':34}{'mean gain':>10}{'gaining':>9}{'flagged':>9}{'review':>9}\n")
     try:
-        grader = LocalEssayGrader(CachingEmbedder(embedder), known_words=await embedder.words())
+        grader = LocalEssayGrader(CachingLongTextEmbedder(embedder), known_words=await embedder.words())
         async for each in play(grader, chosen, part):
             worked += [each.trick] * (not each.as_it_should)
             sys.stdout.write(

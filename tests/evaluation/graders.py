@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sklearn.linear_model import Ridge
 
+from activities.adapters.caching import LongTextEmbedder
 from activities.adapters.local_grader.anchor_model import labelled_answers
-from activities.adapters.local_grader.grader import LongTextEmbedder
 from domain.assessments.questions import Anchor, Criterion
 from domain.errors import ExternalServiceError, ModelCircuitOpen, ModelUnavailable, Problem
 from domain.grading.essay_text import sanitize

@@ -68,7 +68,7 @@ async def load_models(stores: VectorStores, resources: AsyncExitStack, analysis:
     Raises:
         InvalidInput: OpenAI is configured to embed the catalogue, and OPENAI_API_KEY is not set.
     """
-    from activities.adapters.caching import CachingEmbedder  # noqa: PLC0415
+    from activities.adapters.caching import CachingEmbedder, CachingLongTextEmbedder  # noqa: PLC0415
     from activities.adapters.knn import KnnNearestLearners  # noqa: PLC0415
     from activities.adapters.local_grader.grader import LocalEssayGrader  # noqa: PLC0415
     from activities.adapters.minilm.embedder import MiniLMEmbedder, MiniLMSettings  # noqa: PLC0415
@@ -81,7 +81,7 @@ async def load_models(stores: VectorStores, resources: AsyncExitStack, analysis:
         index=(stores.index if minilm.model == MiniLMEmbedder.model else stores.when_embedded)(
             minilm.provider, minilm.model
         ),
-        grader=LocalEssayGrader(minilm, analysis=analysis, known_words=await minilm.words()),
+        grader=LocalEssayGrader(CachingLongTextEmbedder(minilm), analysis=analysis, known_words=await minilm.words()),
         nearest=KnnNearestLearners(),
         catalogue=(minilm,),
     )

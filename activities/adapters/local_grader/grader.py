@@ -6,10 +6,11 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from activities.adapters.caching import LongTextEmbedder
 from activities.adapters.local_grader.anchor_model import (
     DISTANT_DEVIATIONS,
     Fit,
@@ -58,14 +59,6 @@ FEWEST_ANCHORS: Final = 4
 """The fewest labelled answers that are enough for an estimate."""
 
 
-class LongTextEmbedder(Protocol):
-    """A model that embeds whole texts as unit vectors."""
-
-    model: str
-
-    async def embed_long(self, texts: Sequence[str]) -> list[list[float]]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
     """An essay with its texts to grade: the whole text and, if needed, the text without passages that earn nothing.
@@ -109,15 +102,15 @@ class LocalEssayGrader:
     It does not grade essays in other languages than English or questions with too few labelled answers. An answer that
     is partly copied, repeated or unrelated to the question is also graded without that text; the lower level counts,
     and the answer needs a review. A text that is unlike all labelled answers has lower levels. Other flags change no
-    level. `fits_kept` limits the cache of fits, about 1 MB each with 64 labelled answers. `analysis` analyses the texts
-    with a time limit; when that fails, the essay is left to a reviewer. `known_words` is a list of words; others count
-    as rare or misspelled.
+    level. `fits_kept` limits the cache of fits, about 2 MB per criterion with 128 labelled answers. `analysis` analyses
+    the texts with a time limit; when that fails, the essay is left to a reviewer. `known_words` is a list of words;
+    others count as rare or misspelled.
     """
 
     def __init__(
         self,
         embedder: LongTextEmbedder,
-        fits_kept: int = 256,
+        fits_kept: int = 64,
         analysis: TextAnalysis = IN_PROCESS,
         known_words: frozenset[str] = frozenset(),
     ) -> None:

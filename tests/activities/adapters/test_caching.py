@@ -1,8 +1,10 @@
-"""The cache of an embedder."""
+"""The caches of embedders."""
 
 from collections.abc import Sequence
 
-from activities.adapters.caching import CachingEmbedder
+import pytest
+
+from activities.adapters.caching import AT_ONCE, CachingEmbedder, CachingLongTextEmbedder
 from tests.support.fake_search import FakeEmbedder
 
 
@@ -49,3 +51,32 @@ async def test_a_call_may_have_more_texts_than_the_cache() -> None:
     embedder = CachingEmbedder(FakeEmbedder(), max_texts=1)
 
     assert len(await embedder.embed(["a", "b", "c"])) == 3
+
+
+class FailingLater(FakeEmbedder):
+    """Embeds `calls` times. Each later call takes too long for its activity."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.left = calls
+        self.asked: list[str] = []
+
+    async def embed_long(self, texts: Sequence[str]) -> list[list[float]]:
+        if not self.left:
+            raise TimeoutError
+        self.left -= 1
+        self.asked += texts
+        return await super().embed(texts)
+
+
+async def test_long_texts_that_were_embedded_before_a_timeout_are_not_embedded_again() -> None:
+    texts = [f"essay {number}" for number in range(3 * AT_ONCE)]
+    inner = FailingLater(calls=2)
+    embedder = CachingLongTextEmbedder(inner)
+    with pytest.raises(TimeoutError):
+        await embedder.embed_long(texts)
+
+    inner.left = 1
+
+    assert await embedder.embed_long(texts) == await FakeEmbedder().embed(texts)
+    assert inner.asked == texts
