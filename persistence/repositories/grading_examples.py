@@ -12,7 +12,9 @@ from domain.grading.examples import ReviewedAnswer
 from domain.grading.ledger import CompletionKey
 from persistence.repositories.base import Repository
 from persistence.repositories.documents import decode_answer
-from persistence.repositories.reviews import MAX_LABELLED
+
+MAX_CANDIDATES: Final = 64
+"""Maximum number of reviewed answers among which the examples are chosen; the newest ones are used."""
 
 _REVIEWED: Final = """
   SELECT review.id, review.question_snapshot_id, review.created_at, review.levels, response.answer,
@@ -71,7 +73,7 @@ class SqlGradingExamples(Repository):
     """Each method is one statement."""
 
     async def candidates(self, key: CompletionKey) -> tuple[ReviewedAnswer, ...]:
-        rows = await self._session.execute(_CANDIDATES, _question(key) | {"most": MAX_LABELLED})
+        rows = await self._session.execute(_CANDIDATES, _question(key) | {"most": MAX_CANDIDATES})
         return tuple(map(_answer, rows))
 
     async def reviewed(self, key: CompletionKey, reviews: Sequence[UUID]) -> tuple[ReviewedAnswer, ...]:

@@ -16,7 +16,7 @@ from persistence.repositories.documents import decode_answer
 from persistence.tables import EssayReviewRow
 from persistence.tables.base import table_of
 
-MAX_LABELLED: Final = 64
+MAX_LABELLED: Final = 128
 """Maximum number of labelled answers per question; the newest ones are used."""
 _FIRST: Final = UUID(int=0)
 

@@ -12,7 +12,7 @@ from domain.database import Database
 from domain.grading.examples import ReviewedAnswer
 from domain.grading.ledger import CompletionKey
 from domain.grading.model_grading import Call, Variant
-from persistence.repositories.reviews import MAX_LABELLED
+from persistence.repositories.grading_examples import MAX_CANDIDATES
 from persistence.tables import EssayReviewRow, QuestionSnapshotRow, ResponseRow, UserRow
 from tests.support.builders import a_user, an_assessment, an_organization
 from tests.support.reviewed_answers import a_review, a_reviewed_answer, first_essay, levels_of
@@ -114,12 +114,12 @@ async def test_the_newest_review_of_an_answer_counts_but_a_chosen_one_stays_read
 async def test_only_the_newest_answers_are_candidates(
     session: AsyncSession, database: Database, assessment: Assessment, key: CompletionKey
 ) -> None:
-    for minute in range(MAX_LABELLED + 1):
+    for minute in range(MAX_CANDIDATES + 1):
         await a_reviewed_answer(session, assessment.organization_id, f"answer {minute}", minutes=minute)
 
     found = {each.text for each in await candidates(database, key)}
 
-    assert found == {f"answer {minute}" for minute in range(1, MAX_LABELLED + 1)}
+    assert found == {f"answer {minute}" for minute in range(1, MAX_CANDIDATES + 1)}
 
 
 async def test_chosen_answers_come_in_the_order_of_the_choice(
