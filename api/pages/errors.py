@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -19,7 +19,7 @@ from api.pages.forms import WRITTEN_TEXTS, read_form
 from api.pages.problem_texts import translated
 from api.pages.rendering import render
 from api.pages.routing import HEADERS, SAFE, PageRoute
-from api.pages.session import OutdatedForm, check_origin, open_session, session_of
+from api.pages.session import OutdatedForm, check_origin, local_path, open_session, session_of
 from api.pages.texts import gettext, mark, use_language_of
 from domain.errors import AppError, Forbidden, PasswordChangeRequired, Unauthenticated
 
@@ -159,10 +159,10 @@ async def _sign_in_first(request: Request) -> Response:
 
 def _page_of(request: Request) -> str:
     """Return the path and the query of the page that was asked for, or of the page with the form that was sent."""
-    url = urlsplit(str(request.url) if request.method in SAFE else request.headers.get("referer", ""))
-    if url.netloc != request.headers.get("host", ""):
-        return ""
-    return f"{url.path}?{url.query}" if url.query else url.path
+    if request.method in SAFE:
+        return local_path(f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path)
+    host, _, path = request.headers.get("referer", "").partition("://")[2].partition("/")
+    return local_path(f"/{path}") if host == request.headers.get("host", "") else ""
 
 
 def _written(request: Request) -> list[str]:

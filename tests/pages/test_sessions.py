@@ -162,6 +162,22 @@ async def test_a_text_is_shown_when_the_user_has_signed_in_again(signed_in: Brow
     assert f'href="{page}">Open the page again' in answer.text
 
 
+@pytest.mark.parametrize("referer", ["https://[", f"{ORIGIN}//evil.example/page", "null", "//pages.test/"])
+async def test_a_form_without_a_page_of_this_site_leads_to_the_sign_in_only(browser: Browser, referer: str) -> None:
+    answer = await browser.send("/admin/settings", {"audit_share": "5"}, Referer=referer)
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in")
+
+
+async def test_the_page_of_an_outdated_form_never_leads_to_another_site(signed_in: Browser, student: Person) -> None:
+    csrf = await signed_in.csrf()
+    await signed_in.sign_in(student)
+
+    answer = await signed_in.send("/account/language", {"csrf": csrf}, Referer=f"{ORIGIN}//evil.example/page")
+
+    assert (answer.status_code, "evil.example" in answer.text) == (403, False)
+
+
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "/\t/evil"])
 async def test_signing_in_never_leads_to_another_site(browser: Browser, student: Person, target: str) -> None:
     assert (await browser.sign_in(student, next=target)).headers["Location"] == "/"
