@@ -21,6 +21,7 @@ from api.pages.rendering import render
 from api.pages.routing import HEADERS, SAFE, PageRoute
 from api.pages.session import OutdatedForm, check_origin, local_path, open_session, session_of
 from api.pages.texts import gettext, mark, use_language_of
+from api.pages.uploads import UPLOADS
 from domain.errors import AppError, Forbidden, PasswordChangeRequired, Unauthenticated
 
 log = structlog.get_logger()
@@ -145,10 +146,11 @@ async def _sign_in_first(request: Request) -> Response:
     """Redirect to the sign-in, which leads back. A text in a form is shown first, because a redirect would lose it."""
     target = _page_of(request)
     sign_in = f"/sign-in?{urlencode({'next': target})}" if target not in {"", "/"} else "/sign-in"
-    if request.method not in SAFE:
+    page = request.scope["route"].name
+    if request.method not in SAFE and page not in UPLOADS:  # a form with a file is large, and has no text
         try:
             check_origin(request)
-            request.state.form = await read_form(request, request.scope["route"].name)
+            request.state.form = await read_form(request, page)
         except (AppError, HTTPException):
             pass  # a form that another site has sent, or that no page of this site can have sent
     if not _written(request):

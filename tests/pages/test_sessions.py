@@ -1,6 +1,6 @@
 """Sign in, sign out, the session's life, and the protection of forms."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -139,6 +139,20 @@ async def test_a_form_without_a_text_leads_to_the_sign_in_and_back(browser: Brow
     answer = await browser.send("/admin/settings", {"audit_share": "5"}, Referer=f"{ORIGIN}/admin/settings")
 
     assert answer.headers["Location"] == "/sign-in?next=%2Fadmin%2Fsettings"
+
+
+async def test_an_upload_without_a_session_is_not_read(browser: Browser) -> None:
+    parts: list[bytes] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for part in (b"--x\r\n", b"--x--\r\n"):
+            parts.append(part)
+            yield part
+
+    headers = {"Accept": "text/html", "Origin": ORIGIN, "Content-Type": "multipart/form-data; boundary=x"}
+    answer = await browser.client.post("/admin/people/import", content=body(), headers=headers)
+
+    assert (answer.status_code, parts) == (303, [])
 
 
 async def test_a_text_of_another_site_is_not_shown(browser: Browser) -> None:
