@@ -18,7 +18,9 @@ _CHUNK_BYTES: Final = 8 * 1024
 UNREAD_TIMEOUT_S: Final = 5.0
 LINGER_S: Final = 1.0
 WRITE_TIMEOUT_S: Final = 30.0
-"""Longest time in which a client leaves the write buffer of its connection full. A full buffer holds 64 KiB."""
+MIN_READ_BYTES: Final = 64 * 1024
+"""While the write buffer of a connection is full, the client must read this many bytes in each `WRITE_TIMEOUT_S`. A
+response of several MB is in the buffer as a whole, so emptying the buffer may take a slow client longer."""
 
 _MALFORMED: Final = (b"400 Bad Request", error_body("VALIDATION_400", "The request is not valid HTTP"))
 _TOO_LONG: Final = (
@@ -30,9 +32,9 @@ _TOO_LONG: Final = (
 class BoundedConnection(HttpToolsProtocol):
     """A connection that closes if request line and headers take more than 10 s or 32 KiB.
 
-    It also closes if the client sends a body for more than 5 s after the response, or does not read a response for
-    30 s: its request would count as a concurrent one for ever. Trailers are ignored, because as headers they would
-    arrive after all checks. An `Upgrade` header is ignored: the request is answered over HTTP/1.1.
+    It also closes if the client sends a body for more than 5 s after the response, or reads less than 64 KiB of a
+    response in 30 s: its request would count as a concurrent one for ever. Trailers are ignored, because as headers
+    they would arrive after all checks. An `Upgrade` header is ignored: the request is answered over HTTP/1.1.
 
     On shutdown, an idle connection stays open for one more second. A request that arrives in this time is answered with
     `Connection: close`.
@@ -58,9 +60,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._end_write_timeout()
 
     def pause_writing(self) -> None:
-        """The write buffer is full. Aborting discards it; closing would wait until the client has read it."""
         super().pause_writing()
-        self._write_deadline = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+        self._start_write_timeout()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -178,6 +179,20 @@ class BoundedConnection(HttpToolsProtocol):
     def _close_idle(self) -> None:
         if self._is_idle():
             self.transport.close()
+
+    def _start_write_timeout(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._write_deadline = self.loop.call_later(WRITE_TIMEOUT_S, self._check_reading, unread)
+
+    def _check_reading(self, unread: int) -> None:
+        """Abort if the client has read too little since `unread` bytes were in the buffer.
+
+        Aborting discards the buffer; closing would wait until the client has read it.
+        """
+        if unread - self.transport.get_write_buffer_size() < MIN_READ_BYTES:
+            self.transport.abort()
+        else:
+            self._start_write_timeout()
 
     def _end_write_timeout(self) -> None:
         if self._write_deadline is not None:

@@ -5,7 +5,7 @@ saved a change does not undo it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from api.pages.forms import Form
@@ -18,9 +18,9 @@ def hidden_fields(sent: Mapping[str, Any]) -> dict[str, str]:
     return {f"{_PREFIX}{name}": _text(value) for name, value in sent.items()}
 
 
-def hidden_fields_of(form: Form) -> dict[str, str]:
-    """Return the hidden fields of a form that was sent, to show it again."""
-    return {name: value for name, value in form.items() if name.startswith(_PREFIX)}
+def hidden_fields_of(form: Form, sent: Iterable[str]) -> dict[str, str]:
+    """Return the hidden fields of the fields that a form has sent, to show it again."""
+    return {name: form[name] for each in sent if (name := f"{_PREFIX}{each}") in form}
 
 
 def changed(sent: Mapping[str, Any], form: Form) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -19,8 +19,9 @@ from api.pages.forms import WRITTEN_TEXTS, read_form
 from api.pages.problem_texts import translated
 from api.pages.rendering import render
 from api.pages.routing import HEADERS, SAFE, PageRoute
-from api.pages.session import OutdatedForm, check_origin, open_session, session_of
+from api.pages.session import OutdatedForm, check_origin, local_path, open_session, session_of
 from api.pages.texts import gettext, mark, use_language_of
+from api.pages.uploads import UPLOADS
 from domain.errors import AppError, Forbidden, PasswordChangeRequired, Unauthenticated
 
 log = structlog.get_logger()
@@ -145,10 +146,11 @@ async def _sign_in_first(request: Request) -> Response:
     """Redirect to the sign-in, which leads back. A text in a form is shown first, because a redirect would lose it."""
     target = _page_of(request)
     sign_in = f"/sign-in?{urlencode({'next': target})}" if target not in {"", "/"} else "/sign-in"
-    if request.method not in SAFE:
+    page = request.scope["route"].name
+    if request.method not in SAFE and page not in UPLOADS:  # a form with a file is large, and has no text
         try:
             check_origin(request)
-            request.state.form = await read_form(request, request.scope["route"].name)
+            request.state.form = await read_form(request, page)
         except (AppError, HTTPException):
             pass  # a form that another site has sent, or that no page of this site can have sent
     if not _written(request):
@@ -159,10 +161,10 @@ async def _sign_in_first(request: Request) -> Response:
 
 def _page_of(request: Request) -> str:
     """Return the path and the query of the page that was asked for, or of the page with the form that was sent."""
-    url = urlsplit(str(request.url) if request.method in SAFE else request.headers.get("referer", ""))
-    if url.netloc != request.headers.get("host", ""):
-        return ""
-    return f"{url.path}?{url.query}" if url.query else url.path
+    if request.method in SAFE:
+        return local_path(f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path)
+    host, _, path = request.headers.get("referer", "").partition("://")[2].partition("/")
+    return local_path(f"/{path}") if host == request.headers.get("host", "") else ""
 
 
 def _written(request: Request) -> list[str]:

@@ -101,6 +101,12 @@ def check_csrf(session: BrowserSession, offered: str) -> None:
         raise OutdatedForm("The form is out of date. Open the page again and repeat what you did")
 
 
+def local_path(target: str) -> str:
+    """Return a path of this site, for a link or a redirect; "" for anything else."""
+    is_path = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
+    return target if is_path else ""
+
+
 def _secure(request: Request) -> bool:
     return bool(request.app.state.secure_cookies)
 

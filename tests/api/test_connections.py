@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from api.app import build
 from api.middleware.http_protocol import MAX_HEAD_BYTES, BoundedConnection
@@ -209,6 +209,22 @@ async def test_a_client_that_reads_after_a_pause_gets_the_whole_response(api: Ap
         await until(lambda: any(buffers_are_full(each) for each in wire.server.server_state.connections))
         received = await asyncio.wait_for(connection.reader.read(), PATIENCE_S)
     assert received.count(b"HTTP/1.1 200 OK") == 20
+
+
+async def test_a_client_that_reads_slowly_gets_the_whole_response(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.middleware.http_protocol.WRITE_TIMEOUT_S", 0.5)
+    app, document = app_of(api), b"x" * 50_000_000
+
+    async def show(_: Request) -> Response:
+        return Response(document)
+
+    app.add_route("/large", show)
+    async with serving(app) as wire:
+        connection = await wire.open(b"GET /large HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        await connection.reader.readuntil(b"\r\n\r\n")
+        for _ in range(50):
+            await connection.reader.readexactly(1_000_000)
+            await asyncio.sleep(0.03)  # together longer than the timeout
 
 
 def buffers_are_full(connection: object) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from persistence.tables import UserRow
 from tests.api.conftest import Api, Person
-from tests.pages.admin import admin, fields_of, id_in, platform_admin, unique  # noqa: F401  # fixtures
+from tests.pages.admin import FormFields, admin, fields_of, id_in, platform_admin, unique  # noqa: F401  # fixtures
 from tests.pages.conftest import Browser
 from tests.support.builders import an_organization
 
@@ -149,6 +149,25 @@ async def test_a_page_that_is_older_than_a_change_of_the_person_does_not_undo_it
     assert [each.status_code for each in (*answers, advisor)] == [303, 303, 303, 200]
     assert (changed.name, changed.external_id, changed.role) == ("Ada King", external_id, "advisor")
     assert (changed.time_factor, changed.extra_minutes) == (Decimal("1.5"), 20)
+
+
+async def test_a_refused_time_does_not_make_the_details_of_its_page_out_of_date(
+    api: Api,
+    admin: Person,  # noqa: F811
+    student_of_admin: Person,
+    browser: Browser,
+) -> None:
+    path = f"/admin/people/{student_of_admin.id}"
+    time = await fields_of(browser, path, f"{path}/time")
+    await api.client.patch(f"/api/v1/users/{student_of_admin.id}", json={"name": "Ada"}, headers=admin.headers)
+    refused = await browser.send(f"{path}/time", time | {"extra_minutes": "many"})
+    details = FormFields(refused.text, path).fields
+    await api.client.patch(f"/api/v1/users/{student_of_admin.id}", json={"name": "Ada King"}, headers=admin.headers)
+
+    saved = await browser.send(path, details | {"external_id": unique("id")})
+
+    assert (refused.status_code, saved.status_code) == (400, 303)
+    assert (await row(api, student_of_admin.id)).name == "Ada King"
 
 
 async def test_an_initial_password_must_be_replaced_and_is_never_shown_again(

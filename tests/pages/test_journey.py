@@ -140,6 +140,20 @@ def test_a_click_on_save_after_the_end_of_the_session_leads_back_to_the_text(sit
     assert stored_essays(site, assessment_id) == ["Written after the session had ended."]
 
 
+def test_a_click_on_save_is_not_lost_while_the_service_is_silent_after_the_end_of_the_session(
+    site: Deployment, page: Page
+) -> None:
+    page.add_init_script("AbortSignal.timeout = ((of) => (ms) => of.call(AbortSignal, ms / 20))(AbortSignal.timeout)")
+    essay_page(page, CLASSMATES[1], ROLES[2])
+    site.rows("DELETE FROM web_sessions RETURNING id")
+    page.route(page.url, lambda route: None if route.request.resource_type == "fetch" else route.continue_())
+    page.locator("textarea").fill("Written after the session had ended.")
+
+    page.get_by_role("button", name=SAVE).click(no_wait_after=True)
+
+    expect(page.locator(WAITING)).to_contain_text("no connection")
+
+
 def test_no_draft_stays_in_the_browser_when_the_answer_is_saved_or_taken_back(site: Deployment, page: Page) -> None:
     essay_page(page, CLASSMATES[0], ROLES[2])
     assessment_id, path = assessment_of(page), page.url

@@ -170,6 +170,7 @@ async def test_the_differences_are_downloaded(api: Api, browser: Browser, admin:
     answer = await browser.open(f"/rescores/{rescore_id}/differences.csv")
 
     assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.content.startswith(b"\xef\xbb\xbfassessment_id,")
     assert ids[0] in answer.text
 
 

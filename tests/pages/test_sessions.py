@@ -1,6 +1,6 @@
 """Sign in, sign out, the session's life, and the protection of forms."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -141,6 +141,20 @@ async def test_a_form_without_a_text_leads_to_the_sign_in_and_back(browser: Brow
     assert answer.headers["Location"] == "/sign-in?next=%2Fadmin%2Fsettings"
 
 
+async def test_an_upload_without_a_session_is_not_read(browser: Browser) -> None:
+    parts: list[bytes] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for part in (b"--x\r\n", b"--x--\r\n"):
+            parts.append(part)
+            yield part
+
+    headers = {"Accept": "text/html", "Origin": ORIGIN, "Content-Type": "multipart/form-data; boundary=x"}
+    answer = await browser.client.post("/admin/people/import", content=body(), headers=headers)
+
+    assert (answer.status_code, parts) == (303, [])
+
+
 async def test_a_text_of_another_site_is_not_shown(browser: Browser) -> None:
     headers = {"Origin": "https://evil.example", "Referer": "https://evil.example/page"}
 
@@ -160,6 +174,22 @@ async def test_a_text_is_shown_when_the_user_has_signed_in_again(signed_in: Brow
     assert "This form is out of date" in answer.text
     assert "Good order.</textarea>" in answer.text
     assert f'href="{page}">Open the page again' in answer.text
+
+
+@pytest.mark.parametrize("referer", ["https://[", f"{ORIGIN}//evil.example/page", "null", "//pages.test/"])
+async def test_a_form_without_a_page_of_this_site_leads_to_the_sign_in_only(browser: Browser, referer: str) -> None:
+    answer = await browser.send("/admin/settings", {"audit_share": "5"}, Referer=referer)
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in")
+
+
+async def test_the_page_of_an_outdated_form_never_leads_to_another_site(signed_in: Browser, student: Person) -> None:
+    csrf = await signed_in.csrf()
+    await signed_in.sign_in(student)
+
+    answer = await signed_in.send("/account/language", {"csrf": csrf}, Referer=f"{ORIGIN}//evil.example/page")
+
+    assert (answer.status_code, "evil.example" in answer.text) == (403, False)
 
 
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "/\t/evil"])

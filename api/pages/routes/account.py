@@ -9,7 +9,7 @@ from api.pages.navigation import HOMES
 from api.pages.problem_texts import translated
 from api.pages.rendering import render, see_other
 from api.pages.routing import page_router
-from api.pages.session import end_session, session_of, set_cookie
+from api.pages.session import end_session, local_path, session_of, set_cookie
 from api.pages.texts import gettext, language_names, languages
 from api.security.authorization import caller_role
 from api.security.rate_limits import Limits
@@ -151,9 +151,3 @@ def session_starter(request: Request) -> StartSession:
         return await uow.web_sessions.start(holder)
 
     return start
-
-
-def local_path(target: str) -> str:
-    """Return the path of a page of this site to open after signing in; "" for anything else."""
-    is_path = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
-    return target if is_path else ""

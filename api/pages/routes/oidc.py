@@ -10,9 +10,9 @@ from starlette.responses import RedirectResponse
 
 from api.dependencies import Services, ServicesDep
 from api.pages.rendering import see_other
-from api.pages.routes.account import local_path, session_starter, sign_in_view
+from api.pages.routes.account import session_starter, sign_in_view
 from api.pages.routing import page_router
-from api.pages.session import set_cookie
+from api.pages.session import local_path, set_cookie
 from api.pages.texts import gettext
 from api.public_address import public_url
 from api.security.oidc import LoginAttempt, OidcProvider

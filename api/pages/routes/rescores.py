@@ -1,6 +1,6 @@
 """Re-scores for advisors and admins: request a dry run, read its differences, apply or discard them."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from api.schemas.cursors import PageQuery
 from api.schemas.rescores import ApplyRequest, DifferenceQuery, RescoreRequest
 from api.security.authorization import actor_of
 from api.services.after_commit import calls_after_rescore
+from api.services.csv_cells import UTF8_MARK
 from api.services.rescores import RescoreService, RescoreWish, csv_of, stop_message
 from api.services.use_cases import require
 from api.workflow_engine import notify_all
@@ -134,8 +135,14 @@ async def download_differences_page(
 ) -> StreamingResponse:
     await _found(rescore_id, services, scope)
     query = read_query(DifferenceQuery, filled(request.query_params, ("outcome",)))
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield UTF8_MARK
+        async for each in csv_of(services.rescores.queries, rescore_id, query.outcome):
+            yield each
+
     return StreamingResponse(
-        csv_of(services.rescores.queries, rescore_id, query.outcome),
+        lines(),
         media_type="text/csv",
         headers={"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{rescore_id}.csv"'},
     )

@@ -2,6 +2,7 @@
 // A draft stays in the browser's storage until the server has confirmed it, so that a lost connection loses nothing.
 
 const DELAY_MS = 1500;
+const TIMEOUT_MS = 15_000;
 const RETRY_MS = [2000, 4000, 8000, 15000];
 
 const form = document.querySelector("[data-autosave]");
@@ -86,7 +87,7 @@ function watch(form) {
         headers: headers(),
         body,
         redirect: "error",
-        signal: AbortSignal.timeout(15_000),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
       });
       await answered(response, body);
     } catch {
@@ -126,7 +127,8 @@ function watch(form) {
 
   // After a new sign-in in another tab, this page's token is out of date.
   async function renewToken() {
-    const page = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+    const options = { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(TIMEOUT_MS) };
+    const page = await fetch(window.location.href, options);
     const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
     const token = fresh.querySelector("meta[name=csrf-token]")?.content;
     if (!token) return;

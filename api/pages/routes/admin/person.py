@@ -137,7 +137,7 @@ async def _change(  # noqa: PLR0913, PLR0917  # the parts of a request
     except REFUSALS as error:
         errors = field_errors(error, labels())
         return await show_person(
-            request, user_id, services, principal, scope, errors, sent, hidden=hidden_fields_of(form)
+            request, user_id, services, principal, scope, errors, sent, hidden=hidden_fields_of(form, sent)
         )
     return see_other(f"/admin/people/{user_id}", done=done)
 

@@ -47,7 +47,7 @@ async def settings_form(request: Request, form: FormDep, services: ServicesDep, 
     except REFUSALS as error:
         given = {name: form.get(name, "") for name in OrganizationSettingsChange.model_fields}
         errors = [(name, _percentage_error(name) or text) for name, text in field_errors(error, _labels())]
-        return _form(request, given | {"blind": form.get("blind") == "yes"}, hidden_fields_of(form), errors)
+        return _form(request, given | {"blind": form.get("blind") == "yes"}, hidden_fields_of(form, given), errors)
     return see_other("/admin/settings", done="settings_saved")
 
 

@@ -217,7 +217,7 @@ async def _endpoint(  # noqa: PLR0913, PLR0917  # the parts of a request
         title=gettext("Webhook endpoint"),
         endpoint=view,
         given=stored if form is None else _sent(form),
-        hidden=hidden_fields(stored) if form is None else hidden_fields_of(form),
+        hidden=hidden_fields(stored) if form is None else hidden_fields_of(form, stored),
         events=_events(),
         periods=[(value, gettext(text)) for value, text in PERIODS.items()],
         figures=await services.webhooks.queries.delivery_figures(endpoint_id, scope),
