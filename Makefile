@@ -8,7 +8,7 @@ CLIENT_BIN := .local/client-venv/bin
 SCORING := domain/**,activities/score_*,activities/retrieve_*,activities/blend_*,activities/adapters/**
 
 .DEFAULT_GOAL := help
-.PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-webhooks bench-fairness bench-scale capacity soak evaluate evaluate-recommendations lint format \
+.PHONY: help install weaviate promtool up demo reset test test-faults test-load histories bench bench-api bench-search bench-recommending bench-copies bench-webhooks bench-fairness bench-scale capacity soak evaluate evaluate-recommendations lint format \
 	check-deploy lock openapi openapi-check client migration-check seed vendor browser pictures messages ci
 
 help: ## list the commands

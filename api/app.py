@@ -31,7 +31,7 @@ from api.middleware.concurrency_limit import ConcurrencyLimit
 from api.middleware.correlation import Correlation
 from api.middleware.request_metrics import MetricsSettings, RequestMetrics, RequestMetricsMiddleware
 from api.middleware.response_headers import HttpSettings, ResponseHeaders, allow_origins
-from api.middleware.routing import refuse_other_methods
+from api.middleware.routing import answer_head_requests, refuse_other_methods
 from api.pages import site
 from api.pages.errors import ErrorPages
 from api.readiness import Readiness, SharedCheck
@@ -152,6 +152,7 @@ def build(
         site.prepare(app, secure_cookies=http.microcred_env != "development")
     for each in routers:  # with `include_router`, each request would search each router twice
         app.router.routes.extend(each.routes)
+    answer_head_requests(app)
     refuse_other_methods(app)
     openapi.install(app)
     documentation_pages.install(app)

@@ -1,11 +1,12 @@
 """The route class of all routes: authorization and rate limit first, then strict parsing, then FastAPI.
 
-Also 405 responses for the methods that no route of a path supports.
+Also responses to HEAD requests, and 405 responses for the methods that no route of a path supports.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from copy import copy
 from typing import Any, Final, NoReturn
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
+from api.middleware.concurrency_limit import STREAMS
 from api.middleware.strict_json import DEFAULT_LIMITS, MAX_BYTES, BodyLimits, StrictRequest, is_percent_text
 from api.security.authorization import ROUTE_PERMISSIONS, authorize
 from api.security.rate_limits import EXEMPT
@@ -109,6 +111,19 @@ def root_router(**options: Any) -> APIRouter:  # noqa: ANN401  # passed on to Fa
 
 def _name(route: APIRoute) -> str:
     return route.name
+
+
+def answer_head_requests(app: FastAPI) -> None:
+    """Answer HEAD like GET (RFC 9110, section 9.3.2), except for event streams, which a HEAD request would keep open.
+
+    FastAPI does not do this. The server leaves out the body. The copies of the routes follow all other routes, so that
+    other requests do not try them, and they are not part of the OpenAPI document.
+    """
+    for route in list(app.routes):
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and not route.path.endswith(STREAMS):
+            head = copy(route)
+            head.methods, head.include_in_schema = {"HEAD"}, False
+            app.router.routes.append(head)
 
 
 def refuse_other_methods(app: FastAPI) -> None:

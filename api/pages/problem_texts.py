@@ -152,7 +152,7 @@ _WEBHOOKS: Final = (
 )
 _FILES: Final = (
     mark("cannot be read at line %(line)s: %(problem)s"),
-    mark("column %(place)s is not one of %(names)s"),
+    mark("column %(place)s (%(heading)s) is not one of %(names)s"),
     mark("column %(place)s repeats %(name)s"),
     mark("has %(cells)s cells, not %(columns)s"),
     mark("contains a NUL character; UTF-16 needs a byte order mark"),

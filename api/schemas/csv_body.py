@@ -133,7 +133,9 @@ def _header(cells: Sequence[str], detected: CsvFormat, expected: TableFormat) ->
     problems = []
     for place, name in enumerate(header, start=1):
         if name not in expected.columns:
-            problems.append(Problem("header", f"column {place} is not one of {', '.join(expected.columns)}"))
+            shown = name if len(name) <= _MAX_NAME_CHARS else f"{name[:_MAX_NAME_CHARS]}…"
+            named = f"column {place} ({shown!r})"  # `!r` escapes invisible characters
+            problems.append(Problem("header", f"{named} is not one of {', '.join(expected.columns)}"))
         elif name in header[: place - 1]:
             problems.append(Problem("header", f"column {place} repeats {name}"))
     if set(header) != expected.short_header:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from api.services.use_cases import UseCases
 from domain.errors import InvalidInput, Problem
+from domain.imports import refusal_of_import
 from domain.roster import RosterPlan, RosterRow, plan_import
 from persistence.queries.views import Actor
 
@@ -34,8 +35,7 @@ class RosterService(UseCases):
             Problem(field, problem, report.row) for report in plan.refused for field, problem in report.problems
         ]
         if problems:
-            rest = f" (the first {REPORTED} are listed)" if len(problems) > REPORTED else ""
-            counted = f"{len(problems):,} problems in {len(plan.refused):,} of {len(rows):,} rows"
-            raise InvalidInput(f"Nothing was imported: {counted}{rest}", tuple(problems[:REPORTED]))
+            message = refusal_of_import(len(problems), len(plan.refused), len(rows), REPORTED)
+            raise InvalidInput(message, tuple(problems[:REPORTED]))
         await self._uow.roster.write(organization_id, admin, plan)
         return plan

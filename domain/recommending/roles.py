@@ -1,5 +1,6 @@
 """Role tracks, their skill targets, and the micro-credentials that teach the skills."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -37,7 +38,7 @@ class Role:
     def __post_init__(self) -> None:
         check_text("name", self.name)
         check_names("skills", (target.skill for target in self.skills))
-        _check_prerequisites(self.id, self.prerequisites)
+        check_prerequisites(self.id, self.prerequisites)
 
 
 class CredentialLevel(StrEnum):
@@ -66,11 +67,17 @@ class Credential:
     def __post_init__(self) -> None:
         check_text("title", self.title)
         check_names("skills", self.skills)
-        check_positive("hours", self.hours, 99_999, places=2)
-        _check_prerequisites(self.id, self.prerequisites)
+        check_hours(self.hours)
+        check_prerequisites(self.id, self.prerequisites)
 
 
-def _check_prerequisites(own: UUID, prerequisites: tuple[UUID, ...]) -> None:
+def check_hours(hours: Decimal) -> None:
+    """Check the hours of a credential: above 0, at most 99,999, two decimal places."""
+    check_positive("hours", hours, 99_999, places=2)
+
+
+def check_prerequisites(own: object, prerequisites: Collection[object]) -> None:
+    """Check that the prerequisites, ids or keys, are different, and that none is the `own` one."""
     check_unique("prerequisites", prerequisites)
     if own in prerequisites:
         raise ValueError("prerequisites: must not name itself")

@@ -55,7 +55,7 @@ class SqlCatalogImports(Repository):
             InvalidInput: a row is invalid; nothing was changed.
         """
         await self._session.execute(select(func.pg_advisory_xact_lock(LOCK)))
-        known = await self._known(reading.rows)
+        known = await self._known([*reading.rows, *reading.refused])
         report = await asyncio.to_thread(check_rows, reading, known, await self._skills())
         rows = [row for row, each in zip(reading.rows, report, strict=True) if each.status is not Outcome.UNCHANGED]
         written = [row for row in rows if row.credential]

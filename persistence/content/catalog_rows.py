@@ -9,14 +9,25 @@ from decimal import Decimal
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 from heapq import nsmallest
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from domain.errors import InvalidInput, Problem
 from domain.ids import derived_id
-from domain.recommending.roles import Credential, CredentialLevel
+from domain.imports import refusal_of_import
+from domain.recommending.roles import Credential, CredentialLevel, check_hours, check_prerequisites
+from domain.validation import check_names, check_text
 from persistence.content.entries import CredentialEntry, Name, Skill, problems_of
 from persistence.content.rows import FILES
 
@@ -60,6 +71,21 @@ class ImportEntry(CredentialEntry):
     prerequisites: Annotated[list[Key], Field(default_factory=list, max_length=MAX_NAMES)]
     active: bool = True
 
+    @field_validator("title", "skills", "hours", "prerequisites")
+    @classmethod
+    def _check(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  # the fields have different types
+        """Apply the checks of Credential to each field, so that all problems of a row are reported at once."""
+        match info.field_name:
+            case "title":
+                check_text("title", value)
+            case "skills":
+                check_names("skills", value)
+            case "hours":
+                check_hours(value)
+            case _:
+                check_prerequisites(info.data.get("key"), value)
+        return value
+
 
 class Withdrawal(BaseModel):
     """A row with `active` false. Only its key is read."""
@@ -67,6 +93,12 @@ class Withdrawal(BaseModel):
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
     key: Key
+
+
+class Reference(Withdrawal):
+    """An invalid row with a valid key and valid prerequisites, which are compared with the catalogue."""
+
+    prerequisites: Annotated[list[Key], Field(default_factory=list, max_length=MAX_NAMES)]
 
 
 COLUMNS: Final = tuple(ImportEntry.model_fields)
@@ -98,14 +130,14 @@ class ImportRow:
 class Reading:
     """The rows of an import that could be read, and the problems of the others.
 
-    `refused` holds the ids of credentials whose own row is invalid: a row that has one of them as prerequisite is not
-    reported for it. `detected` holds the detected format of a CSV, for the report.
+    `refused` holds the invalid rows that have a valid key, with their prerequisites if these are valid. A row that has
+    one of them as prerequisite is not reported for it. `detected` holds the detected format of a CSV, for the report.
     """
 
     total: int
     detected: Mapping[str, str] | None = None
     rows: list[ImportRow] = field(default_factory=list)
-    refused: set[UUID] = field(default_factory=set)
+    refused: list[ImportRow] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def finish(self) -> None:
@@ -114,11 +146,8 @@ class Reading:
             return
         found = len(self.problems)
         bad = len({each.row for each in self.problems})
-        rest = f" (the first {REPORTED} are listed)" if found > REPORTED else ""
         named = nsmallest(REPORTED, self.problems, key=lambda each: (each.row or 0, each.field, each.problem))
-        raise InvalidInput(
-            f"Nothing was imported: {found:,} problems in {bad:,} of {self.total:,} rows{rest}", tuple(named)
-        )
+        raise InvalidInput(refusal_of_import(found, bad, self.total, REPORTED), tuple(named))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +185,11 @@ def read_rows(entries: Sequence[object], detected: Mapping[str, str] | None = No
         try:
             row = _row(number, entry)
         except ValueError as error:  # includes pydantic's ValidationError
-            key = _key(entry)
+            refused = _refused(number, entry)
+            key = refused.key if refused else None
             reading.problems += [Problem(place, problem, number, key) for place, problem in problems_of(error)]
-            if key is not None:
-                reading.refused.add(derived_id("credential", key))
+            if refused:
+                reading.refused.append(refused)
         else:
             key = row.key
             reading.rows.append(row)
@@ -178,8 +208,8 @@ def check_rows(reading: Reading, catalogue: Mapping[UUID, CatalogEntry], skills:
         InvalidInput: with every problem of every row.
     """
     added = {row.id: row for row in reading.rows if row.credential}
-    there = added.keys() | catalogue.keys() | reading.refused
-    for row in reading.rows:
+    there = added.keys() | catalogue.keys() | {row.id for row in reading.refused}
+    for row in (*reading.rows, *reading.refused):
         known = catalogue.get(row.id)
         if known and known.source == FILES:
             reading.problems.append(
@@ -223,12 +253,17 @@ def _row(number: int, entry: object) -> ImportRow:
     return ImportRow(number=number, id=credential.id, key=read.key, credential=credential, prerequisites=needed)
 
 
-def _key(entry: object) -> str | None:
-    """Return the key of an invalid row, or None when the key is invalid too."""
-    try:
-        return Withdrawal.model_validate(entry).key
-    except ValidationError:
-        return None
+def _refused(number: int, entry: object) -> ImportRow | None:
+    """Return an invalid row with its key and its prerequisites if they are valid; None when the key is invalid too."""
+    for model in (Reference, Withdrawal):
+        try:
+            read = model.model_validate(entry)
+        except ValidationError:
+            continue
+        needed = {key: derived_id("credential", key) for key in getattr(read, "prerequisites", ())}
+        id_ = derived_id("credential", read.key)
+        return ImportRow(number=number, id=id_, key=read.key, credential=None, prerequisites=needed)
+    return None
 
 
 def _cycle(added: Mapping[UUID, ImportRow], catalogue: Mapping[UUID, CatalogEntry]) -> Iterator[Problem]:

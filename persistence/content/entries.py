@@ -200,7 +200,9 @@ def _place(location: Sequence[str | int], message: str) -> tuple[str, str]:
     own, separator, problem = message.partition(": ")
     if not separator:
         own, problem = "", message
-    parts = [str(part) for part in location] + ([own] if own else [])
+    parts = [str(part) for part in location]
+    if own and parts[-1:] != [own]:  # a check of the domain inside the field's own validator names the field, too
+        parts.append(own)
     return ".".join(parts) or "-", problem
 
 

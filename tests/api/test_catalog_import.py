@@ -165,7 +165,7 @@ async def test_one_bad_row_refuses_all_and_names_itself(api: Api, admin: Person,
     answer = await send(api, admin, an_entry(key), an_entry(f"{key}-b", level="expert"))
 
     assert (answer.status_code, answer.json()["error_code"]) == (400, "VALIDATION_400")
-    assert answer.json()["message"] == "Nothing was imported: 1 problems in 1 of 2 rows"
+    assert answer.json()["message"] == "Nothing was imported: 1 problem in 1 of 2 rows"
     (problem,) = answer.json()["details"]
     assert (problem["row"], problem["key"], problem["field"]) == (2, f"{key}-b", "level")
     assert (await api.get(admin, f"/catalog/credentials/{id_of(key)}")).status_code == 404

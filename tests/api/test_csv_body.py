@@ -127,10 +127,16 @@ def test_columns_that_are_missing_unknown_or_repeated_are_named() -> None:
 
     assert [(field, problem.split(",")[0]) for _, field, problem in found] == [
         ("header", "column 3 repeats title"),
-        ("header", "column 4 is not one of key"),
+        ("header", "column 4 ('prize') is not one of key"),
         ("header", "has no column description"),
         ("header", "has no column source_uri"),
     ]
+
+
+def test_a_long_heading_is_named_by_its_first_64_characters() -> None:
+    found = problems(table(f"key,active,\u202e{'x' * 100}", "a,false,"))
+
+    assert found[0][2].partition(" is ")[0] == rf"column 3 ('\u202e{'x' * 63}…')"
 
 
 def test_ragged_rows_are_named_by_number() -> None:

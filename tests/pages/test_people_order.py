@@ -119,3 +119,16 @@ async def test_a_cursor_with_a_text_that_cannot_be_stored_is_refused(browser: Br
     cursor = encode_sorted("name", key, datetime.now(UTC), uuid4())
 
     assert (await browser.open(f"/admin/people?sort=name&cursor={cursor}")).status_code == 400
+
+
+async def test_the_members_of_a_cohort_are_sorted_by_name(api: Api, browser: Browser) -> None:
+    prefix = unique("Member")
+    ids = await named(api, prefix, Beta=None, alpha=None, Gamma=None, delta=None)
+    created = await browser.send("/admin/cohorts", {"name": prefix})
+    path = created.headers["Location"].partition("?")[0]
+    for each in ids.values():
+        await browser.send(f"{path}/members", {"email": f"{each}@example.org"})
+
+    shown = await order_of(browser, f"{path}?limit=3")
+
+    assert shown == [ids["alpha"], ids["Beta"], ids["delta"], ids["Gamma"]]

@@ -51,3 +51,12 @@ def test_stages_that_could_not_be_loaded_are_loaded_again(page: Page) -> None:
     page.goto("/progress")
 
     expect(page.locator("#stages")).to_have_attribute("data-final", "true", timeout=15_000)
+
+
+def test_an_ended_session_leads_to_the_sign_in(page: Page) -> None:
+    page.route("**/stages", lambda route: answer(route, "{}", 401))
+
+    page.goto("/progress")
+    page.route("**/progress", lambda route: answer(route, "<h1>Sign in</h1>"))
+
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)

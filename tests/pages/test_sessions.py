@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select, update
@@ -291,3 +292,14 @@ async def test_a_password_change_that_is_refused_says_why(
     assert answer.status_code == 400
     assert answer.text.count(shown) == 2  # in the summary and next to the field
     assert NEW_PASSWORD not in answer.text
+
+
+async def test_a_part_of_a_page_is_refused_without_a_session_and_the_page_leads_to_the_sign_in(
+    browser: Browser,
+) -> None:
+    path = f"/learn/assessments/{uuid4()}/progress"
+
+    part, page = await browser.open(path, **{"HX-Request": "true"}), await browser.open(path)
+
+    assert part.status_code == 401
+    assert page.headers["Location"] == f"/sign-in?{urlencode({'next': path})}"

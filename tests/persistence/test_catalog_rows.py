@@ -1,5 +1,6 @@
 """Rows of an import are validated one by one: valid rows become credentials, problems name their row."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from domain.errors import InvalidInput, Problem
 from persistence.content.catalog_rows import MAX_ROWS, REPORTED, CatalogEntry, Outcome, check_rows, read_rows
+from persistence.content.rows import FILES
 from tests.persistence.catalogues import SKILL, an_entry, id_of
 
 
@@ -70,7 +72,7 @@ def test_hours_may_be_whole() -> None:
         ({"source_uri": "https://example\u200b.org/"}, "source_uri", "invisible"),
         ({"source_uri": "https://example.org/\u202egpj"}, "source_uri", "invisible"),
         ({"prerequisites": ["a/b"]}, "prerequisites.0", "pattern"),
-        ({"prerequisites": ["ok", "ok"]}, "prerequisites", "must not repeat"),
+        ({"prerequisites": ["fine", "fine"]}, "prerequisites", "must not repeat"),
         ({"prerequisites": ["key"], "key": "key"}, "prerequisites", "must not name itself"),
         ({"active": "no"}, "active", "valid boolean"),
         ({"price": 3}, "row", "unknown field"),
@@ -135,6 +137,42 @@ def test_missing_fields_are_named() -> None:
     assert {field for _, field, _ in problems({"key": "a"})} == {
         *("title", "description", "skills", "level", "hours", "provider", "source_uri")
     }
+
+
+def test_all_problems_of_a_row_are_reported_at_once() -> None:
+    entry = an_entry("a", title=" ", skills=["x", "x"], hours=0, prerequisites=["b", "a", "b"], source_uri="ftp://a")
+    del entry["provider"]
+
+    assert {field: problem for _, field, problem in problems(entry)} == {
+        "title": "must not be empty",
+        "skills": "must not repeat",
+        "hours": "must be above 0 and at most 99999",
+        "provider": "Field required",
+        "source_uri": "String should match pattern '^https?://[^\\s/?#]\\S*$'",
+        "prerequisites": "must not repeat",
+    }
+
+
+def test_an_invalid_row_is_also_compared_with_the_catalogue() -> None:
+    files = replace(a_known("a", "b"), source=FILES, prerequisites=())
+    known = replace(a_known("b", "a"), prerequisites=())
+    entry = an_entry("a", hours=0, prerequisites=["b", "c"])
+
+    with pytest.raises(InvalidInput) as raised:
+        check_rows(read_rows([entry]), {files.id: files, known.id: known}, frozenset())
+
+    assert [(each.field, each.problem) for each in raised.value.problems] == [
+        ("hours", "must be above 0 and at most 99999"),
+        ("key", "belongs to the content files; an import cannot change it"),
+        ("prerequisites", "c is neither in the catalogue nor in this import"),
+    ]
+
+
+def test_one_problem_of_one_row_is_counted_in_the_singular() -> None:
+    with pytest.raises(InvalidInput) as raised:
+        check_rows(read_rows([an_entry("a", hours=0)]), {}, frozenset())
+
+    assert raised.value.message == "Nothing was imported: 1 problem in 1 of 1 row"
 
 
 def test_a_row_must_be_an_object() -> None:

@@ -14,7 +14,10 @@ follow();
 document.addEventListener("htmx:beforeRequest", () => { outdated = false; });
 document.addEventListener("htmx:afterSwap", announce);
 document.addEventListener("htmx:afterSettle", () => { if (outdated) refresh(); });
-document.addEventListener("htmx:afterRequest", (event) => { if (!event.detail.successful) setTimeout(refresh, POLL_MS); });
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.xhr.status === 401) location.reload(); // the session has ended: the sign-in leads back to this page
+  else if (!event.detail.successful) setTimeout(refresh, POLL_MS);
+});
 
 function follow() {
   const stages = document.querySelector("#stages");

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from api.dependencies import PrincipalDep, Services, ServicesDep
 from api.pages.form_errors import REFUSALS, FieldErrors, field_errors, query_of
 from api.pages.forms import FormDep
+from api.pages.people_list import PeopleQuery
 from api.pages.rendering import render, see_other
 from api.pages.routes.admin.people import organization_of
 from api.pages.routing import page_router
@@ -138,10 +139,13 @@ async def _cohort(  # noqa: PLR0913, PLR0917  # the parts of a request
     errors: FieldErrors | None = None,
     email: str = "",
 ) -> Response:
-    view = require(await services.people.cohorts.cohort(cohort_id, organization_of(principal)), "No such cohort")
-    query, _ = query_of(request, PageQuery, {})
-    views = await services.people.cohorts.members(cohort_id, query.after, query.limit + 1)
-    members, next_cursor = query.page(views, lambda last: last.user_id)
+    organization_id = organization_of(principal)
+    view = require(await services.people.cohorts.cohort(cohort_id, organization_id), "No such cohort")
+    query, _ = query_of(request, PeopleQuery, {})
+    query = query.model_copy(update={"sort": "name"})
+    scope, found = PeopleScope(organization_id=organization_id), UserFilter(cohort_id=cohort_id)
+    views = await services.people.queries.sorted_users(scope, found, query.order, query.position, query.limit + 1)
+    members = views[: query.limit]
     return render(
         request,
         "admin/cohort.html",
@@ -149,7 +153,7 @@ async def _cohort(  # noqa: PLR0913, PLR0917  # the parts of a request
         title=view.name,
         cohort=view,
         members=members,
-        next_cursor=next_cursor,
+        next_cursor=query.cursor_after(members[-1]) if len(views) > query.limit else None,
         is_first=query.cursor is None,
         errors=errors or [],
         email=email,
