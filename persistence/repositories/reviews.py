@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +18,9 @@ from persistence.tables import EssayReviewRow
 from persistence.tables.base import table_of
 
 MAX_LABELLED: Final = 128
-"""Maximum number of labelled answers per question; the newest ones are used."""
+MAX_LABELLED_CHARS: Final = 300_000
+"""Maximum number of labelled answers per question, and of their characters; the newest ones are used. A worker that has
+embedded none of them needs half a minute for as many characters, and the timeout of a grading is a minute."""
 _FIRST: Final = UUID(int=0)
 
 _reviews: Final = table_of(EssayReviewRow)
@@ -102,4 +105,11 @@ class SqlReviews(Repository):
         for row in rows:
             answer = decode_answer(QuestionKind.TEXT, row.answer)
             found[row.version].append(Anchor(text=str(answer), levels=row.levels))
-        return {version: tuple(anchors) for version, anchors in found.items()}
+        return {version: tuple(_newest(anchors)) for version, anchors in found.items()}
+
+
+def _newest(anchors: Sequence[Anchor]) -> Sequence[Anchor]:
+    """Return the last of the answers, oldest first, that have at most `MAX_LABELLED_CHARS` characters in all."""
+    lengths = accumulate(len(anchor.text) for anchor in reversed(anchors))
+    count = sum(length <= MAX_LABELLED_CHARS for length in lengths)
+    return anchors[len(anchors) - count :]

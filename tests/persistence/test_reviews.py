@@ -13,7 +13,7 @@ from domain.assessments.lifecycle import Assessment
 from domain.assessments.questions import EssayRubric, Item
 from domain.database import Database
 from persistence.repositories.assessments import SqlAssessments
-from persistence.repositories.reviews import MAX_LABELLED
+from persistence.repositories.reviews import MAX_LABELLED, MAX_LABELLED_CHARS
 from persistence.tables import EssayReviewRow, QuestionSnapshotRow, ResponseRow, UserRow
 from tests.support.builders import a_user, an_assessment, an_organization
 
@@ -191,6 +191,18 @@ async def test_only_the_newest_labels_are_kept(session: AsyncSession, database: 
         await label(session, await a_completed(session, organization_id, items=2), f"answer {minute}", minute)
 
     assert await labelled(database, session, assessment) == [f"answer {each}" for each in range(2, MAX_LABELLED + 2)]
+
+
+async def test_only_as_many_of_the_newest_labels_are_kept_as_a_worker_can_embed(
+    session: AsyncSession, database: Database
+) -> None:
+    organization_id = await an_organization(session)
+    assessment = await a_completed(session, organization_id)
+    third = MAX_LABELLED_CHARS // 3
+    for minute, text in enumerate(("a" * third, "b" * third, "c" * third, "d")):
+        await label(session, await a_completed(session, organization_id, items=2), text, minute)
+
+    assert [text[0] for text in await labelled(database, session, assessment)] == ["b", "c", "d"]
 
 
 async def test_a_learners_own_answers_are_no_labels_for_them(session: AsyncSession, database: Database) -> None:
