@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.grading.copies import COMMON, MOST_SHINGLES, MOST_SOURCES
 from persistence.repositories.fingerprints import ADD, PUBLISHED
 from tests.support.builders import an_assessment
+from tests.support.databases import Databases
 from tests.support.reviewed_answers import first_essay
 
 ANSWERS = 2_000
@@ -27,12 +28,19 @@ FROM (SELECT shingle, row_number() OVER () AS place FROM answer_shingles) AS own
   (SELECT gen_random_uuid() AS id FROM generate_series(1, :answers)) AS answer
 """)
 
-# One result a second.
-_PUBLISHED_RESULTS = text("""
-INSERT INTO assessments SELECT (jsonb_populate_record(a, jsonb_build_object(
-    'id', gen_random_uuid(), 'completed_at', a.completed_at + make_interval(secs => n)))).*
-FROM assessments AS a, generate_series(1, :results) AS n WHERE a.id = :copied
-""")
+# One result a second, each with an answered essay.
+_PUBLISHED_RESULTS = """
+SET session_replication_role = replica;
+INSERT INTO assessments (id, user_id, organization_id, role_id, status, revision, expires_at, completed_at)
+SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'completed', 1, %(noon)s,
+  %(noon)s + n * interval '1 second'
+FROM generate_series(1, %(results)s) n;
+INSERT INTO assessment_question_snapshots (
+  id, assessment_id, question_id, position, prompt, rubric, question_type, kind, answer_format, weight, version)
+SELECT gen_random_uuid(), id, gen_random_uuid(), 1, '', '{}', 'essay', 'text', '{}', 1, '' FROM assessments;
+INSERT INTO assessment_responses (id, assessment_id, question_snapshot_id, answer)
+SELECT gen_random_uuid(), assessment_id, id, '""' FROM assessment_question_snapshots;
+"""
 
 
 async def test_the_search_uses_the_index_and_reads_a_bounded_number_of_blocks(session: AsyncSession) -> None:
@@ -64,16 +72,17 @@ async def test_the_search_uses_the_index_and_reads_a_bounded_number_of_blocks(se
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < BLOCKS
 
 
-async def test_a_page_of_published_results_reads_a_bounded_number_of_blocks(session: AsyncSession) -> None:
-    assessment = await an_assessment(session, items=2, status="completed", revision=1, completed_at=NOON)
-    await session.execute(text("SET LOCAL session_replication_role = replica"))
-    await session.execute(_PUBLISHED_RESULTS, {"results": 5 * ANSWERS, "copied": assessment.id})
-    await session.execute(text("ANALYZE assessments"))
+async def test_a_page_of_published_results_reads_a_bounded_number_of_blocks(
+    databases: Databases, worker_name: str
+) -> None:
     given = {"at": NOON + timedelta(seconds=ANSWERS), "id": UUID(int=0), "older_than_s": 600, "limit": 10}
-
-    explained = (
-        await session.execute(text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {PUBLISHED.text}"), given)
-    ).scalar_one()[0]
+    values = {"noon": NOON, "results": 5 * ANSWERS}
+    async with (
+        databases.filled(f"{worker_name}_results", _PUBLISHED_RESULTS, values) as engine,
+        engine.connect() as own,
+    ):
+        explain = text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {PUBLISHED.text}")
+        explained = (await own.execute(explain, given)).scalar_one()[0]
 
     plan = explained["Plan"]
     assert plan["Actual Rows"] == given["limit"]
