@@ -4,16 +4,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
 
-import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence.database import create_engine
 from persistence.queries.people import PeopleQueries
 from persistence.queries.people_order import PeopleKey, PeopleOrder
 from persistence.queries.people_views import PeopleScope, UserFilter
 from tests.persistence.page_cost import BLOCKS, PAGE, blocks_read
-from tests.support.databases import Databases, settings_of
+from tests.support.databases import Databases
 
 ORGANIZATION = UUID(int=1)
 PEOPLE = 60_000
@@ -22,23 +20,17 @@ _PEOPLE = """
 INSERT INTO organizations (id, name)
 SELECT lpad(to_hex(n), 32, '0')::uuid, 'Partner ' || n FROM generate_series(1, 2) n;
 INSERT INTO users (id, organization_id, email, role, name, created_at, last_sign_in_at)
-SELECT gen_random_uuid(), lpad(to_hex(1 + n % 2), 32, '0')::uuid, n || '@partner.example', 'student',
-  CASE WHEN n % 3 > 0 THEN 'Learner ' || n * 7919 % 60000 END, '2025-01-01'::timestamptz + n * interval '1 second',
-  CASE WHEN n % 5 > 0 THEN '2025-02-01'::timestamptz + n * 7919 % 60000 * interval '1 second' END
+SELECT gen_random_uuid(), lpad(to_hex(1 + n %% 2), 32, '0')::uuid, n || '@partner.example', 'student',
+  CASE WHEN n %% 3 > 0 THEN 'Learner ' || n * 7919 %% 60000 END, '2025-01-01'::timestamptz + n * interval '1 second',
+  CASE WHEN n %% 5 > 0 THEN '2025-02-01'::timestamptz + n * 7919 %% 60000 * interval '1 second' END
 FROM generate_series(1, 60000) n;
-VACUUM ANALYZE users;
 """
 
 
 @pytest.fixture(scope="module")
 async def crowded(databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
-    with databases.new(f"{worker_name}_people") as url:
-        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-            for statement in _PEOPLE.split(";\n"):
-                connection.execute(statement)
-        engine = create_engine(settings_of(url))
+    async with databases.filled(f"{worker_name}_people", _PEOPLE, {}) as engine:
         yield engine
-        await engine.dispose()
 
 
 @pytest.mark.parametrize("descending", [False, True], ids=["ascending", "descending"])

@@ -3,15 +3,13 @@
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence.database import create_engine
 from persistence.queries.assessments import Queries
 from persistence.queries.views import AccessScope, AssessmentFilter
 from tests.persistence.page_cost import BLOCKS, PAGE, blocks_read
-from tests.support.databases import Databases, settings_of
+from tests.support.databases import Databases
 
 USERS = 1000
 """The users of the viewer's organization. The others belong to another one."""
@@ -26,20 +24,13 @@ FROM generate_series(1, 150000) n;
 INSERT INTO assessments (id, user_id, organization_id, role_id, status, expires_at)
 SELECT gen_random_uuid(), id, organization_id, (SELECT id FROM role_catalog ORDER BY id LIMIT 1), 'in_progress', now()
 FROM users;
-VACUUM ANALYZE users;
-VACUUM ANALYZE assessments;
 """
 
 
 @pytest.fixture(scope="module")
 async def crowded(databases: Databases, worker_name: str) -> AsyncIterator[AsyncEngine]:
-    with databases.new(f"{worker_name}_searches") as url:
-        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-            for statement in _ROWS.split(";\n"):
-                connection.execute(statement)
-        engine = create_engine(settings_of(url))
+    async with databases.filled(f"{worker_name}_searches", _ROWS, {}) as engine:
         yield engine
-        await engine.dispose()
 
 
 @pytest.mark.parametrize(
