@@ -1,21 +1,19 @@
 """Server-sent events of an assessment's progress, for REST clients and for the pages."""
 
 from collections.abc import AsyncIterator
-from typing import Final
-from uuid import UUID
+from typing import Annotated, Final, TypeAlias
 
 import structlog
-from fastapi import Request
+from fastapi import Depends, Header, Request
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.responses import Response
 
-from api.dependencies import Services
+from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
+from api.schemas.base import Id
 from api.schemas.progress import ProgressMessage
-from api.security.tokens import Principal
 from api.services.use_cases import require
 from domain.assessments.progress import RunProgress
 from domain.errors import AppError
-from persistence.queries.views import AccessScope
 
 _HEADERS: Final = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 _MAX_ID_CHARS: Final = 16
@@ -23,13 +21,13 @@ _MAX_ID_CHARS: Final = 16
 log = structlog.get_logger(__name__)
 
 
-async def progress_stream(  # noqa: PLR0913, PLR0917  # the parts of a request
+async def progress_stream(  # noqa: PLR0913, PLR0917  # what FastAPI passes
     request: Request,
-    assessment_id: UUID,
-    principal: Principal,
-    scope: AccessScope,
-    services: Services,
-    last_event_id: str | None,
+    assessment_id: Id,
+    principal: PrincipalDep,
+    scope: ScopeDep,
+    services: ServicesDep,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Return the stream of events after `last_event_id`. An id that is not a number is ignored.
 
@@ -65,6 +63,9 @@ async def progress_stream(  # noqa: PLR0913, PLR0917  # the parts of a request
             log.info("stream_ended", error_code=error.code)
 
     return EventSourceResponse(messages(), headers=_HEADERS)
+
+
+ProgressStreamDep: TypeAlias = Annotated[Response, Depends(progress_stream)]
 
 
 def _is_id(text: str) -> bool:

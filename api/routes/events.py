@@ -1,13 +1,11 @@
 """Follow the progress of an assessment by server-sent events."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Header, Request, Response
+from fastapi import Response
 
-from api.dependencies import PrincipalDep, ScopeDep, ServicesDep
-from api.event_stream import progress_stream
+from api.event_stream import ProgressStreamDep
 from api.middleware.routing import router
-from api.schemas.base import Id
 from api.schemas.errors import answers
 from api.schemas.progress import ProgressMessage
 from domain.assessments.progress import Transition
@@ -34,16 +32,9 @@ events = router(prefix="/assessments", tags=["Assessments"])
     response_class=Response,
     responses={**answers(400, 401, 403, 404), **_STREAM},
 )
-async def stream_events(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    request: Request,
-    assessment_id: Id,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    last_event_id: Annotated[str | None, Header()] = None,
-) -> Response:
+async def stream_events(stream: ProgressStreamDep) -> Response:
     """One event for each durable transition, from the submission to the result. The stream ends after the last one.
 
     After a lost connection, `Last-Event-ID` resumes without a gap or a repeat.
     """
-    return await progress_stream(request, assessment_id, principal, scope, services, last_event_id)
+    return stream

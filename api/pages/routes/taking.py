@@ -10,7 +10,7 @@ from fastapi import Header, Path, Request, Response
 from starlette.responses import JSONResponse
 
 from api.dependencies import PrincipalDep, ScopeDep, Services, ServicesDep
-from api.event_stream import progress_stream
+from api.event_stream import ProgressStreamDep
 from api.pages.answer_fields import ANSWER, chosen_options, field_value, raw_answer, shown_answer
 from api.pages.forms import Form, FormDep
 from api.pages.problem_texts import translated
@@ -196,16 +196,9 @@ def _progress_title(progress: RunProgress) -> str:
 
 
 @taking.get("/events")
-async def progress_events(  # noqa: PLR0913, PLR0917  # what FastAPI passes
-    request: Request,
-    assessment_id: Id,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    scope: ScopeDep,
-    last_event_id: Annotated[str | None, Header()] = None,
-) -> Response:
+async def progress_events(stream: ProgressStreamDep) -> Response:
     """The events of the REST route, for the session of a browser."""
-    return await progress_stream(request, assessment_id, principal, scope, services, last_event_id)
+    return stream
 
 
 async def _taken(assessment_id: UUID, services: Services, scope: AccessScope) -> Taken:
