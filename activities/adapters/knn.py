@@ -27,8 +27,8 @@ class KnnNearestLearners:
 
     def __init__(self) -> None:
         self._columns: tuple[EarlierLearners, Columns] = EarlierLearners(), {}
-        nobody = Reactions()
-        self._model = nobody, Affinities(nobody)
+        no_reactions = Reactions()
+        self._model = no_reactions, Affinities(no_reactions)
 
     async def nearest(
         self, profile: Mapping[str, Decimal | None], learners: EarlierLearners, k: int
